@@ -14,7 +14,7 @@ from patience import little_work
 import mpscnn
 import mpscnn.converters
 from mpscnn.converters.onnx_reader.own_data import TENSORS
-from mpscnn.converters.skipped_bytes import SparedData
+from mpscnn.converters.skipped_bytes import SkippedData
 from mpscnn.errors import WeightsError
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")
@@ -131,7 +131,7 @@ def test_large_tensors_wherever_a_file_has_them(tmp_path: Path) -> None:
     path = tmp_path / "large.onnx"
     onnx.save(made, path)
     with path.open("rb") as file:
-        own = SparedData(file, path.stat().st_size, TENSORS)
+        own = SkippedData(file, path.stat().st_size, TENSORS)
     assert len(own.left_out) == 3
     assert len(own.message) < 2000
     found = sorted(array.tobytes() for array in mpscnn.converters.read_network([path]).weights.values())

@@ -15,7 +15,7 @@ from mpscnn.errors import Error
 
 __all__ = [
     "content_of",
-    "file_beside",
+    "file_next_to",
     "is_folder",
     "reading",
     "replacing",
@@ -76,7 +76,7 @@ def replacing(
     """
     target = Path(os.fspath(path))
     with writing(path, kind):
-        temporary = file_beside(target)
+        temporary = file_next_to(target)
         try:
             with temporary.open("wb") as file:
                 yield file
@@ -87,14 +87,14 @@ def replacing(
             temporary.unlink(missing_ok=True)
 
 
-def file_beside(target: Path, ending: str = "") -> Path:
+def file_next_to(target: Path, ending: str = "") -> Path:
     """A new empty file in the folder of `target`, for `take_place`. A link stands for the file that it names.
 
     Raises OSError where `target` is a folder, a pipe or a device, whose place nothing may take.
     """
     if is_folder(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    own = _behind_links(target)
+    own = _resolved(target)
     if os.path.exists(own) and not own.is_file():  # noqa: PTH110
         raise OSError(errno.EINVAL, "it is not a regular file")
     handle, name = tempfile.mkstemp(ending, f".{own.name}.", own.parent)
@@ -103,14 +103,14 @@ def file_beside(target: Path, ending: str = "") -> Path:
 
 
 def take_place(temporary: Path, target: Path) -> None:
-    """Renames what `file_beside` made and is complete now."""
+    """Renames what `file_next_to` made and is complete now."""
     umask = os.umask(0)
     os.umask(umask)
     temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
-    temporary.replace(_behind_links(target))
+    temporary.replace(_resolved(target))
 
 
-def _behind_links(path: Path) -> Path:
+def _resolved(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
@@ -118,7 +118,7 @@ def require_replaceable(path: str | os.PathLike[str], kind: type[Error]) -> None
     """Before work that takes long: raises an error of `kind` where `replacing` could not write."""
     target = Path(os.fspath(path))
     with writing(path, kind):
-        file_beside(target).unlink()
+        file_next_to(target).unlink()
 
 
 def require_folder_for(folder: str | os.PathLike[str], names: Iterable[str], kind: type[Error]) -> None:

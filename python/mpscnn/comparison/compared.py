@@ -80,13 +80,13 @@ class Comparison:
     only_second: tuple[str, ...]
     uncompared: tuple[str, ...] = ()
 
-    def judged(self, layer: ComparedLayer) -> float:
+    def compared_error(self, layer: ComparedLayer) -> float:
         """The error of a layer that is compared with the tolerance."""
         return layer.norm_error if self.by_norm else layer.relative_error
 
     def is_equal(self, layer: ComparedLayer) -> bool:
         """Return True if it is within the tolerance."""
-        return self.judged(layer) <= self.tolerance
+        return self.compared_error(layer) <= self.tolerance
 
     @property
     def first_difference(self) -> ComparedLayer | None:
@@ -96,7 +96,7 @@ class Comparison:
     @property
     def worst(self) -> ComparedLayer:
         """The layer with the largest error of the kind that is compared with the tolerance."""
-        return max(self.layers, key=self.judged)
+        return max(self.layers, key=self.compared_error)
 
     @property
     def equal(self) -> bool:
@@ -144,14 +144,14 @@ class Comparison:
         if found is None:
             worst = self.worst
             return (
-                f"equal: {pairs}, largest {kind} {self.judged(worst):.2g} ({_shortened(worst.name)}), "
+                f"equal: {pairs}, largest {kind} {self.compared_error(worst):.2g} ({_shortened(worst.name)}), "
                 f"allowed {self.tolerance:.2g}"
             )
         place = ", ".join(map(str, found.place))
         other = "" if found.other_name == found.name else f" ({_shortened(found.other_name)} of the second)"
         return (
             f"different: the first of {pairs} that differs is {_shortened(found.name)}{other}, at [{place}]: "
-            f"{found.value:.6g} and {found.other_value:.6g}; {kind} {self.judged(found):.2g}, "
+            f"{found.value:.6g} and {found.other_value:.6g}; {kind} {self.compared_error(found):.2g}, "
             f"mean error {found.mean_error:.2g}, allowed {self.tolerance:.2g}"
         )
 
@@ -164,7 +164,7 @@ class Comparison:
         """A picture of the error of every layer, on a logarithmic scale, with the tolerance as a line."""
         from mpscnn.comparison.picture import error_picture
 
-        errors = [(layer.name, self.judged(layer)) for layer in self.layers]
+        errors = [(layer.name, self.compared_error(layer)) for layer in self.layers]
         return error_picture(f"{self.first}   |   {self.second}", errors, self.tolerance)
 
     def save(self, path: str | PathLike[str]) -> None:

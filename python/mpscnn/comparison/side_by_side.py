@@ -66,7 +66,7 @@ def compare(
     if not pairs:
         raise ShapeError(f"compare: no layer of {a.title} has the shape of one of {b.title}")
     by_norm = "int8" in (a.precision, b.precision)
-    pairs, found = _without_strangers(
+    pairs, found = _without_chance_pairs(
         pairs,
         [compared_layer(x, y, output=x.name in traces[0].outputs) for x, y in pairs],
         lambda layer: (layer.norm_error if by_norm else layer.relative_error) <= tolerance,
@@ -85,7 +85,7 @@ def compare(
     return Comparison(a.title, b.title, float(tolerance), by_norm, found, only_first, only_second, uncompared)
 
 
-def _without_strangers(
+def _without_chance_pairs(
     pairs: Pairs, found: list[ComparedLayer], is_equal: Callable[[ComparedLayer], bool]
 ) -> tuple[Pairs, tuple[ComparedLayer, ...]]:
     """Leave out differing layers without a common name if all results are equal.

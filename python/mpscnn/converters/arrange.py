@@ -280,16 +280,16 @@ class Arranger:
             wanted, present = order[same], value.order[same]
             # Parts that are moved to the end may have to be moved to the front again.
             if _is_short(present) and not (_is_short(wanted) and wanted.high <= 2 * present.high):
-                value = self._brought_behind(value, same)
+                value = self._moved_to_end(value, same)
             elif _is_short(wanted):
-                value = self._brought_forward(value, same, value.order.index(wanted))
+                value = self._moved_to_front(value, same, value.order.index(wanted))
             else:
                 raise UnsupportedError(
                     f"needs the elements of {value.shown} in another order, of axes that are too long for that"
                 )
         return value
 
-    def _brought_forward(self, value: Value, target: int, place: int) -> Value:
+    def _moved_to_front(self, value: Value, target: int, place: int) -> Value:
         """The atom at `place` comes to `target`."""
         before, between = value.order[:target], value.order[target:place]
         atom, behind = value.order[place], value.order[place + 1 :]
@@ -303,7 +303,7 @@ class Arranger:
         y = self.network.concat(parts, axis=2, name=self.name("/transpose"))
         return value.lying(y, (*before, atom, *between, *behind))
 
-    def _brought_behind(self, value: Value, place: int) -> Value:
+    def _moved_to_end(self, value: Value, place: int) -> Value:
         """The atom at `place` comes last."""
         before, atom, behind = value.order[:place], value.order[place], value.order[place + 1 :]
         x = self.physical(value, (before, (atom,), behind))

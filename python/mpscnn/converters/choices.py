@@ -86,12 +86,12 @@ def _choose_known(network: Network, name: str) -> None:
     outputs = _heads(name, network)
     for kind, output in outputs.items():
         settings[kind] = {**settings[kind], "output": output}
-    behind = _behind_weights(network, outputs["scores"])
+    behind = _after_weights(network, outputs["scores"])
     if {"softmax", "sigmoid"} & behind:
         settings["scores"]["kind"] = "probability"
     elif settings["scores"]["kind"] == "probability":
         settings["scores"]["kind"] = "softmax"
-    if "exponential" in _behind_weights(network, outputs["boxes"]):
+    if "exponential" in _after_weights(network, outputs["boxes"]):
         if known.edges is None:
             raise ParameterError(
                 f"detection: the network's output {outputs['boxes']!r} is decoded already: say what its numbers are by "
@@ -152,7 +152,7 @@ def labelled_classes(network: Network) -> int | None:
     return columns - bool(scores.get("background", True))
 
 
-def _behind_weights(network: Network, output: str) -> set[str]:
+def _after_weights(network: Network, output: str) -> set[str]:
     """Operations and activations between the last layers with weights and an output."""
     nodes = {node["name"]: node for node in network.to_dict()["nodes"]}
     found: set[str] = set()

@@ -56,7 +56,7 @@ Path = Mapping[int, "Path | Holder"]
 """The nesting of messages, by the numbers of their fields."""
 
 
-class SparedData:
+class SkippedData:
     """The message of a file without large data, which it refers to instead.
 
     Args:

@@ -45,7 +45,7 @@ def proven(path: Path, *, fold: bool = True) -> Verdict:
     if not module or importlib.util.find_spec(module.partition(".")[0]) is None:
         return Verdict("not checked: the file's own engine is not installed")
     command = module_command(
-        "mpscnn.comparison.proof_process", str(path.absolute()), FOLD if fold else NO_FOLD
+        "mpscnn.comparison.check_process", str(path.absolute()), FOLD if fold else NO_FOLD
     )
     try:
         done = subprocess.run(

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import file_beside, replacing, take_place, writing
+from mpscnn._private.files import file_next_to, replacing, take_place, writing
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
@@ -145,7 +145,7 @@ class FrameLines:
     def __init__(self, path: Path) -> None:
         self._path = path
         with writing(path, ParameterError):
-            self._temporary = file_beside(path)
+            self._temporary = file_next_to(path)
             self._file = self._temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="")
         self._as_json = path.suffix == ".jsonl"
         self._begun = self._failed = False

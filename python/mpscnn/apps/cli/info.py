@@ -13,7 +13,7 @@ from mpscnn._private.summary import bytes_text, summary_table
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size, shape_text
-from mpscnn.apps.cli.task import COMMANDS, command_that_says
+from mpscnn.apps.cli.task import COMMANDS, setting_command
 from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model, task_of
 from mpscnn.runtime.library import devices
@@ -94,7 +94,7 @@ def _use(model: str, network: Network, about: dict[str, Any]) -> str:
     if about["preprocess"] is None:
         return (
             "arrays through Program and Session; for photos say how they become its input: "
-            + command_that_says(model, "preprocess", "NAME")
+            + setting_command(model, "preprocess", "NAME")
         )
     if task == "classification" and (len(shapes) != 1 or len(shapes[0]) != 2):
         return f"features of photos: mpscnn features PHOTO --model {in_command(model)} --layers NAME"

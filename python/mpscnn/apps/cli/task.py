@@ -7,7 +7,7 @@ from mpscnn._private.shell import in_command
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import Model
 
-__all__ = ["COMMANDS", "command_that_says", "require_task"]
+__all__ = ["COMMANDS", "require_task", "setting_command"]
 
 #: The command of each `Model.task`.
 COMMANDS = {"classification": "classify", "detection": "detect", "segmentation": "segment"}
@@ -22,7 +22,7 @@ def require_task(model: Model, given: str, task: str) -> None:
     if model.task != task and task == "detection":
         raise UnsupportedError(
             f"{given}: is not a detector: it does not say how its outputs become boxes; "
-            + f"say it: {command_that_says(given, 'detection', 'ultraface')}"
+            + f"say it: {setting_command(given, 'detection', 'ultraface')}"
             + ", or ssd, or settings (docs/detection.md)"
         )
     if model.task != task:
@@ -33,12 +33,12 @@ def require_task(model: Model, given: str, task: str) -> None:
     if model.preprocess is None:
         raise UnsupportedError(
             f"{given}: does not say how a photo becomes the network's input; "
-            + f"say it: {command_that_says(given, 'preprocess', 'NAME')}"
+            + f"say it: {setting_command(given, 'preprocess', 'NAME')}"
             + " (mpscnn convert --help lists names)"
         )
 
 
-def command_that_says(given: str, what: str, value: str) -> str:
+def setting_command(given: str, what: str, value: str) -> str:
     """Return the command that adds a missing setting to a model. Files of other formats are converted first."""
     if is_path(given) and not given.endswith(MODEL_SUFFIX):
         return f"mpscnn convert {in_command(given)} -o model{MODEL_SUFFIX} --{what} {value}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.files import file_beside, is_folder, take_place, writing
+from mpscnn._private.files import file_next_to, is_folder, take_place, writing
 from mpscnn.apps.video.source import import_av
 from mpscnn.errors import ImageError, ParameterError
 
@@ -63,7 +63,7 @@ class VideoWriter:
                 f"{path}: expected a name that ends in one of {', '.join(_ENDINGS)} for a video"
             )
         with writing(path, ImageError):
-            self._temporary = file_beside(path, path.suffix.lower())
+            self._temporary = file_next_to(path, path.suffix.lower())
         try:
             with self._failures():
                 self._container = av.open(f"file:{self._temporary}", "w")

@@ -15,7 +15,7 @@ from mpscnn.converters.blobs import Array, Blob, Place
 from mpscnn.converters.caffe.schema import weights_message
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.skipped_bytes import Field, Holder, SparedData
+from mpscnn.converters.skipped_bytes import Field, Holder, SkippedData
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_AXES = 8
@@ -35,7 +35,7 @@ def read_weights(path: Path) -> dict[str, list[Blob]]:
         stream = path.open("rb")
     try:
         with stream:
-            spared = SparedData(stream, path.stat().st_size, {2: {6: _BLOB}, 100: {7: _BLOB}})
+            spared = SkippedData(stream, path.stat().st_size, {2: {6: _BLOB}, 100: {7: _BLOB}})
         message.ParseFromString(spared.message)
     except (errors.DecodeError, ValueError) as error:
         raise WeightsError(f"{path}: is not a file of Caffe's weights: {error}") from error

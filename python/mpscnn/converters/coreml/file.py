@@ -14,7 +14,7 @@ from mpscnn.converters.coreml.schema import model_message, weight_places
 from mpscnn.converters.coreml.weights import Weights
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.skipped_bytes import SparedData
+from mpscnn.converters.skipped_bytes import SkippedData
 from mpscnn.errors import WeightsError
 
 MODEL, PACKAGE = ".mlmodel", ".mlpackage"
@@ -73,7 +73,7 @@ def read_coreml(path: Path) -> CoremlFile:
         raise WeightsError(f"{origin}: it has {size} bytes; Core ML's models have at most {_LARGEST_MESSAGE}")
     try:
         with stream:
-            spared = SparedData(stream, size, weight_places())
+            spared = SkippedData(stream, size, weight_places())
         message.ParseFromString(spared.message)
     except (errors.DecodeError, ValueError, RecursionError) as error:
         raise WeightsError(f"damaged: {origin}: is not a Core ML model: {error}") from error

@@ -21,7 +21,7 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.order import in_order
 from mpscnn.converters.onnx_reader.own_data import TENSORS, place_of
 from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
-from mpscnn.converters.skipped_bytes import SparedData
+from mpscnn.converters.skipped_bytes import SkippedData
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def read_onnx(path: Path) -> OnnxFile:
             require_regular(path, WeightsError)
             stream = path.open("rb")
         with stream:
-            own = SparedData(stream, size, TENSORS)
+            own = SkippedData(stream, size, TENSORS)
         model = onnx.load_model_from_string(own.message)
     except (import_module("google.protobuf.message").DecodeError, ValueError, RecursionError) as error:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: {error}") from error

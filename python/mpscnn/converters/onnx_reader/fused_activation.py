@@ -16,11 +16,11 @@ def ending(c: Context, name: str) -> tuple[Activation, str]:
 
     Limits of integers that this becomes are a part of it.
     """
-    activation, result = _activation_behind(c, name)
+    activation, result = _activation_after(c, name)
     return within_integers(c, activation, result), result
 
 
-def _activation_behind(c: Context, name: str) -> tuple[Activation, str]:
+def _activation_after(c: Context, name: str) -> tuple[Activation, str]:
     if found := by_parts(c, name):
         activation, result, nodes = found
         c.merged.update(map(id, nodes))

@@ -72,7 +72,7 @@ def _matmul(c: Context, node: Node) -> None:
         return
     if weight.ndim != 2 or x.rank < 2:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
-    bias, bias_name, result = _bias_behind(c, node.outputs[0], weight.shape[1])
+    bias, bias_name, result = _bias_after(c, node.outputs[0], weight.shape[1])
     activation, result = ending(c, result)
     c.values[result] = dense(c, node, x, weight.T, bias, activation, (node.inputs[1], bias_name))
 
@@ -85,7 +85,7 @@ def _constant_first(c: Context, node: Node) -> None:
     c.result(node, y.without_axes([y.rank - 2]) if is_row else y)
 
 
-def _bias_behind(c: Context, name: str, units: int) -> tuple[NDArray[np.float32] | None, str | None, str]:
+def _bias_after(c: Context, name: str, units: int) -> tuple[NDArray[np.float32] | None, str | None, str]:
     """A sum with one constant for each column, which alone reads the product: numbers, their name, the result's."""
     user = c.only_user(name)
     if user is None or user.kind != "Add" or len(user.inputs) != 2:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.pytorch.naming import timm_depths, timm_modules, torchvision_modules
-from mpscnn.converters.pytorch.norms_apart import with_norms_apart
+from mpscnn.converters.pytorch.separate_norms import with_separate_norms
 from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, fit_of, set_weights
 from mpscnn.errors import UnsupportedError
@@ -135,7 +135,7 @@ def _member(
     network, modules, fit = _named(chosen.network, name), chosen.modules, chosen.fit
     epsilons = chosen.architecture.epsilons
     if not fold:
-        network, modules, fit = with_norms_apart(network, modules, fit, epsilons)
+        network, modules, fit = with_separate_norms(network, modules, fit, epsilons)
     set_weights(state, network, modules, fit, epsilons)
     return network
 

@@ -84,7 +84,7 @@ def from_torch(
                     opset_version=OPSET,
                     custom_translation_table=translations(),
                 )
-                _name_results_apart(program.model)
+                _name_results_differently(program.model)
                 model = program.model_proto
         except Exception as error:  # of whatever the module's own code and torch's compiler raise
             raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(error)}") from error
@@ -135,7 +135,7 @@ def _parameters(module: Any, program: Any, model: onnx.ModelProto, title: str) -
     return {name: parameter for name, parameter in names.items() if name in written}
 
 
-def _name_results_apart(model: Any) -> None:
+def _name_results_differently(model: Any) -> None:
     """Torch names a result like its operation, and so may a module its buffers and parameters."""
     taken = set(model.graph.initializers)
     for node in model.graph:

@@ -54,13 +54,13 @@ _TIMM_BLOCKS: tuple[Mapping[str, str], ...] = (
 # The weight that multiplies the channels of a block's result, in some networks.
 _TIMM_SCALE = "layer_scale.gamma"
 _TIMM_BEFORE = {"conv_stem": "bn1"}
-_TIMM_BEHIND = ({"conv_head": "bn2", "classifier": ""}, {"conv_head": "norm_head", "classifier": ""})
+_TIMM_AFTER = ({"conv_head": "bn2", "classifier": ""}, {"conv_head": "norm_head", "classifier": ""})
 _BLOCK = re.compile(r"blocks\.(\d{1,3})\.(\d{1,3})\.(.+)\.weight")
 
 
 def timm_modules(network: Network, state: StateDict) -> dict[str, Module]:
     """The layers with weights are in the order in which timm's modules compute; their names differ."""
-    behind = _TIMM_BEHIND["norm_head.weight" in state]
+    behind = _TIMM_AFTER["norm_head.weight" in state]
     behind = {module: norm for module, norm in behind.items() if f"{module}.weight" in state}
     modules = [*_modules("", _TIMM_BEFORE), *_block_modules(state), *_modules("", behind)]
     # Where the numbers differ the network is another one: what is left over then has no place, or no weights.

@@ -1,4 +1,4 @@
-"""`python -m mpscnn.comparison.proof_process FILE --fold` prints the `Verdict` on a file as JSON."""
+"""`python -m mpscnn.comparison.check_process FILE --fold` prints the `Verdict` on a file as JSON."""
 
 from __future__ import annotations
 

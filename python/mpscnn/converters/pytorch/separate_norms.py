@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module
 from mpscnn.graph.network import Network
 
-__all__ = ["with_norms_apart"]
+__all__ = ["with_separate_norms"]
 
 
-def with_norms_apart(
+def with_separate_norms(
     network: Network, modules: Mapping[str, Module], fit: Fit, epsilons: Epsilons
 ) -> tuple[Network, dict[str, Module], Fit]:
     """A network whose weights are not set yet, with a layer for each batch normalization that the state dict has.
