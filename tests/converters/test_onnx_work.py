@@ -147,7 +147,7 @@ def test_a_tensor_that_names_no_file_may_not_choose_its_place(tmp_path: Path) ->
         tensor.external_data.add(key=key, value=value)
     path = tmp_path / "own.onnx"
     path.write_bytes(made.SerializeToString())
-    with pytest.raises(WeightsError, match="lies in ''"):
+    with pytest.raises(WeightsError, match="is in ''"):
         mpscnn.converters.read_network([path])
 
 

@@ -236,7 +236,7 @@ def test_what_no_graph_can_be_made_of() -> None:
     with pytest.raises(ParameterError, match="a list of images"):
         nodes.MPSNNConcatenationNode([])
     other = nodes.MPSNNImageNode((12, 12, 4))
-    with pytest.raises(ParameterError, match="names of their own"):
+    with pytest.raises(ParameterError, match="different names"):
         nodes.MPSNNGraph(nodes.MPSNNAdditionNode(image, other).result_image)
     clipped = nodes.MPSCNNNeuronAbsoluteNode(image, clip_rect=(0, 0, 2, 2))
     with pytest.raises(UnsupportedError, match="MPSCNNNeuronAbsoluteNode: clip_rect must be"):

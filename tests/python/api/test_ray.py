@@ -247,7 +247,7 @@ def test_wrong_sources_are_refused(cluster: Any, photos: Path, tmp_path: Path) -
     for name, later, error, message in (
         ("short", b"none", mpscnn.ImageError, r"b\.parquet: cannot be read as a Parquet file"),
         ("other", other, mpscnn.ParameterError, r"b\.parquet: has no column 'bytes'"),
-        ("kind", kind, mpscnn.ParameterError, "not of one table: .* c "),
+        ("kind", kind, mpscnn.ParameterError, "not parts of one table: .* c "),
     ):
         folder = tmp_path / name
         folder.mkdir()
