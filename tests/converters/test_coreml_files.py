@@ -219,6 +219,85 @@ def test_inputs_that_are_no_images_or_arrays_are_named(tmp_path: Path) -> None:
         converters.read_network([saved(message, tmp_path / "text.mlmodel")])
 
 
+# ---- Pipelines -----------------------------------------------------------------------------------------------------
+
+KERNEL = _DRAW.normal(size=(6, 3, 1, 1)) * 0.02
+
+
+def detector(*, batch: bool, per_class: bool) -> Any:
+    """A pipeline: for each pixel a box and two scores, and a suppression. `batch`: whether tensors have its axis."""
+    message = model({"photo": image(6, 8)}, {}, version=5)
+    part = message.pipeline.models.add(specificationVersion=5)
+    part.CopyFrom(
+        model({"photo": image(6, 8)}, {"places": array((48, 4)), "chances": array((48, 2))}, version=5)
+    )
+    net = part.neuralNetwork
+    net.arrayInputShapeMapping = net.imageInputShapeMapping = 1
+    fill = settings(outputChannels=6, kernelChannels=3, kernelSize=[1, 1], weights=KERNEL, valid={})
+    add(net, "convolution", "photo", "conv", fill)
+    add(net, "activation", "conv", "gate", settings(sigmoid={}))
+    if batch:
+        add(net, "reshapeStatic", "gate", "flat", settings(targetShape=[1, 6, 48]))
+        add(net, "transpose", "flat", "rows", settings(axes=[0, 2, 1]))
+    else:
+        add(net, "reshapeStatic", "gate", "flat", settings(targetShape=[6, 48]))
+        add(net, "transpose", "flat", "rows", settings(axes=[1, 0]))
+    add(net, "splitND", "rows", "places chances", settings(axis=-1, splitSizes=[4, 2]))
+    held = message.pipeline.models.add(specificationVersion=5).nonMaximumSuppression
+    held.iouThreshold, held.confidenceThreshold, held.pickTop.perClass = 0.4, 0.55, per_class
+    held.confidenceInputFeatureName, held.coordinatesInputFeatureName = "chances", "places"
+    held.stringClassLabels.vector.extend(["cat", "dog"])
+    return message
+
+
+def suppressed(places: NDArray[Any], chances: NDArray[Any], *, per_class: bool) -> list[tuple[str, float]]:
+    """What is left, with its score: the best box first, and no other that overlaps it by more than 0.4."""
+    corners = np.concatenate([places[:, :2] - places[:, 2:] / 2, places[:, :2] + places[:, 2:] / 2], 1)
+    listed = sorted((-chances[i, c], i, c) for i in range(len(chances)) for c in range(2))
+    kept: list[tuple[int, int]] = []
+    for score, box, kind in listed:
+        if -score < 0.55:
+            break
+        clear = True
+        for other, of in kept:
+            if per_class and of != kind:
+                continue
+            low, high = (
+                np.maximum(corners[box, :2], corners[other, :2]),
+                np.minimum(corners[box, 2:], corners[other, 2:]),
+            )
+            both = np.prod(np.maximum(high - low, 0))
+            areas = [np.prod(corners[one, 2:] - corners[one, :2]) for one in (box, other)]
+            clear &= both / (sum(areas) - both) <= 0.4
+        if clear:
+            kept.append((box, kind))
+    return [(["cat", "dog"][kind], float(chances[box, kind])) for box, kind in kept]
+
+
+@pytest.mark.parametrize("batch", [True, False])
+@pytest.mark.parametrize("per_class", [True, False])
+def test_pipelines_detect(batch: bool, per_class: bool, tmp_path: Path) -> None:
+    path = saved(detector(batch=batch, per_class=per_class), tmp_path / "boxes.mlmodel")
+    rows = 1 / (1 + np.exp(-(PIXELS.reshape(48, 3) @ KERNEL.reshape(6, 3).T)))
+    wanted = suppressed(rows[:, :4], rows[:, 4:], per_class=per_class)
+    found = mpscnn.load(path, device="cpu").predict(Image.fromarray(PIXELS))
+    assert len(wanted) > 2
+    assert [(one.label, round(one.score, 4)) for one in found] == [
+        (label, round(s, 4)) for label, s in wanted
+    ]
+
+
+def test_other_pipelines_are_refused_by_name(tmp_path: Path) -> None:
+    message = detector(batch=True, per_class=True)
+    message.pipeline.models.add(specificationVersion=5).featureVectorizer.SetInParent()
+    with pytest.raises(UnsupportedError, match="a pipeline with featureVectorizer, which is not supported"):
+        converters.read_network([saved(message, tmp_path / "boxes.mlmodel")])
+    message = detector(batch=True, per_class=True)
+    message.pipeline.models[1].nonMaximumSuppression.coordinatesInputFeatureName = "nothing"
+    with pytest.raises(WeightsError, match="the suppression reads 'nothing'"):
+        converters.read_network([saved(message, tmp_path / "boxes.mlmodel")])
+
+
 # ---- Files that are damaged or something else ----------------------------------------------------------------------
 
 

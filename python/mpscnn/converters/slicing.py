@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mpscnn.converters.arrange import Arranger
@@ -38,6 +39,23 @@ def repeated(a: Arranger, x: Value, axis: int, times: int) -> Value:
     return _changed(a, x, axis, new, "tile", lambda place: {_TILES[place]: times})
 
 
+def _with_batch_elsewhere(x: Value, axis: int) -> Value:
+    """The same value, in which the batch is not a part of this axis.
+
+    In a file with one image the batch counts as a part of any axis, since it does not change the extent.
+    """
+    batch = tuple(atom for atom in x.axes[axis] if atom.is_batch)
+    if not batch:
+        return x
+    other = 0 if axis else 1
+    if batch[0].high != 1 or len(x.axes[axis]) == 1 or other >= x.rank:
+        raise UnsupportedError(f"changes the batch of {x.shown}")
+    axes = list(x.axes)
+    axes[axis] = tuple(atom for atom in x.axes[axis] if not atom.is_batch)
+    axes[other] = (*batch, *axes[other])
+    return replace(x, axes=tuple(axes))
+
+
 def _changed(
     a: Arranger,
     x: Value,
@@ -50,9 +68,8 @@ def _changed(
 
     `attributes` gets the axis of the operation's image: 0 rows, 1 columns, 2 channels.
     """
+    x = _with_batch_elsewhere(x, axis)
     atoms = x.axes[axis]
-    if any(atom.is_batch for atom in atoms):
-        raise UnsupportedError(f"changes the batch of {x.shown}")
     axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
     x = a.in_one_piece(x, atoms)
     groups = a.grouping(x) if len(x.tensor.shape) == _IMAGE_RANK else None

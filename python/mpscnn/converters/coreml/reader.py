@@ -6,6 +6,7 @@ from typing import Any
 
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.neural.reader import read_neural_network
+from mpscnn.converters.coreml.pipeline import Ending, boxes_and_scores, ending_of, make_detector, parts_of
 from mpscnn.converters.coreml.program.reader import read_program
 from mpscnn.converters.coreml.schema import OTHER_MODELS
 from mpscnn.converters.read_options import ReadOptions
@@ -32,12 +33,17 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
         raise type(error)(f"{file.origin}: {error}") from error
 
 
-def _network(file: CoremlFile, model: Any, options: ReadOptions) -> Network:
+def _network(file: CoremlFile, model: Any, options: ReadOptions, ending: Ending | None = None) -> Network:
     for kind in _NETWORKS:
         if model.HasField(kind):
-            return read_neural_network(file, model, getattr(model, kind), options)
-    if model.HasField("mlProgram"):
-        return read_program(file, model, options)
+            return read_neural_network(file, model, getattr(model, kind), options, ending)
+    if model.HasField(_PROGRAM):
+        return read_program(file, model, options, ending)
+    if ending is None:
+        for kind in _PIPELINES:
+            if model.HasField(kind):
+                held = getattr(model, kind)
+                return _pipeline(file, held if kind == "pipeline" else held.pipeline, options)
     for kind in OTHER_MODELS:
         if model.HasField(kind):
             raise UnsupportedError(
@@ -48,4 +54,15 @@ def _network(file: CoremlFile, model: Any, options: ReadOptions) -> Network:
     )
 
 
+def _pipeline(file: CoremlFile, pipeline: Any, options: ReadOptions) -> Network:
+    part, suppression = parts_of(pipeline, (*_NETWORKS, _PROGRAM))
+    if suppression is None:
+        return _network(file, part, options)
+    places = boxes_and_scores(part, suppression)
+    network = _network(file, part, options, ending_of(places))
+    make_detector(network, places, suppression, file.origin)
+    return network
+
+
+_PROGRAM = "mlProgram"
 _SUPPORTED = "neural networks, programs (mlProgram), and pipelines of a network with a suppression of boxes"

@@ -13,6 +13,7 @@ from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.coreml.neural.layer import Layer
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED, kind_of
+from mpscnn.converters.coreml.pipeline import Ending
 from mpscnn.converters.coreml.walk import Walk
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.read_options import ReadOptions
@@ -22,7 +23,9 @@ from mpscnn.graph.network import Network
 _RANK_5 = 0  # the mapping of old files, in which all blobs are images
 
 
-def read_neural_network(file: CoremlFile, model: Any, net: Any, options: ReadOptions) -> Network:
+def read_neural_network(
+    file: CoremlFile, model: Any, net: Any, options: ReadOptions, ending: Ending | None = None
+) -> Network:
     """The network of a model.
 
     Args:
@@ -30,6 +33,7 @@ def read_neural_network(file: CoremlFile, model: Any, net: Any, options: ReadOpt
         model: the message of the model.
         net: the message of its neural network.
         options: as for all formats.
+        ending: adds what a pipeline makes of the outputs.
     """
     description = model.description
     inputs = [feature(message, file.origin) for message in description.input]
@@ -41,6 +45,8 @@ def read_neural_network(file: CoremlFile, model: Any, net: Any, options: ReadOpt
     for message in net.layers:
         _add(walk, file, message)
     outputs = _outputs(walk, file, net, description, old=old)
+    if ending is not None:
+        ending(walk, outputs)
     network = walk.network(outputs, options)
     describe_photos(network, inputs, photo, file.origin)
     network.labels = class_labels(net, file.origin)

@@ -10,6 +10,7 @@ from mpscnn.converters.coreml.builder import Builder, Extents
 from mpscnn.converters.coreml.features import Feature, feature
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
+from mpscnn.converters.coreml.pipeline import Ending
 from mpscnn.converters.coreml.program import types
 from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constants
 from mpscnn.converters.coreml.program.operation import Operation
@@ -23,7 +24,7 @@ from mpscnn.graph.network import Network
 _MAIN = "main"
 
 
-def read_program(file: CoremlFile, model: Any, options: ReadOptions) -> Network:
+def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: Ending | None = None) -> Network:
     """The network of a model's main function."""
     function, description = _main_function(model)
     features = {one.name: one for one in (feature(message, file.origin) for message in description.input)}
@@ -43,6 +44,8 @@ def read_program(file: CoremlFile, model: Any, options: ReadOptions) -> Network:
     for message in block.operations:
         program.add(message)
     outputs = program.outputs(list(block.outputs))
+    if ending is not None:
+        ending(program.walk, outputs)
     network = program.walk.network(outputs, options)
     photos = [one for one, _ in inputs]
     describe_photos(network, photos, plain_photo(photos[0]) if _is_photo(photos) else None, file.origin)
