@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,13 @@ def torch(value: Callable[[torch_writer.Storages], object]) -> Write:
     return write
 
 
+def torch_of_protocol_4(folder: Path) -> list[Path]:
+    """As torch.save writes with pickle_protocol=4 and without the zip form: its magic number in a frame."""
+    path = folder / "weights.pth"
+    path.write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, protocol=4) + pickle.dumps(1001, protocol=4))
+    return [path]
+
+
 def pooling(*, height: int) -> list[Field]:
     return [(0, "Int8", 1), (1, "Int32", 1), (2, "Int32", 1), (3, "Int32", 1), (4, "Int32", height)]
 
@@ -90,6 +98,7 @@ VALID: dict[str, Write] = {
     "pytorch, no tensors": torch(lambda storages: {"epoch": 3}),
     "pytorch, a number among tensors": torch(lambda storages: {"w": storages.tensor(GRID), "e": 3}),
     "pytorch, nine axes": torch(lambda storages: {"w": storages.tensor(np.zeros((1,) * 9, np.float32))}),
+    "pytorch, the older form in protocol 4": torch_of_protocol_4,
     "pytorch, whole numbers": torch(lambda storages: {"fc.weight": storages.tensor(GRID.astype(np.int64))}),
 }
 

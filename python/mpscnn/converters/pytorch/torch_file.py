@@ -19,6 +19,11 @@ _ZIP = b"PK\x03\x04"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 _LEGACY = b"\x80\x02\x8a\x0a" + _LEGACY_MAGIC.to_bytes(10, "little") + b"."
+_OTHER_PROTOCOLS = (
+    b"\x03",
+    b"\x04",
+    b"\x05",
+)  # of the older form, which has 2 unless the author chose another
 
 _DTYPES = {
     Global("torch", "FloatStorage"): "float32",
@@ -56,6 +61,10 @@ def read_torch_file(path: Path) -> object:
         return _read_zip(file, str(path))
     if beginning == _LEGACY:
         return _read_legacy(file, str(path))
+    if beginning[:1] == b"\x80" and beginning[1:2] in _OTHER_PROTOCOLS:
+        raise UnsupportedError(
+            f"{path}: is a pickle of protocol {beginning[1]}, which is not supported; {_STATE_DICT_ONLY}"
+        )
     raise WeightsError(
         f"{path}: is not a file of torch.save: it begins with {beginning[:8].hex(' ') or 'nothing'}"
     )
