@@ -114,7 +114,7 @@ class UnsupportedLayers:
         return True
 
     def joined(self, error: UnsupportedLayersError, stand_in: str) -> UnsupportedLayersError:
-        """Return the layers of an error. Those of this list have the kind `stand_in` in it."""
+        """Return the layers of an error. Layers of this list have the kind `stand_in` in it."""
         known = {layer.name: layer for layer in self._layers}
         joined = UnsupportedLayers(self._origin)
         joined._layers = [known.get(one.name, one) if one.kind == stand_in else one for one in error.layers]

@@ -23,7 +23,7 @@ class EarlyStopping:
     """Ends a training that does not get better.
 
     Args:
-        patience: the training ends after so many epochs in a row that were not better than the best one.
+        patience: the training ends after this number of epochs in a row that were not better than the best one.
         monitor: the number of `Epoch` that is watched: a loss must fall, an accuracy must rise. None: the loss of the
             validation data, or the training loss where there are none.
         minimum_change: an epoch counts as better if it is better by more than this.

@@ -155,7 +155,7 @@ def detect(
 
     Prints class, probability and box of each: left, top, right and bottom edge in pixels of the photo as seen.
 
-    Without --model it lists the detectors and what each finds. docs/detection.md says how to get others.
+    Without --model it lists the detectors and what each finds. See docs/detection.md for other models.
 
     Example: mpscnn detect street.jpg --model ssd_mobilenet_v1_coco --output out/
 

@@ -48,7 +48,7 @@ class PictureFolder:
     def save(self, picture: PillowImage.Image, photo: str, suffix: str) -> Path:
         """Write "<photo's name><suffix>.png", with a number where a photo of that name came before; or the one file.
 
-        Of several pictures of a photo the first gets the file's name, and the name of another has its suffix appended.
+        If a photo has several pictures, the first gets the file's name; the names of others have a suffix appended.
         """
         target = next(name for name in self._names(photo, suffix) if name.resolve() not in self._taken)
         self._taken.add(target.resolve())

@@ -1,4 +1,4 @@
-"""What a model says of its inputs and outputs: shapes, images, and the names of classes."""
+"""Read a model's description of its inputs and outputs: shapes, images, and the names of classes."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def input_shapes(
 
 
 def plain_photo(feature: Feature) -> Photo:
-    """An image input that takes the photo's samples as they are."""
+    """An image input that takes the photo's unchanged samples."""
     order = ORDERS[feature.color]
     return Photo(order, 1.0, [0.0] * (1 if order == "gray" else 3))
 

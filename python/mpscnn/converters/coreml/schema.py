@@ -354,7 +354,7 @@ _NEURAL = {
 }
 _MESSAGES = {**_MODEL, **_PROGRAM, **_NEURAL}
 
-#: What a model may be besides networks, which are read.
+#: The kinds of models that are not networks. Networks are read.
 OTHER_MODELS = tuple(
     field.split(":")[0] for field in _MESSAGES["Model"].split() if field.split(":")[1] == "Empty"
 )

@@ -87,7 +87,7 @@ class Walk:
             self._missing.update(makes)
 
     def flatten(self, blob: str, *, only_vectors: bool = False) -> None:
-        """A blob as one vector for each image. `only_vectors`: an image of more than one pixel stays as it is."""
+        """A blob as one vector for each image. `only_vectors`: an image of more than one pixel does not change."""
 
         def convert() -> Sequence[str]:
             b = self.builder

@@ -43,7 +43,7 @@ class Weights:
             weight: the message.
             shape: its extents.
             what: what messages call it.
-            axis: along which quantised numbers have scales of their own.
+            axis: along which quantised numbers have separate scales.
 
         Raises WeightsError where the file has other numbers than the shape asks for.
         """

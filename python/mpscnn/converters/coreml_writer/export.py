@@ -53,7 +53,7 @@ def export(
 
     Args:
         network: with all its weights.
-        path: the folder (.mlpackage) or file (.mlmodel). What was there is replaced when the new one is complete.
+        path: the folder (.mlpackage) or file (.mlmodel). An older file is replaced when the new one is complete.
         size: (height, width), needed where the network leaves them free.
         dtype: of weights, and in programs of what lies between: "float32" or "float16".
         target: the oldest system, see `TARGETS`; None: iOS 15 for a package, iOS 14 for a file.
@@ -254,7 +254,7 @@ def _plain(value: Any) -> Any:
 
 
 def _folded(node: Any, inputs: Sequence[Any]) -> Any:
-    """What a node makes of constants."""
+    """Compute a node of constants."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 

@@ -1,4 +1,4 @@
-"""What ONNX' operators, as our own writer makes them, are as operations of Core ML's programs."""
+"""Convert ONNX' operators, as mpscnn's writer makes them, to operations of Core ML's programs."""
 
 from __future__ import annotations
 

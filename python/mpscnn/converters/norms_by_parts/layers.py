@@ -1,4 +1,4 @@
-"""What the layers of a network compute of each other, as far as norms by parts need it."""
+"""The computations of a network's layers, as far as norms by parts need them."""
 
 from __future__ import annotations
 

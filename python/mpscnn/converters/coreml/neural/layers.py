@@ -1,4 +1,4 @@
-"""What the layers of Core ML's neural networks are: one function for each kind, and the kinds that are refused."""
+"""Convert the layers of Core ML's neural networks: one function for each kind, and the kinds that are refused."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Constants:
     # ---- Made of others --------------------------------------------------------------------------------------------
 
     def computed(self, kind: str, given: Mapping[str, Constant]) -> Constant:
-        """What a constexpr operation makes of constants.
+        """Compute a constexpr operation of constants.
 
         Raises UnsupportedError for one that is not known. WeightsError where its operands do not fit each other.
         """

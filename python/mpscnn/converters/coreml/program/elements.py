@@ -9,7 +9,7 @@ from mpscnn.converters.coreml.builder import BOOL, FLOAT, INT64, Builder
 from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, simple
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# Smaller numbers vanish beside any float32 of a network.
+# Smaller numbers vanish next to any float32 of a network.
 _VANISHING = 1e-38
 
 

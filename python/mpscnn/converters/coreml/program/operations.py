@@ -1,4 +1,4 @@
-"""What the operations of Core ML's programs are: one function for each kind, and the kinds that are refused."""
+"""Convert the operations of Core ML's programs: one function for each kind, and the kinds that are refused."""
 
 from __future__ import annotations
 
