@@ -20,6 +20,7 @@ from mpscnn.apps.cli.convert import convert
 from mpscnn.apps.cli.detect import detect
 from mpscnn.apps.cli.devices import devices
 from mpscnn.apps.cli.digits import digits
+from mpscnn.apps.cli.doctor import doctor
 from mpscnn.apps.cli.evaluate import evaluate_classifier
 from mpscnn.apps.cli.explain import explain
 from mpscnn.apps.cli.failures import leave_cleanly
@@ -127,6 +128,7 @@ for command in (
     fingerprint,
     models,
     devices,
+    doctor,
     benchmark,
     profile,
     train,

@@ -1,0 +1,120 @@
+"""`mpscnn doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mpscnn.apps.cli.arguments import JsonOption
+from mpscnn.apps.cli.output import show, show_json
+from mpscnn.registry.cache import cache_directory, model_directories
+from mpscnn.runtime.library import build_config
+from mpscnn.runtime.library import devices as listed_devices
+
+#: Packages that mpscnn works with, each of which may be missing.
+PACKAGES = (
+    *("numpy", "pillow", "rich", "typer", "onnx", "onnxruntime", "onnxscript", "protobuf"),
+    *("torch", "torchvision", "timm", "keras", "tensorflow", "ai-edge-litert", "openvino", "ncnn", "MNN"),
+    *("pycocotools", "av", "ray", "fastapi", "uvicorn", "scikit-learn"),
+)
+_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Print all that a bug report needs.
+
+    It prints versions, devices, caches and settings of this installation. Nothing is changed or sent.
+
+    Example: mpscnn doctor --json > report.json
+    """
+    found = report()
+    if as_json:
+        show_json(found)
+    else:
+        show(*_lines(found))
+
+
+def report() -> dict[str, Any]:
+    """Return what `mpscnn doctor` prints."""
+    return {
+        "mpscnn": metadata.version("mpscnn"),
+        "place": str(Path(__file__).parents[2]),
+        "python": sys.version.replace("\n", " "),
+        "platform": platform.platform(),
+        "build": build_config(),
+        "devices": listed_devices(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "variables": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith("MPSCNN_") or name in _VARIABLES
+        },
+        "caches": [_folder("cache", cache_directory())]
+        + [_folder("models", place) for place in model_directories()],
+        "self_checks": _self_checks(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _folder(use: str, place: Path) -> dict[str, Any]:
+    """Return a folder with the number and the bytes of its files."""
+    sizes = list(_sizes(place))
+    return {
+        "use": use,
+        "path": str(place),
+        "exists": place.is_dir(),
+        "files": len(sizes),
+        "bytes": sum(sizes),
+    }
+
+
+def _sizes(place: Path) -> Iterator[int]:
+    for folder, _, names in os.walk(place):
+        for name in names:
+            try:
+                yield (Path(folder) / name).lstat().st_size
+            except OSError:  # it was removed meanwhile
+                continue
+
+
+def _self_checks() -> dict[str, str]:
+    """Return the records of the GPUs' self-checks, by the names of their files."""
+    records = {}
+    for path in sorted((cache_directory() / "self_check").glob("*.txt")):
+        try:
+            records[path.name] = path.read_text("utf-8", "replace").strip()
+        except OSError as error:
+            records[path.name] = f"cannot be read: {error.strerror}"
+    return records
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    """Return one line for each fact. Facts of one kind have a heading and two spaces."""
+    for name, value in found.items():
+        if isinstance(value, dict):
+            yield f"{name}:"
+            yield from (f"  {key}: {_shown(one)}" for key, one in value.items())
+        elif isinstance(value, list):
+            yield f"{name}:"
+            yield from (f"  {_shown(one)}" for one in value)
+        else:
+            yield f"{name}: {value}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return " ".join(map(_shown, value))
+    return str(value).replace("\n", " | ")

@@ -1,0 +1,47 @@
+"""`mpscnn doctor`."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Command
+
+import mpscnn
+
+
+def test_it_tells_what_the_library_tells(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    (cache / "self_check").mkdir(parents=True)
+    (cache / "self_check" / "1.txt").write_text("mpscnn 0\nApple M0\nright\n")
+    (cache / "model.bin").write_bytes(bytes(1000))
+    monkeypatch.setenv("MPSCNN_CACHE", str(cache))
+    monkeypatch.setenv("MPSCNN_MODELS", str(tmp_path / "none"))
+    result = command("doctor", "--json")
+    assert result.returncode == 0
+    found = json.loads(result.stdout)
+    assert found["mpscnn"] == mpscnn.__version__
+    assert found["build"] == mpscnn.build_config()
+    assert found["devices"] == mpscnn.devices()
+    assert found["packages"]["numpy"] == np.__version__
+    assert found["packages"]["typer"] == metadata.version("typer")
+    assert found["variables"]["MPSCNN_CACHE"] == str(cache)
+    kept, models = found["caches"]
+    size = 1000 + (cache / "self_check" / "1.txt").stat().st_size
+    assert (kept["path"], kept["exists"], kept["files"], kept["bytes"]) == (str(cache), True, 2, size)
+    assert (models["exists"], models["files"]) == (False, 0)
+    assert found["self_checks"] == {"1.txt": "mpscnn 0\nApple M0\nright"}
+
+
+def test_the_text_has_every_fact(command: Command) -> None:
+    lines = command("doctor").stdout.splitlines()
+    assert f"mpscnn: {mpscnn.__version__}" in lines
+    assert f"  numpy: {np.__version__}" in lines
+    for key in mpscnn.build_config():
+        assert any(line.startswith(f"  {key}: ") for line in lines), key
+    assert any(line.startswith("  name cpu, ") and "quota" in line for line in lines)
