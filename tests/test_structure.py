@@ -178,7 +178,14 @@ PYTHON_FLOORS = {
         ("model",),
         ("runner",),
     ),
-    "toolkit": (("converters",), ("training",), ("evaluation",), ("comparison",), ("quantization",)),
+    "toolkit": (
+        ("converters",),
+        ("torch_backend",),
+        ("training",),
+        ("evaluation",),
+        ("comparison",),
+        ("quantization",),
+    ),
     "apps": (
         ("apps.video",),
         ("apps.ray",),

@@ -1,0 +1,60 @@
+"""The backend "mpscnn" of torch.compile: inference graphs run on mpscnn's engine."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mpscnn.errors import ParameterError, UnsupportedError
+
+__all__ = ["backend"]
+
+_OPTIONS = ("device",)
+_GRADIENTS = (
+    'torch.compile(backend="mpscnn") runs inference only, and this call needs gradients: torch computes it. '
+    "Call the module under torch.inference_mode() or torch.no_grad()"
+)
+
+
+def backend(
+    graph: Any,
+    example_inputs: Sequence[Any],
+    *,
+    options: Mapping[str, Any] | None = None,
+    mode: str | None = None,
+) -> Callable[..., Any]:
+    """Compile a graph of Dynamo: `torch.compile(module, backend="mpscnn")` calls this.
+
+    Parts of the graph become networks with the module's weights. Operators that mpscnn lacks stay in torch. A call
+    that needs gradients runs in torch as well, which is warned of once. The logger `mpscnn.torch_backend` tells at
+    level INFO what became of each graph.
+
+    Args:
+        graph: Dynamo's graph.
+        example_inputs: its arguments, parameters among them.
+        options: `device`, where networks run: "cpu" (the default), "auto" or "metal".
+        mode: None or "default"; torch's other modes are about its own compiler.
+
+    Raises:
+        ParameterError: another option or mode. UnsupportedError: the package `onnx` is not installed.
+    """
+    chosen = dict(options or {})
+    for name in chosen:
+        if name not in _OPTIONS:
+            raise ParameterError(
+                f'torch.compile(backend="mpscnn"): unknown option {name!r}; there is "device"'
+            )
+    if mode not in (None, "default"):
+        raise ParameterError(f'torch.compile(backend="mpscnn"): mode must be None or "default", got {mode!r}')
+    if importlib.util.find_spec("onnx") is None:
+        raise UnsupportedError('torch.compile(backend="mpscnn") needs: pip install "mpscnn[torch]"')
+    import torch
+
+    if torch.is_grad_enabled() and any(getattr(value, "requires_grad", False) for value in example_inputs):
+        warnings.warn(_GRADIENTS, stacklevel=2)
+        return graph.forward  # type: ignore[no-any-return]
+    from mpscnn.torch_backend.compiled import CompiledGraph
+
+    return CompiledGraph(graph, example_inputs, title="torch_graph", device=chosen.get("device", "cpu"))

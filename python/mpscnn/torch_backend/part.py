@@ -1,0 +1,289 @@
+"""A part of a torch graph as one of our networks, which takes and returns tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.fx import Node
+
+from mpscnn._private.literals import PrecisionName
+from mpscnn.converters.layer_names import LayerNames
+from mpscnn.converters.norms_by_parts.whole import with_whole_norms
+from mpscnn.converters.onnx_reader.input_layout import InputLayout
+from mpscnn.converters.onnx_reader.reader import Converted, converted
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.unrounded import keep_middles
+from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.errors import UnsupportedError
+from mpscnn.runtime.session_pool import SessionPool
+from mpscnn.torch_backend.aten_operators import OPERATORS, PRODUCTS, Writer
+
+BFLOAT16 = torch.bfloat16
+
+
+class RefusedNodesError(UnsupportedError):
+    """Nodes that a network cannot have, with the reason of each."""
+
+    def __init__(self, message: str, reasons: Mapping[Node, str]) -> None:
+        super().__init__(message)
+        self.reasons = dict(reasons)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A result of the network as a tensor: its shape, strides and type, and the network's axes in it."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+    axes: tuple[int, ...]
+    own_shape: tuple[int, ...]
+
+    def allocated(self) -> tuple[torch.Tensor, np.ndarray[Any, Any]]:
+        """Return an empty tensor, and the same memory as the network sees it."""
+        tensor = torch.empty_strided(self.shape, self.strides, dtype=torch.float32)
+        array = tensor.numpy().transpose(self.axes)
+        return tensor, array if array.shape == self.own_shape else array.reshape(self.own_shape)
+
+
+class NetworkPart(torch.nn.Module):  # type: ignore[misc]
+    """Runs a network on tensors.
+
+    Tensors of float32 are read and written where they lie. The network runs on as many threads as torch does.
+
+    Attributes:
+        network: the part as a network.
+        nodes: how many nodes of the graph it stands for.
+    """
+
+    def __init__(
+        self,
+        made: Converted,
+        results: Sequence[torch.Tensor],
+        device: str,
+        precision: PrecisionName,
+        nodes: int,
+    ):
+        super().__init__()
+        self.network = keep_middles(with_whole_norms(made.network))
+        self.nodes = nodes
+        self._layouts: list[InputLayout] = list(made.inputs)
+        self._program = self.network.compile(device=device, precision=precision)
+        self._pools: dict[int, SessionPool] = {}
+        ends = [tuple(extent or 1 for extent in end[1:]) for end in self._program.outputs.values()]
+        self._results = [
+            _Result(
+                tuple(value.shape),
+                tuple(value.stride()),
+                value.dtype,
+                axes,
+                (value.numel() // math.prod(end), *end),
+            )
+            for value, axes, end in zip(results, made.outputs, ends, strict=True)
+        ]
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Run the network."""
+        arrays = [layout.arranged(_array(one)) for layout, one in zip(self._layouts, tensors, strict=True)]
+        made = [result.allocated() for result in self._results]
+        outputs = [array for _, array in made]
+        threads = torch.get_num_threads()
+        pool = self._pools.get(threads)
+        if pool is None:
+            pool = self._pools[threads] = SessionPool(self._program, threads)
+        with pool.session() as session:
+            session.run(
+                arrays[0] if len(arrays) == 1 else arrays, out=outputs[0] if len(outputs) == 1 else outputs
+            )
+        return tuple(
+            tensor if result.dtype == torch.float32 else tensor.to(result.dtype)
+            for (tensor, _), result in zip(made, self._results, strict=True)
+        )
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Return the tensor's memory; numbers that are not float32 are converted."""
+    if tensor.dtype != torch.float32:
+        tensor = tensor.float()
+    array: np.ndarray[Any, Any] = tensor.numpy(force=tensor.requires_grad or tensor.is_neg())
+    return array
+
+
+def network_part(
+    nodes: Sequence[Node],
+    inputs: Sequence[Node],
+    outputs: Sequence[Node],
+    constants: Mapping[Node, Any],
+    *,
+    title: str,
+    device: str,
+) -> NetworkPart:
+    """Convert nodes to a network.
+
+    Args:
+        nodes: in an order in which they can be computed.
+        inputs: what they read and the part does not compute.
+        outputs: the nodes whose results are the network's.
+        constants: values of nodes that depend on no input.
+        title: the network's name.
+        device: where it runs.
+
+    Raises:
+        RefusedNodesError: names the nodes that cannot be in a network. UnsupportedError: the part as a whole cannot
+            be a network.
+    """
+    writer = Writer()
+    written = _Written(writer, constants)
+    for node in inputs:
+        written.names[node] = writer.input(node.name, tuple(node.meta["val"].shape))
+    refused = {node: reason for node in nodes if (reason := written.add(node)) is not None}
+    if refused:
+        raise RefusedNodesError(_listed(refused), refused)
+    ends = [(written.ended(node), tuple(node.meta["val"].shape)) for node in outputs]
+    file = writer.file(ends, title)
+    try:
+        made = converted(file, ReadOptions(title, outputs=file.outputs))
+    except UnsupportedLayersError as error:
+        reasons = {
+            node: f"{operator_of(node) or node.name}: {one.reason}"
+            for one in error.layers
+            if (node := written.layers.get(one.name)) is not None
+        }
+        raise RefusedNodesError(str(error), reasons) from error
+    values = [node.meta["val"] for node in outputs]
+    return NetworkPart(made, values, device, _precision(nodes), sum(not is_getitem(node) for node in nodes))
+
+
+def _listed(refused: Mapping[Node, str]) -> str:
+    return "; ".join(f"{node.name}: {reason}" for node, reason in refused.items())
+
+
+def _precision(nodes: Sequence[Node]) -> PrecisionName:
+    """Return "bfloat16" where all products of the part are of it: float32 is at least as exact elsewhere."""
+    products = [node for node in nodes if operator_of(node) in PRODUCTS]
+    types = {value.dtype for node in products for value in _tensors(node)[:1]}
+    return "bfloat16" if types == {BFLOAT16} else "float32"
+
+
+class _Written:
+    """Writes nodes into a model, and remembers what each tensor is called there."""
+
+    def __init__(self, writer: Writer, constants: Mapping[Node, Any]) -> None:
+        self._writer = writer
+        self._constants = constants
+        self._layer_names = LayerNames()
+        self.names: dict[Node, str] = {}
+        self.parts: dict[Node, tuple[str | None, ...]] = {}
+        self.layers: dict[str, Node] = {}
+
+    def add(self, node: Node) -> str | None:
+        """Write a node; return the reason where that cannot be done."""
+        if is_getitem(node):
+            name = self.parts[node.args[0]][node.args[1]] if node.args[0] in self.parts else None
+            if name is None:
+                return "its result is not computed"
+            self.names[node] = name
+            return None
+        writer = self._writer
+        values = _tensors(node)
+        writer.result = tuple(values[0].shape)
+        operands = [value for source in node.all_input_nodes[:1] for value in _tensors(source)]
+        writer.strides = tuple(operands[0].stride()) if operands else ()
+        writer.layer = self._layer_names.unique(_path_of(node))
+        self.layers[writer.layer] = node
+        try:
+            args, kwargs = torch.fx.map_arg((node.args, node.kwargs), self._operand)
+            kwargs = {key: value for key, value in kwargs.items() if key not in _WITHOUT_MEANING}
+            made = OPERATORS[operator_of(node)](writer, *args, **kwargs)
+        except UnsupportedError as error:
+            return f"{operator_of(node)}: {error}"
+        except TypeError as error:  # arguments that the table does not know
+            return f"{operator_of(node)}: {error}"
+        if isinstance(made, str):
+            self.names[node] = made
+            writer.shapes[made] = writer.result
+            return None
+        self.parts[node] = made
+        for name, value in zip(made, values, strict=False):
+            if name is not None:
+                writer.shapes[name] = tuple(value.shape)
+        return None
+
+    def ended(self, node: Node) -> str:
+        """Return a name of its own for a result of the network."""
+        self._writer.layer = self._layer_names.unique(f"{node.name}.result")
+        self.layers[self._writer.layer] = node
+        return self._writer.add("Identity", self.names[node])
+
+    def _operand(self, node: Node) -> Any:
+        if node in self.names:
+            return self.names[node]
+        if node not in self._constants:
+            raise UnsupportedError(f"its operand {node.name} has several results")
+        value = self._constants[node]
+        array = (value.float() if value.is_floating_point() else value).numpy()
+        name = self._writer.constant(array, f"constant.{node.name}")
+        self._writer.arrays[name] = array
+        self.names[node] = name
+        return name
+
+
+#: Arguments that say where and how a tensor lies, and its type, which the result's own says.
+_WITHOUT_MEANING = frozenset({"memory_format", "dtype", "layout", "device", "pin_memory", "non_blocking"})
+
+
+def _tensors(node: Node) -> list[torch.Tensor]:
+    value = node.meta.get("val")
+    several = value if isinstance(value, (tuple, list)) else [value]
+    return [one for one in several if isinstance(one, torch.Tensor)]
+
+
+def _path_of(node: Node) -> str:
+    """Return the path of the module that computes a node, without what Dynamo calls the whole."""
+    stack = node.meta.get("nn_module_stack") or {}
+    path = next((str(entry[0]) for entry in reversed(stack.values())), "")
+    cleaned = (
+        path.replace("L['self'].", "").replace("L['self']", "").replace("_modules['", "").replace("']", "")
+    )
+    return cleaned.strip(".") or node.name
+
+
+def operator_of(node: Node) -> str:
+    """Return the name of an operator as the table has it; "" for what is no operator."""
+    if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+        return ""
+    name = f"{node.target._opname}.{node.target._overloadname}"
+    return name if node.target.namespace == "aten" else f"{node.target.namespace}.{name}"
+
+
+def is_getitem(node: Node) -> bool:
+    """Return whether a node takes one of several results."""
+    return node.op == "call_function" and getattr(node.target, "__name__", "") == "getitem"
+
+
+def reason_against(node: Node) -> str | None:
+    """Return why a node cannot be in a network, as far as its operator and types tell; None where it may be."""
+    if is_getitem(node):
+        return None
+    operator = operator_of(node)
+    if operator not in OPERATORS:
+        return "mpscnn has no such operator"
+    tensors = [value for source in node.all_input_nodes for value in _tensors(source)]
+    results = _tensors(node)
+    if not results:
+        return "its result is not a tensor"
+    for value in (*tensors, *results[:1]):
+        if value.device.type != "cpu":
+            return f"a tensor on {value.device}"
+    if results[0].dtype not in (torch.float32, BFLOAT16, torch.bool):
+        return f"a result of {results[0].dtype}"
+    if any(isinstance(extent, torch.SymInt) for value in (*tensors, *results[:1]) for extent in value.shape):
+        return "extents that are not known"
+    if 0 in (extent for value in (*tensors, *results[:1]) for extent in value.shape):
+        return "tensors without elements"
+    return None

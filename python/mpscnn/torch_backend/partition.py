@@ -1,0 +1,177 @@
+"""Which nodes of a graph become networks, and which stay in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.fx import Node
+from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner
+from torch.fx.passes.operator_support import OperatorSupportBase
+from torch.fx.passes.tools_common import legalize_graph
+
+from mpscnn.errors import Error
+from mpscnn.torch_backend.aten_operators import MOVES, PRODUCTS
+from mpscnn.torch_backend.constants import constants_of
+from mpscnn.torch_backend.part import (
+    NetworkPart,
+    RefusedNodesError,
+    is_getitem,
+    network_part,
+    operator_of,
+    reason_against,
+)
+
+#: A part without products needs this many operators that compute to be worth its call.
+LEAST_NODES = 8
+# Each attempt leaves more nodes to torch.
+_MOST_ATTEMPTS = 32
+
+
+@dataclass
+class Report:
+    """What became of a graph.
+
+    Attributes:
+        networks: the parts that are networks.
+        left: nodes that torch computes, with the reason.
+        nodes: how many nodes compute something.
+    """
+
+    networks: list[NetworkPart] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+    nodes: int = 0
+
+    def __str__(self) -> str:
+        inside = sum(part.nodes for part in self.networks)
+        lines = [f"{inside} of {self.nodes} operators run in {len(self.networks)} networks of mpscnn"]
+        lines += [f"  torch computes {name}: {reason}" for name, reason in self.left.items()]
+        return "\n".join(lines)
+
+
+class _Support(OperatorSupportBase):  # type: ignore[misc]
+    def __init__(self, constants: Mapping[Node, Any], refused: Mapping[Node, str]) -> None:
+        self._constants = constants
+        self._refused = refused
+
+    def is_node_supported(self, _: Mapping[str, torch.nn.Module], node: Node) -> bool:
+        source = node.all_input_nodes[0] if is_getitem(node) else node
+        return (
+            node.op == "call_function"
+            and node not in self._constants
+            and node not in self._refused
+            and source not in self._refused
+            and (source is node or source.op == "call_function")
+        )
+
+
+def partitioned(
+    graph: torch.fx.GraphModule, bound: Mapping[str, torch.Tensor], *, title: str, device: str
+) -> tuple[torch.fx.GraphModule, Report]:
+    """Replace parts of a graph of ATen's operators by networks.
+
+    Args:
+        graph: is changed.
+        bound: placeholders that are constants, by name.
+        title: begins the networks' names.
+        device: where networks run.
+    """
+    constants = constants_of(graph, bound)
+    computed = [node for node in graph.graph.nodes if node.op == "call_function" and node not in constants]
+    refused: dict[Node, str] = {}
+    for node in computed:
+        if (reason := reason_against(node)) is not None:
+            refused[node] = f"{operator_of(node) or node.target}: {reason}"
+    report = Report(nodes=sum(not is_getitem(node) for node in computed))
+    parts = _parts(graph, constants, refused, title, device)
+    for number, (part, nodes, inputs, outputs) in enumerate(parts):
+        report.networks.append(part)
+        _insert(graph, f"mpscnn_{number}", part, nodes, inputs, outputs)
+    report.left = {node.name: reason for node, reason in refused.items()}
+    graph.graph.eliminate_dead_code()
+    legalize_graph(graph)
+    graph.recompile()
+    return graph, report
+
+
+_Part = tuple[NetworkPart, list[Node], list[Node], list[Node]]
+
+
+def _parts(
+    graph: torch.fx.GraphModule,
+    constants: Mapping[Node, Any],
+    refused: dict[Node, str],
+    title: str,
+    device: str,
+) -> list[_Part]:
+    """Propose parts until all of them can be converted. Nodes that cannot be are added to `refused`."""
+    order = {node: place for place, node in enumerate(graph.graph.nodes)}
+    known: dict[tuple[Node, ...], NetworkPart] = {}
+    for _ in range(_MOST_ATTEMPTS):
+        support = _Support(constants, refused)
+        proposed = CapabilityBasedPartitioner(graph, support, allows_single_node_partition=True)
+        parts: list[_Part] = []
+        failed = False
+        for number, partition in enumerate(proposed.propose_partitions()):
+            nodes = sorted(partition.nodes, key=order.__getitem__)
+            if not _is_worth_it(nodes):
+                refused.update(dict.fromkeys(nodes, "too few operators for a network"))
+                continue
+            inputs, outputs = _border(nodes, constants)
+            try:
+                if (part := known.get(tuple(nodes))) is None:
+                    name = title if number == 0 else f"{title}_{number + 1}"
+                    part = network_part(nodes, inputs, outputs, constants, title=name, device=device)
+                    known[tuple(nodes)] = part
+            except RefusedNodesError as error:
+                refused.update(error.reasons or dict.fromkeys(nodes, str(error)))
+                failed = True
+            except Error as error:
+                refused.update(dict.fromkeys(nodes, str(error)))
+                failed = True
+            else:
+                parts.append((part, nodes, inputs, outputs))
+        if not failed:
+            return parts
+    return []
+
+
+def _is_worth_it(nodes: Sequence[Node]) -> bool:
+    operators = [operator_of(node) for node in nodes if not is_getitem(node)]
+    computing = [operator for operator in operators if operator not in MOVES]
+    return not PRODUCTS.isdisjoint(operators) or len(computing) >= LEAST_NODES
+
+
+def _border(nodes: Sequence[Node], constants: Mapping[Node, Any]) -> tuple[list[Node], list[Node]]:
+    """Return what a part reads, and which of its results others read."""
+    inside = set(nodes)
+    read = dict.fromkeys(source for node in nodes for source in node.all_input_nodes)
+    inputs = [node for node in read if node not in inside and node not in constants]
+    outputs = [node for node in nodes if any(user not in inside for user in node.users)]
+    return inputs, outputs
+
+
+def _insert(
+    graph: torch.fx.GraphModule,
+    name: str,
+    part: NetworkPart,
+    nodes: Sequence[Node],
+    inputs: Sequence[Node],
+    outputs: Sequence[Node],
+) -> None:
+    """Put a network in the place of its nodes; their order is mended afterwards."""
+    graph.add_submodule(name, part)
+    with graph.graph.inserting_before(nodes[0]):
+        call = graph.graph.call_module(name, tuple(inputs))
+        for place, node in enumerate(outputs):
+            taken = graph.graph.call_function(_item, (call, place))
+            taken.meta["val"] = node.meta["val"]
+            node.replace_all_uses_with(taken)
+    for node in reversed(nodes):
+        graph.graph.erase_node(node)
+
+
+def _item(values: Sequence[Any], place: int) -> Any:
+    return values[place]

@@ -1,0 +1,481 @@
+"""torch.compile with the backend "mpscnn", next to torch itself. One small test for each promise."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles.torchvision_models import randomized, torchvision
+
+import mpscnn
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("onnx", reason="onnx is not installed")
+
+from mpscnn.torch_backend import backend  # noqa: E402
+
+nn = torch.nn
+functional = torch.nn.functional
+full = pytest.mark.full
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Any:
+    """Each test begins without graphs of others, and needs no gradients."""
+    torch._dynamo.reset()
+    with torch.no_grad():
+        yield
+
+
+class Compiled:
+    """A module compiled by the backend, and the graphs that were made for it."""
+
+    def __init__(self, module: Any, **options: Any) -> None:
+        self.graphs: list[Any] = []
+
+        def keep(graph: Any, inputs: Any) -> Any:
+            self.graphs.append(backend(graph, inputs, **options))
+            return self.graphs[-1]
+
+        self.run = torch.compile(module, backend=keep)
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.run(*inputs)
+
+    @property
+    def left(self) -> list[str]:
+        """The kinds of what torch computes."""
+        return sorted(
+            {reason.partition(":")[0] for graph in self.graphs for reason in graph.report.left.values()}
+        )
+
+    @property
+    def networks(self) -> int:
+        return sum(len(graph.report.networks) for graph in self.graphs)
+
+
+def assert_equal(found: Any, expected: Any, tolerance: float = TOLERANCE) -> None:
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    worst = (found.double() - expected.double()).abs().max() / expected.double().abs().max()
+    assert worst <= tolerance, f"relative error {worst:.2g}"
+
+
+def small() -> Any:
+    return randomized(
+        nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3, stride=2)
+        )
+    )
+
+
+PHOTO = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_name_is_found() -> None:
+    module = small()
+    assert "mpscnn" in torch._dynamo.list_backends(exclude_tags=())
+    assert_equal(torch.compile(module, backend="mpscnn")(PHOTO), module(PHOTO))
+
+
+def test_a_network_runs_as_one() -> None:
+    module = small()
+    compiled = Compiled(module)
+    assert_equal(compiled(PHOTO), module(PHOTO))
+    (part,) = compiled.graphs[0].report.networks
+    assert compiled.left == []
+    # Its batch normalization became part of the convolution before it.
+    assert [row["operation"] for row in part.network.describe()["layers"]].count("convolution") == 2
+
+
+class Cut(nn.Module):  # type: ignore[misc, name-defined]
+    """Two convolutions with an operator between them that mpscnn lacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 2, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.second(torch.cumsum(self.first(x), 2))
+
+
+def test_an_operator_that_is_missing_runs_in_torch() -> None:
+    module = Cut().eval()
+    compiled = Compiled(module)
+    assert_equal(compiled(PHOTO), module(PHOTO))
+    assert compiled.left == ["cumsum.default"]
+    assert compiled.networks == 2
+
+
+def test_an_operator_that_the_reader_refuses_runs_in_torch() -> None:
+    first = nn.Conv2d(3, 6, 3)
+
+    def turned(x: Any) -> Any:  # its result's first axis is not the batch
+        return first(x).mean(0)
+
+    compiled = Compiled(turned)
+    x = torch.randn(2, 3, 16, 16)
+    assert_equal(compiled(x), turned(x))
+    assert compiled.networks == 1
+    assert compiled.left == ["mean.dim"]
+
+
+class Broken(nn.Module):  # type: ignore[misc, name-defined]
+    """With a graph break."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 2, 3)
+
+    def forward(self, x: Any) -> Any:
+        x = self.first(x)
+        torch._dynamo.graph_break()
+        return self.second(x)
+
+
+def test_a_graph_break_makes_two_graphs() -> None:
+    module = Broken().eval()
+    compiled = Compiled(module)
+    assert_equal(compiled(PHOTO), module(PHOTO))
+    assert len(compiled.graphs) == compiled.networks == 2
+
+
+class Heads(nn.Module):  # type: ignore[misc, name-defined]
+    """With two inputs and three results, one of which is a number of torch's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image, self.other = nn.Conv2d(3, 4, 3), nn.Conv2d(2, 4, 3)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        both = self.image(x) + self.other(y)
+        return {"sum": both, "pooled": both.mean((2, 3)), "size": x.shape[2]}
+
+
+def test_several_inputs_and_results() -> None:
+    module = Heads().eval()
+    compiled = Compiled(module)
+    other = torch.randn(1, 2, 16, 16)
+    found, expected = compiled(PHOTO, other), module(PHOTO, other)
+    assert found.keys() == expected.keys()
+    assert found["size"] == 16
+    for name in ("sum", "pooled"):
+        assert_equal(found[name], expected[name])
+        assert found[name].stride() == expected[name].stride()
+    assert compiled.networks == 1
+
+
+def test_tensors_are_read_and_written_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    run = mpscnn.Session.run
+
+    def noted(self: Any, x: Any, *, out: Any = None) -> Any:
+        seen.append((x.__array_interface__["data"][0], out.__array_interface__["data"][0]))
+        return run(self, x, out=out)
+
+    monkeypatch.setattr(mpscnn.Session, "run", noted)
+    compiled = Compiled(small())
+    for x in (PHOTO, PHOTO.to(memory_format=torch.channels_last), torch.randn(1, 3, 16, 32)[..., ::2]):
+        result = compiled(x)
+        assert seen[-1] == (x.data_ptr(), result.data_ptr())
+
+
+def test_bfloat16_autocast() -> None:
+    module = randomized(
+        nn.Sequential(nn.Conv2d(3, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.Flatten(), nn.Linear(6272, 5))
+    )
+    exact = module(PHOTO)
+    compiled = Compiled(module)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected, found = module(PHOTO), compiled(PHOTO)
+    assert found.dtype == expected.dtype == torch.bfloat16
+    assert compiled.left == []
+    largest = exact.abs().max()
+    assert (found - exact).abs().max() <= max((expected - exact).abs().max(), 2**-7 * largest)
+    assert_equal(compiled(PHOTO), exact)
+
+
+def test_weights_that_change_are_bound_again() -> None:
+    module = small()
+    compiled = Compiled(module)
+    before = compiled(PHOTO)
+    module[0].weight.mul_(2.0)
+    after = compiled(PHOTO)
+    assert_equal(after, module(PHOTO))
+    assert not torch.equal(before, after)
+    module.load_state_dict(small().state_dict())
+    assert_equal(compiled(PHOTO), module(PHOTO))
+
+
+def test_modules_of_one_structure_keep_their_weights_apart() -> None:
+    class Block(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x: Any) -> Any:
+            return self.layer(x)
+
+    blocks = [Block().eval() for _ in range(4)]
+    compiled = [Compiled(block) for block in blocks]
+    for _ in range(2):
+        for one, block in zip(compiled, blocks, strict=True):
+            assert_equal(one(PHOTO), block(PHOTO))
+
+
+def test_other_shapes_than_the_first() -> None:
+    module = small()
+    compiled = Compiled(module)
+    for shape in ((1, 3, 16, 16), (2, 3, 16, 16), (3, 3, 16, 16), (3, 3, 20, 24), (1, 3, 16, 16)):
+        x = torch.randn(shape)
+        assert_equal(compiled(x), module(x))
+
+
+def test_a_module_that_changes_its_own_buffers() -> None:
+    class Counting(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 4, 3)
+            self.register_buffer("mean", torch.zeros(1, 4, 1, 1))
+
+        def forward(self, x: Any) -> Any:
+            x = self.layer(x)
+            self.mean.mul_(0.5).add_(x.mean((2, 3), keepdim=True))
+            return x - self.mean
+
+    module, twin = Counting().eval(), Counting().eval()
+    twin.load_state_dict(module.state_dict())
+    compiled = Compiled(module)
+    for _ in range(4):
+        assert_equal(compiled(PHOTO), twin(PHOTO))
+        assert_equal(module.mean, twin.mean)
+
+
+def test_batch_statistics_of_training_mode() -> None:
+    module, twin = small().train(), small().train()
+    twin.load_state_dict(module.state_dict())
+    compiled = Compiled(module)
+    x = torch.randn(2, 3, 16, 16)
+    for _ in range(2):
+        assert_equal(compiled(x), twin(x))
+    assert_equal(module[1].running_mean, twin[1].running_mean)
+
+
+def test_gradients_are_left_to_torch_with_one_warning() -> None:
+    module, twin = small(), small()
+    twin.load_state_dict(module.state_dict())
+    compiled = Compiled(module)
+    with torch.enable_grad():
+        with pytest.warns(UserWarning, match="runs inference only, and this call needs gradients"):
+            compiled(PHOTO).sum().backward()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compiled(PHOTO)
+        twin(PHOTO).sum().backward()
+    assert torch.equal(module[0].weight.grad, twin[0].weight.grad)
+    assert_equal(compiled(PHOTO), module(PHOTO))
+
+
+def test_inference_mode() -> None:
+    module = small()
+    compiled = Compiled(module)
+    with torch.inference_mode():
+        for _ in range(2):
+            assert_equal(compiled(PHOTO), module(PHOTO))
+
+
+def test_small_parts_stay_in_torch() -> None:
+    compiled = Compiled(lambda x: (x + 1).relu())
+    assert torch.equal(compiled(PHOTO), (PHOTO + 1).relu())
+    assert compiled.networks == 0
+
+
+def test_what_became_of_a_graph_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "mpscnn.torch_backend"):
+        Compiled(Cut().eval())(PHOTO)
+    assert "2 of 3 operators run in 2 networks" in caplog.text
+    assert "torch computes cumsum: cumsum.default: mpscnn has no such operator" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"options": {"speed": 1}}, "unknown option 'speed'"),
+        ({"mode": "max-autotune"}, "mode must be None or"),
+    ],
+)
+def test_wrong_arguments(arguments: Any, message: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        backend(None, [], **arguments)
+
+
+# ---- The table of operators ----------------------------------------------------------------------------------------
+
+
+class Applied(nn.Module):  # type: ignore[misc, name-defined]
+    """A function of a convolution's result and of a buffer."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 6, 3)
+        self.function = function
+        self.register_buffer("numbers", torch.randn(1, 6, 14, 14))
+
+    def forward(self, x: Any) -> Any:
+        return self.function(self.layer(x), self.numbers)
+
+
+def _alone(function: Any) -> Any:
+    return lambda x, _: function(x)
+
+
+#: What follows a convolution, by name: functions of its result (1, 6, 14, 14), and of a buffer of that shape.
+FUNCTIONS: dict[str, Any] = {
+    "conv groups": lambda x, m: functional.conv2d(
+        x, m[0, :, :2, :3].reshape(6, 1, 2, 3), groups=6, dilation=2
+    ),
+    "conv transposed": lambda x, m: functional.conv_transpose2d(
+        x, m[0, :, :2, :6].reshape(6, 2, 2, 3), None, 2, 1, 1, 3
+    ),
+    "conv 1-d": lambda x, m: functional.conv1d(x.flatten(2), m[0, :, :2, :9].reshape(6, 6, 3), padding=1),
+    "max pool": lambda x, m: functional.max_pool2d(x, 3, 2, 1, ceil_mode=True),
+    "average pool": lambda x, m: functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    "average pool 1-d": lambda x, m: functional.avg_pool1d(x.flatten(2), 4),
+    "adaptive average": lambda x, m: functional.adaptive_avg_pool2d(x, (3, 5)),
+    "adaptive maximum": lambda x, m: functional.adaptive_max_pool2d(x, (7, 7)),
+    "adaptive 1-d": lambda x, m: functional.adaptive_avg_pool1d(x.flatten(2), 7),
+    "layer norm": lambda x, m: functional.layer_norm(x, (14, 14), m[0, 0], m[0, 1]),
+    "group norm": lambda x, m: functional.group_norm(x, 3, m[0, 0, 0, :6], m[0, 1, 0, :6]),
+    "instance norm": lambda x, m: functional.instance_norm(x, weight=m[0, 0, 0, :6]),
+    "rms norm": lambda x, m: functional.rms_norm(x, (14,), m[0, 0, 0]),
+    "batch norm": lambda x, m: functional.batch_norm(x, m[0, 0, 0, :6], m[0, 1, 0, :6].abs() + 0.5),
+    "matmul": lambda x, m: x @ x.transpose(-1, -2),
+    "linear": lambda x, m: functional.linear(x, m[0, 0], m[0, 1, 0]),
+    "bmm": lambda x, m: torch.bmm(x[0], x[0].mT)[None],
+    "attention": lambda x, m: functional.scaled_dot_product_attention(x, x + 1, x * 2),
+    "attention causal": lambda x, m: functional.scaled_dot_product_attention(x, x, x, is_causal=True),
+    "attention masked": lambda x, m: functional.scaled_dot_product_attention(x, x, x, m[:, :, :, :14]),
+    **{
+        name: _alone(getattr(functional, name))
+        for name in (
+            *("relu", "silu", "mish", "hardswish", "hardsigmoid", "relu6", "hardtanh", "elu", "celu", "selu"),
+            *("leaky_relu", "softplus", "gelu"),
+        )
+    },
+    "gelu tanh": lambda x, m: functional.gelu(x, approximate="tanh"),
+    "prelu": lambda x, m: functional.prelu(x, m[0, 0, 0, :6]),
+    **{
+        name: _alone(getattr(torch, name))
+        for name in ("sigmoid", "tanh", "abs", "neg", "exp", "erf", "floor", "ceil", "round", "sign")
+    },
+    "log": lambda x, m: torch.log(x.abs() + 1),
+    "sqrt": lambda x, m: torch.sqrt(x.abs()),
+    "rsqrt": lambda x, m: torch.rsqrt(x.abs() + 1),
+    "reciprocal": lambda x, m: torch.reciprocal(x.abs() + 1),
+    "clamp": lambda x, m: x.clamp(-0.2, 0.3).clamp_min(-0.1).clamp_max(0.2),
+    "add alpha": lambda x, m: torch.add(x, m, alpha=3),
+    "broadcast": lambda x, m: x * m[:, :, :1, :1] + m[0, :1] - m[:, :, :, :1],
+    "rsub": lambda x, m: 2 - x,
+    "div": lambda x, m: x / (m.abs() + 1) + 1 / (x.abs() + 1),
+    "div floor": lambda x, m: torch.div(x, 0.3, rounding_mode="floor"),
+    "addcmul": lambda x, m: torch.addcmul(x, x, m, value=0.5),
+    "maximum": lambda x, m: torch.maximum(x, m) - torch.minimum(x, m * 2),
+    "power": lambda x, m: x**2 + x.abs() ** 1.5 + 2**x,
+    "where": lambda x, m: torch.where(x > 0, x, m) + torch.where(x <= m, 1.0, x),
+    "masked fill": lambda x, m: x.masked_fill(x < 0.1, 7.0),
+    "mean": lambda x, m: x.mean((2, 3), keepdim=True) + x.mean(1, keepdim=True),
+    "sum": lambda x, m: x.sum((1, 2)),
+    "amax": lambda x, m: x.amax(3) + x.amin(2),
+    "max of an axis": lambda x, m: x.max(2).values + x.min(3, keepdim=True).values.squeeze(3),
+    "logsumexp": lambda x, m: torch.logsumexp(x, 3),
+    "norm": lambda x, m: x.norm(dim=3) + torch.linalg.vector_norm(x, 1, 2),
+    "normalize": lambda x, m: functional.normalize(x, dim=1),
+    "variance": lambda x, m: x.var((2, 3)) + x.std(dim=(1, 2), correction=0)[:, :6],
+    "softmax": lambda x, m: functional.softmax(x, 1) + functional.log_softmax(x, 3),
+    "reshape": lambda x, m: x.reshape(1, 3, 2, 14 * 14).permute(0, 3, 2, 1).flatten(1),
+    "unsqueeze": lambda x, m: x.unsqueeze(2).expand(-1, -1, 3, -1, -1).squeeze(0).flatten(0, 1)[None],
+    "concatenation": lambda x, m: torch.cat([x, m, x.abs()], 1),
+    "stack": lambda x, m: torch.stack([x, x * 2], 1).flatten(1, 2),
+    "slice": lambda x, m: x[:, 1:5:2, 3:, -4:],
+    "select": lambda x, m: x[:, 2] + x[:, :, -1].mean(1, keepdim=True),
+    "split": lambda x, m: torch.cat([part * (i + 1) for i, part in enumerate(x.split(4, 1))], 1),
+    "chunk": lambda x, m: x.chunk(3, 1)[1] + x.unbind(1)[0].unsqueeze(1),
+    "index": lambda x, m: x[:, [2, 0, 5]] + torch.index_select(x, 1, torch.tensor([1, 1, 0])),
+    "flip": lambda x, m: x.flip(2, 3),
+    "roll": lambda x, m: x.roll((2, -3), (2, 3)),
+    "repeat": lambda x, m: x.repeat(1, 2, 1, 3),
+    "pixel shuffle": lambda x, m: functional.pixel_shuffle(torch.cat([x, x * 2], 1), 2),
+    "pixel unshuffle": lambda x, m: functional.pixel_unshuffle(x, 7),
+    "channel shuffle": lambda x, m: functional.channel_shuffle(x, 3),
+    "pad": lambda x, m: functional.pad(x, (1, 2, 3, 0), value=0.5) + functional.pad(x, (3, 0, 1, 2)),
+    "pad reflect": lambda x, m: functional.pad(x, (1, 2, 3, 0), mode="reflect"),
+    "pad replicate": lambda x, m: functional.pad(x, (1, 2, 3, 0), mode="replicate"),
+    "nearest": lambda x, m: functional.interpolate(x, scale_factor=2),
+    "nearest exact": lambda x, m: functional.interpolate(x, (9, 21), mode="nearest-exact"),
+    "bilinear": lambda x, m: functional.interpolate(x, (20, 9), mode="bilinear"),
+    "bilinear by a factor": lambda x, m: functional.interpolate(x, scale_factor=1.5, mode="bilinear"),
+    "bilinear corners": lambda x, m: functional.interpolate(x, (20, 9), mode="bilinear", align_corners=True),
+    "linear 1-d": lambda x, m: functional.interpolate(x.flatten(2), 77, mode="linear"),
+    "mask of zeros": lambda x, m: x + torch.zeros_like(x).add_(2.0),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_operator(name: str) -> None:
+    module = Applied(FUNCTIONS[name]).eval()
+    compiled = Compiled(module)
+    assert_equal(compiled(PHOTO), module(PHOTO))
+    assert compiled.left == []
+    assert compiled.networks == 1
+
+
+# ---- Networks ------------------------------------------------------------------------------------------------------
+
+NETWORKS = (
+    *(
+        "resnet18",
+        "mobilenet_v2",
+        "mobilenet_v3_small",
+        "efficientnet_b0",
+        "shufflenet_v2_x1_0",
+        "densenet121",
+    ),
+    *("squeezenet1_1", "regnet_y_400mf", "convnext_tiny", "swin_t", "deeplabv3_mobilenet_v3_large"),
+    *(
+        "timm:vit_tiny_patch16_224",
+        "timm:mobilenetv4_conv_small",
+        "timm:ghostnet_100",
+        "timm:convnextv2_atto",
+    ),
+    *("timm:efficientvit_b0", "timm:repvgg_a0"),
+)
+
+
+def network(name: str) -> Any:
+    """A network of torchvision or timm, with weights at random."""
+    if name.startswith("timm:"):
+        torchvision()
+        timm = pytest.importorskip("timm", reason="timm is not installed")
+        return randomized(timm.create_model(name.removeprefix("timm:"), pretrained=False), gain=0.7)
+    arguments = {"weights_backbone": None} if "deeplab" in name else {}
+    return randomized(torchvision().models.get_model(name, weights=None, **arguments), gain=0.7)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=[] if one == "resnet18" else full) for one in NETWORKS]
+)
+def test_networks(name: str) -> None:
+    module = network(name)
+    x = torch.from_numpy(np.random.default_rng(5).normal(size=(1, 3, 224, 224)).astype(np.float32))
+    compiled = Compiled(module)
+    found, expected = compiled(x), module(x)
+    if isinstance(expected, dict):
+        found, expected = found["out"], expected["out"]
+    assert expected.std() > 1e-3 * expected.abs().max()
+    assert_equal(found, expected)
+    assert compiled.left == []
+    assert compiled.networks == 1
