@@ -18,7 +18,8 @@ import numpy as np
 
 from mpscnn._private.files import is_folder, replacing, writing
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
-from mpscnn.converters.coreml_writer.operators import OPERATORS, Operator
+from mpscnn.converters.coreml_writer.operator import Operator
+from mpscnn.converters.coreml_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.package import coremltools, quiet
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_writer.builder import OPSET

@@ -1,0 +1,178 @@
+"""ONNX' operators that take parts of tensors, join them, resize them, or lay them out in another way."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.coreml_writer.operator import LARGEST, PROGRAMS_DO, Handler, Operator
+from mpscnn.errors import UnsupportedError
+
+
+def _reshape(op: Operator) -> Any:
+    target = [int(one) for one in op.constant(1).reshape(-1)]
+    target = [op.shape[place] if one == 0 else one for place, one in enumerate(target)]
+    if -1 in target:
+        rest = math.prod(one for one in target if one != -1)
+        target[target.index(-1)] = math.prod(op.shape) // rest
+    return op.mb.reshape(x=op.x, shape=target, name=op.name)
+
+
+def _flatten(op: Operator) -> Any:
+    axis = int(op.attributes.get("axis", 1))
+    shape = [math.prod(op.shape[:axis]), math.prod(op.shape[axis:])]
+    return op.mb.reshape(x=op.x, shape=shape, name=op.name)
+
+
+def _transpose(op: Operator) -> Any:
+    return op.mb.transpose(x=op.x, perm=op.integers("perm", ()), name=op.name)
+
+
+def _concat(op: Operator) -> Any:
+    return op.mb.concat(values=op.inputs, axis=int(op.attributes["axis"]), name=op.name)
+
+
+def _slice(op: Operator) -> Any:
+    rank = len(op.shape)
+    starts, ends = (op.constant(place).reshape(-1) for place in (1, 2))
+    axes = op.constant(3).reshape(-1) if op.given(3) else np.arange(len(starts))
+    steps = op.constant(4).reshape(-1) if op.given(4) else np.ones(len(starts), np.int64)
+    begin, end, stride = [0] * rank, [0] * rank, [1] * rank
+    from_first, to_last = [True] * rank, [True] * rank
+    for start, stop, axis, step in zip(starts, ends, axes, steps, strict=True):
+        place = int(axis) % rank
+        extent = op.shape[place]
+        covered = range(extent)[int(start) : int(stop) : int(step)]
+        begin[place], stride[place] = covered.start, int(step)
+        from_first[place] = False
+        to_last[place] = covered.stop < 0 or covered.stop >= extent
+        end[place] = 0 if to_last[place] else covered.stop
+    return op.mb.slice_by_index(
+        x=op.x,
+        begin=begin,
+        end=end,
+        stride=stride,
+        begin_mask=from_first,
+        end_mask=to_last,
+        name=op.name,
+    )
+
+
+def _pad(op: Operator) -> Any:
+    mode = op.attributes.get("mode", b"constant")
+    mode = mode.decode() if isinstance(mode, bytes) else mode
+    pads = [int(one) for one in op.constant(1).reshape(-1)]
+    rank = len(op.shape)
+    amounts = [pads[place + side * rank] for place in range(rank) for side in (0, 1)]
+    x = op.x
+    if min(amounts) < 0:  # which cut off
+        ends = [min(after, 0) for after in amounts[1::2]]
+        x = op.mb.slice_by_index(
+            x=x,
+            begin=[max(-before, 0) for before in amounts[0::2]],
+            end=ends,
+            begin_mask=[before >= 0 for before in amounts[0::2]],
+            end_mask=[end == 0 for end in ends],
+        )
+        amounts = [max(amount, 0) for amount in amounts]
+    if mode != "constant":
+        if any(amounts[:-4]):
+            raise UnsupportedError(f"a border by {mode} around other axes than height and width")
+        amounts = amounts[-4:]
+    value = float(op.constant(2).reshape(())) if op.given(2) else 0.0
+    value = min(max(value, -LARGEST), LARGEST)  # such as -infinity around what a pooling reads
+    kinds = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}
+    if mode not in kinds:
+        raise UnsupportedError(f"a border by {mode}")
+    return op.mb.pad(x=x, pad=amounts, mode=kinds[mode], constant_val=np.float32(value), name=op.name)
+
+
+def _gather(op: Operator) -> Any:
+    indices = op.constant(1).astype(np.int32)
+    return op.mb.gather(x=op.x, indices=indices, axis=int(op.attributes.get("axis", 0)), name=op.name)
+
+
+def _tile(op: Operator) -> Any:
+    return op.mb.tile(x=op.x, reps=[int(one) for one in op.constant(1).reshape(-1)], name=op.name)
+
+
+def _expand(op: Operator) -> Any:
+    target = [int(one) for one in op.constant(1).reshape(-1)]
+    shape = [1] * (len(target) - len(op.shape)) + list(op.shape)
+    x = op.mb.reshape(x=op.x, shape=shape) if len(shape) != len(op.shape) else op.x
+    counts = [max(wanted // extent, 1) for wanted, extent in zip(target, shape, strict=True)]
+    return op.mb.tile(x=x, reps=counts, name=op.name)
+
+
+def _depth_to_space(op: Operator) -> Any:
+    block, mode = int(op.attributes["blocksize"]), op.attributes.get("mode", b"DCR")
+    if mode in (b"CRD", "CRD"):
+        return op.mb.pixel_shuffle(x=op.x, upscale_factor=block, name=op.name)
+    return op.mb.depth_to_space(x=op.x, block_size=block, name=op.name)
+
+
+_SAMPLING = {
+    "align_corners": "STRICT_ALIGN_CORNERS",
+    "asymmetric": "DEFAULT",
+    "half_pixel": "UNALIGN_CORNERS",
+}
+
+
+def _resize(op: Operator) -> Any:
+    def text(name: str, default: str) -> str:
+        value = op.attributes.get(name, default)
+        return value.decode() if isinstance(value, bytes) else str(value)
+
+    if op.given(3):
+        size = [int(one) for one in op.constant(3).reshape(-1)[-2:]]
+    else:
+        factors = op.constant(2).reshape(-1)[-2:]
+        size = [math.floor(side * factor) for side, factor in zip(op.shape[-2:], factors, strict=True)]
+    height, width = size
+    where, mode = text("coordinate_transformation_mode", "half_pixel"), text("mode", "nearest")
+    if mode == "linear" and where in _SAMPLING:
+        return op.mb.resize_bilinear(
+            x=op.x,
+            target_size_height=height,
+            target_size_width=width,
+            sampling_mode=_SAMPLING[where],
+            name=op.name,
+        )
+    whole = all(wanted % side == 0 for wanted, side in zip(size, op.shape[-2:], strict=True))
+    rounding = text("nearest_mode", "round_prefer_floor")
+    from_edge = where == "asymmetric" and rounding == "floor"
+    centred = where == "half_pixel" and rounding.startswith("round")
+    if mode == "nearest" and (from_edge or (whole and centred)):
+        if not op.is_program and not whole:
+            raise UnsupportedError(
+                f"a resize to the nearest pixel by a factor that is not whole, {PROGRAMS_DO}"
+            )
+        if whole:
+            rows, columns = (wanted // side for wanted, side in zip(size, op.shape[-2:], strict=True))
+            return op.mb.upsample_nearest_neighbor(
+                x=op.x, scale_factor_height=rows, scale_factor_width=columns, name=op.name
+            )
+        return op.mb.resize_nearest_neighbor(
+            x=op.x, target_size_height=height, target_size_width=width, name=op.name
+        )
+    raise UnsupportedError(
+        f"a resize by {mode} with samples as {where} puts them, which Core ML does not have"
+    )
+
+
+MOVES: dict[str, Handler] = {
+    "Concat": _concat,
+    "DepthToSpace": _depth_to_space,
+    "Expand": _expand,
+    "Flatten": _flatten,
+    "Gather": _gather,
+    "Pad": _pad,
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Slice": _slice,
+    "Tile": _tile,
+    "Transpose": _transpose,
+}
+"""By ONNX' name for the operator."""
