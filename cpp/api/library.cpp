@@ -157,6 +157,16 @@ mpscnn_status mpscnn_check_device(const char *device, mpscnn_text **text) {
     });
 }
 
+mpscnn_status mpscnn_check_cases(const char *device, const char *request, mpscnn_check_callback report,
+                                 void *context) {
+    return c_api::guarded([&] {
+        c_api::require(device, "device");
+        c_api::require(request, "request");
+        if (!report) fail(ErrorKind::parameter, "report must not be NULL");
+        engine::check_cases(device, request, [&](const std::string &line) { report(line.c_str(), context); });
+    });
+}
+
 void mpscnn_set_log_callback(mpscnn_log_callback callback, void *context) {
     set_log_callback(callback, context);
 }

@@ -1,8 +1,9 @@
 // mpscnn-check [DEVICE]: whether a Metal device answers as the CPU engine does.
 //
-// The library runs it before "auto" chooses a device for the first time, so that a framework that ends the
-// process or a driver that hangs takes this process, not the user's. People may run it too. Ends with 0 for
-// right answers, which are then on record, 1 for anything wrong, and 2 for wrong usage.
+// The library runs it, with a request as a second argument, before a device is used for the first time: a
+// framework that ends the process or a driver that hangs takes this process, not the user's. People may run
+// it, too. Ends with 0 for a device that is used, the verdict on which is on record then, 1 for anything
+// wrong, and 2 for wrong usage.
 
 #include <cstdio>
 #include <cstdlib>
@@ -11,7 +12,26 @@
 
 #include <mpscnn/mpscnn.hpp>
 
+namespace {
+
+/// In one piece, and at once: the process may end with the next step.
+void write_line(const char *line, void *) {
+    const std::string text = std::string(line) + "\n";
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+}
+
+int run_cases(const char *device, const char *request) {
+    if (mpscnn_check_cases(device, request, write_line, nullptr) == MPSCNN_OK) return 0;
+    std::fprintf(stderr, "mpscnn-check: %s\n", mpscnn_last_error());
+    return 1;
+}
+
+} // namespace
+
 int main(int count, char **arguments) {
+    if (count == 3 && std::string(arguments[2]).starts_with("cases"))
+        return run_cases(arguments[1], arguments[2]);
     if (count > 2 || (count == 2 && arguments[1][0] == '-')) {
         std::fprintf(
             stderr,

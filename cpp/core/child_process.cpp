@@ -132,14 +132,17 @@ bool wait_readable(int descriptor, Clock::time_point deadline) {
     }
 }
 
-/// Until the pipe ends; false when the time is over before.
-bool read_all(int descriptor, Clock::time_point deadline, std::string &output) {
+/// Until the pipe ends; false when nothing came for as long as `limit`.
+bool read_all(int descriptor, std::chrono::milliseconds limit, std::string &output,
+              const OutputListener &listener) {
     std::array<char, 4096> part;
-    while (wait_readable(descriptor, deadline)) {
+    while (wait_readable(descriptor, Clock::now() + limit)) {
         const ssize_t count = read(descriptor, part.data(), part.size());
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) return true;
-        output.append(part.data(), static_cast<std::size_t>(count));
+        const std::string_view text(part.data(), static_cast<std::size_t>(count));
+        if (listener) listener(text);
+        output += text;
         if (output.size() > max_output) output.erase(0, output.size() - max_output);
     }
     return false;
@@ -156,7 +159,7 @@ std::optional<int> wait_status(pid_t child) {
 } // namespace
 
 ChildEnd run_program(const std::string &program, const std::vector<std::string> &arguments,
-                     std::chrono::milliseconds limit) {
+                     std::chrono::milliseconds limit, const OutputListener &listener) {
     ChildEnd end;
     Pipe pipe;
     pid_t child = 0;
@@ -167,7 +170,7 @@ ChildEnd run_program(const std::string &program, const std::vector<std::string> 
         return end;
     }
     pipe.write.reset(); // or the pipe would not end with the child
-    end.timed_out = !read_all(pipe.read.get(), Clock::now() + limit, end.output);
+    end.timed_out = !read_all(pipe.read.get(), limit, end.output, listener);
     if (end.timed_out) kill(child, SIGKILL);
     const int status = wait_status(child).value_or(0);
     if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);

@@ -12,8 +12,9 @@
 
 #include "tests/cpp/check.h"
 
-using mpscnn::engine::remember_as_right;
-using mpscnn::engine::was_right_before;
+using mpscnn::engine::remember;
+using mpscnn::engine::Verdict;
+using mpscnn::engine::verdict_on_record;
 
 namespace {
 
@@ -50,6 +51,13 @@ std::string text_of(const fs::path &file) {
     std::ostringstream text;
     text << std::ifstream(file, std::ios::binary).rdbuf();
     return text.str();
+}
+
+void remember_as_right(const std::string &identity) { remember(identity, {}); }
+
+bool was_right_before(const std::string &identity) {
+    const auto verdict = verdict_on_record(identity);
+    return verdict && verdict->refused.empty() && verdict->implementations.empty();
 }
 
 void write(const fs::path &file, const std::string &text) { std::ofstream(file, std::ios::binary) << text; }
@@ -130,4 +138,26 @@ TEST(processes_that_write_at_once_leave_a_record) {
         CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     }
     CHECK(was_right_before("GPU") && cache.records().size() == 1);
+}
+
+TEST(what_is_not_used_is_remembered_with_its_reasons) {
+    const Cache cache;
+    Verdict verdict;
+    verdict.implementations = {{"softmax by MPSCNNSoftMax", "the process was ended by signal 6: assertion"},
+                               {"activation mish", "all results are zero"}};
+    remember("GPU", verdict);
+    const auto found = verdict_on_record("GPU");
+    CHECK(found && found->refused.empty() && found->implementations == verdict.implementations);
+    const fs::path record = cache.records().at(0);
+    const std::string text = text_of(record);
+    // Whatever is left of a cut record, it never is one with fewer implementations; without any it is right.
+    const std::size_t identity = mpscnn::engine::check_record_of("GPU").size();
+    for (std::size_t kept = 0; kept < text.size(); ++kept) {
+        write(record, text.substr(0, kept));
+        CHECK(kept == identity || !verdict_on_record("GPU"));
+    }
+    verdict.refused = "no answer came: 'the last words'";
+    remember("GPU", verdict);
+    const auto refused = verdict_on_record("GPU");
+    CHECK(refused && refused->refused == verdict.refused && refused->implementations.empty());
 }

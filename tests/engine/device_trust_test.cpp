@@ -24,11 +24,24 @@
 using namespace mpscnn;
 using namespace std::chrono_literals;
 using engine::CheckProgram;
-using engine::why_not_trusted;
 
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Why "auto" does not take a device; nothing where it does.
+std::optional<std::string> why_not_trusted(const engine::Backend &device, const CheckProgram &check) {
+    const engine::Verdict verdict = engine::verdict_for_auto(device, check);
+    if (verdict.refused.empty()) return std::nullopt;
+    return engine::refusal_text(device, verdict);
+}
+
+bool was_right_before(const std::string &identity) {
+    const auto verdict = engine::verdict_on_record(identity);
+    return verdict && verdict->refused.empty() && verdict->implementations.empty();
+}
+
+const CheckProgram no_program{"/no/such/mpscnn-check", {"metal"}, 60s};
 
 /// A cache directory, a device that nobody has seen yet, and the log's warnings while a test runs.
 class Bench {
@@ -62,8 +75,28 @@ public:
     CheckProgram script(const std::string &text, std::chrono::milliseconds limit = 60s) const {
         return {"/bin/sh", {"-c", "echo >> '" + (path / "runs").string() + "'; " + text}, limit};
     }
-    CheckProgram right() const {
-        return script("echo noise; printf '%s' '" + engine::right_answers_text(device) + "'");
+    CheckProgram right() const { return script("echo noise; " + report("right")); }
+    /// The commands of a script that reports an end for each case of its request, which is its argument.
+    std::string report(const std::string &end) const {
+        return "echo '" + engine::check_greeting(device) +
+               "'; for n in $(printf '%s\\n' \"$0\" | head -n 1 | cut -c 7-); do "
+               "echo \"@mpscnn case $n\"; echo '@mpscnn takes layer by a kernel'; echo '@mpscnn " +
+               end + "'; done; echo '@mpscnn end'";
+    }
+    /// Reports that all is right until the case of this number, unless the implementation is refused there:
+    /// then runs `commands` in that case.
+    CheckProgram failing(int number, const std::string &commands,
+                         std::chrono::milliseconds limit = 60s) const {
+        return script("echo '" + engine::check_greeting(device) +
+                          "'; for n in $(printf '%s\\n' \"$0\" | head -n 1 | cut -c 7-); do "
+                          "echo \"@mpscnn case $n\"; if [ $n = " +
+                          std::to_string(number) +
+                          " ]; then case \"$0\" in *'refused softmax by MPSCNNSoftMax'*) echo '@mpscnn "
+                          "takes softmax by a shader';; *) echo '@mpscnn takes softmax by MPSCNNSoftMax'; " +
+                          commands +
+                          ";; esac; else echo '@mpscnn takes layer by a kernel'; fi; echo '@mpscnn right'; "
+                          "done; echo '@mpscnn end'",
+                      limit);
     }
     long runs() const {
         std::ifstream file(path / "runs");
@@ -123,7 +156,7 @@ TEST(right_answers_are_on_record_and_not_asked_for_again) {
     CHECK(bench.trusted_by_another_process());
     CHECK(!why_not_trusted(bench.device, bench.script("exit 1")));
     CHECK(bench.runs() == 1 && bench.warnings.empty());
-    CHECK(engine::was_right_before(bench.device.identity()));
+    CHECK(was_right_before(bench.device.identity()));
 }
 
 TEST(an_abort_is_a_reason_on_record_and_one_warning) {
@@ -153,11 +186,53 @@ TEST(a_crash_is_on_record_and_a_kill_from_outside_is_not) {
     CHECK(bench.trusted_by_another_process());
 }
 
-TEST(a_check_that_does_not_end_is_killed_and_on_record) {
+TEST(a_check_that_says_nothing_is_killed) {
     Bench bench;
     const auto why = why_not_trusted(bench.device, bench.script("exec sleep 1000", 1s));
-    CHECK(has(why, "did not end within 1 s"));
-    CHECK(!bench.trusted_by_another_process() && bench.runs() == 1);
+    CHECK(has(why, "no answer came within 1 s"));
+    CHECK(bench.runs() == 1 && bench.warnings.size() == 1);
+    CHECK(bench.trusted_by_another_process());
+}
+
+TEST(a_case_that_fails_costs_its_implementation) {
+    for (const char *commands : {"kill -ABRT $$", "kill -SEGV $$", "exit 3"}) {
+        Bench bench;
+        for (int turn = 0; turn < 2; ++turn) {
+            const auto verdict = engine::verdict_for_auto(bench.device, bench.failing(7, commands));
+            CHECK(verdict.refused.empty() && verdict.implementations.size() == 1);
+            CHECK(has(verdict.implementations.begin()->first, "softmax by MPSCNNSoftMax"));
+        }
+        CHECK(bench.runs() == 2 && bench.warnings.size() == 1);
+        CHECK(has(bench.warnings.at(0), "computes some layers in another way"));
+        CHECK(has(bench.warnings.at(0), "softmax by MPSCNNSoftMax (the process "));
+        const auto recorded = engine::verdict_on_record(bench.device.identity());
+        const bool is_fault = std::string_view(commands).starts_with("kill");
+        CHECK(recorded.has_value() == is_fault);
+        CHECK(bench.trusted_by_another_process());
+    }
+}
+
+TEST(a_case_that_hangs_is_tried_once_more) {
+    Bench bench;
+    const std::string mark = "'" + (bench.path / "first").string() + "'";
+    const CheckProgram cold =
+        bench.failing(7, "[ -e " + mark + " ] || { touch " + mark + "; exec sleep 1000; }", 1s);
+    CHECK(!why_not_trusted(bench.device, cold) && bench.warnings.empty());
+    CHECK(bench.runs() == 2 && was_right_before(bench.device.identity()));
+    Bench other;
+    const auto verdict = engine::verdict_for_auto(other.device, other.failing(7, "exec sleep 1000", 1s));
+    CHECK(verdict.refused.empty() && verdict.implementations.size() == 1 && other.runs() == 3);
+    CHECK(has(verdict.implementations.begin()->second, "no answer came within 1 s"));
+    CHECK(engine::verdict_on_record(other.device.identity()).has_value());
+}
+
+TEST(a_device_on_which_everything_hangs_is_not_tried_for_ever) {
+    Bench bench;
+    const CheckProgram hangs = bench.script(
+        "echo '" + engine::check_greeting(bench.device) + "'; echo '@mpscnn case 0'; exec sleep 1000", 1s);
+    CHECK(has(why_not_trusted(bench.device, hangs), "no answer came within 1 s"));
+    CHECK(bench.runs() <= 3);
+    CHECK(!bench.trusted_by_another_process());
 }
 
 TEST(an_interrupt_says_nothing_of_the_device) {
@@ -183,7 +258,7 @@ TEST(without_its_program_a_device_is_not_checked) {
         SKIP("qemu's user mode forks where posix_spawn shares memory, through which the error would come "
              "back");
     Bench bench;
-    const auto why = why_not_trusted(bench.device, {"/no/such/mpscnn-check", {"metal"}, 60s});
+    const auto why = why_not_trusted(bench.device, no_program);
     CHECK(has(
         why,
         "'/no/such/mpscnn-check', which does so in a process of its own, cannot be started (No such file"));
@@ -192,14 +267,18 @@ TEST(without_its_program_a_device_is_not_checked) {
 
 TEST(the_answer_of_another_version_is_none) {
     Bench bench;
-    const std::string text = engine::right_answers_text(bench.device);
-    const std::vector<std::string> others{"true", "printf '%s'", "echo 'right answers:'",
-                                          "printf '%s' '" + text + "more'",
-                                          "printf '%s' '" + text + "'; exit 3"};
+    const std::string text = engine::check_greeting(bench.device);
+    const std::vector<std::string> others{"true",
+                                          "printf '%s'",
+                                          "echo 'right answers:'",
+                                          "echo '" + text + "more'; echo '@mpscnn end'",
+                                          "echo '" + text + "'; echo '@mpscnn end'",
+                                          "echo '" + text + "'; exit 3"};
     for (const std::string &other : others) {
         Bench fresh;
+        fresh.device.identity_ = bench.device.identity_ + other;
         CHECK(has(why_not_trusted(fresh.device, fresh.script(other)), "without the answer of this version"));
-        CHECK(!engine::was_right_before(fresh.device.identity()));
+        CHECK(!was_right_before(fresh.device.identity()));
     }
 }
 
@@ -213,8 +292,7 @@ TEST(where_nothing_can_be_written_each_process_checks) {
 
 TEST(processes_that_ask_at_once_share_one_check) {
     Bench bench;
-    const CheckProgram slow =
-        bench.script("sleep 0.3; printf '%s' '" + engine::right_answers_text(bench.device) + "'");
+    const CheckProgram slow = bench.script("sleep 0.3; " + bench.report("right"));
     std::vector<pid_t> children;
     for (int i = 0; i < 4; ++i) {
         const pid_t child = fork();
@@ -245,33 +323,43 @@ TEST(a_process_that_ends_during_its_turn_holds_nobody_up) {
     CHECK(!why_not_trusted(bench.device, bench.right()));
 }
 
-TEST(a_check_in_this_process_clears_what_is_on_record) {
+TEST(a_device_that_is_asked_for_is_checked_in_another_process_too) {
     Bench bench;
     const auto cpu = cpu::make_cpu_backend();
-    CHECK(why_not_trusted(bench.device, bench.script("kill -ABRT $$")).has_value());
-    engine::require_right_answers(bench.device, *cpu); // whoever asks for a device by name gets it
-    CHECK(engine::was_right_before(bench.device.identity()));
-    CHECK(!why_not_trusted(bench.device, bench.script("exit 1")));
-    CHECK(bench.runs() == 1);
+    const CheckProgram aborts = bench.script("kill -ABRT $$");
+    CHECK_THROWS(engine::verdict_when_asked(bench.device, *cpu, aborts), ErrorKind::device,
+                 "is not used: its check, in a process of its own, was ended by signal 6");
+    CHECK(engine::verdict_on_record(bench.device.identity()).has_value());
+    engine::check_again(bench.device, *cpu, bench.right());
+    CHECK(was_right_before(bench.device.identity()));
+    engine::verdict_when_asked(bench.device, *cpu, aborts);
+    CHECK(bench.runs() == 2);
 }
 
-TEST(wrong_answers_in_this_process_are_kept_for_it) {
+TEST(without_the_program_a_device_that_is_asked_for_is_checked_here) {
     Bench bench;
     const auto cpu = cpu::make_cpu_backend();
+    CHECK(why_not_trusted(bench.device, no_program).has_value());
+    CHECK(engine::verdict_when_asked(bench.device, *cpu, no_program).refused.empty());
+    CHECK(was_right_before(bench.device.identity()));
+    CHECK(!why_not_trusted(bench.device, no_program)); // nor does "auto" need the program any more
+    // A backend without implementations has nothing that could take a wrong one's place.
+    Bench other;
     SpoiledBackend wrong("self-check: convolution", 0.5f);
-    wrong.identity_ = bench.device.identity_;
-    CHECK_THROWS(engine::require_right_answers(wrong, *cpu), ErrorKind::device,
+    wrong.identity_ = other.device.identity_;
+    CHECK_THROWS(engine::verdict_when_asked(wrong, *cpu, no_program), ErrorKind::device,
                  "convolution in float32: result");
-    CHECK_THROWS(engine::require_right_answers(bench.device, *cpu), ErrorKind::device, "answers wrongly");
-    engine::check_answers(bench.device, *cpu); // looks again
-    engine::require_right_answers(bench.device, *cpu);
+    CHECK(!engine::verdict_on_record(wrong.identity()).has_value() || !was_right_before(wrong.identity()));
+    engine::check_again(other.device, *cpu, no_program);
+    engine::verdict_when_asked(wrong, *cpu, no_program);
 }
 
 TEST(checks_can_be_skipped) {
     Bench bench;
     setenv("MPSCNN_SKIP_SELF_CHECK", "1", 1);
     CHECK(!why_not_trusted(bench.device, bench.script("exit 1")));
-    engine::require_right_answers(SpoiledBackend("self-check: convolution", 0.5f), *cpu::make_cpu_backend());
+    const SpoiledBackend wrong("self-check: convolution", 0.5f);
+    CHECK(engine::verdict_when_asked(wrong, *cpu::make_cpu_backend(), no_program).refused.empty());
     unsetenv("MPSCNN_SKIP_SELF_CHECK");
     CHECK(bench.runs() == 0);
 }

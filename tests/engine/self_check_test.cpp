@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cpu/runtime/cpu_backend.h"
+#include "engine/trust/case_check.h"
 #include "ops/op_list.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/spoiled_backend.h"
@@ -121,7 +122,7 @@ TEST(networks_with_values_of_one_slice_run_with_one_image_too) {
 TEST(an_answer_that_is_wrong_for_one_image_alone_is_found) {
     const auto cpu = cpu::make_cpu_backend();
     const SpoiledBackend spoiled("self-check: largest channel", 0.5f, 1);
-    CHECK(engine::find_wrong_answer(spoiled, *cpu).value_or("").starts_with("largest channel in float32"));
+    CHECK(engine::judge_here(spoiled, *cpu).refused.starts_with("largest channel in float32"));
 }
 
 TEST(every_operation_is_checked_on_images_of_one_slice_and_of_several) {
@@ -138,7 +139,8 @@ TEST(every_operation_is_checked_on_images_of_one_slice_and_of_several) {
 
 TEST(a_right_backend_passes) {
     const auto cpu = cpu::make_cpu_backend();
-    CHECK(!engine::find_wrong_answer(*cpu, *cpu));
+    const engine::Verdict verdict = engine::judge_here(*cpu, *cpu);
+    CHECK(verdict.refused.empty() && verdict.implementations.empty());
 }
 
 TEST(a_layer_that_is_wrong_in_one_number_is_found) {
@@ -155,5 +157,5 @@ TEST(a_layer_that_is_wrong_in_one_number_is_found) {
 TEST(nan_and_infinities_are_wrong_answers) {
     const auto cpu = cpu::make_cpu_backend();
     for (const float number : {std::nanf(""), HUGE_VALF})
-        CHECK(engine::find_wrong_answer(SpoiledBackend("self-check: softmax", number), *cpu).has_value());
+        CHECK(!engine::judge_here(SpoiledBackend("self-check: softmax", number), *cpu).refused.empty());
 }

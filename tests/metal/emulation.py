@@ -56,7 +56,7 @@ def is_emulated() -> bool:
 
 
 def find() -> Emulation | None:
-    """Of this process; None on a real GPU. Skips where there is none, or a virtual one that answers wrongly."""
+    """Of this process; None on a real GPU. Skips where there is none, or a virtual one that is not used."""
     try:
         # The name of a library that is loaded already; nothing is loaded for it.
         return Emulation(ctypes.CDLL("libmetal_emulation.so"))
@@ -73,7 +73,7 @@ def require_gpu() -> None:
     try:
         mpscnn.CommandQueue("metal")
     except mpscnn.DeviceError as error:
-        if "Paravirtual" not in device["description"] or "answers wrongly" not in str(error):
+        if "Paravirtual" not in device["description"] or "is not used" not in str(error):
             raise
         pytest.skip(str(error))
 

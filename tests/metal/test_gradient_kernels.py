@@ -64,6 +64,16 @@ def test_convolutions_that_mps_does_not_have() -> None:
     assert shader in convolution_kernels((1, 3, 3, 4), (8, 1, 1, 1), (1, 3, 3, 8), groups=4)
 
 
+def test_old_devices_train_by_shaders(emulation: Emulation) -> None:
+    """Apple's programs ask for the family Mac 2 before MPS trains; forward layers are MPS' on any device."""
+    emulation.set("old_gpu", 1)
+    given = ("convolution_data_gradient", [(2, 5, 6, 7), (7, 3, 3, 3), (2, 5, 6, 3)])
+    attributes = {"output_channels": 7, "kernel_height": 3, "kernel_width": 3, "padding": "same"}
+    assert "array_data_gradient" in profile_of(*given, attributes)
+    for operation, shapes, other, _ in CASES.values():
+        assert not any("MPS" in kernel for kernel in profile_of(operation, shapes, other))
+
+
 POOLED = [(1, 2, 2, 3), (1, 4, 4, 3), (1, 2, 2, 3)]
 WINDOW = {"kernel_height": 2, "kernel_width": 2, "stride_y": 2, "stride_x": 2}
 CASES: dict[str, tuple[str, list[tuple[int, ...]], dict[str, Any], str]] = {

@@ -14,6 +14,7 @@
 #include "core/work_sharing.h"
 #include "engine/graph/graph.h"
 #include "engine/run/execution_profile.h"
+#include "engine/run/implementations.h"
 #include "ops/signal.h"
 
 namespace mpscnn::engine {
@@ -179,6 +180,11 @@ public:
     /// Return a text that changes whenever results might: with the device, the system and code that is
     /// compiled at run time.
     virtual std::string identity() const { return device_name(); }
+    /// Those that it may take for layers. A backend that has one way to compute each layer refuses none.
+    virtual const Implementations &implementations() const;
+    /// The same device with these; null for a backend that has one way to compute each layer. Where all
+    /// implementations of a layer are refused, `lower` and `plan` throw UnsupportedError.
+    virtual std::shared_ptr<const Backend> with(Implementations) const { return nullptr; }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
     /// Return a recording, if the device need not wait for the processor between runs. Return null if runs
     /// use the calling thread.
@@ -222,21 +228,26 @@ std::vector<std::string> built_backends();
 /// All devices of this machine, "cpu" first; at least one entry for each backend that mpscnn has anywhere.
 std::vector<DeviceDescription> list_devices();
 
-/// Choose a backend; this is the only function that knows which backends exist. "auto" is the device that the
-/// environment variable MPSCNN_DEVICE names, or Metal if one of its devices is trusted (device_trust.h), or
-/// the CPU, with the reason against Metal. Throws DeviceError with a remedy for a device that does not exist
-/// or that gave wrong results, and ParameterError for an unknown name.
+/// The one place that knows which backends exist. "auto": what the environment variable MPSCNN_DEVICE names,
+/// else Metal where a device of it is trusted (device_trust.h), else the CPU, with what kept it from Metal as
+/// the reason. Throws DeviceError with the remedy for a device that is not there or that is not trusted, and
+/// ParameterError for an unknown name.
 BackendChoice choose_backend(const std::string &device, const std::string &precision);
 
-/// Compare a device's results with the CPU engine's in this process, even if a result is on record. Record
-/// the device if they agree. Return the text that a check program prints (device_trust.h). Throws DeviceError
-/// for a device that does not exist or gives wrong results, and ParameterError for "auto", "cpu" and unknown
-/// names.
+/// Compares a device's answers with the CPU engine's, whatever is on record, and puts the verdict there. It
+/// does so in processes of its own where the check program is (device_trust.h), otherwise in this one.
+/// Returns the verdict for people. Throws DeviceError for a device that is not there or not trusted, and
+/// ParameterError for "auto", "cpu" and unknown names.
 std::string check_device(const std::string &device);
 
-/// Choose the Metal backend for an id<MTLDevice> and an id<MTLCommandQueue> of the program that embeds
-/// mpscnn; one of them may be null. Throws UnsupportedError if there is no Metal engine, ParameterError for a
-/// queue of another device, and DeviceError for a device that cannot run networks or that gave wrong results.
+/// What the check program does for the library: run cases of the check on a device in this process
+/// (case_check.h). Throws as check_device.
+void check_cases(const std::string &device, const std::string &request,
+                 const std::function<void(const std::string &line)> &report);
+
+/// A device and a queue of the program that embeds mpscnn: an id<MTLDevice> and an id<MTLCommandQueue>, of
+/// which one may be null. Throws UnsupportedError where there is no Metal engine, ParameterError for a queue
+/// of another device, and DeviceError for a device that cannot run networks or that answered wrongly.
 BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision);
 
 } // namespace mpscnn::engine

@@ -16,38 +16,62 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// The backend that "auto" picks on this machine.
-struct AutomaticBackend {
+/// A backend, why it is taken, and what its user should know.
+struct FoundBackend {
     std::shared_ptr<const Backend> backend;
     std::string reason, warning = {};
 };
 
 #if defined(MPSCNN_WITH_METAL)
-std::shared_ptr<const Backend> make_metal_backend(const std::string &wanted) {
-    auto backend = metal::make_metal_backend(wanted);
-    require_right_answers(*backend, *cpu::make_cpu_backend());
-    return backend;
+/// "metal", or with the name of one device.
+std::string name_of_metal(const std::string &wanted) { return wanted.empty() ? "metal" : "metal:" + wanted; }
+
+FoundBackend without_refused(std::shared_ptr<const Backend> backend, const Verdict &verdict,
+                             std::string reason) {
+    const std::string replaced = replacement_text(*backend, verdict);
+    const char *separator = "; without ";
+    for (const auto &[name, why] : verdict.implementations) {
+        reason += separator + name;
+        separator = ", ";
+    }
+    return {trusted(std::move(backend), verdict), std::move(reason), replaced};
 }
-/// If no correct result is on record, the device is checked in a separate process.
-AutomaticBackend make_automatic_backend() {
+
+FoundBackend make_metal_backend(const std::string &wanted, const std::string &reason) {
+    auto backend = metal::make_metal_backend(wanted);
+    const Verdict verdict = verdict_when_asked(*backend, *cpu::make_cpu_backend(),
+                                               installed_check_program(name_of_metal(wanted)));
+    return without_refused(std::move(backend), verdict, reason);
+}
+FoundBackend make_automatic_backend() {
     auto backend = metal::make_metal_backend("");
-    if (auto why_not = why_not_trusted(*backend, installed_check_program("metal")))
-        return {cpu::make_cpu_backend(), *why_not, *why_not};
-    return {std::move(backend), skips_self_check() ? "a Metal device, whose answers were not checked, as "
-                                                     "MPSCNN_SKIP_SELF_CHECK says"
-                                                   : "a Metal device, whose answers were checked"};
+    const Verdict verdict = verdict_for_auto(*backend, installed_check_program("metal"));
+    if (!verdict.refused.empty()) {
+        const std::string why_not = refusal_text(*backend, verdict);
+        return {cpu::make_cpu_backend(), why_not, why_not};
+    }
+    return without_refused(std::move(backend), verdict,
+                           skips_self_check() ? "a Metal device, whose answers were not checked, as "
+                                                "MPSCNN_SKIP_SELF_CHECK says"
+                                              : "a Metal device, whose answers were checked");
 }
 std::string check_metal_device(const std::string &wanted) {
     const auto backend = metal::make_metal_backend(wanted);
-    check_answers(*backend, *cpu::make_cpu_backend());
-    return right_answers_text(*backend);
+    const Verdict verdict =
+        check_again(*backend, *cpu::make_cpu_backend(), installed_check_program(name_of_metal(wanted)));
+    return verdict_text(*backend, verdict);
 }
-std::shared_ptr<const Backend> make_native_backend(void *device, void *queue) {
+void check_metal_cases(const std::string &wanted, const std::string &request,
+                       const std::function<void(const std::string &line)> &report) {
+    run_requested_cases(*metal::make_metal_backend(wanted), *cpu::make_cpu_backend(), request, report);
+}
+FoundBackend make_native_backend(void *device, void *queue, const std::string &reason) {
     auto backend = metal::make_native_backend(device, queue);
-    // Do not check on the caller's queue, which may wait for work that is not committed yet.
-    void *asked = device ? device : metal::device_of(queue);
-    require_right_answers(*metal::make_native_backend(asked, nullptr), *cpu::make_cpu_backend());
-    return backend;
+    // Not on the queue, which may wait for work that is not committed yet.
+    const auto asked = metal::make_native_backend(device ? device : metal::device_of(queue), nullptr);
+    const Verdict verdict = verdict_when_asked(*asked, *cpu::make_cpu_backend(),
+                                               installed_check_program(name_of_metal(asked->device_name())));
+    return without_refused(std::move(backend), verdict, reason);
 }
 std::vector<DeviceDescription> list_metal_devices() { return metal::list_devices(); }
 #else
@@ -56,12 +80,16 @@ constexpr const char *why_not_metal = "this build of mpscnn has no Metal engine"
 #else
 constexpr const char *why_not_metal = "no Metal device on this machine (Linux)";
 #endif
-std::shared_ptr<const Backend> make_metal_backend(const std::string &) {
+FoundBackend make_metal_backend(const std::string &, const std::string &) {
     fail(ErrorKind::device, why_not_metal);
 }
-AutomaticBackend make_automatic_backend() { fail(ErrorKind::device, why_not_metal); }
+FoundBackend make_automatic_backend() { fail(ErrorKind::device, why_not_metal); }
 std::string check_metal_device(const std::string &) { fail(ErrorKind::device, why_not_metal); }
-std::shared_ptr<const Backend> make_native_backend(void *, void *) {
+void check_metal_cases(const std::string &, const std::string &,
+                       const std::function<void(const std::string &)> &) {
+    fail(ErrorKind::device, why_not_metal);
+}
+FoundBackend make_native_backend(void *, void *, const std::string &) {
     fail(ErrorKind::unsupported, "Metal devices of the caller's: this build of mpscnn has no Metal engine");
 }
 std::vector<DeviceDescription> list_metal_devices() { return {{"metal", "", why_not_metal}}; }
@@ -94,7 +122,7 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
          {"precision must be auto, float32, float16, bfloat16 or int8, got ", quoted(wanted)});
 }
 
-BackendChoice choice_of(AutomaticBackend found, const std::string &precision) {
+BackendChoice choice_of(FoundBackend found, const std::string &precision) {
     const Precision chosen = precision_for(found.backend->name(), precision);
     if (precision == "auto") found.reason += concat({"; ", name_of(chosen), " lowers no accuracy"});
     if (found.warning.empty()) found.warning = found.backend->warning();
@@ -112,7 +140,7 @@ DeviceName require_device_name(const std::string &device) {
     return name;
 }
 
-AutomaticBackend automatic_backend() {
+FoundBackend automatic_backend() {
     try {
         return make_automatic_backend();
     } catch (const Error &error) {
@@ -121,10 +149,10 @@ AutomaticBackend automatic_backend() {
     }
 }
 
-std::shared_ptr<const Backend> make_backend(const DeviceName &device) {
-    if (device.backend == "cpu") return cpu::make_cpu_backend();
+FoundBackend make_backend(const DeviceName &device, const std::string &reason) {
+    if (device.backend == "cpu") return {cpu::make_cpu_backend(), reason};
     try {
-        return make_metal_backend(device.wanted);
+        return make_metal_backend(device.wanted, reason);
     } catch (const Error &error) {
         fail(error.kind(), {error.what(), ". Use device='cpu' or device='auto'."});
     }
@@ -159,6 +187,11 @@ Json Plan::explain(int) const {
 void Backend::convolve(const ops::SignalConvolution &, const TensorView &, const TensorView &,
                        const TensorView &) const {
     fail(ErrorKind::unsupported, {"signal_convolution: not done by ", quoted(name()), "; use the CPU"});
+}
+
+const Implementations &Backend::implementations() const {
+    static const Implementations all;
+    return all;
 }
 
 std::shared_ptr<const CustomKernel> Backend::compile(const CustomKernelSource &) const {
@@ -197,18 +230,19 @@ BackendChoice choose_backend(const std::string &asked, const std::string &precis
     const std::string device = instead && *instead ? instead : asked;
     if (device == "auto") return choice_of(automatic_backend(), precision);
     const DeviceName name = require_device_name(device);
-    // An invalid precision is an error before any device is looked for.
-    precision_for(name.backend, precision);
-    return choice_of({make_backend(name), device == asked ? "as asked" : "as MPSCNN_DEVICE says", ""},
-                     precision);
+    precision_for(name.backend, precision); // a wrong one is an error before any device is looked for
+    return choice_of(make_backend(name, device == asked ? "as asked" : "as MPSCNN_DEVICE says"), precision);
 }
 
 BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision) {
-    precision_for("metal", precision); // before the device is used
-    return choice_of({make_native_backend(device, queue), "the Metal device that was given", ""}, precision);
+    precision_for("metal", precision); // before the device is looked at
+    return choice_of(make_native_backend(device, queue, "the Metal device that was given"), precision);
 }
 
-std::string check_device(const std::string &device) {
+namespace {
+
+/// The part of a name that finds a Metal device.
+std::string checked_device(const std::string &device) {
     if (device == "auto")
         fail(ErrorKind::parameter,
              "device must be metal, or metal: with a device's name, to be checked; got 'auto'");
@@ -217,7 +251,16 @@ std::string check_device(const std::string &device) {
         fail(ErrorKind::parameter,
              "device 'cpu' is what others are compared with; `mpscnn verify --device cpu` compares its "
              "instruction sets");
-    return check_metal_device(name.wanted);
+    return name.wanted;
+}
+
+} // namespace
+
+std::string check_device(const std::string &device) { return check_metal_device(checked_device(device)); }
+
+void check_cases(const std::string &device, const std::string &request,
+                 const std::function<void(const std::string &line)> &report) {
+    check_metal_cases(checked_device(device), request, report);
 }
 
 } // namespace mpscnn::engine

@@ -4,6 +4,7 @@
 #include "core/text.h"
 #include "engine/graph/byte_weights.h"
 #include "engine/graph/support.h"
+#include "engine/run/replaced_layers.h"
 #include "engine/run/staged_graph.h"
 
 namespace mpscnn::engine {
@@ -108,11 +109,27 @@ Program::Program(const Canonical &canonical, BackendChoice choice, const Compile
     if (sums_ == Sums::float16) require_constant_weights(graph_);
     const LowerOptions lowering{choice_.precision, max_memory_, sums_, winograd_};
     const Graph graph = weights_in_bytes_ ? with_weights_in_bytes(canonical.graph) : canonical.graph;
-    lowered_ = has_custom_layers(graph_) ? lower_in_stages(graph, *choice_.backend, lowering)
-                                         : choice_.backend->lower(graph, lowering);
+    lowered_ = lower(graph, lowering);
     if (lowered_->weight_bytes() > max_memory_)
         fail(ErrorKind::shape, {"network ", quoted(name()), ": its packed weights take ",
                                 lowered_->weight_bytes(), " bytes, max_memory allows ", max_memory_});
+}
+
+std::unique_ptr<LoweredGraph> Program::lower(const Graph &graph, const LowerOptions &options) {
+    const ReplacedLayers replaced = find_replaced_layers(graph, *choice_.backend, options);
+    OtherNodes others;
+    if (replaced.any()) {
+        choice_.reason += "; " + replaced.reason;
+        choice_.warning = replaced.reason;
+        others = {replaced.nodes, choose_backend("cpu", name_of(precision())).backend};
+    }
+    if (replaced.whole) {
+        choice_.backend = others.backend;
+        others = {};
+    }
+    in_stages_ = has_custom_layers(graph) || !others.nodes.empty();
+    return in_stages_ ? lower_in_stages(graph, *choice_.backend, options, others)
+                      : choice_.backend->lower(graph, options);
 }
 
 std::vector<std::string> Program::layers_of(const std::string &node) const {
@@ -173,7 +190,16 @@ void Program::require_memory(const Planned &planned, std::uint64_t most) const {
           " bytes of intermediate results beside ", weights, " of packed weights, max_memory allows ", most});
 }
 
+void Program::require_one_stage() const {
+    if (in_stages_)
+        fail(ErrorKind::unsupported, {"network ", quoted(name()),
+                                      ": the processor computes some of its layers, so that commands of the "
+                                      "caller's cannot hold it; run it instead. It is compiled for: ",
+                                      reason()});
+}
+
 std::vector<NativeImage> Program::output_images(void *inputs) {
+    require_one_stage();
     const auto run = backend().native_run(inputs, inputs_);
     return run->output_images(*plan_for(run->input_shapes())->plan);
 }

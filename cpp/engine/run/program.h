@@ -68,12 +68,18 @@ public:
     std::shared_ptr<const Planned> plan_for(const std::vector<Shape> &input_shapes);
     /// Throws ShapeError, with both numbers, if weights and the plan's arena take more than `most` bytes.
     void require_memory(const Planned &planned, std::uint64_t most) const;
+    /// Throws UnsupportedError where the processor computes some of the layers: commands of the caller's
+    /// cannot hold such a run.
+    void require_one_stage() const;
     /// Return the images for results of these inputs; see Backend::native_run.
     std::vector<NativeImage> output_images(void *inputs);
 
 private:
     Program(const Canonical &canonical, BackendChoice choice, const CompileOptions &options);
     void check_inputs(const std::vector<Shape> &shapes) const;
+    /// Layers without an implementation on the device go to the CPU engine, which reason() and warning()
+    /// tell.
+    std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options);
 
     Graph graph_; ///< canonical, and only the part that the outputs need; the backend has the weights
     std::map<std::string, std::vector<std::string>> merged_; ///< as in Canonical
@@ -82,6 +88,7 @@ private:
     Sums sums_;
     bool winograd_;
     std::uint64_t max_memory_;
+    bool in_stages_ = false; ///< the processor works between parts of a run
     std::vector<Port> inputs_, outputs_;
     std::unique_ptr<LoweredGraph> lowered_;
     std::mutex mutex_;

@@ -123,6 +123,7 @@ Profile Session::profile(std::span<const TensorView> inputs, std::span<const Ten
 
 void Session::encode(void *commands, void *inputs, void *outputs) {
     const Occupation occupation(busy_);
+    program_->require_one_stage();
     const auto run = program_->backend().native_run(inputs, program_->inputs());
     const auto planned = program_->plan_for(run->input_shapes());
     const std::shared_ptr<const Plan> plan(planned, planned->plan.get());

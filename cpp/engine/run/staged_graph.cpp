@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,20 +20,22 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Consecutive layers: a subgraph for the backend, or functions of the program.
+/// Layers that run one after the other: a subgraph of the backend's, or functions of the program and nodes of
+/// another backend.
 struct Stage {
     std::vector<std::size_t> nodes;
-    std::vector<ValueId> inputs, outputs;  ///< of a subgraph, as values of the whole graph
-    std::unique_ptr<LoweredGraph> lowered; ///< null for functions
+    std::vector<ValueId> inputs, outputs;           ///< of a subgraph, as values of the whole graph
+    std::unique_ptr<LoweredGraph> lowered;          ///< of a subgraph
+    std::map<std::size_t, std::size_t> others = {}; ///< numbers of parts by node, for another backend's
 };
 
 bool computed_by_program(const Node &node) { return std::holds_alternative<ops::Custom>(node.operation); }
 
-/// Divides a graph: stages with even numbers are subgraphs, the others are functions.
+/// Cuts a graph: stages with even numbers are subgraphs, the others functions and another backend's nodes.
 class Cutter {
 public:
-    explicit Cutter(const Graph &graph)
-        : graph_(graph), stage_of_(static_cast<std::size_t>(graph.values()), 0),
+    Cutter(const Graph &graph, const std::vector<std::size_t> &others)
+        : graph_(graph), others_(others), stage_of_(static_cast<std::size_t>(graph.values()), 0),
           leaves_(static_cast<std::size_t>(graph.values()), false) {
         for (std::size_t i = 0; i < graph.nodes().size(); ++i) place(i);
         for (const ValueId value : graph.outputs()) leaves_[index(value)] = true;
@@ -55,7 +58,8 @@ private:
 
     void place(std::size_t node_index) {
         const Node &node = graph_.nodes()[node_index];
-        const std::size_t parity = computed_by_program(node) ? 1 : 0;
+        const bool other = std::find(others_.begin(), others_.end(), node_index) != others_.end();
+        const std::size_t parity = computed_by_program(node) || other ? 1 : 0;
         std::size_t stage = parity;
         for (const ValueId input : node.inputs) {
             const std::size_t before = stage_of_[index(input)];
@@ -72,6 +76,7 @@ private:
     }
 
     const Graph &graph_;
+    const std::vector<std::size_t> &others_;
     std::vector<std::size_t> stage_of_; ///< by value
     /// By value: whether another stage, a function or the caller reads it.
     std::vector<bool> leaves_;
@@ -116,6 +121,16 @@ Graph subgraph_of(const Graph &graph, Stage &stage) {
 struct StagedNetwork {
     Graph graph; ///< without weights
     std::vector<Stage> stages;
+    std::vector<Stage> parts = {}; ///< nodes of another backend, each a subgraph
+
+    /// All that a backend has lowered.
+    std::vector<const Stage *> subgraphs() const {
+        std::vector<const Stage *> all;
+        for (const std::vector<Stage> *list : {&stages, &parts})
+            for (const Stage &stage : *list)
+                if (stage.lowered) all.push_back(&stage);
+        return all;
+    }
 };
 
 /// Copy a tensor. Both have the same shape; types and strides may differ.
@@ -139,19 +154,16 @@ class StagedPlan : public Plan {
 public:
     StagedPlan(const StagedNetwork &network, const std::vector<Shape> &input_shapes)
         : shapes(network.graph.infer_shapes(input_shapes)), places(shapes.size()) {
-        for (const Stage &stage : network.stages) {
-            std::unique_ptr<Plan> part;
-            if (stage.lowered) {
-                std::vector<Shape> inputs;
-                for (const ValueId value : stage.inputs)
-                    inputs.push_back(shapes[static_cast<std::size_t>(value)]);
-                part = stage.lowered->plan(inputs);
-                arena_ = std::max(arena_, part->arena_bytes());
-            }
-            parts.push_back(std::move(part));
-            for (const ValueId value : stage.outputs) reserve(value);
+        for (const Stage *stage : network.subgraphs()) {
+            std::vector<Shape> inputs;
+            for (const ValueId value : stage->inputs)
+                inputs.push_back(shapes[static_cast<std::size_t>(value)]);
+            const auto &part = parts[stage] = stage->lowered->plan(inputs);
+            arena_ = std::max(arena_, part->arena_bytes());
         }
-        // Functions read dense float32 tensors, and the caller's tensors may be different.
+        for (const Stage &stage : network.stages)
+            for (const ValueId value : stage.outputs) reserve(value);
+        // Functions read dense float32 tensors, which the caller's may not be.
         for (const Stage &stage : network.stages)
             for (const std::size_t node : stage.nodes)
                 for (const ValueId value : network.graph.nodes()[node].inputs)
@@ -160,9 +172,9 @@ public:
 
     std::size_t arena_bytes() const override { return arena_ + bytes; }
 
-    std::vector<Shape> shapes;                      ///< for each value
-    std::vector<std::optional<std::size_t>> places; ///< for values in the executor's memory
-    std::vector<std::unique_ptr<Plan>> parts;       ///< by stage; null for functions
+    std::vector<Shape> shapes;                      ///< of all values
+    std::vector<std::optional<std::size_t>> places; ///< of values in the executor's memory
+    std::map<const Stage *, std::unique_ptr<Plan>> parts;
     std::size_t bytes = 0;
 
 private:
@@ -182,14 +194,13 @@ class StagedExecutor : public Executor {
 public:
     StagedExecutor(std::shared_ptr<const StagedNetwork> network, const SessionOptions &options)
         : network_(std::move(network)), check_finite_(options.check_finite) {
-        for (const Stage &stage : network_->stages)
-            executors_.push_back(stage.lowered ? stage.lowered->executor(options) : nullptr);
+        for (const Stage *stage : network_->subgraphs())
+            executors_[stage] = stage->lowered->executor(options);
     }
 
     void prepare(const Plan &given) override {
         const auto &plan = static_cast<const StagedPlan &>(given);
-        for (std::size_t i = 0; i < executors_.size(); ++i)
-            if (executors_[i]) executors_[i]->prepare(*plan.parts[i]);
+        for (const auto &[stage, executor] : executors_) executor->prepare(*plan.parts.at(stage));
         if (memory_.size() < plan.bytes) memory_ = AlignedBuffer<std::byte>(plan.bytes);
     }
 
@@ -202,33 +213,35 @@ public:
             if (const auto &place = plan.places[i])
                 views_[i] = TensorView::dense(memory_.data() + *place, DType::float32, plan.shapes[i]);
         std::copy(inputs.begin(), inputs.end(), views_.begin());
-        for (std::size_t i = 0; i < network_->stages.size(); ++i)
-            executors_[i] ? run_subgraph(plan, i) : run_functions(plan, network_->stages[i]);
+        for (const Stage &stage : network_->stages)
+            stage.lowered ? run_subgraph(plan, stage) : run_nodes(plan, stage);
         const std::vector<ValueId> &results = network_->graph.outputs();
         for (std::size_t i = 0; i < outputs.size(); ++i)
             copy_tensor(views_[static_cast<std::size_t>(results[i])], outputs[i]);
     }
 
     void share(std::int64_t items, std::int64_t chunk, const RangeWork &work) override {
-        for (const auto &executor : executors_)
-            if (executor) return executor->share(items, chunk, work);
+        for (const auto &[stage, executor] : executors_) return executor->share(items, chunk, work);
         share_with_nobody(items, chunk, work);
     }
 
 private:
     const TensorView &view(ValueId value) const { return views_[static_cast<std::size_t>(value)]; }
 
-    void run_subgraph(const StagedPlan &plan, std::size_t index) {
-        const Stage &stage = network_->stages[index];
+    void run_subgraph(const StagedPlan &plan, const Stage &stage) {
         stage_inputs_.clear();
         stage_outputs_.clear();
         for (const ValueId value : stage.inputs) stage_inputs_.push_back(view(value));
         for (const ValueId value : stage.outputs) stage_outputs_.push_back(view(value));
-        executors_[index]->run(*plan.parts[index], stage_inputs_, stage_outputs_);
+        executors_.at(&stage)->run(*plan.parts.at(&stage), stage_inputs_, stage_outputs_);
     }
 
-    void run_functions(const StagedPlan &plan, const Stage &stage) {
+    void run_nodes(const StagedPlan &plan, const Stage &stage) {
         for (const std::size_t i : stage.nodes) {
+            if (const auto other = stage.others.find(i); other != stage.others.end()) {
+                run_subgraph(plan, network_->parts[other->second]);
+                continue;
+            }
             const Node &node = network_->graph.nodes()[i];
             const TensorView &result = view(network_->graph.result_of(i));
             tensors_.clear();
@@ -268,7 +281,7 @@ private:
 
     std::shared_ptr<const StagedNetwork> network_;
     bool check_finite_;
-    std::vector<std::unique_ptr<Executor>> executors_; ///< by stage; null for functions
+    std::map<const Stage *, std::unique_ptr<Executor>> executors_;
     AlignedBuffer<std::byte> memory_;
     std::vector<TensorView> views_, stage_inputs_, stage_outputs_; ///< for the current run
     std::vector<ops::CustomTensor> tensors_;
@@ -287,8 +300,7 @@ public:
     }
     std::size_t weight_bytes() const override {
         std::size_t bytes = 0;
-        for (const Stage &stage : network_->stages)
-            if (stage.lowered) bytes += stage.lowered->weight_bytes();
+        for (const Stage *stage : network_->subgraphs()) bytes += stage->lowered->weight_bytes();
         return bytes;
     }
 
@@ -302,13 +314,28 @@ bool has_custom_layers(const Graph &graph) {
     return std::any_of(graph.nodes().begin(), graph.nodes().end(), computed_by_program);
 }
 
+Graph subgraph_of_node(const Graph &graph, std::size_t node) {
+    Stage stage{{node}, {}, {graph.result_of(node)}, nullptr};
+    return subgraph_of(graph, stage);
+}
+
 std::unique_ptr<LoweredGraph> lower_in_stages(const Graph &graph, const Backend &backend,
-                                              const LowerOptions &options) {
-    auto network =
-        std::make_shared<StagedNetwork>(StagedNetwork{graph.without_weights(), Cutter(graph).stages()});
-    for (std::size_t i = 0; i < network->stages.size(); i += 2) {
+                                              const LowerOptions &options, const OtherNodes &others) {
+    auto network = std::make_shared<StagedNetwork>(
+        StagedNetwork{graph.without_weights(), Cutter(graph, others.nodes).stages()});
+    for (std::size_t i = 0; i < network->stages.size(); ++i) {
         Stage &stage = network->stages[i];
-        if (!stage.nodes.empty()) stage.lowered = backend.lower(subgraph_of(graph, stage), options);
+        if (i % 2 == 0) {
+            if (!stage.nodes.empty()) stage.lowered = backend.lower(subgraph_of(graph, stage), options);
+            continue;
+        }
+        for (const std::size_t node : stage.nodes) {
+            if (computed_by_program(graph.nodes()[node])) continue;
+            stage.others[node] = network->parts.size();
+            Stage part{{node}, {}, {graph.result_of(node)}, nullptr};
+            part.lowered = others.backend->lower(subgraph_of(graph, part), options);
+            network->parts.push_back(std::move(part));
+        }
     }
     return std::make_unique<StagedLoweredGraph>(std::move(network));
 }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "engine/run/backend.h"
 
@@ -9,9 +11,19 @@ namespace mpscnn::engine {
 /// True if functions of the program compute some of the layers (ops/custom.h).
 bool has_custom_layers(const Graph &graph);
 
-/// Lower a canonical graph with custom layers. The backend lowers the subgraphs between those layers and does
-/// not see the layers themselves. Values pass between them as float32 in main memory.
+/// Nodes that another backend computes.
+struct OtherNodes {
+    std::vector<std::size_t> nodes;
+    std::shared_ptr<const Backend> backend; ///< null where there are none
+};
+
+/// Lower a canonical graph with custom layers, or with layers that another backend computes. The backend
+/// lowers the subgraphs between those layers and does not see the layers themselves. Values pass between them
+/// as float32 in main memory.
 std::unique_ptr<LoweredGraph> lower_in_stages(const Graph &graph, const Backend &backend,
-                                              const LowerOptions &options);
+                                              const LowerOptions &options, const OtherNodes &others = {});
+
+/// A node with inputs for what it reads, as lower_in_stages gives it to another backend.
+Graph subgraph_of_node(const Graph &graph, std::size_t node);
 
 } // namespace mpscnn::engine

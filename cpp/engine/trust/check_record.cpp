@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 #include <fcntl.h>
@@ -41,7 +42,46 @@ fs::path cache_directory() {
 #endif
 }
 
-constexpr const char *refused = "refused: ";
+constexpr std::string_view refused = "refused: ", not_used = "not used: ", because = ": ";
+
+/// What follows the identity: nothing for a device that is right throughout. The number of implementations
+/// tells whether the text is whole.
+std::string text_of(const Verdict &verdict) {
+    if (!verdict.refused.empty()) return concat({refused, verdict.refused, "\n"});
+    if (verdict.implementations.empty()) return "";
+    std::string text = concat({not_used, verdict.implementations.size(), "\n"});
+    for (const auto &[name, reason] : verdict.implementations) text += concat({name, because, reason, "\n"});
+    return text;
+}
+
+/// The next line without its end; nothing where there is no whole one.
+std::optional<std::string_view> take_line(std::string_view &text) {
+    const std::size_t end = text.find('\n');
+    if (end == text.npos) return std::nullopt;
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end + 1);
+    return line;
+}
+
+std::optional<Verdict> verdict_of(std::string_view text) {
+    Verdict verdict;
+    if (text.empty()) return verdict;
+    const auto first = take_line(text);
+    if (!first) return std::nullopt;
+    if (first->starts_with(refused) && text.empty()) {
+        verdict.refused = first->substr(refused.size());
+        return verdict;
+    }
+    if (!first->starts_with(not_used)) return std::nullopt;
+    while (const auto line = take_line(text)) {
+        const std::size_t end = line->find(because);
+        if (end == line->npos) return std::nullopt;
+        verdict.implementations.emplace(line->substr(0, end), line->substr(end + because.size()));
+    }
+    const bool is_whole =
+        text.empty() && first->substr(not_used.size()) == std::to_string(verdict.implementations.size());
+    return is_whole ? std::optional(verdict) : std::nullopt;
+}
 
 /// FNV-1a hash for the name of a record's file, since identities make no good file names.
 std::uint64_t hash_of(const std::string &text) {
@@ -56,42 +96,27 @@ fs::path file_of(const std::string &record, const char *extension = ".txt") {
     return cache_directory() / "self_check" / concat({name, extension});
 }
 
-/// The record comes first in its file, so that one of another identity under the same name is noticed.
-void remember(const std::string &identity, const std::string &found) noexcept {
-    try {
-        const std::string record = check_record_of(identity);
-        const fs::path path = file_of(record);
-        fs::create_directories(path.parent_path());
-        static_cast<void>(
-            write_text_file(path, record + found)); // cut short it is not a record: all must agree
-    } catch (const std::exception &) {              // nothing depends on it, see the header
-    }
-}
-
 } // namespace
 
 std::string check_record_of(const std::string &identity) {
     return concat({"mpscnn " MPSCNN_VERSION "\n", identity, "\n"});
 }
 
-bool was_right_before(const std::string &identity) {
+std::optional<Verdict> verdict_on_record(const std::string &identity) {
     const std::string record = check_record_of(identity);
-    return read_text_file(file_of(record)) == record;
+    const auto text = read_text_file(file_of(record));
+    if (!text || !text->starts_with(record)) return std::nullopt;
+    return verdict_of(std::string_view(*text).substr(record.size()));
 }
 
-void remember_as_right(const std::string &identity) noexcept { remember(identity, ""); }
-
-std::optional<std::string> why_refused_before(const std::string &identity) {
-    const std::string beginning = check_record_of(identity) + refused;
-    const auto text = read_text_file(file_of(check_record_of(identity)));
-    if (!text || !text->starts_with(beginning) || !text->ends_with("\n")) return std::nullopt;
-    return text->substr(beginning.size(), text->size() - beginning.size() - 1);
-}
-
-void remember_as_refused(const std::string &identity, const std::string &reason) noexcept {
+/// The record comes first in its file, so that one of another identity under the same name is noticed.
+void remember(const std::string &identity, const Verdict &verdict) noexcept {
     try {
-        remember(identity, concat({refused, reason, "\n"}));
-    } catch (const std::exception &) { // as above
+        const std::string record = check_record_of(identity);
+        const fs::path path = file_of(record);
+        fs::create_directories(path.parent_path());
+        static_cast<void>(write_text_file(path, record + text_of(verdict)));
+    } catch (const std::exception &) { // nothing depends on it, see the header
     }
 }
 

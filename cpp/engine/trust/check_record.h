@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 
+#include "engine/trust/case_check.h"
+
 namespace mpscnn::engine {
 
 // Stored results of device checks, in the cache directory (MPSCNN_CACHE, otherwise the platform's): a small
@@ -13,17 +15,11 @@ namespace mpscnn::engine {
 /// All on which a record depends: mpscnn's version and the identity. Ends with a line end.
 std::string check_record_of(const std::string &identity);
 
-/// Whether this version of mpscnn found a backend of this identity right before.
-bool was_right_before(const std::string &identity);
+/// What this version of mpscnn found about a backend of this identity.
+std::optional<Verdict> verdict_on_record(const std::string &identity);
 
 /// Replaces what is on record.
-void remember_as_right(const std::string &identity) noexcept;
-
-/// Why a backend of this identity is not to be tried again; nothing where nothing speaks against it.
-std::optional<std::string> why_refused_before(const std::string &identity);
-
-/// Replaces what is on record. `reason` is one line.
-void remember_as_refused(const std::string &identity, const std::string &reason) noexcept;
+void remember(const std::string &identity, const Verdict &verdict) noexcept;
 
 /// While alive, no other process has a turn for this identity: waits for the one that has. Ends with its
 /// process at the latest. Where the cache directory has no locks, nobody waits.

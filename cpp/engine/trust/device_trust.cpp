@@ -1,7 +1,6 @@
 #include "engine/trust/device_trust.h"
 
 #include <cmath>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -9,6 +8,7 @@
 #include <system_error>
 
 #include "core/child_process.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "engine/trust/check_record.h"
@@ -26,11 +26,14 @@ constexpr const char *program_name = "mpscnn-check";
 /// Where programs are installed, seen from the directory of the library.
 constexpr const char *programs_from_library = MPSCNN_PROGRAMS_FROM_LIBRARY;
 
-/// This process's verdicts on devices, by identity: the reason why a device is refused, or empty text if it
-/// passed.
+/// This process's verdicts on devices, by identity.
 struct Verdicts {
+    struct Known {
+        Verdict verdict;
+        bool checked = true; ///< else no check program could begin
+    };
     std::mutex mutex;
-    std::map<std::string, std::string> found_here, found_for_auto;
+    std::map<std::string, Known> known;
 };
 
 Verdicts &verdicts() {
@@ -38,99 +41,67 @@ Verdicts &verdicts() {
     return instance;
 }
 
-/// One that a process sends to itself: the same would happen again.
-bool is_fault(int signal) {
-    for (const int fault : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
-        if (signal == fault) return true;
-    return false;
-}
-
-bool is_interrupt(int signal) {
-    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
-}
-
-/// The last lines, 300 characters at most, as one.
-std::string end_of(const std::string &output) {
-    const std::size_t begin = output.size() > 300 ? output.size() - 300 : 0;
-    std::string text;
-    for (const char character : output.substr(begin)) {
-        const bool blank = static_cast<unsigned char>(character) <= ' ';
-        if (!blank)
-            text += character;
-        else if (!text.empty() && text.back() != ' ')
-            text += ' ';
-    }
-    while (!text.empty() && text.back() == ' ') text.pop_back();
-    return text;
-}
-
-/// How a check ended. Empty `reason`: the device is right.
-struct CheckResult {
-    std::string reason;
-    bool lasting = false;     ///< it would end so again
-    bool interrupted = false; ///< says nothing of the device
+struct Finding {
+    Verdict verdict;
+    bool checked = true;      ///< the check program did it
+    bool interrupted = false; ///< it says nothing of the device
 };
 
-CheckResult run_check(const Backend &subject, const CheckProgram &check) {
-    const std::string right = right_answers_text(subject);
-    const platform::ChildEnd end = platform::run_program(check.program, check.arguments, check.limit);
-    if (!end.not_started.empty())
-        return {
-            concat({"its answers are not checked: ", quoted(check.program),
-                    ", which does so in a process of its own, cannot be started (", end.not_started, ")"})};
-    if (!end.timed_out && end.signal == 0 && end.status == 0 && end.output.ends_with(right)) return {};
-    const std::string text = end_of(end.output);
-    const std::string said = text.empty() ? "" : concat({"; the last that it wrote: ", quoted(text)});
-    if (end.timed_out)
-        return {concat({"its check, in a process of its own, did not end within ",
-                        static_cast<std::int64_t>(check.limit.count() / 1000), " s", said}),
-                true};
-    if (end.signal != 0)
-        return {concat({"its check, in a process of its own, was ended by ",
-                        platform::signal_text(end.signal), said}),
-                is_fault(end.signal), is_interrupt(end.signal)};
-    if (const std::size_t found = text.rfind(check_program_error); found != text.npos)
-        return {text.substr(found + std::string_view(check_program_error).size())};
-    return {concat({"its check, ", quoted(check.program), ", ended with status ", end.status,
-                    " and without the answer of this version of mpscnn", said})};
-}
-
-/// As run_check, unless there is an answer on record.
-CheckResult look_up_or_check(const Backend &subject, const CheckProgram &check) {
-    const std::string identity = subject.identity();
-    const auto on_record = [&]() -> std::optional<CheckResult> {
-        if (was_right_before(identity)) return CheckResult{};
-        if (const auto refused = why_refused_before(identity)) return CheckResult{*refused};
-        return std::nullopt;
-    };
-    if (const auto known = on_record()) return *known;
-    const CheckTurn turn(identity);
-    if (const auto known = on_record()) return *known; // by the process that had its turn before
+Finding find_in_processes(const Backend &subject, const CheckProgram &check) {
     log(LogLevel::information, concat({"checking device ", quoted(subject.device_name()),
                                        " in a process of its own, once for this system"}));
-    CheckResult result = run_check(subject, check);
-    if (result.reason.empty()) remember_as_right(identity);
-    if (result.lasting) remember_as_refused(identity, result.reason);
-    return result;
+    CheckProcesses processes(subject, check);
+    const CaseRunner run = [&](const std::vector<std::size_t> &cases,
+                               const Implementations::Reasons &refused) {
+        return processes.run(cases, refused);
+    };
+    Finding finding{judge(self_check_networks(), run)};
+    finding.checked = !processes.not_begun();
+    finding.interrupted = processes.interrupted();
+    return finding;
 }
 
-std::string refusal_text(const Backend &subject, const std::string &reason) {
-    return concat({"device ", quoted(subject.device_name()), " is not used: ", reason,
-                   ". `mpscnn-check` and `mpscnn verify --device ", subject.name(),
-                   "` check it again; device='", subject.name(), "' checks and uses it in this process"});
-}
-
-/// Compares in this process. Keeps and returns what is wrong; an exception is not an answer.
-const std::string &check_here(const Backend &subject, const Backend &reference) {
+/// Keeps a verdict for this process and, where it would be found again, for others. Tells what is not used.
+void keep(const Backend &subject, const Finding &finding) {
     const std::string identity = subject.identity();
-    const std::optional<std::string> wrong = find_wrong_answer(subject, reference);
-    if (wrong)
-        return verdicts().found_here[identity] = concat(
-                   {"device ", quoted(subject.device_name()), " answers wrongly and is not used; ", *wrong,
-                    ". A newer system may cure it; ", skip_variable, "=1 uses the device all the same"});
-    remember_as_right(identity);
-    verdicts().found_for_auto[identity].clear();
-    return verdicts().found_here[identity] = "";
+    verdicts().known[identity] = {finding.verdict, finding.checked};
+    const std::string text = finding.verdict.refused.empty() ? replacement_text(subject, finding.verdict)
+                                                             : refusal_text(subject, finding.verdict);
+    if (!text.empty()) log(LogLevel::warning, text);
+}
+
+/// What this process knows, what is on record, or what a check in other processes finds.
+Finding look_up_or_check(const Backend &subject, const CheckProgram &check) {
+    const std::string identity = subject.identity();
+    if (const auto found = verdicts().known.find(identity); found != verdicts().known.end())
+        return {found->second.verdict, found->second.checked};
+    Finding finding;
+    const auto on_record = [&] {
+        const auto known = verdict_on_record(identity);
+        if (known) finding.verdict = *known;
+        return known.has_value();
+    };
+    if (!on_record()) {
+        const CheckTurn turn(identity);
+        if (!on_record()) { // by the process that had its turn before
+            finding = find_in_processes(subject, check);
+            if (finding.verdict.lasting && !finding.interrupted) remember(identity, finding.verdict);
+        }
+    }
+    if (!finding.interrupted) keep(subject, finding);
+    return finding;
+}
+
+Finding check_here(const Backend &subject, const Backend &reference) {
+    Finding finding{judge_here(subject, reference)};
+    if (finding.verdict.lasting) remember(subject.identity(), finding.verdict);
+    keep(subject, finding);
+    return finding;
+}
+
+Verdict require_used(const Backend &subject, const Verdict &verdict) {
+    if (!verdict.refused.empty()) fail(ErrorKind::device, refusal_text(subject, verdict));
+    return verdict;
 }
 
 fs::path check_program_file() {
@@ -160,40 +131,59 @@ bool skips_self_check() {
     return skip && std::string(skip) == "1";
 }
 
-std::string right_answers_text(const Backend &subject) {
-    return concat({"right answers:\n", check_record_of(subject.identity())});
+Verdict verdict_for_auto(const Backend &subject, const CheckProgram &check) {
+    if (skips_self_check()) return {};
+    const std::lock_guard lock(verdicts().mutex);
+    return look_up_or_check(subject, check).verdict;
 }
 
-void check_answers(const Backend &subject, const Backend &reference) {
+Verdict verdict_when_asked(const Backend &subject, const Backend &reference, const CheckProgram &check) {
+    if (skips_self_check()) return {};
     const std::lock_guard lock(verdicts().mutex);
-    const std::string &wrong = check_here(subject, reference);
-    if (!wrong.empty()) fail(ErrorKind::device, wrong);
+    Finding finding = look_up_or_check(subject, check);
+    if (!finding.checked) finding = check_here(subject, reference);
+    return require_used(subject, finding.verdict);
 }
 
-void require_right_answers(const Backend &subject, const Backend &reference) {
-    if (skips_self_check()) return;
+Verdict check_again(const Backend &subject, const Backend &reference, const CheckProgram &check) {
     const std::lock_guard lock(verdicts().mutex);
-    const std::string identity = subject.identity();
-    const auto &known = verdicts().found_here;
-    const auto found = known.find(identity);
-    if (found == known.end() && was_right_before(identity)) return;
-    const std::string &wrong = found == known.end() ? check_here(subject, reference) : found->second;
-    if (!wrong.empty()) fail(ErrorKind::device, wrong);
+    const CheckTurn turn(subject.identity());
+    Finding finding = find_in_processes(subject, check);
+    if (!finding.checked) return require_used(subject, check_here(subject, reference).verdict);
+    if (finding.verdict.lasting && !finding.interrupted) remember(subject.identity(), finding.verdict);
+    if (!finding.interrupted) keep(subject, finding);
+    return require_used(subject, finding.verdict);
 }
 
-std::optional<std::string> why_not_trusted(const Backend &subject, const CheckProgram &check) {
-    if (skips_self_check()) return std::nullopt;
-    const std::lock_guard lock(verdicts().mutex);
-    const std::string identity = subject.identity();
-    auto &known = verdicts().found_for_auto;
-    if (const auto found = known.find(identity); found == known.end()) {
-        const CheckResult result = look_up_or_check(subject, check);
-        const std::string reason = result.reason.empty() ? "" : refusal_text(subject, result.reason);
-        if (result.interrupted) return reason;
-        if (!reason.empty()) log(LogLevel::warning, reason);
-        known[identity] = reason;
-    }
-    return known[identity].empty() ? std::nullopt : std::optional(known[identity]);
+std::shared_ptr<const Backend> trusted(std::shared_ptr<const Backend> subject, const Verdict &verdict) {
+    if (verdict.implementations.empty()) return subject;
+    auto other = subject->with(Implementations(verdict.implementations));
+    return other ? other : subject;
+}
+
+std::string verdict_text(const Backend &subject, const Verdict &verdict) {
+    std::string text = concat({"right answers:\n", check_record_of(subject.identity())});
+    for (const auto &[name, reason] : verdict.implementations)
+        text += concat({"not used: ", name, ": ", reason, "\n"});
+    return text;
+}
+
+std::string refusal_text(const Backend &subject, const Verdict &verdict) {
+    return concat({"device ", quoted(subject.device_name()), " is not used: ", verdict.refused,
+                   ". `mpscnn-check` and `mpscnn verify --device ", subject.name(),
+                   "` check it again; a newer system may cure it; ", skip_variable,
+                   "=1 uses the device all the same"});
+}
+
+std::string replacement_text(const Backend &subject, const Verdict &verdict) {
+    std::string text;
+    for (const auto &[name, reason] : verdict.implementations)
+        text += concat({text.empty() ? "" : "; ", name, " (", reason, ")"});
+    if (text.empty()) return text;
+    return concat({"device ", quoted(subject.device_name()),
+                   " computes some layers in another way, since these "
+                   "implementations are not right there: ",
+                   text, ". `mpscnn-check` checks them again"});
 }
 
 CheckProgram installed_check_program(const std::string &device) {

@@ -94,23 +94,31 @@ std::optional<std::string> difference(const Answer &given, const Answer &right) 
 
 } // namespace
 
-std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
-                                             const Graph &network) {
+bool is_of_training(const Graph &network) { return has_variables(network); }
+
+std::vector<Precision> self_check_precisions(const Backend &subject, const Graph &network) {
+    std::vector<Precision> precisions;
     for (Precision precision : {Precision::float32, Precision::float16}) {
-        if (has_variables(network) && precision != Precision::float32) continue; // training has no other
-        if (refuses(subject, network, precision)) continue;
-        for (const std::int64_t images : self_check_images(network)) {
-            const Answer right = answer_of(reference, network, precision, images);
-            if (const auto what = difference(answer_of(subject, network, precision, images), right))
-                return concat({network.nodes().back().name, " in ", name_of(precision), ": ", *what});
-        }
+        if (is_of_training(network) && precision != Precision::float32) continue; // training has no other
+        if (!refuses(subject, network, precision)) precisions.push_back(precision);
+    }
+    return precisions;
+}
+
+std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
+                                             const Graph &network, Precision precision) {
+    for (const std::int64_t images : self_check_images(network)) {
+        const Answer right = answer_of(reference, network, precision, images);
+        if (const auto what = difference(answer_of(subject, network, precision, images), right))
+            return concat({network.nodes().back().name, " in ", name_of(precision), ": ", *what});
     }
     return std::nullopt;
 }
 
-std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference) {
-    for (const Graph &network : self_check_networks())
-        if (auto wrong = find_wrong_answer(subject, reference, network)) return wrong;
+std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
+                                             const Graph &network) {
+    for (Precision precision : self_check_precisions(subject, network))
+        if (auto wrong = find_wrong_answer(subject, reference, network, precision)) return wrong;
     return std::nullopt;
 }
 

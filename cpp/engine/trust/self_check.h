@@ -10,13 +10,20 @@
 
 namespace mpscnn::engine {
 
-/// Runs a network of one layer on both backends, in each precision. Returns what differed first, or nothing.
-/// What `subject` refuses is left out.
+/// Runs a network of one layer on both backends, in each of self_check_precisions(). Returns what differed
+/// first, or nothing.
 std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
                                              const Graph &network);
 
-/// The same for all of self_check_networks().
-std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference);
+/// The same in one precision.
+std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
+                                             const Graph &network, Precision precision);
+
+/// The precisions in which a network is compared: those in which `subject` supports its layer.
+std::vector<Precision> self_check_precisions(const Backend &subject, const Graph &network);
+
+/// Whether a network of the check is an operation of training.
+bool is_of_training(const Graph &network);
 
 /// Numbers in [-1, 1], the same everywhere (Numerical Recipes' generator, the high bits).
 std::vector<float> self_check_noise(std::int64_t count, std::uint32_t seed);

@@ -93,12 +93,19 @@ MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
  * the quota, rounded up. */
 MPSCNN_API mpscnn_status mpscnn_processors(mpscnn_text **json);
 
-/* Compares what a device ("metal", "metal:Apple M2") answers with what the CPU engine answers, in this
- * process, whatever is on record of it, and puts right answers on record, after which "auto" may choose the
- * device. MPSCNN_ERROR_DEVICE with the layer and number for wrong ones. `text` receives what the program
- * mpscnn-check writes then. A framework or a driver that fails may end or hold up the process, which is why
- * "auto" lets mpscnn-check call this. */
+/* Compares what a device ("metal", "metal:Apple M2") answers with what the CPU engine answers, whatever is on
+ * record of it, and puts the verdict on record. The program mpscnn-check does so in processes of its own,
+ * since a framework or a driver that fails may end or hold up its process; where it is not there, this
+ * process does. An implementation of a layer that answers wrongly is not used from then on.
+ * MPSCNN_ERROR_DEVICE for a device on which none is right. `text` receives the verdict for people: a line for
+ * each that is not used. */
 MPSCNN_API mpscnn_status mpscnn_check_device(const char *device, mpscnn_text **text);
+
+/* What mpscnn-check does for the library: runs some cases of the check in this process. The request and the
+ * lines that `report` receives are the library's own, and change with its version. */
+typedef void (*mpscnn_check_callback)(const char *line, void *context);
+MPSCNN_API mpscnn_status mpscnn_check_cases(const char *device, const char *request,
+                                            mpscnn_check_callback report, void *context);
 
 /* ---- Memory and logging -------------------------------------------------------------------------------- */
 

@@ -20,13 +20,12 @@ std::string names_of(id<MTLLibrary> library) {
 }
 
 objc_ptr<id<MTLLibrary>> compile(const std::string &what, id<MTLDevice> device, const std::string &source) {
-    const auto options = adopt([[MTLCompileOptions alloc] init]);
-    [options.get() setLanguageVersion:MTLLanguageVersion2_3];
-    [options.get() setFastMathEnabled:NO]; // NaN and infinities must pass
+    const auto options = exact_options();
     NSError *error = nil;
     auto library = adopt([device newLibraryWithSource:string_of(source) options:options.get() error:&error]);
     if (!library && [error code] == MTLLibraryErrorCompileFailure)
-        fail(ErrorKind::parameter, {what, ": the source does not compile:\n", text_of([error localizedDescription])});
+        fail(ErrorKind::parameter,
+             {what, ": the source does not compile:\n", text_of([error localizedDescription])});
     if (!library)
         fail(ErrorKind::device, {what, ": Metal makes no library: ", text_of(error, "no reason given")});
     return library;
@@ -45,7 +44,9 @@ objc_ptr<id<MTLFunction>> find_function(const std::string &what, id<MTLLibrary> 
     NSError *error = nil;
     auto function = adopt([library newFunctionWithName:name constantValues:values.get() error:&error]);
     if (!function)
-        fail([error code] == MTLLibraryErrorInternal ? ErrorKind::device : ErrorKind::parameter, {what, ": Metal cannot make the function with these constants: ", text_of(error, "no reason given")});
+        fail([error code] == MTLLibraryErrorInternal ? ErrorKind::device : ErrorKind::parameter,
+             {what,
+              ": Metal cannot make the function with these constants: ", text_of(error, "no reason given")});
     return function;
 }
 
@@ -56,7 +57,9 @@ CustomParameter image_parameter(const std::string &what, MTLArgument *argument, 
     const bool is_image = (type == MTLTextureType2D || type == MTLTextureType2DArray) &&
                           (element == MTLDataTypeFloat || element == MTLDataTypeHalf);
     if (!is_image || [argument arrayLength] > 1)
-        fail(ErrorKind::unsupported, {what, ": ", parameter.text(), " is not an image: those are texture2d or texture2d_array of float or half"});
+        fail(ErrorKind::unsupported,
+             {what, ": ", parameter.text(),
+              " is not an image: those are texture2d or texture2d_array of float or half"});
     parameter.is_array = type == MTLTextureType2DArray;
     return parameter;
 }
@@ -81,8 +84,9 @@ CustomParameter parameter_of(const std::string &what, MTLArgument *argument) {
     case MTLArgumentTypeBuffer:
         return buffer_parameter(argument, std::move(parameter));
     default:
-        fail(ErrorKind::unsupported, {what, ": parameter ", quoted(parameter.name), " is neither a buffer nor a texture; declare threadgroup memory and "
-                                         "samplers in the function"});
+        fail(ErrorKind::unsupported, {what, ": parameter ", quoted(parameter.name),
+                                      " is neither a buffer nor a texture; declare threadgroup memory and "
+                                      "samplers in the function"});
     }
 }
 

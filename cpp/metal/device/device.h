@@ -48,8 +48,10 @@ public:
     TextureCache &textures() { return parts_->textures; }
     CustomKernels &custom_kernels() { return *custom_kernels_; }
     std::string name() const;
-    /// Return a text that includes the device, the system's build and the shaders: all that results depend
-    /// on.
+    /// Whether gradients of MPS run on it: Apple's own programs ask for the family Mac 2 before they train.
+    bool trains_by_mps() const;
+    /// With the system's build and the shaders: all on which answers depend, and nothing that changes when
+    /// the machine is started again.
     const std::string &identity() const { return identity_; }
 
     /// Throws DeviceError if the device was removed. Also throws it in a process that was forked after Metal

@@ -26,7 +26,7 @@ void require_same_process() {
 
 std::string identity_of(id<MTLDevice> device) {
     const autorelease_scope pool;
-    return concat({text_of([device name]), "\nregistry id ", registry_id_of(device), "\nsystem ",
+    return concat({text_of([device name]), "\nsystem ",
                    text_of([[NSProcessInfo processInfo] operatingSystemVersionString]), "\nshaders ",
                    std::hash<std::string>()(shader_source())});
 }
@@ -91,6 +91,13 @@ Device::~Device() {
 std::string Device::name() const {
     const autorelease_scope pool;
     return text_of([device_.get() name]);
+}
+
+bool Device::trains_by_mps() const {
+    // Mac 2, Apple 7 and Metal 3, by numbers, since headers of older systems do not name all of them.
+    for (const int family : {2002, 1007, 5001})
+        if ([device_.get() supportsFamily:static_cast<MTLGPUFamily>(family)]) return true;
+    return false;
 }
 
 void Device::require_usable() const {

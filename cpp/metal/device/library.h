@@ -23,6 +23,9 @@ std::string image_type_name(const ImageLayout &image);
 /// Return the last part: "texture2d_array".
 const char *texture_name(const ImageLayout &image);
 
+/// Language version 2.3 without fast math: NaN and infinities pass, and functions are precise.
+objc_ptr<MTLCompileOptions *> exact_options();
+
 /// The engine's own shaders. They are part of the program: compiled if the build had a Metal compiler, and as
 /// source. The source is used if there is no compiled form or the system refuses it. They are loaded at first
 /// use, and every pipeline is made once.

@@ -28,10 +28,14 @@ objc_ptr<id<MTLLibrary>> load_compiled(id<MTLDevice> device) {
     return library;
 }
 
+/// Sets a property by its name, where this system's class has one.
+void set_if_known(MTLCompileOptions *options, NSString *property, NSString *setter, int value) {
+    if ([options respondsToSelector:NSSelectorFromString(setter)])
+        [options setValue:[NSNumber numberWithInt:value] forKey:property];
+}
+
 objc_ptr<id<MTLLibrary>> compile_source(id<MTLDevice> device) {
-    const auto options = adopt([[MTLCompileOptions alloc] init]);
-    [options.get() setLanguageVersion:MTLLanguageVersion2_3];
-    [options.get() setFastMathEnabled:NO]; // NaN and infinities must pass
+    const auto options = exact_options();
     NSError *error = nil;
     auto library = adopt([device newLibraryWithSource:string_of(shader_source())
                                               options:options.get()
@@ -47,6 +51,17 @@ const char *element_name(const ImageLayout &image) {
 }
 
 } // namespace
+
+objc_ptr<MTLCompileOptions *> exact_options() {
+    auto options = adopt([[MTLCompileOptions alloc] init]);
+    [options.get() setLanguageVersion:MTLLanguageVersion2_3];
+    [options.get() setFastMathEnabled:NO];
+    // macOS 15 says the same by two other properties, which the headers of older systems do not have.
+    constexpr int safe = 0, precise = 1; // MTLMathModeSafe, MTLMathFloatingPointFunctionsPrecise
+    set_if_known(options.get(), @"mathMode", @"setMathMode:", safe);
+    set_if_known(options.get(), @"mathFloatingPointFunctions", @"setMathFloatingPointFunctions:", precise);
+    return options;
+}
 
 const char *texture_name(const ImageLayout &image) {
     return image.is_array() ? "texture2d_array" : "texture2d";

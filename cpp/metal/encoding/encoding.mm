@@ -136,9 +136,15 @@ void Dispatch::run(const ImageLayout &grid) {
 void Dispatch::run(MTLSize threads) {
     const MTLSize limits = [[pipeline_ device] maxThreadsPerThreadgroup];
     const NSUInteger most = [pipeline_ maxTotalThreadsPerThreadgroup];
+    const NSUInteger together = [pipeline_ threadExecutionWidth];
+    // A row of threads fills groups of several SIMD widths, of which a GPU has only so many at a time.
+    constexpr NSUInteger in_row = 256;
+    const bool is_row = threads.height == 1 && threads.depth == 1;
     // Threads of a group read adjacent pixels of a row. For small images, slices fill the group.
     MTLSize group;
-    group.width = std::min({threads.width, [pipeline_ threadExecutionWidth], limits.width});
+    group.width =
+        std::min({threads.width, is_row ? std::max(in_row / together * together, together) : together, most,
+                  limits.width});
     group.height = std::min({threads.height, most / group.width, limits.height});
     group.depth = std::min({threads.depth, most / (group.width * group.height), limits.depth});
     run(threads, group);

@@ -9,6 +9,7 @@
 #include "metal/device/device.h"
 #include "metal/encoding/array_step.h"
 #include "metal/encoding/transfer.h"
+#include "metal/layers/choice.h"
 #include "ops/convolution.h"
 
 namespace mpscnn::metal {
@@ -19,6 +20,7 @@ struct ConvolutionGradientKernels {
     objc_ptr<MPSCNNConvolutionDescriptor *> descriptor;
     objc_ptr<MPSCNNConvolution *> forward; ///< makes the gradient's states
     objc_ptr<MPSCNNConvolutionGradient *> gradient;
+    objc_ptr<id<MTLBuffer>> biases; ///< zeros: layers add their biases themselves
 };
 
 /// The kernels of a network. Made while plans are, by any thread; used by one thread at a time.
@@ -46,8 +48,9 @@ public:
     };
 
     /// Whether MPS computes it: groups of a multiple of four channels, or depthwise with one output for each
-    /// input, and what a batch of images can hold.
-    static bool can_compute(const ops::Convolution &convolution, const Shapes &shapes);
+    /// input, and what a batch of images can hold. Takes the kernel then; one that may not be taken computes
+    /// nothing.
+    static bool can_compute(const ops::Convolution &convolution, const Shapes &shapes, const Choice &choice);
 
     /// Throws DeviceError.
     ConvolutionGradientStep(std::string name, const ops::Convolution &convolution, Wanted wanted,

@@ -73,6 +73,11 @@ std::shared_ptr<const ConvolutionGradientKernels> make_kernels(const ops::Convol
     }
     if (!kernels->forward || !kernels->gradient)
         fail(ErrorKind::device, {"MPS cannot make the gradient of layer ", quoted(name)});
+    // MPS loads weights before the first encode. What a command buffer reloads must come after that.
+    [kernels->forward.get() reloadWeightsAndBiasesFromDataSource];
+    [kernels->gradient.get() reloadWeightsAndBiasesFromDataSource];
+    kernels->biases =
+        device.make_buffer(std::vector<float>(static_cast<std::size_t>(convolution.output_channels), 0.0f));
     [kernels->forward.get() setAccumulatorPrecisionOption:MPSNNConvolutionAccumulatorPrecisionOptionFloat];
     MPSCNNConvolutionGradient *gradient = kernels->gradient.get();
     [gradient setPrimaryStrideInPixelsX:static_cast<NSUInteger>(convolution.window.stride_x)];
@@ -111,12 +116,18 @@ ConvolutionGradientCache::get(const ops::Convolution &convolution, const Shape &
     return kernels;
 }
 
-bool ConvolutionGradientStep::can_compute(const ops::Convolution &convolution, const Shapes &shapes) {
+bool ConvolutionGradientStep::can_compute(const ops::Convolution &convolution, const Shapes &shapes,
+                                          const Choice &choice) {
     const std::int64_t inputs = shapes.input.back(), groups = convolution.groups;
     const bool has_groups_of_four =
         groups == 1 || (inputs / groups % 4 == 0 && convolution.output_channels / groups % 4 == 0);
-    return (has_groups_of_four || is_depthwise(convolution, inputs)) && ImageBatch::can_hold(shapes.input) &&
-           ImageBatch::can_hold(shapes.output);
+    const char *kernel = is_fully_connected(convolution, shapes.input) ? "MPSCNNFullyConnectedGradient"
+                                                                       : "MPSCNNConvolutionGradient";
+    const bool has_kernel = (has_groups_of_four || is_depthwise(convolution, inputs)) &&
+                            ImageBatch::can_hold(shapes.input) && ImageBatch::can_hold(shapes.output) &&
+                            choice.may_take(kernel);
+    if (has_kernel) choice.take(kernel);
+    return has_kernel;
 }
 
 ConvolutionGradientStep::ConvolutionGradientStep(std::string name, const ops::Convolution &convolution,
@@ -157,10 +168,11 @@ void ConvolutionGradientStep::reload(id<MTLCommandBuffer> command_buffer, const 
     const auto state = adopt([[MPSCNNConvolutionWeightsAndBiasesState alloc]
                  initWithWeights:weights.buffer
                    weightsOffset:static_cast<NSUInteger>(weights.offset)
-                          biases:nil
+                          biases:kernels_->biases.get()
                     biasesOffset:0
         cnnConvolutionDescriptor:kernels_->descriptor.get()]);
     if (!state) fail(ErrorKind::device, {"MPS takes no weights for the gradient of layer ", quoted(name_)});
+    [kernels_->forward.get() reloadWeightsAndBiasesWithCommandBuffer:command_buffer state:state.get()];
     [kernels_->gradient.get() reloadWeightsAndBiasesWithCommandBuffer:command_buffer state:state.get()];
 }
 

@@ -13,7 +13,15 @@ struct GradientSource {
     const Shape &gradient;
     const Shape &source;
     const std::string &name;
+    const Choice &choice;
     Device &device;
+
+    /// Whether a kernel of MPS may be made, which is taken then.
+    bool takes(const char *gradient) const {
+        if (!choice.may_take(gradient)) return false;
+        choice.take(gradient);
+        return true;
+    }
 };
 
 template <class Forward, class Gradient>
@@ -33,6 +41,8 @@ template <class Op> std::optional<GradientKernels> kernels_of(const Op &, const 
 std::optional<GradientKernels> kernels_of(const ops::SoftmaxGradient &operation,
                                           const GradientSource &source) {
     id<MTLDevice> device = source.device.get();
+    if (!source.takes(operation.logarithm ? "MPSCNNLogSoftMaxGradient" : "MPSCNNSoftMaxGradient"))
+        return std::nullopt;
     if (operation.logarithm)
         return made([[MPSCNNLogSoftMax alloc] initWithDevice:device],
                     [[MPSCNNLogSoftMaxGradient alloc] initWithDevice:device], source);
@@ -50,6 +60,7 @@ std::optional<GradientKernels> kernels_of(const ops::PoolingGradient &operation,
     const ops::WindowAxis &vertical = window.vertical, &horizontal = window.horizontal;
     const auto mode = mps_edge_mode(pooling, window, image_layout(source.source, engine::Precision::float32));
     if (!mode || vertical.before < 0 || horizontal.before < 0) return std::nullopt;
+    if (!source.takes("MPSCNNPoolingAverageGradient")) return std::nullopt;
     const auto width = static_cast<NSUInteger>(horizontal.kernel),
                height = static_cast<NSUInteger>(vertical.kernel),
                stride_x = static_cast<NSUInteger>(horizontal.stride),
@@ -103,7 +114,7 @@ std::optional<GradientKernels> kernels_of(const ops::ResizeGradient &operation,
                        high = source.gradient[1];
     const auto factor_x = repeats(resize, resize.horizontal(width, wide), wide, width),
                factor_y = repeats(resize, resize.vertical(height, high), high, height);
-    if (!factor_x || !factor_y) return std::nullopt;
+    if (!factor_x || !factor_y || !source.takes("MPSCNNUpsamplingNearestGradient")) return std::nullopt;
     GradientKernels kernels = made([[MPSCNNUpsamplingNearest alloc] initWithDevice:source.device.get()
                                                                integerScaleFactorX:*factor_x
                                                                integerScaleFactorY:*factor_y],
@@ -119,8 +130,8 @@ std::optional<GradientKernels> kernels_of(const ops::ResizeGradient &operation,
 
 std::optional<GradientKernels> gradient_kernels(const ops::Operation &operation, const Shape &gradient,
                                                 const Shape &source, const std::string &name,
-                                                Device &device) {
-    const GradientSource given{gradient, source, name, device};
+                                                const Choice &choice, Device &device) {
+    const GradientSource given{gradient, source, name, choice, device};
     if (!ImageBatch::can_hold(gradient) || !ImageBatch::can_hold(source)) return std::nullopt;
     return std::visit([&](const auto &op) { return kernels_of(op, given); }, operation);
 }

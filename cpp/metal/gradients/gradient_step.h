@@ -7,6 +7,7 @@
 #include "metal/encoding/array_step.h"
 #include "metal/encoding/image_batch.h"
 #include "metal/encoding/transfer.h"
+#include "metal/layers/choice.h"
 #include "ops/op_list.h"
 
 namespace mpscnn::metal {
@@ -26,10 +27,12 @@ struct GradientKernels {
     bool reads_source = true; ///< false: only the size of the forward kernel's source is used
 };
 
-/// Return MPS's kernels for a gradient, or nothing if it has none with the same meaning. Sources are the
-/// gradient of the result and the forward kernel's source, or its result for softmax. Throws DeviceError.
+/// MPS' kernels for a gradient; nothing where it has none that means the same, or none that may be taken.
+/// Sources are the gradient of the result and the forward kernel's source, or its result for softmax. Throws
+/// DeviceError.
 std::optional<GradientKernels> gradient_kernels(const ops::Operation &operation, const Shape &gradient,
-                                                const Shape &source, const std::string &name, Device &device);
+                                                const Shape &source, const std::string &name,
+                                                const Choice &choice, Device &device);
 
 /// Runs the kernels on one batch of images.
 class GradientStep : public ArrayStep {

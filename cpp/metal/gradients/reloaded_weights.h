@@ -8,8 +8,9 @@
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
-/// The data source of an MPS convolution whose weights are in GPU memory. It supplies zeros, and later the
-/// kernel reloads its weights. Objective-C classes have no namespace.
+/// Gives zeros to a kernel of MPS whose weights lie on the GPU. The kernel loads them before its first
+/// encode; it must have done so before it is told to reload its weights from a buffer, or the zeros would
+/// replace these. Classes have no namespace.
 @interface MpscnnReloadedWeights : NSObject <MPSCNNConvolutionDataSource> {
 @private
     mpscnn::metal::objc_ptr<MPSCNNConvolutionDescriptor *> descriptor_;
@@ -17,6 +18,7 @@
     std::mutex mutex_; // MPS may load on another thread
     int loads_;
     std::vector<float> zeros_;
+    std::vector<float> biases_; // also zeros: MPS then holds biases, which a reload may replace
 }
 
 /// `elements` is the number of weights.

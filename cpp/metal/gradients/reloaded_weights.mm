@@ -9,6 +9,7 @@
     if (!self) return nil;
     descriptor_ = mpscnn::metal::share(descriptor);
     elements_ = elements;
+    biases_.assign([descriptor outputFeatureChannels], 0.0f);
     loads_ = 0;
     return self;
 }
@@ -37,7 +38,7 @@
 }
 
 - (float *)biasTerms {
-    return nullptr;
+    return biases_.data();
 }
 
 - (BOOL)load {

@@ -7,9 +7,9 @@
 
 namespace mpscnn::metal {
 
-/// Computes the convolution of any operation that contains one. It uses MPSCNNConvolution, or a shader in two
-/// cases: groups whose channels are not multiples of 4, and pointwise convolutions whose activation MPS does
-/// not apply.
+/// Convolves, for all operations that do: by MPSCNNConvolution, or by a shader where the channels of groups
+/// are not multiples of 4, for pointwise convolutions whose activation MPS does not apply, and where MPS must
+/// not be taken on this device.
 class Convolver {
 public:
     /// `shape` is that of the weights: [out][kernel height][kernel width][in / groups].

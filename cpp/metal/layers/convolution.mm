@@ -11,15 +11,45 @@ bool has_groups_of_four(const Shape &shape, std::int64_t groups) {
     return groups == 1 || (shape[3] % 4 == 0 && shape[0] / groups % 4 == 0);
 }
 
-/// Return the shader that convolves; nullptr selects MPSCNNConvolution.
-const char *shader_for(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
-                       const LayerSource &source) {
-    if (!has_groups_of_four(shape, groups)) return "convolution";
-    // With MPS, a second kernel would read a float image again for the activation. That costs more than the
-    // products of a single tap. A dense layer is different: a shader would use few threads for its one pixel.
+constexpr const char *mps_class = "MPSCNNConvolution";
+
+/// A way to compute a convolution with its activation.
+struct Way {
+    const char *shader = nullptr; ///< nullptr: MPSCNNConvolution
+    bool fused = true;            ///< whether the kernel applies the activation; otherwise a shader follows
+};
+
+/// All ways, the fastest first.
+std::vector<Way> ways_of(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
+                         const LayerSource &source) {
+    constexpr Way any_groups{"convolution"};
+    if (!has_groups_of_four(shape, groups)) return {any_groups};
+    if (is_fusible(neuron)) return {Way{nullptr, true}, Way{nullptr, false}, any_groups};
+    // MPS would write a float image and a second kernel read it again, which costs more than a single tap's
+    // products. Not so in a dense layer: its one pixel gives few threads work.
     const bool pointwise =
         shape[1] == 1 && shape[2] == 1 && std::holds_alternative<ops::Convolution>(source.node.operation);
-    return pointwise && !is_fusible(neuron) ? "pointwise" : nullptr;
+    if (pointwise) return {Way{"pointwise"}, Way{nullptr, false}, any_groups};
+    return {Way{nullptr, false}, any_groups};
+}
+
+bool may_take(const Way &way, NeuronKind activation, const LayerSource &source) {
+    const Choice &choice = source.choice;
+    if (way.shader)
+        return choice.may_take(ShaderConvolution::name_of(way.shader, source.precision), activation);
+    if (!choice.may_take(mps_class)) return false;
+    if (activation == NeuronKind::none) return way.fused;
+    return way.fused ? choice.may_fuse(activation, mps_class) : choice.may_take("neuron", activation);
+}
+
+/// The first that this device may take. Where it may take none, the last: taking it is the error then.
+Way way_of(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
+           const LayerSource &source) {
+    const std::vector<Way> ways = ways_of(shape, groups, neuron, source);
+    const NeuronKind activation = neuron ? neuron->kind : NeuronKind::none;
+    for (const Way &way : ways)
+        if (may_take(way, activation, source)) return way;
+    return ways.back();
 }
 
 objc_ptr<MPSCNNConvolutionDescriptor *> describe(const Shape &shape, std::int64_t groups,
@@ -86,16 +116,20 @@ private:
 
 Convolver::Convolver(const Shape &shape, std::int64_t groups, const ops::Window &window,
                      const std::optional<ops::Neuron> &neuron, const LayerSource &source, Device &device)
-    : fused_(true), name_(source.name()) {
-    if (const char *shader = shader_for(shape, groups, neuron, source)) {
-        shader_.emplace(shader, source.node.weights.at("weight").values(), shape, groups,
+    : name_(source.name()) {
+    const Way way = way_of(shape, groups, neuron, source);
+    fused_ = way.fused;
+    if (way.shader) {
+        shader_.emplace(way.shader, source.node.weights.at("weight").values(), shape, groups,
                         activation_of(neuron.value_or(ops::Neuron{})), source, device);
         return;
     }
+    source.choice.take(mps_class);
     const auto descriptor = describe(shape, groups, window);
-    fused_ = is_fusible(neuron);
-    if (MPSNNNeuronDescriptor *attached = fused_ ? fused_neuron(neuron) : nil)
+    if (MPSNNNeuronDescriptor *attached = fused_ ? fused_neuron(neuron) : nil) {
+        source.choice.fuse(neuron->kind, mps_class);
         [descriptor.get() setFusedNeuronDescriptor:attached];
+    }
     kernel_ = make_kernel(descriptor, source, device);
 }
 
@@ -105,12 +139,12 @@ bool keeps_bytes(const LayerSource &source) {
     if (weight == node.weights.end() || weight->second.ranges().empty()) return false;
     const Shape &shape = weight->second.shape();
     if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&node.operation))
-        return !shader_for(shape, subpixel->groups, std::nullopt, source);
+        return !way_of(shape, subpixel->groups, std::nullopt, source).shader;
     const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
-    if (!convolution) return true;
+    if (!convolution) return !way_of(shape, 1, node.activation, source).shader;
     const Shape &input = source.graph.shape(node.inputs[0]);
     return !convolution->depthwise({&input, 1}) &&
-           !shader_for(shape, convolution->groups, node.activation, source);
+           !way_of(shape, convolution->groups, node.activation, source).shader;
 }
 
 Stage Convolver::stage(const ImageLayout &from, const ImageLayout &to,

@@ -20,7 +20,8 @@ struct DepthwiseShader {
     std::int64_t spacing = 1;       ///< distance in columns of the results of a thread
     std::int64_t width;             ///< threads per row
 
-    DepthwiseShader(const ops::CanonicalWindow &window, const ImageLayout &from, const ImageLayout &to)
+    DepthwiseShader(const ops::CanonicalWindow &window, const ImageLayout &from, const ImageLayout &to,
+                    const Choice &choice, NeuronKind activation)
         : width(to.width) {
         const ops::WindowAxis &columns = window.horizontal;
         const std::int64_t common = std::gcd(columns.stride, columns.dilation),
@@ -30,7 +31,9 @@ struct DepthwiseShader {
         if (columns.kernel != 3 || window.vertical.kernel != 3 || from.channels != to.channels || step > 2 ||
             columns.dilation > ops::metal_limits::extent)
             return;
-        name = step == 1 ? "depthwise_3x3_step1" : "depthwise_3x3_step2";
+        const char *special = step == 1 ? "depthwise_3x3_step1" : "depthwise_3x3_step2";
+        if (!choice.may_take(special, activation)) return;
+        name = special;
         spacing = columns.dilation / common;
         const std::int64_t block = depthwise_results * spacing;
         width = to.width / block * spacing + std::min(to.width % block, spacing);
@@ -47,7 +50,7 @@ public:
     std::unique_ptr<Step> bind(Operands operands) const override {
         const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
         const auto window = window_.canonical(ops::Convolution::info, from.height, from.width);
-        const DepthwiseShader shader(window, from, to);
+        const DepthwiseShader shader(window, from, to, shaders_.choice(), activation_.kind);
         const DepthwiseParams params{from.params(),
                                      to.params(),
                                      window_params(window),

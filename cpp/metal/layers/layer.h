@@ -12,6 +12,7 @@
 
 #include "metal/device/device.h"
 #include "metal/encoding/encoding.h"
+#include "metal/layers/choice.h"
 #include "ops/op_list.h"
 
 namespace mpscnn::metal {
@@ -60,6 +61,7 @@ struct LayerSource {
     const engine::Node &node;
     engine::Precision precision;
     engine::Sums sums; ///< of MPS's convolutions and dense layers; shaders always sum in float32
+    const Choice &choice;
 
     const std::string &name() const { return node.name; }
 };

@@ -81,6 +81,7 @@ WindowNormalizationParams window_normalization(const ops::CentredWindow &window,
 
 std::unique_ptr<Layer> make_layer(const ops::CrossChannelNormalization &operation, const LayerSource &source,
                                   Device &device) {
+    source.choice.take("MPSCNNCrossChannelNormalization");
     const auto kernel = configured([[MPSCNNCrossChannelNormalization alloc]
                                        initWithDevice:device.get()
                                            kernelSize:static_cast<NSUInteger>(operation.kernel_size)],
@@ -91,7 +92,8 @@ std::unique_ptr<Layer> make_layer(const ops::CrossChannelNormalization &operatio
 std::unique_ptr<Layer> make_layer(const ops::SpatialNormalization &operation, const LayerSource &source,
                                   Device &device) {
     const ops::CentredWindow &window = operation.window;
-    if (is_window_of_mps(window)) {
+    if (is_window_of_mps(window) && source.choice.may_take("MPSCNNSpatialNormalization")) {
+        source.choice.take("MPSCNNSpatialNormalization");
         const auto kernel = configured([[MPSCNNSpatialNormalization alloc]
                                            initWithDevice:device.get()
                                               kernelWidth:static_cast<NSUInteger>(window.kernel_width)
@@ -108,7 +110,8 @@ std::unique_ptr<Layer> make_layer(const ops::SpatialNormalization &operation, co
 std::unique_ptr<Layer> make_layer(const ops::LocalContrastNormalization &operation, const LayerSource &source,
                                   Device &device) {
     const ops::CentredWindow &window = operation.window;
-    if (is_window_of_mps(window)) {
+    if (is_window_of_mps(window) && source.choice.may_take("MPSCNNLocalContrastNormalization")) {
+        source.choice.take("MPSCNNLocalContrastNormalization");
         const auto kernel = configured([[MPSCNNLocalContrastNormalization alloc]
                                            initWithDevice:device.get()
                                               kernelWidth:static_cast<NSUInteger>(window.kernel_width)

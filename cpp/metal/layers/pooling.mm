@@ -78,6 +78,18 @@ const char *shader_of(PoolingKind kind) {
     return nullptr;
 }
 
+const char *class_of(PoolingKind kind) {
+    switch (kind) {
+    case PoolingKind::max:
+        return "MPSCNNPoolingMax";
+    case PoolingKind::average:
+        return "MPSCNNPoolingAverage";
+    case PoolingKind::l2_norm:
+        break;
+    }
+    return "MPSCNNPoolingL2Norm";
+}
+
 MPSCNNPooling *allocate(PoolingKind kind) {
     switch (kind) {
     case PoolingKind::max:
@@ -98,7 +110,8 @@ public:
     std::unique_ptr<Step> bind(Operands operands) const override {
         const ImageLayout &source = operands.source().layout;
         const CanonicalWindow window = operation_.canonical(source.height, source.width);
-        if (const auto mode = mps_edge_mode(operation_, window, source))
+        const auto mode = mps_edge_mode(operation_, window, source);
+        if (mode && shaders_.choice().may_take(class_of(operation_.kind)))
             return mps_step(make_kernel(window, *mode).get(), std::move(operands), mps_offset(window));
         const ShaderArguments arguments(pooling_params(operation_, window, operands));
         ShaderCall call = shaders_.call(shader_of(operation_.kind), operands, arguments);
@@ -108,6 +121,7 @@ public:
 private:
     objc_ptr<MPSCNNPooling *> make_kernel(const CanonicalWindow &window, MPSImageEdgeMode mode) const {
         const ops::WindowAxis &vertical = window.vertical, &horizontal = window.horizontal;
+        shaders_.choice().take(class_of(operation_.kind));
         MPSCNNPooling *made = allocate(operation_.kind);
         auto kernel = adopt([made initWithDevice:shaders_.device().get()
                                      kernelWidth:static_cast<NSUInteger>(horizontal.kernel)

@@ -23,6 +23,9 @@ public:
                       std::int64_t groups, const Activation &activation, const LayerSource &source,
                       Device &device);
 
+    /// The shader with the type of the weights that it reads.
+    static std::string name_of(const char *shader, engine::Precision precision);
+
     /// Return the convolution of the step's source.
     Stage stage(const ImageLayout &from, const ImageLayout &to, const WindowParams &window) const;
 

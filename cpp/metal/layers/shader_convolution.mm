@@ -27,6 +27,10 @@ ShaderConvolution::ShaderConvolution(const char *shader, const std::vector<float
       group_outputs_(shape[0] / groups), activation_(activation),
       weights_(weights, shape[0], source, device) {}
 
+std::string ShaderConvolution::name_of(const char *shader, engine::Precision precision) {
+    return std::string(shader) + (precision == engine::Precision::float16 ? "_of_half" : "_of_float");
+}
+
 Stage ShaderConvolution::stage(const ImageLayout &from, const ImageLayout &to,
                                const WindowParams &window) const {
     const ConvolutionParams params{from.params(),
@@ -35,10 +39,9 @@ Stage ShaderConvolution::stage(const ImageLayout &from, const ImageLayout &to,
                                    static_cast<unsigned int>(group_inputs_),
                                    static_cast<unsigned int>(group_outputs_),
                                    activation_.params};
-    const std::string name =
-        std::string(shader_) + (precision_ == engine::Precision::float16 ? "_of_half" : "_of_float");
-    ShaderCall call = shaders_.call(
-        name, {&from, 1}, to, ShaderArguments(params, {weights_.weights, weights_.terms}), activation_.kind);
+    ShaderCall call =
+        shaders_.call(name_of(shader_, precision_), {&from, 1}, to,
+                      ShaderArguments(params, {weights_.weights, weights_.terms}), activation_.kind);
     ImageLayout grid = to;
     if (std::string_view(shader_) == "pointwise")
         grid.width = (to.width + pointwise_results - 1) / pointwise_results;

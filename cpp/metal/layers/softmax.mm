@@ -1,5 +1,5 @@
-#include "metal/layers/steps.h"
 #include "metal/device/text.h"
+#include "metal/layers/steps.h"
 
 namespace mpscnn::metal {
 
@@ -26,10 +26,12 @@ private:
 } // namespace
 
 std::unique_ptr<Layer> make_layer(const ops::Softmax &, const LayerSource &source, Device &device) {
+    source.choice.take("MPSCNNSoftMax");
     return std::make_unique<Softmax>([MPSCNNSoftMax alloc], source, device);
 }
 
 std::unique_ptr<Layer> make_layer(const ops::LogSoftmax &, const LayerSource &source, Device &device) {
+    source.choice.take("MPSCNNLogSoftMax");
     return std::make_unique<Softmax>([MPSCNNLogSoftMax alloc], source, device);
 }
 

@@ -40,10 +40,13 @@ struct ShaderCall {
 /// Makes the shader calls of a layer.
 class ShaderMaker {
 public:
-    ShaderMaker(const LayerSource &source, Device &device) : name_(source.name()), device_(&device) {}
+    ShaderMaker(const LayerSource &source, Device &device)
+        : name_(source.name()), choice_(source.choice), device_(&device) {}
 
     const std::string &name() const { return name_; }
     Device &device() const { return *device_; }
+    const Choice &choice() const { return choice_; }
+    /// Throw UnsupportedError for a shader or an activation that may not be taken.
     ShaderCall call(const std::string &shader, std::span<const ImageLayout> sources,
                     const ImageLayout &destination, ShaderArguments arguments,
                     NeuronKind activation = NeuronKind::none) const;
@@ -52,6 +55,7 @@ public:
 
 private:
     std::string name_;
+    Choice choice_;
     Device *device_;
 };
 

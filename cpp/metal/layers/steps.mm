@@ -99,6 +99,7 @@ void ShaderCall::encode(id<MTLCommandBuffer> command_buffer, std::span<MPSImage 
 ShaderCall ShaderMaker::call(const std::string &shader, std::span<const ImageLayout> sources,
                              const ImageLayout &destination, ShaderArguments arguments,
                              NeuronKind activation) const {
+    choice_.take(shader, activation);
     const std::string function = shader_name(shader, sources, destination);
     return {name_, device_->shaders().pipeline(function, activation), std::move(arguments), shader};
 }

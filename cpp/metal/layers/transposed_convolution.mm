@@ -6,8 +6,10 @@ namespace mpscnn::metal {
 
 namespace {
 
-/// MPSCNNConvolutionTranspose applies its kernel to the spread input without rotating it. Its header does not
-/// document groups, dilation and attached neurons.
+constexpr const char *mps_class = "MPSCNNConvolutionTranspose";
+
+/// MPSCNNConvolutionTranspose lays its kernel as it is over the spread input; its header does not say that
+/// groups or dilation work, nor whether an attached neuron is applied.
 class MpsTransposedConvolution : public Layer {
 public:
     MpsTransposedConvolution(const ops::TransposedConvolution &operation, const LayerSource &source,
@@ -29,6 +31,7 @@ private:
 
     static Kernel make_kernel(const ops::TransposedConvolution &operation, const LayerSource &source,
                               Device &device) {
+        source.choice.take(mps_class);
         ConvolutionWeights weights(source);
         weights.given = engine::Precision::float32; // the header mentions no other type
         weights.rotated = operation.kernel_use == ops::KernelUse::scatter;
@@ -77,7 +80,7 @@ private:
     Kernel kernel_;
 };
 
-/// For groups or dilation.
+/// With groups or dilation, or where MPS must not be taken.
 class GroupedTransposedConvolution : public Layer {
 public:
     GroupedTransposedConvolution(const ops::TransposedConvolution &operation, const LayerSource &source,
@@ -110,7 +113,11 @@ private:
 std::unique_ptr<Layer> make_layer(const ops::TransposedConvolution &operation, const LayerSource &source,
                                   Device &device) {
     const ops::TransposedWindow &window = operation.window;
-    if (operation.groups == 1 && window.dilation_y == 1 && window.dilation_x == 1)
+    const bool is_of_mps = operation.groups == 1 && window.dilation_y == 1 && window.dilation_x == 1;
+    const ops::NeuronKind activation = activation_of(source).kind;
+    const bool activates =
+        activation == ops::NeuronKind::none || source.choice.may_take("neuron", activation);
+    if (is_of_mps && source.choice.may_take(mps_class) && activates)
         return std::make_unique<MpsTransposedConvolution>(operation, source, device);
     return std::make_unique<GroupedTransposedConvolution>(operation, source, device);
 }

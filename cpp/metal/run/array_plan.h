@@ -58,6 +58,7 @@ private:
     ArrayOperand operand_of(engine::ValueId value) const;
     void require_countable() const;
     void bind_nodes();
+    Choice choice_for(const engine::Node &node) const;
     void bind_program(NodeStep &step, const engine::Node &node) const;
     void bind_layer(NodeStep &step, const LoweredLayer &layer) const;
     /// Return true if an MPS kernel computes the gradient.

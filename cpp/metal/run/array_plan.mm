@@ -112,6 +112,10 @@ void ArrayPlan::bind_nodes() {
     }
 }
 
+Choice ArrayPlan::choice_for(const engine::Node &node) const {
+    return Choice(network_->implementations, node, Choice::Scope::arrays);
+}
+
 void ArrayPlan::bind_program(NodeStep &step, const engine::Node &node) const {
     const Graph &graph = network_->graph;
     const ValueId result = graph.result_of(step.node);
@@ -130,7 +134,9 @@ void ArrayPlan::bind_program(NodeStep &step, const engine::Node &node) const {
     step.values.push_back(result);
     const ArrayProgram program = array_program(node.operation, operands);
     step.scratch_bytes = program.scratch();
+    const Choice choice = choice_for(node);
     for (const ArrayStage &stage : program.stages()) {
+        choice.take(stage.shader, stage.activation);
         Kernel kernel{stage, device()->shaders().pipeline(stage.shader, stage.activation), {}};
         if (!stage.table.empty()) kernel.table = device()->make_buffer(stage.table);
         step.kernels.push_back(std::move(kernel));
@@ -183,7 +189,7 @@ std::unique_ptr<const ArrayStep> ArrayPlan::convolution_gradient(const engine::N
     const Shape &output = shapes()[index_of(node.inputs[data ? 0 : 1])];
     const Step::Shapes shapes{input.shape, output, input.half};
     const bool floats = data ? are_floats(node, {0, 1}, result) : are_floats(node, {1}, result);
-    if (!floats || !Step::can_compute(convolution, shapes)) return nullptr;
+    if (!floats || !Step::can_compute(convolution, shapes, choice_for(node))) return nullptr;
     return std::make_unique<Step>(node.name, convolution, data ? Step::Wanted::input : Step::Wanted::weight,
                                   shapes, network_->convolution_gradients, *device());
 }
@@ -192,13 +198,15 @@ std::unique_ptr<const ArrayStep> ArrayPlan::other_gradient(const engine::Node &n
     if (node.inputs.size() < 2 || !are_floats(node, {0}, result)) return nullptr;
     const Shape &gradient = shapes()[index_of(node.inputs[0])];
     const ArrayOperand source = operand_of(node.inputs[1]);
-    auto kernels = gradient_kernels(node.operation, gradient, source.shape, node.name, *device());
+    auto kernels =
+        gradient_kernels(node.operation, gradient, source.shape, node.name, choice_for(node), *device());
     if (!kernels) return nullptr;
     const GradientStep::Shapes shapes{gradient, source.shape, source.half};
     return std::make_unique<GradientStep>(node.name, std::move(*kernels), shapes, *device());
 }
 
 bool ArrayPlan::bind_gradient(NodeStep &step, const engine::Node &node) const {
+    if (!device()->trains_by_mps()) return false;
     const ValueId result = network_->graph.result_of(step.node);
     step.array_step = convolution_gradient(node, result);
     if (!step.array_step) step.array_step = other_gradient(node, result);

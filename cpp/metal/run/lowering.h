@@ -24,7 +24,8 @@ struct LoweredLayer {
 /// A network on images. Shared by all plans of a program; immutable, except for the state that `encoding`
 /// guards.
 struct LoweredNetwork {
-    std::shared_ptr<Device> device;            ///< destroyed after the layers, which use it
+    std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
+    std::shared_ptr<const engine::Implementations> implementations;
     engine::Graph graph;                       ///< without weights
     std::vector<engine::Precision> precisions; ///< for each value's image
     std::vector<LoweredLayer> layers;          ///< in an order in which they can be computed
@@ -35,19 +36,21 @@ struct LoweredNetwork {
 
 /// Return the layer of one node, with this precision of its images. Throws like lower_network().
 LoweredLayer lower_node(const engine::Graph &graph, std::size_t index, engine::Precision precision,
-                        engine::Sums sums, Device &device);
+                        engine::Sums sums, const Choice &choice, Device &device);
 
-/// Throws WeightsError for a weight that does not fit the precision, DeviceError when the device fails.
-std::shared_ptr<const LoweredNetwork> lower_network(const engine::Graph &graph,
-                                                    const engine::LowerOptions &options,
-                                                    std::shared_ptr<Device> device);
+/// Throws WeightsError for a weight that does not fit the precision, DeviceError when the device fails, and
+/// UnsupportedError for a layer all of whose implementations are refused.
+std::shared_ptr<const LoweredNetwork>
+lower_network(const engine::Graph &graph, const engine::LowerOptions &options, std::shared_ptr<Device> device,
+              std::shared_ptr<const engine::Implementations> implementations);
 
 /// A network on arrays: one that is trained, or one whose weights are variables. Shared by all plans of a
 /// program; immutable, except for the state that `encoding` guards.
 struct ArrayNetwork {
     std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
-    engine::Graph graph;            ///< without weights
-    std::vector<bool> halves;       ///< by value: true if its array holds halves; otherwise it holds floats
+    std::shared_ptr<const engine::Implementations> implementations;
+    engine::Graph graph;      ///< without weights
+    std::vector<bool> halves; ///< by value: true if its array holds halves; otherwise it holds floats
     /// By node: the layer of a node that runs on images. Empty for a node that has kernels on arrays or only
     /// renames an array.
     std::vector<std::optional<LoweredLayer>> layers;
@@ -70,7 +73,8 @@ engine::ValueId array_of(const engine::Graph &graph, engine::ValueId value);
 ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands);
 
 /// Throws as lower_network().
-std::shared_ptr<const ArrayNetwork> lower_arrays(const engine::Graph &graph, engine::Precision precision,
-                                                 std::shared_ptr<Device> device);
+std::shared_ptr<const ArrayNetwork>
+lower_arrays(const engine::Graph &graph, engine::Precision precision, std::shared_ptr<Device> device,
+             std::shared_ptr<const engine::Implementations> implementations);
 
 } // namespace mpscnn::metal

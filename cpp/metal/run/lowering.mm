@@ -44,14 +44,14 @@ std::size_t weight_bytes_of(const LayerSource &source) {
 } // namespace
 
 LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precision, engine::Sums sums,
-                        Device &device) {
+                        const Choice &choice, Device &device) {
     const Node &node = graph.nodes()[index];
     LoweredLayer lowered;
     lowered.name = node.name;
     lowered.inputs = node.inputs;
     for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
     lowered.result = graph.result_of(index);
-    const LayerSource source{graph, node, precision, sums};
+    const LayerSource source{graph, node, precision, sums, choice};
     lowered.layer = std::visit(
         [&]<class Op>(const Op &operation) -> std::unique_ptr<Layer> {
             if constexpr (std::is_same_v<Op, ops::Custom>)
@@ -64,8 +64,9 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precisi
     return lowered;
 }
 
-std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, const engine::LowerOptions &options,
-                                                    std::shared_ptr<Device> device) {
+std::shared_ptr<const LoweredNetwork>
+lower_network(const Graph &graph, const engine::LowerOptions &options, std::shared_ptr<Device> device,
+              std::shared_ptr<const engine::Implementations> implementations) {
     const Precision precision = options.precision;
     device->require_usable();
     const autorelease_scope pool;
@@ -75,15 +76,17 @@ std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, const en
     };
     std::shared_ptr<LoweredNetwork> network(new LoweredNetwork, destroy);
     network->device = std::move(device);
+    network->implementations = std::move(implementations);
     network->graph = graph.without_weights();
     network->precisions = image_precisions(graph, precision);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
         // A renamed image of another value.
         if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue;
         const bool keeps = graph.nodes()[i].keep_float32;
-        network->layers.push_back(
-            lower_node(graph, i, keeps ? Precision::float32 : precision,
-                       keeps ? engine::Sums::float32 : options.sums, *network->device));
+        const Choice choice(network->implementations, graph.nodes()[i], Choice::Scope::images);
+        network->layers.push_back(lower_node(graph, i, keeps ? Precision::float32 : precision,
+                                             keeps ? engine::Sums::float32 : options.sums, choice,
+                                             *network->device));
         network->weight_bytes += network->layers.back().weight_bytes;
     }
     return network;
@@ -166,8 +169,9 @@ ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands 
     return program;
 }
 
-std::shared_ptr<const ArrayNetwork> lower_arrays(const Graph &graph, Precision precision,
-                                                 std::shared_ptr<Device> device) {
+std::shared_ptr<const ArrayNetwork>
+lower_arrays(const Graph &graph, Precision precision, std::shared_ptr<Device> device,
+             std::shared_ptr<const engine::Implementations> implementations) {
     device->require_usable();
     const autorelease_scope pool;
     const auto destroy = [](ArrayNetwork *owned) {
@@ -176,6 +180,7 @@ std::shared_ptr<const ArrayNetwork> lower_arrays(const Graph &graph, Precision p
     };
     std::shared_ptr<ArrayNetwork> network(new ArrayNetwork, destroy);
     network->device = std::move(device);
+    network->implementations = std::move(implementations);
     network->graph = graph.without_weights();
     network->halves = arrays_of_halves(graph, precision);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
@@ -184,7 +189,8 @@ std::shared_ptr<const ArrayNetwork> lower_arrays(const Graph &graph, Precision p
         if (array_of(graph, value) != value || has_array_program(graph.nodes()[i])) continue;
         const Precision own =
             network->halves[static_cast<std::size_t>(value)] ? Precision::float16 : Precision::float32;
-        network->layers.back() = lower_node(graph, i, own, engine::Sums::float32, *network->device);
+        const Choice choice(network->implementations, graph.nodes()[i], Choice::Scope::arrays);
+        network->layers.back() = lower_node(graph, i, own, engine::Sums::float32, choice, *network->device);
         network->weight_bytes += network->layers.back()->weight_bytes;
     }
     return network;

@@ -31,18 +31,24 @@ private:
 
 class MetalBackend : public engine::Backend {
 public:
-    explicit MetalBackend(std::shared_ptr<Device> device) : device_(std::move(device)) {}
+    explicit MetalBackend(std::shared_ptr<Device> device, engine::Implementations implementations = {})
+        : device_(std::move(device)),
+          implementations_(std::make_shared<const engine::Implementations>(std::move(implementations))) {}
 
     const char *name() const override { return "metal"; }
     std::string device_name() const override { return device_->name(); }
     std::string identity() const override { return device_->identity(); }
+    const engine::Implementations &implementations() const override { return *implementations_; }
+    std::shared_ptr<const engine::Backend> with(engine::Implementations implementations) const override {
+        return std::make_shared<MetalBackend>(device_, std::move(implementations));
+    }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         if (runs_on_arrays(graph))
             return std::make_unique<MetalLoweredGraph<ArrayNetwork, ArrayPlan>>(
-                lower_arrays(graph, options.precision, device_));
+                lower_arrays(graph, options.precision, device_, implementations_));
         return std::make_unique<MetalLoweredGraph<LoweredNetwork, ImagePlan>>(
-            lower_network(graph, options, device_));
+            lower_network(graph, options, device_, implementations_));
     }
 
     void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
@@ -64,6 +70,7 @@ public:
 
 private:
     std::shared_ptr<Device> device_;
+    std::shared_ptr<const engine::Implementations> implementations_;
 };
 
 } // namespace

@@ -265,10 +265,14 @@ struct Launch {
     grid.reverse = switches().reverse_threads != 0;
     const msl::Kernel &kernel = *[[pipeline_ function] kernel];
     if (![self acceptsArguments:kernel grid:grid]) return;
+    const Behaviour behaviour = behaviour_of(kernel.name);
+    if (behaviour == Behaviour::abort) fail_assertion();
     // The command buffer releases its commands before it releases the objects that they use.
     std::shared_ptr<EmulatedFunction> function([[pipeline_ function] retain],
                                                [](EmulatedFunction *used) { [used release]; });
-    [commandBuffer_ append:[function, launch = [self launchFor:kernel], grid] {
+    [commandBuffer_ append:[function, launch = [self launchFor:kernel], grid, behaviour] {
+        if (behaviour == Behaviour::hang) never_end();
+        if (behaviour == Behaviour::wrong) return; // its result keeps what was there
         [function.get() run:launch->bindings grid:grid];
     }];
 }

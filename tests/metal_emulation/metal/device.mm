@@ -105,6 +105,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 - (BOOL)supportsFamily:(MTLGPUFamily)gpuFamily {
     METAL_EXPECT(gpuFamily >= MTLGPUFamilyApple1, "supportsFamily: of %ld, which is not a family",
                  static_cast<long>(gpuFamily));
+    if (switches().old_gpu) return gpuFamily == 2001 || gpuFamily == MTLGPUFamilyCommon1;
     switch (gpuFamily) {
     case MTLGPUFamilyMac2:
     case MTLGPUFamilyCommon1:

@@ -63,6 +63,11 @@ const char *metal_emulation_live_object_names(void);
 ///   bytes_of_weights         counts up: bytes of weights that convolutions have loaded
 ///   discrete_memory          1: the device has no unified memory, and Mac2 is its only
 ///                            family
+///   old_gpu                  1: the device does not support the family Mac 2
+///
+/// The environment variable METAL_EMULATION_KERNELS names kernels that fail: classes of MPS and functions of
+/// shaders, these without the types of their images.
+/// "MPSCNNSoftMax=wrong,neuron=abort,MPSCNNPoolingMax=hang".
 int metal_emulation_set(const char *name, long value);
 long metal_emulation_get(const char *name);
 

@@ -3,13 +3,17 @@
 #include "metal/metal_emulation.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <map>
+#include <string_view>
+#include <thread>
 
 namespace metal_emulation {
 namespace {
@@ -61,6 +65,7 @@ constexpr NamedSwitch named_switches[] = {
     {"thread_execution_width", &Switches::thread_execution_width, 32},
     {"max_threads", &Switches::max_threads, 1024},
     {"discrete_memory", &Switches::discrete_memory, 0},
+    {"old_gpu", &Switches::old_gpu, 0},
     {"max_buffer_bytes", &Switches::max_buffer_bytes, 1l << 32},
     {"purge_first", &Switches::purge_first, 0},
     {"buffers_made", &Switches::buffers_made, 0},
@@ -101,6 +106,28 @@ Switches *initial_switches() {
     return made;
 }
 
+/// As the environment says: "MPSCNNSoftMax=wrong,pooling_max=hang".
+std::map<std::string, Behaviour> *named_kernels() {
+    static const std::map<std::string, Behaviour> behaviours{
+        {"wrong", Behaviour::wrong}, {"abort", Behaviour::abort}, {"hang", Behaviour::hang}};
+    auto *named = new std::map<std::string, Behaviour>;
+    const char *text = std::getenv("METAL_EMULATION_KERNELS");
+    std::string left = text ? text : "";
+    while (!left.empty()) {
+        const std::size_t end = std::min(left.find(','), left.size()), equals = left.find('=');
+        const auto found =
+            equals < end ? behaviours.find(left.substr(equals + 1, end - equals - 1)) : behaviours.end();
+        if (found == behaviours.end()) {
+            std::fprintf(stderr, "Metal emulation: METAL_EMULATION_KERNELS has no kernel=behaviour in '%s'\n",
+                         left.c_str());
+            std::abort();
+        }
+        (*named)[left.substr(0, equals)] = found->second;
+        left.erase(0, end + 1);
+    }
+    return named;
+}
+
 /// Record a broken rule for tests/check_rules.py, which checks that the emulation's own tests break every
 /// rule.
 void note_broken(const char *rule) {
@@ -116,6 +143,25 @@ void note_broken(const char *rule) {
 Switches &switches() {
     static auto &instance = *initial_switches();
     return instance;
+}
+
+Behaviour behaviour_of(const char *kernel) {
+    static const auto &named = *named_kernels();
+    const std::string_view name = kernel;
+    for (const auto &[wanted, behaviour] : named)
+        if (name == wanted || name.starts_with(wanted + "_")) return behaviour;
+    return Behaviour::right;
+}
+
+void fail_assertion() {
+    std::fputs("MPSKernel.mm:1: failed assertion `as told'\n", stderr);
+    std::signal(SIGABRT, SIG_DFL); // a sanitizer has a handler of its own, which ends with a status
+    std::raise(SIGABRT);
+    std::abort();
+}
+
+void never_end() {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
 bool take_one(std::atomic<long> &counter) {

@@ -49,6 +49,7 @@ struct Switches {
     std::atomic<long> thread_execution_width{32};
     std::atomic<long> max_threads{1024};
     std::atomic<long> discrete_memory{0};
+    std::atomic<long> old_gpu{0};
     std::atomic<long> max_buffer_bytes{1l << 32};
     std::atomic<long> purge_first{0};
     std::atomic<long> buffers_made{0};
@@ -58,6 +59,15 @@ struct Switches {
     std::atomic<long> bytes_of_weights{0};
 };
 Switches &switches();
+
+/// How a kernel behaves that tests name in METAL_EMULATION_KERNELS.
+enum class Behaviour { right, wrong, abort, hang };
+/// Of a class of MPS, or of a function of a library: one is named without the types of its images, too.
+Behaviour behaviour_of(const char *kernel);
+/// Ends the process as MPS does where an assertion fails.
+[[noreturn]] void fail_assertion();
+/// For a command that never ends.
+void never_end();
 
 /// If a counting switch is above 0, decrement it and return true.
 bool take_one(std::atomic<long> &counter);

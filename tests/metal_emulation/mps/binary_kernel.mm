@@ -81,7 +81,7 @@ using namespace metal_emulation;
                            [self secondaryChannelsIn:secondaryImage]};
     const Target target{destinationImage, clipRect_, destinationFeatureChannelOffset_,
                         [self resultChannelsFor:primaryImage secondary:secondaryImage]};
-    encode(commandBuffer, {primary, secondary}, target,
+    encode([self class], commandBuffer, { primary, secondary }, target,
            [self computeForPrimary:primaryImage secondary:secondaryImage]);
 }
 

@@ -57,7 +57,7 @@ using namespace metal_emulation;
                         [self sourceChannelsIn:sourceImage]};
     const Target target{destinationImage, clipRect_, destinationFeatureChannelOffset_,
                         [self resultChannelsFor:sourceImage]};
-    encode(commandBuffer, {source}, target, [self computeForSource:sourceImage]);
+    encode([self class], commandBuffer, { source }, target, [self computeForSource:sourceImage]);
 }
 
 - (MPSImageDescriptor *)destinationImageDescriptorForSourceImages:(NSArray<MPSImage *> *)sourceImages

@@ -246,6 +246,18 @@ std::vector<float> floats_of(NSData *data) {
     METAL_EXPECT([self loadWeights], "reloadWeightsAndBiasesFromDataSource: the data source did not load");
 }
 
+// Weights on the device in the order of the descriptor; the emulation computes with those that it has itself.
+- (void)reloadWeightsAndBiasesWithCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
+                                          state:(MPSCNNConvolutionWeightsAndBiasesState *)state {
+    auto *buffer = static_cast<EmulatedCommandBuffer *>(commandBuffer);
+    if (!METAL_EXPECT([state weights] && [state biases],
+                      "a convolution is reloaded from a state without weights or without biases") ||
+        ![buffer acceptsCommands:"a convolution is reloaded" fromEncoder:nil])
+        return;
+    [buffer useResource:static_cast<EmulatedBuffer *>([state weights]) written:NO];
+    [buffer useResource:static_cast<EmulatedBuffer *>([state biases]) written:NO];
+}
+
 - (MPSCNNConvolutionDescriptor *)descriptor {
     return descriptor_;
 }

@@ -1,6 +1,8 @@
 #import "mps/convolution.h"
 
+#include <cmath>
 #include <cstring>
+#include <utility>
 
 using namespace metal_emulation;
 
@@ -116,9 +118,9 @@ void add_weight_gradient(const GradientPlan &plan, const Pixels &gradient, const
         }
 }
 
-void write(const std::vector<double> &sums, id<MTLBuffer> buffer) {
+void write(const std::vector<double> &sums, id<MTLBuffer> buffer, bool wrong) {
     std::vector<float> values(sums.begin(), sums.end());
-    if (switches().wrong_results)
+    if (switches().wrong_results || wrong)
         for (float &value : values) value = switches().wrong_results == 2 ? 0.0f : 2.0f * value + 1.0f;
     std::memcpy([static_cast<EmulatedBuffer *>(buffer) deviceBytes], values.data(),
                 values.size() * sizeof(float));
@@ -126,7 +128,7 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer) {
 
 } // namespace
 
-// Weights are loaded like those of a convolution.
+// The first encode takes weights from the data source, whatever has been reloaded on the device before it.
 @implementation MPSCNNConvolutionGradient
 @synthesize gradientOption = gradientOption_;
 
@@ -151,10 +153,28 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer) {
     primaryKernelHeight_ = secondaryKernelHeight_ = [convolution_ kernelHeight];
     primaryDilationRateX_ = secondaryDilationRateX_ = [convolution_ dilationRateX];
     primaryDilationRateY_ = secondaryDilationRateY_ = [convolution_ dilationRateY];
-    EmulatedWeights *held = [[EmulatedWeights alloc] init];
-    held->values_ = std::make_shared<std::vector<float>>(in_order_of_outputs(*[convolution_ plan]));
-    held_ = held;
+    [self hold:std::vector<float>([convolution_ plan]->weights.size(), std::nanf(""))];
     return self;
+}
+
+// Commands that have been encoded keep those that were held.
+- (void)hold:(std::vector<float>)values {
+    EmulatedWeights *held = [[EmulatedWeights alloc] init];
+    held->values_ = std::make_shared<std::vector<float>>(std::move(values));
+    [held_ release];
+    held_ = held;
+}
+
+- (void)loadOnce {
+    if (isLoaded_) return;
+    isLoaded_ = YES;
+    [self hold:in_order_of_outputs(*[convolution_ plan])];
+}
+
+- (void)reloadWeightsAndBiasesFromDataSource {
+    [convolution_ reloadWeightsAndBiasesFromDataSource];
+    isLoaded_ = NO;
+    [self loadOnce];
 }
 
 - (void)dealloc {
@@ -187,6 +207,7 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer) {
     const NSUInteger bytes = held->size() * sizeof(float), offset = [state weightsOffset];
     if (!METAL_EXPECT(given && offset + bytes <= [given length],
                       "a convolution's weights are reloaded from a state without them, or with too few") ||
+        !METAL_EXPECT([state biases], "a convolution's biases are reloaded from a state without them") ||
         ![buffer acceptsCommands:"weights are reloaded" fromEncoder:nil])
         return;
     [buffer useResource:given written:NO];
@@ -241,14 +262,15 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer) {
     id<MTLBuffer> weights = [state gradientForWeights], biases = [state gradientForBiases];
     [commandBuffer useResource:static_cast<EmulatedBuffer *>(weights) written:YES];
     [commandBuffer useResource:static_cast<EmulatedBuffer *>(biases) written:YES];
-    [commandBuffer append:[plan = [self gradientPlan], images, weights, biases] {
+    const bool wrong = behaviour_of(class_getName([self class])) == Behaviour::wrong;
+    [commandBuffer append:[plan = [self gradientPlan], images, weights, biases, wrong] {
         std::vector<double> sums(plan.forward->weights.size()), bias_sums(plan.forward->outputs);
         for (const auto &[gradient, source] : images)
             add_weight_gradient(plan, unpack(gradient.texture, gradient.channels, 0, 0, gradient.channels),
                                 unpack(source.texture, source.channels, 0, 0, source.channels), sums,
                                 bias_sums);
-        write(sums, weights);
-        write(bias_sums, biases);
+        write(sums, weights, wrong);
+        write(bias_sums, biases, wrong);
     }];
 }
 
@@ -259,7 +281,7 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer) {
     const Target target{result, clipRect_, destinationFeatureChannelOffset_,
                         [convolution_ inputFeatureChannels]};
     encode(
-        commandBuffer, {source}, target,
+        [self class], commandBuffer, { source }, target,
         [plan = [self gradientPlan], held = static_cast<EmulatedWeights *>(held_)->values_](
             const std::vector<Pixels> &sources, Pixels &to) { data_gradient(plan, *held, sources[0], to); });
 }
@@ -279,6 +301,7 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer) {
         return;
     auto *buffer = static_cast<EmulatedCommandBuffer *>(commandBuffer);
     if (![buffer acceptsCommands:"a kernel is encoded" fromEncoder:nil]) return;
+    [self loadOnce];
     for (MPSImageBatch *batch in @[ sourceGradients, sourceImages, destinationGradients ])
         for (MPSImage *image in batch)
             if (![image acceptsUseOn:buffer]) return;

@@ -30,8 +30,9 @@ using Compute = std::function<void(const std::vector<Pixels> &sources, Pixels &r
 
 /// Append a kernel to a command buffer, once for each image of the clip region. Decrements the sources' read
 /// counts.
-void encode(id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources, const Target &target,
-            const Compute &compute);
+/// `kernel` is its class.
+void encode(Class kernel, id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources,
+            const Target &target, const Compute &compute);
 
 /// Return the number of channels from `first` on, at most `most` and at least one.
 NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger most);

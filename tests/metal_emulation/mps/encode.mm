@@ -75,7 +75,7 @@ bool accepts_edge_mode(MPSImageEdgeMode mode) {
 namespace {
 
 void end_process(int number) {
-    if (number == SIGABRT) std::fputs("MPSKernel.mm:1: failed assertion `as told'\n", stderr);
+    if (number == SIGABRT) fail_assertion();
     // Remove a sanitizer's handler, which would end the process with a status instead of the signal.
     std::signal(number, SIG_DFL);
     std::raise(number);
@@ -83,8 +83,10 @@ void end_process(int number) {
 
 } // namespace
 
-void encode(id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources, const Target &target,
-            const Compute &compute) {
+void encode(Class kernel, id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources,
+            const Target &target, const Compute &compute) {
+    const Behaviour behaviour = behaviour_of(class_getName(kernel));
+    if (behaviour == Behaviour::abort) fail_assertion();
     if (const long number = switches().end_process) end_process(static_cast<int>(number));
     if (switches().broken_rule) violation("the emulation was told to find a rule broken");
     auto *buffer = static_cast<EmulatedCommandBuffer *>(command_buffer);
@@ -112,7 +114,8 @@ void encode(id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sour
     const msl::TextureView to = *[[target.image emulatedTexture] view];
     const NSUInteger to_channels = [target.image featureChannels];
     const NSUInteger first_channel = target.first_channel, channels = target.channels;
-    [buffer append:[views, to, to_channels, first_channel, channels, clip, compute] {
+    [buffer append:[views, to, to_channels, first_channel, channels, clip, compute, behaviour] {
+        if (behaviour == Behaviour::hang) never_end();
         if (clip.size.width == 0 || clip.size.height == 0) return;
         for (NSUInteger n = 0; n < clip.size.depth; ++n) {
             std::vector<Pixels> unpacked;
@@ -122,7 +125,7 @@ void encode(id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sour
                                           view.source.first_channel, view.source.channels));
             Pixels result(clip.size.width, clip.size.height, channels);
             compute(unpacked, result);
-            if (switches().wrong_results) spoil(result);
+            if (switches().wrong_results || behaviour == Behaviour::wrong) spoil(result);
             pack(result, to, to_channels, clip.origin.z + n, first_channel, clip.origin.x, clip.origin.y);
         }
     }];

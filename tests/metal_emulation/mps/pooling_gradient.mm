@@ -124,7 +124,10 @@ void average_gradient(const Axis &columns, const Axis &rows, const Pixels &gradi
                  "the emulation has gradients of a pooling's whole source only");
     if (![source acceptsUseOn:static_cast<EmulatedCommandBuffer *>(commandBuffer)]) return;
     const NSUInteger channels = [self primaryChannelsIn:gradient];
-    encode(commandBuffer, {{gradient, primaryOffset_, primarySourceFeatureChannelOffset_, channels}},
+    encode([self class], commandBuffer,
+           {
+               { gradient, primaryOffset_, primarySourceFeatureChannelOffset_, channels }
+           },
            {result, clipRect_, destinationFeatureChannelOffset_, channels},
            [columns, rows](const std::vector<Pixels> &sources, Pixels &to) {
                average_gradient(columns, rows, sources[0], to);

@@ -73,7 +73,10 @@ void sum_copies(NSUInteger factor_x, NSUInteger factor_y, const Pixels &gradient
          commandBuffer:(id<MTLCommandBuffer>)commandBuffer {
     if (![source acceptsUseOn:static_cast<EmulatedCommandBuffer *>(commandBuffer)]) return;
     const NSUInteger channels = [self primaryChannelsIn:gradient];
-    encode(commandBuffer, {{gradient, primaryOffset_, primarySourceFeatureChannelOffset_, channels}},
+    encode([self class], commandBuffer,
+           {
+               { gradient, primaryOffset_, primarySourceFeatureChannelOffset_, channels }
+           },
            {result, clipRect_, destinationFeatureChannelOffset_, channels},
            [factor_x = factorX_, factor_y = factorY_](const std::vector<Pixels> &sources, Pixels &to) {
                sum_copies(factor_x, factor_y, sources[0], to);

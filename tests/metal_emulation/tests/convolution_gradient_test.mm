@@ -135,11 +135,30 @@ CLEAN_TEST(weights_are_reloaded_in_the_order_of_commands) {
     MPSCNNConvolutionGradient *kernel = gradient_kernel(given);
     id<MTLCommandBuffer> commands = command_buffer();
     first.encode(kernel, commands);
-    [kernel reloadWeightsAndBiasesWithCommandBuffer:commands state:weights_state(buffer_of({0, 5, 7}), 4)];
+    [kernel reloadWeightsAndBiasesWithCommandBuffer:commands
+                                              state:weights_state(buffer_of({0, 5, 7}), 4, buffer_of({0}))];
     second.encode(kernel, commands);
     finish(commands);
     CHECK(pixels_of([first.results objectAtIndex:0]) == std::vector<float>({1, 11, 10}));
     CHECK(pixels_of([second.results objectAtIndex:0]) == std::vector<float>({5, 12, 7}));
+}
+
+CLEAN_TEST(what_is_reloaded_before_the_first_encode_is_lost) {
+    Case given;
+    given.option = MPSCNNConvolutionGradientOptionGradientWithData;
+    MPSCNNConvolutionWeightsAndBiasesState *state = weights_state(buffer_of({5, 7}), 0, buffer_of({0}));
+    for (const bool loads : {false, true}) {
+        const Encoding encoding(given);
+        MPSCNNConvolutionGradient *kernel = gradient_kernel(given);
+        if (loads) [kernel reloadWeightsAndBiasesFromDataSource];
+        id<MTLCommandBuffer> commands = command_buffer();
+        [kernel reloadWeightsAndBiasesWithCommandBuffer:commands state:state];
+        encoding.encode(kernel, commands);
+        finish(commands);
+        const std::vector<float> expected =
+            loads ? std::vector<float>{5, 12, 7} : std::vector<float>{1, 11, 10};
+        CHECK(pixels_of([encoding.results objectAtIndex:0]) == expected);
+    }
 }
 
 CLEAN_TEST(temporary_images_of_a_batch_are_read_once) {
@@ -255,6 +274,14 @@ TEST(reloaded_weights) {
     BREAKS("weights of a convolution: 2 floats from byte 60 of a buffer of 64",
            weights_state(small_buffer(), 60));
     BREAKS("biases of a convolution: 1 floats", weights_state(small_buffer(), 0, buffer_of({})));
+    BREAKS("biases are reloaded from a state without them", {
+        [gradient_kernel({}) reloadWeightsAndBiasesWithCommandBuffer:command_buffer()
+                                                               state:weights_state(buffer_of({1, 2}))];
+    });
+    BREAKS("reloaded from a state without weights or without biases", {
+        [convolution({}) reloadWeightsAndBiasesWithCommandBuffer:command_buffer()
+                                                           state:weights_state(buffer_of({1, 2}))];
+    });
     BREAKS("a state without them, or with too few", {
         const Case wide{.width = 5, .weights = {0, 0, 0, 0, 0}, .source = {0, 0, 0, 0, 0, 0}};
         [gradient_kernel(wide) reloadWeightsAndBiasesWithCommandBuffer:command_buffer()

@@ -132,6 +132,8 @@ typedef NSArray<MPSCNNConvolutionGradientState *> MPSCNNConvolutionGradientState
                                                                (NSArray<MPSStateBatch *> *)sourceStates
                                                        destinationImage:(MPSImageBatch *)destinationImage;
 - (void)reloadWeightsAndBiasesFromDataSource;
+- (void)reloadWeightsAndBiasesWithCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
+                                          state:(MPSCNNConvolutionWeightsAndBiasesState *)state;
 @end
 
 @interface MPSCNNFullyConnected : MPSCNNConvolution
@@ -164,6 +166,7 @@ typedef NS_OPTIONS(NSUInteger, MPSCNNConvolutionGradientOption) {
 @protected
     MPSCNNConvolution *convolution_;
     id held_;
+    BOOL isLoaded_;
     MPSCNNConvolutionGradientOption gradientOption_;
 }
 @property(nonatomic, readonly) NSUInteger sourceGradientFeatureChannels;
@@ -173,6 +176,7 @@ typedef NS_OPTIONS(NSUInteger, MPSCNNConvolutionGradientOption) {
 @property(nonatomic, readonly, retain) id<MPSCNNConvolutionDataSource> dataSource;
 @property(nonatomic) MPSCNNConvolutionGradientOption gradientOption;
 - (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
+- (void)reloadWeightsAndBiasesFromDataSource;
 - (void)reloadWeightsAndBiasesWithCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
                                           state:(MPSCNNConvolutionWeightsAndBiasesState *)state;
 @end

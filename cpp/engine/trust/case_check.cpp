@@ -1,0 +1,171 @@
+#include "engine/trust/case_check.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "engine/trust/self_check.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+using End = CaseResult::End;
+
+/// Without line ends, which separate the lines of records and of check programs.
+std::string one_line(std::string text) {
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
+
+/// What is wrong in one precision; nothing for a right answer.
+std::optional<std::string> fault_of(const Backend &subject, const Backend &reference, const Graph &network,
+                                    Precision precision, bool &without) {
+    for (int attempt = 0;; ++attempt) try {
+            return find_wrong_answer(subject, reference, network, precision);
+        } catch (const Error &error) {
+            without = error.kind() == ErrorKind::unsupported;
+            if (without) return std::nullopt;
+            if (attempt == 1) return one_line(error.what());
+        }
+}
+
+/// The state of a check in which implementations are replaced.
+class Trial {
+public:
+    Trial(const std::vector<Graph> &networks, const CaseRunner &run)
+        : networks_(networks), run_(run), cases_(networks.size()) {}
+
+    Verdict verdict() {
+        do {
+            while (verdict_.refused.empty() && !open_cases().empty()) run_open_cases();
+        } while (verdict_.refused.empty() && blame_wrong_answers());
+        if (verdict_.refused.empty()) refuse_where_nothing_works();
+        return std::move(verdict_);
+    }
+
+private:
+    std::vector<std::size_t> open_cases() const {
+        std::vector<std::size_t> open;
+        for (std::size_t i = 0; i < cases_.size(); ++i)
+            if (cases_[i].end == End::open) open.push_back(i);
+        return open;
+    }
+
+    void run_open_cases() {
+        const std::vector<std::size_t> open = open_cases();
+        const CaseBatch batch = run_(open, verdict_.implementations);
+        verdict_.lasting = verdict_.lasting && batch.lasting;
+        verdict_.refused = batch.refused;
+        for (const auto &[number, result] : batch.results) {
+            cases_[number] = result;
+            if (result.end != End::right) continue;
+            for (const std::string &name : result.implementations) cleared_.insert(name);
+        }
+        // At once, since others with the same implementation would end as well.
+        for (const auto &[number, result] : batch.results)
+            if (result.end == End::ended) blame(number);
+    }
+
+    /// Whether others take the place of what answered wrongly.
+    bool blame_wrong_answers() {
+        const std::size_t before = verdict_.implementations.size();
+        for (std::size_t i = 0; i < cases_.size(); ++i)
+            if (cases_[i].end == End::wrong) blame(i);
+        return verdict_.implementations.size() > before;
+    }
+
+    /// The first implementation of which no other case says that it is right. A case that differs although
+    /// all are right elsewhere is one of its kernel with other parameters, which comes first. MPS' kernels
+    /// end processes, shaders do not.
+    const std::string *culprit(const CaseResult &result) const {
+        const std::string *found = nullptr;
+        for (const std::string &name : result.implementations) {
+            if (cleared_.contains(name)) continue;
+            if (!found) found = &name;
+            const bool is_mps = name.find("MPS") != name.npos;
+            if (result.end == End::ended && is_mps) return &name;
+        }
+        if (found || result.implementations.empty()) return found;
+        return &result.implementations.front();
+    }
+
+    void blame(std::size_t number) {
+        const CaseResult result = cases_[number];
+        const std::string *name = culprit(result);
+        if (first_fault_.empty()) first_fault_ = result.reason;
+        if (!name) { // nothing can take the place of what failed
+            cases_[number].end = End::without;
+            if (is_of_training(networks_[number])) return;
+            verdict_.refused = result.reason;
+            verdict_.lasting = verdict_.lasting && result.end == End::ended;
+            return;
+        }
+        const std::string refused = *name;
+        verdict_.implementations.emplace(refused, result.reason);
+        cleared_.erase(refused);
+        // Whatever used it gets another one, which nobody has tried with these parameters.
+        for (CaseResult &other : cases_)
+            if (std::find(other.implementations.begin(), other.implementations.end(), refused) !=
+                other.implementations.end())
+                other = {};
+    }
+
+    void refuse_where_nothing_works() {
+        for (std::size_t i = 0; i < cases_.size(); ++i)
+            if (cases_[i].end == End::right && !is_of_training(networks_[i])) return;
+        verdict_.refused = first_fault_;
+        verdict_.lasting = false;
+    }
+
+    const std::vector<Graph> &networks_;
+    const CaseRunner &run_;
+    std::vector<CaseResult> cases_;
+    std::set<std::string> cleared_; ///< implementations that gave a right answer
+    std::string first_fault_;
+    Verdict verdict_;
+};
+
+} // namespace
+
+CaseResult run_case(const Backend &subject, const Backend &reference, const Graph &network,
+                    const Implementations::Listener &took) {
+    CaseResult result;
+    const auto listener = [&](const std::string &name) {
+        auto &known = result.implementations;
+        if (std::find(known.begin(), known.end(), name) != known.end()) return;
+        known.push_back(name);
+        if (took) took(name);
+    };
+    const auto heard = subject.with(Implementations(subject.implementations().refused(), listener));
+    const Backend &used = heard ? *heard : subject;
+    result.end = End::right;
+    for (const Precision precision : self_check_precisions(used, network)) {
+        bool without = false;
+        if (auto fault = fault_of(used, reference, network, precision, without)) {
+            result.end = End::wrong;
+            result.reason = *fault;
+            break;
+        }
+        if (without) result.end = End::without;
+    }
+    return result;
+}
+
+Verdict judge(const std::vector<Graph> &networks, const CaseRunner &run) {
+    return Trial(networks, run).verdict();
+}
+
+Verdict judge_here(const Backend &subject, const Backend &reference) {
+    const std::vector<Graph> networks = self_check_networks();
+    return judge(
+        networks, [&](const std::vector<std::size_t> &cases, const Implementations::Reasons &refused) {
+            CaseBatch batch;
+            const auto other = subject.with(Implementations(refused));
+            for (const std::size_t number : cases)
+                batch.results[number] = run_case(other ? *other : subject, reference, networks[number]);
+            return batch;
+        });
+}
+
+} // namespace mpscnn::engine

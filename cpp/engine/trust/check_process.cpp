@@ -1,0 +1,285 @@
+#include "engine/trust/check_process.h"
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "core/child_process.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "engine/trust/check_record.h"
+#include "engine/trust/self_check.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+using End = CaseResult::End;
+
+/// Before each line of a report: frameworks write lines of their own.
+constexpr std::string_view mark = "@mpscnn ";
+constexpr std::string_view case_word = "case ", takes_word = "takes ", wrong_word = "wrong ",
+                           cases_word = "cases", refused_word = "refused ";
+constexpr std::string_view right_line = "right", without_line = "without", end_line = "end";
+
+/// So many processes may end, or fall silent, without a right answer between: then it is not one
+/// implementation that fails.
+constexpr int most_ends = 25, most_silences = 3;
+constexpr std::size_t cases_between_notes = 100;
+
+/// One that a process sends to itself: the same would happen again.
+bool is_fault(int signal) {
+    for (const int fault : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
+        if (signal == fault) return true;
+    return false;
+}
+
+bool is_interrupt(int signal) {
+    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
+}
+
+/// The last lines, 300 characters at most, as one.
+std::string end_of(const std::string &output) {
+    const std::size_t begin = output.size() > 300 ? output.size() - 300 : 0;
+    std::string text;
+    for (const char character : output.substr(begin)) {
+        const bool blank = static_cast<unsigned char>(character) <= ' ';
+        if (!blank)
+            text += character;
+        else if (!text.empty() && text.back() != ' ')
+            text += ' ';
+    }
+    while (!text.empty() && text.back() == ' ') text.pop_back();
+    return text;
+}
+
+std::optional<std::size_t> number_of(std::string_view text) {
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return number;
+}
+
+std::vector<std::string_view> parts_of(std::string_view text, char separator) {
+    std::vector<std::string_view> parts;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(separator), text.size());
+        if (end > 0) parts.push_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return parts;
+}
+
+std::string marked(std::initializer_list<TextPart> parts) { return std::string(mark) + concat(parts); }
+
+} // namespace
+
+std::string check_request(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused) {
+    std::string text(cases_word);
+    for (const std::size_t number : cases) text += " " + std::to_string(number);
+    for (const auto &[name, reason] : refused) text += concat({"\n", refused_word, name});
+    return text;
+}
+
+std::string check_greeting(const Backend &subject) {
+    std::string record = check_record_of(subject.identity());
+    while (!record.empty() && record.back() == '\n') record.pop_back();
+    std::replace(record.begin(), record.end(), '\n', ';');
+    return std::string(mark) + record;
+}
+
+void run_requested_cases(const Backend &subject, const Backend &reference, const std::string &request,
+                         const std::function<void(const std::string &line)> &report) {
+    const std::vector<Graph> networks = self_check_networks();
+    std::vector<std::size_t> cases;
+    Implementations::Reasons refused;
+    for (const std::string_view line : parts_of(request, '\n')) {
+        if (line.starts_with(refused_word)) {
+            refused.emplace(line.substr(refused_word.size()), "as the library says");
+            continue;
+        }
+        for (const std::string_view part : parts_of(line, ' ')) {
+            if (part == cases_word) continue;
+            const auto number = number_of(part);
+            if (!number || *number >= networks.size())
+                fail(ErrorKind::parameter,
+                     {"request: ", quoted(std::string(part)), " is no case of the check"});
+            cases.push_back(*number);
+        }
+    }
+    report(check_greeting(subject));
+    const auto other = subject.with(Implementations(refused));
+    for (const std::size_t number : cases) {
+        report(marked({case_word, number}));
+        const CaseResult result =
+            run_case(other ? *other : subject, reference, networks[number], [&](const std::string &name) {
+                report(marked({takes_word, name}));
+            });
+        if (result.end == End::wrong)
+            report(marked({wrong_word, result.reason}));
+        else
+            report(marked({result.end == End::right ? right_line : without_line}));
+    }
+    report(marked({end_line}));
+}
+
+/// Reads a report while it comes.
+struct CheckProcesses::Reader {
+    std::map<std::size_t, CaseResult> results = {};
+    std::optional<std::size_t> running = {}; ///< the case that has begun
+    CaseResult current = {};
+    std::string others = {}; ///< what anything else wrote since the case began
+    bool greeted = false, ended = false;
+    std::string greeting;
+    std::string line = {};
+
+    void take(std::string_view text) {
+        for (const char character : text) {
+            if (character != '\n') {
+                line += character;
+                continue;
+            }
+            take_line();
+            line.clear();
+        }
+    }
+    void take_line() {
+        // What a framework wrote without a line end may stand before it.
+        const std::size_t begin = line.find(mark);
+        others += concat({line.substr(0, begin), " "});
+        if (begin == line.npos) return;
+        const std::string_view text = std::string_view(line).substr(begin);
+        if (text == greeting) {
+            greeted = true;
+            return;
+        }
+        const std::string_view said = text.substr(mark.size());
+        if (said.starts_with(case_word)) {
+            running = number_of(said.substr(case_word.size()));
+            current = {};
+            others.clear();
+        } else if (said.starts_with(takes_word)) {
+            current.implementations.emplace_back(said.substr(takes_word.size()));
+        } else if (said.starts_with(wrong_word)) {
+            finish(End::wrong, std::string(said.substr(wrong_word.size())));
+        } else if (said == right_line || said == without_line) {
+            finish(said == right_line ? End::right : End::without, "");
+        } else if (said == end_line) {
+            ended = true;
+        }
+    }
+    void finish(End end, std::string reason) {
+        if (!running) return;
+        current.end = end;
+        current.reason = std::move(reason);
+        results[*running] = current;
+        running.reset();
+    }
+};
+
+CheckProcesses::CheckProcesses(const Backend &subject, const CheckProgram &program)
+    : subject_(subject), program_(program) {}
+
+void CheckProcesses::note_end(CaseBatch &batch, std::size_t number, const std::string &reason) {
+    if (++ends_ >= most_ends) {
+        batch.refused =
+            concat({ends_, " processes of its check ended one after the other; the last one: ", reason});
+        return;
+    }
+    batch.results[number].end = End::ended;
+    batch.results[number].reason = reason;
+}
+
+/// The first silence of a case may be a cold start, in which drivers compile; it is tried once more.
+void CheckProcesses::note_hang(CaseBatch &batch, const Reader &reader, const std::string &said) {
+    const std::string reason = concat(
+        {"no answer came within ", static_cast<std::int64_t>(program_.limit.count() / 1000), " s", said});
+    if (++silences_ >= most_silences || !reader.running) {
+        batch.refused = concat({"its check, in a process of its own, does not go on: ", reason});
+        // A program that says nothing at all may be waiting for something else.
+        batch.lasting = batch.lasting && reader.running.has_value();
+        return;
+    }
+    if (++hangs_[*reader.running] == 1) {
+        log(LogLevel::information, concat({"device ", quoted(subject_.device_name()), ": case ",
+                                           *reader.running, " of the check is tried again: ", reason}));
+        return;
+    }
+    batch.results[*reader.running] = reader.current;
+    batch.results[*reader.running].end = End::ended;
+    batch.results[*reader.running].reason = reason;
+}
+
+CaseBatch CheckProcesses::run(const std::vector<std::size_t> &cases,
+                              const Implementations::Reasons &refused) {
+    std::vector<std::string> arguments = program_.arguments;
+    arguments.push_back(check_request(cases, refused));
+    Reader reader{.greeting = check_greeting(subject_)};
+    const auto listen = [&](std::string_view text) {
+        const std::size_t before = done_ + reader.results.size();
+        reader.take(text);
+        const std::size_t now = done_ + reader.results.size();
+        if (now / cases_between_notes == before / cases_between_notes) return;
+        log(LogLevel::information,
+            concat({"device ", quoted(subject_.device_name()), ": ", now, " cases of the check are done"}));
+    };
+    const platform::ChildEnd end = platform::run_program(program_.program, arguments, program_.limit, listen);
+    CaseBatch batch;
+    const auto refuse = [&](const std::string &reason) {
+        batch.refused = reason;
+        batch.lasting = false;
+        return batch;
+    };
+    if (!end.not_started.empty()) {
+        not_begun_ = true;
+        return refuse(
+            concat({"its answers are not checked: ", quoted(program_.program),
+                    ", which does so in a process of its own, cannot be started (", end.not_started, ")"}));
+    }
+    batch.results = reader.results;
+    for (const auto &[number, result] : reader.results)
+        if (result.end == End::right) ends_ = silences_ = 0;
+    done_ += reader.results.size();
+    const std::string text = end_of(reader.others + reader.line);
+    const std::string said = text.empty() ? "" : concat({"; the last that it wrote: ", quoted(text)});
+    if (is_interrupt(end.signal)) {
+        interrupted_ = true;
+        return refuse(concat(
+            {"its check, in a process of its own, was ended by ", platform::signal_text(end.signal), said}));
+    }
+    if (end.timed_out) {
+        note_hang(batch, reader, said);
+        return batch;
+    }
+    const bool is_whole = reader.greeted && reader.ended && reader.results.size() == cases.size();
+    if (end.signal == 0 && end.status == 0 && is_whole) return batch;
+    const bool is_lasting = end.signal != 0 && is_fault(end.signal);
+    std::string reason = end.signal != 0
+                             ? concat({"the process was ended by ", platform::signal_text(end.signal), said})
+                             : concat({"the process ended with status ", end.status, said});
+    if (const std::size_t found = text.rfind(check_program_error); end.signal == 0 && found != text.npos)
+        reason = text.substr(found + std::string_view(check_program_error).size());
+    if (reader.greeted && reader.running) {
+        batch.lasting = is_lasting;
+        batch.results[*reader.running] = reader.current;
+        note_end(batch, *reader.running, reason);
+        return batch;
+    }
+    if (end.signal != 0) {
+        refuse(concat(
+            {"its check, in a process of its own, was ended by ", platform::signal_text(end.signal), said}));
+        batch.lasting = is_lasting;
+        return batch;
+    }
+    not_begun_ = !reader.greeted;
+    if (text.find(check_program_error) != text.npos) return refuse(reason);
+    return refuse(concat({"its check, ", quoted(program_.program), ", ended with status ", end.status,
+                          " and without the answer of this version of mpscnn", said}));
+}
+
+} // namespace mpscnn::engine

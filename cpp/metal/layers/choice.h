@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/graph/graph.h"
+#include "engine/run/backend.h"
+#include "ops/neuron.h"
+
+namespace mpscnn::metal {
+
+/// Which kernels may compute a layer on this device (engine/run/implementations.h). A kernel is a class of
+/// MPS or a shader. A layer asks before it makes a kernel that another could replace, and takes each one that
+/// it makes.
+class Choice {
+public:
+    /// Networks on arrays are those of training, whose implementations have names of their own.
+    enum class Scope { images, arrays };
+
+    Choice(std::shared_ptr<const engine::Implementations> all, const engine::Node &node, Scope scope);
+
+    /// Whether a kernel may be taken, and an own shader's activation with it.
+    bool may_take(const std::string &kernel, ops::NeuronKind activation = ops::NeuronKind::none) const;
+    /// Throws UnsupportedError for a kernel or an activation that may not be taken.
+    void take(const std::string &kernel, ops::NeuronKind activation = ops::NeuronKind::none) const;
+
+    /// The same for an activation that a kernel of MPS applies.
+    bool may_fuse(ops::NeuronKind activation, const std::string &kernel) const;
+    void fuse(ops::NeuronKind activation, const std::string &kernel) const;
+
+private:
+    std::string kernel_name(const std::string &kernel) const;
+    std::string activation_name(ops::NeuronKind activation) const;
+    std::string fused_name(ops::NeuronKind activation, const std::string &kernel) const;
+
+    std::shared_ptr<const engine::Implementations> all_;
+    std::string layer_, operation_, scope_;
+};
+
+} // namespace mpscnn::metal
