@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mpscnn import _core
 from mpscnn._private import toolkit
+from mpscnn._private.expected_names import told
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -76,6 +77,9 @@ if TYPE_CHECKING:
     from mpscnn.vision.results import Classification, Prediction
     from mpscnn.vision.segmentation import Area, Segmentation
 
+    # Names of other frameworks for classes and functions of ours.
+    SGD, RMSprop, load_model = Sgd, RmsProp, load
+
 __version__ = _core.version()
 
 # The library reads and writes files of other frameworks by the toolkit, without importing it.
@@ -130,6 +134,8 @@ _LAZY = {
     "signal": ("convolve1d", "convolve2d", "correlate1d", "correlate2d"),
     "graph.weights": ("unpack_binary_weights",),
 }
+#: Names of other frameworks for classes and functions of ours.
+_EXPECTED = {"SGD": "Sgd", "RMSprop": "RmsProp", "load_model": "load"}
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 _LAZY_MODULES = {
     name: name for name in ("converters", "kernels", "models", "nodes", "registry", "training")
@@ -239,6 +245,9 @@ if not TYPE_CHECKING:  # for type checkers it would make every wrong name an Any
             module = import_module(f"mpscnn.{_LAZY_MODULES[name]}")
             globals()[name] = module
             return module
+        name = _EXPECTED.get(name, name)
+        if name == "load":
+            return load
         if name not in _MODULE_OF:
             raise AttributeError(
                 f"module 'mpscnn' has no attribute {name!r}{'' if name.startswith('_') else _hint(name)}"
@@ -252,6 +261,8 @@ def _hint(name: str) -> str:
     """Return a hint for an error about an unknown name: where one of Apple's classes is, or its name here."""
     from mpscnn import kernels, nodes
 
+    if known := told("mpscnn", name):
+        return known
     own = name.removeprefix("MPS").removeprefix("MTL")
     if own in __all__:
         return f"; it is {own!r} here"

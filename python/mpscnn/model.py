@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.model_name import (
     DEFAULT_MODEL,
     MODEL_SUFFIX,
@@ -245,7 +246,7 @@ def _described(core: _core.Model) -> _Description:
     return about
 
 
-class Model(Generic[Answer]):
+class Model(Expected, Generic[Answer]):
     """A network with its preprocessing and labels, compiled for a device. Safe to use from several threads.
 
     Copies share the compiled program. A pickled model brings its weights along, and is compiled where it is loaded.
@@ -359,6 +360,40 @@ class Model(Generic[Answer]):
         return f"<Model {self.name!r}{classes} on {self.program.device} ({self.program.numbers})>"
 
     @property
+    def classes(self) -> list[str] | None:
+        """The same as `labels`."""
+        return self.labels
+
+    names = classes
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu" or "metal"."""
+        return self.program.device
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """The shape of the only input, the batch first. Raises ParameterError when there are several."""
+        return self.network.input.shape
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights, biases and other numbers that the network has."""
+        return self.network.num_parameters
+
+    def summary(self, size: tuple[int, int] | None = None) -> str:
+        """Return a table of the layers: see `Network.summary`."""
+        return self.network.summary(size)
+
+    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write the network with this model's labels and preprocessing: see `Network.save`."""
+        from copy import copy
+
+        network = copy(self.network)
+        network.labels, network.preprocess = self.labels, self.preprocess
+        network.save(path, **options)
+
+    @property
     def task(self) -> str:
         """The task of `predict`: "detection", "segmentation" or "classification".
 
@@ -433,6 +468,8 @@ class Model(Generic[Answer]):
             "segmentation": self.segment,
         }
         return tasks[self.task](photo, **options)
+
+    __call__ = predict
 
     def classify(
         self, photo: Any, *, top: int | None = None, channel_order: ChannelOrderName | None = None
@@ -552,5 +589,7 @@ class Model(Generic[Answer]):
 
 def _are_several(photo: Any) -> bool:
     """Return True if it is a list of photos, and not one of numbers."""
+    if getattr(photo, "ndim", 0) == 4:
+        return True
     numbers = (int, float, list, tuple)
     return isinstance(photo, (list, tuple)) and not (photo and isinstance(photo[0], numbers))

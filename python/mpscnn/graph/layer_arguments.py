@@ -42,12 +42,18 @@ _ACTIVATIONS: dict[str, dict[str, Any]] = {
 }
 
 
+#: Names without underscores, so that "ReLU" and "LeakyReLU" are found; "SiLU" is another name of swish.
+_SPELLINGS = {name.replace("_", ""): name for name in _ACTIVATIONS} | {"silu": "swish"}
+
+
 def activation_attributes(activation: Activation) -> dict[str, Any] | None:
     """Parameters of the neuron for a name or a mapping; None for no activation."""
     if activation is None or activation == "linear":
         return None
     if isinstance(activation, Mapping):
         return dict(activation)
+    if isinstance(activation, str):
+        activation = _SPELLINGS.get(activation.lower().replace("_", ""), activation)  # type: ignore[assignment]
     if not isinstance(activation, str) or activation not in _ACTIVATIONS:
         known = ", ".join(map(repr, _ACTIVATIONS))
         raise ParameterError(f"activation must be one of {known} or a mapping, got {activation!r}")
@@ -70,6 +76,7 @@ def window_attributes(
         "dilation_x": dilation_x,
     }
     if isinstance(padding, str):
+        padding = padding.lower()  # type: ignore[assignment]
         if padding not in get_args(PaddingName):
             raise ParameterError(f"padding must be 'valid', 'same', 'full' or numbers, got {padding!r}")
         return attributes | {"padding": padding}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from os import PathLike
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, require_text, whole_number, whole_numbers
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.literals import AccumulateName, PrecisionName, StoredTypeName, WeightsName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
 
 class Network(
+    Expected,
     NetworkStructure,
     ConvolutionLayers,
     TransposedConvolutionLayers,
@@ -253,6 +256,32 @@ class Network(
         return list(self._indices)
 
     # ---- Looking, running, saving ----------------------------------------------------------------------
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights, biases and other numbers that layers have."""
+        return sum(
+            math.prod(spec["shape"]) for spec in self.weight_specs() if spec["set"] or spec["required"]
+        )
+
+    def count_params(self) -> int:
+        """Return `num_parameters`."""
+        return self.num_parameters
+
+    @property
+    def parameters(self) -> dict[str, NDArray[Any]]:
+        """The same as `weights`."""
+        return self.weights
+
+    def copy(self) -> Network:
+        """Return a network of its own, as `copy.deepcopy` makes."""
+        return deepcopy(self)
+
+    def predict(self, x: Any) -> Any:
+        """Compute the outputs for arrays. Each call compiles the network; `compile` does that once for many runs."""
+        return self.compile().run(x)
+
+    __call__ = predict
 
     def subgraph(self, outputs: Sequence[str]) -> Network:
         """The network that computes the given layers: a copy without what they do not need.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arrays import as_array, as_input
+from mpscnn._private.expected_names import WORDS
 from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError, ShapeError
 
@@ -147,6 +148,8 @@ def loss_settings(network: NetworkStructure, loss: str | Mapping[str, Any]) -> d
     """As the core takes them, of Python's own types."""
     if not isinstance(loss, str) and not (isinstance(loss, Mapping) and "kind" in loss):
         raise ParameterError(f"loss must be a name, or parameters as a mapping with 'kind', got {loss!r}")
+    if isinstance(loss, str):
+        loss = WORDS.get(loss.lower(), loss)
     settings: dict[str, Any] = plain("loss", {"kind": loss} if isinstance(loss, str) else loss)
     if settings.get("kind") == "softmax_cross_entropy" and len(network.outputs) == 1:
         settings.setdefault("number_of_classes", network.outputs[0].shape[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copyreg
 import math
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -22,6 +23,7 @@ from mpscnn._private.arguments import (
 )
 from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain
 from mpscnn._private.copies import NoCopies, reduce_graph
+from mpscnn._private.expected_names import DEVICES, PRECISIONS, Expected
 from mpscnn.errors import Error, ParameterError
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
@@ -72,7 +74,7 @@ def _shapes(given: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     return [tuple(whole_numbers("the shape of an input", shape)) for shape in given]
 
 
-class Program:
+class Program(Expected):
     """A network compiled for a device: packed weights, chosen kernels. Made by `Network.compile`.
 
     Immutable and safe to use from several threads; every thread takes its own session.
@@ -81,6 +83,7 @@ class Program:
     def __init__(self, program: _core.Program, source: _Source) -> None:
         self._program = program
         self._source = source
+        self._idle: deque[Session] = deque()  # which threads may use without a lock
         self.device = program.device()
         """The device that it runs on: "cpu" or "metal"."""
         self.inputs = program.inputs()
@@ -195,6 +198,19 @@ class Program:
         finite = require_bool("check_finite", check_finite)
         count, most = thread_count(threads), byte_limit(max_memory)
         return Session(self, threads=count, check_finite=finite, inflight=wanted, max_memory=most)
+
+    def run(self, x: Any, *, out: Any = None) -> Any:
+        """Compute the outputs for `x` with a session that is kept for the next call: see `Session.run`."""
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = self.session()
+        try:
+            return session.run(x, out=out)
+        finally:
+            self._idle.append(session)
+
+    __call__ = run
 
     def output_shapes(self, *input_shapes: Sequence[int]) -> list[tuple[int, ...]]:
         """Shapes of the outputs for inputs of these shapes (batch included). Raises ShapeError."""
@@ -478,7 +494,8 @@ def compile_graph(
     winograd: bool = True,
 ) -> Program:
     """See `Network.compile`."""
-    named = require_text("device", device), require_text("precision", precision)
+    device, precision = require_text("device", device), require_text("precision", precision)
+    named = DEVICES.get(device.lower(), device), PRECISIONS.get(precision.lower(), precision)
     numbers = require_text("weights", weights), require_text("accumulate", accumulate)
     # A copy, which shares the weights' memory: the network may change afterwards.
     return _compiled(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, overload
 
+from mpscnn._private.expected_names import Expected
 from mpscnn.training.curves import Chart, charts_picture, charts_svg
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Epoch:
 
 
 @dataclass(frozen=True, repr=False)
-class History(Sequence[Epoch]):
+class History(Expected, Sequence[Epoch]):
     """The epochs of a training, in their order. Notebooks show them as curves and a table."""
 
     epochs: tuple[Epoch, ...]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError
 from mpscnn.training.schedules import Schedule, rate_of_stored, stored_rate
@@ -81,6 +82,31 @@ class Adam(_Gradient):
 
 
 Optimizer = Sgd | RmsProp | Adam
+
+for _optimizer in (Sgd, RmsProp, Adam):
+    _optimizer.__init__ = takes_expected_arguments(_optimizer.__init__)  # type: ignore[method-assign]
+
+
+def optimizer_named(optimizer: Optimizer | str | None, rate: float | Schedule | None) -> Optimizer:
+    """Return an optimiser that is given by its name or not at all, with a learning rate where one is given.
+
+    Raises ParameterError for another name, and for a rate next to an optimiser, which has its own.
+    """
+    if optimizer is not None and not isinstance(optimizer, str):
+        if rate is not None:
+            raise ParameterError(
+                "learning_rate goes with the name of an optimizer; give it to the optimizer itself"
+            )
+        return optimizer
+    kinds: dict[str, type[Sgd] | type[RmsProp] | type[Adam]] = {one.kind: one for one in (Sgd, RmsProp, Adam)}
+    name = "adam" if optimizer is None else optimizer.lower()
+    if name == "adamw":
+        return Adam(1e-3 if rate is None else rate, weight_decay=0.01)
+    if name not in kinds:
+        raise ParameterError(
+            f"optimizer must be {', '.join(map(repr, kinds))} or an optimizer, got {optimizer!r}"
+        )
+    return kinds[name]() if rate is None else kinds[name](rate)
 
 
 def settings_of(optimizer: Optimizer) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
+from mpscnn._private.expected_names import DEVICES, PRECISIONS, Expected, takes_expected_arguments
 from mpscnn._private.one_at_a_time import OneAtATime
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -26,7 +27,14 @@ from mpscnn.training.epoch_loop import EpochLoop
 from mpscnn.training.frozen_layers import FrozenLayers
 from mpscnn.training.history import Epoch
 from mpscnn.training.objective import Objective, loss_of_core
-from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of, stored_optimizer
+from mpscnn.training.optimizers import (
+    Optimizer,
+    Schedule,
+    optimizer_named,
+    rate_of,
+    settings_of,
+    stored_optimizer,
+)
 from mpscnn.training.position import Evaluated, Position, Step, Tally
 from mpscnn.vision.detector import DetectionHead
 
@@ -54,7 +62,7 @@ def _one_by_one(patterns: tuple[Any, ...]) -> list[str]:
     return list(patterns)
 
 
-class Trainer(EpochLoop):
+class Trainer(Expected, EpochLoop):
     """Trains a network, on the CPU or a GPU. Weights, gradients and losses are float32.
 
     Several threads may use one, but for `fit`, of which there is one at a time: what changes it, or reads its weights,
@@ -66,7 +74,8 @@ class Trainer(EpochLoop):
         loss: one of the losses of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind". The
             kind "multibox" is the loss of a single-shot detector with a `detection`, whose scores are of the kind
             "softmax"; it has the parameters of the operation "multibox_loss", and "iou_threshold".
-        optimizer: `mpscnn.training.optimizers`' Sgd, RmsProp or Adam.
+        optimizer: mpscnn.Sgd, RmsProp or Adam, or its name; None: Adam.
+        learning_rate: of an optimizer that is given by its name; None: the optimizer's default.
         device: "auto", "cpu", "metal" or a name of `mpscnn.devices()`.
         precision: "float32"; or, on "metal", "float16": what layers hand to each other is rounded to it.
         threads: a number; "auto": all that the process may use. Bits do not depend on it.
@@ -82,12 +91,14 @@ class Trainer(EpochLoop):
             not reach; it is named. WeightsError: the network lacks weights.
     """
 
+    @takes_expected_arguments
     def __init__(
         self,
         network: Network,
         *,
         loss: str | Mapping[str, Any] = "softmax_cross_entropy",
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | str | None = None,
+        learning_rate: float | Schedule | None = None,
         device: str = "auto",
         precision: str = "float32",
         threads: int | str = "auto",
@@ -110,7 +121,7 @@ class Trainer(EpochLoop):
             threads = whole_number("threads", threads, otherwise="'auto'")
         self._loss = loss_settings(network, loss)
         self._options: dict[str, Any] = {"loss": loss_of_core(self._loss)}
-        self._optimizer = Adam() if optimizer is None else optimizer
+        self._optimizer = optimizer_named(optimizer, learning_rate)
         self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
         if not callable(self._optimizer.learning_rate):
             rate_of(self._optimizer, 0)  # raises
@@ -122,8 +133,12 @@ class Trainer(EpochLoop):
         }
         for name, value in (("weighted", weighted), ("check_finite", check_finite)):
             self._options[name] = require_bool(name, value)
-        self._options["precision"] = require_text("precision", precision)
-        self._device, self._threads = require_text("device", device), 0 if threads == "auto" else int(threads)
+        precision, device = require_text("precision", precision), require_text("device", device)
+        self._options["precision"] = PRECISIONS.get(precision.lower(), precision)
+        self._device, self._threads = (
+            DEVICES.get(device.lower(), device),
+            0 if threads == "auto" else int(threads),
+        )
         self._original = _without_weights(network)
         self._position = Position()
         self._made: list[Epoch] = []

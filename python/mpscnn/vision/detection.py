@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -30,6 +30,16 @@ class Detection:
     """In pixels of the photo as seen; of a `Detector` in fractions of the network's input."""
     index: int
     """Number of the class. The background, if the network has one, is not counted."""
+
+    @property
+    def confidence(self) -> float:
+        """The same as `score`."""
+        return self.score
+
+    @property
+    def xyxy(self) -> Box:
+        """The same as `box`."""
+        return self.box
 
     def __repr__(self) -> str:
         edges = ", ".join(f"{edge:.4g}" for edge in self.box)
@@ -61,6 +71,18 @@ class Detections(PhotoResult, Sequence[Detection]):
         """(n,), the highest first."""
         return np.array([entry.score for entry in self], np.float32)
 
+    xyxy = boxes
+    confidence = scores
+
+    @property
+    def labels(self) -> list[str]:
+        """The label of each object."""
+        return [entry.label for entry in self]
+
+    def filter(self, wanted: Callable[[Detection], Any]) -> Detections:
+        """Return the objects for which a function is true, such as `lambda one: one.label == "cat"`."""
+        return replace(self, detections=tuple(filter(wanted, self)))
+
     @property
     def indices(self) -> NDArray[np.int64]:
         """(n,), the numbers of the classes."""
@@ -90,7 +112,16 @@ class Detections(PhotoResult, Sequence[Detection]):
     def __getitem__(self, index: int) -> Detection: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Detection]: ...
-    def __getitem__(self, index: int | slice) -> Detection | Sequence[Detection]:
+    @overload
+    def __getitem__(self, index: NDArray[np.bool_]) -> Detections: ...
+    def __getitem__(
+        self, index: int | slice | NDArray[np.bool_]
+    ) -> Detection | Sequence[Detection] | Detections:
+        if isinstance(index, np.ndarray) and index.dtype == np.bool_:
+            if index.shape != (len(self),):
+                raise ShapeError(f"a mask must have the shape ({len(self)},), got {index.shape}")
+            chosen = [one for one, wanted in zip(self, index, strict=True) if wanted]
+            return replace(self, detections=tuple(chosen))
         return self.detections[index]
 
     def __iter__(self) -> Iterator[Detection]:

@@ -6,14 +6,18 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Any, ClassVar
+
+from mpscnn._private.expected_names import Expected
+from mpscnn.errors import UnsupportedError
 
 __all__ = ["Cell", "PhotoResult", "csv_text"]
 
 Cell = str | int | float
 
 
-class PhotoResult:
+class PhotoResult(Expected):
     """The results on one photo, and how they were computed."""
 
     device: str
@@ -43,6 +47,14 @@ class PhotoResult:
     def to_json(self) -> str:
         """`to_dict` as JSON on one line."""
         return json.dumps(self.to_dict())
+
+    def to_pandas(self) -> Any:
+        """Return `rows` as a pandas.DataFrame. Raises UnsupportedError without pandas."""
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise UnsupportedError("to_pandas needs pandas: pip install pandas") from error
+        return pandas.DataFrame(self.rows(), columns=list(self.columns))
 
     def to_csv(self) -> str:
         """`rows` as comma-separated values, with a line of their names first."""

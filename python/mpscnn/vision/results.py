@@ -30,6 +30,13 @@ class Prediction:
     probability: float
     index: int
 
+    @property
+    def score(self) -> float:
+        """The same as `probability`."""
+        return self.probability
+
+    confidence = score
+
 
 @dataclass(frozen=True, repr=False)
 class Classification(PhotoResult, Sequence[Prediction]):
@@ -53,6 +60,30 @@ class Classification(PhotoResult, Sequence[Prediction]):
     def indices(self) -> NDArray[np.int64]:
         """The numbers of the classes of `predictions`."""
         return np.array([entry.index for entry in self.predictions], np.int64)
+
+    probs = probabilities
+
+    @property
+    def top1(self) -> Prediction:
+        """The most probable class."""
+        return self.predictions[0]
+
+    @property
+    def top5(self) -> list[Prediction]:
+        """The five most probable classes."""
+        return self.top(5)
+
+    @property
+    def label(self) -> str:
+        """The label of the most probable class."""
+        return self.top1.label
+
+    @property
+    def score(self) -> float:
+        """The probability of the most probable class."""
+        return self.top1.probability
+
+    confidence = score
 
     def rows(self) -> list[tuple[Cell, ...]]:
         """A row for each class."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.graph.layer_arguments import Activation
 
 if TYPE_CHECKING:
@@ -35,6 +37,17 @@ class Tensor:
 
 class LayerMaker(ABC):
     """A network under construction, as the layer methods see it."""
+
+    def __init_subclass__(cls) -> None:
+        """Layer methods take arguments by the names of other frameworks, too."""
+        super().__init_subclass__()
+        for name, method in list(vars(cls).items()):
+            if (
+                inspect.isfunction(method)
+                and not name.startswith("_")
+                and "x" in inspect.signature(method).parameters
+            ):
+                setattr(cls, name, takes_expected_arguments(method))
 
     @abstractmethod
     def layer(

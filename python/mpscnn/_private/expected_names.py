@@ -1,0 +1,182 @@
+"""Names that users of other frameworks expect: their error says what to write here (docs/from_other_frameworks.md)."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+__all__ = [
+    "ARGUMENTS",
+    "DEVICES",
+    "PRECISIONS",
+    "SAID",
+    "WORDS",
+    "Expected",
+    "takes_expected_arguments",
+    "told",
+]
+
+#: Other words for values of arguments, in lower case.
+DEVICES = {"gpu": "metal", "mps": "metal"}
+PRECISIONS = {
+    "half": "float16",
+    "fp16": "float16",
+    "float": "float32",
+    "single": "float32",
+    "fp32": "float32",
+    "bf16": "bfloat16",
+}
+WORDS = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "cross_entropy": "softmax_cross_entropy",
+    "crossentropy": "softmax_cross_entropy",
+    "bce": "sigmoid_cross_entropy",
+    "binary_crossentropy": "sigmoid_cross_entropy",
+}
+
+#: Other names of arguments, for each argument of ours.
+ARGUMENTS = {"stride": "strides", "out_channels": "filters", "out_features": "units", "lr": "learning_rate"}
+
+_BIAS = "a layer has a bias where its weights have one"
+
+#: What to write instead of an argument that there is not.
+_NO_ARGUMENTS = {
+    "bias": _BIAS,
+    "use_bias": _BIAS,
+    "in_channels": "the channels of the input follow from the tensor",
+    "in_features": "the features of the input follow from the tensor",
+    "betas": "they are beta1= and beta2= here",
+    "dtype": "it is precision= here",
+    "num_classes": "it is classes= here",
+    "pretrained": "give weights=, such as those of mpscnn.load(...).network.weights",
+}
+
+_LOAD = "mpscnn.load(path) reads files of ONNX, Keras, TensorFlow Lite, Caffe and PyTorch"
+_THREADS = "threads= of mpscnn.load, Program.session and Trainer says it"
+_BATCHES = (
+    "data is a pair of arrays, an iterable of batches (PyTorch's DataLoader is one) or an mpscnn.ImageFolder"
+)
+_LAYERS = "layers are methods of mpscnn.Network: x = net.conv2d(net.input, 8, 3)"
+_WEIGHTS = "Network.weights has the arrays by name, and Network.load_weights takes them"
+
+#: By class, or "mpscnn" for the module: what to write instead of a name.
+SAID: dict[str, dict[str, str]] = {
+    "mpscnn": {
+        "AdamW": "mpscnn.Adam(weight_decay=0.01) is AdamW",
+        "optim": "the optimisers are mpscnn.Sgd, mpscnn.RmsProp and mpscnn.Adam",
+        "losses": "Trainer(loss=...) takes the name of a loss, such as 'cross_entropy' or 'mse'",
+        "nn": _LAYERS,
+        "layers": _LAYERS,
+        "Sequential": _LAYERS,
+        "Module": _LAYERS,
+        "from_onnx": _LOAD,
+        "from_keras": _LOAD,
+        "from_tflite": _LOAD,
+        "list_models": "mpscnn.registry.names() lists the models",
+        "create_model": "mpscnn.load(name) loads a model, and mpscnn.models has the architectures",
+        "set_num_threads": _THREADS,
+        "manual_seed": "Network.initialize_weights(seed=...) and Trainer(seed=...) take the seed",
+        "DataLoader": _BATCHES,
+        "Dataset": _BATCHES,
+        "classify": "mpscnn.load(...).classify(photo), or `mpscnn classify` in a shell",
+        "detect": "mpscnn.load(...).detect(photo), or `mpscnn detect` in a shell",
+        "segment": "mpscnn.load(...).segment(photo), or `mpscnn segment` in a shell",
+        "train": "mpscnn.Trainer(network).fit(data), or `mpscnn train` in a shell",
+        "convert": "mpscnn.converters.convert_files(...), or `mpscnn convert` in a shell",
+        "export": "Network.save('file.onnx'), or mpscnn.converters.export_onnx",
+        "benchmark": "`mpscnn benchmark` in a shell; Session.profile measures the layers",
+        "InferenceSession": "mpscnn.load(path).session() lends a session",
+    },
+    "Model": {
+        "predict_proba": "predict(photo) has the labels and probabilities, the most probable first",
+        "export": "Model.save('file.onnx') writes it",
+        "evaluate": "mpscnn.evaluate(model, data) measures it",
+        "profile": "with model.session() as session: session.profile(x)",
+        "to": "mpscnn.load(..., device='metal') chooses the device",
+        "half": "mpscnn.load(..., precision='float16') chooses the precision",
+        "parameters": "Model.network.weights has the arrays by name",
+        "fit": "mpscnn.Trainer(model.network).fit(data) trains",
+        "eval": "a Model never trains, so there is nothing to switch",
+    },
+    "Network": {
+        "layers": "Network.layer_names() has their names, and Network.describe() what they are",
+        "state_dict": _WEIGHTS,
+        "load_state_dict": _WEIGHTS,
+        "relu": "Network.activation(x, 'relu'), or activation='relu' of a layer",
+        "linear": "Network.dense(x, units) is the layer",
+        "upsample": "Network.resize(x, scale) is the layer",
+        "fit": "mpscnn.Trainer(network).fit(data) trains",
+        "train": "mpscnn.Trainer(network).fit(data) trains",
+        "evaluate": "mpscnn.Trainer(network).evaluate(data) measures it",
+        "to": "Network.compile(device='metal') chooses the device",
+        "half": "Network.compile(precision='float16') chooses the precision",
+        "export": "Network.save('file.onnx') writes it",
+    },
+    "Trainer": {
+        "state_dict": "Trainer.save(path) writes a checkpoint, and Trainer.resume(path) continues it",
+        "predict": "Trainer.network.predict(x) computes with the present weights",
+        "train": "Trainer.fit(data) trains",
+        "model": "Trainer.network has the present weights",
+    },
+    "History": {"history": "History.to_dict() has the lists by name"},
+    "Classification": {
+        "boxes": "a classifier finds no boxes",
+        "plot": "draw() returns the picture, and show() opens it",
+        "save": "draw().save(path) writes the picture, and to_json() the numbers",
+    },
+    "Detections": {
+        "plot": "draw() returns the picture, and show() opens it",
+        "save": "draw().save(path) writes the picture, and to_json() the numbers",
+    },
+    "Program": {"predict": "Program.run(x) computes, and Model.predict takes photos"},
+}
+
+
+def told(owner: str, name: str) -> str:
+    """Return the end of an error about an unknown name of a class or of the module; nothing for unexpected names."""
+    text = SAID.get(owner, {}).get(name)
+    return "" if text is None else f"; {text}"
+
+
+class Expected:
+    """A class whose errors about unknown names say what to write."""
+
+    if not TYPE_CHECKING:  # for type checkers it would make every name an Any
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if not name.startswith("__") and hasattr(type(self), name):
+                return object.__getattribute__(self, name)  # a property whose own error this is
+            owner = type(self).__name__
+            raise AttributeError(f"{owner!r} object has no attribute {name!r}{told(owner, name)}")
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def takes_expected_arguments(function: Function) -> Function:
+    """Let a function take arguments by other frameworks' names, too; type checkers know ours only."""
+    known = inspect.signature(function).parameters
+    others = {guess: own for guess, own in ARGUMENTS.items() if own in known and guess not in known}
+    refused = {guess: text for guess, text in _NO_ARGUMENTS.items() if guess not in known}
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        if not options.keys() <= known.keys():
+            options = _own_names(function.__name__, options, others, refused)
+        return function(*arguments, **options)
+
+    return call  # type: ignore[return-value]
+
+
+def _own_names(
+    name: str, options: Mapping[str, Any], others: Mapping[str, str], refused: Mapping[str, str]
+) -> dict[str, Any]:
+    for guess in options:
+        if guess in refused:
+            raise TypeError(f"{name}() has no argument {guess!r}; {refused[guess]}")
+        if others.get(guess) in options:
+            raise TypeError(f"{name}() got {guess!r} and {others[guess]!r}, which mean the same")
+    return {others.get(guess, guess): value for guess, value in options.items()}
