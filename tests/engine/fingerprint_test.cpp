@@ -3,7 +3,6 @@
 
 #include "engine/graph/fingerprint.h"
 
-#include <algorithm>
 #include <cinttypes>
 #include <fstream>
 #include <map>
@@ -35,11 +34,6 @@ std::vector<Shape> input_shapes(const engine::Graph &network) {
     std::vector<Shape> shapes;
     for (const engine::Input &input : network.inputs()) shapes.push_back(input.shape.with_batch(2));
     return shapes;
-}
-
-bool is_of_training(const engine::Graph &network) {
-    const auto &inputs = network.inputs();
-    return std::any_of(inputs.begin(), inputs.end(), [](const auto &input) { return input.is_variable; });
 }
 
 std::string text_of(std::uint64_t fingerprint) {
