@@ -217,7 +217,7 @@ TEST(handlers_may_submit_but_not_wait) {
     second_is_done.get_future().get();
     runner.wait();
     CHECK(second.good() && third.times_done == 0);
-    CHECK_THROWS(full.raise(), ErrorKind::state, "the handler of a frame cannot wait for the");
+    CHECK_THROWS(full.raise(), ErrorKind::state, "the handler of a frame cannot wait for later frames");
     CHECK_THROWS(waited.raise(), ErrorKind::state, "cannot wait for its own runner");
 }
 
