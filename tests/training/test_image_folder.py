@@ -123,7 +123,7 @@ def test_what_a_folder_must_have(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no photo in 'green'"):
         ImageFolder(tmp_path)
     (tmp_path / "red" / "000.png").rename(tmp_path / "stray.png")
-    with pytest.raises(ImageError, match=r"'stray\.png' lies beside"):
+    with pytest.raises(ImageError, match=r"'stray\.png' lies next to"):
         ImageFolder(tmp_path)
 
 

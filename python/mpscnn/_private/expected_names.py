@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -158,6 +156,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def takes_expected_arguments(function: Function) -> Function:
     """Let a function take arguments by other frameworks' names, too; type checkers know ours only."""
+    import functools
+    import inspect  # takes milliseconds, which running a model file does not spend
+
     known = inspect.signature(function).parameters
     others = {guess: own for guess, own in ARGUMENTS.items() if own in known and guess not in known}
     refused = {guess: text for guess, text in _NO_ARGUMENTS.items() if guess not in known}

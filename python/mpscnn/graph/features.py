@@ -148,7 +148,7 @@ class FeatureExtractor:
         """How a photo becomes the input. Raises UnsupportedError where nothing says it."""
         if self.preprocess is None:
             raise UnsupportedError(
-                f"network {self.network.name!r}: nothing says how a photo becomes its input: give preprocess=, or "
+                f"network {self.network.name!r} does not say how a photo becomes its input: give preprocess=, or "
                 "floats (n, height, width, channels)"
             )
         return as_json("preprocess", self.preprocess)

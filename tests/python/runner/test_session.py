@@ -221,8 +221,10 @@ def test_devices_precisions_and_threads_are_checked() -> None:
     network = small_network()
     with pytest.raises(mpscnn.DeviceError, match="Use device='cpu' or device='auto'"):
         network.compile(device="metal")
+    with pytest.raises(mpscnn.DeviceError, match="Use device='cpu' or device='auto'"):
+        network.compile(device="gpu")  # another framework's name of the same device
     with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal"):
-        network.compile(device="gpu")
+        network.compile(device="tpu")
     with pytest.raises(
         mpscnn.ParameterError, match="precision must be auto, float32, float16, bfloat16 or int8"
     ):

@@ -318,7 +318,7 @@ def test_options_compile_the_model_again(
         assert after["precision"] == "float16"
         assert after["predictions"] == found(half)["predictions"]
         for body, status, kind in (
-            (b'{"device": "gpu"}', 400, "ParameterError"),
+            (b'{"device": "tpu"}', 400, "ParameterError"),
             (b'{"precision": "double"}', 400, "ParameterError"),
             (b'{"threads": 0}', 400, "ParameterError"),
             (b'{"threads": "many"}', 400, "ParameterError"),
