@@ -73,7 +73,7 @@ def test_a_file_is_loaded_with_other_choices(tmp_path: Path) -> None:
     extractor = mpscnn.FeatureExtractor(model.network, "conv")
     assert extractor.run(PHOTO)["conv"].shape == (1, 8, 8, 3)
     with pytest.raises(
-        mpscnn.UnsupportedError, match="nothing says how a photo becomes its input: give preprocess="
+        mpscnn.UnsupportedError, match="does not say how a photo becomes its input: give preprocess="
     ):
         mpscnn.FeatureExtractor(network(), "conv").run(PHOTO)
 
