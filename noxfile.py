@@ -6,6 +6,7 @@ What a session needs from the system it installs itself on Debian and Ubuntu; el
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,8 @@ ATHERIS = "atheris==3.0.0"
 # the slow builds of tests/consumer.
 ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
 
+# The CUDA compiler where the system has none.
+CUDA = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-nvvm", "nvidia-cuda-crt", "nvidia-cuda-cccl")
 EVERYTHING = (
     "lint",
     "libcxx",
@@ -73,6 +76,7 @@ EVERYTHING = (
     "oracles",
     "metal",
     "metal_sanitize",
+    "cuda",
     "free_threading",
     "ray",
     "tests",
@@ -275,6 +279,27 @@ def metal(session: nox.Session) -> None:
     for directory in ("tests/ops", "tests/kernels"):
         quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
         session.run("pytest", directory, *quick, *session.posargs, env=environment)
+
+
+@nox.session
+def cuda(session: nox.Session) -> None:
+    """Run the engine's shaders on an NVIDIA GPU, within the emulation of Metal. Arguments go to CMake."""
+    compiler = shutil.which("nvcc")
+    if compiler is None:
+        session.install(*CUDA)
+        compiler = str(next(Path(session.virtualenv.location).rglob("bin/nvcc")))
+    gpu = shutil.which("nvidia-smi") is not None
+    options = [f"-DMPSCNN_CUDA_COMPILER={compiler}", *session.posargs]
+    if not gpu:
+        options.insert(0, "-DMPSCNN_CUDA_ARCHITECTURE=sm_90")
+    build = build_emulation(session, "metal-cuda", *options, check=gpu)
+    if not gpu:
+        session.warn("no NVIDIA GPU is here: the shaders were compiled and not run")
+        return
+    environment = emulation_environment(build) | {"METAL_EMULATION_CUDA_TWICE": "1"}
+    for directory in ("tests/ops", "tests/kernels"):
+        quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
+        session.run("pytest", directory, *quick, env=environment)
 
 
 @nox.session

@@ -49,7 +49,7 @@ if(APPLE)
         OUTPUT "${mpscnn_metallib}" SOURCES ${mpscnn_shaders} HEADERS ${mpscnn_shader_headers})
 else()
     add_emulated_metallib(mpscnn_metallib
-        OUTPUT "${mpscnn_metallib}" SOURCES ${mpscnn_shaders} INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/shaders")
+        OUTPUT "${mpscnn_metallib}" SOURCES ${mpscnn_shaders} INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/shaders" ON_GPU)
 endif()
 if(TARGET mpscnn_metallib)
     add_dependencies(mpscnn_metal mpscnn_metallib)

@@ -231,6 +231,8 @@ struct Launch {
                 [commandBuffer_ useResource:bound.buffer written:argument.written];
             launch->bindings.buffers[index] =
                 bound.bytes ? bound.bytes->data() : [bound.buffer deviceBytes] + bound.offset;
+            launch->bindings.buffer_length[index] =
+                bound.bytes ? bound.bytes->size() : [bound.buffer length] - bound.offset;
         } else if (argument.kind == msl::ArgumentKind::texture) {
             [commandBuffer_ useResource:textures_[index] written:argument.written];
             launch->bindings.textures[index] = [textures_[index] view];

@@ -1,6 +1,6 @@
 """Compiles .metal files to a shared object that the emulation of Metal loads as a library.
 
-python compile_metal.py --output shaders.metallib [--lint] [--include=DIRECTORY]... FILE.metal...
+python compile_metal.py --output shaders.metallib [--lint] [--include=DIRECTORY]... [--cuda=nvcc] FILE.metal...
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from lint_metal import lint
 from translate_metal import ShaderError, translate
 
 SHIM = Path(__file__).resolve().parent
+CUDA = SHIM.parent / "cuda"
+sys.path.insert(0, str(CUDA))
+from translate_cuda import translate_cuda  # noqa: E402
+
 # Metal 2.3 on macOS, as the engine asks for.
 PREDEFINED = ["-D__METAL_VERSION__=230", "-D__METAL_MACOS__=1"]
 LANGUAGE = ["-std=c++20", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off"]
@@ -62,7 +66,7 @@ def compile_file(arguments: argparse.Namespace, source: Path, index: int, work: 
     """Compile a .metal file to an object file."""
     text = preprocess(arguments, source, work / f"{index}.d")
     translated = work / f"{index}.cpp"
-    translated.write_text(translate(text), encoding="utf-8")
+    translated.write_text(translate(text, on_gpu=bool(arguments.cuda)), encoding="utf-8")
     if arguments.lint:
         lint(text, arguments.compiler, work / f"{index}.clcpp")
     target = work / f"{index}.o"
@@ -71,15 +75,40 @@ def compile_file(arguments: argparse.Namespace, source: Path, index: int, work: 
         [
             *command,
             f"-DMSL_PROGRAM=msl_program_{index}",
-            "-isystem",
-            str(SHIM),
+            f"-DMSL_GPU_CODE=msl_gpu_code_{index}",
+            *("-isystem", str(SHIM), "-isystem", str(CUDA)),
             "-c",
             str(translated),
             "-o",
             str(target),
         ]
     )
+    if arguments.cuda:
+        compile_for_gpu(arguments, text, index, work)
     return target
+
+
+def compile_for_gpu(arguments: argparse.Namespace, text: str, index: int, work: Path) -> None:
+    """Compile one file to machine code of an NVIDIA GPU, and that to an object file."""
+    translated, code = work / f"{index}.cu", work / f"{index}.cubin"
+    translated.write_text(translate_cuda(text), encoding="utf-8")
+    options = ("-std=c++20", f"-arch={arguments.cuda_architecture}", f"-I{CUDA}", "-diag-suppress=177")
+    call([arguments.cuda, *options, "-cubin", str(translated), "-o", str(code)])
+    name = f"msl_gpu_code_{index}"
+    assembly = work / f"{index}_gpu.s"
+    assembly.write_text(
+        f'.section .rodata\n.globl {name}\n.hidden {name}\n.balign 16\n{name}:\n.incbin "{code}"\n'
+        '.section .note.GNU-stack,"",@progbits\n',
+        encoding="utf-8",
+    )
+    call([arguments.compiler, "-c", str(assembly), "-o", str(work / f"{index}_gpu.o")])
+
+
+def compile_launcher(arguments: argparse.Namespace, work: Path) -> None:
+    """Compile what copies the arguments of kernels to an NVIDIA GPU and runs them there."""
+    for source in ("gpu_driver", "gpu_launch"):
+        command = [arguments.compiler, *LANGUAGE, "-O2", "-Wall", "-Wextra", "-Werror", "-isystem", str(SHIM)]
+        call([*command, "-c", str(CUDA / f"{source}.cpp"), "-o", str(work / f"{source}_gpu.o")])
 
 
 def index_source(count: int) -> str:
@@ -107,11 +136,14 @@ def build(arguments: argparse.Namespace) -> None:
     """Compile all files to one library."""
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(os.cpu_count() if arguments.cuda else 2) as pool:
             jobs = enumerate(Path(source).absolute() for source in arguments.sources)
             objects = list(pool.map(lambda job: compile_file(arguments, job[1], job[0], work), jobs))
+        if arguments.cuda:
+            compile_launcher(arguments, work)
+            objects += sorted(work.glob("*_gpu.o"))
         index = work / "index.cpp"
-        index.write_text(index_source(len(objects)), encoding="utf-8")
+        index.write_text(index_source(len(arguments.sources)), encoding="utf-8")
         command = [
             arguments.compiler,
             *LANGUAGE,
@@ -121,9 +153,10 @@ def build(arguments: argparse.Namespace) -> None:
             str(SHIM),
             str(index),
         ]
+        libraries = ["-ldl"] if arguments.cuda else []
         # Loaded by a path that may be replaced while an older version is in use: never written in place.
         unfinished = Path(f"{arguments.output}.{os.getpid()}")
-        call([*command, *map(str, objects), "-o", str(unfinished)])
+        call([*command, *map(str, objects), *libraries, "-o", str(unfinished)])
         unfinished.replace(arguments.output)
         if arguments.depfile:
             write_depfile(arguments, work)
@@ -141,6 +174,8 @@ def main() -> int:
     parser.add_argument("--flag", action="append", default=[], help="for the compiler, such as -O2")
     parser.add_argument("--directory", help="where the compiler runs: an empty one shows forgotten includes")
     parser.add_argument("--depfile")
+    parser.add_argument("--cuda", help="a CUDA compiler (nvcc): the kernels run on an NVIDIA GPU")
+    parser.add_argument("--cuda-architecture", default="native", help="for example sm_90")
     parser.add_argument("--lint", action="store_true", help="check address spaces and conversions as well")
     parser.add_argument("sources", nargs="+")
     try:

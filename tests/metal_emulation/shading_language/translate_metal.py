@@ -123,7 +123,7 @@ class Translator:
     @property
     def text(self) -> str:
         """Return the C++ text."""
-        return '#include "msl/prelude.h"\n' + "".join(t.out for t in self.all) + self._table()
+        return '#include "msl/prelude.h"\n' + "".join(t.out for t in self.all)
 
     def _match_brackets(self) -> dict[int, int]:
         stack: list[int] = []
@@ -291,17 +291,24 @@ class Translator:
                 for inner in self.tokens[i : self.close[i] + 1]:
                     blank(inner)
 
-    def _table(self) -> str:
-        """Return the description of this translation unit, which is appended to it."""
+    def table(self, *, on_gpu: bool) -> str:
+        """Return the description of this translation unit, which is appended to it.
+
+        With `on_gpu` its kernels run as MSL_GPU_CODE, machine code of an NVIDIA GPU that the linker adds.
+        """
         lines = ["", '# 1 "table of kernels"', "namespace {"]
         for kernel in self.kernels:
             entry = ", ".join([kernel.name, str(kernel.cooperative).lower(), *kernel.attributes])
             lines.append(f"using entry_{kernel.name} = msl::Entry<&{entry}>;")
             names = ", ".join(f'"{name}"' for name in kernel.parameters)
             lines.append(f"constexpr const char *names_{kernel.name}[] = {{{names or 'nullptr'}}};")
+        if on_gpu:
+            for kernel in self.kernels:
+                lines.append(f"void run_{kernel.name}(const msl::Bindings &bindings, const msl::Grid &grid);")
+        run = "&run_{0}" if on_gpu else "&entry_{0}::run"
         rows = [
             f'{{"{k.name}", entry_{k.name}::Type::arguments.data(), names_{k.name}, {len(k.parameters)}, '
-            f"{str(k.cooperative).lower()}, &entry_{k.name}::run}},"
+            f"{str(k.cooperative).lower()}, {run.format(k.name)}}},"
             for k in self.kernels
         ]
         lines += ["constexpr msl::Kernel kernels[] = {", *rows, "{}};"]
@@ -314,9 +321,23 @@ class Translator:
         lines.append(
             f"const msl::Program MSL_PROGRAM{{kernels, {len(self.kernels)}, constants, {len(self.constants)}}};\n"
         )
+        if on_gpu:
+            lines += ['extern "C" const unsigned char MSL_GPU_CODE[];', "namespace {"]
+            lines.append("msl::GpuProgram gpu_program(MSL_PROGRAM, MSL_GPU_CODE);")
+            lines += [
+                f"void run_{kernel.name}(const msl::Bindings &bindings, const msl::Grid &grid) "
+                f"{{ gpu_program.run(kernels[{i}], bindings, grid); }}"
+                for i, kernel in enumerate(self.kernels)
+            ]
+            lines.append("} // namespace\n")
         return "\n".join(lines)
 
 
-def translate(text: str) -> str:
-    """Translate preprocessed shading language to C++. Raises ShaderError."""
-    return Translator(text).text
+def translate(text: str, *, on_gpu: bool = False) -> str:
+    """Translate preprocessed shading language to C++; raises ShaderError.
+
+    With `on_gpu` the C++ describes the kernels, and an NVIDIA GPU runs them.
+    """
+    translator = Translator(text)
+    include = '#include "gpu_launch.h"\n' if on_gpu else ""
+    return include + translator.text + translator.table(on_gpu=on_gpu)

@@ -51,6 +51,7 @@ struct Argument {
 
 struct Bindings {
     void *buffers[max_buffers];
+    std::size_t buffer_length[max_buffers]; ///< bytes from there to the buffer's end
     const TextureView *textures[max_textures];
     void *threadgroup[max_threadgroup_arguments];
     std::size_t threadgroup_length[max_threadgroup_arguments];
@@ -99,6 +100,6 @@ struct Library {
     const Program *const *programs;
     int program_count;
 };
-constexpr int library_version = 2;
+constexpr int library_version = 3;
 
 } // namespace msl

@@ -1,0 +1,30 @@
+// Runs the kernels of one translated file on an NVIDIA GPU. The interface between a table of kernels, which
+// translate_metal.py writes, and gpu_launch.cpp.
+#pragma once
+
+#include "msl/abi.h"
+
+#include <map>
+#include <string>
+
+namespace msl {
+
+/// The GPU's machine code of one translation unit, loaded at the first launch.
+class GpuProgram {
+public:
+    GpuProgram(const Program &program, const void *code) : program_(program), code_(code) {}
+
+    /// Copies what the kernel is given to the GPU, runs it, and copies back what it may write.
+    /// Throws Fault where the GPU reports an error or the kernel accesses a pixel outside a texture.
+    void run(const Kernel &kernel, const Bindings &bindings, const Grid &grid);
+
+private:
+    void load();
+
+    const Program &program_;
+    const void *code_;
+    void *module_ = nullptr;
+    std::map<std::string, void *> functions_;
+};
+
+} // namespace msl

@@ -1,0 +1,141 @@
+"""Translates preprocessed shading language to CUDA C++.
+
+Address spaces become nothing or `const`, functions become device functions, and each kernel gets an entry whose
+parameters are what the launcher (gpu_launch.cpp) hands over: the grid's extents, then a pointer for each buffer and a
+description for each texture, in the order of the kernel's own parameters.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shading_language"))
+
+from translate_metal import CLOSE, ShaderError, Token, tokenize
+
+DEVICE_FUNCTION = "static __device__ __forceinline__"
+
+
+class CudaTranslator:
+    """Translate one file."""
+
+    def __init__(self, text: str) -> None:
+        self.all = tokenize(text)
+        self.tokens = [t for t in self.all if t.kind not in ("space", "comment", "marker")]
+        self.close = self._match_brackets()
+        self.entries: list[str] = []
+        self._member_functions()
+        for index, token in enumerate(self.tokens):
+            if token.text == "kernel":
+                self._kernel(index)
+            elif token.text == "inline":
+                token.out = DEVICE_FUNCTION
+            elif token.text in ("device", "thread"):
+                token.out = ""
+            elif token.text == "constant":
+                token.out = "const"
+            elif token.text == "threadgroup":
+                raise token.error("the translation to CUDA knows no threadgroup memory")
+        self._attributes()
+
+    @property
+    def text(self) -> str:
+        """The CUDA C++ text."""
+        body = "".join(token.out for token in self.all if token.kind != "marker")
+        return "\n".join(['#include "msl_cuda.h"', "using metal::uint;", body, *self.entries, ""])
+
+    def _match_brackets(self) -> dict[int, int]:
+        stack: list[int] = []
+        close = {}
+        for index, token in enumerate(self.tokens):
+            if token.text in ("(", "{", "[", "[["):
+                stack.append(index)
+            elif token.text in CLOSE:
+                # `]]` also ends two subscripts.
+                for _ in range(2 if token.text == "]]" and self.tokens[stack[-1]].text == "[" else 1):
+                    close[stack.pop()] = index
+        return close
+
+    def _member_functions(self) -> None:
+        """Member functions of structures run on the GPU."""
+        for index, token in enumerate(self.tokens):
+            if token.text != "struct" or self.tokens[index + 2].text != "{":
+                continue
+            at = start = index + 3
+            while at < self.close[index + 2]:
+                text = self.tokens[at].text
+                if text == "(" and self.tokens[self.close[at] + 1].text in ("{", "const"):
+                    self.tokens[start].out = "__device__ " + self.tokens[start].out
+                if at in self.close:
+                    at = self.close[at]
+                if text in (";", "{"):
+                    start = at + 1
+                at += 1
+
+    def _parameters(self, opening: int) -> list[list[Token]]:
+        """The tokens of each parameter between two parentheses."""
+        parts: list[list[Token]] = [[]]
+        angles, at = 0, opening + 1
+        while at < self.close[opening]:
+            token = self.tokens[at]
+            angles += (token.text == "<") - (token.text == ">")
+            last = self.close.get(at, at)
+            if token.text == "," and not angles:
+                parts.append([])
+            else:
+                parts[-1] += self.tokens[at : last + 1]
+            at = last + 1
+        return parts
+
+    def _kernel(self, index: int) -> None:
+        token, name = self.tokens[index], self.tokens[index + 2]
+        token.out = DEVICE_FUNCTION
+        parameters = ["uint grid_width", "uint grid_height", "uint grid_depth"]
+        arguments = []
+        for part in self._parameters(index + 3):
+            opening = next(k for k, t in enumerate(part) if t.text == "[[")
+            attribute, own = part[opening + 1].text, part[opening - 1].text
+            words = [t.text for t in part[: opening - 1] if t.text not in ("device", "thread")]
+            if attribute == "thread_position_in_grid":
+                arguments.append("position_in_grid")
+            elif attribute == "texture":
+                parameters.append(f"const msl::GpuTexture {own}")
+                arguments.append(f"{' '.join(words)}({own})")
+            elif attribute == "buffer":
+                by_reference = "&" in words
+                words = ["const" if word == "constant" else word for word in words if word not in ("&", "*")]
+                parameters.append(f"{' '.join(words)} *{own}")
+                arguments.append(f"*{own}" if by_reference else own)
+            else:
+                raise part[opening + 1].error(
+                    f"the translation to CUDA does not know the attribute {attribute}"
+                )
+        name.out = f"msl_{name.text}"
+        self.entries.append(
+            f'extern "C" __global__ void {name.text}({", ".join(parameters)}) {{\n'
+            "    metal::ThreadPosition position_in_grid;\n"
+            "    if (!metal::thread_position(grid_width, grid_height, grid_depth, position_in_grid)) return;\n"
+            f"    msl_{name.text}({', '.join(arguments)});\n}}"
+        )
+
+    def _attributes(self) -> None:
+        for index, token in enumerate(self.tokens):
+            if token.text != "[[":
+                continue
+            if self.tokens[index + 1].text == "function_constant":
+                start = index
+                while self.tokens[start].text != "constant":
+                    start -= 1
+                # The launcher sets it by its name.
+                self.tokens[start].out = "__constant__"
+            for inner in self.tokens[index : self.close[index] + 1]:
+                inner.out = ""
+
+
+def translate_cuda(text: str) -> str:
+    """Return CUDA C++ for preprocessed shading language; raises ShaderError."""
+    return CudaTranslator(text).text
+
+
+__all__ = ["ShaderError", "translate_cuda"]
