@@ -319,7 +319,7 @@ def metal_sanitize(session: nox.Session) -> None:
             f"metal-{name}",
             f"-DMPSCNN_SANITIZE={sanitizers}",
             *(f"-DCMAKE_{kind}_LINKER_FLAGS={linked}" for kind in kinds),
-            **settings,
+            environment=settings,
         )
         environment = emulation_environment(build) | settings | {"LD_PRELOAD": str(runtime)}
         session.run("pytest", "tests/metal", *ON_ALL_CORES, *session.posargs, env=environment)

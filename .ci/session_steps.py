@@ -10,9 +10,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
 from folder_lock import free_folder, hold, locked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
@@ -172,7 +176,11 @@ def digest_of_sources(python: object) -> str:
 
 
 def build_emulation(
-    session: nox.Session, name: str, *options: str, check: bool = True, **environment: str
+    session: nox.Session,
+    name: str,
+    *options: str,
+    check: bool = True,
+    environment: Mapping[str, str] | None = None,
 ) -> Path:
     """Build the Metal engine with the emulation in build/<name>, and run the emulation's own tests."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
@@ -201,7 +209,7 @@ def build_emulation(
     targets = "_core", "tests/metal_emulation/all"
     session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets, external=True)
     if check:
-        run_ctest(session, f"{name}/tests/metal_emulation", **environment)
+        run_ctest(session, f"{name}/tests/metal_emulation", **(environment or {}))
     link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
     return build
 
