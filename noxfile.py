@@ -1,6 +1,6 @@
 """The project's checks. `nox -s tests` is the test suite, `nox -l` lists the others, `nox -s full` runs all.
 
-What a session needs from the system it installs itself on Debian and Ubuntu; elsewhere it says what it needs.
+A session installs the system packages that it needs on Debian and Ubuntu. On other systems it lists them.
 """
 
 from __future__ import annotations

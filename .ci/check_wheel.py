@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 # Bytes without the bundled models. A wheel for x86-64 on Linux has 3.85 MB. One for macOS has the Metal engine as well:
 # its objects take 1.19 MB compressed and the shaders' source 0.04 MB, measured on the emulation's build. The compiled
 # shaders, which nobody has measured yet, are allowed 1 MB.
-MOST_BYTES = 4_050_000
+MAX_BYTES = 4_050_000
 METAL_BYTES = 2_250_000
 OLDEST_MACOS = (11, 0)
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}
@@ -142,9 +142,9 @@ def check_elf(path: str, data: bytes) -> Iterator[str]:
             yield f"{path}: is not stripped"
 
 
-def most_bytes(platform: str) -> int:
+def max_bytes_of(platform: str) -> int:
     """The limit for wheels of a platform, the last part of their names."""
-    return MOST_BYTES + (METAL_BYTES if platform.startswith("macosx") else 0)
+    return MAX_BYTES + (METAL_BYTES if platform.startswith("macosx") else 0)
 
 
 def code_size(wheel: Path) -> int:
@@ -214,9 +214,9 @@ def check_wheel(wheel: Path, max_bytes: int | None = None, compiled_shaders: boo
     """All that is wrong with a wheel."""
     platform = wheel.stem.split("-")[-1]
     code = code_size(wheel)
-    most = most_bytes(platform) if max_bytes is None else max_bytes
-    if code > most:
-        yield f"has {code} bytes without models, {most} are allowed"
+    limit = max_bytes_of(platform) if max_bytes is None else max_bytes
+    if code > limit:
+        yield f"has {code} bytes without models, {limit} are allowed"
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         yield from check_contents(names)

@@ -35,7 +35,7 @@ converters' tables.
 
 
 def lists(read: Iterable[str], refused: Mapping[str, str]) -> list[str]:
-    """A list of what is read, and a table of what is not, by reason."""
+    """Return a list of supported names, and a table of refused names by reason."""
     lines = ["Supported: " + ", ".join(sorted(read)) + ".", "", "| refused | reason |", "|---|---|"]
     for reason in dict.fromkeys(refused.values()):
         kinds = sorted(kind for kind, given in refused.items() if given == reason)
@@ -44,7 +44,7 @@ def lists(read: Iterable[str], refused: Mapping[str, str]) -> list[str]:
 
 
 def text() -> str:
-    """The whole page."""
+    """Return the whole page."""
     lines = [INTRODUCTION, "## TensorFlow Lite's built-in operators"]
     computed = sorted(set(TFLITE_SHAPES) - set(TFLITE))
     lines += lists((kind for kind in TFLITE if not kind.startswith("CUSTOM")), TFLITE_REFUSED)
@@ -52,7 +52,7 @@ def text() -> str:
         "",
         "These operators are computed during the conversion, from constants and shapes only: "
         f"{', '.join(computed)}.",
-        "The only supported custom operator is `TFLite_Detection_PostProcess`. Those of StableHLO are refused.",
+        "The only supported custom operator is `TFLite_Detection_PostProcess`. StableHLO operators are refused.",
     ]
     lines += ["", "## Layers of Keras", *lists({*KERAS, "InputLayer"}, KERAS_REFUSED)]
     read = ({*CAFFE, *CAFFE_DETECTION, "Input", "MemoryData"}) - set(CAFFE_REFUSED)

@@ -1,9 +1,9 @@
-// mpscnn-check [DEVICE]: whether a Metal device answers as the CPU engine does.
+// mpscnn-check [DEVICE] compares the results of a Metal device with those of the CPU engine.
 //
-// The library runs it, with a request as a second argument, before a device is used for the first time: a
-// framework that ends the process or a driver that hangs takes this process, not the user's. People may run
-// it, too. Ends with 0 for a device that is used, the verdict on which is on record then, 1 for anything
-// wrong, and 2 for wrong usage.
+// The library runs it, with a request as a second argument, before it uses a device for the first time. If a
+// framework ends the process or a driver hangs, the user's process goes on. People may run it, too. The exit
+// status is 0 for a device that may be used, whose verdict is then recorded, 1 for a fault, and 2 for wrong
+// usage.
 
 #include <cstdio>
 #include <cstdlib>
@@ -14,7 +14,7 @@
 
 namespace {
 
-/// In one piece, and at once: the process may end with the next step.
+/// Write a line in one piece and flush it, because the process may end with the next step.
 void write_line(const char *line, void *) {
     const std::string text = std::string(line) + "\n";
     std::fwrite(text.data(), 1, text.size(), stdout);

@@ -16,7 +16,7 @@ struct Allocator {
 /// other functions. Throws StateError while memory of the current allocator is in use.
 void set_allocator(const Allocator &allocator);
 
-/// An exception whose message says how many bytes were requested. The message is stored in the object, since
+/// An exception with the number of requested bytes in its message. The object contains the message, because
 /// there may be no memory for it.
 class OutOfMemory : public std::bad_alloc {
 public:

@@ -69,7 +69,7 @@ bool read_frame(std::istream &stream, std::vector<std::uint8_t> &planes) {
     return true;
 }
 
-/// Whose planes stay where they are until the result is there.
+/// A frame in flight. Its planes must stay at their address until the result is ready.
 struct Frame {
     std::vector<std::uint8_t> planes;
     std::future<mpscnn::Predictions> result;

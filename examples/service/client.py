@@ -41,7 +41,7 @@ def request(address: str, photo: bytes | None = None, accept: str = "application
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
-    """What was found, to be read by people."""
+    """Return the results as lines of text for people."""
     found = answer.get("predictions") or answer.get("detections") or answer.get("areas") or []
     parts = []
     for entry in found:

@@ -68,7 +68,7 @@ private:
         if (own.has_gamma) own.gamma = bind(step_.others[3]);
         bind_gamma_and_beta(own.mask, own.has_gamma ? 4 : 3);
     }
-    void bind_gamma_and_beta(NormalizationAnew &own, std::size_t next) {
+    void bind_gamma_and_beta(RecomputedNormalization &own, std::size_t next) {
         if (own.has_gamma) own.gamma = bind(step_.others[next++]);
         if (own.has_beta) own.beta = bind(step_.others[next]);
     }

@@ -158,8 +158,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 
 /// Set the normalization that a gradient's step recomputes, and append the tensors that it reads to the
 /// step's others.
-void add_normalization_anew(StepBuilder &builder, const FusedOperation &fused, Step &step,
-                            NormalizationAnew &normalization);
+void add_recomputed_normalization(StepBuilder &builder, const FusedOperation &fused, Step &step,
+                                  RecomputedNormalization &normalization);
 
 void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
                           const ops::Arithmetic &arithmetic, ops::ArithmeticKind kind);

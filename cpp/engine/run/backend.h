@@ -180,9 +180,10 @@ public:
     /// Return a text that changes whenever results might: with the device, the system and code that is
     /// compiled at run time.
     virtual std::string identity() const { return device_name(); }
-    /// Those that it may take for layers. A backend that has one way to compute each layer refuses none.
+    /// Return the implementations that may compute layers. A backend with one way for each layer refuses
+    /// none.
     virtual const Implementations &implementations() const;
-    /// The same device with these; null for a backend that has one way to compute each layer. Where all
+    /// Return the same device with these; null for a backend with one way to compute each layer. Where all
     /// implementations of a layer are refused, `lower` and `plan` throw UnsupportedError.
     virtual std::shared_ptr<const Backend> with(Implementations) const { return nullptr; }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
@@ -228,20 +229,20 @@ std::vector<std::string> built_backends();
 /// All devices of this machine, "cpu" first; at least one entry for each backend that mpscnn has anywhere.
 std::vector<DeviceDescription> list_devices();
 
-/// The one place that knows which backends exist. "auto": what the environment variable MPSCNN_DEVICE names,
-/// else Metal where a device of it is trusted (device_trust.h), else the CPU, with what kept it from Metal as
-/// the reason. Throws DeviceError with the remedy for a device that is not there or that is not trusted, and
-/// ParameterError for an unknown name.
+/// Choose the backend for a device. "auto" takes the device that the environment variable MPSCNN_DEVICE
+/// names, otherwise a trusted Metal device (device_trust.h), otherwise the CPU, and gives the reason. Throws
+/// DeviceError with the remedy for a device that does not exist or is not trusted, and ParameterError for an
+/// unknown name. No other file knows which backends exist.
 BackendChoice choose_backend(const std::string &device, const std::string &precision);
 
-/// Compares a device's answers with the CPU engine's, whatever is on record, and puts the verdict there. It
-/// does so in processes of its own where the check program is (device_trust.h), otherwise in this one.
-/// Returns the verdict for people. Throws DeviceError for a device that is not there or not trusted, and
+/// Compare a device's results with the CPU engine's, and replace the recorded verdict. The check runs in
+/// child processes if the check program exists (device_trust.h), otherwise in this process. Returns the
+/// verdict as text for people. Throws DeviceError for a device that does not exist or is not trusted, and
 /// ParameterError for "auto", "cpu" and unknown names.
 std::string check_device(const std::string &device);
 
-/// What the check program does for the library: run cases of the check on a device in this process
-/// (case_check.h). Throws as check_device.
+/// Run cases of the check on a device in this process (case_check.h). The check program calls this for the
+/// library. Throws as check_device.
 void check_cases(const std::string &device, const std::string &request,
                  const std::function<void(const std::string &line)> &report);
 

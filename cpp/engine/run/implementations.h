@@ -6,9 +6,10 @@
 
 namespace mpscnn::engine {
 
-/// Which implementations of layers a backend may take on its device. An implementation has a name that says
-/// the operation and the kernel ("pooling by MPSCNNPoolingMax"), or is an activation that the device's own
-/// kernels share ("activation mish"). No name holds a colon.
+/// The implementations of layers that a backend may use on its device. The name of an implementation is that
+/// of the operation and the kernel ("pooling by MPSCNNPoolingMax"), or of an activation that own shaders
+/// share
+/// ("activation mish"). No name contains a colon.
 class Implementations {
 public:
     /// Reasons by name.
@@ -16,13 +17,13 @@ public:
     using Listener = std::function<void(const std::string &name)>;
 
     Implementations() = default;
-    /// `listener` hears of each implementation before it is made.
+    /// `listener` is called with the name of each implementation before it is made.
     explicit Implementations(Reasons refused, Listener listener = {});
 
-    /// Those that must not be taken, since their answers were wrong or did not come.
+    /// Return the implementations that must not be used, because their results were wrong or missing.
     const Reasons &refused() const { return refused_; }
     bool may_take(const std::string &name) const { return !refused_.contains(name); }
-    /// Notes that `layer` is about to be computed so. Throws UnsupportedError for a refused one.
+    /// Tell the listener that `layer` uses an implementation. Throws UnsupportedError for a refused one.
     void take(const std::string &name, const std::string &layer) const;
 
 private:

@@ -12,13 +12,13 @@ namespace {
 
 using End = CaseResult::End;
 
-/// Without line ends, which separate the lines of records and of check programs.
+/// Replace line ends, which separate the lines of records and of reports, by spaces.
 std::string one_line(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
     return text;
 }
 
-/// What is wrong in one precision; nothing for a right answer.
+/// Describe the fault in one precision; nothing for a right result.
 std::optional<std::string> fault_of(const Backend &subject, const Backend &reference, const Graph &network,
                                     Precision precision, bool &without) {
     for (int attempt = 0;; ++attempt) try {
@@ -62,12 +62,12 @@ private:
             if (result.end != End::right) continue;
             for (const std::string &name : result.implementations) cleared_.insert(name);
         }
-        // At once, since others with the same implementation would end as well.
+        // Refuse them immediately, because other cases with the same implementation would end as well.
         for (const auto &[number, result] : batch.results)
             if (result.end == End::ended) blame(number);
     }
 
-    /// Whether others take the place of what answered wrongly.
+    /// Refuse implementations with wrong results. Returns whether cases must run again with others.
     bool blame_wrong_answers() {
         const std::size_t before = verdict_.implementations.size();
         for (std::size_t i = 0; i < cases_.size(); ++i)
@@ -75,9 +75,9 @@ private:
         return verdict_.implementations.size() > before;
     }
 
-    /// The first implementation of which no other case says that it is right. A case that differs although
-    /// all are right elsewhere is one of its kernel with other parameters, which comes first. MPS' kernels
-    /// end processes, shaders do not.
+    /// Return the first implementation that has no right result in another case. If all of them are right
+    /// elsewhere, the parameters of the first one make the difference. If the process ended, a kernel of MPS
+    /// comes first, because shaders do not end processes.
     const std::string *culprit(const CaseResult &result) const {
         const std::string *found = nullptr;
         for (const std::string &name : result.implementations) {
@@ -94,7 +94,7 @@ private:
         const CaseResult result = cases_[number];
         const std::string *name = culprit(result);
         if (first_fault_.empty()) first_fault_ = result.reason;
-        if (!name) { // nothing can take the place of what failed
+        if (!name) { // there is no other implementation to try
             cases_[number].end = End::without;
             if (is_of_training(networks_[number])) return;
             verdict_.refused = result.reason;
@@ -104,7 +104,7 @@ private:
         const std::string refused = *name;
         verdict_.implementations.emplace(refused, result.reason);
         cleared_.erase(refused);
-        // Whatever used it gets another one, which nobody has tried with these parameters.
+        // Cases that used it get another implementation, which has not run with these parameters.
         for (CaseResult &other : cases_)
             if (std::find(other.implementations.begin(), other.implementations.end(), refused) !=
                 other.implementations.end())

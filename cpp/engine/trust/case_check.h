@@ -11,17 +11,17 @@
 
 namespace mpscnn::engine {
 
-// Which implementations of layers are right on a device. A case of the check is a network of
-// self_check_networks(). A case whose answer is wrong, or does not come, costs one implementation, and is
-// tried again with what takes its place.
+// Finds the implementations of layers that are right on a device. A case of the check is a network of
+// self_check_networks(). If the result of a case is wrong or missing, one implementation is refused, and the
+// case runs again with the next one.
 
 /// How a case of the check ended.
 struct CaseResult {
     enum class End {
         open,   ///< it was not run
-        right,  ///< the device answers as the CPU engine does, or does not support the layer
-        wrong,  ///< it answers otherwise or reports an error
-        ended,  ///< it ended its process, or gave no answer in time
+        right,  ///< the result equals that of the CPU engine, or the device does not support the layer
+        wrong,  ///< the result differs, or the device reports an error
+        ended,  ///< the process ended, or there was no result in time
         without ///< no implementation is left
     };
     End end = End::open;
@@ -29,34 +29,34 @@ struct CaseResult {
     std::vector<std::string> implementations = {}; ///< those that the backend took, in this order
 };
 
-/// Runs a case in this process. An error is an answer only when it comes twice. `took` hears of each
-/// implementation before it is made.
+/// Run a case in this process. An error counts only if a second attempt gives one, too. `took` is called with
+/// the name of each implementation before it is made.
 CaseResult run_case(const Backend &subject, const Backend &reference, const Graph &network,
                     const Implementations::Listener &took = {});
 
-/// Why the device as a whole is not used, and which of its implementations are not.
+/// The reason why a device is not used, and the implementations that are not used on it.
 struct Verdict {
     std::string refused; ///< empty for a device that is used
     Implementations::Reasons implementations;
-    bool lasting = true; ///< it is worth a record: the same would be found again
+    bool lasting = true; ///< a second check would find the same, so it is recorded
 };
 
-/// Results of a batch of cases by their numbers. A batch may stop early: cases that were not run are not in
-/// it, and are asked for again.
+/// Results of a batch of cases by their numbers. A batch may stop early; the cases that did not run are
+/// requested again.
 struct CaseBatch {
     std::map<std::size_t, CaseResult> results;
-    std::string refused = {}; ///< the check as a whole says nothing more; why
+    std::string refused = {}; ///< the reason why the whole check cannot go on
     bool lasting = true;
 };
 using CaseRunner =
     std::function<CaseBatch(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused)>;
 
-/// Finds the implementations that must be refused so that all cases are right or have none left. Cases of
-/// training decide about no implementation of inference, whose names differ. A device on which no case of
-/// inference is right is refused.
+/// Find the implementations that must be refused so that each case is right or has none left. Implementations
+/// of training have other names, so its cases decide nothing about inference. A device is refused if no case
+/// of inference is right.
 Verdict judge(const std::vector<Graph> &networks, const CaseRunner &run);
 
-/// Runs all cases in this process.
+/// Run all cases in this process.
 Verdict judge_here(const Backend &subject, const Backend &reference);
 
 } // namespace mpscnn::engine

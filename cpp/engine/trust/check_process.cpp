@@ -21,18 +21,18 @@ namespace {
 
 using End = CaseResult::End;
 
-/// Before each line of a report: frameworks write lines of their own.
+/// The prefix of each line of a report, because frameworks write other lines to the same stream.
 constexpr std::string_view mark = "@mpscnn ";
 constexpr std::string_view case_word = "case ", takes_word = "takes ", wrong_word = "wrong ",
                            cases_word = "cases", refused_word = "refused ";
 constexpr std::string_view right_line = "right", without_line = "without", end_line = "end";
 
-/// So many processes may end, or fall silent, without a right answer between: then it is not one
-/// implementation that fails.
-constexpr int most_ends = 25, most_silences = 3;
+/// The largest numbers of processes in a row that may end or stop responding without a right result. After
+/// more, the fault is not that of one implementation.
+constexpr int max_ends = 25, max_silences = 3;
 constexpr std::size_t cases_between_notes = 100;
 
-/// One that a process sends to itself: the same would happen again.
+/// Return whether a process sends this signal to itself, so that the same would happen again.
 bool is_fault(int signal) {
     for (const int fault : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
         if (signal == fault) return true;
@@ -43,7 +43,7 @@ bool is_interrupt(int signal) {
     return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
 }
 
-/// The last lines, 300 characters at most, as one.
+/// Return the last 300 characters as one line.
 std::string end_of(const std::string &output) {
     const std::size_t begin = output.size() > 300 ? output.size() - 300 : 0;
     std::string text;
@@ -128,12 +128,12 @@ void run_requested_cases(const Backend &subject, const Backend &reference, const
     report(marked({end_line}));
 }
 
-/// Reads a report while it comes.
+/// Reads a report while the process writes it.
 struct CheckProcesses::Reader {
     std::map<std::size_t, CaseResult> results = {};
     std::optional<std::size_t> running = {}; ///< the case that has begun
     CaseResult current = {};
-    std::string others = {}; ///< what anything else wrote since the case began
+    std::string others = {}; ///< other output since the case began
     bool greeted = false, ended = false;
     std::string greeting;
     std::string line = {};
@@ -149,7 +149,7 @@ struct CheckProcesses::Reader {
         }
     }
     void take_line() {
-        // What a framework wrote without a line end may stand before it.
+        // A framework may have written text without a line end in front of the mark.
         const std::size_t begin = line.find(mark);
         others += concat({line.substr(0, begin), " "});
         if (begin == line.npos) return;
@@ -186,7 +186,7 @@ CheckProcesses::CheckProcesses(const Backend &subject, const CheckProgram &progr
     : subject_(subject), program_(program) {}
 
 void CheckProcesses::note_end(CaseBatch &batch, std::size_t number, const std::string &reason) {
-    if (++ends_ >= most_ends) {
+    if (++ends_ >= max_ends) {
         batch.refused =
             concat({ends_, " processes of its check ended one after the other; the last one: ", reason});
         return;
@@ -195,13 +195,13 @@ void CheckProcesses::note_end(CaseBatch &batch, std::size_t number, const std::s
     batch.results[number].reason = reason;
 }
 
-/// The first silence of a case may be a cold start, in which drivers compile; it is tried once more.
+/// Run a case that did not respond once more: drivers may compile during a cold start.
 void CheckProcesses::note_hang(CaseBatch &batch, const Reader &reader, const std::string &said) {
     const std::string reason = concat(
         {"no answer came within ", static_cast<std::int64_t>(program_.limit.count() / 1000), " s", said});
-    if (++silences_ >= most_silences || !reader.running) {
+    if (++silences_ >= max_silences || !reader.running) {
         batch.refused = concat({"its check, in a process of its own, does not go on: ", reason});
-        // A program that says nothing at all may be waiting for something else.
+        // A program without any output may be waiting for something else.
         batch.lasting = batch.lasting && reader.running.has_value();
         return;
     }

@@ -31,7 +31,8 @@ fs::path expanded(const std::string &path) {
     return path.starts_with("~/") ? fs::path(variable("HOME")) / path.substr(2) : fs::path(path);
 }
 
-/// Where Python keeps downloads too: MPSCNN_CACHE, or the place that the platform has for caches.
+/// Return the cache directory, which Python uses for downloads, too: MPSCNN_CACHE or the platform's
+/// directory.
 fs::path cache_directory() {
     if (const std::string given = variable("MPSCNN_CACHE"); !given.empty()) return expanded(given);
 #if defined(__APPLE__)
@@ -44,8 +45,8 @@ fs::path cache_directory() {
 
 constexpr std::string_view refused = "refused: ", not_used = "not used: ", because = ": ";
 
-/// What follows the identity: nothing for a device that is right throughout. The number of implementations
-/// tells whether the text is whole.
+/// Return the text after the identity: nothing if all results of the device are right. The number of
+/// implementations shows whether the text is complete.
 std::string text_of(const Verdict &verdict) {
     if (!verdict.refused.empty()) return concat({refused, verdict.refused, "\n"});
     if (verdict.implementations.empty()) return "";
@@ -54,7 +55,7 @@ std::string text_of(const Verdict &verdict) {
     return text;
 }
 
-/// The next line without its end; nothing where there is no whole one.
+/// Return the next line without its end, or nothing if there is no complete line.
 std::optional<std::string_view> take_line(std::string_view &text) {
     const std::size_t end = text.find('\n');
     if (end == text.npos) return std::nullopt;

@@ -12,17 +12,17 @@ namespace mpscnn::engine {
 // file for each identity of a backend and version of mpscnn. If the directory cannot be written, the next
 // process checks again.
 
-/// All on which a record depends: mpscnn's version and the identity. Ends with a line end.
+/// Return the text that identifies a record: mpscnn's version and the identity, each with a line end.
 std::string check_record_of(const std::string &identity);
 
-/// What this version of mpscnn found about a backend of this identity.
+/// Read the verdict that this version of mpscnn recorded for a backend of this identity.
 std::optional<Verdict> verdict_on_record(const std::string &identity);
 
-/// Replaces what is on record.
+/// Write a verdict, and replace the recorded one. Failures are ignored.
 void remember(const std::string &identity, const Verdict &verdict) noexcept;
 
-/// While alive, no other process has a turn for this identity: waits for the one that has. Ends with its
-/// process at the latest. Where the cache directory has no locks, nobody waits.
+/// A lock between processes that check the same identity. The constructor waits until it is free. The lock
+/// ends with its process at the latest. If the cache directory does not support locks, nothing waits.
 class CheckTurn {
 public:
     explicit CheckTurn(const std::string &identity);

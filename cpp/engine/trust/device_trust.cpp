@@ -23,14 +23,14 @@ namespace fs = std::filesystem;
 constexpr const char *skip_variable = "MPSCNN_SKIP_SELF_CHECK";
 constexpr const char *limit_variable = "MPSCNN_SELF_CHECK_SECONDS";
 constexpr const char *program_name = "mpscnn-check";
-/// Where programs are installed, seen from the directory of the library.
+/// The directory of installed programs, relative to that of the library.
 constexpr const char *programs_from_library = MPSCNN_PROGRAMS_FROM_LIBRARY;
 
 /// This process's verdicts on devices, by identity.
 struct Verdicts {
     struct Known {
         Verdict verdict;
-        bool checked = true; ///< else no check program could begin
+        bool checked = true; ///< false if no check program could begin
     };
     std::mutex mutex;
     std::map<std::string, Known> known;
@@ -43,8 +43,8 @@ Verdicts &verdicts() {
 
 struct Finding {
     Verdict verdict;
-    bool checked = true;      ///< the check program did it
-    bool interrupted = false; ///< it says nothing of the device
+    bool checked = true;      ///< by the check program
+    bool interrupted = false; ///< then it says nothing about the device
 };
 
 Finding find_in_processes(const Backend &subject, const CheckProgram &check) {
@@ -61,7 +61,7 @@ Finding find_in_processes(const Backend &subject, const CheckProgram &check) {
     return finding;
 }
 
-/// Keeps a verdict for this process and, where it would be found again, for others. Tells what is not used.
+/// Keep a verdict for this process, and log the implementations that are not used.
 void keep(const Backend &subject, const Finding &finding) {
     const std::string identity = subject.identity();
     verdicts().known[identity] = {finding.verdict, finding.checked};
@@ -70,7 +70,8 @@ void keep(const Backend &subject, const Finding &finding) {
     if (!text.empty()) log(LogLevel::warning, text);
 }
 
-/// What this process knows, what is on record, or what a check in other processes finds.
+/// Return the verdict that this process knows, or the recorded one, or the result of a check in child
+/// processes.
 Finding look_up_or_check(const Backend &subject, const CheckProgram &check) {
     const std::string identity = subject.identity();
     if (const auto found = verdicts().known.find(identity); found != verdicts().known.end())
@@ -106,7 +107,7 @@ Verdict require_used(const Backend &subject, const Verdict &verdict) {
 
 fs::path check_program_file() {
     const fs::path library = platform::own_file();
-    if (!library.has_parent_path()) return {}; // not the current folder, where anything may lie
+    if (!library.has_parent_path()) return {}; // the current folder may contain any file
     fs::path beside = library.parent_path() / program_name;
     std::error_code ignored;
     if (fs::exists(beside, ignored)) return beside;

@@ -7,39 +7,39 @@
 
 namespace mpscnn::engine {
 
-// Whether a device may be used, and which of its implementations of layers. Its answers are compared with the
-// CPU engine's (self_check.h, case_check.h) once for each identity of its backend, and the verdict is on
-// record (check_record.h). Frameworks of a device may report misuse by ending the process, and drivers may
-// hang: the check runs in processes of its own.
+// Decides whether a device may be used, and which of its implementations of layers. Its results are compared
+// with the CPU engine's (self_check.h, case_check.h) once for each identity of its backend, and the verdict
+// is recorded (check_record.h). The check runs in child processes, because a framework may end the process
+// and a driver may hang.
 
-/// Whether the environment says MPSCNN_SKIP_SELF_CHECK=1: then every device is trusted.
+/// Return whether the environment has MPSCNN_SKIP_SELF_CHECK=1, with which every device is trusted.
 bool skips_self_check();
 
-/// For "auto". Never runs the device in this process. Processes that ask for the same identity at the same
-/// time wait for the first of them. A verdict that would be found again goes on record; others are kept for
-/// this process only. The first call in a process writes one warning to the log for what is not used.
+/// Return the verdict for the device "auto". The device never runs in this process. Processes that need the
+/// same identity at the same time wait for the first one. A verdict that a second check would find, too, is
+/// recorded; others count for this process only. The first call logs one warning about what is not used.
 Verdict verdict_for_auto(const Backend &subject, const CheckProgram &check);
 
-/// For a device that was asked for by name: the same, but where the check program cannot be started, or does
-/// not see the device, the check runs in this process. Throws DeviceError for a device that is not used.
+/// Return the verdict for a device that the user named. As above, but the check runs in this process if the
+/// check program cannot start or does not see the device. Throws DeviceError for a device that is not used.
 Verdict verdict_when_asked(const Backend &subject, const Backend &reference, const CheckProgram &check);
 
-/// Checks whatever is on record, and replaces that. Throws as verdict_when_asked.
+/// Check a device again, and replace the recorded verdict. Throws as verdict_when_asked.
 Verdict check_again(const Backend &subject, const Backend &reference, const CheckProgram &check);
 
-/// The same device, without the implementations that are not right.
+/// Return the same device without the refused implementations.
 std::shared_ptr<const Backend> trusted(std::shared_ptr<const Backend> subject, const Verdict &verdict);
 
-/// The verdict on a device that is used, for people, with the record's identity.
+/// Describe the verdict on a device that is used, with the identity of the record.
 std::string verdict_text(const Backend &subject, const Verdict &verdict);
-/// Why a device is not used, and how it is checked again.
+/// Describe why a device is not used, and how to check it again.
 std::string refusal_text(const Backend &subject, const Verdict &verdict);
-/// Which implementations are not used and why; empty where all are.
+/// List the implementations that are not used, with reasons; empty if all are used.
 std::string replacement_text(const Backend &subject, const Verdict &verdict);
 
-/// The program mpscnn-check next to the file that this library was loaded from, or in the directory for
-/// programs of the installation that this file belongs to; checks the device of this name ("metal"). A case
-/// may take as long as MPSCNN_SELF_CHECK_SECONDS says, 60 unless told.
+/// Return the command of mpscnn-check for a device name ("metal"). The program is next to the file of this
+/// library, or in the directory for programs of the same installation. A case may take
+/// MPSCNN_SELF_CHECK_SECONDS seconds (default: 60).
 CheckProgram installed_check_program(const std::string &device);
 
 } // namespace mpscnn::engine

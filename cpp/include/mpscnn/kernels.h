@@ -183,7 +183,7 @@ MPSCNN_API mpscnn_status mpscnn_kernel_set_weight(mpscnn_kernel *kernel, const c
                                                   const float *zero_points, int64_t quantization_count);
 /* Unset the weight. */
 MPSCNN_API mpscnn_status mpscnn_kernel_remove_weight(mpscnn_kernel *kernel, const char *role);
-/* Return the weight as it is stored; valid until it is set again or removed. */
+/* Return the stored weight; it is valid until the weight is set again or removed. */
 MPSCNN_API mpscnn_status mpscnn_kernel_get_weight(const mpscnn_kernel *kernel, const char *role,
                                                   mpscnn_tensor *tensor);
 

@@ -93,16 +93,16 @@ MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
  * the quota, rounded up. */
 MPSCNN_API mpscnn_status mpscnn_processors(mpscnn_text **json);
 
-/* Compares what a device ("metal", "metal:Apple M2") answers with what the CPU engine answers, whatever is on
- * record of it, and puts the verdict on record. The program mpscnn-check does so in processes of its own,
- * since a framework or a driver that fails may end or hold up its process; where it is not there, this
- * process does. An implementation of a layer that answers wrongly is not used from then on.
- * MPSCNN_ERROR_DEVICE for a device on which none is right. `text` receives the verdict for people: a line for
- * each that is not used. */
+/* Compares the results of a device ("metal", "metal:Apple M2") with those of the CPU engine, and replaces the
+ * recorded verdict. The program mpscnn-check does this in child processes, because a framework or driver that
+ * fails may end or block its process. If that program does not exist, this process runs the check. An
+ * implementation of a layer with wrong results is not used from then on. MPSCNN_ERROR_DEVICE for a device on
+ * which none is right. `text` receives the verdict as text for people, with a line for each implementation
+ * that is not used. */
 MPSCNN_API mpscnn_status mpscnn_check_device(const char *device, mpscnn_text **text);
 
-/* What mpscnn-check does for the library: runs some cases of the check in this process. The request and the
- * lines that `report` receives are the library's own, and change with its version. */
+/* Runs some cases of the check in this process. The program mpscnn-check calls it for the library. The
+ * request and the lines that `report` receives are private to the library and change with its version. */
 typedef void (*mpscnn_check_callback)(const char *line, void *context);
 MPSCNN_API mpscnn_status mpscnn_check_cases(const char *device, const char *request,
                                             mpscnn_check_callback report, void *context);

@@ -137,7 +137,7 @@ void Dispatch::run(MTLSize threads) {
     const MTLSize limits = [[pipeline_ device] maxThreadsPerThreadgroup];
     const NSUInteger most = [pipeline_ maxTotalThreadsPerThreadgroup];
     const NSUInteger together = [pipeline_ threadExecutionWidth];
-    // A row of threads fills groups of several SIMD widths, of which a GPU has only so many at a time.
+    // A row of threads uses groups of several SIMD widths, because a GPU runs a limited number of groups at a time.
     constexpr NSUInteger in_row = 256;
     const bool is_row = threads.height == 1 && threads.depth == 1;
     // Threads of a group read adjacent pixels of a row. For small images, slices fill the group.

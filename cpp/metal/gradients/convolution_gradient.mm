@@ -16,7 +16,7 @@ bool is_depthwise(const ops::Convolution &convolution, std::int64_t inputs) {
     return convolution.groups > 1 && convolution.groups == inputs && convolution.output_channels == inputs;
 }
 
-/// Of one pixel, as gradients of dense layers are.
+/// Return whether the gradient is that of a dense layer: input and output are one pixel.
 bool is_fully_connected(const ops::Convolution &convolution, const Shape &input) {
     const ops::Window &window = convolution.window;
     if (convolution.groups != 1 || input.elements() != input[0] * input.back()) return false;
@@ -73,7 +73,7 @@ std::shared_ptr<const ConvolutionGradientKernels> make_kernels(const ops::Convol
     }
     if (!kernels->forward || !kernels->gradient)
         fail(ErrorKind::device, {"MPS cannot make the gradient of layer ", quoted(name)});
-    // MPS loads weights before the first encode. What a command buffer reloads must come after that.
+    // MPS loads weights before the first encode. A command buffer may only reload them afterwards.
     [kernels->forward.get() reloadWeightsAndBiasesFromDataSource];
     [kernels->gradient.get() reloadWeightsAndBiasesFromDataSource];
     kernels->biases =
@@ -89,7 +89,7 @@ std::shared_ptr<const ConvolutionGradientKernels> make_kernels(const ops::Convol
     return kernels;
 }
 
-/// Of the gradient's window in the gradient spread out by the strides, for the convolution's own offset.
+/// Return the offset of the gradient's window in the gradient, which the strides spread out.
 NSInteger kernel_offset(const ops::WindowAxis &axis) {
     const auto is_even = static_cast<NSInteger>(axis.reach() % 2 == 0);
     return is_even - static_cast<NSInteger>(axis.offset());

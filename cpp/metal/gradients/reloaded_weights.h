@@ -8,9 +8,9 @@
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
-/// Gives zeros to a kernel of MPS whose weights lie on the GPU. The kernel loads them before its first
-/// encode; it must have done so before it is told to reload its weights from a buffer, or the zeros would
-/// replace these. Classes have no namespace.
+/// A data source of zeros for a kernel of MPS whose weights are on the GPU. The kernel must load the zeros
+/// before a command buffer reloads its weights. Otherwise MPS would load them at the first encode and replace
+/// the weights. Objective-C classes have no namespace.
 @interface MpscnnReloadedWeights : NSObject <MPSCNNConvolutionDataSource> {
 @private
     mpscnn::metal::objc_ptr<MPSCNNConvolutionDescriptor *> descriptor_;

@@ -9,22 +9,22 @@
 
 namespace mpscnn::metal {
 
-/// Which kernels may compute a layer on this device (engine/run/implementations.h). A kernel is a class of
-/// MPS or a shader. A layer asks before it makes a kernel that another could replace, and takes each one that
-/// it makes.
+/// The kernels that may compute a layer on this device (engine/run/implementations.h). A kernel is a class of
+/// MPS or a shader. A layer calls may_take before it makes a kernel that another could replace, and take for
+/// each kernel that it makes.
 class Choice {
 public:
-    /// Networks on arrays are those of training, whose implementations have names of their own.
+    /// Training runs on arrays, and its implementations have other names than those of images.
     enum class Scope { images, arrays };
 
     Choice(std::shared_ptr<const engine::Implementations> all, const engine::Node &node, Scope scope);
 
-    /// Whether a kernel may be taken, and an own shader's activation with it.
+    /// Return whether a kernel may be used, together with the activation that an own shader applies.
     bool may_take(const std::string &kernel, ops::NeuronKind activation = ops::NeuronKind::none) const;
     /// Throws UnsupportedError for a kernel or an activation that may not be taken.
     void take(const std::string &kernel, ops::NeuronKind activation = ops::NeuronKind::none) const;
 
-    /// The same for an activation that a kernel of MPS applies.
+    /// As above, for an activation that a kernel of MPS applies.
     bool may_fuse(ops::NeuronKind activation, const std::string &kernel) const;
     void fuse(ops::NeuronKind activation, const std::string &kernel) const;
 

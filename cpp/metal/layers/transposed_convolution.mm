@@ -8,8 +8,8 @@ namespace {
 
 constexpr const char *mps_class = "MPSCNNConvolutionTranspose";
 
-/// MPSCNNConvolutionTranspose lays its kernel as it is over the spread input; its header does not say that
-/// groups or dilation work, nor whether an attached neuron is applied.
+/// MPSCNNConvolutionTranspose moves its kernel, unflipped, over the spread input. Its header does not promise
+/// that groups or dilation work, or that an attached neuron is applied.
 class MpsTransposedConvolution : public Layer {
 public:
     MpsTransposedConvolution(const ops::TransposedConvolution &operation, const LayerSource &source,

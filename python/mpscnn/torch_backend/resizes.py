@@ -1,4 +1,4 @@
-"""Resizes as one operator: torch would write each as an index of every pixel before a backend sees it."""
+"""Keep each resize as one operator. Otherwise torch decomposes it into indices of pixels before a backend sees it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-#: What `torch.nn.functional.interpolate` calls the resizes that networks have.
+#: The modes of `torch.nn.functional.interpolate` that networks support.
 _MODES = ("nearest", "nearest-exact", "linear", "bilinear")
 
 

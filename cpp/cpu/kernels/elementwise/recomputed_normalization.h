@@ -25,7 +25,7 @@ template <class V> struct ScaleAndShift {
         scale = V::div(V::mul(size, factor), deviation);
         shift = beta ? load_lanes<V>(beta + channel, left) : V::zero();
     }
-    MPSCNN_INLINE ScaleAndShift(const NormalizationAnew &normalization, const ConstView &statistics,
+    MPSCNN_INLINE ScaleAndShift(const RecomputedNormalization &normalization, const ConstView &statistics,
                                 float epsilon, std::int64_t channel, std::int64_t left)
         : ScaleAndShift(statistics, 0, epsilon, normalization.has_gamma ? normalization.gamma.data : nullptr,
                         normalization.has_beta ? normalization.beta.data : nullptr, channel, left) {}

@@ -16,7 +16,7 @@ struct SumTask {
 /// A batch normalization and the optional clamp after it, whose results a gradient kernel recomputes with the
 /// bits of the forward pass. The kernel reads the results, or only tests whether they lay between the limits
 /// (relu, relu6).
-struct NormalizationAnew {
+struct RecomputedNormalization {
     bool applies = false, has_gamma = false, has_beta = false;
     float low = -__builtin_inff(), high = __builtin_inff();
     ConstView gamma, beta; ///< one pixel, optional
@@ -30,7 +30,7 @@ struct WeightGradientTask {
     WindowAxis vertical{}, horizontal{};
     std::int64_t groups = 1;
     /// If it applies, the convolution's input is the normalization of `source`.
-    NormalizationAnew normalization;
+    RecomputedNormalization normalization;
     ConstView statistics; ///< of that normalization, rows of StatisticsRow
     float epsilon = 0.0f;
 
@@ -51,7 +51,7 @@ struct NormalizationSumsTask {
     ConstView source, gradient, statistics; ///< statistics: rows of StatisticsRow
     View destination;
     float epsilon = 0.0f;
-    NormalizationAnew mask;
+    RecomputedNormalization mask;
 
     const char *kernel_name() const { return "normalization sums"; }
 };
@@ -62,7 +62,7 @@ struct NormalizationGradientTask {
     View destination;
     float epsilon = 0.0f;
     bool has_gamma = false;
-    NormalizationAnew mask;
+    RecomputedNormalization mask;
 
     const char *kernel_name() const { return "normalization gradient"; }
 };

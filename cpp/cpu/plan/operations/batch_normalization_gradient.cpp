@@ -4,15 +4,15 @@ namespace mpscnn::cpu {
 
 namespace {
 
-void add_mask(StepBuilder &builder, const FusedOperation &fused, Step &step, NormalizationAnew &mask) {
+void add_mask(StepBuilder &builder, const FusedOperation &fused, Step &step, RecomputedNormalization &mask) {
     if (fused.activation.activation.kind == Activation::Kind::clamp)
-        add_normalization_anew(builder, fused, step, mask);
+        add_recomputed_normalization(builder, fused, step, mask);
 }
 
 } // namespace
 
-void add_normalization_anew(StepBuilder &builder, const FusedOperation &fused, Step &step,
-                            NormalizationAnew &normalization) {
+void add_recomputed_normalization(StepBuilder &builder, const FusedOperation &fused, Step &step,
+                                  RecomputedNormalization &normalization) {
     const Activation &activation = fused.activation.activation;
     normalization.applies = true;
     if (activation.kind == Activation::Kind::clamp)

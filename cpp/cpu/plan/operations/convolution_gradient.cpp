@@ -138,7 +138,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     Step &step = builder.begin_with_inputs(fused, task);
     step.destination = sums;
     if (fused.normalization)
-        add_normalization_anew(builder, fused, step, std::get<WeightGradientTask>(step.task).normalization);
+        add_recomputed_normalization(builder, fused, step,
+                                     std::get<WeightGradientTask>(step.task).normalization);
     builder.begin(fused, PartSumTask{}).source = sums;
 }
 

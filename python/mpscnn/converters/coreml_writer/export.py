@@ -1,6 +1,6 @@
 """Networks as Core ML models: programs (.mlpackage) and neural networks (.mlmodel).
 
-Our writer of ONNX says what the layers are with the channels first; each of its operators is an operation of Core ML.
+The network becomes an ONNX graph with the channels first. Each of its operators then becomes a Core ML operation.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "TARGETS", "export"]
 
 SUFFIXES = (PACKAGE, MODEL)
-"""Of files that can be written."""
+"""The suffixes of the files that `export` writes."""
 TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")
-"""The oldest systems that a model may have to run on; macOS and the others of the same year are meant, too."""
+"""The minimum deployment targets. Each includes macOS and the other systems of the same year."""
 _OLDEST_PROGRAM, _OLDEST_NETWORK = "iOS15", "iOS14"
 
 
@@ -50,16 +50,16 @@ def export(
     labels: Sequence[str] | None = None,
     information: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes a network as a Core ML model.
+    """Write a network as a Core ML model.
 
     Args:
-        network: with all its weights.
+        network: a network with all its weights.
         path: the folder (.mlpackage) or file (.mlmodel). An older file is replaced when the new one is complete.
-        size: (height, width), needed where the network leaves them free.
-        dtype: of weights, and in programs of what lies between: "float32" or "float16".
-        target: the oldest system, see `TARGETS`; None: iOS 15 for a package, iOS 14 for a file.
-        preprocess: how photos become the input, with all keys (`mpscnn.preprocess`): the input becomes an image. None:
-            it is an array.
+        size: (height, width), required if the network leaves them free.
+        dtype: the type of weights, and in programs also of intermediate results: "float32" or "float16".
+        target: the minimum deployment target, one of `TARGETS`; None: iOS 15 for a package, iOS 14 for a file.
+        preprocess: how photos become the input, with all keys (`mpscnn.preprocess`); the input is then an image. None:
+            the input is an array.
         labels: the names of the classes, which make the model a classifier.
         information: "license", "author", ... of the model.
 
@@ -106,7 +106,7 @@ def _target(kind: str, target: str | None, path: Path) -> str:
 
 
 class _Made:
-    """A program of a network, and what Core ML is told of its inputs."""
+    """A program of a network, with the description of its inputs."""
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ def _flatten_to_2d(b: Builder, layer: Layer) -> str:
 
 
 def _permute(b: Builder, layer: Layer) -> str:
-    """Of sequence, channels, height and width."""
+    """Permute the axes sequence, channels, height and width."""
     order = [int(one) for one in layer.p.axis] or [0, 1, 2, 3]
     if sorted(order) != [0, 1, 2, 3]:
         raise WeightsError(f"damaged: its order is {order}")

@@ -13,7 +13,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def _inner_product(b: Builder, layer: Layer) -> str:
-    """Of the last axis, or of all features of images."""
+    """Multiply the last axis, or all features of images, by the weights."""
     p, x = layer.p, layer.x
     inputs, outputs = int(p.inputChannels), int(p.outputChannels)
     rank = b.rank(x)

@@ -55,12 +55,12 @@ class BlobFile:
 
 
 def numbers(place: Place, kind: Element, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """The numbers at a place, read from the file."""
+    """Read the numbers at a place of the file."""
     return unpacked(place.content.read(place.begin, place.size), kind, shape)
 
 
 def unpacked(content: bytes, kind: Element, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """Numbers of bytes. Those of fewer than 8 bits lie one after the other, from the lowest bits on."""
+    """Decode numbers. Numbers of fewer than 8 bits are packed without gaps, beginning with the lowest bits."""
     if kind.bits >= 8:
         return np.frombuffer(content, kind.dtype).reshape(shape)
     count = math.prod(shape)
@@ -71,7 +71,7 @@ def unpacked(content: bytes, kind: Element, shape: tuple[int, ...]) -> NDArray[n
 def packed_integers(
     content: NDArray[np.uint8], count: int, bits: int, *, signed: bool = False
 ) -> NDArray[np.generic]:
-    """Integers of fewer than 8 bits, from the lowest bits of the first byte on."""
+    """Unpack integers of fewer than 8 bits, beginning with the lowest bits of the first byte."""
     if content.size < -(-count * bits // 8):
         raise WeightsError(f"damaged: {content.size} bytes for {count} integers of {bits} bits")
     flags = np.unpackbits(content, count=count * bits, bitorder="little").reshape(count, bits)
