@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -51,6 +53,12 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if "metal" in backends:
         return None
     return f"tests/metal is not collected: this build has the engines {backends}; nox -s metal builds one with Metal"
+
+
+@pytest.fixture(scope="session")
+def generator() -> dict[str, Any]:
+    """The names of docs/generate: `files`, and the module that writes each kind of file."""
+    return runpy.run_path(str(PROJECT / "docs" / "generate"))
 
 
 @pytest.fixture(scope="session")

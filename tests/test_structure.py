@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -314,18 +312,6 @@ def families_testing(operation: str) -> list[str]:
     return [name for name in families if (PROJECT / "tests" / "reference" / f"{name}.py").is_file()]
 
 
-@pytest.fixture(scope="module")
-def document() -> ModuleType:
-    """The script that writes docs/operations.md."""
-    path = PROJECT / "docs" / "write_operations.py"
-    spec = importlib.util.spec_from_file_location("write_operations", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("operation", [*OPERATIONS, *TRAINING])
 def test_operation_has_a_reference_and_a_test(operation: str) -> None:
     assert families_testing(operation), f"no test in tests/ops uses {operation} and has a reference"
@@ -346,14 +332,9 @@ def test_operation_runs_on_the_cpu(operation: str) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_operation_has_a_python_method(operation: str, document: ModuleType) -> None:
-    methods = document.network_methods()
+def test_operation_has_a_python_method(operation: str, generator: dict[str, Any]) -> None:
+    methods = generator["operations_page"].network_methods()
     assert methods.get(operation), f"no method of Network makes {operation}"
-
-
-def test_documentation_of_operations_is_up_to_date(document: ModuleType) -> None:
-    written = (PROJECT / "docs" / "operations.md").read_text("utf-8")
-    assert written == document.text(), "run: python docs/write_operations.py"
 
 
 def test_every_parameter_is_explained() -> None:

@@ -4,7 +4,7 @@
 ///
 ///     mpscnn::Kernel pool(mpscnn::kernel::PoolingMax{.kernel_width = 2, .kernel_height = 2});
 ///
-/// Written by docs/write_cpp_options.py.
+/// Written by docs/generate.
 #pragma once
 
 #include <array>

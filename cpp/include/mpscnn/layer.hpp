@@ -4,7 +4,7 @@
 ///
 ///     x = graph.add(mpscnn::layer::Pooling{.kernel_height = 2, .kernel_width = 2}, "pool1", x);
 ///
-/// Written by docs/write_cpp_options.py.
+/// Written by docs/generate.
 #pragma once
 
 #include <array>

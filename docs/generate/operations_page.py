@@ -1,7 +1,4 @@
-"""Writes docs/operations.md from the table of operations that the installed package has.
-
-Run after an operation was added or changed: python docs/write_operations.py
-"""
+"""Writes docs/operations.md from the table of operations that the installed package has."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Any
 
 import mpscnn
 
-DOCS = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parent.parent
 LAYERS = DOCS.parent / "python" / "mpscnn" / "graph" / "layers"
 
 INTRODUCTION = """# Operations
@@ -23,7 +20,7 @@ add it. [ops/](ops) has examples. Images are (n, height, width, channels), and v
 - At a *rounding point* a float16 network rounds to half ([architecture.md](architecture.md#numbers)).
 - An operation that *takes an activation* applies it to its result before the rounding.
 
-`docs/write_operations.py` writes this page from `mpscnn.operations()`; the definitions are in `cpp/ops`.
+`python docs/generate` writes this page from `mpscnn.operations()`; the definitions are in `cpp/ops`.
 """
 
 TRAINING = """
@@ -112,5 +109,6 @@ def text() -> str:
     return INTRODUCTION + layers + TRAINING + training
 
 
-if __name__ == "__main__":
-    (DOCS / "operations.md").write_text(text(), encoding="utf-8")
+def files() -> dict[Path, str]:
+    """The page."""
+    return {DOCS / "operations.md": text()}

@@ -1,20 +1,21 @@
 """Writes docs/catalogue.md: Apple's classes, and what mpscnn has for each.
 
 The names of Apple's classes and the network layers that do the same are in docs/apple_classes.json; everything else is
-read from the installed package. Run after a kernel was added: python docs/write_catalogue.py
+read from the installed package.
 """
 
 from __future__ import annotations
 
 import json
-import runpy
 from pathlib import Path
 from typing import Any
+
+from operations_page import network_methods
 
 import mpscnn
 from mpscnn import _core
 
-DOCS = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parent.parent
 
 INTRODUCTION = """# Catalogue
 
@@ -31,7 +32,7 @@ A dash means that the column does not apply. Raw kernels run on the device of th
 
 Apple's kernels for matrices and arrays of any rank (MPSMatrix, MPSNDArray) are missing. So are its nodes of
 gradients and losses: `mpscnn.Trainer` makes the backward pass of a network.
-`docs/write_catalogue.py` writes this page.
+`python docs/generate` writes this page.
 """
 
 HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"
@@ -81,8 +82,7 @@ def counterpart(apple: str) -> str | None:
 
 def operations_of(layer: str) -> list[str]:
     """The operations that a method of Network adds."""
-    made = runpy.run_path(str(DOCS / "write_operations.py"))["network_methods"]()
-    return [operation for operation, methods in made.items() if layer in methods]
+    return [operation for operation, methods in network_methods().items() if layer in methods]
 
 
 def unsupported_features(engine: str) -> dict[str, list[int]]:
@@ -151,5 +151,6 @@ def text() -> str:
     return "".join(parts) + f"{UNSUPPORTED}{UNSUPPORTED_HEADER}\n{refused}\n"
 
 
-if __name__ == "__main__":
-    (DOCS / "catalogue.md").write_text(text(), encoding="utf-8")
+def files() -> dict[Path, str]:
+    """The page."""
+    return {DOCS / "catalogue.md": text()}

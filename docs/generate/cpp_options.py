@@ -1,7 +1,4 @@
-"""Writes the option structs of layers and raw kernels for C++ from the tables that the installed package has.
-
-Run after an operation or a kernel was added or changed: python docs/write_cpp_options.py
-"""
+"""Writes the option structs of layers and raw kernels for C++ from the tables that the installed package has."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 import mpscnn
 from mpscnn import _core
 
-INCLUDE = Path(__file__).resolve().parent.parent / "cpp" / "include" / "mpscnn"
+INCLUDE = Path(__file__).resolve().parents[2] / "cpp" / "include" / "mpscnn"
 
 HEADER = """// clang-format off
 
@@ -21,7 +18,7 @@ HEADER = """// clang-format off
 ///
 ///     {example}
 ///
-/// Written by docs/write_cpp_options.py.
+/// Written by docs/generate.
 #pragma once
 
 #include <array>
@@ -207,10 +204,5 @@ struct NeuronDescriptor {
 
 
 def files() -> dict[Path, str]:
-    """What this script writes."""
+    """Both headers."""
     return {INCLUDE / "layer.hpp": layers(), INCLUDE / "kernel_options.hpp": kernels()}
-
-
-if __name__ == "__main__":
-    for path, text in files().items():
-        path.write_text(text, encoding="utf-8")

@@ -1,7 +1,4 @@
-"""Writes docs/formats.md: what of each format the converters read, from their tables.
-
-Run after a converter learned or refused a layer: python docs/write_formats.py
-"""
+"""Writes docs/formats.md: the layers of each format that the converters read, from their tables."""
 
 from __future__ import annotations
 
@@ -23,13 +20,13 @@ from mpscnn.converters.tflite.operators import OPERATORS as TFLITE
 from mpscnn.converters.tflite.refused import REFUSED as TFLITE_REFUSED
 from mpscnn.converters.tflite.static_shapes import KINDS as TFLITE_SHAPES
 
-DOCS = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parent.parent
 
 INTRODUCTION = """# Layers of other formats
 
 This page lists the layers of each format that `mpscnn convert` supports, and those that it refuses, with the reason.
 [conversion.md](conversion.md) explains the conversion, and has the [operators of ONNX](conversion.md#onnx). A supported
-layer may still have settings that are refused: the error names them. `docs/write_formats.py` writes this page from the
+layer may still have settings that are refused: the error names them. `python docs/generate` writes this page from the
 converters' tables.
 """
 
@@ -72,5 +69,6 @@ def tflite_kinds() -> set[str]:
     }
 
 
-if __name__ == "__main__":
-    (DOCS / "formats.md").write_text(text(), "utf-8")
+def files() -> dict[Path, str]:
+    """The page."""
+    return {DOCS / "formats.md": text()}

@@ -1,0 +1,27 @@
+"""Writes all pages, headers and modules that repeat the tables of the installed package.
+
+Run it after an operation, a raw kernel or a reader of a format was added or changed:
+
+    python docs/generate
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import catalogue_page
+import cpp_options
+import formats_page
+import operations_page
+
+WRITERS = (operations_page, catalogue_page, formats_page, cpp_options)
+
+
+def files() -> dict[Path, str]:
+    """The text of each file."""
+    return {path: text for writer in WRITERS for path, text in writer.files().items()}
+
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")

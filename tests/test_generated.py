@@ -1,0 +1,25 @@
+"""What docs/generate writes is up to date."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import mpscnn
+from mpscnn import _core
+
+
+def test_files_are_up_to_date(generator: dict[str, Any]) -> None:
+    written = generator["files"]()
+    old = [path.name for path, text in written.items() if path.read_text("utf-8") != text]
+    assert not old, "run: python docs/generate"
+
+
+def test_every_operation_and_kernel_has_a_struct(generator: dict[str, Any]) -> None:
+    layers, kernels = generator["cpp_options"].layers(), generator["cpp_options"].kernels()
+    for entry in mpscnn.operations():
+        assert f'operation = "{entry["name"]}";' in layers
+        for parameter in entry["parameters"]:
+            assert f'visit("{parameter["name"]}", {parameter["name"]});' in layers
+    for entry in json.loads(_core.kernels()):
+        assert f'Options<"{entry["name"]}">;' in kernels
