@@ -51,7 +51,7 @@ def right_of(network: Network, data: StoredFeatures, threads: int) -> float:
     """Share of the photos whose class is the most probable."""
     session = network.compile(device="cpu", precision="float32").session(threads=threads)
     found = np.concatenate([np.asarray(session.run(inputs)).argmax(1) for inputs, _ in data.batches(64)])
-    return float((found == data.classes).mean())
+    return float((found == data.targets).mean())
 
 
 def torch_head(
@@ -133,7 +133,7 @@ def main() -> None:
             test, backbone.extractor(), paths, views=1, device="cpu", threads=options.threads
         ):
             pass
-        tested = StoredFeatures(paths[backbone.cut], test.classes, seed=0)
+        tested = StoredFeatures(paths[backbone.cut], test.targets, seed=0)
         started, processor = time.perf_counter(), time.process_time()
         run = folder / "run"
         trained = ClassifierTraining(
@@ -147,12 +147,12 @@ def main() -> None:
                 best = max(record.validation_accuracy for record in trained.history)
                 shares[progress.phase] = (best, right)
         seconds, used = time.perf_counter() - started, time.process_time() - processor
-        features, labels = flat(run / "training_features.npy", training.classes)
+        features, labels = flat(run / "training_features.npy", training.targets)
         torch_shares = torch_head(
             features,
             labels,
-            flat(run / "validation_features.npy", held.classes),
-            flat(paths[backbone.features], test.classes),
+            flat(run / "validation_features.npy", held.targets),
+            flat(paths[backbone.features], test.targets),
         )
         print(
             f"{network.name}, {len(training)} + {len(held)} photos: {seconds:.0f} s, {used:.0f} s of processors"

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.expected_names import Expected, takes_expected_arguments
 from mpscnn._private.model_name import (
     DEFAULT_MODEL,
     MODEL_SUFFIX,
@@ -78,6 +78,7 @@ def load(model: DetectorName, **options: Unpack[_LoadOptions]) -> Model[Detectio
 def load(model: SegmenterName, **options: Unpack[_LoadOptions]) -> Model[Segmentation]: ...
 @overload
 def load(model: str | os.PathLike[str] | Network, **options: Unpack[_LoadOptions]) -> Model: ...
+@takes_expected_arguments
 def load(
     model: str | os.PathLike[str] | Network = DEFAULT_MODEL,
     *,
@@ -98,7 +99,7 @@ def load(
         model: a registry name (`mpscnn.registry.names()`), looked up in the package, in MPSCNN_MODELS, in the cache
             and at the publisher; or the path of a model file: anything with a suffix or a directory in it. Files of
             other frameworks (docs/conversion.md) are converted once and kept in the cache. Or a `Network`.
-        device: "auto", "cpu" or "metal".
+        device: "auto", "cpu" or "metal", which "gpu" and "mps" mean, too.
         precision: "auto", "float32", "float16", "bfloat16" (products of such numbers, on processors that have them) or
             "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
         threads: threads for each prediction; "auto": all that this process may use.
@@ -263,6 +264,7 @@ class Model(Expected, Generic[Answer]):
             is not a Network, and options that there are not.
     """
 
+    @takes_expected_arguments
     def __init__(
         self,
         network: Network | _core.Model,

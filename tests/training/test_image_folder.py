@@ -73,7 +73,7 @@ def test_views_stay_in_the_range_of_photos(photos: Path) -> None:
 def test_the_split_takes_of_each_class(photos: Path) -> None:
     data = ImageFolder(photos, size=16, augment=True, seed=1)
     training, validation = data.split(0.3)
-    assert np.bincount(validation.classes).tolist() == [2, 2, 2]
+    assert np.bincount(validation.targets).tolist() == [2, 2, 2]
     assert sorted(training.paths + validation.paths) == sorted(data.paths)
     assert (
         np.sort(everything(validation, 0)[0].sum((1, 2, 3))).tolist()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 __all__ = [
     "ARGUMENTS",
     "DEVICES",
+    "NO_ARGUMENTS",
     "PRECISIONS",
     "SAID",
     "WORDS",
     "Expected",
+    "arguments_of",
     "takes_expected_arguments",
     "told",
 ]
@@ -36,29 +39,46 @@ WORDS = {
 }
 
 #: Other names of arguments, for each argument of ours.
-ARGUMENTS = {"stride": "strides", "out_channels": "filters", "out_features": "units", "lr": "learning_rate"}
+ARGUMENTS = {
+    "stride": "strides",
+    "bias": "use_bias",
+    "out_channels": "filters",
+    "out_features": "units",
+    "scale_factor": "scale",
+    "mode": "method",
+    "interpolation": "method",
+    "lr": "learning_rate",
+    "dtype": "precision",
+    "num_classes": "classes",
+}
 
-_BIAS = "a layer has a bias where its weights have one"
+_THREADS = "threads= of mpscnn.load, Program.session and Trainer says it"
 
 #: What to write instead of an argument that there is not.
-_NO_ARGUMENTS = {
-    "bias": _BIAS,
-    "use_bias": _BIAS,
+NO_ARGUMENTS = {
     "in_channels": "the channels of the input follow from the tensor",
     "in_features": "the features of the input follow from the tensor",
     "betas": "they are beta1= and beta2= here",
-    "dtype": "it is precision= here",
-    "num_classes": "it is classes= here",
-    "pretrained": "give weights=, such as those of mpscnn.load(...).network.weights",
+    "dtype": "precision= of mpscnn.load, Network.compile and Trainer says it",
+    "num_classes": "classes= of the functions of mpscnn.models says it; `mpscnn train` makes other classifiers",
+    "pretrained": "mpscnn.load(name) loads trained weights, and weights= of the functions of mpscnn.models takes them",
+    "threads": _THREADS,
+    "lr": "learning_rate= of Trainer and of optimizers says it, and Trainer.learning_rate can be assigned",
 }
 
 _LOAD = "mpscnn.load(path) reads files of ONNX, Keras, TensorFlow Lite, Caffe and PyTorch"
-_THREADS = "threads= of mpscnn.load, Program.session and Trainer says it"
 _BATCHES = (
     "data is a pair of arrays, an iterable of batches (PyTorch's DataLoader is one) or an mpscnn.ImageFolder"
 )
 _LAYERS = "layers are methods of mpscnn.Network: x = net.conv2d(net.input, 8, 3)"
 _WEIGHTS = "Network.weights has the arrays by name, and Network.load_weights takes them"
+
+_NO_BOXES = "a classifier finds no boxes"
+_MOST_PROBABLE = "the most probable object is the first: detections[0]"
+_PICTURE = {
+    "plot": "draw() returns the picture, and show() opens it",
+    "save": "draw().save(path) writes the picture, and to_json() the numbers",
+}
 
 #: By class, or "mpscnn" for the module: what to write instead of a name.
 SAID: dict[str, dict[str, str]] = {
@@ -103,9 +123,6 @@ SAID: dict[str, dict[str, str]] = {
         "layers": "Network.layer_names() has their names, and Network.describe() what they are",
         "state_dict": _WEIGHTS,
         "load_state_dict": _WEIGHTS,
-        "relu": "Network.activation(x, 'relu'), or activation='relu' of a layer",
-        "linear": "Network.dense(x, units) is the layer",
-        "upsample": "Network.resize(x, scale) is the layer",
         "fit": "mpscnn.Trainer(network).fit(data) trains",
         "train": "mpscnn.Trainer(network).fit(data) trains",
         "evaluate": "mpscnn.Trainer(network).evaluate(data) measures it",
@@ -121,13 +138,21 @@ SAID: dict[str, dict[str, str]] = {
     },
     "History": {"history": "History.to_dict() has the lists by name"},
     "Classification": {
-        "boxes": "a classifier finds no boxes",
-        "plot": "draw() returns the picture, and show() opens it",
-        "save": "draw().save(path) writes the picture, and to_json() the numbers",
+        "boxes": _NO_BOXES,
+        "xyxy": _NO_BOXES,
+        "filter": "[one for one in result if one.probability > 0.1] has some classes",
+        **_PICTURE,
     },
     "Detections": {
-        "plot": "draw() returns the picture, and show() opens it",
-        "save": "draw().save(path) writes the picture, and to_json() the numbers",
+        "top1": _MOST_PROBABLE,
+        "top5": _MOST_PROBABLE,
+        "probs": "scores has the probability of each object",
+        **_PICTURE,
+    },
+    "Segmentation": {
+        "boxes": "areas has the classes and their pixels",
+        "masks": "mask(label) has the pixels of a class",
+        **_PICTURE,
     },
     "Program": {"predict": "Program.run(x) computes, and Model.predict takes photos"},
 }
@@ -156,20 +181,25 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def takes_expected_arguments(function: Function) -> Function:
     """Let a function take arguments by other frameworks' names, too; type checkers know ours only."""
-    import functools
-    import inspect  # takes milliseconds, which running a model file does not spend
-
-    known = inspect.signature(function).parameters
+    known = arguments_of(function)
+    *_, owner, name = ("", *function.__qualname__.split("."))
+    shown = owner if name in ("__init__", "__call__") else name
     others = {guess: own for guess, own in ARGUMENTS.items() if own in known and guess not in known}
-    refused = {guess: text for guess, text in _NO_ARGUMENTS.items() if guess not in known}
+    refused = {guess: text for guess, text in NO_ARGUMENTS.items() if guess not in (*known, *others)}
 
-    @functools.wraps(function)
+    @wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
-        if not options.keys() <= known.keys():
-            options = _own_names(function.__name__, options, others, refused)
+        if not options.keys() <= known:
+            options = _own_names(shown, options, others, refused)
         return function(*arguments, **options)
 
     return call  # type: ignore[return-value]
+
+
+def arguments_of(function: Callable[..., Any]) -> Set[str]:
+    """Return the names of the arguments of a function of Python's, without the milliseconds that `inspect` takes."""
+    code = function.__code__
+    return {*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]}
 
 
 def _own_names(

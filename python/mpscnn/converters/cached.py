@@ -67,7 +67,7 @@ def converted(name: str, *, fold: bool = True) -> str:
             f"{path}: the network that it was converted to does not compute what the file does; its answers may be "
             f"wrong ({verdict})",
             RuntimeWarning,
-            stacklevel=4,
+            stacklevel=5,  # the caller of `mpscnn.load`
         )
     return str(target)
 
@@ -84,7 +84,7 @@ def _keep_verdict(target: Path, path: Path, *, fold: bool) -> None:
     """Compare the network that is made of a file with the file, and keep the verdict if they differ."""
     verdict = proof.proven(path, fold=fold)
     if verdict.failed:
-        warnings.warn(f"{path}: {verdict.sentence}", RuntimeWarning, stacklevel=5)
+        warnings.warn(f"{path}: {verdict.sentence}", RuntimeWarning, stacklevel=6)
     _verdict_path(target).unlink(missing_ok=True)
     if verdict.differs:
         with replacing(_verdict_path(target)) as temporary:

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from os import PathLike
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, require_text, whole_number, whole_numbers
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.expected_names import PRECISIONS, Expected, takes_expected_arguments
 from mpscnn._private.literals import AccumulateName, PrecisionName, StoredTypeName, WeightsName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
-from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError
-from mpscnn.graph.layer_arguments import Activation, activation_attributes
+from mpscnn.graph.graph_maker import GraphMaker
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.arithmetic import ArithmeticLayers
 from mpscnn.graph.layers.binary_convolution import BinaryConvolutionLayers
 from mpscnn.graph.layers.concatenation import ConcatenationLayers
@@ -82,7 +82,8 @@ class Network(
     """A convolutional network: layers, their weights, its inputs and outputs.
 
     Layers mean exactly what the layers of the same name mean in TensorFlow and PyTorch; images are NHWC. Every method
-    that adds a layer checks the shapes and raises ShapeError or ParameterError with the layer's name.
+    that adds a layer checks the shapes and raises ShapeError or ParameterError with the layer's name. `a + b`, `a - b`,
+    `a * b` and `a / b` of tensors, or of a tensor and a number, are layers, too.
 
     Its `detection` has the settings that turn a detector's outputs into boxes; it is None for other networks. Its
     `preprocess`, a preset's name or a mapping (`mpscnn.preprocess`), turns a photo into the input; None: not known.
@@ -108,7 +109,7 @@ class Network(
             raise ParameterError(
                 f"input must be (height, width, channels), (features,) or a mapping to such, got {given!r}"
             )
-        self._indices: dict[str, int] = {}  # of the inputs and layers, in their order
+        self._maker = GraphMaker(self.graph, name, {})
         named = input if isinstance(input, Mapping) else {"image" if len(input) == 3 else "input": input}
         self.inputs = [self._add_input(key, shape) for key, shape in named.items()]
         self.outputs: list[Tensor] = []
@@ -117,7 +118,6 @@ class Network(
         self.notes: list[str] = []
         self.labels: list[str] | None = None
         self.source_ends: list[str] = []
-        self._names_used: dict[str, int] = {}
 
     @classmethod
     def from_graph(cls, graph: _core.Graph) -> Network:
@@ -131,10 +131,10 @@ class Network(
         network.notes = []
         network.labels = None
         network.source_ends = []
-        network._names_used = {}
         input_names = [entry["name"] for entry in description["inputs"]]
         names = input_names + [entry["name"] for entry in description["nodes"]]
-        network._indices = {name: position for position, name in enumerate(names)}
+        indices = {name: position for position, name in enumerate(names)}
+        network._maker = GraphMaker(graph, network.name, indices)
         network.inputs = [network[name] for name in input_names]
         network.outputs = [network[name] for name in description["outputs"]]
         return network
@@ -160,36 +160,26 @@ class Network(
         default: str | None = None,
     ) -> Tensor:
         """Any operation of `mpscnn.operations()` by its own name and parameters; the other methods end here."""
-        for tensor in inputs:
-            self._require_own(tensor)
-        if name is not None and not isinstance(name, str):
-            raise ParameterError(f"{operation}: name must be a string, got {name!r}")
-        name = name if name is not None else self._free_name(default or operation)
-        neuron = activation_attributes(activation)
-        index = self.graph.add_node(
-            operation,
-            name,
-            [tensor.index for tensor in inputs],
-            as_json(f"layer {name!r}: {operation}", attributes),
-            "" if neuron is None else as_json(f"layer {name!r}: neuron", neuron),
+        return self._maker.layer(
+            operation, inputs, attributes, activation=activation, name=name, default=default
         )
-        return self._added(index, name)
+
+    def with_bias(self, made: Tensor, use_bias: bool | None) -> Tensor:
+        """Give a new layer a bias of zeros, or none whatever the weights; None leaves it to the weights."""
+        return self._maker.with_bias(made, use_bias)
+
+    def _without_bias(self) -> set[str]:
+        return self._maker.without_bias
 
     def add_custom(
         self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
     ) -> Tensor:
         """Add the layer of `custom`."""
-        for tensor in inputs:
-            self._require_own(tensor)
-        if name is not None and not isinstance(name, str):
-            raise ParameterError(f"custom: name must be a string, got {name!r}")
-        name = name if name is not None else self._free_name("custom")
-        index = _core.add_custom(self.graph, name, [tensor.index for tensor in inputs], function, list(shape))
-        return self._added(index, name)
+        return self._maker.custom(name, inputs, function, shape)
 
     def output(self, x: Tensor) -> Tensor:
         """Mark a result of the network. Several outputs keep the order in which they were marked."""
-        self._require_own(x)
+        self._maker.require_own(x)
         self.graph.mark_output(x.index)
         self.outputs.append(x)
         return x
@@ -245,15 +235,15 @@ class Network(
 
     def __getitem__(self, name: str) -> Tensor:
         """The result of the layer of this name."""
-        if not isinstance(name, str) or name not in self._indices:
+        if not isinstance(name, str) or name not in self._maker.indices:
             raise ParameterError(
                 f"network {self.name!r} has no layer {name!r}{did_you_mean(str(name), self.layer_names())}"
             )
-        return Tensor(self.graph, self._indices[name], name)
+        return Tensor(self._maker, self._maker.indices[name], name)
 
     def layer_names(self) -> list[str]:
         """The names of the inputs and of all layers, in the order of the network."""
-        return list(self._indices)
+        return list(self._maker.indices)
 
     # ---- Looking, running, saving ----------------------------------------------------------------------
 
@@ -311,8 +301,10 @@ class Network(
             if spec["set"] and spec["layer"] in names:
                 stored = self.graph.get_weight(spec["layer"], spec["role"])
                 result.graph.set_weight(names[spec["layer"]], spec["role"], *stored)
+        result._maker.without_bias = {names[layer] for layer in self._maker.without_bias if layer in names}
         return result
 
+    @takes_expected_arguments
     def compile(
         self,
         *,
@@ -392,6 +384,7 @@ class Network(
             self, x, labels, loss=loss, output_gradient=output_gradient, seed=seed, threads=threads
         )
 
+    @takes_expected_arguments
     def save(
         self,
         path: str | PathLike[str],
@@ -420,6 +413,9 @@ class Network(
         """
         from mpscnn.graph.model_file import save_foreign, save_model
 
+        if isinstance(dtype, str):
+            dtype = cast(StoredTypeName, PRECISIONS.get(dtype.lower(), dtype))
+
         suffix = PurePath(path).suffix.lower()
         if suffix not in ("", MODEL_SUFFIX):
             given = {"labels": labels, "preprocess": preprocess, "information": information}
@@ -435,24 +431,4 @@ class Network(
 
     def _add_input(self, name: str, shape: Sequence[int | None]) -> Tensor:
         extents = whole_numbers(f"input {name!r}", [-1 if extent is None else extent for extent in shape])
-        return self._added(self.graph.add_input(name, [-1, *extents]), name)
-
-    def _added(self, index: int, name: str) -> Tensor:
-        self._indices[name] = index
-        return Tensor(self.graph, index, name)
-
-    def _require_own(self, tensor: object) -> None:
-        if not isinstance(tensor, Tensor):
-            raise ParameterError(
-                f"expected a Tensor of network {self.name!r} (an input or a layer's result), "
-                f"got {type(tensor).__name__}"
-            )
-        if tensor.graph is not self.graph:
-            raise ParameterError(f"{tensor!r} belongs to another network")
-
-    def _free_name(self, stem: str) -> str:
-        while True:
-            self._names_used[stem] = self._names_used.get(stem, 0) + 1
-            name = f"{stem}_{self._names_used[stem]}"
-            if name not in self._indices:
-                return name
+        return self._maker.added(self.graph.add_input(name, [-1, *extents]), name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence, Set
 from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
@@ -28,7 +29,7 @@ from mpscnn.graph.weight_layout import (
 )
 
 
-class GraphWeights:
+class GraphWeights(ABC):
     """Methods of a network for its weights. `Network` inherits them."""
 
     graph: _core.Graph
@@ -126,15 +127,17 @@ class GraphWeights:
     def initialize_weights(self, seed: int = 0) -> None:
         """Random weights (He et al. 2015), zero biases, neutral batch norms: for training, benchmarks and tests.
 
-        The same seed gives the same weights. A convolution that only batch normalizations read gets no bias: they
-        take it away again.
+        The same seed gives the same weights. A layer gets a bias unless `use_bias`, or weights that it has, say
+        otherwise. A convolution that only batch normalizations read gets none: they take it away again.
         """
         generator = np.random.default_rng(seed)
         constants = {"gamma": 1.0, "variance": 1.0, "beta": 0.0, "mean": 0.0, "bias": 0.0, "slope": 0.25}
         constants |= {"scale": 1.0, "input_scale": 1.0, "input_bias": 0.0}
-        normalized = self._normalized_layers()
-        for spec in self.weight_specs():
-            if spec["role"] == "bias" and not spec["required"] and spec["layer"] in normalized:
+        specs = self.weight_specs()
+        known = {spec["layer"] for spec in specs if spec["set"] and spec["role"] == "weight"}
+        unbiased = self._normalized_layers() | known
+        for spec in specs:
+            if spec["role"] == "bias" and not (spec["required"] or spec["set"]) and spec["layer"] in unbiased:
                 continue
             shape = tuple(spec["shape"])
             if spec["role"] == "weight":
@@ -164,7 +167,12 @@ class GraphWeights:
     def weight_specs(self) -> list[dict[str, Any]]:
         """All weights: layer, role, shape, required, set, dtype."""
         specs: list[dict[str, Any]] = json.loads(self.graph.weights())
-        return specs
+        without = self._without_bias()
+        return [spec for spec in specs if spec["role"] != "bias" or spec["layer"] not in without]
+
+    @abstractmethod
+    def _without_bias(self) -> Set[str]:
+        """Return the layers that were made with `use_bias=False`."""
 
     @property
     def weights(self) -> dict[str, NDArray[Any]]:

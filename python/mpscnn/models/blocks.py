@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -34,6 +35,7 @@ class Classifier(ABC):
     preprocess: str = field(default="torch", kw_only=True)
     input_size: int = field(default=224, kw_only=True)
 
+    @takes_expected_arguments
     def __call__(
         self,
         weights: Weights = None,

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn._private.files import content_of, is_folder, writing
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
@@ -22,6 +23,7 @@ from mpscnn.models.mobilenet import Weights, weight_arrays
 _LAYERS = ("conv1", "conv2", "fc1", "fc2")
 
 
+@takes_expected_arguments
 def deep_mnist(
     weights: Weights = None,
     *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -25,6 +26,7 @@ ARTICLE_RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 _OUTPUTS = ("logits", "softmax", "labels")
 
 
+@takes_expected_arguments
 def deeplab_v3(
     weights: Weights = None,
     *,
@@ -61,6 +63,7 @@ def deeplab_v3(
     return _with_head(net, x, classes, output, weights)
 
 
+@takes_expected_arguments
 def deeplab_v3_plus(
     weights: Weights = None,
     *,

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any
 
 from mpscnn._private.arguments import pair
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn._private.model_name import weights_of
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -39,6 +40,7 @@ V2_BLOCKS = [  # (expansion, channels, repetitions, stride of the first)
 ]
 
 
+@takes_expected_arguments
 def mobilenet_v1(
     weights: Weights = None,
     *,
@@ -69,6 +71,7 @@ def mobilenet_v1(
     return _with_head(net, x, classes, output, weights)
 
 
+@takes_expected_arguments
 def mobilenet_v2(
     weights: Weights = None,
     *,

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -34,6 +35,7 @@ class Segmenter(ABC):
 
     name: str
 
+    @takes_expected_arguments
     def __call__(
         self, weights: Weights = None, *, input_size: Size = 520, classes: int = 21, output: str = "logits"
     ) -> Network:

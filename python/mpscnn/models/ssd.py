@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -29,6 +30,7 @@ _LEAST_EXTRA_CHANNELS = 16  # TensorFlow's min_depth of its SSD configurations
 _Layer = Callable[[Network, Tensor, int, str], Tensor]
 
 
+@takes_expected_arguments
 def ssd_mobilenet_v1(
     weights: Weights = None,
     *,
@@ -62,6 +64,7 @@ def ssd_mobilenet_v1(
     return _with_heads(net, maps, classes, score, 1, weights)
 
 
+@takes_expected_arguments
 def ssdlite_mobilenet_v2(
     weights: Weights = None,
     *,

@@ -6,6 +6,7 @@ import itertools
 import math
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import convolution, depthwise
@@ -21,6 +22,7 @@ _ANCHORS = 2 + 2 * len(_ASPECT_RATIOS)  # of each place of a map
 _SPLIT = 13  # the block whose expansion is the first feature map
 
 
+@takes_expected_arguments
 def ssdlite320_mobilenet_v3_large(
     weights: Weights = None, *, classes: int = 90, input_size: Size = 320, reduced_tail: bool = True
 ) -> Network:

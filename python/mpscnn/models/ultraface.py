@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import convolution, depthwise
@@ -28,6 +29,7 @@ _MAPS = (7, 10, 12)  # the blocks whose results are feature maps
 _ANCHORS = (3, 2, 2, 3)  # of each place of each map
 
 
+@takes_expected_arguments
 def ultraface_slim(weights: Weights = None, *, classes: int = 1, input_size: Size = (240, 320)) -> Network:
     """The slim face detector: (n, height, width, 3), (x - 127) / 128 -> boxes (n, anchors, 4), scores (n, anchors, 2).
 

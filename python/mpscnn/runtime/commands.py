@@ -11,9 +11,10 @@ from functools import partial
 from types import TracebackType
 
 from mpscnn import _core
-from mpscnn._private.arguments import require_text, thread_count
+from mpscnn._private.arguments import thread_count
 from mpscnn._private.copies import NoCopies
 from mpscnn.errors import Error, ParameterError, StateError
+from mpscnn.runtime.device_name import named_device
 
 
 class CommandStatus(IntEnum):
@@ -134,7 +135,8 @@ class CommandQueue(NoCopies):
     _instead = "it has a thread of its own; make another one"
 
     def __init__(self, device: str = "auto", *, threads: int | str = "auto") -> None:
-        self._queue = _core.CommandQueue(require_text("device", device), thread_count(threads))
+        with named_device(device) as name:
+            self._queue = _core.CommandQueue(name, thread_count(threads))
         _queues.add(self)
 
     @property

@@ -23,8 +23,9 @@ from mpscnn._private.arguments import (
 )
 from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain
 from mpscnn._private.copies import NoCopies, reduce_graph
-from mpscnn._private.expected_names import DEVICES, PRECISIONS, Expected
+from mpscnn._private.expected_names import PRECISIONS, Expected
 from mpscnn.errors import Error, ParameterError
+from mpscnn.runtime.device_name import named_device
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
     from typing import Literal, TypedDict
@@ -494,18 +495,19 @@ def compile_graph(
     winograd: bool = True,
 ) -> Program:
     """See `Network.compile`."""
-    device, precision = require_text("device", device), require_text("precision", precision)
-    named = DEVICES.get(device.lower(), device), PRECISIONS.get(precision.lower(), precision)
+    precision = require_text("precision", precision)
     numbers = require_text("weights", weights), require_text("accumulate", accumulate)
-    # A copy, which shares the weights' memory: the network may change afterwards.
-    return _compiled(
-        graph.copy(),
-        *named,
-        list(outputs),
-        byte_limit(max_memory),
-        *numbers,
-        require_bool("winograd", winograd),
-    )
+    with named_device(device) as name:
+        # A copy, which shares the weights' memory: the network may change afterwards.
+        return _compiled(
+            graph.copy(),
+            name,
+            PRECISIONS.get(precision.lower(), precision),
+            list(outputs),
+            byte_limit(max_memory),
+            *numbers,
+            require_bool("winograd", winograd),
+        )
 
 
 def _compiled(

@@ -278,7 +278,7 @@ class ClassifierTraining:
 
     def _data(self, part: str, layer: str) -> StoredFeatures:
         photos = self._training if part == "training" else self.validation
-        return StoredFeatures(self._stored[part][layer], photos.classes, seed=self.options.seed)
+        return StoredFeatures(self._stored[part][layer], photos.targets, seed=self.options.seed)
 
     def _judged(self, phase: Phase, epoch: Epoch, trainer: Trainer) -> Record:
         """The epoch's record; if it is better than all before, its weights are kept."""
@@ -325,7 +325,7 @@ class ClassifierTraining:
         """Return a hash of everything that determines the result."""
         digest = hashlib.sha256()
         for photos in (self._training, self.validation):
-            for photo, label in zip(photos.paths, photos.classes.tolist(), strict=True):
+            for photo, label in zip(photos.paths, photos.targets.tolist(), strict=True):
                 about = os.stat(photo)  # noqa: PTH116 - the name may be no text
                 place = os.path.relpath(photo, photos.path)
                 digest.update(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.batches import Data, batch_count, batches
 from mpscnn.training.early_stopping import Callback, EarlyStopping, Watch, callback_list
@@ -55,6 +56,7 @@ class EpochLoop(ABC):
     def _return_to(self, state: Any) -> None:
         """Become again what this trainer was when `_state` returned that."""
 
+    @takes_expected_arguments
     def fit(
         self,
         data: Data,

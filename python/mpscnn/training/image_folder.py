@@ -36,7 +36,8 @@ class ImageFolder(EpochData):
     """Photos of a folder that has one folder for each class: data for `Trainer.fit` and `Trainer.evaluate`.
 
     Photos are decoded by threads while the network computes, two batches ahead. The content of an epoch depends only
-    on the seed and the epoch's number, not on threads or earlier reads.
+    on the seed and the epoch's number, not on threads or earlier reads. `paths` has the files and `targets` the number
+    of the class of each; `classes`, `class_to_idx` and `samples` mean what they mean in torchvision's ImageFolder.
 
     Args:
         path: the folder. Classes are numbered by the order of their names.
@@ -77,7 +78,7 @@ class ImageFolder(EpochData):
         self.path = os.fspath(path)
         self.labels = list(found.labels)
         self.paths = list(found.paths)
-        self.classes: NDArray[np.int64] = np.asarray(found.classes, np.int64)
+        self.targets: NDArray[np.int64] = np.asarray(found.classes, np.int64)
         self._reader = PhotoReader(extents, preprocess, int(channels))
         self._augmentation = (
             augment if isinstance(augment, Augmentation) else Augmentation() if augment else None
@@ -95,6 +96,21 @@ class ImageFolder(EpochData):
             f"<ImageFolder {self.path!r}: {len(self):,} photos of {len(self.labels)} classes as "
             f"{height} x {width} x {channels}>"
         )
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of their numbers: the same as `labels`."""
+        return self.labels
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class by its name."""
+        return {label: number for number, label in enumerate(self.labels)}
+
+    @property
+    def samples(self) -> list[tuple[str, int]]:
+        """The path and the number of the class of each photo."""
+        return list(zip(self.paths, self.targets.tolist(), strict=True))
 
     @property
     def settings(self) -> tuple[Any, ...]:
@@ -115,14 +131,14 @@ class ImageFolder(EpochData):
             raise ParameterError(
                 f"the share for validation must be a number above 0 and below 1, got {share!r}"
             )
-        few = [label for i, label in enumerate(self.labels) if (self.classes == i).sum() < 2]
+        few = [label for i, label in enumerate(self.labels) if (self.targets == i).sum() < 2]
         if few:
             raise ImageError(
                 f"{self.path}: one photo only in {shown_names(few)}; training and validation need one each"
             )
         held = np.zeros(len(self), bool)
         for number in range(len(self.labels)):
-            of_class = np.flatnonzero(self.classes == number)
+            of_class = np.flatnonzero(self.targets == number)
             count = min(max(round(share * len(of_class)), 1), len(of_class) - 1)
             held[np.random.default_rng([self._seed, number]).permutation(of_class)[:count]] = True
         validation = self._with(np.flatnonzero(held))
@@ -131,7 +147,7 @@ class ImageFolder(EpochData):
 
     def _with(self, chosen: NDArray[np.int64]) -> ImageFolder:
         part = copy(self)
-        part.paths, part.classes = [self.paths[i] for i in chosen], self.classes[chosen]
+        part.paths, part.targets = [self.paths[i] for i in chosen], self.targets[chosen]
         return part
 
     def batches(self, size: int, *, epoch: int | None = None, first: int = 0) -> Iterator[Batch]:
@@ -217,4 +233,4 @@ class ImageFolder(EpochData):
     ) -> Batch:
         for future in work:
             future.result()
-        return inputs, self.classes[chosen]
+        return inputs, self.targets[chosen]

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
-from mpscnn._private.expected_names import DEVICES, PRECISIONS, Expected, takes_expected_arguments
+from mpscnn._private.copies import NoCopies
+from mpscnn._private.expected_names import PRECISIONS, Expected, takes_expected_arguments
 from mpscnn._private.one_at_a_time import OneAtATime
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import inputs_of, loss_settings, prediction_shape, weights_of
+from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.profile import Profile
 from mpscnn.training.batches import Data, batches
 from mpscnn.training.built_trainer import BuiltTrainer
@@ -62,7 +64,7 @@ def _one_by_one(patterns: tuple[Any, ...]) -> list[str]:
     return list(patterns)
 
 
-class Trainer(Expected, EpochLoop):
+class Trainer(NoCopies, Expected, EpochLoop):
     """Trains a network, on the CPU or a GPU. Weights, gradients and losses are float32.
 
     Several threads may use one, but for `fit`, of which there is one at a time: what changes it, or reads its weights,
@@ -90,6 +92,8 @@ class Trainer(Expected, EpochLoop):
         ParameterError: an option that there is not, or nothing to train. UnsupportedError: a layer that training does
             not reach; it is named. WeightsError: the network lacks weights.
     """
+
+    _instead = "save(path) writes a checkpoint, and Trainer.resume(path) makes a trainer of it"
 
     @takes_expected_arguments
     def __init__(
@@ -133,17 +137,15 @@ class Trainer(Expected, EpochLoop):
         }
         for name, value in (("weighted", weighted), ("check_finite", check_finite)):
             self._options[name] = require_bool(name, value)
-        precision, device = require_text("precision", precision), require_text("device", device)
+        precision = require_text("precision", precision)
         self._options["precision"] = PRECISIONS.get(precision.lower(), precision)
-        self._device, self._threads = (
-            DEVICES.get(device.lower(), device),
-            0 if threads == "auto" else int(threads),
-        )
+        self._threads = 0 if threads == "auto" else int(threads)
         self._original = _without_weights(network)
         self._position = Position()
         self._made: list[Epoch] = []
         self._one_at_a_time = OneAtATime()
-        self._built = self._build(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
+        with named_device(device) as self._device:
+            self._built = self._build(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
         self._objective = Objective(
             network, self._loss, self._built.described, weighted=self._options["weighted"]
         )

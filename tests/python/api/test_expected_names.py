@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import Command
 from PIL import Image
 
 import mpscnn
-from mpscnn._private.expected_names import DEVICES, PRECISIONS, SAID, WORDS
+from mpscnn._private.expected_names import DEVICES, NO_ARGUMENTS, PRECISIONS, SAID, WORDS
 
 PHOTO = Image.new("RGB", (64, 64), "navy")
 X = np.random.default_rng(0).normal(0, 1, (6, 4, 4, 1)).astype(np.float32)
@@ -32,6 +33,10 @@ def detections() -> mpscnn.Detections:
     return mpscnn.Detections(tuple(one), (8, 8), "cpu", "float32", "", 1.0)
 
 
+def segmentation() -> mpscnn.Segmentation:
+    return mpscnn.Segmentation(np.zeros((4, 4), np.uint8), ("sky",), "cpu", "float32", "", 1.0)
+
+
 OBJECTS: dict[str, Callable[[], Any]] = {
     "mpscnn": lambda: mpscnn,
     "Model": mpscnn.load,
@@ -40,8 +45,31 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "History": lambda: mpscnn.History(()),
     "Classification": lambda: mpscnn.load().predict(PHOTO),
     "Detections": detections,
+    "Segmentation": segmentation,
     "Program": lambda: network().compile(),
 }
+
+
+#: What users of PyTorch, Keras, scikit-learn and Ultralytics write first.
+GUESSED = {
+    "mpscnn": "SGD RMSprop AdamW optim losses load_model from_onnx from_keras list_models create_model set_num_threads "
+    "manual_seed Sequential DataLoader Dataset classify detect segment train convert export benchmark InferenceSession",
+    "Model": "predict_proba summary num_parameters input_shape names classes device save export evaluate profile to "
+    "half",
+    "Network": "predict layers parameters count_params state_dict copy relu linear upsample",
+    "Trainer": "history lr state_dict predict",
+    "Program": "run",
+    "Classification": "top1 top5 probs label score confidence xyxy to_pandas plot save show filter",
+    "Detections": "top1 top5 probs confidence xyxy to_pandas plot save show filter",
+    "Segmentation": "to_pandas plot save show boxes masks",
+}
+
+
+@pytest.mark.parametrize("owner", GUESSED)
+def test_each_guessed_name_is_there_or_explained(owner: str) -> None:
+    made = OBJECTS[owner]()
+    for name in GUESSED[owner].split():
+        assert hasattr(made, name) != (name in SAID.get(owner, {})), name
 
 
 @pytest.mark.parametrize(
@@ -94,6 +122,112 @@ def test_names_of_networks_and_programs() -> None:
         np.testing.assert_array_equal(other.run(X), expected)
 
 
+def test_arithmetic_of_tensors() -> None:
+    net = mpscnn.Network(input=(2, 2, 3))
+    x = net.input
+    y = net.relu(x - 0.5)
+    results = {
+        "x + y": x + y,
+        "x - y": x - y,
+        "x * y": x * y,
+        "x / (y + 1)": x / (y + 1),
+        "x + 2": x + 2,
+        "2 + x": 2 + x,
+        "x - 0.25": x - 0.25,
+        "0.25 - x": 0.25 - x,
+        "x * 3": x * 3,
+        "np.float32(3) * x": np.float32(3) * x,
+        "x / 4": x / 4,
+        "4 / x": 4 / x,
+        "-x": -x,
+        "1 / x": 1 / x,
+    }
+    for result in results.values():
+        net.output(result)
+    given = np.random.default_rng(1).uniform(0.5, 2, (2, 2, 2, 3)).astype(np.float32)
+    found = net.compile(device="cpu").run(given)
+    known = {"np": np, "x": given, "y": np.maximum(given - np.float32(0.5), 0)}
+    for text, result in results.items():
+        np.testing.assert_allclose(found[result.name], eval(text, known), rtol=1e-6, err_msg=text)
+    copied = copy.deepcopy(net)
+    assert (copied.input + 1).shape == x.shape
+    assert len(copied.layer_names()) == len(net.layer_names()) + 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("x + ones", "got <Tensor 'image' .*> and ndarray"),
+        ("ones + x", "got ndarray and <Tensor 'image'"),
+        ("x * True", "a tensor and a finite number, got"),
+        ("x - float('nan')", "got <Tensor 'image' .*> and nan"),
+        ("x / 0", "cannot be divided by 0"),
+        ("x + other", "belongs to another network"),
+        ("x + '1'", "got <Tensor 'image' .*> and str"),
+    ],
+)
+def test_other_operands_are_refused(expression: str, message: str) -> None:
+    net = mpscnn.Network(input=(2, 2, 3))
+    known = {"net": net, "x": net.input, "other": mpscnn.Network(input=(2, 2, 3)).input, "ones": np.ones(3)}
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        eval(expression, known)
+    assert net.layer_names() == ["image"]
+
+
+def test_layers_by_other_names() -> None:
+    net = mpscnn.Network(input=(2, 2, 1))
+    larger = {
+        "nearest": net.upsample(net.input, scale_factor=2),  # type: ignore[call-arg]
+        "bilinear": net.upsample(net.input, size=(4, 4), mode="bilinear"),  # type: ignore[call-arg]
+    }
+    for one in larger.values():
+        net.output(one)
+    net.output(net.linear(net.relu(net.input, name="positive"), out_features=3, name="head"))  # type: ignore[call-arg]
+    net.initialize_weights()
+    image = np.array([[0, 1], [2, 3]], np.float32).reshape(1, 2, 2, 1)
+    found = net.compile(device="cpu").run(image)
+    np.testing.assert_array_equal(found[larger["nearest"].name], image.repeat(2, 1).repeat(2, 2))
+    np.testing.assert_allclose(found[larger["bilinear"].name][0, 0, :, 0], [0, 0.25, 0.75, 1])
+    assert found["head"].shape == (1, 3)
+    assert mpscnn.Network.linear.__doc__ == mpscnn.Network.dense.__doc__
+
+
+def test_biases() -> None:
+    """`use_bias` says whether a layer has one, also before batch normalization and for weights drawn again."""
+    net = mpscnn.Network(input=(4, 4, 2))
+    x = net.conv2d(net.input, 3, 3, use_bias=False, name="without")
+    x = net.conv2d(x, 3, 1, bias=True, name="with")  # type: ignore[call-arg]
+    x = net.batch_norm(x, name="norm")
+    x = net.conv2d(x, 3, 1, name="before_norm")
+    x = net.batch_norm(x, name="last_norm")
+    net.output(net.dense(net.flatten(x), 2, name="head"))
+    assert [spec["layer"] for spec in net.weight_specs() if spec["role"] == "bias" and spec["set"]] == [
+        "with"
+    ]
+    with pytest.raises(
+        mpscnn.WeightsError, match=r"no weight 'without.bias'; the layer has 'without.weight'"
+    ):
+        net.set_weights({"without.bias": np.zeros(3, np.float32)})
+    for seed in (0, 1):
+        for one in (net, net.copy(), net.subgraph(["head"])):
+            one.initialize_weights(seed=seed)
+            assert {name for name in one.weights if name.endswith("bias")} == {"with.bias", "head.bias"}
+    again = mpscnn.Network.from_graph(net.graph.copy())
+    again.initialize_weights(seed=2)
+    assert again.weights.keys() == net.weights.keys()
+    with pytest.raises(mpscnn.ParameterError, match="use_bias must be True or False"):
+        net.conv2d(net.input, 3, 3, use_bias=0)  # type: ignore[arg-type]
+
+
+def test_training_adds_no_bias() -> None:
+    net = mpscnn.Network(input=(4, 4, 1))
+    net.output(net.softmax(net.dense(net.conv2d(net.input, 2, 3, use_bias=False), 2, use_bias=False)))
+    net.initialize_weights(seed=0)
+    trainer = mpscnn.Trainer(net)
+    trainer.fit(X, Y)
+    assert trainer.network.weights.keys() == {"conv2d_1.weight", "dense_1.weight"}
+
+
 def test_names_of_results() -> None:
     found = mpscnn.load().predict(PHOTO)
     assert found.top1 == found[0]
@@ -131,8 +265,7 @@ def test_arguments_of_layers() -> None:
     net.activation(x, "LeakyReLU")  # type: ignore[arg-type]
     net.activation(x, "SiLU")  # type: ignore[arg-type]
     for wrong, message in (
-        ({"use_bias": False}, "a layer has a bias where its weights have one"),
-        ({"bias": False}, "a layer has a bias where its weights have one"),
+        ({"bias": False, "use_bias": False}, "which mean the same"),
         ({"in_channels": 3}, "follow from the tensor"),
         ({"stride": 1, "strides": 1}, "which mean the same"),
         ({"strid": 1}, "unexpected keyword argument 'strid'"),
@@ -149,12 +282,96 @@ def test_precisions(name: str) -> None:
     assert network().compile(device="cpu", precision=wanted).precision == PRECISIONS[name.lower()]
 
 
-@pytest.mark.parametrize("name", [*DEVICES, "cuda"])
-def test_devices(name: str) -> None:
-    if name != "cuda" and len(mpscnn.devices()) > 1:
-        pytest.skip("there is a GPU")
-    with pytest.raises(mpscnn.Error, match="metal" if name != "cuda" else "must be auto, cpu, metal"):
-        network().compile(device=name)
+def test_precision_by_another_name(tmp_path: Path) -> None:
+    assert network().compile(dtype="half").precision == "float16"  # type: ignore[call-arg]
+    assert mpscnn.load(dtype="fp16").program.precision == "float16"  # type: ignore[call-overload]
+    assert mpscnn.Model(network(), dtype="half").program.precision == "float16"  # type: ignore[call-arg]
+    network().save(tmp_path / "half.safetensors", dtype="fp16")  # type: ignore[arg-type]
+    stored = mpscnn.load(tmp_path / "half.safetensors").network.weight("conv2d_1")
+    assert stored.dtype == np.float16
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_devices(name: str, command: Command) -> None:
+    """These mean "metal", which the error says where there is none."""
+    if mpscnn.devices()[1]["available"]:
+        assert network().compile(device=name).device == "metal"
+        return
+    for use in (
+        lambda: network().compile(device=name.upper()),
+        lambda: mpscnn.load(device=name),
+        lambda: mpscnn.Trainer(network(), device=name),
+        lambda: mpscnn.CommandQueue(name),
+    ):
+        with pytest.raises(mpscnn.DeviceError, match=rf"(?i)'{name}' means 'metal': "):
+            use()
+    assert f"'{name}' means 'metal': " in command("profile", "digits", "--device", name).stderr
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "CUDA"])
+def test_cuda_is_refused_with_what_there_is(name: str) -> None:
+    there = f"this machine has 'cpu' ({mpscnn.devices()[0]['description']})"
+    for use in (lambda: network().compile(device=name), lambda: mpscnn.Trainer(network(), device=name)):
+        with pytest.raises(mpscnn.ParameterError) as refused:
+            use()
+        assert f"device {name!r} is not supported" in str(refused.value)
+        assert there in str(refused.value)
+
+
+#: Arguments of other frameworks: they work, or the error says what to write.
+ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
+    (mpscnn.models.resnet18, {"num_classes": 10}, None),
+    (mpscnn.models.mobilenet_v2, {"num_classes": 10}, None),
+    (mpscnn.models.ssdlite320_mobilenet_v3_large, {"num_classes": 3}, None),
+    (mpscnn.models.resnet18, {"pretrained": True}, "pretrained"),
+    (mpscnn.models.mobilenet_v2, {"pretrained": True}, "pretrained"),
+    (mpscnn.load, {"pretrained": True}, "pretrained"),
+    (mpscnn.load, {"num_classes": 10}, "num_classes"),
+    (mpscnn.models.resnet18, {"dtype": "half"}, "dtype"),
+    (lambda **options: network().compile(**options), {"threads": 2}, "threads"),
+    (lambda **options: mpscnn.Trainer(network()).fit(X, Y, **options), {"lr": 0.1}, "lr"),
+    (lambda **options: mpscnn.Trainer(network(), **options), {"lr": 0.1, "optimizer": "adam"}, None),
+    (mpscnn.Adam, {"lr": 0.1}, None),
+    (mpscnn.Adam, {"betas": (0.9, 0.99)}, "betas"),
+]
+
+
+@pytest.mark.parametrize(("function", "options", "refused"), ARGUMENTS)
+def test_arguments(function: Callable[..., Any], options: dict[str, Any], refused: str | None) -> None:
+    if refused is None:
+        function(**options)
+        return
+    with pytest.raises(TypeError) as said:
+        function(**options)
+    assert str(said.value).endswith(f"() has no argument {refused!r}; {NO_ARGUMENTS[refused]}")
+
+
+def test_number_of_classes() -> None:
+    assert mpscnn.models.resnet18(num_classes=7).outputs[0].shape == (None, 7)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("use", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_trainer_is_no_copy(use: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"save\(path\) writes a checkpoint, and Trainer.resume"):
+        use(mpscnn.Trainer(network()))
+
+
+def test_classes_of_a_folder(tmp_path: Path) -> None:
+    """`ImageFolder` has the attributes of torchvision's."""
+    for label, count in (("cat", 2), ("dog", 3)):
+        (tmp_path / label).mkdir()
+        for index in range(count):
+            PHOTO.save(tmp_path / label / f"{index}.png")
+    photos = mpscnn.ImageFolder(tmp_path, 8)
+    assert photos.classes == ["cat", "dog"]
+    assert photos.class_to_idx == {"cat": 0, "dog": 1}
+    assert list(photos.targets) == [0, 0, 1, 1, 1]
+    assert photos.samples == list(zip(photos.paths, photos.targets, strict=True))
+    torchvision = pytest.importorskip("torchvision.datasets", reason="needs torchvision")
+    theirs = torchvision.ImageFolder(tmp_path)
+    for name in ("classes", "class_to_idx", "samples"):
+        assert getattr(photos, name) == getattr(theirs, name)
+    assert list(photos.targets) == theirs.targets
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "Adam", "AdamW"])

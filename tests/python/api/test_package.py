@@ -52,6 +52,7 @@ MODULES_OF_A_RUN = {
     "mpscnn.model",
     "mpscnn._private.model_name",
     "mpscnn._private.toolkit",
+    "mpscnn.runtime.device_name",
     "mpscnn.runtime.program",
     "mpscnn.runtime.session_pool",
 }

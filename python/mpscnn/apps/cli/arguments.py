@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mpscnn._private.expected_names import DEVICES
 from mpscnn.apps.benchmark.subject import ARCHITECTURES
 from mpscnn.model import Model, load
 from mpscnn.runtime.library import devices
@@ -19,6 +20,11 @@ AUTO_DEVICE = "auto"
 def parse_device(text: str) -> str:
     """Check the name of a device. `Network.compile` checks whether a Metal device of that name exists."""
     listed = devices()
+    if (name := DEVICES.get(text.lower())) is not None:
+        found = next(device for device in listed if device["name"] == name)
+        if not found["available"]:
+            raise typer.BadParameter(f"{text!r} means {name!r}: {found['reason']}")
+        return name
     if text == AUTO_DEVICE or text.startswith("metal:") or text in [device["name"] for device in listed]:
         return text
     known = [f"{device['name']} ({device.get('description') or device['reason']})" for device in listed]

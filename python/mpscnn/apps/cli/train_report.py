@@ -25,7 +25,7 @@ _THUMBNAIL = 200
 
 def evaluation_of(trained: ClassifierTraining, seconds: float) -> Evaluation:
     """How right the best weights are on the validation's photos."""
-    found, true = trained.predictions(), trained.validation.classes
+    found, true = trained.predictions(), trained.validation.targets
     classes = len(trained.labels)
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (true, found.argmax(1)), 1)
@@ -52,7 +52,7 @@ def write_report(folder: Path, trained: ClassifierTraining, evaluation: Evaluati
 def _page(trained: ClassifierTraining, evaluation: Evaluation) -> str:
     from mpscnn.vision.visualize import html_picture, upright_picture
 
-    found, true = trained.predictions(), trained.validation.classes
+    found, true = trained.predictions(), trained.validation.targets
     wrong = np.flatnonzero(found.argmax(1) != true)
     # The surest first: a mistake is worse, the less probable the right class was.
     worst = wrong[np.argsort(found[wrong, true[wrong]], kind="stable")][:_MOST_MISTAKES]

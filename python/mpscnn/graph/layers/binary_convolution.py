@@ -25,6 +25,7 @@ class BinaryConvolutionLayers(LayerMaker):
         strides: IntPair = 1,
         padding: PaddingArgument = "valid",
         dilation: IntPair = 1,
+        use_bias: bool | None = None,
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
@@ -43,6 +44,7 @@ class BinaryConvolutionLayers(LayerMaker):
         Args:
             kernel_size, strides, padding, dilation: as in `conv2d`.
             beta_scaling: beta is the mean of |x| over the window (zeros outside the image) and its channels; else 1.
+            use_bias: as in `conv2d`.
             activation: a name or a mapping, see `activation`.
 
         Weights: `weight` [filters][kernel height][kernel width][c], of which only the signs count (for Apple's packed
@@ -51,9 +53,15 @@ class BinaryConvolutionLayers(LayerMaker):
         """
         attributes = window_attributes(kernel_size, strides, padding, dilation)
         attributes |= {"output_channels": filters, "kind": kind, "beta_scaling": beta_scaling}
-        return self.layer(
-            "binary_convolution", [x], attributes, activation=activation, name=name, default="binary_conv2d"
+        made = self.layer(
+            "binary_convolution",
+            [x],
+            attributes,
+            activation=activation,
+            name=name,
+            default="binary_conv2d",
         )
+        return self.with_bias(made, use_bias)
 
     def binary_dense(
         self,
@@ -62,6 +70,7 @@ class BinaryConvolutionLayers(LayerMaker):
         *,
         kind: BinaryKind = "xnor",
         beta_scaling: bool = False,
+        use_bias: bool | None = None,
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
@@ -72,7 +81,7 @@ class BinaryConvolutionLayers(LayerMaker):
         Weights: `weight` [units][features] or [units][h][w][c], of which only the signs count; optional `bias` and
         `scale` [units], `input_bias` and `input_scale` [features] or [c].
         """
-        return self.layer(
+        made = self.layer(
             "binary_fully_connected",
             [x],
             {"outputs": units, "kind": kind, "beta_scaling": beta_scaling},
@@ -80,3 +89,4 @@ class BinaryConvolutionLayers(LayerMaker):
             name=name,
             default="binary_dense",
         )
+        return self.with_bias(made, use_bias)

@@ -21,6 +21,7 @@ class ConvolutionLayers(LayerMaker):
         padding: PaddingArgument = "valid",
         dilation: IntPair = 1,
         groups: int = 1,
+        use_bias: bool | None = None,
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
@@ -30,13 +31,16 @@ class ConvolutionLayers(LayerMaker):
             kernel_size, strides, dilation: one number, or (vertical, horizontal).
             padding: "valid", "same" (TensorFlow's rule), "full", one number for all sides, (vertical, horizontal),
                 or ((top, bottom), (left, right)).
+            use_bias: True: the layer has a bias, of zeros until weights are loaded. False: it has none. None: it has
+                one if its weights have one.
             activation: a name or a mapping, see `activation`.
 
         Weights: `weight` [filters][kernel height][kernel width][c / groups], `bias` [filters] (optional).
         """
         attributes = window_attributes(kernel_size, strides, padding, dilation)
         attributes |= {"output_channels": filters, "groups": groups}
-        return self.layer("convolution", [x], attributes, activation=activation, name=name, default="conv2d")
+        made = self.layer("convolution", [x], attributes, activation=activation, name=name, default="conv2d")
+        return self.with_bias(made, use_bias)
 
     def depthwise_conv2d(
         self,
@@ -47,6 +51,7 @@ class ConvolutionLayers(LayerMaker):
         padding: PaddingArgument = "valid",
         dilation: IntPair = 1,
         multiplier: int = 1,
+        use_bias: bool | None = None,
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
@@ -61,6 +66,7 @@ class ConvolutionLayers(LayerMaker):
             raise ParameterError(f"depthwise_conv2d needs an image (n, h, w, c), got {x!r}")
         attributes = window_attributes(kernel_size, strides, padding, dilation)
         attributes |= {"output_channels": channels * multiplier, "groups": channels}
-        return self.layer(
+        made = self.layer(
             "convolution", [x], attributes, activation=activation, name=name, default="depthwise_conv2d"
         )
+        return self.with_bias(made, use_bias)

@@ -10,12 +10,24 @@ class FullyConnectedLayers(LayerMaker):
     """Fully connected layers."""
 
     def dense(
-        self, x: Tensor, units: int, *, activation: Activation = None, name: str | None = None
+        self,
+        x: Tensor,
+        units: int,
+        *,
+        use_bias: bool | None = None,
+        activation: Activation = None,
+        name: str | None = None,
     ) -> Tensor:
         """Fully connected layer: (n, features) or (n, h, w, c) -> (n, units).
 
+        Args:
+            use_bias, activation: as in `conv2d`.
+
         Weights: `weight` [units][features] or [units][h][w][c], `bias` [units] (optional).
         """
-        return self.layer(
+        made = self.layer(
             "fully_connected", [x], {"outputs": units}, activation=activation, name=name, default="dense"
         )
+        return self.with_bias(made, use_bias)
+
+    linear = dense

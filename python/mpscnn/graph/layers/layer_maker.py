@@ -2,37 +2,83 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import arguments_of, takes_expected_arguments
 from mpscnn.graph.layer_arguments import Activation
 
 if TYPE_CHECKING:
     from mpscnn import _core
 
 Shape = tuple[int | None, ...]
+Arithmetic = Literal["add", "subtract", "multiply", "divide"]
+
+
+class TensorMaker(Protocol):
+    """A graph under construction, as its tensors see it."""
+
+    graph: _core.Graph
+
+    def combined(self, operation: Arithmetic, a: Tensor | float, b: Tensor | float) -> Tensor:
+        """Add the layer of an operation on two tensors, or on a tensor and a number."""
 
 
 class Tensor:
     """A layer's result inside a network: what other layers take as input.
 
-    `shape` lists the batch first; None is an extent that is free until the network runs.
+    `shape` lists the batch first; None is an extent that is free until the network runs. `a + b`, `a - b`, `a * b` and
+    `a / b` add a layer to the network; one of the two may be a number. A number that divides is not 0, and multiplies
+    by its reciprocal.
     """
 
-    __slots__ = ("graph", "index", "name", "shape")
+    __slots__ = ("index", "maker", "name", "shape")
 
-    def __init__(self, graph: _core.Graph, index: int, name: str) -> None:
+    __array_ufunc__ = None  # arrays and numbers of NumPy leave arithmetic to this class
+
+    def __init__(self, maker: TensorMaker, index: int, name: str) -> None:
         # Not the network, which holds its tensors: without a cycle its weights go with its last reference.
-        self.graph = graph
+        self.maker = maker
         self.index = index
         self.name = name
-        self.shape: Shape = tuple(None if extent < 0 else extent for extent in graph.shape(index))
+        self.shape: Shape = tuple(None if extent < 0 else extent for extent in maker.graph.shape(index))
+
+    @property
+    def graph(self) -> _core.Graph:
+        """The graph that it belongs to."""
+        return self.maker.graph
 
     def __repr__(self) -> str:
         return f"<Tensor {self.name!r} {self.shape}>"
+
+    def __add__(self, other: Tensor | float) -> Tensor:
+        return self.maker.combined("add", self, other)
+
+    def __radd__(self, other: float) -> Tensor:
+        return self.maker.combined("add", other, self)
+
+    def __sub__(self, other: Tensor | float) -> Tensor:
+        return self.maker.combined("subtract", self, other)
+
+    def __rsub__(self, other: float) -> Tensor:
+        return self.maker.combined("subtract", other, self)
+
+    def __mul__(self, other: Tensor | float) -> Tensor:
+        return self.maker.combined("multiply", self, other)
+
+    def __rmul__(self, other: float) -> Tensor:
+        return self.maker.combined("multiply", other, self)
+
+    def __truediv__(self, other: Tensor | float) -> Tensor:
+        return self.maker.combined("divide", self, other)
+
+    def __rtruediv__(self, other: float) -> Tensor:
+        return self.maker.combined("divide", other, self)
+
+    def __neg__(self) -> Tensor:
+        return self.maker.combined("subtract", 0.0, self)
 
 
 class LayerMaker(ABC):
@@ -42,11 +88,7 @@ class LayerMaker(ABC):
         """Layer methods take arguments by the names of other frameworks, too."""
         super().__init_subclass__()
         for name, method in list(vars(cls).items()):
-            if (
-                inspect.isfunction(method)
-                and not name.startswith("_")
-                and "x" in inspect.signature(method).parameters
-            ):
+            if isinstance(method, FunctionType) and not name.startswith("_") and "x" in arguments_of(method):
                 setattr(cls, name, takes_expected_arguments(method))
 
     @abstractmethod
@@ -61,3 +103,7 @@ class LayerMaker(ABC):
         default: str | None = None,
     ) -> Tensor:
         """Add a layer; `default` is the stem of its name when none is given."""
+
+    @abstractmethod
+    def with_bias(self, made: Tensor, use_bias: bool | None) -> Tensor:
+        """Say whether a new layer has a bias, and return its tensor; None leaves it to the weights."""

@@ -26,3 +26,7 @@ class NeuronLayers(LayerMaker):
         """
         attributes = activation_attributes(function) or {}
         return self.layer("neuron", [x], attributes, name=name, default="activation")
+
+    def relu(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """Return `activation(x, "relu")`."""
+        return self.layer("neuron", [x], activation_attributes("relu") or {}, name=name, default="relu")

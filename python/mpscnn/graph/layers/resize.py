@@ -54,3 +54,30 @@ class ResizeLayers(LayerMaker):
         vertical, horizontal = factors
         attributes |= {"scale_y": vertical, "scale_x": horizontal, "edge": edge, "rounding": rounding}
         return self.layer("resize", [x], attributes, name=name, default="resize")
+
+    def upsample(
+        self,
+        x: Tensor,
+        scale: float | tuple[float, float] | None = None,
+        *,
+        size: IntPair | None = None,
+        method: Literal["bilinear", "nearest"] = "nearest",
+        name: str | None = None,
+    ) -> Tensor:
+        """Larger image as of PyTorch's Upsample and Keras' UpSampling2D: (n, h, w, c) -> (n, h', w', c).
+
+        Args:
+            scale: the factor, or (vertical, horizontal); None: 2 if there is no `size`.
+            size: (h', w') instead of it, or one number for both.
+            method: "nearest" repeats pixels, "bilinear" is that of `resize`.
+        """
+        if scale is None:
+            scale = 2 if size is None else 1
+        return self.resize(
+            x,
+            size,
+            scale=scale,
+            method=method,
+            alignment="asymmetric" if method == "nearest" else "half_pixel",
+            name=name,
+        )

@@ -26,6 +26,7 @@ class SubpixelLayers(LayerMaker):
         padding: PaddingArgument = "valid",
         dilation: IntPair = 1,
         groups: int = 1,
+        use_bias: bool | None = None,
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
@@ -46,7 +47,7 @@ class SubpixelLayers(LayerMaker):
         """
         attributes = window_attributes(kernel_size, strides, padding, dilation)
         attributes |= {"output_channels": filters, "groups": groups, "scale": scale, "order": order}
-        return self.layer(
+        made = self.layer(
             "subpixel_convolution",
             [x],
             attributes,
@@ -54,6 +55,7 @@ class SubpixelLayers(LayerMaker):
             name=name,
             default="subpixel_conv2d",
         )
+        return self.with_bias(made, use_bias)
 
     def depth_to_space(
         self, x: Tensor, scale: int, *, order: ChannelBlocks = "position_major", name: str | None = None

@@ -23,6 +23,7 @@ class TransposedConvolutionLayers(LayerMaker):
         output_size: IntPair | None = None,
         dilation: IntPair = 1,
         groups: int = 1,
+        use_bias: bool | None = None,
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
@@ -38,6 +39,7 @@ class TransposedConvolutionLayers(LayerMaker):
                 reach = (kernel_size - 1) * dilation + 1.
             output_padding: rows and columns added at the end, as in PyTorch.
             output_size: (h', w') instead of that rule, as `output_shape` of TensorFlow and `output_size` of PyTorch.
+            use_bias: as in `conv2d`.
             activation: a name or a mapping, see `activation`.
 
         Weights: `weight` [filters][kernel height][kernel width][c / groups], `bias` [filters] (optional). Filter f
@@ -56,7 +58,7 @@ class TransposedConvolutionLayers(LayerMaker):
             attributes["output_height"], attributes["output_width"] = result_size("output_size", output_size)
             if attributes["padding"] == "explicit":
                 attributes |= {"pad_bottom": 0, "pad_right": 0}
-        return self.layer(
+        made = self.layer(
             "transposed_convolution",
             [x],
             attributes,
@@ -64,3 +66,4 @@ class TransposedConvolutionLayers(LayerMaker):
             name=name,
             default="conv2d_transpose",
         )
+        return self.with_bias(made, use_bias)

@@ -1,0 +1,43 @@
+"""The names that users give devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mpscnn._private.arguments import require_text
+from mpscnn._private.expected_names import DEVICES
+from mpscnn.errors import DeviceError, ParameterError
+
+#: Devices of other frameworks that mpscnn cannot use.
+_OTHERS = ("cuda", "rocm", "hip", "xpu", "tpu", "npu", "directml", "vulkan", "opencl")
+
+
+@contextmanager
+def named_device(device: object) -> Iterator[str]:
+    """Give our name of a device, for the call that looks for it.
+
+    Raises:
+        ParameterError: it is not text, or a device of another framework; the message lists what there is.
+        DeviceError: the call raised it; the message says what an alias means.
+    """
+    given = require_text("device", device)
+    if given.lower().partition(":")[0] in _OTHERS:
+        raise ParameterError(
+            f"device {given!r} is not supported: mpscnn runs on 'cpu' and on 'metal'; this machine has {_present()}"
+        )
+    name = DEVICES.get(given.lower(), given)
+    try:
+        yield name
+    except DeviceError as error:
+        if name == given:
+            raise
+        raise DeviceError(f"device {given!r} means {name!r}: {error}") from error
+
+
+def _present() -> str:
+    from mpscnn.runtime.library import devices
+
+    return ", ".join(
+        f"{found['name']!r} ({found['description']})" for found in devices() if found["available"]
+    )
