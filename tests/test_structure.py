@@ -178,7 +178,7 @@ PYTHON_FLOORS = {
     ),
     "toolkit": (
         ("converters",),
-        ("torch_backend",),
+        ("onnx_backend", "torch_backend"),
         ("training",),
         ("evaluation",),
         ("comparison",),

@@ -30,7 +30,7 @@ from mpscnn.model import Model, load
 from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
-    from mpscnn import converters, kernels, models, nodes, registry, training
+    from mpscnn import converters, kernels, models, nodes, onnx_backend, registry, training
     from mpscnn.apps import ray as ray  # of which "import *" would hide Ray itself
     from mpscnn.apps.video.stream import Video, VideoFrame, video
     from mpscnn.comparison import (
@@ -138,7 +138,8 @@ _LAZY = {
 _EXPECTED = {"SGD": "Sgd", "RMSprop": "RmsProp", "load_model": "load"}
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 _LAZY_MODULES = {
-    name: name for name in ("converters", "kernels", "models", "nodes", "registry", "training")
+    name: name
+    for name in ("converters", "kernels", "models", "nodes", "onnx_backend", "registry", "training")
 } | {"photo": "vision.photo", "ray": "apps.ray"}
 
 __all__ = [
@@ -226,6 +227,7 @@ __all__ = [
     "load",
     "models",
     "nodes",
+    "onnx_backend",
     "open_photo",
     "operations",
     "preprocess",

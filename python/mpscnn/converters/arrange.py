@@ -20,7 +20,7 @@ class Arranger:
 
     Args:
         network: gets the layers that are needed.
-        batch: the atom of the batch.
+        batch: the atom of the batch; None: values have none, and each tensor is one image.
         name: gives a layer of this suffix a name.
         count_weight: is reported the bytes of each weight that a layer gets, before it is made.
     """
@@ -28,7 +28,7 @@ class Arranger:
     def __init__(
         self,
         network: Network,
-        batch: Atom,
+        batch: Atom | None,
         name: Callable[[str], str],
         count_weight: Callable[[int], None],
     ) -> None:
@@ -53,6 +53,8 @@ class Arranger:
 
     def of_image(self, tensor: Tensor, rank: int = 4) -> Value:
         """An image (n, height, width, channels) as (n, channels, height, width), or (n, channels, width) of rank 3."""
+        if self.batch is None:
+            raise UnsupportedError("an image that has no batch")
         height, width, channels = self.atoms(tensor.shape[1:])
         spatial = (height, width) if rank == 4 else (width,)
         return Value(tensor, ((self.batch,), channels, *spatial), height + width + channels)
@@ -60,7 +62,8 @@ class Arranger:
     def of_plain(self, tensor: Tensor) -> Value:
         """A tensor with the same axes as here."""
         axes = self.atoms(tensor.shape[1:])
-        return Value(tensor, ((self.batch,), *axes), tuple(atom for axis in axes for atom in axis))
+        order = tuple(atom for axis in axes for atom in axis)
+        return Value(tensor, tuple(axes) if self.batch is None else ((self.batch,), *axes), order)
 
     # ---- Tensors of values -----------------------------------------------------------------------------------------
 

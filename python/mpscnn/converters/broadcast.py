@@ -157,10 +157,10 @@ def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
 def _with_batch_of(first: Value, second: Value) -> Value:
     """The second with the batch on the same axis as the first, which a batch of 1 can be."""
     place, own = (
-        next(number for number, axis in enumerate(value.axes) if any(atom.is_batch for atom in axis))
+        next((number for number, axis in enumerate(value.axes) if any(atom.is_batch for atom in axis)), None)
         for value in (first, second)
     )
-    if place == own:
+    if place is None or own is None or place == own:
         return second
     batch = next(atom for atom in second.axes[own] if atom.is_batch)
     if batch.high != 1:

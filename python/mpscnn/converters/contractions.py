@@ -13,8 +13,9 @@ _AXES = ("height", "width", "channels")
 def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
     """Matrices of the last two axes, one for each of the others."""
     b = b.with_own_atoms()
-    extents = [[product(axis) for axis in _without_batch(x)] for x in (a, b)]
-    fits = a.rank == b.rank > 2 and extents[0][:-2] == extents[1][:-2]
+    extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
+    least = 2 if arranger.batch is None else 3
+    fits = a.rank == b.rank >= least and extents[0][:-2] == extents[1][:-2]
     if not fits or None in (*extents[0], *extents[1]):
         raise UnsupportedError(
             f"multiplies {a.shown} and {b.shown}; supported are as many matrices on both sides, of fixed sizes"
@@ -26,13 +27,15 @@ def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
     y = arranger.network.matmul(
         first, second, transpose_a=transpose_a, transpose_b=transpose_b, name=arranger.name("")
     )
-    leading = tuple(atom for axis in _without_batch(a)[:-2] for atom in axis)
+    leading = tuple(atom for axis in _without_batch(arranger, a)[:-2] for atom in axis)
     order = (*leading, *a.axes[-2], *b.axes[-1])
     return Value(y, (*a.axes[:-1], b.axes[-1]), order)
 
 
-def _without_batch(x: Value) -> list[Axis]:
-    """The axes, the first one without the batch with which it begins."""
+def _without_batch(arranger: Arranger, x: Value) -> list[Axis]:
+    """The axes, the first one without the batch with which it begins, where values have one."""
+    if arranger.batch is None:
+        return list(x.axes)
     if not x.axes[0][:1] or not x.axes[0][0].is_batch or any(a.is_batch for axis in x.axes[1:] for a in axis):
         raise UnsupportedError(f"multiplies {x.shown}, whose first axis does not begin with the batch")
     return [x.axes[0][1:], *x.axes[1:]]
@@ -40,7 +43,7 @@ def _without_batch(x: Value) -> list[Axis]:
 
 def _matrices(arranger: Arranger, x: Value) -> tuple[Tensor, bool]:
     """(n, matrices, rows, columns), and whether rows and columns have changed places."""
-    leading = tuple(atom for axis in _without_batch(x)[:-2] for atom in axis)
+    leading = tuple(atom for axis in _without_batch(arranger, x)[:-2] for atom in axis)
     rows, columns = x.axes[-2:]
     swapped = x.order == leading + columns + rows != leading + rows + columns
     return arranger.physical(x, (leading, columns, rows) if swapped else (leading, rows, columns)), swapped

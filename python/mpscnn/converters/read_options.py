@@ -31,6 +31,8 @@ class ReadOptions:
             those of other files are.
         parameters: tensors of an ONNX file that have to learn when the network is trained, while all others must not,
             and what they are called in the module that it is made of; None: layers learn as their operations do.
+        has_batch: whether the first axis of an ONNX file's tensors is the batch. False: none of their axes is, and the
+            network computes the whole as one image.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ReadOptions:
     architecture: str | None = None
     fold: bool = True
     parameters: Mapping[str, str] | None = None
+    has_batch: bool = True
 
     def check_inputs(self, known: Sequence[str], origin: str) -> None:
         """Raise ParameterError for a shape of an input that the file does not have."""
@@ -56,7 +59,7 @@ class ReadOptions:
         chosen = self.shapes.get(name)
         if chosen is None:
             return stated
-        if min(chosen, default=0) < 1:
+        if min(chosen, default=0 if self.has_batch else 1) < 1:
             raise ParameterError(f"{where}: the shape {tuple(chosen)} was chosen; extents are 1 or more")
         fits = stated is None or (
             len(stated) == len(chosen)

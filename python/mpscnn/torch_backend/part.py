@@ -14,7 +14,7 @@ from torch.fx import Node
 from mpscnn._private.literals import PrecisionName
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.norms_by_parts.whole import with_whole_norms
-from mpscnn.converters.onnx_reader.input_layout import InputLayout
+from mpscnn.converters.onnx_reader.layouts import InputLayout
 from mpscnn.converters.onnx_reader.reader import Converted, converted
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unrounded import keep_middles
@@ -81,10 +81,10 @@ class NetworkPart(torch.nn.Module):  # type: ignore[misc]
                 tuple(value.shape),
                 tuple(value.stride()),
                 value.dtype,
-                axes,
+                layout.axes,
                 (value.numel() // math.prod(end), *end),
             )
-            for value, axes, end in zip(results, made.outputs, ends, strict=True)
+            for value, layout, end in zip(results, made.outputs, ends, strict=True)
         ]
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:

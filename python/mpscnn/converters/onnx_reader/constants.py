@@ -118,13 +118,15 @@ class Constants:
             raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
         return self._float32(array)
 
-    def of_one_image(self, name: str, rank: int | None, batch: Atom, what: str) -> NDArray[np.float32]:
+    def of_one_image(self, name: str, rank: int | None, batch: Atom | None, what: str) -> NDArray[np.float32]:
         """A constant without its first axis, along which it must be the same or repeated as often as the batch.
+
+        All of it for a network without a batch.
 
         Args:
             name: in the file.
             rank: how many axes it has with further ones of extent 1 in front; None: its own.
-            batch: of the network.
+            batch: of the network; None: it has none.
             what: what messages call it.
         """
         constant = self.find(name)
@@ -136,6 +138,12 @@ class Constants:
         if rank is not None and low.ndim < rank:
             low, high = (one.reshape((1,) * (rank - one.ndim) + one.shape) for one in (low, high))
         self.budget.spend(Cost.look(low.size + high.size))
+        if batch is None:
+            if not constant.is_fixed or low.size == 0:
+                raise UnsupportedError(
+                    f"{what} is a constant of shape {low.shape}, which is not supported here"
+                )
+            return self._finite(low, what)
         if low.ndim < 2 or low.size == 0 or low.shape[1:] != high.shape[1:]:
             raise UnsupportedError(f"{what} is a constant of shape {low.shape}, which is not supported here")
         one = low[:1]
@@ -146,7 +154,11 @@ class Constants:
             raise UnsupportedError(
                 f"{what} is a constant of shape {low.shape}, other numbers for each image of the batch"
             )
-        result = self._float32(one[0])
+        return self._finite(one[0], what)
+
+    def _finite(self, array: Array, what: str) -> NDArray[np.float32]:
+        """The numbers in float32. Raises UnsupportedError where one of them is not finite."""
+        result = self._float32(array)
         if not np.isfinite(result).all():
             raise UnsupportedError(f"{what} is a constant that is not finite")
         return result

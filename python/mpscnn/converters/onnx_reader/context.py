@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from mpscnn.converters.layout import Atom, Value
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.folded import is_filled
-from mpscnn.converters.onnx_reader.input_layout import InputLayout
+from mpscnn.converters.onnx_reader.layouts import InputLayout
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import UnsupportedError
@@ -56,7 +56,7 @@ class Context:
         file: what is converted.
         constants: of the file.
         names: of the network's layers.
-        batch: the atom of the batch.
+        batch: the atom of the batch; None: the file's tensors have none.
         results: the names of the file's tensors that are the network's outputs.
         parameters: of the module that the file is made of; None: they are not followed.
     """
@@ -67,7 +67,7 @@ class Context:
         file: OnnxFile,
         constants: Constants,
         names: LayerNames,
-        batch: Atom,
+        batch: Atom | None,
         results: frozenset[str],
         parameters: Parameters | None = None,
     ) -> None:
@@ -139,11 +139,13 @@ class Context:
             self.parameters.claim(name, made.name, "value")
             return self.arranger.of_plain(made)
         layer = self.names.unique((parameter or self.file.constant_of(name)).strip("/"))
-        tensor = self.network.constant(self.network.inputs[0], numbers.shape, name=layer)
-        self.set_weight(layer, "value", numbers, name if parameter else None)
+        shape = numbers.shape or (1,)
+        tensor = self.network.constant(self.network.inputs[0], shape, name=layer)
+        self.set_weight(layer, "value", numbers.reshape(shape), name if parameter else None)
         if parameter is not None:
             self._learnt[parameter, numbers.shape] = tensor
-        return self.arranger.of_plain(tensor)
+        value = self.arranger.of_plain(tensor)
+        return value if numbers.shape else replace(value, axes=())
 
     def is_constant(self, name: str) -> bool:
         """Return True if a tensor of the file does not depend on its inputs."""

@@ -21,7 +21,9 @@ from mpscnn.graph.layer_arguments import Activation
 def _gemm(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     if node.integer("transA", 0):
-        raise UnsupportedError("its first operand is transposed, which would change the batch")
+        if c.arranger.batch is not None:
+            raise UnsupportedError("its first operand is transposed, which would change the batch")
+        x = x.transposed(range(x.rank)[::-1])
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
     weight = _scaled(c.constants.real(node.input(1), "its second operand"), alpha)
     if weight.ndim != 2 or x.rank != 2:

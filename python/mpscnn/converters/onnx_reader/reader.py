@@ -22,8 +22,8 @@ from mpscnn.converters.onnx_reader.detection import mark_detection, undecoded
 from mpscnn.converters.onnx_reader.detector_postprocess import Tail, candidates, needed
 from mpscnn.converters.onnx_reader.file import Described, OnnxFile
 from mpscnn.converters.onnx_reader.fused_activation import begins_activation
-from mpscnn.converters.onnx_reader.input_layout import InputLayout
 from mpscnn.converters.onnx_reader.integer_network import keep_integers
+from mpscnn.converters.onnx_reader.layouts import InputLayout, OutputLayout
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
@@ -54,13 +54,12 @@ class Converted:
     Attributes:
         network: the network.
         inputs: for each input.
-        outputs: for each output, which of the file's axes each of the network's is. None of a detector's, which are
-            not the file's.
+        outputs: for each output. None of a detector's, which are not the file's.
     """
 
     network: Network
     inputs: tuple[InputLayout, ...]
-    outputs: tuple[tuple[int, ...], ...]
+    outputs: tuple[OutputLayout, ...]
 
 
 def convert(file: OnnxFile, options: ReadOptions) -> Network:
@@ -98,7 +97,7 @@ def converted(file: OnnxFile, options: ReadOptions) -> Converted:
         context.network.source_ends = wanted
     keep_integers(context)
     context.network.notes += [*notes, *context.notes, *filter(None, [undecoded(context.network)])]
-    return Converted(context.network, context.input_layouts, tuple(outputs.axes))
+    return Converted(context.network, context.input_layouts, tuple(outputs.layouts))
 
 
 def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> Context:
@@ -116,7 +115,7 @@ def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> C
         shapes[names.unique("image" if is_image else one.name)] = one.own
     network = options.network(shapes, file.origin)
     parameters = Parameters(options.parameters)
-    batch = batch_atom(batches.pop())
+    batch = batch_atom(batches.pop()) if options.has_batch else None
     constants = Constants(file, parameters)
     context = Context(network, file, constants, names, batch, frozenset(wanted), parameters)
     context.input_layouts = tuple(one.layout for one in inputs)
@@ -177,6 +176,8 @@ class _Input:
 
     def seen(self, plain: Value) -> Value:
         """The network's input as the file sees it."""
+        if not plain.has_batch_first:  # a network without a batch
+            return Value(plain.tensor, plain.axes[: len(self.axes) - 1], plain.order)
         value = Value(plain.tensor, tuple(plain.axes[axis] for axis in self.axes), plain.order)
         return value if self.has_batch else value.without_axes([0])
 
@@ -191,6 +192,8 @@ def _input_of(file: OnnxFile, described: Described, options: ReadOptions) -> _In
         shape = options.shape_of(described.name, described.shape, where)
     if shape is not None and len(shape) > _MAX_RANK:
         raise UnsupportedError(f"{where} has {len(shape)} axes; supported are {_MAX_RANK}")
+    if shape is not None and not options.has_batch:
+        return _without_batch(described.name, shape, where)
     if shape is None or len(shape) < 2:
         raise UnsupportedError(
             f"{where} has {'no stated shape' if shape is None else f'the shape {shape}, without a batch'}: "
@@ -218,6 +221,13 @@ def _input_of(file: OnnxFile, described: Described, options: ReadOptions) -> _In
             "--shape (shapes= in Python)"
         )
     return result
+
+
+def _without_batch(name: str, shape: Extents, where: str) -> _Input:
+    """An input of a file without a batch: it is an image of its own, with its axes."""
+    if None in shape or len(shape) >= _MAX_RANK:
+        raise UnsupportedError(f"{where} is {shape}; supported are up to {_MAX_RANK - 1} known extents")
+    return _Input(name, (1, *shape), shape or (1,), tuple(range(len(shape) + 1)), has_batch=False)
 
 
 def _is_nhwc(file: OnnxFile, name: str) -> bool:
@@ -274,8 +284,7 @@ class _Outputs:
         self._c = context
         self._marked: set[int] = {tensor.index for tensor in context.network.inputs}
         self._known_ends: dict[str, bool] = {}
-        self.axes: list[tuple[int, ...]] = []
-        """For each output, the axis of the file for each axis of the network."""
+        self.layouts: list[OutputLayout] = []
 
     def mark(self, name: str) -> None:
         c = self._c
@@ -294,10 +303,14 @@ class _Outputs:
 
     def _axes(self, name: str, value: Value) -> list[Axis]:
         """NHWC for images, unless the file has made them NHWC itself; the file's axes for other values."""
+        batch = self._c.arranger.batch
+        if batch is None:
+            self.layouts.append(OutputLayout(tuple(range(value.rank)), has_batch=False))
+            return list(value.axes) or [()]
         if not value.axes or not any(atom.is_batch for atom in value.axes[0]):
             raise UnsupportedError(f"{value.shown}: its first axis is not the batch")
         if not value.has_batch_first:
-            if self._c.arranger.batch.high != 1:
+            if batch.high != 1:
                 raise UnsupportedError(f"{value.shown}: its first axis is not the batch alone")
             self._c.notes.append(
                 f"output {shown(name)} gets an axis for the batch, which the file leaves out"
@@ -305,7 +318,8 @@ class _Outputs:
         own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
         plain = own[1:] if value.has_batch_first else own
         moves = value.rank == 4 and value.has_batch_first and not self._ends_in_nhwc(name)
-        self.axes.append(_TO_NHWC if moves else tuple(range(value.rank)))
+        axes = _TO_NHWC if moves else tuple(range(value.rank))
+        self.layouts.append(OutputLayout(axes, value.has_batch_first))
         if not plain:
             return [()]
         return [own[2], own[3], own[1]] if moves else plain
@@ -445,6 +459,8 @@ class _Conversion:
             if shape is None or len(shape) < 2 or None in shape[1:]:
                 return None
             shapes[name] = shape
+        if self._c.arranger.batch is None:
+            return None
         network = Network(input={name: self._own(shape) for name, shape in shapes.items()})
         c = self._c
         alone = Context(network, c.file, c.constants, LayerNames(), c.arranger.batch, c.results, c.parameters)

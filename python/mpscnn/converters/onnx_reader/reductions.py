@@ -76,7 +76,9 @@ def _reduced_axes(c: Context, node: Node, x: Value) -> list[int]:
     if not given:
         if node.integer("noop_with_empty_axes", 0):
             return []
-        raise UnsupportedError("reduces all axes, the batch among them")
+        if c.arranger.batch is not None:
+            raise UnsupportedError("reduces all axes, the batch among them")
+        given = list(range(x.rank))
     return sorted({x.axis(axis) for axis in given})
 
 

@@ -59,8 +59,8 @@ def require_equal(converted: Converted, module: Any, inputs: Sequence[Any], titl
         )
     names = [tensor.name for tensor in network.outputs]
     differences = [
-        _difference(name, array, other, axes)
-        for name, array, other, axes in zip(names, found, expected, converted.outputs, strict=True)
+        _difference(name, array, other, layout.axes)
+        for name, array, other, layout in zip(names, found, expected, converted.outputs, strict=True)
     ]
     worst = max(differences, key=lambda one: one.relative)
     if not worst.relative <= _TOLERANCE:

@@ -55,7 +55,8 @@ class OperatorReader:
         self.values: dict[int, Value] = {}
         # The file's batch stands for any: shapes in the file are written with it.
         self.batch = (file.tensors[file.inputs[0]].shape or (1,))[0] if file.inputs else 1
-        self.arranger = Arranger(network, batch_atom(self.batch), self._name, constants.count)
+        self._batch_atom = batch_atom(self.batch)
+        self.arranger = Arranger(network, self._batch_atom, self._name, constants.count)
         self._named = -1
         self.integers: dict[int, Integers | None] = {}
         """How integers stand for the network's values; None where the file has them by several scales."""
@@ -132,7 +133,7 @@ class OperatorReader:
         if batch_first:
             return self.arranger.of_plain(tensor)
         axes = self.arranger.atoms(tensor.shape[1:])
-        first: Axis = (self.arranger.batch, *axes[0])
+        first: Axis = (self._batch_atom, *axes[0])
         return Value(tensor, (first, *axes[1:]), tuple(atom for axis in axes for atom in axis))
 
     def only_user(self, index: int) -> FileOperator | None:
@@ -153,7 +154,7 @@ class OperatorReader:
         """As `apart`, of a value."""
         if self.batch != 1 or (value.has_batch_first and not always):
             return value, 0
-        return replace(value, axes=((self.arranger.batch,), *map(without_batch, value.axes))), 1
+        return replace(value, axes=((self._batch_atom,), *map(without_batch, value.axes))), 1
 
     def result(self, operator: FileOperator, value: Tensor | Value, added: int = 0) -> None:
         """Set what the network computes for the operator's first result.
@@ -171,9 +172,9 @@ class OperatorReader:
         """As `result`, of any tensor of the file."""
         value = value.merged(0, 2) if added else value
         value = self._in_own_integers(index, self._within_integers(index, value))
-        if self.batch == 1 and value.rank and value.axes[0][:1] != (self.arranger.batch,):
+        if self.batch == 1 and value.rank and value.axes[0][:1] != (self._batch_atom,):
             first, *others = map(without_batch, value.axes)
-            value = replace(value, axes=((self.arranger.batch, *first), *others))
+            value = replace(value, axes=((self._batch_atom, *first), *others))
         self.values[index] = value
         self.note_integers(index)
 

@@ -1,0 +1,177 @@
+"""Writes docs/onnx_backend_cases.md: what mpscnn answers to the ONNX project's own backend test, case by case.
+
+Run after the ONNX reader learned something, or with a newer package onnx: python docs/write_onnx_backend.py
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import textwrap
+import unittest
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from mpscnn import UnsupportedError, onnx_backend
+from mpscnn.converters.unsupported import UnsupportedLayersError
+
+PAGE = Path(__file__).resolve().parent / "onnx_backend_cases.md"
+#: The categories of ONNX' runner, by the names that the page gives them.
+CATEGORIES = {
+    "operators": "OnnxBackendNodeModelTest",
+    "simple models": "OnnxBackendSimpleModelTest",
+    "converted from PyTorch": "OnnxBackendPyTorchConvertedModelTest",
+    "operators of PyTorch": "OnnxBackendPyTorchOperatorModelTest",
+    "real networks with light weights": "OnnxBackendRealModelTest",
+}
+_SUFFIX = "_cpu"
+_PACKAGE = "ONNX' package holds no data of it: they would be downloaded"
+_MOST_REASON = 150
+
+INTRODUCTION = f"""# Cases of ONNX' backend test
+
+This page lists the cases of `onnx.backend.test` that mpscnn computes rightly, and those that it refuses, by name. None
+is answered wrongly. [onnx_backend.md](onnx_backend.md) explains the backend. `docs/write_onnx_backend.py` writes this
+page, and a test compares it with the runner's results. The cases are those of the package onnx {onnx.__version__}.
+"""
+
+
+class Everything(onnx_backend.Backend):
+    """The backend, which the runner asks to prepare each model, so that each refusal has its reason."""
+
+    @classmethod
+    def is_compatible(cls, *_: Any, **__: Any) -> bool:
+        """Return True, as the answer alone would not tell the reason."""
+        return True
+
+
+@dataclass
+class Results:
+    """The results of a category's cases.
+
+    Attributes:
+        passed: the names of those with the right answers.
+        refused: the reasons of those that are refused, by name.
+        wrong: what is wrong with all others, by name.
+    """
+
+    passed: list[str]
+    refused: dict[str, str]
+    wrong: dict[str, str]
+
+
+class _Collected(unittest.TestResult):
+    def __init__(self) -> None:
+        super().__init__()
+        self.results = Results([], {}, {})
+
+    def addSuccess(self, test: unittest.TestCase) -> None:  # noqa: N802
+        """Keep a case with the right answers."""
+        self.results.passed.append(_name(test))
+
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:  # noqa: N802
+        """Keep a case that the runner leaves out; those of CUDA are no cases here."""
+        if test.id().endswith(_SUFFIX):
+            self.results.refused[_name(test)] = reason
+
+    def addError(self, test: unittest.TestCase, err: Any) -> None:  # noqa: N802
+        """Keep a case that raised an error."""
+        error = err[1]
+        if isinstance(error, UnsupportedError):
+            self.results.refused[_name(test)] = reason_of(error)
+        else:
+            self.results.wrong[_name(test)] = f"{type(error).__name__}: {error}"
+
+    def addFailure(self, test: unittest.TestCase, err: Any) -> None:  # noqa: N802
+        """Keep a case with a wrong answer."""
+        self.results.wrong[_name(test)] = str(err[1])
+
+
+def _name(test: unittest.TestCase) -> str:
+    return test.id().rpartition(".")[2].removesuffix(_SUFFIX)
+
+
+def reason_of(error: UnsupportedError) -> str:
+    """Return the reason of a refusal without the model's name; of several layers that of the first one."""
+    if isinstance(error, UnsupportedLayersError):
+        layer = error.layers[0]
+        text = f"{layer.kind}: {layer.reason}"
+    else:
+        text = str(error).partition(": ")[2] or str(error)
+    return textwrap.shorten(text.replace("|", "/"), _MOST_REASON, placeholder=" ...")
+
+
+def results_of(category: str) -> Results:
+    """Run the cases of a category. Models that the package would have to download are refused with that reason."""
+    from onnx.backend.test import BackendTest
+    from onnx.backend.test.loader import load_model_tests
+
+    collected = _Collected()
+    with tempfile.TemporaryDirectory() as home, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the package, while it computes its cases
+        before = os.environ.get("ONNX_HOME")
+        os.environ["ONNX_HOME"] = home
+        try:
+            cases = BackendTest(Everything, __name__).test_cases[CATEGORIES[category]]
+            for case in load_model_tests(kind="real") if category.startswith("real") else ():
+                if case.url and not case.url.startswith("onnx/"):
+                    setattr(cases, case.name + _SUFFIX, unittest.skip(_PACKAGE)(lambda _: None))
+            unittest.defaultTestLoader.loadTestsFromTestCase(cases).run(collected)
+        finally:
+            if before is None:
+                del os.environ["ONNX_HOME"]
+            else:
+                os.environ["ONNX_HOME"] = before
+    return collected.results
+
+
+def section(category: str, results: Results) -> str:
+    """The part of the page about a category."""
+    lines = [
+        f"## {category[0].upper()}{category[1:]}: {len(results.passed)} passed, {len(results.refused)} refused"
+    ]
+    lines += ["", *wrapped(results.passed, "passed")]
+    if results.refused:
+        lines += ["", "| refused because | cases |", "|---|---|"]
+    for reason in sorted(set(results.refused.values())):
+        names = sorted(name for name, given in results.refused.items() if given == reason)
+        lines.append(f"| {reason} | {', '.join(name.removeprefix('test_') for name in names)} |")
+    return "\n".join([*lines, ""])
+
+
+def wrapped(names: list[str], what: str) -> list[str]:
+    """Lines with the names of cases, without the beginning that all of them have."""
+    text = ", ".join(sorted(name.removeprefix("test_") for name in names))
+    return textwrap.wrap(f"{what}: {text}", 118, break_long_words=False, break_on_hyphens=False)
+
+
+def text(all_results: Mapping[str, Results]) -> str:
+    """The whole page."""
+    counts = ["| cases | passed | refused |", "|---|---|---|"]
+    counts += [
+        f"| {category} | {len(results.passed)} | {len(results.refused)} |"
+        for category, results in all_results.items()
+    ]
+    passed = sum(len(results.passed) for results in all_results.values())
+    refused = sum(len(results.refused) for results in all_results.values())
+    counts.append(f"| all | {passed} | {refused} |")
+    sections = [section(category, results) for category, results in all_results.items()]
+    return "\n".join([INTRODUCTION, *counts, "", *sections]).rstrip() + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    found = {category: results_of(category) for category in CATEGORIES}
+    wrong = {name: fault for results in found.values() for name, fault in results.wrong.items()}
+    if wrong:
+        raise SystemExit("\n".join(f"{name}: {fault}" for name, fault in wrong.items()))
+    PAGE.write_text(text(found), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

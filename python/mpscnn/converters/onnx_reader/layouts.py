@@ -1,0 +1,52 @@
+"""The order of the axes of an ONNX file's inputs and outputs in those of the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class InputLayout:
+    """The order of the axes of a file's input in the network's input.
+
+    Attributes:
+        axes: which of the file's axes each of the network's is; a batch that the file's lacks counts as one.
+        has_batch: whether the file's input has a batch.
+        has_height: whether it has as many axes as the network's; another one lacks the first axis after the batch.
+    """
+
+    axes: tuple[int, ...]
+    has_batch: bool
+    has_height: bool
+
+    def arranged(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Convert an array from the layout of the file's input to that of the network's."""
+        moved: NDArray[np.generic] = (array if self.has_batch else array[np.newaxis]).transpose(self.axes)
+        return moved if self.has_height else moved[:, np.newaxis]
+
+
+@dataclass(frozen=True)
+class OutputLayout:
+    """The order of the axes of a file's output in the network's output.
+
+    Attributes:
+        axes: which of the file's axes each of the network's is, but a batch that the file's lacks.
+        has_batch: whether the first axis of the file's output is the batch.
+    """
+
+    axes: tuple[int, ...]
+    has_batch: bool
+
+    def restored(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Convert an array from the layout of the network's output to that of the file's."""
+        restored: NDArray[np.generic]
+        if self.has_batch and array.ndim == len(self.axes):
+            restored = array.transpose(sorted(range(array.ndim), key=self.axes.__getitem__))
+        elif self.has_batch or not self.axes:  # the network's output has one more axis, of extent 1
+            restored = array.reshape(array.shape[: len(self.axes)])
+        else:
+            restored = array.reshape(array.shape[1:])
+        return restored

@@ -1,0 +1,187 @@
+"""The classes of onnx.backend.base, with mpscnn's engine as what computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.literals import PrecisionName
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.onnx_backend.models import BackendModel
+from mpscnn.onnx_backend.programs import BoundPrograms
+from mpscnn.runtime.library import devices
+
+if TYPE_CHECKING:
+    import onnx
+
+Array = NDArray[Any]
+Inputs = Sequence[Array] | Mapping[str, Array] | Array
+
+_base = import_module("onnx.backend.base")
+#: ONNX' names of devices, and ours.
+_DEVICES = {"CPU": "cpu", "METAL": "metal"}
+
+
+class PreparedModel(_base.BackendRep):  # type: ignore[misc,name-defined]
+    """A model that was prepared for many runs; made by `Backend.prepare`. Several threads may use one."""
+
+    def __init__(
+        self, model: onnx.ModelProto, device: str, precision: PrecisionName, threads: int | str
+    ) -> None:
+        self._model = BackendModel(model)
+        self._programs = BoundPrograms(self._model, device, precision, threads)
+        self._outputs = _base.namedtupledict("Outputs", self._model.outputs)
+
+    def run(self, inputs: Inputs, **_options: Any) -> tuple[Array, ...]:
+        """Compute the model.
+
+        Args:
+            inputs: an array for each input of the model that has no initializer, in the model's order or by name. One
+                input may be given as it is. Shapes and types are those that the model states.
+
+        Returns:
+            A named tuple with an array for each output, of the type and order of axes that the model states.
+
+        Raises:
+            ParameterError: another number of inputs, an unknown name, or an array of another type or shape.
+            UnsupportedError: an operator that mpscnn lacks; the message names all of them.
+        """
+        given = self._model.arrays(inputs)
+        return self._outputs(*self._programs.run(given))  # type: ignore[no-any-return]
+
+
+class Backend(_base.Backend):  # type: ignore[misc,name-defined]
+    """The backend, as ONNX' tools and tests take it: all its methods are class methods."""
+
+    @classmethod
+    def prepare(
+        cls,
+        model: onnx.ModelProto,
+        device: str = "CPU",
+        *,
+        precision: PrecisionName = "float32",
+        threads: int | str = "auto",
+        **options: Any,
+    ) -> PreparedModel:
+        """Prepare a model for many runs.
+
+        A model whose inputs are all floats of known shapes is compiled here, another one at its first run.
+
+        Args:
+            model: of opset 1 or later; models before opset 7 are brought to it by the package onnx. Tensors must not
+                lie in other files.
+            device: "CPU" or "METAL".
+            precision: as for `Network.compile`.
+            threads: as for `Program.session`.
+            options: there are no others.
+
+        Raises:
+            WeightsError: the model contradicts the rules of ONNX. ParameterError: a device or option that there is not.
+            UnsupportedError: what mpscnn lacks; the message names all operators.
+        """
+        if options:
+            raise ParameterError(
+                f"onnx_backend: unknown option {next(iter(options))!r}; there are precision and threads"
+            )
+        if device not in _DEVICES:
+            raise ParameterError(f"onnx_backend: device must be 'CPU' or 'METAL', got {device!r}")
+        return PreparedModel(model, _DEVICES[device], precision, threads)
+
+    @classmethod
+    def run_model(
+        cls, model: onnx.ModelProto, inputs: Inputs, device: str = "CPU", **options: Any
+    ) -> tuple[Array, ...]:
+        """Prepare a model and compute it once. Arguments and errors are those of `prepare` and `PreparedModel.run`."""
+        return cls.prepare(model, device, **options).run(inputs)
+
+    @classmethod
+    def run_node(
+        cls,
+        node: onnx.NodeProto,
+        inputs: Sequence[Array],
+        device: str = "CPU",
+        outputs_info: Sequence[tuple[Any, tuple[int, ...]]] | None = None,
+        *,
+        opset_version: int | None = None,
+        **options: Any,
+    ) -> tuple[Array, ...]:
+        """Compute one operator.
+
+        Args:
+            node: the operator.
+            inputs: an array for each of its inputs that is not left out.
+            device: "CPU" or "METAL".
+            outputs_info: type and shape of each result; None: ONNX' inference of types tells the types.
+            opset_version: the version of ONNX' operators; None: the newest that the package onnx knows.
+            options: as for `prepare`.
+
+        Raises:
+            As `prepare` and `PreparedModel.run`.
+        """
+        model = _model_of_node(node, inputs, outputs_info, opset_version)
+        return cls.run_model(model, inputs, device, **options)
+
+    @classmethod
+    def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> bool:
+        """Return True if `prepare` accepts the model.
+
+        Where inputs such as shapes or weights are needed as constants, a run may still refuse their values.
+        """
+        try:
+            cls.prepare(model, device, **options)
+        except UnsupportedError:
+            return False
+        return True
+
+    @classmethod
+    def supports_device(cls, device: str) -> bool:
+        """Return True for "CPU", and for "METAL" where there is a GPU that passed its self-check."""
+        name = device.partition(":")[0]
+        if name == "METAL":
+            return any(entry["available"] for entry in devices()[1:])
+        return name == "CPU"
+
+
+def _model_of_node(
+    node: onnx.NodeProto,
+    inputs: Sequence[Array],
+    outputs_info: Sequence[tuple[Any, tuple[int, ...]]] | None,
+    opset: int | None,
+) -> onnx.ModelProto:
+    """Return a model of one operator."""
+    import onnx
+
+    names = list(dict.fromkeys(name for name in node.input if name))
+    if len(names) != len(inputs):
+        raise ParameterError(f"onnx_backend: {node.op_type} has {len(names)} inputs, got {len(inputs)}")
+    described = [
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+        )
+        for name, array in zip(names, map(np.asarray, inputs), strict=True)
+    ]
+    results = [name for name in node.output if name]
+    if outputs_info is None:
+        ends = [onnx.ValueInfoProto(name=name) for name in results]
+    else:
+        ends = [
+            onnx.helper.make_tensor_value_info(
+                name, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape
+            )
+            for name, (dtype, shape) in zip(results, outputs_info, strict=True)
+        ]
+    graph = onnx.helper.make_graph([node], node.op_type, described, ends)
+    version = onnx.defs.onnx_opset_version() if opset is None else opset
+    model: onnx.ModelProto = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid(node.domain, version)]
+    )
+    if outputs_info is not None:
+        return model
+    try:
+        return onnx.shape_inference.infer_shapes(model)
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(f"damaged: {node.op_type}: {error}") from error

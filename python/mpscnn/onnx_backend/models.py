@@ -1,0 +1,152 @@
+"""A model in memory as a backend sees it: its inputs and outputs, and which arrays fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_reader.file import OLDEST_OPSET
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    import onnx
+
+Array = NDArray[Any]
+
+_FLOATS = frozenset({"float32", "float16", "bfloat16"})
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output: its name, the type of its elements, and its shape as far as the model states it."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...] | None
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the engine can take it as an input; else it is bound as a constant."""
+        return self.dtype.name in _FLOATS
+
+
+class BackendModel:
+    """A checked model.
+
+    Args:
+        model: it is copied where it has to be changed.
+
+    Attributes:
+        proto: the model, of opset 7 or later.
+        inputs: those without an initializer.
+        outputs: the names of its outputs.
+
+    Raises:
+        WeightsError: it contradicts the rules of ONNX. UnsupportedError: an input or output that is not a tensor.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        import onnx
+
+        try:
+            onnx.checker.check_model(model)
+        except onnx.checker.ValidationError as error:
+            raise WeightsError(f"damaged: model {shown(model.graph.name)}: {error}") from error
+        self.proto = _renewed(model)
+        graph = self.proto.graph
+        self.title = graph.name or "model"
+        known = {tensor.name for tensor in graph.initializer}
+        self.inputs = [self._port(info, "input") for info in graph.input if info.name not in known]
+        self._ends = [self._port(info, "output") for info in _with_types(self.proto).graph.output]
+        self.outputs = [port.name for port in self._ends]
+
+    def arrays(self, inputs: Sequence[Array] | Mapping[str, Array] | Array) -> list[Array]:
+        """Return the arrays in the order of `inputs`. Raises ParameterError for others than the model has."""
+        given: Sequence[Any]
+        if isinstance(inputs, Mapping):
+            names = [port.name for port in self.inputs]
+            if unknown := [name for name in inputs if name not in names]:
+                raise ParameterError(f"{self.title}: there is no input {shown(str(unknown[0]))}")
+            if missing := [name for name in names if name not in inputs]:
+                raise ParameterError(f"{self.title}: input {shown(missing[0])} is missing")
+            given = [inputs[name] for name in names]
+        elif isinstance(inputs, np.ndarray) and len(self.inputs) == 1:
+            given = [inputs]
+        else:
+            given = list(inputs)
+        if len(given) != len(self.inputs):
+            raise ParameterError(f"{self.title}: it has {len(self.inputs)} inputs, got {len(given)}")
+        return [self._fitting(port, one) for port, one in zip(self.inputs, given, strict=True)]
+
+    def typed(self, results: Sequence[Array]) -> list[Array]:
+        """Return results with the types that the model states."""
+        return [
+            result.astype(port.dtype, copy=False) for port, result in zip(self._ends, results, strict=True)
+        ]
+
+    def _port(self, info: onnx.ValueInfoProto, what: str) -> Port:
+        import onnx
+
+        kind = info.type.WhichOneof("value")
+        where = f"{self.title}: {what} {shown(info.name)}"
+        if kind is None:
+            raise UnsupportedError(f"{where} has no stated type")
+        if kind != "tensor_type":
+            raise UnsupportedError(f"{where} is a {kind.removesuffix('_type')}; supported are tensors")
+        tensor = info.type.tensor_type
+        shape: tuple[int | None, ...] | None = None
+        if tensor.HasField("shape"):
+            shape = tuple(one.dim_value if one.HasField("dim_value") else None for one in tensor.shape.dim)
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        if dtype.kind in "OSU":
+            raise UnsupportedError(f"{where} is text; supported are numbers")
+        return Port(info.name, dtype, shape)
+
+    def _fitting(self, port: Port, given: Any) -> Array:
+        where = f"{self.title}: input {shown(port.name)}"
+        array = np.asarray(given)
+        if array.dtype != port.dtype:
+            raise ParameterError(f"{where} is of {port.dtype}, got {array.dtype}")
+        fits = port.shape is None or (
+            len(port.shape) == array.ndim
+            and all(own in (None, extent) for own, extent in zip(port.shape, array.shape, strict=True))
+        )
+        if not fits:
+            raise ParameterError(f"{where} has the shape {port.shape}, got {array.shape}")
+        return array
+
+
+def _renewed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model in an opset that the reader knows."""
+    from onnx import version_converter
+
+    opset = next(
+        (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OLDEST_OPSET
+    )
+    if opset >= OLDEST_OPSET:
+        return model
+    try:
+        renewed: onnx.ModelProto = version_converter.convert_version(model, OLDEST_OPSET)
+    except (RuntimeError, ValueError) as error:
+        raise UnsupportedError(
+            f"{model.graph.name}: the package onnx does not bring it from opset {opset} to {OLDEST_OPSET}: {error}"
+        ) from error
+    return renewed
+
+
+def _with_types(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with the types of its outputs."""
+    import onnx
+
+    if all(info.type.WhichOneof("value") for info in model.graph.output):
+        return model
+    try:
+        inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(model)
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(f"damaged: {model.graph.name}: {error}") from error
+    return inferred

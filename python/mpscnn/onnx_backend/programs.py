@@ -1,0 +1,179 @@
+"""The programs of a model: one for each combination of shapes, and of values that are needed as constants."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.literals import PrecisionName
+from mpscnn.converters.norms_by_parts.whole import with_whole_norms
+from mpscnn.converters.onnx_reader.file import file_of_model
+from mpscnn.converters.onnx_reader.reader import Converted, converted
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.unrounded import keep_middles
+from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.errors import UnsupportedError
+from mpscnn.onnx_backend.models import BackendModel
+from mpscnn.runtime.session_pool import SessionPool
+
+if TYPE_CHECKING:
+    import onnx
+
+Array = NDArray[Any]
+_MOST_KEPT = 8
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A way to make a network of a model.
+
+    Attributes:
+        taken: the numbers of the model's inputs that are the network's; the others are bound as constants.
+        has_batch: whether their first axis is the batch; otherwise the network computes all as one image.
+    """
+
+    taken: tuple[int, ...]
+    has_batch: bool
+
+
+class _Compiled:
+    """A program, with the shapes of inputs and the values of bound inputs that it is for."""
+
+    def __init__(
+        self, form: _Form, made: Converted, pool: SessionPool, inputs: Sequence[Array] | None
+    ) -> None:
+        self._form = form
+        self._made = made
+        self._pool = pool
+        self._shapes = None if inputs is None else [array.shape for array in inputs]
+        self._bound = {
+            place: array.copy() for place, array in enumerate(inputs or ()) if place not in form.taken
+        }
+
+    def is_for(self, inputs: Sequence[Array]) -> bool:
+        """Whether it computes the model for these inputs."""
+        return self._shapes in (None, [array.shape for array in inputs]) and all(
+            array.tobytes() == inputs[place].tobytes() for place, array in self._bound.items()
+        )
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Compute the model's outputs."""
+        given = [
+            np.asarray(layout.arranged(inputs[place]), np.float32)
+            for layout, place in zip(self._made.inputs, self._form.taken, strict=True)
+        ]
+        with self._pool.session() as session:
+            found = session.run(given[0] if len(given) == 1 else given)
+        results = list(found.values()) if isinstance(found, dict) else [found]
+        return [layout.restored(result) for layout, result in zip(self._made.outputs, results, strict=True)]
+
+
+class BoundPrograms:
+    """The programs of one model, of which the last few are kept.
+
+    Args:
+        model: the model.
+        device, precision: as for `Network.compile`.
+        threads: as for `Program.session`.
+
+    Raises UnsupportedError where it is certain that no input lets the model run.
+    """
+
+    def __init__(
+        self, model: BackendModel, device: str, precision: PrecisionName, threads: int | str
+    ) -> None:
+        self._model = model
+        self._device, self._precision, self._threads = device, precision, threads
+        self._kept: deque[_Compiled] = deque(maxlen=_MOST_KEPT)
+        self._lock = threading.Lock()
+        if not any(port.is_data for port in model.inputs):
+            raise UnsupportedError(f"{model.title}: it has no input of floats, which networks need")
+        self._compile_early()
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Compute the model's outputs. Raises UnsupportedError where mpscnn lacks something."""
+        with self._lock:
+            compiled = next((one for one in self._kept if one.is_for(inputs)), None)
+            if compiled is None:
+                compiled = self._first_of(_forms(self._model, inputs), inputs)
+                self._kept.append(compiled)
+        return self._model.typed(compiled.run(inputs))
+
+    def _compile_early(self) -> None:
+        """Compile a model whose inputs all are data of known shapes, whatever their batch is."""
+        ports = self._model.inputs
+        shapes = [port.shape for port in ports if port.is_data]
+        if len(shapes) < len(ports) or any(shape is None or None in shape[1:] for shape in shapes):
+            return
+        everything = tuple(range(len(ports)))
+        forms = [_Form(everything, has_batch=True)]
+        is_known = not any(None in (shape or ()) for shape in shapes)
+        if is_known:
+            forms.append(_Form(everything, has_batch=False))
+        try:
+            self._kept.append(self._first_of(forms, None))
+        except UnsupportedError:
+            if len(ports) == 1 and is_known:
+                raise
+
+    def _first_of(self, forms: Sequence[_Form], inputs: Sequence[Array] | None) -> _Compiled:
+        """Compile the first form that mpscnn has. Raises the first error that names layers if there is none."""
+        errors: list[UnsupportedError] = []
+        for form in forms:
+            try:
+                return self._compiled(form, inputs)
+            except UnsupportedError as error:
+                errors.append(error)
+        named = [error for error in errors if isinstance(error, UnsupportedLayersError)]
+        none = UnsupportedError(f"{self._model.title}: it has no input of floats with elements")
+        raise next(iter([*named, *errors]), none)
+
+    def _compiled(self, form: _Form, inputs: Sequence[Array] | None) -> _Compiled:
+        """Compile for these inputs, or for the shapes that the model states."""
+        title, ports = self._model.title, self._model.inputs
+        bound = {
+            port.name: array
+            for place, (port, array) in enumerate(zip(ports, inputs or (), strict=False))
+            if place not in form.taken
+        }
+        shapes = {ports[place].name: inputs[place].shape for place in form.taken if inputs is not None}
+        file = file_of_model(_with_constants(self._model.proto, bound), title)
+        options = ReadOptions(title, shapes=shapes, outputs=file.outputs, has_batch=form.has_batch)
+        made = converted(file, options)
+        network = keep_middles(with_whole_norms(made.network))
+        program = network.compile(device=self._device, precision=self._precision)
+        return _Compiled(form, made, SessionPool(program, self._threads), inputs)
+
+
+def _forms(model: BackendModel, inputs: Sequence[Array]) -> list[_Form]:
+    """The forms that are tried, in order."""
+    data = [
+        place
+        for place, (port, array) in enumerate(zip(model.inputs, inputs, strict=True))
+        if port.is_data and array.size
+    ]
+    batched = [place for place in data if inputs[place].ndim > 1]
+    alike = [place for place in batched if len(inputs[place]) == len(inputs[batched[0]])]
+    found = [_Form(tuple(alike), has_batch=True), _Form(tuple(batched[:1]), has_batch=True)]
+    found += [_Form(tuple(data), has_batch=False), _Form(tuple(data[:1]), has_batch=False)]
+    return [form for form in dict.fromkeys(found) if form.taken]
+
+
+def _with_constants(model: onnx.ModelProto, constants: Mapping[str, Array]) -> onnx.ModelProto:
+    """Return the model with constants in place of inputs."""
+    import onnx
+
+    if not constants:
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    copy.graph.initializer.extend(
+        onnx.numpy_helper.from_array(array, name) for name, array in constants.items()
+    )
+    return copy
