@@ -135,6 +135,37 @@ def test_many_have_the_bits_of_litert(path: Path, case: Case, seed: int) -> None
     compare_with_litert(path, case, seed)
 
 
+# The ratio of these scales, times a few integers, is on one side of a half as a float32 number and on the other side as
+# a double.
+TIES = [(0.610569417476654, 0.8355160355567932), (0.0998455137014389, 0.1727057546377182)]
+
+
+@pytest.mark.parametrize("scales", TIES, ids=str)
+@pytest.mark.parametrize("case", cases("QUANTIZE RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1"), ids="-".join)
+def test_ties_are_rounded_as_the_operator_does(path: Path, case: Case, scales: tuple[float, float]) -> None:
+    """QUANTIZE divides scales as doubles, activations as float32 numbers, also where both begin at 0."""
+    kind, dtype = case
+    lowest = int(np.iinfo(dtype).min)
+    shrunk = 1.0 if kind in ("QUANTIZE", "RELU") else 2.0**-8  # so that the limits leave the integers
+    own, other = (quantized.Quantization(scale * shrunk, lowest, dtype) for scale in scales)
+    source = quantized.Quantization(own.scale, lowest + 20, dtype)
+    x = np.arange(lowest, lowest + 256).astype(dtype).reshape(1, 1, 256, 1)
+    by_double = quantized.requantized(x, source, other)
+    by_float32 = quantized.rectified(x, source, other, None)
+    assert not np.array_equal(by_double, by_float32)
+    tensors = [
+        quantized_tensor(Tensor(name, x.shape, dtype), [one.scale], [one.zero_point])
+        for name, one in (("x", source), ("result", other))
+    ]
+    version = 1 if kind in ("RELU_0_TO_1", "RELU_N1_TO_1") else 2
+    operator = Operator(CODES[kind], [0], [1], version=version if dtype == "int8" else 1)
+    path.write_bytes(write_tflite(tensors, [operator], [0], [1]))
+    file = read_tflite(path)
+    program = converters.read_network([path]).compile(device="cpu", precision="int8")
+    found = program.session(threads=1).run(numbers(file, 0, x))
+    np.testing.assert_array_equal(found, numbers(file, 1, judged(path, x)[1]))
+
+
 @pytest.mark.parametrize("case", OWN, ids="-".join)
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=10)

@@ -238,8 +238,8 @@ def multiply(
     result: Quantization,
     activation: tuple[float, float] | None = None,
 ) -> Integers:
-    """The product of what lies above the zero points, rescaled once."""
-    factor = _factor(of_a.scale, of_b.scale, result.scale)
+    """The product of what lies above the zero points, rescaled once. The factor is a float32 number."""
+    factor = float(np.float32(of_a.scale) * np.float32(of_b.scale) / np.float32(result.scale))
     product = (np.asarray(a, np.int64) - of_a.zero_point) * (np.asarray(b, np.int64) - of_b.zero_point)
     numbers = scaled(product, *multiplier_of(factor)) + result.zero_point
     return np.clip(numbers, *result.clamped(activation))
@@ -279,7 +279,18 @@ def nearest(values: NDArray[np.float32], result: Quantization) -> Integers:
 
 def requantized(x: Integers, source: Quantization, result: Quantization) -> Integers:
     """The same numbers with another scale and zero point."""
-    factor = _factor(source.scale, 1.0, result.scale)
+    return _with_factor(x, source, result, _factor(source.scale, 1.0, result.scale))
+
+
+def rectified(
+    x: Integers, source: Quantization, result: Quantization, activation: tuple[float, float] | None
+) -> Integers:
+    """The numbers within an activation's limits. The ratio of the scales is a float32 number."""
+    factor = float(np.float32(source.scale) / np.float32(result.scale))
+    return np.clip(_with_factor(x, source, result, factor), *result.clamped(activation))
+
+
+def _with_factor(x: Integers, source: Quantization, result: Quantization, factor: float) -> Integers:
     moved = scaled(np.asarray(x, np.int64) - source.zero_point, *multiplier_of(factor))
     return np.clip(moved + result.zero_point, *result.limits)
 

@@ -234,8 +234,7 @@ def _hard_swish(file: TfliteFile, operator: FileOperator, values: Values) -> Int
 
 def _clamped(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     source, result = _quantizations(file, operator, 1)
-    limits = result.clamped(_CLAMPS[operator.kind])
-    return np.clip(quantized.requantized(values[operator.inputs[0]], source, result), *limits)
+    return quantized.rectified(values[operator.inputs[0]], source, result, _CLAMPS[operator.kind])
 
 
 def _pad(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:

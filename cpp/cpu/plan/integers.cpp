@@ -373,12 +373,16 @@ void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
                                               scale.multiplier));
 }
 
-/// Convert integers to the result's scale and zero point, within an activation's limits.
+/// Convert integers to the result's scale and zero point, within an activation's limits. As in TensorFlow
+/// Lite's kernels, the ratio of the scales is a float32 number for an activation, and a double where only the
+/// scale changes.
 void lower_limits(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &own = quantization_of(graph, node.inputs[0]),
                        &result = quantization_of(graph, graph.result_of(index));
-    const FixedPoint factor = factor_between(own, result);
+    const bool is_activation = std::get<ops::Neuron>(node.operation).kind != ops::NeuronKind::none;
+    const FixedPoint factor = is_activation ? fixed_point(static_cast<double>(own.scale / result.scale))
+                                            : factor_between(own, result);
     require_not_far(node, factor);
     set_limits(layer.requantization, node, result);
     layer.moved = AlignedBuffer<std::uint8_t>(256);

@@ -195,17 +195,24 @@ def _mirror_pad(c: Reader, operator: FileOperator) -> None:
 
 
 def _same_value(c: Reader, operator: FileOperator) -> None:
-    """QUANTIZE and DEQUANTIZE change how a value is stored, which matters to precision "int8" only."""
-    index = operator.inputs[0]
-    if not c.is_constant(index) and c.has_other_integers(index, operator.outputs[0]):
-        x = c.seen(index)
-        ending = c.ending(operator, None) or {"kind": "none"}
-        c.result(operator, x.holding(c.network.activation(x.tensor, ending, name=c.layer_name(operator))))
-        return
+    """QUANTIZE and DEQUANTIZE change how a value is stored, which matters to precision "int8" only.
+
+    A change of scale is a neuron without a function: integers round it otherwise than a RELU that changes the scale.
+    The limits of the result's integers follow it.
+    """
+    index, result = operator.inputs[0], operator.outputs[0]
     if c.is_constant(index):
-        c.constants.compute(operator.outputs[0], c.constants.real(index, "its input"))
-    else:
-        c.result(operator, c.seen(index))
+        c.constants.compute(result, c.constants.real(index, "its input"))
+        return
+    x = c.seen(index)
+    if c.has_other_integers(index, result):
+        limits = c.ending(operator, None)
+        name = c.layer_name(operator, "" if limits is None else "/integers")
+        x = x.holding(c.network.activation(x.tensor, {"kind": "none"}, name=name))
+        c.note_integers(result, x.tensor)
+        if limits is not None:
+            x = x.holding(c.network.activation(x.tensor, limits, name=c.layer_name(operator)))
+    c.result(operator, x)
 
 
 def _densify(c: Reader, operator: FileOperator) -> None:
