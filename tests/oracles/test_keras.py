@@ -196,6 +196,28 @@ def _with_nothing_for_false(value: Any) -> Any:
     )
 
 
+#: Where results and shapes are counted, which layers do not set.
+_PLACES = {
+    "inbound_nodes",
+    "input_layers",
+    "output_layers",
+    "batch_shape",
+    "build_config",
+    "build_input_shape",
+}
+
+
+def _with_true_for_one(value: Any) -> Any:
+    """JSON with true and false for the numbers 1 and 0 of layers."""
+    if isinstance(value, (int, float)) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, list):
+        return [_with_true_for_one(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: one if key in _PLACES else _with_true_for_one(one) for key, one in value.items()}
+
+
 def _rewritten(path: Path, change: Callable[[Any], Any]) -> None:
     """Changes the description of a saved model."""
     if path.suffix == ".h5":
@@ -212,9 +234,9 @@ def _rewritten(path: Path, change: Callable[[Any], Any]) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
-@pytest.mark.parametrize("change", [_with_numbers, _with_nothing_for_false])
+@pytest.mark.parametrize("change", [_with_numbers, _with_nothing_for_false, _with_true_for_one])
 def test_numbers_for_true_and_false(tmp_path: Path, suffix: str, change: Callable[[Any], Any]) -> None:
-    """Every setting of every layer that is true or false: Keras keeps what it was given, and takes it by its truth."""
+    """Every setting of every layer: Keras keeps what it was given. A flag counts by its truth, true as the number 1."""
     path, x = tmp_path / f"model.{suffix}", image(2, 9, 8, 4).astype(np.float32)
     for name, make in SINGLE.items():
         sequential(make()).save(path)
@@ -245,6 +267,25 @@ def test_layers_made_with_numbers_for_true_and_false(
     tmp_path: Path, name: str, flag: int, suffix: str
 ) -> None:
     agrees(sequential(SWITCHES[name](flag)), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
+
+
+BOOLEAN_NUMBERS: dict[str, Callable[[], Any]] = {
+    "rescaling": lambda: L.Rescaling(True, offset=True),
+    "rescaling_of_channels": lambda: L.Rescaling([True, False, 2.0, True]),
+    "normalization": lambda: L.Normalization(mean=[True, 2.0, False, True], variance=[True, 2.0, True, 3.0]),
+    "batch_norm": lambda: L.BatchNormalization(epsilon=True),
+    "relu": lambda: L.ReLU(max_value=True, negative_slope=False),
+    "elu": lambda: L.ELU(alpha=True),
+    "padding": lambda: L.ZeroPadding2D(True),
+    "padding_of_rows": lambda: L.ZeroPadding2D(((True, False), (False, 2))),
+    "upsampling": lambda: L.UpSampling2D(True),
+}
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("name", list(BOOLEAN_NUMBERS))
+def test_layers_made_with_true_and_false_for_numbers(tmp_path: Path, name: str, suffix: str) -> None:
+    agrees(sequential(BOOLEAN_NUMBERS[name]()), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
 
 
 SEQUENCES: dict[str, Callable[[], Any]] = {

@@ -15,7 +15,10 @@ _MAX_LIST = 4096
 
 
 class Settings:
-    """The settings of one layer in a file. Its methods raise WeightsError for a setting of another type."""
+    """The settings of one layer in a file. Its methods raise WeightsError for a setting of another type.
+
+    Keras takes true and false for the numbers 1 and 0, as Python does.
+    """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
@@ -42,14 +45,14 @@ class Settings:
         value = self._value(name, default)
         if isinstance(value, Mapping):
             value = self._inner(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300:
+        if isinstance(value, (int, float)) and abs(value) <= 1e300:
             return float(value)
         raise self._wrong(name, "a number")
 
     def whole(self, name: str, default: int) -> int:
         """A whole number that fits the engine."""
         value = self._value(name, default)
-        if _is_whole(value) and abs(value) < 2**31:
+        if isinstance(value, int) and abs(value) < 2**31:
             return int(value)
         raise self._wrong(name, "a whole number")
 
@@ -57,7 +60,7 @@ class Settings:
         """Whole numbers: a list, or one alone."""
         value = self._value(name, default)
         given = value if isinstance(value, (list, tuple)) else [value]
-        if len(given) > _MAX_LIST or not all(_is_whole(one) and abs(one) < 2**31 for one in given):
+        if len(given) > _MAX_LIST or not all(isinstance(one, int) and abs(one) < 2**31 for one in given):
             raise self._wrong(name, "whole numbers")
         return [int(one) for one in given]
 
@@ -71,7 +74,7 @@ class Settings:
             one = waiting.pop()
             if isinstance(one, (list, tuple)):
                 waiting += reversed(one)
-            elif isinstance(one, (int, float)) and not isinstance(one, bool) and math.isfinite(one):
+            elif isinstance(one, (int, float)) and math.isfinite(one):
                 numbers.append(float(one))
             else:
                 raise self._wrong(name, "numbers")
@@ -106,14 +109,16 @@ class Settings:
     def sides(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
         """((top, bottom), (left, right)), from one number, (vertical, horizontal) or all four."""
         value = self._value(name, None)
-        if _is_whole(value):
+        if isinstance(value, int):
             value = [value, value]
-        pairs = [[one, one] if _is_whole(one) else one for one in value] if isinstance(value, list) else []
+        pairs = (
+            [[one, one] if isinstance(one, int) else one for one in value] if isinstance(value, list) else []
+        )
         if len(pairs) != 2 or not all(isinstance(one, list) and len(one) == 2 for one in pairs):
             raise self._wrong(name, "numbers for all sides")
-        (top, bottom), (left, right) = pairs
-        if not all(_is_whole(one) and 0 <= one < 2**31 for one in (top, bottom, left, right)):
+        if not all(isinstance(one, int) and 0 <= one < 2**31 for pair in pairs for one in pair):
             raise self._wrong(name, "whole numbers")
+        (top, bottom), (left, right) = ([int(one) for one in pair] for pair in pairs)
         return (top, bottom), (left, right)
 
     def _value(self, name: str, default: Any) -> Any:
@@ -127,7 +132,3 @@ class Settings:
     def _wrong(self, name: str, expected: str) -> WeightsError:
         text = repr(self.values.get(name))
         return WeightsError(f"damaged: its {name} must be {expected}, got {text[:80]}")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
