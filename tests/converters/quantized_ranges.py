@@ -1,4 +1,4 @@
-"""Quantised TensorFlow Lite files of one operator, with any integers for what it reads and for its result.
+"""TensorFlow Lite files of one operator, with any integers for what it reads and for its result, or of floats.
 
 There is a case for each operator that LiteRT computes in 8-bit integers.
 """
@@ -61,7 +61,7 @@ CASES = {
     "BROADCAST_TO": Case(
         (1, 4, 6, 8), ((1, 4, 1, 8),), ([1, 4, 6, 8],), options=(104, ()), versions=(2, 2)
     ),
-    "CONCATENATION": Case((1, 4, 6, 16), (X, X), options=(10, [(0, "Int32", 3)])),
+    "CONCATENATION": Case((1, 4, 6, 16), (X, X), options=(10, [(0, "Int32", 3)]), activation=1),
     "CONV_2D": Case(
         (1, 3, 5, 7), weights=(7, 2, 2, 8), biases=7, options=(1, [*_WINDOW, (4, "Int32", 1), (5, "Int32", 1)]),
         activation=3, versions=(1, 3),
@@ -81,7 +81,7 @@ CASES = {
     "GATHER": Case((1, 4, 3, 8), settings=([5, 0, 2],), options=(23, [(0, "Int32", 2)])),
     "GELU": Case(options=(116, ())),
     "HARD_SWISH": Case(versions=(1, 1)),
-    "L2_NORMALIZATION": Case(options=(12, ())),
+    "L2_NORMALIZATION": Case(options=(12, ()), activation=0),
     "LEAKY_RELU": Case(options=(75, [(0, "Float32", 0.25)])),
     "LOG": Case(),
     "LOGISTIC": Case(versions=(1, 2)),
@@ -126,26 +126,43 @@ CASES = {
     "TILE": Case((1, 8, 6, 8), settings=([1, 2, 1, 1],), options=(51, ()), versions=(1, 1)),
     "TRANSPOSE": Case((1, 8, 4, 6), settings=([0, 3, 1, 2],), options=(26, ())),
     "TRANSPOSE_CONV": Case(
-        (1, 5, 7, 7), weights=(7, 2, 2, 8), settings=([1, 5, 7, 7],), first=1, options=(49, _WINDOW), versions=(1, 2),
+        (1, 5, 7, 7), weights=(7, 2, 2, 8), settings=([1, 5, 7, 7],), first=1, options=(49, _WINDOW), activation=3,
+        versions=(1, 2),
     ),
     "UNPACK": Case((1, 6, 8), options=(64, [(0, "Int32", 4), (1, "Int32", 1)]), results=4),
 }  # fmt: skip
+#: LiteRT computes them in floats and plain integers alone.
+FLOAT_CASES = {
+    **dict.fromkeys(("CEIL", "FLOOR", "ROUND", "SIGN", "SQUARE"), Case(versions=(1, 1))),
+    **dict.fromkeys(("ADD_N", "FLOOR_DIV", "POW"), Case(inputs=(X, X), versions=(1, 1))),
+    "CUMSUM": Case(settings=([3],), options=(102, ()), versions=(1, 1)),
+    "L2_POOL_2D": Case((1, 3, 5, 8), options=(5, _POOL), activation=5, versions=(1, 1)),
+    "LOCAL_RESPONSE_NORMALIZATION": Case(options=(13, [(0, "Int32", 1)]), versions=(1, 1)),
+}
 
 
 def file_of(
-    kind: str, dtype: str, source: Grid | list[Grid], result: Grid, *, activation: int = 0, seed: int = 0
+    kind: str,
+    dtype: str,
+    source: Grid | list[Grid],
+    result: Grid,
+    *,
+    activation: int = 0,
+    seed: int = 0,
+    version: int | None = None,
 ) -> bytes:
     """A file of this operator.
 
     Args:
-        kind: of `CASES`.
-        dtype: uint8 or int8.
+        kind: of `CASES`, or for other types than uint8 and int8 of `FLOAT_CASES`.
+        dtype: uint8 or int8; others are numbers without a scale.
         source: of what it reads, or of each operand.
         result: of its results.
         activation: the schema's number of the one that it ends with.
         seed: of weights.
+        version: of the operator; None: the one that LiteRT has for the type.
     """
-    case, draw = CASES[kind], np.random.default_rng(seed)
+    case, draw = (CASES | FLOAT_CASES)[kind], np.random.default_rng(seed)
     sources = list(source) if isinstance(source, list) else [source] * len(case.inputs)
     tensors: list[Tensor] = []
     read: list[int] = []
@@ -161,7 +178,7 @@ def file_of(
     if kind == "TRANSPOSE_CONV":
         _add_weights(case, dtype, draw, add, sources[0])
     given = [
-        add(quantized(Tensor(f"x{i}", shape, dtype), [own[0]], [own[1]]))
+        add(_tensor(f"x{i}", shape, dtype, own))
         for i, (shape, own) in enumerate(zip(case.inputs, sources, strict=True))
     ]
     if case.weights is not None and kind != "TRANSPOSE_CONV":
@@ -170,23 +187,32 @@ def file_of(
         add(tensor)
     outputs = []
     for number in range(case.results):
-        tensors.append(quantized(Tensor(f"y{number}", case.result, dtype), [result[0]], [result[1]]))
+        tensors.append(_tensor(f"y{number}", case.result, dtype, result))
         outputs.append(len(tensors) - 1)
     number, fields = case.options
     if activation:
         assert case.activation is not None
         fields = [*fields, (case.activation, "Int8", activation)]
-    version = case.versions[dtype == "int8"]
+    version = version or case.versions[0 if dtype == "uint8" else 1]
     operator = Operator(_CODES[kind], read, outputs, number, fields, version=version)
     return write_tflite(tensors, [operator], given, outputs)
 
 
+def _tensor(name: str, shape: tuple[int, ...], dtype: str, grid: Grid) -> Tensor:
+    tensor = Tensor(name, shape, dtype)
+    return quantized(tensor, [grid[0]], [grid[1]]) if dtype in ("uint8", "int8") else tensor
+
+
 def _add_weights(case: Case, dtype: str, draw: np.random.Generator, add: Any, source: Grid) -> None:
     assert case.weights is not None
-    middle = 128 if dtype == "uint8" else 0
-    values = (draw.integers(-90, 91, case.weights) + middle).astype(dtype)
-    scale = 0.01
+    scale, middle = 0.01, 128 if dtype == "uint8" else 0
+    integers, biases = draw.integers(-90, 91, case.weights), draw.integers(-2000, 2000, case.biases)
+    if dtype == "float32":
+        add(constant("weights", integers * scale))
+        if case.biases:
+            add(constant("biases", biases * scale * source[0]))
+        return
+    values = (integers + middle).astype(dtype)
     add(quantized(constant("weights", values, dtype), [scale], [middle], max(case.weights_axis, 0)))
     if case.biases:
-        biases = draw.integers(-2000, 2000, case.biases)
         add(quantized(constant("biases", biases, "int32"), [scale * source[0]], [0]))

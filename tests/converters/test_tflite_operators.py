@@ -358,7 +358,7 @@ def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
     assert [line.strip() for line in lines] == [
         "layer 'depth' (COS): mpscnn has no such function",
         "layers 'pads', 'pads again' (SIN): mpscnn has no such function",
-        "layer 'fused' (CONV_2D): it ends with the activation SIGN_BIT, which is not supported yet",
+        "layer 'fused' (CONV_2D): it ends with the activation SIGN_BIT, which LiteRT does not compute either",
         "layer 'custom' (CUSTOM Own\\x1b[2JThing): custom operators are not supported",
     ]
 

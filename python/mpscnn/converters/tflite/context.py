@@ -28,7 +28,6 @@ _ACTIVATIONS: dict[str, Activation] = {
     "NONE": None,
     "RELU": "relu",
     "RELU6": "relu6",
-    "TANH": "tanh",
     "RELU_N1_TO_1": {"kind": "clamp", "a": -1.0, "b": 1.0},
 }
 
@@ -331,10 +330,15 @@ class OperatorReader:
         return self.names.unique((stem or default) + suffix)
 
     def activation(self, operator: FileOperator, field: int) -> Activation:
-        """The activation that the operator ends with."""
+        """The activation that the operator ends with.
+
+        Raises UnsupportedError for those that LiteRT leaves out, or refuses: TANH, SIGN_BIT and unknown ones.
+        """
         name = activation_name(operator.options.integer(field, "b") if operator.options else 0)
         if name not in _ACTIVATIONS:
-            raise UnsupportedError(f"it ends with the activation {name}, which is not supported yet")
+            raise UnsupportedError(
+                f"it ends with the activation {name}, which LiteRT does not compute either"
+            )
         return _ACTIVATIONS[name]
 
     def options(self, operator: FileOperator) -> Table:
