@@ -39,7 +39,6 @@ _BEHIND: dict[str, Activation] = {"FLOOR_DIV": "floor", "SQUARED_DIFFERENCE": _S
 def _binary(c: Reader, operator: FileOperator) -> None:
     a, b = operator.inputs
     activation = c.activation(operator, 0) if operator.kind in ("ADD", "SUB", "MUL", "DIV") else None
-    _refuse_integers(c, operator)
     constants = [index for index in (a, b) if c.is_constant(index)]
     if len(constants) == 1:
         values, x = c.constants.real(constants[0], "its operand"), c.seen(b if constants[0] == a else a)
@@ -53,12 +52,6 @@ def _binary(c: Reader, operator: FileOperator) -> None:
     c.result(operator, _of_two(c, operator, first, second, activation), added)
 
 
-def _refuse_integers(c: Reader, operator: FileOperator) -> None:
-    result = c.file.tensors[operator.outputs[0]]
-    if result.dtype.kind in "iu" and result.quantization is None:
-        raise UnsupportedError(f"computes with {result.dtype} numbers, which is not supported")
-
-
 def _of_two(c: Reader, operator: FileOperator, a: Value, b: Value, activation: Activation) -> Value:
     compute, behind = getattr(c.network, _TWO_TENSORS[operator.kind]), _BEHIND.get(operator.kind)
     both = align(c.arranger, a, b)
@@ -70,7 +63,6 @@ def _of_two(c: Reader, operator: FileOperator, a: Value, b: Value, activation: A
 
 
 def _sum(c: Reader, operator: FileOperator) -> None:
-    _refuse_integers(c, operator)
     (first, *others), added = operands(c, operator)
     for other in others:
         first = _of_two(c, operator, first, other, None)

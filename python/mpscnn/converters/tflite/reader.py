@@ -22,6 +22,7 @@ from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.context import Integers, OperatorReader
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operators import OPERATORS
+from mpscnn.converters.tflite.plain_integers import refuse_plain_integers
 from mpscnn.converters.tflite.refused import reason_for
 from mpscnn.converters.unrounded import Operators
 from mpscnn.converters.unsupported import UnsupportedLayers
@@ -209,6 +210,7 @@ class _FileConverter(OperatorReader):
         handler = OPERATORS.get(operator.kind)
         if handler is None:
             raise UnsupportedError(reason_for(operator.kind))
+        refuse_plain_integers(self.file, operator)
         self.begin(operator.outputs[0])
         with self.reading_bytes(operator):
             handler(self, operator)
@@ -237,6 +239,7 @@ class _FileConverter(OperatorReader):
                 self._refuse(operator, reason_for(operator.kind))
             return
         try:
+            refuse_plain_integers(self.file, operator)
             given = [index for index in dict.fromkeys(operator.inputs) if index >= 0]
             needed = [index for index in given if not self.constants.holds(index)]
             shapes = {f"input {index}": self._stated_shape(index) for index in needed}

@@ -1,0 +1,36 @@
+"""Operators of TensorFlow Lite that give whole numbers or truth values, computed as numbers.
+
+The engine has numbers alone. An operator whose result is integers without a scale is converted where all its results
+are whole numbers anyway: it moves, compares, counts or sums. Others round or overflow as their type does.
+"""
+
+from __future__ import annotations
+
+from mpscnn.converters.tflite.file import FileOperator, TfliteFile
+from mpscnn.errors import UnsupportedError
+
+_OF_ANY_TYPE = frozenset(
+    {
+        "ARG_MAX", "ARG_MIN", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CAST", "CONCATENATION", "DENSIFY", "DEPTH_TO_SPACE",
+        "EXPAND_DIMS", "GATHER", "MAX_POOL_2D", "MIRROR_PAD", "ONE_HOT", "PACK", "PAD", "PADV2", "REDUCE_MAX",
+        "REDUCE_MIN", "REDUCE_PROD", "RESHAPE", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SELECT", "SELECT_V2", "SLICE",
+        "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE",
+        "UNPACK", "ZEROS_LIKE",
+    }
+)  # fmt: skip
+_OF_INTEGERS = frozenset({"ABS", "CUMSUM", "NEG", "SIGN", "SUM"})
+_OF_TRUTH_VALUES = frozenset(
+    {
+        "EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR",
+        "NOT_EQUAL", "REDUCE_ALL", "REDUCE_ANY",
+    }
+)  # fmt: skip
+
+
+def refuse_plain_integers(file: TfliteFile, operator: FileOperator) -> None:
+    """Raise UnsupportedError for an operator whose integers without a scale would be computed in fractions."""
+    for index in operator.outputs:
+        result = file.tensors[index]
+        own = {"b": _OF_TRUTH_VALUES, "i": _OF_INTEGERS, "u": _OF_INTEGERS}.get(result.dtype.kind)
+        if own is not None and result.quantization is None and operator.kind not in _OF_ANY_TYPE | own:
+            raise UnsupportedError(f"computes with {result.dtype} numbers, which is not supported")
