@@ -35,7 +35,7 @@ class Arranger:
         self.network = network
         self.batch = batch
         self.name = name
-        self._count_weight = count_weight
+        self.count_weight = count_weight
         self._free = FreeExtents()
         self._reshaped: dict[tuple[int, tuple[int | None, ...]], Tensor] = {}
         self._origin: dict[int, Tensor] = {}
@@ -245,7 +245,7 @@ class Arranger:
         x, _, _ = self.channels_last(value, moving)
         if len(x.shape) != _IMAGE_RANK:
             x = self.physical(value, ((), before, moving))
-        self._count_weight(4 * count * count)
+        self.count_weight(4 * count * count)
         name = self.name("/transpose")
         y = self.network.conv2d(x, count, 1, name=name)
         weight = np.zeros((count, 1, 1, count), np.float32)

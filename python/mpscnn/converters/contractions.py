@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
 from mpscnn.converters.arrange import Arranger, image_rows
-from mpscnn.converters.layout import Axis, Value, product
+from mpscnn.converters.layout import Atom, Axis, Value, positions, product
+from mpscnn.converters.slicing import tiled
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 _AXES = ("height", "width", "channels")
+_IMAGE_RANK = 4
 
 
 def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
@@ -30,6 +37,76 @@ def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
     leading = tuple(atom for axis in _without_batch(arranger, a)[:-2] for atom in axis)
     order = (*leading, *a.axes[-2], *b.axes[-1])
     return Value(y, (*a.axes[:-1], b.axes[-1]), order)
+
+
+def with_as_many_matrices(arranger: Arranger, a: Value, b: Value) -> tuple[Value, Value]:
+    """Repeat the matrices of an axis of extent 1 after the batch as often as the other operand has them."""
+    rank = max(a.rank, b.rank)
+    a, b = (_widened(value, rank) for value in (a, b))
+    if None in (*a.shape[1:], *b.shape[1:]):
+        return a, b
+    counts = [[1] * rank, [1] * rank]
+    for axis in range(1, rank - 2):
+        first, second = a.shape[axis] or 1, b.shape[axis] or 1
+        if first != second and 1 in (first, second):
+            counts[int(second == 1)][axis] = max(first, second)
+    return tiled(arranger, a, counts[0]), tiled(arranger, b, counts[1])
+
+
+def _widened(value: Value, rank: int) -> Value:
+    """Return the value with further axes of extent 1 after the batch, or before a first axis of one image."""
+    if value.rank == rank:
+        return value
+    if value.has_batch_first and value.axes[0][0].high != 1:
+        raise UnsupportedError(f"multiplies {value.shown} and {rank} axes, whose batches do not meet")
+    return value.with_axes(range(rank - value.rank))
+
+
+def mapped(
+    a: Arranger, x: Value, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]
+) -> Value:
+    """Multiply the elements of an axis by a constant matrix.
+
+    Args:
+        a: makes the layers.
+        x: the value.
+        axis: of the value.
+        results: the extent of the axis after it.
+        matrix: makes the matrix [results][elements], once its size has been counted.
+    """
+    atoms = x.axes[axis]
+    extent = product(atoms)
+    if any(atom.is_batch for atom in atoms) or extent is None:
+        raise UnsupportedError(f"computes with axis {axis} of {x.shown}, whose extent is not fixed")
+    tensor, rest, tail = a.channels_last(x, atoms)
+    if len(tensor.shape) != _IMAGE_RANK:
+        tensor = a.physical(x.lying(tensor, rest + tail), (*image_rows(rest), tail))
+    a.count_weight(4 * results * extent)
+    name = a.name("")
+    y = a.network.conv2d(tensor, results, 1, name=name)
+    weight = matrix()[:, positions(atoms, tail)].reshape(results, 1, 1, extent)
+    a.network.graph.set_weight(name, "weight", np.ascontiguousarray(weight, np.float32))
+    new: Axis = () if results == 1 else (Atom(results),)
+    return Value(y, (*x.axes[:axis], new, *x.axes[axis + 1 :]), rest + new)
+
+
+def running_sums(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards: bool) -> Value:
+    """Add up the elements of an axis one after the other.
+
+    Args:
+        a: makes the layers.
+        x: the value.
+        axis: of the value.
+        exclusive: whether each sum leaves out the element itself.
+        backwards: whether the sums have the elements after it, not those before it.
+    """
+    extent = x.shape[axis] or 0
+
+    def matrix() -> NDArray[np.float32]:
+        sums = np.tri(extent, k=-1 if exclusive else 0, dtype=np.float32)
+        return sums[::-1, ::-1] if backwards else sums
+
+    return mapped(a, x, axis, extent, matrix)
 
 
 def _without_batch(arranger: Arranger, x: Value) -> list[Axis]:

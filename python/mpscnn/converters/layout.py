@@ -136,6 +136,13 @@ class Value:
         """The same with the elements of another tensor, which lie in another order."""
         return replace(self, tensor=tensor, order=order)
 
+    def beginning_with_batch(self, batch: Atom | None) -> Value:
+        """The same, in which the first axis begins with the batch of one image, whatever axis had it, or none."""
+        if batch is None or batch.high != 1 or not self.axes or self.axes[0][:1] == (batch,):
+            return self
+        first, *others = (tuple(atom for atom in axis if not atom.is_batch) for axis in self.axes)
+        return replace(self, axes=((batch, *first), *others))
+
     def as_whole_numbers(self) -> Value:
         """The same, of which the file keeps integers or booleans."""
         return replace(self, whole_numbers=True)
@@ -164,9 +171,9 @@ class Value:
             batch += self.axes[axis]
         kept = [axis for number, axis in enumerate(self.axes) if number not in leaving]
         if batch:
-            if not kept:
+            if not kept and any(atom.high != 1 for atom in batch):
                 raise UnsupportedError(f"leaves no axis of {self.shown}")
-            kept[0] = batch + kept[0]
+            kept[:1] = [batch + axis for axis in kept[:1]]
         return replace(self, axes=tuple(kept))
 
     def with_axes(self, added: Iterable[int]) -> Value:

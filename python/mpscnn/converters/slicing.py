@@ -17,6 +17,7 @@ _SLICES = (
     ("left", "width", "stride_x"),
     ("front", "channels", "stride_channels"),
 )
+_BORDERS = (("top", "bottom"), ("left", "right"), ("front", "back"))
 _TILES = ("rows", "columns", "channels")
 
 
@@ -35,8 +36,19 @@ def part(a: Arranger, x: Value, axis: int, positions: range) -> Value:
 
 def repeated(a: Arranger, x: Value, axis: int, times: int) -> Value:
     """Repeat a whole axis this many times."""
-    new = (Atom(times), *x.axes[axis])
+    new = (Atom(times), *(atom for atom in x.axes[axis] if not atom.is_batch))
     return _changed(a, x, axis, new, "tile", lambda place: {_TILES[place]: times})
+
+
+def bordered(a: Arranger, x: Value, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> Value:
+    """Add a border before and after an axis; negative sides crop. `settings` are those of our padding layer."""
+    extent = x.shape[axis]
+    (new,) = a.atoms([None if extent is None else extent + sum(sides)])
+
+    def attributes(place: int) -> dict[str, Any]:
+        return {**dict(zip(_BORDERS[place], sides, strict=True)), **settings}
+
+    return _changed(a, x, axis, new, "padding", attributes)
 
 
 def _with_batch_elsewhere(x: Value, axis: int) -> Value:

@@ -158,7 +158,10 @@ class Context:
     def result(self, node: Node, value: Value, place: int = 0) -> None:
         """Set what the network computes for one of the node's results."""
         if place < len(node.outputs) and node.outputs[place]:
-            self.values[node.outputs[place]] = value
+            has_batch = any(atom.is_batch for axis in value.axes for atom in axis)
+            self.values[node.outputs[place]] = (
+                value if has_batch else value.beginning_with_batch(self.arranger.batch)
+            )
 
     def only_user(self, name: str) -> Node | None:
         """The one node that reads a tensor; None where there are others, or it is the network's output."""

@@ -24,6 +24,8 @@ class InputLayout:
 
     def arranged(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
         """Convert an array from the layout of the file's input to that of the network's."""
+        if array.ndim == 0:
+            return array.reshape(1, 1)
         moved: NDArray[np.generic] = (array if self.has_batch else array[np.newaxis]).transpose(self.axes)
         return moved if self.has_height else moved[:, np.newaxis]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_rows
 from mpscnn.converters.broadcast import align
-from mpscnn.converters.contractions import product_of
+from mpscnn.converters.contractions import product_of, running_sums, with_as_many_matrices
 from mpscnn.converters.layout import Atom, Value, positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.folded import is_filled
@@ -19,11 +19,12 @@ from mpscnn.graph.layer_arguments import Activation
 
 
 def _gemm(c: Context, node: Node) -> None:
+    if c.is_constant(node.inputs[0]) or not c.is_constant(node.inputs[1]):
+        _gemm_of_two(c, node)
+        return
     x = c.value(node.inputs[0])
     if node.integer("transA", 0):
-        if c.arranger.batch is not None:
-            raise UnsupportedError("its first operand is transposed, which would change the batch")
-        x = x.transposed(range(x.rank)[::-1])
+        x = _transposed(c, x)
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
     weight = _scaled(c.constants.real(node.input(1), "its second operand"), alpha)
     if weight.ndim != 2 or x.rank != 2:
@@ -47,6 +48,55 @@ def _gemm(c: Context, node: Node) -> None:
     c.values[result] = dense(c, node, x, weight, bias, activation, names)
 
 
+def _transposed(c: Context, x: Value) -> Value:
+    """Return a matrix with its axes swapped. The batch of one image stays in front."""
+    if x.rank != 2:
+        raise WeightsError(f"damaged: multiplies {x.shown}")
+    if c.arranger.batch is None or c.arranger.batch.high != 1:
+        return x.transposed((1, 0))
+    rows, columns = (tuple(atom for atom in axis if not atom.is_batch) for axis in x.axes)
+    batch = tuple(atom for axis in x.axes for atom in axis if atom.is_batch)
+    return Value(x.tensor, (batch + columns, rows), x.order)
+
+
+def _gemm_of_two(c: Context, node: Node) -> None:
+    """A product whose second operand is computed, for one image."""
+    operands = []
+    for name, turned in zip(node.inputs[:2], ("transA", "transB"), strict=True):
+        x = _one_matrix(c, name)
+        operands.append(x.transposed((0, 2, 1)) if node.integer(turned, 0) else x)
+    y = product_of(c.arranger, *operands)
+    alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
+    if alpha != 1.0:
+        y = y.holding(c.neuron(y.tensor, {"kind": "linear", "a": alpha}, c.layer_name(node, "/scaled")))
+    third = node.input(2)
+    if third is not None:
+        term = _one_matrix(c, third)
+        if beta != 1.0:
+            scaled = {"kind": "linear", "a": beta}
+            term = term.holding(c.neuron(term.tensor, scaled, c.layer_name(node, "/term")))
+        both = align(c.arranger, y, term)
+        y = both.result(c.network.add(both.first, both.second, name=c.layer_name(node, "/sum")))
+    c.result(node, y.without_axes([0]) if c.arranger.batch is None else y.merged(0, 2))
+
+
+def _one_matrix(c: Context, name: str) -> Value:
+    """Return an operand as (1, rows, columns)."""
+    batch = c.arranger.batch
+    if c.is_constant(name):
+        return c.constant(name, 3)
+    x = c.value(name)
+    if batch is None:
+        return x.with_axes(range(3 - x.rank))
+    if batch.high != 1:
+        raise UnsupportedError(
+            f"multiplies {x.shown} by what the network computes, which is supported for one image: choose a batch of 1 "
+            "with --shape (shapes= in Python)"
+        )
+    own = (tuple(atom for atom in axis if not atom.is_batch) for axis in x.axes)
+    return Value(x.tensor, ((batch,), *[()] * (2 - x.rank), *own), x.order)
+
+
 def _sum(c: Context, node: Node, x: Value, weight: NDArray[np.float32], term: Value) -> None:
     """A product and another tensor of the network."""
     beta = node.number("beta", 1.0)
@@ -63,20 +113,34 @@ def _matmul(c: Context, node: Node) -> None:
         if c.is_constant(node.inputs[0]):
             _constant_first(c, node)
         else:
-            c.result(node, product_of(c.arranger, *map(c.value, node.inputs)))
+            c.result(node, _product(c, *map(c.value, node.inputs)))
         return
     x = c.value(node.inputs[0])
     weight = c.constants.real(node.inputs[1], "its second operand")
+    if weight.ndim == 1 and x.rank > 1:
+        y = dense(c, node, x, weight[None], None, None, (node.inputs[1], None))
+        c.result(node, y.without_axes([y.rank - 1]))
+        return
     if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
         weight = weight.reshape(weight.shape[-2:])
     if weight.ndim > 2:
-        c.result(node, product_of(c.arranger, x, c.constant(node.inputs[1], x.rank)))
+        second = c.constant(node.inputs[1], max(x.rank, weight.ndim))
+        c.result(node, product_of(c.arranger, *with_as_many_matrices(c.arranger, x, second)))
         return
     if weight.ndim != 2 or x.rank < 2:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
     bias, bias_name, result = _bias_after(c, node.outputs[0], weight.shape[1])
     activation, result = ending(c, result)
     c.values[result] = dense(c, node, x, weight.T, bias, activation, (node.inputs[1], bias_name))
+
+
+def _product(c: Context, first: Value, second: Value) -> Value:
+    """A vector is a row before a matrix and a column after one, which the result has not."""
+    is_row, is_column = (x.rank == 1 and not x.has_batch_first for x in (first, second))
+    first = first.with_axes([0]) if is_row else first
+    second = second.with_axes([1]) if is_column else second
+    y = product_of(c.arranger, *with_as_many_matrices(c.arranger, first, second))
+    return y.without_axes([y.rank - 2] * is_row + [y.rank - 1] * is_column)
 
 
 def _constant_first(c: Context, node: Node) -> None:
@@ -157,4 +221,11 @@ def _ordered(weight: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray
     return weight[:, columns]
 
 
-MATRICES: dict[str, Handler] = {"Gemm": _gemm, "MatMul": _matmul}
+def _running_sum(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    (axis,) = c.constants.integers(node.input(1), "its axis")
+    exclusive, backwards = (bool(node.integer(name, 0)) for name in ("exclusive", "reverse"))
+    c.result(node, running_sums(c.arranger, x, x.axis(axis), exclusive=exclusive, backwards=backwards))
+
+
+MATRICES: dict[str, Handler] = {"CumSum": _running_sum, "Gemm": _gemm, "MatMul": _matmul}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import element_type, type_of_elements
 from mpscnn.converters.onnx_reader.logic import are_truths, as_booleans
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.slicing import tiled
+from mpscnn.converters.slicing import bordered, taken, tiled
+from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.subpixel import ChannelBlocks
 
@@ -171,16 +173,20 @@ def _repeats_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], l
 def _pad(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     mode = node.text("mode", "constant")
-    if mode not in _MODES:
-        raise UnsupportedError(f"its mode is {mode!r}; supported are {', '.join(_MODES)}")
+    if mode not in _MODES and mode != "wrap":
+        raise UnsupportedError(f"its mode is {mode!r}; supported are {', '.join(_MODES)} and wrap")
     pads, value = borders(c, node, x.rank)
     if pads[0] or pads[x.rank]:
         raise UnsupportedError("pads the batch")
     if not any(pads):
         c.result(node, x)
         return
-    if x.rank not in (3, _IMAGE_RANK):
-        raise UnsupportedError(f"pads {x.shown}; supported are images")
+    if x.rank not in (3, _IMAGE_RANK) or mode == "wrap":
+        for axis, sides in enumerate(zip(pads[: x.rank], pads[x.rank :], strict=True)):
+            if any(sides):
+                x = _padded_axis(c, x, axis, sides, mode, value)
+        c.result(node, x)
+        return
     if x.rank == 3:
         pads = [pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]]
     _, front, top, left, _, back, bottom, right = pads
@@ -199,6 +205,22 @@ def _pad(c: Context, node: Node) -> None:
         "padding", [image], attributes | {"mode": _MODES[mode], "value": value}, name=c.layer_name(node)
     )
     c.result(node, c.arranger.of_image(y, x.rank))
+
+
+def _padded_axis(c: Context, x: Value, axis: int, sides: tuple[int, int], mode: str, value: float) -> Value:
+    if mode != "wrap":
+        if not math.isfinite(value):
+            raise UnsupportedError(f"its border holds {value}, which is only supported for images")
+        return bordered(c.arranger, x, axis, sides, {"mode": _MODES[mode], "value": value})
+    extent = x.shape[axis]
+    if extent is None:
+        raise UnsupportedError(f"repeats {x.shown}, whose size is free: {CHOOSE_SIZE}")
+    before, after = sides
+    count = before + extent + after
+    if count < 1:
+        raise WeightsError(f"damaged: leaves {count} of axis {axis} of {x.shown}")
+    c.constants.budget.spend(Cost.look(count))
+    return taken(c.arranger, x, axis, [(place - before) % extent for place in range(count)])
 
 
 def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[int]) -> bool:

@@ -6,6 +6,7 @@ They raise UnsupportedError and WeightsError with a reason only; who calls them 
 from __future__ import annotations
 
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
+from mpscnn.converters.onnx_reader.attention import ATTENTION
 from mpscnn.converters.onnx_reader.context import Handler
 from mpscnn.converters.onnx_reader.einsum import EINSUM
 from mpscnn.converters.onnx_reader.logic import LOGIC
@@ -34,6 +35,7 @@ OPERATORS: dict[str, Handler] = {
     **ARITHMETIC,
     **LOGIC,
     **MATRICES,
+    **ATTENTION,
     **EINSUM,
     **MOVES,
     **PARTS,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.concat import joined
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Value
@@ -181,6 +184,36 @@ def _take(c: Context, node: Node, x: Value, axis: int, indices: NDArray[Any]) ->
     c.result(node, y)
 
 
+def _gather_elements(c: Context, node: Node) -> None:
+    """An element for each position, by its place along an axis: places in all elements of an image."""
+    x = c.value(node.inputs[0])
+    axis = x.axis(node.integer("axis", 0))
+    given = c.constants.fixed(node.input(1), "its indices")
+    low, high = x.stand_ins()
+    if given.ndim != x.rank or not given.size:
+        raise WeightsError(f"damaged: takes elements of {x.shown} by indices {given.shape}")
+    c.constants.budget.spend(Cost(8 * given.size, 8 * given.size))
+    if x.has_batch_first and (high[0] != 1 or len(given) != 1):
+        if axis == 0 or len(given) != high[0] or not bool((given == given[:1]).all()):
+            raise UnsupportedError("takes other elements for each image of the batch")
+        own, extents, axis = given[0], low[1:], axis - 1
+    else:
+        own, extents = given, low
+    first = [low[:1], high[:1]] if own is not given else [[], []]
+    if extents != high[len(high) - len(extents) :]:
+        raise UnsupportedError(f"takes elements of {x.shown}, whose size is free: {CHOOSE_SIZE}")
+    others = (place for place in range(own.ndim) if place != axis)
+    beyond = any(own.shape[place] > extents[place] for place in others)
+    if beyond or int(own.min()) < -extents[axis] or int(own.max()) >= extents[axis]:
+        raise WeightsError(f"damaged: its indices {given.shape} are beyond {x.shown}")
+    places = list(np.indices(own.shape, sparse=True))
+    places[axis] = own % extents[axis]
+    numbers = np.ravel_multi_index(np.broadcast_arrays(*places), extents).reshape(-1)
+    flat = c.arranger.reshaped(x, *([*(batch or [1]), math.prod(extents)] for batch in first))
+    y = taken(c.arranger, flat, 1, numbers.tolist())
+    c.result(node, c.arranger.reshaped(y, *([*batch, *own.shape] for batch in first)))
+
+
 def _tile(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     times = c.constants.integers(node.input(1), "its repeats")
@@ -206,6 +239,7 @@ PARTS: dict[str, Handler] = {
     "SequenceAt": _sequence_at,
     "ConcatFromSequence": _concat_from_sequence,
     "Gather": _gather,
+    "GatherElements": _gather_elements,
     "GatherND": _gather_nd,
     "Tile": _tile,
     "Concat": _concat,

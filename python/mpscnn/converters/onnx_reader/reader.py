@@ -10,7 +10,7 @@ import heapq
 import itertools
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from mpscnn.graph.network import Network
 Extents = tuple[int | None, ...]
 
 _FLOATS = frozenset({"float", "float16", "bfloat16"})
+_INTEGERS = frozenset({f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"bool"})
 _TO_NHWC, _TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 _MAX_RANK = 6  # of our tensors
 # Operators that may come between an input and the transposition that shows the order of its axes.
@@ -101,13 +102,39 @@ def converted(file: OnnxFile, options: ReadOptions) -> Converted:
 
 
 def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> Context:
-    """A network that computes these tensors, none of which is an output yet."""
-    inputs = [_input_of(file, described, options) for described in file.inputs]
+    """A network that computes these tensors, none of which is an output yet.
+
+    If the first axes of the inputs have fixed extents above 1 and cannot be the batch, the inputs are those of one
+    image, and the network has a batch before them.
+    """
+    inputs = _with_one_batch([_input_of(file, described, options) for described in file.inputs], file)
+    try:
+        return _of_inputs(file, options, wanted, inputs)
+    except UnsupportedError:
+        if not (options.has_batch and inputs) or any(one.extents[0] in (None, 1) for one in inputs):
+            raise
+        with suppress(UnsupportedError):  # the first error is about the file as it is
+            return _of_inputs(file, options, wanted, [_of_one_image(one) for one in inputs])
+        raise
+
+
+def _with_one_batch(inputs: list[_Input], file: OnnxFile) -> list[_Input]:
+    """Inputs whose first axes have different fixed extents have no batch, other than those with an extent of 1."""
     batches = {one.extents[0] for one in inputs}
-    if len(batches) != 1:
+    if len(batches) == 1:
+        return inputs
+    if None in batches:
         raise UnsupportedError(
-            f"{file.origin}: its inputs have different batches: {sorted(map(str, batches))}"
+            f"{file.origin}: its inputs have different batches: {sorted(map(str, batches))}; choose one with --shape "
+            "(shapes= in Python)"
         )
+    return [one if one.extents[0] == 1 else _of_one_image(one) for one in inputs]
+
+
+def _of_inputs(
+    file: OnnxFile, options: ReadOptions, wanted: Sequence[str], inputs: Sequence[_Input]
+) -> Context:
+    batches = {one.extents[0] for one in inputs}
     names = LayerNames()
     shapes = {}
     for one in inputs:
@@ -167,6 +194,12 @@ class _Input:
     own: Extents  # the network's, without the batch
     axes: tuple[int, ...]  # the file's axis i is axis axes[i] of the network's
     has_batch: bool = True  # whether the file's first axis is the batch; else its axes are those after it
+    whole_numbers: bool = False  # whether the file takes integers
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the file has no axes here."""
+        return len(self.axes) == 1
 
     @property
     def layout(self) -> InputLayout:
@@ -177,50 +210,75 @@ class _Input:
     def seen(self, plain: Value) -> Value:
         """The network's input as the file sees it."""
         if not plain.has_batch_first:  # a network without a batch
-            return Value(plain.tensor, plain.axes[: len(self.axes) - 1], plain.order)
+            own = Value(plain.tensor, plain.axes[: len(self.axes) - 1], plain.order)
+            return own.as_whole_numbers() if self.whole_numbers else own
         value = Value(plain.tensor, tuple(plain.axes[axis] for axis in self.axes), plain.order)
-        return value if self.has_batch else value.without_axes([0])
+        if self.is_number:
+            value = replace(value, axes=())
+        elif not self.has_batch:
+            value = value.without_axes([0])
+        return value.as_whole_numbers() if self.whole_numbers else value
+
+
+def _of_one_image(one: _Input) -> _Input:
+    """Return the input with a batch of 1 before its own axes."""
+    if not one.has_batch or one.is_number:
+        return one
+    extents = (1, *one.extents)
+    return replace(one, extents=extents, own=one.extents, axes=tuple(range(len(extents))), has_batch=False)
 
 
 def _input_of(file: OnnxFile, described: Described, options: ReadOptions) -> _Input:
     where = f"{file.origin}: input {shown(described.name)}"
-    if described.type not in _FLOATS:
-        raise UnsupportedError(f"{where} is of {described.type}; supported are float, float16 and bfloat16")
+    if described.type == "string":
+        raise UnsupportedError(f"{where} is text, which is not supported: give the network numbers")
+    if described.type not in _FLOATS | _INTEGERS:
+        raise UnsupportedError(
+            f"{where} is of {described.type}; supported are float, float16, bfloat16 and integers"
+        )
     if described.shape is None:
         shape = options.shape_of(described.name, None, where)
     else:
         shape = options.shape_of(described.name, described.shape, where)
     if shape is not None and len(shape) > _MAX_RANK:
         raise UnsupportedError(f"{where} has {len(shape)} axes; supported are {_MAX_RANK}")
-    if shape is not None and not options.has_batch:
-        return _without_batch(described.name, shape, where)
-    if shape is None or len(shape) < 2:
-        raise UnsupportedError(
-            f"{where} has {'no stated shape' if shape is None else f'the shape {shape}, without a batch'}: "
-            "choose one with --shape (shapes= in Python)"
-        )
-    if len(shape) == 4:
-        channels_first = shape[1] is not None and shape[3] is None  # the number of channels is never free
-        nhwc = not channels_first and _is_nhwc(file, described.name)
-        image = shape if nhwc else tuple(shape[axis] for axis in _TO_NHWC)
-        image = options.sized(image, where)
-        extents = image if nhwc else tuple(image[axis] for axis in _TO_NCHW)
-        axes = (0, 1, 2, 3) if nhwc else _TO_NCHW
-        result = _Input(described.name, extents, image[1:], axes)
-    elif len(shape) == 3 and _gets_batch(file, described.name):
-        shape = (1, *shape)
-        image = options.sized(tuple(shape[axis] for axis in _TO_NHWC), where)
-        result = _Input(described.name, shape, image[1:], _TO_NCHW, has_batch=False)
-    elif len(shape) == 3 and _reaches(file, described.name, "Conv"):
-        result = _Input(described.name, shape, (1, shape[2], shape[1]), (0, 3, 2))
-    else:
-        result = _Input(described.name, shape, shape[1:], tuple(range(len(shape))))
-    if result.own[-1] is None or (len(shape) != 4 and None in result.own):
+    if shape is None:
+        raise UnsupportedError(f"{where} has no stated shape: choose one with --shape (shapes= in Python)")
+    whole_numbers = described.type in _INTEGERS
+    if not options.has_batch:
+        return replace(_without_batch(described.name, shape, where), whole_numbers=whole_numbers)
+    made = _axes_of_input(file, described.name, shape, options, where)
+    if made.own[-1] is None or (len(shape) != 4 and None in made.own):
         raise UnsupportedError(
             f"{where} is {shape}; only its batch, and height and width of images, may be free: choose a shape with "
             "--shape (shapes= in Python)"
         )
-    return result
+    return replace(made, whole_numbers=whole_numbers)
+
+
+def _axes_of_input(file: OnnxFile, name: str, shape: Extents, options: ReadOptions, where: str) -> _Input:
+    """Find out which of the file's axes is the batch, and which are those of an image."""
+    if not shape:
+        return _Input(name, (1,), (1,), (0,), has_batch=False)
+    if len(shape) == 1:
+        return _Input(name, (1, *shape), shape, (0, 1), has_batch=False)
+    if len(shape) == 4:
+        channels_first = shape[1] is not None and shape[3] is None  # the number of channels is never free
+        nhwc = not channels_first and _is_nhwc(file, name)
+        image = shape if nhwc else tuple(shape[axis] for axis in _TO_NHWC)
+        image = options.sized(image, where)
+        extents = image if nhwc else tuple(image[axis] for axis in _TO_NCHW)
+        axes = (0, 1, 2, 3) if nhwc else _TO_NCHW
+        return _Input(name, extents, image[1:], axes)
+    if len(shape) == 3 and _gets_batch(file, name):
+        shape = (1, *shape)
+        image = options.sized(tuple(shape[axis] for axis in _TO_NHWC), where)
+        return _Input(name, shape, image[1:], _TO_NCHW, has_batch=False)
+    if len(shape) == 3 and _reaches(file, name, "Conv"):
+        return _Input(name, shape, (1, shape[2], shape[1]), (0, 3, 2))
+    if None not in shape and _gets_axis_first(file, name):
+        return _Input(name, (1, *shape), shape, tuple(range(len(shape) + 1)), has_batch=False)
+    return _Input(name, shape, shape[1:], tuple(range(len(shape))))
 
 
 def _without_batch(name: str, shape: Extents, where: str) -> _Input:
@@ -238,8 +296,13 @@ def _is_nhwc(file: OnnxFile, name: str) -> bool:
 
 def _gets_batch(file: OnnxFile, name: str) -> bool:
     """Return True if an image (channels, height, width) gets its batch in the file, behind elementwise arithmetic."""
+    return "Conv" in file.kinds and _gets_axis_first(file, name)
+
+
+def _gets_axis_first(file: OnnxFile, name: str) -> bool:
+    """Return True if a tensor gets an axis before its own in the file, behind elementwise arithmetic."""
     user = _first_user(file, name)
-    if user is None or user.kind != "Unsqueeze" or "Conv" not in file.kinds:
+    if user is None or user.kind != "Unsqueeze":
         return False
     given = user.input(1)
     if user.has("axes"):
@@ -291,6 +354,7 @@ class _Outputs:
         where = f"{c.file.origin}: its output {shown(name)}"
         try:
             value = c.constant(name) if c.is_constant(name) else c.value(name, whole_numbers=True)
+            value = value.beginning_with_batch(c.arranger.batch)
             tensor = c.arranger.physical(value, self._axes(name, value))
         except UnsupportedError as error:
             raise UnsupportedError(f"{where}: {error}") from error
@@ -307,6 +371,9 @@ class _Outputs:
         if batch is None:
             self.layouts.append(OutputLayout(tuple(range(value.rank)), has_batch=False))
             return list(value.axes) or [()]
+        if not value.axes and batch.high == 1:
+            self.layouts.append(OutputLayout((), has_batch=False))
+            return [()]
         if not value.axes or not any(atom.is_batch for atom in value.axes[0]):
             raise UnsupportedError(f"{value.shown}: its first axis is not the batch")
         if not value.has_batch_first:

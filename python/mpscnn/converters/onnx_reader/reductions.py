@@ -60,10 +60,16 @@ def _reduce(c: Context, node: Node) -> None:
 def _over(c: Context, x: Value, axes: list[int], kind: str) -> Value:
     """x reduced over axes, which stay with the extent 1."""
     atoms = tuple(atom for axis in axes for atom in x.axes[axis])
-    if any(atom.is_batch for atom in atoms):
-        raise UnsupportedError(f"reduces {x.shown} along the batch")
+    if any(atom.is_batch and atom.high != 1 for atom in atoms):
+        raise UnsupportedError(
+            f"reduces {x.shown} along the batch: choose a batch of 1 with --shape (shapes= in Python)"
+        )
+    batch = tuple(atom for atom in atoms if atom.is_batch)
+    atoms = tuple(atom for atom in atoms if not atom.is_batch)
     y = reduced(c.arranger, x, atoms, kind)
-    return Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
+    kept = [() if axis in axes else y.axes[axis] for axis in range(x.rank)]
+    kept[0] = batch + kept[0]
+    return Value(y.tensor, tuple(kept), y.order)
 
 
 def _reduced_axes(c: Context, node: Node, x: Value) -> list[int]:
@@ -74,11 +80,7 @@ def _reduced_axes(c: Context, node: Node, x: Value) -> list[int]:
     else:
         given = []
     if not given:
-        if node.integer("noop_with_empty_axes", 0):
-            return []
-        if c.arranger.batch is not None:
-            raise UnsupportedError("reduces all axes, the batch among them")
-        given = list(range(x.rank))
+        return [] if node.integer("noop_with_empty_axes", 0) else list(range(x.rank))
     return sorted({x.axis(axis) for axis in given})
 
 

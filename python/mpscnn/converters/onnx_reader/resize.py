@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.contractions import mapped
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.interpolation import ALIGNMENTS, Interpolation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_same_limits
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -30,11 +33,17 @@ def _resize(c: Context, node: Node) -> None:
     else:
         alignment = node.text("coordinate_transformation_mode", "half_pixel")
         rounding = node.text("nearest_mode", "round_prefer_floor")
-        if node.integer("exclude_outside", 0) or node.integer("antialias", 0):
-            raise UnsupportedError("with exclude_outside or antialias it is not supported")
     mode = node.text("mode", "nearest")
-    if mode not in ("nearest", "linear"):
-        raise UnsupportedError(f"its mode is {mode!r}; supported are nearest and linear")
+    if mode not in ("nearest", "linear", "cubic"):
+        raise UnsupportedError(f"its mode is {mode!r}; supported are nearest, linear and cubic")
+    excludes, averages = (bool(node.integer(name, 0)) for name in ("exclude_outside", "antialias"))
+    if mode == "cubic" or (
+        mode == "linear" and (excludes or averages or alignment == "half_pixel_symmetric")
+    ):
+        a = node.number("cubic_coeff_a", -0.75)
+        interpolation = Interpolation(mode, alignment, a, exclude_outside=excludes, antialias=averages)
+        c.result(node, _interpolated(c, x, interpolation, scales, sizes))
+        return
     attributes = _sizes(x, scales, sizes)
     if not attributes:
         c.result(node, x)
@@ -46,6 +55,29 @@ def _resize(c: Context, node: Node) -> None:
     y = c.network.layer("resize", [c.arranger.image(x)], attributes, name=c.layer_name(node))
     note_same_limits(c, x, node.outputs[0])  # linear and nearest ones alone are read
     c.result(node, c.arranger.of_image(y, x.rank))
+
+
+def _interpolated(
+    c: Context, x: Value, by: Interpolation, scales: list[Fraction] | None, sizes: list[int] | None
+) -> Value:
+    """Multiply each axis that gets another extent by the matrix of its weights."""
+    if by.alignment not in ALIGNMENTS:
+        raise UnsupportedError(f"{by.mode} with the coordinates {by.alignment!r} is not supported")
+    extents = x.stand_ins()[0]
+    if scales is None:
+        scales = [Fraction(size, extent) for size, extent in zip(sizes or [], extents, strict=False)]
+    if len(scales) != x.rank:
+        raise WeightsError(f"damaged: {len(scales)} sizes for {x.shown}")
+    for axis, (scale, extent) in enumerate(zip(scales, extents, strict=True)):
+        if scale == 1:
+            continue
+        if x.shape[axis] is None:
+            raise UnsupportedError(f"resizes {x.shown}, whose size is free: {CHOOSE_SIZE}")
+        results = int(extent * scale)
+        if results < 1:
+            raise WeightsError(f"damaged: resizes axis {axis} of {x.shown} to {results}")
+        x = mapped(c.arranger, x, axis, results, partial(by.matrix, extent, results, scale))
+    return x
 
 
 def _fraction(scale: float) -> Fraction:

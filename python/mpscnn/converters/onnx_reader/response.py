@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.broadcast import align
+from mpscnn.converters.contractions import mapped
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.moves import axes_of, borders
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.errors import Error, UnsupportedError
+from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 # x divided by (alpha * average of the squares + k) to the power of beta. The average is that of a window over the
 # channels, which an axis before them and a border of zeros make an axis of an image.
@@ -21,6 +26,9 @@ _NODES = (
     ("Pow",),
     ("Div",),
 )
+
+
+_Settings = tuple[tuple[int, int], float, float, float]
 
 
 def begins_response(c: Context, node: Node) -> bool:
@@ -57,8 +65,8 @@ def _chain(c: Context, first: Node, again: list[Node]) -> list[Node]:
     return nodes if is_divided and nodes[-2].inputs[0] == nodes[-3].outputs[0] else []
 
 
-def _settings(c: Context, nodes: list[Node], again: list[Node]) -> tuple[int, float, float, float] | None:
-    """Size, alpha, beta and k; None where the nodes compute something else."""
+def _settings(c: Context, nodes: list[Node], again: list[Node]) -> _Settings | None:
+    """Window, alpha, beta and k; None where the nodes compute something else."""
     square, front, border, average, back, scaled, moved, power, _ = nodes
     try:
         x = c.value(square.inputs[0])
@@ -88,7 +96,7 @@ def _settings(c: Context, nodes: list[Node], again: list[Node]) -> tuple[int, fl
         beta = c.constants.number(power.input(1), "its exponent")
     except Error:  # what cannot be read here is reported where the node itself is converted
         return None
-    return (size, alpha, beta, k) if fits else None
+    return ((size // 2, (size - 1) // 2), alpha, beta, k) if fits else None
 
 
 def _is_square(c: Context, node: Node) -> bool:
@@ -116,16 +124,45 @@ def _sees(c: Context, node: Node, x: Value, wanted: Value) -> bool:
 def _local_response(c: Context, node: Node) -> None:
     """`alpha` is divided by the size of the window, as here."""
     settings = (node.number("alpha", 1e-4), node.number("beta", 0.75), node.number("bias", 1.0))
-    _layer(c, node, node.inputs[0], node.integer("size"), *settings)
+    size = node.integer("size")
+    if size < 1:
+        raise WeightsError(f"damaged: its window has {size} channels")
+    _layer(c, node, node.inputs[0], ((size - 1) // 2, size // 2), *settings)
 
 
-def _layer(c: Context, node: Node, operand: str, size: int, alpha: float, beta: float, k: float) -> None:
-    if size % 2 == 0:
-        raise UnsupportedError(f"its window has {size} channels; only odd numbers are supported")
-    x = c.value(operand)
+def _layer(
+    c: Context, node: Node, operand: str, window: tuple[int, int], alpha: float, beta: float, k: float
+) -> None:
+    """`window`: the channels before and after each channel, without itself."""
+    before, after = window
+    x, size = c.value(operand), before + after + 1
+    if before != after:
+        _lopsided(c, node, x, window, (alpha, beta, k))
+        return
     image = c.arranger.image(x)
     y = c.network.local_response_norm(image, size, alpha=alpha, beta=beta, k=k, name=c.layer_name(node))
     c.result(node, c.arranger.of_image(y, x.rank))
+
+
+def _lopsided(
+    c: Context, node: Node, x: Value, window: tuple[int, int], settings: tuple[float, float, float]
+) -> None:
+    """A window with more channels on one side than on the other: sums of squares are a product with ones and zeros."""
+    (before, after), (alpha, beta, k) = window, settings
+    channels = x.shape[1] if x.rank > 1 else None
+    if channels is None:
+        raise UnsupportedError(f"sums channels of {x.shown}, whose number is free")
+
+    def band() -> NDArray[np.float32]:
+        return np.tri(channels, k=after, dtype=np.float32) - np.tri(channels, k=-before - 1, dtype=np.float32)
+
+    square = {"kind": "power", "a": 1.0, "b": 0.0, "c": 2.0}
+    y = x.holding(c.neuron(x.tensor, square, c.layer_name(node, "/squares")))
+    y = mapped(c.arranger, y, 1, channels, band)
+    factor = {"kind": "power", "a": alpha / (before + after + 1), "b": k, "c": -beta}
+    y = y.holding(c.neuron(y.tensor, factor, c.layer_name(node, "/factors")))
+    both = align(c.arranger, x, y)
+    c.result(node, both.result(c.network.multiply(both.first, both.second, name=c.layer_name(node))))
 
 
 RESPONSES: dict[str, Handler] = {"LRN": _local_response}

@@ -201,9 +201,12 @@ def _transposed_window(node: Node, x: Value, kernel: Pair) -> dict[str, Any]:
             stride * ((size or 0) - 1) + more + span - end
             for stride, size, more, span, end in zip(strides, sizes, added, reach, wanted, strict=True)
         ]
-        # Where pads are negative, ONNX does not say on which side.
         if min(total) < 0:
-            raise UnsupportedError(f"its result is {wanted}, larger than all that its windows reach")
+            if automatic not in ("SAME_UPPER", "SAME_LOWER"):  # where ONNX does not say on which side
+                raise UnsupportedError(f"its result is {wanted}, larger than all that its windows reach")
+            # Strides above the kernel leave places behind each window, also behind the last one.
+            added = (added[0] + max(-total[0], 0), added[1] + max(-total[1], 0))
+            total = [max(one, 0) for one in total]
         upper = automatic == "SAME_UPPER"
         first = [one // 2 if upper else one - one // 2 for one in total]
         second = [one - half for one, half in zip(total, first, strict=True)]

@@ -171,10 +171,7 @@ class OperatorReader:
         """As `result`, of any tensor of the file."""
         value = value.merged(0, 2) if added else value
         value = self._in_own_integers(index, self._within_integers(index, value))
-        if self.batch == 1 and value.rank and value.axes[0][:1] != (self._batch_atom,):
-            first, *others = map(without_batch, value.axes)
-            value = replace(value, axes=((self._batch_atom, *first), *others))
-        self.values[index] = value
+        self.values[index] = value.beginning_with_batch(self._batch_atom if self.batch == 1 else None)
         self.note_integers(index)
 
     # ---- Integers ------------------------------------------------------------------------------------------

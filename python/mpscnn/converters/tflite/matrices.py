@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from mpscnn.converters.contractions import product_of
+from mpscnn.converters.contractions import product_of, running_sums, with_as_many_matrices
 from mpscnn.converters.layout import Atom, Value
-from mpscnn.converters.slicing import tiled
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.parts import checked_axis
@@ -120,45 +117,19 @@ def _matrix_product(c: Reader, operator: FileOperator) -> None:
         if turned[place]:
             x = x.transposed([*range(x.rank - 2), x.rank - 1, x.rank - 2])
         operands[place] = x
-    y = product_of(c.arranger, *_repeated(c, *operands))
+    y = product_of(c.arranger, *with_as_many_matrices(c.arranger, *operands))
     c.result(operator, y, int(flat))
 
 
-def _repeated(c: Reader, a: Value, b: Value) -> list[Value]:
-    """Both with as many matrices: those of an axis of extent 1 after the batch are repeated."""
-    if a.rank != b.rank or None in (*a.shape, *b.shape):
-        return [a, b]
-    pairs = [(x or 1, y or 1) for x, y in zip(a.shape, b.shape, strict=True)]
-    counts = [[1] * a.rank, [1] * a.rank]
-    for axis in range(1, a.rank - 2):
-        first, second = pairs[axis]
-        if first != second and 1 in (first, second):
-            counts[int(second == 1)][axis] = max(first, second)
-    return [tiled(c.arranger, value, times) for value, times in zip((a, b), counts, strict=True)]
-
-
 def _running_sum(c: Reader, operator: FileOperator) -> None:
-    """Each element of an axis with all before it, or after it: a product with ones and zeros."""
     (axis,) = c.constants.integers(operator.inputs[1], "its axis")
     rank = c.seen(operator.inputs[0]).rank
     x, added = c.apart(operator.inputs[0])
-    axis = checked_axis(axis, rank) + added
-    order = [*(one for one in range(x.rank) if one != axis), axis]
-    extent = x.shape[axis]
-    if extent is None or any(atom.is_batch for atom in x.axes[axis]):
-        raise UnsupportedError(f"sums up axis {axis} of {x.shown}, whose extent is not fixed")
-    c.constants.count(4 * extent * extent)
     options = operator.options
     exclusive, backwards = (bool(options and options.boolean(field)) for field in (0, 1))
-    weight = np.tri(extent, k=-1 if exclusive else 0, dtype=np.float32)  # [result][element]
-    x, name = c.plain(x.transposed(order)), c.layer_name(operator)
-    rest = x.order[: len(x.order) - len(x.axes[-1])]
-    tensor = c.arranger.physical(x, ((), rest, x.axes[-1]))
-    y = c.network.conv2d(tensor, extent, 1, padding="valid", name=name)
-    weight = weight[::-1, ::-1] if backwards else weight
-    c.network.graph.set_weight(name, "weight", np.ascontiguousarray(weight.reshape(extent, 1, 1, extent)))
-    back = sorted(range(x.rank), key=order.__getitem__)
-    c.result(operator, x.holding(y).transposed(back), added)
+    axis = checked_axis(axis, rank) + added
+    y = running_sums(c.arranger, x, axis, exclusive=exclusive, backwards=backwards)
+    c.result(operator, y, added)
 
 
 MATRICES: dict[str, Handler] = {

@@ -1,0 +1,97 @@
+"""The weights of ONNX' Resize along one axis, as a matrix: cubic, and linear with what our resize layer lacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """How elements between those of an axis are computed.
+
+    Attributes:
+        mode: "linear" or "cubic".
+        alignment: ONNX' name of the rule for positions, one of `ALIGNMENTS`.
+        cubic: the coefficient a of cubic weights.
+        exclude_outside: whether places outside of the axis have no weight; else they have the nearest element.
+        antialias: whether a smaller result averages over more elements.
+    """
+
+    mode: str
+    alignment: str
+    cubic: float = -0.75
+    exclude_outside: bool = False
+    antialias: bool = False
+
+    def matrix(self, extent: int, results: int, scale: Fraction) -> NDArray[np.float32]:
+        """The weights [results][extent]. `scale` is the factor between the extents before it is rounded."""
+        weights = np.zeros((results, extent), np.float64)
+        factor = float(scale)
+        for place in range(results):
+            x = _POSITIONS[self.alignment](extent, results, factor, place)
+            first = math.floor(x)
+            ratio = x - first
+            taps = self._taps(ratio, factor)
+            total = 0.0
+            for tap, weight in taps:
+                if self.exclude_outside and not 0 <= first + tap < extent:
+                    continue
+                weights[place, min(max(first + tap, 0), extent - 1)] += weight
+                total += weight
+            if self.exclude_outside or self.antialias:
+                weights[place] /= total
+        return weights.astype(np.float32)
+
+    def _taps(self, ratio: float, factor: float) -> list[tuple[int, float]]:
+        """The elements around a position, counted from the one before it, with their weights."""
+        reach = 2 if self.mode == "cubic" else 1
+        stretch = min(factor, 1.0) if self.antialias else 1.0
+        count = math.ceil(reach / stretch)
+        return [
+            (tap, self._weight(abs(tap - ratio) * stretch))
+            for tap in range(1 - count, count + 1)
+            if abs(tap - ratio) * stretch < reach
+        ]
+
+    def _weight(self, distance: float) -> float:
+        a = self.cubic
+        if self.mode == "linear":
+            return max(1.0 - distance, 0.0)
+        if distance <= 1.0:
+            return ((a + 2.0) * distance - (a + 3.0)) * distance * distance + 1.0
+        return ((a * distance - 5.0 * a) * distance + 8.0 * a) * distance - 4.0 * a
+
+
+def _half_pixel(_: int, __: int, factor: float, place: int) -> float:
+    return (place + 0.5) / factor - 0.5
+
+
+def _pytorch_half_pixel(_: int, results: int, factor: float, place: int) -> float:
+    return (place + 0.5) / factor - 0.5 if results > 1 else 0.0
+
+
+def _symmetric(extent: int, results: int, factor: float, place: int) -> float:
+    """The middle of the axis stays the middle, whatever the rounding of the result's extent leaves out."""
+    return extent / 2.0 * (1.0 - results / (factor * extent)) + (place + 0.5) / factor - 0.5
+
+
+def _corners(extent: int, results: int, factor: float, place: int) -> float:
+    whole = factor * extent
+    return place * (extent - 1) / (whole - 1.0) if results > 1 and whole != 1.0 else 0.0
+
+
+_POSITIONS: dict[str, Callable[[int, int, float, int], float]] = {
+    "align_corners": _corners,
+    "asymmetric": lambda _, __, factor, place: place / factor,
+    "half_pixel": _half_pixel,
+    "half_pixel_symmetric": _symmetric,
+    "pytorch_half_pixel": _pytorch_half_pixel,
+}
+ALIGNMENTS = frozenset(_POSITIONS)
+"""The rules for positions that are supported."""

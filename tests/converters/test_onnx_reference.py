@@ -1,0 +1,215 @@
+"""Random nodes give here what ONNX's reference evaluator makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import TOLERANCE, Array, model, node, read, run_here
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+reference = pytest.importorskip("onnx.reference")
+
+
+@dataclass
+class Case:
+    """A graph, and what it reads."""
+
+    nodes: list[Any]
+    feeds: dict[str, Array]
+    constants: dict[str, Any] = field(default_factory=dict)
+    opset: int = 23
+
+
+class Draw:
+    """Random numbers that follow from a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+
+    def integer(self, low: int, high: int) -> int:
+        return int(self.random.integers(low, high + 1))
+
+    def flag(self) -> bool:
+        return bool(self.integer(0, 1))
+
+    def choice(self, *values: Any) -> Any:
+        return values[self.integer(0, len(values) - 1)]
+
+    def numbers(self, *shape: int) -> Array:
+        return self.random.uniform(-2.0, 2.0, shape).astype(np.float32)
+
+    def shape(self, rank: int) -> tuple[int, ...]:
+        return tuple(self.integer(1, 6) for _ in range(rank))
+
+
+def attention(d: Draw) -> Case:
+    batch, tokens, keys, size, own = (d.integer(1, 4) for _ in range(5))
+    heads = d.integer(1, 3)
+    groups = d.integer(1, 2)
+    is_flat = d.flag()
+    attributes: dict[str, Any] = {"is_causal": d.integer(0, 1)}
+    if d.flag():
+        attributes["scale"] = 0.3
+    if d.flag():
+        attributes["softcap"] = 1.5
+    shapes = [
+        (batch, heads * groups, tokens, size),
+        (batch, heads, keys, size),
+        (batch, heads, keys, own),
+    ]
+    if is_flat:
+        attributes |= {"q_num_heads": heads * groups, "kv_num_heads": heads}
+        shapes = [(n, count, number * wide) for n, number, count, wide in shapes]
+    feeds = {name: d.numbers(*shape) for name, shape in zip("qkv", shapes, strict=True)}
+    inputs, constants = ["q", "k", "v"], {}
+    kind = d.integer(0, 2)
+    if kind:
+        inputs.append("m")
+        mask = d.random.random((tokens, keys)) < 0.7
+        mask[:, 0] = True
+        constants["m"] = mask if kind == 1 else np.where(mask, d.numbers(tokens, keys), -np.inf)
+    return Case([node("Attention", inputs, **attributes)], feeds, constants)
+
+
+def cubic(d: Draw) -> Case:
+    return _resized(d, "cubic")
+
+
+def linear(d: Draw) -> Case:
+    return _resized(d, "linear")
+
+
+def _resized(d: Draw, mode: str) -> Case:
+    x = d.numbers(2, d.integer(1, 3), d.integer(2, 7), d.integer(2, 7))
+    attributes: dict[str, Any] = {"mode": mode, "cubic_coeff_a": d.choice(-0.75, -0.5)}
+    rules = ("half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric")
+    attributes["coordinate_transformation_mode"] = d.choice(*rules)
+    attributes |= {"exclude_outside": d.integer(0, 1), "antialias": d.integer(0, 1)}
+    if attributes["antialias"] and attributes["exclude_outside"]:
+        attributes["exclude_outside"] = 0  # the evaluator's order of both is its own
+    if d.flag():
+        sizes = np.array([*x.shape[:2], d.integer(2, 9), d.integer(2, 9)])
+        return Case([node("Resize", ["x", "", "", "s"], **attributes)], {"x": x}, {"s": sizes}, 19)
+    scales = np.array([1.0, 1.0, d.choice(0.5, 1.5, 2.0, 3.0), d.choice(0.7, 1.0, 2.5)], np.float32)
+    return Case([node("Resize", ["x", "", "s"], **attributes)], {"x": x}, {"s": scales}, 19)
+
+
+def border(d: Draw) -> Case:
+    rank = d.integer(2, 5)
+    x = d.numbers(2, *(extent + 3 for extent in d.shape(rank - 1)))
+    before, after = ([0, *(d.integer(0, 3) for _ in range(rank - 1))] for _ in range(2))
+    mode = d.choice("wrap", "constant", "edge", "reflect")
+    return Case([node("Pad", ["x", "p"], mode=mode)], {"x": x}, {"p": np.array([*before, *after])}, 19)
+
+
+def gather_elements(d: Draw) -> Case:
+    rank = d.integer(2, 4)
+    x = d.numbers(1, *d.shape(rank - 1))
+    axis = d.integer(1, rank - 1)
+    extents = list(x.shape)
+    extents[axis] = d.integer(1, 5)
+    low, high = (-x.shape[axis], x.shape[axis] - 1)
+    indices = d.random.integers(low, high + 1, extents)
+    return Case([node("GatherElements", ["x", "i"], axis=axis)], {"x": x}, {"i": indices})
+
+
+def running_sum(d: Draw) -> Case:
+    rank = d.integer(2, 4)
+    x = d.numbers(2, *d.shape(rank - 1))
+    axis = np.array(d.choice(d.integer(1, rank - 1), -1))
+    attributes = {"exclusive": d.integer(0, 1), "reverse": d.integer(0, 1)}
+    return Case([node("CumSum", ["x", "a"], **attributes)], {"x": x}, {"a": axis})
+
+
+def gemm(d: Draw) -> Case:
+    """Of one matrix, as networks of one image have it; each operand may be a constant, but not both."""
+    rows, inner, columns = d.shape(3)
+    turned = [d.flag(), d.flag()]
+    shapes = [(rows, inner), (inner, columns)]
+    operands = [
+        d.numbers(*(shape[::-1] if turn else shape)) for shape, turn in zip(shapes, turned, strict=True)
+    ]
+    names = ["a", "b"]
+    given: dict[str, Array] = dict(zip(names, operands, strict=True))
+    constants = {name: given.pop(name) for name in [d.choice("a", "b", "none")] if name in given}
+    if d.flag():
+        names.append("c")
+        constants["c"] = d.numbers(columns)
+    # Inputs get a batch in front, which the file takes away.
+    nodes = [node("Squeeze", [f"{name}_in", "zero"], name) for name in given]
+    attributes = {"transA": int(turned[0]), "transB": int(turned[1]), "alpha": d.choice(1.0, 0.5)}
+    nodes += [
+        node("Gemm", names, "g", **attributes, beta=d.choice(1.0, 2.0)),
+        node("Unsqueeze", ["g", "zero"]),
+    ]
+    feeds = {f"{name}_in": x[None] for name, x in given.items()}
+    return Case(nodes, feeds, constants | {"zero": np.array([0])})
+
+
+def matmul(d: Draw) -> Case:
+    batch, heads, rows, inner, columns = d.shape(5)
+    first: tuple[int, ...] = (batch, d.choice(1, heads), rows, inner)
+    second: tuple[int, ...] = (batch, d.choice(1, heads), inner, columns)
+    kind = d.integer(0, 3)
+    if kind == 0:
+        return Case([node("MatMul", ["x", "w"])], {"x": d.numbers(*first)}, {"w": d.numbers(inner)})
+    if kind == 1:
+        return Case([node("MatMul", ["w", "x"])], {"x": d.numbers(*second)}, {"w": d.numbers(inner)})
+    if kind == 2:
+        feeds = {"x": d.numbers(*first), "z": d.numbers(*second)}
+        return Case([node("MatMul", ["x", "z"])], feeds)
+    return Case([node("MatMul", ["x", "w"])], {"x": d.numbers(*first)}, {"w": d.numbers(1, *second[1:])})
+
+
+def response(d: Draw) -> Case:
+    """The evaluator looks at as many channels as there are images."""
+    channels = d.integer(1, 6)
+    x = d.numbers(6, channels, *d.shape(2))
+    attributes = {"size": d.integer(1, 7), "alpha": 0.4, "beta": 0.6, "bias": 1.5}
+    return Case([node("LRN", ["x"], **attributes)], {"x": x[: max(channels, 1)]})
+
+
+def number(d: Draw) -> Case:
+    kinds = ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceProd")
+    x = d.numbers(1, *d.shape(d.integer(1, 3)))
+    return Case([node(d.choice(*kinds), ["x"], keepdims=d.integer(0, 1))], {"x": x}, opset=18)
+
+
+KINDS: list[Callable[[Draw], Case]] = [
+    attention, border, cubic, gather_elements, gemm, linear, matmul, number, response, running_sum,
+]  # fmt: skip
+
+
+def compare(make: Callable[[Draw], Case], seed: int) -> None:
+    case = make(Draw(seed))
+    shapes = {name: list(x.shape) for name, x in case.feeds.items()}
+    made = model(case.nodes, shapes, case.constants, opset=case.opset)
+    (expected,) = reference.ReferenceEvaluator(made).run(None, case.feeds)
+    network = read(made)
+    (found,) = run_here(network, list(case.feeds.values()))
+    expected = np.asarray(expected)
+    if expected.ndim == 4:
+        expected = expected.transpose(0, 2, 3, 1)
+    assert found.size == expected.size
+    largest = max(float(np.abs(expected).max(initial=0.0)), 1.0)
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=0, atol=TOLERANCE * largest)
+
+
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=15)
+def test_nodes_compute_what_the_reference_does(make: Callable[[Draw], Case], seed: int) -> None:
+    compare(make, seed)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=500)
+def test_many_nodes_compute_what_the_reference_does(make: Callable[[Draw], Case], seed: int) -> None:
+    compare(make, seed)
