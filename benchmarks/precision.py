@@ -99,7 +99,7 @@ def scorer(network: mpscnn.Network, arithmetic: str) -> Callable[[Any], Scores]:
     program = network.compile(
         device="cpu",
         precision=precision,
-        accumulate="half" if sums else "auto",
+        accumulate_dtype="float16" if sums else "auto",
         outputs=None if layer is None else [layer],
     )
     session = program.session()

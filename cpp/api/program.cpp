@@ -59,7 +59,7 @@ Json describe(const engine::Program &program) {
     result.set("inputs", ports_of(program.inputs()));
     result.set("outputs", ports_of(program.outputs()));
     result.set("weight_type", program.weight_type());
-    result.set("accumulate", program.sums() == engine::Sums::float16 ? "half" : "float");
+    result.set("accumulate_dtype", program.sums() == engine::Sums::float16 ? "float16" : "float32");
     result.set("winograd", program.winograd());
     result.set("weight_bytes", program.lowered().weight_bytes());
     // JSON integers cannot hold more, so a larger limit counts as none.
@@ -90,7 +90,7 @@ engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
     if (raw.device) options.device = raw.device;
     if (raw.precision) options.precision = raw.precision;
     if (raw.weights) options.weights = raw.weights;
-    if (raw.accumulate) options.accumulate = raw.accumulate;
+    if (raw.accumulate_dtype) options.accumulate_dtype = raw.accumulate_dtype;
     options.winograd = raw.no_winograd == 0;
     require_array(raw.outputs, raw.output_count, "outputs");
     options.max_memory = raw.max_memory;

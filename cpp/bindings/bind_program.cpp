@@ -101,21 +101,20 @@ void bind_program(py::module_ &module) {
         // the call.
         .def_static(
             "compile",
-            [](const Graph &graph, const std::string &device, const std::string &precision,
-               const std::vector<std::string> &outputs, std::uint64_t max_memory, const std::string &weights,
-               const std::string &accumulate, bool winograd) {
+            [](const Graph &graph, const std::vector<std::string> &outputs, const std::string &device,
+               const std::string &precision, const std::string &weights, const std::string &accumulate_dtype,
+               bool winograd, std::uint64_t max_memory) {
                 return graph.compile({.device = device,
                                       .precision = precision,
                                       .outputs = outputs,
                                       .max_memory = max_memory,
                                       .weights = weights,
-                                      .accumulate = accumulate,
+                                      .accumulate_dtype = accumulate_dtype,
                                       .winograd = winograd});
             },
-            py::arg("graph"), py::arg("device") = "auto", py::arg("precision") = "auto",
-            py::arg("outputs") = std::vector<std::string>(), py::arg("max_memory") = 0,
-            py::arg("weights") = "auto", py::arg("accumulate") = "auto", py::arg("winograd") = true,
-            py::call_guard<Exclusive>())
+            py::arg("graph"), py::arg("outputs") = std::vector<std::string>(), py::arg("device") = "auto",
+            py::arg("precision") = "auto", py::arg("weights") = "auto", py::arg("accumulate_dtype") = "auto",
+            py::arg("winograd") = true, py::arg("max_memory") = 0, py::call_guard<Exclusive>())
         .def("describe", &Program::describe)
         .def("device", &Program::device)
         .def("warning", &Program::warning)

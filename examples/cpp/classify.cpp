@@ -66,7 +66,7 @@ int main(int argc, char **argv) {
             throw std::runtime_error(std::string(argv[2]) + ": " + error.what());
         }
         const int threads = argc == 4 ? std::stoi(argv[3]) : 0;
-        auto model = mpscnn::Model::load(argv[1], {.device = "cpu", .threads = threads});
+        auto model = mpscnn::Model::load(argv[1], {.device = "cpu"}, {.threads = threads});
         const auto result =
             model.classify(mpscnn::ImageView::rgb8(photo.pixels.data(), photo.width, photo.height));
         for (const auto &[label, probability] : result.top(5))

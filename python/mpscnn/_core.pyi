@@ -44,16 +44,7 @@ class Graph:
 
 class Program:
     @staticmethod
-    def compile(
-        graph: Graph,
-        device: str = "auto",
-        precision: str = "auto",
-        outputs: Sequence[str] = ...,
-        max_memory: int = 0,
-        weights: str = "auto",
-        accumulate: str = "auto",
-        winograd: bool = True,
-    ) -> Program: ...
+    def compile(graph: Graph, outputs: Sequence[str] = ..., **options: Any) -> Program: ...
     def describe(self) -> str: ...
     def device(self) -> str: ...
     def warning(self) -> str: ...
@@ -68,12 +59,7 @@ class Request:
 
 class Session:
     def __init__(
-        self,
-        program: Program,
-        threads: int = 0,
-        check_finite: bool = False,
-        inflight: int = 0,
-        max_memory: int = 0,
+        self, program: Program, *, inflight: int = 0, max_memory: int = 0, **options: Any
     ) -> None: ...
     def submit(self, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]]) -> Request: ...
     def run(self, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]]) -> None: ...
@@ -264,11 +250,11 @@ class Runner:
         self,
         program: Program,
         inflight: int,
-        threads: int,
+        *,
         max_batch: int,
         max_wait: float,
-        check_finite: bool,
         max_memory: int = 0,
+        **options: Any,
     ) -> None: ...
     def describe(self) -> str: ...
     def reserve(self, frame: Frame, on_permit: Callable[[], object]) -> bool: ...

@@ -20,6 +20,7 @@ from mpscnn._private.model_name import (
 )
 from mpscnn._private.toolkit import converter
 from mpscnn.errors import ParameterError
+from mpscnn.runtime.options import LOAD_FIELDS, load_options
 from mpscnn.runtime.program import Program, Session, compile_graph
 from mpscnn.runtime.session_pool import SessionPool
 
@@ -28,17 +29,10 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
 
     from typing_extensions import TypeVar, Unpack
 
-    from mpscnn._private.literals import (
-        AccumulateName,
-        ChannelOrderName,
-        ClassifierName,
-        DetectorName,
-        PrecisionName,
-        SegmenterName,
-        WeightsName,
-    )
+    from mpscnn._private.literals import ChannelOrderName, ClassifierName, DetectorName, SegmenterName
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.network import Network
+    from mpscnn.runtime.options import CompileOptions, LoadArguments, RunOptions
     from mpscnn.vision.detection import Detections
     from mpscnn.vision.photo_tasks import PhotoTask, Result
     from mpscnn.vision.results import Classification
@@ -50,14 +44,7 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         information: dict[str, str]
         detection: dict[str, Any] | None
 
-    class _LoadOptions(TypedDict, total=False):
-        device: str
-        precision: PrecisionName
-        threads: int | Literal["auto"]
-        max_memory: int | None
-        weights: WeightsName
-        accumulate: AccumulateName
-        winograd: bool
+    class _LoadArguments(LoadArguments, total=False):
         fold: bool
         preprocess: str | Mapping[str, Any] | None
         labels: Sequence[str] | None
@@ -71,27 +58,21 @@ else:
 
 
 @overload
-def load(model: ClassifierName = ..., **options: Unpack[_LoadOptions]) -> Model[Classification]: ...
+def load(model: ClassifierName = ..., **options: Unpack[_LoadArguments]) -> Model[Classification]: ...
 @overload
-def load(model: DetectorName, **options: Unpack[_LoadOptions]) -> Model[Detections]: ...
+def load(model: DetectorName, **options: Unpack[_LoadArguments]) -> Model[Detections]: ...
 @overload
-def load(model: SegmenterName, **options: Unpack[_LoadOptions]) -> Model[Segmentation]: ...
+def load(model: SegmenterName, **options: Unpack[_LoadArguments]) -> Model[Segmentation]: ...
 @overload
-def load(model: str | os.PathLike[str] | Network, **options: Unpack[_LoadOptions]) -> Model: ...
-@takes_expected_arguments
+def load(model: str | os.PathLike[str] | Network, **options: Unpack[_LoadArguments]) -> Model: ...
+@takes_expected_arguments(options=LOAD_FIELDS)
 def load(
     model: str | os.PathLike[str] | Network = DEFAULT_MODEL,
     *,
-    device: str = "auto",
-    precision: PrecisionName = "auto",
-    threads: int | Literal["auto"] = "auto",
-    max_memory: int | None = None,
-    weights: WeightsName = "auto",
-    accumulate: AccumulateName = "auto",
-    winograd: bool = True,
     fold: bool = True,
     preprocess: str | Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
+    **options: Unpack[LoadArguments],
 ) -> Model:
     """Load a model and prepare it for a device.
 
@@ -99,32 +80,23 @@ def load(
         model: a registry name (`mpscnn.registry.names()`), looked up in the package, in MPSCNN_MODELS, in the cache
             and at the publisher; or the path of a model file: anything with a suffix or a directory in it. Files of
             other frameworks (docs/conversion.md) are converted once and kept in the cache. Or a `Network`.
-        device: "auto", "cpu" or "metal", which "gpu" and "mps" mean, too.
-        precision: "auto", "float32", "float16", "bfloat16" (products of such numbers, on processors that have them) or
-            "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
-        threads: threads for each prediction; "auto": all that this process may use.
-        max_memory, weights, accumulate, winograd: as for `Network.compile`.
         fold: as for `mpscnn.converters.read_network`: False for PyTorch weights that are to be trained.
         preprocess: how photos become inputs, see `mpscnn.preprocess`; None: as the file says.
         labels: the names of the classes, in the order of the outputs; None: those of the file.
+        options: those of `CompileOptions` and `RunOptions`: `device`, `precision`, `threads` and others.
 
     Raises:
         WeightsError: the file is missing or damaged. UnsupportedError: it has layers that mpscnn lacks. DownloadError:
-            it could not be fetched, or not stored in the cache. ParameterError: an unknown
-            name or option. DeviceError: no such device.
+            it could not be fetched, or not stored in the cache. ParameterError: an unknown name, or a value out of
+            range. DeviceError: no such device. TypeError: there is no such option.
     """
+    load_options(options)  # before a file is fetched and converted
     read = isinstance(model, (str, os.PathLike))
     return Model(
         open_model(model_path(model, fold=fold)) if read else model,  # type: ignore[arg-type]
         preprocess=preprocess,
         labels=labels,
-        device=device,
-        precision=precision,
-        threads=threads,
-        max_memory=max_memory,
-        weights=weights,
-        accumulate=accumulate,
-        winograd=winograd,
+        **options,
     )
 
 
@@ -170,23 +142,8 @@ def open_model(path: str) -> _core.Model:
 _ASSIGNED = ("labels", "preprocess", "information")
 
 
-def _restored(content: bytes, options: tuple[Any, ...], assigned: dict[str, Any]) -> Model:
-    device, precision, threads, max_memory, *newer = options
-    # Pickles of earlier versions lack these.
-    weights: WeightsName = newer[0] if newer else "auto"
-    accumulate: AccumulateName = newer[1] if len(newer) > 1 else "auto"
-    winograd = newer[2] if len(newer) > 2 else True
-    core = _core.Model.parse(content, "pickled model")
-    model = Model(
-        core,
-        device=device,
-        precision=precision,
-        threads=threads,
-        max_memory=max_memory,
-        weights=weights,
-        accumulate=accumulate,
-        winograd=winograd,
-    )
+def _restored(content: bytes, options: LoadArguments, assigned: dict[str, Any]) -> Model:
+    model = Model(_core.Model.parse(content, "pickled model"), **options)
     model.__dict__.update(assigned)
     return model
 
@@ -257,41 +214,30 @@ class Model(Expected, Generic[Answer]):
         preprocess: how photos become inputs: a preset's name or a mapping, see `mpscnn.preprocess`. None: the network's
             own.
         labels: the names of the classes, in the order of the outputs; None: the network's own.
-        device, precision, threads, max_memory, weights, accumulate, winograd: as for `load`.
+        options: those of `CompileOptions` and `RunOptions`, as for `load`.
 
     Raises:
         WeightsError: weights are missing. UnsupportedError: a layer is a function of this program. ParameterError: what
             is not a Network, and options that there are not.
     """
 
-    @takes_expected_arguments
+    @takes_expected_arguments(options=LOAD_FIELDS)
     def __init__(
         self,
         network: Network | _core.Model,
         *,
         preprocess: str | Mapping[str, Any] | None = None,
         labels: Sequence[str] | None = None,
-        device: str = "auto",
-        precision: PrecisionName = "auto",
-        threads: int | Literal["auto"] = "auto",
-        max_memory: int | None = None,
-        weights: WeightsName = "auto",
-        accumulate: AccumulateName = "auto",
-        winograd: bool = True,
+        **options: Unpack[LoadArguments],
     ) -> None:
-        core = self._core = core_model(network, preprocess, labels)
-        self._options = device, precision, threads, max_memory, weights, accumulate, winograd
-        self.program: Program = compile_graph(
-            core.graph(),
-            device=device,
-            precision=precision,
-            max_memory=max_memory,
-            weights=weights,
-            accumulate=accumulate,
-            winograd=winograd,
-        )
-        self._threads = threads
-        self._sessions = SessionPool(self.program, threads)
+        self.compile_options: CompileOptions
+        """The options of the program."""
+        self.run_options: RunOptions
+        """The options of each prediction."""
+        self.compile_options, self.run_options = load_options(options)
+        self._core = core_model(network, preprocess, labels)
+        self.program: Program = compile_graph(self._core.graph(), [], self.compile_options)
+        self._sessions = SessionPool(self.program, self.run_options)
 
     @classmethod
     def from_network(cls, network: Network, **options: Any) -> Model:
@@ -301,13 +247,14 @@ class Model(Expected, Generic[Answer]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Its file and options: it is compiled again where it is unpickled, on that machine's device."""
         assigned = {name: self.__dict__[name] for name in _ASSIGNED if name in self.__dict__}
-        return _restored, (self._core.content(), self._options, assigned)
+        options = {**self.compile_options.to_dict(), **self.run_options.to_dict()}
+        return _restored, (self._core.content(), options, assigned)
 
     def __copy__(self) -> Model:
         """Return another model with the same program and its own sessions."""
         copied = object.__new__(type(self))
         copied.__dict__.update(self.__dict__)
-        copied._sessions = SessionPool(self.program, self._threads)
+        copied._sessions = SessionPool(self.program, self.run_options)
         return copied
 
     def __deepcopy__(self, memo: Any) -> Model:
@@ -579,13 +526,12 @@ class Model(Expected, Generic[Answer]):
             layers,
             pooling=pooling,
             preprocess=self.preprocess,
-            device=self.program.device,
-            precision=self.program.precision,
-            threads=self._threads,
-            max_memory=self.program.max_memory,
-            weights=self._options[4],
-            accumulate=self._options[5],
-            winograd=self._options[6],
+            **self.compile_options.replaced(
+                device=self.program.device,
+                precision=self.program.precision,
+                max_memory=self.program.max_memory,
+            ).to_dict(),
+            **self.run_options.to_dict(),
         )
 
 

@@ -225,7 +225,7 @@ TEST(threads_share_a_model) {
     const Folder folder;
     const std::string path = folder.file("colors.safetensors");
     colors().save(path, described);
-    const auto model = mpscnn::Model::load(path, {.device = "cpu", .threads = 1});
+    const auto model = mpscnn::Model::load(path, {.device = "cpu"}, {.threads = 1});
     std::vector<std::thread> threads;
     for (int color = 0; color < 3; ++color)
         threads.emplace_back([&, color] {

@@ -1,4 +1,4 @@
-"""accumulate="half": products of convolutions and dense layers are summed in halves."""
+"""accumulate_dtype="float16": products of convolutions and dense layers are summed in halves."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def network_of(name: str, scale: float = 1.0) -> tuple[mpscnn.Network, Floats, F
 
 
 def results(network: mpscnn.Network, x: Floats, threads: int = 2, **options: Any) -> Any:
-    options = {"precision": "float16", "accumulate": "half", **options}
+    options = {"precision": "float16", "accumulate_dtype": "float16", **options}
     return network.compile(device="cpu", **options).session(threads=threads).run(x)
 
 
@@ -88,7 +88,7 @@ def test_sums_are_those_of_the_reference(name: str) -> None:
     wanted = expected(name, weight, bias, x).astype(np.float32)
     for threads in (1, 3):
         np.testing.assert_array_equal(results(network, x, threads), wanted)
-    in_floats = results(network, x, accumulate="float")
+    in_floats = results(network, x, accumulate_dtype="float32")
     assert not np.array_equal(in_floats, wanted)
     assert np.abs(in_floats - wanted).max() < 0.02 * np.abs(wanted).max()
 
@@ -144,7 +144,7 @@ def test_what_follows_in_the_layer_is_in_float32() -> None:
 def test_layers_in_float32_keep_their_sums() -> None:
     network, _, _, x = network_of("window")
     network.keep_float32(["layer"])
-    np.testing.assert_array_equal(results(network, x), results(network, x, accumulate="float"))
+    np.testing.assert_array_equal(results(network, x), results(network, x, accumulate_dtype="float32"))
 
 
 def test_a_whole_network_has_the_bits_of_any_number_of_threads() -> None:
@@ -154,29 +154,31 @@ def test_a_whole_network_has_the_bits_of_any_number_of_threads() -> None:
     one = results(network, x, threads=1)
     np.testing.assert_array_equal(one, results(network, x, threads=3))
     np.testing.assert_array_equal(one[1:2], results(network, x[1:2]))
-    assert not np.array_equal(one, results(network, x, accumulate="float"))
+    assert not np.array_equal(one, results(network, x, accumulate_dtype="float32"))
 
 
 def test_programs_say_it_and_pickles_keep_it() -> None:
     network, _, _, x = network_of("dense")
-    program = network.compile(device="cpu", precision="float16", accumulate="half")
-    assert program.accumulate == "half"
+    program = network.compile(device="cpu", precision="float16", accumulate_dtype="float16")
+    assert program.accumulate_dtype == "float16"
     copy = pickle.loads(pickle.dumps(program))
-    assert copy.accumulate == "half"
+    assert copy.accumulate_dtype == "float16"
     np.testing.assert_array_equal(copy.session().run(x), program.session().run(x))
-    assert network.compile(device="cpu", precision="float16").accumulate == "float"
-    assert network.compile(device="cpu", accumulate="float").accumulate == "float"
+    assert network.compile(device="cpu", precision="float16").accumulate_dtype == "float32"
+    assert network.compile(device="cpu", accumulate_dtype="float32").accumulate_dtype == "float32"
 
 
 def test_refusals() -> None:
     network, _, bias, _ = network_of("dense")
-    with pytest.raises(mpscnn.ParameterError, match="accumulate must be auto, float or half, got 'double'"):
-        network.compile(device="cpu", accumulate="double")  # type: ignore[arg-type]
     with pytest.raises(
-        mpscnn.ParameterError, match="accumulate 'half' is for precision float16, got float32"
+        mpscnn.ParameterError, match="accumulate_dtype must be auto, float32 or float16, got 'double'"
     ):
-        network.compile(device="cpu", precision="float32", accumulate="half")
+        network.compile(device="cpu", accumulate_dtype="double")  # type: ignore[arg-type]
+    with pytest.raises(
+        mpscnn.ParameterError, match="accumulate_dtype 'float16' is for precision float16, got float32"
+    ):
+        network.compile(device="cpu", precision="float32", accumulate_dtype="float16")
     bias[3] = 1e6
     network.set_weights({"layer.bias": bias})
     with pytest.raises(mpscnn.WeightsError, match=r"bias 1000000.* does not fit into sums in float16"):
-        network.compile(device="cpu", precision="float16", accumulate="half")
+        network.compile(device="cpu", precision="float16", accumulate_dtype="float16")

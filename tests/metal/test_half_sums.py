@@ -1,4 +1,4 @@
-"""accumulate="half": MPS' convolutions are asked for accumulators in halves."""
+"""accumulate_dtype="float16": MPS' convolutions are asked for accumulators in halves."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def test_sums_of_mps_are_halves(kind: str) -> None:
     network = network_of(kind)
     x = np.random.default_rng(2).normal(size=(2, 9, 8, 40)).astype(np.float32)
 
-    def results(device: str, accumulate: Any) -> Any:
-        program = network.compile(device=device, precision="float16", accumulate=accumulate)
-        assert program.accumulate == accumulate
+    def results(device: str, dtype: Any) -> Any:
+        program = network.compile(device=device, precision="float16", accumulate_dtype=dtype)
+        assert program.accumulate_dtype == dtype
         return program.session().run(x)
 
-    in_floats, in_halves = results("metal", "float"), results("metal", "half")
+    in_floats, in_halves = results("metal", "float32"), results("metal", "float16")
     assert not np.array_equal(in_floats, in_halves)
     # As far from float32's sums as the CPU's halves are: the order of MPS' sums is its own.
     error = np.abs(in_halves - in_floats).max()
-    assert 0 < error < 3 * np.abs(results("cpu", "half") - results("cpu", "float")).max()
+    assert 0 < error < 3 * np.abs(results("cpu", "float16") - results("cpu", "float32")).max()
 
 
 def test_own_shaders_sum_in_float32() -> None:
@@ -43,6 +43,7 @@ def test_own_shaders_sum_in_float32() -> None:
     network.initialize_weights(seed=1)
     x = np.random.default_rng(2).normal(size=(1, 9, 8, 12)).astype(np.float32)
     programs = [
-        network.compile(device="metal", precision="float16", accumulate=name) for name in ("half", "float")
+        network.compile(device="metal", precision="float16", accumulate_dtype=dtype)
+        for dtype in ("float16", "float32")
     ]
     np.testing.assert_array_equal(*(program.session().run(x) for program in programs))

@@ -66,10 +66,10 @@ def test_as_many_layers_as_there_may_be() -> None:
     )
     for graph in (wide, deep):
         with little_work():
-            program = _core.Program.compile(parse(model_file(graph)).graph(), "cpu")
+            program = _core.Program.compile(parse(model_file(graph)).graph(), device="cpu")
             shapes, _ = program.output_shapes([(1, 2, 2, 1)])
             outputs = [np.empty(shape, np.float32) for shape in shapes]
-            session = _core.Session(program, 1)
+            session = _core.Session(program, threads=1)
             for _ in range(5):
                 session.run([np.full((1, 2, 2, 1), 3.0, np.float32)], outputs)
             program.explain([(1, 2, 2, 1)], 1)
@@ -79,10 +79,12 @@ def test_as_many_layers_as_there_may_be() -> None:
 def test_inputs_that_are_outputs() -> None:
     count = 1_000
     names = [f"in{i}" for i in range(count)]
-    program = _core.Program.compile(parse(model_file(graph_of([], names, inputs=count))).graph(), "cpu")
+    program = _core.Program.compile(
+        parse(model_file(graph_of([], names, inputs=count))).graph(), device="cpu"
+    )
     inputs = [np.full((1, 2, 2, 1), i, np.float32) for i in range(count)]
     outputs = [np.empty((1, 2, 2, 1), np.float32) for _ in range(count)]
-    session = _core.Session(program, 1)
+    session = _core.Session(program, threads=1)
     with little_work():
         for _ in range(20):
             session.run(inputs, outputs)

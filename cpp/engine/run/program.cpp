@@ -43,14 +43,15 @@ std::string difference(const Shape &expected, const Shape &given) {
     return "another shape";
 }
 
-/// Return the meaning of CompileOptions::accumulate.
-Sums sums_of(const std::string &accumulate, Precision precision) {
-    if (accumulate == "auto" || accumulate == "float") return Sums::float32;
-    if (accumulate != "half")
-        fail(ErrorKind::parameter, {"accumulate must be auto, float or half, got ", quoted(accumulate)});
+/// Return the meaning of CompileOptions::accumulate_dtype.
+Sums sums_of(const std::string &dtype, Precision precision) {
+    if (dtype == "auto" || dtype == "float32") return Sums::float32;
+    if (dtype != "float16")
+        fail(ErrorKind::parameter,
+             {"accumulate_dtype must be auto, float32 or float16, got ", quoted(dtype)});
     if (precision != Precision::float16)
         fail(ErrorKind::parameter,
-             {"accumulate ", quoted("half"), " is for precision float16, got ", name_of(precision)});
+             {"accumulate_dtype ", quoted(dtype), " is for precision float16, got ", name_of(precision)});
     return Sums::float16;
 }
 
@@ -102,7 +103,7 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
 Program::Program(const Canonical &canonical, BackendChoice choice, const CompileOptions &options)
     : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)),
       weights_in_bytes_(keeps_weights_in_bytes(options.weights, choice_.precision)),
-      sums_(sums_of(options.accumulate, choice_.precision)), winograd_(options.winograd),
+      sums_(sums_of(options.accumulate_dtype, choice_.precision)), winograd_(options.winograd),
       max_memory_(options.max_memory > 0 ? options.max_memory : default_max_memory()) {
     require_supported(*choice_.backend, choice_.precision, winograd_, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);

@@ -18,10 +18,10 @@ namespace mpscnn::engine {
 struct CompileOptions {
     std::string device = "auto";
     std::string precision = "auto";
-    std::string weights = "auto";     ///< "int8": see byte_weights.h
-    std::string accumulate = "auto";  ///< "half": Sums::float16, "float": Sums::float32, which is "auto"
-    bool winograd = true;             ///< LowerOptions::winograd
-    std::vector<std::string> outputs; ///< layers whose results are wanted; empty: the graph's outputs
+    std::string weights = "auto";          ///< "int8": see byte_weights.h
+    std::string accumulate_dtype = "auto"; ///< the name of Sums; "auto": "float32"
+    bool winograd = true;                  ///< LowerOptions::winograd
+    std::vector<std::string> outputs;      ///< layers whose results are wanted; empty: the graph's outputs
     /// Maximum bytes of packed weights and one session's arena together; 0: the memory that this process may
     /// use
     std::uint64_t max_memory = 0;

@@ -300,15 +300,6 @@ private:
     detail::Handle<mpscnn_model, mpscnn_model_release> handle_;
 };
 
-struct ModelOptions {
-    std::string device = "auto";
-    std::string precision = "auto";
-    int threads = 0;                 ///< 0: one for each core that this process may use
-    std::string weights = "auto";    ///< mpscnn_compile_options.weights
-    std::string accumulate = "auto"; ///< mpscnn_compile_options.accumulate
-    bool winograd = true;            ///< the opposite of mpscnn_compile_options.no_winograd
-};
-
 /// Sessions that callers borrow, so that a program serves any number of threads. The pool keeps the largest
 /// number of sessions that were in use at the same time.
 class SessionPool {
@@ -366,17 +357,14 @@ private:
 /// concurrent call.
 class Model {
 public:
-    static Model load(const std::string &path, const ModelOptions &options = {}) {
-        return Model(ModelFile::load(path), options);
+    /// `each` has the options of the session of each call.
+    static Model load(const std::string &path, const CompileOptions &options = {},
+                      const SessionOptions &each = {}) {
+        return Model(ModelFile::load(path), options, each);
     }
-    explicit Model(ModelFile file, const ModelOptions &options = {})
+    explicit Model(ModelFile file, const CompileOptions &options = {}, const SessionOptions &each = {})
         : file_(std::move(file)),
-          sessions_(std::make_unique<SessionPool>(file_.graph().compile({.device = options.device,
-                                                                         .precision = options.precision,
-                                                                         .weights = options.weights,
-                                                                         .accumulate = options.accumulate,
-                                                                         .winograd = options.winograd}),
-                                                  SessionOptions{.threads = options.threads})) {}
+          sessions_(std::make_unique<SessionPool>(file_.graph().compile(options), each)) {}
 
     const ModelFile &file() const noexcept { return file_; }
     const Program &program() const noexcept { return sessions_->program(); }

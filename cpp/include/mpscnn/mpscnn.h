@@ -232,9 +232,9 @@ typedef struct mpscnn_compile_options {
      * 8-bit integers with a range for each output channel, and count as the halves that MPS makes of such;
      * for precision "float32" and "float16". NULL: "auto" */
     const char *weights;
-    /* "auto", "float": products of convolutions and dense layers are summed in float32 (in bfloat16 and int8
-     * as these precisions say). "half": in halves, for precision "float16". NULL: "auto" */
-    const char *accumulate;
+    /* "auto", "float32": products of convolutions and dense layers are summed in float32 (in bfloat16 and
+     * int8 as these precisions say). "float16": in halves, for precision "float16". NULL: "auto" */
+    const char *accumulate_dtype;
     /* Not 0: each convolution's sums are of its own window alone. 0: large 3x3 and 5x5 convolutions take
      * Winograd's algorithm, whose errors are those of the largest input in a tile of 6 x 6. Only for the
      * CPU: Metal, where MPS chooses, refuses it with MPSCNN_ERROR_UNSUPPORTED. */
@@ -259,7 +259,7 @@ MPSCNN_API mpscnn_status mpscnn_program_compile(const mpscnn_graph *graph,
                                                 mpscnn_program **program);
 MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
 /* {"name", "device", "device_name", "precision", "reason", "inputs": [{"name", "shape"}],
- *  "outputs": [...], "weight_type", "accumulate", "winograd", "weight_bytes", "max_memory"} */
+ *  "outputs": [...], "weight_type", "accumulate_dtype", "winograd", "weight_bytes", "max_memory"} */
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
 /* The device it is compiled for: "cpu" or "metal"; NULL for NULL. */
 MPSCNN_API const char *mpscnn_program_device(const mpscnn_program *program);

@@ -2,7 +2,7 @@
 /// crosses the library's border, so a program may be compiled with another compiler, C++ library or standard
 /// than the library.
 ///
-///     auto model = mpscnn::Model::load("mobilenet_v2.safetensors", {.device = "cpu", .threads = 2});
+///     auto model = mpscnn::Model::load("mobilenet_v2.safetensors", {.device = "cpu"}, {.threads = 2});
 ///     auto result = model.classify(mpscnn::ImageView::rgb8(pixels, width, height));
 ///     for (const auto &[label, probability] : result.top(5)) ...
 #pragma once

@@ -173,12 +173,12 @@ inline void convolve(const mpscnn_tensor &signal, const mpscnn_tensor &kernel, m
 struct CompileOptions {
     std::string device = "auto";
     std::string precision = "auto";
-    std::vector<std::string> outputs{}; ///< layers whose results are the outputs; empty: the network's
-                                        ///< outputs
-    std::uint64_t max_memory = 0;       ///< mpscnn_compile_options.max_memory
-    std::string weights = "auto";       ///< mpscnn_compile_options.weights
-    std::string accumulate = "auto";    ///< mpscnn_compile_options.accumulate
-    bool winograd = true;               ///< the opposite of mpscnn_compile_options.no_winograd
+    std::vector<std::string> outputs{};    ///< layers whose results are the outputs; empty: the network's
+                                           ///< outputs
+    std::uint64_t max_memory = 0;          ///< mpscnn_compile_options.max_memory
+    std::string weights = "auto";          ///< mpscnn_compile_options.weights
+    std::string accumulate_dtype = "auto"; ///< mpscnn_compile_options.accumulate_dtype
+    bool winograd = true;                  ///< the opposite of mpscnn_compile_options.no_winograd
 };
 
 /// Like other options that are plain numbers, this is the C struct: Session(program, {.threads = 2}).
@@ -370,7 +370,7 @@ template <class Function> Program compile(const CompileOptions &options, Functio
     raw.output_count = count(outputs.size());
     raw.max_memory = options.max_memory;
     raw.weights = detail::c_string(options.weights);
-    raw.accumulate = detail::c_string(options.accumulate);
+    raw.accumulate_dtype = detail::c_string(options.accumulate_dtype);
     raw.no_winograd = options.winograd ? 0 : 1;
     mpscnn_program *program = nullptr;
     check(function(&raw, &program));

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
-from functools import wraps
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Set
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 __all__ = [
     "ARGUMENTS",
@@ -15,6 +15,7 @@ __all__ = [
     "WORDS",
     "Expected",
     "arguments_of",
+    "no_option",
     "takes_expected_arguments",
     "told",
 ]
@@ -64,6 +65,7 @@ NO_ARGUMENTS = {
     "pretrained": "mpscnn.load(name) loads trained weights, and weights= of the functions of mpscnn.models takes them",
     "threads": _THREADS,
     "lr": "learning_rate= of Trainer and of optimizers says it, and Trainer.learning_rate can be assigned",
+    "accumulate": "it is accumulate_dtype= here, 'float16' or 'float32'",
 }
 
 _LOAD = "mpscnn.load(path) reads files of ONNX, Keras, TensorFlow Lite, Caffe and PyTorch"
@@ -154,7 +156,10 @@ SAID: dict[str, dict[str, str]] = {
         "masks": "mask(label) has the pixels of a class",
         **_PICTURE,
     },
-    "Program": {"predict": "Program.run(x) computes, and Model.predict takes photos"},
+    "Program": {
+        "predict": "Program.run(x) computes, and Model.predict takes photos",
+        "accumulate": "Program.accumulate_dtype has the number format of the sums",
+    },
 }
 
 
@@ -176,12 +181,36 @@ class Expected:
             raise AttributeError(f"{owner!r} object has no attribute {name!r}{told(owner, name)}")
 
 
+def no_option(name: str, known: Iterable[str]) -> TypeError:
+    """Return the error for an option that there is not."""
+    if name in NO_ARGUMENTS:
+        return TypeError(f"there is no option {name!r}; {NO_ARGUMENTS[name]}")
+    from mpscnn._private.names import did_you_mean
+
+    return TypeError(f"there is no option {name!r}{did_you_mean(name, known)}")
+
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def takes_expected_arguments(function: Function) -> Function:
-    """Let a function take arguments by other frameworks' names, too; type checkers know ours only."""
-    known = arguments_of(function)
+@overload
+def takes_expected_arguments(function: Function, /) -> Function: ...
+@overload
+def takes_expected_arguments(*, options: Iterable[str]) -> Callable[[Function], Function]: ...
+def takes_expected_arguments(function: Any = None, /, *, options: Iterable[str] = ()) -> Any:
+    """Let a function take arguments by other frameworks' names, too; type checkers know ours only.
+
+    Args:
+        function: what takes them.
+        options: names that the function takes as `**options`.
+    """
+    if function is None:
+        return partial(_taking_expected_arguments, also=frozenset(options))
+    return _taking_expected_arguments(function, frozenset())
+
+
+def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
+    known = arguments_of(function) | also
     *_, owner, name = ("", *function.__qualname__.split("."))
     shown = owner if name in ("__init__", "__call__") else name
     others = {guess: own for guess, own in ARGUMENTS.items() if own in known and guess not in known}

@@ -119,7 +119,7 @@ def compare_precisions(
     classes: Sequence[int] | None = None,
     device: str = "cpu",
     precisions: Sequence[PrecisionName] | None = None,
-    accumulate: AccumulateName = "auto",
+    accumulate_dtype: AccumulateName = "auto",
     threads: int | None = None,
     runs: int = 20,
 ) -> PrecisionTable:
@@ -132,7 +132,7 @@ def compare_precisions(
         device: as for `Network.compile`; "float32" on it is what the others are compared with.
         precisions: compared with float32; None: all that the device has, and float32 and float16 with weights
             in 8 bits.
-        accumulate: "half" adds float16 with sums in halves, which most processors compute slowly.
+        accumulate_dtype: "float16" adds float16 with sums in halves, which most processors compute slowly.
         threads: of each session; None: all that this process may use.
         runs: timed runs of each precision, interleaved.
 
@@ -159,7 +159,7 @@ def compare_precisions(
     known = None if classes is None else right_classes("compare_precisions: classes", network, classes, count)
     programs: dict[str, Program] = {}
     refused: dict[str, str] = {}
-    for name, options in _compared(device, precisions, accumulate).items():
+    for name, options in _compared(device, precisions, accumulate_dtype).items():
         try:
             programs[name] = network.compile(device=device, **options)
         except (UnsupportedError, WeightsError) as error:  # an operation or a number that it does not have
@@ -193,7 +193,7 @@ def compare_precisions(
 
 
 def _compared(
-    device: str, precisions: Sequence[PrecisionName] | None, accumulate: AccumulateName
+    device: str, precisions: Sequence[PrecisionName] | None, accumulate_dtype: AccumulateName
 ) -> dict[str, dict[str, Any]]:
     """Return the arguments of `Network.compile` for each row, by the row's `Program.numbers`."""
     chosen = dict.fromkeys(["float32", *(precisions_of(device) if precisions is None else precisions)])
@@ -201,8 +201,8 @@ def _compared(
     if precisions is None:
         for name in ("float32", "float16"):
             compared[f"{name}, weights int8"] = {"precision": name, "weights": "int8"}
-    if accumulate not in ("auto", "float"):
-        compared["float16, sums in halves"] = {"precision": "float16", "accumulate": accumulate}
+    if accumulate_dtype not in ("auto", "float32"):
+        compared["float16, sums in halves"] = {"precision": "float16", "accumulate_dtype": accumulate_dtype}
     return compared
 
 

@@ -29,7 +29,7 @@ def results_of(
             under_way.append(sample)
             yield sample[0]
 
-    with Runner(model, inflight, threads=model._threads) as runner:
+    with Runner(model, inflight, **model.run_options.to_dict()) as runner:
         for found in runner.map(photos(), return_exceptions=True, **options):
             yield *under_way.popleft(), found
 

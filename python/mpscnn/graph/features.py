@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.literals import AccumulateName, ChannelOrderName, PrecisionName, WeightsName
+from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.graph.network import Network
+from mpscnn.runtime.options import load_options
+from mpscnn.runtime.program import compile_graph
 from mpscnn.runtime.session_pool import SessionPool
 from mpscnn.vision.photo import open_photo
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.runtime.options import LoadArguments
 
 __all__ = ["FeatureExtractor", "extractor_network", "is_network_input"]
 
@@ -66,8 +73,7 @@ class FeatureExtractor:
         layers, pooling: as for `extractor_network`.
         preprocess: how a photo becomes the input, as in a model file; None: as the network says.
             Where nobody says it, only arrays can be given.
-        device, precision, max_memory, weights, accumulate, winograd: as for `Network.compile`.
-        threads: for each run; "auto": all that this process may use.
+        options: those of `CompileOptions` and `RunOptions`, such as `device` and `threads`.
     """
 
     def __init__(
@@ -77,27 +83,15 @@ class FeatureExtractor:
         *,
         pooling: str | None = None,
         preprocess: str | Mapping[str, Any] | None = None,
-        device: str = "auto",
-        precision: PrecisionName = "auto",
-        threads: int | str = "auto",
-        max_memory: int | None = None,
-        weights: WeightsName = "auto",
-        accumulate: AccumulateName = "auto",
-        winograd: bool = True,
+        **options: Unpack[LoadArguments],
     ) -> None:
+        for_program, for_runs = load_options(options)
         self.network = extractor_network(network, layers, pooling)
         self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
         self.pooling = pooling
         self.preprocess = network.preprocess if preprocess is None else preprocess
-        self.program = self.network.compile(
-            device=device,
-            precision=precision,
-            max_memory=max_memory,
-            weights=weights,
-            accumulate=accumulate,
-            winograd=winograd,
-        )
-        self._sessions = SessionPool(self.program, threads)
+        self.program = compile_graph(self.network.graph, [], for_program)
+        self._sessions = SessionPool(self.program, for_runs)
 
     def __repr__(self) -> str:
         shapes = ", ".join(

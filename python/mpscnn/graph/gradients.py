@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from mpscnn.graph.training_arrays import (
     prediction_shape,
     targets_of,
 )
+from mpscnn.runtime.options import CompileOptions
 from mpscnn.runtime.program import compile_graph
 
 if TYPE_CHECKING:
@@ -37,10 +38,15 @@ class _Differentiated:
     """A network's gradients, compiled once; weights can be given again."""
 
     def __init__(
-        self, network: NetworkStructure, settings: dict[str, Any], *, of_output: bool, threads: int | str
+        self,
+        network: NetworkStructure,
+        settings: dict[str, Any],
+        *,
+        of_output: bool,
+        threads: int | Literal["auto"],
     ) -> None:
         graph = _core.gradient_graph(network.graph, json.dumps(settings), of_output)
-        program = compile_graph(graph, device="cpu", precision="float32")
+        program = compile_graph(graph, [], CompileOptions(device="cpu", precision="float32"))
         self._session = program.session(threads=threads)
         self._inputs = program.inputs
         self.prediction = self._inputs["training.labels"][1:]
@@ -99,7 +105,7 @@ def gradients(
     loss: str | Mapping[str, Any] = "softmax_cross_entropy",
     output_gradient: Any = None,
     seed: int = 0,
-    threads: int | str = "auto",
+    threads: int | Literal["auto"] = "auto",
 ) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
     """Compute the gradients; see `Network.gradients`."""
     if (labels is None) == (output_gradient is None):

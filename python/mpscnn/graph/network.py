@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from os import PathLike
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, require_text, whole_number, whole_numbers
 from mpscnn._private.expected_names import PRECISIONS, Expected, takes_expected_arguments
-from mpscnn._private.literals import AccumulateName, PrecisionName, StoredTypeName, WeightsName
+from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
@@ -44,12 +44,15 @@ from mpscnn.graph.layers.subpixel import SubpixelLayers
 from mpscnn.graph.layers.transpose import TransposeLayers
 from mpscnn.graph.layers.transposed_convolution import TransposedConvolutionLayers
 from mpscnn.graph.structure import NetworkStructure
+from mpscnn.runtime.options import CompileOptions
 from mpscnn.runtime.program import Program, compile_graph
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from typing_extensions import Unpack
 
+    from mpscnn.runtime.options import CompileArguments
     from mpscnn.vision.detector import DetectionHead
 
 
@@ -304,53 +307,23 @@ class Network(
         result._maker.without_bias = {names[layer] for layer in self._maker.without_bias if layer in names}
         return result
 
-    @takes_expected_arguments
+    @takes_expected_arguments(options=CompileOptions.fields)
     def compile(
-        self,
-        *,
-        device: str = "auto",
-        precision: PrecisionName = "auto",
-        outputs: Sequence[str | Tensor] | None = None,
-        max_memory: int | None = None,
-        weights: WeightsName = "auto",
-        accumulate: AccumulateName = "auto",
-        winograd: bool = True,
+        self, *, outputs: Sequence[str | Tensor] | None = None, **options: Unpack[CompileArguments]
     ) -> Program:
-        """Prepares the network for a device.
+        """Prepare the network for a device.
 
         Args:
-            device: "cpu", "metal", a name that `mpscnn.devices` lists, or "auto": what the environment variable
-                MPSCNN_DEVICE names, else Metal where a GPU answers rightly and can run every layer, else the CPU.
-            precision: "auto", "float32", "float16", "bfloat16" (products of such numbers, on processors that have
-                them: `mpscnn.devices()`) or "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
             outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
-            max_memory: bytes that packed weights and the intermediate results of one session may take together; None:
-                the memory of the machine, or what the process's control group (its container) leaves of it.
-            weights: "auto": weights are kept in the precision. "int8": those of convolutions and dense layers are kept
-                in 8 bits, with a range for each output channel, and multiplied as floats (docs/precision.md); for
-                float32 and float16.
-            accumulate: "half": in float16, products of convolutions and dense layers are summed in halves, as a phone's
-                GPU may do (docs/precision.md). "auto", "float": in float32.
-            winograd: False: the sums of each convolution's result are of its own window alone, so that a large input
-                costs the results next to it no accuracy (docs/precision.md). True: large 3x3 and 5x5 convolutions take
-                Winograd's algorithm on the CPU. Metal, which chooses by itself, refuses False.
+            options: those of `CompileOptions`, such as `device`, `precision` and `max_memory`.
 
         Raises:
             DeviceError: there is no such device. UnsupportedError: it cannot run a layer. WeightsError: weights are
                 missing. ShapeError: the packed weights take more than `max_memory`; a session raises it where its
-                intermediate results would.
+                intermediate results would. TypeError: there is no such option.
         """
         wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
-        return compile_graph(
-            self.graph,
-            device=device,
-            precision=precision,
-            outputs=wanted,
-            max_memory=max_memory,
-            weights=weights,
-            accumulate=accumulate,
-            winograd=winograd,
-        )
+        return compile_graph(self.graph, wanted, CompileOptions(**options))
 
     def gradients(
         self,
@@ -360,7 +333,7 @@ class Network(
         loss: str | Mapping[str, Any] = "softmax_cross_entropy",
         output_gradient: Any = None,
         seed: int = 0,
-        threads: int | str = "auto",
+        threads: int | Literal["auto"] = "auto",
     ) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
         """The loss, and its gradients by the names of inputs and weights, on the CPU in float32.
 

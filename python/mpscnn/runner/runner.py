@@ -16,36 +16,28 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from mpscnn import _core
-from mpscnn._private.arguments import (
-    byte_limit,
-    is_finite_number,
-    require_bool,
-    thread_count,
-    whole_number,
-)
+from mpscnn._private.arguments import byte_limit, is_finite_number, whole_number
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.signal_handlers import SafeCondition, raised_by_signal_handler
 from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.runner.frames import finish_frame, frames_of
 from mpscnn.runner.ordered_results import OrderedResults
+from mpscnn.runtime.options import RunOptions
 from mpscnn.runtime.program import Program
 
 if TYPE_CHECKING:
-    from typing import TypedDict
-
     from numpy.typing import NDArray
     from typing_extensions import Unpack
 
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.model import Model
     from mpscnn.runner.ordered_results import Frames
+    from mpscnn.runtime.options import RunArguments
     from mpscnn.vision.photo_tasks import EndCallback
 
-    class _Options(TypedDict, total=False):
-        threads: int | str
+    class _Arguments(RunArguments, total=False):
         max_batch: int
         max_wait: float
-        check_finite: bool
         max_memory: int | None
 
 
@@ -177,15 +169,14 @@ class Runner(NoCopies, Generic[Result]):
             single photos, or floats (n, height, width, channels), results those of its `run`. Or a `Program`: frames
             are its input arrays, (n, height, width, channels), results those of `Session.run`.
         inflight: the largest number of requests in flight, 1 to 32. A GPU has as many queued. The CPU works on as
-            many at
-            once as its cores allow, one core for each, and has the others ready.
-        threads: threads of the CPU for each request; "auto": its cores are shared out among the requests.
+            many at once as its cores allow, one core for each, and has the others ready.
         max_batch: images that may be gathered into one request, 1 to 1024. Frames of another size are requests of their
             own. A request that fails is run again frame by frame.
         max_wait: seconds that a frame may wait for others to be gathered with.
-        check_finite: a frame fails when a layer's result has a NaN or an infinity, see `Program.session`.
         max_memory: bytes that packed weights and the intermediate results of one request may take; None: the program's
             `max_memory`. A frame that needs more fails; gathered ones are run one by one then.
+        options: those of `RunOptions`. `threads` counts for each request; "auto" shares the cores out among the
+            requests. With `check_finite` a frame fails whose results are not finite.
 
     Raises:
         ParameterError: an argument out of its range; `max_batch` with a network whose images depend on each other.
@@ -199,41 +190,40 @@ class Runner(NoCopies, Generic[Result]):
         self: Runner[dict[str, NDArray[Any]]],
         model: FeatureExtractor,
         inflight: int = 3,
-        **options: Unpack[_Options],
+        **options: Unpack[_Arguments],
     ) -> None: ...
     @overload
     def __init__(
-        self: Runner[NDArray[Any] | Any], model: Program, inflight: int = 3, **options: Unpack[_Options]
+        self: Runner[NDArray[Any] | Any], model: Program, inflight: int = 3, **options: Unpack[_Arguments]
     ) -> None: ...
     @overload
     def __init__(
-        self: Runner[Result], model: Model[Result], inflight: int = 3, **options: Unpack[_Options]
+        self: Runner[Result], model: Model[Result], inflight: int = 3, **options: Unpack[_Arguments]
     ) -> None: ...
     def __init__(
         self,
         model: Model | FeatureExtractor | Program,
         inflight: int = 3,
         *,
-        threads: int | str = "auto",
         max_batch: int = 1,
         max_wait: float = 0.0,
-        check_finite: bool = False,
         max_memory: int | None = None,
+        **options: Unpack[RunArguments],
     ) -> None:
         self.inflight = whole_number("inflight", inflight, most=32)
         self.max_batch = whole_number("max_batch", max_batch, most=1024)
         if not is_finite_number(max_wait) or not 0 <= max_wait <= 1e6:
             raise ParameterError(f"max_wait must be a number of seconds from 0 to 1e6, got {max_wait!r}")
+        run_options = RunOptions(**options)
         self._frames = frames_of(model)
         self.program: Program = self._frames.program
         self._core = _core.Runner(
             self.program._program,
             self.inflight,
-            thread_count(threads),
-            self.max_batch,
-            float(max_wait),
-            require_bool("check_finite", check_finite),
-            byte_limit(max_memory),
+            max_batch=self.max_batch,
+            max_wait=float(max_wait),
+            max_memory=byte_limit(max_memory),
+            **run_options.for_core(),
         )
         described = json.loads(self._core.describe())
         self.sessions: int = described["sessions"]

@@ -13,34 +13,30 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import numpy as np
 
 from mpscnn import _core
-from mpscnn._private.arguments import (
-    byte_limit,
-    require_bool,
-    require_text,
-    thread_count,
-    whole_number,
-    whole_numbers,
-)
+from mpscnn._private.arguments import byte_limit, thread_count, whole_number, whole_numbers
 from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain
 from mpscnn._private.copies import NoCopies, reduce_graph
-from mpscnn._private.expected_names import PRECISIONS, Expected
+from mpscnn._private.expected_names import Expected
 from mpscnn.errors import Error, ParameterError
 from mpscnn.runtime.device_name import named_device
+from mpscnn.runtime.options import CompileOptions, RunOptions
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
     from typing import Literal, TypedDict
 
     from numpy.typing import NDArray
+    from typing_extensions import Unpack
 
-    from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
+    from mpscnn._private.literals import PrecisionName
     from mpscnn.runtime.commands import CommandBuffer
     from mpscnn.runtime.explanation import Explanation
     from mpscnn.runtime.feature_image import Image
+    from mpscnn.runtime.options import RunArguments
     from mpscnn.runtime.profile import Profile
 
     Given = TypeVar("Given", NDArray[Any], Mapping[str, NDArray[Any]], Sequence[NDArray[Any]])
     Result = NDArray[Any] | dict[str, NDArray[Any]]
-    _Source = tuple[_core.Graph, str, str, list[str], int, str, str, bool]
+    _Source = tuple[_core.Graph, list[str], CompileOptions]
 
     class _Description(TypedDict):
         name: str
@@ -48,7 +44,7 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         precision: PrecisionName
         reason: str
         weight_type: str
-        accumulate: Literal["float", "half"]
+        accumulate_dtype: Literal["float32", "float16"]
         winograd: bool
         weight_bytes: int
         max_memory: int
@@ -101,8 +97,7 @@ class Program(Expected):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the network and the options. Unpickling compiles it again."""
-        graph, *options = self._source
-        return _compiled, (graph, *options)
+        return compile_graph, self._source
 
     def __copy__(self) -> Program:
         """Itself: it never changes."""
@@ -141,9 +136,9 @@ class Program(Expected):
         return self._description["weight_type"]
 
     @property
-    def accumulate(self) -> Literal["float", "half"]:
+    def accumulate_dtype(self) -> Literal["float32", "float16"]:
         """The numbers that products of convolutions and dense layers are summed in."""
-        return self._description["accumulate"]
+        return self._description["accumulate_dtype"]
 
     @property
     def winograd(self) -> bool:
@@ -154,7 +149,7 @@ class Program(Expected):
     def numbers(self) -> str:
         """The precision, and the weights' and the sums' numbers where they are others: "float16, sums in halves"."""
         kept = [] if self.weight_type == self.precision else [f"weights {self.weight_type}"]
-        summed = ["sums in halves"] if self.accumulate == "half" else []
+        summed = ["sums in halves"] if self.accumulate_dtype == "float16" else []
         return ", ".join([self.precision, *kept, *summed])
 
     @property
@@ -176,29 +171,19 @@ class Program(Expected):
         return described
 
     def session(
-        self,
-        *,
-        threads: int | str = "auto",
-        check_finite: bool = False,
-        inflight: int = 3,
-        max_memory: int | None = None,
+        self, *, inflight: int = 3, max_memory: int | None = None, **options: Unpack[RunArguments]
     ) -> Session:
         """Return a session, which runs this program for one caller at a time.
 
         Args:
-            threads: the number of threads that compute, the calling one included. "auto": at most the number that
-                this process may use (its CPU affinity and its container's quota), and fewer if runs are then faster,
-                for example while other processes use some cores.
-            check_finite: raise an error naming the first layer whose result has a NaN or an infinity.
             inflight: the largest number of requests of `Session.submit` in flight, 1 to 32. Each has its own memory
                 on a GPU. The CPU works on one at a time, whatever is given.
             max_memory: bytes that packed weights and this session's intermediate results may take; None: the
                 program's `max_memory`. A run that needs more raises ShapeError.
+            options: those of `RunOptions`, such as `threads`.
         """
         wanted = whole_number("inflight", inflight, most=32)
-        finite = require_bool("check_finite", check_finite)
-        count, most = thread_count(threads), byte_limit(max_memory)
-        return Session(self, threads=count, check_finite=finite, inflight=wanted, max_memory=most)
+        return Session(self, RunOptions(**options), inflight=wanted, max_memory=byte_limit(max_memory))
 
     def run(self, x: Any, *, out: Any = None) -> Any:
         """Compute the outputs for `x` with a session that is kept for the next call: see `Session.run`."""
@@ -318,11 +303,11 @@ class Session(NoCopies):
 
     _instead = "it has threads and memory of its own; copy its program, and make another session of that"
 
-    def __init__(
-        self, program: Program, *, threads: int, check_finite: bool, inflight: int, max_memory: int
-    ) -> None:
+    def __init__(self, program: Program, options: RunOptions, *, inflight: int, max_memory: int) -> None:
         self.program = program
-        self._session = _core.Session(program._program, threads, check_finite, inflight, max_memory)
+        self._session = _core.Session(
+            program._program, **options.for_core(), inflight=inflight, max_memory=max_memory
+        )
         # Requests whose arrays must stay, also where nobody holds the request any more.
         self._under_way: list[Request] = []
 
@@ -483,45 +468,13 @@ class Request(NoCopies):
         return self._result
 
 
-def compile_graph(
-    graph: _core.Graph,
-    *,
-    device: str,
-    precision: str,
-    outputs: Sequence[str] = (),
-    max_memory: int | None = None,
-    weights: WeightsName = "auto",
-    accumulate: AccumulateName = "auto",
-    winograd: bool = True,
-) -> Program:
+def compile_graph(graph: _core.Graph, outputs: Sequence[str], options: CompileOptions) -> Program:
     """See `Network.compile`."""
-    precision = require_text("precision", precision)
-    numbers = require_text("weights", weights), require_text("accumulate", accumulate)
-    with named_device(device) as name:
-        # A copy, which shares the weights' memory: the network may change afterwards.
-        return _compiled(
-            graph.copy(),
-            name,
-            PRECISIONS.get(precision.lower(), precision),
-            list(outputs),
-            byte_limit(max_memory),
-            *numbers,
-            require_bool("winograd", winograd),
-        )
-
-
-def _compiled(
-    graph: _core.Graph,
-    device: str,
-    precision: str,
-    outputs: list[str],
-    max_memory: int,
-    weights: str = "auto",  # this and the following: pickles of earlier versions do not have them
-    accumulate: str = "auto",
-    winograd: bool = True,
-) -> Program:
-    source = graph, device, precision, outputs, max_memory, weights, accumulate, winograd
-    return Program(_core.Program.compile(*source), source)
+    # A copy, which shares the weights' memory: the network may change afterwards.
+    source = graph.copy(), list(outputs), options
+    with named_device(options.device) as device:
+        program = _core.Program.compile(source[0], source[1], **{**options.for_core(), "device": device})
+    return Program(program, source)
 
 
 copyreg.pickle(_core.Graph, reduce_graph)

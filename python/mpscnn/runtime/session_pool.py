@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mpscnn._private.arguments import thread_count
+from mpscnn.runtime.options import RunOptions
 from mpscnn.runtime.program import Program, Session
 
 
@@ -16,22 +16,22 @@ class SessionPool:
 
     Args:
         program: what the sessions run.
-        threads: of each session: "auto", or a number.
+        options: those of each session.
     """
 
-    def __init__(self, program: Program, threads: int | str = "auto") -> None:
+    def __init__(self, program: Program, options: RunOptions) -> None:
         self.program = program
-        self._threads = thread_count(threads)
+        self.options = options
         self._idle: deque[Session] = deque()  # which threads may use without a lock
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pool without sessions: those are for this process."""
-        return SessionPool, (self.program, self._threads or "auto")
+        return SessionPool, (self.program, self.options)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """Lends a session to one caller."""
-        session = self._take_idle() or self.program.session(threads=self._threads or "auto")
+        session = self._take_idle() or self.program.session(**self.options.to_dict())
         try:
             yield session
         finally:

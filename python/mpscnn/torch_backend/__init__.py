@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.runtime.options import CompileOptions
 
 __all__ = ["backend"]
 
-_OPTIONS = ("device",)
 _GRADIENTS = (
     'torch.compile(backend="mpscnn") runs inference only, and this call needs gradients: torch computes it. '
     "Call the module under torch.inference_mode() or torch.no_grad()"
@@ -34,18 +34,17 @@ def backend(
     Args:
         graph: Dynamo's graph.
         example_inputs: its arguments, parameters among them.
-        options: `device`, where networks run: "cpu" (the default), "auto" or "metal".
+        options: those of `mpscnn.CompileOptions`. `device` is "cpu" by default, where the tensors lie, and
+            `precision` is that of the module's layers.
         mode: None or "default"; torch's other modes are about its own compiler.
 
     Raises:
         ParameterError: another option or mode. UnsupportedError: the package `onnx` is not installed.
     """
-    chosen = dict(options or {})
-    for name in chosen:
-        if name not in _OPTIONS:
-            raise ParameterError(
-                f'torch.compile(backend="mpscnn"): unknown option {name!r}; there is "device"'
-            )
+    try:
+        chosen = CompileOptions(device="cpu").replaced(**(options or {}))
+    except TypeError as error:
+        raise ParameterError(f'torch.compile(backend="mpscnn"): {error}') from error
     if mode not in (None, "default"):
         raise ParameterError(f'torch.compile(backend="mpscnn"): mode must be None or "default", got {mode!r}')
     if importlib.util.find_spec("onnx") is None:
@@ -57,4 +56,4 @@ def backend(
         return graph.forward  # type: ignore[no-any-return]
     from mpscnn.torch_backend.compiled import CompiledGraph
 
-    return CompiledGraph(graph, example_inputs, title="torch_graph", device=chosen.get("device", "cpu"))
+    return CompiledGraph(graph, example_inputs, title="torch_graph", options=chosen)

@@ -12,6 +12,7 @@ from torch._dynamo.utils import get_static_address_type
 from torch._functorch.aot_autograd import aot_module_simplified
 from torch.utils._python_dispatch import _disable_current_modes
 
+from mpscnn.runtime.options import CompileOptions
 from mpscnn.torch_backend.partition import Report, partitioned
 from mpscnn.torch_backend.resizes import keep_resizes
 
@@ -51,14 +52,16 @@ class CompiledGraph:
         graph: Dynamo's.
         args: an example; None: the first call's arguments are it.
         title: of the networks.
-        device: where they run.
+        options: with which they are compiled.
     """
 
-    def __init__(self, graph: torch.fx.GraphModule, args: Sequence[Any], *, title: str, device: str) -> None:
+    def __init__(
+        self, graph: torch.fx.GraphModule, args: Sequence[Any], *, title: str, options: CompileOptions
+    ) -> None:
         keep_resizes(graph)
         self._graph = graph
         self._title = title
-        self._device = device
+        self._options = options
         self._bound = [place for place, value in enumerate(args) if _is_weight(value)]
         self._others = [place for place in range(len(args)) if place not in set(self._bound)]
         self._variants: OrderedDict[tuple[Any, ...], _Variant] = OrderedDict()
@@ -110,7 +113,7 @@ class CompiledGraph:
                 _disable_current_modes(),
                 torch.amp.autocast("cpu", enabled=False),
             ):  # real numbers from here on
-                aten, self.report = partitioned(aten, values, title=self._title, device=self._device)
+                aten, self.report = partitioned(aten, values, title=self._title, options=self._options)
             logger.info("%s: %s", self._title, self.report)
             run: Callable[..., Any] = aten.forward
             return run

@@ -20,6 +20,7 @@ from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unrounded import keep_middles
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import UnsupportedError
+from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.runtime.session_pool import SessionPool
 from mpscnn.torch_backend.aten_operators import OPERATORS, PRODUCTS, Writer
 
@@ -65,15 +66,14 @@ class NetworkPart(torch.nn.Module):  # type: ignore[misc]
         self,
         made: Converted,
         results: Sequence[torch.Tensor],
-        device: str,
-        precision: PrecisionName,
+        options: CompileOptions,
         nodes: int,
     ):
         super().__init__()
         self.network = keep_middles(with_whole_norms(made.network))
         self.nodes = nodes
         self._layouts: list[InputLayout] = list(made.inputs)
-        self._program = self.network.compile(device=device, precision=precision)
+        self._program = self.network.compile(**options.to_dict())
         self._pools: dict[int, SessionPool] = {}
         ends = [tuple(extent or 1 for extent in end[1:]) for end in self._program.outputs.values()]
         self._results = [
@@ -95,7 +95,7 @@ class NetworkPart(torch.nn.Module):  # type: ignore[misc]
         threads = torch.get_num_threads()
         pool = self._pools.get(threads)
         if pool is None:
-            pool = self._pools[threads] = SessionPool(self._program, threads)
+            pool = self._pools[threads] = SessionPool(self._program, RunOptions(threads=threads))
         with pool.session() as session:
             session.run(
                 arrays[0] if len(arrays) == 1 else arrays, out=outputs[0] if len(outputs) == 1 else outputs
@@ -121,7 +121,7 @@ def network_part(
     constants: Mapping[Node, Any],
     *,
     title: str,
-    device: str,
+    options: CompileOptions,
 ) -> NetworkPart:
     """Convert nodes to a network.
 
@@ -131,7 +131,7 @@ def network_part(
         outputs: the nodes whose results are the network's.
         constants: values of nodes that depend on no input.
         title: the network's name.
-        device: where it runs.
+        options: with which it is compiled; its precision is that of the nodes unless they name one.
 
     Raises:
         RefusedNodesError: names the nodes that cannot be in a network. UnsupportedError: the part as a whole cannot
@@ -156,7 +156,9 @@ def network_part(
         }
         raise RefusedNodesError(str(error), reasons) from error
     values = [node.meta["val"] for node in outputs]
-    return NetworkPart(made, values, device, _precision(nodes), sum(not is_getitem(node) for node in nodes))
+    if options.precision == "auto":
+        options = options.replaced(precision=_precision(nodes))
+    return NetworkPart(made, values, options, sum(not is_getitem(node) for node in nodes))
 
 
 def _listed(refused: Mapping[Node, str]) -> str:

@@ -13,6 +13,7 @@ from torch.fx.passes.operator_support import OperatorSupportBase
 from torch.fx.passes.tools_common import legalize_graph
 
 from mpscnn.errors import Error
+from mpscnn.runtime.options import CompileOptions
 from mpscnn.torch_backend.aten_operators import MOVES, PRODUCTS
 from mpscnn.torch_backend.constants import constants_of
 from mpscnn.torch_backend.part import (
@@ -68,7 +69,7 @@ class _Support(OperatorSupportBase):  # type: ignore[misc]
 
 
 def partitioned(
-    graph: torch.fx.GraphModule, bound: Mapping[str, torch.Tensor], *, title: str, device: str
+    graph: torch.fx.GraphModule, bound: Mapping[str, torch.Tensor], *, title: str, options: CompileOptions
 ) -> tuple[torch.fx.GraphModule, Report]:
     """Replace parts of a graph of ATen's operators by networks.
 
@@ -76,7 +77,7 @@ def partitioned(
         graph: is changed.
         bound: placeholders that are constants, by name.
         title: begins the networks' names.
-        device: where networks run.
+        options: with which networks are compiled.
     """
     constants = constants_of(graph, bound)
     computed = [node for node in graph.graph.nodes if node.op == "call_function" and node not in constants]
@@ -85,7 +86,7 @@ def partitioned(
         if (reason := reason_against(node)) is not None:
             refused[node] = f"{operator_of(node) or node.target}: {reason}"
     report = Report(nodes=sum(not is_getitem(node) for node in computed))
-    parts = _parts(graph, constants, refused, title, device)
+    parts = _parts(graph, constants, refused, title, options)
     for number, (part, nodes, inputs, outputs) in enumerate(parts):
         report.networks.append(part)
         _insert(graph, f"mpscnn_{number}", part, nodes, inputs, outputs)
@@ -104,7 +105,7 @@ def _parts(
     constants: Mapping[Node, Any],
     refused: dict[Node, str],
     title: str,
-    device: str,
+    options: CompileOptions,
 ) -> list[_Part]:
     """Propose parts until all of them can be converted. Nodes that cannot be are added to `refused`."""
     order = {node: place for place, node in enumerate(graph.graph.nodes)}
@@ -123,7 +124,7 @@ def _parts(
             try:
                 if (part := known.get(tuple(nodes))) is None:
                     name = title if number == 0 else f"{title}_{number + 1}"
-                    part = network_part(nodes, inputs, outputs, constants, title=name, device=device)
+                    part = network_part(nodes, inputs, outputs, constants, title=name, options=options)
                     known[tuple(nodes)] = part
             except RefusedNodesError as error:
                 refused.update(error.reasons or dict.fromkeys(nodes, str(error)))

@@ -117,7 +117,7 @@ class ClassifierTraining:
         resume: bool = False,
         restart: bool = False,
         device: str = "auto",
-        threads: int | str = "auto",
+        threads: int | Literal["auto"] = "auto",
     ) -> None:
         self.labels = list(training.labels)
         self.validation = validation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def store_features(
     *,
     views: int,
     device: str,
-    threads: int | str,
+    threads: int | Literal["auto"],
 ) -> Iterator[int]:
     """Write a file for each of some layers: float16 (views, photos, ...). Older ones stay until they are whole.
 

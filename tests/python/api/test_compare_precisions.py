@@ -62,12 +62,12 @@ def test_a_classifier() -> None:
 
 def test_sums_in_halves_are_a_row_for_those_who_ask() -> None:
     found = mpscnn.compare_precisions(
-        classifier(), noise(4, 6, 6, 3), precisions=["float16"], accumulate="half", runs=1
+        classifier(), noise(4, 6, 6, 3), precisions=["float16"], accumulate_dtype="float16", runs=1
     )
     assert [row.numbers for row in found.rows] == ["float32", "float16", "float16, sums in halves"]
     assert 0.0 < found.rows[1].error < found.rows[2].error < 0.1
-    with pytest.raises(mpscnn.ParameterError, match="accumulate"):
-        mpscnn.compare_precisions(classifier(), noise(1, 6, 6, 3), accumulate="double")  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="accumulate_dtype"):
+        mpscnn.compare_precisions(classifier(), noise(1, 6, 6, 3), accumulate_dtype="double")  # type: ignore[arg-type]
 
 
 def test_answers_that_change_are_counted() -> None:

@@ -189,7 +189,7 @@ def test_winograd_may_be_left_out(
     [
         (("--weights", "int8"), "float32, weights int8"),
         (("--precision", "float16", "--weights", "int8"), "float16, weights int8"),
-        (("--precision", "float16", "--accumulate", "half"), "float16, sums in halves"),
+        (("--precision", "float16", "--accumulate-dtype", "float16"), "float16, sums in halves"),
     ],
 )
 def test_numbers_of_weights_and_sums(
@@ -205,7 +205,9 @@ def test_numbers_of_weights_and_sums(
     assert numbers in capsys.readouterr().out
     assert call(monkeypatch, "benchmark", "cifar10_mobilenet_v2", "--runs", "1", "--runner", *options) == 0
     assert numbers in capsys.readouterr().out
-    names = {option[2:]: value for option, value in zip(options[::2], options[1::2], strict=True)}
+    names = {
+        option[2:].replace("-", "_"): value for option, value in zip(options[::2], options[1::2], strict=True)
+    }
     model = mpscnn.load(device="cpu", **names)  # type: ignore[arg-type]
     assert model.program.numbers == numbers
     assert f"on cpu ({numbers})" in repr(model)
@@ -225,8 +227,8 @@ def test_numbers_that_do_not_go_together(
     for command in ("explain", "benchmark", "profile"):
         assert call(monkeypatch, command, "digits", "--precision", "bfloat16", "--weights", "int8") != 0
         assert "weights" in capsys.readouterr().err
-        assert call(monkeypatch, command, "digits", "--accumulate", "half") != 0
-        assert "accumulate" in capsys.readouterr().err
+        assert call(monkeypatch, command, "digits", "--accumulate-dtype", "float16") != 0
+        assert "accumulate_dtype" in capsys.readouterr().err
 
 
 def test_info_of_a_network_of_any_size(
@@ -476,7 +478,7 @@ def test_help_shows_what_an_option_may_be(
 ) -> None:
     assert call(monkeypatch, "classify", "--help") == 0
     text = capsys.readouterr().out
-    assert "--accumulate [auto|float|half]" in text
+    assert "--accumulate-dtype [auto|float32|float16]" in text
     assert "--weights [auto|int8]" in text
     assert "--precision [auto|float32|float16|bfloat16|int8]" in text
 

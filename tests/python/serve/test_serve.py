@@ -356,14 +356,16 @@ def test_numbers_of_weights_and_sums(models: dict[str, mpscnn.Model], photo: byt
         assert service.request("/v1/models/colours").json["weights"] == "int8"
         expected = mpscnn.load(path, device="cpu", weights="int8").classify(photo)
         assert service.request("/v1/classify", photo).json["predictions"] == found(expected)["predictions"]
-        wanted = {"device": "cpu", "precision": "float16", "accumulate": "half"}
+        wanted = {"device": "cpu", "precision": "float16", "accumulate_dtype": "float16"}
         changed = service.request("/v1/models/colours/options", json.dumps(wanted).encode()).json
-        assert (changed["weights"], changed["accumulate"]) == ("float16", "half")
-        expected = mpscnn.load(path, device="cpu", precision="float16", accumulate="half").classify(photo)
+        assert (changed["weights"], changed["accumulate_dtype"]) == ("float16", "float16")
+        expected = mpscnn.load(path, device="cpu", precision="float16", accumulate_dtype="float16").classify(
+            photo
+        )
         assert service.request("/v1/classify", photo).json["predictions"] == found(expected)["predictions"]
         for body in (
             b'{"weights": "int4"}',
-            b'{"accumulate": "half"}',
+            b'{"accumulate_dtype": "float16"}',
             b'{"precision": "bfloat16", "weights": "int8"}',
         ):
             refused(service.request("/v1/models/colours/options", body), 400, "ParameterError", "")

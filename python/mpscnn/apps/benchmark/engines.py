@@ -37,11 +37,7 @@ class Mpscnn:
         import mpscnn
 
         path = Path(setup["path"])
-        options = {
-            name: setup[name]
-            for name in ("device", "precision", "weights", "accumulate", "winograd", "max_memory")
-        }
-        program = mpscnn.load(path, **options).program
+        program = mpscnn.load(path, **setup["options"]).program
         self._program = program
         self._session = program.session(threads=setup["threads"])
         self._input = x

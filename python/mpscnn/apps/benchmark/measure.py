@@ -8,19 +8,24 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mpscnn._private.child_python import inherited_environment, script_command
-from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
 from mpscnn._private.processors import available_processors
 from mpscnn.apps.benchmark.peers import network_file, require_peer, version_of
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.errors import Error, ParameterError
+from mpscnn.runtime.options import CompileOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.runtime.options import CompileArguments
 
 #: A function that is called with an engine that is left out, and the reason.
 Failed = Callable[[str, Error], None]
@@ -76,17 +81,12 @@ def measure(
     *,
     peers: Sequence[str] = (),
     threads: int | None = None,
-    device: str = "auto",
-    precision: PrecisionName = "auto",
-    weights: WeightsName = "auto",
-    accumulate: AccumulateName = "auto",
-    winograd: bool = True,
-    max_memory: int | None = None,
     runs: int = 50,
     turn: int = 5,
     seed: int = 0,
     directory: Path | None = None,
     failed: Failed | None = None,
+    **options: Unpack[CompileArguments],
 ) -> list[Measurement]:
     """Times mpscnn and its peers on one random input, interleaved, a few runs each.
 
@@ -97,22 +97,22 @@ def measure(
         subject: the network.
         peers: of PEERS.
         threads: for each engine; None: all that this process may use.
-        device: of mpscnn, as in `Network.compile`.
-        precision, weights, accumulate, winograd, max_memory: of mpscnn, as in `Network.compile`.
         runs: timed runs of each engine.
         turn: runs of one engine before the next one's turn.
         seed: of the input, uniform from -1 to 1.
         directory: where the engines' files are written, and taken from if they are there already.
         failed: called for a peer that cannot load the network or gives outputs of other shapes. The peer is left out;
             None: its error is raised.
+        options: those of `CompileOptions`, for mpscnn.
 
     Raises:
         UnsupportedError: see `require_peer`. Error: an engine failed.
     """
     if runs < 1:
         raise ParameterError(f"runs must be at least 1, got {runs!r}")
+    compiled = CompileOptions(**options)
     for peer in peers:
-        require_peer(peer, precision)
+        require_peer(peer, compiled.precision)
     count = threads or available_processors()
     with tempfile.TemporaryDirectory(prefix="mpscnn-benchmark-") as folder, ExitStack() as stack:
         own = Path(folder)
@@ -121,9 +121,7 @@ def measure(
         for engine in ("mpscnn", *peers):
             try:
                 path = network_file(engine, subject, directory or own)
-                setup = EngineSetup(
-                    path, input_file, count, device, precision, weights, accumulate, winograd, max_memory
-                )
+                setup = EngineSetup(path, input_file, count, compiled)
                 workers.append(stack.enter_context(EngineProcess(engine, setup)))
             except Error as error:
                 if failed is None or engine == "mpscnn":
@@ -131,6 +129,9 @@ def measure(
                 failed(engine, error)
         _take_turns(workers, runs, turn)
         return _results(workers, subject, count, own, failed)
+
+
+_CPU_FLOATS = CompileOptions(device="cpu", precision="float32")
 
 
 @dataclass(frozen=True)
@@ -142,17 +143,17 @@ class EngineSetup:
     input: Path
     """A .npy file."""
     threads: int
-    device: str = "cpu"
-    """For mpscnn, as are the following. Other engines use only the precision bfloat16."""
-    precision: PrecisionName = "float32"
-    weights: WeightsName = "auto"
-    accumulate: AccumulateName = "auto"
-    winograd: bool = True
-    max_memory: int | None = None
+    options: CompileOptions = _CPU_FLOATS
+    """For mpscnn. Other engines use only the precision bfloat16."""
 
     def settings(self) -> dict[str, Any]:
         """As engines.py takes it, of values that JSON has as well."""
-        return asdict(self) | {"path": str(self.path), "input": str(self.input)}
+        return {
+            "path": str(self.path),
+            "input": str(self.input),
+            "threads": self.threads,
+            "options": self.options.to_dict(),
+        }
 
 
 class EngineProcess:

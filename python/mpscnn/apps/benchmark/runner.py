@@ -7,16 +7,22 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.errors import ParameterError
 from mpscnn.runner.runner import FrameFuture, Runner
+from mpscnn.runtime.options import load_options
 from mpscnn.runtime.program import Program
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn._private.literals import PrecisionName
+    from mpscnn.runtime.options import LoadArguments
 
 _TURN = 0.25  # seconds that each gets in its turn, about
 _FEWEST = 4  # images in a turn
@@ -72,44 +78,32 @@ def measure_runner(
     subject: Subject,
     *,
     inflight: int = 3,
-    threads: int | str = "auto",
     max_batch: int = 1,
     max_wait: float = 0.0,
-    device: str = "auto",
-    precision: PrecisionName = "auto",
-    weights: WeightsName = "auto",
-    accumulate: AccumulateName = "auto",
-    winograd: bool = True,
-    max_memory: int | None = None,
     runs: int = 50,
     seed: int = 0,
+    **options: Unpack[LoadArguments],
 ) -> RunnerMeasurement:
     """Times a `Runner` and a session with one thread, interleaved, so that both meet the same state of the machine.
 
     Args:
         subject: the network.
-        inflight, threads, max_batch, max_wait: of the runner.
-        device, precision, weights, accumulate, winograd, max_memory: as in `Network.compile`.
+        inflight, max_batch, max_wait: of the runner.
         runs: images for each at least; a turn takes about a quarter of a second.
         seed: of the input, uniform from -1 to 1.
+        options: those of `CompileOptions`, and those of `RunOptions` for the runner.
     """
     if runs < 1:
         raise ParameterError(f"runs must be at least 1, got {runs!r}")
-    program = subject.network.compile(
-        device=device,
-        precision=precision,
-        weights=weights,
-        accumulate=accumulate,
-        winograd=winograd,
-        max_memory=max_memory,
-    )
+    for_program, for_runs = load_options(options)
+    program = subject.network.compile(**for_program.to_dict())
     image = subject.random_input(seed)
     session_rates: list[float] = []
     runner_rates: list[float] = []
     map_rates: list[float] = []
     latencies: list[float] = []
     run_one = _single(program, image)
-    with Runner(program, inflight, threads=threads, max_batch=max_batch, max_wait=max_wait) as runner:
+    with Runner(program, inflight, max_batch=max_batch, max_wait=max_wait, **for_runs.to_dict()) as runner:
         count = _images_of_a_turn(run_one)
         _rate_of_runner(runner, image, 2 * runner.permits, [])  # the first runs of each session allocate
         done = 0

@@ -9,7 +9,6 @@ import typer
 
 from mpscnn._private.expected_names import DEVICES
 from mpscnn.apps.benchmark.subject import ARCHITECTURES
-from mpscnn.model import Model, load
 from mpscnn.runtime.library import devices
 
 MAX_THREADS = 1024
@@ -31,31 +30,6 @@ def parse_device(text: str) -> str:
     raise typer.BadParameter(
         f"expected auto, one of {', '.join(known)}, or metal:NAME with a Metal device's name, got {text!r}"
     )
-
-
-class Precision(str, Enum):
-    """Values of --precision."""
-
-    auto = "auto"
-    float32 = "float32"
-    float16 = "float16"
-    bfloat16 = "bfloat16"
-    int8 = "int8"
-
-
-class Weights(str, Enum):
-    """Values of --weights."""
-
-    auto = "auto"
-    int8 = "int8"
-
-
-class Accumulate(str, Enum):
-    """Values of --accumulate."""
-
-    auto = "auto"
-    float = "float"
-    half = "half"
 
 
 class ChannelOrder(str, Enum):
@@ -94,28 +68,6 @@ DeviceOption = Annotated[
         "or a GPU by name or registry id, such as 'metal:Apple M2'.",
     ),
 ]
-PrecisionOption = Annotated[
-    Precision, typer.Option(help="Number format of the computation; auto never lowers accuracy silently.")
-]
-WeightsOption = Annotated[
-    Weights,
-    typer.Option(
-        help="Number format of the weights of convolutions and dense layers in float32 and float16. auto: that "
-        "of the precision; int8: 8-bit integers with a range for each output channel."
-    ),
-]
-AccumulateOption = Annotated[
-    Accumulate,
-    typer.Option(help="Number format of the sums of products. half: sums in float16, as some GPUs do."),
-]
-WinogradOption = Annotated[
-    bool,
-    typer.Option(
-        "--winograd/--no-winograd",
-        help="Whether large 3x3 and 5x5 convolutions use Winograd's algorithm. It is faster, but "
-        "less exact next to very large values.",
-    ),
-]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
@@ -123,17 +75,6 @@ ThreadsOption = Annotated[
         max=MAX_THREADS,
         metavar="N",
         help="CPU threads; default: all this process may use.",
-        show_default=False,
-    ),
-]
-
-
-MaxMemoryOption = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        metavar="BYTES",
-        help="Limit for weights and intermediate results together; default: the memory of the machine.",
         show_default=False,
     ),
 ]
@@ -157,30 +98,6 @@ JsonLinesOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object per photo and line, and nothing else.")
 ]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated values, and nothing else.")]
-
-
-def load_model(
-    model: str,
-    device: str,
-    precision: Precision,
-    threads: int | None,
-    max_memory: int | None = None,
-    *,
-    weights: Weights,
-    accumulate: Accumulate,
-    winograd: bool = True,
-) -> Model:
-    """The model that a command's options ask for."""
-    return load(
-        model,
-        device=device,
-        precision=precision.value,
-        threads=threads or "auto",
-        max_memory=max_memory,
-        weights=weights.value,
-        accumulate=accumulate.value,
-        winograd=winograd,
-    )
 
 
 def names_in(text: str) -> list[str]:

@@ -8,40 +8,23 @@ import typer
 
 from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.apps.benchmark import PEERS, Measurement, Subject, measure, measure_runner, require_peer
-from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    Accumulate,
-    AccumulateOption,
-    DeviceOption,
-    JsonOption,
-    MaxMemoryOption,
-    ModelArgument,
-    Precision,
-    PrecisionOption,
-    RandomWeightsOption,
-    ThreadsOption,
-    Weights,
-    WeightsOption,
-    WinogradOption,
-    names_in,
-)
+from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption, names_in
 from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import hint, report, show, show_json
 from mpscnn.apps.cli.runner_report import runner_json, runner_text
 from mpscnn.apps.cli.sizes import SizeOption, sized_subject
 from mpscnn.errors import UnsupportedError
 from mpscnn.runtime.library import slow_precision
+from mpscnn.runtime.options import CompileOptions, RunOptions
 
 
+@takes_options(without=("check_finite",))
 def benchmark(
     model: ModelArgument,
-    threads: ThreadsOption = None,
     size: SizeOption = None,
-    device: DeviceOption = AUTO_DEVICE,
-    precision: PrecisionOption = Precision.auto,
-    weights: WeightsOption = Weights.auto,
-    accumulate: AccumulateOption = Accumulate.auto,
-    winograd: WinogradOption = True,
+    program: CompileOptions = COMPILE,
+    session: RunOptions = RUN,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each engine.")] = 50,
     compare: Annotated[
         str,
@@ -80,7 +63,6 @@ def benchmark(
             show_default=False,
         ),
     ] = None,
-    max_memory: MaxMemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the speed of a network on this machine.
@@ -101,40 +83,30 @@ def benchmark(
     for option, value in (("--inflight", inflight), ("--max-batch", max_batch)):
         if value is not None and not runner:
             raise typer.BadParameter("it is for --runner", param_hint=option)
-    if reason := slow_precision(precision.value, device):
+    if reason := slow_precision(program.precision, program.device):
         hint(reason)
     subject = sized_subject(model, size, random_weights=random_weights)
     if runner:
         measured = measure_runner(
             subject,
             inflight=inflight or 3,
-            threads=threads or "auto",
             max_batch=max_batch or 1,
-            device=device,
-            precision=precision.value,
-            weights=weights.value,
-            accumulate=accumulate.value,
-            winograd=winograd,
-            max_memory=max_memory,
             runs=runs,
+            **program.to_dict(),
+            **session.to_dict(),
         )
         if as_json:
             show_json(runner_json(subject, measured))
         else:
             show(*runner_text(subject, measured))
         return
-    possible = [peer for peer in peers if _possible(peer, precision.value)]
+    possible = [peer for peer in peers if _possible(peer, program.precision)]
     results = measure(
         subject,
         peers=possible,
-        threads=threads,
-        device=device,
-        precision=precision.value,
-        weights=weights.value,
-        accumulate=accumulate.value,
-        winograd=winograd,
-        max_memory=max_memory,
+        threads=None if session.threads == "auto" else session.threads,
         runs=runs,
+        **program.to_dict(),
     )
     if as_json:
         show_json(_as_json(subject, results))

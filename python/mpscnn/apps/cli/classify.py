@@ -8,26 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    Accumulate,
-    AccumulateOption,
     ChannelOrder,
     ChannelOrderOption,
     CsvOption,
-    DeviceOption,
     JsonLinesOption,
-    MaxMemoryOption,
     ModelOption,
     PhotosArgument,
-    Precision,
-    PrecisionOption,
-    ThreadsOption,
-    Weights,
-    WeightsOption,
-    WinogradOption,
-    load_model,
 )
 from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
@@ -42,8 +31,9 @@ from mpscnn.apps.cli.video_options import (
     show_frames,
     video_part,
 )
-from mpscnn.model import Model
+from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
+from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.results import Classification
 
 if TYPE_CHECKING:
@@ -55,12 +45,10 @@ _UNLIKELY = 0.5
 _MOST_DRAWN = 20
 
 
+@takes_options()
 def classify(
     photos: PhotosArgument,
     model: ModelOption = BUNDLED_MODEL.name,
-    device: DeviceOption = AUTO_DEVICE,
-    threads: ThreadsOption = None,
-    max_memory: MaxMemoryOption = None,
     top: Annotated[int, typer.Option(min=1, metavar="K", help="Number of classes to print.")] = 5,
     output: Annotated[
         Path | None,
@@ -73,10 +61,8 @@ def classify(
             "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,
-    precision: PrecisionOption = Precision.auto,
-    weights: WeightsOption = Weights.auto,
-    accumulate: AccumulateOption = Accumulate.auto,
-    winograd: WinogradOption = True,
+    program: CompileOptions = COMPILE,
+    runs: RunOptions = RUN,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -100,21 +86,14 @@ def classify(
     paths, failed = listed_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
-    loaded = load_model(
-        model,
-        device,
-        precision,
-        threads,
-        max_memory,
-        weights=weights,
-        accumulate=accumulate,
-        winograd=winograd,
-    )
+    loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "classification")
     bundled = model == BUNDLED_MODEL.name  # not by the network's name, which those that learn from it keep
     answers = Answers(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))
     if cluster is not None:
-        answer_on_machines(cluster, part, photos, loaded, answers, output, threads, channel_order, top=top)
+        answer_on_machines(
+            cluster, part, photos, loaded, answers, output, runs.threads, channel_order, top=top
+        )
     elif part is not None:
         drawn = min(top, _MOST_DRAWN)
         show_frames(part, loaded, answers, output, lambda _, result: result.draw(count=drawn), top=top)

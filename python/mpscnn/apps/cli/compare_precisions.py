@@ -6,24 +6,19 @@ from typing import Annotated
 
 import typer
 
-from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    Accumulate,
-    AccumulateOption,
-    DeviceOption,
-    JsonOption,
-    ModelArgument,
-    ThreadsOption,
-)
+from mpscnn.apps.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument
 from mpscnn.apps.cli.network_inputs import classes_of_photos, inputs_of_photos, noise, photos_of
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import hint, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import described_network, model_path, open_model
+from mpscnn.runtime.options import CompileOptions, RunOptions
 
 _RANDOM_INPUTS = 4
 
 
+@takes_options(without=("precision", "weights", "winograd", "max_memory", "check_finite"))
 def compare_precisions(
     model: ModelArgument,
     images: Annotated[
@@ -36,10 +31,9 @@ def compare_precisions(
         ),
     ] = None,
     max_images: Annotated[int, typer.Option(min=1, metavar="N", help="Use at most N images.")] = 64,
-    accumulate: AccumulateOption = Accumulate.auto,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each precision.")] = 20,
-    threads: ThreadsOption = None,
-    device: DeviceOption = AUTO_DEVICE,
+    program: CompileOptions = COMPILE,
+    session: RunOptions = RUN,
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,8 +41,8 @@ def compare_precisions(
 
     The table has for each precision the error of the results against float32, how often the answer is the same,
     the accuracy where the classes of the photos are known, the time, the memory, and the fingerprint of the answers to
-    fixed inputs. It shows float32 and float16 with 8-bit weights, too. --accumulate half adds float16 with sums in
-    float16.
+    fixed inputs. It shows float32 and float16 with 8-bit weights, too. --accumulate-dtype float16 adds
+    float16 with sums in float16.
 
     Example: mpscnn compare-precisions mobilenet_v2 --images photos/
     """
@@ -68,9 +62,9 @@ def compare_precisions(
         if paths
         else [noise(network, seed, size) for seed in range(_RANDOM_INPUTS)],
         classes=classes_of_photos(paths, network.labels or []),
-        accumulate=accumulate.value,
-        device="cpu" if device == AUTO_DEVICE else device,
-        threads=threads,
+        accumulate_dtype=program.accumulate_dtype,
+        device="cpu" if program.device == AUTO_DEVICE else program.device,
+        threads=None if session.threads == "auto" else session.threads,
         runs=runs,
     )
     if as_json:

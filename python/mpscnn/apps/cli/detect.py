@@ -9,25 +9,9 @@ import typer
 
 from mpscnn import registry
 from mpscnn._private.summary import text_table
-from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    Accumulate,
-    AccumulateOption,
-    ChannelOrderOption,
-    CsvOption,
-    DeviceOption,
-    JsonLinesOption,
-    MaxMemoryOption,
-    PhotosArgument,
-    Precision,
-    PrecisionOption,
-    ThreadsOption,
-    Weights,
-    WeightsOption,
-    WinogradOption,
-    load_model,
-)
+from mpscnn.apps.cli.arguments import ChannelOrderOption, CsvOption, JsonLinesOption, PhotosArgument
 from mpscnn.apps.cli.failures import FAILED, USAGE
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import hint, report
 from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
@@ -42,6 +26,8 @@ from mpscnn.apps.cli.video_options import (
     show_frames,
     video_part,
 )
+from mpscnn.model import load
+from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.box import Box
 from mpscnn.vision.detection import Detections
 
@@ -72,6 +58,7 @@ def _above_zero(value: float | None) -> float | None:
     return value
 
 
+@takes_options()
 def detect(
     photos: PhotosArgument,
     model: Annotated[
@@ -135,13 +122,8 @@ def detect(
             "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,
-    device: DeviceOption = AUTO_DEVICE,
-    threads: ThreadsOption = None,
-    max_memory: MaxMemoryOption = None,
-    precision: PrecisionOption = Precision.auto,
-    weights: WeightsOption = Weights.auto,
-    accumulate: AccumulateOption = Accumulate.auto,
-    winograd: WinogradOption = True,
+    program: CompileOptions = COMPILE,
+    runs: RunOptions = RUN,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -172,16 +154,7 @@ def detect(
     paths, failed = listed_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
-    loaded = load_model(
-        model,
-        device,
-        precision,
-        threads,
-        max_memory,
-        weights=weights,
-        accumulate=accumulate,
-        winograd=winograd,
-    )
+    loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "detection")
     answers = Answers(loaded, form, _lines)
     options: dict[str, Any] = {
@@ -191,7 +164,9 @@ def detect(
         "classes": None if classes is None else [name.strip() for name in classes.split(",")],
     }
     if cluster is not None:
-        answer_on_machines(cluster, part, photos, loaded, answers, output, threads, channel_order, **options)
+        answer_on_machines(
+            cluster, part, photos, loaded, answers, output, runs.threads, channel_order, **options
+        )
     elif part is not None:
         show_frames(part, loaded, answers, output, lambda frame, result: result.draw(frame.photo), **options)
     else:

@@ -11,31 +11,19 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    Accumulate,
-    AccumulateOption,
-    DeviceOption,
-    InflightOption,
-    ModelOption,
-    Precision,
-    PrecisionOption,
-    ThreadsOption,
-    Weights,
-    WeightsOption,
-    WinogradOption,
-    load_model,
-)
+from mpscnn.apps.cli.arguments import InflightOption, ModelOption
 from mpscnn.apps.cli.classify import show_predictions
 from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import show, show_json
 from mpscnn.apps.cli.photo_options import listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.result_printer import Answers, form_of
 from mpscnn.apps.cli.task import require_task
 from mpscnn.errors import ImageError, ParameterError
-from mpscnn.model import Model
+from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import DIGITS
+from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.idx import read_labelled
 from mpscnn.vision.results import Classification
 
@@ -62,6 +50,7 @@ class _Experiment:
         return None if self.right is None else self.right / self.images
 
 
+@takes_options()
 def digits(
     images: Annotated[
         list[str] | None,
@@ -94,12 +83,8 @@ def digits(
         int | None, typer.Option(min=1, metavar="N", help="Only the first N images.", show_default=False)
     ] = None,
     inflight: InflightOption = 3,
-    device: DeviceOption = AUTO_DEVICE,
-    threads: ThreadsOption = None,
-    precision: PrecisionOption = Precision.auto,
-    weights: WeightsOption = Weights.auto,
-    accumulate: AccumulateOption = Accumulate.auto,
-    winograd: WinogradOption = True,
+    program: CompileOptions = COMPILE,
+    runs: RunOptions = RUN,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per image (or for the IDX file) and line.")
     ] = False,
@@ -123,12 +108,10 @@ def digits(
     paths, failures = listed_photos(images or [])
     if idx is None and not paths:
         raise typer.Exit(FAILED)
-    loaded = load_model(
-        model, device, precision, threads, weights=weights, accumulate=accumulate, winograd=winograd
-    )
+    loaded = load(model, **program.to_dict(), **runs.to_dict())
     if idx is not None:
         pixels, classes = _read(idx, labels, count)
-        result = _name_all(loaded, pixels, classes, inflight, threads or "auto")
+        result = _name_all(loaded, pixels, classes, inflight, runs)
         if as_json:
             show_json(_experiment_fields(idx, loaded, result))
         else:
@@ -163,7 +146,7 @@ def _name_all(
     pixels: NDArray[np.uint8],
     classes: NDArray[np.uint8] | None,
     inflight: int,
-    threads: int | str,
+    runs: RunOptions,
 ) -> _Experiment:
     """Names the images one by one, with `inflight` of them under way. The time is the network's."""
     outputs = next(iter(model.program.outputs.values()))
@@ -173,7 +156,7 @@ def _name_all(
         )
     images = _normalised(model, pixels)
     found = np.empty((len(images), outputs[-1] or 0), np.float32)
-    session = model.program.session(threads=threads, inflight=inflight)
+    session = model.program.session(inflight=inflight, **runs.to_dict())
     session.run(images[:1], out=found[:1])  # sets up the memory
     started = time.perf_counter()
     requests = [session.submit(images[i : i + 1], out=found[i : i + 1]) for i in range(len(images))]

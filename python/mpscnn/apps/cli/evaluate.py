@@ -11,24 +11,10 @@ import numpy as np
 import typer
 
 from mpscnn._private.files import reading, writing
-from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    Accumulate,
-    AccumulateOption,
-    DeviceOption,
-    InflightOption,
-    JsonOption,
-    ModelOption,
-    Precision,
-    PrecisionOption,
-    ThreadsOption,
-    Weights,
-    WeightsOption,
-    WinogradOption,
-    load_model,
-)
+from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption
 from mpscnn.apps.cli.evaluate_areas import photos_with_masks, show_detector, show_segmenter
 from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import report, show, show_json
 from mpscnn.apps.cli.progress import with_progress
 from mpscnn.apps.cli.ray_options import RayOption, joined, rows_on_machines
@@ -39,14 +25,16 @@ from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.evaluation.classifier import Evaluation, class_of_folder, evaluate, number_of_classes
 from mpscnn.evaluation.detector import evaluate_detector
 from mpscnn.evaluation.segmenter import evaluate_segmenter
-from mpscnn.model import Model
+from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
+from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.idx import read_labelled
 from mpscnn.vision.photo_list import photo_paths
 
 Sample = tuple[Any, int]
 
 
+@takes_options()
 def evaluate_classifier(
     folder: Annotated[
         Path | None,
@@ -81,12 +69,8 @@ def evaluate_classifier(
         typer.Option("--output", "-o", metavar="FILE.png", help="Write the confusion matrix as a picture."),
     ] = None,
     inflight: InflightOption = 3,
-    device: DeviceOption = AUTO_DEVICE,
-    threads: ThreadsOption = None,
-    precision: PrecisionOption = Precision.auto,
-    weights: WeightsOption = Weights.auto,
-    accumulate: AccumulateOption = Accumulate.auto,
-    winograd: WinogradOption = True,
+    program: CompileOptions = COMPILE,
+    runs: RunOptions = RUN,
     cluster: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -116,16 +100,14 @@ def evaluate_classifier(
         raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
-    loaded = load_model(
-        model, device, precision, threads, weights=weights, accumulate=accumulate, winograd=winograd
-    )
+    loaded = load(model, **program.to_dict(), **runs.to_dict())
     failures: list[Error] = []
 
     def failed(photo: object, error: Error) -> None:
         report(of_photo(str(photo), error) if isinstance(photo, (str, Path)) else error)
         failures.append(error)
 
-    with nullcontext(None) if cluster is None else _on_machines(cluster, loaded, threads) as machines:
+    with nullcontext(None) if cluster is None else _on_machines(cluster, loaded, runs.threads) as machines:
         if folder is not None and annotations is not None:
             found = (
                 evaluate_detector(loaded, folder, annotations, inflight=inflight, failed=failed)
@@ -149,7 +131,7 @@ def evaluate_classifier(
 
 
 @contextmanager
-def _on_machines(cluster: str, model: Model, threads: int | None) -> Iterator[Callable[..., Any]]:
+def _on_machines(cluster: str, model: Model, threads: int | str) -> Iterator[Callable[..., Any]]:
     """Call one of `mpscnn.apps.ray.evaluation` with its further arguments."""
     with joined(cluster) as ray:
 

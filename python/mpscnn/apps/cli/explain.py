@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 
-from mpscnn.apps.cli.arguments import (
-    Accumulate,
-    AccumulateOption,
-    JsonOption,
-    ModelArgument,
-    Precision,
-    PrecisionOption,
-    RandomWeightsOption,
-    ThreadsOption,
-    Weights,
-    WeightsOption,
-    WinogradOption,
-)
+from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption
+from mpscnn.apps.cli.option_groups import RUN, takes_options
 from mpscnn.apps.cli.output import hint, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, sized_subject
 from mpscnn.runtime.library import slow_precision
+from mpscnn.runtime.options import CompileOptions, RunOptions
+
+_PROGRAM = CompileOptions(device="cpu")
 
 
+@takes_options(without=("device", "check_finite"))
 def explain(
     model: ModelArgument,
-    threads: ThreadsOption = None,
     size: SizeOption = None,
-    precision: PrecisionOption = Precision.auto,
-    weights: WeightsOption = Weights.auto,
-    accumulate: AccumulateOption = Accumulate.auto,
-    winograd: WinogradOption = True,
+    program: CompileOptions = _PROGRAM,
+    runs: RunOptions = RUN,
     random_weights: RandomWeightsOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,17 +32,10 @@ def explain(
     Example: mpscnn explain mobilenet_v2 --threads 1
     """
     network = sized_subject(model, size, random_weights=random_weights).network
-    program = network.compile(
-        device="cpu",
-        precision=precision.value,
-        weights=weights.value,
-        accumulate=accumulate.value,
-        winograd=winograd,
-    )
-    explained = program.explain(threads=threads or "auto")
+    explained = network.compile(**program.to_dict()).explain(threads=runs.threads)
     if as_json:
         show_json(dataclasses.asdict(explained))
     else:
         show(*explained.table(width=table_width()).split("\n"))
-        if reason := slow_precision(precision.value, "cpu"):
+        if reason := slow_precision(program.precision, "cpu"):
             hint(reason)

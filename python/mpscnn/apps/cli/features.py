@@ -11,25 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mpscnn._private.files import require_replaceable
-from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    Accumulate,
-    AccumulateOption,
-    ChannelOrderOption,
-    DeviceOption,
-    JsonOption,
-    MaxMemoryOption,
-    ModelOption,
-    PhotosArgument,
-    Precision,
-    PrecisionOption,
-    ThreadsOption,
-    Weights,
-    WeightsOption,
-    WinogradOption,
-    load_model,
-    names_in,
-)
+from mpscnn.apps.cli.arguments import ChannelOrderOption, JsonOption, ModelOption, PhotosArgument, names_in
 from mpscnn.apps.cli.failures import FAILED, ended_by_signals
 from mpscnn.apps.cli.feature_outputs import (
     LINES,
@@ -42,6 +24,7 @@ from mpscnn.apps.cli.feature_outputs import (
     Output,
     Pictures,
 )
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import report, show, show_json
 from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
@@ -57,6 +40,8 @@ from mpscnn.apps.cli.video_options import (
     video_part,
 )
 from mpscnn.errors import ParameterError
+from mpscnn.model import load
+from mpscnn.runtime.options import CompileOptions, RunOptions
 
 if TYPE_CHECKING:
     from mpscnn.graph.features import FeatureExtractor
@@ -69,6 +54,7 @@ class Pooling(str, Enum):
     global_ = "global"
 
 
+@takes_options()
 def features(
     photos: PhotosArgument,
     model: ModelOption,
@@ -89,13 +75,8 @@ def features(
     pooling: Annotated[
         Pooling, typer.Option(help="none: feature maps; global: each channel's mean over the image.")
     ] = Pooling.none,
-    device: DeviceOption = AUTO_DEVICE,
-    threads: ThreadsOption = None,
-    max_memory: MaxMemoryOption = None,
-    precision: PrecisionOption = Precision.auto,
-    weights: WeightsOption = Weights.auto,
-    accumulate: AccumulateOption = Accumulate.auto,
-    winograd: WinogradOption = True,
+    program: CompileOptions = COMPILE,
+    runs: RunOptions = RUN,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -129,16 +110,7 @@ def features(
     else:
         paths, failed = ([part.source], 0) if part is not None else listed_photos(photos)
     if paths:
-        loaded = load_model(
-            model,
-            device,
-            precision,
-            threads,
-            max_memory,
-            weights=weights,
-            accumulate=accumulate,
-            winograd=winograd,
-        )
+        loaded = load(model, **program.to_dict(), **runs.to_dict())
         extractor = loaded.features(names, pooling=None if pooling is Pooling.none else pooling.value)
         outputs: list[Output] = []
         if output is not None and kind is not None:
@@ -158,7 +130,7 @@ def features(
                 order = None if channel_order is None else channel_order.value
                 file = output if of_rows else None
                 failed += features_on_machines(
-                    cluster, photos, loaded, extractor, order, threads, file, add, done.append
+                    cluster, photos, loaded, extractor, order, runs.threads, file, add, done.append
                 )
             elif part is not None:
                 _add_frames(part, extractor, add)

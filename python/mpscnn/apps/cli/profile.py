@@ -13,26 +13,14 @@ from numpy.typing import NDArray
 
 from mpscnn._private.files import writing
 from mpscnn.apps.benchmark import Subject
-from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    Accumulate,
-    AccumulateOption,
-    DeviceOption,
-    JsonOption,
-    ModelArgument,
-    Precision,
-    PrecisionOption,
-    RandomWeightsOption,
-    ThreadsOption,
-    Weights,
-    WeightsOption,
-    WinogradOption,
-)
+from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, sized_subject
 from mpscnn.errors import ParameterError
 from mpscnn.model import model_path, open_model
 from mpscnn.runtime.library import preprocess
+from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.runtime.profile import Profile, ProfileStep
 
 _RANDOM = "random"
@@ -46,15 +34,12 @@ class Order(str, Enum):
     lost = "lost"
 
 
+@takes_options()
 def profile(
     model: ModelArgument,
-    threads: ThreadsOption = None,
     size: SizeOption = None,
-    device: DeviceOption = AUTO_DEVICE,
-    precision: PrecisionOption = Precision.auto,
-    weights: WeightsOption = Weights.auto,
-    accumulate: AccumulateOption = Accumulate.auto,
-    winograd: WinogradOption = True,
+    program: CompileOptions = COMPILE,
+    session: RunOptions = RUN,
     runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Measured runs.")] = 20,
     photo: Annotated[
         str,
@@ -89,14 +74,8 @@ def profile(
     """
     subject = sized_subject(model, size, random_weights=random_weights)
     x = subject.random_input() if photo == _RANDOM else _prepared(model, subject, photo, random_weights)
-    program = subject.network.compile(
-        device=device,
-        precision=precision.value,
-        weights=weights.value,
-        accumulate=accumulate.value,
-        winograd=winograd,
-    )
-    result = program.session(threads=threads or "auto").profile(x, runs=runs)
+    compiled = subject.network.compile(**program.to_dict())
+    result = compiled.session(**session.to_dict()).profile(x, runs=runs)
     if trace is not None:
         _write(result, trace)
     if as_json:

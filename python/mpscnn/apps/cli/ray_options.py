@@ -69,19 +69,22 @@ def rows_on_machines(
     model: Model,
     options: Mapping[str, Any],
     write: Callable[[Any], None] | None = None,
+    *,
+    threads: int | str,
     **work: Any,
 ) -> Iterator[dict[str, Any]]:
     """A row for each photo of a source, in order, next to a progress bar where their number is known.
 
     Args:
         write: called with each table of rows instead of giving those that have no error.
+        threads: photos that each machine computes at a time; "auto": one for each of its CPUs.
         work: as for `mpscnn.apps.ray.mapping.mapped`.
     """
     from mpscnn.apps.ray.mapping import mapped
     from mpscnn.apps.ray.node import end_programs
     from mpscnn.apps.ray.rows import KIND
 
-    run = mapped(ray, source, model, options, **work)
+    run = mapped(ray, source, model, options, threads=None if threads == "auto" else int(threads), **work)
 
     def rows() -> Iterator[dict[str, Any]]:
         for table in run.dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
@@ -107,7 +110,7 @@ def answer_on_machines(
     model: Model,
     answers: Answers,
     output: Path | None,
-    threads: int | None,
+    threads: int | str,
     channel_order: ChannelOrder | None,
     **options: Any,
 ) -> None:
@@ -175,7 +178,7 @@ def features_on_machines(
     model: Model,
     extractor: FeatureExtractor,
     channel_order: str | None,
-    threads: int | None,
+    threads: int | str,
     output: Path | None,
     add: Callable[[str, Mapping[str, NDArray[Any]]], None],
     written: Callable[[str], None],
@@ -207,8 +210,8 @@ def features_on_machines(
                     written(name)
 
             given = None if write is None else taken
-            work = {"layers": extractor.layers, "pooling": extractor.pooling, "threads": threads}
-            for row in rows_on_machines(ray, source, model, options, given, **work):
+            work = {"layers": extractor.layers, "pooling": extractor.pooling}
+            for row in rows_on_machines(ray, source, model, options, given, threads=threads, **work):
                 error = error_of(row)
                 if error is not None:
                     report(of_photo(row[IMAGE], error))

@@ -9,25 +9,14 @@ import typer
 
 from mpscnn import registry
 from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    Accumulate,
-    AccumulateOption,
     ChannelOrderOption,
     CsvOption,
-    DeviceOption,
     JsonLinesOption,
-    MaxMemoryOption,
     ModelOption,
     PhotosArgument,
-    Precision,
-    PrecisionOption,
-    ThreadsOption,
-    Weights,
-    WeightsOption,
-    WinogradOption,
-    load_model,
 )
 from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
@@ -42,6 +31,8 @@ from mpscnn.apps.cli.video_options import (
     show_frames,
     video_part,
 )
+from mpscnn.model import load
+from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -54,6 +45,7 @@ if TYPE_CHECKING:
 _DEFAULT = "deeplab_v3"
 
 
+@takes_options()
 def segment(
     photos: PhotosArgument,
     model: ModelOption = _DEFAULT,
@@ -68,13 +60,8 @@ def segment(
             "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,
-    device: DeviceOption = AUTO_DEVICE,
-    threads: ThreadsOption = None,
-    max_memory: MaxMemoryOption = None,
-    precision: PrecisionOption = Precision.auto,
-    weights: WeightsOption = Weights.auto,
-    accumulate: AccumulateOption = Accumulate.auto,
-    winograd: WinogradOption = True,
+    program: CompileOptions = COMPILE,
+    runs: RunOptions = RUN,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -103,20 +90,11 @@ def segment(
         raise typer.Exit(FAILED if failed else 0)
     if model == _DEFAULT:
         _say_where_from()
-    loaded = load_model(
-        model,
-        device,
-        precision,
-        threads,
-        max_memory,
-        weights=weights,
-        accumulate=accumulate,
-        winograd=winograd,
-    )
+    loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "segmentation")
     answers = Answers(loaded, form, _lines)
     if cluster is not None:
-        answer_on_machines(cluster, part, photos, loaded, answers, output, threads, channel_order)
+        answer_on_machines(cluster, part, photos, loaded, answers, output, runs.threads, channel_order)
     elif part is not None:
         show_frames(part, loaded, answers, output, _frame_picture)
     else:

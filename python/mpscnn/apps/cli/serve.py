@@ -9,18 +9,8 @@ from typing import Annotated
 import typer
 
 from mpscnn._private.model_name import DEFAULT_MODEL
-from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    Accumulate,
-    AccumulateOption,
-    DeviceOption,
-    Precision,
-    PrecisionOption,
-    ThreadsOption,
-    Weights,
-    WeightsOption,
-    WinogradOption,
-)
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.runtime.options import CompileOptions, RunOptions
 
 
 class LogLevel(str, Enum):
@@ -40,6 +30,7 @@ class LogFormat(str, Enum):
     json = "json"
 
 
+@takes_options()
 def serve(
     models: Annotated[
         list[str] | None,
@@ -53,12 +44,8 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="The port to listen at. 0: any free port.")
     ] = 8000,
-    device: DeviceOption = AUTO_DEVICE,
-    precision: PrecisionOption = Precision.auto,
-    weights: WeightsOption = Weights.auto,
-    accumulate: AccumulateOption = Accumulate.auto,
-    winograd: WinogradOption = True,
-    threads: ThreadsOption = None,
+    program: CompileOptions = COMPILE,
+    runs: RunOptions = RUN,
     inflight: Annotated[
         int | None,
         typer.Option(
@@ -198,12 +185,8 @@ def serve(
                 model,
                 settings.runs,
                 settings.batch,
-                device=device,
-                precision=precision.value,
-                weights=weights.value,
-                accumulate=accumulate.value,
-                winograd=winograd,
-                threads=threads or "auto",
+                **program.to_dict(),
+                **runs.to_dict(),
             )
             for model in models or [DEFAULT_MODEL]
         ]

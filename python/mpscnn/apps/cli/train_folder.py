@@ -43,7 +43,7 @@ def train_folder(
     resume: bool,
     restart: bool,
     device: str,
-    threads: int | str,
+    threads: int | Literal["auto"],
 ) -> None:
     """Train, writes the model, and show how right it is. Ctrl-C ends the training early, with the best so far."""
     started = time.monotonic()

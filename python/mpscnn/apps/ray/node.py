@@ -163,7 +163,8 @@ class _Compute:
     def __init__(self, pickled: Any, work: Work) -> None:
         model: Model = pickle.loads(pickled)
         # A thread for each session: photos are independent, and so nothing waits for anything.
-        model._threads, model._sessions = 1, SessionPool(model.program, 1)
+        model.run_options = model.run_options.replaced(threads=1)
+        model._sessions = SessionPool(model.program, model.run_options)
         self._model, self._work = model, work
         program = model.program
         if work.layers:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.model_name import is_path
 from mpscnn._private.names import did_you_mean
@@ -18,6 +18,11 @@ from mpscnn.apps.serve.settings import check_threads
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.model import Model, load
 from mpscnn.runner.runner import Runner
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.runtime.options import LoadArguments
 
 __all__ = ["Compiled", "HostedModel", "Models", "host"]
 
@@ -28,16 +33,16 @@ class Compiled:
     Only tasks of one event loop use it, but any thread may use the constructor, `tensors` and `output_shapes`.
     """
 
-    def __init__(self, model: Model, inflight: int, batch: int, threads: int | Literal["auto"]) -> None:
+    def __init__(self, model: Model, inflight: int, batch: int) -> None:
         self.model = model
-        self.threads = threads
         self._inflight = inflight
         self._batch = batch
         self._users = 0
         self._retired = False
         self._photos: Runner[Any] | None = None
+        options = model.run_options.to_dict()
         # No request waits for others to be computed together with.
-        self._tensors: Runner[Any] = Runner(model.program, inflight, threads=threads, max_batch=batch)
+        self._tensors: Runner[Any] = Runner(model.program, inflight, max_batch=batch, **options)
         self._known_shapes: tuple[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] | None = None
         self._no_photos = ""
         self.options = json.dumps(
@@ -49,7 +54,7 @@ class Compiled:
         )
         """The settings that compute requests, as JSON for the header of answers."""
         try:
-            self._photos = Runner(model, inflight, threads=threads, max_batch=batch)
+            self._photos = Runner(model, inflight, max_batch=batch, **options)
         except UnsupportedError as error:
             self._no_photos = str(error)
 
@@ -134,29 +139,30 @@ class HostedModel:
             "device_name": program.device_name,
             "precision": program.precision,
             "weights": program.weight_type,
-            "accumulate": program.accumulate,
+            "accumulate_dtype": program.accumulate_dtype,
             "winograd": program.winograd,
             "reason": program.reason,
             "threads": compiled.threads_of_a_request,
         }
 
-    async def change(self, pool: Executor, *, threads: int | Literal["auto"], **options: Any) -> None:
+    async def change(self, pool: Executor, **options: Unpack[LoadArguments]) -> None:
         """Compile the model once more, next to the running one, and answer later requests with that.
 
         Args:
             pool: the threads in which it is compiled.
-            threads: as of `mpscnn.load`, but at most the cores of this machine (`check_threads`).
-            options: as of `mpscnn.load`.
+            options: as of `mpscnn.load`, with at most the cores of this machine as threads (`check_threads`). Memory
+                stays limited as it is.
 
         Raises:
             ParameterError, DeviceError, UnsupportedError: as `mpscnn.load`; the running one stays.
         """
-        check_threads(threads)
+        check_threads(options.get("threads"))
 
         def compile_again() -> Compiled:
-            core = self.compiled.model._core
-            model = Model(core, threads=threads, **options)
-            return Compiled(model, self.compiled._inflight, self.compiled._batch, threads)
+            present = self.compiled.model
+            limited: LoadArguments = {**options, "max_memory": present.compile_options.max_memory}
+            model = Model(present._core, **limited)
+            return Compiled(model, self.compiled._inflight, self.compiled._batch)
 
         async with self._changing:
             made = await asyncio.get_running_loop().run_in_executor(pool, compile_again)
@@ -209,12 +215,7 @@ class Models:
 
 
 def host(
-    source: str | os.PathLike[str],
-    inflight: int,
-    batch: int = 1,
-    *,
-    threads: int | Literal["auto"] = "auto",
-    **options: Any,
+    source: str | os.PathLike[str], inflight: int, batch: int = 1, **options: Unpack[LoadArguments]
 ) -> HostedModel:
     """Load a model with the options of `mpscnn.load`.
 
@@ -222,5 +223,4 @@ def host(
     """
     text = os.fspath(source)
     name = Path(text).stem if is_path(text) else text
-    model = load(source, threads=threads, **options)
-    return HostedModel(name, Compiled(model, inflight, batch, threads))
+    return HostedModel(name, Compiled(load(source, **options), inflight, batch))

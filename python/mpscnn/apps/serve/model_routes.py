@@ -17,27 +17,33 @@ from mpscnn.apps.serve.service import Service
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.explanation import fixed_shape
 from mpscnn.runtime.library import devices
+from mpscnn.runtime.options import CompileOptions, RunOptions
 
 __all__ = ["add_model_routes"]
 
 _MOST_RUNS = 100
 _RUNS = 10
 _MOST_BYTES = 10_000
+_THREADS = {
+    "description": "Threads of each request, at most the cores of this machine; auto: the cores are "
+    "divided among the requests.",
+    "oneOf": [{"type": "integer"}, {"const": "auto"}],
+    "default": "auto",
+}
+_JSON_TYPES: dict[type, str] = {str: "string", bool: "boolean"}
+#: The options that a client may change. The limit of memory is the operator's.
 _OPTIONS_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "device": {"type": "string", "default": "auto"},
-        "precision": {"type": "string", "default": "auto"},
-        "weights": {"type": "string", "default": "auto"},
-        "accumulate": {"type": "string", "default": "auto"},
-        "winograd": {"type": "boolean", "default": True},
-        "threads": {
-            "description": "Threads of each request, at most the cores of this machine; auto: the cores are "
-            "divided among the requests.",
-            "oneOf": [{"type": "integer"}, {"const": "auto"}],
-            "default": "auto",
-        },
-    },
+        name: {
+            "description": option.text,
+            "type": _JSON_TYPES[type(option.default)],
+            "default": option.default,
+        }
+        for name, option in {**CompileOptions.fields, **RunOptions.fields}.items()
+        if name not in ("max_memory", "threads")
+    }
+    | {"threads": _THREADS},
 }
 
 
@@ -135,5 +141,5 @@ def _profile(compiled: Compiled, runs: int) -> str:
     shapes = [fixed_shape(name, shape) for name, shape in program.inputs.items()]
     random = np.random.default_rng(0)
     inputs = [random.uniform(-1, 1, shape).astype(np.float32) for shape in shapes]
-    session = program.session(threads=compiled.threads)
+    session = program.session(**compiled.model.run_options.to_dict())
     return session.profile(inputs[0] if len(inputs) == 1 else inputs, runs=runs).to_json()

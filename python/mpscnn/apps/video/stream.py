@@ -15,6 +15,7 @@ from mpscnn.apps.video.source import VideoFrame, VideoSource, open_source
 from mpscnn.errors import ParameterError
 from mpscnn.runner.frames import frames_of
 from mpscnn.runner.runner import Runner
+from mpscnn.runtime.options import RunOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,11 +149,11 @@ def _results(
     every: int,
     options: dict[str, Any],
 ) -> Generator[tuple[VideoFrame, Any], None, None]:
-    threads = getattr(model, "_threads", "auto")
+    run_options = getattr(model, "run_options", RunOptions())
     decoder = threading.Thread(target=_decode, args=(source, buffer, every), name="mpscnn video", daemon=True)
     under_way: deque[tuple[VideoFrame, FrameFuture[Any]]] = deque()
     try:
-        with Runner(model, inflight, threads=threads) as runner:
+        with Runner(model, inflight, **run_options.to_dict()) as runner:
             decoder.start()
             while True:
                 while len(under_way) < inflight:

@@ -1,0 +1,104 @@
+"""The options of programs and of runs as options of commands, one for each field of their classes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import typer
+
+from mpscnn._private import literals
+from mpscnn.apps.cli.arguments import parse_device
+from mpscnn.errors import ParameterError
+from mpscnn.runtime.options import CompileOptions, Option, RunOptions
+
+__all__ = ["COMPILE", "RUN", "takes_options"]
+
+#: Defaults of parameters that `takes_options` turns into options.
+COMPILE, RUN = CompileOptions(), RunOptions()
+
+_Group = CompileOptions | RunOptions
+_PARSERS = {"device": parse_device}
+_UNITS = {"device": "DEVICE", "max_memory": "BYTES"}
+
+
+def takes_options(*, without: Iterable[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each field of its parameters of the types `CompileOptions` and `RunOptions`.
+
+    Args:
+        without: fields that the command does not have. They keep the values of the parameter's default.
+    """
+
+    def changed(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command)
+        types = get_type_hints(command, include_extras=True)
+        groups: dict[str, _Group] = {}
+        parameters: list[inspect.Parameter] = []
+        for parameter in signature.parameters.values():
+            if isinstance(parameter.default, _Group):
+                group = groups[parameter.name] = parameter.default
+                parameters += [_parameter(group, field) for field in group.fields if field not in without]
+            else:
+                parameters.append(parameter.replace(annotation=types[parameter.name]))
+
+        @functools.wraps(command)
+        def call(**given: Any) -> None:
+            for name, group in groups.items():
+                values = {field: given.pop(field, None) for field in group.fields}
+                # None stands for the default, which the command line need not express.
+                given[name] = group.replaced(**{f: _plain(v) for f, v in values.items() if v is not None})
+            command(**given)
+
+        call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return call
+
+    return changed
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _parameter(group: _Group, name: str) -> inspect.Parameter:
+    option = group.fields[name]
+    kind: Any = _kind(group, name)
+    default = getattr(group, name)
+    dashed = name.replace("_", "-")
+    names = [f"--{dashed}/--no-{dashed}" if option.default is True else f"--{dashed}"]
+    told: dict[str, Any] = {"help": option.text[0].upper() + option.text[1:], "callback": _checks(option)}
+    if issubclass(kind, Enum):
+        default = kind(default)
+    elif kind is int:
+        default, kind = None if default == option.default else default, int | None
+        told |= {"metavar": _UNITS.get(name, "N"), "show_default": False}
+    elif name in _PARSERS:
+        told |= {"metavar": _UNITS[name], "parser": _PARSERS[name]}
+    annotation: Any = Annotated[kind, typer.Option(*names, **told)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _checks(option: Option) -> Callable[[typer.CallbackParam, Any], Any]:
+    """Return the callback that makes an error about a value one about the usage."""
+
+    def check(parameter: typer.CallbackParam, value: Any) -> Any:
+        if value is not None:
+            try:
+                option.check(str(parameter.name), _plain(value))
+            except ParameterError as error:
+                raise typer.BadParameter(str(error)) from error
+        return value
+
+    return check
+
+
+def _kind(group: _Group, name: str) -> Any:
+    """Return the type of a field for Typer: a choice for several texts, and int for a number or its default."""
+    known = get_type_hints(type(group), localns={**vars(literals), "Literal": Literal})
+    kind = known[name]
+    if get_origin(kind) is Literal:
+        return Enum(f"_{name.title()}", {text: text for text in get_args(kind)}, type=str)
+    return int if int in get_args(kind) else kind

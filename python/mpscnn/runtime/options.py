@@ -1,0 +1,221 @@
+"""The options of programs and of runs, each stated once: for functions, classes and commands.
+
+Dataclasses would say the same, but `import mpscnn` would take 2 ms more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar, cast
+
+from mpscnn._private.arguments import byte_limit, require_bool, require_text, thread_count
+from mpscnn._private.expected_names import PRECISIONS, Expected, no_option
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from typing_extensions import Self, Unpack
+
+    from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
+
+__all__ = [
+    "LOAD_FIELDS",
+    "CompileArguments",
+    "CompileOptions",
+    "LoadArguments",
+    "Option",
+    "RunArguments",
+    "RunOptions",
+    "load_options",
+]
+
+Value = TypeVar("Value")
+
+
+class Option:
+    """One option.
+
+    Args:
+        default: its default.
+        check: takes the name and a value, and returns the value or raises ParameterError.
+        text: the documentation.
+        core_default: what the core takes instead of the default.
+    """
+
+    def __init__(
+        self, default: Any, check: Callable[[str, Any], Any], text: str, core_default: Any = None
+    ) -> None:
+        self.default = default
+        self.check = check
+        self.text = text
+        self.core_default = default if core_default is None else core_default
+
+
+def _option(
+    default: Value, check: Callable[[str, Any], Any], text: str, core_default: object = None
+) -> Value:
+    return Option(default, check, text, core_default)  # type: ignore[return-value]
+
+
+class _Options(Expected):
+    """Immutable values of options: the class attributes are `Option`s, those of an object are values."""
+
+    fields: dict[str, Option]
+
+    def __init_subclass__(cls) -> None:
+        cls.fields = {name: value for name, value in vars(cls).items() if isinstance(value, Option)}
+        described = (f"    {name}: {option.text}" for name, option in cls.fields.items())
+        cls.__doc__ = "\n".join([f"{cls.__doc__}\n\nArgs:", *described])
+
+    def __init__(self, **given: Any) -> None:
+        """Check the values. Raises ParameterError, and TypeError for an option that there is not."""
+        values = self.__dict__
+        for name, option in self.fields.items():
+            values[name] = option.check(name, given.pop(name)) if name in given else option.default
+        if given:
+            raise no_option(next(iter(given)), self.fields)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is immutable; make another one by replaced({name}=...)")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.__dict__ == self.__dict__
+
+    def __repr__(self) -> str:
+        given = [
+            f"{name}={value!r}" for name, value in self.__dict__.items() if value != self.fields[name].default
+        ]
+        return f"{type(self).__name__}({', '.join(given)})"
+
+    def replaced(self, **changes: Any) -> Self:
+        """Return the same options with other values for some of them."""
+        return type(self)(**{**self.__dict__, **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values by name, which JSON can hold."""
+        return dict(self.__dict__)
+
+    def for_core(self) -> dict[str, Any]:
+        """Return the values by name, as the core takes them."""
+        return {
+            name: option.core_default if self.__dict__[name] == option.default else self.__dict__[name]
+            for name, option in self.fields.items()
+        }
+
+
+def _number_format(what: str, value: object) -> str:
+    text = require_text(what, value)
+    return PRECISIONS.get(text.lower(), text)
+
+
+def _bytes(_: str, value: int | None) -> int | None:
+    return byte_limit(value) or None
+
+
+def _threads(_: str, value: int | str) -> int | str:
+    return thread_count(value) or "auto"
+
+
+class CompileOptions(_Options):
+    """How a network is compiled for a device: the arguments of `Network.compile`, `load` and all that compile."""
+
+    device: str = _option(
+        "auto",
+        require_text,
+        'where to compute. "auto" takes what the environment variable MPSCNN_DEVICE names, otherwise a GPU that passed '
+        'its self-check and can run every layer, otherwise the CPU. Or "cpu", "metal" (the default GPU), or a GPU by '
+        "name or registry id, such as 'metal:Apple M2'; `mpscnn.devices` lists them.",
+    )
+    precision: PrecisionName = _option(
+        "auto",
+        _number_format,
+        'the number format of the computation. "auto" is float32, or the integers of a quantised file; "bfloat16" '
+        'needs a processor with such products; "int8" computes the integers of a quantised TensorFlow Lite file on '
+        "the CPU.",
+    )
+    weights: WeightsName = _option(
+        "auto",
+        require_text,
+        'the number format of the weights of convolutions and dense layers. "auto" is that of the precision; "int8" '
+        "keeps 8-bit integers with a range for each output channel, in float32 and float16.",
+    )
+    accumulate_dtype: AccumulateName = _option(
+        "auto",
+        _number_format,
+        'the number format of the sums of products of convolutions and dense layers. "float16" adds in halves, as a '
+        'phone\'s GPU may do, if the precision is float16; "auto" and "float32" add in float32.',
+    )
+    winograd: bool = _option(
+        True,
+        require_bool,
+        "whether large 3x3 and 5x5 convolutions use Winograd's algorithm on the CPU. It is faster, but less exact next "
+        "to very large values. Metal, where MPS chooses, refuses False.",
+    )
+    max_memory: int | None = _option(
+        None,
+        _bytes,
+        "the limit in bytes for packed weights and one session's intermediate results together. None: the memory of "
+        "the machine, or what the control group of the process (its container) leaves of it.",
+        core_default=0,
+    )
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **options: Unpack[CompileArguments]) -> None: ...
+
+
+class RunOptions(_Options):
+    """How a program runs: arguments of `Program.session`, `Runner`, `load` and all that run."""
+
+    threads: int | Literal["auto"] = _option(
+        "auto",
+        _threads,
+        'the number of CPU threads of each run, 1 to 1024. "auto" uses at most the number that this process may use '
+        "(its CPU affinity and its container's quota), and fewer where that is faster.",
+        core_default=0,
+    )
+    check_finite: bool = _option(
+        False,
+        require_bool,
+        "whether a NaN or an infinity in a layer's result is an error that names the first such layer.",
+    )
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **options: Unpack[RunArguments]) -> None: ...
+
+
+class CompileArguments(TypedDict, total=False):
+    """The fields of `CompileOptions` as keyword arguments, for type checkers."""
+
+    device: str
+    precision: PrecisionName
+    weights: WeightsName
+    accumulate_dtype: AccumulateName
+    winograd: bool
+    max_memory: int | None
+
+
+class RunArguments(TypedDict, total=False):
+    """The fields of `RunOptions` as keyword arguments, for type checkers."""
+
+    threads: int | Literal["auto"]
+    check_finite: bool
+
+
+class LoadArguments(CompileArguments, RunArguments, total=False):
+    """The arguments of all that compile a network and run it."""
+
+
+#: The names of `LoadArguments`.
+LOAD_FIELDS = (*CompileOptions.fields, *RunOptions.fields)
+
+
+def load_options(arguments: LoadArguments) -> tuple[CompileOptions, RunOptions]:
+    """Sort arguments into options of programs and options of runs. Raises as their constructors do."""
+    given = dict(arguments)
+    for_runs = {name: given.pop(name) for name in RunOptions.fields if name in given}
+    for name in given:
+        if name not in CompileOptions.fields:
+            raise no_option(name, LOAD_FIELDS)
+    return CompileOptions(**cast("CompileArguments", given)), RunOptions(**cast("RunArguments", for_runs))
