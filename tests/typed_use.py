@@ -22,6 +22,13 @@ def names(network: mpscnn.Network) -> None:
     network.resize(x, 2, method="nearst")  # type: ignore[arg-type]
     network.compile(precision="float16")
     network.compile(precision="float17")  # type: ignore[arg-type]
+    network.compile(accumulate_dtype="float16", winograd=False, max_memory=None)
+    network.compile(accumulate_dtype="half")  # type: ignore[arg-type]
+    network.compile(accumulate="float16")  # type: ignore[call-arg]
+    network.compile(device="cpu").session(threads="all")  # type: ignore[arg-type]
+    mpscnn.CompileOptions(weights="int8").weights.upper()
+    mpscnn.CompileOptions(threads=1)  # type: ignore[call-arg]
+    mpscnn.Model(network, check_finite="yes")  # type: ignore[arg-type]
     network.save("x.safetensors", dtype="int8")  # type: ignore[arg-type]
     mpscnn.open_photo(np.zeros((2, 2, 3), np.uint8), channel_order="brg")  # type: ignore[arg-type]
     mpscnn.Image(2, 2, 3, format="float64")  # type: ignore[arg-type]

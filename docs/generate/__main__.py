@@ -1,6 +1,6 @@
 """Writes all pages, headers and modules that repeat the tables of the installed package.
 
-Run it after an operation, a raw kernel or a reader of a format was added or changed:
+Run it after an operation, an option, a raw kernel or a reader of a format was added or changed:
 
     python docs/generate
 """
@@ -13,8 +13,9 @@ import catalogue_page
 import cpp_options
 import formats_page
 import operations_page
+import options_page
 
-WRITERS = (operations_page, catalogue_page, formats_page, cpp_options)
+WRITERS = (operations_page, catalogue_page, formats_page, options_page, cpp_options)
 
 
 def files() -> dict[Path, str]:

@@ -27,6 +27,7 @@ from mpscnn.errors import (
     WeightsError,
 )
 from mpscnn.model import Model, load
+from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ __all__ = [
     "CommandStatus",
     "ComparedLayer",
     "Comparison",
+    "CompileOptions",
     "DefaultPadding",
     "Detection",
     "DetectionHead",
@@ -192,6 +194,7 @@ __all__ = [
     "QuantizedLayer",
     "Request",
     "RmsProp",
+    "RunOptions",
     "Runner",
     "Segmentation",
     "SegmenterEvaluation",

@@ -81,6 +81,9 @@ class _Options(Expected):
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other.__dict__ == self.__dict__
 
+    def __hash__(self) -> int:
+        return hash(tuple(self.__dict__.values()))
+
     def __repr__(self) -> str:
         given = [
             f"{name}={value!r}" for name, value in self.__dict__.items() if value != self.fields[name].default
@@ -129,9 +132,8 @@ class CompileOptions(_Options):
     precision: PrecisionName = _option(
         "auto",
         _number_format,
-        'the number format of the computation. "auto" is float32, or the integers of a quantised file; "bfloat16" '
-        'needs a processor with such products; "int8" computes the integers of a quantised TensorFlow Lite file on '
-        "the CPU.",
+        'the number format of the computation. "auto" is float32; "bfloat16" needs a processor with such products; '
+        '"int8" computes the integers of a quantised TensorFlow Lite file on the CPU.',
     )
     weights: WeightsName = _option(
         "auto",

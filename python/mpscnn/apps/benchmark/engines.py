@@ -125,7 +125,7 @@ class OpenVino:
         model.reshape(self._input.shape)
         settings = {
             "INFERENCE_NUM_THREADS": setup["threads"],
-            "INFERENCE_PRECISION_HINT": "bf16" if setup["precision"] == "bfloat16" else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if setup["options"]["precision"] == "bfloat16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # as fast on an idle machine, and faster on a busy one
         }
@@ -148,7 +148,7 @@ class Ncnn:
     def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
         import ncnn
 
-        half = setup["precision"] == "bfloat16"
+        half = setup["options"]["precision"] == "bfloat16"
         self._net = ncnn.Net()
         options = self._net.opt
         options.num_threads = setup["threads"]
@@ -185,7 +185,7 @@ class Mnn:
     def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
         import MNN
 
-        half = setup["precision"] == "bfloat16"
+        half = setup["options"]["precision"] == "bfloat16"
         self._interpreter = MNN.Interpreter(setup["path"])
         settings = {
             "backend": "CPU",
@@ -234,7 +234,7 @@ class Torch:
         import torch
 
         torch.set_num_threads(setup["threads"])
-        dtype = torch.bfloat16 if setup["precision"] == "bfloat16" else torch.float32
+        dtype = torch.bfloat16 if setup["options"]["precision"] == "bfloat16" else torch.float32
         notes: dict[str, Any] = {"fusion": ""}  # see torch_writer.py
         model = (
             torch.jit.load(setup["path"], _extra_files=notes)
@@ -273,7 +273,7 @@ def _pixels(array: NDArray[Any]) -> NDArray[Any]:
 
 def _numbers(setup: dict[str, Any]) -> str:
     """Return the numbers of a graph: int8 if that precision is set, else float32."""
-    return "int8" if setup["precision"] == "int8" else "float32"
+    return "int8" if setup["options"]["precision"] == "int8" else "float32"
 
 
 def quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:

@@ -78,7 +78,9 @@ def _parameter(group: _Group, name: str) -> inspect.Parameter:
     elif name in _PARSERS:
         told |= {"metavar": _UNITS[name], "parser": _PARSERS[name]}
     annotation: Any = Annotated[kind, typer.Option(*names, **told)]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    return inspect.Parameter(
+        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation
+    )
 
 
 def _checks(option: Option) -> Callable[[typer.CallbackParam, Any], Any]:

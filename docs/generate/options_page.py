@@ -1,0 +1,59 @@
+"""Writes docs/options.md: the options of programs and of runs, from their classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mpscnn
+
+DOCS = Path(__file__).resolve().parent.parent
+
+INTRODUCTION = """# Options of programs and of runs
+
+`mpscnn.CompileOptions` says how a network is compiled, and `mpscnn.RunOptions` how a program runs.
+Their fields are keyword arguments of functions and classes, and options of commands, with one meaning everywhere.
+`python docs/generate` writes this page from the two classes.
+
+| takes | options of programs | options of runs |
+|---|---|---|
+| `Network.compile` | all | |
+| `mpscnn.load`, `Model`, `FeatureExtractor` | all | all |
+| `Program.session`, `Runner` | | all, and `inflight` and `max_memory` |
+| `torch.compile(module, backend="mpscnn", options=...)` | all | |
+| commands that run a network | all | all |
+| `POST /v1/models/NAME/options` of `mpscnn serve` | all but `max_memory` | all |
+| `mpscnn_compile_options` in C, `mpscnn::CompileOptions` in C++ | all | |
+| `mpscnn_session_options` in C, `mpscnn::SessionOptions` in C++ | | all, and `inflight` and `max_memory` |
+
+```python
+import mpscnn
+
+model = mpscnn.load(device="cpu", precision="float16", threads=1)
+print(model.compile_options)
+print(model.run_options.threads)
+```
+
+In a command, `_` becomes `-`, and a field that is true by default has an opposite: `--no-winograd`.
+C has `no_winograd`, because its fields are zero by default.
+"""
+
+
+def table(options: type[mpscnn.CompileOptions | mpscnn.RunOptions]) -> list[str]:
+    """A row for each field."""
+    lines = ["| option | default | meaning |", "|---|---|---|"]
+    for name, option in options.fields.items():
+        text = option.text[0].upper() + option.text[1:]
+        lines.append(f"| `{name}` | `{option.default!r}` | {text} |")
+    return lines
+
+
+def text() -> str:
+    """Return the whole page."""
+    lines = [INTRODUCTION, "## Options of programs", *table(mpscnn.CompileOptions)]
+    lines += ["", "## Options of runs", *table(mpscnn.RunOptions)]
+    return "\n".join(lines) + "\n"
+
+
+def files() -> dict[Path, str]:
+    """The page."""
+    return {DOCS / "options.md": text()}
