@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.literals import PrecisionName
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.onnx_backend.models import BackendModel
 from mpscnn.onnx_backend.programs import BoundPrograms
 from mpscnn.runtime.library import devices
+from mpscnn.runtime.options import CompileOptions, RunOptions, load_options
 
 if TYPE_CHECKING:
     import onnx
@@ -29,11 +29,9 @@ _DEVICES = {"CPU": "cpu", "METAL": "metal"}
 class PreparedModel(_base.BackendRep):  # type: ignore[misc,name-defined]
     """A model that was prepared for many runs; made by `Backend.prepare`. Several threads may use one."""
 
-    def __init__(
-        self, model: onnx.ModelProto, device: str, precision: PrecisionName, threads: int | str
-    ) -> None:
+    def __init__(self, model: onnx.ModelProto, for_programs: CompileOptions, for_runs: RunOptions) -> None:
         self._model = BackendModel(model)
-        self._programs = BoundPrograms(self._model, device, precision, threads)
+        self._programs = BoundPrograms(self._model, for_programs, for_runs)
         self._outputs = _base.namedtupledict("Outputs", self._model.outputs)
 
     def run(self, inputs: Inputs, **_options: Any) -> tuple[Array, ...]:
@@ -58,15 +56,7 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
     """The backend, as ONNX' tools and tests take it: all its methods are class methods."""
 
     @classmethod
-    def prepare(
-        cls,
-        model: onnx.ModelProto,
-        device: str = "CPU",
-        *,
-        precision: PrecisionName = "float32",
-        threads: int | str = "auto",
-        **options: Any,
-    ) -> PreparedModel:
+    def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> PreparedModel:
         """Prepare a model for many runs.
 
         A model whose inputs are all floats of known shapes is compiled here, another one at its first run.
@@ -75,21 +65,19 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
             model: of opset 1 or later; models before opset 7 are brought to it by the package onnx. Tensors must not
                 lie in other files.
             device: "CPU" or "METAL".
-            precision: as for `Network.compile`.
-            threads: as for `Program.session`.
-            options: there are no others.
+            options: those of `mpscnn.CompileOptions` but the device, and those of `mpscnn.RunOptions`.
 
         Raises:
             WeightsError: the model contradicts the rules of ONNX. ParameterError: a device or option that there is not.
             UnsupportedError: what mpscnn lacks; the message names all operators.
         """
-        if options:
-            raise ParameterError(
-                f"onnx_backend: unknown option {next(iter(options))!r}; there are precision and threads"
-            )
         if device not in _DEVICES:
             raise ParameterError(f"onnx_backend: device must be 'CPU' or 'METAL', got {device!r}")
-        return PreparedModel(model, _DEVICES[device], precision, threads)
+        try:
+            found = load_options({"precision": "float32", **options, "device": _DEVICES[device]})  # type: ignore[typeddict-item]
+        except TypeError as error:
+            raise ParameterError(f"onnx_backend: {error}") from error
+        return PreparedModel(model, *found)
 
     @classmethod
     def run_model(

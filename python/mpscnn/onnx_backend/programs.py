@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.literals import PrecisionName
 from mpscnn.converters.norms_by_parts.whole import with_whole_norms
 from mpscnn.converters.onnx_reader.file import file_of_model
 from mpscnn.converters.onnx_reader.reader import Converted, converted
@@ -20,6 +19,7 @@ from mpscnn.converters.unrounded import keep_middles
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import UnsupportedError
 from mpscnn.onnx_backend.models import BackendModel
+from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.runtime.session_pool import SessionPool
 
 if TYPE_CHECKING:
@@ -79,17 +79,15 @@ class BoundPrograms:
 
     Args:
         model: the model.
-        device, precision: as for `Network.compile`.
-        threads: as for `Program.session`.
+        for_programs: the options of each program.
+        for_runs: the options of each run.
 
     Raises UnsupportedError where it is certain that no input lets the model run.
     """
 
-    def __init__(
-        self, model: BackendModel, device: str, precision: PrecisionName, threads: int | str
-    ) -> None:
+    def __init__(self, model: BackendModel, for_programs: CompileOptions, for_runs: RunOptions) -> None:
         self._model = model
-        self._device, self._precision, self._threads = device, precision, threads
+        self._for_programs, self._for_runs = for_programs, for_runs
         self._kept: deque[_Compiled] = deque(maxlen=_MOST_KEPT)
         self._lock = threading.Lock()
         if not any(port.is_data for port in model.inputs):
@@ -147,8 +145,8 @@ class BoundPrograms:
         options = ReadOptions(title, shapes=shapes, outputs=file.outputs, has_batch=form.has_batch)
         made = converted(file, options)
         network = keep_middles(with_whole_norms(made.network))
-        program = network.compile(device=self._device, precision=self._precision)
-        return _Compiled(form, made, SessionPool(program, self._threads), inputs)
+        program = network.compile(**self._for_programs.to_dict())
+        return _Compiled(form, made, SessionPool(program, self._for_runs), inputs)
 
 
 def _forms(model: BackendModel, inputs: Sequence[Array]) -> list[_Form]:

@@ -48,7 +48,6 @@ MODULES_OF_A_RUN = {
     "mpscnn._private.arrays",
     "mpscnn._private.copies",
     "mpscnn._private.expected_names",
-    "mpscnn.runtime.device_name",
     "mpscnn.runtime.options",
     "mpscnn.errors",
     "mpscnn.model",
