@@ -62,6 +62,16 @@ ATHERIS = "atheris==3.0.0"
 # the slow builds of tests/consumer.
 ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
 
+# The site, its references and what runs the tutorials. Material follows MkDocs 1.
+SITE = (
+    "mkdocs>=1.6,<2",
+    "mkdocs-material>=9.6,<10",
+    "mkdocstrings[python]>=1,<2",
+    "nbclient>=0.10",
+    "ipykernel",
+    "ruff",
+)
+
 # The CUDA compiler where the system has none.
 CUDA = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-nvvm", "nvidia-cuda-crt", "nvidia-cuda-cccl")
 EVERYTHING = (
@@ -79,6 +89,7 @@ EVERYTHING = (
     "cuda",
     "free_threading",
     "ray",
+    "docs",
     "tests",
 )
 
@@ -121,6 +132,19 @@ def ray(session: nox.Session) -> None:
     install_package(session)
     session.install(f"{built_wheel(session)}[ray]")
     session.run("pytest", "tests/python/api/test_ray.py", "tests/test_docs.py", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the tutorials, and build the site in build/site. A link that leads nowhere is an error."""
+    install_system_packages(session, "ccache", "g++")
+    install_build_tools(session)
+    session.install(
+        f"{built_wheel(session)}[cli,serve,coreml,torch]", TORCH[0], TORCH[3], "coremltools>=9", *SITE
+    )
+    run = str(BUILD / "notebooks")
+    session.run("python", ".ci/run_notebooks.py", run, env={"CMAKE_GENERATOR": "Ninja"})
+    session.run("mkdocs", "build", "--strict", env={"MPSCNN_NOTEBOOKS": run, "NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session

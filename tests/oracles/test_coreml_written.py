@@ -12,6 +12,7 @@ from converters.test_onnx_export import LAYERS, VECTORS, fill, network_of
 from numpy.typing import NDArray
 from oracles.torchvision_models import computed
 
+import mpscnn
 from mpscnn import Network, converters
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -119,6 +120,17 @@ def test_classifiers_of_photos(kind: str, dtype: str, suffix: str, tmp_path: Pat
     assert spec.description.metadata.license == "MIT"
     assert spec.description.metadata.userDefined == {"made by": "us"}
     assert spec.description.input[0].type.WhichOneof("Type") == "imageType"
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+def test_probabilities_stay_as_they_are(suffix: str, tmp_path: Path) -> None:
+    model = mpscnn.load("cifar10_mobilenet_v2", device="cpu")
+    path = tmp_path / f"everyday{suffix}"
+    converters.export_coreml(model.network, path)
+    photo = Path(__file__).resolve().parents[2] / "examples" / "images" / "cat.jpg"
+    expected, found = (one.predict(photo).top(10) for one in (model, mpscnn.load(path, device="cpu")))
+    assert [one.label for one in found[:3]] == [one.label for one in expected[:3]]
+    assert abs(found[0].probability - expected[0].probability) < 1e-3
 
 
 @pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])

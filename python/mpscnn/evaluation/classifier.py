@@ -43,7 +43,7 @@ class Evaluation:
     labels: tuple[str, ...]
     """The classes of the model."""
     confusion: NDArray[np.int64]
-    """[true class][class found]: how many photos."""
+    """`[true class][class found]`: how many photos."""
     in_first_five: int
     """Photos whose class is among the five most probable."""
     seconds: float

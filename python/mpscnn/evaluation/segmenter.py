@@ -37,7 +37,7 @@ class SegmenterEvaluation:
     labels: tuple[str, ...]
     """The classes of the model."""
     confusion: NDArray[np.int64]
-    """[true class][class found]: how many pixels; the last column has those of which no class is known."""
+    """`[true class][class found]`: how many pixels; the last column has those of which no class is known."""
     images: int
     seconds: float
     """For all photos, decoding and preprocessing included."""

@@ -41,7 +41,7 @@ class GraphWeights(ABC):
         Args:
             weights: floating point arrays of any strides, or tensors and parameters of PyTorch, wherever they lie;
                 float64 is rounded to float32.
-            layout: order of the axes of convolutions' weights: "OHWI", [out][kernel height][kernel width][in], or
+            layout: order of the axes of convolutions' weights: "OHWI", `[out][kernel height][kernel width][in]`, or
                 "OIHW", PyTorch's, whose transposed convolutions are to be given as OIHW, too: `weight.transpose(0, 1)`.
                 It holds for the columns of dense layers that read a flattened image, too: channel by channel in
                 PyTorch. None: "OHWI", and of PyTorch's tensors the one that fits.
@@ -232,11 +232,11 @@ def unpack_binary_weights(words: NDArray[np.uint32], channels: int) -> NDArray[n
     """The weights -1 and +1 of a binary convolution from Apple's packed form.
 
     Args:
-        words: uint32 [...][ceil(channels / 32)], for example [out][kernel height][kernel width][words]; bit i of
+        words: uint32 `[...][ceil(channels / 32)]`, for example `[out][kernel height][kernel width][words]`; bit i of
             word w, counted from the least significant one, is channel 32 * w + i; 1 stands for +1.
         channels: input channels; bits after the last are ignored.
 
-    Raises WeightsError for other elements or another number of words. Returns [...][channels].
+    Raises WeightsError for other elements or another number of words. Returns `[...][channels]`.
     """
     if words.dtype != np.uint32:
         raise WeightsError(f"expected uint32 words, got {words.dtype}")

@@ -27,8 +27,8 @@ class BinaryConvolution(WindowedKernel):
 
     Args:
         descriptor: sizes and neuron; groups must be 1.
-        weights: [output][kernel height][kernel width][input], of which the sign counts, or Apple's uint32 words
-            [output][kernel height][kernel width][ceil(input / 32)], the first channel in the least significant bit.
+        weights: `[output][kernel height][kernel width][input]`, of which the sign counts, or Apple's uint32 words
+            `[output][kernel height][kernel width][ceil(input / 32)]`, the first channel in the least significant bit.
         type: "binary_weights", "xnor" or "and".
         use_beta_scaling: beta is the mean of |x| over window and channels instead of 1.
         output_bias_terms, output_scale_terms: [output]; 0 and 1 unless given.
@@ -92,7 +92,7 @@ class BinaryFullyConnected(BinaryConvolution):
     """Weighted sums of the whole source with weights of one bit, as MPSCNNBinaryFullyConnected.
 
     The descriptor's kernel is as large as the source; strides are 1 and `offset` is ignored. Weights are
-    [output][source height][source width][input]; otherwise as `BinaryConvolution`.
+    `[output][source height][source width][input]`; otherwise as `BinaryConvolution`.
     """
 
     apple_class = "MPSCNNBinaryFullyConnected"

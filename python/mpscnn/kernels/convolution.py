@@ -97,7 +97,7 @@ class DepthWiseConvolutionDescriptor(ConvolutionDescriptor):
     """Each source channel on its own, as MPSCNNDepthWiseConvolutionDescriptor.
 
     Output channel c * channel_multiplier + m comes from source channel c; weights are
-    [output channel][kernel height][kernel width].
+    `[output channel][kernel height][kernel width]`.
     """
 
     @property
@@ -203,13 +203,15 @@ class ConvolutionProperties(Kernel):
 class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
     """Convolution (a correlation), as MPSCNNConvolution.
 
-    result[o] = neuron(batch_norm(bias[o] + sum over v, u, c of
-        weights[o][v][u][c] * x[left_y + dilation * v][left_x + dilation * u][c]))
+        result[o] = neuron(batch_norm(bias[o] + sum over v, u, c of
+            weights[o][v][u][c] * x[left_y + dilation * v][left_x + dilation * u][c]))
+
     with left = offset + stride * position - (((kernel - 1) * dilation + 1) >> 1) along each axis.
 
     Args:
         descriptor: sizes, neuron, batch normalization; its class says whether the convolution is depthwise.
-        weights: [output][kernel height][kernel width][input / groups]; depthwise [output][kernel height][kernel width].
+        weights: `[output][kernel height][kernel width][input / groups]`; depthwise
+            `[output][kernel height][kernel width]`.
         bias_terms: [output]; 0 unless given.
 
     Raises:
@@ -272,8 +274,8 @@ class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKer
 
     Args:
         descriptor: sizes and neuron.
-        weights: [output][source height][source width][input]. Where Apple's headers disagree on the order of height and
-            width, this is the layout of its data sources.
+        weights: `[output][source height][source width][input]`. Where Apple's headers disagree on the order of height
+            and width, this is the layout of its data sources.
         bias_terms: [output]; 0 unless given.
     """
 
@@ -330,7 +332,7 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
 
     Args:
         descriptor: sizes and neuron.
-        weights: [output][kernel height][kernel width][input / groups].
+        weights: `[output][kernel height][kernel width][input / groups]`.
         bias_terms: [output]; 0 unless given.
     """
 

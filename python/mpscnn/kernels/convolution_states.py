@@ -29,7 +29,10 @@ class ConvolutionWeightsAndBiasesState:
 
     @property
     def weights(self) -> Weights:
-        """[output][kernel height][kernel width][input / groups]; depthwise [output][kernel height][kernel width]."""
+        """Weights `[output][kernel height][kernel width][input / groups]`.
+
+        Those of depthwise convolutions are `[output][kernel height][kernel width]`.
+        """
         return self._weights() if callable(self._weights) else self._weights
 
     @property
@@ -77,12 +80,12 @@ class ConvolutionGradientState(WeightGradientState):
 
     @property
     def gradient_for_weights_layout(self) -> str:
-        """The layout of `gradient_for_weights`: "ohwi", [output][kernel height][kernel width][input]."""
+        """The layout of `gradient_for_weights`: "ohwi", `[output][kernel height][kernel width][input]`."""
         return "ohwi"
 
     @property
     def gradient_for_weights(self) -> NDArray[np.float32]:
-        """A copy, in the shape of the weights; of depthwise convolutions [output][kernel height][kernel width].
+        """A copy, in the shape of the weights; of depthwise convolutions `[output][kernel height][kernel width]`.
 
         StateError before the command buffer with the gradient kernel is completed.
         """

@@ -187,10 +187,10 @@ class MetalKernel:
 
         Raises:
             ParameterError: arguments do not go with the parameters (an array of float64 never does: the language has no
-            such type), grid or threadgroup is not possible.
+                such type), grid or threadgroup is not possible.
             ShapeError: an image is another kind of texture than declared. StateError: the command buffer has been
-            committed, or a temporary image is used up. UnsupportedError: the queue is not Metal's. DeviceError: it is
-            another device's.
+            committed, or a temporary image is used up. UnsupportedError: the queue is not Metal's.
+            DeviceError: it is another device's.
         """
         what = f"kernel {self.function!r}"
         require_type(f"MetalKernel.encode of {what}", commands, CommandBuffer)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Reshape(DifferentiableKernel):
-    """The elements of each image in [height][width][channel] order, in another shape, as MPSNNReshape.
+    """The elements of each image in `[height][width][channel]` order, in another shape, as MPSNNReshape.
 
     The whole source is read and the whole result written; `offset` must be (0, 0, z).
     """

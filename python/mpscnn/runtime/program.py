@@ -358,7 +358,7 @@ class Session(NoCopies):
             x, out: as for `run`; they must not be written, nor `out` be read, before the request is done.
 
         Raises:
-            As `run` does; what goes wrong on the device is raised by `Request.result`.
+            Error: as `run` does. `Request.result` raises what goes wrong on the device.
         """
         inputs, outputs = self.program._arrays(x, out)
         self._under_way = [request for request in self._under_way if not request.done()]
@@ -379,7 +379,7 @@ class Session(NoCopies):
             runs: how many are measured, 1 to 100000.
 
         Raises:
-            As `run` does, and ParameterError for `runs`.
+            Error: as `run` does. ParameterError: `runs` is out of range.
         """
         count = whole_number("runs", runs, most=100_000)
         from mpscnn.runtime.profile import Profile

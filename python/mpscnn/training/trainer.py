@@ -317,8 +317,8 @@ class Trainer(NoCopies, Expected, EpochLoop):
             threads: None: the number that the saved trainer had.
 
         Raises:
-            WeightsError: the file is missing, damaged or no checkpoint. ParameterError: another optimiser, or
-            one is needed.
+            WeightsError: the file is missing, damaged or no checkpoint.
+            ParameterError: another optimiser, or one is needed.
         """
         settings, arrays = read_checkpoint(path)
         with made_of_checkpoint(path):

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import mpscnn
 from mpscnn.apps.cli.arguments import JsonOption
 from mpscnn.apps.cli.output import show, show_json
 from mpscnn.registry.cache import cache_directory, model_directories
@@ -42,7 +43,7 @@ def doctor(as_json: JsonOption = False) -> None:
 def report() -> dict[str, Any]:
     """Return what `mpscnn doctor` prints."""
     return {
-        "mpscnn": metadata.version("mpscnn"),
+        "mpscnn": mpscnn.__version__,
         "place": str(Path(__file__).parents[2]),
         "python": sys.version.replace("\n", " "),
         "platform": platform.platform(),

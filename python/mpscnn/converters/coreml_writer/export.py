@@ -228,16 +228,18 @@ class _Made:
                 f"{self._origin}: its output {shown(name)} is a constant, which Core ML does not have"
             )
         own = self._free(name) if name not in self._names else name
-        if (
-            self.labels is not None
-            and len(value.shape) == 2
-            and value.op is not None
-            and value.op.op_type != "softmax"
-        ):
+        if self.labels is not None and len(value.shape) == 2 and not _are_probabilities(value):
             return self._mb.softmax(x=value, axis=-1, name=f"{own}_probabilities")
         if value.op is None:
             return self._mb.identity(x=value, name=own)
         return value
+
+
+def _are_probabilities(value: Any) -> bool:
+    """Return true if a softmax computes the value, also by way of a name for an output."""
+    while value.op is not None and value.op.op_type == "identity":
+        value = value.op.x
+    return value.op is None or value.op.op_type == "softmax"
 
 
 def _numpy(tensor: Any) -> Any:

@@ -47,7 +47,7 @@ class BinaryConvolutionLayers(LayerMaker):
             use_bias: as in `conv2d`.
             activation: a name or a mapping, see `activation`.
 
-        Weights: `weight` [filters][kernel height][kernel width][c], of which only the signs count (for Apple's packed
+        Weights: `weight` `[filters][kernel height][kernel width][c]`, of which only the signs count (for Apple's packed
         words see `mpscnn.unpack_binary_weights`); optional `bias` and `scale` [filters], `input_bias` and
         `input_scale` [c].
         """
@@ -78,7 +78,7 @@ class BinaryConvolutionLayers(LayerMaker):
 
         Arguments as in `binary_conv2d`, with a window of the whole image.
 
-        Weights: `weight` [units][features] or [units][h][w][c], of which only the signs count; optional `bias` and
+        Weights: `weight` `[units][features]` or `[units][h][w][c]`, of which only the signs count; optional `bias` and
         `scale` [units], `input_bias` and `input_scale` [features] or [c].
         """
         made = self.layer(

@@ -35,7 +35,7 @@ class ConvolutionLayers(LayerMaker):
                 one if its weights have one.
             activation: a name or a mapping, see `activation`.
 
-        Weights: `weight` [filters][kernel height][kernel width][c / groups], `bias` [filters] (optional).
+        Weights: `weight` `[filters][kernel height][kernel width][c / groups]`, `bias` [filters] (optional).
         """
         attributes = window_attributes(kernel_size, strides, padding, dilation)
         attributes |= {"output_channels": filters, "groups": groups}
@@ -59,7 +59,7 @@ class ConvolutionLayers(LayerMaker):
 
         Output channel c * multiplier + m comes from input channel c. Arguments as in `conv2d`.
 
-        Weights: `weight` [c][multiplier][kernel height][kernel width], `bias` [c * multiplier] (optional).
+        Weights: `weight` `[c][multiplier][kernel height][kernel width]`, `bias` [c * multiplier] (optional).
         """
         channels = x.shape[-1]
         if channels is None or len(x.shape) != 4:

@@ -23,7 +23,7 @@ class FullyConnectedLayers(LayerMaker):
         Args:
             use_bias, activation: as in `conv2d`.
 
-        Weights: `weight` [units][features] or [units][h][w][c], `bias` [units] (optional).
+        Weights: `weight` `[units][features]` or `[units][h][w][c]`, `bias` [units] (optional).
         """
         made = self.layer(
             "fully_connected", [x], {"outputs": units}, activation=activation, name=name, default="dense"

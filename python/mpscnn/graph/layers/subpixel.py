@@ -42,7 +42,7 @@ class SubpixelLayers(LayerMaker):
 
         The other arguments as in `conv2d`.
 
-        Weights: `weight` [filters * scale^2][kernel height][kernel width][c / groups], `bias` [filters * scale^2]
+        Weights: `weight` `[filters * scale^2][kernel height][kernel width][c / groups]`, `bias` [filters * scale^2]
         (optional), in the order of the convolution's channels.
         """
         attributes = window_attributes(kernel_size, strides, padding, dilation)

@@ -42,10 +42,10 @@ class TransposedConvolutionLayers(LayerMaker):
             use_bias: as in `conv2d`.
             activation: a name or a mapping, see `activation`.
 
-        Weights: `weight` [filters][kernel height][kernel width][c / groups], `bias` [filters] (optional). Filter f
+        Weights: `weight` `[filters][kernel height][kernel width][c / groups]`, `bias` [filters] (optional). Filter f
         of group g holds PyTorch's weight[g * c / groups + i, f - g * filters / groups, y, x] at [f, y, x, i]: without
-        groups, `torch_weight.transpose(1, 2, 3, 0)`. TensorFlow's and Keras's [kernel height][kernel width][filters][c]
-        is `tf_weight.transpose(2, 0, 1, 3)`.
+        groups, `torch_weight.transpose(1, 2, 3, 0)`. TensorFlow's and Keras's
+        `[kernel height][kernel width][filters][c]` is `tf_weight.transpose(2, 0, 1, 3)`.
         """
         attributes = window_attributes(kernel_size, strides, padding, dilation)
         if attributes["padding"] == "full":

@@ -1,0 +1,70 @@
+"""Write notebooks as Markdown: text, code, and what the code printed or drew."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+TUTORIALS = Path(__file__).resolve().parents[2] / "examples" / "notebooks"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def page(notebook: Path) -> tuple[str, dict[str, bytes]]:
+    """Return the Markdown of a notebook, and its pictures by file name."""
+    cells: list[dict[str, Any]] = json.loads(notebook.read_text("utf-8"))["cells"]
+    pictures: dict[str, bytes] = {}
+    parts = []
+    for cell in cells:
+        source = _text(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+        else:
+            parts.append(_code(source))
+            parts += [_output(output, notebook.stem, pictures) for output in cell["outputs"]]
+    return "\n\n".join(filter(None, parts)) + "\n", pictures
+
+
+def was_run(notebook: Path) -> bool:
+    """Return true if the notebook holds the results of its cells."""
+    cells: list[dict[str, Any]] = json.loads(notebook.read_text("utf-8"))["cells"]
+    return all(cell.get("execution_count") for cell in cells if cell["cell_type"] == "code")
+
+
+def _code(source: str) -> str:
+    if source.startswith("%%writefile"):
+        name, _, content = source.partition("\n")
+        file = name.split()[1]
+        language = {".cpp": "cpp", ".txt": "cmake"}.get(Path(file).suffix, "text")
+        return f'```{language} title="{file}"\n{content}\n```'
+    if source.startswith(("!", "%%sh")):
+        lines = source.removeprefix("%%sh\n").splitlines()
+        return "```sh\n" + "\n".join(line.removeprefix("!") for line in lines) + "\n```"
+    return f"```python\n{source}\n```"
+
+
+def _output(output: dict[str, Any], name: str, pictures: dict[str, bytes]) -> str:
+    """Return one result of a cell: a picture, the text that stands for an object, or what was printed."""
+    if output["output_type"] == "stream":
+        return _printed(_text(output["text"]))
+    if output["output_type"] == "error":
+        raise ValueError(f"{name}: a cell failed: {output['ename']}: {output['evalue']}")
+    data = output["data"]
+    if "image/png" in data:
+        file = f"{name}_{len(pictures)}.png"
+        pictures[file] = base64.b64decode(_text(data["image/png"]))
+        return f"![result of the code above]({file})"
+    if "text/html" in data:
+        return f'<div class="result" markdown="0">{_text(data["text/html"])}</div>'
+    return _printed(_text(data["text/plain"]))
+
+
+def _printed(text: str) -> str:
+    text = _COLOURS.sub("", text).rstrip()
+    return f"```text\n{text}\n```" if text else ""
+
+
+def _text(lines: str | list[str]) -> str:
+    return lines if isinstance(lines, str) else "".join(lines)
