@@ -66,6 +66,13 @@ def test_programs_of_documents_run_as_they_stand(
 ) -> None:
     if "import torch" in block:
         pytest.importorskip("torch", reason="PyTorch is not installed")
+    if "import keras" in block:
+        pytest.importorskip("keras", reason="Keras is not installed")
+        warnings.simplefilter("ignore")  # Keras's own
+    if "mpscnn.sklearn" in block:
+        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    if "import mpscnn.onnx_backend" in block:
+        pytest.importorskip("onnx", reason="onnx is not installed")
     if "mpscnn.video(" in block:
         pytest.importorskip("av", reason="PyAV is not installed")
     if "mpscnn.ray." in block:

@@ -180,7 +180,7 @@ PYTHON_FLOORS = {
         ("converters",),
         ("onnx_backend", "torch_backend"),
         ("training",),
-        ("evaluation",),
+        ("evaluation", "sklearn"),
         ("comparison",),
         ("quantization",),
     ),

@@ -32,7 +32,8 @@ from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
     from mpscnn import converters, kernels, models, nodes, onnx_backend, registry, training
-    from mpscnn.apps import ray as ray  # of which "import *" would hide Ray itself
+    from mpscnn import sklearn as sklearn  # of which "import *" would hide scikit-learn itself
+    from mpscnn.apps import ray as ray  # likewise Ray
     from mpscnn.apps.video.stream import Video, VideoFrame, video
     from mpscnn.comparison import (
         ComparedLayer,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         compare,
         compare_precisions,
     )
+    from mpscnn.converters.keras.live import from_keras
     from mpscnn.converters.pytorch.module import from_torch
     from mpscnn.evaluation.classifier import Evaluation, evaluate
     from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_detector
@@ -102,6 +104,7 @@ _LAZY = {
         "compare",
         "compare_precisions",
     ),
+    "converters.keras.live": ("from_keras",),
     "converters.pytorch.module": ("from_torch",),
     "quantization": ("QuantizationReport", "QuantizedLayer", "quantize"),
     "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
@@ -140,7 +143,16 @@ _EXPECTED = {"SGD": "Sgd", "RMSprop": "RmsProp", "load_model": "load"}
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 _LAZY_MODULES = {
     name: name
-    for name in ("converters", "kernels", "models", "nodes", "onnx_backend", "registry", "training")
+    for name in (
+        "converters",
+        "kernels",
+        "models",
+        "nodes",
+        "onnx_backend",
+        "registry",
+        "sklearn",
+        "training",
+    )
 } | {"photo": "vision.photo", "ray": "apps.ray"}
 
 __all__ = [
@@ -225,6 +237,7 @@ __all__ = [
     "evaluate",
     "evaluate_detector",
     "evaluate_segmenter",
+    "from_keras",
     "from_torch",
     "kernels",
     "load",

@@ -44,6 +44,11 @@ def randomized(model: Any) -> Any:
 def agrees(model: Any, path: Path, *inputs: np.ndarray, tolerance: float = 2e-5) -> mpscnn.Network:
     model.save(path)
     network = converters.read_network([path])
+    live = mpscnn.from_keras(model, name=network.name, check=False)
+    assert live.to_dict() == network.to_dict()
+    assert live.weights.keys() == network.weights.keys()
+    for name, values in network.weights.items():
+        np.testing.assert_array_equal(live.weights[name], values, err_msg=name)
     given = [x.astype(np.float32) for x in inputs]
     expected = model(given[0] if len(given) == 1 else given, training=False)
     if isinstance(expected, dict):

@@ -93,7 +93,6 @@ SAID: dict[str, dict[str, str]] = {
         "Sequential": _LAYERS,
         "Module": _LAYERS,
         "from_onnx": _LOAD,
-        "from_keras": _LOAD,
         "from_tflite": _LOAD,
         "list_models": "mpscnn.registry.names() lists the models",
         "create_model": "mpscnn.load(name) loads a model, and mpscnn.models has the architectures",

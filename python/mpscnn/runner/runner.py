@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from types import TracebackType
@@ -48,7 +48,8 @@ class FrameFuture(NoCopies, Future[Result]):
     """The result of one frame, made by `Runner.submit`: a `concurrent.futures.Future`.
 
     Its callbacks are called on a thread of the runner's, after those of the frames before it, and may submit further
-    frames. Until the frame is done `running` stays False. `asyncio.wrap_future` makes it awaitable.
+    frames. Until the frame is done `running` stays False. In an event loop of asyncio, `await future` gives the result;
+    a task that is cancelled there gives the frame up if it has not begun.
     """
 
     _instead = "it waits for a frame of a runner; copy what its result() gives"
@@ -97,6 +98,13 @@ class FrameFuture(NoCopies, Future[Result]):
         """Wait and return what went wrong with the frame, or None. Raises as `result` does otherwise."""
         self._require_end()
         return super().exception(timeout)
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        """Wait in the running event loop, which goes on meanwhile."""
+        import asyncio  # which brings ssl; whoever awaits has it already
+
+        self._require_end()
+        return asyncio.wrap_future(self).__await__()
 
     def _require_end(self) -> None:
         runner = self._runner

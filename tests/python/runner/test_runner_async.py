@@ -114,3 +114,53 @@ def test_cancelled_frames_say_so() -> None:
 
     (result,) = asyncio.run(main())
     assert type(result).__name__ == "CancelledError"
+
+
+def test_a_submitted_frame_is_awaited() -> None:
+    async def main() -> list[float]:
+        with mpscnn.Runner(doubling_program(), inflight=2) as runner:
+            first = value_of(await runner.submit(frame(7)))
+            several = await asyncio.gather(*(wait(runner, i) for i in range(20)))
+            return [first, *several]
+
+    async def wait(runner: mpscnn.Runner, number: int) -> float:
+        return value_of(await runner.submit(frame(number)))
+
+    assert asyncio.run(main()) == [7, *range(20)]
+
+
+def test_the_event_loop_goes_on_while_a_frame_is_awaited() -> None:
+    async def main() -> tuple[bool, float]:
+        with mpscnn.Runner(doubling_program(), inflight=2) as runner:
+            gate = Gate(runner)
+            waiting = asyncio.ensure_future(wait(runner))
+            for _ in range(5):
+                await asyncio.sleep(0.005)
+            was_done = waiting.done()
+            gate.open()
+            return was_done, await waiting
+
+    async def wait(runner: mpscnn.Runner) -> float:
+        return value_of(await runner.submit(frame(3)))
+
+    assert asyncio.run(main()) == (False, 3)
+
+
+def test_an_awaited_frame_raises_its_error_and_a_cancelled_task_gives_it_up() -> None:
+    async def main() -> None:
+        with mpscnn.Runner(doubling_program(), inflight=2) as runner:
+            with pytest.raises(mpscnn.ShapeError):
+                await runner.submit(frame(1)[0])
+            gate = Gate(runner)
+            future = runner.submit(frame(2))
+            task = asyncio.ensure_future(wait(future))
+            await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            gate.open()
+
+    async def wait(future: Any) -> Any:
+        return await future
+
+    asyncio.run(main())

@@ -80,6 +80,11 @@ def _fixed(layer: KerasLayer) -> list[str]:
     return list(_FIXED.get(layer.kind, ()))
 
 
+def roles_of(layer: KerasLayer) -> list[str]:
+    """The roles of a layer's weights, in the order in which Keras stores them."""
+    return _trained(layer) + _fixed(layer)
+
+
 # ---- Keras 3 -----------------------------------------------------------------------------------------------
 
 
@@ -107,7 +112,7 @@ class NumberedWeights:
         if name is not None and name != layer.name:
             raise WeightsError(f"damaged: the weights at {shown(place)} are those of {shown(name)}")
         weights: Weights = {}
-        for number, role in enumerate(_trained(layer) + _fixed(layer)):
+        for number, role in enumerate(roles_of(layer)):
             if role == "count":
                 continue
             values = self._file.array(_numbered(place, number, role, self._is_early))
@@ -141,7 +146,7 @@ class NumberedWeights:
 def _has_weights(layer: KerasLayer) -> bool:
     if layer.model is not None:
         return any(map(_has_weights, layer.model.layers))
-    return bool(_trained(layer) or _fixed(layer))
+    return bool(roles_of(layer))
 
 
 def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
@@ -185,7 +190,7 @@ class NamedWeights:
             self._listed[top] = self._list(self._model.by_name()[top])
         listed = self._listed[top]
         weights: Weights = {}
-        for role in _trained(layer) + _fixed(layer):
+        for role in roles_of(layer):
             if role == "count":
                 continue
             place = f"model_weights/{top}/{listed.get((path, role), role)}"

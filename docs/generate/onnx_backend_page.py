@@ -1,6 +1,6 @@
 """Writes docs/onnx_backend_cases.md: what mpscnn answers to the ONNX project's own backend test, case by case.
 
-Run after the ONNX reader learned something, or with a newer package onnx: python docs/write_onnx_backend.py
+Run after the ONNX reader learned something, or with a newer package onnx: python docs/generate/onnx_backend_page.py
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import onnx
 from mpscnn import UnsupportedError, onnx_backend
 from mpscnn.converters.unsupported import UnsupportedLayersError
 
-PAGE = Path(__file__).resolve().parent / "onnx_backend_cases.md"
+PAGE = Path(__file__).resolve().parent.parent / "onnx_backend_cases.md"
 #: The categories of ONNX' runner, by the names that the page gives them.
 CATEGORIES = {
     "operators": "OnnxBackendNodeModelTest",
@@ -36,8 +36,9 @@ _MOST_REASON = 150
 INTRODUCTION = f"""# Cases of ONNX' backend test
 
 This page lists the cases of `onnx.backend.test` that mpscnn computes rightly, and those that it refuses, by name. None
-is answered wrongly. [onnx_backend.md](onnx_backend.md) explains the backend. `docs/write_onnx_backend.py` writes this
-page, and a test compares it with the runner's results. The cases are those of the package onnx {onnx.__version__}.
+is answered wrongly. [onnx_backend.md](onnx_backend.md) explains the backend. `docs/generate/onnx_backend_page.py`
+writes this page, and a test compares it with the runner's results. The cases are those of the package onnx
+{onnx.__version__}.
 """
 
 

@@ -1,0 +1,132 @@
+"""Models of Keras in memory as networks."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.arguments import require_bool
+from mpscnn.converters.agreement import require_results
+from mpscnn.converters.keras.config import KerasLayer, parse_model
+from mpscnn.converters.keras.file import KerasFile
+from mpscnn.converters.keras.reader import convert
+from mpscnn.converters.keras.weights import Path, Weights, roles_of
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.norms_by_parts.whole import with_whole_norms
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.unrounded import keep_middles
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.graph.network import Network
+
+_IMAGES = 2
+_FREE_EXTENT = 128  # of an image in the comparison, where the model leaves it free
+
+
+def from_keras(
+    model: Any, *, name: str | None = None, size: tuple[int, int] | None = None, check: bool = True
+) -> Network:
+    """The network of a Keras 3 model in memory, without a file, on any of Keras' backends.
+
+    Layers keep their names, and what the model leaves free stays free. How photos become the input is not known unless
+    the model scales them itself: assign `Network.preprocess`.
+
+    Args:
+        model: a built `keras.Model`: sequential or functional, whose layers are Keras' own.
+        name: the network's; None: the model's.
+        size: (height, width) of an image input that the model leaves free; None: it stays free.
+        check: whether the network and the model compute random inputs, and their results are compared.
+
+    Raises:
+        ParameterError: `model` is not a model of Keras 3, or a `size` other than the model's. UnsupportedError: Keras
+            is not installed, or layers that mpscnn lacks; the message names all of them. With `check` also a result
+            that is not the model's.
+    """
+    if importlib.util.find_spec("keras") is None:
+        raise UnsupportedError("from_keras needs Keras 3, which is not installed: pip install keras")
+    import keras
+
+    kind: Any = getattr(keras, "Model", ())
+    if not isinstance(model, kind):
+        raise ParameterError(f"from_keras: expected a keras.Model, got {type(model).__name__}")
+    if not keras.__version__.startswith("3."):
+        raise UnsupportedError(
+            f"from_keras needs Keras 3, installed is {keras.__version__}: save the model, and load the file"
+        )
+    check = require_bool("check", check)
+    title = name or str(model.name)
+    if not model.built:
+        raise UnsupportedError(f"{title}: the model is not built: give its first layer a shape")
+    try:
+        described = parse_model(json.loads(model.to_json()))
+    except NotImplementedError as error:  # a class of the user's without get_config
+        raise UnsupportedError(f"{title}: Keras cannot describe it: {error}") from error
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{title}: {error}") from error
+    file = KerasFile(title, described, _LiveWeights(model), generation=3)
+    network = keep_middles(with_whole_norms(convert(file, ReadOptions(title, size))))
+    if check:
+        _require_equal(network, model, title)
+    return network
+
+
+class _LiveWeights:
+    """The weights of a model's layers, see `WeightSource`."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def of(self, path: Path, layer: KerasLayer) -> Weights:
+        """See `WeightSource`."""
+        found = self._model
+        for part in path:
+            found = found.get_layer(part)
+        if getattr(found, "quantization_mode", None):
+            raise UnsupportedError("its weights are quantised, which is not supported")
+        own = _own_arrays(found)
+        weights: Weights = {}
+        for number, role in enumerate(roles_of(layer)):
+            part, _, inner = role.rpartition("/")
+            if role == "count":
+                continue
+            arrays = _own_arrays(getattr(found, f"{part}_dense")) if part else own
+            place = int(inner == "bias") if part else number
+            if place >= len(arrays):
+                raise WeightsError(f"layer {shown(layer.name)} has no {role}: build the model first")
+            weights[role] = arrays[place]
+        return weights
+
+
+def _own_arrays(layer: Any) -> list[NDArray[np.float32]]:
+    """The arrays that a layer would store, in the order of a file."""
+    stored: dict[str, Any] = {}
+    layer.save_own_variables(stored)
+    return [_array(stored[str(number)]) for number in range(len(stored))]
+
+
+def _array(value: Any) -> NDArray[np.float32]:
+    import keras
+
+    return np.asarray(keras.ops.convert_to_numpy(value)).astype(np.float32)
+
+
+def _require_equal(network: Network, model: Any, title: str) -> None:
+    """Compare the network and the model on random inputs, on the CPU in float32."""
+    import keras
+
+    generator = np.random.default_rng(0)
+    given = [
+        generator.uniform(
+            -1.0, 1.0, (_IMAGES, *(extent or _FREE_EXTENT for extent in tensor.shape[1:]))
+        ).astype(np.float32)
+        for tensor in network.inputs
+    ]
+    results = model(given if len(given) > 1 else given[0], training=False)
+    listed = list(results.values()) if isinstance(results, dict) else keras.tree.flatten(results)
+    computed = network.compile(device="cpu", precision="float32").run(given if len(given) > 1 else given[0])
+    found = list(computed.values()) if isinstance(computed, dict) else [computed]
+    names = [tensor.name for tensor in network.outputs]
+    require_results(title, "model", names, found, [_array(one) for one in listed])

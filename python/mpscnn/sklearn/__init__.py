@@ -1,0 +1,37 @@
+"""Estimators of scikit-learn: a classifier of images, and features of images for other estimators.
+
+    from mpscnn.sklearn import FeatureExtractor
+    classifier = make_pipeline(FeatureExtractor(), LogisticRegression())
+    classifier.fit(paths, labels)
+
+They need the package scikit-learn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mpscnn.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from mpscnn.sklearn.classifier import ImageClassifier
+    from mpscnn.sklearn.features import FeatureExtractor
+
+__all__ = ["FeatureExtractor", "ImageClassifier"]
+
+
+if not TYPE_CHECKING:  # for type checkers it would make every wrong name an Any
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            from mpscnn.sklearn.classifier import ImageClassifier
+            from mpscnn.sklearn.features import FeatureExtractor
+        except ImportError as error:
+            raise UnsupportedError('mpscnn.sklearn needs: pip install "mpscnn[sklearn]"') from error
+        return FeatureExtractor if name == "FeatureExtractor" else ImageClassifier
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

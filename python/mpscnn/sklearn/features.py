@@ -1,0 +1,153 @@
+"""Features of images by the layers of a network, as a transformer of scikit-learn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from mpscnn._private.arguments import whole_number
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.features import FeatureExtractor as NetworkFeatures
+from mpscnn.graph.network import Network
+from mpscnn.model import Model, load
+from mpscnn.sklearn.images import are_photos, images_of
+from mpscnn.training.backbone import Backbone
+
+__all__ = ["FeatureExtractor", "network_of"]
+
+
+class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Computes features of images by a network that was trained before.
+
+    Nothing is learnt: `fit` loads the network. Images are photos (paths, bytes, Pillow images, arrays of any size),
+    which are prepared as the network's preprocessing says; or numbers that are the network's input: float arrays
+    (n, height, width, channels), or rows (n, numbers) with an image in each.
+
+    Args:
+        model: a name of `mpscnn.registry`, a path, a `mpscnn.Model` or a `mpscnn.Network`.
+        layers: a layer's name, or several, whose results are joined; None: what the last layer of a classifier reads,
+            or the output of another network.
+        pooling: "global": the mean of each channel of a feature map; None: all its numbers.
+        image_shape: (height, width) or (height, width, channels) of images in rows; None: as the network's input, or
+            square.
+        preprocess: as in a model file (docs/preprocessing.md); None: as the model says.
+        device, threads: as for `mpscnn.load`.
+        batch_size: images that are computed together.
+
+    Attributes:
+        n_features_in_: numbers of an image, where it was fitted with numbers.
+        extractor_: the `mpscnn.FeatureExtractor` that computes.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Model | Network = "cifar10_mobilenet_v2",
+        *,
+        layers: str | Sequence[str] | None = None,
+        pooling: str | None = "global",
+        image_shape: Sequence[int] | None = None,
+        preprocess: str | Mapping[str, Any] | None = None,
+        device: str = "auto",
+        threads: int | str = "auto",
+        batch_size: int = 32,
+    ) -> None:
+        self.model = model
+        self.layers = layers
+        self.pooling = pooling
+        self.image_shape = image_shape
+        self.preprocess = preprocess
+        self.device = device
+        self.threads = threads
+        self.batch_size = batch_size
+
+    def fit(self, X: Any, y: Any = None) -> FeatureExtractor:  # noqa: N803, ARG002
+        """Load the network.
+
+        Args:
+            X: images, of which only the shape matters.
+            y: not used.
+
+        Raises:
+            ParameterError: no such layer or model. ShapeError: images that the network does not take.
+        """
+        network, preprocess = network_of(self.model)
+        layers = _layers_of(network) if self.layers is None else self.layers
+        self.extractor_ = NetworkFeatures(
+            network,
+            layers,
+            pooling=self.pooling,
+            preprocess=preprocess if self.preprocess is None else self.preprocess,
+            device=self.device,
+            threads=self.threads,
+        )
+        if not are_photos(X):
+            X = self._images(X, reset=True)  # noqa: N806
+        self._n_features_out = self._features(X[:1]).shape[1]
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        """Compute the features of images.
+
+        Args:
+            X: images, as for `fit`.
+
+        Returns:
+            (images, features) float32.
+
+        Raises:
+            ImageError: a photo cannot be read. ShapeError: images that the network does not take. UnsupportedError:
+                photos for a network without preprocessing.
+        """
+        check_is_fitted(self)
+        size = whole_number("batch_size", self.batch_size)
+        if not are_photos(X):
+            X = self._images(X, reset=False)  # noqa: N806
+        parts = [self._features(X[begin : begin + size]) for begin in range(0, len(X), size)]
+        return np.concatenate(parts)
+
+    def _images(self, x: Any, *, reset: bool) -> NDArray[np.float32]:
+        height, width, channels = next(iter(self.extractor_.program.inputs.values()))[1:]
+        extents = (height, width, channels)
+        return images_of(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
+
+    def _features(self, x: Any) -> NDArray[np.float32]:
+        """Features of a few images."""
+        results = self.extractor_.run(x if isinstance(x, np.ndarray) and x.ndim == 4 else list(x))
+        return np.concatenate([values.reshape(len(values), -1) for values in results.values()], axis=1)
+
+    def __sklearn_tags__(self) -> Any:
+        """Describe the transformer for scikit-learn."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def network_of(model: Any) -> tuple[Network, Any]:
+    """The network of a model, and how photos become its input. Raises ParameterError for anything else."""
+    if isinstance(model, Network):
+        network, preprocess = model, model.preprocess
+    elif isinstance(model, (str, os.PathLike, Model)):
+        loaded = model if isinstance(model, Model) else load(model, device="cpu")
+        network, preprocess = loaded.network, loaded.preprocess
+    else:
+        raise ParameterError(
+            f"model must be a name, a path, a Model or a Network, got {type(model).__name__}"
+        )
+    if len(network.inputs) != 1 or len(network.input.shape) != 4:
+        raise UnsupportedError(f"network {network.name!r} does not take one image")
+    return network, preprocess
+
+
+def _layers_of(network: Network) -> str:
+    """The layer whose results are features."""
+    try:
+        return Backbone(network, 0).features
+    except UnsupportedError:
+        return network.outputs[0].name

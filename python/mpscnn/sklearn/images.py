@@ -1,0 +1,83 @@
+"""Inputs of estimators: photos, arrays of images, and scikit-learn's rows, in which each row is an image."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import validate_data
+
+from mpscnn.errors import ParameterError, ShapeError
+
+Extents = tuple[int | None, int | None, int | None]
+
+
+def are_photos(x: Any) -> bool:
+    """Return True for a list or array of paths, bytes, Pillow images, or arrays that need not have one size."""
+    if isinstance(x, np.ndarray):
+        return x.ndim == 1 and x.dtype.kind in "OSU" and len(x) > 0 and _is_photo(x[0])
+    return isinstance(x, (list, tuple)) and len(x) > 0 and _is_photo(x[0])
+
+
+def _is_photo(one: Any) -> bool:
+    """Whether it is a photo by itself. Lists of numbers are rows."""
+    is_array = isinstance(one, np.ndarray) and one.ndim in (2, 3)
+    return isinstance(one, (str, bytes, os.PathLike)) or is_array or hasattr(one, "convert")
+
+
+def images_of(
+    estimator: Any, x: Any, *, reset: bool, image_shape: Sequence[int] | None, extents: Extents
+) -> NDArray[np.float32]:
+    """Numbers as images (n, height, width, channels).
+
+    Args:
+        estimator: gets `n_features_in_`, the numbers of an image, and checks it later.
+        x: rows (n, numbers), gray images (n, height, width), or images (n, height, width, channels).
+        reset: whether the estimator is being fitted.
+        image_shape: (height, width) or (height, width, channels) of the images in rows; None: the extents if they are
+            known; else square images, or images with one row of pixels.
+        extents: (height, width, channels) that images must have; None: any.
+
+    Raises:
+        ValueError: numbers that are not finite, or another number of them than at the fit. ShapeError: images of
+            another shape than `extents`.
+    """
+    given = validate_data(estimator, x, reset=reset, allow_nd=True, dtype=np.float32)
+    if given.ndim == 2:
+        given = given.reshape(len(given), *_shape_of_rows(given.shape[1], image_shape, extents))
+    elif given.ndim == 3:
+        given = given[..., np.newaxis]
+    if given.ndim != 4:
+        raise ShapeError(f"expected rows or images (n, height, width, channels), got {given.shape}")
+    fits = all(own in (None, extent) for own, extent in zip(extents, given.shape[1:], strict=True))
+    if not fits:
+        raise ShapeError(f"expected images {_shown(extents)}, got {_shown(given.shape[1:])}")
+    return np.ascontiguousarray(given)
+
+
+def _shape_of_rows(count: int, image_shape: Sequence[int] | None, extents: Extents) -> tuple[int, int, int]:
+    """The shape of the image in a row."""
+    channels = extents[2] or 1
+    if image_shape is not None:
+        height, width, channels = (*image_shape, channels)[:3]
+        if height * width * channels != count:
+            raise ParameterError(f"image_shape is {tuple(image_shape)}, but a row has {count} numbers")
+        return height, width, channels
+    pixels = count // channels
+    side = math.isqrt(pixels)
+    tall, wide = extents[:2]
+    if tall is None and wide is None:
+        tall = side if side * side == pixels else 1
+    rows = tall or pixels // (wide or 1)
+    columns = wide or pixels // max(rows, 1)
+    if rows * columns * channels != count:
+        raise ShapeError(f"a row has {count} numbers, which are no image {_shown(extents)}")
+    return rows, columns, channels
+
+
+def _shown(extents: Sequence[int | None]) -> str:
+    return f"({', '.join('any' if extent is None else str(extent) for extent in extents)})"
