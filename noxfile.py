@@ -5,6 +5,7 @@ A session installs the system packages that it needs on Debian and Ubuntu. On ot
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from session_steps import (
     BUILD,
     JOBS,
     LLVM,
+    ROOT,
     build_cpp,
     build_emulation,
     built_wheel,
@@ -35,6 +37,7 @@ from session_steps import (
     run_ctest,
     sanitizer_runtime,
     tracked_files,
+    without_network,
 )
 
 nox.needs_version = ">=2024.4.15"
@@ -72,6 +75,9 @@ SITE = (
     "ruff",
 )
 
+# What packs and examines a release.
+RELEASE = ("build", "twine>=6", "cyclonedx-python-lib[json-validation]>=9", "py-rattler-build>=0.60")
+
 # The CUDA compiler where the system has none.
 CUDA = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-nvvm", "nvidia-cuda-crt", "nvidia-cuda-cccl")
 EVERYTHING = (
@@ -90,6 +96,7 @@ EVERYTHING = (
     "free_threading",
     "ray",
     "docs",
+    "release",
     "tests",
 )
 
@@ -145,6 +152,37 @@ def docs(session: nox.Session) -> None:
     run = str(BUILD / "notebooks")
     session.run("python", ".ci/run_notebooks.py", run, env={"CMAKE_GENERATOR": "Ninja"})
     session.run("mkdocs", "build", "--strict", env={"MPSCNN_NOTEBOOKS": run, "NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Try the steps of a release: packages (built without network), metadata, bill of materials, conda recipe."""
+    install_system_packages(session, "ccache", "g++")
+    session.install("pytest", *RELEASE)
+    place = BUILD / "release"
+    shutil.rmtree(place, ignore_errors=True)
+    session.run("python", "-m", "build", "--sdist", "--outdir", str(place), silent=True)
+    (source,) = place.glob("*.tar.gz")
+    # scikit-build-core asks for CMake and Ninja where the system has none.
+    declared = nox.project.load_toml(ROOT / "pyproject.toml")["build-system"]["requires"]
+    needed = place / "needed"
+    session.run(
+        "python", "-m", "pip", "download", "-q", "-d", str(needed), *declared, "cmake>=3.21", "ninja>=1.5"
+    )
+    session.run(
+        *without_network(session),
+        str(Path(session.bin) / "python"),
+        *("-m", "pip", "wheel", "--no-deps", "--no-index", "--wheel-dir", str(place), str(source)),
+        external=True,
+        silent=True,
+        env={"PIP_FIND_LINKS": str(needed), "PIP_CONFIG_FILE": os.devnull},
+    )
+    (wheel,) = place.glob("*.whl")
+    session.run("twine", "check", "--strict", str(source), str(wheel))
+    session.run("python", ".ci/check_wheel.py", str(wheel))
+    session.run("python", ".ci/release.py", "sbom", str(place / "mpscnn.cdx.json"), str(source), str(wheel))
+    session.run("python", ".ci/check_bill.py", str(place / "mpscnn.cdx.json"))
+    session.run("python", ".ci/check_recipe.py")
 
 
 @nox.session

@@ -175,6 +175,18 @@ def digest_of_sources(python: object) -> str:
     return digest.hexdigest()[:16]
 
 
+def without_network(session: nox.Session) -> tuple[str, ...]:
+    """Return the beginning of a command that runs without network, or nothing if the machine cannot do that."""
+    command = ("unshare", "--map-root-user", "--net")
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*command, "true"], capture_output=True, check=False).returncode
+    ):
+        session.warn("this machine gives no network namespaces: pip is only told not to use the network")
+        return ()
+    return command
+
+
 def build_emulation(
     session: nox.Session,
     name: str,

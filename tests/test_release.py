@@ -1,0 +1,146 @@
+"""The steps of a release that run without an account: versions, notes, bill of materials, workflow, recipe.
+
+`nox -s release` builds the packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+SCRIPT = PROJECT / ".ci" / "release.py"
+FILES = ("CMakeLists.txt", "CITATION.cff", "CHANGELOG.md", "pyproject.toml")
+ADDRESS = "https://example.org/us/mpscnn"
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> dict[str, Any]:
+    """The script's functions, on a copy of the files that it reads; the changelog has a released version."""
+    functions = runpy.run_path(str(SCRIPT))
+    for name in FILES:
+        (tmp_path / name).write_text((PROJECT / name).read_text("utf-8"))
+    changelog = tmp_path / "CHANGELOG.md"
+    changelog.write_text(
+        re.sub(r"^(## [\d.]+), unreleased$", r"\1, 2026-12-24", changelog.read_text(), flags=re.M)
+    )
+    functions["main"].__globals__["ROOT"] = tmp_path
+    return functions
+
+
+def version() -> str:
+    found = re.search(r"project\(mpscnn VERSION ([\d.]+)", (PROJECT / "CMakeLists.txt").read_text())
+    assert found
+    return found[1]
+
+
+def test_a_tag_of_the_version_can_be_released(release: dict[str, Any]) -> None:
+    release["main"](["check", f"v{version()}"])
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("CMakeLists.txt", version(), "9.8.7", "the tag is v.*CMakeLists.txt has the version 9.8.7"),
+        ("CITATION.cff", f"version: {version()}", "version: 9.8.7", "CITATION.cff has the version 9.8.7"),
+        ("CHANGELOG.md", ", 2026-12-24", ", unreleased", "unreleased.*write the day of the release"),
+        ("CHANGELOG.md", f"## {version()}", "## 9.8.7", "has no section for"),
+    ],
+)
+def test_a_tag_is_refused_where_files_do_not_agree(
+    release: dict[str, Any], tmp_path: Path, file: str, old: str, new: str, message: str
+) -> None:
+    text = (tmp_path / file).read_text()
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new))
+    with pytest.raises(SystemExit, match=message):
+        release["main"](["check", f"v{version()}"])
+
+
+def test_files_of_the_project_have_one_version() -> None:
+    assert f"\nversion: {version()}\n" in (PROJECT / "CITATION.cff").read_text()
+    assert f"\n  version: {version()}\n" in (PROJECT / "conda" / "recipe.yaml").read_text()
+    assert f"\n## {version()}" in (PROJECT / "CHANGELOG.md").read_text()
+
+
+def test_notes_are_the_section_of_the_version(release: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "CHANGELOG.md").write_text(
+        "# Changelog\n\n## 0.2.0, 2027-01-02\nNew.\n\n"
+        "## 0.1.0, 2026-12-24\n### Engines\n"
+        "- A line that\n  goes on ([page](docs/page.md), [site](https://a.b)).\n- Next.\n\n"
+        "## 0.0.9, 2026-01-01\nOld.\n"
+    )
+    assert release["notes"]("0.1.0", ADDRESS) == (
+        "### Engines\n- A line that goes on "
+        f"([page]({ADDRESS}/blob/v0.1.0/docs/page.md), [site](https://a.b)).\n- Next.\n"
+    )
+    for wrong, message in (("0.3.0", "no section for 0.3.0"), ("0.1", "no section for 0.1")):
+        with pytest.raises(SystemExit, match=message):
+            release["notes"](wrong, ADDRESS)
+
+
+def test_the_command_prints_the_notes_of_this_version() -> None:
+    command = [sys.executable, str(SCRIPT), "notes", version(), ADDRESS]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "### Engines\n" in printed
+    assert "\n## " not in printed
+    assert "](docs/" not in printed
+
+
+def test_the_bill_of_materials_names_what_is_needed_and_bundled(tmp_path: Path) -> None:
+    wheel = tmp_path / "mpscnn.whl"
+    wheel.write_bytes(b"wheel")
+    bills = []
+    for name in ("first.json", "second.json"):
+        subprocess.run([sys.executable, str(SCRIPT), "sbom", str(tmp_path / name), str(wheel)], check=True)
+        bills.append((tmp_path / name).read_text())
+    assert bills[0] == bills[1]
+    bill = json.loads(bills[0])
+    own = bill["metadata"]["component"]
+    assert (own["name"], own["version"]) == ("mpscnn", version())
+    (file,) = own["components"]
+    assert file["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(b"wheel").hexdigest()}]
+    scopes = {component["name"]: component["scope"] for component in bill["components"]}
+    assert scopes["numpy"] == scopes["pillow"] == scopes["pybind11"] == "required"
+    assert scopes["fastapi"] == "optional"
+    assert "scikit-build-core" not in scopes
+    models = {path.stem: path for path in (PROJECT / "python/mpscnn/models/data").glob("*.safetensors")}
+    listed = {
+        component["name"]: component["hashes"][0]["content"]
+        for component in bill["components"]
+        if component["type"] == "machine-learning-model"
+    }
+    assert listed == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in models.items()}
+    references = [component["bom-ref"] for component in bill["components"]]
+    assert len(references) == len(set(references))
+    assert {one["ref"] for one in bill["dependencies"]} == {own["bom-ref"], *references}
+
+
+def test_the_workflow_publishes_only_tags_and_without_a_password() -> None:
+    text = (PROJECT / ".github" / "workflows" / "release.yml").read_text()
+    assert "secrets." not in text
+    jobs = dict(re.findall(r"^  (\w[\w-]*):\n(.*?)(?=^  \w|\Z)", text.partition("\njobs:\n")[2], re.M | re.S))
+    assert set(jobs) == {"tag", "build", "newest-macos", "source", "attest", "publish", "release"}
+    assert "if: startsWith(github.ref, 'refs/tags/v')" in jobs["publish"]
+    assert "needs: publish" in jobs["release"]
+    assert [name for name, job in jobs.items() if "id-token: write" in job] == ["attest", "publish"]
+    assert [name for name, job in jobs.items() if "contents: write" in job] == ["release"]
+    assert all("timeout-minutes" in job for job in jobs.values())
+
+
+def test_workflows_name_scripts_and_sessions_that_exist() -> None:
+    sessions = set(
+        re.findall(r"^@nox\.session.*?^def (\w+)", (PROJECT / "noxfile.py").read_text(), re.M | re.S)
+    )
+    for workflow in (PROJECT / ".github" / "workflows").glob("*.yml"):
+        text = workflow.read_text()
+        assert not [name for name in re.findall(r"\.ci/\w+\.py", text) if not (PROJECT / name).is_file()]
+        assert set(re.findall(r"nox -s (\w+)", text)) <= sessions
