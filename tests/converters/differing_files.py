@@ -66,7 +66,10 @@ class DifferingFile(RandomFile):
     # ---- Two operands ----------------------------------------------------------------------------------------
 
     def _maximum(self) -> Made:
-        """With one number, which has a scale of its own."""
+        """With one number, which has a scale of its own, or of two tensors."""
+        if self._integer(0, 1):
+            a, _, shape = self._operands()
+            return [], self._like(a, shape)
         shape = self._shape()
         source = self._input(shape)
         self._operand((1,), constant=True)
@@ -105,9 +108,15 @@ class DifferingFile(RandomFile):
     def _reduce_max(self) -> Made:
         shape, axes = list(self._shape()), self._some_axes()
         shape[axes[0]] = self._integer(2, 9)
-        return self._reduced(shape, axes)
+        source = self._input(tuple(shape))
+        self._setting("axes", axes)
+        extents = [1 if axis in axes else extent for axis, extent in enumerate(shape)]
+        return [(0, "Bool", True)], self._alike(source, tuple(extents))
 
-    _reduce_min = _reduce_prod = _reduce_max
+    _reduce_min = _reduce_max
+
+    def _reduce_prod(self) -> Made:
+        return self._reduced([3, *self._shape()[1:]], [1])
 
     def _some_axes(self) -> list[int]:
         return [int(axis) for axis in (self._random.permutation(3) + 1)[: self._integer(1, 2)]]
@@ -117,6 +126,11 @@ class DifferingFile(RandomFile):
         self._setting("axes", axes)
         extents = [1 if axis in axes else extent for axis, extent in enumerate(shape)]
         return [(0, "Bool", True)], self._like(source, tuple(extents))
+
+    def _alike(self, source: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """A result with the operand's scale, as LiteRT demands of some operators."""
+        assert source.quantization is not None
+        return quantized(Tensor("result", shape, self._dtype), *source.quantization)
 
     # ---- Moves -----------------------------------------------------------------------------------------------
 
@@ -217,11 +231,16 @@ class DifferingFile(RandomFile):
 
     def _mirror_pad(self) -> Made:
         batch, height, width, channels = self._shape()
-        source = self._input((batch, height + 1, width + 1, channels))
-        self._setting("sides", [(0, 0), (1, 1), (1, 0), (0, 0)])
-        return [(0, "Int8", self._integer(0, 1))], self._like(
-            source, (batch, height + 3, width + 2, channels)
-        )
+        shape = (batch, height + 1, width + 2, channels + 1)
+        source = self._input(shape)
+        sides = [(0, 0), (1, 1), (self._integer(0, 2), self._integer(0, 2)), (0, self._integer(0, 1))]
+        self._setting("sides", sides)
+        wide = tuple(extent + sum(both) for extent, both in zip(shape, sides, strict=True))
+        return [(0, "Int8", self._integer(0, 1))], self._alike(source, wide)
+
+    def _softmax(self) -> Made:
+        _, result = super()._softmax()
+        return [(0, "Float32", float(self._random.choice([1.0, 0.5, 2.0, 0.75])))], result
 
     # ---- Others ----------------------------------------------------------------------------------------------
 
@@ -242,15 +261,21 @@ class DifferingFile(RandomFile):
     def _transpose_conv(self) -> Made:
         batch, height, width, channels = self._shape()
         outputs = self._integer(1, 9)
-        shape = (batch, 2 * height, 2 * width, outputs)
+        same, kernel = self._integer(0, 1), [self._integer(1, 4) for _ in range(2)]
+        strides = (self._integer(1, 3), self._integer(1, 3))
+        size = [
+            extent * stride if same else (extent - 1) * stride + max(taps, stride)
+            for extent, stride, taps in zip((height, width), strides, kernel, strict=True)
+        ]
+        shape = (batch, size[0], size[1], outputs)
         self._setting("shape", shape)
         source = self._tensor("input", (batch, height, width, channels), self._scale())
-        self._weights((outputs, 2, 2, channels), source, 1, 0)
+        scales = self._weights((outputs, *kernel, channels), source, self._random.choice([1, outputs]), 0)
         self._add_input(source)
         bias = self._read.pop(2)
         self._read.append(bias)
-        fields: list[Field] = [(0, "Int8", 1), (1, "Int32", 2), (2, "Int32", 2)]
-        return fields, self._product(shape, source, np.ones(1), 4 * channels)
+        fields: list[Field] = [(0, "Int8", 1 - same), (1, "Int32", strides[1]), (2, "Int32", strides[0])]
+        return fields, self._product(shape, source, scales, kernel[0] * kernel[1] * channels)
 
     def _prelu(self) -> Made:
         shape = self._shape()

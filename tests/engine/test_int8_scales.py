@@ -37,6 +37,7 @@ JUDGED = [
         ADD AVERAGE_POOL_2D CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED GELU HARD_SWISH LEAKY_RELU LOGISTIC MAX_POOL_2D
         MEAN MUL QUANTIZE RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 SOFTMAX SUB TANH"""),
     *cases("BROADCAST_TO GATHER PAD PADV2 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 SLICE"),
+    *cases("DEPTH_TO_SPACE MIRROR_PAD PRELU REDUCE_MAX REDUCE_MIN TRANSPOSE_CONV"),
     *cases("MAXIMUM MINIMUM SPACE_TO_DEPTH SPLIT SPLIT_V SQUEEZE STRIDED_SLICE TILE TRANSPOSE"),
     *cases("ABS BATCH_MATMUL", ["int8"]),
     *cases("CONCATENATION SUM", ["uint8"]),
@@ -70,9 +71,9 @@ OWN: dict[Case, Answer] = {
 }
 # Integers do not have these layers, or not with a result of another scale.
 REFUSED = cases("""
-    CEIL CUMSUM DEPTH_TO_SPACE DIV EXP EXPAND_DIMS FAKE_QUANT FLOOR FLOOR_DIV L2_NORMALIZATION L2_POOL_2D
-    LOCAL_RESPONSE_NORMALIZATION LOG LOG_SOFTMAX MIRROR_PAD POW PRELU REDUCE_MAX REDUCE_MIN REDUCE_PROD ROUND
-    RSQRT SIGN SQRT SQUARE SQUARED_DIFFERENCE TRANSPOSE_CONV UNPACK""")
+    CEIL CUMSUM DIV EXP EXPAND_DIMS FAKE_QUANT FLOOR FLOOR_DIV L2_NORMALIZATION L2_POOL_2D
+    LOCAL_RESPONSE_NORMALIZATION LOG LOG_SOFTMAX POW REDUCE_PROD ROUND
+    RSQRT SIGN SQRT SQUARE SQUARED_DIFFERENCE UNPACK""")
 NO_INTEGERS = {
     "gives no integers": """
         ARG_MAX, ARG_MIN, CAST, DEQUANTIZE, EQUAL, GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, NOT_EQUAL, ONE_HOT""",
@@ -213,6 +214,26 @@ def test_a_reduction_of_one_element_changes_the_scale(path: Path, kind: str, dty
     given = quantized.dequantize(x.astype(np.int64), source)
     found = network.compile(device="cpu", precision="int8").session(threads=1).run(given)
     wanted = quantized.requantized(x.astype(np.int64), source, result)
+    np.testing.assert_array_equal(found, quantized.dequantize(wanted, result))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_a_mirror_image_changes_the_scale(path: Path, dtype: str) -> None:
+    """LiteRT refuses it."""
+    operator = Operator(CODES["MIRROR_PAD"], [0, 1], [2], 77, [(0, "Int8", 1)])
+    source, result = quantized.Quantization(0.5, 7, dtype), quantized.Quantization(0.3, 90, dtype)
+    x = np.arange(100, dtype=dtype).reshape(1, 1, 100, 1)
+    tensors = [
+        quantized_tensor(Tensor("x", x.shape, dtype), [source.scale], [source.zero_point]),
+        constant("sides", [(0, 0), (0, 0), (2, 0), (0, 0)], "int32"),
+        quantized_tensor(Tensor("result", (1, 1, 102, 1), dtype), [result.scale], [result.zero_point]),
+    ]
+    path.write_bytes(write_tflite(tensors, [operator], [0], [2]))
+    network = converters.read_network([path])
+    given = quantized.dequantize(x.astype(np.int64), source)
+    found = network.compile(device="cpu", precision="int8").session(threads=1).run(given)
+    wide = np.concatenate([x[:, :, 1::-1], x], axis=2)
+    wanted = quantized.requantized(wide.astype(np.int64), source, result)
     np.testing.assert_array_equal(found, quantized.dequantize(wanted, result))
 
 

@@ -11,6 +11,7 @@ from mpscnn.converters.affine import affine
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import Value
 from mpscnn.converters.special_values import exponential, have_reciprocals, power, quotient, root
+from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.logic import operands
@@ -46,6 +47,10 @@ def _binary(c: Reader, operator: FileOperator) -> None:
         if y is not None:
             c.result(operator, y)
             return
+    of_integers = all(map(c.has_integers, (*operator.inputs, operator.outputs[0])))
+    if of_integers and operator.kind in ("MAXIMUM", "MINIMUM"):
+        integer_forms.larger(c, operator)
+        return
     (first, second), added = operands(c, operator)
     if operator.kind not in _BEHIND:
         activation = c.ending(operator, activation)

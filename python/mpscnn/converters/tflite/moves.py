@@ -9,7 +9,7 @@ import numpy as np
 
 from mpscnn._private.literals import BorderName
 from mpscnn.converters.layout import Value
-from mpscnn.converters.tflite import static_shapes
+from mpscnn.converters.tflite import integer_forms, static_shapes
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -107,8 +107,12 @@ def _transpose(c: Reader, operator: FileOperator) -> None:
 
 
 def _depth_to_space(c: Reader, operator: FileOperator) -> None:
+    block = c.options(operator).integer(0)
+    if integer_forms.are_integers(c, operator):
+        c.result(operator, integer_forms.depth_to_space(c, operator, block))
+        return
     x, name = c.value(operator.inputs[0]), c.layer_name(operator)
-    c.result(operator, c.network.depth_to_space(x, c.options(operator).integer(0), name=name))
+    c.result(operator, c.network.depth_to_space(x, block, name=name))
 
 
 def _sides(c: Reader, operator: FileOperator, x: Tensor) -> list[list[int]]:
@@ -176,9 +180,16 @@ def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
 
 
 def _mirror_pad(c: Reader, operator: FileOperator) -> None:
+    symmetric = operator.options is not None and bool(operator.options.integer(0, "b"))
+    if integer_forms.are_integers(c, operator):
+        y = c.seen(operator.inputs[0])
+        pairs = np.reshape(c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)).tolist()
+        if len(pairs) != y.rank or min(map(min, pairs)) < 0:
+            raise WeightsError(f"damaged: mirrors {pairs} of {y.shown}")
+        c.result(operator, integer_forms.mirrored(c, y, pairs, with_edge=symmetric))
+        return
     x = c.value(operator.inputs[0])
     sides = _sides(c, operator, x)
-    symmetric = operator.options is not None and operator.options.integer(0, "b")
     mode: BorderName = "mirror_with_edge" if symmetric else "mirror"
     rows, columns, channels = ((before, behind) for before, behind in sides)
     name = c.layer_name(operator)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import Value
-from mpscnn.converters.tflite import static_shapes
+from mpscnn.converters.tflite import integer_forms, static_shapes
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.detection import detection_head
@@ -85,13 +85,24 @@ def _transposed_convolution(c: Reader, operator: FileOperator) -> None:
     size = c.constants.integers(operator.inputs[0], "the result's shape")
     if len(size) != 4 or None in x.shape[1:]:
         raise UnsupportedError(f"makes {size} of {x.shape}")
-    activation, name = c.ending(operator, c.activation(operator, 3)), c.layer_name(operator)
+    activation = c.ending(operator, c.activation(operator, 3))
+    strides = (options.integer(2), options.integer(1))
+    is_same = options.integer(0, "b") == 0
+    if all(map(c.has_integers, (operator.inputs[2], operator.outputs[0]))):
+        extents = zip(x.shape[1:3], strides, (height, width), size[1:3], strict=True)
+        reach = [(one or 0) * stride - stride + taps - end for one, stride, taps, end in extents]
+        first, second = (max(total, 0) // 2 if is_same else 0 for total in reach)
+        pads, result = (first, second), (size[1], size[2])
+        made = integer_forms.transposed_convolution(c, operator, strides, result, pads, activation)
+        c.result(operator, made)
+        return
+    name = c.layer_name(operator)
     y = c.network.conv2d_transpose(
         x,
         outputs,
         (height, width),
-        strides=(options.integer(2), options.integer(1)),
-        padding="same" if options.integer(0, "b") == 0 else "valid",
+        strides=strides,
+        padding="same" if is_same else "valid",
         output_size=(size[1], size[2]),
         activation=activation,
         name=name,
@@ -212,6 +223,9 @@ def _prelu(c: Reader, operator: FileOperator) -> None:
     """Slopes are broadcast: one for each channel is a layer's own, others multiply what is below 0."""
     slope = c.constants.real(operator.inputs[1], "its slopes")
     x = c.seen(operator.inputs[0])
+    if all(map(c.has_integers, (*operator.inputs[:2], operator.outputs[0]))):
+        _prelu_by_parts(c, operator, x, slope)
+        return
     if slope.size == 0 or slope.ndim > x.rank or slope.size not in (1, slope.shape[-1]):
         _prelu_by_parts(c, operator, x, slope)
         return
@@ -229,8 +243,12 @@ def _prelu_by_parts(c: Reader, operator: FileOperator, x: Value, slope: NDArray[
     below = x.holding(c.network.activation(x.tensor, low, name=c.layer_name(operator, "/below")))
     above = x.holding(c.network.activation(x.tensor, "relu", name=c.layer_name(operator, "/above")))
     slopes = c.constant(slope, x.rank, c.file.tensors[operator.inputs[1]].name)
+    c.note_integers(operator.inputs[1], slopes.tensor)
+    c.note_integers(operator.inputs[0], below.tensor)
+    c.note_integers(operator.outputs[0], above.tensor)
     factors = align(c.arranger, below, slopes)
     scaled = c.network.multiply(factors.first, factors.second, name=c.layer_name(operator, "/scaled"))
+    c.note_integers(operator.outputs[0], scaled)
     both = align(c.arranger, above, factors.result(scaled))
     ending, name = c.ending(operator, None), c.layer_name(operator)
     c.result(operator, both.result(c.network.add(both.first, both.second, activation=ending, name=name)))

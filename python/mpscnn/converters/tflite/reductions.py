@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mpscnn.converters.contractions import reduced
 from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.parts import checked_axis
@@ -37,6 +40,13 @@ def _reduction(c: Reader, operator: FileOperator) -> None:
     of_integers = all(map(c.has_integers, (operator.inputs[0], operator.outputs[0])))
     if operator.kind in ("MEAN", "SUM") and of_integers:
         y = _total_of_integers(c, operator, x, atoms)
+    elif (
+        operator.kind in ("REDUCE_MAX", "REDUCE_MIN")
+        and of_integers
+        and atoms
+        and _has_one_scale(c, operator)
+    ):
+        y = integer_forms.extreme(c, operator, x, atoms)
     else:
         y = reduced(c.arranger, x, atoms, _KINDS[operator.kind])
     y = Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
@@ -46,6 +56,10 @@ def _reduction(c: Reader, operator: FileOperator) -> None:
         c.result(operator, y.without_axes(axes), added)
     else:
         raise UnsupportedError(f"reduces all axes of {x.shown} to one number, which is not supported")
+
+
+def _has_one_scale(c: Reader, operator: FileOperator) -> bool:
+    return not c.has_other_integers(operator.inputs[0], operator.outputs[0])
 
 
 def _total_of_integers(c: Reader, operator: FileOperator, x: Value, atoms: Axis) -> Value:
@@ -86,6 +100,14 @@ def _softmax(c: Reader, operator: FileOperator) -> None:
     if beta != 1.0:
         scaled = {"kind": "linear", "a": beta}
         x = x.holding(c.network.activation(x.tensor, scaled, name=c.layer_name(operator, "/beta")))
+        grid = c.grid(operator.inputs[0])
+        if beta > 0.0 and grid is not None and c.has_integers(operator.inputs[0]):
+            # The integers stay, and stand for other numbers.
+            c.integers[x.tensor.index] = (
+                grid.dtype.name,
+                float(np.float32(beta * grid.step)),
+                grid.zero_point,
+            )
     c.result(operator, x.holding(c.network.softmax(x.tensor, name=c.layer_name(operator))))
 
 

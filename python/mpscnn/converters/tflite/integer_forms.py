@@ -1,0 +1,206 @@
+"""Operators on 8-bit integers as layers that engines compute in integers, with the bits of LiteRT's kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpscnn.converters.arrange import surroundings
+from mpscnn.converters.broadcast import align
+from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.slicing import part, taken
+from mpscnn.converters.tflite.context import Reader
+from mpscnn.converters.tflite.file import FileOperator
+from mpscnn.converters.tflite.logic import met
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
+
+
+def are_integers(c: Reader, operator: FileOperator) -> bool:
+    """Return True if the first operand and the result are 8-bit integers."""
+    return all(map(c.has_integers, (operator.inputs[0], operator.outputs[0])))
+
+
+def depth_to_space(c: Reader, operator: FileOperator, block: int) -> Value:
+    """Move channels (y * block + x) * channels + c to pixel (y, x) of a block."""
+    x = c.seen(operator.inputs[0])
+    if x.rank != 4 or not x.has_batch_first or None in x.shape[1:]:
+        raise UnsupportedError(
+            f"makes pixels of the channels of {x.shown}; supported are images of a known size"
+        )
+    (batch, height, width, channels), _ = x.stand_ins()
+    if block < 1 or channels % block**2:
+        raise WeightsError(f"damaged: makes blocks of {block} pixels of {x.shown}")
+    left = channels // block**2
+    apart = x.reshaped(*[[batch, height, width, block, block, left]] * 2).transposed((0, 1, 3, 2, 4, 5))
+    target = [batch, height * block, width * block, left]
+    return c.arranger.reshaped(apart, target, target)
+
+
+def mirrored(c: Reader, x: Value, sides: Sequence[Sequence[int]], *, with_edge: bool) -> Value:
+    """Take each axis with its mirror image before and after it; the border itself twice, or once."""
+    for axis, (before, after) in enumerate(sides):
+        if not before and not after:
+            continue
+        extent = x.shape[axis]
+        if extent is None:
+            raise UnsupportedError(f"mirrors {x.shown}, whose size is free: {CHOOSE_SIZE}")
+        edge = 0 if with_edge else 1
+        if max(before, after) > extent - edge:
+            raise WeightsError(f"damaged: mirrors {before} and {after} of axis {axis} of {x.shown}")
+        first = range(before - 1 + edge, edge - 1, -1)
+        last = range(extent - 1 - edge, extent - 1 - edge - after, -1)
+        x = taken(c.arranger, x, axis, [*first, *range(extent), *last])
+    return x
+
+
+def extreme(c: Reader, operator: FileOperator, x: Value, atoms: Axis) -> Value:
+    """Find the maximum or minimum over these atoms by poolings. A minimum is a maximum of the numbers' opposites."""
+    is_least = operator.kind == "REDUCE_MIN"
+    x = _opposite(c, operator, x, back=False) if is_least else x
+    left = set(atoms)
+    while left:
+        first = min(x.order.index(atom) for atom in left)
+        last = first
+        while last < len(x.order) and x.order[last] in left:
+            last += 1
+        run = x.order[first:last]
+        before, behind = surroundings(x, run)
+        tensor = c.arranger.physical(x, (before, run, behind))
+        if None in tensor.shape[1:]:
+            raise UnsupportedError(f"reduces {x.shown}, whose size is free: {CHOOSE_SIZE}")
+        y = c.network.max_pool2d(tensor, (1, tensor.shape[2] or 1), name=c.layer_name(operator, "/maximum"))
+        _note(c, operator, y.index, opposite=is_least)
+        x = x.lying(y, before + behind)
+        left -= set(run)
+    return _opposite(c, operator, x, back=True) if is_least else x
+
+
+def _opposite(c: Reader, operator: FileOperator, x: Value, *, back: bool) -> Value:
+    y = c.network.activation(
+        x.tensor, {"kind": "linear", "a": -1.0}, name=c.layer_name(operator, "/opposite")
+    )
+    _note(c, operator, y.index, opposite=not back)
+    return x.holding(y)
+
+
+def _note(c: Reader, operator: FileOperator, tensor: int, *, opposite: bool) -> None:
+    """Note integers with the result's scale; those of opposites have the zero point at the same place from the end."""
+    grid = c.grid(operator.outputs[0])
+    assert grid is not None
+    ends = np.iinfo(grid.dtype)
+    zero_point = ends.min + ends.max - grid.zero_point if opposite else grid.zero_point
+    c.integers[tensor] = (grid.dtype.name, grid.step, zero_point)
+
+
+def larger(c: Reader, operator: FileOperator) -> None:
+    """Compute a + max(b - a, 0), or a - max(a - b, 0) for the smaller one. With one scale no sum is rounded."""
+    like = next(c.seen(index) for index in operator.inputs if not c.is_constant(index))
+    (a, b), added = met(c, [_bytes_of(c, operator, index, like) for index in operator.inputs])
+    is_maximum = operator.kind == "MAXIMUM"
+    both = align(c.arranger, *((b, a) if is_maximum else (a, b)))
+    above = c.network.subtract(
+        both.first, both.second, activation="relu", name=c.layer_name(operator, "/difference")
+    )
+    grid = c.grid(operator.outputs[0])
+    assert grid is not None
+    c.integers[above.index] = (grid.dtype.name, grid.step, int(np.iinfo(grid.dtype).min))
+    total = align(c.arranger, a, both.result(above))
+    compute = c.network.add if is_maximum else c.network.subtract
+    y = compute(total.first, total.second, name=c.layer_name(operator))
+    c.result(operator, total.result(y), added)
+
+
+def _bytes_of(c: Reader, operator: FileOperator, index: int, like: Value) -> Value:
+    """Return an operand. A constant's integers stand for numbers with the result's scale."""
+    if not c.is_constant(index):
+        return c.seen(index)
+    grid = c.grid(operator.outputs[0])
+    assert grid is not None
+    stored = c.constants.stored(index, "its operand").astype(np.float32)
+    c.constants.count(stored.nbytes)
+    value = c.constant(
+        (stored - grid.zero_point) * np.float32(grid.step), like.rank, c.file.tensors[index].name
+    )
+    c.note_integers(operator.outputs[0], value.tensor)
+    return value
+
+
+def transposed_convolution(
+    c: Reader,
+    operator: FileOperator,
+    strides: tuple[int, int],
+    size: tuple[int, int],
+    pads: tuple[int, int],
+    activation: Activation,
+) -> Value:
+    """Compute all pixels of a block of strides as channels of one convolution, and move them to their places.
+
+    Args:
+        c: the network.
+        operator: the file's.
+        strides: vertical and horizontal.
+        size: height and width of the result.
+        pads: rows and columns before the result that the windows of the first pixel reach.
+        activation: of the result.
+    """
+    x = c.value(operator.inputs[2])
+    weight = c.constants.stored(operator.inputs[1], "its weights")
+    quantization = c.file.tensors[operator.inputs[1]].quantization
+    outputs, height, width, channels = weight.shape
+    if quantization is None or quantization.scales.size not in (1, outputs):
+        raise UnsupportedError("its weights are integers without a scale")
+    taps = [-(-extent // stride) for extent, stride in zip((height, width), strides, strict=True)]
+    blocks = strides[0] * strides[1]
+    c.constants.count(blocks * outputs * taps[0] * taps[1] * channels)
+    # Missing taps of the largest windows are zeros, which are zero points.
+    zeros = np.broadcast_to(quantization.zero_points, (outputs,)).astype(weight.dtype)
+    shape = (outputs, taps[0] * strides[0], taps[1] * strides[1], channels)
+    whole = np.array(np.broadcast_to(zeros[:, None, None, None], shape))
+    whole[:, :height, :width] = weight
+    parted = whole.reshape(outputs, taps[0], strides[0], taps[1], strides[1], channels)
+    kernels = parted[:, ::-1, :, ::-1].transpose(2, 4, 0, 1, 3, 5).reshape(blocks * outputs, *taps, channels)
+    name = c.layer_name(operator)
+    y = c.network.conv2d(
+        x,
+        blocks * outputs,
+        (taps[0], taps[1]),
+        padding=((taps[0] - 1, taps[0] - 1), (taps[1] - 1, taps[1] - 1)),
+        activation=activation,
+        name=name,
+    )
+    shift = 128 if weight.dtype == np.int8 else 0
+    scales, zero_points = (
+        np.tile(np.broadcast_to(numbers, (outputs,)), blocks)
+        for numbers in (quantization.scales, quantization.zero_points)
+    )
+    stored = np.ascontiguousarray(kernels.astype(np.int16) + shift).astype(np.uint8)
+    c.network.set_quantized_weight(f"{name}.weight", stored, scales, (zero_points + shift).astype(np.float32))
+    if len(operator.inputs) > 3 and operator.inputs[3] >= 0:
+        _set_bias(c, operator, name, outputs, blocks)
+    c.note_integers(operator.outputs[0], y)
+    rows, columns = (int(extent or 0) for extent in y.shape[1:3])
+    value = c.of_tensor(y)
+    batch = value.stand_ins()[0][0]
+    apart = value.reshaped(*[[batch, rows, columns, *strides, outputs]] * 2).transposed((0, 1, 3, 2, 4, 5))
+    target = [batch, rows * strides[0], columns * strides[1], outputs]
+    moved = c.arranger.reshaped(apart, target, target)
+    for axis, (before, extent) in enumerate(zip(pads, size, strict=True), start=1):
+        if before + extent > target[axis]:
+            raise WeightsError(f"damaged: makes {size} of {x.shape}")
+        moved = part(c.arranger, moved, axis, range(before, before + extent))
+    return moved
+
+
+def _set_bias(c: Reader, operator: FileOperator, name: str, outputs: int, blocks: int) -> None:
+    index = operator.inputs[3]
+    values, quantization = c.constants.stored(index, "its biases"), c.file.tensors[index].quantization
+    if values.dtype != np.int32 or quantization is None or values.shape != (outputs,):
+        raise UnsupportedError("its biases are not 32-bit integers with a scale")
+    scales, zero_points = (
+        np.tile(np.broadcast_to(numbers, (outputs,)), blocks).astype(np.float32)
+        for numbers in (quantization.scales, quantization.zero_points)
+    )
+    c.network.set_quantized_weight(f"{name}.bias", np.tile(values, blocks), scales, zero_points)
