@@ -53,6 +53,8 @@ SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
 # Runs on torch, and makes models for the tests of the Keras reader.
 KERAS = "keras>=3.8"
+# Writes the files for the tests of their reader.
+TENSORFLOW = "tensorflow==2.21.0"
 # For tests of the page of `mpscnn serve`.
 BROWSER = ("chromium", "chromium-driver")
 # For tests of the proxy in front of `mpscnn serve`, and its certificate.
@@ -97,6 +99,7 @@ EVERYTHING = (
     "ray",
     "docs",
     "release",
+    "tensorflow",
     "tests",
 )
 
@@ -250,6 +253,18 @@ def oracles(session: nox.Session) -> None:
     install_package(session)
     session.install(*TORCH, KERAS, "coremltools>=9")
     session.run("pytest", "tests/oracles", *session.posargs)
+
+
+@nox.session
+def tensorflow(session: nox.Session) -> None:
+    """Compare graphs that TensorFlow writes with its own results. Arguments go to pytest.
+
+    Not among the oracles, since TensorFlow and torch need different versions of shared packages.
+    """
+    install_system_packages(session, "ccache", "g++")
+    install_package(session)
+    session.install(TENSORFLOW)
+    session.run("pytest", "tests/oracles/test_tensorflow.py", *session.posargs)
 
 
 @nox.session

@@ -15,6 +15,9 @@ from mpscnn.converters.coreml.program.operations import HANDLERS as COREML_OPERA
 from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS_REFUSED
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.keras.refused import REFUSED as KERAS_REFUSED
+from mpscnn.converters.tensorflow.flow import FOLLOWED
+from mpscnn.converters.tensorflow.operators import HANDLERS as TENSORFLOW
+from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
 from mpscnn.converters.tflite import names as tflite_names
 from mpscnn.converters.tflite.operators import OPERATORS as TFLITE
 from mpscnn.converters.tflite.refused import REFUSED as TFLITE_REFUSED
@@ -58,6 +61,7 @@ def text() -> str:
     lines += ["", "## Layers of Core ML's neural networks", *lists(COREML_LAYERS, COREML_LAYERS_REFUSED)]
     operations = {*COREML_OPERATIONS, *CONSTEXPR, "classify", "const"}
     lines += ["", "## Operations of Core ML's programs", *lists(operations, COREML_OPERATIONS_REFUSED)]
+    lines += ["", "## TensorFlow's operators", *lists({*TENSORFLOW, *FOLLOWED}, TENSORFLOW_REFUSED)]
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -16,7 +17,6 @@ from mpscnn.models.deep_mnist import is_deep_mnist
 __all__ = ["format_by_contents", "refuse_other_contents", "refuse_other_formats"]
 
 _FROM_ONNX = "export the network it was made of as ONNX, which is read"
-_TENSORFLOW = "make an ONNX file of it: `python -m tf2onnx.convert --saved-model FOLDER --output model.onnx`"
 _TORCH_EXPORT = "in Python: mpscnn.from_torch(torch.export.load(FILE).module(), example_inputs)"
 _PHOTO = "a photo, not a model: the model is named by --model, photos without an option"
 _ENOUGH = 64
@@ -65,7 +65,6 @@ _OTHERS = (
 )
 #: Other formats by their suffix: folders, and files whose first bytes are not enough.
 _SUFFIXES = {
-    ".pb": ("a graph of TensorFlow", _TENSORFLOW),
     ".mlmodelc": ("a compiled Core ML model", "give the .mlmodel or .mlpackage that it was compiled from"),
     ".mnn": ("a network of MNN", _FROM_ONNX),
     ".param": ("a network of ncnn", _FROM_ONNX),
@@ -90,6 +89,9 @@ def refuse_other_formats(path: Path) -> None:
         UnsupportedError: with what the file is, and what to do. WeightsError: it cannot be read, or its format is not
             known.
     """
+    index = path.with_name(f"{path.name}.index") if path.name else path
+    if not os.path.exists(path) and os.path.isfile(index):  # noqa: PTH110, PTH113 - Path's raise for long names
+        raise UnsupportedError(f"{path}: is a checkpoint of TensorFlow; give its index: {index}")
     with reading(path, WeightsError):
         found = _of_folder(path) if is_folder(path) else _of_file(path, _beginning(path))
     if found is not None:
@@ -137,8 +139,6 @@ def _of_folder(path: Path) -> tuple[str, str]:
     if is_deep_mnist(path):
         command = f"mpscnn convert {in_command(path)} deep_mnist.safetensors --preprocess mnist"
         return "a folder with the raw files of Deep MNIST", f"make a model file of it: `{command}`"
-    if (path / "saved_model.pb").is_file():
-        return "a SavedModel of TensorFlow", _TENSORFLOW.replace("FOLDER", in_command(path))
     return _SUFFIXES.get(path.suffix.lower(), ("a folder", "expected a model file"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ def reader_of(paths: Sequence[Path]) -> Reader:
     that of its suffix; WeightsError for one that cannot be read.
     """
     suffixes = {path.suffix.lower() for path in paths}
-    readers = {_READERS.get(suffix) for suffix in suffixes}
+    readers = {_reader_for(path) for path in paths}
     reader = readers.pop()
     if reader is None:
         refuse_other_formats(paths[0])
@@ -34,7 +35,7 @@ def reader_of(paths: Sequence[Path]) -> Reader:
         given = ", ".join(sorted(suffix or "(none)" for suffix in suffixes))
         raise UnsupportedError(f"cannot convert files with the suffix {given}; known: {', '.join(_READERS)}")
     for path in paths:
-        if is_package(path):
+        if is_package(path) or path.suffix.lower() in _UNMARKED:
             continue
         found = format_by_contents(path)
         if found is None:
@@ -47,19 +48,30 @@ def reader_of(paths: Sequence[Path]) -> Reader:
     return reader
 
 
+def _reader_for(path: Path) -> Reader | None:
+    return _read_tensorflow if is_saved_model(path) else _READERS.get(path.suffix.lower())
+
+
 def is_foreign(path: Path) -> bool:
-    """True if a file is of another framework's format: by its suffix, and by its header where that is ours, too."""
+    """Return True for another framework's format, by the suffix, and by the header where the suffix is ours, too."""
     suffix = path.suffix.lower()
-    return suffix in _READERS and not (suffix == MODEL_SUFFIX and holds_network(path))
+    return _reader_for(path) is not None and not (suffix == MODEL_SUFFIX and holds_network(path))
 
 
 def is_package(path: Path) -> bool:
     """Return True if a path is a folder that is one model file of another framework's format."""
-    return path.suffix.lower() == _PACKAGE and is_folder(path)
+    return is_folder(path) and (path.suffix.lower() == _PACKAGE or is_saved_model(path))
+
+
+def is_saved_model(path: Path) -> bool:
+    """Return True for a folder with a SavedModel of TensorFlow."""
+    return os.path.isfile(path / "saved_model.pb")  # noqa: PTH113 - Path.is_file raises for long names
 
 
 def files_of(path: Path) -> list[Path]:
     """All files that a network is read from: the one that is named, and those that belong to it."""
+    if is_saved_model(path):
+        return _saved_model_files(path)
     if is_package(path):
         return _package_files(path)
     others = _COMPANIONS.get(path.suffix.lower())
@@ -131,6 +143,49 @@ def _package_files(path: Path) -> list[Path]:
     return files_of_package(path)
 
 
+def _read_tensorflow(paths: list[Path], options: ReadOptions) -> Network:
+    from mpscnn.converters.tensorflow.file import read_tensorflow
+    from mpscnn.converters.tensorflow.reader import convert
+
+    return convert(read_tensorflow(_only(paths), options), options)
+
+
+def _read_slim(paths: list[Path], options: ReadOptions) -> Network:
+    from mpscnn.converters.tensorflow.bundle import Bundle
+    from mpscnn.converters.tensorflow.slim import convert
+
+    options.refuse_choices(paths[0])
+    return convert(Bundle(_only(paths)), options)
+
+
+def _read_web(paths: list[Path], options: ReadOptions) -> Network:
+    from mpscnn.converters.tensorflow.web import read_web
+
+    return read_web(_only(paths), options)
+
+
+def _web_files(path: Path) -> list[Path]:
+    from mpscnn.converters.tensorflow.web import web_files
+
+    return web_files(path)
+
+
+def _bundle_files(path: Path) -> list[Path]:
+    from mpscnn.converters.tensorflow.bundle import Bundle
+
+    return Bundle(path).files()[1:]
+
+
+def _saved_model_files(path: Path) -> list[Path]:
+    from mpscnn.converters.tensorflow.file import saved_model_files
+
+    return saved_model_files(path)
+
+
+def _graph_files(path: Path) -> list[Path]:
+    return _saved_model_files(path.parent)[1:] if path.name == "saved_model.pb" else []
+
+
 def _only(paths: list[Path]) -> Path:
     """The file of a format that has one for each network."""
     if len(paths) != 1:
@@ -140,7 +195,9 @@ def _only(paths: list[Path]) -> Path:
     return paths[0]
 
 
-# The one format whose files are folders.
+# Files that begin as files of other formats may.
+_UNMARKED = (".pb", ".index", ".json")
+# The one suffix of folders that are models.
 _PACKAGE = ".mlpackage"
 # Imported when used: each needs its format's own package.
 _READERS: dict[str, Reader] = {
@@ -156,10 +213,16 @@ _READERS: dict[str, Reader] = {
     ".prototxt": _read_caffe,
     ".mlmodel": _read_coreml,
     _PACKAGE: _read_coreml,
+    ".pb": _read_tensorflow,
+    ".index": _read_slim,
+    ".json": _read_web,
 }
 # For formats with more than one file: the other files that belong to one.
 _COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {
     ".onnx": _external_data,
     ".caffemodel": _caffe_files,
     ".prototxt": _caffe_files,
+    ".pb": _graph_files,
+    ".index": _bundle_files,
+    ".json": _web_files,
 }

@@ -12,4 +12,9 @@ OWN_ENGINES = {
 }
 
 #: The reason why no engine runs files of a suffix here.
-NO_ENGINE = dict.fromkeys((".mlmodel", ".mlpackage"), "Core ML predicts on macOS only")
+NO_ENGINE = {
+    **dict.fromkeys((".mlmodel", ".mlpackage"), "Core ML predicts on macOS only"),
+    **dict.fromkeys(
+        ("", ".pb", ".index", ".json"), "TensorFlow's own files are not run by TensorFlow in this check"
+    ),
+}

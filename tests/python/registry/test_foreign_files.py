@@ -137,7 +137,6 @@ OTHERS = {
     "named.safetensors": (b"\x89HDF\r\n\x1a\n", r"is an HDF5 file.*named named\.h5 it is read"),
     "net.pth.tar": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; named net\.pth it is read"),
     "net.ckpt": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; named net\.pth it is read"),
-    "frozen.pb": (b"\n\x10\n", r"graph of TensorFlow; .*tf2onnx"),
     "net.model": (b"\x08\x01\x12\x05\n\x03abc", r"is a Core ML model; named net\.mlmodel it is read"),
     "net.weights": (b"\x08\x08\x12\x85\x01\xa2\x01", r"is a Core ML model; named net\.mlmodel it is read"),
     "net.param": (b"7767517\n75 83\n", "is a network of ncnn"),
@@ -205,13 +204,10 @@ def test_archives_are_named_by_what_they_hold(member: str, message: str, tmp_pat
 def test_folders_as_models(tmp_path: Path) -> None:
     for name, message in (
         ("net.mlmodelc", "a compiled Core ML model; give the .mlmodel or .mlpackage"),
-        ("saved", f"a SavedModel of TensorFlow; .*--saved-model {tmp_path / 'saved'} --output"),
         ("digits", f"`mpscnn convert {tmp_path / 'digits'} deep_mnist.safetensors"),
         ("other", "is a folder; expected a model file"),
     ):
         (tmp_path / name).mkdir()
-        if name == "saved":
-            (tmp_path / name / "saved_model.pb").touch()
         if name == "digits":
             network = deep_mnist()
             network.initialize_weights()
@@ -223,12 +219,11 @@ def test_folders_as_models(tmp_path: Path) -> None:
 def test_files_and_folders_that_look_like_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever lies in the working directory under a name that no model has."""
     monkeypatch.chdir(tmp_path)
-    for name in ("saved", "my folder"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "saved" / "saved_model.pb").touch()
+    (tmp_path / "my folder").mkdir()
+    (tmp_path / "model.ckpt.index").touch()
     tflite_file(tmp_path / "colours")
     for name, message in (
-        ("saved", "saved: is a SavedModel of TensorFlow; .*--saved-model saved --output"),
+        ("model.ckpt", r"is a checkpoint of TensorFlow; give its index: model\.ckpt\.index"),
         ("my folder", "my folder: is a folder; expected a model file"),
         (".", "is a folder"),
         ("colours", r"is a TensorFlow Lite file; named colours\.tflite it is read"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpscnn.converters.coreml.builder import Extents
 from mpscnn.converters.coreml.features import ORDERS, Feature, Photo
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network

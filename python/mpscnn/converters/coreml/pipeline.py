@@ -9,8 +9,8 @@ import numpy as np
 
 from mpscnn.converters.coreml.features import class_labels
 from mpscnn.converters.coreml.schema import OTHER_MODELS
-from mpscnn.converters.coreml.walk import Walk
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.vision.detector import DetectionHead

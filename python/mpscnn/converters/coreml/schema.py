@@ -12,6 +12,9 @@ from mpscnn.converters.coreml.skipped import WEIGHT_PLACE, places_of
 from mpscnn.converters.message_schema import message_class
 from mpscnn.converters.skipped_bytes import Path
 
+#: The files, and the extra whose packages read them, for the error where they are missing.
+PACKAGES = {"needed_for": "Core ML models", "extra": "coreml"}
+
 _EMPTY = "nothing:bool:900000"  # a message without fields that are read
 
 _MODEL = {
@@ -363,7 +366,7 @@ OTHER_MODELS = tuple(
 @cache
 def model_message() -> Any:
     """The class of a model's message."""
-    return message_class("mpscnn_coreml", _MESSAGES, "Model", "Core ML models", "coreml")
+    return message_class("mpscnn_coreml", _MESSAGES, "Model", **PACKAGES)
 
 
 @cache

@@ -57,7 +57,7 @@ def _hdf5(content: Content, origin: str) -> KerasFile:
             raise UnsupportedError("holds weights only: save the whole model (model.save)")
         raise WeightsError("is not a Keras file: it has no model_config")
     version = file.text("", "keras_version") or file.text("model_weights", "keras_version")
-    model, generation = parse_model(_json(text, "model_config")), _generation(version)
+    model, generation = parse_model(_json(text, "model_config")), generation_of(version)
     return KerasFile(origin, model, NamedWeights(file, model, generation), generation)
 
 
@@ -80,7 +80,7 @@ def _archive(content: FileBytes, origin: str) -> KerasFile:
     version = described.get("keras_version") if isinstance(described, dict) else None
     model = parse_model(_json(config.decode("utf-8", "replace"), "config.json"))
     numbered = NumberedWeights(Hdf5(weights), model)
-    return KerasFile(origin, model, numbered, _generation(version))
+    return KerasFile(origin, model, numbered, generation_of(version))
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
@@ -127,7 +127,7 @@ def _json(text: str, name: str) -> Any:
         raise WeightsError(f"damaged: {name} is not JSON: {error}") from error
 
 
-def _generation(version: Any) -> int:
-    """The first number of a version; files that do not say are Keras 2's."""
+def generation_of(version: Any) -> int:
+    """Return the first number of a version of Keras; 2 where a file does not state it."""
     first = version.partition(".")[0] if isinstance(version, str) else ""
     return int(first) if first in ("1", "2", "3", "4") else 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -237,3 +237,28 @@ class NamedWeights:
         trained = [role for roles, _ in inner for role in roles]
         fixed = [role for _, roles in inner for role in roles]
         return (trained, fixed) if layer.trainable else ([], trained + fixed)
+
+
+# ---- Plain names -------------------------------------------------------------------------------------------
+
+
+class PlainWeights:
+    """Weights by the names of layer and role, "conv1/kernel", also with the models around the layer in front."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays = arrays
+
+    def of(self, path: Path, layer: KerasLayer) -> Weights:
+        """See `WeightSource`."""
+        weights: Weights = {}
+        for role in _trained(layer) + _fixed(layer):
+            if role == "count":
+                continue
+            roles = [role, *(alias for alias, own in _ALIASES.items() if own == role)]
+            stems = ["/".join(path[first:]) for first in range(len(path))]
+            names = [f"{stem}/{one}" for stem in stems for one in roles]
+            name = next((one for one in names if one in self._arrays), None)
+            if name is None:
+                raise WeightsError(f"damaged: the files do not have its {role} ({shown(names[-1])})")
+            weights[role] = self._arrays[name].astype(np.float32, copy=False)
+        return weights

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mpscnn.converters.coreml.blocks import (
+from mpscnn.converters.coreml.neural.layer import Handler, Layer, binary, simple
+from mpscnn.converters.onnx_builder.blocks import (
     clipped,
     compared,
     folded,
@@ -14,8 +15,7 @@ from mpscnn.converters.coreml.blocks import (
     thresholded,
     unit,
 )
-from mpscnn.converters.coreml.builder import FLOAT, Builder
-from mpscnn.converters.coreml.neural.layer import Handler, Layer, binary, simple
+from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _CURVES = (

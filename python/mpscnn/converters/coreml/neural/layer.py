@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpscnn.converters.blobs import Blob
-from mpscnn.converters.coreml.builder import Builder
 from mpscnn.converters.coreml.weights import Shape, Weights
+from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

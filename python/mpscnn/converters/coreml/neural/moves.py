@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mpscnn.converters.coreml.blocks import (
+from mpscnn.converters.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.onnx_builder.blocks import (
     depth_to_space,
     equal_parts,
     expanded,
@@ -17,8 +18,7 @@ from mpscnn.converters.coreml.blocks import (
     squeezed,
     stacked,
 )
-from mpscnn.converters.coreml.builder import Builder
-from mpscnn.converters.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from mpscnn.converters.coreml.blocks import best_place, centred, reduced, unit
-from mpscnn.converters.coreml.builder import Builder
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.onnx_builder.blocks import best_place, centred, reduced, unit
+from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.coreml.builder import Builder, Extents
 from mpscnn.converters.coreml.features import ORDERS, Feature, Photo, class_labels, feature
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.coreml.neural.layer import Layer
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED, kind_of
 from mpscnn.converters.coreml.pipeline import Ending
-from mpscnn.converters.coreml.walk import Walk
+from mpscnn.converters.coreml.schema import PACKAGES
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_builder.builder import Builder, Extents
+from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -39,7 +40,7 @@ def read_neural_network(
     inputs = [feature(message, file.origin) for message in description.input]
     old = net.arrayInputShapeMapping == _RANK_5
     shapes = input_shapes([(one, _extents(one, old=old)) for one in inputs], options, file.origin)
-    builder = Builder(file.origin, shapes)
+    builder = Builder(file.origin, shapes, **PACKAGES)
     walk = Walk(builder, file.origin)
     photo = _prepare(walk, net, inputs, old=old)
     for message in net.layers:

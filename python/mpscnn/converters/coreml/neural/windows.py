@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mpscnn.converters.coreml.blocks import image, padded, reduced
-from mpscnn.converters.coreml.builder import Builder
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, borders, pair
-from mpscnn.converters.coreml.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resized, scaled
+from mpscnn.converters.onnx_builder.blocks import image, padded, reduced
+from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resized, scaled
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from mpscnn.converters.coreml.blocks import clipped, gelu, tanh_of, thresholded
-from mpscnn.converters.coreml.builder import BOOL, FLOAT, INT64, Builder
 from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, simple
+from mpscnn.converters.onnx_builder.blocks import clipped, gelu, tanh_of, thresholded
+from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, INT64, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # Smaller numbers vanish next to any float32 of a network.

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from mpscnn.converters.coreml.blocks import (
+from mpscnn.converters.coreml.program.operation import Handler, Operation
+from mpscnn.converters.onnx_builder.blocks import (
     depth_to_space,
     equal_parts,
     expanded,
@@ -17,8 +18,7 @@ from mpscnn.converters.coreml.blocks import (
     squeezed,
     stacked,
 )
-from mpscnn.converters.coreml.builder import INT64, Builder
-from mpscnn.converters.coreml.program.operation import Handler, Operation
+from mpscnn.converters.onnx_builder.builder import INT64, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MOST_FILLED = 1 << 20

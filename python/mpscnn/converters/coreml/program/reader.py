@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn.converters.choices import MAX_LABELS
-from mpscnn.converters.coreml.builder import Builder, Extents
 from mpscnn.converters.coreml.features import Feature, feature
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
@@ -15,8 +14,10 @@ from mpscnn.converters.coreml.program import types
 from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constants
 from mpscnn.converters.coreml.program.operation import Operation
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
-from mpscnn.converters.coreml.walk import Walk
+from mpscnn.converters.coreml.schema import PACKAGES
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_builder.builder import Builder, Extents
+from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -38,7 +39,7 @@ def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: End
             raise UnsupportedError(f"its input {shown(given.name)} is not a tensor")
         extents = _input_extents(given, features.get(given.name))
         inputs.append((features.get(given.name, Feature(given.name, "array", extents)), extents))
-    builder = Builder(file.origin, input_shapes(inputs, options, file.origin))
+    builder = Builder(file.origin, input_shapes(inputs, options, file.origin), **PACKAGES)
     program = _Program(file, Walk(builder, file.origin))
     block = _block_of(function)
     for message in block.operations:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.coreml.blocks import padded, sliced
-from mpscnn.converters.coreml.builder import Builder
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.coreml.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resized, scaled
+from mpscnn.converters.onnx_builder.blocks import padded, sliced
+from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resized, scaled
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 

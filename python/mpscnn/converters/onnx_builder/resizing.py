@@ -1,4 +1,4 @@
-"""How Core ML enlarges and shrinks images, as ONNX' Resize."""
+"""Resizes of images as ONNX' Resize."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mpscnn.converters.coreml.builder import Builder
+from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 CORNERS, HALF_PIXEL, FROM_EDGE = "align_corners", "half_pixel", "asymmetric"

@@ -1,17 +1,17 @@
-"""Layers of a Core ML model, converted one after the other; those that cannot be are collected for one error."""
+"""Convert the layers of a model one after the other, and collect those that cannot be converted for one error."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mpscnn.converters.coreml.builder import Builder
+from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_reader.reader import convert as convert_onnx
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersError
 from mpscnn.errors import Error, WeightsError
 from mpscnn.graph.network import Network
 
-_STAND_IN = "coreml.Refused"  # no operator of ONNX' own
+_STAND_IN = "mpscnn.Refused"  # no operator of ONNX' own
 _MAX_LAYERS = 100_000
 _MAX_BLOBS = 1_024  # that a layer reads or makes
 

@@ -1,4 +1,4 @@
-"""A Core ML model as a graph of ONNX' operators in the making, in which each tensor's shape is known."""
+"""A graph of ONNX operators that a reader builds, in which the shape of each tensor is known."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ class Builder(Graph):
     Args:
         origin: the model's file, for messages.
         inputs: the shapes of the inputs by name; None stands for an extent that is free.
+        needed_for, extra: the files, and the extra of this package that their reader needs.
     """
 
-    def __init__(self, origin: str, inputs: Mapping[str, Extents]) -> None:
-        super().__init__(origin, inputs, "Core ML models", "coreml", OPSET)
+    def __init__(self, origin: str, inputs: Mapping[str, Extents], *, needed_for: str, extra: str) -> None:
+        super().__init__(origin, inputs, needed_for, extra, OPSET)
         self._types: dict[str, onnx.TypeProto] = {}
         self._small: dict[str, onnx.TensorProto] = {}
         self._layer = ""

@@ -1,4 +1,4 @@
-"""Layers of Core ML that both kinds of its models have, as operators of ONNX."""
+"""Compositions of ONNX operators that several readers use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mpscnn.converters.coreml.builder import FLOAT, Builder
+from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)

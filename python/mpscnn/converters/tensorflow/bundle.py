@@ -1,0 +1,118 @@
+"""The variables of a checkpoint, which are read when they are needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.tensorflow.schema import message
+from mpscnn.converters.tensorflow.table import entries
+from mpscnn.converters.tensorflow.values import TEXT, Array, dtype_of, extents_of, plain
+from mpscnn.errors import UnsupportedError, WeightsError
+
+INDEX = ".index"
+_MAX_SHARDS = 4096
+_BIG_ENDIAN = 1
+
+
+@dataclass(frozen=True)
+class Variable:
+    """The place of a variable in a file."""
+
+    shape: tuple[int, ...]
+    number: int
+    shard: int
+    offset: int
+    size: int
+
+
+class Bundle(Mapping[str, Variable]):
+    """The variables of a checkpoint by their names. Texts are left out.
+
+    Args:
+        index: the file whose name ends in ".index"; those with the numbers are next to it.
+
+    Raises:
+        WeightsError: a file is missing or damaged. UnsupportedError: a checkpoint of another byte order.
+    """
+
+    def __init__(self, index: Path) -> None:
+        self.origin = str(index)
+        self._index = index
+        self._shards: dict[int, FileBytes] = {}
+        self._variables: dict[str, Variable] = {}
+        try:
+            self._count = self._read_index()
+        except (UnsupportedError, WeightsError) as error:
+            raise type(error)(f"{self.origin}: {error}") from error
+
+    def _read_index(self) -> int:
+        listed = entries(FileBytes(self._index))
+        header = self._parsed("BundleHeader", next(listed, (b"", b""))[1])
+        if not 1 <= header.num_shards <= _MAX_SHARDS:
+            raise WeightsError(f"damaged: {header.num_shards} files of numbers")
+        if header.endianness == _BIG_ENDIAN:
+            raise UnsupportedError("its numbers are big-endian, which is not supported")
+        for key, value in listed:
+            entry = self._parsed("BundleEntry", value)
+            extents = extents_of(entry.shape)
+            if entry.dtype == TEXT or entry.slices or extents is None or None in extents:
+                continue
+            name = key.decode("utf-8", "replace")
+            shape = tuple(extent or 0 for extent in extents)
+            self._variables[name] = Variable(shape, entry.dtype, entry.shard_id, entry.offset, entry.size)
+        return int(header.num_shards)
+
+    @staticmethod
+    def _parsed(name: str, content: bytes) -> Any:
+        parsed = message(name)()
+        errors = import_module("google.protobuf.message")
+        try:
+            parsed.ParseFromString(content)
+        except (errors.DecodeError, ValueError) as error:
+            raise WeightsError(f"damaged: an entry of the index: {error}") from error
+        return parsed
+
+    def __getitem__(self, name: str) -> Variable:
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+    def array(self, name: str) -> Array:
+        """The numbers of a variable. Raises WeightsError if they cannot be read, UnsupportedError for other types."""
+        variable = self._variables[name]
+        kind = dtype_of(variable.number)
+        if variable.size != math.prod(variable.shape) * kind.itemsize or variable.offset < 0:
+            raise WeightsError(
+                f"{self.origin}: damaged: {shown(name)} has {variable.size} bytes for the shape {variable.shape}"
+            )
+        shard = self._shard(variable.shard)
+        content = shard.read(variable.offset, variable.size)
+        if len(content) != variable.size:
+            raise WeightsError(f"{shard.path}: damaged: it ends within {shown(name)}")
+        return plain(np.frombuffer(content, kind).reshape(variable.shape), variable.number)
+
+    def _shard(self, number: int) -> FileBytes:
+        if number not in self._shards:
+            if not 0 <= number < self._count:
+                raise WeightsError(f"{self.origin}: damaged: refers to file {number} of {self._count}")
+            self._shards[number] = FileBytes(self.files()[1 + number])
+        return self._shards[number]
+
+    def files(self) -> list[Path]:
+        """The index, and the files with the numbers."""
+        stem = self._index.name.removesuffix(INDEX)
+        parts = (f"{stem}.data-{one:05d}-of-{self._count:05d}" for one in range(self._count))
+        return [self._index, *(self._index.with_name(part) for part in parts)]

@@ -1,0 +1,173 @@
+"""Functions of single elements, and sums, products and comparisons of two tensors."""
+
+from __future__ import annotations
+
+from mpscnn.converters.onnx_builder.blocks import folded
+from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
+from mpscnn.converters.tensorflow.operation import Handler, Operation
+from mpscnn.converters.tensorflow.values import TEXT
+from mpscnn.errors import UnsupportedError
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+_BOOL = 10
+_FLOATS = (1, 2, 14, 19)
+
+
+def activated(b: Builder, x: str, kind: str, slope: float) -> str:
+    """An activation by the name of its operator."""
+    if kind == "Relu6":
+        return b.op("Clip", x, b.number(0.0), b.number(6.0))
+    if kind == "LeakyRelu":
+        return b.op("LeakyRelu", x, alpha=slope)
+    if kind not in ("Relu", "Elu", "Sigmoid", "Tanh"):
+        raise UnsupportedError(f"is fused with {kind}, which is not supported")
+    return b.op(kind, x)
+
+
+def _one(kind: str) -> Handler:
+    return lambda b, op: b.op(kind, op.tensor())
+
+
+def _two(kind: str) -> Handler:
+    return lambda b, op: b.op(kind, op.tensor(0), op.tensor(1))
+
+
+def _activation(b: Builder, op: Operation) -> str:
+    return activated(b, op.tensor(), op.kind, op.real("alpha", 0.2))
+
+
+def _selu(b: Builder, op: Operation) -> str:
+    return b.op("Selu", op.tensor(), alpha=_SELU_ALPHA, gamma=_SELU_SCALE)
+
+
+def _prelu(b: Builder, op: Operation) -> str:
+    return b.op("PRelu", op.tensor(), op.weight(1, "slopes"))
+
+
+def _sum(b: Builder, op: Operation) -> str:
+    return folded(b, "Add", op.tensors())
+
+
+def _squared_difference(b: Builder, op: Operation) -> str:
+    difference = b.op("Sub", op.tensor(0), op.tensor(1))
+    return b.op("Mul", difference, difference)
+
+
+def _square(b: Builder, op: Operation) -> str:
+    x = op.tensor()
+    return b.op("Mul", x, x)
+
+
+def _reciprocal_root(b: Builder, op: Operation) -> str:
+    return b.op("Reciprocal", b.op("Sqrt", op.tensor()))
+
+
+def _log1p(b: Builder, op: Operation) -> str:
+    return b.op("Log", b.op("Add", op.tensor(), b.number(1.0)))
+
+
+def _erfc(b: Builder, op: Operation) -> str:
+    return b.op("Sub", b.number(1.0), b.op("Erf", op.tensor()))
+
+
+def _expm1(b: Builder, op: Operation) -> str:
+    return b.op("Sub", b.op("Exp", op.tensor()), b.number(1.0))
+
+
+def _without_nan(b: Builder, op: Operation) -> str:
+    """x / y, and 0 where y is 0."""
+    x, y = op.tensor(0), op.tensor(1)
+    is_zero = b.op("Equal", y, b.number(0.0))
+    return b.op("Where", is_zero, b.number(0.0), b.op("Div", x, b.op("Where", is_zero, b.number(1.0), y)))
+
+
+def _unequal(b: Builder, op: Operation) -> str:
+    return b.op("Not", b.op("Equal", op.tensor(0), op.tensor(1)))
+
+
+def _where(b: Builder, op: Operation) -> str:
+    condition, x, y = op.tensors(0, 3)
+    rank, wanted = b.rank(condition), b.rank(x)
+    if op.kind == "Select" and rank == 1 and wanted > 1:
+        raise UnsupportedError("chooses whole images of the batch")
+    return b.op("Where", condition, x, y)
+
+
+def _clip(b: Builder, op: Operation) -> str:
+    low, high = op.number(1, "lower limit"), op.number(2, "upper limit")
+    return b.op("Clip", op.tensor(), b.number(low), b.number(high))
+
+
+def _cast(b: Builder, op: Operation) -> str:
+    """Floats of all types are computed in the precision of the network."""
+    x, wanted = op.tensor(), op.type("DstT")
+    if wanted == TEXT:
+        raise UnsupportedError("makes texts")
+    if wanted == _BOOL:
+        return x if b.is_truth(x) else b.op("Not", b.op("Equal", x, b.number(0.0)))
+    if wanted in _FLOATS:
+        return b.op("Cast", x, to=FLOAT) if b.is_truth(x) or b.is_whole(x) else x
+    return x if b.is_whole(x) else b.op("Cast", x, to=INT64)
+
+
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(("Relu", "Relu6", "LeakyRelu", "Elu", "Sigmoid", "Tanh"), _activation),
+    **{
+        ours: _one(theirs)
+        for ours, theirs in {
+            "Abs": "Abs",
+            "Ceil": "Ceil",
+            "Erf": "Erf",
+            "Exp": "Exp",
+            "Floor": "Floor",
+            "Inv": "Reciprocal",
+            "Reciprocal": "Reciprocal",
+            "Log": "Log",
+            "LogicalNot": "Not",
+            "Neg": "Neg",
+            "Rint": "Round",
+            "Round": "Round",
+            "Sign": "Sign",
+            "Softplus": "Softplus",
+            "Softsign": "Softsign",
+            "Sqrt": "Sqrt",
+        }.items()
+    },
+    **{
+        ours: _two(theirs)
+        for ours, theirs in {
+            "Add": "Add",
+            "AddV2": "Add",
+            "Sub": "Sub",
+            "Mul": "Mul",
+            "Div": "Div",
+            "RealDiv": "Div",
+            "Maximum": "Max",
+            "Minimum": "Min",
+            "Pow": "Pow",
+            "Equal": "Equal",
+            "Greater": "Greater",
+            "GreaterEqual": "GreaterOrEqual",
+            "Less": "Less",
+            "LessEqual": "LessOrEqual",
+            "LogicalAnd": "And",
+            "LogicalOr": "Or",
+        }.items()
+    },
+    "AddN": _sum,
+    "AccumulateNV2": _sum,
+    "Selu": _selu,
+    "Prelu": _prelu,
+    "SquaredDifference": _squared_difference,
+    "Square": _square,
+    "Rsqrt": _reciprocal_root,
+    "Log1p": _log1p,
+    "Erfc": _erfc,
+    "Expm1": _expm1,
+    "DivNoNan": _without_nan,
+    "NotEqual": _unequal,
+    "Select": _where,
+    "SelectV2": _where,
+    "ClipByValue": _clip,
+    "Cast": _cast,
+}

@@ -1,0 +1,207 @@
+"""Open TensorFlow's files: folders of SavedModels, and frozen graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mpscnn._private.files import content_of, is_folder, reading, require_regular
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_builder.builder import Extents
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.tensorflow.bundle import INDEX, Bundle
+from mpscnn.converters.tensorflow.flow import Flow, Ref
+from mpscnn.converters.tensorflow.reader import GraphFile
+from mpscnn.converters.tensorflow.schema import message
+from mpscnn.converters.tensorflow.values import TEXT, Array, extents_of
+from mpscnn.converters.tensorflow.variables import stored_names, variable_name
+from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
+
+MODEL = "saved_model.pb"
+_LARGEST_MESSAGE = 2**31 - 1  # protobuf's
+_DEFAULT_SIGNATURE, _SERVING = "serving_default", "serve"
+_SILENT = frozenset(
+    {"NoOp", "Assert", "Const", "Placeholder", "VarHandleOp", "VariableV2", "PlaceholderWithDefault"}
+)
+
+
+def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
+    """Read a folder with a SavedModel, its saved_model.pb, or a frozen graph.
+
+    Raises WeightsError for files that are missing, damaged or something else, and UnsupportedError for what is not
+    read.
+    """
+    with reading(path, WeightsError):
+        folder = path if is_folder(path) else path.parent if path.name == MODEL else None
+    try:
+        if folder is not None:
+            return _saved_model(folder, path)
+        return frozen_graph(_parsed("Graph", path), str(path), options)
+    except (UnsupportedError, WeightsError) as error:
+        if str(error).startswith((str(path), f"damaged: {path}")):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error, Error):
+            raise
+        raise WeightsError(f"{path}: damaged: the graph contradicts itself") from error
+
+
+def saved_model_files(folder: Path) -> list[Path]:
+    """All files of a SavedModel that a network is read from."""
+    variables = folder / "variables" / f"variables{INDEX}"
+    with reading(folder, WeightsError):
+        has_variables = variables.is_file()
+    return [folder / MODEL, *(Bundle(variables).files() if has_variables else [])]
+
+
+def _parsed(name: str, path: Path) -> Any:
+    made = message(name)()
+    errors = import_module("google.protobuf.message")
+    with reading(path, WeightsError):
+        require_regular(path, WeightsError)
+        size = path.stat().st_size
+    if size > _LARGEST_MESSAGE:
+        raise WeightsError(f"has {size} bytes; graphs have at most {_LARGEST_MESSAGE}")
+    try:
+        made.ParseFromString(content_of(path, WeightsError))
+    except (errors.DecodeError, ValueError, RecursionError) as error:
+        raise WeightsError(f"damaged: is not a graph of TensorFlow: {error}") from error
+    return made
+
+
+# ---- SavedModel ----------------------------------------------------------------------------------------------------
+
+
+def _saved_model(folder: Path, path: Path) -> GraphFile:
+    model = _parsed("SavedModel", folder / MODEL)
+    graph = _graph_for_serving(model)
+    signature = _signature(graph)
+    inputs = {entry.key: entry.value for entry in signature.inputs}
+    outputs = {entry.key: entry.value for entry in signature.outputs}
+    if not outputs:
+        raise WeightsError("damaged: its signature has no outputs")
+    places = {name: info.name.partition(":")[0] for name, info in sorted(inputs.items())}
+    flow = Flow(graph.graph_def, frozenset(places.values()))
+    for name, place in places.items():
+        if place not in flow.main.nodes:
+            raise WeightsError(f"damaged: the node of its input {shown(name)} does not exist")
+    return GraphFile(
+        str(path),
+        flow,
+        {name: _extents(name, inputs[name].dtype, inputs[name].tensor_shape) for name in places},
+        places,
+        {name: flow.main.ref(info.name) for name, info in sorted(outputs.items())},
+        _Variables(folder, flow, graph.saver_def.restore_op_name),
+    )
+
+
+def _graph_for_serving(model: Any) -> Any:
+    for graph in model.meta_graphs:
+        if _SERVING in graph.meta_info_def.tags:
+            return graph
+    if len(model.meta_graphs) != 1:
+        raise UnsupportedError(f'has {len(model.meta_graphs)} graphs, and none with the tag "{_SERVING}"')
+    return model.meta_graphs[0]
+
+
+def _signature(graph: Any) -> Any:
+    named = {entry.key: entry.value for entry in graph.signature_def if entry.value.outputs}
+    named.pop("__saved_model_init_op", None)
+    if _DEFAULT_SIGNATURE in named:
+        return named[_DEFAULT_SIGNATURE]
+    if len(named) == 1:
+        return next(iter(named.values()))
+    if not named:
+        raise UnsupportedError(
+            "has no signature: save it with one (tf.saved_model.save(..., signatures=...), or model.export in Keras)"
+        )
+    raise UnsupportedError(
+        f'has the signatures {", ".join(map(shown, sorted(named)))}, and none is "{_DEFAULT_SIGNATURE}"'
+    )
+
+
+def _extents(name: str, dtype: int, shape: Any) -> Extents:
+    if dtype == TEXT:
+        raise UnsupportedError(
+            f"its input {shown(name)} takes texts or encoded photos: save a signature that takes images as numbers"
+        )
+    extents = extents_of(shape)
+    if extents is None:
+        raise UnsupportedError(f"its input {shown(name)} has a free number of axes")
+    return extents
+
+
+class _Variables:
+    """The numbers of a SavedModel's variables."""
+
+    def __init__(self, folder: Path, flow: Flow, restore: str) -> None:
+        self._folder = folder
+        self._flow = flow
+        self._restore = restore
+        self._bundle: Bundle | None = None
+        self._names: dict[str, str] = {}
+
+    def __call__(self, ref: Ref) -> Array:
+        if self._bundle is None:
+            self._bundle = Bundle(self._folder / "variables" / f"variables{INDEX}")
+            self._names = stored_names(self._flow, self._restore)
+        name = variable_name(ref)
+        stored = self._names.get(name, name)
+        if stored not in self._bundle:
+            raise WeightsError(f"damaged: the variable {shown(name)} is not in {self._bundle.origin}")
+        return self._bundle.array(stored)
+
+
+# ---- Frozen graphs -------------------------------------------------------------------------------------------------
+
+
+def frozen_graph(graph: Any, origin: str, options: ReadOptions) -> GraphFile:
+    """A graph whose weights are constants: its inputs are placeholders, its outputs what no operator reads."""
+    if not graph.node:
+        raise WeightsError("damaged: is not a graph of TensorFlow: it has no operators")
+    nodes = {node.name: node for node in graph.node}
+    placeholders = [name for name, node in nodes.items() if node.op == "Placeholder"]
+    flow = Flow(graph, frozenset(placeholders))
+    outputs = _outputs(flow, options.outputs)
+    needed = {
+        ref.node
+        for ref in flow.in_order([flow.source(ref) for ref in outputs.values()])
+        if flow.is_input(ref)
+    }
+    inputs: dict[str, Extents] = {}
+    for name in placeholders:
+        if name in needed:
+            attributes = Flow.attributes(nodes[name])
+            dtype = attributes["dtype"].type if "dtype" in attributes else 1
+            shape = attributes["shape"].shape if "shape" in attributes else None
+            chosen = options.shapes.get(name)
+            if shape is None or (extents_of(shape) is None and chosen is not None):
+                inputs[name] = tuple(chosen or ())
+            else:
+                inputs[name] = _extents(name, dtype, shape)
+    if not inputs:
+        raise UnsupportedError("none of its outputs depends on an input")
+    return GraphFile(origin, flow, inputs, {name: name for name in inputs}, outputs, _no_variable)
+
+
+def _outputs(flow: Flow, wanted: Sequence[str]) -> dict[str, Ref]:
+    nodes = flow.main.nodes
+    for name in wanted:
+        if name.partition(":")[0] not in nodes:
+            raise ParameterError(f"it has no operator {shown(name)}")
+    if wanted:
+        return {name: flow.main.ref(name) for name in wanted}
+    read = {text.removeprefix("^").partition(":")[0] for node in nodes.values() for text in node.input}
+    ends = [name for name, node in nodes.items() if name not in read and node.op not in _SILENT]
+    if not ends:
+        raise WeightsError("damaged: all of its results are read again")
+    return {name: flow.main.ref(name) for name in ends}
+
+
+def _no_variable(ref: Ref) -> Array:
+    raise UnsupportedError(
+        f"its variable {shown(ref.name)} has no value in the file: freeze the graph, or save a SavedModel"
+    )

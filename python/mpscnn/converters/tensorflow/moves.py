@@ -1,0 +1,204 @@
+"""Operators that move elements: shapes, slices, borders, resizes, and blocks of pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mpscnn.converters.onnx_builder.blocks import (
+    equal_parts,
+    expanded,
+    padded,
+    sliced,
+    split,
+    squeezed,
+    stacked,
+)
+from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL
+from mpscnn.converters.tensorflow.operation import Handler, Operation, as_before, channels_first
+from mpscnn.converters.tensorflow.slices import Slices
+from mpscnn.errors import UnsupportedError, WeightsError
+
+
+def _reshape(b: Builder, op: Operation) -> str:
+    wanted = op.shape(1, "shape")
+    x = op.tensor()
+    extents = b.extents(x)
+    shape = list(wanted)
+    free = [place for place, extent in enumerate(wanted) if extent is None]
+    for place in free:
+        kept = place < len(extents) and extents[place] is None and wanted[:place] == list(extents[:place])
+        if kept:
+            shape[place] = 0
+    unknown = [place for place, extent in enumerate(shape) if extent is None]
+    if len(unknown) + shape.count(-1) > 1:
+        raise UnsupportedError("its shape leaves several extents free")
+    return b.reshaped(x, [-1 if extent is None else extent for extent in shape])
+
+
+def _squeeze(b: Builder, op: Operation) -> str:
+    x = op.tensor()
+    axes = op.wholes("squeeze_dims") or op.wholes("axis")
+    if not axes:
+        axes = [axis for axis, extent in enumerate(b.extents(x)) if extent == 1]
+    return squeezed(b, x, axes) if axes else x
+
+
+def _expand(b: Builder, op: Operation) -> str:
+    return expanded(b, op.tensor(), [op.integer(1, "axis")])
+
+
+def _transpose(b: Builder, op: Operation) -> str:
+    order, x = op.integers(1, "order"), op.tensor()
+    order = [b.axis(x, axis) for axis in order]
+    if sorted(order) != list(range(b.rank(x))):
+        raise WeightsError(f"damaged: its order is {order[:8]}")
+    return b.op("Transpose", x, perm=order)
+
+
+def _concat(b: Builder, op: Operation) -> str:
+    first = op.kind == "Concat"
+    axis = op.integer(0 if first else -1, "axis")
+    tensors = op.tensors(1) if first else op.tensors(0, -1)
+    if not tensors:
+        raise WeightsError("damaged: joins nothing")
+    return tensors[0] if len(tensors) == 1 else b.op("Concat", *tensors, axis=b.axis(tensors[0], axis))
+
+
+def _pack(b: Builder, op: Operation) -> str:
+    return stacked(b, op.tensors(), op.whole("axis", 0))
+
+
+def _unpack(b: Builder, op: Operation) -> list[str]:
+    x, count = op.tensor(), op.whole("num", 0)
+    axis = b.axis(x, op.whole("axis", 0))
+    return [squeezed(b, part, [axis]) for part in equal_parts(b, x, axis, count)]
+
+
+def _split(b: Builder, op: Operation) -> list[str]:
+    return equal_parts(b, op.tensor(1), op.integer(0, "axis"), op.whole("num_split", 0))
+
+
+def _split_sizes(b: Builder, op: Operation) -> list[str]:
+    x, sizes, axis = op.tensor(), op.integers(1, "sizes"), op.integer(2, "axis")
+    if sizes.count(-1) == 1:
+        extent = b.extents(x)[b.axis(x, axis)]
+        if extent is None:
+            raise UnsupportedError("divides an axis whose extent is not known")
+        sizes = [extent - sum(sizes) - 1 if one == -1 else one for one in sizes]
+    return split(b, x, axis, sizes)
+
+
+def _strided_slice(b: Builder, op: Operation) -> str:
+    begin, end, strides = (
+        np.asarray(op.shape(place, what), object)
+        for place, what in ((1, "begins"), (2, "ends"), (3, "strides"))
+    )
+    return Slices(begin, end, strides, op.attributes).of_tensor(b, op.tensor())
+
+
+def _slice(b: Builder, op: Operation) -> str:
+    begins, sizes = op.integers(1, "begins"), op.integers(2, "sizes")
+    if len(begins) != len(sizes):
+        raise WeightsError("damaged: its begins and sizes differ in number")
+    ends = [None if size == -1 else begin + size for begin, size in zip(begins, sizes, strict=True)]
+    return sliced(b, op.tensor(), begins, ends, [1] * len(begins))
+
+
+def _gather(b: Builder, op: Operation) -> str:
+    axis = op.integer(2, "axis") if len(op) > 2 else 0
+    if op.whole("batch_dims", 0):
+        raise UnsupportedError("gathers other elements of each image")
+    x = op.tensor()
+    return b.op("Gather", x, op.tensor(1), axis=b.axis(x, axis))
+
+
+def _tile(b: Builder, op: Operation) -> str:
+    return b.op("Tile", op.tensor(), b.integers(op.integers(1, "multiples")))
+
+
+def _broadcast(b: Builder, op: Operation) -> str:
+    shape = [1 if extent is None else extent for extent in op.shape(1, "shape")]
+    return b.op("Expand", op.tensor(), b.integers(shape))
+
+
+def _reverse(b: Builder, op: Operation) -> str:
+    x = op.tensor()
+    axes = {b.axis(x, axis) for axis in op.integers(1, "axes")}
+    rank = b.rank(x)
+    return sliced(b, x, [None] * rank, [None] * rank, [-1 if axis in axes else 1 for axis in range(rank)])
+
+
+def _pad(b: Builder, op: Operation) -> str:
+    amounts = op.integers(1, "paddings")
+    if op.kind == "MirrorPad":
+        mode = op.text("mode", "REFLECT")
+        if mode != "REFLECT":
+            raise UnsupportedError(f"a border of the kind {mode}")
+        return padded(b, op.tensor(), amounts, "reflect")
+    value = op.number(2, "value") if len(op) > 2 else 0.0
+    return padded(b, op.tensor(), amounts, "constant", value)
+
+
+def _resize(mode: str) -> Handler:
+    def convert(b: Builder, op: Operation) -> str:
+        wanted = op.integers(1, "size")
+        if len(wanted) != 2 or min(wanted) < 1:
+            raise WeightsError(f"damaged: resizes to {wanted[:5]}")
+        samples = HALF_PIXEL if op.flag("half_pixel_centers") else FROM_EDGE
+        if op.flag("align_corners"):
+            samples = CORNERS
+        x = channels_first(b, op)
+        batch, channels, _, _ = b.extents(x)
+        if channels is None:
+            raise UnsupportedError("the number of its input's channels is not known")
+        attributes = {"mode": mode, "coordinate_transformation_mode": samples}
+        if mode == "nearest":
+            attributes["nearest_mode"] = "floor" if samples == FROM_EDGE else "round_prefer_ceil"
+        sizes = b.integers([1 if batch is None else batch, channels, *wanted])
+        return as_before(b, op, b.op("Resize", x, "", "", sizes, **attributes))
+
+    return convert
+
+
+def _depth_to_space(b: Builder, op: Operation) -> str:
+    block = op.whole("block_size", 0)
+    if block < 1:
+        raise WeightsError(f"damaged: blocks of {block} pixels")
+    return as_before(b, op, b.op("DepthToSpace", channels_first(b, op), blocksize=block, mode="DCR"))
+
+
+def _space_to_depth(b: Builder, op: Operation) -> str:
+    block = op.whole("block_size", 0)
+    if block < 1:
+        raise WeightsError(f"damaged: blocks of {block} pixels")
+    return as_before(b, op, b.op("SpaceToDepth", channels_first(b, op), blocksize=block))
+
+
+HANDLERS: dict[str, Handler] = {
+    "Reshape": _reshape,
+    "Squeeze": _squeeze,
+    "ExpandDims": _expand,
+    "Transpose": _transpose,
+    "Concat": _concat,
+    "ConcatV2": _concat,
+    "Pack": _pack,
+    "Unpack": _unpack,
+    "Split": _split,
+    "SplitV": _split_sizes,
+    "StridedSlice": _strided_slice,
+    "Slice": _slice,
+    "Gather": _gather,
+    "GatherV2": _gather,
+    "ResourceGather": _gather,
+    "Tile": _tile,
+    "BroadcastTo": _broadcast,
+    "ReverseV2": _reverse,
+    "Pad": _pad,
+    "PadV2": _pad,
+    "MirrorPad": _pad,
+    "ResizeBilinear": _resize("linear"),
+    "ResizeNearestNeighbor": _resize("nearest"),
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
+}

@@ -1,0 +1,194 @@
+"""One operator of a graph, and what the functions for all operators read of it.
+
+They raise UnsupportedError and WeightsError with a reason only. The caller adds the file and the operator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.tensorflow.shapes import Numbers
+from mpscnn.converters.tensorflow.values import Array
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_MAX_INTEGERS = 4096
+
+Operand = str | Array
+"""The name of a blob, or a constant."""
+
+
+class Operation:
+    """An operator.
+
+    Args:
+        builder: the graph that it becomes a part of.
+        kind: what it does.
+        attributes: by name.
+        operands: names of blobs, and constants.
+        blocks: the blocks of pixels that images of the batch share after SpaceToBatchND, by the name of the blob.
+    """
+
+    def __init__(
+        self,
+        builder: Builder,
+        kind: str,
+        attributes: dict[str, Any],
+        operands: Sequence[Operand],
+        blocks: dict[str, tuple[int, int]],
+    ) -> None:
+        self.kind = kind
+        self._b = builder
+        self.attributes = attributes
+        self._operands = list(operands)
+        self._blocks = blocks
+
+    # ---- Operands --------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._operands)
+
+    def _operand(self, place: int) -> Operand:
+        if not -len(self._operands) <= place < len(self._operands):
+            raise WeightsError(f"damaged: it has {len(self._operands)} operands")
+        return self._operands[place]
+
+    def is_constant(self, place: int) -> bool:
+        """Return True if an operand is a constant."""
+        return not isinstance(self._operand(place), str)
+
+    def tensor(self, place: int = 0) -> str:
+        """An operand in the graph, constant or computed."""
+        operand = self._operand(place)
+        if isinstance(operand, str):
+            return self._b.tensor(operand)
+        return self._b.weight(f"operand{place}", numbers(operand))
+
+    def tensors(self, first: int = 0, last: int | None = None) -> list[str]:
+        """Several operands in the graph."""
+        return [self.tensor(place) for place in range(len(self._operands))[first:last]]
+
+    def array(self, place: int, what: str) -> Array:
+        """A constant operand."""
+        operand = self._operand(place)
+        if isinstance(operand, str):
+            raise UnsupportedError(f"its {what} are computed by the network, which is not supported")
+        return operand
+
+    def weight(self, place: int, what: str, order: Sequence[int] | None = None) -> str:
+        """A constant operand in the graph, with its axes in another order."""
+        array = self.array(place, what)
+        if order is not None:
+            if array.ndim != len(order):
+                raise WeightsError(f"damaged: its {what} have the shape {array.shape}")
+            array = array.transpose(order)
+        return self._b.weight(what, np.ascontiguousarray(numbers(array)))
+
+    def shape(self, place: int, what: str) -> list[int | None]:
+        """A constant vector of extents; None for one that is free."""
+        array: Numbers = self.array(place, what)
+        if array.dtype.kind not in "iuO" or array.size > _MAX_INTEGERS:
+            raise WeightsError(f"damaged: its {what} are not whole numbers")
+        return [None if one is None else int(one) for one in array.reshape(-1)]
+
+    def integers(self, place: int, what: str) -> list[int]:
+        """A constant vector of whole numbers."""
+        found = self.shape(place, what)
+        if None in found:
+            raise UnsupportedError(f"its {what} depend on a free size")
+        return [one or 0 for one in found]
+
+    def integer(self, place: int, what: str) -> int:
+        """A constant whole number."""
+        found = self.integers(place, what)
+        if len(found) != 1:
+            raise WeightsError(f"damaged: its {what} is {found[:5]}")
+        return found[0]
+
+    def number(self, place: int, what: str) -> float:
+        """A constant finite number."""
+        array = self.array(place, what)
+        if array.size != 1 or not math.isfinite(float(array.reshape(()))):
+            raise WeightsError(f"damaged: its {what} is {array.reshape(-1)[:5]}")
+        return float(array.reshape(()))
+
+    def block(self) -> tuple[int, int] | None:
+        """The block of pixels that images of the batch share, None where each image is whole."""
+        operand = self._operand(0)
+        return self._blocks.get(operand) if isinstance(operand, str) else None
+
+    # ---- Attributes ------------------------------------------------------------------------------------------------
+
+    def has(self, name: str) -> bool:
+        """Return True if an attribute is given."""
+        return name in self.attributes
+
+    def text(self, name: str, default: str) -> str:
+        """A word."""
+        return self.attributes[name].s.decode("utf-8", "replace") if self.has(name) else default
+
+    def texts(self, name: str) -> list[str]:
+        """Words."""
+        if not self.has(name):
+            return []
+        return [text.decode("utf-8", "replace") for text in self.attributes[name].list.s]
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """A truth value."""
+        return bool(self.attributes[name].b) if self.has(name) else default
+
+    def whole(self, name: str, default: int) -> int:
+        """A whole number."""
+        return int(self.attributes[name].i) if self.has(name) else default
+
+    def wholes(self, name: str) -> list[int]:
+        """Whole numbers."""
+        return [int(one) for one in self.attributes[name].list.i] if self.has(name) else []
+
+    def real(self, name: str, default: float) -> float:
+        """A finite number."""
+        value = float(self.attributes[name].f) if self.has(name) else default
+        if not math.isfinite(value):
+            raise WeightsError(f"damaged: its {name} is {value}")
+        return value
+
+    def type(self, name: str) -> int:
+        """The number of a type of elements."""
+        return int(self.attributes[name].type) if self.has(name) else 0
+
+    @property
+    def is_nchw(self) -> bool:
+        """Return True if images have their channels first. Raises UnsupportedError for other orders of axes."""
+        layout = self.text("data_format", "NHWC")
+        if layout not in ("NHWC", "NCHW", "NWC", "NCW"):
+            raise UnsupportedError(f"its data_format is {layout!r}")
+        return layout in ("NCHW", "NCW")
+
+
+def numbers(array: Array) -> Array:
+    """An array in a type that graphs have: float32, int64 or bool."""
+    if array.dtype.kind == "f":
+        return array.astype(np.float32)
+    if array.dtype.kind == "O":
+        raise UnsupportedError("depends on a free size")
+    return array if array.dtype.kind == "b" else array.astype(np.int64)
+
+
+def channels_first(b: Builder, op: Operation, place: int = 0) -> str:
+    """An image operand as (batch, channels, height, width)."""
+    x = op.tensor(place)
+    if b.rank(x) != 4:
+        raise UnsupportedError(f"its input has {b.rank(x)} axes; supported are images")
+    return x if op.is_nchw else b.op("Transpose", x, perm=[0, 3, 1, 2])
+
+
+def as_before(b: Builder, op: Operation, x: str) -> str:
+    """An image (batch, channels, height, width) in the operator's own order."""
+    return x if op.is_nchw else b.op("Transpose", x, perm=[0, 2, 3, 1])
+
+
+Handler = Callable[[Builder, Operation], "str | list[str]"]

@@ -1,0 +1,56 @@
+"""The operators that are read, and the reasons why others are not."""
+
+from __future__ import annotations
+
+from mpscnn.converters.tensorflow import elements, moves, products, windows
+from mpscnn.converters.tensorflow.operation import Handler
+
+HANDLERS: dict[str, Handler] = {
+    **windows.HANDLERS,
+    **products.HANDLERS,
+    **elements.HANDLERS,
+    **moves.HANDLERS,
+}
+
+_QUANTISED = "belongs to training with 8-bit integers: convert the network to TensorFlow Lite, which is read"
+_LOOP = "loops are not supported"
+_DETECTOR = (
+    "chooses boxes, which is not supported: stop at the outputs before it (--outputs, `outputs=` in Python)"
+)
+_PHOTOS = "decodes files, which is done outside of the network: stop before it, or choose another signature"
+_RANDOM = "random numbers are not supported"
+
+REFUSED: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "FakeQuantWithMinMaxVars",
+            "FakeQuantWithMinMaxArgs",
+            "FakeQuantWithMinMaxVarsPerChannel",
+            "QuantizeAndDequantizeV2",
+            "QuantizeAndDequantizeV4",
+        ),
+        _QUANTISED,
+    ),
+    **dict.fromkeys(("While", "StatelessWhile", "LoopCond", "NextIteration", "Exit", "Enter"), _LOOP),
+    **dict.fromkeys(
+        (
+            "NonMaxSuppression",
+            "NonMaxSuppressionV2",
+            "NonMaxSuppressionV3",
+            "NonMaxSuppressionV4",
+            "NonMaxSuppressionV5",
+            "CombinedNonMaxSuppression",
+            "TensorArrayV3",
+            "TensorListFromTensor",
+            "TensorListReserve",
+        ),
+        _DETECTOR,
+    ),
+    **dict.fromkeys(
+        ("DecodeJpeg", "DecodePng", "DecodeImage", "DecodeBmp", "ParseExample", "ParseExampleV2", "ReadFile"),
+        _PHOTOS,
+    ),
+    **dict.fromkeys(
+        ("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "RandomUniformInt"), _RANDOM
+    ),
+}

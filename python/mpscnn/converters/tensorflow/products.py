@@ -1,0 +1,68 @@
+"""Products of matrices, reductions and softmax."""
+
+from __future__ import annotations
+
+from mpscnn.converters.onnx_builder.blocks import best_place, reduced
+from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.tensorflow.operation import Handler, Operation
+from mpscnn.converters.tensorflow.windows import fused
+
+
+def _transposed(b: Builder, x: str) -> str:
+    rank = b.rank(x)
+    return b.op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def _matmul(b: Builder, op: Operation) -> str:
+    x, y = op.tensor(0), op.tensor(1)
+    if op.flag("transpose_a") or op.flag("adj_x"):
+        x = _transposed(b, x)
+    if op.flag("transpose_b") or op.flag("adj_y"):
+        y = _transposed(b, y)
+    return b.op("MatMul", x, y)
+
+
+def _einsum(b: Builder, op: Operation) -> str:
+    return b.op("Einsum", *op.tensors(), equation=op.text("equation", ""))
+
+
+def _reduction(kind: str) -> Handler:
+    def convert(b: Builder, op: Operation) -> str:
+        axes = op.integers(1, "axes")
+        x = op.tensor()
+        if not axes:
+            return x
+        return reduced(b, kind, x, axes, keep=op.flag("keep_dims"))
+
+    return convert
+
+
+def _best(kind: str) -> Handler:
+    def convert(b: Builder, op: Operation) -> str:
+        axis = op.integer(1, "axis") if len(op) > 1 else 0
+        return best_place(b, kind, op.tensor(), axis, keep=False)
+
+    return convert
+
+
+def _softmax(kind: str) -> Handler:
+    return lambda b, op: b.op(kind, op.tensor(), axis=-1)
+
+
+HANDLERS: dict[str, Handler] = {
+    "MatMul": _matmul,
+    "_FusedMatMul": fused(_matmul),
+    "BatchMatMul": _matmul,
+    "BatchMatMulV2": _matmul,
+    "BatchMatMulV3": _matmul,
+    "Einsum": _einsum,
+    "Mean": _reduction("ReduceMean"),
+    "Sum": _reduction("ReduceSum"),
+    "Max": _reduction("ReduceMax"),
+    "Min": _reduction("ReduceMin"),
+    "Prod": _reduction("ReduceProd"),
+    "ArgMax": _best("ArgMax"),
+    "ArgMin": _best("ArgMin"),
+    "Softmax": _softmax("Softmax"),
+    "LogSoftmax": _softmax("LogSoftmax"),
+}

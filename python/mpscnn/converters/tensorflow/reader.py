@@ -1,0 +1,272 @@
+"""Graphs of TensorFlow as networks of mpscnn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mpscnn._private.names import did_you_mean
+from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.onnx_builder.builder import Builder, Extents
+from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.tensorflow.flow import VARIABLES, Flow, Ref
+from mpscnn.converters.tensorflow.operation import Operand, Operation
+from mpscnn.converters.tensorflow.operators import HANDLERS, REFUSED
+from mpscnn.converters.tensorflow.schema import PACKAGES
+from mpscnn.converters.tensorflow.shapes import FUNCTIONS, VIEWS, is_shape, known
+from mpscnn.converters.tensorflow.values import Array, array_of
+from mpscnn.converters.tensorflow.windows import PER_CHANNEL
+from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
+from mpscnn.graph.network import Network
+
+_UNKNOWN = "mpscnn does not know this operator"
+_SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+
+
+@dataclass(frozen=True)
+class GraphFile:
+    """A graph, and what of it is the network.
+
+    Attributes:
+        origin: the file, for messages.
+        flow: the graph.
+        inputs: the shapes by the names that the network's inputs get; None for a free extent.
+        places: the nodes of the inputs by the same names.
+        outputs: the values that the network computes, by their names.
+        variable: returns the numbers of a variable.
+    """
+
+    origin: str
+    flow: Flow
+    inputs: Mapping[str, Extents]
+    places: Mapping[str, str]
+    outputs: Mapping[str, Ref]
+    variable: Callable[[Ref], Array]
+
+
+def convert(file: GraphFile, options: ReadOptions) -> Network:
+    """The network of a graph.
+
+    Raises:
+        UnsupportedError: names all operators that mpscnn cannot express. WeightsError: the file contradicts itself.
+            ParameterError: options that do not fit the file.
+    """
+    try:
+        return _Converter(file, options).run()
+    except RecursionError as error:
+        raise UnsupportedError(
+            f"{file.origin}: its branches are nested too deeply, which is not supported"
+        ) from error
+    except (UnsupportedError, WeightsError) as error:
+        if str(error).startswith((file.origin, f"damaged: {file.origin}")):
+            raise
+        raise type(error)(f"{file.origin}: {error}") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error, Error):
+            raise
+        # Names that are no text, operands that are missing: more than is worth a check each.
+        raise WeightsError(f"{file.origin}: damaged: the graph contradicts itself") from error
+
+
+class _Converter:
+    def __init__(self, file: GraphFile, options: ReadOptions) -> None:
+        self._file = file
+        self._flow = file.flow
+        self._options = options
+        options.check_inputs(list(file.inputs), file.origin)
+        shapes = {name: self._shape(name, extents) for name, extents in file.inputs.items()}
+        moved = {name: _channels_first(extents) for name, extents in shapes.items()}
+        self._builder = Builder(file.origin, moved, **PACKAGES)
+        self._walk = Walk(self._builder, file.origin)
+        self._values: dict[tuple[int, str, int], Operand] = {}
+        self._blocks: dict[str, tuple[int, int]] = {}
+        self._inputs = {place: name for name, place in file.places.items()}
+        self._names = LayerNames()
+
+    def _shape(self, name: str, extents: Extents) -> Extents:
+        where = f"{self._file.origin}: input {shown(name)}"
+        chosen = self._options.shape_of(name, extents, where) or extents
+        return self._options.sized(chosen, where)
+
+    def run(self) -> Network:
+        """Convert the operators that the outputs need."""
+        wanted = self._wanted()
+        for ref in self._flow.in_order(list(wanted.values())):
+            self._add(ref)
+        names = []
+        for name, ref in wanted.items():
+            value = self._values.get((id(ref.scope), ref.node, ref.index))
+            if value is None:
+                raise WeightsError(f"damaged: {shown(ref.name)} has no result {ref.index}")
+            if not isinstance(value, str):
+                raise UnsupportedError(f"its output {shown(name)} is a constant")
+            names.append(self._output(value))
+        # The sizes were chosen above, in TensorFlow's order of axes.
+        chosen = replace(self._options, shapes={}, size=None, outputs=())
+        return self._walk.network(list(dict.fromkeys(names)), chosen)
+
+    def _output(self, blob: str) -> str:
+        """An output as the reader of ONNX expects it: images have the channels first, and become NHWC again."""
+        b = self._builder
+        if not b.has(blob) or len(b.extents(b.tensor(blob))) != 4:
+            return blob
+        made = self._names.unique(f"{blob}/channels_first")
+
+        def convert() -> Sequence[str]:
+            return [b.op("Transpose", b.tensor(blob), perm=[0, 3, 1, 2])]
+
+        self._walk.layer("output", made, [blob], [made], convert, None)
+        return made
+
+    def _wanted(self) -> dict[str, Ref]:
+        """The results that the network computes: the file's, or those of the operators that the caller named."""
+        all_ = {name: self._flow.source(ref) for name, ref in self._file.outputs.items()}
+        if not self._options.outputs or set(self._options.outputs) <= set(all_):
+            return {name: all_[name] for name in self._options.outputs or all_}
+        found = {ref.name: ref for ref in self._flow.in_order(list(all_.values()))}
+        for name in self._options.outputs:
+            if name not in found:
+                raise ParameterError(
+                    f"{self._file.origin}: its outputs need no operator {shown(name)}{did_you_mean(name, found)}"
+                )
+        return {name: found[name] for name in self._options.outputs}
+
+    # ---- Operators -------------------------------------------------------------------------------------------------
+
+    def _add(self, ref: Ref) -> None:
+        node = ref.message
+        if self._flow.is_input(ref):
+            self._put(ref, [self._input(self._inputs[ref.node])])
+            return
+        attributes = Flow.attributes(node)
+        if node.op == "Const":
+            self._put(ref, [self._constant(ref, attributes)])
+            return
+        if node.op in VARIABLES:
+            self._put(ref, [self._file.variable(ref)])
+            return
+        operands = [self._value(operand) for operand in self._flow.operands(ref)]
+        if (found := self._of_shapes(node.op, attributes, operands, ref)) is not None:
+            self._put(ref, found)
+            return
+        self._convert(ref, node.op, attributes, operands)
+
+    def _input(self, name: str) -> str:
+        """An input in TensorFlow's order of axes. The graph has the channels first, as the reader of ONNX expects."""
+        b = self._builder
+        order = {3: [0, 2, 1], 4: [0, 2, 3, 1]}.get(b.rank(b.tensor(name)))
+        if order is None:
+            return name
+        made = self._names.unique(f"{name}/channels_last")
+
+        def convert() -> Sequence[str]:
+            return [b.op("Transpose", b.tensor(name), perm=order)]
+
+        self._walk.layer("Placeholder", made, [name], [made], convert, None)
+        return made
+
+    @staticmethod
+    def _constant(ref: Ref, attributes: dict[str, Any]) -> Array:
+        if "value" not in attributes:
+            raise WeightsError(f"damaged: the constant {shown(ref.name)} has no value")
+        try:
+            return array_of(attributes["value"].tensor)
+        except (UnsupportedError, WeightsError) as error:
+            raise type(error)(f"constant {shown(ref.name)}: {error}") from error
+
+    def _put(self, ref: Ref, values: Sequence[Operand]) -> None:
+        for index, value in enumerate(values):
+            self._values[id(ref.scope), ref.node, index] = value
+
+    def _value(self, ref: Ref) -> Operand:
+        value = self._values.get((id(ref.scope), ref.node, ref.index))
+        if value is None:
+            raise WeightsError(f"damaged: {shown(ref.name)} has no result {ref.index}")
+        return value
+
+    def _of_shapes(
+        self, kind: str, attributes: dict[str, Any], operands: Sequence[Operand], ref: Ref
+    ) -> list[Operand] | None:
+        """The results of an operator that computes with shapes only."""
+        try:
+            if kind in _SHAPES:
+                return [self._shape_of(kind, operand) for operand in operands]
+            function = FUNCTIONS.get(kind)
+            arrays = [operand for operand in operands if not isinstance(operand, str)]
+            if function is None or len(arrays) < len(operands):
+                return None
+            if not all(map(is_shape, arrays[1:] if kind in VIEWS else arrays)):
+                return None
+            return list(function(arrays, attributes))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            if isinstance(error, (UnsupportedError, WeightsError)):
+                raise type(error)(f"{kind} {shown(ref.name)}: {error}") from error
+            raise WeightsError(f"damaged: {kind} {shown(ref.name)} contradicts itself") from error
+
+    def _shape_of(self, kind: str, operand: Operand) -> Array:
+        if isinstance(operand, str):
+            if not self._builder.has(operand):
+                raise UnsupportedError("takes the shape of a result that cannot be computed")
+            extents = self._builder.extents(self._builder.tensor(operand))
+        else:
+            extents = operand.shape
+        if kind == "Rank":
+            return np.asarray(len(extents))
+        if kind == "Size":
+            total = None if None in extents else int(np.prod([one or 0 for one in extents], dtype=object))
+            return known([total]).reshape(())
+        return known(extents)
+
+    def _convert(self, ref: Ref, kind: str, attributes: dict[str, Any], operands: list[Operand]) -> None:
+        handler = HANDLERS.get(kind)
+        refusal = None if handler else REFUSED.get(kind, _UNKNOWN)
+        made = self._results(ref, kind, attributes)
+        block = self._block(kind, operands)
+        operation = Operation(self._builder, kind, attributes, operands, self._blocks)
+
+        def converted() -> Sequence[str]:
+            assert handler is not None
+            if kind not in _KEEPS_BLOCKS and any(
+                operand in self._blocks for operand in operands if isinstance(operand, str)
+            ):
+                raise UnsupportedError("computes with images that are divided into blocks of the batch")
+            result = handler(self._builder, operation)
+            return [result] if isinstance(result, str) else result
+
+        reads = [operand for operand in operands if isinstance(operand, str)]
+        self._walk.layer(kind, made[0], reads, made, converted, refusal)
+        if block is not None:
+            self._blocks[made[0]] = block
+        self._put(ref, made)
+
+    def _results(self, ref: Ref, kind: str, attributes: dict[str, Any]) -> list[str]:
+        count = 1
+        if kind in ("Split", "SplitV", "Unpack"):
+            count = max(int(attributes[key].i) for key in ("num_split", "num") if key in attributes)
+            if not 1 <= count <= 1024:
+                raise WeightsError(f"damaged: {kind} {shown(ref.name)} has {count} results")
+        name = self._names.unique(ref.name)
+        return [name if index == 0 else f"{name}:{index}" for index in range(count)]
+
+    def _block(self, kind: str, operands: Sequence[Operand]) -> tuple[int, int] | None:
+        """The block of pixels that images of the batch share in an operator's result."""
+        if not operands or not isinstance(operands[0], str):
+            return None
+        if kind == "SpaceToBatchND":
+            given = operands[1] if len(operands) > 1 else None
+            if isinstance(given, str) or given is None or given.size != 2 or given.dtype.kind not in "iu":
+                return None
+            height, width = (int(one) for one in given.reshape(-1))
+            return (height, width)
+        return self._blocks.get(operands[0]) if kind in PER_CHANNEL else None
+
+
+def _channels_first(extents: Extents) -> Extents:
+    return (extents[0], extents[-1], *extents[1:-1]) if len(extents) in (3, 4) else extents
+
+
+_KEEPS_BLOCKS = PER_CHANNEL | {"BatchToSpaceND"}

@@ -1,0 +1,95 @@
+"""Tensors and types of TensorFlow's messages as arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import UnsupportedError, WeightsError
+
+TEXT, BFLOAT16 = 7, 14
+_TYPES = {
+    1: "<f4",
+    2: "<f8",
+    3: "<i4",
+    4: "<u1",
+    5: "<i2",
+    6: "<i1",
+    9: "<i8",
+    10: "?",
+    17: "<u2",
+    19: "<f2",
+    22: "<u4",
+    23: "<u8",
+}
+# The fields with the numbers of a tensor without raw bytes.
+_FIELDS = {
+    1: "float_val",
+    2: "double_val",
+    9: "int64_val",
+    10: "bool_val",
+    22: "uint32_val",
+    23: "uint64_val",
+}
+_MAX_ELEMENTS = 2**31 - 1
+# A tensor whose numbers are all equal may state one of them.
+_MAX_REPEATED = 1 << 20
+
+Array = NDArray[Any]
+
+
+def dtype_of(number: int) -> np.dtype[Any]:
+    """The type of elements of a number in a message. Raises UnsupportedError for texts and the like."""
+    if number == BFLOAT16:
+        return np.dtype("<u2")
+    if number not in _TYPES:
+        raise UnsupportedError("texts are not supported" if number == TEXT else f"elements of type {number}")
+    return np.dtype(_TYPES[number])
+
+
+def extents_of(shape: Any) -> tuple[int | None, ...] | None:
+    """The extents of a shape, None for those that are free; None where the number of axes is free."""
+    if shape.unknown_rank:
+        return None
+    return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
+
+
+def array_of(tensor: Any) -> Array:
+    """The array of a message. Raises WeightsError where it contradicts itself, and as `dtype_of`."""
+    kind = dtype_of(tensor.dtype)
+    extents = extents_of(tensor.tensor_shape)
+    if extents is None or None in extents:
+        raise WeightsError("damaged: a constant with a free shape")
+    shape = tuple(extent or 0 for extent in extents)
+    count = math.prod(shape)
+    if count > _MAX_ELEMENTS:
+        raise WeightsError(f"damaged: a constant of the shape {shape}")
+    if tensor.tensor_content:
+        if len(tensor.tensor_content) != count * kind.itemsize:
+            raise WeightsError(
+                f"damaged: {len(tensor.tensor_content)} bytes for a constant of the shape {shape}"
+            )
+        return plain(np.frombuffer(tensor.tensor_content, kind).reshape(shape), tensor.dtype)
+    if tensor.dtype in (19, BFLOAT16):
+        listed: Array = np.asarray(tensor.half_val, np.uint16).view(kind)
+    else:
+        listed = np.asarray(getattr(tensor, _FIELDS.get(tensor.dtype, "int_val"))).astype(kind)
+    if listed.size == count:
+        return plain(listed.reshape(shape), tensor.dtype)
+    if listed.size > count or count > _MAX_REPEATED:
+        raise WeightsError(f"damaged: {listed.size} numbers for a constant of the shape {shape}")
+    # The last number stands for all that follow; a tensor without numbers is zero.
+    last = listed[-1] if listed.size else kind.type(0)
+    filled = np.full(count, last, kind)
+    filled[: listed.size] = listed
+    return plain(filled.reshape(shape), tensor.dtype)
+
+
+def plain(array: Array, number: int) -> Array:
+    """Bits of bfloat16 as float32; other arrays do not change."""
+    if number != BFLOAT16:
+        return array
+    return (array.astype("<u4") << 16).view("<f4")

@@ -1,0 +1,58 @@
+"""The checkpoint's name of each variable of a graph, as the graph's own restoring of a checkpoint states it."""
+
+from __future__ import annotations
+
+from mpscnn.converters.tensorflow.flow import VARIABLES, Flow, Ref
+
+_ASSIGNMENTS = frozenset({"Assign", "AssignVariableOp"})
+_RESTORES = frozenset({"RestoreV2"})
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+
+def stored_names(flow: Flow, restore: str) -> dict[str, str]:
+    """Return the names in the checkpoint by the names of the variables.
+
+    Keras saves copies of its variables, which the graph sets to the variables' values and restores in their place.
+
+    Args:
+        flow: the graph.
+        restore: the operator that restores a checkpoint, "" where the graph does not state one.
+    """
+    scopes = [flow.main]
+    node = flow.main.nodes.get(restore.removeprefix("^").partition(":")[0])
+    if node is not None and node.op in _CALLS:
+        function = Flow.attributes(node)["f"].func.name
+        scopes.append(flow.body(flow.main, node.name, function, Flow.data(node)))
+    found: dict[str, str] = {}
+    copies: dict[str, str] = {}
+    for scope in scopes:
+        for message in scope.nodes.values():
+            texts = Flow.data(message)
+            if message.op not in _ASSIGNMENTS or len(texts) < 2:
+                continue
+            variable, value = (flow.source(scope.ref(text)) for text in texts[:2])
+            if variable.message.op not in VARIABLES:
+                continue
+            if value.message.op in VARIABLES:
+                copies[variable_name(variable)] = variable_name(value)
+            elif stored := _restored(flow, value):
+                found[variable_name(variable)] = stored
+    for copy, original in copies.items():
+        if copy in found:
+            found.setdefault(original, found[copy])
+    return found
+
+
+def _restored(flow: Flow, value: Ref) -> str | None:
+    """The name in the checkpoint of a value that is read from there."""
+    if value.message.op not in _RESTORES:
+        return None
+    operands = Flow.data(value.message)
+    names = flow.texts(value.scope.ref(operands[1])) if len(operands) > 1 else None
+    return names[value.index] if names is not None and value.index < len(names) else None
+
+
+def variable_name(ref: Ref) -> str:
+    """The name of a variable in its graph. Handles of one variable share it."""
+    shared = Flow.attributes(ref.message).get("shared_name")
+    return (shared.s.decode("utf-8", "replace") if shared is not None else "") or ref.node

@@ -1,0 +1,252 @@
+"""Convolutions and poolings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.onnx_builder.blocks import sliced
+from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.tensorflow.elements import activated
+from mpscnn.converters.tensorflow.operation import Handler, Operation, as_before, channels_first
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_LARGEST = 2**31 - 1
+
+
+def _sides(op: Operation, name: str) -> list[int]:
+    """The two entries for height and width of an attribute with one for each axis."""
+    values = op.wholes(name) or [1, 1, 1, 1]
+    if len(values) != 4 or not all(1 <= value <= _LARGEST for value in values):
+        raise WeightsError(f"damaged: its {name} are {values[:8]}")
+    others = (values[0], values[1]) if op.is_nchw else (values[0], values[3])
+    if others != (1, 1):
+        raise UnsupportedError(f"its {name} {values} step over images or channels")
+    return values[2:] if op.is_nchw else values[1:3]
+
+
+def _padding(op: Operation) -> dict[str, Any]:
+    kind = op.text("padding", "VALID")
+    if kind == "VALID":
+        return {}
+    if kind == "SAME":
+        return {"auto_pad": "SAME_UPPER"}
+    amounts = op.wholes("explicit_paddings")
+    if kind != "EXPLICIT" or len(amounts) != 8 or not all(0 <= one <= _LARGEST for one in amounts):
+        raise WeightsError(f"damaged: its padding is {kind!r} {amounts[:8]}")
+    top, bottom, left, right = amounts[4:] if op.is_nchw else amounts[2:6]
+    return {"pads": [top, left, bottom, right]}
+
+
+def _dilations(op: Operation) -> list[int]:
+    """The dilations of a window, also those that SpaceToBatchND and BatchToSpaceND around it stand for."""
+    own, block = _sides(op, "dilations"), op.block()
+    if block is None:
+        return own
+    if own != [1, 1] or _sides(op, "strides") != [1, 1] or op.text("padding", "VALID") != "VALID":
+        raise UnsupportedError("its images are divided into blocks, and it has strides, dilations or padding")
+    return list(block)
+
+
+def _convolution(b: Builder, op: Operation) -> str:
+    kernel = op.array(1, "weights")
+    x = channels_first(b, op)
+    channels = b.extents(x)[1]
+    if kernel.ndim != 4 or channels is None or channels % max(kernel.shape[2], 1):
+        raise WeightsError(f"damaged: weights of the shape {kernel.shape} for {channels} channels")
+    attributes = {
+        "strides": _sides(op, "strides"),
+        "dilations": _dilations(op),
+        "group": channels // max(kernel.shape[2], 1),
+        **_padding(op),
+    }
+    weight = op.weight(1, "weight", (3, 2, 0, 1))
+    return as_before(b, op, b.op("Conv", x, weight, **attributes))
+
+
+def _depthwise(b: Builder, op: Operation) -> str:
+    kernel = op.array(1, "weights")
+    if kernel.ndim != 4:
+        raise WeightsError(f"damaged: weights of the shape {kernel.shape}")
+    height, width, channels, multiplier = kernel.shape
+    x = channels_first(b, op)
+    attributes = {
+        "strides": _sides(op, "strides"),
+        "dilations": _dilations(op),
+        "group": channels,
+        **_padding(op),
+    }
+    moved = kernel.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
+    weight = b.weight("weight", np.ascontiguousarray(moved, np.float32))
+    return as_before(b, op, b.op("Conv", x, weight, **attributes))
+
+
+def _transposed(b: Builder, op: Operation) -> str:
+    """Conv2DBackpropInput: its operands are the size of its result, the weights and the image."""
+    kernel = op.array(1, "weights")
+    strides = _sides(op, "strides")
+    if kernel.ndim != 4 or _sides(op, "dilations") != [1, 1]:
+        raise UnsupportedError("a transposed convolution with dilations")
+    x = channels_first(b, op, 2)
+    sides = b.extents(x)[2:]
+    wanted = op.shape(0, "size of the result")
+    if len(wanted) == 4:
+        wanted = wanted[2:] if op.is_nchw else wanted[1:3]
+    if len(wanted) != 2:
+        raise WeightsError(f"damaged: its result has the size {wanted[:5]}")
+    padding = _padding(op)
+    before, after, added = [], [], []
+    for place in range(2):
+        window, stride, side, size = kernel.shape[place], strides[place], sides[place], wanted[place]
+        if size is None or side is None:
+            # As Keras chooses the size of the result.
+            total = max(window - stride, 0) if "auto_pad" in padding else 0
+            more = max(stride - window, 0)
+        else:
+            total = max((side - 1) * stride + window - size, 0)
+            more = max(size - (side - 1) * stride - window, 0)
+        first = padding["pads"][place] if "pads" in padding else total // 2 if padding else 0
+        if more >= max(stride, 1) and more:
+            raise UnsupportedError("its result has more pixels than its windows cover")
+        before.append(first)
+        after.append(total - first)
+        added.append(more)
+    if min(after) < 0:
+        raise WeightsError("damaged: its padding does not fit the size of its result")
+    weight = op.weight(1, "weight", (3, 2, 0, 1))
+    attributes = {"strides": strides, "pads": [*before, *after], "output_padding": added}
+    return as_before(b, op, b.op("ConvTranspose", x, weight, **attributes))
+
+
+def _pooling(kind: str) -> Handler:
+    def convert(b: Builder, op: Operation) -> str:
+        x = channels_first(b, op)
+        attributes = {"kernel_shape": _sides(op, "ksize"), "strides": _sides(op, "strides"), **_padding(op)}
+        return as_before(b, op, b.op(kind, x, **attributes))
+
+    return convert
+
+
+def _space_to_batch(b: Builder, op: Operation) -> str:
+    """The images with their border. The operators up to BatchToSpaceND dilate their windows instead."""
+    amounts = op.integers(2, "paddings")
+    if len(amounts) != 4 or min(amounts) < 0:
+        raise UnsupportedError(f"divides images along {len(amounts) // 2} axes")
+    top, bottom, left, right = amounts
+    if not any(amounts):
+        return op.tensor()
+    return b.op("Pad", op.tensor(), b.integers([0, top, left, 0, 0, bottom, right, 0]))
+
+
+def _batch_to_space(b: Builder, op: Operation) -> str:
+    crops = op.integers(2, "crops")
+    if op.block() is None or tuple(op.integers(1, "block")) != op.block():
+        raise UnsupportedError("joins images of the batch")
+    if len(crops) != 4 or min(crops) < 0:
+        raise WeightsError(f"damaged: its crops are {crops[:8]}")
+    top, bottom, left, right = crops
+    return sliced(
+        b,
+        op.tensor(),
+        [0, top, left, 0],
+        [None, -bottom or None, -right or None, None],
+        [1, 1, 1, 1],
+    )
+
+
+def fused(convolution: Handler) -> Handler:
+    """A convolution or product with a bias and an activation, as optimised graphs have."""
+
+    def convert(b: Builder, op: Operation) -> str:
+        made = convolution(b, op)
+        assert isinstance(made, str)
+        steps = op.texts("fused_ops")
+        place = 2
+        for step in steps:
+            if step == "BiasAdd":
+                made = biased(b, op, made, place)
+                place += 1
+            elif step == "Prelu":
+                made = b.op("PRelu", made, op.weight(place, "slopes"))
+                place += 1
+            else:
+                made = activated(b, made, step, op.real("leakyrelu_alpha", 0.2))
+        return made
+
+    return convert
+
+
+def biased(b: Builder, op: Operation, x: str, place: int) -> str:
+    """A bias for each channel added."""
+    bias = op.array(place, "biases") if op.is_constant(place) else None
+    if not op.is_nchw or b.rank(x) < 3:
+        return b.op("Add", x, op.tensor(place))
+    if bias is None:
+        raise UnsupportedError("its biases are computed by the network, which is not supported")
+    shaped = bias.reshape((-1,) + (1,) * (b.rank(x) - 2)).astype(np.float32)
+    return b.op("Add", x, b.weight("bias", shaped))
+
+
+def _bias(b: Builder, op: Operation) -> str:
+    return biased(b, op, op.tensor(), 1)
+
+
+def _normalization(b: Builder, op: Operation) -> str:
+    if op.flag("is_training", True):
+        raise UnsupportedError(
+            "normalizes by the statistics of its batch, as in training: export the network for inference"
+        )
+    operands = [
+        op.weight(place, what) for place, what in enumerate(("scale", "offset", "mean", "variance"), start=1)
+    ]
+    x = channels_first(b, op)
+    return as_before(b, op, b.op("BatchNormalization", x, *operands, epsilon=op.real("epsilon", 1e-4)))
+
+
+def _response(b: Builder, op: Operation) -> str:
+    size = 2 * op.whole("depth_radius", 5) + 1
+    attributes = {
+        "size": size,
+        "alpha": op.real("alpha", 1.0) * size,
+        "beta": op.real("beta", 0.5),
+        "bias": op.real("bias", 1.0),
+    }
+    return as_before(b, op, b.op("LRN", channels_first(b, op), **attributes))
+
+
+#: Operators that keep a border of blocks: images stay divided.
+PER_CHANNEL = frozenset(
+    {
+        "Conv2D",
+        "DepthwiseConv2dNative",
+        "BiasAdd",
+        "FusedBatchNorm",
+        "FusedBatchNormV2",
+        "FusedBatchNormV3",
+        "Relu",
+        "Relu6",
+        "LeakyRelu",
+        "Elu",
+        "Sigmoid",
+        "Tanh",
+    }
+)
+
+HANDLERS: dict[str, Handler] = {
+    "Conv2D": _convolution,
+    "_FusedConv2D": fused(_convolution),
+    "DepthwiseConv2dNative": _depthwise,
+    "FusedDepthwiseConv2dNative": fused(_depthwise),
+    "_FusedDepthwiseConv2dNative": fused(_depthwise),
+    "Conv2DBackpropInput": _transposed,
+    "MaxPool": _pooling("MaxPool"),
+    "AvgPool": _pooling("AveragePool"),
+    "SpaceToBatchND": _space_to_batch,
+    "BatchToSpaceND": _batch_to_space,
+    "BiasAdd": _bias,
+    "FusedBatchNorm": _normalization,
+    "FusedBatchNormV2": _normalization,
+    "FusedBatchNormV3": _normalization,
+    "LRN": _response,
+}

@@ -1,0 +1,378 @@
+"""Files of TensorFlow: SavedModels, frozen graphs, checkpoints, models of TensorFlow.js, and damaged ones."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.tensorflow_writer import Graph, Type, save_bundle, save_model, save_web, save_web_graph
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn.converters import read_network
+from mpscnn.converters.tensorflow.slim import FAMILIES, _slim_name
+
+Array = NDArray[Any]
+RANDOM = np.random.default_rng(11)
+X = RANDOM.normal(0, 1, (2, 6, 7, 3)).astype(np.float32)
+KERNEL = RANDOM.normal(0, 0.4, (3, 3, 3, 5)).astype(np.float32)
+BIAS = RANDOM.normal(0, 0.4, 5).astype(np.float32)
+
+
+def run(network: mpscnn.Network, x: Array = X) -> Array:
+    return np.asarray(network.compile().run(x))
+
+
+def small_graph(kernel: str | None = None) -> tuple[Graph, str]:
+    """A convolution with a bias and ReLU6; `kernel` names a variable."""
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    weights = graph.node("ReadVariableOp", kernel) if kernel else graph.constant(KERNEL)
+    made = graph.node(
+        "Conv2D",
+        image,
+        weights,
+        strides=[1, 2, 2, 1],
+        padding="SAME",
+        data_format="NHWC",
+        dilations=[1, 1, 1, 1],
+    )
+    made = graph.node("BiasAdd", made, graph.constant(BIAS))
+    return graph, graph.node("Relu6", made, name="result")
+
+
+def expected(kernel: Array = KERNEL) -> Array:
+    padded = np.pad(X.astype(np.float64), ((0, 0), (0, 1), (1, 1), (0, 0)))
+    made = np.zeros((2, 3, 4, 5))
+    for row in range(3):
+        for column in range(4):
+            window = padded[:, 2 * row : 2 * row + 3, 2 * column : 2 * column + 3]
+            made[:, row, column] = np.einsum("nhwc,hwco->no", window, kernel)
+    return np.clip(made + BIAS, 0, 6)
+
+
+def near(found: Array, wanted: Array, tolerance: float = 1e-5) -> None:
+    assert found.size == wanted.size
+    np.testing.assert_allclose(found.reshape(wanted.shape), wanted, atol=tolerance, rtol=0)
+
+
+# ---- Frozen graphs and SavedModels ---------------------------------------------------------------------------------
+
+
+def test_a_frozen_graph(tmp_path: Path) -> None:
+    graph, _ = small_graph()
+    near(run(read_network([graph.save(tmp_path / "graph.pb")])), expected())
+
+
+@pytest.mark.parametrize("named", ["folder", "file"])
+def test_a_saved_model_reads_variables_by_the_names_of_its_restoring(named: str, tmp_path: Path) -> None:
+    graph, result = small_graph("kernel")
+    graph.node("VarHandleOp", name="kernel", shared_name="kernel")
+    folder = save_model(tmp_path / "model", graph, {"photo": "image"}, {"result": result}, {"kernel": KERNEL})
+    network = read_network([folder if named == "folder" else folder / "saved_model.pb"])
+    near(run(network), expected())
+
+
+def test_a_saved_model_is_converted_again_when_its_variables_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    for factor in (1.0, 0.5):
+        graph, result = small_graph("kernel")
+        graph.node("VarHandleOp", name="kernel", shared_name="kernel")
+        variables = {"kernel": KERNEL * np.float32(factor)}
+        folder = save_model(tmp_path / "model", graph, {"image": "image"}, {"result": result}, variables)
+        near(run(mpscnn.load(folder, device="cpu").network), expected(KERNEL * factor))
+
+
+def test_outputs_can_be_operators_within_the_graph(tmp_path: Path) -> None:
+    graph, _ = small_graph()
+    path = graph.save(tmp_path / "graph.pb")
+    bias = next(node.name for node in graph.message.node if node.op == "BiasAdd")
+    found = run(read_network([path], outputs=[bias]))
+    near(np.clip(found, 0, 6), expected())
+    with pytest.raises(mpscnn.ParameterError, match="BiasAd"):
+        read_network([path], outputs=["BiasAd"])
+
+
+def test_a_free_size_is_chosen(tmp_path: Path) -> None:
+    graph = Graph()
+    image = graph.placeholder(-1, -1, -1, 3)
+    graph.node("Relu", image, name="result")
+    path = graph.save(tmp_path / "graph.pb")
+    assert read_network([path]).input.shape == (None, None, None, 3)
+    assert read_network([path], size=(6, 7)).input.shape == (None, 6, 7, 3)
+    assert read_network([path], shapes={"image": (1, 6, 7, 3)}).input.shape[1:] == (6, 7, 3)
+
+
+def test_shapes_are_computed_with_a_free_batch(tmp_path: Path) -> None:
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    shape = graph.node("Shape", image)
+    zero, one = graph.constant([0]), graph.constant([1])
+    batch = graph.node("StridedSlice", shape, zero, one, one, shrink_axis_mask=1)
+    target = graph.node("Pack", batch, graph.constant(126), axis=0)
+    graph.node("Reshape", image, target, name="result")
+    near(run(read_network([graph.save(tmp_path / "graph.pb")])), X.reshape(2, 126))
+
+
+def test_unsupported_operators_are_named_together(tmp_path: Path) -> None:
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    first = graph.node("FakeQuantWithMinMaxArgs", image, name="quantised")
+    second = graph.node("Mystery", image, name="mystery")
+    graph.node("AddV2", first, second, name="result")
+    with pytest.raises(mpscnn.UnsupportedError) as caught:
+        read_network([graph.save(tmp_path / "graph.pb")])
+    for text in ("'quantised'", "8-bit", "'mystery'", "Mystery", "graph.pb"):
+        assert text in str(caught.value)
+
+
+def test_a_branch_that_data_chooses_is_refused(tmp_path: Path) -> None:
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    condition = graph.node("Greater", image, graph.constant(0.0))
+    switch = graph.node("Switch", image, condition)
+    graph.node("Merge", switch, f"{switch}:1", name="result")
+    with pytest.raises(mpscnn.UnsupportedError, match="chooses a branch by data"):
+        read_network([graph.save(tmp_path / "graph.pb")])
+
+
+def test_a_branch_that_a_constant_chooses_is_followed(tmp_path: Path) -> None:
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    condition = graph.node("PlaceholderWithDefault", graph.constant(np.asarray(False)), name="is_training")
+    switch = graph.node("Switch", image, condition)
+    trained = graph.node("Neg", f"{switch}:1")
+    graph.node("Merge", graph.node("Relu", switch), trained, name="result")
+    near(run(read_network([graph.save(tmp_path / "graph.pb")])), np.maximum(X, 0))
+
+
+# ---- Damaged and hostile files -------------------------------------------------------------------------------------
+
+
+def test_circles_are_damage(tmp_path: Path) -> None:
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    graph.node("AddV2", image, "second", name="first")
+    graph.node("Relu", "first", name="second")
+    graph.node("Neg", "second", name="result")
+    with pytest.raises(mpscnn.WeightsError, match="reads its own result"):
+        read_network([graph.save(tmp_path / "graph.pb")])
+
+
+def test_functions_that_call_each_other_end(tmp_path: Path) -> None:
+    graph = Graph()
+    graph.placeholder(-1, 6, 7, 3)
+    for name, other in (("first", "second"), ("second", "first")):
+        body = graph.message.library.function.add()
+        body.signature.name = name
+        body.signature.input_arg.add(name="x")
+        body.signature.output_arg.add(name="y")
+        body.node_def.add(name="call", op=other, input=["x"])
+        body.ret.add(key="y", value="call:y:0")
+    graph.node("first", "image", name="result")
+    with pytest.raises(mpscnn.UnsupportedError, match="calls functions more than"):
+        read_network([graph.save(tmp_path / "graph.pb")])
+
+
+def test_every_cut_of_a_saved_model_is_an_error_of_ours(tmp_path: Path) -> None:
+    graph, result = small_graph("kernel")
+    graph.node("VarHandleOp", name="kernel", shared_name="kernel")
+    folder = save_model(tmp_path / "model", graph, {"image": "image"}, {"result": result}, {"kernel": KERNEL})
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        whole = file.read_bytes()
+        for length in sorted({0, 1, len(whole) // 3, len(whole) // 2, len(whole) - 1}):
+            file.write_bytes(whole[:length])
+            with pytest.raises((mpscnn.WeightsError, mpscnn.UnsupportedError)) as caught:
+                read_network([folder])
+            assert str(tmp_path) in str(caught.value)
+        file.write_bytes(whole)
+    near(run(read_network([folder])), expected())
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_changed_bytes_are_read_or_refused(seed: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(seed)
+    graph, result = small_graph("kernel")
+    graph.node("VarHandleOp", name="kernel", shared_name="kernel")
+    folder = save_model(tmp_path / "model", graph, {"image": "image"}, {"result": result}, {"kernel": KERNEL})
+    for file in (folder / "saved_model.pb", folder / "variables" / "variables.index"):
+        whole = file.read_bytes()
+        for _ in range(20):
+            changed = bytearray(whole)
+            for place in random.integers(0, len(whole), 3):
+                changed[place] = random.integers(0, 256)
+            file.write_bytes(bytes(changed))
+            with contextlib.suppress(mpscnn.Error):
+                read_network([folder])
+        file.write_bytes(whole)
+
+
+def test_a_compressed_index_is_refused(tmp_path: Path) -> None:
+    index = save_bundle(tmp_path / "model.ckpt", {"weights": KERNEL}, compression=1)
+    with pytest.raises(mpscnn.UnsupportedError, match="compressed"):
+        read_network([index])
+
+
+# ---- TensorFlow.js -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shard", [37, 1 << 22])
+def test_a_graph_model_of_tensorflow_js(shard: int, tmp_path: Path) -> None:
+    graph, _ = small_graph()
+    near(run(read_network([save_web_graph(tmp_path / "model.json", graph, shard=shard)])), expected())
+
+
+@pytest.mark.parametrize(("bits", "tolerance"), [(8, 0.1), (16, 5e-4)])
+def test_quantised_weights_of_tensorflow_js(bits: int, tolerance: float, tmp_path: Path) -> None:
+    graph, _ = small_graph()
+    found = run(read_network([save_web_graph(tmp_path / "model.json", graph, bits=bits)]))
+    near(found, expected(), tolerance)
+
+
+def test_a_layers_model_of_tensorflow_js(tmp_path: Path) -> None:
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "image", "batch_input_shape": [None, 6, 7, 3]}},
+        {
+            "class_name": "Conv2D",
+            "config": {
+                "name": "conv",
+                "filters": 5,
+                "kernel_size": [3, 3],
+                "strides": [2, 2],
+                "padding": "same",
+                "activation": "linear",
+                "use_bias": True,
+            },
+        },
+        {"class_name": "ReLU", "config": {"name": "relu", "max_value": 6.0}},
+    ]
+    topology = {
+        "keras_version": "tfjs-layers 4.0.0",
+        "model_config": {"class_name": "Sequential", "config": {"name": "small", "layers": layers}},
+    }
+    described = {"format": "layers-model", "modelTopology": topology}
+    path = save_web(tmp_path / "model.json", described, {"conv/kernel": KERNEL, "conv/bias": BIAS})
+    near(run(read_network([path])), expected())
+
+
+def test_weights_of_tensorflow_js_stay_in_the_folder_of_the_model(tmp_path: Path) -> None:
+    graph, _ = small_graph()
+    path = save_web_graph(tmp_path / "model.json", graph)
+    described = json.loads(path.read_text())
+    described["weightsManifest"][0]["paths"] = ["../secret.bin"]
+    path.write_text(json.dumps(described))
+    with pytest.raises(mpscnn.WeightsError, match="not next to the model"):
+        read_network([path])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"modelTopology": {}}', '{"modelTopology": {"node": 3}}', "{"]
+)
+def test_other_json_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(text)
+    with pytest.raises((mpscnn.WeightsError, mpscnn.UnsupportedError), match=r"model\.json"):
+        read_network([path])
+
+
+# ---- Checkpoints of TF-slim ----------------------------------------------------------------------------------------
+
+
+def slim_variables(network: mpscnn.Network, family: str) -> dict[str, Array]:
+    """Random variables with the published names for a network."""
+    found = next(one for one in FAMILIES if one.name == family)
+    variables: dict[str, Array] = {}
+    biased = ("classifier", "logits") if "SSD" not in family else ("box", "score")
+    for spec in network.weight_specs():
+        if spec["role"] != "weight":
+            continue
+        layer, shape = str(spec["layer"]), tuple(spec["shape"])
+        name = _slim_name(found, layer)
+        outputs, height, width, inputs = shape
+        is_depthwise = "depthwise" in layer
+        kernel = (height, width, outputs, 1) if is_depthwise else (height, width, inputs, outputs)
+        variables[f"{name}/{'depthwise_' if is_depthwise else ''}weights"] = RANDOM.normal(0, 0.1, kernel)
+        if layer.startswith(biased) and not is_depthwise:
+            variables[f"{name}/biases"] = RANDOM.normal(0, 0.1, outputs)
+            continue
+        for role, low, high in (("gamma", 0.8, 1.2), ("beta", -0.1, 0.1), ("moving_mean", -0.1, 0.1)):
+            variables[f"{name}/BatchNorm/{role}"] = RANDOM.uniform(low, high, outputs)
+        variables[f"{name}/BatchNorm/moving_variance"] = RANDOM.uniform(0.5, 1.5, outputs)
+    return {name: values.astype(np.float32) for name, values in variables.items()}
+
+
+NETWORKS = {
+    "MobileNet V1": lambda: mpscnn.models.mobilenet_v1(classes=7, depth_multiplier=0.25, input_size=64),
+    "MobileNet V2": lambda: mpscnn.models.mobilenet_v2(classes=7, depth_multiplier=0.35, input_size=64),
+    "SSD on MobileNet V1": lambda: mpscnn.models.ssd_mobilenet_v1(
+        classes=4, depth_multiplier=0.25, input_size=128
+    ),
+    "SSDLite on MobileNet V2": lambda: mpscnn.models.ssdlite_mobilenet_v2(
+        classes=4, depth_multiplier=0.25, input_size=128
+    ),
+    "DeepLab on MobileNet V2": lambda: mpscnn.models.deeplab_v3_plus(
+        classes=3, depth_multiplier=0.5, input_size=65, atrous_rates=(6, 12, 18)
+    ),
+}
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+@pytest.mark.parametrize("averaged", [False, True])
+def test_checkpoints_of_tf_slim(family: str, averaged: bool, tmp_path: Path) -> None:
+    network = NETWORKS[family]()
+    variables = slim_variables(network, family)
+    stored = dict(variables)
+    if averaged:  # the averages count, not the last values
+        stored = {name: values * 0 + 9 for name, values in variables.items()}
+        stored |= {f"{name}/ExponentialMovingAverage": values for name, values in variables.items()}
+    path = save_bundle(tmp_path / "model.ckpt", stored)
+    height, width = (int(extent or 0) for extent in network.input.shape[1:3])
+    read = read_network([path], size=(height, width))
+    assert read.preprocess is not None
+    stored_weights = read.weights
+    for layer, found in by_hand(network, variables, family).items():
+        for role, values in found.items():
+            np.testing.assert_allclose(stored_weights[f"{layer}.{role}"], values, atol=1e-5, rtol=1e-5)
+
+
+def by_hand(network: mpscnn.Network, variables: dict[str, Array], family: str) -> dict[str, dict[str, Array]]:
+    """The weights of each layer with its batch normalization folded into it."""
+    made: dict[str, dict[str, Array]] = {}
+    found = next(one for one in FAMILIES if one.name == family)
+    for layer in {str(spec["layer"]) for spec in network.weight_specs()}:
+        name = _slim_name(found, layer)
+        is_depthwise = f"{name}/depthwise_weights" in variables
+        kernel = variables[f"{name}/{'depthwise_' if is_depthwise else ''}weights"].astype(np.float64)
+        weight = np.moveaxis(kernel, 2, 0) if is_depthwise else np.moveaxis(kernel, 3, 0)
+        if f"{name}/biases" in variables:
+            made[layer] = {"weight": weight, "bias": variables[f"{name}/biases"]}
+            continue
+        gamma, beta, mean, variance = (
+            variables[f"{name}/BatchNorm/{role}"].astype(np.float64)
+            for role in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        epsilon = 1e-5 if "DeepLab" in family and "Mobilenet" not in name else 1e-3
+        factor = gamma / np.sqrt(variance + epsilon)
+        made[layer] = {"weight": weight * factor[:, None, None, None], "bias": beta - mean * factor}
+    return made
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    path = save_bundle(tmp_path / "model.ckpt", {"resnet/conv1/weights": KERNEL})
+    with pytest.raises(mpscnn.UnsupportedError, match="MobileNet V1"):
+        read_network([path])
+
+
+def test_whole_numbers_of_computed_ones_are_refused(tmp_path: Path) -> None:
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    whole = graph.node("Cast", image, SrcT=Type("float32"), DstT=Type("int32"))
+    graph.node("Cast", whole, SrcT=Type("int32"), DstT=Type("float32"), name="result")
+    with pytest.raises(mpscnn.UnsupportedError, match="Cast"):
+        read_network([graph.save(tmp_path / "graph.pb")])

@@ -1,0 +1,221 @@
+"""Graphs that TensorFlow writes, read by mpscnn, beside TensorFlow's own results. Needs the package tensorflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn.converters import read_network
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+tf = pytest.importorskip("tensorflow", reason="needs the package tensorflow (nox -s tensorflow)")
+
+Array = np.ndarray[Any, Any]
+RANDOM = np.random.default_rng(7)
+TOLERANCE = 2e-6
+
+
+def _weights(*shape: int) -> Array:
+    return RANDOM.normal(0, 0.3, shape).astype(np.float32)
+
+
+def _positive(*shape: int) -> Array:
+    return RANDOM.uniform(0.5, 1.5, shape).astype(np.float32)
+
+
+def _norm(x: Any) -> Any:
+    return tf.compat.v1.nn.fused_batch_norm(
+        x, _positive(6), _weights(6), _weights(6), _positive(6), epsilon=1e-3, is_training=False
+    )[0]
+
+
+def _dilated(x: Any) -> Any:
+    y = tf.compat.v1.space_to_batch_nd(x, [2, 3], [[2, 2], [3, 3]])
+    y = tf.nn.conv2d(y, _weights(3, 2, 6, 5), 1, "VALID")
+    return tf.compat.v1.batch_to_space_nd(tf.nn.bias_add(y, _weights(5)), [2, 3], [[0, 1], [0, 2]])
+
+
+def _flattened(x: Any) -> Any:
+    return tf.reshape(x, [tf.shape(x)[0], -1]) @ _weights(8 * 9 * 6, 4)
+
+
+def _doubled(x: Any) -> Any:
+    size = tf.shape(x)
+    return tf.compat.v1.image.resize_bilinear(x, [size[1] * 2, size[2] * 2])
+
+
+def _attention(x: Any) -> Any:
+    tokens = tf.reshape(x, [-1, 72, 6])
+    return tf.nn.softmax(tf.matmul(tokens, tokens, transpose_b=True)) @ tokens
+
+
+v1 = tf.compat.v1
+# Functions of an image (batch, 8, 9, 6).
+CASES: dict[str, Callable[[Any], Any]] = {
+    "conv2d same": lambda x: tf.nn.conv2d(x, _weights(3, 3, 6, 5), 2, "SAME"),
+    "conv2d even same": lambda x: tf.nn.conv2d(x, _weights(4, 2, 6, 5), [3, 2], "SAME"),
+    "conv2d valid dilated": lambda x: tf.nn.conv2d(x, _weights(3, 2, 6, 5), 1, "VALID", dilations=[2, 3]),
+    "conv2d explicit": lambda x: tf.nn.conv2d(x, _weights(3, 3, 6, 5), 1, [[0, 0], [2, 1], [0, 3], [0, 0]]),
+    "conv2d groups": lambda x: tf.nn.conv2d(x, _weights(3, 3, 3, 4), 1, "SAME"),
+    "depthwise": lambda x: tf.nn.depthwise_conv2d(x, _weights(3, 3, 6, 2), [1, 2, 2, 1], "SAME"),
+    "depthwise dilated": lambda x: tf.nn.depthwise_conv2d(
+        x, _weights(3, 3, 6, 1), [1, 1, 1, 1], "SAME", dilations=[2, 2]
+    ),
+    "dilated by batches": _dilated,
+    "conv1d": lambda x: tf.nn.conv1d(tf.reshape(x, [-1, 72, 6]), _weights(5, 6, 4), 2, "SAME"),
+    "transposed same": lambda x: tf.nn.conv2d_transpose(
+        x, _weights(3, 3, 4, 6), tf.stack([tf.shape(x)[0], 16, 18, 4]), 2, "SAME"
+    ),
+    "transposed valid": lambda x: tf.nn.conv2d_transpose(
+        x, _weights(4, 3, 4, 6), tf.stack([tf.shape(x)[0], 18, 19, 4]), 2, "VALID"
+    ),
+    "max pool": lambda x: tf.nn.max_pool2d(x, 3, 2, "SAME"),
+    "average pool": lambda x: tf.nn.avg_pool2d(x, [2, 3], [2, 1], "SAME"),
+    "batch norm": _norm,
+    "bias": lambda x: tf.nn.bias_add(x, _weights(6)),
+    "response": lambda x: tf.nn.local_response_normalization(x, 2, 1.5, 0.3, 0.7),
+    "relu6": tf.nn.relu6,
+    "leaky relu": lambda x: tf.nn.leaky_relu(x, 0.3),
+    "elu": tf.nn.elu,
+    "selu": tf.nn.selu,
+    "sigmoid": tf.sigmoid,
+    "swish": tf.nn.silu,
+    "gelu": tf.nn.gelu,
+    "gelu tanh": lambda x: tf.nn.gelu(x, approximate=True),
+    "hard swish": lambda x: x * tf.nn.relu6(x + 3.0) / 6.0,
+    "softplus": tf.nn.softplus,
+    "softsign": tf.nn.softsign,
+    "softmax": tf.nn.softmax,
+    "log softmax": tf.nn.log_softmax,
+    "square root": lambda x: tf.sqrt(tf.abs(x)) + tf.math.rsqrt(tf.abs(x) + 0.5),
+    "functions": lambda x: (
+        tf.exp(x) + tf.square(x) + tf.floor(x) + tf.math.ceil(x) + tf.math.log1p(tf.abs(x))
+    ),
+    "sign": lambda x: tf.sign(x) - tf.negative(x),
+    "rounding": lambda x: tf.round(x * 10.0),
+    "power": lambda x: tf.pow(tf.abs(x) + 0.1, 1.5),
+    "squared difference": lambda x: tf.math.squared_difference(x, _weights(6)),
+    "extremes": lambda x: tf.maximum(x, tf.minimum(x * 2.0, 0.3)),
+    "add n": lambda x: tf.add_n([x, x * 2.0, tf.nn.relu(x)]),
+    "clip": lambda x: tf.clip_by_value(x, -0.4, 0.6),
+    "comparison": lambda x: tf.where(x > 0.1, x, x * 0.2),
+    "logic": lambda x: tf.cast(tf.logical_and(x > -0.5, x < 0.5), tf.float32),
+    "division without nan": lambda x: tf.math.divide_no_nan(x, tf.nn.relu(x)),
+    "mean": lambda x: tf.reduce_mean(x, [1, 2]),
+    "sum keeping": lambda x: tf.reduce_sum(x, [1, 2], keepdims=True),
+    "max of channels": lambda x: tf.reduce_max(x, 3, keepdims=True),
+    "variance": lambda x: tf.math.reduce_variance(x, [1, 2]),
+    "argmax": lambda x: tf.cast(tf.argmax(x, 3), tf.float32),
+    "concat": lambda x: tf.concat([x, tf.nn.relu(x)], 3),
+    "split": lambda x: tf.add(*tf.split(x, 2, 3)),
+    "split sizes": lambda x: tf.nn.relu(tf.split(x, [1, 2, 3], 3)[2]),
+    "stack": lambda x: tf.reduce_sum(tf.stack([x, -x * 0.5], 3), 3),
+    "unstack": lambda x: tf.unstack(x, axis=1)[2] + tf.unstack(x, axis=1)[5],
+    "slices": lambda x: x[:, 1:-1, ::2, 1:5],
+    "one row": lambda x: x[:, 3, ..., tf.newaxis],
+    "slice": lambda x: tf.slice(x, [0, 1, 2, 0], [-1, 3, 4, -1]),
+    "gather": lambda x: tf.gather(x, [4, 0, 2], axis=3),
+    "tile": lambda x: tf.tile(x, [1, 2, 1, 1]),
+    "reverse": lambda x: tf.reverse(x, [2]),
+    "pad": lambda x: tf.pad(x, [[0, 0], [1, 2], [3, 0], [0, 0]]),
+    "pad value": lambda x: tf.pad(x, [[0, 0], [1, 2], [3, 0], [0, 0]], constant_values=0.5),
+    "mirror": lambda x: tf.pad(x, [[0, 0], [1, 2], [3, 0], [0, 0]], "REFLECT"),
+    "transpose": lambda x: tf.transpose(x, [0, 3, 1, 2]),
+    "squeeze": lambda x: tf.squeeze(tf.reduce_mean(x, [1, 2], keepdims=True)),
+    "reshape": lambda x: tf.reshape(x, [-1, 9, 48]),
+    "flatten": _flattened,
+    "attention": _attention,
+    "einsum": lambda x: tf.einsum("bhwc,co->bhwo", x, _weights(6, 3)),
+    "bilinear": lambda x: tf.image.resize(x, [13, 20]),
+    "bilinear corners": lambda x: v1.image.resize_bilinear(x, [13, 20], align_corners=True),
+    "bilinear of a computed size": _doubled,
+    "nearest": lambda x: tf.image.resize(x, [16, 27], "nearest"),
+    "nearest old": lambda x: v1.image.resize_nearest_neighbor(x, [13, 20]),
+    "nearest corners": lambda x: v1.image.resize_nearest_neighbor(x, [13, 20], align_corners=True),
+    "depth to space": lambda x: tf.nn.depth_to_space(tf.concat([x, x * 2.0], 3), 2),
+    "space to depth": lambda x: tf.nn.space_to_depth(x[:, :, :8], 2),
+    "branch": lambda x: tf.cond(tf.constant(True), lambda: x * 2.0, lambda: x * 3.0),
+}
+X = RANDOM.normal(0, 1, (2, 8, 9, 6)).astype(np.float32)
+
+
+def _result(network: mpscnn.Network, x: Array) -> Array:
+    found = network.compile().run(x)
+    return np.asarray(found[0] if isinstance(found, (list, tuple)) else found)
+
+
+def _check(path: Path, x: Array, expected: Array) -> None:
+    found = _result(read_network([path]), x)
+    assert found.size == expected.size
+    scale = max(1.0, float(np.abs(expected).max()))
+    assert float(np.abs(found.reshape(expected.shape) - expected).max()) <= TOLERANCE * scale
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("free", [False, True], ids=["one image", "free batch"])
+def test_frozen_graphs(name: str, free: bool, tmp_path: Path) -> None:
+    x = X if free else X[:1]
+    with v1.Graph().as_default() as graph:
+        image = v1.placeholder(tf.float32, [None if free else 1, 8, 9, 6], name="image")
+        result = tf.identity(CASES[name](image), name="result")
+        with v1.Session() as session:
+            expected = session.run(result, {image: x})
+            frozen = v1.graph_util.extract_sub_graph(graph.as_graph_def(), ["result"])
+    path = tmp_path / "graph.pb"
+    path.write_bytes(frozen.SerializeToString())
+    _check(path, x, expected)
+
+
+@pytest.mark.parametrize("name", ["dilated by batches", "flatten", "branch", "attention"])
+def test_saved_models_of_functions(name: str, tmp_path: Path) -> None:
+    module = tf.Module()
+    module.factor = tf.Variable(_positive(6), name="factor")
+    function = tf.function(
+        lambda image: {"result": CASES[name](image * module.factor)},
+        input_signature=[tf.TensorSpec([None, 8, 9, 6], name="image")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=function.get_concrete_function())
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    expected = loaded.signatures["serving_default"](image=tf.constant(X))["result"].numpy()
+    _check(tmp_path / "model", X, expected)
+
+
+@pytest.mark.parametrize("way", ["export", "save"])
+@pytest.mark.parametrize(
+    "kind", ["MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "DenseNet121"]
+)
+def test_networks_of_keras(kind: str, way: str, tmp_path: Path) -> None:
+    keras = tf.keras
+    keras.utils.set_random_seed(3)
+    model = getattr(keras.applications, kind)(input_shape=(64, 64, 3), weights=None, classes=10)
+    for weight in model.weights:
+        if "variance" in weight.name:
+            weight.assign(_positive(*weight.shape))
+        elif "mean" in weight.name or "bias" in weight.name or "beta" in weight.name:
+            weight.assign(_weights(*weight.shape) * 0.3)
+    folder = tmp_path / "model"
+    if way == "export":
+        model.export(str(folder), verbose=False)
+    else:
+        tf.saved_model.save(model, str(folder))
+    x = RANDOM.uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    _check(folder, x, model(x, training=False).numpy())
+
+
+def test_a_variable_that_a_graph_of_tensorflow_1_restores(tmp_path: Path) -> None:
+    with v1.Graph().as_default(), v1.Session() as session:
+        image = v1.placeholder(tf.float32, [None, 8, 9, 6], name="image")
+        training = v1.placeholder_with_default(False, [], name="is_training")
+        kernel = v1.get_variable("kernel", initializer=_weights(3, 3, 6, 6))
+        y = tf.nn.conv2d(image, kernel, 1, "SAME")
+        result = v1.cond(training, lambda: y * 0.5, lambda: tf.nn.relu(y))
+        session.run(v1.global_variables_initializer())
+        expected = session.run(result, {image: X})
+        v1.saved_model.simple_save(session, str(tmp_path / "model"), {"image": image}, {"result": result})
+    _check(tmp_path / "model", X, expected)
