@@ -26,9 +26,9 @@ from mpscnn import converters
 from mpscnn.converters import budget
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import file_of_model
-from mpscnn.converters.onnx_reader.foldable import FOLDABLE
+from mpscnn.converters.onnx_reader.foldable import FOLDABLE, LISTS
 from mpscnn.converters.onnx_reader.parameters import Parameters
-from mpscnn.errors import Error, UnsupportedError
+from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 Case = tuple[list[Any], dict[str, Any]]
 Make = Callable[[int], Case]
@@ -253,16 +253,54 @@ def test_numbers_are_not_made_text() -> None:
         computed(case)
 
 
-def test_lists_of_a_large_constant_are_counted() -> None:
+#: Operators that read lists, by the operands before the list.
+READERS: dict[str, list[str]] = {
+    "ConstantOfShape": [],
+    "Expand": ["x"],
+    "Pad": ["x"],
+    "ReduceSum": ["x"],
+    "Reshape": ["x"],
+    "Resize": ["x", "", ""],
+    "Slice": ["x"],
+    "Split": ["x"],
+    "Squeeze": ["x"],
+    "Tile": ["x"],
+    "Unsqueeze": ["x"],
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_layers_read_no_list_of_a_large_constant(kind: str) -> None:
     constant, shape = filled("s", (LARGE * LARGE,), WHOLE)
-    made = model([constant, node("Reshape", ["x", "s"])], {"x": (1, 4)}, shape)
+    made = model([constant, node(kind, [*READERS[kind], "s"])], {"x": (1, 3, 4, 4)}, shape)
     tracemalloc.start()
     try:
-        with pytest.raises(UnsupportedError, match="would take"):
+        with pytest.raises(WeightsError, match=f"damaged: there are {LARGE * LARGE} numbers in"):
             read(made)
         assert tracemalloc.get_traced_memory()[1] < MEMORY
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"), [(kind, place) for kind, places in LISTS.items() for place in places]
+)
+def test_constants_are_computed_of_no_list_of_a_large_constant(kind: str, place: int) -> None:
+    nodes, constants = (CASES | VIEWS)[kind](SMALL)
+    large, shape = filled("list", (LARGE * LARGE,), WHOLE)
+    inputs = [*nodes[-1].input, *[""] * 5][: max(place + 1, len(nodes[-1].input))]
+    inputs[place] = "list"
+    del nodes[-1].input[:]
+    nodes[-1].input.extend(inputs)
+    with pytest.raises(WeightsError, match=f"damaged: there are {LARGE * LARGE} numbers in its operand"):
+        computed(([large, *nodes], constants | shape))
+
+
+def test_factors_of_a_large_constant_are_not_made_fractions() -> None:
+    constant, shape = filled("s", (LARGE * LARGE,), HALF)
+    made = model([constant, node("Resize", ["x", "", "s"])], {"x": (1, 3, 4, 4)}, shape)
+    with pytest.raises(WeightsError, match=f"damaged: {LARGE * LARGE} sizes for"):
+        read(made)
 
 
 def test_each_look_at_a_large_constant_is_counted() -> None:

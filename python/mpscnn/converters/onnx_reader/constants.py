@@ -30,6 +30,8 @@ _LARGE = 1 << 12
 _WEIGHTS_FREE = 1 << 28
 # A number of a list takes as much memory as this many elements, and as much time as this many operations.
 _OF_LIST = 8, 64
+# Lists have a number for each axis, or for each result of an operator.
+_LONGEST_LIST = 1 << 14
 # Evaluators of the package onnx that are kept, to be used again for nodes that do the same.
 _MOST_EVALUATORS = 256
 # The kinds of NumPy's types for text.
@@ -168,7 +170,7 @@ class Constants:
         array = self.fixed(name, what)
         if array.dtype.kind not in "iu":
             raise WeightsError(f"damaged: {what} is of {array.dtype}, expected whole numbers")
-        return self._listed(array)
+        return self._listed(array, what)
 
     def number(self, name: str | None, what: str) -> float:
         """As `fixed`: one number."""
@@ -184,7 +186,7 @@ class Constants:
             raise UnsupportedError(f"{what} is computed by the network; only constants are supported")
         if constant.low.dtype.kind not in "iu":
             raise WeightsError(f"damaged: {what} is of {constant.low.dtype}, expected whole numbers")
-        return self._listed(constant.low), self._listed(constant.high)
+        return self._listed(constant.low, what), self._listed(constant.high, what)
 
     def integers_of(self, name: str) -> StoredIntegers | None:
         """Return the integers that a constant of floats is computed from, rearranged or not.
@@ -225,7 +227,9 @@ class Constants:
             return np.broadcast_to(array.reshape(-1)[0].astype(np.float32), array.shape)
         return self.budget.run(Cost(array.size, array.size), lambda: array.astype(np.float32))
 
-    def _listed(self, array: Array) -> list[int]:
+    def _listed(self, array: Array, what: str) -> list[int]:
+        if array.size > _LONGEST_LIST:
+            raise WeightsError(f"damaged: there are {array.size} numbers in {what}")
         elements, operations = (factor * array.size for factor in _OF_LIST)
         return self.budget.run(Cost(elements, operations), lambda: [int(one) for one in array.reshape(-1)])
 

@@ -18,7 +18,7 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.onnx_reader.file import element_type
 from mpscnn.converters.onnx_reader.folded import FOLDED, fits_along, is_filled
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
 Operands = Sequence[Array | None]
@@ -28,13 +28,30 @@ CostOf = Callable[[Node, list[Array]], Cost]
 _CHEAP, _FUNCTION, _IN_PYTHON = 2, 16, 512
 _RESULT = 64  # the least that counts for a node: shapes are small
 
+# Operands that list something for each axis become lists of Python.
+LISTS = {
+    **dict.fromkeys(["ConstantOfShape"], (0,)),
+    **dict.fromkeys(["Expand", "Reshape", "Squeeze", "Tile", "Unsqueeze"], (1,)),
+    **dict.fromkeys([f"Reduce{kind}" for kind in ("L1", "L2", "Max", "Mean", "Min", "Prod", "Sum")], (1,)),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+}
+_MOST_AXES = 64  # of NumPy's arrays
+
 
 def cost_of(node: Node, operands: Operands) -> Cost:
     """Return the cost of computing a node of a kind in `FOLDABLE`.
 
     Raises:
-        UnsupportedError: the result is text. ValueError, LookupError and the like: its operands contradict each other.
+        UnsupportedError: the result is text. WeightsError: a list is longer than arrays have axes. ValueError,
+            LookupError and the like: its operands contradict each other.
     """
+    for place in LISTS.get(node.kind, ()):
+        listed = operands[place] if place < len(operands) else None
+        if listed is not None and listed.size > max(_MOST_AXES, len(node.outputs)):
+            raise WeightsError(
+                f"damaged: there are {listed.size} numbers in its operand {place + 1}, which has one for each axis"
+            )
     return FOLDABLE[node.kind](node, [array for array in operands if array is not None])
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn.converters.contractions import mapped
 from mpscnn.converters.layout import Value
@@ -91,17 +93,19 @@ def _fraction(scale: float) -> Fraction:
     return near if np.float32(float(near)) == np.float32(scale) else Fraction(scale)
 
 
+def _fractions(scales: Sequence[float] | NDArray[np.float32], x: Value) -> list[Fraction]:
+    if len(scales) > x.rank:
+        raise WeightsError(f"damaged: {len(scales)} sizes for {x.shown}")
+    return [_fraction(float(one)) for one in scales]
+
+
 def _wanted(c: Context, node: Node, x: Value) -> tuple[list[Fraction] | None, list[int] | None]:
     """Scales, or sizes, for every axis."""
     if node.kind == "Upsample" and node.has("scales"):
-        return [_fraction(float(one)) for one in node.attributes["scales"]], None
+        return _fractions(node.attributes["scales"], x), None
     place = 1 if node.kind == "Upsample" or c.file.opset < 11 else 2
     given = node.input(place)
-    scales = (
-        None
-        if given is None
-        else [_fraction(float(one)) for one in c.constants.real(given, "its scales").reshape(-1)]
-    )
+    scales = None if given is None else _fractions(c.constants.real(given, "its scales").reshape(-1), x)
     sizes = None
     if place == 2 and node.input(3) is not None:
         sizes = _stated_sizes(c, node, x)
