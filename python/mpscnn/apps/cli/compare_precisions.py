@@ -18,7 +18,7 @@ from mpscnn.runtime.options import CompileOptions, RunOptions
 _RANDOM_INPUTS = 4
 
 
-@takes_options(without=("precision", "weights", "winograd", "max_memory", "check_finite"))
+@takes_options(only=("device", "accumulate_dtype", "threads"))
 def compare_precisions(
     model: ModelArgument,
     images: Annotated[

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from enum import Enum
+from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
@@ -13,7 +14,7 @@ import typer
 from mpscnn._private import literals
 from mpscnn.apps.cli.arguments import parse_device
 from mpscnn.errors import ParameterError
-from mpscnn.runtime.options import CompileOptions, Option, RunOptions
+from mpscnn.runtime.options import LOAD_FIELDS, CompileOptions, Option, RunOptions
 
 __all__ = ["COMPILE", "RUN", "takes_options"]
 
@@ -25,12 +26,16 @@ _PARSERS = {"device": parse_device}
 _UNITS = {"device": "DEVICE", "max_memory": "BYTES"}
 
 
-def takes_options(*, without: Iterable[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes_options(
+    *, only: Iterable[str] = LOAD_FIELDS, without: Iterable[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one option for each field of its parameters of the types `CompileOptions` and `RunOptions`.
 
     Args:
-        without: fields that the command does not have. They keep the values of the parameter's default.
+        only: the fields that the command has.
+        without: fields that the command does not have. Such fields keep the values of the parameter's default.
     """
+    has = {*only} - {*without}
 
     def changed(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command)
@@ -40,7 +45,7 @@ def takes_options(*, without: Iterable[str] = ()) -> Callable[[Callable[..., Non
         for parameter in signature.parameters.values():
             if isinstance(parameter.default, _Group):
                 group = groups[parameter.name] = parameter.default
-                parameters += [_parameter(group, field) for field in group.fields if field not in without]
+                parameters += [_parameter(group, field) for field in group.fields if field in has]
             else:
                 parameters.append(parameter.replace(annotation=types[parameter.name]))
 
@@ -72,9 +77,9 @@ def _parameter(group: _Group, name: str) -> inspect.Parameter:
     told: dict[str, Any] = {"help": option.text[0].upper() + option.text[1:], "callback": _checks(option)}
     if issubclass(kind, Enum):
         default = kind(default)
-    elif kind is int:
-        default, kind = None if default == option.default else default, int | None
-        told |= {"metavar": _UNITS.get(name, "N"), "show_default": False}
+    elif kind is not bool and not isinstance(option.default, kind):  # None, or "auto" instead of a number
+        default, kind = None if default == option.default else default, kind | None
+        told |= {"metavar": _UNITS.get(name, "N" if kind == int | None else "NAME"), "show_default": False}
     elif name in _PARSERS:
         told |= {"metavar": _UNITS[name], "parser": _PARSERS[name]}
     annotation: Any = Annotated[kind, typer.Option(*names, **told)]
@@ -98,9 +103,10 @@ def _checks(option: Option) -> Callable[[typer.CallbackParam, Any], Any]:
 
 
 def _kind(group: _Group, name: str) -> Any:
-    """Return the type of a field for Typer: a choice for several texts, and int for a number or its default."""
+    """Return the type of a field for Typer: a choice for several texts, or that of values other than the default."""
     known = get_type_hints(type(group), localns={**vars(literals), "Literal": Literal})
     kind = known[name]
     if get_origin(kind) is Literal:
         return Enum(f"_{name.title()}", {text: text for text in get_args(kind)}, type=str)
-    return int if int in get_args(kind) else kind
+    parts = [part for part in get_args(kind) if isinstance(part, type) and part is not NoneType]
+    return parts[0] if parts else kind

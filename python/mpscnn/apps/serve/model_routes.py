@@ -37,9 +37,9 @@ _OPTIONS_SCHEMA: dict[str, Any] = {
     "properties": {
         name: {
             "description": option.text,
-            "type": _JSON_TYPES[type(option.default)],
             "default": option.default,
         }
+        | ({"type": _JSON_TYPES[type(option.default)]} if type(option.default) in _JSON_TYPES else {})
         for name, option in {**CompileOptions.fields, **RunOptions.fields}.items()
         if name not in ("max_memory", "threads")
     }
