@@ -6,25 +6,42 @@ Dataclasses would say the same, but `import mpscnn` would take 2 ms more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from mpscnn._private.arguments import byte_limit, require_bool, require_text, thread_count
 from mpscnn._private.expected_names import PRECISIONS, Expected, no_option
 
 if TYPE_CHECKING:
-    from typing import Literal
+    from typing import Literal, TypedDict
 
     from typing_extensions import Self, Unpack
 
     from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
 
+    class CompileArguments(TypedDict, total=False):
+        """The fields of `CompileOptions` as keyword arguments, for type checkers."""
+
+        device: str
+        precision: PrecisionName
+        weights: WeightsName
+        accumulate_dtype: AccumulateName
+        winograd: bool
+        max_memory: int | None
+
+    class RunArguments(TypedDict, total=False):
+        """The fields of `RunOptions` as keyword arguments, for type checkers."""
+
+        threads: int | Literal["auto"]
+        check_finite: bool
+
+    class LoadArguments(CompileArguments, RunArguments, total=False):
+        """The arguments of all that compile a network and run it."""
+
+
 __all__ = [
     "LOAD_FIELDS",
-    "CompileArguments",
     "CompileOptions",
-    "LoadArguments",
     "Option",
-    "RunArguments",
     "RunOptions",
     "load_options",
 ]
@@ -185,28 +202,6 @@ class RunOptions(_Options):
     if TYPE_CHECKING:
 
         def __init__(self, **options: Unpack[RunArguments]) -> None: ...
-
-
-class CompileArguments(TypedDict, total=False):
-    """The fields of `CompileOptions` as keyword arguments, for type checkers."""
-
-    device: str
-    precision: PrecisionName
-    weights: WeightsName
-    accumulate_dtype: AccumulateName
-    winograd: bool
-    max_memory: int | None
-
-
-class RunArguments(TypedDict, total=False):
-    """The fields of `RunOptions` as keyword arguments, for type checkers."""
-
-    threads: int | Literal["auto"]
-    check_finite: bool
-
-
-class LoadArguments(CompileArguments, RunArguments, total=False):
-    """The arguments of all that compile a network and run it."""
 
 
 #: The names of `LoadArguments`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: float = 3e-3,
         random_state: Any = None,
         device: str = "auto",
-        threads: int | str = "auto",
+        threads: int | Literal["auto"] = "auto",
     ) -> None:
         self.backbone = backbone
         self.network = network

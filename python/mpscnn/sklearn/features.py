@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         image_shape: Sequence[int] | None = None,
         preprocess: str | Mapping[str, Any] | None = None,
         device: str = "auto",
-        threads: int | str = "auto",
+        threads: int | Literal["auto"] = "auto",
         batch_size: int = 32,
     ) -> None:
         self.model = model
