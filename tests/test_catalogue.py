@@ -54,6 +54,8 @@ def test_a_kernel_has_a_python_class_with_its_properties(name: str) -> None:
     assert cls.apple_class == entry["apple"]
     assert entry["apple"] in CLASSES
     assert cls.__doc__ is not None
+    said = " ".join(cls.__doc__.split()).replace(f", as {entry['apple']}", "", 1)
+    assert said.startswith(entry["meaning"].split("\n")[0])
     assert entry["apple"] in " ".join(cls.__doc__.split())
     stated = {field["name"] for field in [*entry["fixed"], *entry["properties"]]}
     if "clip_rect" in stated:  # others take whole images

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -304,6 +305,17 @@ def smallest(operation: str) -> tuple[list[tuple[int, ...]], dict[str, Any]]:
     return SMALLEST.get(operation, (equal, {}))
 
 
+#: Arguments of layers that have the defaults of other frameworks.
+DEFAULTS_OF_FRAMEWORKS = {
+    ("local_response_norm", "alpha"),
+    ("local_response_norm", "beta"),
+    ("rms_norm", "epsilon"),
+    ("slice", "channels"),
+    ("unit_norm", "epsilon"),
+    ("unit_norm", "epsilon_rule"),
+}
+
+
 def families_testing(operation: str) -> list[str]:
     """The families whose tests use an operation: X if tests/ops/test_X.py names it and tests/reference/X.py exists."""
     use = re.compile(rf"""["'.]{operation}\b""")
@@ -335,6 +347,18 @@ def test_operation_runs_on_the_cpu(operation: str) -> None:
 def test_operation_has_a_python_method(operation: str, generator: dict[str, Any]) -> None:
     methods = generator["operations_page"].network_methods()
     assert methods.get(operation), f"no method of Network makes {operation}"
+
+
+def test_defaults_of_layers_are_those_of_their_operations(generator: dict[str, Any]) -> None:
+    others = set()
+    for operation, methods in generator["operations_page"].network_methods().items():
+        fields = {field["name"]: field["default"] for field in OPERATIONS[operation]["parameters"]}
+        for method in methods:
+            for argument in inspect.signature(getattr(mpscnn.Network, method)).parameters.values():
+                if argument.name in fields and argument.default is not argument.empty:
+                    same = argument.default == pytest.approx(fields[argument.name])
+                    others |= set() if same else {(method, argument.name)}
+    assert others == DEFAULTS_OF_FRAMEWORKS
 
 
 def test_every_parameter_is_explained() -> None:

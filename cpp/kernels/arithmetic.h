@@ -15,19 +15,20 @@ struct Arithmetic {
         visit("primary_scale", parameters.primary_scale, "factor of the primary source");
         visit("secondary_scale", parameters.secondary_scale, "factor of the secondary source");
         visit("bias", parameters.bias, "added to the result");
-        visit("minimum_value", parameters.minimum, "lower limit of the result");
-        visit("maximum_value", parameters.maximum, "upper limit of the result");
+        visit("minimum_value", parameters.minimum, "lower limit of the result; none unless given");
+        visit("maximum_value", parameters.maximum, "upper limit of the result; none unless given");
         visit("primary_stride_x", parameters.primary_stride_x,
-              "source columns between columns; 0: one for all");
-        visit("primary_stride_y", parameters.primary_stride_y, "source rows between rows; 0: one for all");
+              "columns between those of the primary source that are read; 0: one for all");
+        visit("primary_stride_y", parameters.primary_stride_y,
+              "rows between those of the primary source that are read; 0: one for all");
         visit("primary_stride_in_feature_channels", parameters.primary_stride_channels,
-              "1, or 0: one channel for all");
+              "1, or 0: one channel of the primary source for all");
         visit("secondary_stride_x", parameters.secondary_stride_x,
-              "source columns between columns; 0: one for all");
+              "columns between those of the secondary source that are read; 0: one for all");
         visit("secondary_stride_y", parameters.secondary_stride_y,
-              "source rows between rows; 0: one for all");
+              "rows between those of the secondary source that are read; 0: one for all");
         visit("secondary_stride_in_feature_channels", parameters.secondary_stride_channels,
-              "1, or 0: one channel for all");
+              "1, or 0: one channel of the secondary source for all");
     }
 
     void check(const std::string &kernel) const;
@@ -70,8 +71,8 @@ struct Compare {
 
     template <class Visitor> void fixed(Visitor &) {}
     template <class Visitor> void fields(Visitor &visit) {
-        visit("comparison_type", comparison_type, "comparison of primary and secondary source");
-        visit("threshold", threshold, "equal and not_equal: the largest difference that counts as none");
+        visit("comparison_type", comparison_type, "the comparison of primary and secondary source");
+        visit("threshold", threshold, "the largest difference of values that count as equal");
         arithmetic.fields(visit);
     }
 

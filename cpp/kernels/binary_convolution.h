@@ -24,9 +24,10 @@ struct BinaryConvolution {
         visit("stride_y", stride_y, "source rows between destination rows");
         visit("dilation_rate_x", dilation_rate_x, "source columns between taps");
         visit("dilation_rate_y", dilation_rate_y, "source rows between taps");
-        visit("type", type, "binary_weights (real inputs), xnor (signs of inputs) or and (bits of inputs)");
+        visit("type", type,
+              "'binary_weights' (real inputs), 'xnor' (signs of inputs) or 'and' (bits of inputs)");
         visit("use_beta_scaling", use_beta_scaling,
-              "results are multiplied by the mean magnitude of the source in the window");
+              "whether results are multiplied by the mean magnitude of the source in the window");
         visit("fused_neuron_descriptor", fused_neuron_descriptor, "neuron applied to the result");
     }
     template <class Visitor> void fields(Visitor &) {}

@@ -30,9 +30,9 @@ struct Convolution {
         visit("dilation_rate_x", dilation_rate_x, "source columns between taps");
         visit("dilation_rate_y", dilation_rate_y, "source rows between taps");
         visit("groups", groups,
-              "source and destination channels are split into this many independent groups");
+              "independent groups of channels; each has a multiple of 4 source and destination channels");
         visit("depthwise", depthwise,
-              "each source channel is convolved on its own (MPSCNNDepthWiseConvolutionDescriptor)");
+              "whether each source channel is convolved on its own (MPSCNNDepthWiseConvolutionDescriptor)");
         visit("sub_pixel_scale_factor", sub_pixel_scale_factor,
               "factor by which channels become rows and columns (MPSCNNSubPixelConvolutionDescriptor)");
         visit("fused_neuron_descriptor", fused_neuron_descriptor, "neuron applied to the result");

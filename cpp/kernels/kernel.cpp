@@ -9,25 +9,41 @@ namespace mpscnn::kernels {
 
 namespace {
 
-/// Names of a source's properties: MPSCNNKernel's, or those of MPSCNNBinaryKernel.
+/// Names and meanings of a source's properties: MPSCNNKernel's, or those of MPSCNNBinaryKernel.
 struct SourceNames {
-    const char *offset, *edge_mode, *channel_offset, *channel_max_count;
+    const char *offset, *position;
+    const char *edge_mode, *outside;
+    const char *channel_offset, *first_channel;
+    const char *channel_max_count, *most_channels;
 };
-constexpr SourceNames unary_names{"offset", "edge_mode", "source_feature_channel_offset",
-                                  "source_feature_channel_max_count"};
+constexpr SourceNames unary_names{
+    "offset",
+    "(x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre "
+    "tap; z is the first image",
+    "edge_mode",
+    "value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes",
+    "source_feature_channel_offset",
+    "first feature channel read, a multiple of 4",
+    "source_feature_channel_max_count",
+    "most feature channels read"};
 constexpr std::array<SourceNames, 2> binary_names{
-    {{"primary_offset", "primary_edge_mode", "primary_source_feature_channel_offset",
-      "primary_source_feature_channel_max_count"},
-     {"secondary_offset", "secondary_edge_mode", "secondary_source_feature_channel_offset",
-      "secondary_source_feature_channel_max_count"}}};
+    {{"primary_offset", "(x, y, z): position in the primary source of the first pixel written",
+      "primary_edge_mode", "value of reads outside the primary source: 'zero' or 'clamp'",
+      "primary_source_feature_channel_offset",
+      "first feature channel read of the primary source, a multiple of 4",
+      "primary_source_feature_channel_max_count", "most feature channels read of the primary source"},
+     {"secondary_offset", "(x, y, z): position in the secondary source of the first pixel written",
+      "secondary_edge_mode", "value of reads outside the secondary source: 'zero' or 'clamp'",
+      "secondary_source_feature_channel_offset",
+      "first feature channel read of the secondary source, a multiple of 4",
+      "secondary_source_feature_channel_max_count", "most feature channels read of the secondary source"}}};
 
 template <class Visitor>
 void visit_source(Visitor &visit, SourceProperties &source, const SourceNames &names) {
-    visit(names.offset, source.offset,
-          "(x, y, z): position in the source of the first pixel written; z is the first image");
-    visit(names.edge_mode, source.edge_mode, "what reads outside the source give");
-    visit(names.channel_offset, source.feature_channel_offset, "first feature channel read, a multiple of 4");
-    visit(names.channel_max_count, source.feature_channel_max_count, "most feature channels read");
+    visit(names.offset, source.offset, names.position);
+    visit(names.edge_mode, source.edge_mode, names.outside);
+    visit(names.channel_offset, source.feature_channel_offset, names.first_channel);
+    visit(names.channel_max_count, source.feature_channel_max_count, names.most_channels);
 }
 
 template <class T>
@@ -51,7 +67,8 @@ template <class Visitor> void visit_common(Visitor &visit, Kernel &kernel) {
           "(x, y, z, width, height, depth): part of the destination that may be written; null: all of it");
     visit("destination_feature_channel_offset", properties.destination_feature_channel_offset,
           "first feature channel written, a multiple of 4");
-    visit("padding", properties.padding, "MPSNNPaddingMethod: size and place of results that are made");
+    visit("padding", properties.padding,
+          "size and place of results that the kernel makes itself (MPSNNPaddingMethod)");
     if (!kernel.type->is_gradient) return;
     visit("kernel_offset_x", properties.kernel_offset_x,
           std::holds_alternative<ConvolutionTranspose>(kernel.family)
@@ -59,7 +76,7 @@ template <class Visitor> void visit_common(Visitor &visit, Kernel &kernel) {
               : "columns by which the window is moved over the gradient with stride - 1 zeros between its "
                 "pixels");
     visit("kernel_offset_y", properties.kernel_offset_y, "rows by which the window is moved in the same way");
-    visit("gradient_of", properties.gradient_of, "source, or the weight whose gradient is computed");
+    visit("gradient_of", properties.gradient_of, "'source', or the weight whose gradient is the result");
 }
 
 /// Properties of a kernel for ops/fields.h.
@@ -340,6 +357,7 @@ Json describe_kernels() {
         Json entry = Json::object();
         entry.set("name", type.name);
         entry.set("apple", type.apple);
+        entry.set("meaning", type.meaning);
         entry.set("sources", type.sources);
         entry.set("optional_sources", type.optional_sources);
         entry.set("state", name_of(type.state));

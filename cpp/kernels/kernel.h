@@ -77,6 +77,8 @@ enum class StateUse {
 struct KernelClass {
     const char *name;  ///< in Python and the C interface
     const char *apple; ///< "MPSCNNPoolingMax"
+    /// The first sentence says what it computes; paragraphs are divided by empty lines.
+    const char *meaning;
     std::size_t sources;
     Family (*make)();
     StateUse state = StateUse::none;
@@ -138,8 +140,8 @@ private:
     Encoding finish(EncodingBuilder builder) const;
 };
 
-/// All classes with their properties as JSON: name, apple, sources, state (none, reads or writes), fixed and
-/// properties (name, type, default, allowed, meaning).
+/// All classes with their properties as JSON: name, apple, meaning, sources, optional_sources, state (none,
+/// reads or writes), fixed and properties (name, type, default, allowed, meaning).
 Json describe_kernels();
 
 } // namespace mpscnn::kernels

@@ -8,18 +8,19 @@ namespace mpscnn::kernels {
 template <class Visitor> void visit_loss(Visitor &visit, ops::LossFields &loss) {
     visit("loss_type", loss.kind, "how each element's loss is computed");
     visit("reduction_type", loss.reduction, "how the losses of the elements are combined");
-    visit("reduce_across_batch", loss.reduce_across_batch, "one loss for all images, or one for each");
+    visit("reduce_across_batch", loss.reduce_across_batch,
+          "whether there is one loss for all images of a batch, or one for each");
     visit("weight", loss.weight, "factor of every element");
     visit("label_smoothing", loss.label_smoothing, "share of each label that all classes get, 0 to 1");
     visit("number_of_classes", loss.number_of_classes,
-          "classes that share label_smoothing in softmax_cross_entropy");
+          "the number of classes that share label_smoothing in softmax_cross_entropy");
     visit("epsilon", loss.epsilon, "log: added before logarithms");
     visit("delta", loss.delta, "huber: the largest error with a quadratic loss");
 }
 
 /// MPSNNForwardLoss, of whole images. Sources: prediction, labels and, if any, weights.
 struct Loss {
-    ops::LossFields loss{.reduction = ops::LossReduction::none};
+    ops::LossFields loss{.reduction = ops::LossReduction::none, .reduce_across_batch = false};
 
     template <class Visitor> void fixed(Visitor &) {}
     template <class Visitor> void fields(Visitor &visit) { visit_loss(visit, loss); }
@@ -37,7 +38,7 @@ struct Loss {
 /// The gradient of its prediction: MPSCNNLoss, and MPSNNLossGradient, which multiplies it with the gradient
 /// of the loss. Sources: prediction, labels, of the second that gradient and, if any, weights.
 struct LossGradient {
-    ops::LossFields loss{.reduction = ops::LossReduction::none};
+    ops::LossFields loss{.reduction = ops::LossReduction::none, .reduce_across_batch = false};
     bool has_source_gradient = false;
 
     template <class Visitor> void fixed(Visitor &) {}

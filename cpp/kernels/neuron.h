@@ -13,7 +13,7 @@ struct Neuron {
 
     template <class Visitor> void fixed(Visitor &visit) {
         visit("neuron_descriptor", neuron_descriptor, "which function, and its parameters");
-        visit("data_count", data_count, "prelu: number of slopes, one for each feature channel");
+        visit("data_count", data_count, "number of slopes of 'prelu', one for each feature channel");
     }
     template <class Visitor> void fields(Visitor &) {}
 

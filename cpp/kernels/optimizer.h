@@ -24,25 +24,28 @@ struct Optimizer {
 
     template <class Visitor> void fixed(Visitor &visit) {
         if (kind == Kind::sgd) {
-            visit("momentum_scale", momentum_scale, "share of the moment that is kept; 0: there is none");
+            visit("momentum_scale", momentum_scale,
+                  "share of the moment that is kept, 0 to 1; 0: there is none");
             visit("use_nesterov_momentum", use_nesterov_momentum, "whether the moment is Nesterov's");
         }
-        if (kind == Kind::rmsprop) visit("decay", decay, "share of the average of squares that is kept");
+        if (kind == Kind::rmsprop)
+            visit("decay", decay, "share of the average of squares that is kept, 0 to 1");
         if (kind == Kind::adam) {
-            visit("beta1", beta1, "share of the average of gradients that is kept");
-            visit("beta2", beta2, "share of the average of squares that is kept");
+            visit("beta1", beta1, "share of the average of gradients that is kept, 0 to 1");
+            visit("beta2", beta2, "share of the average of squares that is kept, 0 to 1");
         }
         if (kind != Kind::sgd) visit("epsilon", epsilon, "added to the root");
     }
     template <class Visitor> void fields(Visitor &visit) {
-        visit("result", result, "which result is computed");
-        visit("learning_rate", learning_rate, "learning rate of the step");
+        visit("result", result, "which result is computed: 'values' or one of the moments");
+        visit("learning_rate", learning_rate, "size of the step, at least 0");
         visit("gradient_rescale", gradient.rescale, "factor of the gradient, once it is clipped");
         visit("apply_gradient_clipping", gradient.clip, "whether the gradient is limited");
-        visit("gradient_clip_min", gradient.minimum, "its lower limit");
-        visit("gradient_clip_max", gradient.maximum, "its upper limit");
-        visit("regularization_type", gradient.regularization, "none, l1 or l2");
-        visit("regularization_scale", gradient.regularization_scale, "factor of the regularization");
+        visit("gradient_clip_min", gradient.minimum, "lower limit of the gradient");
+        visit("gradient_clip_max", gradient.maximum, "upper limit of the gradient");
+        visit("regularization_type", gradient.regularization, "'none', 'l1' or 'l2'");
+        visit("regularization_scale", gradient.regularization_scale,
+              "factor of the regularization, at least 0");
         if (kind == Kind::adam) visit("time_step", time_step, "number of steps that were made before");
     }
 

@@ -16,8 +16,8 @@ struct Pooling {
     template <class Visitor> void fixed(Visitor &visit) {
         visit("kernel_width", kernel_width, "columns of the window");
         visit("kernel_height", kernel_height, "rows of the window");
-        visit("stride_x", stride_x, "source columns between destination columns");
-        visit("stride_y", stride_y, "source rows between destination rows");
+        visit("stride_x", stride_x, "source columns between destination columns (strideInPixelsX)");
+        visit("stride_y", stride_y, "source rows between destination rows (strideInPixelsY)");
         if (!dilated) return;
         visit("dilation_rate_x", dilation_rate_x, "source columns between taps");
         visit("dilation_rate_y", dilation_rate_y, "source rows between taps");
@@ -25,9 +25,9 @@ struct Pooling {
     template <class Visitor> void fields(Visitor &visit) {
         if (kind != ops::PoolingKind::average) return;
         visit("zero_pad_size_x", zero_pad_size_x,
-              "columns of zeros left and right of the image that count; edge mode clamp only");
+              "columns of zeros left and right of the image that count; edge_mode 'clamp' only");
         visit("zero_pad_size_y", zero_pad_size_y,
-              "rows of zeros above and below the image that count; edge mode clamp only");
+              "rows of zeros above and below the image that count; edge_mode 'clamp' only");
     }
 
     ops::Window taps() const;

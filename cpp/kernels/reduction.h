@@ -17,7 +17,8 @@ struct Reduction {
 
     template <class Visitor> void fixed(Visitor &) {}
     template <class Visitor> void fields(Visitor &visit) {
-        visit("clip_rect_source", clip_rect_source, "part of the source that is reduced; null: all of it");
+        visit("clip_rect_source", clip_rect_source,
+              "part of the source that is reduced, whatever its z; null: all of it");
         if (axis == ops::ReductionAxis::channels && kind == ops::ReductionKind::sum)
             visit("weight", weight, "factor of every feature channel");
     }
@@ -41,7 +42,8 @@ struct ArgumentReduction {
 
     template <class Visitor> void fixed(Visitor &) {}
     template <class Visitor> void fields(Visitor &visit) {
-        visit("clip_rect_source", clip_rect_source, "part of the source that is reduced; null: all of it");
+        visit("clip_rect_source", clip_rect_source,
+              "part of the source that is reduced, whatever its z; null: all of it");
     }
 
     void check(const std::string &) const {}

@@ -41,12 +41,13 @@ struct Pad {
 
     template <class Visitor> void fixed(Visitor &visit) {
         if (!is_gradient)
-            visit("fill_value_array", fill_values, "value of each channel written, edge mode constant");
+            visit("fill_value_array", fill_values,
+                  "values of the channels written, for edge_mode 'constant'; they override fill_value");
     }
     template <class Visitor> void fields(Visitor &visit) {
         visit("padding_size_before", padding_size_before, "(x, y, channels) before the source");
         visit("padding_size_after", padding_size_after, "(x, y, channels) behind the source");
-        if (!is_gradient) visit("fill_value", fill_value, "value of the border, edge mode constant");
+        if (!is_gradient) visit("fill_value", fill_value, "value of the border with edge_mode 'constant'");
     }
 
     void check(const std::string &kernel) const;

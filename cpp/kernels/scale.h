@@ -40,12 +40,12 @@ struct Scale {
     template <class Visitor> void fixed(Visitor &) {}
     template <class Visitor> void fields(Visitor &visit) {
         visit("scale_transform", scale_transform,
-              "(scale x, scale y, translate x, translate y) from source to destination positions; null: the "
+              "(scale_x, scale_y, translate_x, translate_y) from source to destination positions; null: the "
               "whole source becomes the whole destination");
         visit("resize_width", resize_width,
-              "columns of results that the kernel makes; 0: source columns * scale x");
+              "columns of results that the kernel makes; 0: source columns * scale_x");
         visit("resize_height", resize_height,
-              "rows of results that the kernel makes; 0: source rows * scale y");
+              "rows of results that the kernel makes; 0: source rows * scale_y");
     }
 
     void check(const std::string &kernel) const;

@@ -27,8 +27,7 @@ struct ConvolutionTranspose {
         visit("stride_y", stride_y, "destination rows between source rows");
         visit("dilation_rate_x", dilation_rate_x, "destination columns between taps");
         visit("dilation_rate_y", dilation_rate_y, "destination rows between taps");
-        visit("groups", groups,
-              "source and destination channels are split into this many independent groups");
+        visit("groups", groups, "independent groups of channels");
         visit("fused_neuron_descriptor", fused_neuron_descriptor, "neuron applied to the result");
     }
     template <class Visitor> void fields(Visitor &visit) {

@@ -27,13 +27,14 @@ struct YoloLoss {
         visit("anchor_boxes", anchor_boxes, "width and height of each anchor, in cells");
     }
     template <class Visitor> void fields(Visitor &visit) {
-        visit("result", result, "gradient of the prediction, or loss");
+        visit("result", result, "'gradient' of the prediction, or 'loss'");
         visit("xy_loss_type", xy_loss_type, "loss of the places");
         visit("wh_loss_type", wh_loss_type, "loss of the sizes");
         visit("confidence_loss_type", confidence_loss_type, "loss of the confidence");
         visit("classes_loss_type", classes_loss_type, "loss of the classes");
-        visit("reduction_type", reduction_type, "none, sum or mean");
-        visit("reduce_across_batch", reduce_across_batch, "one loss for all images, or one for each");
+        visit("reduction_type", reduction_type, "'none', 'sum' or 'mean'");
+        visit("reduce_across_batch", reduce_across_batch,
+              "whether there is one loss for all images, or one for each");
         visit("rescore", rescore,
               "whether the confidence shall be the IOU with the label's box, otherwise 1");
         visit("scale_xy", scale_xy, "factor of the loss of places");

@@ -14,8 +14,9 @@ import cpp_options
 import formats_page
 import operations_page
 import options_page
+import python_kernels
 
-WRITERS = (operations_page, catalogue_page, formats_page, options_page, cpp_options)
+WRITERS = (operations_page, catalogue_page, formats_page, options_page, cpp_options, python_kernels)
 
 
 def files() -> dict[Path, str]:

@@ -157,6 +157,10 @@ def layers() -> str:
     return head + found.text() + structs + FOOTER.format(space="layer")
 
 
+def _first_sentence(meaning: str) -> str:
+    return re.split(r"(?<=\.)\s", meaning)[0]
+
+
 def _shape_of(parameters: list[dict[str, Any]]) -> str:
     """What kernels have in common that share a struct: all but the neurons that they have by default."""
     plain = [{**p, "default": None} if p["type"] == "neuron descriptor" else p for p in parameters]
@@ -181,7 +185,10 @@ def kernels() -> str:
         )
         lines.insert(2, "    static constexpr const char *kernel_class = Name.text;")
         structs += "\n" + "\n".join([*lines, "};"]) + "\n"
-        structs += "".join(f'using {entry["name"]} = {name}<"{entry["name"]}">;\n' for entry in entries)
+        structs += "".join(
+            f'using {entry["name"]} = {name}<"{entry["name"]}">; ///< {_first_sentence(entry["meaning"])}\n'
+            for entry in entries
+        )
     head = HEADER.format(
         about="Properties of raw kernels as structs, one for each of Apple's classes.",
         example="mpscnn::Kernel pool(mpscnn::kernel::PoolingMax{.kernel_width = 2, .kernel_height = 2});",

@@ -13,22 +13,13 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from mpscnn.kernels import classes
 from mpscnn.kernels.apple_names import class_hint
 from mpscnn.kernels.arithmetic import (
-    Add,
     Arithmetic,
     ArithmeticGradientState,
-    Compare,
-    Divide,
-    Multiply,
-    Subtract,
 )
-from mpscnn.kernels.arithmetic_gradient import (
-    AddGradient,
-    ArithmeticGradient,
-    MultiplyGradient,
-    SubtractGradient,
-)
+from mpscnn.kernels.arithmetic_gradient import ArithmeticGradient
 from mpscnn.kernels.batch_normalization import (
     BatchNormalization,
     BatchNormalizationState,
@@ -43,6 +34,7 @@ from mpscnn.kernels.binary_convolution import (
     BinaryConvolution,
     BinaryFullyConnected,
 )
+from mpscnn.kernels.classes import *  # noqa: F403, whose names __all__ has
 from mpscnn.kernels.convolution import (
     Convolution,
     ConvolutionDescriptor,
@@ -64,18 +56,19 @@ from mpscnn.kernels.convolution_states import (
 )
 from mpscnn.kernels.dropout import (
     Dropout,
-    DropoutGradient,
     DropoutGradientState,
 )
-from mpscnn.kernels.gradient import (
-    GradientKernel,
+from mpscnn.kernels.families import (
+    Pooling,
+    ReduceBinary,
+    ReduceUnary,
+    Upsampling,
+    UpsamplingGradient,
 )
+from mpscnn.kernels.gradient import GradientKernel
 from mpscnn.kernels.image import (
-    ImageBilinearScale,
     ImageConversion,
-    ImageLanczosScale,
     ImageScale,
-    ScaleTransform,
 )
 from mpscnn.kernels.kernel import (
     BinaryKernel,
@@ -99,37 +92,17 @@ from mpscnn.kernels.metal_kernel import (
 )
 from mpscnn.kernels.neuron import (
     Neuron,
-    NeuronAbsolute,
     NeuronDescriptor,
-    NeuronELU,
-    NeuronExponential,
     NeuronGradient,
-    NeuronHardSigmoid,
-    NeuronLinear,
-    NeuronLogarithm,
-    NeuronPower,
-    NeuronPReLU,
-    NeuronReLU,
-    NeuronReLUN,
-    NeuronSigmoid,
-    NeuronSoftPlus,
-    NeuronSoftSign,
-    NeuronTanH,
 )
 from mpscnn.kernels.normalization import (
-    CrossChannelNormalization,
-    CrossChannelNormalizationGradient,
     GroupNormalization,
     GroupNormalizationGradient,
     GroupNormalizationGradientState,
     InstanceNormalization,
     InstanceNormalizationGradient,
     InstanceNormalizationGradientState,
-    LocalContrastNormalization,
-    LocalContrastNormalizationGradient,
     NormalizationGammaAndBetaState,
-    SpatialNormalization,
-    SpatialNormalizationGradient,
 )
 from mpscnn.kernels.optimizer import (
     Optimizer,
@@ -139,62 +112,9 @@ from mpscnn.kernels.optimizer import (
     OptimizerRMSProp,
     OptimizerStochasticGradientDescent,
 )
-from mpscnn.kernels.pooling import (
-    DilatedPoolingMax,
-    DilatedPoolingMaxGradient,
-    Pooling,
-    PoolingAverage,
-    PoolingAverageGradient,
-    PoolingGradient,
-    PoolingL2Norm,
-    PoolingL2NormGradient,
-    PoolingMax,
-    PoolingMaxGradient,
-)
-from mpscnn.kernels.reduction import (
-    GramMatrixCalculation,
-    GramMatrixCalculationGradient,
-    ReduceBinary,
-    ReduceColumnMax,
-    ReduceColumnMean,
-    ReduceColumnMin,
-    ReduceColumnSum,
-    ReduceFeatureChannelsAndWeightsMean,
-    ReduceFeatureChannelsAndWeightsSum,
-    ReduceFeatureChannelsArgumentMax,
-    ReduceFeatureChannelsArgumentMin,
-    ReduceFeatureChannelsMax,
-    ReduceFeatureChannelsMean,
-    ReduceFeatureChannelsMin,
-    ReduceFeatureChannelsSum,
-    ReduceRowMax,
-    ReduceRowMean,
-    ReduceRowMin,
-    ReduceRowSum,
-    ReduceUnary,
-)
-from mpscnn.kernels.reshape import (
-    Pad,
-    PadGradient,
-    Reshape,
-    ReshapeGradient,
-    Slice,
-)
-from mpscnn.kernels.resize import (
-    ResizeBilinear,
-    Upsampling,
-    UpsamplingBilinear,
-    UpsamplingBilinearGradient,
-    UpsamplingGradient,
-    UpsamplingNearest,
-    UpsamplingNearestGradient,
-)
-from mpscnn.kernels.softmax import (
-    LogSoftMax,
-    LogSoftMaxGradient,
-    SoftMax,
-    SoftMaxGradient,
-)
+from mpscnn.kernels.pooling import PoolingGradient
+from mpscnn.kernels.reshape import ReshapeGradient
+from mpscnn.kernels.scale_transform import ScaleTransform
 from mpscnn.kernels.states import (
     BinaryGradientState,
     GradientState,
@@ -206,8 +126,6 @@ from mpscnn.kernels.yolo_loss import (
 )
 
 __all__ = [
-    "Add",
-    "AddGradient",
     "Arithmetic",
     "ArithmeticGradient",
     "ArithmeticGradientState",
@@ -220,7 +138,6 @@ __all__ = [
     "BinaryFullyConnected",
     "BinaryGradientState",
     "BinaryKernel",
-    "Compare",
     "Convolution",
     "ConvolutionDescriptor",
     "ConvolutionGradient",
@@ -229,28 +146,18 @@ __all__ = [
     "ConvolutionTransposeGradient",
     "ConvolutionTransposeGradientState",
     "ConvolutionWeightsAndBiasesState",
-    "CrossChannelNormalization",
-    "CrossChannelNormalizationGradient",
     "DepthWiseConvolutionDescriptor",
-    "DilatedPoolingMax",
-    "DilatedPoolingMaxGradient",
-    "Divide",
     "Dropout",
-    "DropoutGradient",
     "DropoutGradientState",
     "ForwardLoss",
     "FullyConnected",
     "FullyConnectedGradient",
     "GradientKernel",
     "GradientState",
-    "GramMatrixCalculation",
-    "GramMatrixCalculationGradient",
     "GroupNormalization",
     "GroupNormalizationGradient",
     "GroupNormalizationGradientState",
-    "ImageBilinearScale",
     "ImageConversion",
-    "ImageLanczosScale",
     "ImageScale",
     "ImageSizeEncodingState",
     "InitialGradient",
@@ -258,10 +165,6 @@ __all__ = [
     "InstanceNormalizationGradient",
     "InstanceNormalizationGradientState",
     "Kernel",
-    "LocalContrastNormalization",
-    "LocalContrastNormalizationGradient",
-    "LogSoftMax",
-    "LogSoftMaxGradient",
     "Loss",
     "LossDataDescriptor",
     "LossDescriptor",
@@ -270,25 +173,9 @@ __all__ = [
     "MetalKernel",
     "MetalParameter",
     "MultiaryGradientState",
-    "Multiply",
-    "MultiplyGradient",
     "Neuron",
-    "NeuronAbsolute",
     "NeuronDescriptor",
-    "NeuronELU",
-    "NeuronExponential",
     "NeuronGradient",
-    "NeuronHardSigmoid",
-    "NeuronLinear",
-    "NeuronLogarithm",
-    "NeuronPReLU",
-    "NeuronPower",
-    "NeuronReLU",
-    "NeuronReLUN",
-    "NeuronSigmoid",
-    "NeuronSoftPlus",
-    "NeuronSoftSign",
-    "NeuronTanH",
     "NormalizationGammaAndBetaState",
     "NormalizationMeanAndVarianceState",
     "Optimizer",
@@ -297,58 +184,22 @@ __all__ = [
     "OptimizerMoments",
     "OptimizerRMSProp",
     "OptimizerStochasticGradientDescent",
-    "Pad",
-    "PadGradient",
     "Pooling",
-    "PoolingAverage",
-    "PoolingAverageGradient",
     "PoolingGradient",
-    "PoolingL2Norm",
-    "PoolingL2NormGradient",
-    "PoolingMax",
-    "PoolingMaxGradient",
     "ReduceBinary",
-    "ReduceColumnMax",
-    "ReduceColumnMean",
-    "ReduceColumnMin",
-    "ReduceColumnSum",
-    "ReduceFeatureChannelsAndWeightsMean",
-    "ReduceFeatureChannelsAndWeightsSum",
-    "ReduceFeatureChannelsArgumentMax",
-    "ReduceFeatureChannelsArgumentMin",
-    "ReduceFeatureChannelsMax",
-    "ReduceFeatureChannelsMean",
-    "ReduceFeatureChannelsMin",
-    "ReduceFeatureChannelsSum",
-    "ReduceRowMax",
-    "ReduceRowMean",
-    "ReduceRowMin",
-    "ReduceRowSum",
     "ReduceUnary",
-    "Reshape",
     "ReshapeGradient",
-    "ResizeBilinear",
     "ScaleTransform",
-    "Slice",
-    "SoftMax",
-    "SoftMaxGradient",
-    "SpatialNormalization",
-    "SpatialNormalizationGradient",
     "SubPixelConvolutionDescriptor",
-    "Subtract",
-    "SubtractGradient",
     "UnaryKernel",
     "Upsampling",
-    "UpsamplingBilinear",
-    "UpsamplingBilinearGradient",
     "UpsamplingGradient",
-    "UpsamplingNearest",
-    "UpsamplingNearestGradient",
     "YOLOLoss",
     "YOLOLossDescriptor",
     "allocate_image",
     "allocate_temporary_image",
 ]
+__all__ += classes.__all__
 
 
 def __getattr__(name: str) -> NoReturn:

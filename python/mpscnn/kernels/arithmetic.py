@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from mpscnn.kernels.kernel import BinaryKernel, Kernel, require_type
-from mpscnn.kernels.properties import Integer, Number, Text
+from mpscnn.kernels.fields import ArithmeticKernelFields
+from mpscnn.kernels.kernel import BinaryKernel, require_type
 from mpscnn.kernels.states import BinaryGradientState
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import ArithmeticProperties, CompareProperties, ComparisonName
-
-
-class ArithmeticKernel(BinaryKernel):
+class ArithmeticKernel(ArithmeticKernelFields, BinaryKernel):
     """The properties of arithmetic kernels and their gradients."""
-
-    primary_scale = Number("Factor of the primary source.")
-    secondary_scale = Number("Factor of the secondary source.")
-    bias = Number("Added to the result.")
-    minimum_value = Number("Lower limit of the result; none unless given.")
-    maximum_value = Number("Upper limit of the result; none unless given.")
-    primary_stride_x = Integer("Columns between those of the primary source that are read; 0: one for all.")
-    primary_stride_y = Integer("Rows between those of the primary source that are read; 0: one for all.")
-    primary_stride_in_feature_channels = Integer("1, or 0: one channel of the primary source for all.")
-    secondary_stride_x = Integer(
-        "Columns between those of the secondary source that are read; 0: one for all."
-    )
-    secondary_stride_y = Integer("Rows between those of the secondary source that are read; 0: one for all.")
-    secondary_stride_in_feature_channels = Integer("1, or 0: one channel of the secondary source for all.")
-
-    def __init__(self, **properties: Unpack[ArithmeticProperties]) -> None:
-        Kernel.__init__(self, **properties)
 
 
 class Arithmetic(ArithmeticKernel):
@@ -71,50 +47,5 @@ class Arithmetic(ArithmeticKernel):
         return result
 
 
-class Compare(ArithmeticKernel):
-    """1 where x and y compare as `comparison_type` says, else 0, as MPSNNCompare.
-
-    x and y are the sources times their scales. They count as equal if |x - y| <= threshold; the other comparisons have
-    no threshold. NaN is not equal to anything, nor less or greater. `bias` and the limits apply to the result.
-
-    Args:
-        comparison_type: "equal", "not_equal", "less", "less_or_equal", "greater" or "greater_or_equal".
-    """
-
-    apple_class = "MPSNNCompare"
-
-    comparison_type = Text("The comparison of primary and secondary source.")
-    threshold = Number("The largest difference of values that count as equal.")
-
-    def __init__(
-        self, comparison_type: ComparisonName = "equal", **properties: Unpack[CompareProperties]
-    ) -> None:
-        Kernel.__init__(self, comparison_type=comparison_type, **properties)
-
-
 class ArithmeticGradientState(BinaryGradientState):
     """The arguments of an arithmetic kernel for both of its gradient kernels, as MPSCNNArithmeticGradientState."""
-
-
-class Add(Arithmetic):
-    """x + y, as MPSCNNAdd."""
-
-    apple_class = "MPSCNNAdd"
-
-
-class Subtract(Arithmetic):
-    """x - y, as MPSCNNSubtract."""
-
-    apple_class = "MPSCNNSubtract"
-
-
-class Multiply(Arithmetic):
-    """x * y, as MPSCNNMultiply."""
-
-    apple_class = "MPSCNNMultiply"
-
-
-class Divide(Arithmetic):
-    """x / y, as MPSCNNDivide."""
-
-    apple_class = "MPSCNNDivide"

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mpscnn.errors import ParameterError, UnsupportedError
-from mpscnn.kernels.arithmetic import (
-    Add,
-    Arithmetic,
-    ArithmeticGradientState,
-    ArithmeticKernel,
-    Multiply,
-    Subtract,
-)
-from mpscnn.kernels.kernel import Kernel, require_type
-from mpscnn.kernels.properties import Flag
+from mpscnn.kernels.arithmetic import Arithmetic, ArithmeticGradientState, ArithmeticKernel
+from mpscnn.kernels.fields import ArithmeticGradientFields
+from mpscnn.kernels.kernel import require_type
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from mpscnn.kernels.named import ArithmeticProperties
 
 _FOLLOWED = (
     "primary_scale",
@@ -42,7 +28,7 @@ _PLACES = (
 )
 
 
-class ArithmeticGradient(ArithmeticKernel):
+class ArithmeticGradient(ArithmeticGradientFields, ArithmeticKernel):
     """Base of the gradients of arithmetic kernels, as MPSCNNArithmeticGradient: of one operand.
 
     The primary source is the gradient of the result, the secondary source the *other* operand. Scales and strides are
@@ -56,13 +42,6 @@ class ArithmeticGradient(ArithmeticKernel):
 
     apple_class = "MPSCNNArithmeticGradient"
     forward_class: type[Arithmetic] = Arithmetic
-
-    is_secondary_source_filter = Flag("Whether the gradient is that of the secondary operand.")
-
-    def __init__(
-        self, is_secondary_source_filter: bool = False, **properties: Unpack[ArithmeticProperties]
-    ) -> None:
-        Kernel.__init__(self, is_secondary_source_filter=is_secondary_source_filter, **properties)
 
     def encode(  # type: ignore[override]
         self,
@@ -101,27 +80,3 @@ class ArithmeticGradient(ArithmeticKernel):
                 f"{name}: the forward kernel has offsets or a clip rectangle; set those of the gradient without a state"
             )
         self._set({key: forward[key] for key in _FOLLOWED})
-
-
-class AddGradient(ArithmeticGradient):
-    """scale * g, as MPSCNNAddGradient."""
-
-    apple_class = "MPSCNNAddGradient"
-    forward_class = Add
-
-
-class SubtractGradient(ArithmeticGradient):
-    """primary_scale * g, or -secondary_scale * g, as MPSCNNSubtractGradient.
-
-    Apple's class needs primary_scale = -1 for the secondary operand; this one has the sign.
-    """
-
-    apple_class = "MPSCNNSubtractGradient"
-    forward_class = Subtract
-
-
-class MultiplyGradient(ArithmeticGradient):
-    """primary_scale * secondary_scale * g * the other operand, as MPSCNNMultiplyGradient."""
-
-    apple_class = "MPSCNNMultiplyGradient"
-    forward_class = Multiply

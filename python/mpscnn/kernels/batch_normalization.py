@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.copies import NoCopies
 from mpscnn.errors import StateError
+from mpscnn.kernels.classes import Slice
+from mpscnn.kernels.fields import BatchNormalizationFields
 from mpscnn.kernels.gradient import DeviceArray
 from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.normalization import ScaledNormalization
-from mpscnn.kernels.properties import Descriptor
-from mpscnn.kernels.reshape import Slice
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
@@ -35,7 +35,7 @@ class NormalizationMeanAndVarianceState:
     variance: NDArray[Any]
 
 
-class BatchNormalization(ScaledNormalization, UnaryKernel):
+class BatchNormalization(BatchNormalizationFields, ScaledNormalization, UnaryKernel):
     """gamma (x - mean) / sqrt(variance + epsilon) + beta for each channel, as MPSCNNBatchNormalization.
 
     Mean and variance are those given here or, where `encode` is given a `BatchNormalizationState`, those of the state.
@@ -48,8 +48,6 @@ class BatchNormalization(ScaledNormalization, UnaryKernel):
     """
 
     apple_class = "MPSCNNBatchNormalization"
-
-    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
 
     def __init__(
         self,

@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpscnn.errors import ShapeError
-from mpscnn.kernels.arithmetic import Add
 from mpscnn.kernels.batch_normalization import BatchNormalizationState
+from mpscnn.kernels.classes import Add
+from mpscnn.kernels.fields import BatchNormalizationGradientFields
 from mpscnn.kernels.gradient import DeviceArray
 from mpscnn.kernels.kernel import Kernel, allocate_image, require_type
-from mpscnn.kernels.neuron import NeuronDescriptor
-from mpscnn.kernels.properties import Descriptor, Integer, Number
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import BatchNormalizationGradientProperties
-
-
-class _BatchGradient(Kernel):
+class _BatchGradient(BatchNormalizationGradientFields, Kernel):
     """The base of both gradient kernels.
 
     They take whole images, and gamma, beta and epsilon from the state's kernel.
     """
-
-    number_of_feature_channels = Integer("Feature channels of the source.")
-    fused_neuron_descriptor = Descriptor("The neuron that the forward kernel applied to the result.")
-    epsilon = Number("Added to the variance, above zero.")
-
-    def __init__(
-        self,
-        number_of_feature_channels: int,
-        *,
-        fused_neuron_descriptor: NeuronDescriptor | None = None,
-        **properties: Unpack[BatchNormalizationGradientProperties],
-    ) -> None:
-        Kernel.__init__(
-            self,
-            number_of_feature_channels=number_of_feature_channels,
-            fused_neuron_descriptor=fused_neuron_descriptor,
-            **properties,
-        )
 
     def _follow(
         self, commands: CommandBuffer, images: Sequence[Image], state: object

@@ -8,9 +8,9 @@ import numpy as np
 
 from mpscnn.errors import ParameterError
 from mpscnn.graph.weights import unpack_binary_weights
-from mpscnn.kernels.convolution import ConvolutionDescriptor, WindowedKernel
-from mpscnn.kernels.kernel import Kernel
-from mpscnn.kernels.properties import Descriptor, Flag, Text
+from mpscnn.kernels.convolution import ConvolutionDescriptor
+from mpscnn.kernels.fields import BinaryConvolutionFields
+from mpscnn.kernels.kernel import Kernel, UnaryKernel
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mpscnn.kernels.named import UnaryProperties
 
 
-class BinaryConvolution(WindowedKernel):
+class BinaryConvolution(BinaryConvolutionFields, UnaryKernel):
     """Convolution with weights of one bit, as MPSCNNBinaryConvolution.
 
     result[o] = neuron(output_scale[o] * beta * sum + output_bias[o]) over the window of `Convolution`, with
@@ -39,12 +39,6 @@ class BinaryConvolution(WindowedKernel):
     """
 
     apple_class = "MPSCNNBinaryConvolution"
-
-    type = Text('"binary_weights", "xnor" or "and".')
-    use_beta_scaling = Flag(
-        "Whether results are multiplied by the mean magnitude of the source in the window."
-    )
-    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
 
     def __init__(
         self,

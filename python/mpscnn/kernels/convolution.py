@@ -15,11 +15,11 @@ from mpscnn.kernels.convolution_states import (
     ConvolutionWeightsAndBiasesState,
     ImageSizeEncodingState,
 )
+from mpscnn.kernels.fields import ConvolutionFields, ConvolutionTransposeFields, FullyConnectedFields
 from mpscnn.kernels.gradient import DifferentiableKernel
-from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
+from mpscnn.kernels.kernel import Kernel, require_type
 from mpscnn.kernels.named_fields import NamedFields
 from mpscnn.kernels.neuron import NeuronDescriptor
-from mpscnn.kernels.properties import Descriptor, Flag, Integer, Number
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image, ImageDescriptor
 
@@ -153,38 +153,8 @@ class WeightedKernel(Kernel):
             self._set_weight(role, value)
 
 
-class WindowedKernel(UnaryKernel):
-    """Sizes that kernels with a filter have from their descriptor."""
-
-    kernel_width = Integer("Columns of the filter.")
-    kernel_height = Integer("Rows of the filter.")
-    input_feature_channels = Integer("Feature channels of the source.")
-    output_feature_channels = Integer("Number of filters.")
-    stride_x = Integer("Source columns between destination columns.")
-    stride_y = Integer("Source rows between destination rows.")
-    dilation_rate_x = Integer("Source columns between taps.")
-    dilation_rate_y = Integer("Source rows between taps.")
-
-
-class ConvolutionProperties(Kernel):
+class ConvolutionProperties(ConvolutionFields, Kernel):
     """The properties that convolutions and their gradients take from their descriptor."""
-
-    kernel_width = Integer("Columns of the filter.")
-    kernel_height = Integer("Rows of the filter.")
-    input_feature_channels = Integer("Feature channels of the source.")
-    output_feature_channels = Integer("Number of filters.")
-    stride_x = Integer("Source columns between destination columns.")
-    stride_y = Integer("Source rows between destination rows.")
-    dilation_rate_x = Integer("Source columns between taps.")
-    dilation_rate_y = Integer("Source rows between taps.")
-    groups = Integer(
-        "Independent groups of channels; each has a multiple of 4 source and destination channels."
-    )
-    depthwise = Flag("Whether each source channel is convolved on its own.")
-    sub_pixel_scale_factor = Integer("Rows and columns that the channels of a pixel become.")
-    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
-    batch_normalization = Flag("Whether a batch normalization is applied before the neuron.")
-    batch_normalization_epsilon = Number("Added to the variance, above zero.")
 
     def _same_elements(self, role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
         if (
@@ -246,14 +216,8 @@ def _plain_properties(kernel: str, descriptor: object) -> dict[str, Any]:
     return descriptor.properties()
 
 
-class FullyConnectedProperties(Kernel):
+class FullyConnectedProperties(FullyConnectedFields, Kernel):
     """The properties that fully connected kernels and their gradients take from their descriptor."""
-
-    kernel_width = Integer("Width of the source.")
-    kernel_height = Integer("Height of the source.")
-    input_feature_channels = Integer("Feature channels of the source.")
-    output_feature_channels = Integer("Number of results.")
-    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
 
     def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
         name = type(self).__name__
@@ -299,19 +263,8 @@ class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKer
         require_type(f"{type(self).__name__}.{method}", state, ConvolutionGradientState)
 
 
-class ConvolutionTransposeProperties(Kernel):
+class ConvolutionTransposeProperties(ConvolutionTransposeFields, Kernel):
     """The properties that transposed convolutions and their gradients take from their descriptor."""
-
-    kernel_width = Integer("Columns of the filter.")
-    kernel_height = Integer("Rows of the filter.")
-    input_feature_channels = Integer("Feature channels of the source.")
-    output_feature_channels = Integer("Number of filters.")
-    stride_x = Integer("Destination columns between source columns.")
-    stride_y = Integer("Destination rows between source rows.")
-    dilation_rate_x = Integer("Destination columns between taps.")
-    dilation_rate_y = Integer("Destination rows between taps.")
-    groups = Integer("Independent groups of channels.")
-    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
 
     def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
         name = type(self).__name__
@@ -337,9 +290,6 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
     """
 
     apple_class = "MPSCNNConvolutionTranspose"
-
-    kernel_offset_x = Integer("Destination columns by which the window is moved.")
-    kernel_offset_y = Integer("Destination rows by which the window is moved.")
 
     def __init__(
         self,

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.errors import StateError
-from mpscnn.kernels.gradient import DeviceArray, DifferentiableKernel, GradientKernel
-from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
-from mpscnn.kernels.properties import UNBOUNDED, Integer, Number, Size
+from mpscnn.kernels.fields import DropoutFields
+from mpscnn.kernels.gradient import DeviceArray, DifferentiableKernel
+from mpscnn.kernels.kernel import UnaryKernel, require_type
+from mpscnn.kernels.properties import UNBOUNDED
 from mpscnn.kernels.states import GradientState
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import DropoutGradientProperties, DropoutProperties
-
-
-class Dropout(DifferentiableKernel):
+class Dropout(DropoutFields, DifferentiableKernel):
     """Keep each element with a probability and divide it by that, or set it to 0, as MPSCNNDropout.
 
     The same seed gives the same mask on every engine; the network layer `dropout` has the same mask, too. The mask
@@ -31,17 +25,6 @@ class Dropout(DifferentiableKernel):
     """
 
     apple_class = "MPSCNNDropout"
-
-    keep_probability = Number("Share of the elements that are kept, above 0, below 1.")
-    seed = Integer("The seed of the random numbers.")
-    mask_stride_in_pixels = Size(
-        "(x, y, channels): 1, or 0 where the whole axis shares one element of the mask."
-    )
-
-    def __init__(
-        self, keep_probability: float = 0.999, seed: int = 0, **properties: Unpack[DropoutProperties]
-    ) -> None:
-        Kernel.__init__(self, keep_probability=keep_probability, seed=seed, **properties)
 
     def result_state(self, source: Image | None = None) -> DropoutGradientState:
         """A new state for a mask and the gradient kernel."""
@@ -90,27 +73,3 @@ class DropoutGradientState(GradientState):
             raise StateError("DropoutGradientState: has no mask; encode a Dropout with it first")
         mask: NDArray[np.bool_] = self._mask.read("DropoutGradientState: its mask") != 0
         return mask
-
-
-class DropoutGradient(GradientKernel):
-    """The gradient of the elements that a `Dropout` kept, divided as they were, as MPSCNNDropoutGradient.
-
-    Takes what the forward kernel takes: the same seed has the same mask.
-    """
-
-    apple_class = "MPSCNNDropoutGradient"
-    forward_class = Dropout
-
-    keep_probability = Number("Share of the elements that are kept, above 0, below 1.")
-    seed = Integer("The seed of the random numbers.")
-    mask_stride_in_pixels = Size(
-        "(x, y, channels): 1, or 0 where the whole axis shares one element of the mask."
-    )
-
-    def __init__(
-        self,
-        keep_probability: float = 0.999,
-        seed: int = 0,
-        **properties: Unpack[DropoutGradientProperties],
-    ) -> None:
-        Kernel.__init__(self, keep_probability=keep_probability, seed=seed, **properties)

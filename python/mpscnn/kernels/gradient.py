@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.copies import NoCopies
 from mpscnn.errors import ParameterError, ShapeError, StateError
-from mpscnn.kernels.arithmetic import Add
+from mpscnn.kernels.fields import GradientKernelFields
 from mpscnn.kernels.kernel import BinaryKernel, UnaryKernel, allocate_image, require_type
-from mpscnn.kernels.properties import Integer, Text
 from mpscnn.kernels.states import GradientState
 from mpscnn.runtime.commands import CommandBuffer, CommandStatus
 from mpscnn.runtime.feature_image import Image, TemporaryImage
@@ -145,7 +144,7 @@ def require_states(where: str, states: Sequence[object], images: Sequence[Image]
         )
 
 
-class GradientKernel(BinaryKernel):
+class GradientKernel(GradientKernelFields, BinaryKernel):
     """A kernel that computes a gradient, as MPSCNNGradientKernel.
 
     The primary source is the gradient of the forward kernel's result, the secondary source its source. A pixel of the
@@ -158,14 +157,6 @@ class GradientKernel(BinaryKernel):
     apple_class = "MPSCNNGradientKernel"
     forward_class: ClassVar[type[UnaryKernel]] = UnaryKernel
     """The kernel whose gradient it is."""
-
-    kernel_offset_x = Integer(
-        "Columns by which the window is moved over the primary source with stride - 1 zeros between its pixels."
-    )
-    kernel_offset_y = Integer(
-        "Rows by which the window is moved over the primary source with stride - 1 zeros between its pixels."
-    )
-    gradient_of = Text("'source', or the weight whose gradient is the result.")
 
     if TYPE_CHECKING:
 
@@ -319,7 +310,7 @@ class WeightedGradientKernel(GradientKernel):
             before = sums.get(id(state))
             if before is not None:
                 state._gradients = {
-                    role: DeviceArray(commands, Add().encode(commands, before[role].image, one.image))
+                    role: DeviceArray(commands, _sum(commands, before[role].image, one.image))
                     for role, one in state._gradients.items()
                 }
             sums[id(state)] = state._gradients
@@ -371,6 +362,12 @@ class WeightedGradientKernel(GradientKernel):
         finally:
             self.gradient_of, self.destination_image_allocator = before, allocator
         return gradients
+
+
+def _sum(commands: CommandBuffer, first: Image, second: Image) -> Image:
+    from mpscnn.kernels.classes import Add  # which are made from the classes of this file
+
+    return Add().encode(commands, first, second)
 
 
 @functools.cache

@@ -13,7 +13,8 @@ from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
 from mpscnn.errors import Error, ParameterError, ShapeError, WeightsError
 from mpscnn.kernels.apple_names import property_hint
-from mpscnn.kernels.properties import ClipRect, Integer, Kept, Offset, Padding, Property, Region, Text
+from mpscnn.kernels.fields import BinaryKernelFields, KernelFields, PlacedKernelFields, UnaryKernelFields
+from mpscnn.kernels.properties import Kept, Property, Region
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
 
@@ -48,7 +49,7 @@ def require_type(kernel: str, value: object, expected: type) -> None:
         raise ParameterError(f"{kernel}: expected {article} {name}, got {type(value).__name__}")
 
 
-class Kernel:
+class Kernel(KernelFields):
     """A raw kernel, as MPSKernel: one of Apple's classes with its properties in snake_case.
 
     Properties are copied when the kernel is encoded: it may be changed and encoded again. One thread at a time may use
@@ -57,8 +58,6 @@ class Kernel:
 
     apple_class: ClassVar[str] = "MPSKernel"
     """The class whose names and rules this one follows."""
-
-    label = Text("A name for messages.")
 
     def __init__(self, **properties: Any) -> None:
         allocator = properties.pop("destination_image_allocator", allocate_image)
@@ -230,29 +229,14 @@ class Kernel:
         return f"<{type(self).__name__}{label}>"
 
 
-class PlacedKernel(Kernel):
+class PlacedKernel(PlacedKernelFields, Kernel):
     """A kernel that may read and write parts of images."""
 
-    clip_rect = ClipRect(
-        "(x, y, z, width, height, depth), or (x, y, width, height) of all images: the part of the destination that may "
-        "be written. The part outside of the destination is cut off. None: all of it."
-    )
-    destination_feature_channel_offset = Integer("First channel written, a multiple of 4.")
-    padding = Padding("Size and place of results that the kernel makes itself: a DefaultPadding.")
 
-
-class UnaryKernel(PlacedKernel):
+class UnaryKernel(UnaryKernelFields, PlacedKernel):
     """A kernel with one source image, as MPSCNNKernel."""
 
     apple_class = "MPSCNNKernel"
-
-    offset = Offset(
-        "(x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; "
-        "z is the first image."
-    )
-    edge_mode = Text("The value of reads outside the source: 'zero' or 'clamp' (the nearest pixel).")
-    source_feature_channel_offset = Integer("First channel read, a multiple of 4.")
-    source_feature_channel_max_count = Integer("Most channels read.")
 
     if TYPE_CHECKING:
 
@@ -290,23 +274,10 @@ class UnaryKernel(PlacedKernel):
         return self._source_region(width, height, 0)
 
 
-class BinaryKernel(PlacedKernel):
+class BinaryKernel(BinaryKernelFields, PlacedKernel):
     """A kernel with two source images, as MPSCNNBinaryKernel."""
 
     apple_class = "MPSCNNBinaryKernel"
-
-    primary_offset = Offset("(x, y, z): position in the primary source of the first pixel written.")
-    secondary_offset = Offset("(x, y, z): position in the secondary source of the first pixel written.")
-    primary_edge_mode = Text("The value of reads outside the primary source: 'zero' or 'clamp'.")
-    secondary_edge_mode = Text("The value of reads outside the secondary source: 'zero' or 'clamp'.")
-    primary_source_feature_channel_offset = Integer(
-        "First channel read of the primary source, a multiple of 4."
-    )
-    secondary_source_feature_channel_offset = Integer(
-        "First channel read of the secondary source, a multiple of 4."
-    )
-    primary_source_feature_channel_max_count = Integer("Most channels read of the primary source.")
-    secondary_source_feature_channel_max_count = Integer("Most channels read of the secondary source.")
 
     if TYPE_CHECKING:
 

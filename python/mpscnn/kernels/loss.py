@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,11 +10,11 @@ from numpy.typing import NDArray
 
 from mpscnn._private.copies import NoCopies
 from mpscnn.errors import ParameterError, ShapeError, StateError, UnsupportedError
-from mpscnn.kernels.arithmetic import Add
+from mpscnn.kernels.classes import Add
+from mpscnn.kernels.fields import LossDescriptorFields, LossFields
 from mpscnn.kernels.gradient import DeviceArray, add_read
 from mpscnn.kernels.kernel import Kernel, require_type
-from mpscnn.kernels.named_fields import NamedFields
-from mpscnn.kernels.properties import Flag, Integer, KeptFlag, Number, Text
+from mpscnn.kernels.properties import KeptFlag
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
@@ -25,25 +24,11 @@ if TYPE_CHECKING:
     from mpscnn.kernels.named import LabelProperties, LossGradientProperties
 
 
-@dataclass
-class LossDescriptor(NamedFields):
+class LossDescriptor(LossDescriptorFields):
     """Which loss and how it is reduced, as MPSCNNLossDescriptor.
 
     loss_type: see the table of docs/training.md. reduction_type: "none", "sum", "mean" or "sum_by_nonzero_weights".
     """
-
-    loss_type: str
-    reduction_type: str = "none"
-    reduce_across_batch: bool = False
-    weight: float = 1.0
-    label_smoothing: float = 0.0
-    number_of_classes: int = 1
-    epsilon: float = 1e-7
-    delta: float = 1.0
-
-    def properties(self) -> dict[str, Any]:
-        """Properties of a kernel with this descriptor."""
-        return dict(vars(self))
 
 
 class LossDataDescriptor:
@@ -163,18 +148,7 @@ class LossLabels(NoCopies):
 _SYMMETRIC = ("mean_absolute_error", "mean_squared_error", "huber", "cosine_distance")
 
 
-class _LossKernel(Kernel):
-    loss_type = Text("How each element's loss is computed.")
-    reduction_type = Text("How the losses of the elements are combined.")
-    reduce_across_batch = Flag("Whether there is one loss for all images of a batch, or one for each.")
-    weight = Number("Factor of every element.")
-    label_smoothing = Number("Share of each label that all classes get, 0 to 1.")
-    number_of_classes = Integer(
-        "The number of classes that share `label_smoothing` in softmax_cross_entropy."
-    )
-    epsilon = Number("log: added before logarithms.")
-    delta = Number("huber: the largest error with a quadratic loss.")
-
+class _LossKernel(LossFields, Kernel):
     def __init__(self, descriptor: LossDescriptor, **properties: Unpack[LabelProperties]) -> None:
         require_type(type(self).__name__, descriptor, LossDescriptor)
         Kernel.__init__(self, **descriptor.properties(), **properties)

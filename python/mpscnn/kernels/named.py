@@ -1,4 +1,4 @@
-"""The properties that kernels take as named arguments, for type checkers."""
+"""The named arguments of raw kernels, for type checkers. `python docs/generate` writes this file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ ColorSpaceName = Literal["none", "srgb", "linear_srgb", "gray_gamma_2_2", "linea
 ComparisonName = Literal["equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal"]
 
 
+class LabelProperties(TypedDict, total=False):
+    """Named arguments of every `Kernel`."""
+
+    label: str
+    destination_image_allocator: Callable[..., Image]
+
+
 class KernelProperties(TypedDict, total=False):
-    """Properties of every kernel."""
+    """Named arguments of every `PlacedKernel`."""
 
     label: str
     clip_rect: Clip
@@ -28,7 +35,7 @@ class KernelProperties(TypedDict, total=False):
 
 
 class AnyEdgeProperties(KernelProperties, total=False):
-    """Properties of kernels with one source, but for what lies outside of it."""
+    """Named arguments of every `UnaryKernel`."""
 
     offset: Place
     source_feature_channel_offset: int
@@ -36,113 +43,72 @@ class AnyEdgeProperties(KernelProperties, total=False):
 
 
 class UnaryProperties(AnyEdgeProperties, total=False):
-    """Properties of kernels with one source."""
+    """Named arguments of every `UnaryKernel`."""
 
     edge_mode: EdgeName
 
 
 class BinaryProperties(KernelProperties, total=False):
-    """Properties of kernels with two sources."""
+    """Named arguments of every `BinaryKernel`."""
 
     primary_offset: Place
-    secondary_offset: Place
     primary_edge_mode: EdgeName
-    secondary_edge_mode: EdgeName
     primary_source_feature_channel_offset: int
-    secondary_source_feature_channel_offset: int
     primary_source_feature_channel_max_count: int
+    secondary_offset: Place
+    secondary_edge_mode: EdgeName
+    secondary_source_feature_channel_offset: int
     secondary_source_feature_channel_max_count: int
 
 
 class GradientProperties(BinaryProperties, total=False):
-    """Properties of gradient kernels."""
+    """Named arguments of every `GradientKernel`."""
 
     kernel_offset_x: int
     kernel_offset_y: int
     gradient_of: str
 
 
-class PoolingGradientProperties(GradientProperties, total=False):
-    """Properties of gradients of poolings."""
+class BatchNormalizationProperties(UnaryProperties, total=False):
+    """Named arguments of `BatchNormalization`."""
 
-    source_size: Extent | tuple[int, int] | None
-
-
-class PoolingAverageGradientProperties(PoolingGradientProperties, total=False):
-    """Properties of `PoolingAverageGradient`."""
-
-    zero_pad_size_x: int
-    zero_pad_size_y: int
-
-
-class BilinearGradientProperties(GradientProperties, total=False):
-    """Properties of `UpsamplingBilinearGradient`."""
-
-    align_corners: bool
-
-
-class PadGradientProperties(GradientProperties, total=False):
-    """Properties of `PadGradient`, whose padding sizes and edge mode are those of the `Pad`."""
-
-    padding_size_before: tuple[int, int, int]
-    padding_size_after: tuple[int, int, int]
-
-
-class EpsilonGradientProperties(GradientProperties, total=False):
-    """Properties of gradients of normalizations by mean and variance."""
-
+    number_of_feature_channels: int
     epsilon: float
 
 
-class WindowNormalizationGradientProperties(GradientProperties, total=False):
-    """Properties of gradients of normalizations by what lies in a window."""
-
-    alpha: float
-    beta: float
-    delta: float
-
-
-class LocalContrastGradientProperties(WindowNormalizationGradientProperties, total=False):
-    """Properties of `LocalContrastNormalizationGradient`."""
-
-    p0: float
-    pm: float
-    ps: float
-
-
-class DropoutGradientProperties(GradientProperties, total=False):
-    """Properties of `DropoutGradient`."""
-
-    mask_stride_in_pixels: tuple[int, int, int]
-
-
-class LabelProperties(TypedDict, total=False):
-    """Properties of kernels that take whole images."""
-
-    label: str
-    destination_image_allocator: Callable[..., Image]
-
-
 class LossGradientProperties(LabelProperties, total=False):
-    """Properties of `LossGradient`."""
+    """Named arguments of `LossGradient`."""
 
     compute_label_gradients: bool
 
 
-class BatchNormalizationGradientProperties(LabelProperties, total=False):
-    """Properties of the gradients of a batch normalization."""
-
-    epsilon: float
-
-
-class AdamProperties(LabelProperties, total=False):
-    """Properties of `OptimizerAdam`."""
+class OptimizerAdamProperties(LabelProperties, total=False):
+    """Named arguments of `OptimizerAdam`."""
 
     time_step: int
 
 
-class ArithmeticProperties(BinaryProperties, total=False):
-    """Properties of `Add` and others."""
+class ScaledNormalizationProperties(UnaryProperties, total=False):
+    """Named arguments of `ScaledNormalization`."""
+
+    epsilon: float
+
+
+class ScaledNormalizationGradientProperties(GradientProperties, total=False):
+    """Named arguments of `ScaledNormalizationGradient`."""
+
+    epsilon: float
+
+
+class TransposeProperties(UnaryProperties, total=False):
+    """Named arguments of `Transpose`."""
+
+    kernel_offset_x: int
+    kernel_offset_y: int
+
+
+class ArithmeticKernelProperties(BinaryProperties, total=False):
+    """Named arguments of `ArithmeticKernel`."""
 
     primary_scale: float
     secondary_scale: float
@@ -157,94 +123,148 @@ class ArithmeticProperties(BinaryProperties, total=False):
     secondary_stride_in_feature_channels: int
 
 
-class CompareProperties(ArithmeticProperties, total=False):
-    """Properties of `Compare`."""
+class BatchNormalizationGradientProperties(LabelProperties, total=False):
+    """Named arguments of `BatchNormalizationGradient`."""
 
-    threshold: float
+    epsilon: float
+
+
+class DropoutProperties(UnaryProperties, total=False):
+    """Named arguments of `Dropout`."""
+
+    mask_stride_in_pixels: tuple[int, int, int]
+
+
+class ImageScaleProperties(UnaryProperties, total=False):
+    """Named arguments of `ImageScale`."""
+
+    scale_transform: tuple[float, float, float, float] | None
+
+
+class PoolingGradientProperties(GradientProperties, total=False):
+    """Named arguments of `PoolingGradient`."""
+
+    source_size: Extent | tuple[int, int] | None
 
 
 class ReduceUnaryProperties(UnaryProperties, total=False):
-    """Properties of reductions of one image."""
+    """Named arguments of `ReduceUnary`."""
 
     clip_rect_source: Clip
 
 
-class ReduceSumProperties(ReduceUnaryProperties, total=False):
-    """Properties of `ReduceFeatureChannelsSum`."""
-
-    weight: float
-
-
 class ReduceBinaryProperties(BinaryProperties, total=False):
-    """Properties of reductions of two images."""
+    """Named arguments of `ReduceBinary`."""
 
     primary_source_clip_rect: Clip
     secondary_source_clip_rect: Clip
 
 
-class PadProperties(AnyEdgeProperties, total=False):
-    """Properties of `Pad`."""
+class CompareProperties(BinaryProperties, total=False):
+    """Named arguments of `Compare`."""
 
-    edge_mode: EdgeName | Literal["mirror", "mirror_with_edge", "constant"]
-    fill_value: float
-    fill_value_array: Sequence[float]
+    threshold: float
+    primary_scale: float
+    secondary_scale: float
+    bias: float
+    minimum_value: float
+    maximum_value: float
+    primary_stride_x: int
+    primary_stride_y: int
+    primary_stride_in_feature_channels: int
+    secondary_stride_x: int
+    secondary_stride_y: int
+    secondary_stride_in_feature_channels: int
 
 
-class PoolingAverageProperties(UnaryProperties, total=False):
-    """Properties of `PoolingAverage`."""
-
-    zero_pad_size_x: int
-    zero_pad_size_y: int
-
-
-class BilinearProperties(UnaryProperties, total=False):
-    """Properties of `UpsamplingBilinear` and `ResizeBilinear`."""
+class ResizeBilinearProperties(UnaryProperties, total=False):
+    """Named arguments of `ResizeBilinear`."""
 
     align_corners: bool
 
 
-class ScaleProperties(UnaryProperties, total=False):
-    """Properties of `ImageBilinearScale` and `ImageLanczosScale`."""
-
-    scale_transform: tuple[float, float, float, float] | None
-
-
-class TransposeProperties(UnaryProperties, total=False):
-    """Properties of `ConvolutionTranspose`."""
-
-    kernel_offset_x: int
-    kernel_offset_y: int
-
-
-class EpsilonProperties(UnaryProperties, total=False):
-    """Properties of normalizations by mean and variance."""
-
-    epsilon: float
-
-
-class BatchNormalizationProperties(EpsilonProperties, total=False):
-    """Properties of `BatchNormalization`."""
-
-    number_of_feature_channels: int
-
-
-class WindowNormalizationProperties(UnaryProperties, total=False):
-    """Properties of normalizations by what lies in a window."""
+class CrossChannelNormalizationProperties(UnaryProperties, total=False):
+    """Named arguments of `CrossChannelNormalization`."""
 
     alpha: float
     beta: float
     delta: float
 
 
-class LocalContrastProperties(WindowNormalizationProperties, total=False):
-    """Properties of `LocalContrastNormalization`."""
+class LocalContrastNormalizationProperties(UnaryProperties, total=False):
+    """Named arguments of `LocalContrastNormalization`."""
 
+    alpha: float
+    beta: float
+    delta: float
     p0: float
     pm: float
     ps: float
 
 
-class DropoutProperties(UnaryProperties, total=False):
-    """Properties of `Dropout`."""
+class PadProperties(AnyEdgeProperties, total=False):
+    """Named arguments of `Pad`."""
+
+    fill_value_array: Sequence[float]
+    fill_value: float
+    edge_mode: EdgeName | Literal["mirror", "mirror_with_edge", "constant"]
+
+
+class CrossChannelNormalizationGradientProperties(GradientProperties, total=False):
+    """Named arguments of `CrossChannelNormalizationGradient`."""
+
+    alpha: float
+    beta: float
+    delta: float
+
+
+class LocalContrastNormalizationGradientProperties(GradientProperties, total=False):
+    """Named arguments of `LocalContrastNormalizationGradient`."""
+
+    alpha: float
+    beta: float
+    delta: float
+    p0: float
+    pm: float
+    ps: float
+
+
+class PadGradientProperties(GradientProperties, total=False):
+    """Named arguments of `PadGradient`."""
+
+    padding_size_before: tuple[int, int, int]
+    padding_size_after: tuple[int, int, int]
+
+
+class DropoutGradientProperties(GradientProperties, total=False):
+    """Named arguments of `DropoutGradient`."""
 
     mask_stride_in_pixels: tuple[int, int, int]
+
+
+class PoolingAverageProperties(UnaryProperties, total=False):
+    """Named arguments of `PoolingAverage`."""
+
+    zero_pad_size_x: int
+    zero_pad_size_y: int
+
+
+class PoolingAverageGradientProperties(GradientProperties, total=False):
+    """Named arguments of `PoolingAverageGradient`."""
+
+    zero_pad_size_x: int
+    zero_pad_size_y: int
+    source_size: Extent | tuple[int, int] | None
+
+
+class ReduceFeatureChannelsSumProperties(UnaryProperties, total=False):
+    """Named arguments of `ReduceFeatureChannelsSum`."""
+
+    clip_rect_source: Clip
+    weight: float
+
+
+class UpsamplingBilinearGradientProperties(GradientProperties, total=False):
+    """Named arguments of `UpsamplingBilinearGradient`."""
+
+    align_corners: bool

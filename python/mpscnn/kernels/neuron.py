@@ -9,10 +9,10 @@ import numpy as np
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
+from mpscnn.kernels.fields import NeuronFields
 from mpscnn.kernels.gradient import DifferentiableKernel, GradientKernel
 from mpscnn.kernels.kernel import Kernel
 from mpscnn.kernels.named_fields import NamedFields
-from mpscnn.kernels.properties import Descriptor, Integer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -50,13 +50,10 @@ class NeuronDescriptor(NamedFields):
         return attributes
 
 
-class Neuron(DifferentiableKernel):
+class Neuron(NeuronFields, DifferentiableKernel):
     """An activation function of every element, as MPSCNNNeuron: see `NeuronDescriptor`."""
 
     apple_class = "MPSCNNNeuron"
-
-    neuron_descriptor = Descriptor("Which function, and its parameters.")
-    data_count = Integer("Number of slopes of 'prelu'.")
 
     def __init__(self, neuron_descriptor: NeuronDescriptor, **properties: Unpack[UnaryProperties]) -> None:
         _make(self, neuron_descriptor, properties)
@@ -74,7 +71,7 @@ def _make(kernel: Kernel, descriptor: NeuronDescriptor, properties: Any) -> None
     kernel._set_weight("neuron_data", slopes, required=False)
 
 
-class NeuronGradient(GradientKernel):
+class NeuronGradient(NeuronFields, GradientKernel):
     """The gradient times the activation function's derivative at the source image, as MPSCNNNeuronGradient.
 
     "absolute" has the derivative 0 at 0, "relu" there a, the derivative of the left side.
@@ -83,140 +80,5 @@ class NeuronGradient(GradientKernel):
     apple_class = "MPSCNNNeuronGradient"
     forward_class = Neuron
 
-    neuron_descriptor = Descriptor("Which function, and its parameters.")
-    data_count = Integer("Number of slopes of 'prelu'.")
-
     def __init__(self, neuron_descriptor: NeuronDescriptor, **properties: Unpack[GradientProperties]) -> None:
         _make(self, neuron_descriptor, properties)
-
-
-class NeuronAbsolute(Neuron):
-    """|x|, as MPSCNNNeuronAbsolute."""
-
-    apple_class = "MPSCNNNeuronAbsolute"
-
-    def __init__(self, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("absolute"), **properties)
-
-
-class NeuronELU(Neuron):
-    """For x >= 0 x, else a (e^x - 1), as MPSCNNNeuronELU."""
-
-    apple_class = "MPSCNNNeuronELU"
-
-    def __init__(self, a: float = 1.0, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("elu", a), **properties)
-
-
-class NeuronExponential(Neuron):
-    """c^(a x + b), c = -1 meaning e, as MPSCNNNeuronExponential."""
-
-    apple_class = "MPSCNNNeuronExponential"
-
-    def __init__(
-        self, a: float = 1.0, b: float = 0.0, c: float = -1.0, **properties: Unpack[UnaryProperties]
-    ) -> None:
-        super().__init__(NeuronDescriptor("exponential", a, b, c), **properties)
-
-
-class NeuronHardSigmoid(Neuron):
-    """The line a x + b limited to 0 to 1, as MPSCNNNeuronHardSigmoid."""
-
-    apple_class = "MPSCNNNeuronHardSigmoid"
-
-    def __init__(self, a: float = 0.2, b: float = 0.5, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("hard_sigmoid", a, b), **properties)
-
-
-class NeuronLinear(Neuron):
-    """The line a x + b, as MPSCNNNeuronLinear."""
-
-    apple_class = "MPSCNNNeuronLinear"
-
-    def __init__(self, a: float = 1.0, b: float = 0.0, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("linear", a, b), **properties)
-
-
-class NeuronLogarithm(Neuron):
-    """log_c(a x + b), c = -1 meaning e, as MPSCNNNeuronLogarithm."""
-
-    apple_class = "MPSCNNNeuronLogarithm"
-
-    def __init__(
-        self, a: float = 1.0, b: float = 0.0, c: float = -1.0, **properties: Unpack[UnaryProperties]
-    ) -> None:
-        super().__init__(NeuronDescriptor("logarithm", a, b, c), **properties)
-
-
-class NeuronPReLU(Neuron):
-    """For x >= 0 x, else a[channel] x, as MPSCNNNeuronPReLU."""
-
-    apple_class = "MPSCNNNeuronPReLU"
-
-    def __init__(self, a: Any, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("prelu", data=a), **properties)
-
-
-class NeuronPower(Neuron):
-    """(a x + b)^c, as MPSCNNNeuronPower."""
-
-    apple_class = "MPSCNNNeuronPower"
-
-    def __init__(
-        self, a: float = 1.0, b: float = 0.0, c: float = 1.0, **properties: Unpack[UnaryProperties]
-    ) -> None:
-        super().__init__(NeuronDescriptor("power", a, b, c), **properties)
-
-
-class NeuronReLU(Neuron):
-    """For x >= 0 x, else a x, as MPSCNNNeuronReLU."""
-
-    apple_class = "MPSCNNNeuronReLU"
-
-    def __init__(self, a: float = 0.0, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("relu", a), **properties)
-
-
-class NeuronReLUN(Neuron):
-    """min(x for x >= 0, else a x; b), as MPSCNNNeuronReLUN. ReLU6 is a = 0, b = 6; Apple's a is 1 unless given."""
-
-    apple_class = "MPSCNNNeuronReLUN"
-
-    def __init__(self, a: float = 1.0, b: float = 6.0, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("relun", a, b), **properties)
-
-
-class NeuronSigmoid(Neuron):
-    """1 / (1 + e^-x), as MPSCNNNeuronSigmoid."""
-
-    apple_class = "MPSCNNNeuronSigmoid"
-
-    def __init__(self, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("sigmoid"), **properties)
-
-
-class NeuronSoftPlus(Neuron):
-    """The curve a ln(1 + e^(b x)), as MPSCNNNeuronSoftPlus."""
-
-    apple_class = "MPSCNNNeuronSoftPlus"
-
-    def __init__(self, a: float = 1.0, b: float = 1.0, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("softplus", a, b), **properties)
-
-
-class NeuronSoftSign(Neuron):
-    """The quotient x / (1 + |x|), as MPSCNNNeuronSoftSign."""
-
-    apple_class = "MPSCNNNeuronSoftSign"
-
-    def __init__(self, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("softsign"), **properties)
-
-
-class NeuronTanH(Neuron):
-    """The curve a tanh(b x), as MPSCNNNeuronTanH."""
-
-    apple_class = "MPSCNNNeuronTanH"
-
-    def __init__(self, a: float = 1.0, b: float = 1.0, **properties: Unpack[UnaryProperties]) -> None:
-        super().__init__(NeuronDescriptor("tanh", a, b), **properties)

@@ -8,27 +8,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.kernels.fields import GroupNormalizationFields, ScaledNormalizationFields
 from mpscnn.kernels.gradient import (
     DifferentiableKernel,
-    GradientKernel,
     WeightedGradientKernel,
     WeightGradientState,
 )
 from mpscnn.kernels.kernel import Kernel, require_type
-from mpscnn.kernels.properties import Integer, Number
 from mpscnn.runtime.feature_image import Image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import (
-        EpsilonGradientProperties,
-        EpsilonProperties,
-        LocalContrastGradientProperties,
-        LocalContrastProperties,
-        WindowNormalizationGradientProperties,
-        WindowNormalizationProperties,
-    )
+    from mpscnn.kernels.named import ScaledNormalizationGradientProperties, ScaledNormalizationProperties
 
 
 class NormalizationGammaAndBetaState:
@@ -56,11 +48,8 @@ class NormalizationGammaAndBetaState:
         return self._beta() if callable(self._beta) else self._beta
 
 
-class ScaledNormalization(Kernel):
+class ScaledNormalization(ScaledNormalizationFields, Kernel):
     """A normalization with gamma and beta."""
-
-    number_of_feature_channels = Integer("Feature channels of the source.")
-    epsilon = Number("Added to the variance, above zero.")
 
     def reload_gamma_and_beta(self, state: NormalizationGammaAndBetaState) -> None:
         """Other gamma and beta for what is encoded from now on; None is 1 and 0.
@@ -128,7 +117,9 @@ class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
 
     apple_class = "MPSCNNInstanceNormalization"
 
-    def __init__(self, gamma: Any, beta: Any = None, **properties: Unpack[EpsilonProperties]) -> None:
+    def __init__(
+        self, gamma: Any, beta: Any = None, **properties: Unpack[ScaledNormalizationProperties]
+    ) -> None:
         Kernel.__init__(self, number_of_feature_channels=np.size(gamma), **properties)
         self._set_weight("gamma", gamma)
         self._set_weight("beta", beta, required=False)
@@ -141,15 +132,17 @@ class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
         require_type(f"{type(self).__name__}.{method}", state, InstanceNormalizationGradientState)
 
 
-class GroupNormalization(ScaledNormalization, DifferentiableKernel):
+class GroupNormalization(GroupNormalizationFields, ScaledNormalization, DifferentiableKernel):
     """As `InstanceNormalization`, of groups of consecutive channels, as MPSCNNGroupNormalization."""
 
     apple_class = "MPSCNNGroupNormalization"
 
-    number_of_groups = Integer("Groups of consecutive channels.")
-
     def __init__(
-        self, number_of_groups: int, gamma: Any, beta: Any = None, **properties: Unpack[EpsilonProperties]
+        self,
+        number_of_groups: int,
+        gamma: Any,
+        beta: Any = None,
+        **properties: Unpack[ScaledNormalizationProperties],
     ) -> None:
         Kernel.__init__(
             self, number_of_groups=number_of_groups, number_of_feature_channels=np.size(gamma), **properties
@@ -163,66 +156,6 @@ class GroupNormalization(ScaledNormalization, DifferentiableKernel):
 
     def _require_state(self, method: str, state: object) -> None:
         require_type(f"{type(self).__name__}.{method}", state, GroupNormalizationGradientState)
-
-
-class CrossChannelNormalization(DifferentiableKernel):
-    """x / (delta + alpha / kernel_size * sum of x^2)^beta, as MPSCNNCrossChannelNormalization.
-
-    The sum is that of the channels [k - floor(kernel_size / 2), k + floor((kernel_size - 1) / 2)] that exist.
-    """
-
-    apple_class = "MPSCNNCrossChannelNormalization"
-
-    kernel_size = Integer("Channels of the window, and the divisor everywhere.")
-    alpha = Number("Factor of the mean square.")
-    beta = Number("Exponent.")
-    delta = Number("Added to the scaled mean square.")
-
-    def __init__(self, kernel_size: int = 5, **properties: Unpack[WindowNormalizationProperties]) -> None:
-        Kernel.__init__(self, kernel_size=kernel_size, **properties)
-
-
-class _WindowNormalization(DifferentiableKernel):
-    """Windows of neighbouring pixels: from floor(k / 2) before a pixel to floor((k - 1) / 2) after it."""
-
-    kernel_width = Integer("Columns of the window, which is square.")
-    kernel_height = Integer("Rows of the window.")
-    alpha = Number("Factor of the mean square or variance.")
-    beta = Number("Exponent.")
-    delta = Number("Added to the scaled mean square or variance.")
-
-    def __init__(
-        self, kernel_width: int, kernel_height: int, **properties: Unpack[WindowNormalizationProperties]
-    ) -> None:
-        Kernel.__init__(self, kernel_width=kernel_width, kernel_height=kernel_height, **properties)
-
-
-class SpatialNormalization(_WindowNormalization):
-    """x / (delta + alpha * mean of x^2 over the window)^beta, as MPSCNNSpatialNormalization.
-
-    The mean divides by kernel_width * kernel_height everywhere.
-    """
-
-    apple_class = "MPSCNNSpatialNormalization"
-
-
-class LocalContrastNormalization(_WindowNormalization):
-    """pm + ps (x - p0 mean) / (delta + alpha * variance)^beta, as MPSCNNLocalContrastNormalization.
-
-    Mean and variance over the window divide by kernel_width * kernel_height everywhere.
-    """
-
-    apple_class = "MPSCNNLocalContrastNormalization"
-
-    p0 = Number("Factor of the mean that is subtracted.")
-    pm = Number("Added to the result.")
-    ps = Number("Factor of the result.")
-
-    if TYPE_CHECKING:
-
-        def __init__(
-            self, kernel_width: int, kernel_height: int, **properties: Unpack[LocalContrastProperties]
-        ) -> None: ...
 
 
 class _ScaledGradient(ScaledNormalization, WeightedGradientKernel):
@@ -250,87 +183,28 @@ class InstanceNormalizationGradient(_ScaledGradient):
     forward_class = InstanceNormalization
     _state_class = InstanceNormalizationGradientState
 
-    def __init__(self, gamma: Any, beta: Any = None, **properties: Unpack[EpsilonGradientProperties]) -> None:
+    def __init__(
+        self, gamma: Any, beta: Any = None, **properties: Unpack[ScaledNormalizationGradientProperties]
+    ) -> None:
         Kernel.__init__(self, number_of_feature_channels=np.size(gamma), **properties)
         self._load(gamma, beta)
 
 
-class GroupNormalizationGradient(_ScaledGradient):
+class GroupNormalizationGradient(GroupNormalizationFields, _ScaledGradient):
     """As `InstanceNormalizationGradient`, of groups of consecutive channels, as MPSCNNGroupNormalizationGradient."""
 
     apple_class = "MPSCNNGroupNormalizationGradient"
     forward_class = GroupNormalization
     _state_class = GroupNormalizationGradientState
 
-    number_of_groups = Integer("Groups of consecutive channels.")
-
     def __init__(
         self,
         number_of_groups: int,
         gamma: Any,
         beta: Any = None,
-        **properties: Unpack[EpsilonGradientProperties],
+        **properties: Unpack[ScaledNormalizationGradientProperties],
     ) -> None:
         Kernel.__init__(
             self, number_of_groups=number_of_groups, number_of_feature_channels=np.size(gamma), **properties
         )
         self._load(gamma, beta)
-
-
-class CrossChannelNormalizationGradient(GradientKernel):
-    """Gradient of a cross-channel normalization's source, as MPSCNNCrossChannelNormalizationGradient."""
-
-    apple_class = "MPSCNNCrossChannelNormalizationGradient"
-    forward_class = CrossChannelNormalization
-
-    kernel_size = Integer("Channels of the window, and the divisor everywhere.")
-    alpha = Number("Factor of the mean square.")
-    beta = Number("Exponent.")
-    delta = Number("Added to the scaled mean square.")
-
-    def __init__(
-        self, kernel_size: int = 5, **properties: Unpack[WindowNormalizationGradientProperties]
-    ) -> None:
-        Kernel.__init__(self, kernel_size=kernel_size, **properties)
-
-
-class _WindowNormalizationGradient(GradientKernel):
-    """Gradients of normalizations by windows of neighbouring pixels."""
-
-    kernel_width = Integer("Columns of the window, which is square.")
-    kernel_height = Integer("Rows of the window.")
-    alpha = Number("Factor of the mean square or variance.")
-    beta = Number("Exponent.")
-    delta = Number("Added to the scaled mean square or variance.")
-
-    def __init__(
-        self,
-        kernel_width: int,
-        kernel_height: int,
-        **properties: Unpack[WindowNormalizationGradientProperties],
-    ) -> None:
-        Kernel.__init__(self, kernel_width=kernel_width, kernel_height=kernel_height, **properties)
-
-
-class SpatialNormalizationGradient(_WindowNormalizationGradient):
-    """Gradient of a spatial normalization's source, as MPSCNNSpatialNormalizationGradient."""
-
-    apple_class = "MPSCNNSpatialNormalizationGradient"
-    forward_class = SpatialNormalization
-
-
-class LocalContrastNormalizationGradient(_WindowNormalizationGradient):
-    """Gradient of a local contrast normalization's source, as MPSCNNLocalContrastNormalizationGradient."""
-
-    apple_class = "MPSCNNLocalContrastNormalizationGradient"
-    forward_class = LocalContrastNormalization
-
-    p0 = Number("Factor of the mean that is subtracted.")
-    pm = Number("Added to the result.")
-    ps = Number("Factor of the result.")
-
-    if TYPE_CHECKING:
-
-        def __init__(
-            self, kernel_width: int, kernel_height: int, **properties: Unpack[LocalContrastGradientProperties]
-        ) -> None: ...

@@ -12,45 +12,37 @@ from numpy.typing import NDArray
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.kernels.batch_normalization import BatchNormalizationState
 from mpscnn.kernels.convolution_states import ConvolutionGradientState, ConvolutionWeightsAndBiasesState
+from mpscnn.kernels.fields import (
+    OptimizerAdamFields,
+    OptimizerDescriptorFields,
+    OptimizerFields,
+    OptimizerRMSPropFields,
+    OptimizerStochasticGradientDescentFields,
+)
 from mpscnn.kernels.gradient import DeviceArray, add_read
 from mpscnn.kernels.kernel import Kernel, require_type
-from mpscnn.kernels.named_fields import NamedFields
 from mpscnn.kernels.normalization import (
     NormalizationGammaAndBetaState,
     ScaledNormalizationGradientState,
 )
-from mpscnn.kernels.properties import Flag, Integer, Number, Text
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import AdamProperties, LabelProperties
+    from mpscnn.kernels.named import LabelProperties, OptimizerAdamProperties
 
 S = TypeVar("S", ConvolutionWeightsAndBiasesState, NormalizationGammaAndBetaState)
 
 
-@dataclass
-class OptimizerDescriptor(NamedFields):
+class OptimizerDescriptor(OptimizerDescriptorFields):
     """The changes that all optimisers make to a gradient before they use it, as MPSNNOptimizerDescriptor.
 
     It is limited to gradient_clip_min to gradient_clip_max if `apply_gradient_clipping`, multiplied with
     `gradient_rescale`, and gets the gradient of the regularization: regularization_scale times the weight ("l2") or its
     sign ("l1").
     """
-
-    learning_rate: float = 1e-3
-    gradient_rescale: float = 1.0
-    apply_gradient_clipping: bool = False
-    gradient_clip_min: float = -1.0
-    gradient_clip_max: float = 1.0
-    regularization_type: str = "none"
-    regularization_scale: float = 0.0
-
-    def properties(self) -> dict[str, Any]:
-        """Properties of a kernel with this descriptor."""
-        return dict(vars(self))
 
 
 @dataclass
@@ -62,7 +54,7 @@ class OptimizerMoments:
     """The number of steps of each weight."""
 
 
-class Optimizer(Kernel):
+class Optimizer(OptimizerFields, Kernel):
     """Base of the optimisers, as MPSNNOptimizer. Weights, gradients and moments are whole images of one size.
 
     One `encode` computes one of the optimiser's results, `result`; `update` computes all of them, for a layer.
@@ -72,15 +64,6 @@ class Optimizer(Kernel):
     """
 
     apple_class = "MPSNNOptimizer"
-
-    result = Text("Which result is computed: 'values', or one of the moments.")
-    learning_rate = Number("The size of the step, at least 0.")
-    gradient_rescale = Number("Factor of the gradient, once it is clipped.")
-    apply_gradient_clipping = Flag("Whether the gradient is limited.")
-    gradient_clip_min = Number("Its lower limit.")
-    gradient_clip_max = Number("Its upper limit.")
-    regularization_type = Text("'none', 'l1' or 'l2'.")
-    regularization_scale = Number("Factor of the regularization, at least 0.")
 
     if TYPE_CHECKING:
 
@@ -235,7 +218,7 @@ class Optimizer(Kernel):
         return {role: self._pair(name, role, found[role], values[role]) for role in ("gamma", "beta")}
 
 
-class OptimizerStochasticGradientDescent(Optimizer):
+class OptimizerStochasticGradientDescent(OptimizerStochasticGradientDescentFields, Optimizer):
     """value - moment, moment = momentum_scale * moment + learning_rate * g, as MPSNNOptimizerStochasticGradientDescent.
 
     With Nesterov's moment, momentum_scale * moment + g, the value loses learning_rate * (g + momentum_scale * moment).
@@ -246,9 +229,6 @@ class OptimizerStochasticGradientDescent(Optimizer):
     """
 
     apple_class = "MPSNNOptimizerStochasticGradientDescent"
-
-    momentum_scale = Number("Share of the moment that is kept, 0 to 1.")
-    use_nesterov_momentum = Flag("Whether the moment is Nesterov's.")
 
     def __init__(
         self,
@@ -264,7 +244,7 @@ class OptimizerStochasticGradientDescent(Optimizer):
         return ("momentum",) if self.momentum_scale != 0 else ()
 
 
-class OptimizerRMSProp(Optimizer):
+class OptimizerRMSProp(OptimizerRMSPropFields, Optimizer):
     """value - learning_rate * g / (sqrt(velocity) + epsilon), as MPSNNOptimizerRMSProp.
 
     The velocity, Apple's sum of squares, is decay * velocity + (1 - decay) * g^2.
@@ -274,9 +254,6 @@ class OptimizerRMSProp(Optimizer):
     """
 
     apple_class = "MPSNNOptimizerRMSProp"
-
-    decay = Number("Share of the average of squares that is kept, 0 to 1.")
-    epsilon = Number("Added to the root.")
 
     def __init__(
         self,
@@ -291,7 +268,7 @@ class OptimizerRMSProp(Optimizer):
         return ("velocity",)
 
 
-class OptimizerAdam(Optimizer):
+class OptimizerAdam(OptimizerAdamFields, Optimizer):
     """value - rate * momentum / (sqrt(velocity) + epsilon), as MPSNNOptimizerAdam.
 
     The moments are averages of g and g^2, beta1 and beta2 of them kept, and rate is learning_rate * sqrt(1 - beta2^t) /
@@ -305,11 +282,6 @@ class OptimizerAdam(Optimizer):
 
     apple_class = "MPSNNOptimizerAdam"
 
-    beta1 = Number("Share of the average of gradients that is kept, 0 to 1.")
-    beta2 = Number("Share of the average of squares that is kept, 0 to 1.")
-    epsilon = Number("Added to the root.")
-    time_step = Integer("Steps that were made before.")
-
     def __init__(
         self,
         descriptor: OptimizerDescriptor | float = 1e-3,
@@ -317,7 +289,7 @@ class OptimizerAdam(Optimizer):
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         use_maximum_velocity: bool = False,
-        **properties: Unpack[AdamProperties],
+        **properties: Unpack[OptimizerAdamProperties],
     ) -> None:
         self._use_maximum_velocity = use_maximum_velocity
         self._make(descriptor, {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}, properties)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from mpscnn.errors import ParameterError
 from mpscnn.graph.padding import DefaultPadding, PaddingMethod
@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class PropertyOwner(Protocol):
+class PropertyOwner:
     """A kernel, as its properties see it."""
+
+    def __init__(self, **properties: Any) -> None:
+        """Make the core's kernel with properties."""
+        raise NotImplementedError
 
     def _properties(self) -> dict[str, Any]:
         """Return the values that the core has, by name."""
+        raise NotImplementedError
 
     def _set(self, changes: dict[str, Any]) -> None:
         """Give values to the core, by name."""
+        raise NotImplementedError
 
 
 class Property(Generic[T]):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mpscnn.errors import ParameterError
+from mpscnn.kernels.fields import YOLOLossDescriptorFields, YOLOLossFields
 from mpscnn.kernels.gradient import DeviceArray, add_read
 from mpscnn.kernels.kernel import Kernel, allocate_image, require_type
 from mpscnn.kernels.loss import LossLabels
-from mpscnn.kernels.named_fields import NamedFields
-from mpscnn.kernels.properties import Flag, Number, Numbers, Text
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
@@ -21,36 +18,15 @@ if TYPE_CHECKING:
     from mpscnn.kernels.named import LabelProperties
 
 
-@dataclass
-class YOLOLossDescriptor(NamedFields):
+class YOLOLossDescriptor(YOLOLossDescriptorFields):
     """The parts of a `YOLOLoss`, as MPSCNNYOLOLossDescriptor.
 
     anchor_boxes: width and height of each anchor, in cells, one after the other. Loss types: see the table of
     docs/training.md; reduction_type: "none", "sum" or "mean".
     """
 
-    anchor_boxes: Sequence[float]
-    xy_loss_type: str = "mean_squared_error"
-    wh_loss_type: str = "mean_squared_error"
-    confidence_loss_type: str = "sigmoid_cross_entropy"
-    classes_loss_type: str = "softmax_cross_entropy"
-    reduction_type: str = "none"
-    reduce_across_batch: bool = False
-    rescore: bool = True
-    scale_xy: float = 10.0
-    scale_wh: float = 10.0
-    scale_no_object: float = 5.0
-    scale_object: float = 100.0
-    scale_class: float = 2.0
-    min_iou_for_object_presence: float = 0.7
-    max_iou_for_object_absence: float = 0.3
 
-    def properties(self) -> dict[str, Any]:
-        """Properties of a kernel with this descriptor."""
-        return dict(vars(self))
-
-
-class YOLOLoss(Kernel):
+class YOLOLoss(YOLOLossFields, Kernel):
     """The loss of a YOLO detector's prediction and its gradient, as MPSCNNYOLOLoss.
 
     Prediction and labels have one pixel for each cell, and of each anchor the channels x, y, w, h, confidence and
@@ -72,25 +48,6 @@ class YOLOLoss(Kernel):
     """
 
     apple_class = "MPSCNNYOLOLoss"
-
-    result = Text("'gradient' of the prediction, or 'loss'. `encode` computes both.")
-    anchor_boxes = Numbers("Width and height of each anchor, in cells.")
-    xy_loss_type = Text("Loss of the places.")
-    wh_loss_type = Text("Loss of the sizes.")
-    confidence_loss_type = Text("Loss of the confidence.")
-    classes_loss_type = Text("Loss of the classes.")
-    reduction_type = Text("'none', 'sum' or 'mean'.")
-    reduce_across_batch = Flag("Whether there is one loss for all images, or one for each.")
-    rescore = Flag("Whether the confidence shall be the IOU with the label's box, otherwise 1.")
-    scale_xy = Number("Factor of the loss of places.")
-    scale_wh = Number("Factor of the loss of sizes.")
-    scale_no_object = Number("Factor of the confidence's loss where there is no object.")
-    scale_object = Number("Factor of the confidence's loss where there is one.")
-    scale_class = Number("Factor of the loss of classes.")
-    min_iou_for_object_presence = Number("A box without a label whose IOU is above has an object.")
-    max_iou_for_object_absence = Number(
-        "A box without a label has no object where all of its IOUs are below."
-    )
 
     def __init__(self, descriptor: YOLOLossDescriptor, **properties: Unpack[LabelProperties]) -> None:
         require_type("YOLOLoss", descriptor, YOLOLossDescriptor)

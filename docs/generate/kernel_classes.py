@@ -1,0 +1,162 @@
+"""How Python's classes of raw kernels are made: bases, constructors and types.
+
+Names, properties, defaults and meanings are in the core's table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Base:
+    """A base class of kernels, which has the properties that all kernels of `like` have.
+
+    Arguments of constructors are written as in Python; `name=` has the table's default.
+    """
+
+    base: str
+    like: str
+    takes: str | None = None
+    """None: the constructor is written by hand, or that of its base."""
+
+
+POOLING = "kernel_width, kernel_height, *, stride_x=, stride_y="
+DILATED = POOLING.replace("*", "dilation_rate_x, dilation_rate_y, *")
+SCALES = "scale_factor_x, scale_factor_y"
+CONVERSION = (
+    "source_alpha=, destination_alpha=, background_color=, source_color_space=, destination_color_space="
+)
+#: The bases by name. fields.py has a class <name>Fields for each of them.
+BASES = {
+    "Kernel": Base("", "Add Loss"),
+    "PlacedKernel": Base("Kernel", "Add Slice"),
+    "UnaryKernel": Base("PlacedKernel", "Slice"),
+    "BinaryKernel": Base("PlacedKernel", "SoftMaxGradient"),
+    "GradientKernel": Base("BinaryKernel", "ReshapeGradient"),
+    "ArithmeticKernel": Base("BinaryKernel", "Add", ""),
+    "ArithmeticGradient": Base("ArithmeticKernel", "AddGradient", "is_secondary_source_filter="),
+    "BatchNormalizationGradient": Base(
+        "Kernel", "BatchNormalizationGradient", "number_of_feature_channels, *, fused_neuron_descriptor="
+    ),
+    "BinaryConvolution": Base("UnaryKernel", "BinaryConvolution"),
+    "Convolution": Base("UnaryKernel", "Convolution"),
+    "ConvolutionTranspose": Base("UnaryKernel", "ConvolutionTranspose"),
+    "Dropout": Base("UnaryKernel", "Dropout", "keep_probability=, seed="),
+    "FullyConnected": Base("UnaryKernel", "FullyConnected"),
+    "ImageConversion": Base("UnaryKernel", "ImageConversion", CONVERSION),
+    "ImageScale": Base("UnaryKernel", "ImageBilinearScale", "resize_width=, resize_height="),
+    "Loss": Base("Kernel", "Loss"),
+    "Neuron": Base("UnaryKernel", "Neuron"),
+    "ScaledNormalization": Base("UnaryKernel", "InstanceNormalization"),
+    "BatchNormalization": Base("ScaledNormalization", "BatchNormalization"),
+    "GroupNormalization": Base("ScaledNormalization", "GroupNormalization"),
+    "Optimizer": Base("Kernel", "OptimizerRMSProp OptimizerStochasticGradientDescent"),
+    "OptimizerAdam": Base("Optimizer", "OptimizerAdam"),
+    "OptimizerRMSProp": Base("Optimizer", "OptimizerRMSProp"),
+    "OptimizerStochasticGradientDescent": Base("Optimizer", "OptimizerStochasticGradientDescent"),
+    "Pooling": Base("UnaryKernel", "PoolingMax", POOLING),
+    "PoolingGradient": Base("GradientKernel", "PoolingMaxGradient", POOLING),
+    "ReduceUnary": Base("UnaryKernel", "ReduceRowMax", ""),
+    "ReduceBinary": Base("BinaryKernel", "ReduceFeatureChannelsAndWeightsMean", ""),
+    "Upsampling": Base("UnaryKernel", "UpsamplingNearest", SCALES),
+    "UpsamplingGradient": Base("GradientKernel", "UpsamplingNearestGradient", SCALES),
+    "YOLOLoss": Base("Kernel", "YOLOLoss"),
+}
+#: Bases that add methods only.
+PLAIN = {"Arithmetic": "ArithmeticKernel", "DifferentiableKernel": "UnaryKernel"}
+
+WINDOW = "kernel_width, kernel_height"
+RESHAPED = "reshaped_width, reshaped_height, reshaped_feature_channels"
+#: The kernels of classes.py by their base, with the arguments of the constructor unless these are the base's.
+CLASSES = {
+    "Arithmetic": "Add; Subtract; Multiply; Divide",
+    "ArithmeticKernel": "Compare(comparison_type=)",
+    "ArithmeticGradient": "AddGradient; SubtractGradient; MultiplyGradient",
+    "UnaryKernel": "Slice; SoftMax; LogSoftMax; ResizeBilinear(resize_width, resize_height)",
+    "BinaryKernel": "SoftMaxGradient; LogSoftMaxGradient",
+    "DifferentiableKernel": "CrossChannelNormalization(kernel_size=); GramMatrixCalculation(alpha=);"
+    f"LocalContrastNormalization({WINDOW}); SpatialNormalization({WINDOW}); Reshape({RESHAPED});"
+    "Pad(padding_size_before=, padding_size_after=)",
+    "GradientKernel": "CrossChannelNormalizationGradient(kernel_size=); GramMatrixCalculationGradient(alpha=);"
+    f"LocalContrastNormalizationGradient({WINDOW}); SpatialNormalizationGradient({WINDOW}); PadGradient;"
+    "DropoutGradient(keep_probability=, seed=)",
+    "ImageScale": "ImageBilinearScale; ImageLanczosScale",
+    "Neuron": "NeuronAbsolute(); NeuronELU(a=); NeuronExponential(a=, b=, c=); NeuronHardSigmoid(a=, b=);"
+    "NeuronLinear(a=, b=); NeuronLogarithm(a=, b=, c=); NeuronPReLU(a); NeuronPower(a=, b=, c=);"
+    "NeuronReLU(a=); NeuronReLUN(a=, b=); NeuronSigmoid(); NeuronSoftPlus(a=, b=); NeuronSoftSign();"
+    "NeuronTanH(a=, b=)",
+    "Pooling": f"PoolingMax; PoolingAverage; PoolingL2Norm; DilatedPoolingMax({DILATED})",
+    "PoolingGradient": "PoolingMaxGradient; PoolingAverageGradient; PoolingL2NormGradient;"
+    f"DilatedPoolingMaxGradient({DILATED})",
+    "ReduceUnary": "; ".join(
+        f"Reduce{axis}{kind}"
+        for axis in ("Row", "Column", "FeatureChannels")
+        for kind in ("Max", "Min", "Sum", "Mean")
+    )
+    + "; ReduceFeatureChannelsArgumentMax; ReduceFeatureChannelsArgumentMin",
+    "ReduceBinary": "ReduceFeatureChannelsAndWeightsMean;"
+    "ReduceFeatureChannelsAndWeightsSum(do_weighted_sum_by_non_zero_weights=)",
+    "Upsampling": "UpsamplingNearest; UpsamplingBilinear",
+    "UpsamplingGradient": "UpsamplingNearestGradient; UpsamplingBilinearGradient",
+}
+#: The types of named arguments of the bases that say which images a kernel has.
+ROOTS = {
+    "Kernel": "LabelProperties",
+    "UnaryKernel": "UnaryProperties",
+    "BinaryKernel": "BinaryProperties",
+    "GradientKernel": "GradientProperties",
+}
+#: Descriptors: the base whose properties they hold, and the property that has no default.
+DESCRIPTORS = {
+    "LossDescriptor": ("Loss", "loss_type"),
+    "OptimizerDescriptor": ("Optimizer", ""),
+    "YOLOLossDescriptor": ("YOLOLoss", "anchor_boxes"),
+}
+#: What kernels that are written by hand take by name next to the properties of their base.
+NAMED = {
+    "BatchNormalization": ("BatchNormalization", "number_of_feature_channels epsilon"),
+    "LossGradient": ("LossGradient", ""),
+    "OptimizerAdam": ("OptimizerAdam", "time_step"),
+    "ScaledNormalization": ("InstanceNormalization", "epsilon"),
+    "ScaledNormalizationGradient": ("InstanceNormalizationGradient", "epsilon"),
+    "Transpose": ("ConvolutionTranspose", "kernel_offset_x kernel_offset_y"),
+}
+#: Properties that Python's objects keep, with their types.
+KEPT = {
+    "LossGradient": {"compute_label_gradients": "bool"},
+    "PoolingGradient": {"source_size": "Extent | tuple[int, int] | None"},
+}
+#: The modules of the bases.
+MODULES = {
+    "arithmetic": "Arithmetic ArithmeticKernel",
+    "arithmetic_gradient": "ArithmeticGradient",
+    "dropout": "Dropout",
+    "families": "Pooling ReduceBinary ReduceUnary Upsampling UpsamplingGradient",
+    "gradient": "DifferentiableKernel GradientKernel",
+    "image": "ImageScale",
+    "kernel": "BinaryKernel Kernel UnaryKernel",
+    "neuron": "Neuron NeuronDescriptor",
+    "pooling": "PoolingGradient",
+}
+
+#: Python's classes of properties, and their types as arguments.
+TYPES = {
+    "boolean": ("Flag", "bool"),
+    "integer": ("Integer", "int"),
+    "neuron descriptor": ("Descriptor", "NeuronDescriptor | None"),
+    "number": ("Number", "float"),
+    "numbers": ("Numbers", "Sequence[float]"),
+    "offset": ("Offset", "Place"),
+    "padding": ("Padding", "DefaultPadding | PaddingMethod"),
+    "region": ("ClipRect", "Clip"),
+    "scale transform": ("Transform", "tuple[float, float, float, float] | None"),
+    "size": ("Size", "tuple[int, int, int]"),
+    "string": ("Text", "str"),
+}
+#: Types for some of the properties that have names as values.
+LITERALS = {
+    "source_alpha": "AlphaName",
+    "source_color_space": "ColorSpaceName",
+    "comparison_type": "ComparisonName",
+}
