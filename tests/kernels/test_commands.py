@@ -350,7 +350,7 @@ def test_images_that_do_not_fit_a_network_are_refused(queue: mpscnn.CommandQueue
 
 def test_devices_without_queues_are_refused() -> None:
     with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal"):
-        mpscnn.CommandQueue("gpu")
+        mpscnn.CommandQueue("fpga")
     with pytest.raises(mpscnn.ParameterError, match="threads must be"):
         mpscnn.CommandQueue("cpu", threads=0)
 
