@@ -308,6 +308,23 @@ class Model(Expected, Generic[Answer]):
         classes = f", {count} {'class' if count == 1 else 'classes'}" if count else ""
         return f"<Model {self.name!r}{classes} on {self.program.device} ({self.program.numbers})>"
 
+    def _repr_html_(self) -> str:
+        from mpscnn._private.html_view import Html, escaped, folded, lines, table
+        from mpscnn.graph.network_view import network_html
+
+        labels, photos = self.labels or [], self.preprocess or {}
+        rows = [
+            ("task", self.task),
+            ("device", f"{self.device} ({self.program.device_name}), {self.program.numbers}"),
+            ("photos", ", ".join(f"{key} {value}" for key, value in photos.items()) or "takes no photos"),
+            *self.information.items(),
+        ]
+        classes = [folded(f"{len(labels):,} classes", lines(", ".join(labels)))] if labels else []
+        return Html(
+            f"<div>{lines(Html(f'<b>Model {escaped(self.name)}</b>'))}{table((), rows)}{''.join(classes)}"
+            f"{folded('Network', network_html(self.network))}</div>"
+        )
+
     @property
     def classes(self) -> list[str] | None:
         """The same as `labels`."""

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 
 _LONGEST_NAME = 45
+_HEADERS = (
+    *("layer", "layer of the second", "output", "largest error", "mean", "relative", "L2", "cosine"),
+    "",
+)
+_NUMBERS = (3, 4, 5, 6, 7)
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,11 @@ class Comparison:
 
     def table(self, layers: Sequence[ComparedLayer] | None = None, *, width: int | None = None) -> str:
         """Layers as text; None: all. In lines of at most `width` characters where that is possible."""
-        rows = [
+        rows = self._rows(self.layers if layers is None else layers)
+        return text_table(_HEADERS, rows, right=_NUMBERS, width=width)
+
+    def _rows(self, layers: Sequence[ComparedLayer]) -> list[tuple[str, ...]]:
+        return [
             (
                 _shortened(layer.name),
                 _shortened(layer.other_name),
@@ -123,13 +132,8 @@ class Comparison:
                 f"{layer.cosine:.6f}",
                 "" if self.is_equal(layer) else "differs",
             )
-            for layer in (self.layers if layers is None else layers)
+            for layer in layers
         ]
-        headers = (
-            *("layer", "layer of the second", "output", "largest error", "mean", "relative", "L2", "cosine"),
-            "",
-        )
-        return text_table(headers, rows, right=(3, 4, 5, 6, 7), width=width)
 
     def verdict(self) -> str:
         """The outcome, in a sentence or two."""
@@ -164,8 +168,20 @@ class Comparison:
         """A picture of the error of every layer, on a logarithmic scale, with the tolerance as a line."""
         from mpscnn.comparison.picture import error_picture
 
-        errors = [(layer.name, self.compared_error(layer)) for layer in self.layers]
-        return error_picture(f"{self.first}   |   {self.second}", errors, self.tolerance)
+        return error_picture(f"{self.first}   |   {self.second}", self._errors(), self.tolerance)
+
+    def _errors(self) -> list[tuple[str, float]]:
+        return [(layer.name, self.compared_error(layer)) for layer in self.layers]
+
+    def _repr_html_(self) -> str:
+        from mpscnn._private.html_view import Html, folded, lines, scrolled, table
+        from mpscnn.comparison.picture import error_svg
+
+        listed = scrolled(table(_HEADERS, self._rows(self.layers), right=_NUMBERS))
+        return Html(
+            f"<div>{lines(f'first: {self.first}', f'second: {self.second}', self.verdict())}"
+            f"{scrolled(error_svg(self._errors(), self.tolerance))}{folded('Layers', listed)}</div>"
+        )
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the picture. Raises ImageError for an unknown kind of file, or where it cannot be written."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,9 +118,10 @@ class Evaluation:
         )
 
     def _repr_html_(self) -> str:
+        from mpscnn._private.html_view import lines
         from mpscnn.vision.visualize import html_picture
 
-        return f"<p>{html.escape(repr(self)[1:-1])}</p>{html_picture(self.draw())}"
+        return lines(repr(self)[1:-1]) + html_picture(self.draw())
 
 
 def evaluate(

@@ -60,6 +60,13 @@ def activation_attributes(activation: Activation) -> dict[str, Any] | None:
     return _ACTIVATIONS[activation]
 
 
+def activation_name(neuron: Mapping[str, Any]) -> str:
+    """Return the usual name of a neuron's parameters: "relu6"; where it has none, that of its kind."""
+    known = {"a": 0.0, "b": 0.0, "c": 0.0}
+    own = known | {key: value for key, value in neuron.items() if key in (*known, "kind")}
+    return next((name for name, usual in _ACTIVATIONS.items() if known | usual == own), str(own["kind"]))
+
+
 def window_attributes(
     kernel: IntPair, strides: IntPair, padding: PaddingArgument, dilation: IntPair
 ) -> dict[str, Any]:

@@ -150,6 +150,11 @@ class Network(
         inputs = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in self.inputs)
         return f"<Network {self.name!r}: {printable(inputs)}>"
 
+    def _repr_html_(self) -> str:
+        from mpscnn.graph.network_view import network_html
+
+        return network_html(self)
+
     # ---- Layers ----------------------------------------------------------------------------------------
 
     def layer(

@@ -13,6 +13,7 @@ from pathlib import Path
 from mpscnn._private.files import is_folder
 from mpscnn._private.locks import locked_at_once
 from mpscnn._private.own_files import open_own
+from mpscnn._private.text_line import is_watched
 from mpscnn.errors import DownloadError, WeightsError
 from mpscnn.registry.published_file import PublishedFile
 
@@ -120,7 +121,7 @@ def exclusive(path: Path) -> Iterator[None]:
     try:
         with _explained(path):
             if not locked_at_once(descriptor):
-                if sys.stderr.isatty():
+                if is_watched(sys.stderr):
                     print(f"Waiting for another process that prepares {path.name} ...", file=sys.stderr)
                 # Not by a call that blocks: it would not see a Ctrl-C that comes just before it.
                 while not locked_at_once(descriptor):

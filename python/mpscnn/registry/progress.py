@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 from mpscnn._private.printable import printable
+from mpscnn._private.summary import bytes_text
+from mpscnn._private.text_line import TextLine, filled_bar, is_notebook
 
 __all__ = ["progress_bar"]
+
+_SECONDS = 0.1
 
 
 @contextlib.contextmanager
 def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Give a function that takes the number of bytes done so far; draw on stderr if it is a terminal.
+    """Give a function that takes the number of bytes done so far; draw on stderr of a terminal or a notebook.
 
-    Without rich, one line names the file.
+    In a terminal without rich, one line names the file.
     """
+    if is_notebook(sys.stderr):
+        with _line(printable(description), total) as report:
+            yield report
+        return
     if not sys.stderr.isatty():
         yield lambda _completed: None
         return
@@ -37,3 +46,25 @@ def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int]
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(description, total=total)
         yield lambda completed: progress.update(task, completed=completed)
+
+
+@contextlib.contextmanager
+def _line(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show the bytes in a line that changes at most ten times a second."""
+    line, due = TextLine(), 0.0
+
+    def report(completed: int) -> None:
+        nonlocal due
+        if time.monotonic() < due and completed != total:
+            return
+        due = time.monotonic() + _SECONDS
+        if total is None:
+            line.write(f"{description}  {bytes_text(completed)}")
+        else:
+            bar = filled_bar(completed, total)
+            line.write(f"{description}  {bar} {bytes_text(completed)} of {bytes_text(total)}")
+
+    try:
+        yield report
+    finally:
+        line.end()

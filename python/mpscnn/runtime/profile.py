@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import os
 import statistics
@@ -18,6 +17,7 @@ from mpscnn.errors import ParameterError
 __all__ = ["KindTotal", "Profile", "ProfileStep"]
 
 _HEADERS = ("layers", "kernel", "ms", "median", "% of time", "GFLOP/s", "% of peak", "GB/s")
+_KIND_HEADERS = ("kernels", "steps", "ms", "% of time", "GFLOP/s", "% of peak")
 
 
 @dataclass(frozen=True)
@@ -259,8 +259,10 @@ class Profile:
         return title if self.peak is None else f"{title}; FMA peak {self.peak:.1f} GFLOP/s"
 
     def _kinds_table(self) -> str:
-        headers = ("kernels", "steps", "ms", "% of time", "GFLOP/s", "% of peak")
-        rows = [
+        return text_table(_KIND_HEADERS, self._kind_rows(), right=range(1, len(_KIND_HEADERS)))
+
+    def _kind_rows(self) -> list[tuple[str, ...]]:
+        return [
             (
                 total.kind,
                 str(total.steps),
@@ -270,20 +272,28 @@ class Profile:
             )
             for total in self.by_kind()
         ]
-        return text_table(headers, rows, right=range(1, len(headers)))
 
     def __repr__(self) -> str:
         return self.table()
 
     def _repr_html_(self) -> str:
-        def cells(tag: str, texts: Sequence[str]) -> str:
-            return "<tr>" + "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
+        from mpscnn._private.html_view import Html, bar, folded, lines, scrolled, table
 
-        rows = "".join(cells("td", _row(step)) for step in self.steps)
-        title = html.escape(self._title()).replace("\n", "<br>")
-        return (
-            f"<p>{title}</p><table>{cells('th', _HEADERS)}{rows}</table>"
-            f"<pre>{html.escape(self._kinds_table())}</pre>"
+        longest = max((step.share for step in self.steps), default=0.0) or 1.0
+        steps = [(*_row(step)[:2], bar(step.share / longest), *_row(step)[2:]) for step in self.steps]
+        kinds = [
+            (*row, bar(total.share)) for row, total in zip(self._kind_rows(), self.by_kind(), strict=True)
+        ]
+        headers = (*_HEADERS[:2], "", *_HEADERS[2:])
+        return Html(
+            "<div>"
+            + lines(*self._title().split("\n"))
+            + table((*_KIND_HEADERS, ""), kinds, right=range(1, len(_KIND_HEADERS)))
+            + folded(
+                _counted(len(self.steps), "step"),
+                scrolled(table(headers, steps, right=range(3, len(headers)))),
+            )
+            + "</div>"
         )
 
 

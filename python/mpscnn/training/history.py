@@ -100,12 +100,13 @@ class History(Expected, Sequence[Epoch]):
         return f"<History: {len(self)} epoch{'s' * (len(self) > 1)}; {epoch_text(self[-1])}>"
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th>{field.name.replace('_', ' ')}</th>" for field in fields(Epoch))
-        rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(epoch))}</tr>" for epoch in self)
-        table = (
-            f"<details><summary>{len(self)} epochs</summary><table><tr>{heads}</tr>{rows}</table></details>"
-        )
-        return f"<div>{charts_svg(self._charts()) if self else ''}{table}</div>"
+        from mpscnn._private.html_view import Html, folded, scrolled, table
+
+        names = [field.name.replace("_", " ") for field in fields(Epoch)]
+        listed = table(names, map(_cells, self), right=range(len(names)))
+        curves = charts_svg(self._charts()) if self else ""
+        count = f"{len(self)} epoch{'' if len(self) == 1 else 's'}"
+        return Html(f"<div>{curves}{folded(count, scrolled(listed))}</div>")
 
     def _charts(self) -> list[Chart]:
         losses = {"training": self.losses, "validation": self.validation_losses}

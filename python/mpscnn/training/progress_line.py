@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TextIO
 
+from mpscnn._private.text_line import TextLine, filled_bar, is_watched
 from mpscnn.training.history import Epoch, epoch_text
 
-_BAR = 20
 _SECONDS = 0.1
-
-
-def is_watched(stream: TextIO) -> bool:
-    """Return whether a person sees a line of the stream while it changes: in a terminal, or in a notebook."""
-    return stream.isatty() or type(stream).__module__.startswith("ipykernel")
 
 
 class ProgressLine:
@@ -27,10 +21,9 @@ class ProgressLine:
     """
 
     def __init__(self, last: int, batches: int, shown: bool | None) -> None:
-        self._stream = sys.stderr
-        self._shown = is_watched(self._stream) if shown is None else shown
+        self._line = TextLine()
+        self._shown = is_watched(sys.stderr) if shown is None else shown
         self._last, self._batches = last, batches
-        self._length = 0
         self._due = 0.0
 
     def batch(self, epoch: int, done: int, loss: float) -> None:
@@ -38,24 +31,16 @@ class ProgressLine:
         if not self._shown or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _SECONDS
-        filled = _BAR * done // self._batches if self._batches else 0
-        bar = f"[{'#' * filled}{'.' * (_BAR - filled)}] " if self._batches else ""
+        bar = f"{filled_bar(done, self._batches)} " if self._batches else ""
         count = f"{done}/{self._batches}" if self._batches else f"batch {done}"
-        self._write(f"epoch {epoch}/{self._last}  {bar}{count}  loss {loss:.4f}")
+        self._line.write(f"epoch {epoch}/{self._last}  {bar}{count}  loss {loss:.4f}")
 
     def epoch(self, epoch: Epoch) -> None:
         """Show a finished epoch."""
         if self._shown:
-            self._write(f"epoch {epoch.index}/{self._last}  {epoch_text(epoch)}")
+            self._line.write(f"epoch {epoch.index}/{self._last}  {epoch_text(epoch)}")
             self.end()
 
     def end(self) -> None:
         """End the line, so that the next output begins on a new line."""
-        if self._length:
-            print(file=self._stream, flush=True)
-        self._length = 0
-
-    def _write(self, text: str) -> None:
-        # Spaces cover a longer text before; notebooks know the carriage return, but no escape sequences.
-        print(f"\r{text.ljust(self._length)}", end="", file=self._stream, flush=True)
-        self._length = len(text)
+        self._line.end()

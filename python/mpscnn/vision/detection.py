@@ -165,15 +165,8 @@ class Detections(PhotoResult, Sequence[Detection]):
         return f"<Detections: {printable(shown)}{more}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
 
     def _repr_html_(self) -> str:
-        from html import escape
-
+        from mpscnn._private.html_view import table
         from mpscnn.vision.visualize import html_result
 
-        rows = "".join(
-            f"<tr><td>{escape(entry.label)}</td><td>{entry.score:.1%}</td>"
-            + "".join(f"<td>{edge:.0f}</td>" for edge in entry.box)
-            + "</tr>"
-            for entry in self
-        )
-        heads = "".join(f"<th>{name}</th>" for name in ("class", "score", *Box._fields))
-        return html_result(self, f"<table><tr>{heads}</tr>{rows}</table>")
+        rows = [(entry.label, f"{entry.score:.1%}", *(f"{edge:.0f}" for edge in entry.box)) for entry in self]
+        return html_result(self, table(("class", "score", *Box._fields), rows, right=range(1, 6)))

@@ -139,12 +139,8 @@ class Classification(PhotoResult, Sequence[Prediction]):
         return f"<Classification: {printable(best)}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
 
     def _repr_html_(self) -> str:
-        from html import escape
-
+        from mpscnn._private.html_view import table
         from mpscnn.vision.visualize import html_result
 
-        rows = "".join(
-            f"<tr><td>{escape(entry.label)}</td><td>{entry.probability:.1%}</td></tr>"
-            for entry in self.top(_MOST_SHOWN)
-        )
-        return html_result(self, f"<table><tr><th>class</th><th>probability</th></tr>{rows}</table>")
+        rows = [(entry.label, f"{entry.probability:.1%}") for entry in self.top(_MOST_SHOWN)]
+        return html_result(self, table(("class", "probability"), rows, right=(1,)))

@@ -156,12 +156,8 @@ class Segmentation(PhotoResult):
         )
 
     def _repr_html_(self) -> str:
-        from html import escape
-
+        from mpscnn._private.html_view import table
         from mpscnn.vision.visualize import html_result
 
-        rows = "".join(
-            f"<tr><td>{escape(area.label)}</td><td>{area.pixels:,}</td><td>{area.fraction:.1%}</td></tr>"
-            for area in self.areas
-        )
-        return html_result(self, f"<table><tr><th>class</th><th>pixels</th><th>share</th></tr>{rows}</table>")
+        rows = [(area.label, f"{area.pixels:,}", f"{area.fraction:.1%}") for area in self.areas]
+        return html_result(self, table(("class", "pixels", "share"), rows, right=(1, 2)))

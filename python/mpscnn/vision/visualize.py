@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import math
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.html_view import lines
 from mpscnn.errors import ImageError, ShapeError
 from mpscnn.vision.photo import Photo, open_photo, require_pillow
 
@@ -181,7 +181,7 @@ def html_result(result: _Drawable, table: str) -> str:
     try:
         picture = html_picture(result.draw())
     except (ImageError, ShapeError) as error:
-        picture = f"<p>{html.escape(str(error))}</p>"
+        picture = lines(error)
     return picture + table
 
 

@@ -164,7 +164,7 @@ def test_it_shows_itself() -> None:
     assert "conv ... dropped (4 layers)  convolution 3x3/2" in text
     assert "sum of all steps" in text
     page = profile._repr_html_()
-    assert page.count("<tr>") == len(profile.steps) + 1
+    assert page.count("<tr>") == 1 + len(profile.by_kind()) + 1 + len(profile.steps)
     assert "conv ... dropped (4 layers)" in page
 
 

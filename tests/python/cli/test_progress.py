@@ -40,3 +40,26 @@ def test_progress_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     with progress_bar("tiny.tflite", 2) as report:
         report(1)
     assert screen.getvalue() == ""
+
+
+class NotebookStream(Screen):
+    """What ipykernel has in the place of stderr."""
+
+    __module__ = "ipykernel.iostream"
+
+
+@pytest.mark.parametrize(
+    ("total", "last"), [(2_000_000, "tiny  [####################] 2.0 MB of 2.0 MB"), (None, "tiny  1.0 MB")]
+)
+def test_progress_bar_in_a_notebook(total: int | None, last: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = NotebookStream(terminal=False)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr("time.monotonic", iter(range(100)).__next__)
+    with progress_bar("tiny", total) as report:
+        report(1_000_000)
+        if total is not None:
+            report(total)
+    shown = screen.getvalue()
+    assert shown.endswith("\n")
+    assert shown.rstrip().rpartition("\r")[2] == last
+    assert "\x1b" not in shown

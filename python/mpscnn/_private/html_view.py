@@ -1,0 +1,82 @@
+"""Pieces of what notebooks show: tables, bars and folded parts. Text of files and users is escaped here."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+from mpscnn._private.printable import printable
+
+__all__ = ["Html", "bar", "escaped", "folded", "lines", "picture_of", "scrolled", "table"]
+
+_HIGHEST = 480  # pixels, after which a part is scrolled
+_BAR = 120
+
+
+class Html(str):
+    """Text that is HTML already, and is shown as it is."""
+
+    __slots__ = ()
+
+
+def escaped(text: object) -> Html:
+    """Return text as HTML; characters that could hide or reorder others are spelled out."""
+    return text if isinstance(text, Html) else Html(html.escape(printable(text)))
+
+
+def lines(*texts: object) -> Html:
+    """Return a paragraph of several lines."""
+    return Html(f"<p>{'<br>'.join(map(escaped, texts))}</p>")
+
+
+def table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[int] = (),
+    footer: Sequence[object] | None = None,
+) -> Html:
+    """Return a table whose cells begin at the left, but for those of the columns in `right`."""
+
+    def row(tag: str, cells: Sequence[object]) -> str:
+        sides = ("right" if column in right else "left" for column in range(len(cells)))
+        return "".join(
+            f'<{tag} style="text-align:{side}">{escaped(cell)}</{tag}>'
+            for side, cell in zip(sides, cells, strict=True)
+        )
+
+    body = "".join(f"<tr>{row('td', cells)}</tr>" for cells in rows)
+    end = f"<tfoot><tr>{row('th', footer)}</tr></tfoot>" if footer is not None else ""
+    return Html(
+        f"<table><thead><tr>{row('th', headers)}</tr></thead><tbody>{body}</tbody>{end}</table>"
+        if headers
+        else f"<table><tbody>{body}</tbody></table>"
+    )
+
+
+def folded(title: object, *parts: Html, opened: bool = False) -> Html:
+    """Return parts under a title that shows and hides them."""
+    state = " open" if opened else ""
+    return Html(f"<details{state}><summary>{escaped(title)}</summary>{''.join(parts)}</details>")
+
+
+def scrolled(*parts: Html) -> Html:
+    """Return parts in a box that has a limited height."""
+    return Html(f'<div style="max-height:{_HIGHEST}px;overflow:auto">{"".join(parts)}</div>')
+
+
+def bar(share: float, color: str = "steelblue") -> Html:
+    """Return a bar for a share of 0 to 1."""
+    length = round(_BAR * min(max(share, 0.0), 1.0))
+    return Html(
+        f'<div style="width:{_BAR}px"><div style="width:{length}px;height:11px;background:{color}"></div></div>'
+    )
+
+
+def picture_of(width: float, height: float, parts: Iterable[str], *, font_size: int = 12) -> Html:
+    """Return an SVG element with a white ground, so that it is readable on dark pages, too."""
+    return Html(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}" font-family="sans-serif" font-size="{font_size}">'
+        f'<rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>'
+    )
