@@ -13,7 +13,7 @@ _GAP = 2
 _LEAST_COLUMN = 8
 _INDENT = "  "  # in the first column, so that no name passes for a line of ours
 
-__all__ = ["bytes_text", "summary_table", "text_table"]
+__all__ = ["bytes_text", "summary_table", "text_table", "title_lines"]
 
 
 def summary_table(name: str, layers: Sequence[Mapping[str, Any]], *, width: int | None = None) -> str:
@@ -102,6 +102,13 @@ def _narrow(lines: Sequence[Sequence[str]], widths: list[int], columns: Sequence
 
 def _wrapped(cell: str, width: int, indent: str) -> list[str]:
     return textwrap.wrap(cell, width, break_on_hyphens=False, subsequent_indent=indent) or [""]
+
+
+def title_lines(text: str, width: int | None) -> str:
+    """Return text above a table, broken into lines of at most `width` characters where that is possible."""
+    if width is None:
+        return text
+    return "\n".join(part for line in text.split("\n") for part in _wrapped(line, width, _INDENT))
 
 
 def bytes_text(count: int) -> str:

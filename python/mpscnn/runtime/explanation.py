@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mpscnn._private.printable import printable
-from mpscnn._private.summary import bytes_text, text_table
+from mpscnn._private.summary import bytes_text, text_table, title_lines
 from mpscnn.errors import ShapeError
 
 __all__ = ["Alternative", "ExplainedStep", "ExplainedTensor", "Explanation"]
@@ -153,9 +153,12 @@ class Explanation:
             for tensor in self.tensors
         ]
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return (
+        title = (
             f"{printable(self.name)}, {self.numbers}, {threads}, {self.instruction_set}; "
-            f"{bytes_text(self.arena_bytes)} of intermediate results\n"
+            f"{bytes_text(self.arena_bytes)} of intermediate results"
+        )
+        return (
+            f"{title_lines(title, width)}\n"
             + text_table(headers, rows, right=(3,), width=width)
             + "\n\n"
             + text_table(tensor_headers, tensor_rows, width=width)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.printable import printable
-from mpscnn._private.summary import text_table
+from mpscnn._private.summary import text_table, title_lines
 from mpscnn.errors import ParameterError
 
 __all__ = ["KindTotal", "Profile", "ProfileStep"]
@@ -244,7 +244,7 @@ class Profile:
             footer=footer,
             width=width,
         )
-        return f"{self._title()}\n\n{body}\n\n{self._kinds_table()}"
+        return f"{title_lines(self._title(), width)}\n\n{body}\n\n{self._kinds_table()}"
 
     def _title(self) -> str:
         shapes = ", ".join(" x ".join(map(str, shape)) for shape in self.input_shapes)

@@ -74,7 +74,14 @@ def test_narrow_tables_break_between_words_first() -> None:
 def test_tables_obey_the_terminal(width: int, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    for arguments in (("explain", "deep_mnist", "--random-weights"), ("models",), ("devices",)):
+    for arguments in (
+        ("explain", "deep_mnist", "--random-weights"),
+        ("explain", "cifar10_mobilenet_v2"),
+        ("explain", "page_digits", "--precision", "float16"),
+        ("profile", "cifar10_mobilenet_v2", "--runs", "1"),
+        ("models",),
+        ("devices",),
+    ):
         result = command(*arguments)
         assert result.returncode == 0, result.stderr
         assert max(map(len, result.stdout.splitlines())) <= width, result.stdout

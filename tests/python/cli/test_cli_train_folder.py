@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,8 +61,8 @@ def arguments(photos: Path, backbone: Path, output: Path) -> list[str]:
 def test_the_model_classifies_at_once(trained: Path, photos: Path) -> None:
     lines = (trained.parent / "stdout").read_text().splitlines()
     assert lines[0] == "57 photos to train with and 15 for validation, 3 classes, on small"
-    assert any(re.match(r"last layer, epoch 1 of \d+: loss ", line) for line in lines)
-    assert any(line.startswith("last blocks, epoch 1 of 6: loss ") for line in lines)
+    assert any(re.match(r"last layer 1/\d+: loss ", line) for line in lines)
+    assert any(line.startswith("last blocks 1/6: loss ") for line in lines)
     right = next(re.match(r"validation: ([\d.]+)% right of 15", line) for line in lines if "right of" in line)
     assert right
     assert float(right[1]) == 100
@@ -70,6 +75,29 @@ def test_the_model_classifies_at_once(trained: Path, photos: Path) -> None:
     assert model.labels == LABELS
     assert model.information["license"] == "Apache-2.0"
     assert not Path(f"{trained}.run").exists()
+
+
+def test_the_bar_is_seen_in_a_terminal_of_80_columns(photos: Path, backbone: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mpscnn", *arguments(photos, backbone, tmp_path / "mine.safetensors")]
+    reader, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(
+        command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment
+    ) as process:
+        os.close(terminal)
+        content = b""
+        with contextlib.suppress(OSError):  # the end of a terminal on Linux
+            while part := os.read(reader, 1 << 16):
+                content += part
+        os.close(reader)
+    assert process.returncode == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", content.decode()).replace("\r", "\n").splitlines()
+    bars = [line for line in shown if "\u2501" in line]
+    assert max(map(len, [*bars, *(line for line in shown if ": loss " in line)])) <= 80
+    for phase in ("last layer", "last blocks"):
+        assert any(re.match(rf"{phase} \u2501{{20,}}.* \d+/\d+ ", line) for line in bars), bars
+        assert any(re.match(rf"{phase} \d+/\d+: loss .*, validation .*%", line) for line in shown), shown
 
 
 def test_the_report_shows_how_it_went(trained: Path) -> None:

@@ -140,7 +140,9 @@ app.command("evaluate", cls=Command, short_help=short_help(evaluate_classifier))
 
 
 @app.command("help", cls=Command)
-def show_help(command: Annotated[str | None, typer.Argument()] = None) -> None:
+def show_help(
+    command: Annotated[str | None, typer.Argument(help="The command; default: mpscnn itself.")] = None,
+) -> None:
     """Show the help of mpscnn, or of a command."""
     app([*([] if command is None else [command]), "--help"], prog_name="mpscnn")
 

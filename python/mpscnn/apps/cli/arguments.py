@@ -55,17 +55,19 @@ PhotosArgument = Annotated[
         show_default=False,
     ),
 ]
-_MODEL_HELP = "Name (see `mpscnn models`) or model file."
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)]
-ModelOption = Annotated[str, typer.Option("--model", metavar="NAME_OR_FILE", help=_MODEL_HELP)]
+_MODEL_HELP = "a name (see `mpscnn models`) or a model file."
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=f"The model: {_MODEL_HELP}")]
+ModelOption = Annotated[
+    str, typer.Option("--model", metavar="NAME_OR_FILE", help=f"Use this model: {_MODEL_HELP}")
+]
 DeviceOption = Annotated[
     str,
     typer.Option(
         "--device",  # typer 0.27 names options with a parser by their metavar
         parser=parse_device,
         metavar="DEVICE",
-        help="Where to compute: auto (a GPU whose self-check succeeds, else the CPU), cpu, metal (the default GPU), "
-        "or a GPU by name or registry id, such as 'metal:Apple M2'.",
+        help="Compute on auto (a GPU whose self-check succeeds, else the CPU), cpu, metal (the default "
+        "GPU), or a GPU by name or registry id, such as 'metal:Apple M2'.",
     ),
 ]
 ThreadsOption = Annotated[
@@ -74,23 +76,27 @@ ThreadsOption = Annotated[
         min=1,
         max=MAX_THREADS,
         metavar="N",
-        help="CPU threads; default: all this process may use.",
+        help="Use N CPU threads; default: all that this process may use.",
         show_default=False,
     ),
 ]
 ChannelOrderOption = Annotated[
     ChannelOrder | None,
     typer.Option(
-        help="Channel order of photos that are arrays (.npy files); default: gray, RGB or RGBA.",
+        help="Take the channels of photos that are arrays (.npy files) in this order; default: gray, "
+        "RGB or RGBA.",
         show_default=False,
     ),
 ]
-InflightOption = Annotated[int, typer.Option(min=1, max=32, metavar="N", help="Photos or images in flight.")]
+InflightOption = Annotated[
+    int, typer.Option(min=1, max=32, metavar="N", help="Keep N photos or images in flight.")
+]
 RandomWeightsOption = Annotated[
     bool,
     typer.Option(
         "--random-weights",
-        help=f"MODEL is an architecture: {', '.join(ARCHITECTURES)}; no file is read.",
+        help=f"Take MODEL as an architecture with random weights: {', '.join(ARCHITECTURES)}; no file "
+        "is read.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs instead of a table.")]

@@ -25,12 +25,12 @@ def benchmark(
     size: SizeOption = None,
     program: CompileOptions = COMPILE,
     session: RunOptions = RUN,
-    runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each engine.")] = 50,
+    runs: Annotated[int, typer.Option(min=1, metavar="N", help="Time N runs of each engine.")] = 50,
     compare: Annotated[
         str,
         typer.Option(
             metavar="ENGINE,...",
-            help=f"Other engines to measure, interleaved: {', '.join(PEERS)}.",
+            help=f"Measure other engines, too, interleaved: {', '.join(PEERS)}.",
             show_default=False,
         ),
     ] = "",
@@ -49,7 +49,7 @@ def benchmark(
             min=1,
             max=32,
             metavar="N",
-            help="With --runner: requests in flight. Default: 3.",
+            help="With --runner: keep N requests in flight. Default: 3.",
             show_default=False,
         ),
     ] = None,
@@ -59,7 +59,7 @@ def benchmark(
             min=1,
             max=1024,
             metavar="N",
-            help="With --runner: images in a request. Default: 1.",
+            help="With --runner: put N images in a request. Default: 1.",
             show_default=False,
         ),
     ] = None,
@@ -67,8 +67,8 @@ def benchmark(
 ) -> None:
     """Measure the speed of a network on this machine.
 
-    Prints the times of one image, images per second and GFLOP/s at the median time, and the peak memory. --runner
-    prints images per second of a runner and of one thread, measured interleaved, and percentiles of the runner's
+    It prints the times of one image, images per second and GFLOP/s at the median time, and the peak memory. --runner
+    prints the images per second of a runner and of one thread, measured interleaved, and percentiles of the runner's
     latency.
 
     MODEL may also be a TensorFlow Lite file. Each engine runs in its own process, interleaved with the others, on

@@ -37,15 +37,19 @@ class Lower(str, Enum):
 def check_precision(
     model: ModelArgument,
     precision: Annotated[
-        Lower, typer.Option(help="The precision to check. For int8 use `mpscnn quantize`.")
+        Lower, typer.Option(help="Check this precision. For int8 use `mpscnn quantize`.")
     ] = Lower.float16,
     images: Annotated[
         list[str] | None,
-        typer.Option("--images", metavar="DIR", help="Photos, or folders of them; default: random inputs."),
+        typer.Option(
+            "--images",
+            metavar="DIR",
+            help="Check with these photos, or folders of photos; default: random inputs.",
+        ),
     ] = None,
     max_images: Annotated[int, typer.Option(min=1, metavar="N", help="Use at most N images.")] = 16,
     tolerance: Annotated[
-        float, typer.Option(min=1e-9, metavar="SHARE", help="Allowed error of the network's results.")
+        float, typer.Option(min=1e-9, metavar="SHARE", help="Allow this error of the network's results.")
     ] = 0.01,
     keep_float32: Annotated[
         str | None,
@@ -61,7 +65,7 @@ def check_precision(
             "--output",
             "-o",
             metavar="FILE.safetensors",
-            help="Where to write the model; default: the given file.",
+            help="Write the model to this file; default: the given file.",
         ),
     ] = None,
     device: DeviceOption = AUTO_DEVICE,

@@ -49,7 +49,7 @@ _MOST_DRAWN = 20
 def classify(
     photos: PhotosArgument,
     model: ModelOption = BUNDLED_MODEL.name,
-    top: Annotated[int, typer.Option(min=1, metavar="K", help="Number of classes to print.")] = 5,
+    top: Annotated[int, typer.Option(min=1, metavar="K", help="Print N classes.")] = 5,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -27,7 +27,7 @@ def compare(
     ],
     given: Annotated[
         str,
-        typer.Option("--input", metavar="PHOTO|random|FILE.npy", help="The input of both."),
+        typer.Option("--input", metavar="PHOTO|random|FILE.npy", help="Give both this input."),
     ] = "random",
     layers: Annotated[bool, typer.Option("--layers", help="List all layers, not only outputs.")] = False,
     tolerance: Annotated[
@@ -35,7 +35,7 @@ def compare(
         typer.Option(
             min=0.0,
             metavar="SHARE",
-            help="Largest error that counts as equal, as a share of a layer's largest magnitude.",
+            help="Count errors up to this share of a layer's largest magnitude as equal.",
         ),
     ] = None,
     output: Annotated[

@@ -26,12 +26,12 @@ def compare_precisions(
         typer.Option(
             "--images",
             metavar="DIR",
-            help="Photos, or folders of them. If all lie in folders named like the model's classes, the table shows "
-            "the accuracy, too.",
+            help="Compare on these photos, or folders of photos. If all lie in folders named like the "
+            "model's classes, the table shows the accuracy, too.",
         ),
     ] = None,
     max_images: Annotated[int, typer.Option(min=1, metavar="N", help="Use at most N images.")] = 64,
-    runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each precision.")] = 20,
+    runs: Annotated[int, typer.Option(min=1, metavar="N", help="Time N runs of each precision.")] = 20,
     program: CompileOptions = COMPILE,
     session: RunOptions = RUN,
     size: SizeOption = None,

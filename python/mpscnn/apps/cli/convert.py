@@ -52,59 +52,60 @@ def convert(
             "--output",
             "-o",
             metavar="FILE",
-            help="The .safetensors, .onnx, .mlpackage or .mlmodel file to write.",
+            help="Write this .safetensors, .onnx, .mlpackage or .mlmodel file.",
         ),
     ] = None,
     labels: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Class names, one per line, in the order of the outputs; or a JSON list of them.",
+            help="Take the class names from a file: one per line, in the order of the outputs; or a JSON "
+            "list of them.",
         ),
     ] = None,
     preprocess: Annotated[
         str | None,
         typer.Option(
             metavar="NAME_OR_JSON",
-            help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist, or settings as "
-            "docs/preprocessing.md lists them: '{\"mean\": [127, 127, 127]}', or a .json file. Needed if the "
-            "file lacks it. Files with an input of 8-bit integers have it.",
+            help="Say how photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist, "
+            "or settings as docs/preprocessing.md lists them: '{\"mean\": [127, 127, 127]}', or a "
+            ".json file. Needed if the file lacks it. Files with an input of 8-bit integers have it.",
         ),
     ] = None,
     detection: Annotated[
         str | None,
         typer.Option(
             metavar="NAME_OR_JSON",
-            help="For a detector that ends in raw boxes and scores, how they become boxes: ultraface, ssd, "
-            "ssd-softmax, "
-            "or settings as docs/detection.md lists them, as JSON or a .json file.",
+            help="Say how the raw boxes and scores of a detector become boxes: ultraface, ssd, "
+            "ssd-softmax, or settings as docs/detection.md lists them, as JSON or a .json file.",
         ),
     ] = None,
     dtype: Annotated[
         WeightType | None,
         typer.Option(
-            help="How weights are stored; uint8 keeps the integers of quantised networks. Default: float16; "
-            "quantised networks keep their integers; ONNX files have float32.",
+            help="Store weights in this type; uint8 keeps the integers of quantised networks. Default: "
+            "float16; quantised networks keep their integers; ONNX files have float32.",
             show_default=False,
         ),
     ] = None,
     layout: Annotated[
-        Layout, typer.Option(help="Layout of images at inputs and outputs of an ONNX file that is written.")
+        Layout,
+        typer.Option(help="Lay out images at the inputs and outputs of a written ONNX file in this order."),
     ] = Layout.nchw,
     size: SizeOption = None,
     architecture: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The network of a file of PyTorch weights, if names and shapes fit several.",
+            help="Name the network of a file of PyTorch weights, if names and shapes fit several.",
         ),
     ] = None,
     fold: Annotated[
         bool,
         typer.Option(
             "--fold/--no-fold",
-            help="Batch normalizations of PyTorch weights become part of the layers before them, or stay layers, to be "
-            "trained. Other files' stay layers.",
+            help="Fold the batch normalizations of PyTorch weights into the layers before them, or keep "
+            "them as layers, to be trained. Other files keep theirs.",
         ),
     ] = True,
     check: Annotated[
@@ -117,7 +118,8 @@ def convert(
         list[str] | None,
         typer.Option(
             metavar="INPUT=1x3x224x224",
-            help="Shape of an input that the file leaves free, with the batch and in the file's order of axes.",
+            help="Set the shape of an input that the file leaves free, with the batch and in the file's "
+            "order of axes.",
             show_default=False,
         ),
     ] = None,
@@ -125,15 +127,15 @@ def convert(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Tensors of the file to use as outputs, for a file whose last layers cannot be converted.",
+            help="Use these tensors of the file as outputs, if its last layers cannot be converted.",
         ),
     ] = None,
     target: Annotated[
         str | None,
         typer.Option(
             metavar="SYSTEM",
-            help="The oldest system that a Core ML model has to run on: iOS13 to iOS18. Default: iOS15 for .mlpackage, "
-            "iOS14 for .mlmodel.",
+            help="Write a Core ML model for this system and later ones: iOS13 to iOS18. Default: iOS15 for "
+            ".mlpackage, iOS14 for .mlmodel.",
             show_default=False,
         ),
     ] = None,

@@ -66,7 +66,8 @@ def detect(
         typer.Option(
             "--model",
             metavar="NAME_OR_FILE",
-            help="Name or model file; without it the detectors are listed, with what each finds.",
+            help="Use this detector, by name or model file; without it the detectors are listed, with what "
+            "each finds.",
             show_default=False,
         ),
     ] = None,
@@ -99,7 +100,7 @@ def detect(
         typer.Option(
             min=1,
             metavar="N",
-            help="The largest number of objects; default: the model's own.",
+            help="Show at most N objects; default: the model's own.",
             show_default=False,
         ),
     ] = None,
@@ -135,7 +136,7 @@ def detect(
 ) -> None:
     """Find objects on photos, or on a video's frames.
 
-    Prints class, probability and box of each: left, top, right and bottom edge in pixels of the photo as seen.
+    It prints class, probability and box of each: left, top, right and bottom edge in pixels of the photo as seen.
 
     Without --model it lists the detectors and what each finds. See docs/detection.md for other models.
 

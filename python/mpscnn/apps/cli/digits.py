@@ -77,10 +77,11 @@ def digits(
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="IDX file of their digits, for the accuracy.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Read their digits from an IDX file, for the accuracy."),
     ] = None,
     count: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the first N images.", show_default=False)
+        int | None, typer.Option(min=1, metavar="N", help="Read only the first N images.", show_default=False)
     ] = None,
     inflight: InflightOption = 3,
     program: CompileOptions = COMPILE,

@@ -47,21 +47,26 @@ def evaluate_classifier(
     model: ModelOption = BUNDLED_MODEL.name,
     idx: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Images of an IDX file, plain or gzipped, instead of DIR."),
+        typer.Option(
+            metavar="FILE", help="Read the images of an IDX file, plain or gzipped, instead of DIR."
+        ),
     ] = None,
-    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="IDX file of their classes.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read their classes from an IDX file.")
+    ] = None,
     annotations: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.json", help="For a detector: the objects on the photos, in COCO's format."
+            metavar="FILE.json",
+            help="For a detector: read the objects on the photos from a file in COCO's format.",
         ),
     ] = None,
     masks: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="For a segmenter: a PNG with the name of each photo, whose pixels are class numbers (255: do "
-            "not count).",
+            help="For a segmenter: read a PNG with the name of each photo, whose pixels are class numbers "
+            "(255: do not count).",
         ),
     ] = None,
     output: Annotated[
@@ -77,7 +82,7 @@ def evaluate_classifier(
     """Measure the accuracy of a model on labelled photos.
 
     Each folder in DIR has the name of a class: the model's label (one of several names is enough), or the number of
-    the class. Prints how often the right class is the most probable (top-1) and among the five most probable
+    the class. It prints how often the right class is the most probable (top-1) and among the five most probable
     (top-5), images per second (decoding included), and the most frequent confusions of classes.
 
     Example: mpscnn evaluate photos/ --model mobilenet_v2 --output confusion.png

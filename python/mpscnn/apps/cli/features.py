@@ -60,7 +60,7 @@ def features(
     model: ModelOption,
     layers: Annotated[
         str,
-        typer.Option(metavar="NAME,...", help="Layers whose results are wanted; `mpscnn info` lists them."),
+        typer.Option(metavar="NAME,...", help="Compute these layers; `mpscnn info` lists them."),
     ],
     output: Annotated[
         Path | None,
@@ -68,12 +68,14 @@ def features(
             "--output",
             "-o",
             metavar="DIR|FILE",
-            help="DIR: write NAME_LAYER.png, the channels of each layer as a picture. FILE.npz: write the arrays. "
-            "FILE.jsonl or .csv: a line for each photo or frame; with --ray FILE.jsonl or .parquet.",
+            help="Write into DIR a picture of each layer's channels, NAME_LAYER.png. FILE.npz: write the "
+            "arrays. FILE.jsonl or .csv: write a line for each photo or frame; with --ray FILE.jsonl "
+            "or .parquet.",
         ),
     ] = None,
     pooling: Annotated[
-        Pooling, typer.Option(help="none: feature maps; global: each channel's mean over the image.")
+        Pooling,
+        typer.Option(help="Give feature maps (none), or each channel's mean over the image (global)."),
     ] = Pooling.none,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,

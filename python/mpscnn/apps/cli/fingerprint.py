@@ -17,7 +17,7 @@ from mpscnn.runtime.library import precisions_of
 def fingerprint(
     model: ModelArgument,
     device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="As of `mpscnn devices`; auto: the CPU.")
+        str, typer.Option(metavar="DEVICE", help="Compute on a device of `mpscnn devices`; auto: the CPU.")
     ] = AUTO_DEVICE,
     size: SizeOption = None,
     random_weights: RandomWeightsOption = False,

@@ -60,4 +60,4 @@ def with_address(args: list[str]) -> list[str]:
 
 def short_help(command: Callable[..., object]) -> str:
     """Return the first sentence of a command's docstring. Typer would shorten it."""
-    return (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ").removesuffix(".")
+    return (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ")

@@ -40,26 +40,26 @@ def profile(
     size: SizeOption = None,
     program: CompileOptions = COMPILE,
     session: RunOptions = RUN,
-    runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Measured runs.")] = 20,
+    runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Measure N runs.")] = 20,
     photo: Annotated[
         str,
         typer.Option(
             "--input",
             metavar="PHOTO",
-            help="A photo with the model's preprocessing, or random numbers.",
+            help="Run on a photo with the model's preprocessing, or on random numbers.",
             show_default=True,
         ),
     ] = _RANDOM,
     sort: Annotated[
         Order,
-        typer.Option(help="Steps as they run, by time, or by the time lost against the FMA peak."),
+        typer.Option(help="Sort the steps as they run, by time, or by the time lost against the FMA peak."),
     ] = Order.order,
     random_weights: RandomWeightsOption = False,
     trace: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Also write the fastest run for chrome://tracing or Perfetto.",
+            help="Write the fastest run for chrome://tracing or Perfetto, too.",
             show_default=False,
         ),
     ] = None,

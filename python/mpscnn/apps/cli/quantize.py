@@ -26,8 +26,8 @@ def quantize(
         typer.Option(
             "--images",
             metavar="DIR",
-            help="Typical photos for the model, or folders of them: a few hundred. They determine the ranges of "
-            "the integers.",
+            help="Determine the ranges of the integers with typical photos for the model, or folders of "
+            "them: a few hundred.",
         ),
     ],
     output: Annotated[
@@ -36,7 +36,7 @@ def quantize(
             "--output",
             "-o",
             metavar="FILE.safetensors",
-            help="Where to write the model; default: MODEL_int8.safetensors in the current folder.",
+            help="Write the model to this file; default: MODEL_int8.safetensors in the current folder.",
             show_default=False,
         ),
     ] = None,
@@ -45,8 +45,8 @@ def quantize(
         typer.Option(
             "--test",
             metavar="DIR",
-            help="Other photos to compare the answers of both models on; default: those of --images. If they are "
-            "in folders named like the model's classes, the accuracy is printed, too.",
+            help="Compare the answers of both models on other photos; default: those of --images. If they "
+            "are in folders named like the model's classes, the accuracy is printed, too.",
         ),
     ] = None,
     keep_float: Annotated[
@@ -54,9 +54,8 @@ def quantize(
         typer.Option(
             "--keep-float",
             metavar="LAYER,...",
-            help="Layers to keep in float32, for example those with the largest errors. Layers that integers "
-            "cannot compute are kept "
-            "anyway.",
+            help="Keep these layers in float32, for example those with the largest errors. Layers that "
+            "integers cannot compute are kept anyway.",
             show_default=False,
         ),
     ] = "",

@@ -73,7 +73,7 @@ def segment(
 ) -> None:
     """Find the class of each pixel of photos, or of a video's frames.
 
-    Prints the share of each class on each photo. The default, deeplab_v3, knows 20 kinds of things. If it is not on
+    It prints the share of each class on each photo. The default, deeplab_v3, knows 20 kinds of things. If it is not on
     this machine, it is fetched once (`mpscnn models --fetch deeplab_v3` does only that).
 
     Example: mpscnn segment dog.jpg --output out/

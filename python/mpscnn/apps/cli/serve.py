@@ -40,9 +40,9 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen at.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Listen at this address.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="The port to listen at. 0: any free port.")
+        int, typer.Option(min=0, max=65_535, help="Listen at this port. 0: any free port.")
     ] = 8000,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
@@ -52,30 +52,33 @@ def serve(
             min=1,
             max=32,
             metavar="N",
-            help="Number of requests computed in parallel (default: the number of cores, plus two).",
+            help="Compute N requests in parallel (default: the number of cores, plus two).",
             show_default=False,
         ),
     ] = None,
     batch: Annotated[
         int,
-        typer.Option(
-            min=1, max=1_024, metavar="N", help="Largest number of waiting requests computed as one batch."
-        ),
+        typer.Option(min=1, max=1_024, metavar="N", help="Compute up to N waiting requests as one batch."),
     ] = 1,
     queue: Annotated[
-        int, typer.Option(min=0, max=1_000_000, metavar="N", help="Largest number of waiting requests.")
+        int, typer.Option(min=0, max=1_000_000, metavar="N", help="Let at most N requests wait.")
     ] = 64,
     deadline: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="The longest time from a request's arrival to its answer."),
+        typer.Option(
+            metavar="SECONDS",
+            help="Answer within this time after a request's arrival, or end it with an error.",
+        ),
     ] = 30.0,
     max_bytes: Annotated[
-        int, typer.Option(min=1, metavar="N", help="The largest body of a request.")
+        int, typer.Option(min=1, metavar="N", help="Refuse requests with a larger body.")
     ] = 20_000_000,
     max_pixels: Annotated[
         int,
         typer.Option(
-            min=1, metavar="N", help="The largest photo, and the sum of all photos in a request's tensors."
+            min=1,
+            metavar="N",
+            help="Refuse photos with more pixels, and tensors whose photos have more pixels in sum.",
         ),
     ] = 50_000_000,
     max_tensor_bytes: Annotated[
@@ -83,7 +86,8 @@ def serve(
         typer.Option(
             min=1,
             metavar="N",
-            help="The largest sum of a request's inputs, outputs and answer. All requests may take four times N.",
+            help="Refuse requests whose inputs, outputs and answer are larger in sum. All requests may "
+            "take four times N.",
         ),
     ] = 200_000_000,
     max_held_bytes: Annotated[
@@ -91,12 +95,13 @@ def serve(
         typer.Option(
             min=1,
             metavar="N",
-            help="The largest sum of bodies that are not answered yet (default: 16 times --max-bytes).",
+            help="Refuse requests if the bodies that are not answered yet are larger in sum (default: 16 "
+            "times --max-bytes).",
             show_default=False,
         ),
     ] = None,
     connections: Annotated[
-        int, typer.Option(min=1, max=1_000_000, metavar="N", help="The number of open connections.")
+        int, typer.Option(min=1, max=1_000_000, metavar="N", help="Keep at most N connections open.")
     ] = 1_000,
     token: Annotated[
         str | None,
@@ -126,12 +131,13 @@ def serve(
         ),
     ] = None,
     log_level: Annotated[
-        LogLevel, typer.Option(help="The lowest level of the lines in the log.")
+        LogLevel, typer.Option(help="Log lines of this level and higher ones.")
     ] = LogLevel.info,
     log_format: Annotated[
         LogFormat,
         typer.Option(
-            help="A line of JSON for each request, or text for people; auto: text where stdout is a terminal."
+            help="Log a line of JSON for each request, or text for people; auto: text where stdout is a "
+            "terminal."
         ),
     ] = LogFormat.auto,
 ) -> None:

@@ -38,7 +38,7 @@ SizeOption = Annotated[
         "--size",
         parser=parse_size,
         metavar="HxW",
-        help="Height and width of the image, for networks that leave them free.",
+        help="Set the height and width of the image, for networks that leave them free.",
         show_default=False,
     ),
 ]

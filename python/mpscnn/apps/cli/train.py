@@ -47,7 +47,7 @@ def train(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="Instead of FOLDER: the four IDX files of MNIST, plain or gzipped.",
+            help="Read the four IDX files of MNIST, plain or gzipped, instead of FOLDER.",
             show_default=False,
         ),
     ] = None,
@@ -55,8 +55,9 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME_OR_FILE",
-            help="Pretrained classifier to start from (see `mpscnn models`); default: mobilenet_v2 if it is on "
-            "this machine, else the bundled one. With --digits: deep_mnist, or digits for the small bundled network.",
+            help="Start from this pretrained classifier (see `mpscnn models`); default: mobilenet_v2 if it "
+            "is on this machine, else the bundled one. With --digits: deep_mnist, or digits for the "
+            "small bundled network.",
             show_default=False,
         ),
     ] = None,
@@ -66,7 +67,7 @@ def train(
             "--output",
             "-o",
             metavar="FILE.safetensors",
-            help="The model file to write. FILE.safetensors.run, next to it, has the state for --resume.",
+            help="Write this model file. FILE.safetensors.run, next to it, has the state for --resume.",
         ),
     ] = Path("mine.safetensors"),
     report: Annotated[
@@ -92,9 +93,8 @@ def train(
         typer.Option(
             min=0,
             metavar="N",
-            help=f"Largest number of passes over the photos by the last blocks (default {_PHOTO_EPOCHS}; 0: the "
-            f"last layer "
-            f"alone learns); over digits (default {_DIGIT_EPOCHS}).",
+            help=f"Train the last blocks for at most N passes over the photos (default {_PHOTO_EPOCHS}; 0: "
+            f"the last layer alone learns); over digits (default {_DIGIT_EPOCHS}).",
             show_default=False,
         ),
     ] = None,
@@ -103,13 +103,15 @@ def train(
         typer.Option(
             min=1,
             metavar="N",
-            help=f"Photos of a step (default {_PHOTO_BATCH}, with --digits {_DIGIT_BATCH}).",
+            help=f"Use N photos in a step (default {_PHOTO_BATCH}, with --digits {_DIGIT_BATCH}).",
             show_default=False,
         ),
     ] = None,
     validation: Annotated[
         float,
-        typer.Option(metavar="SHARE", help="Share of each class's photos that validate and do not train."),
+        typer.Option(
+            metavar="SHARE", help="Validate with this share of each class's photos, which do not train."
+        ),
     ] = 0.2,
     layers: Annotated[
         int, typer.Option(min=0, metavar="N", help="Train the last blocks with at least N layers.")
@@ -117,7 +119,7 @@ def train(
     views: Annotated[
         int,
         typer.Option(
-            min=1, max=64, metavar="N", help="Views of each photo: cropped, mirrored, in other light."
+            min=1, max=64, metavar="N", help="Make N views of each photo: cropped, mirrored, in other light."
         ),
     ] = 4,
     patience: Annotated[
@@ -129,7 +131,7 @@ def train(
     ] = False,
     seed: Annotated[
         int,
-        typer.Option(min=0, max=_MAX_SEED, metavar="N", help="Seed of weights, order and views."),
+        typer.Option(min=0, max=_MAX_SEED, metavar="N", help="Draw weights, order and views from this seed."),
     ] = 0,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,

@@ -17,6 +17,7 @@ from mpscnn._private.shell import in_command
 from mpscnn.apps.cli.failures import INTERRUPTED
 from mpscnn.apps.cli.output import hint, show
 from mpscnn.apps.cli.output import report as tell_error
+from mpscnn.apps.cli.progress import console_options
 from mpscnn.apps.cli.train_report import REPORT_FILES, evaluation_of, write_report
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -180,7 +181,7 @@ class _Lines:
 
 
 class _RichBar:
-    """On a terminal: a bar of each phase with time left, and the last epoch's loss and accuracy."""
+    """On a terminal: a bar of each phase with time left, and above it a line for each epoch."""
 
     def __init__(self, bar: object) -> None:
         from rich.progress import Progress as Bar
@@ -196,13 +197,14 @@ class _RichBar:
             self._phase = phase
             self._bar.remove_task(self._task)
             self._task = self._bar.add_task(progress.phase, total=progress.total)
-        text = progress.phase if progress.record is None else _text(progress.record, progress.total)
-        self._bar.update(self._task, completed=progress.done, description=text)
+        if progress.record is not None:
+            show(_text(progress.record, progress.total))
+        self._bar.update(self._task, completed=progress.done)
 
 
 def _text(record: Record, total: int) -> str:
     return (
-        f"{record.phase}, epoch {record.epoch} of {total}: loss {record.loss:.4f}, accuracy {record.accuracy:.2%}, "
+        f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, accuracy {record.accuracy:.2%}, "
         f"validation {record.validation_accuracy:.2%}{' (best)' if record.best else ''}"
     )
 
@@ -212,7 +214,6 @@ def _progress() -> Iterator[_Bar]:
     if not sys.stderr.isatty():
         yield _Lines()
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
@@ -221,7 +222,6 @@ def _progress() -> Iterator[_Bar]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True, soft_wrap=True, highlight=False, markup=False),
-        transient=True,
+        **console_options(),
     ) as bar:
         yield _RichBar(bar)

@@ -24,23 +24,23 @@ def verify(
         str,
         typer.Option(
             metavar="DEVICE",
-            help="metal, metal: with a GPU's name or registry id, or cpu (its instruction set against the one that all "
-            "processors have); auto: metal where there is one.",
+            help="Test metal, metal: with a GPU's name or registry id, or cpu (its instruction set against "
+            "the one that all processors have); auto: metal where there is one.",
         ),
     ] = AUTO_DEVICE,
     report: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Also write all results as JSON, to attach to an issue.",
+            help="Write all results as JSON, too, to attach to an issue.",
             show_default=False,
         ),
     ] = None,
     only: Annotated[
-        str, typer.Option(metavar="NAME", help="Only rows whose names contain this.", show_default=False)
+        str, typer.Option(metavar="NAME", help="Test only rows whose names contain this.", show_default=False)
     ] = "",
     time_limit: Annotated[
-        float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="The longest time of a case.")
+        float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="End a case after this time.")
     ] = 120.0,
 ) -> None:
     """Test whether a device computes every operation, raw kernel and bundled network as promised.

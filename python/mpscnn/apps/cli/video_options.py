@@ -45,14 +45,12 @@ EveryOption = Annotated[
 FromOption = Annotated[
     float | None,
     typer.Option(
-        "--from", min=0, metavar="SECONDS", help="For a video: the time to begin at.", show_default=False
+        "--from", min=0, metavar="SECONDS", help="For a video: begin at this time.", show_default=False
     ),
 ]
 ToOption = Annotated[
     float | None,
-    typer.Option(
-        "--to", min=0, metavar="SECONDS", help="For a video: the time to end at.", show_default=False
-    ),
+    typer.Option("--to", min=0, metavar="SECONDS", help="For a video: end at this time.", show_default=False),
 ]
 VideoInflightOption = Annotated[
     int | None,
@@ -61,7 +59,7 @@ VideoInflightOption = Annotated[
         min=1,
         max=32,
         metavar="N",
-        help=f"For a video: frames in flight; default: {_INFLIGHT}.",
+        help=f"For a video: keep N frames in flight; default: {_INFLIGHT}.",
         show_default=False,
     ),
 ]
