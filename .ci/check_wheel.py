@@ -29,6 +29,7 @@ METAL_FRAMEWORKS = ("Foundation", "Metal", "MetalPerformanceShaders")
 COMPILED_SHADERS = b"MTLB"  # how a Metal library begins
 SHADER_SOURCE = b"#include <metal_stdlib>"
 MODELS = "mpscnn/models/data/"
+LIBRARY = r"mpscnn/lib/libmpscnn\.(so\.\d+|\d+\.dylib)"  # with the number of its ABI
 CHECK_PROGRAM = "mpscnn/bin/mpscnn-check"
 NEEDED = (
     "mpscnn/__init__.py",
@@ -176,9 +177,11 @@ def check_contents(names: list[str]) -> Iterator[str]:
     for needed in NEEDED:
         if needed not in names:
             yield f"lacks {needed}"
-    for library in (r"mpscnn/_core\.[^/]*so", r"mpscnn/lib/libmpscnn\.[^/]+"):
+    for library in (r"mpscnn/_core\.[^/]*so", LIBRARY):
         if not any(re.fullmatch(library, name) for name in names):
             yield f"lacks {library}"
+    if len(libraries := [name for name in names if name.startswith("mpscnn/lib/libmpscnn")]) > 1:
+        yield f"holds the library more than once: {', '.join(libraries)}"
     if not any(name.endswith("licenses/LICENSE") for name in names):
         yield "lacks the licence"
     for name in names:

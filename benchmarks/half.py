@@ -31,9 +31,9 @@ Work = Callable[[Array, Array], None]
 
 def library() -> ctypes.CDLL:
     """The C interface, which lets go of Python's lock and allocates nothing."""
-    name = "libmpscnn.dylib" if platform.system() == "Darwin" else "libmpscnn.so"
-    beside = Path(_core.__file__).resolve().parent / "lib" / name
-    found = ctypes.CDLL(str(beside) if beside.exists() else name)
+    name = "libmpscnn.1.dylib" if platform.system() == "Darwin" else "libmpscnn.so.1"
+    installed = Path(_core.__file__).resolve().parent / "lib" / name
+    found = ctypes.CDLL(str(installed) if installed.exists() else name)
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     found.mpscnn_halves_from_floats.argtypes = [pointer, pointer, size, pointer]
     found.mpscnn_floats_from_halves.argtypes = [pointer, pointer, size]

@@ -8,8 +8,19 @@ set(mpscnn_installed_targets mpscnn)
 if(MPSCNN_BUILD_STATIC)
     list(APPEND mpscnn_installed_targets mpscnn_static)
 endif()
+# The link libmpscnn.so is for linkers that are given a name, as pkg-config does. Wheels hold no symbolic links.
+set(mpscnn_link)
+set(mpscnn_link_name -lmpscnn)
+if(MPSCNN_BUILD_PYTHON)
+    set(mpscnn_link NAMELINK_SKIP)
+    if(APPLE)
+        set(mpscnn_link_name "-lmpscnn.${mpscnn_abi}")
+    else()
+        set(mpscnn_link_name "-l:libmpscnn.so.${mpscnn_abi}")
+    endif()
+endif()
 install(TARGETS ${mpscnn_installed_targets} EXPORT mpscnnTargets
-    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ${mpscnn_link}
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 if(TARGET mpscnn-check)
     file(RELATIVE_PATH mpscnn_library_from_programs

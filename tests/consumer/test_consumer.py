@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -138,7 +139,7 @@ def test_subdirectory(compiler: list[str], tmp_path: Path) -> None:
 
 
 def test_shared_library_exports_the_c_interface_alone(prefix: Path) -> None:
-    (library,) = prefix.glob("lib*/**/libmpscnn.so")
+    library = next(prefix.glob("lib*/**/libmpscnn.so"))
     symbols = run("nm", "-D", "--defined-only", library).split("\n")
     names = {line.split()[-1] for line in symbols if line}
     headers = "".join(header.read_text() for header in (prefix / "include" / "mpscnn").glob("*.h"))
@@ -147,10 +148,29 @@ def test_shared_library_exports_the_c_interface_alone(prefix: Path) -> None:
     assert names == declared
 
 
-def test_library_file_is_named_as_its_soname(prefix: Path) -> None:
-    (library,) = prefix.glob("lib*/**/libmpscnn.so*")
+def abi_of(include: Path) -> str:
+    """The number of the ABI that a header states."""
+    found = re.search(
+        r"^#define MPSCNN_ABI_VERSION (\d+)$", (include / "mpscnn" / "mpscnn.h").read_text(), re.M
+    )
+    assert found is not None
+    return found[1]
+
+
+def test_library_is_named_with_the_number_of_its_abi(prefix: Path) -> None:
+    found = {path.name: path for path in prefix.glob("lib*/**/libmpscnn.so*")}
+    name = f"libmpscnn.so.{abi_of(prefix / 'include')}"
+    assert found.keys() == {"libmpscnn.so", name}
+    assert found["libmpscnn.so"].readlink() == Path(name)
+    assert f"soname: [{name}]" in run("readelf", "-d", found[name])
+
+
+def test_wheel_has_the_library_once(wheel: str) -> None:
+    package = Path(wheel).parents[2]
+    name = f"libmpscnn.so.{abi_of(package / 'include')}"
+    (library,) = (package / "lib").glob("libmpscnn*.so*")
+    assert library.name == name
     assert not library.is_symlink()
-    assert f"[{library.name}]" in run("readelf", "-d", library)
 
 
 @pytest.fixture(scope="module")

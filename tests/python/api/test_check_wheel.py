@@ -80,13 +80,13 @@ def write_wheel(
     wheel = folder / f"mpscnn-1.0-cp312-cp312-{platform}.whl"
     files = dict.fromkeys(checker.NEEDED, b"") | {
         "mpscnn/_core.cpython-312.so": library,
-        "mpscnn/lib/libmpscnn.so": library
+        "mpscnn/lib/libmpscnn.so.1": library
         + (checker.COMPILED_SHADERS if "compiled" in shaders else b"")
         + (checker.SHADER_SOURCE if "source" in shaders else b""),
         "mpscnn-1.0.dist-info/licenses/LICENSE": b"",
     }
     if platform.startswith("macosx"):
-        files[checker.CHECK_PROGRAM] = macho(libraries=["@rpath/libmpscnn.dylib"], search_paths=())
+        files[checker.CHECK_PROGRAM] = macho(libraries=["@rpath/libmpscnn.1.dylib"], search_paths=())
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, data in (files | (more or {})).items():
             entry = zipfile.ZipInfo(path)

@@ -50,7 +50,7 @@ def sign(wheel: Path, tools: Path) -> subprocess.CompletedProcess[str]:
 def test_binaries_are_stripped_then_signed_then_verified(tmp_path: Path) -> None:
     write_tools(tmp_path)
     wheel = tmp_path / "mpscnn-1.0-cp312-cp312-macosx_11_0_arm64.whl"
-    files = {"mpscnn/lib/libmpscnn.dylib": MACHO + b" code", "mpscnn/__init__.py": b"pass\n"}
+    files = {"mpscnn/lib/libmpscnn.1.dylib": MACHO + b" code", "mpscnn/__init__.py": b"pass\n"}
     record = "".join(f"{name},{digest(data)},{len(data)}\n" for name, data in files.items())
     record += "mpscnn-1.0.dist-info/RECORD,,\n"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -64,13 +64,13 @@ def test_binaries_are_stripped_then_signed_then_verified(tmp_path: Path) -> None
     tools = [line.split()[:2] for line in (tmp_path / "log").read_text("utf-8").splitlines()]
     assert tools == [["strip", "-x"], ["codesign", "--force"], ["codesign", "--verify"]]
     with zipfile.ZipFile(wheel) as archive:
-        library = archive.read("mpscnn/lib/libmpscnn.dylib")
+        library = archive.read("mpscnn/lib/libmpscnn.1.dylib")
         assert library == MACHO + b" code stripped signed"
         assert archive.read("mpscnn/__init__.py") == b"pass\n"
         lines = archive.read("mpscnn-1.0.dist-info/RECORD").decode().splitlines()
-        assert f"mpscnn/lib/libmpscnn.dylib,{digest(library)},{len(library)}" in lines
+        assert f"mpscnn/lib/libmpscnn.1.dylib,{digest(library)},{len(library)}" in lines
         assert lines[-1] == "mpscnn-1.0.dist-info/RECORD,,"
-        assert archive.getinfo("mpscnn/lib/libmpscnn.dylib").external_attr >> 16 == 0o755
+        assert archive.getinfo("mpscnn/lib/libmpscnn.1.dylib").external_attr >> 16 == 0o755
 
 
 def test_a_tool_that_fails_is_the_end(tmp_path: Path) -> None:

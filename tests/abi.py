@@ -1,0 +1,106 @@
+"""The C interface as its headers declare it: functions, structs, enumerations, one line for each.
+
+The record of an ABI's number keeps these lines, so that tests see what a change would break. New declarations are added
+to it by: python tests/abi.py
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+HEADERS = PROJECT / "cpp" / "include" / "mpscnn"
+#: Types of metal.h have another form on macOS.
+LEFT_OUT = {"metal.h"}
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_DIRECTIVE = re.compile(r"^[ \t]*#(?:\\\n|.)*$", re.MULTILINE)
+_FUNCTION = re.compile(r"MPSCNN_API\s+([^;{]+?);")
+_STRUCT = re.compile(r"typedef struct (\w+) \{(.*?)\}\s*\w+;", re.DOTALL)
+_ENUMERATION = re.compile(r"(?:typedef )?enum (\w+)?\s*\{(.*?)\}", re.DOTALL)
+_HANDLER = re.compile(r"typedef (?!struct\b|enum\b)([^;]+\(\*\w+\)[^;]*);")
+
+
+def abi_version() -> str:
+    """The number that mpscnn.h states."""
+    found = re.search(r"^#define MPSCNN_ABI_VERSION (\d+)$", (HEADERS / "mpscnn.h").read_text("utf-8"), re.M)
+    assert found is not None
+    return found[1]
+
+
+def record_of(number: str) -> Path:
+    """The file with the declarations of an ABI."""
+    return PROJECT / "tests" / "cpp" / f"abi_{number}.txt"
+
+
+def declarations() -> dict[str, str]:
+    """What the headers declare: a line by the kind and name of each declaration."""
+    lines: dict[str, str] = {}
+    for header in sorted(HEADERS.glob("*.h")):
+        if header.name not in LEFT_OUT:
+            lines |= declarations_in(header.read_text("utf-8"))
+    return lines
+
+
+def declarations_in(text: str) -> dict[str, str]:
+    """The declarations of a header."""
+    text = _DIRECTIVE.sub("", _COMMENT.sub(" ", text))
+    text = re.sub(r"MPSCNN_UNLESS_SET\((?:[^()]|\([^()]*\))*\)", "", text)
+    lines: dict[str, str] = {}
+    for declared in _FUNCTION.findall(text):
+        flat = _flat(declared)
+        name = re.search(r"(\w+)\(", flat)
+        assert name is not None, flat
+        lines[f"function {name[1]}"] = flat
+    for name, body in _STRUCT.findall(text):
+        lines[f"struct {name}"] = "; ".join(filter(None, map(_flat, body.split(";"))))
+    for name, body in _ENUMERATION.findall(text):
+        values = [_flat(value) for value in body.split(",") if value.strip()]
+        lines[f"enumeration {name or values[0].split()[0]}"] = ", ".join(values)
+    for declared in _HANDLER.findall(text):
+        name = re.search(r"\(\*(\w+)\)", declared)
+        assert name is not None
+        lines[f"handler {name[1]}"] = _flat(declared)
+    return lines
+
+
+def broken(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """What programs that were built before would miss.
+
+    Structs that begin with their size may get fields at their end, and enumerations may get values.
+    """
+    faults = []
+    for name, line in before.items():
+        found = now.get(name)
+        if found is None:
+            faults.append(f"{name} is gone")
+            continue
+        end = {"enumeration": ", ", "struct": "; "}.get(name.split()[0], "")
+        grows = name.startswith("enumeration") or line.startswith("size_t size")
+        if found != line and not (grows and found.startswith(line + end)):
+            faults.append(f"{name} was: {line}\n  and is: {found}")
+    return faults
+
+
+def read_record(number: str) -> dict[str, str]:
+    """The declarations of a record."""
+    lines = record_of(number).read_text("utf-8").splitlines()
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def _flat(text: str) -> str:
+    return re.sub(r"(?<![(\s])\s*\*\s*", " *", " ".join(text.split())).replace("* *", "**").strip()
+
+
+def main() -> None:
+    """Write the record of the present number. Declarations that it has must be there as they are."""
+    number, now = abi_version(), declarations()
+    if record_of(number).exists() and (faults := broken(read_record(number), now)):
+        raise SystemExit("this needs a new MPSCNN_ABI_VERSION:\n" + "\n".join(faults))
+    text = "".join(f"{name}: {line}\n" for name, line in sorted(now.items()))
+    record_of(number).write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
