@@ -27,6 +27,7 @@ from mpscnn.registry.published_file import PublishedFile
 __all__ = ["Client", "is_https"]
 
 _CHUNK = 1 << 16
+_MOST_SHOWN = 200  # characters of what a server sent
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _Progress = Callable[[str, int | None], contextlib.AbstractContextManager[Callable[[int], None]]]
 
@@ -155,8 +156,12 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         if not self._allowed(newurl):
             fp.close()
-            raise _Permanent(f"the server redirects to {printable(newurl)}, but only https is allowed")
+            raise _Permanent(f"the server redirects to {_shown(newurl)}, but only https is allowed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _shown(sent: object) -> str:
+    return printable(str(sent)[:_MOST_SHOWN])
 
 
 @contextlib.contextmanager
@@ -166,19 +171,19 @@ def _network_errors() -> Iterator[None]:
         yield
     except urllib.error.HTTPError as error:
         error.close()
-        message = f"HTTP {error.code} {printable(error.reason)}"
+        message = f"HTTP {error.code} {_shown(error.reason)}"
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise _WrongRange(message) from error
         raise (_Transient if error.code in _TRANSIENT_STATUS else _Permanent)(message) from error
     except urllib.error.URLError as error:
         # No address or no trust: waiting a second does not help, and offline users should not wait at all.
         lasting = isinstance(error.reason, (socket.gaierror, ssl.SSLCertVerificationError))
-        raise (_Permanent if lasting else _Transient)(str(error.reason)) from error
+        raise (_Permanent if lasting else _Transient)(_shown(error.reason)) from error
     except (http.client.InvalidURL, ValueError, OverflowError) as error:
         # The URL of a redirect, or of a proxy: its host, its port, or characters that no URL has.
-        raise _Permanent(f"malformed URL or redirect: {printable(error)}") from error
+        raise _Permanent(f"malformed URL or redirect: {_shown(error)}") from error
     except (OSError, http.client.HTTPException) as error:
-        raise _Transient(printable(error) or type(error).__name__) from error
+        raise _Transient(_shown(error) or type(error).__name__) from error
 
 
 def _announced_size(response: Any, file: PublishedFile, start: int) -> int:
@@ -187,12 +192,12 @@ def _announced_size(response: Any, file: PublishedFile, start: int) -> int:
         announced = response.headers.get("Content-Range", "")
         match = re.fullmatch(r"bytes (\d{1,20})-\d+/(\d+|\*)", announced.strip())
         if match is None or int(match[1]) != start:
-            raise _WrongRange(f"asked for bytes from {start} on, the server sent {announced!r}")
+            raise _WrongRange(f"asked for bytes from {start} on, the server sent {_shown(announced)!r}")
         size = match[2]
     else:
         size = response.headers.get("Content-Length", "*")
     if size not in ("*", str(file.size)):
-        raise _WrongSize(f"the server's file has {size} bytes instead of {file.size}")
+        raise _WrongSize(f"the server's file has {_shown(size)} bytes instead of {file.size}")
     return _size(file)
 
 
