@@ -19,6 +19,4 @@ class ConstantLayers(LayerMaker):
 
         Weights: `value`, `shape`.
         """
-        return self.layer(
-            "constant", [x], {"shape": whole_numbers("constant: shape", shape)}, name=name, default="constant"
-        )
+        return self.layer("constant", [x], {"shape": whole_numbers("constant: shape", shape)}, name=name)

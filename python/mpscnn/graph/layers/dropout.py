@@ -41,4 +41,4 @@ class DropoutLayers(LayerMaker):
             f"mask_stride_{axis}": stride
             for axis, stride in zip(("y", "x", "channels"), mask_strides, strict=True)
         }
-        return self.layer("dropout", [x], attributes, name=name, default="dropout")
+        return self.layer("dropout", [x], attributes, name=name)

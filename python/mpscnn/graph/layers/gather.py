@@ -26,7 +26,7 @@ class GatherLayers(LayerMaker):
         extent = x.shape[along] if 0 < along < len(x.shape) else None
         if extent is not None:
             positions = [index + extent if -extent <= index < 0 else index for index in positions]
-        return self.layer("gather", [x], {"axis": axis, "indices": positions}, name=name, default="gather")
+        return self.layer("gather", [x], {"axis": axis, "indices": positions}, name=name)
 
     def tile(self, x: Tensor, repeats: Sequence[int], *, name: str | None = None) -> Tensor:
         """`numpy.tile(x, (1, *repeats))`: how often the tensor is repeated along each axis behind the batch.

@@ -158,7 +158,7 @@ class ReductionLayers(LayerMaker):
         numbers = _numbers(x, axes)
         if numbers[-1] - numbers[0] >= len(numbers):  # height and channels: they are brought together
             order = [axis for axis in range(1, rank) if axis not in numbers] + numbers
-            x = self.layer("transpose", [x], {"axes": order}, default="transpose")
+            x = self.layer("transpose", [x], {"axes": order})
             numbers = list(range(rank - len(numbers), rank))
         extents = [-1 if extent is None else extent for extent in x.shape[1:]]
         first, last = numbers[0] - 1, numbers[-1]
@@ -167,7 +167,7 @@ class ReductionLayers(LayerMaker):
         shape = [*extents[:first], merged, *extents[last:]]
         if shape.count(-1) > 1:
             raise ParameterError(f"several axes that are reduced as one need fixed extents, got {x.shape}")
-        y = self.layer("reshape", [x], {"shape": shape}, default="reshape")
+        y = self.layer("reshape", [x], {"shape": shape})
         return y, "channels" if last == rank - 1 else "width"
 
 

@@ -16,9 +16,7 @@ class ReshapeLayers(LayerMaker):
 
         `shape` is without the batch. 0 is x's extent on the same axis, which may be free; one extent may be -1.
         """
-        return self.layer(
-            "reshape", [x], {"shape": whole_numbers("reshape: shape", shape)}, name=name, default="reshape"
-        )
+        return self.layer("reshape", [x], {"shape": whole_numbers("reshape: shape", shape)}, name=name)
 
     def flatten(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """(n, h, w, c) -> (n, h * w * c)."""

@@ -53,7 +53,7 @@ class ResizeLayers(LayerMaker):
             raise ParameterError(f"resize: scale must be a number or (vertical, horizontal), got {scale!r}")
         vertical, horizontal = factors
         attributes |= {"scale_y": vertical, "scale_x": horizontal, "edge": edge, "rounding": rounding}
-        return self.layer("resize", [x], attributes, name=name, default="resize")
+        return self.layer("resize", [x], attributes, name=name)
 
     def upsample(
         self,

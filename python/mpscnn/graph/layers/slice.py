@@ -51,7 +51,7 @@ class SliceLayers(LayerMaker):
                 raise ParameterError(f"slice: {x.shape} has no {_AXES[from_end - 1][0]}")
             given = part if isinstance(part, slice) else slice(*part)
             attributes |= _range(given, x.shape[-from_end], from_end)
-        return self.layer("slice", [x], attributes, name=name, default="slice")
+        return self.layer("slice", [x], attributes, name=name)
 
     def split(
         self, x: Tensor, parts: int | Sequence[int], *, axis: int = -1, name: str | None = None

@@ -10,8 +10,8 @@ class SoftmaxLayers(LayerMaker):
 
     def softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """exp(x) / sum(exp(x)) over the last axis."""
-        return self.layer("softmax", [x], {}, name=name, default="softmax")
+        return self.layer("softmax", [x], {}, name=name)
 
     def log_softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """x - ln(sum(exp(x))) over the last axis."""
-        return self.layer("log_softmax", [x], {}, name=name, default="log_softmax")
+        return self.layer("log_softmax", [x], {}, name=name)

@@ -19,9 +19,7 @@ class TransposeLayers(LayerMaker):
 
         Raises ParameterError unless each axis of x but the batch is listed once.
         """
-        return self.layer(
-            "transpose", [x], {"axes": whole_numbers("transpose: axes", axes)}, name=name, default="transpose"
-        )
+        return self.layer("transpose", [x], {"axes": whole_numbers("transpose: axes", axes)}, name=name)
 
     def channel_shuffle(self, x: Tensor, groups: int, *, name: str | None = None) -> Tensor:
         """Interleaves groups of consecutive channels, as `torch.nn.ChannelShuffle`: (..., c) -> (..., c).
