@@ -136,7 +136,8 @@ MODULES = {
     "gradient": "DifferentiableKernel GradientKernel",
     "image": "ImageScale",
     "kernel": "BinaryKernel Kernel UnaryKernel",
-    "neuron": "Neuron NeuronDescriptor",
+    "neuron": "Neuron",
+    "neuron_descriptor": "NeuronDescriptor",
     "pooling": "PoolingGradient",
 }
 

@@ -318,8 +318,8 @@ def module(
     typed: dict[str, Iterable[str]] = {
         "mpscnn.kernels.named": {*ROOTS.values(), *named.made.values(), *LITERALS.values()}
     }
-    if "mpscnn.kernels.neuron" not in modules:
-        typed["mpscnn.kernels.neuron"] = ["NeuronDescriptor"]
+    if "mpscnn.kernels.neuron_descriptor" not in modules:
+        typed["mpscnn.kernels.neuron_descriptor"] = ["NeuronDescriptor"]
     library: dict[str, Iterable[str]] = {
         "collections.abc": ["Sequence"],
         "dataclasses": ["dataclass"],

@@ -92,9 +92,9 @@ from mpscnn.kernels.metal_kernel import (
 )
 from mpscnn.kernels.neuron import (
     Neuron,
-    NeuronDescriptor,
     NeuronGradient,
 )
+from mpscnn.kernels.neuron_descriptor import NeuronDescriptor
 from mpscnn.kernels.normalization import (
     GroupNormalization,
     GroupNormalizationGradient,

@@ -16,7 +16,7 @@ from mpscnn.kernels.classes import Slice
 from mpscnn.kernels.fields import BatchNormalizationFields
 from mpscnn.kernels.gradient import DeviceArray
 from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
-from mpscnn.kernels.neuron import NeuronDescriptor
+from mpscnn.kernels.neuron_descriptor import NeuronDescriptor
 from mpscnn.kernels.normalization import ScaledNormalization
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image

@@ -11,7 +11,8 @@ from mpscnn.kernels.families import Pooling, ReduceBinary, ReduceUnary, Upsampli
 from mpscnn.kernels.gradient import DifferentiableKernel, GradientKernel
 from mpscnn.kernels.image import ImageScale
 from mpscnn.kernels.kernel import BinaryKernel, Kernel, UnaryKernel
-from mpscnn.kernels.neuron import Neuron, NeuronDescriptor
+from mpscnn.kernels.neuron import Neuron
+from mpscnn.kernels.neuron_descriptor import NeuronDescriptor
 from mpscnn.kernels.pooling import PoolingGradient
 from mpscnn.kernels.properties import Flag, Integer, Number, Numbers, Size, Text
 

@@ -19,7 +19,7 @@ from mpscnn.kernels.fields import ConvolutionFields, ConvolutionTransposeFields,
 from mpscnn.kernels.gradient import DifferentiableKernel
 from mpscnn.kernels.kernel import Kernel, require_type
 from mpscnn.kernels.named_fields import NamedFields
-from mpscnn.kernels.neuron import NeuronDescriptor
+from mpscnn.kernels.neuron_descriptor import NeuronDescriptor
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image, ImageDescriptor
 

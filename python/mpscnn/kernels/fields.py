@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         ReduceUnaryProperties,
         UnaryProperties,
     )
-    from mpscnn.kernels.neuron import NeuronDescriptor
+    from mpscnn.kernels.neuron_descriptor import NeuronDescriptor
 
 
 class KernelFields(PropertyOwner):

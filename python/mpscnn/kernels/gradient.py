@@ -365,9 +365,9 @@ class WeightedGradientKernel(GradientKernel):
 
 
 def _sum(commands: CommandBuffer, first: Image, second: Image) -> Image:
-    from mpscnn.kernels.classes import Add  # which are made from the classes of this file
-
-    return Add().encode(commands, first, second)
+    result = allocate_image(commands, first.descriptor)
+    _core.Kernel("Add", "{}").encode(commands._commands, [first._image, second._image], result._image)
+    return result
 
 
 @functools.cache

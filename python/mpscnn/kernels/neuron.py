@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
 from mpscnn.kernels.fields import NeuronFields
 from mpscnn.kernels.gradient import DifferentiableKernel, GradientKernel
 from mpscnn.kernels.kernel import Kernel
-from mpscnn.kernels.named_fields import NamedFields
+from mpscnn.kernels.neuron_descriptor import NeuronDescriptor
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from mpscnn.kernels.named import GradientProperties, UnaryProperties
-
-
-@dataclass
-class NeuronDescriptor(NamedFields):
-    """An activation function with its parameters, as MPSNNNeuronDescriptor.
-
-    neuron_type: "none" x; "relu" x >= 0 ? x : a x; "linear" a x + b; "sigmoid" 1 / (1 + e^-x);
-    "hard_sigmoid" clamp(a x + b, 0, 1); "tanh" a tanh(b x); "absolute" |x|; "softplus" a ln(1 + e^(b x));
-    "softsign" x / (1 + |x|); "elu" x >= 0 ? x : a (e^x - 1); "prelu" x >= 0 ? x : data[channel] x;
-    "relun" min(x >= 0 ? x : a x, b); "power" (a x + b)^c; "exponential" c^(a x + b) and "logarithm" log_c(a x + b),
-    c = -1 meaning e; "gelu" x / 2 (1 + erf(x / sqrt 2)).
-    Apple's classes know these only; all others of docs/ops/neuron.md, such as "swish", are taken too.
-    """
-
-    neuron_type: str
-    a: float = 0.0
-    b: float = 0.0
-    c: float = 0.0
-    data: Any = None
-    """Slopes of "prelu", one for each feature channel."""
-
-    def attributes(self) -> dict[str, Any]:
-        """The descriptor as the core takes it; `data` is a weight."""
-        attributes: dict[str, Any] = {"neuron_type": self.neuron_type}
-        for name, value in (("a", self.a), ("b", self.b), ("c", self.c)):
-            if not is_finite_number(value):
-                raise ParameterError(f"{name} must be a finite number, got {value!r}")
-            if value != 0:
-                attributes[name] = float(value)
-        return attributes
 
 
 class Neuron(NeuronFields, DifferentiableKernel):

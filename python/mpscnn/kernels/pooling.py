@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
+from mpscnn import _core
 from mpscnn.kernels.families import Pooling
 from mpscnn.kernels.fields import PoolingGradientFields
 from mpscnn.kernels.gradient import GradientKernel
@@ -55,10 +57,9 @@ class PoolingGradient(PoolingGradientFields, GradientKernel):
         x, y, z = first
         width, height, images = (end - begin for begin, end in zip(first, last, strict=True))
         if min(width, height, images) > 0:
-            from mpscnn.kernels.classes import NeuronLinear  # which are made from the class of this file
-
-            copy = NeuronLinear(1.0, 0.0, offset=(x, y, z), clip_rect=(x, y, z, width, height, images))
-            copy.encode(commands, gradient, result)
+            part = {"offset": [x, y, z], "clip_rect": [x, y, z, width, height, images]}
+            copy = _core.Kernel("Slice", json.dumps(part))
+            copy.encode(commands._commands, [gradient._image], result._image)
         elif isinstance(gradient, TemporaryImage):
             gradient.read_count -= 1  # by this kernel, which has nothing to read of it
         return result
