@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import service_page
-from browser import prefer
+from browser import prefer, resize
 from service_page import CAT, CLASSIFIER, Page, clip, opened
 from serving import Service
 
@@ -56,7 +57,85 @@ def test_a_photo_that_only_the_service_reads(page: Page, tmp_path: Path) -> None
         photo.save(path)
     page.pick(path)
     page.first_is("cat")
-    page.notice("cannot show cat.tif")
+    page.notice("The service reads cat.tif, which this browser cannot show.")
+    assert page.text("unshown") == "This browser cannot show cat.tif."
+    assert not page.element("photo").is_displayed()
+    assert not page.element("save").is_displayed()
+    page.pick(CAT)
+    page.until(page.element("save").is_displayed, "the next photo is shown")
+    assert not page.element("unshown").is_displayed()
+
+
+def test_a_message_takes_the_place_of_a_broken_picture(page: Page) -> None:
+    page.drop(("broken.jpg", "image/jpeg", b"no picture"))
+    page.notice("broken.jpg is not read")
+    assert page.text("unshown") == "This browser cannot show broken.jpg."
+    assert not page.element("photo").is_displayed()
+    assert not page.element("save").is_displayed()
+
+
+def saved(page: Page, folder: Path, name: str) -> Any:
+    """Return the picture that the button saves."""
+    from PIL import Image
+
+    page.driver.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)}
+    )
+    page.until(page.element("save").is_displayed, "there is a picture to save")
+    page.element("save").click()
+    page.until((folder / name).exists, f"{name} is saved")
+    with Image.open(folder / name) as picture:
+        return picture.convert("RGB")
+
+
+def test_the_picture_is_saved_with_its_classes(page: Page, tmp_path: Path) -> None:
+    from PIL import Image
+
+    page.pick(CAT)
+    page.first_is("cat")
+    found = saved(page, tmp_path, "cat_result.png")
+    with Image.open(CAT) as photo:
+        expected = np.asarray(photo.convert("RGB"), np.float64)
+    height, width, _ = expected.shape
+    line = max(18, round(max(width, height) / 24))
+    assert found.size == (width, height + 5 * line)
+    pixels = np.asarray(found, np.float64)
+    assert np.abs(pixels[:height] - expected).mean() < 3  # another decoder of JPEG
+    share = float(page.driver.find_element("css selector", "#results .share").text.removesuffix(" %")) / 100
+    blue = np.all(pixels[height + 2] == (160, 200, 255), axis=-1).mean()
+    assert abs(blue - share) < 0.02
+    assert (pixels[height + line // 2] < 60).any()  # the letters
+
+
+def test_the_picture_is_saved_with_its_boxes(page: Page, tmp_path: Path) -> None:
+    from PIL import Image
+
+    page.choose("model", "detection")
+    page.pick(CAT)
+    page.until(page.drawn, "boxes are drawn")
+    found = saved(page, tmp_path, "cat_result.png")
+    with Image.open(CAT) as photo:
+        expected = np.asarray(photo.convert("RGB"), np.float64)
+    assert found.size == (expected.shape[1], expected.shape[0])
+    share = (np.abs(np.asarray(found, np.float64) - expected).max(axis=-1) > 40).mean()
+    assert 0.001 < share < 0.5
+
+
+@pytest.mark.parametrize("width", [320, 390, 700, 960])
+def test_texts_of_buttons_stay_on_a_line(page: Page, width: int) -> None:
+    resize(page.driver, width, 900)
+    page.pick(CAT)
+    page.until(page.element("save").is_displayed, "all buttons are there")
+    page.element("camera").click()
+    page.until(lambda: page.frames() >= 1, "the camera runs")
+    page.until(page.element("save").is_displayed, "all buttons are there")
+    buttons = [one for one in page.driver.find_elements("css selector", "button") if one.is_displayed()]
+    assert {"Stop camera", "Choose files", "Save picture", "Measure"} <= {button.text for button in buttons}
+    for button in buttons:
+        assert button.size["height"] < 50, button.text
+        assert page.run("return arguments[0].scrollWidth <= arguments[0].clientWidth", button), button.text
+    assert page.run("return document.documentElement.scrollWidth") <= width
+    page.element("camera").click()
 
 
 def test_the_camera_is_counted_and_given_back(page: Page) -> None:

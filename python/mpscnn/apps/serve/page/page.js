@@ -9,6 +9,7 @@ import { Photos } from "./photos.js";
 import { Profile } from "./profile.js";
 import { Results } from "./results.js";
 import { Settings } from "./settings.js";
+import { save } from "./save.js";
 import { Stage } from "./stage.js";
 
 const MOST_TRIES = 3;
@@ -121,11 +122,10 @@ function changed() {
 
 function showPhoto(photo) {
   if (stage.photo.getAttribute("src") !== photo.url) {
-    stage.photo.src = photo.url;
-    stage.clear();
+    stage.open(photo.url, photo.file.name);
   }
   stage.photo.alt = photo.found ? `${photo.file.name}: ${photo.found.entries[0]?.label ?? "nothing found"}` : photo.file.name;
-  const unseen = photo.found && photo.unseen ? `This browser cannot show ${photo.file.name}, but the service reads it.` : "";
+  const unseen = photo.found && photo.unseen ? `The service reads ${photo.file.name}, which this browser cannot show.` : "";
   notice("photo", photo.error ? `${photo.file.name} is not read: ${photo.error}` : unseen);
   if (photo.found) {
     stage.put(photo.found);
@@ -229,6 +229,10 @@ function open(files) {
 element("camera").addEventListener("click", () => (source === "camera" ? close() : openCamera()));
 element("cameras").addEventListener("change", (event) => openCamera(event.target.value));
 element("choose").addEventListener("click", () => element("files").click());
+element("save").addEventListener("click", () => {
+  const name = source === "photos" ? photos.selected.file.name : source;
+  if (stage.source) save(stage.source, stage.found, name);
+});
 element("files").addEventListener("change", (event) => {
   open(event.target.files);
   event.target.value = "";

@@ -9,12 +9,39 @@ export class Stage {
     this.photo = element("photo");
     this.video = element("video");
     this.overlay = element("overlay");
+    this.unshown = element("unshown");
     this.found = null;
     new ResizeObserver(() => this.draw()).observe(element("picture"));
-    this.photo.addEventListener("load", () => this.shape(this.photo.naturalWidth, this.photo.naturalHeight));
+    this.photo.addEventListener("load", () => {
+      this.miss("");
+      this.shape(this.photo.naturalWidth, this.photo.naturalHeight);
+    });
+    this.photo.addEventListener("error", () => this.photo.hasAttribute("src") && this.miss(this.name));
     for (const event of ["loadedmetadata", "resize"]) {
       this.video.addEventListener(event, () => this.shape(this.video.videoWidth, this.video.videoHeight));
     }
+  }
+
+  /** Shows a photo, or says that the browser cannot. */
+  open(url, name) {
+    this.name = name;
+    this.photo.src = url;
+    this.clear();
+  }
+
+  /** Says that a photo cannot be shown, instead of the browser's sign of a broken picture. */
+  miss(name) {
+    this.unshown.textContent = name && `This browser cannot show ${name}.`;
+    this.unshown.hidden = !name;
+    this.photo.hidden = Boolean(name);
+    this.draw();
+  }
+
+  /** The element with the picture and what was found on it; null if there is nothing to save. */
+  get source() {
+    const source = this.photo.hidden ? this.video : this.photo;
+    const shown = !source.hidden && (source.naturalWidth || source.videoWidth);
+    return this.found && shown ? source : null;
   }
 
   /** As wide and high as the stage allows. */
@@ -28,6 +55,7 @@ export class Stage {
     element("picture").hidden = what === null;
     this.photo.hidden = what !== "photo";
     this.video.hidden = what !== "video";
+    this.unshown.hidden = true;
     this.clear();
   }
 
@@ -49,12 +77,16 @@ export class Stage {
     if (this.overlay.height !== height) this.overlay.height = height;
     const context = this.overlay.getContext("2d");
     context.clearRect(0, 0, width, height);
-    if (!this.found) return;
-    if (this.found.mask) context.drawImage(this.found.mask, 0, 0, width, height);
-    // The most probable on top.
-    for (const entry of [...this.found.entries].reverse()) {
-      if (entry.box) drawBox(context, entry, width, height, ratio);
-    }
+    element("save").hidden = !this.source;
+    if (this.source) drawFound(context, this.found, width, height, ratio);
+  }
+}
+
+/** Draws the mask or the boxes, the most probable on top. */
+export function drawFound(context, found, width, height, ratio) {
+  if (found.mask) context.drawImage(found.mask, 0, 0, width, height);
+  for (const entry of [...found.entries].reverse()) {
+    if (entry.box) drawBox(context, entry, width, height, ratio);
   }
 }
 
