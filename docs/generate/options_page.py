@@ -10,7 +10,7 @@ DOCS = Path(__file__).resolve().parent.parent
 
 INTRODUCTION = """# Options of programs and of runs
 
-`mpscnn.CompileOptions` says how a network is compiled, and `mpscnn.RunOptions` how a program runs.
+Look up here how a network is compiled (`mpscnn.CompileOptions`) and how a program runs (`mpscnn.RunOptions`).
 Their fields are keyword arguments of functions and classes, and options of commands, with one meaning everywhere.
 `python docs/generate` writes this page from the two classes.
 

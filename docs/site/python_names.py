@@ -32,7 +32,7 @@ PAGES: dict[str, tuple[str, str, list[str]]] = {
                 "Runner",
             ),
             *("FrameFuture", "Profile", "ProfileStep", "KindTotal", "DetectionHead", "Detector"),
-            *("unpack_binary_weights", "models"),
+            *("CompileOptions", "RunOptions", "unpack_binary_weights", "models"),
         ],
     ),
     "conversion": (
@@ -42,6 +42,7 @@ PAGES: dict[str, tuple[str, str, list[str]]] = {
             *(
                 "converters",
                 "from_torch",
+                "from_keras",
                 "onnx_backend",
                 "compare",
                 "Comparison",
