@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -64,6 +65,25 @@ def test_a_kernel_has_a_python_class_with_its_properties(name: str) -> None:
     for field in [*entry["fixed"], *entry["properties"]]:
         assert len(field["meaning"]) > 3
         assert getattr(cls, field["name"]).__doc__
+
+
+WITHOUT_ARGUMENTS = [
+    name
+    for name in sorted(KERNELS)
+    if all(
+        argument.default is not argument.empty or argument.kind is argument.VAR_KEYWORD
+        for argument in inspect.signature(getattr(kernels, name)).parameters.values()
+    )
+]
+
+
+# BatchNormalization needs an array or a number of channels.
+@pytest.mark.parametrize("name", [name for name in WITHOUT_ARGUMENTS if name != "BatchNormalization"])
+def test_a_kernel_without_arguments_has_the_defaults_of_the_core(name: str) -> None:
+    stated = {
+        field["name"]: field["default"] for field in [*KERNELS[name]["fixed"], *KERNELS[name]["properties"]]
+    }
+    assert getattr(kernels, name)()._properties() == stated
 
 
 def properties_of(cls: type[Any]) -> set[str]:

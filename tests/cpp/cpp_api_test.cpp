@@ -133,6 +133,12 @@ TEST(kernels_are_made_of_structs) {
     // Without a given neuron, the class's own one is kept.
     CHECK(mpscnn::Kernel(mpscnn::kernel::NeuronReLU{}).properties() ==
           mpscnn::Kernel("NeuronReLU").properties());
+    CHECK(mpscnn::Kernel(mpscnn::kernel::NeuronTanH{}).properties() ==
+          mpscnn::Kernel(
+              mpscnn::kernel::NeuronTanH{.neuron_descriptor =
+                                             mpscnn::kernel::NeuronDescriptor{
+                                                 .neuron_type = layer::NeuronKind::tanh, .a = 1.0, .b = 1.0}})
+              .properties());
     const mpscnn::Kernel leaky(mpscnn::kernel::NeuronReLU{
         .neuron_descriptor =
             mpscnn::kernel::NeuronDescriptor{.neuron_type = layer::NeuronKind::relu, .a = 0.25}});

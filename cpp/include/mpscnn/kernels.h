@@ -161,10 +161,10 @@ MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_read(const mpscnn_batc
 
 typedef struct mpscnn_kernel mpscnn_kernel;
 
-/* Return all classes as a JSON array: name, apple (the class it follows), sources (number of source
- * images), optional_sources (number of optional ones), state ("reads" or "writes" a batch normalization
- * state, or "none"), fixed and properties (name, type, default, allowed, meaning). `fixed` properties can
- * only be set when the kernel is made. */
+/* Return all classes as a JSON array: name, apple (the class it follows), meaning (what it computes),
+ * sources (number of source images), optional_sources (number of optional ones), state ("reads" or "writes"
+ * a batch normalization state, or "none"), fixed and properties (name, type, default, allowed, meaning).
+ * `fixed` properties can only be set when the kernel is made. */
 MPSCNN_API mpscnn_status mpscnn_kernels(mpscnn_text **json);
 
 /* `properties` is a JSON object; NULL: defaults. */
