@@ -180,8 +180,41 @@ def number(d: Draw) -> Case:
     return Case([node(d.choice(*kinds), ["x"], keepdims=d.integer(0, 1))], {"x": x}, opset=18)
 
 
+def lstm(d: Draw) -> Case:
+    return _recurrent(d, "LSTM", 4)
+
+
+def gru(d: Draw) -> Case:
+    return _recurrent(d, "GRU", 3)
+
+
+def _recurrent(d: Draw, kind: str, gates: int) -> Case:
+    """The evaluator has one direction only, and the standard functions; onnxruntime has the others."""
+    steps, batch, features, units = d.integer(1, 5), d.integer(1, 3), d.integer(1, 4), d.integer(1, 5)
+    attributes: dict[str, Any] = {"hidden_size": units}
+    if kind == "GRU":
+        attributes["linear_before_reset"] = d.integer(0, 1)
+    feeds = {"x": d.numbers(batch, steps, features)}
+    inputs, constants = ["t", "w", "r"], {}
+    constants["w"], constants["r"] = d.numbers(1, gates * units, features), d.numbers(1, gates * units, units)
+    nodes = [node("Transpose", ["x"], "t", perm=[1, 0, 2])]
+    if d.flag():
+        inputs.append("b")
+        constants["b"] = d.numbers(1, 2 * gates * units)
+        if d.flag():
+            inputs += ["", "h"]
+            feeds["given"] = d.numbers(batch, 1, units)
+            nodes.append(node("Transpose", ["given"], "h", perm=[1, 0, 2]))
+    nodes += [
+        node(kind, inputs, ["s"], **attributes),
+        node("Transpose", ["s"], "y", perm=[2, 0, 1, 3]),
+    ]
+    return Case(nodes, feeds, constants, 17)
+
+
 KINDS: list[Callable[[Draw], Case]] = [
-    attention, border, cubic, gather_elements, gemm, linear, matmul, number, response, running_sum,
+    attention, border, cubic, gather_elements, gemm, gru, linear, lstm, matmul, number, response,
+    running_sum,
 ]  # fmt: skip
 
 

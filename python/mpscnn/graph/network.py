@@ -35,6 +35,7 @@ from mpscnn.graph.layers.neuron import NeuronLayers
 from mpscnn.graph.layers.normalization import NormalizationLayers
 from mpscnn.graph.layers.padding import PaddingLayers
 from mpscnn.graph.layers.pooling import PoolingLayers
+from mpscnn.graph.layers.recurrent import RecurrentLayers
 from mpscnn.graph.layers.reduction import ReductionLayers
 from mpscnn.graph.layers.reshape import ReshapeLayers
 from mpscnn.graph.layers.resize import ResizeLayers
@@ -77,6 +78,7 @@ class Network(
     DropoutLayers,
     ConcatenationLayers,
     PaddingLayers,
+    RecurrentLayers,
     ReductionLayers,
     ReshapeLayers,
     ResizeLayers,

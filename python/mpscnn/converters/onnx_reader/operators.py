@@ -15,6 +15,7 @@ from mpscnn.converters.onnx_reader.moves import MOVES
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.parts import PARTS
 from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS
+from mpscnn.converters.onnx_reader.recurrent import RECURRENT
 from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
 from mpscnn.converters.onnx_reader.resize import RESIZES
 from mpscnn.converters.onnx_reader.response import RESPONSES
@@ -24,7 +25,7 @@ UNKNOWN = "mpscnn has no such layer yet"
 
 _REASONS = {
     **dict.fromkeys(["If", "Loop", "Scan"], "control flow, which networks of mpscnn do not have"),
-    **dict.fromkeys(["LSTM", "GRU", "RNN"], "a recurrent layer, which mpscnn does not have"),
+    "RNN": "a recurrent layer of a kind that mpscnn does not have",
     "NonMaxSuppression": "suppression of boxes is not a layer here",
 }
 
@@ -39,6 +40,7 @@ OPERATORS: dict[str, Handler] = {
     **EINSUM,
     **MOVES,
     **PARTS,
+    **RECURRENT,
     **REDUCTIONS,
     **RESPONSES,
     **RESIZES,

@@ -39,8 +39,11 @@ def depth_to_space(c: Reader, operator: FileOperator, block: int) -> Value:
     return c.arranger.reshaped(apart, target, target)
 
 
-def mirrored(c: Reader, x: Value, sides: Sequence[Sequence[int]], *, with_edge: bool) -> Value:
+def mirrored(c: Reader, operator: FileOperator, sides: Sequence[Sequence[int]], *, with_edge: bool) -> Value:
     """Take each axis with its mirror image before and after it; the border itself twice, or once."""
+    x = c.seen(operator.inputs[0])
+    if len(sides) != x.rank or min(map(min, sides)) < 0:
+        raise WeightsError(f"damaged: mirrors {sides} of {x.shown}")
     for axis, (before, after) in enumerate(sides):
         if not before and not after:
             continue
@@ -53,6 +56,7 @@ def mirrored(c: Reader, x: Value, sides: Sequence[Sequence[int]], *, with_edge: 
         first = range(before - 1 + edge, edge - 1, -1)
         last = range(extent - 1 - edge, extent - 1 - edge - after, -1)
         x = taken(c.arranger, x, axis, [*first, *range(extent), *last])
+        c.note_integers(operator.inputs[0], x.tensor)
     return x
 
 

@@ -182,11 +182,8 @@ def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
 def _mirror_pad(c: Reader, operator: FileOperator) -> None:
     symmetric = operator.options is not None and bool(operator.options.integer(0, "b"))
     if integer_forms.are_integers(c, operator):
-        y = c.seen(operator.inputs[0])
         pairs = np.reshape(c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)).tolist()
-        if len(pairs) != y.rank or min(map(min, pairs)) < 0:
-            raise WeightsError(f"damaged: mirrors {pairs} of {y.shown}")
-        c.result(operator, integer_forms.mirrored(c, y, pairs, with_edge=symmetric))
+        c.result(operator, integer_forms.mirrored(c, operator, pairs, with_edge=symmetric))
         return
     x = c.value(operator.inputs[0])
     sides = _sides(c, operator, x)

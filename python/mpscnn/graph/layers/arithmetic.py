@@ -17,77 +17,77 @@ class ArithmeticLayers(LayerMaker):
 
     def add(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
         """a + b. Behind a convolution or dense layer it is computed together with that layer."""
-        strides = _broadcast_strides("add", a, b)
+        strides = broadcast_strides("add", a, b)
         return self.layer("add", [a, b], strides, activation=activation, name=name)
 
     def subtract(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """a - b."""
-        strides = _broadcast_strides("subtract", a, b)
+        strides = broadcast_strides("subtract", a, b)
         return self.layer("subtract", [a, b], strides, activation=activation, name=name)
 
     def multiply(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """a * b."""
-        strides = _broadcast_strides("multiply", a, b)
+        strides = broadcast_strides("multiply", a, b)
         return self.layer("multiply", [a, b], strides, activation=activation, name=name)
 
     def divide(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """a / b, infinite or NaN where b is 0."""
-        strides = _broadcast_strides("divide", a, b)
+        strides = broadcast_strides("divide", a, b)
         return self.layer("divide", [a, b], strides, activation=activation, name=name)
 
     def maximum(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """The larger of a and b, NaN where either is."""
-        strides = _broadcast_strides("maximum", a, b)
+        strides = broadcast_strides("maximum", a, b)
         return self.layer("maximum", [a, b], strides, activation=activation, name=name)
 
     def minimum(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """The smaller of a and b, NaN where either is."""
-        strides = _broadcast_strides("minimum", a, b)
+        strides = broadcast_strides("minimum", a, b)
         return self.layer("minimum", [a, b], strides, activation=activation, name=name)
 
     def power(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """a to the power of b. NaN where either is, and for a negative a unless b is whole or a infinite."""
-        strides = _broadcast_strides("power", a, b)
+        strides = broadcast_strides("power", a, b)
         return self.layer("power", [a, b], strides, activation=activation, name=name)
 
     def greater(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """1 where a > b, else 0."""
-        strides = _broadcast_strides("greater", a, b)
+        strides = broadcast_strides("greater", a, b)
         return self.layer("greater", [a, b], strides, activation=activation, name=name)
 
     def greater_equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """1 where a >= b, else 0."""
-        strides = _broadcast_strides("greater_equal", a, b)
+        strides = broadcast_strides("greater_equal", a, b)
         return self.layer("greater_equal", [a, b], strides, activation=activation, name=name)
 
     def equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """1 where a and b are equal, else 0."""
-        strides = _broadcast_strides("equal", a, b)
+        strides = broadcast_strides("equal", a, b)
         return self.layer("equal", [a, b], strides, activation=activation, name=name)
 
     def not_equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """1 where a and b differ, NaN from everything, else 0."""
-        strides = _broadcast_strides("not_equal", a, b)
+        strides = broadcast_strides("not_equal", a, b)
         return self.layer("not_equal", [a, b], strides, activation=activation, name=name)
 
     def less(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
@@ -104,14 +104,14 @@ class ArithmeticLayers(LayerMaker):
         self, condition: Tensor, x: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """x where the condition is not 0, else 0."""
-        strides = _broadcast_strides("mask", condition, x)
+        strides = broadcast_strides("mask", condition, x)
         return self.layer("mask", [condition, x], strides, activation=activation, name=name)
 
     def mask_out(
         self, condition: Tensor, x: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """x where the condition is 0, else 0."""
-        strides = _broadcast_strides("mask_out", condition, x)
+        strides = broadcast_strides("mask_out", condition, x)
         return self.layer("mask_out", [condition, x], strides, activation=activation, name=name)
 
     def where(
@@ -132,7 +132,7 @@ class ArithmeticLayers(LayerMaker):
         )
 
 
-def _broadcast_strides(operation: str, a: object, b: object) -> dict[str, int]:
+def broadcast_strides(operation: str, a: object, b: object) -> dict[str, int]:
     """Strides of 0 along the axes where one tensor has the extent 1 and the other has not."""
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
         return {}  # `layer` refuses it

@@ -1,0 +1,197 @@
+"""LSTM and GRU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.recurrent_steps import Recurrent
+
+# The order of the file's gates in mpscnn's: i, f, o, g of i, o, f, g.
+_GATES = {"LSTM": (0, 2, 1, 3), "GRU": (0, 1, 2)}
+_ACTIVATIONS: dict[str, Activation] = {
+    "HardSigmoid": {"kind": "hard_sigmoid", "a": 0.2, "b": 0.5},
+    "Relu": "relu",
+    "Sigmoid": "sigmoid",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Tanh": "tanh",
+}
+_DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh")}
+
+
+def _recurrent(c: Context, node: Node) -> None:
+    """Of a sequence (steps, n, features), or (n, steps, features) in the layout 1; in one direction or both."""
+    _refuse_settings(c, node)
+    direction = node.text("direction", "forward")
+    reversals = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(direction)
+    if reversals is None:
+        raise WeightsError(f"damaged: its direction is {direction!r}")
+    x, steps, sequences = _sequence(c, node)
+    made = [
+        _direction(c, node, x, place, reverse=reverse, directions=len(reversals))
+        for place, reverse in enumerate(reversals)
+    ]
+    (directions,) = c.arranger.atoms([len(made)])
+    (units,) = c.arranger.atoms([made[0].steps.shape[-1]])
+    name = c.layer_name(node)
+    batch: Axis = () if c.arranger.batch is None else (c.arranger.batch,)
+    several = (batch + sequences, directions, units)
+    order = sequences + directions + units
+    along = bool(node.integer("layout", 0))
+    whole = Value(
+        _joined(c, [one.steps for one in made], name),
+        (steps, directions, batch + sequences, units),
+        steps + order,
+    )
+    c.result(node, whole.transposed((2, 0, 1, 3)) if along else whole)
+    states = [[one.last for one in made], [one.cell for one in made if one.cell is not None]]
+    for place, tensors in enumerate(states, start=1):
+        if place < len(node.outputs) and node.outputs[place]:
+            state = Value(_joined(c, tensors, f"{name}/state"), several, order)
+            c.result(node, state if along else state.transposed((1, 0, 2)), place)
+
+
+def _joined(c: Context, tensors: list[Tensor], name: str) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else c.network.concat(tensors, axis=-1, name=c.names.unique(name))
+
+
+def _refuse_settings(c: Context, node: Node) -> None:
+    for name, what in (("clip", "limits of its sums"), ("activation_alpha", "parameters of its activations")):
+        if node.has(name):
+            raise UnsupportedError(f"with {what} it is not supported")
+    if node.integer("input_forget", 0):
+        raise UnsupportedError("with coupled gates it is not supported")
+    peepholes = node.input(7) if node.kind == "LSTM" else None
+    if peepholes is not None and c.constants.real(peepholes, "its peepholes").any():
+        raise UnsupportedError("with peepholes it is not supported")
+
+
+def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
+    """(n, steps, sequences, features), and the atoms of its steps and sequences."""
+    x = c.value(node.inputs[0])
+    if x.rank != 3:
+        raise WeightsError(f"damaged: it reads {x.shown}")
+    if node.integer("layout", 0):
+        x = x.transposed((1, 0, 2))
+    own = [tuple(atom for atom in axis if not (atom.is_batch and atom.high == 1)) for axis in x.axes]
+    if any(atom.is_batch for axis in (own[0], own[2]) for atom in axis):
+        raise UnsupportedError(f"its steps or features {x.shown} are the batch")
+    steps, sequences, features = (tuple(atom for atom in axis if not atom.is_batch) for axis in own)
+    if any(atom.is_free for axis in (steps, sequences, features) for atom in axis):
+        raise UnsupportedError(f"reads {x.shown}, whose number of steps is free: choose one with --shape")
+    tensor = c.arranger.physical(x, (steps, sequences, features))
+    lengths = node.input(4)
+    if lengths is not None and set(c.constants.integers(lengths, "its lengths")) != {tensor.shape[1]}:
+        raise UnsupportedError("with other lengths for each sequence it is not supported")
+    return tensor, steps, sequences
+
+
+def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, directions: int) -> Recurrent:
+    weight, matrix = (c.constants.real(node.input(number), "its weights") for number in (1, 2))
+    gates = _GATES[node.kind]
+    count, units = len(gates), node.integer("hidden_size")
+    biases = np.zeros((directions, 2 * count * units), np.float32)
+    if node.input(3) is not None:
+        biases = c.constants.real(node.input(3), "its biases")
+    wanted = [(directions, count * units, x.shape[3]), (directions, count * units, units), biases.shape]
+    if [weight.shape, matrix.shape, (directions, 2 * count * units)] != wanted:
+        raise WeightsError(
+            f"damaged: weights {weight.shape}, {matrix.shape} and {biases.shape} for {x.shape}"
+        )
+    functions = _functions(node, place, directions)
+    name = c.layer_name(node, "/reverse" if reverse else "")
+    hidden, cell = (_state(c, node, number, place, units) for number in (5, 6))
+    own = [
+        part.reshape(count, units, -1)[list(gates)]
+        for part in (weight[place], matrix[place], *np.split(biases[place], 2))
+    ]
+    try:
+        if node.kind == "LSTM":
+            made = c.network.lstm(
+                x, units, recurrent_activation=functions[0], activation=functions[1],
+                cell_activation=functions[2], hidden=hidden, cell=cell, reverse=reverse, name=name,
+            )  # fmt: skip
+            _set_lstm(c, name, own)
+        else:
+            after = bool(node.integer("linear_before_reset", 0))
+            made = c.network.gru(
+                x, units, recurrent_activation=functions[0], activation=functions[1], reset_after=after,
+                hidden=hidden, reverse=reverse, name=name,
+            )  # fmt: skip
+            _set_gru(c, name, own, reset_after=after)
+    except ParameterError as error:
+        raise UnsupportedError(str(error)) from error
+    return made
+
+
+def _set_lstm(c: Context, name: str, parts: list[NDArray[Any]]) -> None:
+    weight, matrix, first, second = parts
+    units = matrix.shape[1]
+    _set_input(c, name, weight, first + second)
+    c.set_weight(
+        f"{name}/recurrent", "value", matrix.reshape(4 * units, units).T.reshape(1, units, 4 * units)
+    )
+
+
+def _set_gru(c: Context, name: str, parts: list[NDArray[Any]], *, reset_after: bool) -> None:
+    weight, matrix, first, second = parts
+    units = matrix.shape[1]
+    bias = first + second
+    if reset_after:
+        bias[2] = first[2]
+        c.set_weight(f"{name}/bias", "value", second[2].reshape(1, 1, units))
+    _set_input(c, name, weight, bias)
+    gates = matrix[:2].reshape(2 * units, units).T
+    c.set_weight(f"{name}/recurrent", "value", gates.reshape(1, units, 2 * units))
+    c.set_weight(f"{name}/candidate", "value", matrix[2].T.reshape(1, units, units))
+
+
+def _set_input(c: Context, name: str, weight: NDArray[Any], bias: NDArray[Any]) -> None:
+    rows = weight.shape[0] * weight.shape[1]
+    c.set_weight(f"{name}/input", "weight", weight.reshape(rows, 1, 1, -1))
+    c.set_weight(f"{name}/input", "bias", bias.reshape(rows))
+
+
+def _functions(node: Node, place: int, directions: int) -> list[Activation]:
+    defaults = _DEFAULTS[node.kind]
+    stated = node.attributes.get("activations") or [text.encode() for text in defaults * directions]
+    names = [text.decode("utf-8", "replace") for text in stated]
+    if len(names) != len(defaults) * directions:
+        raise WeightsError(f"damaged: its activations are {names}")
+    own = names[place * len(defaults) : (place + 1) * len(defaults)]
+    for text in own:
+        if text not in _ACTIVATIONS:
+            raise UnsupportedError(f"its activation {text!r} is not supported")
+    return [_ACTIVATIONS[text] for text in own]
+
+
+def _state(c: Context, node: Node, number: int, place: int, units: int) -> Tensor | None:
+    """The state before the first step; None for zeros."""
+    name = node.input(number) if number == 5 or node.kind == "LSTM" else None
+    if name is None:
+        return None
+    known = c.constants.find(name)
+    if known is not None and not known.low.any() and not known.high.any():
+        return None
+    if known is not None:
+        raise UnsupportedError("its first state is a constant that is not 0")
+    x = c.value(name)
+    if node.integer("layout", 0):
+        x = x.transposed((1, 0, 2))
+    if x.rank != 3 or x.shape[2] != units:
+        raise WeightsError(f"damaged: its first state is {x.shown}")
+    own = [tuple(atom for atom in axis if not atom.is_batch) for axis in x.axes]
+    tensor = c.arranger.physical(x, own)
+    return c.network.layer("slice", [tensor], {"top": place, "height": 1}, name=c.layer_name(node, "/state"))
+
+
+RECURRENT: dict[str, Handler] = {"GRU": _recurrent, "LSTM": _recurrent}
