@@ -188,17 +188,21 @@ def save_model(
 # ---- TensorFlow.js -------------------------------------------------------------------------------------------------
 
 
+_NAMES = {1: "DT_FLOAT", 3: "DT_INT32", 10: "DT_BOOL"}
+_TYPES = {1: np.float32, 3: np.int32, 10: np.bool_}
+
+
 def _json_value(value: Any) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for field, held in value.ListFields():
         if field.name == "s":
             made["s"] = base64.b64encode(held).decode()
         elif field.name == "type":
-            made["type"] = {1: "DT_FLOAT", 3: "DT_INT32", 10: "DT_BOOL"}[held]
+            made["type"] = _NAMES[held]
         elif field.name == "shape":
             made["shape"] = {"dim": [{"size": str(dim.size)} for dim in held.dim]}
         elif field.name == "tensor":
-            made["tensor"] = {"dtype": {1: "DT_FLOAT", 3: "DT_INT32"}[held.dtype], "tensorShape": {}}
+            made["tensor"] = {"dtype": _NAMES[held.dtype], "tensorShape": {}}
         elif field.name == "list":
             made["list"] = {
                 "i": [str(one) for one in held.i],
@@ -223,7 +227,7 @@ def save_web_graph(path: Path, graph: Graph, *, shard: int = 1 << 22, bits: int 
         )
         if node.op == "Const":
             tensor = next(one.value.tensor for one in node.attr if one.key == "value")
-            kind = np.dtype(np.float32 if tensor.dtype == 1 else np.int32)
+            kind = np.dtype(_TYPES[tensor.dtype])
             shape = [dim.size for dim in tensor.tensor_shape.dim]
             weights[node.name] = np.frombuffer(tensor.tensor_content, kind).reshape(shape)
     topology = {"node": nodes, "library": {}, "versions": {}}

@@ -7,12 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 from file_fuzzer import Limits, Target
-from google.protobuf.message import DecodeError
-from mutation import INTERESTING, mutated
+from message_values import other_values
+from mutation import mutated
 
 from mpscnn import converters
 from mpscnn.converters.coreml.program.operations import HANDLERS
@@ -32,6 +31,7 @@ _FOLDER = Path(tempfile.mkdtemp(prefix="mpscnn-fuzz-"))
 _TOKENS = tuple(
     kind.encode() for kind in ("conv", "constexpr_lut_to_dense", "const", "reshape", "softmax", "pad", "main")
 )
+_TEXTS = ("", "x", "y", "conv", "photo", "rows", "same", "custom", "const", *HANDLERS)
 
 
 def _network() -> bytes:
@@ -98,64 +98,9 @@ def _mutate(data: bytes, random: Random) -> bytes:
     if weights and random.random() < 0.2:
         return _joined(message, mutated(weights, random))
     if random.random() < 0.7:
-        return _joined(_other_values(message, random), weights)
+        changed = other_values(model_message(), message, random, _TEXTS)
+        return _joined(changed or mutated(message, random, tokens=_TOKENS), weights)
     return _joined(mutated(message, random, tokens=_TOKENS), weights)
-
-
-def _other_values(content: bytes, random: Random) -> bytes:
-    """Fields get other values, and the message stays one."""
-    message = model_message()()
-    try:
-        message.ParseFromString(content)
-    except DecodeError:
-        return mutated(content, random, tokens=_TOKENS)
-    for _ in range(random.choice((1, 1, 2, 4))):
-        held, field = _any_field(message, random)
-        if field is None:
-            continue
-        listed = field.is_repeated
-        values = getattr(held, field.name)
-        if listed and len(values) and random.random() < 0.3:
-            del values[random.randrange(len(values)) :]
-        elif listed:
-            values.append(_value(field, random))
-        else:
-            setattr(held, field.name, _value(field, random))
-    return bytes(message.SerializeToString())
-
-
-def _any_field(message: Any, random: Random) -> tuple[Any, Any]:
-    """A field with a value somewhere in a message that is no message itself; None where there is none."""
-    while True:
-        fields = message.ListFields()
-        if not fields:
-            return message, None
-        field, value = random.choice(fields)
-        if field.message_type is None:
-            return message, field
-        if field.is_repeated:
-            if random.random() < 0.1:
-                value.add().CopyFrom(random.choice(value))
-            message = random.choice(value)
-        else:
-            message = value
-
-
-def _value(field: Any, random: Random) -> Any:
-    kinds = (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE)
-    if field.cpp_type in kinds:
-        return random.choice((0.0, -1.0, 0.5, 1e38, float("nan"), float("inf")))
-    if field.cpp_type == field.CPPTYPE_BOOL:
-        return random.random() < 0.5
-    if field.cpp_type == field.CPPTYPE_STRING:
-        text = random.choice(("", "x", "y", "conv", "photo", "rows", "same", "custom", "const", *HANDLERS))
-        return text.encode() if field.type == field.TYPE_BYTES else text
-    number = random.choice((*INTERESTING, *range(9)))
-    if field.cpp_type in (field.CPPTYPE_UINT32, field.CPPTYPE_UINT64):
-        number = abs(number)
-    if field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_UINT32):
-        number = max(min(number, 2**31 - 1), -(2**31))
-    return max(min(number, 2**63 - 1), -(2**63))
 
 
 def _read(data: bytes) -> None:

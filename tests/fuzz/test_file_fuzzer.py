@@ -16,7 +16,7 @@ import mpscnn
 
 FUZZ = Path(__file__).parent
 # What targets need besides the package.
-NEEDED = {"caffe": "onnx", "coreml": "onnx", "keras": "h5py", "onnx": "onnx"}
+NEEDED = {"caffe": "onnx", "coreml": "onnx", "keras": "h5py", "onnx": "onnx", "tensorflow": "onnx"}
 NAMES = sorted(path.stem.removesuffix("_target") for path in FUZZ.glob("*_target.py"))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import mpscnn
+from mpscnn.comparison.conversion_check import any_size, differs, prove
 from mpscnn.converters import read_network
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -219,3 +220,27 @@ def test_a_variable_that_a_graph_of_tensorflow_1_restores(tmp_path: Path) -> Non
         expected = session.run(result, {image: X})
         v1.saved_model.simple_save(session, str(tmp_path / "model"), {"image": image}, {"result": result})
     _check(tmp_path / "model", X, expected)
+
+
+@pytest.mark.parametrize("kind", ["frozen", "saved"])
+def test_conversions_are_compared_with_tensorflow(kind: str, tmp_path: Path) -> None:
+    with v1.Graph().as_default(), v1.Session() as session:
+        image = v1.placeholder(tf.float32, [None, 8, 9, 6], name="image")
+        kernel = v1.get_variable("kernel", initializer=_weights(3, 3, 6, 6))
+        result = tf.nn.relu(tf.nn.conv2d(image, kernel, 1, "SAME"), name="result")
+        session.run(v1.global_variables_initializer())
+        path = tmp_path / "model.pb"
+        if kind == "saved":
+            path = tmp_path / "model"
+            v1.saved_model.simple_save(session, str(path), {"image": image}, {"result": result})
+        else:
+            graph = session.graph.as_graph_def()
+            frozen = v1.graph_util.convert_variables_to_constants(session, graph, ["result"])
+            path.write_bytes(frozen.SerializeToString())
+    network = read_network([path])
+    found, sentence = prove(network, [path], any_size(network))
+    assert found is not None
+    assert not differs(found)
+    assert "equal" in sentence
+    network.initialize_weights(seed=1)
+    assert differs(prove(network, [path], any_size(network))[0])

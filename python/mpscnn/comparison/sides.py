@@ -15,7 +15,7 @@ from mpscnn.comparison.engine_import import import_problem
 from mpscnn.comparison.keras_engine import BACKENDS, choose_backend, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
-from mpscnn.converters.own_engines import NO_ENGINE, OWN_ENGINES
+from mpscnn.converters.own_engines import NO_ENGINE, OWN_ENGINES, suffix_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model, model_path, open_model
@@ -120,7 +120,7 @@ def own_engine(
     `outputs`: tensors of an ONNX file to stop at. `shapes`: of the other side's inputs, if known. `quick`: LiteRT's
     fast kernels.
     """
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     missing = missing_engine(path)
     if missing is not None:
         raise UnsupportedError(f"{path}: {missing}")
@@ -139,6 +139,10 @@ def own_engine(
         from mpscnn.comparison.litert_engine import LitertEngine
 
         return LitertEngine(path, quick=quick)
+    if suffix == ".pb":
+        from mpscnn.comparison.tensorflow_engine import TensorflowEngine
+
+        return TensorflowEngine(path, outputs)
     from mpscnn.comparison.keras_engine import KerasEngine
 
     return KerasEngine(path)
@@ -151,11 +155,11 @@ def missing_engine(path: Path) -> str | None:
             "a state dict has weights, but not the network that they belong to, so torch alone cannot run it; compare "
             "the result with your module: mpscnn.compare(module, model)"
         )
-    if reason := NO_ENGINE.get(path.suffix.lower()):
+    if reason := NO_ENGINE.get(suffix_of(path)):
         return reason
-    if path.suffix.lower() not in OWN_ENGINES:
+    if suffix_of(path) not in OWN_ENGINES:
         return f"there is no engine for files with the suffix {path.suffix or '(none)'}"
-    module, package = OWN_ENGINES[path.suffix.lower()]
+    module, package = OWN_ENGINES[suffix_of(path)]
     if importlib.util.find_spec(module.partition(".")[0]) is None:
         return f"{package} is not installed: pip install {package}"
     if package == "keras":
@@ -180,7 +184,7 @@ def _named(text: str) -> Side:
             known = ", ".join((*DEVICES, *PRECISIONS, *ENGINES))
             raise ParameterError(f"compare: {text!r}: after @ may stand {known}, got {option!r}")
     path = Path(name)
-    foreign = path.suffix.lower() in OWN_ENGINES
+    foreign = suffix_of(path) in OWN_ENGINES
     own = foreign and engine == "onnxruntime" and path.suffix.lower() == ".onnx"
     if engine == "onnxruntime" and device != "cpu":
         raise ParameterError(f"compare: {text!r}: onnxruntime runs on the CPU here, not on {device}")

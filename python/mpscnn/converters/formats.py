@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
-from mpscnn.converters.contents import format_by_contents, refuse_other_contents, refuse_other_formats
+from mpscnn.converters.contents import (
+    format_by_contents,
+    is_saved_model,
+    refuse_other_contents,
+    refuse_other_formats,
+)
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
 
@@ -61,11 +65,6 @@ def is_foreign(path: Path) -> bool:
 def is_package(path: Path) -> bool:
     """Return True if a path is a folder that is one model file of another framework's format."""
     return is_folder(path) and (path.suffix.lower() == _PACKAGE or is_saved_model(path))
-
-
-def is_saved_model(path: Path) -> bool:
-    """Return True for a folder with a SavedModel of TensorFlow."""
-    return os.path.isfile(path / "saved_model.pb")  # noqa: PTH113 - Path.is_file raises for long names
 
 
 def files_of(path: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn._private.child_python import inherited_environment, module_command
-from mpscnn.converters.own_engines import NO_ENGINE, OWN_ENGINES
+from mpscnn.converters.own_engines import NO_ENGINE, OWN_ENGINES, suffix_of
 
 __all__ = ["FOLD", "NO_FOLD", "Verdict", "proven"]
 
@@ -39,9 +39,9 @@ def proven(path: Path, *, fold: bool = True) -> Verdict:
         path: the file. One whose format has no engine here is not checked.
         fold: as for `mpscnn.converters.read_network`.
     """
-    if reason := NO_ENGINE.get(path.suffix.lower()):
+    if reason := NO_ENGINE.get(suffix_of(path)):
         return Verdict(f"not checked: {reason}")
-    module, _ = OWN_ENGINES.get(path.suffix.lower(), ("", ""))
+    module, _ = OWN_ENGINES.get(suffix_of(path), ("", ""))
     if not module or importlib.util.find_spec(module.partition(".")[0]) is None:
         return Verdict("not checked: the file's own engine is not installed")
     command = module_command(

@@ -145,7 +145,7 @@ class Builder(Graph):
             found = onnx.shape_inference.infer_node_outputs(
                 schema, node, types, data, opset_imports=[onnx.helper.make_opsetid("", OPSET)]
             )
-        except (onnx.shape_inference.InferenceError, RuntimeError) as error:
+        except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
             raise WeightsError("damaged: its inputs, settings and weights do not fit each other") from error
         for name, kind in found.items():
             extents = [dim.dim_value for dim in kind.tensor_type.shape.dim if dim.HasField("dim_value")]

@@ -1,0 +1,73 @@
+"""Run SavedModels and frozen graphs with TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mpscnn.comparison.trace import Array, Trace, Value
+from mpscnn.converters.contents import is_saved_model
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.tensorflow.file import MODEL, read_tensorflow
+from mpscnn.errors import WeightsError
+
+
+class TensorflowEngine:
+    """A SavedModel or a frozen graph. Its trace has the outputs only.
+
+    Args:
+        path: the folder of a SavedModel, its saved_model.pb, or a frozen graph.
+        outputs: operators of a frozen graph to stop at, instead of its outputs.
+    """
+
+    precision = "float32"
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+
+    def __init__(self, path: Path, outputs: Sequence[str] = ()) -> None:
+        import tensorflow
+
+        self._tensorflow = tensorflow
+        file = read_tensorflow(path, ReadOptions(path.stem, outputs=outputs))
+        self.inputs = dict(file.inputs)
+        self._names = list(file.outputs)
+        self.title = f"{path.name} (TensorFlow)"
+        # Functions of signatures take their inputs by name, those of frozen graphs in the order of the inputs.
+        folder = path if is_saved_model(path) else path.parent if path.name == MODEL else None
+        self._is_signature = folder is not None
+        try:
+            if folder is not None:
+                self._loaded = tensorflow.saved_model.load(str(folder))
+                signatures = self._loaded.signatures
+                name = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+                self._function = signatures[name]
+            else:
+                self._function = self._wrapped(path, list(file.places.values()))
+        except (ValueError, TypeError, OSError, KeyError, tensorflow.errors.OpError) as error:
+            raise WeightsError(f"{path}: TensorFlow cannot read it: {error}") from error
+
+    def _wrapped(self, path: Path, places: Sequence[str]) -> Any:
+        v1 = self._tensorflow.compat.v1
+        graph = v1.GraphDef()
+        graph.ParseFromString(path.read_bytes())
+        imported = v1.wrap_function(lambda: v1.import_graph_def(graph, name=""), [])
+        named = imported.graph.as_graph_element
+        outputs = [name if ":" in name else f"{name}:0" for name in self._names]
+        return imported.prune([named(f"{place}:0") for place in places], [named(name) for name in outputs])
+
+    def trace(self, inputs: Sequence[Array]) -> Trace:
+        """See `Engine`."""
+        tensors = [self._tensorflow.constant(array) for array in inputs]
+        if self._is_signature:
+            computed = self._function(**dict(zip(self.inputs, tensors, strict=True)))
+        else:
+            computed = self._function(*tensors)
+        if isinstance(computed, dict):
+            computed = [computed[name] for name in self._names]
+        values = tuple(
+            Value(f"output {number}", "", np.asarray(array, np.float32))
+            for number, array in enumerate(computed)
+        )
+        return Trace(values, tuple(value.name for value in values))

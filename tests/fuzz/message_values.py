@@ -1,0 +1,71 @@
+"""Change values of a message of protocol buffers, so that it stays one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from mutation import INTERESTING
+
+
+def other_values(kind: Any, content: bytes, random: Random, texts: Sequence[str]) -> bytes | None:
+    """Give some fields of a message other values; None for bytes that are no message.
+
+    Args:
+        kind: the class of the message.
+        texts: what fields of texts may become.
+    """
+    message = kind()
+    try:
+        message.ParseFromString(content)
+    except DecodeError:
+        return None
+    for _ in range(random.choice((1, 1, 2, 4))):
+        held, field = _any_field(message, random)
+        if field is None:
+            continue
+        listed = field.is_repeated
+        values = getattr(held, field.name)
+        if listed and len(values) and random.random() < 0.3:
+            del values[random.randrange(len(values)) :]
+        elif listed:
+            values.append(_value(field, random, texts))
+        else:
+            setattr(held, field.name, _value(field, random, texts))
+    return bytes(message.SerializeToString())
+
+
+def _any_field(message: Any, random: Random) -> tuple[Any, Any]:
+    """Choose a field with a value somewhere in a message that is no message itself; None where there is none."""
+    while True:
+        fields = message.ListFields()
+        if not fields:
+            return message, None
+        field, value = random.choice(fields)
+        if field.message_type is None:
+            return message, field
+        if field.is_repeated:
+            if random.random() < 0.1:
+                value.add().CopyFrom(random.choice(value))
+            message = random.choice(value)
+        else:
+            message = value
+
+
+def _value(field: Any, random: Random, texts: Sequence[str]) -> Any:
+    kinds = (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE)
+    if field.cpp_type in kinds:
+        return random.choice((0.0, -1.0, 0.5, 1e38, float("nan"), float("inf")))
+    if field.cpp_type == field.CPPTYPE_BOOL:
+        return random.random() < 0.5
+    if field.cpp_type == field.CPPTYPE_STRING:
+        text = random.choice(texts)
+        return text.encode() if field.type == field.TYPE_BYTES else text
+    number = random.choice((*INTERESTING, *range(9)))
+    if field.cpp_type in (field.CPPTYPE_UINT32, field.CPPTYPE_UINT64):
+        number = abs(number)
+    if field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_UINT32):
+        number = max(min(number, 2**31 - 1), -(2**31))
+    return max(min(number, 2**63 - 1), -(2**63))
