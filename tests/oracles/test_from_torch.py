@@ -216,7 +216,7 @@ def test_lists_of_places() -> None:
 @pytest.mark.parametrize(
     ("module", "example", "message"),
     [
-        ("resnet18", EXAMPLE, r"expected a torch\.nn\.Module, got str"),
+        ("resnet18", EXAMPLE, r"expected a torch\.nn\.Module or a function, got str"),
         (Small().eval(), [EXAMPLE, "photo"], "example input 1 must be a tensor or an array, got str"),
     ],
 )

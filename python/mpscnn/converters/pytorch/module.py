@@ -1,4 +1,4 @@
-"""Modules of torch as networks, by way of torch.export and ONNX."""
+"""Modules and functions of torch as networks, by way of torch.export and ONNX."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from mpscnn.converters.norms_by_parts.whole import with_whole_norms
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import Converted, converted
+from mpscnn.converters.pytorch.calls import call_of
 from mpscnn.converters.pytorch.check import require_equal
 from mpscnn.converters.pytorch.packages import require_packages
 from mpscnn.converters.pytorch.translations import OPSET, lost_results, translations
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unrounded import keep_middles
+from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -35,20 +37,27 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def from_torch(
-    module: Any, example_inputs: Any, *, name: str | None = None, fold: bool = True, check: bool = True
+    module: Any,
+    example_inputs: Any,
+    *,
+    name: str | None = None,
+    fold: bool = True,
+    check: bool = True,
+    dynamic_shapes: Any = None,
 ) -> Network:
-    """The network of a `torch.nn.Module`, without a file.
+    """The network of a `torch.nn.Module` or of a function of tensors, without a file.
 
     The module is traced by torch.export as it computes for inference. Layers have the paths of the modules that they
     come from as names, images become NHWC, and so do results with four axes. The batch is free; all other extents are
-    those of the example. A module in training mode, on a GPU or in another precision than float32 is copied first;
-    training mode is warned of. How photos become the input is not known: assign `Network.preprocess`, "torch" for
-    networks of torchvision.
+    those of the example, unless `dynamic_shapes` makes them free. A module in training mode, on a GPU or in another
+    precision than float32 is copied first; training mode is warned of. How photos become the input is not known: assign
+    `Network.preprocess`, "torch" for networks of torchvision.
 
     Args:
         module: takes and returns tensors, or sequences or mappings of them.
         example_inputs: a tensor or array, or a sequence of them, as the module takes them: images are
-            (n, channels, height, width).
+            (n, channels, height, width). A `torch.nn.Parameter` among them, or a mapping of such as
+            `torch.func.functional_call` takes it, is no input of the network: it becomes weights with its values.
         name: the network's; None: the module's class.
         fold: True for inference: batch normalizations become part of the layers before them, and biases of zeros are
             left out. False for training: both stay, every parameter of the module learns under its own name, and
@@ -56,9 +65,12 @@ def from_torch(
             apart; that is warned of.
         check: whether the network and the module compute the example inputs, on the CPU, and their results are
             compared; random numbers take the place of an input whose numbers are all alike.
+        dynamic_shapes: which extents are free, as for `torch.export.export`: for each example input, in order or by the
+            name of the argument, a mapping such as {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}, or None.
+            Height and width of images may be free.
 
     Raises:
-        ParameterError: `module` is not a module, or an input is not a tensor or array. UnsupportedError: a package is
+        ParameterError: `module` cannot be called, or an input is not a tensor or array. UnsupportedError: a package is
             missing or of a version that is wrong, torch.export cannot trace the module, or layers that mpscnn lacks;
             the message names the module and all of them. With `fold=False` also a parameter that would not learn. With
             `check` a result that is not the module's.
@@ -66,11 +78,16 @@ def from_torch(
     require_packages()
     import torch
 
-    if not isinstance(module, torch.nn.Module):
-        raise ParameterError(f"from_torch: expected a torch.nn.Module, got {type(module).__name__}")
-    title = name or type(module).__name__
+    is_module = isinstance(module, torch.nn.Module)
+    if not is_module and not callable(module):
+        raise ParameterError(
+            f"from_torch: expected a torch.nn.Module or a function, got {type(module).__name__}"
+        )
+    own_name = type(module).__name__ if is_module else getattr(module, "__name__", "function")
+    title = name or str(own_name)
     fold, check = require_bool("fold", fold), require_bool("check", check)
-    inputs = _tensors(example_inputs)
+    call = call_of(module, example_inputs, dynamic_shapes)
+    module, inputs = call.module, _tensors(call.inputs)
     prepared = _for_inference(module, title)
     with _quiet():
         try:
@@ -81,6 +98,7 @@ def from_torch(
                     dynamo=True,
                     verbose=False,
                     optimize=fold,
+                    dynamic_shapes=call.dynamic_shapes,
                     opset_version=OPSET,
                     custom_translation_table=translations(),
                 )
@@ -94,7 +112,12 @@ def from_torch(
     _name_by_modules(model)
     file = OnnxFile(model, title, model.ByteSize(), ExternalData(None))
     options = ReadOptions(title, parameters=parameters)
-    made = converted(file, options)
+    try:
+        made = converted(file, options)
+    except UnsupportedLayersError as error:
+        raise UnsupportedLayersError(f"{error}{_hint(inputs)}", error.layers) from error
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{error}{_hint(inputs)}") from error
     for note in made.network.notes:
         if note.startswith("parameter "):
             warnings.warn(f"{title}: {note}", stacklevel=2)
@@ -105,6 +128,13 @@ def from_torch(
             require_equal(compared, prepared, inputs, title)
     # In training each parameter keeps the layer that it is in.
     return keep_middles(with_whole_norms(made.network) if fold else made.network)
+
+
+def _hint(inputs: Sequence[Any]) -> str:
+    """The end of an error about a network with several inputs, which may be meant as weights."""
+    if len(inputs) < 2:
+        return ""
+    return ". An example input that is a torch.nn.Parameter becomes a weight instead of an input"
 
 
 def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> Converted | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mpscnn.errors import UnsupportedError
+
 #: In which the module is written.
 OPSET = 21
 
@@ -46,6 +48,10 @@ def _adaptive(x: Any, output_size: Sequence[int], reduce: Callable[..., Any], po
     """A pooling where all windows are alike; else of rows first, then of columns."""
     op = _operators()
     first = len(x.shape) - 2
+    if not all(isinstance(extent, int) for extent in x.shape[first:]):
+        if any(count != 1 for count in output_size):
+            raise UnsupportedError("an adaptive pooling of a free extent to more than one pixel")
+        return reduce(x, op.Constant(value_ints=[first, first + 1]), keepdims=1)
     windows = [
         (axis, int(extent), count)
         for axis, (extent, count) in enumerate(zip(x.shape[first:], output_size, strict=True), start=first)
