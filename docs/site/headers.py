@@ -285,7 +285,7 @@ def _split_introduction(text: str) -> tuple[str, str]:
     lines = text.splitlines(keepends=True)
     count = next(index for index, line in enumerate(lines) if not line.startswith("///"))
     about = _plain([line.rstrip("\n") for line in lines[:count]])
-    return _prose(re.sub(r"\n+Written by docs/write_cpp_options\.py\.$", "", about)), "".join(lines[count:])
+    return _prose(re.sub(r"\n+Written by docs/generate\.$", "", about)), "".join(lines[count:])
 
 
 def _without_plumbing(text: str) -> str:
