@@ -59,6 +59,8 @@ TENSORFLOW = "tensorflow==2.21.0"
 BROWSER = ("chromium", "chromium-driver")
 # For tests of the proxy in front of `mpscnn serve`, and its certificate.
 PROXY = ("nginx", "openssl")
+# For the C example.
+PHOTO_LIBRARIES = ("libjpeg-dev", "libpng-dev")
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
 # libFuzzer for Python; not every version of Python has a wheel.
 ATHERIS = "atheris==3.0.0"
@@ -107,7 +109,10 @@ EVERYTHING = (
 @nox.session
 def tests(session: nox.Session) -> None:
     """Build the package and the C++ tests, and run both suites. Arguments go to pytest."""
-    install_system_packages(session, "g++", "ccache", *LIBCXX, *BROWSER, *PROXY, required=False)
+    full = ("rustc",) if "--full" in session.posargs else ()
+    install_system_packages(
+        session, "g++", "ccache", *LIBCXX, *BROWSER, *PROXY, *PHOTO_LIBRARIES, *full, required=False
+    )
     install_package(session)
     session.run("python", ".ci/check_wheel.py", str(built_wheel(session)))
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")

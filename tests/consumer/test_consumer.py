@@ -230,13 +230,54 @@ def test_example_prints_what_python_finds(
     for arguments, code, message in (
         ([], 2, "usage"),
         ([model, tmp_path / "none.ppm"], 1, "none.ppm: cannot open it"),
-        ([model, model], 1, "P6"),
+        ([model, model], 1, "expected " if language == "c" else "P6"),
         ([model, cut], 1, "ends within the pixels"),
         ([ppm, ppm], 1, "photo.ppm"),
     ):
         finished = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
         assert finished.returncode == code
         assert message in finished.stderr
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_c_example_reads_photos_of_each_kind_or_says_why_not(
+    suffix: str,
+    built: Callable[..., Path],
+    compiler: list[str],
+    model_and_photo: tuple[Path, Path, np.ndarray],
+    tmp_path: Path,
+) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    model, _, photo = model_and_photo
+    smooth = np.asarray(image.fromarray(photo).resize((6, 5)).resize((60, 45)))
+    path = tmp_path / f"photo.{suffix}"
+    image.fromarray(smooth).save(path)
+    program = built("c", *compiler) / "classify"
+    usage = subprocess.run([program], capture_output=True, text=True, check=False).stderr
+    if {"jpg": "JPEG", "png": "PNG"}[suffix] in usage.partition("of the kind")[2].partition("(")[0]:
+        label = mpscnn.load(str(model), device="cpu").predict(str(path))[0].label
+        assert run(program, model, path).splitlines()[0].endswith(f"%  {label}")
+        path.write_bytes(path.read_bytes()[:-40])
+        message = "photo."
+    else:
+        message = "CMake found n"
+    refused = subprocess.run([program, model, path], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert message in refused.stderr
+
+
+def test_c_example_without_libraries_of_photos_says_so(
+    built: Callable[..., Path], model_and_photo: tuple[Path, Path, np.ndarray], tmp_path: Path
+) -> None:
+    without = (f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in ("JPEG", "PNG"))
+    program = built("c", *without) / "classify"
+    model, ppm, _ = model_and_photo
+    assert run(program, model, ppm)
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n")
+    refused = subprocess.run(
+        [program, model, tmp_path / "photo.png"], capture_output=True, text=True, check=False
+    )
+    assert "expected PPM (CMake found neither libjpeg nor libpng)" in refused.stderr
 
 
 def test_example_runs_a_video(
