@@ -20,8 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The number of the ABI, which the name of the shared library has as well: libmpscnn.so.1, libmpscnn.1.dylib. It changes
- * when programs that were built before could not run any more. docs/versioning.md says what is stable. */
+/* The number of the ABI, which the name of the shared library has as well: libmpscnn.so.1, libmpscnn.1.dylib.
+ * It changes when programs that were built before could not run any more. docs/versioning.md says what is
+ * stable. */
 #define MPSCNN_ABI_VERSION 1
 
 #if defined(MPSCNN_STATIC)
