@@ -249,13 +249,13 @@ def test_models_within_archives_of_keras_2(tmp_path: Path) -> None:
 def test_all_layers_that_cannot_be_converted_are_named(tmp_path: Path) -> None:
     message = refusal(
         tmp_path,
-        layer("LSTM", "memory", "image"),
+        layer("SimpleRNN", "memory", "image"),
         layer("Dropout", "kept", "memory"),
         layer("MyLayer", "own", "kept"),
         layer("Dot", "product", "own", "own"),
     )
     assert "3 layers cannot be converted" in message or "2 layers cannot be converted" in message
-    assert "layer 'memory' (LSTM): recurrent layers are not supported" in message
+    assert "layer 'memory' (SimpleRNN): recurrent layers of this kind are not supported" in message
     assert "layer 'own' (MyLayer): mpscnn has no such layer yet" in message
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn._private.literals import PaddingName
+from mpscnn.converters.affine import affine
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.arithmetic import MERGES
 from mpscnn.converters.keras.attention import ATTENTION
@@ -20,6 +21,7 @@ from mpscnn.converters.keras.functions import LAYERS as FUNCTIONS
 from mpscnn.converters.keras.functions import layer_function
 from mpscnn.converters.keras.normalizations import NORMALIZATIONS
 from mpscnn.converters.keras.positions import as_channels
+from mpscnn.converters.keras.recurrent import RECURRENT
 from mpscnn.converters.keras.rows import along_rows, back
 from mpscnn.converters.keras.shapes import SHAPES
 from mpscnn.errors import UnsupportedError
@@ -33,6 +35,11 @@ def _function_layer(c: Applied) -> Tensor:
     if function.layers is not None:
         return function.layers(c.network, x, c.name())
     return x if function.neuron is None else c.network.activation(x, function.neuron, name=c.name())
+
+
+def _layer_scale(c: Applied) -> Tensor:
+    """A factor for each channel, as ConvNeXt of keras.applications has it."""
+    return affine(c.network, c.x(), scale=c.weights()["gamma"], offset=None, activation=None, name=c.name())
 
 
 def _prelu(c: Applied) -> Tensor:
@@ -116,12 +123,14 @@ _NOTHING = (
     "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
     "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness",
     "RandomShear", "RandomTranslation", "RandomZoom", "SpatialDropout1D", "SpatialDropout2D",
+    "StochasticDepth",
 )  # fmt: skip
 
 
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(FUNCTIONS, _function_layer),
     **dict.fromkeys(_NOTHING, _same),
+    "LayerScale": _layer_scale,
     "PReLU": _prelu,
     "MaxPooling1D": _pool("max", rows=True),
     "MaxPooling2D": _pool("max", rows=False),
@@ -140,6 +149,7 @@ HANDLERS: dict[str, Handler] = {
     **DENSE,
     **MERGES,
     **NORMALIZATIONS,
+    **RECURRENT,
     **SHAPES,
 }
 """The converters by the name of the class. Older names of classes are others for the same."""

@@ -14,7 +14,7 @@ from mpscnn.converters.agreement import require_results
 from mpscnn.converters.keras.config import KerasLayer, parse_model
 from mpscnn.converters.keras.file import KerasFile
 from mpscnn.converters.keras.reader import convert
-from mpscnn.converters.keras.weights import Path, Weights, roles_of
+from mpscnn.converters.keras.weights import Path, Weights, place_of_inner, roles_of
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.norms_by_parts.whole import with_whole_norms
 from mpscnn.converters.read_options import ReadOptions
@@ -73,6 +73,15 @@ def from_keras(
     return network
 
 
+def _inner(layer: Any, part: str) -> Any:
+    """The layer within another one that has the weights of a role: a cell, or a dense layer of attention."""
+    if not part.endswith("cell"):
+        return getattr(layer, f"{part}_dense")
+    for name in part.split("/"):
+        layer = getattr(layer, name)
+    return layer
+
+
 class _LiveWeights:
     """The weights of a model's layers, see `WeightSource`."""
 
@@ -89,11 +98,11 @@ class _LiveWeights:
         own = _own_arrays(found)
         weights: Weights = {}
         for number, role in enumerate(roles_of(layer)):
-            part, _, inner = role.rpartition("/")
+            part, _, _ = role.rpartition("/")
             if role == "count":
                 continue
-            arrays = _own_arrays(getattr(found, f"{part}_dense")) if part else own
-            place = int(inner == "bias") if part else number
+            arrays = _own_arrays(_inner(found, part)) if part else own
+            place = place_of_inner(role) if part else number
             if place >= len(arrays):
                 raise WeightsError(f"layer {shown(layer.name)} has no {role}: build the model first")
             weights[role] = arrays[place]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 _REASONS = {
-    "recurrent layers are not supported": """
-        Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D GRU GRUCell LSTM LSTMCell RNN SimpleRNN SimpleRNNCell
-        StackedRNNCells""",
+    "recurrent layers of this kind are not supported": """
+        ConvLSTM1D ConvLSTM2D ConvLSTM3D GRUCell LSTMCell RNN SimpleRNN SimpleRNNCell StackedRNNCells""",
     "holds code of Python, which is never executed: build the model without Lambda layers and load its weights": """
         Lambda""",
     "is an operation of TensorFlow: save the model as .tflite or .onnx": "TensorFlowOpLayer TFSMLayer",

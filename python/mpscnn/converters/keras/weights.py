@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.keras.config import KerasLayer, KerasModel
 from mpscnn.converters.keras.hdf5 import Hdf5
+from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.layer_names import shown
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -50,6 +51,7 @@ _TRAINED: dict[str, tuple[tuple[str, str], ...]] = {
     "BatchNormalization": _SCALED,
     "GroupNormalization": _SCALED,
     "LayerNormalization": _SCALED,
+    "LayerScale": (("gamma", ""),),
     "PReLU": (("alpha", ""),),
     "RMSNormalization": (("scale", ""),),
     "Attention": (("scale", "use_scale"),),
@@ -59,6 +61,7 @@ _TRAINED: dict[str, tuple[tuple[str, str], ...]] = {
         for role, setting in _CONVOLUTION
     ),
 }
+_CELL = ("kernel", "recurrent_kernel", "bias")
 _FIXED: dict[str, tuple[str, ...]] = {
     "BatchNormalization": ("moving_mean", "moving_variance"),
     "Normalization": ("mean", "variance", "count"),
@@ -67,8 +70,27 @@ _FIXED: dict[str, tuple[str, ...]] = {
 _ALIASES = {"depthwise_kernel": "kernel"}
 
 
+def inner_settings(layer: KerasLayer) -> Settings:
+    """Return the settings of the layer in a Bidirectional. Raises WeightsError where there are none."""
+    inner = layer.settings.values.get("layer")
+    config = inner.get("config") if isinstance(inner, Mapping) else None
+    if not isinstance(config, Mapping):
+        raise WeightsError("damaged: it holds no layer")
+    return Settings(config)
+
+
+def _cell_roles(use_bias: bool) -> tuple[str, ...]:
+    return _CELL if use_bias else _CELL[:2]
+
+
 def _trained(layer: KerasLayer) -> list[str]:
     roles = _TRAINED.get(layer.kind, ())
+    if layer.kind in ("GRU", "LSTM"):
+        return [f"cell/{role}" for role in _cell_roles(layer.settings.flag("use_bias", True))]
+    if layer.kind == "Bidirectional":
+        use_bias = inner_settings(layer).flag("use_bias", True)
+        parts = ("forward_layer", "backward_layer")
+        return [f"{part}/cell/{role}" for part in parts for role in _cell_roles(use_bias)]
     if layer.kind == "EinsumDense":
         return ["kernel", "bias"] if layer.settings.text("bias_axes", "") else ["kernel"]
     return [role for role, setting in roles if not setting or layer.settings.flag(setting, True)]
@@ -154,11 +176,17 @@ def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
 
     Arrays of an inner layer have their own group, named after the layer's attribute.
     """
-    part, _, own = role.rpartition("/")
+    part, _, _ = role.rpartition("/")
     if not part:
         return f"{place}/{number}"
-    attribute = f"_{part}_dense" if is_early else f"{part}_dense"
-    return f"{place.removesuffix('/vars')}/{attribute}/vars/{int(own == 'bias')}"
+    inner = part if part.endswith("cell") else f"_{part}_dense" if is_early else f"{part}_dense"
+    return f"{place.removesuffix('/vars')}/{inner}/vars/{place_of_inner(role)}"
+
+
+def place_of_inner(role: str) -> int:
+    """The number of an array among those of an inner layer."""
+    part, _, own = role.rpartition("/")
+    return _CELL.index(own) if part.endswith("cell") else int(own == "bias")
 
 
 def _snake_case(kind: str) -> str:

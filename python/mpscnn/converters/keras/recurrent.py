@@ -1,0 +1,177 @@
+"""Keras's recurrent layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.functions import function_of
+from mpscnn.converters.keras.settings import Settings
+from mpscnn.converters.keras.weights import inner_settings
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
+
+Weights = Mapping[str, NDArray[np.float32]]
+_MIRRORED = (
+    "activation", "recurrent_activation", "reset_after", "return_sequences", "units", "use_bias",
+)  # fmt: skip
+# The order of Keras's gates i, f, g, o in mpscnn's i, f, o, g; those of a GRU are z, r and the candidate in both.
+_GATES = {"LSTM": (0, 1, 3, 2), "GRU": (0, 1, 2)}
+
+
+def _recurrent(c: Applied) -> Tensor:
+    weights = {role.removeprefix("cell/"): values for role, values in c.weights().items()}
+    backward = c.settings.flag("go_backwards", False)
+    return _one_direction(c, c.layer.kind, c.settings, weights, backward=backward, suffix="")
+
+
+def _bidirectional(c: Applied) -> Tensor:
+    """One layer in both directions. The results of the backward one are in the order of the input."""
+    inner, settings = c.settings.values.get("layer"), inner_settings(c.layer)
+    kind = inner.get("class_name") if isinstance(inner, Mapping) else None
+    if kind not in _GATES:
+        raise UnsupportedError(f"of {kind!r} it is not supported; supported are LSTM and GRU")
+    if settings.flag("go_backwards", False) or not _mirrors(c, settings):
+        raise UnsupportedError("with another layer backward than forward it is not supported")
+    weights = c.weights()
+    made = []
+    for part, backward in (("forward_layer", False), ("backward_layer", True)):
+        stem = f"{part}/cell/"
+        own = {role.removeprefix(stem): values for role, values in weights.items() if role.startswith(stem)}
+        made.append(
+            _one_direction(c, str(kind), settings, own, backward=backward, suffix=f"/{part}", in_order=True)
+        )
+    mode = c.settings.values.get("merge_mode", "concat")
+    if mode == "concat":
+        return c.network.concat(made, name=c.name())
+    if mode not in ("sum", "mul", "ave"):
+        raise UnsupportedError(f"with the merge_mode {mode!r} it is not supported")
+    if mode == "mul":
+        return c.network.multiply(*made, name=c.name())
+    mean: Activation = {"kind": "linear", "a": 0.5}
+    return c.network.add(*made, activation=mean if mode == "ave" else None, name=c.name())
+
+
+def _mirrors(c: Applied, settings: Settings) -> bool:
+    """Return True if the backward layer has the settings of the forward one, but for its name and direction."""
+    backward = c.settings.values.get("backward_layer")
+    if not isinstance(backward, Mapping):
+        return True
+    other = backward.get("config")
+    return isinstance(other, Mapping) and all(
+        other.get(name) == settings.values.get(name) for name in _MIRRORED
+    )
+
+
+def _one_direction(
+    c: Applied,
+    kind: str,
+    settings: Settings,
+    weights: Weights,
+    *,
+    backward: bool,
+    suffix: str,
+    in_order: bool = False,
+) -> Tensor:
+    if len(c.inputs()) != 1 or c.keywords.get("initial_state") is not None:
+        raise UnsupportedError("with first states it is not supported")
+    if any(c.keywords.get(name) is not None for name in ("mask", "initial_state")):
+        raise UnsupportedError("with a mask it is not supported")
+    if settings.flag("return_state", False):
+        raise UnsupportedError("its states as further results are not supported")
+    x, units = c.x(), settings.whole("units", 1)
+    if len(x.shape) != 3:
+        raise UnsupportedError(f"its input is {x.shape}; supported are sequences (n, steps, features)")
+    generation = c.generation
+    functions = [
+        function_of(settings.values.get(name, default), generation)
+        for name, default in (("recurrent_activation", "sigmoid"), ("activation", "tanh"))
+    ]
+    if any(function.layers is not None for function in functions):
+        raise UnsupportedError("its activation is not one of a single element, which is not supported")
+    gates, candidate = (function.neuron for function in functions)
+    name = c.name(suffix)
+    try:
+        if kind == "LSTM":
+            made = c.network.lstm(
+                x,
+                units,
+                recurrent_activation=gates,
+                activation=candidate,
+                cell_activation=candidate,
+                reverse=backward,
+                name=name,
+            )
+        else:
+            after = settings.flag("reset_after", c.generation > 1)
+            made = c.network.gru(
+                x,
+                units,
+                recurrent_activation=gates,
+                activation=candidate,
+                reset_after=after,
+                reverse=backward,
+                name=name,
+            )
+    except ParameterError as error:
+        raise UnsupportedError(str(error)) from error
+    _set_weights(c, kind, name, weights, units)
+    if not settings.flag("return_sequences", False):
+        return made.last
+    if backward and not in_order:  # Keras gives the results in the order in which they are computed
+        return c.network.slice(made.steps, columns=slice(None, None, -1), name=c.name(f"{suffix}/order"))
+    return made.steps
+
+
+def _set_weights(c: Applied, kind: str, name: str, weights: Weights, units: int) -> None:
+    order = _GATES[kind]
+    count = len(order)
+    kernel, matrix, bias = (weights.get(role) for role in ("kernel", "recurrent_kernel", "bias"))
+    shapes = [None if one is None else one.shape for one in (kernel, matrix)]
+    if (
+        kernel is None
+        or matrix is None
+        or shapes != [(kernel.shape[0], count * units), (units, count * units)]
+    ):
+        raise WeightsError(f"damaged: it has weights of other shapes than {units} units")
+    weight = _by_gate(kernel, units, order).T
+    states = _by_gate(matrix, units, order)
+    c.set_weight(f"{name}/input", "weight", np.ascontiguousarray(weight.reshape(count * units, 1, 1, -1)))
+    if kind == "LSTM":
+        c.set_weight(f"{name}/recurrent", "value", states[None])
+    else:
+        c.set_weight(f"{name}/recurrent", "value", np.ascontiguousarray(states[None, :, : 2 * units]))
+        c.set_weight(f"{name}/candidate", "value", np.ascontiguousarray(states[None, :, 2 * units :]))
+    rows = np.zeros((1, count * units), np.float32) if bias is None else bias.reshape(-1, count * units)
+    if (
+        rows.shape[0] == 2
+    ):  # of a GRU that multiplies the product by the gate: biases of the input and the state
+        own = rows[1].copy()
+        own[2 * units :] = 0.0
+        c.set_weight(f"{name}/bias", "value", rows[1, 2 * units :].reshape(1, 1, units))
+        rows = rows[:1] + own
+    elif kind == "GRU" and _has_state_bias(c, name):
+        c.set_weight(f"{name}/bias", "value", np.zeros((1, 1, units), np.float32))
+    c.set_weight(f"{name}/input", "bias", _by_gate(rows, units, order).reshape(-1))
+
+
+def _has_state_bias(c: Applied, name: str) -> bool:
+    return f"{name}/bias" in c.network.layer_names()
+
+
+def _by_gate(values: NDArray[np.float32], units: int, order: tuple[int, ...]) -> NDArray[np.float32]:
+    """The columns, which are those of gates, with the gates in another order."""
+    parted = values.reshape(len(values), len(order), units)
+    return np.ascontiguousarray(parted[:, list(order)].reshape(len(values), -1))
+
+
+RECURRENT: dict[str, Callable[[Applied], Tensor]] = {
+    "Bidirectional": _bidirectional,
+    "GRU": _recurrent,
+    "LSTM": _recurrent,
+}
+"""The converters by the name of the class."""
