@@ -63,7 +63,7 @@ class Entry:
 
 def pages() -> dict[str, str]:
     """Return the Markdown of every page by the name of its header."""
-    known = {path.name for path in INCLUDE.iterdir()}
+    known = {path.name for path in INCLUDE.iterdir() if path.suffix in (".h", ".hpp")}
     if known != set(PAGES) | WITHOUT_PAGE:
         raise ValueError(
             f"headers without a page, or pages without a header: {known ^ (set(PAGES) | WITHOUT_PAGE)}"
