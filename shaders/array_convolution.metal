@@ -1,23 +1,18 @@
-// Convolutions whose weights are tensors of the network, and their gradients.
+// Convolutions whose weights are tensors of the network, and their gradients, with one thread for each
+// result. They have groups; array_product.metal has those without.
 
 #include <metal_stdlib>
 
 #include "activation.h"
 #include "array_access.h"
 #include "array_convolution_params.h"
+#include "array_windows.h"
 
 using namespace metal;
 
 inline uint array_weight(uint output, uint row, uint column, constant ArrayConvolutionParams &params) {
     return ((output * uint(params.window.kernel_height) + row) * uint(params.window.kernel_width) + column) *
            params.group_inputs;
-}
-
-/// Return the window whose tap `tap` is at `position`; -1 if there is none.
-inline int window_of(int position, int tap, int stride, int dilation, int before, uint windows) {
-    const int start = position + before - tap * dilation;
-    if (start < 0 || start % stride != 0 || start / stride >= int(windows)) return -1;
-    return start / stride;
 }
 
 /// The channels of each tap are summed separately, in blocks, which reduces the rounding error of long sums.
@@ -86,21 +81,24 @@ kernel void array_data_gradient(constant ArrayConvolutionParams &params [[buffer
 }
 
 /// Sum a weight's gradient over one part of the pixels of all images; `array_sum_parts` adds the parts.
+/// Adjacent threads have adjacent outputs, which are adjacent in the gradient and, without groups of several,
+/// the source.
 kernel void array_weight_gradient(constant ArrayConvolutionParams &params [[buffer(0)]],
                                   const device float *source [[buffer(1)]],
                                   const device float *gradient [[buffer(2)]],
                                   device float *result [[buffer(3)]], uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
-    const uint weight = i % params.weights, begin = i / params.weights * params.part,
+    const uint part = i / params.weights, begin = part * params.part,
                pixels = params.output.images * params.output.height * params.output.width,
                end = min(begin + params.part, pixels);
-    uint rest = weight;
+    const uint output = i % params.weights % params.output.channels;
+    uint rest = i % params.weights / params.output.channels;
     const uint channel = rest % params.group_inputs;
     rest /= params.group_inputs;
-    const int column = int(rest % uint(params.window.kernel_width)) * params.window.dilation_x;
-    rest /= uint(params.window.kernel_width);
-    const int row = int(rest % uint(params.window.kernel_height)) * params.window.dilation_y;
-    const uint output = rest / uint(params.window.kernel_height);
+    const uint tap_column = rest % uint(params.window.kernel_width),
+               tap_row = rest / uint(params.window.kernel_width);
+    const int column = int(tap_column) * params.window.dilation_x,
+              row = int(tap_row) * params.window.dilation_y;
     const uint input = output / params.group_outputs * params.group_inputs + channel;
     uint x = begin % params.output.width, y = begin / params.output.width % params.output.height,
          image = begin / params.output.width / params.output.height;
@@ -121,5 +119,6 @@ kernel void array_weight_gradient(constant ArrayConvolutionParams &params [[buff
         y = 0u;
         ++image;
     }
-    result[i] = sum.result();
+    result[part * params.weights + array_weight(output, tap_row, tap_column, params) + channel] =
+        sum.result();
 }

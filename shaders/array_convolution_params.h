@@ -11,7 +11,17 @@ struct ArrayConvolutionParams {
     WindowParams window;
     unsigned int group_inputs, group_outputs; ///< channels of a group
     unsigned int weights;                     ///< number of weights
-    unsigned int part;                        ///< for the weight gradient: pixels that a thread sums
+    unsigned int part; ///< for the weight gradient: pixels that a thread, or group, sums
     int has_bias;
     ActivationParams activation;
+};
+
+/// The tiles of a product of matrices. A threadgroup computes one, and adds `product_depth` products to each
+/// number of it between two barriers.
+enum {
+    product_tile = 64, ///< rows and columns of a tile
+    product_depth = 16,
+    product_threads = 128,
+    product_pitch = product_tile + 4, ///< floats from one depth to the next in threadgroup memory
+    product_floats = 2 * product_depth * product_pitch ///< of both operands
 };

@@ -4,6 +4,7 @@
 
 struct ArrayDropoutParams {
     ArrayRun run;
+    unsigned int elements;
     ArrayImage image;
     unsigned int mask_width, mask_height, mask_channels; ///< extents of the mask; 1 where it is shared
     unsigned int seed_low, seed_high;

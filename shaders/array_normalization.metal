@@ -143,39 +143,68 @@ inline float unit_divisor(constant ArrayUnitParams &params) {
     return averages ? float(params.pixels * params.channels) : 1.0f;
 }
 
-/// Store a unit's numbers for a factor, and return the norm.
-inline float unit_statistics(const device float *source, device float *result, uint unit, float factor,
-                             constant ArrayUnitParams &params) {
+/// An element of a unit. The threads of a group walk over its elements side by side.
+struct UnitElement {
+    uint pixel, channel;
+
+    void begin(uint thread_index, constant ArrayUnitParams &params) {
+        pixel = thread_index / params.channels;
+        channel = thread_index % params.channels;
+    }
+    /// Go on by the number of threads, whose place as an element is `step`.
+    void advance(UnitElement step, constant ArrayUnitParams &params) {
+        pixel += step.pixel;
+        channel += step.channel;
+        if (channel < params.channels) return;
+        channel -= params.channels;
+        ++pixel;
+    }
+};
+
+/// The sums of a thread over its elements of a unit.
+struct UnitSums {
+    float total, squares, largest;
+};
+
+/// Sum (x * factor - mean), and the squares or magnitudes of that. Find the largest magnitude of x.
+inline UnitSums unit_sums(const device float *source, uint unit, uint thread_index, float factor, float mean,
+                          constant ArrayUnitParams &params) {
     const uint begin = unit_begin(unit, params);
+    const bool magnitudes = adds_magnitudes(params);
+    UnitElement at, step;
+    at.begin(thread_index, params);
+    step.begin(unit_threads, params);
+    LongSum totals, squares;
+    totals.begin();
+    squares.begin();
+    UnitSums sums;
+    sums.largest = 0.0f;
+    for (; at.pixel < params.pixels; at.advance(step, params)) {
+        const float x = load(source, begin + at.pixel * params.pitch + at.channel, params.run, 1);
+        const float deviation = x * factor - mean;
+        totals.add(deviation);
+        squares.add(magnitudes ? fabs(deviation) : deviation * deviation);
+        sums.largest = max(sums.largest, fabs(x));
+    }
+    sums.total = totals.result();
+    sums.squares = squares.result();
+    return sums;
+}
+
+/// Store a unit's numbers, and return the norm. `sums` are of its deviations from the mean.
+inline float unit_statistics(device float *result, uint unit, UnitSums sums, float factor, float mean,
+                             bool stores, constant ArrayUnitParams &params) {
     const float size = float(params.pixels * params.channels), epsilon = params.epsilon * factor;
     const EpsilonRule rule = EpsilonRule(params.epsilon_rule);
     const bool magnitudes = adds_magnitudes(params);
-    float mean = 0.0f;
-    if (is_centred(params)) {
-        LongSum sum;
-        sum.begin();
-        for (uint pixel = 0; pixel < params.pixels; ++pixel)
-            for (uint c = 0; c < params.channels; ++c)
-                sum.add(load(source, begin + pixel * params.pitch + c, params.run, 1) * factor);
-        mean = sum.result() / size;
-    }
-    LongSum squares, deviations;
-    squares.begin();
-    deviations.begin();
-    for (uint pixel = 0; pixel < params.pixels; ++pixel)
-        for (uint c = 0; c < params.channels; ++c) {
-            const float deviation =
-                load(source, begin + pixel * params.pitch + c, params.run, 1) * factor - mean;
-            squares.add(magnitudes ? fabs(deviation) : deviation * deviation);
-            deviations.add(deviation);
-        }
-    const float total = is_centred(params) ? deviations.result() : 0.0f, rest = total / size;
-    float square = (squares.result() - total * rest) / unit_divisor(params);
+    const float total = is_centred(params) ? sums.total : 0.0f, rest = total / size;
+    float square = (sums.squares - total * rest) / unit_divisor(params);
     square = square < 0.0f ? 0.0f : square;
     if (rule == EpsilonRule::inside) square += magnitudes ? epsilon : epsilon * factor;
     const float root = magnitudes ? square : sqrt(square);
     const bool is_least = rule == EpsilonRule::minimum && root < epsilon;
     const float norm = is_least ? epsilon : rule == EpsilonRule::outside ? root + epsilon : root;
+    if (!stores) return norm;
     device float *numbers = result + unit_numbers * unit;
     numbers[unit_mean] = mean;
     numbers[unit_inverse] = norm == 0.0f ? 0.0f : 1.0f / norm;
@@ -185,20 +214,44 @@ inline float unit_statistics(const device float *source, device float *result, u
     return norm;
 }
 
-/// Compute the numbers of each unit. If squares overflow or underflow a float, the elements are scaled first.
-kernel void array_unit_statistics(constant ArrayUnitParams &params [[buffer(0)]],
-                                  const device float *source [[buffer(1)]],
-                                  device float *result [[buffer(2)]], uint unit [[thread_position_in_grid]]) {
-    if (unit >= params.run.threads) return;
-    const float norm = unit_statistics(source, result, unit, 1.0f, params);
-    if (norm >= 1e-15f && norm < INFINITY) return;
-    const uint begin = unit_begin(unit, params);
-    float largest = 0.0f;
-    for (uint pixel = 0; pixel < params.pixels; ++pixel)
-        for (uint c = 0; c < params.channels; ++c)
-            largest = max(largest, fabs(load(source, begin + pixel * params.pitch + c, params.run, 1)));
-    if (!(largest > 0.0f && largest < INFINITY)) return;
-    unit_statistics(source, result, unit, exp2(-clamp(floor(log2(largest)), -126.0f, 126.0f)), params);
+inline float added(float a, float b) { return a + b; }
+inline float larger(float a, float b) { return max(a, b); }
+
+/// Combine the values of all threads of a group, two by two, and give the result to all of them.
+#define TOGETHER(COMBINE, VALUE)                                                                             \
+    shared[thread_index] = VALUE;                                                                            \
+    threadgroup_barrier(mem_flags::mem_threadgroup);                                                         \
+    for (uint half_of = unit_threads / 2u; half_of > 0u; half_of /= 2u) {                                    \
+        if (thread_index < half_of)                                                                          \
+            shared[thread_index] = COMBINE(shared[thread_index], shared[thread_index + half_of]);            \
+        threadgroup_barrier(mem_flags::mem_threadgroup);                                                     \
+    }                                                                                                        \
+    VALUE = shared[0];                                                                                       \
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+
+/// Compute the numbers of each unit, in a group of threads. If squares overflow or underflow a float, the
+/// elements are scaled first.
+[[max_total_threads_per_threadgroup(64)]] kernel void array_unit_statistics(
+    constant ArrayUnitParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
+    device float *result [[buffer(2)]], threadgroup float *shared [[threadgroup(0)]],
+    uint unit [[threadgroup_position_in_grid]], uint thread_index [[thread_index_in_threadgroup]]) {
+    float factor = 1.0f;
+    for (uint attempt = 0u; attempt < 2u; ++attempt) {
+        float mean = 0.0f;
+        if (is_centred(params)) {
+            mean = unit_sums(source, unit, thread_index, factor, 0.0f, params).total;
+            TOGETHER(added, mean)
+            mean /= float(params.pixels * params.channels);
+        }
+        UnitSums sums = unit_sums(source, unit, thread_index, factor, mean, params);
+        TOGETHER(added, sums.total)
+        TOGETHER(added, sums.squares)
+        TOGETHER(larger, sums.largest)
+        const float norm = unit_statistics(result, unit, sums, factor, mean, thread_index == 0u, params);
+        if (norm >= 1e-15f && norm < INFINITY) return;
+        if (!(sums.largest > 0.0f && sums.largest < INFINITY)) return;
+        factor = exp2(-clamp(floor(log2(sums.largest)), -126.0f, 126.0f));
+    }
 }
 
 inline float unit_normalized(float x, const device float *statistics, uint unit) {
@@ -221,29 +274,45 @@ kernel void array_unit_normalization(constant ArrayUnitParams &params [[buffer(0
     store(result, activated[0], i, params.run, 5);
 }
 
-/// For each unit, compute the means of gradient * gamma, and of that times the normalized input.
-kernel void array_unit_means(constant ArrayUnitParams &params [[buffer(0)]],
-                             const device float *gradient [[buffer(1)]],
-                             const device float *source [[buffer(2)]],
-                             const device float *statistics [[buffer(3)]],
-                             const device float *gamma [[buffer(4)]], device float *result [[buffer(5)]],
-                             uint unit [[thread_position_in_grid]]) {
-    if (unit >= params.run.threads) return;
+/// Sum gradient * gamma of a thread's elements, and that times the normalized input.
+inline UnitSums gradient_sums(const device float *gradient, const device float *source,
+                              const device float *statistics, const device float *gamma, uint unit,
+                              uint thread_index, constant ArrayUnitParams &params) {
     const uint begin = unit_begin(unit, params);
-    const float size = float(params.pixels * params.channels);
+    UnitElement at, step;
+    at.begin(thread_index, params);
+    step.begin(unit_threads, params);
     LongSum gradients, products;
     gradients.begin();
     products.begin();
-    for (uint pixel = 0; pixel < params.pixels; ++pixel)
-        for (uint c = 0; c < params.channels; ++c) {
-            const uint k = begin + pixel * params.pitch + c;
-            float given = load(gradient, k, params.run, 1);
-            if (params.has_gamma != 0) given *= gamma[k % params.pitch];
-            gradients.add(given);
-            products.add(given * unit_normalized(load(source, k, params.run, 2), statistics, unit));
-        }
-    result[2u * unit] = is_centred(params) ? gradients.result() / size : 0.0f;
-    result[2u * unit + 1u] = products.result() / unit_divisor(params);
+    for (; at.pixel < params.pixels; at.advance(step, params)) {
+        const uint k = begin + at.pixel * params.pitch + at.channel;
+        float given = load(gradient, k, params.run, 1);
+        if (params.has_gamma != 0) given *= gamma[k % params.pitch];
+        gradients.add(given);
+        products.add(given * unit_normalized(load(source, k, params.run, 2), statistics, unit));
+    }
+    UnitSums sums;
+    sums.total = gradients.result();
+    sums.squares = products.result();
+    sums.largest = 0.0f;
+    return sums;
+}
+
+/// For each unit, compute the means of gradient * gamma, and of that times the normalized input.
+[[max_total_threads_per_threadgroup(64)]] kernel void
+array_unit_means(constant ArrayUnitParams &params [[buffer(0)]], const device float *gradient [[buffer(1)]],
+                 const device float *source [[buffer(2)]], const device float *statistics [[buffer(3)]],
+                 const device float *gamma [[buffer(4)]], device float *result [[buffer(5)]],
+                 threadgroup float *shared [[threadgroup(0)]], uint unit [[threadgroup_position_in_grid]],
+                 uint thread_index [[thread_index_in_threadgroup]]) {
+    UnitSums sums = gradient_sums(gradient, source, statistics, gamma, unit, thread_index, params);
+    TOGETHER(added, sums.total)
+    TOGETHER(added, sums.squares)
+    if (thread_index != 0u) return;
+    const float size = float(params.pixels * params.channels);
+    result[2u * unit] = is_centred(params) ? sums.total / size : 0.0f;
+    result[2u * unit + 1u] = sums.squares / unit_divisor(params);
 }
 
 kernel void array_unit_gradient(constant ArrayUnitParams &params [[buffer(0)]],

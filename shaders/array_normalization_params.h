@@ -14,6 +14,9 @@ struct ArrayChannelParams {
     ActivationParams activation;
 };
 
+/// The threads that compute the statistics of a unit together.
+enum { unit_threads = 64 };
+
 /// For statistics of units. A unit is a group of channels of an image, or all channels of a pixel.
 struct ArrayUnitParams {
     ArrayRun run;

@@ -7,28 +7,58 @@
 
 using namespace metal;
 
+/// Return the place of a number in the order of the elements.
+inline ArrayPlace summed_place(uint number, ArrayImage extents) {
+    ArrayPlace place;
+    place.channel = number % extents.channels;
+    number /= extents.channels;
+    place.x = number % extents.width;
+    number /= extents.width;
+    place.y = number % extents.height;
+    place.image = number / extents.height;
+    return place;
+}
+
+/// Return the place that is `step` behind another, without a division.
+inline ArrayPlace advanced(ArrayPlace at, ArrayPlace step, ArrayImage extents) {
+    at.channel += step.channel;
+    at.x += step.x;
+    at.y += step.y;
+    at.image += step.image;
+    if (at.channel >= extents.channels) {
+        at.channel -= extents.channels;
+        ++at.x;
+    }
+    if (at.x >= extents.width) {
+        at.x -= extents.width;
+        ++at.y;
+    }
+    if (at.y >= extents.height) {
+        at.y -= extents.height;
+        ++at.image;
+    }
+    return at;
+}
+
+/// Adjacent threads read adjacent elements: those of one part are `parts` apart.
 kernel void array_sum(constant ArraySumParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
                       device float *result [[buffer(2)]], uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
     const ArrayPlace first = array_place(i % params.results, params.kept);
-    const uint channels = params.kept.channels == 1u ? params.source.channels : 1u,
-               width = params.kept.width == 1u ? params.source.width : 1u,
-               height = params.kept.height == 1u ? params.source.height : 1u,
-               images = params.kept.images == 1u ? params.source.images : 1u;
-    const uint begin = i / params.results * params.part,
-               end = min(begin + params.part, images * height * width * channels);
+    ArrayImage summed;
+    summed.channels = params.kept.channels == 1u ? params.source.channels : 1u;
+    summed.width = params.kept.width == 1u ? params.source.width : 1u;
+    summed.height = params.kept.height == 1u ? params.source.height : 1u;
+    summed.images = params.kept.images == 1u ? params.source.images : 1u;
+    ArrayPlace at = summed_place(i / params.results, summed);
+    const ArrayPlace step = summed_place(params.parts, summed);
     LongSum sum;
     sum.begin();
-    for (uint k = begin; k < end; ++k) {
-        uint rest = k;
-        const uint channel = first.channel + rest % channels;
-        rest /= channels;
-        const uint x = first.x + rest % width;
-        rest /= width;
-        const uint y = first.y + rest % height;
-        const uint image = first.image + rest / height;
-        const float value = load(source, array_pixel(image, y, x, params.source) + channel, params.run, 1);
+    while (at.image < summed.images) {
+        const uint pixel = array_pixel(first.image + at.image, first.y + at.y, first.x + at.x, params.source);
+        const float value = load(source, pixel + first.channel + at.channel, params.run, 1);
         sum.add(params.squares != 0 ? value * value : value);
+        at = advanced(at, step, summed);
     }
     store(result, sum.result() * params.factor, i, params.run, 2);
 }

@@ -7,7 +7,7 @@ struct ArraySumParams {
     ArrayRun run;
     ArrayImage source, kept;
     unsigned int results; ///< number of elements of `kept`
-    unsigned int part;    ///< number of elements that a thread sums
+    unsigned int parts;   ///< number of threads that sum for one element of `kept`
     int squares;
     float factor;
 };

@@ -15,16 +15,20 @@ template <typename Source, typename Weights>
 inline float4 add_tap(float4 sum, Source source, uint2 pixel, SliceOfImage place,
                       constant ConvolutionParams &params, Weights weights) {
     const uint4 groups = channels_of(place.slice) / params.group_outputs;
+    const uint first = place.image * params.source.slices;
+    // Four channels are in one texel, which is read once if they follow each other.
+    uint held = min(groups[0] * params.group_inputs, params.source.channels - 1) / 4;
+    float4 texel = fetch(source, pixel, first + held);
     for (uint input = 0; input < params.group_inputs; ++input) {
         float4 values;
-        if (params.group_inputs == params.source.channels)
-            values = float4(fetch_channel(source, pixel, place.image, input, params.source));
-        else
-            for (uint lane = 0; lane < 4; ++lane) {
-                const uint channel =
-                    min(groups[lane] * params.group_inputs + input, params.source.channels - 1);
-                values[lane] = fetch_channel(source, pixel, place.image, channel, params.source);
+        for (uint lane = 0; lane < 4; ++lane) {
+            const uint channel = min(groups[lane] * params.group_inputs + input, params.source.channels - 1);
+            if (channel / 4 != held) {
+                held = channel / 4;
+                texel = fetch(source, pixel, first + held);
             }
+            values[lane] = texel[channel % 4];
+        }
         sum += values * float4(weights[input]);
     }
     return sum;

@@ -8,11 +8,13 @@
 
 using namespace metal;
 
-/// Return the random word of the mask's element `offset`, counted from the first image's first element.
-inline uint dropout_word(uint offset, constant DropoutParams &params) {
+/// Return the random words of the mask's elements from `offset` on, counted from the first image's first
+/// element. If all channels share an element, so do all words.
+inline uint4 dropout_words(uint offset, constant DropoutParams &params) {
     const uint low = params.first_element_low + offset;
     const uint high = params.first_element_high + (low < offset ? 1u : 0u);
-    return random_word(low, high, uint2(params.seed_low, params.seed_high));
+    const uint2 key = uint2(params.seed_low, params.seed_high);
+    return params.mask_channels == 1u ? uint4(random_word(low, high, key)) : random_words(low, high, key);
 }
 
 template <typename Source, typename Destination>
@@ -21,12 +23,9 @@ inline void drop_out(Source source, Destination destination, constant DropoutPar
     const SliceOfImage place = slice_of_image(position, params.image);
     const uint y = min(position.y, params.mask_height - 1), x = min(position.x, params.mask_width - 1);
     const uint pixel = (place.image * params.mask_height + y) * params.mask_width + x;
-    float4 factors = float4(0.0f);
-    for (uint lane = 0; lane < used_lanes(place.slice, params.image); ++lane) {
-        const uint channel = min(4 * place.slice + lane, params.mask_channels - 1);
-        const uint word = dropout_word(pixel * params.mask_channels + channel, params);
-        if (word <= params.last_kept) factors[lane] = params.factor;
-    }
+    const uint channel = min(4 * place.slice, params.mask_channels - 1);
+    const uint4 words = dropout_words(pixel * params.mask_channels + channel, params);
+    const float4 factors = select(float4(0.0f), float4(params.factor), words <= uint4(params.last_kept));
     const float4 result = fetch(source, position.xy, position.z) * factors;
     store(destination, without_unused_lanes(result, place.slice, params.image), position.xy, position.z);
 }

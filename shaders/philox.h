@@ -18,8 +18,26 @@ inline uint4 philox(uint2 counter, uint2 key) {
     return x;
 }
 
-/// Return the random word of an element for a key. The element's number is given as its lower and upper half.
+/// Return the random words of elements 4 k to 4 k + 3, one of which is given. Numbers of elements are given
+/// as their lower and upper half.
+inline uint4 random_block(uint low, uint high, uint2 key) {
+    return philox(uint2(low >> 2 | high << 30, high >> 2), key);
+}
+
+/// Return the random word of an element for a key.
 inline uint random_word(uint low, uint high, uint2 key) {
-    const uint4 words = philox(uint2(low >> 2 | high << 30, high >> 2), key);
-    return words[low & 3u];
+    const uint4 words = random_block(low, high, key);
+    const uint2 pair = (low & 2u) == 0u ? words.xy : uint2(words.z, words.w);
+    return (low & 1u) == 0u ? pair.x : pair.y;
+}
+
+/// Return the random words of four adjacent elements.
+inline uint4 random_words(uint low, uint high, uint2 key) {
+    const uint4 words = random_block(low, high, key);
+    const uint skipped = low & 3u;
+    if (skipped == 0u) return words;
+    const uint next = (low | 3u) + 1u;
+    const uint4 more = random_block(next, next == 0u ? high + 1u : high, key);
+    if (skipped == 1u) return uint4(words.y, words.z, words.w, more.x);
+    return skipped == 2u ? uint4(words.z, words.w, more.x, more.y) : uint4(words.w, more.x, more.y, more.z);
 }

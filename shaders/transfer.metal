@@ -14,34 +14,44 @@ inline uint first_element(uint3 position, constant TransferParams &params) {
            position.x * params.column_pitch + 4 * place.slice;
 }
 
+inline float4 four_at(const device float *array, uint first) {
+    return reinterpret_cast<const device float4 *>(array)[first / 4];
+}
+inline float4 four_at(const device half *array, uint first) {
+    return float4(reinterpret_cast<const device half4 *>(array)[first / 4]);
+}
+inline void set_four(device float *array, uint first, float4 value) {
+    reinterpret_cast<device float4 *>(array)[first / 4] = value;
+}
+inline void set_four(device half *array, uint first, float4 value) {
+    reinterpret_cast<device half4 *>(array)[first / 4] = half4(value);
+}
+inline void set_one(device float *array, uint i, float value) { array[i] = value; }
+inline void set_one(device half *array, uint i, float value) { array[i] = half(value); }
+
 template <typename Array, typename Image>
 inline void buffer_to_image(Array array, Image image, constant TransferParams &params, uint3 position) {
     if (outside(position, params.image)) return;
     const uint first = first_element(position, params),
                lanes = used_lanes(position.z % params.image.slices, params.image);
     float4 value = float4(0.0f);
-    for (uint lane = 0; lane < lanes; ++lane) value[lane] = float(array[first + lane]);
+    if (params.by_four != 0 && lanes == 4)
+        value = four_at(array, first);
+    else
+        for (uint lane = 0; lane < lanes; ++lane) value[lane] = float(array[first + lane]);
     store(image, value, position.xy, position.z);
 }
 
-template <typename Image>
-inline void image_to_buffer(Image image, device float *array, constant TransferParams &params,
-                            uint3 position) {
+template <typename Array, typename Image>
+inline void image_to_buffer(Image image, Array array, constant TransferParams &params, uint3 position) {
     if (outside(position, params.image)) return;
     const uint first = first_element(position, params),
                lanes = used_lanes(position.z % params.image.slices, params.image);
     const float4 value = fetch(image, position.xy, position.z);
-    for (uint lane = 0; lane < lanes; ++lane) array[first + lane] = value[lane];
-}
-
-template <typename Image>
-inline void image_to_buffer(Image image, device half *array, constant TransferParams &params,
-                            uint3 position) {
-    if (outside(position, params.image)) return;
-    const uint first = first_element(position, params),
-               lanes = used_lanes(position.z % params.image.slices, params.image);
-    const half4 value = half4(fetch(image, position.xy, position.z));
-    for (uint lane = 0; lane < lanes; ++lane) array[first + lane] = value[lane];
+    if (params.by_four != 0 && lanes == 4)
+        set_four(array, first, value);
+    else
+        for (uint lane = 0; lane < lanes; ++lane) set_one(array, first + lane, value[lane]);
 }
 
 #define READ_ARRAY(ARRAY, TYPE, TEXTURE)                                                                     \

@@ -8,4 +8,5 @@ struct TransferParams {
     ImageParams image;
     unsigned int column_pitch, row_pitch, image_pitch;
     unsigned int first; ///< index of the first pixel's first element
+    int by_four;        ///< whether the first element of each slice is at a multiple of four elements
 };

@@ -127,6 +127,15 @@ def test_kernels_of_training_decide_about_training_alone(tmp_path: Path) -> None
     assert "training convolution_data_gradient by MPSCNNConvolutionGradient" in warned
 
 
+def test_a_product_that_is_wrong_costs_the_product(tmp_path: Path) -> None:
+    """A thread for each result takes its place."""
+    answers(tmp_path, "array_product=wrong", "pooling")
+    (record,) = records(tmp_path)
+    refused = [line.partition(":")[0] for line in record.read_text("utf-8").splitlines() if " by " in line]
+    assert refused
+    assert all(line.endswith(" by array_product") for line in refused)
+
+
 def test_an_activation_that_is_wrong_costs_the_activation(tmp_path: Path) -> None:
     """MPS applies it within its convolution; a shader does it behind then."""
     said, _ = answers(tmp_path, "neuron=wrong", "convolution", "neuron", "pooling")

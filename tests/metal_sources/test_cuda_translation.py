@@ -48,7 +48,9 @@ def test_every_kernel_gets_an_entry(project: Path, translator: ModuleType) -> No
     for shader in shaders:
         text = preprocessed(project, shader)
         kernels = re.findall(r"\bkernel\s+void\s+(\w+)", text)
-        entries = re.findall(r'extern "C" __global__ void (\w+)', translator.translate_cuda(text))
+        entries = re.findall(
+            r'extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)', translator.translate_cuda(text)
+        )
         assert entries == kernels, shader.name
         assert kernels, shader.name
 
@@ -56,14 +58,27 @@ def test_every_kernel_gets_an_entry(project: Path, translator: ModuleType) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("kernel void f(threadgroup float *v [[threadgroup(0)]]) {}", "attribute threadgroup"),
-        ("kernel void f(uint i [[thread_index_in_threadgroup]]) {}", "attribute thread_index_in_threadgroup"),
-        ("void f() { threadgroup float v[4]; }", "no threadgroup memory"),
+        ("kernel void f(threadgroup float *v [[threadgroup(1)]]) {}", "attribute threadgroup"),
+        ("kernel void f(uint i [[threads_per_simdgroup]]) {}", "attribute threads_per_simdgroup"),
+        ("void f() { threadgroup float v[4]; }", "threadgroup memory as a parameter only"),
     ],
 )
 def test_what_cuda_has_not_is_refused(translator: ModuleType, text: str, message: str) -> None:
     with pytest.raises(translator.ShaderError, match=message):
         translator.translate_cuda(text)
+
+
+def test_threads_share_the_memory_of_their_block(translator: ModuleType) -> None:
+    text = translator.translate_cuda(
+        "[[max_total_threads_per_threadgroup(64)]] kernel void f(threadgroup float *v [[threadgroup(0)]],\n"
+        "uint g [[threadgroup_position_in_grid]], uint i [[thread_index_in_threadgroup]]) {\n"
+        "threadgroup float *mine = v + i; *mine = 0.0f; threadgroup_barrier(mem_flags::mem_threadgroup); }"
+    )
+    assert "threadgroup float" not in text
+    entry = text[text.index("__global__") :]
+    assert "__launch_bounds__(64) f(uint grid_width, uint grid_height, uint grid_depth)" in entry
+    memory = "reinterpret_cast<float *>(metal::threadgroup_memory)"
+    assert f"msl_f({memory}, metal::threadgroup_position(), metal::thread_index());" in entry
 
 
 def test_arguments_keep_their_order(translator: ModuleType) -> None:
@@ -74,5 +89,5 @@ def test_arguments_keep_their_order(translator: ModuleType) -> None:
     )
     assert "__constant__ int k" in text
     entry = text[text.index("__global__") :]
-    assert "const P *p, half4 *v, const msl::GpuTexture t)" in entry
+    assert "const P * __restrict__ p, half4 *v, const msl::GpuTexture t)" in entry
     assert "msl_f(*p, v, texture2d < float , access :: read >(t), position_in_grid);" in entry

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "metal/layers/choice.h"
 #include "ops/op_list.h"
 #include "shaders/array_params.h"
 
@@ -43,14 +44,27 @@ struct ArrayStage {
     std::vector<std::size_t> arrays;
     std::vector<std::byte> table; ///< the buffer after the arrays, if any
     std::int64_t threads = 0;
+    /// Threads of a threadgroup; 0: any number.
+    std::int64_t group = 0;
+    /// Bytes of a threadgroup's memory.
+    std::size_t threadgroup_bytes = 0;
+
+    /// Let the threads of each group share memory.
+    void share(std::int64_t threads_of_group, std::size_t bytes) {
+        group = threads_of_group;
+        threadgroup_bytes = bytes;
+    }
 };
 
 /// The kernels of one operation, in order.
 class ArrayProgram {
 public:
-    explicit ArrayProgram(const ArrayOperands &operands) : operands_(&operands) {}
+    ArrayProgram(const ArrayOperands &operands, const Choice &choice)
+        : operands_(&operands), choice_(&choice) {}
 
     const ArrayOperands &operands() const { return *operands_; }
+    /// Which kernels this device may take.
+    const Choice &choice() const { return *choice_; }
     const Shape &shape(std::size_t source) const { return operands_->sources[source].shape; }
     std::size_t result() const { return operands_->sources.size(); }
     /// Add an array of floats, which lives while the operation runs. Return its index.
@@ -82,6 +96,7 @@ private:
                           std::vector<std::size_t> arrays, std::int64_t threads);
 
     const ArrayOperands *operands_;
+    const Choice *choice_;
     std::vector<ArrayStage> stages_;
     std::vector<std::size_t> scratch_;
 };
@@ -92,6 +107,11 @@ struct SumParts {
     std::int64_t count = 1, part = 1;
 
     SumParts(std::int64_t results, std::int64_t elements);
+    /// Return parts of `part` numbers each.
+    static SumParts of_length(std::int64_t part, std::int64_t elements);
+
+private:
+    SumParts() = default;
 };
 
 /// Add kernels that sum a source over the axes where `kept` has extent 1, times a factor, into an array.

@@ -54,4 +54,11 @@ SumParts::SumParts(std::int64_t results, std::int64_t elements) {
     count = std::max<std::int64_t>(1, (elements + part - 1) / part);
 }
 
+SumParts SumParts::of_length(std::int64_t part, std::int64_t elements) {
+    SumParts parts;
+    parts.part = part;
+    parts.count = std::max<std::int64_t>(1, (elements + part - 1) / part);
+    return parts;
+}
+
 } // namespace mpscnn::metal

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "metal/arrays/array_operations.h"
 #include "metal/layers/neuron.h"
 #include "metal/layers/window.h"
@@ -20,23 +22,58 @@ ArrayConvolutionParams convolution_params(const ops::Convolution &convolution, c
     return params;
 }
 
+unsigned int pixels_of(const ArrayImage &image) { return image.images * image.height * image.width; }
+
+/// Add a kernel of shaders/array_product.metal, with one threadgroup for each tile of each part.
+ArrayStage &add_product(ArrayProgram &program, const char *shader, const ArrayConvolutionParams &params,
+                        std::vector<std::size_t> arrays, std::int64_t tiles, std::int64_t parts = 1) {
+    ArrayStage &stage =
+        program.add(shader, params, std::move(arrays), tiles * parts * std::int64_t{product_threads});
+    stage.share(product_threads, 2 * product_floats * sizeof(float));
+    return stage;
+}
+
+std::int64_t tiles_of(std::int64_t rows, std::int64_t columns) {
+    const auto tiles = [](std::int64_t extent) { return (extent + product_tile - 1) / product_tile; };
+    return tiles(rows) * tiles(columns);
+}
+
+/// Groups have few channels each, and would fill few places of a tile.
+bool is_product(const ArrayProgram &program, const ops::Convolution &convolution, const char *shader,
+                NeuronKind activation = NeuronKind::none) {
+    return convolution.groups == 1 && program.choice().may_take(shader, activation);
+}
+
+/// Divide a product's sums over pixels: there are enough groups for a large GPU, and a part is short enough
+/// for sums in floats.
+SumParts product_parts(std::int64_t tiles, std::int64_t pixels) {
+    constexpr std::int64_t groups = 512, least = 256, most = 4096;
+    const std::int64_t wanted = std::max<std::int64_t>(groups / tiles, 1);
+    const std::int64_t each = std::clamp((pixels + wanted - 1) / wanted, least, most);
+    return SumParts::of_length((each + product_depth - 1) / product_depth * product_depth, pixels);
+}
+
 /// `weight` and the optional `bias` are sources.
-void add_convolution(ArrayProgram &program, ArrayConvolutionParams params) {
+void add_convolution(ArrayProgram &program, const ops::Convolution &convolution,
+                     ArrayConvolutionParams params) {
     const ops::Neuron &neuron = program.operands().activation;
     const Activation activation = activation_of(neuron);
     const std::size_t weight = *program.weight("weight"), *bias = program.weight("bias");
     params.has_bias = bias ? 1 : 0;
     params.activation = activation.params;
-    program
-        .add("array_convolution", params, {0, weight, bias ? *bias : weight, program.result()},
-             program.operands().result.shape.elements())
-        .activation = activation.kind;
+    const std::vector<std::size_t> arrays{0, weight, bias ? *bias : weight, program.result()};
+    ArrayStage &stage =
+        is_product(program, convolution, "array_product", activation.kind)
+            ? add_product(program, "array_product", params, arrays,
+                          tiles_of(pixels_of(params.output), params.output.channels))
+            : program.add("array_convolution", params, arrays, program.operands().result.shape.elements());
+    stage.activation = activation.kind;
 }
 
 } // namespace
 
 void make_program(ArrayProgram &program, const ops::Convolution &operation) {
-    add_convolution(program,
+    add_convolution(program, operation,
                     convolution_params(operation, program.shape(0), program.operands().result.shape));
 }
 
@@ -46,25 +83,36 @@ void make_program(ArrayProgram &program, const ops::FullyConnected &operation) {
     ops::Convolution pixel;
     pixel.output_channels = operation.outputs;
     const Shape source{input[0], 1, 1, input.with_batch(1).elements()};
-    add_convolution(program, convolution_params(pixel, source, {input[0], 1, 1, operation.outputs}));
+    add_convolution(program, pixel, convolution_params(pixel, source, {input[0], 1, 1, operation.outputs}));
 }
 
 void make_program(ArrayProgram &program, const ops::ConvolutionDataGradient &operation) {
-    program.add("array_data_gradient",
-                convolution_params(operation.convolution, program.shape(2), program.shape(0)),
-                {0, 1, program.result()}, program.shape(2).elements());
+    const ArrayConvolutionParams params =
+        convolution_params(operation.convolution, program.shape(2), program.shape(0));
+    const std::vector<std::size_t> arrays{0, 1, program.result()};
+    if (is_product(program, operation.convolution, "array_data_gradient_product"))
+        add_product(program, "array_data_gradient_product", params, arrays,
+                    tiles_of(pixels_of(params.input), params.input.channels));
+    else
+        program.add("array_data_gradient", params, arrays, program.shape(2).elements());
 }
 
 void make_program(ArrayProgram &program, const ops::ConvolutionWeightGradient &operation) {
     ArrayConvolutionParams params =
         convolution_params(operation.convolution, program.shape(0), program.shape(1));
     const std::int64_t weights = program.operands().result.shape.elements();
-    const SumParts parts(weights, program.shape(1).elements() / program.shape(1).back());
+    const bool product = is_product(program, operation.convolution, "array_weight_gradient_product");
+    const std::int64_t pixels = pixels_of(params.output),
+                       tiles = tiles_of(params.output.channels, weights / params.output.channels);
+    const SumParts parts = product ? product_parts(tiles, pixels) : SumParts(weights, pixels);
     params.weights = static_cast<unsigned int>(weights);
     params.part = static_cast<unsigned int>(parts.part);
     const bool once = parts.count == 1;
     const std::size_t sums = once ? program.result() : program.add_scratch(parts.count * weights);
-    program.add("array_weight_gradient", params, {0, 1, sums}, parts.count * weights);
+    if (product)
+        add_product(program, "array_weight_gradient_product", params, {0, 1, sums}, tiles, parts.count);
+    else
+        program.add("array_weight_gradient", params, {0, 1, sums}, parts.count * weights);
     if (!once) add_parts(program, sums, parts, program.result(), weights);
 }
 

@@ -7,7 +7,7 @@
 
 namespace mpscnn::metal {
 
-static_assert(sizeof(ArrayDropoutParams) == 13 * sizeof(int));
+static_assert(sizeof(ArrayDropoutParams) == 14 * sizeof(int));
 static_assert(sizeof(ArrayNeuronParams) == 8 * sizeof(int) && sizeof(ArraySoftmaxParams) == 4 * sizeof(int));
 
 void make_program(ArrayProgram &program, const ops::NeuronGradient &operation) {
@@ -28,7 +28,9 @@ void make_program(ArrayProgram &program, const ops::StepDropout &operation) {
     ops::Dropout dropout = operation.dropout;
     dropout.training = true; // step_dropout is only used in training
     const DropoutMask mask(dropout, image.width, image.height, image.channels);
+    const std::int64_t elements = program.shape(0).elements();
     const ArrayDropoutParams params{{},
+                                    static_cast<unsigned int>(elements),
                                     image,
                                     mask.width,
                                     mask.height,
@@ -37,7 +39,7 @@ void make_program(ArrayProgram &program, const ops::StepDropout &operation) {
                                     mask.seed_high,
                                     mask.last_kept,
                                     mask.factor};
-    program.add("array_step_dropout", params, {0, 1, program.result()}, program.shape(0).elements());
+    program.add("array_step_dropout", params, {0, 1, program.result()}, (elements + 3) / 4);
 }
 
 void make_program(ArrayProgram &program, const ops::SoftmaxGradient &operation) {

@@ -114,10 +114,17 @@ std::int64_t units_of(const Shape &shape, const ArrayUnitParams &params) {
     return shape.elements() / params.image * params.groups;
 }
 
+/// Add a kernel with a threadgroup for each unit.
+void add_unit_sums(ArrayProgram &program, const char *shader, const ArrayUnitParams &params,
+                   std::vector<std::size_t> arrays, std::int64_t units) {
+    program.add(shader, params, std::move(arrays), units * unit_threads)
+        .share(unit_threads, unit_threads * sizeof(float));
+}
+
 std::size_t add_statistics(ArrayProgram &program, const ArrayUnitParams &params, std::size_t source) {
     const std::int64_t units = units_of(program.shape(source), params);
     const std::size_t statistics = program.add_scratch(5 * units);
-    program.add("array_unit_statistics", params, {source, statistics}, units);
+    add_unit_sums(program, "array_unit_statistics", params, {source, statistics}, units);
     return statistics;
 }
 
@@ -141,7 +148,7 @@ void add_unit_gradient(ArrayProgram &program, ArrayUnitParams params) {
     const std::size_t statistics = add_statistics(program, params, 1), means = program.add_scratch(2 * units);
     params.has_gamma = program.operands().sources.size() == 3 ? 1 : 0;
     const std::size_t gamma = params.has_gamma != 0 ? 2 : 0;
-    program.add("array_unit_means", params, {0, 1, statistics, gamma, means}, units);
+    add_unit_sums(program, "array_unit_means", params, {0, 1, statistics, gamma, means}, units);
     program.add("array_unit_gradient", params, {0, 1, statistics, gamma, means, program.result()},
                 shape.elements());
 }

@@ -24,7 +24,7 @@ void add_sum(ArrayProgram &program, std::size_t source, const ArrayImage &from, 
                                 from,
                                 kept,
                                 static_cast<unsigned int>(results),
-                                static_cast<unsigned int>(parts.part),
+                                static_cast<unsigned int>(parts.count),
                                 squares ? 1 : 0,
                                 once ? factor : 1.0f};
     program.add("array_sum", params, {source, sums}, parts.count * results);

@@ -91,8 +91,8 @@ private:
     objc_ptr<MPSTemporaryImage *> image_;
 };
 
-/// One run of a shader, in a separate encoder. Errors can then name it, and MPS, which opens its own
-/// encoders, finds none open.
+/// The runs of a layer's shaders, in a separate encoder. Errors can then name the layer, and MPS, which opens
+/// its own encoders, finds none open. Each run sees what those before it have written.
 class Dispatch {
 public:
     Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,
@@ -101,10 +101,14 @@ public:
     Dispatch(const Dispatch &) = delete;
     Dispatch &operator=(const Dispatch &) = delete;
 
+    /// Take another shader for the next run.
+    void set(id<MTLComputePipelineState> pipeline);
     void texture(MPSImage *image, NSUInteger index);
     void texture(id<MTLTexture> texture, NSUInteger index);
     void buffer(id<MTLBuffer> buffer, std::size_t offset, NSUInteger index);
     void bytes(std::span<const std::byte> values, NSUInteger index);
+    /// Give each threadgroup memory of its own, a multiple of 16 bytes.
+    void threadgroup_memory(std::size_t bytes, NSUInteger index);
     /// Run a thread for each pixel of each slice.
     void run(const ImageLayout &grid);
     /// Run at least this many threads, in groups that suit the device or are given. Groups are whole, since
@@ -114,7 +118,7 @@ public:
 
 private:
     id<MTLComputeCommandEncoder> encoder_; ///< autoreleased, like all encoders
-    id<MTLComputePipelineState> pipeline_;
+    id<MTLComputePipelineState> pipeline_ = nil;
 };
 
 } // namespace mpscnn::metal

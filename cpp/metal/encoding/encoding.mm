@@ -106,13 +106,18 @@ Scratch::~Scratch() {
 
 Dispatch::Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,
                    id<MTLComputePipelineState> pipeline)
-    : encoder_([command_buffer computeCommandEncoder]), pipeline_(pipeline) {
+    : encoder_([command_buffer computeCommandEncoder]) {
     if (!encoder_) fail(ErrorKind::device, {"Metal gives no compute encoder for ", quoted(label)});
     [encoder_ setLabel:string_of(label)];
-    [encoder_ setComputePipelineState:pipeline];
+    set(pipeline);
 }
 
 Dispatch::~Dispatch() { [encoder_ endEncoding]; }
+
+void Dispatch::set(id<MTLComputePipelineState> pipeline) {
+    pipeline_ = pipeline;
+    [encoder_ setComputePipelineState:pipeline];
+}
 
 void Dispatch::texture(MPSImage *image, NSUInteger index) { texture([image texture], index); }
 
@@ -128,6 +133,10 @@ void Dispatch::bytes(std::span<const std::byte> values, NSUInteger index) {
     [encoder_ setBytes:values.data() length:values.size() atIndex:index];
 }
 
+void Dispatch::threadgroup_memory(std::size_t bytes, NSUInteger index) {
+    [encoder_ setThreadgroupMemoryLength:bytes atIndex:index];
+}
+
 void Dispatch::run(const ImageLayout &grid) {
     run(MTLSizeMake(static_cast<NSUInteger>(grid.width), static_cast<NSUInteger>(grid.height),
                     static_cast<NSUInteger>(grid.slices() * grid.images)));
@@ -137,7 +146,8 @@ void Dispatch::run(MTLSize threads) {
     const MTLSize limits = [[pipeline_ device] maxThreadsPerThreadgroup];
     const NSUInteger most = [pipeline_ maxTotalThreadsPerThreadgroup];
     const NSUInteger together = [pipeline_ threadExecutionWidth];
-    // A row of threads uses groups of several SIMD widths, because a GPU runs a limited number of groups at a time.
+    // A row of threads uses groups of several SIMD widths, because a GPU runs a limited number of groups at a
+    // time.
     constexpr NSUInteger in_row = 256;
     const bool is_row = threads.height == 1 && threads.depth == 1;
     // Threads of a group read adjacent pixels of a row. For small images, slices fill the group.

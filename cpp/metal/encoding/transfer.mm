@@ -9,7 +9,7 @@ namespace mpscnn::metal {
 /// Metal's required alignment of a buffer's offset.
 constexpr std::size_t offset_alignment = 4;
 
-static_assert(sizeof(TransferParams) == 9 * sizeof(int) && sizeof(ImageParams) == 5 * sizeof(int));
+static_assert(sizeof(TransferParams) == 10 * sizeof(int) && sizeof(ImageParams) == 5 * sizeof(int));
 
 Transfer::Transfer(Direction direction, const ImageLayout &image, ShaderLibrary &shaders) : layout_(image) {
     const char *const arrays[] = {"float", "half"};
@@ -32,12 +32,17 @@ void Transfer::encode(id<MTLCommandBuffer> command_buffer, const std::string &la
     Dispatch dispatch(command_buffer, label,
                       pipelines_[array.type == DType::float32 ? std::size_t{0} : std::size_t{1}]);
     std::size_t offset = array.offset;
+    const auto &[column, row, next] = array.pitches;
+    const bool pitches_by_four = column % 4 == 0 && row % 4 == 0 && next % 4 == 0;
     for (MPSImage *image : images) {
         const std::size_t beyond = offset % offset_alignment;
-        const TransferParams params{layout_.params(), static_cast<unsigned int>(array.pitches.column),
+        const bool by_four = pitches_by_four && offset % (4 * size_of(array.type)) == 0;
+        const TransferParams params{layout_.params(),
+                                    static_cast<unsigned int>(array.pitches.column),
                                     static_cast<unsigned int>(array.pitches.row),
                                     static_cast<unsigned int>(array.pitches.image),
-                                    static_cast<unsigned int>(beyond / size_of(array.type))};
+                                    static_cast<unsigned int>(beyond / size_of(array.type)),
+                                    by_four ? 1 : 0};
         dispatch.texture(image, 0);
         dispatch.buffer(array.buffer, offset - beyond, 0);
         dispatch.bytes(std::as_bytes(std::span(&params, 1)), 1);

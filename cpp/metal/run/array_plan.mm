@@ -132,9 +132,9 @@ void ArrayPlan::bind_program(NodeStep &step, const engine::Node &node) const {
     operands.result = operand_of(result);
     operands.activation = node.activation.value_or(ops::Neuron{});
     step.values.push_back(result);
-    const ArrayProgram program = array_program(node.operation, operands);
-    step.scratch_bytes = program.scratch();
     const Choice choice = choice_for(node);
+    const ArrayProgram program = array_program(node.operation, operands, choice);
+    step.scratch_bytes = program.scratch();
     for (const ArrayStage &stage : program.stages()) {
         choice.take(stage.shader, stage.activation);
         Kernel kernel{stage, device()->shaders().pipeline(stage.shader, stage.activation), {}};
@@ -292,14 +292,21 @@ void ArrayPlan::encode_step(id<MTLCommandBuffer> command_buffer, const NodeStep 
     for (ValueId value : step.values) arrays.push_back(view_of(place_of(value), slot));
     if (step.array_step) return step.array_step->encode(command_buffer, arrays);
     for (const Place &place : step.scratch) arrays.push_back(view_of(place, slot));
+    Dispatch dispatch(command_buffer, name_of(step), step.kernels.front().pipeline);
     for (const Kernel &kernel : step.kernels) {
-        Dispatch dispatch(command_buffer, name_of(step), kernel.pipeline);
+        dispatch.set(kernel.pipeline);
         dispatch.bytes(kernel.stage.params, 0);
         NSUInteger buffer = 1;
         for (std::size_t number : kernel.stage.arrays)
             dispatch.buffer(arrays[number].buffer, arrays[number].offset, buffer++);
         if (kernel.table) dispatch.buffer(kernel.table.get(), 0, buffer);
-        dispatch.run(MTLSizeMake(static_cast<NSUInteger>(kernel.stage.threads), 1, 1));
+        const ArrayStage &stage = kernel.stage;
+        if (stage.threadgroup_bytes > 0) dispatch.threadgroup_memory(stage.threadgroup_bytes, 0);
+        const MTLSize threads = MTLSizeMake(static_cast<NSUInteger>(stage.threads), 1, 1);
+        if (stage.group > 0)
+            dispatch.run(threads, MTLSizeMake(static_cast<NSUInteger>(stage.group), 1, 1));
+        else
+            dispatch.run(threads);
     }
 }
 

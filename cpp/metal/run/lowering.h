@@ -70,7 +70,8 @@ bool counts_images(const engine::Graph &graph, engine::ValueId value);
 engine::ValueId array_of(const engine::Graph &graph, engine::ValueId value);
 
 /// Return the kernels of an operation for which lower_arrays() has not made a layer.
-ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands);
+ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands,
+                           const Choice &choice);
 
 /// Throws as lower_network().
 std::shared_ptr<const ArrayNetwork>

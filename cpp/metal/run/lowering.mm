@@ -156,8 +156,9 @@ ValueId array_of(const Graph &graph, ValueId value) {
     return value;
 }
 
-ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands) {
-    ArrayProgram program(operands);
+ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands,
+                           const Choice &choice) {
+    ArrayProgram program(operands, choice);
     std::visit(
         [&]<class Op>(const Op &op) {
             if constexpr (HasArrayProgram<Op>)

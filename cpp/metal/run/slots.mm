@@ -1,5 +1,7 @@
 #include "metal/run/slots.h"
 
+#include <cstdint>
+
 namespace mpscnn::metal {
 
 using engine::TensorView;
@@ -22,9 +24,16 @@ std::shared_ptr<PageMemory> shareable_pages(const TensorView &view, const std::o
     return pages && offset_in(*pages, view) % 4 == 0 ? pages : nullptr;
 }
 
+/// Shaders access rows of a multiple of four elements by four, which begin at a multiple of their size.
+bool is_aligned(const TensorView &view) {
+    const std::int64_t row = view.shape.rank() > 1 ? view.shape.with_batch(1).elements() : view.shape[0];
+    return row % 4 != 0 || reinterpret_cast<std::uintptr_t>(view.data) % (4 * sizeof(float)) == 0;
+}
+
 /// The array is used as floats without gaps, so any pitches will do.
 std::optional<Pitches> pitches_of_floats(const TensorView &view) {
-    return view.type == DType::float32 && view.is_dense() ? std::optional(Pitches{}) : std::nullopt;
+    const bool usable = view.type == DType::float32 && view.is_dense() && is_aligned(view);
+    return usable ? std::optional(Pitches{}) : std::nullopt;
 }
 
 bool fits(const Device &device, const std::shared_ptr<PageMemory> &pages) {

@@ -53,11 +53,12 @@ public:
             else if (argument.kind == ArgumentKind::texture)
                 add_texture(*bindings.textures[argument.index], argument.written);
             else if (argument.kind == ArgumentKind::threadgroup)
-                throw Fault("kernels with threadgroup memory do not run on the NVIDIA GPU");
+                threadgroup_bytes_ = static_cast<unsigned>(bindings.threadgroup_length[argument.index]);
         }
     }
 
     void **pointers() { return pointers_.data(); }
+    unsigned threadgroup_bytes() const { return threadgroup_bytes_; }
     std::deque<Copy> &copies() { return copies_; }
 
     void check_fault(const Kernel &kernel) const {
@@ -106,6 +107,7 @@ private:
     }
 
     Extents extents_;
+    unsigned threadgroup_bytes_ = 0;
     GpuMemory fault_;
     std::deque<Copy> copies_; // deques, for their elements stay where they are
     std::deque<GpuPointer> addresses_;
@@ -123,7 +125,8 @@ float launch(void *function, Arguments &arguments, const Grid &grid, const Exten
     for (int axis = 0; axis < 3; ++axis) blocks[axis] = (grid.threads[axis] + block[axis] - 1) / block[axis];
     driver.check(driver.cuEventRecord(events[0], nullptr), "cuEventRecord");
     driver.check(driver.cuLaunchKernel(function, blocks[0], blocks[1], blocks[2], block[0], block[1],
-                                       block[2], 0, nullptr, arguments.pointers(), nullptr),
+                                       block[2], arguments.threadgroup_bytes(), nullptr, arguments.pointers(),
+                                       nullptr),
                  "a launch");
     driver.check(driver.cuEventRecord(events[1], nullptr), "cuEventRecord");
     driver.check(driver.cuCtxSynchronize(), "a kernel");
@@ -147,12 +150,18 @@ void record_time(const Kernel &kernel, Arguments &arguments, const Grid &grid, f
 }
 
 /// The threadgroup that the engine asks for, made smaller where its registers are not enough for so many
-/// threads. CUDA allows at most 64 threads in z.
-Extents block_of(const Grid &grid, void *function) {
+/// threads. CUDA allows at most 64 threads in z. Threads that share memory must be as many as they were told.
+Extents block_of(const Kernel &kernel, const Grid &grid, void *function) {
     constexpr int max_threads_per_block = 0; // CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK
     int most = 0;
     gpu_driver().check(gpu_driver().cuFuncGetAttribute(&most, max_threads_per_block, function),
                        "cuFuncGetAttribute");
+    if (kernel.cooperative) {
+        if (grid.group_size[0] * grid.group_size[1] * grid.group_size[2] > static_cast<unsigned>(most))
+            throw Fault(std::string("kernel ") + kernel.name +
+                        " needs too many registers for its threadgroup");
+        return {grid.group_size[0], grid.group_size[1], grid.group_size[2]};
+    }
     Extents block{grid.group_size[0], grid.group_size[1], std::min(grid.group_size[2], 64u)};
     while (block[0] * block[1] * block[2] > static_cast<unsigned>(most)) {
         unsigned &largest = *std::max_element(block.begin(), block.end());
@@ -161,8 +170,10 @@ Extents block_of(const Grid &grid, void *function) {
     return block;
 }
 
-/// A block shape of another number of threads, so that blocks end elsewhere.
-Extents other_block(const Grid &grid) {
+/// A block shape of another number of threads, so that blocks end elsewhere. Threads that share memory keep
+/// theirs, and run again in the GPU's own order.
+Extents other_block(const Kernel &kernel, const Grid &grid, const Extents &block) {
+    if (kernel.cooperative) return block;
     return grid.threads[1] > 1 || grid.threads[2] > 1 ? Extents{5, 3, 2} : Extents{48, 1, 1};
 }
 
@@ -188,7 +199,7 @@ void GpuProgram::run(const Kernel &kernel, const Bindings &bindings, const Grid 
     const GpuDriver &driver = gpu_driver();
     void *&function = functions_[kernel.name];
     if (!function) driver.check(driver.cuModuleGetFunction(&function, module_, kernel.name), kernel.name);
-    const Extents block = block_of(grid, function);
+    const Extents block = block_of(kernel, grid, function);
     Arguments arguments(kernel, bindings, grid);
     float milliseconds = launch(function, arguments, grid, block);
     arguments.check_fault(kernel);
@@ -196,7 +207,7 @@ void GpuProgram::run(const Kernel &kernel, const Bindings &bindings, const Grid 
     if (twice) {
         // From the same memory of the processor, which has not been written yet.
         Arguments again(kernel, bindings, grid);
-        launch(function, again, grid, other_block(grid));
+        launch(function, again, grid, other_block(kernel, grid, block));
         for (std::size_t i = 0; i < arguments.copies().size(); ++i) {
             const Copy &first = arguments.copies()[i], &second = again.copies()[i];
             std::vector<unsigned char> one(first.memory.length()), other(one.size());

@@ -330,6 +330,17 @@ struct ThreadPosition {
     MSL_FUNCTION operator vec<uint, 3>() const { return {x, y, z}; }
 };
 
+/// The memory of a threadgroup, as long as the launcher says.
+extern __shared__ __align__(16) unsigned char threadgroup_memory[];
+
+MSL_FUNCTION ThreadPosition threadgroup_position() { return {blockIdx.x, blockIdx.y, blockIdx.z}; }
+MSL_FUNCTION uint thread_index() {
+    return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+}
+
+enum class mem_flags { mem_none, mem_device, mem_threadgroup, mem_texture };
+MSL_FUNCTION void threadgroup_barrier(mem_flags) { __syncthreads(); }
+
 /// A grid has any number of threads; CUDA's blocks are whole.
 MSL_FUNCTION bool thread_position(uint width, uint height, uint depth, ThreadPosition &position) {
     position = {blockIdx.x * blockDim.x + threadIdx.x, blockIdx.y * blockDim.y + threadIdx.y,

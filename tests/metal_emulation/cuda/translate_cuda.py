@@ -2,7 +2,7 @@
 
 Address spaces become nothing or `const`, functions become device functions, and each kernel gets an entry whose
 parameters are what the launcher (gpu_launch.cpp) hands over: the grid's extents, then a pointer for each buffer and a
-description for each texture, in the order of the kernel's own parameters.
+description for each texture, in the order of the kernel's own parameters. Memory of a threadgroup is the block's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shading_language")
 from translate_metal import CLOSE, ShaderError, Token, tokenize
 
 DEVICE_FUNCTION = "static __device__ __forceinline__"
+BUILTINS = {
+    "thread_position_in_grid": "position_in_grid",
+    "threadgroup_position_in_grid": "metal::threadgroup_position()",
+    "thread_index_in_threadgroup": "metal::thread_index()",
+}
 
 
 class CudaTranslator:
@@ -31,18 +36,22 @@ class CudaTranslator:
                 self._kernel(index)
             elif token.text == "inline":
                 token.out = DEVICE_FUNCTION
-            elif token.text in ("device", "thread"):
-                token.out = ""
             elif token.text == "constant":
                 token.out = "const"
-            elif token.text == "threadgroup":
-                raise token.error("the translation to CUDA knows no threadgroup memory")
+            elif token.text == "threadgroup" and self._declares_variable(index):
+                raise token.error("the translation to CUDA knows threadgroup memory as a parameter only")
+            elif token.text in ("device", "thread", "threadgroup"):
+                token.out = ""
         self._attributes()
 
     @property
     def text(self) -> str:
         """The CUDA C++ text."""
-        body = "".join(token.out for token in self.all if token.kind != "marker")
+        body = "".join(
+            token.out
+            for token in self.all
+            if token.kind != "marker" or token.text.startswith("#pragma unroll")
+        )
         return "\n".join(['#include "msl_cuda.h"', "using metal::uint;", body, *self.entries, ""])
 
     def _match_brackets(self) -> dict[int, int]:
@@ -73,6 +82,18 @@ class CudaTranslator:
                     start = at + 1
                 at += 1
 
+    def _declares_variable(self, index: int) -> bool:
+        """Return true if the address space is a variable's, and not that of what a pointer points to."""
+        ends = (token.text for token in self.tokens[index:] if token.text in ("*", "&", "(", ")", ";"))
+        return next(ends, "") == ";"
+
+    def _limit(self, index: int) -> str:
+        """Return what CUDA calls the kernel's largest threadgroup, if it names one."""
+        before = [token.text for token in self.tokens[max(index - 6, 0) : index]]
+        if len(before) == 6 and before[:2] == ["[[", "max_total_threads_per_threadgroup"]:
+            return f"__launch_bounds__({before[3]}) "
+        return ""
+
     def _parameters(self, opening: int) -> list[list[Token]]:
         """The tokens of each parameter between two parentheses."""
         parts: list[list[Token]] = [[]]
@@ -96,24 +117,29 @@ class CudaTranslator:
         for part in self._parameters(index + 3):
             opening = next(k for k, t in enumerate(part) if t.text == "[[")
             attribute, own = part[opening + 1].text, part[opening - 1].text
-            words = [t.text for t in part[: opening - 1] if t.text not in ("device", "thread")]
-            if attribute == "thread_position_in_grid":
-                arguments.append("position_in_grid")
+            words = [t.text for t in part[: opening - 1] if t.text not in ("device", "thread", "threadgroup")]
+            if attribute in BUILTINS:
+                arguments.append(BUILTINS[attribute])
+            elif attribute == "threadgroup" and part[opening + 3].text == "0":
+                arguments.append(f"reinterpret_cast<{' '.join(words)}>(metal::threadgroup_memory)")
             elif attribute == "texture":
                 parameters.append(f"const msl::GpuTexture {own}")
                 arguments.append(f"{' '.join(words)}({own})")
             elif attribute == "buffer":
                 by_reference = "&" in words
+                # No kernel writes constants, so the compiler may keep them in registers.
+                alone = " __restrict__ " if "constant" in words else ""
                 words = ["const" if word == "constant" else word for word in words if word not in ("&", "*")]
-                parameters.append(f"{' '.join(words)} *{own}")
+                parameters.append(f"{' '.join(words)} *{alone}{own}")
                 arguments.append(f"*{own}" if by_reference else own)
             else:
                 raise part[opening + 1].error(
                     f"the translation to CUDA does not know the attribute {attribute}"
                 )
         name.out = f"msl_{name.text}"
+        limit = self._limit(index)
         self.entries.append(
-            f'extern "C" __global__ void {name.text}({", ".join(parameters)}) {{\n'
+            f'extern "C" __global__ void {limit}{name.text}({", ".join(parameters)}) {{\n'
             "    metal::ThreadPosition position_in_grid;\n"
             "    if (!metal::thread_position(grid_width, grid_height, grid_depth, position_in_grid)) return;\n"
             f"    msl_{name.text}({', '.join(arguments)});\n}}"

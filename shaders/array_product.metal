@@ -1,0 +1,430 @@
+// Convolutions without groups whose weights are tensors of the network, and their gradients, as products of
+// matrices. No matrix of patches is in memory: threads gather them from the images.
+//
+// A threadgroup computes a tile of the product. It copies a part of both operands, product_depth numbers of
+// each row and column, to threadgroup memory, and meanwhile reads the next part to registers. A thread sums
+// eight rows of four columns. It adds products in blocks of 64, which reduces the rounding error of long
+// sums.
+
+#include <metal_stdlib>
+
+#include "activation.h"
+#include "array_access.h"
+#include "array_convolution_params.h"
+#include "array_windows.h"
+
+using namespace metal;
+
+/// Stands for the index of an element outside an array.
+constant uint no_element = 0xFFFFFFFFu;
+
+// ---- Operands ----
+
+/// A tap of the window and a channel: a place among those that a result sums.
+struct ProductTap {
+    uint row, column, channel;
+
+    void begin(uint number, uint channels, constant WindowParams &window) {
+        channel = number % channels;
+        column = number / channels % uint(window.kernel_width);
+        row = number / channels / uint(window.kernel_width);
+    }
+    void advance(uint by, uint channels, constant WindowParams &window) {
+        channel += by;
+        while (channel >= channels) {
+            channel -= channels;
+            if (++column < uint(window.kernel_width)) continue;
+            column = 0u;
+            ++row;
+        }
+    }
+};
+
+/// A pixel of all images. It need not exist.
+struct ProductPixel {
+    uint image, y, x;
+
+    void begin(uint number, constant ArrayImage &extents) {
+        x = number % extents.width;
+        y = number / extents.width % extents.height;
+        image = number / extents.width / extents.height;
+    }
+    void advance(uint by, constant ArrayImage &extents) {
+        x += by;
+        while (x >= extents.width) {
+            x -= extents.width;
+            if (++y < extents.height) continue;
+            y = 0u;
+            ++image;
+        }
+    }
+};
+
+/// Finds the element of the input that a result reads at a tap.
+struct InputElements {
+    uint at(ProductPixel result, ProductTap tap, constant ArrayConvolutionParams &params) {
+        if (tap.row >= uint(params.window.kernel_height) || result.image >= params.input.images)
+            return no_element;
+        const int y = int(result.y) * params.window.stride_y - params.window.pad_top +
+                      int(tap.row) * params.window.dilation_y,
+                  x = int(result.x) * params.window.stride_x - params.window.pad_left +
+                      int(tap.column) * params.window.dilation_x;
+        if (y < 0 || y >= int(params.input.height) || x < 0 || x >= int(params.input.width))
+            return no_element;
+        return array_pixel(result.image, uint(y), uint(x), params.input) + tap.channel;
+    }
+};
+
+/// Finds the element of the result to which a pixel of the input contributes by a tap.
+struct ResultElements {
+    uint at(ProductPixel input, ProductTap tap, constant ArrayConvolutionParams &params) {
+        if (tap.row >= uint(params.window.kernel_height) || input.image >= params.output.images)
+            return no_element;
+        const int y = window_of(int(input.y), int(tap.row), params.window.stride_y, params.window.dilation_y,
+                                params.window.pad_top, params.output.height),
+                  x = window_of(int(input.x), int(tap.column), params.window.stride_x,
+                                params.window.dilation_x, params.window.pad_left, params.output.width);
+        if (y < 0 || x < 0) return no_element;
+        return array_pixel(input.image, uint(y), uint(x), params.output) + tap.channel;
+    }
+};
+
+/// Return four adjacent elements; i is a multiple of 4.
+inline float4 load_four(const device float *array, uint i, constant ArrayRun &run, uint number) {
+    return holds_halves(run, number) ? float4(reinterpret_cast<const device half4 *>(array)[i / 4u])
+                                     : reinterpret_cast<const device float4 *>(array)[i / 4u];
+}
+
+/// Return what a pixel has at four places from a tap on. Zeros stand for elements outside.
+template <typename Elements>
+inline float4 gather_four(Elements elements, const device float *array, uint number, ProductPixel pixel,
+                          ProductTap tap, uint channels, constant ArrayConvolutionParams &params) {
+    if (channels % 4u == 0u) {
+        const uint i = elements.at(pixel, tap, params);
+        return i == no_element ? float4(0.0f) : load_four(array, i, params.run, number);
+    }
+    float4 values = float4(0.0f);
+#pragma unroll
+    for (uint lane = 0u; lane < 4u; ++lane) {
+        const uint i = elements.at(pixel, tap, params);
+        if (i != no_element) values[lane] = load(array, i, params.run, number);
+        tap.advance(1u, channels, params.window);
+    }
+    return values;
+}
+
+/// Return four elements of a row of a matrix. Zeros stand for elements outside.
+inline float4 row_four(const device float *matrix, uint number, uint row, uint rows, uint column,
+                       uint columns, constant ArrayRun &run) {
+    float4 values = float4(0.0f);
+    if (row >= rows || column >= columns) return values;
+    const uint first = row * columns + column;
+    if (columns % 4u == 0u) return load_four(matrix, first, run, number);
+    for (uint lane = 0u; lane < min(4u, columns - column); ++lane)
+        values[lane] = load(matrix, first + lane, run, number);
+    return values;
+}
+
+// ---- Places of threads ----
+
+/// The tile of a threadgroup: its first row and column, and its part of the sums.
+struct ProductTile {
+    uint row, column, part;
+
+    void begin(uint group, uint rows, uint columns) {
+        const uint across = (columns + product_tile - 1u) / product_tile,
+                   down = (rows + product_tile - 1u) / product_tile;
+        column = group % across * product_tile;
+        row = group / across % down * product_tile;
+        part = group / across / down;
+    }
+};
+
+// A thread copies two times four numbers of each operand: of two lines at the same four depths, or of two
+// depths at the same four lines. Lines are the rows of the left operand and the columns of the right one.
+
+/// Return the first depth of the numbers that a thread copies of lines.
+inline uint line_depth(uint thread_index) { return thread_index % 4u * 4u; }
+inline uint copied_line(uint thread_index, uint i) { return thread_index / 4u + i * product_threads / 4u; }
+
+/// Return the first line of the numbers that a thread copies of depths.
+inline uint depth_line(uint thread_index) { return thread_index % 16u * 4u; }
+inline uint copied_depth(uint thread_index, uint i) { return thread_index / 16u + i * product_threads / 16u; }
+
+inline void put_line(threadgroup float *tile, float4 values, uint thread_index, uint i) {
+    threadgroup float *to = tile + line_depth(thread_index) * product_pitch + copied_line(thread_index, i);
+#pragma unroll
+    for (uint lane = 0u; lane < 4u; ++lane) to[lane * product_pitch] = values[lane];
+}
+
+inline void put_depth(threadgroup float *tile, float4 values, uint thread_index, uint i) {
+    threadgroup float *to = tile + copied_depth(thread_index, i) * product_pitch + depth_line(thread_index);
+    *reinterpret_cast<threadgroup float4 *>(to) = values;
+}
+
+/// Return the row of a thread's results; the second four are half a tile below the first.
+inline uint result_row(uint thread_index, uint i) {
+    return thread_index / 16u * 4u + i / 4u * (product_tile / 2u) + i % 4u;
+}
+inline uint result_column(uint thread_index) { return thread_index % 16u * 4u; }
+
+/// The results of a thread.
+struct ProductSums {
+    float4 totals[8], block[8];
+
+    void begin() {
+#pragma unroll
+        for (uint i = 0u; i < 8u; ++i) totals[i] = block[i] = float4(0.0f);
+    }
+    /// Add the products of a part of both operands.
+    void add(const threadgroup float *tiles, uint thread_index) {
+        const threadgroup float *left = tiles + result_row(thread_index, 0u);
+        const threadgroup float *right = tiles + product_depth * product_pitch + result_column(thread_index);
+        for (uint depth = 0u; depth < product_depth; ++depth) {
+            const float4 upper = *reinterpret_cast<const threadgroup float4 *>(left),
+                         lower = *reinterpret_cast<const threadgroup float4 *>(left + product_tile / 2u),
+                         columns = *reinterpret_cast<const threadgroup float4 *>(right);
+#pragma unroll
+            for (uint i = 0u; i < 4u; ++i) {
+                block[i] = fma(float4(upper[i]), columns, block[i]);
+                block[4u + i] = fma(float4(lower[i]), columns, block[4u + i]);
+            }
+            left += product_pitch;
+            right += product_pitch;
+        }
+    }
+    void settle() {
+#pragma unroll
+        for (uint i = 0u; i < 8u; ++i) {
+            totals[i] += block[i];
+            block[i] = float4(0.0f);
+        }
+    }
+};
+
+/// Store four results of a row of a matrix, as far as they are in it.
+inline void store_four(device float *matrix, float4 values, uint number, uint row, uint rows, uint column,
+                       uint columns, constant ArrayRun &run) {
+    if (row >= rows || column >= columns) return;
+    const uint first = row * columns + column;
+    if (columns % 4u == 0u) {
+        if (holds_halves(run, number))
+            reinterpret_cast<device half4 *>(matrix)[first / 4u] = half4(values);
+        else
+            reinterpret_cast<device float4 *>(matrix)[first / 4u] = values;
+        return;
+    }
+    for (uint lane = 0u; lane < min(4u, columns - column); ++lane)
+        store(matrix, values[lane], first + lane, run, number);
+}
+
+// ---- Kernels ----
+
+/// Multiply both operands into `sums`, `steps` times product_depth deep. While a part of them lies in one
+/// half of the threadgroup's memory, the next goes to the other half, so one barrier is enough for each.
+#define MULTIPLY(OPERANDS, LEFT, RIGHT)                                                                      \
+    sums.begin();                                                                                            \
+    OPERANDS.read(LEFT, RIGHT, params);                                                                      \
+    for (uint step = 0u; step < steps; ++step) {                                                             \
+        threadgroup float *both = tiles + step % 2u * product_floats;                                        \
+        OPERANDS.put(both, thread_index);                                                                    \
+        threadgroup_barrier(mem_flags::mem_threadgroup);                                                     \
+        if (step + 1u < steps) OPERANDS.read(LEFT, RIGHT, params);                                           \
+        sums.add(both, thread_index);                                                                        \
+        if (step % 4u == 3u) sums.settle();                                                                  \
+    }                                                                                                        \
+    sums.settle();
+
+inline uint pixels_of(constant ArrayImage &extents) {
+    return extents.images * extents.height * extents.width;
+}
+
+inline uint taps_of(constant ArrayConvolutionParams &params) {
+    return uint(params.window.kernel_height) * uint(params.window.kernel_width);
+}
+
+inline uint product_steps(uint depth) { return (depth + product_depth - 1u) / product_depth; }
+
+/// The operands of a convolution: patches of the input, and weights.
+struct ConvolutionOperands {
+    float4 left[2], right[2];
+    ProductPixel pixels[2];
+    ProductTap tap;
+    uint depth, outputs[2];
+
+    void begin(ProductTile tile, uint thread_index, constant ArrayConvolutionParams &params) {
+        depth = line_depth(thread_index);
+        tap.begin(depth, params.input.channels, params.window);
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            pixels[i].begin(tile.row + copied_line(thread_index, i), params.output);
+            outputs[i] = tile.column + copied_line(thread_index, i);
+        }
+    }
+    void read(const device float *source, const device float *weight,
+              constant ArrayConvolutionParams &params) {
+        InputElements elements;
+        const uint channels = params.input.channels;
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            left[i] = gather_four(elements, source, 1u, pixels[i], tap, channels, params);
+            right[i] = row_four(weight, 2u, outputs[i], params.output.channels, depth,
+                                taps_of(params) * channels, params.run);
+        }
+        depth += product_depth;
+        tap.advance(product_depth, channels, params.window);
+    }
+    void put(threadgroup float *both, uint thread_index) {
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            put_line(both, left[i], thread_index, i);
+            put_line(both + product_depth * product_pitch, right[i], thread_index, i);
+        }
+    }
+};
+
+[[max_total_threads_per_threadgroup(128)]] kernel void
+array_product(constant ArrayConvolutionParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
+              const device float *weight [[buffer(2)]], const device float *bias [[buffer(3)]],
+              device float *result [[buffer(4)]], threadgroup float *tiles [[threadgroup(0)]],
+              uint group [[threadgroup_position_in_grid]],
+              uint thread_index [[thread_index_in_threadgroup]]) {
+    const uint rows = pixels_of(params.output), columns = params.output.channels;
+    const uint steps = product_steps(taps_of(params) * params.input.channels);
+    ProductTile tile;
+    tile.begin(group, rows, columns);
+    ConvolutionOperands operands;
+    operands.begin(tile, thread_index, params);
+    ProductSums sums;
+    MULTIPLY(operands, source, weight)
+    const uint column = tile.column + result_column(thread_index);
+    float4 biases = float4(0.0f);
+    if (params.has_bias != 0) biases = row_four(bias, 3u, 0u, 1u, column, columns, params.run);
+    for (uint i = 0u; i < 8u; ++i) {
+        const float4 activated = activate(sums.totals[i] + biases, params.activation, float4(0.0f));
+        store_four(result, activated, 4u, tile.row + result_row(thread_index, i), rows, column, columns,
+                   params.run);
+    }
+}
+
+/// The operands of the input's gradient: the gradients of those results to which a pixel contributes, and
+/// weights.
+struct DataGradientOperands {
+    float4 left[2], right[2];
+    ProductPixel pixels[2];
+    ProductTap tap, weights[2];
+    uint input;
+
+    void begin(ProductTile tile, uint thread_index, constant ArrayConvolutionParams &params) {
+        input = tile.column + depth_line(thread_index);
+        tap.begin(line_depth(thread_index), params.output.channels, params.window);
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            pixels[i].begin(tile.row + copied_line(thread_index, i), params.input);
+            weights[i].begin(copied_depth(thread_index, i), params.output.channels, params.window);
+        }
+    }
+    void read(const device float *gradient, const device float *weight,
+              constant ArrayConvolutionParams &params) {
+        ResultElements elements;
+        const uint outputs = params.output.channels, taps = taps_of(params);
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            left[i] = gather_four(elements, gradient, 1u, pixels[i], tap, outputs, params);
+            const uint number = weights[i].row * uint(params.window.kernel_width) + weights[i].column;
+            // A tap after the last one is no row of the weights.
+            const uint row = number < taps ? weights[i].channel * taps + number : no_element;
+            right[i] = row_four(weight, 2u, row, outputs * taps, input, params.input.channels, params.run);
+            weights[i].advance(product_depth, outputs, params.window);
+        }
+        tap.advance(product_depth, outputs, params.window);
+    }
+    void put(threadgroup float *both, uint thread_index) {
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            put_line(both, left[i], thread_index, i);
+            put_depth(both + product_depth * product_pitch, right[i], thread_index, i);
+        }
+    }
+};
+
+[[max_total_threads_per_threadgroup(128)]] kernel void array_data_gradient_product(
+    constant ArrayConvolutionParams &params [[buffer(0)]], const device float *gradient [[buffer(1)]],
+    const device float *weight [[buffer(2)]], device float *result [[buffer(3)]],
+    threadgroup float *tiles [[threadgroup(0)]], uint group [[threadgroup_position_in_grid]],
+    uint thread_index [[thread_index_in_threadgroup]]) {
+    const uint rows = pixels_of(params.input), columns = params.input.channels;
+    const uint steps = product_steps(taps_of(params) * params.output.channels);
+    ProductTile tile;
+    tile.begin(group, rows, columns);
+    DataGradientOperands operands;
+    operands.begin(tile, thread_index, params);
+    ProductSums sums;
+    MULTIPLY(operands, gradient, weight)
+#pragma unroll
+    for (uint i = 0u; i < 8u; ++i)
+        store_four(result, sums.totals[i], 3u, tile.row + result_row(thread_index, i), rows,
+                   tile.column + result_column(thread_index), columns, params.run);
+}
+
+/// The operands of the weights' gradient: gradients of results, and patches of the input.
+struct WeightGradientOperands {
+    float4 left[2], right[2];
+    ProductPixel pixels[2];
+    ProductTap tap;
+    uint numbers[2], end, output;
+
+    void begin(ProductTile tile, uint first, uint behind, uint thread_index,
+               constant ArrayConvolutionParams &params) {
+        end = behind;
+        output = tile.row + depth_line(thread_index);
+        tap.begin(tile.column + depth_line(thread_index), params.input.channels, params.window);
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            numbers[i] = first + copied_depth(thread_index, i);
+            pixels[i].begin(numbers[i], params.output);
+        }
+    }
+    void read(const device float *source, const device float *gradient,
+              constant ArrayConvolutionParams &params) {
+        InputElements elements;
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            left[i] = row_four(gradient, 2u, numbers[i], end, output, params.output.channels, params.run);
+            right[i] = numbers[i] < end
+                           ? gather_four(elements, source, 1u, pixels[i], tap, params.input.channels, params)
+                           : float4(0.0f);
+            numbers[i] += product_depth;
+            pixels[i].advance(product_depth, params.output);
+        }
+    }
+    void put(threadgroup float *both, uint thread_index) {
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            put_depth(both, left[i], thread_index, i);
+            put_depth(both + product_depth * product_pitch, right[i], thread_index, i);
+        }
+    }
+};
+
+/// Sum the weights' gradients over one part of the pixels of all images; `array_sum_parts` adds the parts.
+[[max_total_threads_per_threadgroup(128)]] kernel void array_weight_gradient_product(
+    constant ArrayConvolutionParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
+    const device float *gradient [[buffer(2)]], device float *result [[buffer(3)]],
+    threadgroup float *tiles [[threadgroup(0)]], uint group [[threadgroup_position_in_grid]],
+    uint thread_index [[thread_index_in_threadgroup]]) {
+    const uint rows = params.output.channels, columns = taps_of(params) * params.input.channels;
+    ProductTile tile;
+    tile.begin(group, rows, columns);
+    const uint first = tile.part * params.part, behind = min(first + params.part, pixels_of(params.output));
+    const uint steps = product_steps(behind - first);
+    WeightGradientOperands operands;
+    operands.begin(tile, first, behind, thread_index, params);
+    ProductSums sums;
+    MULTIPLY(operands, source, gradient)
+#pragma unroll
+    for (uint i = 0u; i < 8u; ++i)
+        store_four(result + tile.part * params.weights, sums.totals[i], 3u,
+                   tile.row + result_row(thread_index, i), rows, tile.column + result_column(thread_index),
+                   columns, params.run);
+}

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <metal_stdlib>
+
+using namespace metal;
+
+/// Return the window whose tap `tap` is at `position`; -1 if there is none.
+inline int window_of(int position, int tap, int stride, int dilation, int before, uint windows) {
+    const int start = position + before - tap * dilation;
+    if (start < 0) return -1;
+    // A division by a number that is not known when the shader is compiled takes many instructions.
+    if (stride == 1) return start < int(windows) ? start : -1;
+    return start % stride == 0 && start / stride < int(windows) ? start / stride : -1;
+}
