@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import mpscnn
+from mpscnn import _core
 
 PROJECT = Path(__file__).resolve().parent.parent
 CPP = PROJECT / "cpp"
@@ -282,6 +284,9 @@ def _imported_modules(tree: ast.AST) -> Iterator[str]:
 OPERATIONS = {entry["name"]: entry for entry in mpscnn.operations()}
 TRAINING = {entry["name"]: entry for entry in mpscnn.operations(training=True)}
 
+#: The table beside the operations.
+CASES: list[dict[str, Any]] = json.loads(_core.cases())
+
 # Input shapes and parameters of the smallest sensible use, where the defaults alone make none.
 SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
     "binary_convolution": ([(4, 4, 3)], {"output_channels": 2}),
@@ -327,6 +332,19 @@ def families_testing(operation: str) -> list[str]:
 @pytest.mark.parametrize("operation", [*OPERATIONS, *TRAINING])
 def test_operation_has_a_reference_and_a_test(operation: str) -> None:
     assert families_testing(operation), f"no test in tests/ops uses {operation} and has a reference"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_operation_has_cases(operation: str) -> None:
+    tags = {tag for case in CASES if case["operation"] == operation for tag in case["tags"]}
+    assert {"self_check", "conformance"} <= tags, f"cpp/ops/cases.cpp lacks cases of {operation}"
+
+
+def test_cases_are_stated_once() -> None:
+    names = [case["name"] for case in CASES]
+    assert len(set(names)) == len(names)
+    networks = [json.dumps(case | {"name": "", "tags": []}, sort_keys=True) for case in CASES]
+    assert len(set(networks)) == len(networks)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -15,6 +15,7 @@
 #include "core/platform.h"
 #include "cpu/isa/kernels.h"
 #include "engine/run/backend.h"
+#include "ops/cases.h"
 #include "ops/op_list.h"
 #include "ops/unsupported.h"
 
@@ -125,6 +126,13 @@ mpscnn_status mpscnn_operations(mpscnn_text **json) {
     return c_api::guarded([&] {
         c_api::require(json, "json");
         c_api::give(to_text(ops::describe_operations()), json);
+    });
+}
+
+mpscnn_status mpscnn_cases(mpscnn_text **json) {
+    return c_api::guarded([&] {
+        c_api::require(json, "json");
+        c_api::give(to_text(ops::describe_cases()), json);
     });
 }
 

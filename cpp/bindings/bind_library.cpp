@@ -45,6 +45,7 @@ void bind_library(py::module_ &module) {
     module.def("version", &version, "Version of the library.");
     module.def("build_config", &build_config, "How the library was built, as JSON.");
     module.def("operations", &operations, "All operations with their parameters, as JSON.");
+    module.def("cases", &cases, "Cases of operations, as JSON.");
     module.def("unsupported_features", &unsupported_features, "What an engine cannot do, as JSON.");
     module.def("devices", &devices_json, "Devices that programs can be compiled for, as JSON.");
     module.def("processors", &processors_json, "The processors of this process, as JSON.");

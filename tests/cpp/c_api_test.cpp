@@ -18,6 +18,8 @@ TEST(library_describes_itself) {
     CHECK(config.find(std::string("\"version\":\"") + mpscnn_version()) != std::string::npos);
     CHECK(succeeded(mpscnn_operations(&text)));
     CHECK(taken(text).find("\"convolution\"") != std::string::npos);
+    CHECK(succeeded(mpscnn_cases(&text)));
+    CHECK(taken(text).find("\"convolution, even window\"") != std::string::npos);
     CHECK(succeeded(mpscnn_unsupported_features(&text)));
     CHECK(taken(text).find("\"engine\":\"metal\"") != std::string::npos);
     CHECK(succeeded(mpscnn_devices(&text)));
@@ -27,6 +29,7 @@ TEST(library_describes_itself) {
     CHECK(refused(mpscnn_processors(nullptr), MPSCNN_ERROR_PARAMETER, "json"));
     CHECK(refused(mpscnn_build_config(nullptr), MPSCNN_ERROR_PARAMETER, "json must not be NULL"));
     CHECK(refused(mpscnn_operations(nullptr), MPSCNN_ERROR_PARAMETER, "json"));
+    CHECK(refused(mpscnn_cases(nullptr), MPSCNN_ERROR_PARAMETER, "json"));
     CHECK(refused(mpscnn_unsupported_features(nullptr), MPSCNN_ERROR_PARAMETER, "json"));
     CHECK(refused(mpscnn_devices(nullptr), MPSCNN_ERROR_PARAMETER, "json"));
     CHECK(mpscnn_text_size(nullptr) == 0 && *mpscnn_text_data(nullptr) == '\0');

@@ -301,6 +301,19 @@ def test_what_became_of_a_graph_is_logged(caplog: pytest.LogCaptureFixture) -> N
     assert "torch computes cumsum: cumsum.default: mpscnn has no such operator" in caplog.text
 
 
+def test_options_of_programs_are_taken() -> None:
+    module = small()
+    compiled = Compiled(
+        module, options={"precision": "float16", "accumulate_dtype": "float16", "winograd": False}
+    )
+    with pytest.raises(AssertionError, match="relative error"):
+        assert_equal(compiled(PHOTO), module(PHOTO), 1e-5)
+    assert_equal(compiled(PHOTO), module(PHOTO), 1e-2)
+    (part,) = compiled.graphs[0].report.networks
+    assert part._program.numbers == "float16, sums in halves"
+    assert part._program.winograd is False
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -37,10 +37,11 @@ std::vector<std::int64_t> self_check_images(const Graph &network);
 
 /// The networks of the self-check, one layer each, with weights. They cover every operation in each way in
 /// which a device may compute it, on three kinds of images: odd extents with a partly filled last slice, one
-/// slice only, and large ones. The networks of self_check_training() are among them.
+/// slice only, and large ones. They are the cases of ops/cases.cpp with that tag, and self_check_training().
 std::vector<Graph> self_check_networks();
 
-/// Operations of training, on tensors of the graphs' own, and layers whose weights are such.
+/// Networks of training with more than one operation, one for each loss and neuron, and layers whose weights
+/// are tensors of the graph.
 std::vector<Graph> self_check_training();
 
 } // namespace mpscnn::engine

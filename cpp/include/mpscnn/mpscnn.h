@@ -79,6 +79,11 @@ MPSCNN_API mpscnn_status mpscnn_build_config(mpscnn_text **json);
 /* All operations with their parameters, as a JSON array. */
 MPSCNN_API mpscnn_status mpscnn_operations(mpscnn_text **json);
 
+/* Cases of operations that checks and tests run, as a JSON array: name, operation, attributes, activation (if
+ * it has one), inputs (shapes without the batch; for "training" whole) and tags: "self_check" (of a device at
+ * its first use), "conformance" (`mpscnn verify`), "training" and "no_onnx" (ONNX cannot express it). */
+MPSCNN_API mpscnn_status mpscnn_cases(mpscnn_text **json);
+
 /* Lists the features that an engine does not support, as a JSON array. A row has engine and operation ("any"
  * for every one), and a field with its allowed values; in a row without a field the engine lacks the
  * operation. A combination that a row refuses gives MPSCNN_ERROR_UNSUPPORTED when it is compiled, or when it

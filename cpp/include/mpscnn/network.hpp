@@ -29,6 +29,7 @@ inline std::string version() { return mpscnn_version(); }
 /// These return JSON texts; see the C functions of the same names.
 inline std::string build_config() { return detail::text_of(mpscnn_build_config); }
 inline std::string operations() { return detail::text_of(mpscnn_operations); }
+inline std::string cases() { return detail::text_of(mpscnn_cases); }
 inline std::string unsupported_features() { return detail::text_of(mpscnn_unsupported_features); }
 /// See mpscnn_pages_allocate. The memory must be released with mpscnn_pages_release.
 inline void *allocate_pages(std::size_t bytes) {

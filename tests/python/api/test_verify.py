@@ -17,7 +17,6 @@ from mpscnn import kernels
 from mpscnn.apps.verify import conformance, processes, verify
 from mpscnn.apps.verify.case import Case, allowed, run
 from mpscnn.apps.verify.conformance import Failure, Row, all_cases
-from mpscnn.apps.verify.layer_cases import NEURONS
 from mpscnn.apps.verify.processes import Outcome, run_cases
 from mpscnn.apps.verify.promise import CPU, FLOAT32_EPS, METAL
 from mpscnn.apps.verify.report import Report
@@ -42,7 +41,11 @@ def test_every_operation_raw_kernel_and_neuron_has_cases() -> None:
     assert concrete - bases <= subjects
     assert {"self-check", "network default", "network digits", "network page_digits"} <= subjects
     kinds = {entry for parameter in _parameters("neuron") for entry in parameter.get("allowed", [])}
-    assert set(NEURONS) == kinds - {"none"}
+    for operation in ("convolution", "fully_connected", "neuron"):
+        field = "attributes" if operation == "neuron" else "activation"
+        recipes = [case.recipe for case in all_cases("cpu") if case.subject == operation]
+        neurons = [recipe[field] for recipe in recipes if field in recipe]
+        assert {neuron["kind"] for neuron in neurons} == kinds - {"none"}
 
 
 def _parameters(operation: str) -> list[dict[str, Any]]:

@@ -34,9 +34,11 @@ class Axis:
     def after(self) -> int:
         """Padding after the input that makes `output` positions: as stated, but for ceil_mode, which reaches further.
 
-        Padding that is stated and not reached stays, since converters recognise padding that is alike on both sides.
+        Padding that is stated and not reached stays, since converters recognise padding that is alike on both sides. It
+        goes where ONNX would have one more position, which ceil_mode leaves out because it is in the padding alone.
         """
-        return max(self.exact_after, self.stated_after, 0)
+        unread = self.stated_after - self.exact_after
+        return self.stated_after if 0 <= unread < self.stride else max(self.exact_after, 0)
 
     @property
     def exact_after(self) -> int:
