@@ -39,6 +39,8 @@ class Tensor:
     signature: tuple[int, ...] | None = None
     """The shape with -1 for the extents that are free."""
     sparsity: Sparsity | None = None
+    is_variable: bool = False
+    """Whether it keeps what an operator writes, such as a state."""
 
 
 @dataclass
@@ -189,6 +191,8 @@ class _Writer:
         ]
         if tensor.quantization:
             fields.append(_reference(4, self._quantization(*tensor.quantization, tensor.quantized_axis)))
+        if tensor.is_variable:
+            fields.append((5, "Bool", True))
         if tensor.sparsity:
             fields.append(_reference(6, self._sparsity(tensor.sparsity)))
         if tensor.signature:

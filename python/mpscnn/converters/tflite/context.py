@@ -46,14 +46,22 @@ Integers = tuple[str, float, int]
 class OperatorReader:
     """The network that is built, and the parts of the file that its layers come from."""
 
-    def __init__(self, network: Network, file: TfliteFile, constants: Constants, names: LayerNames) -> None:
+    def __init__(
+        self,
+        network: Network,
+        file: TfliteFile,
+        constants: Constants,
+        names: LayerNames,
+        *,
+        has_batch: bool = True,
+    ) -> None:
         self.network = network
         self.file = file
         self.constants = constants
         self.names = names
         self.values: dict[int, Value] = {}
         # The file's batch stands for any: shapes in the file are written with it.
-        self.batch = (file.tensors[file.inputs[0]].shape or (1,))[0] if file.inputs else 1
+        self.batch = (file.tensors[file.inputs[0]].shape or (1,))[0] if file.inputs and has_batch else 1
         self._batch_atom = batch_atom(self.batch)
         self.arranger = Arranger(network, self._batch_atom, self._name, constants.count)
         self._named = -1

@@ -22,6 +22,7 @@ from mpscnn.converters.tflite.logic import LOGIC
 from mpscnn.converters.tflite.matrices import MATRICES
 from mpscnn.converters.tflite.moves import MOVES
 from mpscnn.converters.tflite.parts import PARTS
+from mpscnn.converters.tflite.recurrent import RECURRENT
 from mpscnn.converters.tflite.reductions import REDUCTIONS
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -270,6 +271,7 @@ OPERATORS: dict[str, Handler] = {
     **MOVES,
     **MATRICES,
     **LOGIC,
+    **RECURRENT,
     **REDUCTIONS,
     "AVERAGE_POOL_2D": _pool,
     "BATCH_TO_SPACE_ND": _batch_to_space,

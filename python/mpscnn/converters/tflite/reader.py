@@ -9,6 +9,7 @@ that the integers stand for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_o
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.constants import Constants
-from mpscnn.converters.tflite.context import Integers, OperatorReader
+from mpscnn.converters.tflite.context import Integers, OperatorReader, without_batch
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.plain_integers import refuse_plain_integers
@@ -42,9 +43,27 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
         UnsupportedError: names all layers that mpscnn lacks. WeightsError: a file contradicts itself. ParameterError:
             the file has another size or shape, or no such input or output.
     """
-    names = LayerNames()
     files = [*files[:-1], _stopped(files[-1], options.outputs)]
-    network = options.network(_input_shapes(files[0], names, options), files[0].origin)
+    try:
+        return _converted(files, options, has_batch=True)
+    except UnsupportedError:
+        if len(files) > 1 or not _may_lack_batch(files[0]):
+            raise
+        with suppress(UnsupportedError):  # the first error is about the file as it is
+            return _converted(files, options, has_batch=False)
+        raise
+
+
+def _may_lack_batch(file: TfliteFile) -> bool:
+    """Return True if the inputs have fixed sizes, and the first axis of one of them is not a batch of 1."""
+    shapes = [file.tensors[index].extents for index in file.inputs]
+    return all(None not in shape for shape in shapes) and any(shape[:1] != (1,) for shape in shapes)
+
+
+def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: bool) -> Network:
+    """As `convert`. Without a batch the inputs are those of one image, and the network has a batch before them."""
+    names = LayerNames()
+    network = options.network(_input_shapes(files[0], names, options, has_batch), files[0].origin)
     network.preprocess = _preprocess(files[0], network)
     network.labels = list(files[-1].metadata.labels) or None
     values, noted = list(network.inputs), dict[int, Integers | None]()
@@ -53,7 +72,7 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
             raise WeightsError(
                 f"{file.origin}: has {len(file.inputs)} inputs, the part before it {len(values)} outputs"
             )
-        converter = _FileConverter(network, file, names)
+        converter = _FileConverter(network, file, names, has_batch=has_batch)
         converter.integers = noted
         values = converter.run(values)
         network.detection = converter.detection
@@ -107,7 +126,7 @@ def _stopped(file: TfliteFile, outputs: Sequence[str]) -> TfliteFile:
 
 
 def _input_shapes(
-    file: TfliteFile, names: LayerNames, options: ReadOptions
+    file: TfliteFile, names: LayerNames, options: ReadOptions, has_batch: bool
 ) -> dict[str, Sequence[int | None]]:
     options.check_inputs([file.tensors[index].name for index in file.inputs], file.origin)
     shapes: dict[str, Sequence[int | None]] = {}
@@ -116,6 +135,9 @@ def _input_shapes(
         where = f"{file.origin}: input {shown(tensor.name)}"
         if tensor.problem:
             raise UnsupportedError(f"{where}: {tensor.problem}")
+        if not has_batch:
+            shapes[names.unique(tensor.name or "input")] = tensor.shape or (1,)
+            continue
         if len(tensor.shape) < 2:
             raise UnsupportedError(f"{where} has the shape {tensor.shape}, without a batch")
         extents = options.sized(options.shape_of(tensor.name, tensor.extents, where) or (), where)
@@ -145,8 +167,9 @@ def _preprocess(file: TfliteFile, network: Network) -> dict[str, object] | None:
 class _FileConverter(OperatorReader):
     """Adds one file's layers to a network. Its `unsupported` collects those that cannot be."""
 
-    def __init__(self, network: Network, file: TfliteFile, names: LayerNames) -> None:
-        super().__init__(network, file, Constants(file), names)
+    def __init__(self, network: Network, file: TfliteFile, names: LayerNames, *, has_batch: bool) -> None:
+        super().__init__(network, file, Constants(file), names, has_batch=has_batch)
+        self._has_batch = has_batch
         self._unsupported = UnsupportedLayers(file.origin)
         self._operators = Operators(network)
         self._missing: set[int] = (
@@ -155,12 +178,15 @@ class _FileConverter(OperatorReader):
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         for index, value in zip(self.file.inputs, inputs, strict=True):
-            expected = self.file.tensors[index].extents[1:]
+            extents = self.file.tensors[index].extents
+            expected = extents[1:] if self._has_batch else extents or (1,)
             if not _fits(value.shape[1:], expected):
                 raise WeightsError(
                     f"{self.file.origin}: its input is {expected}, the part before it gives {value.shape[1:]}"
                 )
-            self.values[index] = self.of_tensor(value)
+            self.values[index] = self.of_tensor(value, batch_first=self._has_batch)
+            if not extents:
+                self.values[index] = replace(self.values[index], axes=())
             self.note_integers(index)
         for operator in self.file.operators:
             if self._missing.isdisjoint(operator.inputs):
@@ -176,7 +202,16 @@ class _FileConverter(OperatorReader):
     def _output(self, index: int) -> Tensor:
         try:
             self.begin(index)
-            return self.value(index)
+            value = self.seen(index)
+            if self.batch != 1 or (value.has_batch_first and value.rank > 1):
+                return self.value(index)
+            if value.rank and not value.has_batch_first:
+                name = shown(self.file.tensors[index].name)
+                self.network.notes.append(
+                    f"output {name} gets an axis for the batch, which the file leaves out"
+                )
+            groups = [without_batch(axis) for axis in value.axes[int(value.has_batch_first) :]]
+            return self.arranger.physical(value, groups or [()])
         except UnsupportedError as error:
             raise UnsupportedError(f"{self.file.origin}: its output: {error}") from error
 

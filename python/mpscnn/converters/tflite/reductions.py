@@ -50,12 +50,9 @@ def _reduction(c: Reader, operator: FileOperator) -> None:
     else:
         y = reduced(c.arranger, x, atoms, _KINDS[operator.kind])
     y = Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
-    if operator.options and operator.options.boolean(0):
-        c.result(operator, y, added)
-    elif len(axes) + 1 < x.rank:
-        c.result(operator, y.without_axes(axes), added)
-    else:
-        raise UnsupportedError(f"reduces all axes of {x.shown} to one number, which is not supported")
+    if not (operator.options and operator.options.boolean(0)):
+        y = y.without_axes(axes)
+    c.result(operator, y, added)
 
 
 def _has_one_scale(c: Reader, operator: FileOperator) -> bool:

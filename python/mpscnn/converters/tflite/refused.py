@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 _REASONS = {
-    "recurrent layers are not supported": """
-        BIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_RNN LSTM RNN SVDF UNIDIRECTIONAL_SEQUENCE_LSTM
-        UNIDIRECTIONAL_SEQUENCE_RNN""",
+    "recurrent layers of this kind are not supported": """
+        BIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_RNN LSTM RNN UNIDIRECTIONAL_SEQUENCE_RNN""",
     "control flow is not supported": "CALL CALL_ONCE IF WHILE",
     "values that are kept between runs are not supported": """
         ASSIGN_VARIABLE HASHTABLE HASHTABLE_FIND HASHTABLE_IMPORT HASHTABLE_LOOKUP HASHTABLE_SIZE READ_VARIABLE

@@ -1,0 +1,157 @@
+"""TensorFlow Lite's recurrent layers, and inputs without a batch, beside LiteRT's reference kernels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.quantized_files import CODES, judged
+from converters.tflite_writer import Operator, Tensor, constant, write_tflite
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import converters
+
+Numbers = NDArray[np.float32]
+
+
+class Random:
+    """Numbers that follow from a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+
+    def integer(self, low: int, high: int) -> int:
+        return int(self._random.integers(low, high + 1))
+
+    def numbers(self, *shape: int) -> Numbers:
+        return self._random.normal(0.0, 0.7, shape).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recurrent") / "one.tflite"
+
+
+def compare(
+    path: Path, tensors: list[Tensor], operators: list[Operator], inputs: list[Numbers]
+) -> mpscnn.Network:
+    """The first tensors are the inputs, the last one is the result."""
+    path.write_bytes(write_tflite(tensors, operators, list(range(len(inputs))), [len(tensors) - 1]))
+    network = converters.read_network([path])
+    session = network.compile(device="cpu", precision="float32").session(threads=1)
+    given = [
+        x.astype(np.float32).reshape(1 if tensor.shape[1:] == x.shape else len(x), *tensor.shape[1:])
+        for x, tensor in zip(inputs, network.inputs, strict=True)
+    ]
+    wanted = judged(path, *inputs)[len(tensors) - 1]
+    np.testing.assert_allclose(np.reshape(session.run(given), wanted.shape), wanted, rtol=1e-4, atol=1e-5)
+    return network
+
+
+def lstm(
+    random: Random, activation: int, *, time_major: bool
+) -> tuple[list[Tensor], list[Operator], list[Numbers]]:
+    images, steps, features, units = (random.integer(1, 4) for _ in range(4))
+    x = random.numbers(*((steps, images) if time_major else (images, steps)), features)
+    tensors = [Tensor("x", x.shape)]
+    tensors += [constant(f"input{gate}", random.numbers(units, features)) for gate in range(4)]
+    tensors += [constant(f"state{gate}", random.numbers(units, units)) for gate in range(4)]
+    tensors += [constant(f"bias{gate}", random.numbers(units)) for gate in range(4)]
+    tensors += [Tensor(name, (images, units), is_variable=True) for name in ("hidden", "cell")]
+    tensors.append(Tensor("result", (*x.shape[:2], units)))
+    places = [*range(9), -1, -1, -1, *range(9, 13), -1, -1, 13, 14]
+    options = [(0, "Int8", activation), (3, "Bool", time_major)]
+    operator = Operator(CODES["UNIDIRECTIONAL_SEQUENCE_LSTM"], places, [15], 71, options)
+    return tensors, [operator], [x]
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+@pytest.mark.parametrize("activation", [1, 4], ids=["relu", "tanh"])
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+def test_lstm(path: Path, activation: int, time_major: bool, seed: int) -> None:
+    network = compare(path, *lstm(Random(seed), activation, time_major=time_major))
+    assert (
+        network.notes[-1] == "the states of its recurrent layers begin with zeros in each run" or time_major
+    )
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+def test_a_step_of_svdf(path: Path, seed: int) -> None:
+    random = Random(seed)
+    images, size, units, rank, memory = (random.integer(1, 5) for _ in range(5))
+    x = random.numbers(images, size)
+    tensors = [
+        Tensor("x", x.shape),
+        constant("features", random.numbers(units * rank, size)),
+        constant("time", random.numbers(units * rank, memory)),
+        constant("bias", random.numbers(units)),
+        Tensor("state", (images, units * rank * memory), is_variable=True),
+        Tensor("result", (images, units)),
+    ]
+    options = [(0, "Int32", rank), (1, "Int8", random.integer(0, 1))]
+    compare(path, tensors, [Operator(CODES["SVDF"], [0, 1, 2, 3, 4], [5], 6, options)], [x])
+
+
+def test_what_is_refused(path: Path) -> None:
+    tensors, (operator,), _ = lstm(Random(0), 4, time_major=False)
+    for place, message in ((1, "coupled gates"), (9, "peepholes"), (16, "a projection")):
+        places = list(operator.inputs)
+        places[place] = -1 if place == 1 else 3
+        changed = Operator(operator.code, places, operator.outputs, operator.options_type, operator.options)
+        path.write_bytes(write_tflite(tensors, [changed], [0], [15]))
+        with pytest.raises(mpscnn.UnsupportedError, match=f"with {message} it is not supported"):
+            converters.read_network([path])
+
+
+# ---- Inputs without a batch --------------------------------------------------------------------------------
+
+
+def reshape(shape: list[int], source: int, setting: int, result: int) -> tuple[Tensor, Operator, Tensor]:
+    made = constant(f"shape{result}", shape, "int32")
+    return (
+        made,
+        Operator(CODES["RESHAPE"], [source, setting], [result], 17),
+        Tensor(f"y{result}", tuple(shape)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given_shape", "shape"),
+    [((6,), [1, 6]), ((4, 3), [1, 12]), ((4, 6), [2, 12]), ((2, 2, 6), [1, 24])],
+    ids=str,
+)
+def test_inputs_without_a_batch(path: Path, given_shape: tuple[int, ...], shape: list[int]) -> None:
+    """A dense layer after another shape, which divides or joins the first axis."""
+    random = Random(5)
+    setting, operator, made = reshape(shape, 0, 1, 2)
+    tensors: list[Any] = [
+        Tensor("x", given_shape),
+        setting,
+        made,
+        constant("weight", random.numbers(5, shape[1])),
+        Tensor("result", (shape[0], 5)),
+    ]
+    dense = Operator(CODES["FULLY_CONNECTED"], [2, 3], [4], 8)
+    network = compare(path, tensors, [operator, dense], [random.numbers(*given_shape)])
+    assert network.inputs[0].shape == (None, *given_shape)
+
+
+def test_two_inputs_of_other_batches(path: Path) -> None:
+    random = Random(6)
+    tensors = [Tensor("x", (3, 4)), Tensor("z", (2, 3, 4)), Tensor("result", (2, 3, 4))]
+    add = Operator(CODES["ADD"], [0, 1], [2], 11)
+    network = compare(path, tensors, [add], [random.numbers(3, 4), random.numbers(2, 3, 4)])
+    assert network.notes == ["output 'result' gets an axis for the batch, which the file leaves out"]
+
+
+@pytest.mark.parametrize("kind", ["SUM", "MEAN", "REDUCE_MAX"])
+def test_one_number(path: Path, kind: str) -> None:
+    tensors = [Tensor("x", (1, 3, 4)), constant("axes", [0, 1, 2], "int32"), Tensor("result", ())]
+    compare(path, tensors, [Operator(CODES[kind], [0, 1], [2], 27)], [Random(7).numbers(1, 3, 4)])
