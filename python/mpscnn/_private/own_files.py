@@ -10,10 +10,15 @@ from pathlib import Path
 __all__ = ["open_own", "own_size"]
 
 
-def open_own(path: Path, flags: int) -> int:
+def open_own(path: Path, flags: int, *, is_written: bool = False) -> int:
     """A descriptor of the file, which is made where there is none.
 
     Another user may have put a link in its place, so that another file would be written.
+
+    Args:
+        path: of the file.
+        flags: as of `os.open`.
+        is_written: whether its content will change, so that it may have no further name.
 
     Raises OSError: it cannot be opened, or is a link or something else than a file.
     """
@@ -25,7 +30,8 @@ def open_own(path: Path, flags: int) -> int:
         if path.is_symlink():
             raise _refusal(path) from error
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or (is_written and status.st_nlink > 1):
         os.close(descriptor)
         raise _refusal(path)
     return descriptor

@@ -119,7 +119,8 @@ class Client:
                 if response.status != http.client.PARTIAL_CONTENT:
                     start = 0
                 size = _announced_size(response, file, start)
-                with os.fdopen(open_own(part, os.O_WRONLY | os.O_APPEND), "ab") as stream:
+                descriptor = open_own(part, os.O_WRONLY | os.O_APPEND, is_written=True)
+                with os.fdopen(descriptor, "ab") as stream:
                     stream.truncate(start)
                     _copy(response, stream, start, size, report)
         except _WrongBytes:

@@ -271,13 +271,14 @@ def test_a_lock_that_is_a_link_is_not_followed(
     assert not (tmp_path / "made by following").exists()
 
 
+@pytest.mark.parametrize("make", [_link, _further_name])
 def test_a_part_that_becomes_a_link_is_not_followed(
-    server: Server, client: Client, file: PublishedFile, victim: Path
+    server: Server, client: Client, file: PublishedFile, victim: Path, make: Callable[[Path, Path], None]
 ) -> None:
     """Between the look at the file and its opening."""
 
     def answer(handler: Handler) -> None:
-        _link(part(file), victim)
+        make(part(file), victim)
         serve_from_the_beginning(handler)
 
     server.script.append(answer)
