@@ -289,3 +289,17 @@ def test_the_package_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: p
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(UnsupportedError, match=r'pip install "mpscnn\[convert\]"'):
         read_network([saved(tmp_path, small())])
+
+
+def test_a_package_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be installed, and have no room in memory."""
+    import sys
+
+    path = saved(tmp_path, small())
+    broken = tmp_path / "packages"
+    broken.mkdir()
+    (broken / "onnx.py").write_text("raise ImportError('failed to map segment')")
+    monkeypatch.syspath_prepend(broken)
+    monkeypatch.delitem(sys.modules, "onnx")
+    with pytest.raises(UnsupportedError, match=r'"mpscnn\[convert\]" \(failed to map segment\)'):
+        read_network([path])

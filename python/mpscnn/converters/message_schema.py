@@ -28,7 +28,9 @@ def message_class(package: str, messages: Mapping[str, str], main: str, needed_f
             import_module(f"google.protobuf.{name}") for name in names
         )
     except ImportError as error:
-        raise UnsupportedError(f'reading {needed_for} needs: pip install "mpscnn[{extra}]"') from error
+        raise UnsupportedError(
+            f'reading {needed_for} needs: pip install "mpscnn[{extra}]" ({error})'
+        ) from error
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto2")
     for name, fields in messages.items():

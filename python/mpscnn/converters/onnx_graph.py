@@ -41,7 +41,9 @@ class Graph:
         try:
             import onnx
         except ImportError as error:
-            raise UnsupportedError(f'reading {needed_for} needs: pip install "mpscnn[{extra}]"') from error
+            raise UnsupportedError(
+                f'reading {needed_for} needs: pip install "mpscnn[{extra}]" ({error})'
+            ) from error
         self._onnx = onnx
         self._origin = origin
         self._inputs = dict(inputs)

@@ -152,7 +152,9 @@ def require_pycocotools() -> None:
     try:
         import pycocotools  # noqa: F401
     except ImportError as error:
-        raise UnsupportedError("evaluating a detector needs pycocotools: pip install pycocotools") from error
+        raise UnsupportedError(
+            f"evaluating a detector needs pycocotools: pip install pycocotools ({error})"
+        ) from error
 
 
 def _read(path: str | PathLike[str]) -> dict[str, Any]:

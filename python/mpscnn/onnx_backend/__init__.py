@@ -65,7 +65,9 @@ def _backend() -> type[Backend]:
     try:
         from mpscnn.onnx_backend.backend import Backend
     except ImportError as error:
-        raise UnsupportedError('mpscnn.onnx_backend needs: pip install "mpscnn[convert]"') from error
+        raise UnsupportedError(
+            f'mpscnn.onnx_backend needs: pip install "mpscnn[convert]" ({error})'
+        ) from error
     return Backend
 
 

@@ -29,7 +29,9 @@ if not TYPE_CHECKING:  # for type checkers it would make every wrong name an Any
             from mpscnn.sklearn.classifier import ImageClassifier
             from mpscnn.sklearn.features import FeatureExtractor
         except ImportError as error:
-            raise UnsupportedError('mpscnn.sklearn needs: pip install "mpscnn[sklearn]"') from error
+            raise UnsupportedError(
+                f'mpscnn.sklearn needs: pip install "mpscnn[sklearn]" ({error})'
+            ) from error
         return FeatureExtractor if name == "FeatureExtractor" else ImageClassifier
 
 

@@ -284,7 +284,7 @@ def require_pillow(purpose: str) -> None:
     try:
         import PIL  # noqa: F401
     except ImportError as error:
-        raise ImageError(f"{purpose} needs Pillow: pip install pillow") from error
+        raise ImageError(f"{purpose} needs Pillow: pip install pillow ({error})") from error
 
 
 def _from_stream(stream: IO[bytes], size: int, name: str, max_pixels: int = MAX_PIXELS) -> Photo:

@@ -53,7 +53,7 @@ class PhotoResult(Expected):
         try:
             pandas = import_module("pandas")
         except ImportError as error:
-            raise UnsupportedError("to_pandas needs pandas: pip install pandas") from error
+            raise UnsupportedError(f"to_pandas needs pandas: pip install pandas ({error})") from error
         return pandas.DataFrame(self.rows(), columns=list(self.columns))
 
     def to_csv(self) -> str:

@@ -167,7 +167,7 @@ def import_av() -> Any:
     try:
         import av
     except ImportError as error:
-        raise UnsupportedError('videos need PyAV: pip install "mpscnn[video]"') from error
+        raise UnsupportedError(f'videos need PyAV: pip install "mpscnn[video]" ({error})') from error
     return av
 
 

@@ -32,4 +32,4 @@ def coremltools() -> Any:
         with quiet():
             return import_module("coremltools")
     except ImportError as error:
-        raise UnsupportedError("writing Core ML models needs: pip install coremltools") from error
+        raise UnsupportedError(f"writing Core ML models needs: pip install coremltools ({error})") from error

@@ -222,7 +222,7 @@ def _without_functions(model: onnx.ModelProto, origin: str, most: int) -> onnx.M
         from onnx import inliner
     except ImportError as error:
         raise UnsupportedError(
-            f"{origin}: it has functions, which need a newer package onnx (1.15)"
+            f"{origin}: it has functions, which need a newer package onnx (1.15): {error}"
         ) from error
     bodies = {
         (function.domain, function.name): [(node.domain, node.op_type) for node in function.node]
@@ -275,7 +275,9 @@ def _package() -> Any:
     try:
         import onnx
     except ImportError as error:
-        raise UnsupportedError('reading ONNX files needs: pip install "mpscnn[convert]"') from error
+        raise UnsupportedError(
+            f'reading ONNX files needs: pip install "mpscnn[convert]" ({error})'
+        ) from error
     return onnx
 
 

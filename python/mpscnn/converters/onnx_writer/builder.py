@@ -60,7 +60,9 @@ class Builder:
         try:
             import onnx
         except ImportError as error:
-            raise UnsupportedError('writing ONNX files needs: pip install "mpscnn[convert]"') from error
+            raise UnsupportedError(
+                f'writing ONNX files needs: pip install "mpscnn[convert]" ({error})'
+            ) from error
         self._onnx = onnx
         self._name = name
         self._dtype = np.dtype(dtype)
