@@ -149,3 +149,20 @@ def test_a_header_without_a_page_is_an_error(headers: dict[str, Any], tmp_path: 
             headers["pages"]()
     finally:
         changed["INCLUDE"] = before
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        ("Text:\n- one\n  more\n- two\n", "Text:\n\n- one\n    more\n- two\n"),
+        ("```\nx\n```\n1. one\n   - inner\n", "```\nx\n```\n\n1. one\n    - inner\n"),
+        ("1. one\n\n   Text of one.\n2. two\n", "1. one\n\n    Text of one.\n2. two\n"),
+        ("Text:\n| a |\n|---|\nText.\n", "Text:\n\n| a |\n|---|\n\nText.\n"),
+        ("```\n- x\n| y\n[a][b]\n```\n", "```\n- x\n| y\n[a][b]\n```\n"),
+        ("[out][in] and `[out][in]`\n", "[out]\\[in] and `[out][in]`\n"),
+        ("- one\n\nText\n  with an indent\n", "- one\n\nText\n  with an indent\n"),
+    ],
+    ids=["list", "list after code", "paragraph of an item", "table", "code", "brackets", "text after a list"],
+)
+def test_the_site_shows_what_github_shows(written: str, wanted: str) -> None:
+    assert runpy.run_path(str(DOCS / "site" / "dialect.py"))["translate"](written) == wanted

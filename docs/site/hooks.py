@@ -19,6 +19,7 @@ from mkdocs.structure.files import File, Files
 
 sys.path.insert(0, str(Path(__file__).parent))
 import commands
+import dialect
 import headers
 import notebooks
 import python_names
@@ -71,13 +72,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     source = PROJECT_PAGES.get(place, f"docs/{place}")
     if place.startswith("tutorials/"):
         source = f"examples/notebooks/{Path(place).stem}.ipynb"
-    in_code = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
+    in_code = re.compile(r"(^ *```.*?^ *```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
     return "".join(
-        part
-        if part.startswith("`")
-        # In "weights [out][in]" the second bracket would be the name of a link.
-        else _LINK.sub(lambda found: _link(found, place, source), part).replace("][", "]\\[")
-        for part in in_code.split(_whole_links(markdown))
+        part if part.lstrip().startswith("`") else _LINK.sub(lambda found: _link(found, place, source), part)
+        for part in in_code.split(_whole_links(dialect.translate(markdown)))
     )
 
 
