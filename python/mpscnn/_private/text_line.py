@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["TextLine", "filled_bar", "is_notebook", "is_watched"]
+__all__ = ["TextLine", "filled_bar", "is_notebook", "is_watched", "notebook_count"]
 
 _BAR = 20
+_SECONDS = 0.1
 
 
 def is_notebook(stream: TextIO) -> bool:
@@ -44,3 +48,24 @@ class TextLine:
         if self._length:
             print(file=self._stream, flush=True)
         self._length = 0
+
+
+@contextmanager
+def notebook_count(what: str) -> Iterator[Callable[[], None]]:
+    """Give a function that counts one more; a notebook shows the count, which changes at most ten times a second."""
+    line, count, due = TextLine(), 0, 0.0
+    shown = is_notebook(sys.stderr)
+
+    def one_more() -> None:
+        nonlocal count, due
+        count += 1
+        if shown and time.monotonic() >= due:
+            due = time.monotonic() + _SECONDS
+            line.write(f"{count:,} {what}")
+
+    try:
+        yield one_more
+    finally:
+        if shown and count:
+            line.write(f"{count:,} {what}")
+            line.end()

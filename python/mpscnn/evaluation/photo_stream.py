@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from mpscnn._private.text_line import notebook_count
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.model import Model
 
@@ -29,8 +30,12 @@ def results_of(
             under_way.append(sample)
             yield sample[0]
 
-    with Runner(model, inflight, **model.run_options.to_dict()) as runner:
+    with (
+        notebook_count("photos evaluated") as one_more,
+        Runner(model, inflight, **model.run_options.to_dict()) as runner,
+    ):
         for found in runner.map(photos(), return_exceptions=True, **options):
+            one_more()
             yield *under_way.popleft(), found
 
 

@@ -6,7 +6,9 @@ import io
 import sys
 
 import pytest
+from PIL import Image
 
+import mpscnn
 from mpscnn.registry.progress import progress_bar
 
 
@@ -63,3 +65,11 @@ def test_progress_bar_in_a_notebook(total: int | None, last: str, monkeypatch: p
     assert shown.endswith("\n")
     assert shown.rstrip().rpartition("\r")[2] == last
     assert "\x1b" not in shown
+
+
+def test_evaluations_count_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = [(Image.new("RGB", (8, 8)), 0)] * 3
+    for screen, last in ((NotebookStream(terminal=False), "3 photos evaluated"), (Screen(terminal=True), "")):
+        monkeypatch.setattr(sys, "stderr", screen)
+        assert mpscnn.evaluate(mpscnn.load(), samples).images == 3
+        assert screen.getvalue().rpartition("\r")[2].rstrip() == last
