@@ -166,3 +166,69 @@ def test_free_sizes(tmp_path: Path) -> None:
         converters.export_coreml(network, tmp_path / "one.mlpackage")
     converters.export_coreml(network, tmp_path / "one.mlpackage", size=(9, 8))
     assert converters.read_network([tmp_path / "one.mlpackage"]).input.shape == (None, 9, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "choice"),
+    [
+        (".mlpackage", {"dtype": "uint8"}),
+        (".mlmodel", {"dtype": "uint8"}),
+        (".mlpackage", {"palette": 8}),
+        (".mlpackage", {"palette": 4}),
+    ],
+)
+def test_compressed_weights(suffix: str, choice: dict[str, Any], tmp_path: Path) -> None:
+    """Each weight that is read is the nearest that the integers or the palette have."""
+    if "palette" in choice:
+        pytest.importorskip("sklearn", reason="palettes need scikit-learn")
+    network = mpscnn.models.mobilenet_v1(classes=10, depth_multiplier=0.25, input_size=64)
+    network.initialize_weights(seed=1)
+    path, plain = tmp_path / f"one{suffix}", tmp_path / f"plain{suffix}"
+    converters.export_coreml(network, path, **choice)
+    converters.export_coreml(network, plain)
+    sizes = [
+        sum(file.stat().st_size for file in [one, *one.rglob("*")] if file.is_file()) for one in (path, plain)
+    ]
+    assert sizes[0] < 0.45 * sizes[1]
+    # Core ML leaves small weights as they are.
+    pairs = [
+        (given, found)
+        for given, found in zip(*map(_kernels, (network, converters.read_network([path]))), strict=True)
+        if given.size > 2048
+    ]
+    assert len(pairs) > 10
+    for given, found in pairs:
+        if "palette" in choice:
+            values = np.unique(found)
+            assert values.size <= 2 ** choice["palette"]
+            nearest = np.abs(given.reshape(-1, 1) - values).min(1)
+            np.testing.assert_allclose(
+                np.abs(given - found).reshape(-1), nearest, atol=2e-3 * np.abs(given).max()
+            )
+        else:
+            rows = given.reshape(given.shape[0], -1)
+            step = 2 * np.abs(rows).max(1) / 254
+            assert np.all(
+                np.abs(given - found).reshape(rows.shape) <= 0.52 * step[:, None] + 1e-3 * np.abs(rows)
+            )
+
+
+def _kernels(network: Network) -> list[NDArray[np.float32]]:
+    return [array for name, array in network.weights.items() if name.endswith(".weight")]
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "message"),
+    [
+        ("one.mlpackage", {"palette": 5}, "1, 2, 4, 6, 8 bits, not 5"),
+        ("one.mlmodel", {"palette": 4}, r"palettes are for packages: write one\.mlpackage"),
+        ("one.mlpackage", {"palette": 4, "dtype": "uint8"}, "either integers"),
+        ("one.mlpackage", {"dtype": "uint8", "target": "iOS15"}, "compressed weights run from iOS16 on"),
+        ("one.mlpackage", {"dtype": "int4"}, "float32, float16 or uint8"),
+    ],
+)
+def test_what_compressed_weights_are_refused(
+    name: str, choice: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        converters.export_coreml(network_of(LAYERS["convolution"]), tmp_path / name, **choice)

@@ -190,10 +190,11 @@ def export_coreml(
     *,
     size: tuple[int, int] | None = None,
     dtype: str = "float32",
+    palette: int | None = None,
     target: str | None = None,
     information: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes a network as a Core ML model: a program (.mlpackage) or a neural network (.mlmodel), for one image.
+    """Write a network as a Core ML model: a program (.mlpackage) or a neural network (.mlmodel), for one image.
 
     A network that says how photos become its input (`Network.preprocess`) gets an image input, and one with labels is a
     classifier, whose output are probabilities.
@@ -202,8 +203,12 @@ def export_coreml(
         network: with all its weights.
         path: the folder (.mlpackage) or file (.mlmodel).
         size: (height, width), needed where the network leaves them free.
-        dtype: of weights, and in programs of what lies between: "float32" or "float16".
-        target: the oldest system that it has to run on, "iOS13" to "iOS18"; None: iOS 15 for a package, else iOS 14.
+        dtype: the type of weights, and in programs also of intermediate results: "float32" or "float16". "uint8": the
+            weights are 8-bit integers, and the results of programs float16.
+        palette: bits of each weight (1, 2, 4, 6 or 8), which is then a place in a table of that many bits' numbers;
+            for packages only, and needs scikit-learn.
+        target: the minimum deployment target, "iOS13" to "iOS18"; None: iOS 15 for a package, iOS 16 for one with
+            compressed weights, iOS 14 for a file.
         information: "license", "author", ... of the model.
 
     Raises:
@@ -223,6 +228,7 @@ def export_coreml(
         path,
         size=size,
         dtype=dtype,
+        palette=palette,
         target=target,
         preprocess=preprocess,
         labels=network.labels,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from os import PathLike
 
-from mpscnn.converters import export_onnx
+from mpscnn.converters import export_coreml, export_onnx
 from mpscnn.graph.network import Network
 
 __all__ = ["WRITERS"]
@@ -15,5 +15,9 @@ def _onnx(network: Network, path: str | PathLike[str], dtype: str | None) -> Non
     export_onnx(network, path, dtype=dtype or "float32")
 
 
+def _coreml(network: Network, path: str | PathLike[str], dtype: str | None) -> None:
+    export_coreml(network, path, dtype=dtype or "float32")
+
+
 #: By suffix. A function takes the network, the path and how weights are stored, None for the format's own default.
-WRITERS: dict[str, Callable[..., None]] = {".onnx": _onnx}
+WRITERS: dict[str, Callable[..., None]] = {".onnx": _onnx, ".mlpackage": _coreml, ".mlmodel": _coreml}

@@ -379,6 +379,7 @@ class Network(
         Args:
             path: FILE.safetensors is a model file (docs/model_format.md), and so is a file without a suffix. FILE.onnx
                 is an ONNX file, with images in ONNX' own order; `mpscnn.converters.export_onnx` has its options.
+                FILE.mlpackage and FILE.mlmodel are Core ML models; `mpscnn.converters.export_coreml` has theirs.
             dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel, but for layers
                 that are kept in float32; weights that are such integers already stay unchanged). None: as they are in
                 a network that has 8-bit integers, so that it computes the same in every precision; else "float16" in

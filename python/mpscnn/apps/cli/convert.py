@@ -135,7 +135,15 @@ def convert(
         typer.Option(
             metavar="SYSTEM",
             help="Write a Core ML model for this system and later ones: iOS13 to iOS18. Default: iOS15 for "
-            ".mlpackage, iOS14 for .mlmodel.",
+            ".mlpackage (iOS16 with uint8 or a palette), iOS14 for .mlmodel.",
+            show_default=False,
+        ),
+    ] = None,
+    palette: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BITS",
+            help="Store each weight of a .mlpackage in 1, 2, 4, 6 or 8 bits, as a place in a table.",
             show_default=False,
         ),
     ] = None,
@@ -222,6 +230,7 @@ def convert(
             sources,
             output,
             dtype="float16" if dtype is None else dtype.value,
+            palette=palette,
             target=target,
             size=size,
             shapes=shapes,
@@ -234,6 +243,8 @@ def convert(
         return
     if target is not None:
         raise typer.BadParameter("only Core ML models have a target", param_hint="--target")
+    if palette is not None:
+        raise typer.BadParameter("only Core ML models have palettes", param_hint="--palette")
     verdict, compared, different = "", False, False
 
     def approve(network: Network) -> bool:

@@ -19,6 +19,7 @@ def write_coreml(
     output: Path,
     *,
     dtype: str,
+    palette: int | None,
     target: str | None,
     size: Size | None,
     shapes: Mapping[str, Sequence[int]],
@@ -28,7 +29,7 @@ def write_coreml(
     labels: str | None,
     preprocess: str | None,
 ) -> None:
-    """Writes the only source as a Core ML model. Raises as `mpscnn.converters.export_coreml`."""
+    """Write the only source as a Core ML model. Raises as `mpscnn.converters.export_coreml`."""
     from mpscnn.converters import export_coreml
     from mpscnn.converters.choices import choose_labels, choose_preprocess
     from mpscnn.converters.photo_input import takes_photos
@@ -40,7 +41,7 @@ def write_coreml(
         choose_labels(network, labels)
     if preprocess is not None:
         choose_preprocess(network, preprocess)
-    export_coreml(network, output, size=size, dtype=dtype, target=target)
+    export_coreml(network, output, size=size, dtype=dtype, palette=palette, target=target)
     if network.preprocess is None and takes_photos(network):
         warn(f"{sources[0]} does not say how a photo becomes its input, so the input of {output} is an array")
     if network.detection is not None:
@@ -48,5 +49,6 @@ def write_coreml(
     files = [file for file in output.rglob("*") if file.is_file()] if is_folder(output) else [output]
     size_text = bytes_text(sum(file.stat().st_size for file in files))
     layers = len(network.to_dict()["nodes"])
-    show(f"{output}: {network.name}, {layers} layers, {size_text} ({dtype})")
+    stored = dtype if palette is None else f"palettes of {palette} bits"
+    show(f"{output}: {network.name}, {layers} layers, {size_text} ({stored})")
     show("not checked: Core ML predicts on macOS only")

@@ -18,6 +18,7 @@ import numpy as np
 
 from mpscnn._private.files import is_folder, replacing, writing
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
+from mpscnn.converters.coreml_writer.compressed import PALETTE_BITS, with_halves, with_integers, with_palette
 from mpscnn.converters.coreml_writer.operator import Operator
 from mpscnn.converters.coreml_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.package import coremltools, quiet
@@ -36,7 +37,7 @@ SUFFIXES = (PACKAGE, MODEL)
 """The suffixes of the files that `export` writes."""
 TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")
 """The minimum deployment targets. Each includes macOS and the other systems of the same year."""
-_OLDEST_PROGRAM, _OLDEST_NETWORK = "iOS15", "iOS14"
+_OLDEST_PROGRAM, _OLDEST_COMPRESSED, _OLDEST_NETWORK = "iOS15", "iOS16", "iOS14"
 
 
 def export(
@@ -45,6 +46,7 @@ def export(
     *,
     size: tuple[int, int] | None = None,
     dtype: str = "float32",
+    palette: int | None = None,
     target: str | None = None,
     preprocess: Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
@@ -56,8 +58,11 @@ def export(
         network: a network with all its weights.
         path: the folder (.mlpackage) or file (.mlmodel). An older file is replaced when the new one is complete.
         size: (height, width), required if the network leaves them free.
-        dtype: the type of weights, and in programs also of intermediate results: "float32" or "float16".
-        target: the minimum deployment target, one of `TARGETS`; None: iOS 15 for a package, iOS 14 for a file.
+        dtype: the type of weights, and in programs also of intermediate results: "float32" or "float16". "uint8": the
+            weights are 8-bit integers, and the results of programs float16.
+        palette: bits of each weight (`PALETTE_BITS`), which is then a place in a table; for packages only.
+        target: the minimum deployment target, one of `TARGETS`; None: iOS 15 for a package, iOS 16 for one with
+            compressed weights, iOS 14 for a file.
         preprocess: how photos become the input, with all keys (`mpscnn.preprocess`); the input is then an image. None:
             the input is an array.
         labels: the names of the classes, which make the model a classifier.
@@ -71,9 +76,13 @@ def export(
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
         raise ParameterError(f"{path}: the name of a Core ML model ends in {PACKAGE} or {MODEL}")
-    if dtype not in ("float32", "float16"):
-        raise ParameterError(f"{path}: Core ML models have weights of float32 or float16, not {dtype!r}")
-    target = _target(kind, target, path)
+    if dtype not in ("float32", "float16", "uint8"):
+        raise ParameterError(
+            f"{path}: Core ML models have weights of float32, float16 or uint8, not {dtype!r}"
+        )
+    if palette is not None:
+        _check_palette(palette, dtype, kind, path)
+    target = _target(kind, target, path, is_compressed=dtype == "uint8" or palette is not None)
     if any(None in tensor.shape[1:] for tensor in network.inputs) and size is None:
         raise UnsupportedError(
             f"{path}: a Core ML model has one size, and the network leaves its own free: {CHOOSE_SIZE}"
@@ -85,20 +94,29 @@ def export(
     with quiet():
         made = _Made(tools, onnx_model, str(path), preprocess, labels, is_program=kind == PACKAGE)
         model = _converted(tools, made, kind, target, dtype, str(path))
+        model = _compressed(tools, model, kind, dtype, palette, str(path))
     _describe(model, information)
     _save(model, path)
 
 
-def _target(kind: str, target: str | None, path: Path) -> str:
+def _check_palette(palette: int, dtype: str, kind: str, path: Path) -> None:
+    if palette not in PALETTE_BITS:
+        raise ParameterError(f"{path}: a palette has {', '.join(map(str, PALETTE_BITS))} bits, not {palette}")
+    if dtype == "uint8":
+        raise ParameterError(f"{path}: weights are either integers (uint8) or places in a palette")
+    if kind == MODEL:
+        raise ParameterError(f"{path}: palettes are for packages: write {path.stem}{PACKAGE}")
+
+
+def _target(kind: str, target: str | None, path: Path, *, is_compressed: bool) -> str:
+    oldest = _OLDEST_NETWORK if kind == MODEL else _OLDEST_COMPRESSED if is_compressed else _OLDEST_PROGRAM
     if target is None:
-        return _OLDEST_PROGRAM if kind == PACKAGE else _OLDEST_NETWORK
+        return oldest
     if target not in TARGETS:
         raise ParameterError(f"{path}: unknown target {target!r}; known: {', '.join(TARGETS)}")
-    is_old = TARGETS.index(target) < TARGETS.index(_OLDEST_PROGRAM)
-    if is_old and kind == PACKAGE:
-        raise ParameterError(
-            f"{path}: programs run from {_OLDEST_PROGRAM} on: write {path.stem}{MODEL} for {target}"
-        )
+    if kind == PACKAGE and TARGETS.index(target) < TARGETS.index(oldest):
+        what = "programs with compressed weights" if is_compressed else "programs"
+        raise ParameterError(f"{path}: {what} run from {oldest} on: write {path.stem}{MODEL} for {target}")
     return target
 
 
@@ -284,7 +302,7 @@ def _converted(tools: Any, made: _Made, kind: str, target: str, dtype: str, orig
     if made.labels is not None:
         settings["classifier_config"] = tools.ClassifierConfig(list(made.labels))
     if kind == PACKAGE:
-        precision = tools.precision.FLOAT16 if dtype == "float16" else tools.precision.FLOAT32
+        precision = tools.precision.FLOAT32 if dtype == "float32" else tools.precision.FLOAT16
         settings["compute_precision"] = precision
     try:
         model = tools.convert(
@@ -301,10 +319,24 @@ def _converted(tools: Any, made: _Made, kind: str, target: str, dtype: str, orig
         raise UnsupportedError(
             f"{origin}: coremltools cannot write it: {_first_line(error)}{advice}"
         ) from error
-    if kind == MODEL and dtype == "float16":
-        halved = tools.models.neural_network.quantization_utils.quantize_weights(model, 16)
-        spec = halved.get_spec() if hasattr(halved, "get_spec") else halved
-        return tools.models.MLModel(spec, skip_model_load=True)
+    return model
+
+
+def _compressed(tools: Any, model: Any, kind: str, dtype: str, palette: int | None, origin: str) -> Any:
+    """The model with its weights as they are to be stored."""
+    try:
+        if palette is not None:
+            return with_palette(tools, model, palette)
+        if dtype == "uint8":
+            return with_integers(tools, model, is_program=kind == PACKAGE)
+        if kind == MODEL and dtype == "float16":
+            return with_halves(tools, model)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{origin}: {error}") from error
+    except Exception as error:  # coremltools has no errors of its own
+        raise UnsupportedError(
+            f"{origin}: coremltools cannot compress its weights: {_first_line(error)}"
+        ) from error
     return model
 
 
