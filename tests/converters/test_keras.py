@@ -278,7 +278,7 @@ def test_code_is_never_executed(tmp_path: Path) -> None:
         ("RMSNormalization", {"axis": [1, 2]}, "supported is one"),
         ("CenterCrop", {"height": 9, "width": 2}, "supported are images of a fixed size"),
         ("AdaptiveMaxPooling2D", {"output_size": [3, 2]}, "of different sizes"),
-        ("Embedding", {}, "lookups of words"),
+        ("ReversibleEmbedding", {}, "lookups of words"),
         ("UpSampling2D", {"interpolation": "bicubic"}, "'bicubic' is not supported"),
         ("TFOpLambda", {"function": "linalg.matmul"}, "TensorFlow's function 'linalg.matmul'"),
     ],

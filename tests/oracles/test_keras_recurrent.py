@@ -45,6 +45,13 @@ def test_layers_one_after_the_other(tmp_path: Path) -> None:
     agrees(randomized(keras.Sequential([L.Input((9, 5)), *inner])), tmp_path / "model.keras", x)
 
 
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_embedding(tmp_path: Path, suffix: str) -> None:
+    words = np.random.default_rng(3).integers(0, 30, (2, 7))
+    model = keras.Sequential([L.Input((7,), dtype="int32"), L.Embedding(30, 6), L.GRU(4)])
+    agrees(randomized(model), tmp_path / f"model.{suffix}", words)
+
+
 def test_layer_scale(tmp_path: Path) -> None:
     """ConvNeXt of keras.applications has a factor for each channel."""
     scale = keras.src.applications.convnext.LayerScale(0.1, 3, name="scale")

@@ -24,6 +24,7 @@ from mpscnn.converters.keras.positions import as_channels
 from mpscnn.converters.keras.recurrent import RECURRENT
 from mpscnn.converters.keras.rows import along_rows, back
 from mpscnn.converters.keras.shapes import SHAPES
+from mpscnn.converters.lookup import rows_of_table
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -40,6 +41,19 @@ def _function_layer(c: Applied) -> Tensor:
 def _layer_scale(c: Applied) -> Tensor:
     """A factor for each channel, as ConvNeXt of keras.applications has it."""
     return affine(c.network, c.x(), scale=c.weights()["gamma"], offset=None, activation=None, name=c.name())
+
+
+def _embedding(c: Applied) -> Tensor:
+    """Rows of a table by whole numbers."""
+    if c.settings.flag("mask_zero", False):
+        raise UnsupportedError("with a mask it is not supported")
+    x, table = c.x(), c.weights()["embeddings"]
+    if None in x.shape[1:]:
+        raise UnsupportedError(f"looks up {x.shape}, whose number of elements is free")
+    extents = [int(extent or 0) for extent in x.shape[1:]]
+    numbers = c.network.reshape(x, [1, -1, 1], name=c.name("/numbers"))
+    y = rows_of_table(c.network, numbers, table, c.name)
+    return c.network.reshape(y, [*extents, table.shape[1]], name=c.name("/shape"))
 
 
 def _prelu(c: Applied) -> Tensor:
@@ -130,6 +144,7 @@ _NOTHING = (
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(FUNCTIONS, _function_layer),
     **dict.fromkeys(_NOTHING, _same),
+    "Embedding": _embedding,
     "LayerScale": _layer_scale,
     "PReLU": _prelu,
     "MaxPooling1D": _pool("max", rows=True),

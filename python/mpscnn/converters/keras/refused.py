@@ -10,7 +10,7 @@ _REASONS = {
     "is an operation of TensorFlow: save the model as .tflite or .onnx": "TensorFlowOpLayer TFSMLayer",
     "is a module of another framework: convert it from there": "FlaxLayer JaxLayer TorchModuleWrapper",
     "attention of this kind is not supported": "AdditiveAttention GroupedQueryAttention",
-    "lookups of words are not supported": "Embedding ReversibleEmbedding",
+    "lookups of words in both directions are not supported": "ReversibleEmbedding",
     "text and categories are not supported": """
         CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup TextVectorization""",
     "wrappers of layers are not supported": "Pipeline SpectralNormalization TimeDistributed Wrapper",

@@ -51,6 +51,7 @@ _TRAINED: dict[str, tuple[tuple[str, str], ...]] = {
     "BatchNormalization": _SCALED,
     "GroupNormalization": _SCALED,
     "LayerNormalization": _SCALED,
+    "Embedding": (("embeddings", ""),),
     "LayerScale": (("gamma", ""),),
     "PReLU": (("alpha", ""),),
     "RMSNormalization": (("scale", ""),),

@@ -13,9 +13,11 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.concat import joined
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Value
+from mpscnn.converters.lookup import looked_up
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.slicing import part, taken, tiled
+from mpscnn.converters.special_values import one_number
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -150,9 +152,26 @@ def _parts_of(c: Context, node: Node) -> list[Value]:
 
 def _gather(c: Context, node: Node) -> None:
     """Positions of an axis, which become the axes of the table that lists them."""
+    if c.is_constant(node.inputs[0]) and not c.learns(node.inputs[0]):
+        _look_up(c, node)
+        return
     x = c.value(node.inputs[0])
     axis = x.axis(node.integer("axis", 0))
     _take(c, node, x, axis, c.constants.fixed(node.input(1), "its indices"))
+
+
+def _look_up(c: Context, node: Node) -> None:
+    """Rows of a constant table, such as embeddings of words. Numbers below 0 count from the end."""
+    table = c.constants.real(node.inputs[0], "its table")
+    if node.integer("axis", 0) or table.ndim < 2:
+        raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
+    x = c.value(node.inputs[1], whole_numbers=True)
+    names = c.names_of(node)
+    zero = one_number(c.network, 0.0, x.tensor, names("/zero"))
+    below = c.network.less(x.tensor, zero, name=names("/below"))
+    shift = c.neuron(below, {"kind": "linear", "a": float(len(table))}, names("/shift"))
+    counted = Value(c.network.add(x.tensor, shift, name=names("/counted")), x.axes, x.order)
+    c.result(node, looked_up(c.arranger, counted, table, names))
 
 
 def _gather_nd(c: Context, node: Node) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mpscnn.converters.concat import joined
 from mpscnn.converters.layout import Value
+from mpscnn.converters.lookup import looked_up
 from mpscnn.converters.slicing import part, taken, tiled
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
@@ -134,11 +135,10 @@ def _unpack(c: Reader, operator: FileOperator) -> None:
 
 def _gather(c: Reader, operator: FileOperator) -> None:
     """Positions of an axis, which become the axes of the table that lists them."""
-    if c.is_constant(operator.inputs[0]):
-        raise UnsupportedError(
-            "looks up a constant by numbers that the network computes, which is not supported"
-        )
     options = operator.options
+    if c.is_constant(operator.inputs[0]):
+        _look_up(c, operator)
+        return
     x, axis, added = _along(c, operator.inputs[0], options.integer(0) if options else 0)
     if options and options.integer(1):
         raise UnsupportedError("takes other positions for each image of the batch")
@@ -159,6 +159,16 @@ def _gather(c: Reader, operator: FileOperator) -> None:
         low, high = ([*one[:axis], *table.shape, *one[axis + 1 :]] for one in y.stand_ins())
         y = y.reshaped(low, high)
     c.result(operator, y, added)
+
+
+def _look_up(c: Reader, operator: FileOperator) -> None:
+    """Rows of a constant table, such as embeddings of words."""
+    options = operator.options
+    table = c.constants.real(operator.inputs[0], "its table")
+    if (options and (options.integer(0) or options.integer(1))) or table.ndim < 2:
+        raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
+    x = c.seen(operator.inputs[1])
+    c.result(operator, looked_up(c.arranger, x, table, c.names_of(operator)))
 
 
 def _reverse(c: Reader, operator: FileOperator) -> None:
