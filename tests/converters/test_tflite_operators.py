@@ -312,11 +312,31 @@ def subgraph(name: str) -> Subgraph:
     )
 
 
-def test_several_signatures_are_named(tmp_path: Path) -> None:
-    content = write_subgraphs([subgraph("a"), subgraph("b")], signatures={"classify": 0, "embed": 1})
-    message = refusal(tmp_path, content)
-    assert "holds several networks, with the signatures 'classify', 'embed'; only one is supported" in message
-    assert message.startswith(str(tmp_path))
+@pytest.mark.parametrize(
+    ("signatures", "wanted", "expected"),
+    [
+        ({"classify": 0, "embed": 1}, None, "a"),
+        ({"embed": 1, "classify": 0}, None, "a"),
+        ({"classify": 0, "serving_default": 1}, None, "b"),
+        ({"classify": 0, "embed": 1}, "embed", "b"),
+    ],
+)
+def test_one_of_several_signatures(
+    tmp_path: Path, signatures: dict[str, int], wanted: str | None, expected: str
+) -> None:
+    path = tmp_path / "file.tflite"
+    path.write_bytes(write_subgraphs([subgraph("a"), subgraph("b")], signatures=signatures))
+    network = converters.read_network([path], signature=wanted)
+    assert network.inputs[0].name == expected
+    with pytest.raises(
+        mpscnn.ParameterError, match=r"it has no signature 'other'; its signatures: '"
+    ) as refused:
+        converters.read_network([path], signature="other")
+    assert str(refused.value).startswith(str(path))
+    with pytest.raises(
+        mpscnn.ParameterError, match="a signature can be chosen for TensorFlow Lite files only"
+    ):
+        converters.read_network([tmp_path / "file.onnx"], signature="embed")
 
 
 @pytest.mark.parametrize(

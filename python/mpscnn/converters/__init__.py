@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 #: Part of the cache's file names: raised whenever a converter gives other results for the same file.
-CONVERTER_VERSION = 10
+CONVERTER_VERSION = 11
 
 
 def read_network(
@@ -47,6 +47,7 @@ def read_network(
     outputs: Sequence[str] = (),
     architecture: str | None = None,
     fold: bool = True,
+    signature: str | None = None,
 ) -> Network:
     """The network of a file in another framework's format, or of several that continue each other.
 
@@ -71,6 +72,9 @@ def read_network(
         fold: batch normalizations of a state dict become part of the layers before them; False: they are layers, which
             can be trained. Other files' stay layers anyway, and what TensorFlow Lite files have lost stays lost.
 
+        signature: which network of a TensorFlow Lite file with several, by the name of its signature; None:
+            "serving_default", or else the first one.
+
     Raises:
         UnsupportedError: an unknown format, or layers that mpscnn lacks; the message names all of them. WeightsError: a
             damaged file. ParameterError: no source, a `size` or shape other than the file's, or an input or output that
@@ -87,7 +91,17 @@ def read_network(
         return _read_folder(paths[0], name)
     if architecture is not None and not named_by_file(paths[0]):
         raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")
-    options = ReadOptions(name or paths[0].stem, size, shapes or {}, tuple(outputs), architecture, fold)
+    if signature is not None and paths[0].suffix.lower() != ".tflite":
+        raise ParameterError(f"{paths[0]}: a signature can be chosen for TensorFlow Lite files only")
+    options = ReadOptions(
+        name or paths[0].stem,
+        size,
+        shapes or {},
+        tuple(outputs),
+        architecture,
+        fold,
+        signature=signature,
+    )
     network = keep_middles(with_whole_norms(reader_of(paths)(paths, options)))
     return _without_wrong_labels(with_library_names(network))
 
@@ -107,6 +121,7 @@ def convert_files(
     outputs: Sequence[str] = (),
     architecture: str | None = None,
     fold: bool = True,
+    signature: str | None = None,
     approve: Callable[[Network], bool] | None = None,
 ) -> Network:
     """Convert model files and write the result; see `read_network` and `Network.save`.
@@ -123,7 +138,7 @@ def convert_files(
         detection: how the outputs become boxes (docs/detection.md): "ultraface", "ssd" or "ssd-softmax", which bring
             preprocessing and labels too, a mapping or its JSON text, or a .json file; None: as the sources say, if
             they do.
-        size, shapes, outputs, architecture, fold: as for `read_network`.
+        size, shapes, outputs, architecture, fold, signature: as for `read_network`.
         approve: is asked about the network before it is written; False: no file is written.
 
     Raises: As `read_network` and `Network.save` do. WeightsError: labels of another number than classes.
@@ -139,6 +154,7 @@ def convert_files(
         outputs=outputs,
         architecture=architecture,
         fold=fold,
+        signature=signature,
     )
     if detection is not None:
         choose_detection(network, detection)

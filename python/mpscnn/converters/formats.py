@@ -86,7 +86,7 @@ def _read_tflite(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.tflite.file import read_tflite
     from mpscnn.converters.tflite.reader import convert
 
-    return convert([read_tflite(path) for path in paths], options)
+    return convert([read_tflite(path, options.signature) for path in paths], options)
 
 
 def _read_pytorch(paths: list[Path], options: ReadOptions) -> Network:

@@ -31,6 +31,7 @@ class ReadOptions:
             those of other files are.
         parameters: tensors of an ONNX file that have to learn when the network is trained, while all others must not,
             and what they are called in the module that it is made of; None: layers learn as their operations do.
+        signature: which network of a TensorFlow Lite file with several; None: "serving_default", or else the first one.
         has_batch: whether the first axis of an ONNX file's tensors is the batch. False: none of their axes is, and the
             network computes the whole as one image.
     """
@@ -43,6 +44,7 @@ class ReadOptions:
     fold: bool = True
     parameters: Mapping[str, str] | None = None
     has_batch: bool = True
+    signature: str | None = None
 
     def check_inputs(self, known: Sequence[str], origin: str) -> None:
         """Raise ParameterError for a shape of an input that the file does not have."""

@@ -100,6 +100,13 @@ def convert(
             help="Name the network of a file of PyTorch weights, if names and shapes fit several.",
         ),
     ] = None,
+    signature: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Take this network of a TensorFlow Lite file with several. Default: serving_default, or the first.",
+        ),
+    ] = None,
     fold: Annotated[
         bool,
         typer.Option(
@@ -219,6 +226,7 @@ def convert(
             outputs=stops,
             architecture=architecture,
             fold=fold,
+            signature=signature,
             check=check,
             force=force,
         )
@@ -237,6 +245,7 @@ def convert(
             outputs=stops,
             architecture=architecture,
             fold=fold,
+            signature=signature,
             labels=labels,
             preprocess=preprocess,
         )
@@ -268,6 +277,7 @@ def convert(
         outputs=stops,
         architecture=architecture,
         fold=fold,
+        signature=signature,
         approve=approve,
     )
     if different and not force:

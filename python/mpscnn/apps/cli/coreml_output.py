@@ -26,6 +26,7 @@ def write_coreml(
     outputs: Sequence[str],
     architecture: str | None,
     fold: bool,
+    signature: str | None,
     labels: str | None,
     preprocess: str | None,
 ) -> None:
@@ -35,7 +36,14 @@ def write_coreml(
     from mpscnn.converters.photo_input import takes_photos
 
     network = network_to_write(
-        sources, output, size=size, shapes=shapes, outputs=outputs, architecture=architecture, fold=fold
+        sources,
+        output,
+        size=size,
+        shapes=shapes,
+        outputs=outputs,
+        architecture=architecture,
+        fold=fold,
+        signature=signature,
     )
     if labels is not None:
         choose_labels(network, labels)

@@ -32,6 +32,7 @@ def write_onnx(
     outputs: Sequence[str],
     architecture: str | None,
     fold: bool,
+    signature: str | None,
     check: bool,
     force: bool,
 ) -> None:
@@ -45,7 +46,14 @@ def write_onnx(
     from mpscnn.converters import export_onnx
 
     network = network_to_write(
-        sources, output, size=size, shapes=shapes, outputs=outputs, architecture=architecture, fold=fold
+        sources,
+        output,
+        size=size,
+        shapes=shapes,
+        outputs=outputs,
+        architecture=architecture,
+        fold=fold,
+        signature=signature,
     )
     verdict, different = "", ""
     with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as folder:

@@ -22,6 +22,7 @@ def network_to_write(
     outputs: Sequence[str],
     architecture: str | None,
     fold: bool,
+    signature: str | None,
 ) -> Network:
     """The network of the only source, with its preprocessing and labels.
 
@@ -35,13 +36,19 @@ def network_to_write(
     source = sources[0]
     if is_foreign(source) or is_folder(source):
         network = read_network(
-            sources, size=size, shapes=shapes, outputs=outputs, architecture=architecture, fold=fold
+            sources,
+            size=size,
+            shapes=shapes,
+            outputs=outputs,
+            architecture=architecture,
+            fold=fold,
+            signature=signature,
         )
         for note in network.notes:
             warn(f"{source}: {note}")
-    elif shapes or outputs or architecture:
+    elif shapes or outputs or architecture or signature:
         raise ParameterError(
-            f"{source}: --shape, --outputs and --architecture are for files of other frameworks"
+            f"{source}: --shape, --outputs, --architecture and --signature are for files of other frameworks"
         )
     else:
         model = Model(open_model(model_path(str(source))), device="cpu")

@@ -19,13 +19,14 @@ from mpscnn.converters.tflite.metadata import NAME as METADATA
 from mpscnn.converters.tflite.metadata import NO_METADATA, Metadata, read_metadata
 from mpscnn.converters.tflite.names import CUSTOM, element_type_name, operator_name
 from mpscnn.converters.tflite.sparse import Sparsity, read_sparsity
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 _TYPES = {
     0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8", 12: "<u8",
     15: "<u4", 16: "<u2",
 }  # fmt: skip
 
+_DEFAULT_SIGNATURE = "serving_default"
 _MAX_RANK = 8  # TensorFlow Lite's own kernels take up to 6 axes
 
 
@@ -104,6 +105,8 @@ class TfliteFile:
     size: int
     """Bytes of the file."""
     metadata: Metadata = NO_METADATA
+    subgraph: int = 0
+    """The number of the network among those of the file."""
 
     @cached_property
     def users(self) -> dict[int, list[FileOperator]]:
@@ -120,20 +123,30 @@ class TfliteFile:
         return {index: operator for operator in self.operators for index in operator.outputs}
 
 
-def read_tflite(path: Path) -> TfliteFile:
-    """Read a file. Raises WeightsError when it is missing, damaged or something else."""
+def read_tflite(path: Path, signature: str | None = None) -> TfliteFile:
+    """Read a file.
+
+    Args:
+        path: the file.
+        signature: which network of several; None: "serving_default", or else the first one.
+
+    Raises WeightsError for a file that is missing, damaged or something else, ParameterError for a signature that it
+    does not have.
+    """
     content = FileBytes(path)
     if content.read(4, 4) != b"TFL3":
         raise WeightsError(f"{path}: is not a TensorFlow Lite file (no 'TFL3' mark at byte 4)")
     try:
-        return _parse(content, str(path))
-    except (UnsupportedError, WeightsError) as error:
+        return _parse(content, str(path), signature)
+    except (ParameterError, UnsupportedError, WeightsError) as error:
         raise type(error)(f"{path}: {error}") from error
 
 
-def _parse(content: FileBytes, origin: str) -> TfliteFile:
+def _parse(content: FileBytes, origin: str, signature: str | None) -> TfliteFile:
     root = Table.root(content)
-    graph = _main_subgraph(root)
+    subgraphs = root.tables(2)
+    number = _subgraph_number(root, len(subgraphs), signature)
+    graph = subgraphs[number]
     entries = root.repeated_tables(4)  # writers list the empty buffer for every tensor without elements
     contents = {entry: _buffer(entry) for entry in dict.fromkeys(entries)}
     buffers = [contents[entry] for entry in entries]
@@ -144,7 +157,7 @@ def _parse(content: FileBytes, origin: str) -> TfliteFile:
     if min(inputs + outputs, default=0) < 0 or len(set(inputs)) < len(inputs):
         raise WeightsError("damaged: an input or output is absent, or is one twice")
     metadata = _metadata(root, buffers, content)
-    return TfliteFile(origin, tensors, operators, inputs, outputs, len(content), metadata)
+    return TfliteFile(origin, tensors, operators, inputs, outputs, len(content), metadata, number)
 
 
 def _metadata(root: Table, buffers: list[Stretch | None], content: FileBytes) -> Metadata:
@@ -159,25 +172,19 @@ def _metadata(root: Table, buffers: list[Stretch | None], content: FileBytes) ->
     return NO_METADATA
 
 
-def _main_subgraph(root: Table) -> Table:
-    """Return the subgraph of the file's signatures. Others are the bodies of operators such as WHILE."""
-    subgraphs = root.tables(2)
-    if not subgraphs:
+def _subgraph_number(root: Table, count: int, wanted: str | None) -> int:
+    """Return the number of a signature's subgraph. Others are the bodies of operators such as WHILE."""
+    if not count:
         raise WeightsError("damaged: has no subgraph")
-    if len(subgraphs) == 1:
-        return subgraphs[0]
-    signatures = [(entry.text(2), entry.integer(4, "I")) for entry in root.tables(7)]
-    numbers = {number for _, number in signatures} or {0}
-    if len(numbers) > 1:
-        keys = ", ".join(shown(key) for key, _ in signatures[:8])
-        raise UnsupportedError(
-            f"holds several networks, with the signatures {keys}; only one is supported: "
-            "save the wanted signature as a file of its own"
-        )
-    number = numbers.pop()
-    if number >= len(subgraphs):
-        raise WeightsError(f"damaged: its signature is of subgraph {number} of {len(subgraphs)}")
-    return subgraphs[number]
+    signatures = {entry.text(2): entry.integer(4, "I") for entry in root.tables(7)}
+    if wanted is not None and wanted not in signatures:
+        known = ", ".join(shown(key) for key in list(signatures)[:8]) or "none"
+        raise ParameterError(f"it has no signature {shown(wanted)}; its signatures: {known}")
+    first = min(signatures.values(), default=0)
+    number = signatures.get(_DEFAULT_SIGNATURE, first) if wanted is None else signatures[wanted]
+    if number >= count:
+        raise WeightsError(f"damaged: its signature is of subgraph {number} of {count}")
+    return number
 
 
 def _operator_kind(code: Table) -> str:

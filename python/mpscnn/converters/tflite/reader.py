@@ -66,6 +66,8 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
     network = options.network(_input_shapes(files[0], names, options, has_batch), files[0].origin)
     network.preprocess = _preprocess(files[0], network)
     network.labels = list(files[-1].metadata.labels) or None
+    if len(files) == 1 and files[0].subgraph != 0:  # LiteRT's interpreter runs the first one
+        network.source_ends = [files[0].tensors[index].name for index in files[0].outputs]
     values, noted = list(network.inputs), dict[int, Integers | None]()
     for file in files:
         if len(values) != len(file.inputs):
