@@ -110,7 +110,7 @@ def mpscnn(case: Case, threads: int) -> Step:
 
 
 class _Torch:
-    """With images (n, c, h, w) whose channels lie together."""
+    """Builds networks in PyTorch. Images and weights use the memory format channels_last."""
 
     def __init__(self) -> None:
         import torch

@@ -202,7 +202,7 @@ def sample_cutout(images: Tensor, matrices: Tensor, size: int) -> Tensor:
 
 
 def tinted(images: Tensor) -> Tensor:
-    """Objects in other light: brightness, contrast and colour of each changed on its own."""
+    """Return the objects in other light. Each gets its own random contrast, saturation and brightness."""
     count, device = len(images), images.device
     mean = images.mean((1, 2, 3), keepdim=True)
     images = mean + (images - mean) * per_image(uniform(count, 0.7, 1.3, device))

@@ -17,8 +17,8 @@ public:
     explicit BatchMoments(std::int64_t channels);
 
     std::int64_t channels() const { return static_cast<std::int64_t>(mean_.size()); }
-    /// Add the means and then the variances of `elements` more elements of each channel. A new generation
-    /// begins with empty statistics.
+    /// Include `elements` more elements of each channel. `statistics` holds the means of all channels, and
+    /// then their variances. If `generation` differs from that of the last call, old elements are forgotten.
     void add(std::int64_t generation, std::int64_t elements, const std::vector<float> &statistics);
     /// Return the means and then the variances. Throws StateError if nothing of this generation has been
     /// added.

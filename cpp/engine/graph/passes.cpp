@@ -70,7 +70,8 @@ bool lets_pass_all(const ops::Neuron &neuron, const Quantization &integers) {
     return integer(low) <= integers.lowest() && integer(high) >= integers.highest();
 }
 
-/// Rewrites nodes into their producers; positions of merged nodes become aliases of the value they join.
+/// Merges nodes into the nodes that compute their inputs. The result of a merged node becomes an alias of its
+/// first input.
 class Merger {
 public:
     Merger(const Graph &graph, Merging merging)

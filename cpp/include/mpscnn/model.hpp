@@ -21,7 +21,8 @@ inline namespace api {
 // ---- Photos
 // ------------------------------------------------------------------------------------------------
 
-/// The meaning of the planes of a YUV photo; see mpscnn.h. Rows of 0 bytes have no gaps.
+/// How the planes of a YUV photo are stored and what their numbers mean; see mpscnn.h. If `row_bytes` or
+/// `chroma_row_bytes` is 0, the rows of those planes follow each other without gaps.
 struct YuvOptions {
     mpscnn_yuv_matrix matrix = MPSCNN_BT601;
     mpscnn_yuv_range range = MPSCNN_VIDEO_RANGE;

@@ -42,7 +42,7 @@ def content_of(path: str | os.PathLike[str], kind: type[Error]) -> bytes:
 def require_regular(path: str | os.PathLike[str], kind: type[Error]) -> None:
     """Raise an error of `kind` for a pipe, which could block for ever, and for a device, which may never end.
 
-    OSError where there is nothing; folders pass.
+    Files and folders are accepted. If the path does not exist, OSError is raised.
     """
     mode = Path(path).stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -115,14 +115,17 @@ def _resolved(path: Path) -> Path:
 
 
 def require_replaceable(path: str | os.PathLike[str], kind: type[Error]) -> None:
-    """Before work that takes long: raises an error of `kind` where `replacing` could not write."""
+    """Raise an error of `kind` if `replacing` could not write the file. Call it before work that takes long."""
     target = Path(os.fspath(path))
     with writing(path, kind):
         file_next_to(target).unlink()
 
 
 def require_folder_for(folder: str | os.PathLike[str], names: Iterable[str], kind: type[Error]) -> None:
-    """Before work that takes long: makes a folder, and raises an error of `kind` where `replacing` could not write."""
+    """Make a folder, and raise an error of `kind` if `replacing` could not write files of these names into it.
+
+    Call it before work that takes long.
+    """
     with writing(folder, kind):
         Path(folder).mkdir(parents=True, exist_ok=True)
     for name in names:

@@ -133,10 +133,11 @@ def gradients(
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The error of a gradient, compared with differences of the loss.
+    """The error of one gradient, found by comparing it with finite differences of the loss.
 
-    `error` is the difference of the two slopes in a random direction, as a share of the gradient's norm, or of what
-    rounded losses can tell apart where that is more.
+    Both give the slope of the loss in one random direction: `slope` is computed from the gradient, `difference` from
+    two losses. `error` is the distance between the two, divided by the norm of the gradient. If the gradient is smaller
+    than the slope that rounding errors of the loss can cause, `error` is divided by that slope instead.
     """
 
     name: str

@@ -33,7 +33,7 @@ class DefaultPadding:
 
     @classmethod
     def with_method(cls, method: int) -> DefaultPadding:
-        """paddingWithMethod: the bits of `PaddingMethod`."""
+        """Make a policy from bits of `PaddingMethod`, as paddingWithMethod does."""
         return cls(method)
 
     @classmethod

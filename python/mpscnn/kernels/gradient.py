@@ -173,15 +173,17 @@ class GradientKernel(GradientKernelFields, BinaryKernel):
         """Append the kernel to a command buffer and return the gradient of the source image.
 
         Args:
-            source_gradient: of the forward kernel's result.
-            source_image: the forward kernel's source.
-            gradient_state: of the forward kernel, encoded before. None: the kernel's own properties count.
-            destination: as large as the source image; made if there is none.
+            source_gradient: the gradient of the forward kernel's result.
+            source_image: the image that the forward kernel read.
+            gradient_state: the state that the forward kernel was encoded with. The gradient kernel takes its
+                properties from it. With None it uses its own properties.
+            destination: an image as large as the source image. With None a new image is made.
 
         Raises:
-            ShapeError, ParameterError: images, state and properties do not go together. StateError: the state holds
-                nothing, the command buffer has been committed, or a temporary image is used up. UnsupportedError: there
-                is no such gradient.
+            ShapeError, ParameterError: the images, the state and the properties do not fit each other.
+            StateError: the forward kernel has not been encoded with the state, the command buffer has been committed,
+                or a temporary image has no reads left.
+            UnsupportedError: this gradient is not supported.
         """
         if gradient_state is not None:
             self._follow(gradient_state, source_image)
@@ -372,6 +374,6 @@ def _sum(commands: CommandBuffer, first: Image, second: Image) -> Image:
 
 @functools.cache
 def fixed_properties(name: str) -> frozenset[str]:
-    """Properties that the core's kernel has from when it is made."""
+    """Return the names of a kernel's properties that cannot change after it is made."""
     (entry,) = (entry for entry in json.loads(_core.kernels()) if entry["name"] == name)
     return frozenset(field["name"] for field in entry["fixed"])

@@ -88,8 +88,8 @@ def mobilenet_v2(
     Args:
         weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry
             name with exactly this architecture.
-        depth_multiplier: width of every layer relative to the article's, rounded to multiples of 8; the last
-            convolution keeps its 1280 channels below 1.
+        depth_multiplier: the width of every layer relative to the article's. Channels are rounded to multiples of 8. If
+            it is below 1, the last convolution still has 1280 channels.
         input_size: one number, or (height, width).
         classes: 1001 in TensorFlow's files, where class 0 is the background.
         output: "softmax" for probabilities, "logits" for the values before.

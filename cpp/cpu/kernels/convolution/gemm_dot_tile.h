@@ -3,10 +3,11 @@
 // The register block of the matrix product for few outputs: `MR` output pixels times `NR` channels. The lanes
 // of a register run along the inputs, since few outputs would leave most lanes empty.
 //
-// Registers: MR x NR times common_sums sums for at most eight pixels, one vector of inputs, and one of
-// weights for each output. Each input vector is read once for all outputs. Bound by loads, one for each `NR`
-// FMAs. In the end, the lanes of one vector's width of sums are added together. The order of sums differs
-// from gemm_tile.h, so the weights' layout decides which is used, not the cut of the work.
+// Registers: each of the MR x NR results has `common_sums` partial sums; a tile has at most eight pixels. One
+// more register holds a vector of inputs, and NR registers hold a vector of weights for each output. Each
+// input vector is read once for all outputs. The kernel is bound by loads: it does one for each `NR` FMAs. At
+// the end the partial sums of V::width results are added at once. Their order differs from gemm_tile.h. So
+// the layout of the weights decides which of the two kernels runs, and the division of the work never does.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/lane_shuffles.h"

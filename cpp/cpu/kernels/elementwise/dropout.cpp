@@ -3,9 +3,9 @@
 // The mask uses Philox 4 x 32-10 (core/philox.h) with sixteen counters at a time. The compiler vectorizes
 // this loop.
 //
-// Registers: the four words and two keys of sixteen counters, as the compiler allocates them. Bound by
-// multiplications of 32 x 32 bits: ten rounds of two for four elements. The product itself is bound by
-// memory.
+// Registers: the compiler allocates them. They hold the four words of each counter and the two words of the
+// key. The mask is bound by multiplications of 32 x 32 bits: four elements need ten rounds, each with two
+// multiplications. The product with the mask is bound by memory.
 
 #include "core/philox.h"
 #include "cpu/isa/instance.h"

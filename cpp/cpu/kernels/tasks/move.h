@@ -46,8 +46,8 @@ struct TakeTask {
     const char *kernel_name() const { return "take"; }
 };
 
-/// Gradient of a TakeTask's source along one axis. Each position of the destination is the sum of the
-/// source's positions whose entry in `indices` names it, in their order.
+/// Gradient of a TakeTask's source along one axis. Position i of this task's source is added to position
+/// indices[i] of its destination. Positions are added in ascending order of i.
 struct TakeGradientTask {
     enum class Axis { rows, columns, channels };
 

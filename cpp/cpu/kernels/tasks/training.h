@@ -22,8 +22,8 @@ struct RecomputedNormalization {
     ConstView gamma, beta; ///< one pixel, optional
 };
 
-/// Gradient of a convolution's weights, [outputs][height][width][inputs of a group]. Each of `parts` sums
-/// covers a part of the pixels and is one image of the destination.
+/// Gradient of a convolution's weights, [outputs][height][width][inputs of a group]. The pixels are divided
+/// into parts. Each image of the destination is the sum over the pixels of one part.
 struct WeightGradientTask {
     ConstView source, gradient; ///< the convolution's input, and the gradient of its result
     View destination;           ///< an image of one pixel for each part

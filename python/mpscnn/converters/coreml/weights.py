@@ -25,11 +25,13 @@ Shape = tuple[int, ...]
 
 
 class Weights:
-    """Makes weights of a file's messages.
+    """Reads weights from a file's protobuf messages.
+
+    Large weights are not in the parsed messages. There a message holds the place of its numbers in the file.
 
     Args:
         content: the file.
-        places: where weights lie that are not in the messages: (field, first byte, size).
+        places: all places in the file that messages may refer to. Each is (field, first byte, size).
     """
 
     def __init__(self, content: FileBytes, places: Mapping[tuple[int, ...], None]) -> None:
@@ -40,10 +42,10 @@ class Weights:
         """A weight of a stated shape.
 
         Args:
-            weight: the message.
-            shape: its extents.
-            what: what messages call it.
-            axis: along which quantised numbers have separate scales.
+            weight: the protobuf message.
+            shape: the extents of the weight.
+            what: the name of the weight in error messages.
+            axis: the axis along which quantised numbers have separate scales.
 
         Raises WeightsError where the file has other numbers than the shape asks for.
         """
@@ -73,7 +75,7 @@ class Weights:
             key = tuple(weight.place)
             if key not in self._places:
                 raise WeightsError(f"damaged: {what} are not in the file")
-            # Each place is that of one weight, whatever else a file refers to.
+            # Only one weight may use a place. A damaged file could refer to the same place many times.
             del self._places[key]
             field, begin, size = key
             if size % _TYPES[field].itemsize:

@@ -166,7 +166,10 @@ class _Integers:
         return found
 
     def _fits(self, node: Node, weight: Stored, bias: Stored | None) -> bool:
-        """Return True if sums have 32 bits, and the factor that makes them integers of the result is not too large."""
+        """Return True if the layer can be computed with integers.
+
+        The sums must fit into 32 bits. The factor that rescales them to integers of the result must not be too large.
+        """
         source, result = self.scales[node["inputs"][0]].scale, self.scales[node["name"]].scale
         integers, scales, zero_points = weight
         along = (-1, *[1] * (integers.ndim - 1))

@@ -10,9 +10,9 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 class ArithmeticLayers(LayerMaker):
     """Elementwise arithmetic of two tensors.
 
-    Both have one shape, or extents of 1 where the other's are repeated, as in NumPy (but the same number of axes; the
-    batch is not repeated). Scales, a bias, limits and strides: `layer("add", ...)`, docs/operations.md. A different
-    shape raises ShapeError.
+    Both tensors must have the same number of axes. Where one has the extent 1 along an axis, its elements are repeated
+    along that axis, as in NumPy. The batch is never repeated. Tensors whose shapes do not fit raise ShapeError.
+    `layer("add", ...)` also takes scales, a bias, limits and strides; docs/operations.md describes them.
     """
 
     def add(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
