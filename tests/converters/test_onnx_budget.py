@@ -113,6 +113,7 @@ CASES: dict[str, Make] = {
     "DequantizeLinear": of_filled("DequantizeLinear", (("n", "n"), BYTE), small={"scale": HALF}),
     "Gather": of_filled("Gather", (("n", "n"), HALF), (("n",), np.int64(0)), axis=0),
     "GatherElements": of_filled("GatherElements", SQUARE, (("n", "n"), np.int64(0)), axis=1),
+    "GatherND": of_filled("GatherND", (("n", "n"), HALF), (("n", 1), np.int64(0))),
     "MatMul": of_filled("MatMul", COLUMN, ROW),
     "Mod": of_filled("Mod", ROW, COLUMN, fmod=1),
     "NonZero": of_filled("NonZero", SQUARE),

@@ -50,6 +50,29 @@ def test_convolutions(kind: str, attributes: dict[str, Any]) -> None:
     assert operations(network) == ["convolution" if kind == "Conv" else "transposed_convolution"]
 
 
+@pytest.mark.parametrize("automatic", ["SAME_UPPER", "SAME_LOWER"])
+def test_transposed_convolutions_with_strides_above_their_kernel(automatic: str) -> None:
+    """The size is that of the image times the stride, as in TensorFlow: places that no window reaches are last."""
+    weight = weights(6, 4, 2, 2)
+    attributes = {"auto_pad": automatic, "strides": [3, 4]}
+    made = model([node("ConvTranspose", ["x", "w"], **attributes)], {"x": ["n", 6, 5, 3]}, {"w": weight})
+    network, feeds = read(made, size=(5, 3)), random_inputs(made)
+    (found,) = run_here(network, list(feeds.values()))
+    wanted = np.zeros((2, 5, 3, 3, 4, 4))
+    wanted[:, :, :2, :, :2] = np.einsum("ncyx,cokl->nykxlo", feeds["x"], weight)
+    np.testing.assert_allclose(found, wanted.reshape(2, 15, 12, 4), rtol=1e-4, atol=1e-5)
+
+
+def test_convolutions_of_constants() -> None:
+    """A position embedding may be a convolution of constants."""
+    made = model(
+        [node("GatherND", ["table", "places"], "p"), node("Conv", ["p", "w"], "c"), node("Add", ["x", "c"])],
+        {"x": ["n", 4, 3, 2]},
+        {"table": weights(5, 6, 3, 2), "places": np.array([[2]]), "w": weights(4, 6, 1, 1)},
+    )
+    assert_like_onnxruntime(made)
+
+
 @pytest.mark.parametrize(
     "extra", [{"output_padding": [1, 0]}, {"output_shape": [18, 15]}, {"pads": [1, 0, 0, 1]}]
 )

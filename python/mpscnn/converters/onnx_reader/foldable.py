@@ -130,6 +130,13 @@ def _gather_elements(_: Node, arrays: list[Array]) -> Cost:
     return Cost(_RESULT + count, _FUNCTION * count)
 
 
+def _gather_nd(_: Node, arrays: list[Array]) -> Cost:
+    data, indices = arrays
+    places = max(int(indices.shape[-1]), 1)
+    count = indices.size // places * math.prod(data.shape[places:]) + indices.size
+    return Cost(_RESULT + count, _RESULT + _FUNCTION * count)
+
+
 def _scatter(_: Node, arrays: list[Array]) -> Cost:
     data, indices, updates = arrays
     count = indices.size * max(indices.ndim, 1) + updates.size
@@ -201,6 +208,7 @@ FOLDABLE: dict[str, CostOf] = {
     "Expand": _expand,
     "Gather": _gather,
     "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
     "MatMul": _product_of_matrices,
     "NonZero": _non_zero,
     "Range": _range,

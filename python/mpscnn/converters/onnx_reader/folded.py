@@ -64,6 +64,13 @@ def _gather_elements(node: Node, operands: list[Array | None]) -> Array:
     return np.asarray(data[_places(node, data, indices)])
 
 
+def _gather_nd(node: Node, operands: list[Array | None]) -> Array:
+    data, indices = _given(operands, 0), _given(operands, 1)
+    if node.integer("batch_dims", 0):
+        raise UnsupportedError("takes other places of each part of a constant, which is not supported")
+    return np.asarray(data[tuple(np.moveaxis(indices, -1, 0))])
+
+
 def _scatter_elements(node: Node, operands: list[Array | None]) -> Array:
     data, indices, updates = (_given(operands, place) for place in range(3))
     return _scattered(node, data, _places(node, data, indices), updates)
@@ -166,6 +173,7 @@ FOLDED: dict[str, Compute] = {
     "DequantizeLinear": _dequantized,
     "Expand": _expand,
     "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
     "Identity": lambda _node, operands: _given(operands, 0),
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,

@@ -122,7 +122,8 @@ def _convolution(c: Context, node: Node) -> None:
 def _padded(c: Context, node: Node) -> tuple[Value, dict[str, Any]]:
     """The input of a window, and its padding if the file has a separate layer for it."""
     if node.inputs[0] not in c.padded:
-        return c.value(node.inputs[0]), {}
+        name = node.inputs[0]
+        return (c.constant(name) if c.is_constant(name) else c.value(name)), {}
     x, (top, left, bottom, right) = c.padded[node.inputs[0]]
     before, after = _pads(node, x.rank)
     return x, _explicit((before[0] + top, before[1] + left), (after[0] + bottom, after[1] + right))
