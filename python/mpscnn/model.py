@@ -130,7 +130,7 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
 
 
 def open_model(path: str) -> _core.Model:
-    """The core's view of a model file. Its name need not be Unicode."""
+    """Return the core's view of a model file. Its name need not be Unicode."""
     try:
         name = os.fsencode(path)
     except UnicodeEncodeError as error:
@@ -176,7 +176,7 @@ def core_model(
 
 
 def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
-    """The network of a model file with its preprocessing, labels and detection; and the file's information."""
+    """Return the network of a model file with its preprocessing, labels and detection; and the file's information."""
     from mpscnn.graph.network import Network
 
     about = _described(core)
@@ -440,7 +440,7 @@ class Model(Expected, Generic[Answer]):
     def classify(
         self, photo: Any, *, top: int | None = None, channel_order: ChannelOrderName | None = None
     ) -> Classification:
-        """The classes of a photo, the most probable first.
+        """Return the classes of a photo, the most probable first.
 
         Args:
             photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`.
@@ -465,7 +465,7 @@ class Model(Expected, Generic[Answer]):
         classes: Sequence[str | int] | None = None,
         channel_order: ChannelOrderName | None = None,
     ) -> Detections:
-        """The objects on a photo, the most probable first, boxes in pixels of the photo as seen.
+        """Return the objects on a photo, the most probable first, boxes in pixels of the photo as seen.
 
         Args:
             photo: as for `classify`.
@@ -494,7 +494,7 @@ class Model(Expected, Generic[Answer]):
     def segment(
         self, photo: Any, *, scores: bool = False, channel_order: ChannelOrderName | None = None
     ) -> Segmentation:
-        """The class of every pixel of a photo, at the photo's size.
+        """Return the class of every pixel of a photo, at the photo's size.
 
         Args:
             photo: as for `classify`.

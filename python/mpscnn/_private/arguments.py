@@ -59,7 +59,7 @@ def whole_number(
 
 
 def whole_numbers(what: str, values: Sequence[object]) -> list[int]:
-    """A shape as Python's integers."""
+    """Return a shape as Python's integers."""
     if isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str):
         whole = [operator.index(one) for one in values if is_whole_number(one)]
         if len(whole) == len(values):

@@ -23,7 +23,7 @@ def is_plain(value: Any) -> bool:
 
 
 def as_array(what: str, value: Any) -> NDArray[Any]:
-    """A view of `value`'s memory: numpy array, DLPack or buffer. Lists of numbers are copied."""
+    """Return a view of `value`'s memory: numpy array, DLPack or buffer. Lists of numbers are copied."""
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):

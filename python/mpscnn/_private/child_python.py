@@ -20,14 +20,14 @@ def code_command(code: str, *arguments: str) -> tuple[str, ...]:
 
 
 def module_command(module: str, *arguments: str) -> tuple[str, ...]:
-    """The command that runs a module as `python -m` does. Start it with `inherited_environment`."""
+    """Return the command that runs a module as `python -m` does. Start it with `inherited_environment`."""
     return code_command(
         f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)", *arguments
     )
 
 
 def script_command(file: str, *arguments: str) -> tuple[str, ...]:
-    """The command that runs a file, whose neighbours it can import. Start it with `inherited_environment`."""
+    """Return the command that runs a file, whose neighbours it can import. Start it with `inherited_environment`."""
     return (sys.executable, str(Path(file).absolute()), *arguments)
 
 

@@ -33,7 +33,7 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
 
 
 def content_of(path: str | os.PathLike[str], kind: type[Error]) -> bytes:
-    """The bytes of a regular file. Raises an error of `kind` that names what cannot be read."""
+    """Return the bytes of a regular file. Raises an error of `kind` that names what cannot be read."""
     with reading(path, kind):
         require_regular(path, kind)
         return Path(path).read_bytes()
@@ -88,7 +88,7 @@ def replacing(
 
 
 def file_next_to(target: Path, ending: str = "") -> Path:
-    """A new empty file in the folder of `target`, for `take_place`. A link stands for the file that it names.
+    """Return a new empty file in the folder of `target`, for `take_place`. A link stands for the file that it names.
 
     Raises OSError where `target` is a folder, a pipe or a device, whose place nothing may take.
     """

@@ -50,5 +50,5 @@ def hand_in_weights(weights: Weights) -> None:
 
 
 def weights_of(model: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """The weights of a model file or of a registry name's model. Raises what `mpscnn.load` raises."""
+    """Return the weights of a model file or of a registry name's model. Raises what `mpscnn.load` raises."""
     return _weights[0](model)

@@ -11,7 +11,7 @@ __all__ = ["open_own", "own_size"]
 
 
 def open_own(path: Path, flags: int, *, is_written: bool = False) -> int:
-    """A descriptor of the file, which is made where there is none.
+    """Return a descriptor of the file, which is made where there is none.
 
     Another user may have put a link in its place, so that another file would be written.
 

@@ -13,7 +13,7 @@ _SHOWN = {"\u200c", "\u200d"}
 
 
 def printable(text: object) -> str:
-    """The text on one line, with what would control a terminal, or hide, escaped as Python does."""
+    """Return the text on one line, with what would control a terminal, or hide, escaped as Python does."""
     shown = str(text)
     if shown.isprintable():
         return shown

@@ -17,7 +17,7 @@ __all__ = ["bytes_text", "summary_table", "text_table", "title_lines"]
 
 
 def summary_table(name: str, layers: Sequence[Mapping[str, Any]], *, width: int | None = None) -> str:
-    """A network's layers with output shapes, parameters and multiply-accumulates (MACs), and their totals.
+    """Return a network's layers with output shapes, parameters and multiply-accumulates (MACs), and their totals.
 
     Args:
         name: the network's name.
@@ -112,7 +112,7 @@ def title_lines(text: str, width: int | None) -> str:
 
 
 def bytes_text(count: int) -> str:
-    """A size to read: 712 bytes, 1.2 MB."""
+    """Return a size to read: 712 bytes, 1.2 MB."""
     if count < 1000:
         return f"{count} bytes"
     value = float(count)

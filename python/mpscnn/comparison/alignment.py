@@ -44,7 +44,7 @@ def aligned(first: Trace, second: Trace, tolerance: float) -> Pairs:
 
 
 def fitted(array: Array, shape: tuple[int, ...]) -> Array | None:
-    """A result in the other side's shape; None if it has other elements.
+    """Return a result in the other side's shape; None if it has other elements.
 
     (n, 1, 1, c) counts as (n, c), and (n, c, length) of engines with channels first as (n, 1, length, c).
     """
@@ -62,7 +62,7 @@ def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _with_last_parts(trace: Trace, other: Trace) -> tuple[Value, ...]:
-    """The values of a trace, where one layer of the other may be several: the last of them then stands for it.
+    """Return the values of a trace, where one layer of the other may be several: the last of them then stands for it.
 
     Converters name what a layer becomes NAME and NAME/part. Parts before the last have the shape of the layer's result
     at times, but another meaning.
@@ -88,7 +88,7 @@ def _with_last_parts(trace: Trace, other: Trace) -> tuple[Value, ...]:
 
 
 def _wholes_of(name: str, wholes: Mapping[str, Value]) -> list[str]:
-    """The layers of the other side that a name belongs to: its own, or those that it is a part of."""
+    """Return the layers of the other side that a name belongs to: its own, or those that it is a part of."""
     if name in wholes:
         return [name]
     ends = [place for place, letter in enumerate(name) if letter == "/"]
@@ -144,7 +144,7 @@ def _close(a: Array, b: Array, tolerance: float) -> bool:
 
 
 def _best_path(scores: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """The pairs with the largest sum of scores that do not cross (the longest common subsequence, weighted)."""
+    """Return the pairs with the largest sum of scores that do not cross (the longest common subsequence, weighted)."""
     rows, columns = scores.shape
     best = np.zeros((rows + 1, columns + 1))
     for i in range(rows):

@@ -86,7 +86,7 @@ class Comparison:
     uncompared: tuple[str, ...] = ()
 
     def compared_error(self, layer: ComparedLayer) -> float:
-        """The error of a layer that is compared with the tolerance."""
+        """Return the error of a layer that is compared with the tolerance."""
         return layer.norm_error if self.by_norm else layer.relative_error
 
     def is_equal(self, layer: ComparedLayer) -> bool:
@@ -109,7 +109,7 @@ class Comparison:
         return self.first_difference is None and not self.uncompared
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the values for JSON."""
         from dataclasses import asdict
 
         return {**asdict(self), "equal": self.equal}
@@ -136,7 +136,7 @@ class Comparison:
         ]
 
     def verdict(self) -> str:
-        """The outcome, in a sentence or two."""
+        """Return the outcome, in a sentence or two."""
         kind = "L2 error" if self.by_norm else "relative error"
         pairs = f"{len(self.layers)} layers compared"
         found = self.first_difference
@@ -165,7 +165,7 @@ class Comparison:
         )
 
     def draw(self) -> PillowImage.Image:
-        """A picture of the error of every layer, on a logarithmic scale, with the tolerance as a line."""
+        """Return a picture of the error of every layer, on a logarithmic scale, with the tolerance as a line."""
         from mpscnn.comparison.picture import error_picture
 
         return error_picture(f"{self.first}   |   {self.second}", self._errors(), self.tolerance)

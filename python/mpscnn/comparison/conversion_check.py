@@ -65,7 +65,7 @@ def differs(found: Comparison | None) -> bool:
 
 
 def any_size(network: Network) -> tuple[int, int] | None:
-    """A size to compare at where a network leaves its own free; None where it does not."""
+    """Return a size to compare at where a network leaves its own free; None where it does not."""
     from mpscnn.graph.free_size import leaves_size_free
 
     return (224, 224) if any(leaves_size_free(tensor.shape) for tensor in network.inputs) else None

@@ -60,7 +60,7 @@ def _is_limited() -> bool:
 
 
 def taken_bytes() -> int:
-    """The address space that this process takes; 0 where the system does not say."""
+    """Return the address space that this process takes; 0 where the system does not say."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
     except (OSError, ValueError):

@@ -42,7 +42,7 @@ BACKENDS = ("tensorflow", "torch", "jax")
 
 
 def installed_backend() -> str | None:
-    """The one that Keras would take here; None if none is installed."""
+    """Return the one that Keras would take here; None if none is installed."""
     return next((name for name in BACKENDS if importlib.util.find_spec(name) is not None), None)
 
 

@@ -62,7 +62,7 @@ class NativeEngine:
 
 
 def whole_layers(network: Network) -> list[dict[str, Any]]:
-    """The nodes of a network that compute something and stay when it is compiled.
+    """Return the nodes of a network that compute something and stay when it is compiled.
 
     A convolution with its batch normalization and its activation is one: the last of the nodes, with the operation of
     the first. "parts" has the names of the others. Operations that cannot include an activation, such as reductions,

@@ -154,7 +154,7 @@ class OnnxEngine:
 
 
 def _ending_at(model: Any, outputs: Sequence[str]) -> Any:
-    """A copy with other outputs, and the nodes that lead to them."""
+    """Return a copy with other outputs, and the nodes that lead to them."""
     import onnx
 
     result = onnx.ModelProto()

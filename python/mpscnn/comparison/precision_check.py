@@ -81,7 +81,7 @@ class PrecisionReport:
     kept_error: float
 
     def table(self, *, width: int | None = None) -> str:
-        """The layers as text, in lines of at most `width` characters where that is possible."""
+        """Return the layers as text, in lines of at most `width` characters where that is possible."""
         headers = ("layer", "largest", "overflows", "lost", "weights", "lost", "error", "own error", "")
         rows = [
             (
@@ -116,7 +116,7 @@ class PrecisionReport:
         return f"{self.table()}\n\n{self.verdict()}"
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the values for JSON."""
         from dataclasses import asdict
 
         return asdict(self)
@@ -285,7 +285,7 @@ def _layer(name: str, seen: _Seen, weights: Array, precision: PrecisionName, kep
 
 
 def _output_error(network: Network, images: Sequence[Array], precision: PrecisionName, device: str) -> float:
-    """The largest of the network's results."""
+    """Return the largest of the network's results."""
     names = [tensor.name for tensor in network.outputs]
     sessions = [
         network.compile(device="cpu", precision="float32").session(),

@@ -108,7 +108,7 @@ class PrecisionTable:
         return self.table()
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the values for JSON."""
         return asdict(self)
 
 
@@ -224,7 +224,7 @@ def image_arrays(what: str, images: Iterable[Any]) -> list[Array]:
 
 
 def right_classes(what: str, network: Network, classes: Sequence[int], count: int) -> list[int]:
-    """A class for each image, where the network is a classifier one that it has. Raises ParameterError."""
+    """Return a class for each image, where the network is a classifier one that it has. Raises ParameterError."""
     right = whole_numbers(what, classes)
     function, _, argument = what.partition(": ")
     if len(right) != count:
@@ -309,14 +309,14 @@ class AnswersSeen:
         return math.nan if any(map(math.isnan, errors)) else max(errors)
 
     def agreement(self) -> float | None:
-        """How often the answer is the same."""
+        """Return how often the answer is the same."""
         if not self._same:
             return None
         same, count = (sum(entry[i] for entry in self._same) for i in (0, 1))
         return same / count if count else 1.0  # neither has found anything
 
     def accuracy(self, classes: Sequence[int] | None) -> float | None:
-        """How often it is the right one."""
+        """Return how often it is the right one."""
         if classes is None or not self._classes:
             return None
         return float((np.concatenate(self._classes) == np.asarray(classes)).mean())

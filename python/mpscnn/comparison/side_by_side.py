@@ -108,7 +108,7 @@ def _without_chance_pairs(
 def _engines(
     sides: tuple[Side, Side], shapes: Shapes | None, size: tuple[int, int] | None
 ) -> tuple[Engine, Engine]:
-    """A side that does not say the shapes of its inputs, or their order, takes the other's."""
+    """Return a side that does not say the shapes of its inputs, or their order, takes the other's."""
     first, second = sides
     if first.module is not None or (first.network is None and second.network is not None):
         other = None if second.module is not None else second.engine(size=size)
@@ -170,7 +170,7 @@ def _inputs(
 
 
 def _common_shapes(a: Engine, b: Engine, size: tuple[int, int] | None) -> list[tuple[int | None, ...]]:
-    """The inputs that both sides take."""
+    """Return the inputs that both sides take."""
     if len(a.inputs) != len(b.inputs):
         raise ShapeError(
             f"compare: {a.title} has the inputs {_text(a.inputs)}, {b.title} has {_text(b.inputs)}"

@@ -58,7 +58,7 @@ class Side:
         *,
         size: tuple[int, int] | None = None,
     ) -> Engine:
-        """The engine that runs it.
+        """Return the engine that runs it.
 
         Args:
             shapes: of the other side's inputs, for what does not say its own.
@@ -115,7 +115,7 @@ def own_engine(
     *,
     quick: bool = False,
 ) -> Engine:
-    """The engine that a file's format comes from. Raises UnsupportedError where there is none here.
+    """Return the engine that a file's format comes from. Raises UnsupportedError where there is none here.
 
     `outputs`: tensors of an ONNX file to stop at. `shapes`: of the other side's inputs, if known. `quick`: LiteRT's
     fast kernels.
@@ -149,7 +149,7 @@ def own_engine(
 
 
 def missing_engine(path: Path) -> str | None:
-    """Why a file's own engine cannot run it here; None where it can."""
+    """Return why a file's own engine cannot run it here; None where it can."""
     if path.suffix.lower() in _STATE_DICTS:
         return (
             "a state dict has weights, but not the network that they belong to, so torch alone cannot run it; compare "
@@ -212,7 +212,7 @@ def _named(text: str) -> Side:
 
 
 def _exported(network: Network, name: str, size: tuple[int, int] | None, precision: str) -> Engine:
-    """A network of mpscnn on onnxruntime, as ONNX."""
+    """Return a network of mpscnn on onnxruntime, as ONNX."""
     for module in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(module) is None:
             raise UnsupportedError(f"{name}@onnxruntime: {module} is not installed: pip install {module}")

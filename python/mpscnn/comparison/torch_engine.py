@@ -147,7 +147,7 @@ class _Notes:
         self._kept: list[torch.Tensor] = []  # so that no other tensor gets the same identity
 
     def of(self, given: Any) -> list[str]:
-        """The names of the tensors in arguments."""
+        """Return the names of the tensors in arguments."""
         return [self._names[id(tensor)] for tensor in _tensors(given) if id(tensor) in self._names]
 
     def add(self, name: str, kind: str | None, inputs: list[str], result: Any) -> None:

@@ -81,19 +81,19 @@ TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1, "int8": 0.35}
 
 
 def channels_last(array: NDArray[np.generic]) -> Array:
-    """An image (n, c, h, w) of engines with channels first; other arrays stay."""
+    """Return an image (n, c, h, w) of engines with channels first; other arrays stay."""
     return np.ascontiguousarray(np.moveaxis(array, 1, -1) if array.ndim == 4 else array, np.float32)
 
 
 def channels_first(array: Array) -> Array:
-    """The inverse of `channels_last`, for images."""
+    """Return the inverse of `channels_last`, for images."""
     return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else array
 
 
 def with_inner_marked(
     values: Sequence[Value], inputs: Mapping[str, Sequence[str]], outputs: Sequence[str]
 ) -> tuple[Value, ...]:
-    """The values, with activations and normalizations taken for part of the layer before.
+    """Return the values, with activations and normalizations taken for part of the layer before.
 
     Args:
         values: in the order of computation.

@@ -49,7 +49,7 @@ def read_network(
     fold: bool = True,
     signature: str | None = None,
 ) -> Network:
-    """The network of a file in another framework's format, or of several that continue each other.
+    """Return the network of a file in another framework's format, or of several that continue each other.
 
     A folder stands for the eight raw files of `mpscnn.models.deep_mnist`.
 

@@ -60,7 +60,7 @@ class Arranger:
         return Value(tensor, ((self.batch,), channels, *spatial), height + width + channels)
 
     def of_plain(self, tensor: Tensor) -> Value:
-        """A tensor with the same axes as here."""
+        """Return a tensor with the same axes as here."""
         axes = self.atoms(tensor.shape[1:])
         order = tuple(atom for axis in axes for atom in axis)
         return Value(tensor, tuple(axes) if self.batch is None else ((self.batch,), *axes), order)
@@ -68,7 +68,7 @@ class Arranger:
     # ---- Tensors of values -----------------------------------------------------------------------------------------
 
     def physical(self, value: Value, groups: Sequence[Axis]) -> Tensor:
-        """The value as (n, group, group, ...), moved where its elements lie in another order."""
+        """Return the value as (n, group, group, ...), moved where its elements lie in another order."""
         wanted = tuple(atom for group in groups for atom in group)
         if wanted != value.order:
             value = self._moved(value, wanted)
@@ -80,7 +80,7 @@ class Arranger:
         return self.physical(value, (height, width, channels))
 
     def image_in_any_order(self, value: Value) -> tuple[Tensor, NDArray[np.int64] | None]:
-        """As `image`, but the channels may have another order.
+        """Like `image`, but the channels may have another order.
 
         Return the number of each channel, or None if they are in order.
         """
@@ -91,18 +91,18 @@ class Arranger:
         return self.physical(value, (height, width, tail)), positions(channels, tail)
 
     def in_one_piece(self, value: Value, atoms: Axis) -> Value:
-        """The value with these atoms one after the other."""
+        """Return the value with these atoms one after the other."""
         before, behind = surroundings(value, atoms)
         order = before + atoms + behind
         return value if order == value.order else self._moved(value, order)
 
     def in_order_of_axes(self, value: Value) -> Value:
-        """The value with its elements in the order of the file's axes."""
+        """Return the value with its elements in the order of the file's axes."""
         order = tuple(atom for axis in value.axes for atom in axis if not atom.is_batch)
         return value if order == value.order else self._moved(value, order)
 
     def reshaped(self, value: Value, low: Sequence[int], high: Sequence[int]) -> Value:
-        """As `Value.reshaped`. New axes that lie across the old ones need the elements in the order of the axes."""
+        """See `Value.reshaped`. New axes that lie across the old ones need the elements in the order of the axes."""
         try:
             return value.reshaped(low, high)
         except UnsupportedError:
@@ -112,7 +112,7 @@ class Arranger:
             return plain.reshaped(low, high)
 
     def image_around(self, value: Value, atoms: Axis) -> tuple[Tensor, list[Axis], int]:
-        """The value as an image of which one axis has these atoms, which lie in one piece.
+        """Return the value as an image of which one axis has these atoms, which lie in one piece.
 
         Two free extents have an axis each: of their product neither could be told again.
 
@@ -134,7 +134,7 @@ class Arranger:
         return self.physical(value, groups), groups, len(fronts)
 
     def channels_last(self, value: Value, atoms: Axis) -> tuple[Tensor, Axis, Axis]:
-        """The value as (n, ..., atoms in any order); what is before the atoms, and the atoms as they lie."""
+        """Return the value as (n, ..., atoms in any order); what is before the atoms, and the atoms as they lie."""
         count = len(value.order) - len(atoms)
         if set(value.order[count:]) != set(atoms):
             rest = tuple(atom for atom in value.order if atom not in atoms)
@@ -146,7 +146,7 @@ class Arranger:
         return self.physical(value, (*rows_of(rest), tail)), rest, tail
 
     def grouping(self, value: Value) -> list[Axis] | None:
-        """The atoms of each of the tensor's axes, without the batch; None if an axis divides an atom.
+        """Return the atoms of each of the tensor's axes, without the batch; None if an axis divides an atom.
 
         None, too, where the free extents leave open which axis an atom belongs to.
         """
@@ -154,7 +154,7 @@ class Arranger:
         return found[0] if len(found) == 1 else None
 
     def _regrouped(self, value: Value, groups: Sequence[Axis]) -> Tensor:
-        """The value, whose atoms lie in this order, as (n, group, group, ...).
+        """Return the value, whose atoms lie in this order, as (n, group, group, ...).
 
         Several free extents keep their axes, or axes of extent 1 change places with them.
         """
@@ -195,7 +195,7 @@ class Arranger:
         return self._permuted(tensor, order), [groups[place] for place in order]
 
     def _ones_placed(self, tensor: Tensor, groups: Sequence[Axis]) -> Tensor:
-        """A tensor whose axes of extent 1 are the last ones, with these in their places."""
+        """Return a tensor whose axes of extent 1 are the last ones, with these in their places."""
         others = iter(range(sum(map(bool, groups))))
         ones = iter(range(sum(map(bool, groups)), len(groups)))
         return self._permuted(tensor, [next(others if group else ones) for group in groups])
@@ -213,7 +213,7 @@ class Arranger:
     # ---- Moving elements -------------------------------------------------------------------------------------------
 
     def _moved(self, value: Value, order: Axis) -> Value:
-        """The value with its atoms in another order; the same tensor for each that needs it so."""
+        """Return the value with its atoms in another order; the same tensor for each that needs it so."""
         key = (value.tensor.index, value.order, order)
         if key not in self._orders:
             self._orders[key] = self._newly_moved(value, order).tensor
@@ -293,7 +293,7 @@ class Arranger:
         return value
 
     def _moved_to_front(self, value: Value, target: int, place: int) -> Value:
-        """The atom at `place` comes to `target`."""
+        """Return the atom at `place` comes to `target`."""
         before, between = value.order[:target], value.order[target:place]
         atom, behind = value.order[place], value.order[place + 1 :]
         size = product(behind)
@@ -307,7 +307,7 @@ class Arranger:
         return value.lying(y, (*before, atom, *between, *behind))
 
     def _moved_to_end(self, value: Value, place: int) -> Value:
-        """The atom at `place` comes last."""
+        """Return the atom at `place` comes last."""
         before, atom, behind = value.order[:place], value.order[place], value.order[place + 1 :]
         x = self.physical(value, (before, (atom,), behind))
         extents = [-1 if extent is None else extent for extent in (product(before), product(behind))]
@@ -348,7 +348,7 @@ def _kept_extents(have: Sequence[Axis], wanted: Sequence[Axis]) -> list[int] | N
 
 
 def _runs(before: Axis, after: Axis) -> list[Axis]:
-    """The atoms as they lie before, those together that stay side by side."""
+    """Return the atoms as they lie before, those together that stay side by side."""
     runs: list[Axis] = []
     for atom in before:
         follows = runs and after.index(atom) == after.index(runs[-1][-1]) + 1
@@ -381,7 +381,7 @@ _MOST_PARTS = 256
 
 
 def free_apart(atoms: Axis) -> tuple[Axis, ...]:
-    """The atoms as one axis, or as several of one free extent each; none where there are none."""
+    """Return the atoms as one axis, or as several of one free extent each; none where there are none."""
     free = [place for place, atom in enumerate(atoms) if atom.is_free][1:]
     ends = zip((0, *free), (*free, len(atoms)), strict=True)
     return tuple(atoms[first:last] for first, last in ends) if atoms else ()
@@ -402,7 +402,7 @@ def rows_of(atoms: Axis) -> tuple[Axis, ...]:
 
 
 def image_rows(atoms: Axis) -> tuple[Axis, Axis]:
-    """The atoms as the rows and columns of an image."""
+    """Return the atoms as the rows and columns of an image."""
     rows = rows_of(atoms)
     return (rows[0], rows[1]) if len(rows) == 2 else ((), atoms)
 

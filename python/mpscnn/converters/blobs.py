@@ -43,7 +43,7 @@ class Blob:
         return math.prod(self.shape)
 
     def reshaped(self, *shape: int) -> Blob:
-        """The same numbers in another shape, of which one extent may be -1."""
+        """Return the same numbers in another shape, of which one extent may be -1."""
         rest = math.prod(extent for extent in shape if extent != -1)
         return Blob(tuple(self.size // rest if extent == -1 else extent for extent in shape), self.numbers)
 

@@ -50,7 +50,7 @@ def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
 
 
 def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, NDArray[np.float32]]:
-    """A constant operand as one number for each element of the atoms that come last in the value's memory.
+    """Return a constant operand as one number for each element of the atoms that come last in the value's memory.
 
     Returns these atoms, and the numbers in their order. Raises UnsupportedError for a constant that repeats the value.
     """
@@ -87,7 +87,7 @@ def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, N
 
 
 def varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]) -> Value:
-    """The value with what a constant varies along after its free extents, where it is not."""
+    """Return the value with what a constant varies along after its free extents, where it is not."""
     shape = _widened_shape(value, constant)
     if not _fits(value, shape):
         return value
@@ -155,7 +155,7 @@ def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
 
 
 def _with_batch_of(first: Value, second: Value) -> Value:
-    """The second with the batch on the same axis as the first, which a batch of 1 can be."""
+    """Return the second with the batch on the same axis as the first, which a batch of 1 can be."""
     place, own = (
         next((number for number, axis in enumerate(value.axes) if any(atom.is_batch for atom in axis)), None)
         for value in (first, second)
@@ -249,7 +249,7 @@ def _shared_first(first: Value, second: Value, order: Axis) -> Axis:
 
 
 def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> list[Axis]:
-    """The axes of the tensors: an operand has all atoms of an axis, or it is 1 there.
+    """Return the axes of the tensors: an operand has all atoms of an axis, or it is 1 there.
 
     The axes that an operand has already are kept where they do that.
     """

@@ -46,12 +46,12 @@ class Cost:
 
     @classmethod
     def filled(cls, elements: int) -> Cost:
-        """The cost of a constant with one number for all elements, which is stored once."""
+        """Return the cost of a constant with one number for all elements, which is stored once."""
         return cls(1 + elements // _FILLED_PER_ELEMENT, 1)
 
     @classmethod
     def look(cls, elements: int) -> Cost:
-        """The cost of comparing all elements of a constant with a number."""
+        """Return the cost of comparing all elements of a constant with a number."""
         return cls(0, elements // 4)
 
 
@@ -125,10 +125,10 @@ class Budget:
 
 
 def max_nodes(size: int) -> int:
-    """The number of nodes that the functions of a file of `size` bytes may stand for."""
+    """Return the number of nodes that the functions of a file of `size` bytes may stand for."""
     return _NODES_FREE + size // _BYTES_PER_NODE
 
 
 def max_objects(size: int) -> int:
-    """The number of objects that the pickles of a file of `size` bytes may make."""
+    """Return the number of objects that the pickles of a file of `size` bytes may make."""
     return _OBJECTS_FREE + size // _BYTES_PER_OBJECT

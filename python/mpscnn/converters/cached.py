@@ -27,7 +27,7 @@ _ENDS = re.compile(rb'"data_offsets":\s*\[\d+,\s*(\d{1,18})\]')
 
 
 def converted(name: str, *, fold: bool = True) -> str:
-    """The path of the model file of a file in another framework's format; the same path for a model file.
+    """Return the path of the model file of a file in another framework's format; the same path for a model file.
 
     A new one is compared with the file on the file's own engine, where that is installed. If they differ, the cache
     keeps the verdict, and a RuntimeWarning reports it each time.

@@ -38,7 +38,7 @@ def joined(a: Arranger, values: list[Value], axis: int) -> Value:
 
 
 def _alike(model: Value, values: list[Value], axis: int) -> tuple[Value, list[Value]]:
-    """All values with the same atoms, but for those of the axis along which they are joined."""
+    """Return all values with the same atoms, but for those of the axis along which they are joined."""
 
     def without(value: Value) -> Value:
         return Value(value.tensor, (*value.axes[:axis], (), *value.axes[axis + 1 :]), value.order)
@@ -58,7 +58,7 @@ def _alike(model: Value, values: list[Value], axis: int) -> tuple[Value, list[Va
 
 
 def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int]:
-    """The axes of the tensors that are joined, and which of them is the file's axis."""
+    """Return the axes of the tensors that are joined, and which of them is the file's axis."""
     atoms = model.axes[axis]
     groups = a.grouping(model)
     if atoms:

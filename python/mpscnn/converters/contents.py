@@ -181,7 +181,7 @@ def _of_archive(path: Path) -> tuple[str, str]:
 
 
 def _names_in(path: Path) -> list[str] | None:
-    """The files in an archive; None for a damaged one."""
+    """Return the files in an archive; None for a damaged one."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()

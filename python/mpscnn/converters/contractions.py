@@ -110,7 +110,7 @@ def running_sums(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards
 
 
 def _without_batch(arranger: Arranger, x: Value) -> list[Axis]:
-    """The axes, the first one without the batch with which it begins, where values have one."""
+    """Return the axes, the first one without the batch with which it begins, where values have one."""
     if arranger.batch is None:
         return list(x.axes)
     if not x.axes[0][:1] or not x.axes[0][0].is_batch or any(a.is_batch for axis in x.axes[1:] for a in axis):
@@ -130,7 +130,7 @@ _WHOLE = frozenset({"sum_of_squares", "log_sum_exp", "variance", "deviation"})
 
 
 def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True) -> Value:
-    """The value without these atoms. Contiguous axes are reduced by one layer.
+    """Return the value without these atoms. Contiguous axes are reduced by one layer.
 
     Where several reductions, one after the other, would be another number or round a large one, all atoms are brought
     into one piece.

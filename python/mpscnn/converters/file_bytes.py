@@ -66,7 +66,7 @@ class FileBytes:
         return content[start - first * _BLOCK :][:size]
 
     def _block(self, number: int) -> bytes:
-        """A block of the file, of which the ones read last are kept."""
+        """Return a block of the file, of which the ones read last are kept."""
         block = self._blocks.pop(number, None)
         if block is None:
             begin = number * _BLOCK

@@ -25,7 +25,7 @@ Reader = Callable[[list[Path], ReadOptions], "Network"]
 
 
 def reader_of(paths: Sequence[Path]) -> Reader:
-    """The reader of these files.
+    """Return the reader of these files.
 
     Raises UnsupportedError for an unknown suffix, for several formats together, and for a file in another format than
     that of its suffix; WeightsError for one that cannot be read.
@@ -186,7 +186,7 @@ def _graph_files(path: Path) -> list[Path]:
 
 
 def _only(paths: list[Path]) -> Path:
-    """The file of a format that has one for each network."""
+    """Return the file of a format that has one for each network."""
     if len(paths) != 1:
         raise UnsupportedError(
             f"{paths[1]}: {paths[1].suffix} files cannot be joined; convert them one by one"

@@ -50,7 +50,7 @@ class Grid:
 
 
 def limits_of(activation: Activation) -> Limits | None:
-    """The limits that an activation puts on a result; None for an activation that computes something else."""
+    """Return the limits that an activation puts on a result; None for an activation that computes something else."""
     given = activation_attributes(activation) or {"kind": "none"}
     kind, a = given["kind"], float(given.get("a", 0.0))
     if kind == "none":
@@ -65,7 +65,7 @@ def limits_of(activation: Activation) -> Limits | None:
 
 
 def activation_of(limits: Limits, step: float) -> Activation:
-    """The activation that puts these limits on a result, as far as they lie within float32.
+    """Return the activation that puts these limits on a result, as far as they lie within float32.
 
     Args:
         limits: at least one of them is finite.
@@ -81,7 +81,7 @@ def activation_of(limits: Limits, step: float) -> Activation:
 
 
 def within(activation: Activation, grid: Grid, given: Limits = UNLIMITED) -> Limits | None:
-    """The limits of a layer's result which becomes integers, with those of its activation.
+    """Return the limits of a layer's result which becomes integers, with those of its activation.
 
     A number beyond the last integer by at most half a step is rounded to that integer, so a limit that cuts off no
     more is left out.

@@ -17,7 +17,7 @@ class LayerNames:
         return name not in self._taken
 
     def unique(self, stem: str) -> str:
-        """The name itself, or with `_2`, `_3`, ... after it if it was given before."""
+        """Return the name itself, or with `_2`, `_3`, ... after it if it was given before."""
         name, count = stem, self._counts.get(stem, 1)
         while name in self._taken:
             count += 1
@@ -28,10 +28,10 @@ class LayerNames:
 
 
 def shown(name: str) -> str:
-    """A name of a file for a message: quoted, control characters escaped, cut where it is very long."""
+    """Return a name of a file for a message: quoted, control characters escaped, cut where it is very long."""
     return repr(name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}...")
 
 
 def shown_kind(kind: str) -> str:
-    """The file's name of an operation for a message, not quoted."""
+    """Return the file's name of an operation for a message, not quoted."""
     return shown(kind)[1:-1]

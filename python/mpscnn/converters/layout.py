@@ -62,18 +62,18 @@ class FreeExtents:
         self._count = 0
 
     def atom(self) -> Atom:
-        """A new free extent."""
+        """Return a new free extent."""
         self._count += 1
         return Atom(8 * self._count + 5, 10_007 + 2 * self._count)
 
 
 def batch_atom(extent: int | None) -> Atom:
-    """The atom of the batch; `extent` is the file's, None if it is free there."""
+    """Return the atom of the batch; `extent` is the file's, None if it is free there."""
     return Atom(*_FREE_BATCH, is_batch=True) if extent is None else Atom(extent, is_batch=True)
 
 
 def product(atoms: Iterable[Atom]) -> int | None:
-    """The extent of these atoms together; None if it is free."""
+    """Return the extent of these atoms together; None if it is free."""
     extents = [atom.extent for atom in atoms]
     return None if None in extents else math.prod(extent or 1 for extent in extents)
 
@@ -118,12 +118,12 @@ class Value:
         return self.rank > 0 and len(self.axes[0]) == 1 and self.axes[0][0].is_batch
 
     def stand_ins(self) -> tuple[list[int], list[int]]:
-        """The shape in numbers, twice: with both numbers for whatever is free."""
+        """Return the shape in numbers, twice: with both numbers for whatever is free."""
         low = [math.prod(atom.low for atom in axis) for axis in self.axes]
         return low, [math.prod(atom.high for atom in axis) for axis in self.axes]
 
     def axis(self, number: int) -> int:
-        """An axis counted from the front. Raises WeightsError where there is none."""
+        """Return an axis counted from the front. Raises WeightsError where there is none."""
         if not -self.rank <= number < self.rank:
             raise WeightsError(f"damaged: axis {number} of {self.shown}")
         return number % self.rank
@@ -133,7 +133,7 @@ class Value:
         return replace(self, tensor=tensor)
 
     def lying(self, tensor: Tensor, order: Axis) -> Value:
-        """The same with the elements of another tensor, which lie in another order."""
+        """Return the same with the elements of another tensor, which lie in another order."""
         return replace(self, tensor=tensor, order=order)
 
     def beginning_with_batch(self, batch: Atom | None) -> Value:
@@ -144,7 +144,7 @@ class Value:
         return replace(self, axes=((batch, *first), *others))
 
     def as_whole_numbers(self) -> Value:
-        """The same, of which the file keeps integers or booleans."""
+        """Return the same, of which the file keeps integers or booleans."""
         return replace(self, whole_numbers=True)
 
     def with_own_atoms(self) -> Value:
@@ -192,7 +192,7 @@ class Value:
         return replace(self, axes=(*self.axes[:first], merged, *self.axes[last:]))
 
     def reshaped(self, low: Sequence[int], high: Sequence[int]) -> Value:
-        """The same elements in other axes.
+        """Return the same elements in other axes.
 
         Args:
             low, high: the new shape by both numbers for free extents; one extent may be -1.

@@ -17,7 +17,7 @@ from mpscnn.graph.network import Network
 def rows_of_table(
     network: Network, numbers: Tensor, table: NDArray[np.float32], name: Callable[[str], str]
 ) -> Tensor:
-    """A row for each number: a product of the table and ones where a number is that of a row.
+    """Return a row for each number: a product of the table and ones where a number is that of a row.
 
     A number that is not that of a row gives zeros.
 

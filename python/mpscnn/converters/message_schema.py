@@ -12,7 +12,7 @@ _PACKED = ("float", "double", "int64")
 
 
 def message_class(package: str, messages: Mapping[str, str], main: str, needed_for: str, extra: str) -> Any:
-    """The class of a message.
+    """Return the class of a message.
 
     Args:
         package: a name for these messages, which no others have.

@@ -66,26 +66,26 @@ class Graph:
         return blob in self._current
 
     def tensor(self, blob: str) -> str:
-        """The value of a blob at this point of the network."""
+        """Return the value of a blob at this point of the network."""
         if blob not in self._current:
             raise WeightsError(f"damaged: needs {shown(blob)}, which no layer before it computes")
         self._read.add(self._current[blob])
         return self._current[blob]
 
     def result(self, blob: str, shape: Shape | None) -> str:
-        """A name for what a layer computes for a blob."""
+        """Return a name for what a layer computes for a blob."""
         self._current[blob] = self._names.unique(blob)
         self.shapes[self._current[blob]] = shape
         return self._current[blob]
 
     def between(self, name: str, shape: Shape | None = None) -> str:
-        """A name for what only the next node reads."""
+        """Return a name for what only the next node reads."""
         made = self._names.unique(name)
         self.shapes[made] = shape
         return made
 
     def constant(self, name: str, values: NDArray[Any] | Blob) -> str:
-        """A constant operand. A weight that is in its file stays there."""
+        """Return a constant operand. A weight that is in its file stays there."""
         made = self._names.unique(name)
         if isinstance(values, Blob) and isinstance(values.numbers, Place) and self._is_held(values.numbers):
             self._constants[made] = self._reference(made, values.shape, values.numbers)
@@ -100,7 +100,7 @@ class Graph:
         return self._weights == place.content.path
 
     def _reference(self, name: str, shape: Shape, place: Place) -> onnx.TensorProto:
-        """A tensor of numbers that lie in the file of weights."""
+        """Return a tensor of numbers that lie in the file of weights."""
         tensor = self._onnx.TensorProto(
             name=name,
             dims=shape,
@@ -123,19 +123,19 @@ class Graph:
         )
 
     def last_node(self, kind: str, output: str) -> onnx.NodeProto | None:
-        """The node that computes a tensor, if it is the last one and of this kind."""
+        """Return the node that computes a tensor, if it is the last one and of this kind."""
         found = self._nodes[-1] if self._nodes else None
         if found is None or found.op_type != kind or list(found.output) != [output]:
             return None
         return found
 
     def outputs(self) -> list[str]:
-        """The tensors of blobs that no layer reads, in the order of the file."""
+        """Return the tensors of blobs that no layer reads, in the order of the file."""
         ends = [name for name in dict.fromkeys(self._current.values()) if name not in self._read]
         return [name for name in ends if name not in self._inputs]
 
     def onnx_file(self, outputs: Sequence[str]) -> OnnxFile:
-        """The network up to these tensors."""
+        """Return the network up to these tensors."""
         helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
         graph = helper.make_graph(
             self._nodes,

@@ -54,7 +54,7 @@ class ReadOptions:
                 raise ParameterError(f"{origin}: it has no input {shown(name)}; its inputs are {inputs}")
 
     def shape_of(self, name: str, stated: Extents | None, where: str) -> Extents | None:
-        """The shape of an input: as chosen, else as the file states it.
+        """Return the shape of an input: as chosen, else as the file states it.
 
         Raises ParameterError for one that contradicts the file; `where` begins the message.
         """
@@ -74,7 +74,7 @@ class ReadOptions:
         return tuple(chosen)
 
     def network(self, shapes: Mapping[str, Sequence[int | None]], origin: str) -> Network:
-        """A network with these inputs. Raises UnsupportedError where the file asks for what none can have."""
+        """Return a network with these inputs. Raises UnsupportedError where the file asks for what none can have."""
         from mpscnn.graph.network import Network
 
         try:
@@ -90,5 +90,5 @@ class ReadOptions:
             raise UnsupportedError(f"{path}: shapes and outputs cannot be chosen for files of this format")
 
     def sized(self, extents: Extents, where: str) -> Extents:
-        """The extents (n, height, width, channels) of an image with the chosen `size`, see `with_size`."""
+        """Return the extents (n, height, width, channels) of an image with the chosen `size`, see `with_size`."""
         return with_size(extents, self.size, where)

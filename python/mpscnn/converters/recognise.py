@@ -65,7 +65,7 @@ Reading = Mapping[str, dict[str, Any] | None]
 
 
 def _readings(network: Network) -> list[Reading]:
-    """The activations that a network of integers may have had in floats.
+    """Return the activations that a network of integers may have had in floats.
 
     Limits that are those of a layer's integers were no activation there, or a ReLU, or a ReLU6 whose integers end
     below 6. The last two cannot be told from each other, so there are two readings.
@@ -200,7 +200,7 @@ def _changes_integers_only(node: Mapping[str, Any]) -> bool:
 
 
 def _with_names(structure: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """A network's structure with other names for some of its layers."""
+    """Return a network's structure with other names for some of its layers."""
     nodes = [
         node
         | {
@@ -276,7 +276,7 @@ def _layers_by_meaning(network: Network, numbers: dict[Any, int], reading: Readi
 
 
 def _partly_renamed(network: Network, names: Mapping[str, str]) -> Network:
-    """The same network, unless another of its layers has one of the names already."""
+    """Return the same network, unless another of its layers has one of the names already."""
     kept = {name: names.get(name, name) for name in [network.input.name, *network.layer_names()]}
     if len(set(kept.values())) < len(kept):
         return network

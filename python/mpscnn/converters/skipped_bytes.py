@@ -103,7 +103,7 @@ class SkippedData:
         return self._read(start, data.first) + holder.reference(data) + self._read(data.end, end)
 
     def _fields(self, start: int, end: int) -> Iterator[Field]:
-        """The fields of a message, the first ones where there are too many."""
+        """Yield the fields of a message, the first ones where there are too many."""
         position = start
         while position < end and self._left:
             self._left -= 1
@@ -125,7 +125,7 @@ class SkippedData:
             yield Field(number, kind, first, begin, position, value)
 
     def _varint(self, position: int, end: int) -> tuple[int, int]:
-        """The number at a position, and where it ends."""
+        """Return the number at a position, and where it ends."""
         found = self._read(position, min(position + _LONGEST_VARINT, end))
         value = 0
         for count, byte in enumerate(found, start=1):
@@ -143,7 +143,7 @@ class SkippedData:
 
 
 def varint(value: int) -> bytes:
-    """A whole number in the wire format."""
+    """Return a whole number in the wire format."""
     result = bytearray()
     while value >= 0x80:
         result.append(value & 0x7F | 0x80)

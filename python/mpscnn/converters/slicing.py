@@ -52,7 +52,7 @@ def bordered(a: Arranger, x: Value, axis: int, sides: tuple[int, int], settings:
 
 
 def _with_batch_elsewhere(x: Value, axis: int) -> Value:
-    """The same value, in which the batch is not a part of this axis.
+    """Return the same value, in which the batch is not a part of this axis.
 
     In a file with one image the batch counts as a part of any axis, since it does not change the extent.
     """
@@ -76,7 +76,7 @@ def _changed(
     operation: str,
     attributes: Callable[[int], dict[str, Any]],
 ) -> Value:
-    """The effect of an operation on one axis. `new` are the atoms of the axis after it.
+    """Return the effect of an operation on one axis. `new` are the atoms of the axis after it.
 
     `attributes` gets the axis of the operation's image: 0 rows, 1 columns, 2 channels.
     """
@@ -109,7 +109,7 @@ def taken(a: Arranger, x: Value, axis: int, numbers: Sequence[int]) -> Value:
 
 
 def tiled(a: Arranger, x: Value, times: Sequence[int]) -> Value:
-    """How often each axis is repeated."""
+    """Return how often each axis is repeated."""
     for axis, count in enumerate(times):
         if count != 1:
             x = repeated(a, x, axis, count)

@@ -22,7 +22,7 @@ _BELOW_ZERO: Activation = {"kind": "clamp", "a": -1.0, "b": _LARGEST}
 
 
 def root(network: Network, x: Tensor, name: Named, *, inverse: bool = False) -> Tensor:
-    """The square root, or 1 divided by it: NaN for all numbers below zero."""
+    """Return the square root, or 1 divided by it: NaN for all numbers below zero."""
     limited = network.activation(x, _BELOW_ZERO, name=name("/limited"))
     return network.activation(
         limited, {"kind": "power", "a": 1.0, "c": -0.5 if inverse else 0.5}, name=name("")
@@ -30,7 +30,7 @@ def root(network: Network, x: Tensor, name: Named, *, inverse: bool = False) -> 
 
 
 def finite(network: Network, x: Tensor, name: Named) -> Tensor:
-    """The largest numbers of their sign for infinities. To a neuron these are no limits."""
+    """Return the largest numbers of their sign for infinities. To a neuron these are no limits."""
     largest, least = (one_number(network, sign * _LARGEST, x, name("/limit")) for sign in (1.0, -1.0))
     return network.maximum(network.minimum(x, largest, name=name("/below")), least, name=name("/finite"))
 
@@ -38,13 +38,13 @@ def finite(network: Network, x: Tensor, name: Named) -> Tensor:
 def quotient(
     network: Network, number: float, divisor: Tensor, name: Named, activation: Activation = None
 ) -> Tensor:
-    """A number divided by each element."""
+    """Return a number divided by each element."""
     dividend = one_number(network, number, divisor, name("/dividend"))
     return network.divide(dividend, divisor, activation=activation, name=name(""))
 
 
 def power(network: Network, x: Tensor, exponent: float, name: Named) -> Tensor:
-    """The power of each element with an exponent."""
+    """Return the power of each element with an exponent."""
     if exponent == 0.0:
         return ones(network, x, name)
     if (
@@ -57,7 +57,7 @@ def power(network: Network, x: Tensor, exponent: float, name: Named) -> Tensor:
 
 
 def exponential(network: Network, base: float, x: Tensor, name: Named) -> Tensor:
-    """The power of a number with each element as its exponent."""
+    """Return the power of a number with each element as its exponent."""
     if base == 1.0:
         return ones(network, x, name)
     if base > 0.0:
@@ -72,7 +72,7 @@ def ones(network: Network, x: Tensor, name: Named) -> Tensor:
 
 
 def one_number(network: Network, number: float, like: Tensor, name: str) -> Tensor:
-    """A constant that arithmetic repeats for each element of a tensor."""
+    """Return a constant that arithmetic repeats for each element of a tensor."""
     extents = (1,) * (len(like.shape) - 1)
     made = network.constant(network.inputs[0], extents, name=name)
     network.graph.set_weight(name, "value", np.full(extents, number, np.float32))

@@ -33,7 +33,7 @@ class Verdict:
 
 
 def proven(path: Path, *, fold: bool = True) -> Verdict:
-    """The verdict on the network that `mpscnn.load` makes of a file.
+    """Return the verdict on the network that `mpscnn.load` makes of a file.
 
     Args:
         path: the file. One whose format has no engine here is not checked.

@@ -75,7 +75,7 @@ class Evaluation:
         return [int(index) for index in found]
 
     def mistakes(self, count: int = _MOST_COLUMNS) -> list[tuple[str, str, int]]:
-        """The commonest mistakes: true class, class found, how many photos."""
+        """Return the commonest mistakes: true class, class found, how many photos."""
         wrong = self.confusion.copy()
         np.fill_diagonal(wrong, 0)
         order = np.argsort(-wrong, axis=None, kind="stable")[:count]
@@ -101,7 +101,7 @@ class Evaluation:
         return text_table(headers, counts, right=range(1, len(seen) + 1))
 
     def draw(self) -> PillowImage.Image:
-        """The confusion matrix as a picture: a row for each true class, a column for each class found."""
+        """Return the confusion matrix as a picture: a row for each true class, a column for each class found."""
         from mpscnn.vision.visualize import matrix_picture
 
         seen = self.seen_classes
@@ -203,7 +203,7 @@ def _ranked(model: Model, samples: Iterable[Sample], inflight: int) -> Iterator[
 
 
 def _prepared(model: Model, samples: Iterable[Sample], preprocess: Mapping[str, Any]) -> Iterator[Ranked]:
-    """The same with a preprocessing that is not the model's, one photo after the other."""
+    """Yield the same with a preprocessing that is not the model's, one photo after the other."""
     height, width, channels = (int(extent or 0) for extent in model.network.input.shape[1:])
     for photo, true in samples:
         found: list[int] | BaseException
@@ -218,7 +218,7 @@ def _prepared(model: Model, samples: Iterable[Sample], preprocess: Mapping[str, 
 
 
 def class_of_folder(folder: Path, labels: Sequence[str]) -> int:
-    """The class whose photos a folder holds: by its label or one of its names, or by its number.
+    """Return the class whose photos a folder holds: by its label or one of its names, or by its number.
 
     A label like ImageNet's "goldfish, Carassius auratus" has several names. Case and separators do not matter.
 

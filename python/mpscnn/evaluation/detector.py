@@ -56,7 +56,7 @@ class DetectorEvaluation:
         return self.images / self.seconds
 
     def table(self) -> str:
-        """The average precision of each class, the highest first."""
+        """Return the average precision of each class, the highest first."""
         rows = [
             (name, "no objects" if value < 0 else f"{value:.3f}")
             for name, value in sorted(self.by_class.items(), key=lambda item: -item[1])
@@ -108,7 +108,7 @@ def evaluation_by(
     annotations: str | PathLike[str],
     score_threshold: float = _LEAST_SCORE,
 ) -> DetectorEvaluation:
-    """The same with what `find` finds, of photos with their numbers and options for `Model.detect`."""
+    """Return the same with what `find` finds, of photos with their numbers and options for `Model.detect`."""
     if model.task != "detection":
         raise ShapeError(f"network {model.name!r} is not a detector, but made for {model.task}")
     dataset = _read(annotations)

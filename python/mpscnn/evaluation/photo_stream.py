@@ -20,7 +20,7 @@ Failed = Callable[[Any, Error], object]
 def results_of(
     model: Model, samples: Iterable[tuple[Any, Truth]], inflight: int, **options: Any
 ) -> Iterator[tuple[Any, Truth, Any]]:
-    """Each photo, what belongs to it, and what the model finds on it, or the exception."""
+    """Yield each photo, what belongs to it, and what the model finds on it, or the exception."""
     from mpscnn.runner.runner import Runner
 
     under_way: deque[tuple[Any, Truth]] = deque()

@@ -112,14 +112,14 @@ def evaluate_segmenter(
 
 
 def classes_of_segmenter(model: Model) -> int:
-    """How many. Raises ShapeError for another model."""
+    """Return how many. Raises ShapeError for another model."""
     if model.task != "segmentation":
         raise ShapeError(f"network {model.name!r} is not a segmenter, but made for {model.task}")
     return int(next(iter(model.program.outputs.values()))[-1] or 0)
 
 
 def segmenter_evaluation_of(model: Model, counts: Iterable[NDArray[np.int64]]) -> SegmenterEvaluation:
-    """The sum of what `counted_pairs` gives of each photo. Raises as `evaluate_segmenter`."""
+    """Return the sum of what `counted_pairs` gives of each photo. Raises as `evaluate_segmenter`."""
     classes = classes_of_segmenter(model)
     confusion = np.zeros((classes, classes + 1), np.int64)
     images = 0
@@ -135,7 +135,7 @@ def segmenter_evaluation_of(model: Model, counts: Iterable[NDArray[np.int64]]) -
 
 
 def read_mask(path: str | PathLike[str]) -> NDArray[np.uint8]:
-    """The class numbers of a picture, (height, width): pixels of a palette, or gray ones.
+    """Return the class numbers of a picture, (height, width): pixels of a palette, or gray ones.
 
     Raises ImageError for another picture, and for one that cannot be read.
     """

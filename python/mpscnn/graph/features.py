@@ -28,7 +28,7 @@ __all__ = ["FeatureExtractor", "extractor_network", "is_network_input"]
 
 
 def extractor_network(network: Network, layers: str | Sequence[str], pooling: str | None = None) -> Network:
-    """The part of a network that computes the given layers, which become its outputs in this order.
+    """Return the part of a network that computes the given layers, which become its outputs in this order.
 
     Args:
         network: any network; its weights are shared out, not changed.
@@ -101,7 +101,7 @@ class FeatureExtractor:
         return f"<FeatureExtractor of {self.network.name!r} on {self.program.device}: {printable(shapes)}>"
 
     def run(self, image: Any, *, channel_order: ChannelOrderName | None = None) -> dict[str, NDArray[Any]]:
-        """The features of a photo, of several, or of prepared inputs.
+        """Return the features of a photo, of several, or of prepared inputs.
 
         Args:
             image: a photo (path, bytes, Pillow image, array (height, width[, channels]), see
@@ -124,7 +124,7 @@ class FeatureExtractor:
     __call__ = run
 
     def _named(self, outputs: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """The program's outputs by the names of the layers asked for."""
+        """Return the program's outputs by the names of the layers asked for."""
         return dict(zip(self.layers, outputs, strict=True))
 
     def _prepared(self, photos: list[Any], channel_order: ChannelOrderName | None) -> NDArray[np.float32]:
@@ -139,7 +139,7 @@ class FeatureExtractor:
         return inputs
 
     def _preprocess_json(self) -> str:
-        """How a photo becomes the input. Raises UnsupportedError where nothing says it."""
+        """Return how a photo becomes the input. Raises UnsupportedError where nothing says it."""
         if self.preprocess is None:
             raise UnsupportedError(
                 f"network {self.network.name!r} does not say how a photo becomes its input: give preprocess=, or "

@@ -36,13 +36,13 @@ class Scale:
     zero_point: int
 
     def integers(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The nearest ones."""
+        """Return the nearest ones."""
         steps = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
         limited: NDArray[np.float64] = np.clip(steps, LOWEST, HIGHEST)
         return limited
 
     def rounded(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The numbers that the nearest integers stand for."""
+        """Return the numbers that the nearest integers stand for."""
         numbers: NDArray[np.float64] = (self.integers(values) - self.zero_point) * self.scale
         return numbers
 
@@ -59,7 +59,7 @@ def keeps_integers(node: Node) -> bool:
 
 
 def without_integers(network: Network) -> Network:
-    """The network, or one with the same layers and weights whose tensors have no integers."""
+    """Return the network, or one with the same layers and weights whose tensors have no integers."""
     structure = network.to_dict()
     stated = [entry for entry in (*structure["inputs"], *structure["nodes"]) if "quantization" in entry]
     if not stated:

@@ -70,7 +70,7 @@ def activation_name(neuron: Mapping[str, Any]) -> str:
 def window_attributes(
     kernel: IntPair, strides: IntPair, padding: PaddingArgument, dilation: IntPair
 ) -> dict[str, Any]:
-    """The parameters that convolutions and poolings share."""
+    """Return the parameters that convolutions and poolings share."""
     kernel_height, kernel_width = pair("kernel_size", kernel)
     stride_y, stride_x = pair("strides", strides)
     dilation_y, dilation_x = pair("dilation", dilation)

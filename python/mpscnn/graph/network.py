@@ -244,7 +244,7 @@ class Network(
         self.graph.quantize(index, require_text("quantize: dtype", dtype), float(scale), zero)
 
     def __getitem__(self, name: str) -> Tensor:
-        """The result of the layer of this name."""
+        """Return the result of the layer of this name."""
         if not isinstance(name, str) or name not in self._maker.indices:
             raise ParameterError(
                 f"network {self.name!r} has no layer {name!r}{did_you_mean(str(name), self.layer_names())}"
@@ -252,7 +252,7 @@ class Network(
         return Tensor(self._maker, self._maker.indices[name], name)
 
     def layer_names(self) -> list[str]:
-        """The names of the inputs and of all layers, in the order of the network."""
+        """Return the names of the inputs and of all layers, in the order of the network."""
         return list(self._maker.indices)
 
     # ---- Looking, running, saving ----------------------------------------------------------------------
@@ -284,7 +284,7 @@ class Network(
     __call__ = predict
 
     def subgraph(self, outputs: Sequence[str]) -> Network:
-        """The network that computes the given layers: a copy without what they do not need.
+        """Return the network that computes the given layers: a copy without what they do not need.
 
         Raises ParameterError for a layer that there is not.
         """
@@ -297,7 +297,7 @@ class Network(
         return self.restructured(structure | {"outputs": list(outputs)})
 
     def restructured(self, structure: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Network:
-        """A network of another structure (as of `to_dict`) with this one's weights.
+        """Return a network of another structure (as of `to_dict`) with this one's weights.
 
         Args:
             structure: the new network.
@@ -342,7 +342,7 @@ class Network(
         seed: int = 0,
         threads: int | Literal["auto"] = "auto",
     ) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
-        """The loss, and its gradients by the names of inputs and weights, on the CPU in float32.
+        """Return the loss, and its gradients by the names of inputs and weights, on the CPU in float32.
 
         The network is as when it is trained: dropout drops, batch normalizations take the statistics of the batch.
 

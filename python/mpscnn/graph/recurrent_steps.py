@@ -76,20 +76,20 @@ class RecurrentSteps:
         return self._net.layer(operation, inputs, attributes, default=stem)
 
     def constant(self, suffix: str, shape: tuple[int, ...]) -> Tensor:
-        """A weight as a tensor, which training changes."""
+        """Return a weight as a tensor, which training changes."""
         made = self.layer("constant", [self._first], {"shape": list(shape)}, suffix)
         made.graph.set_learning(made.index, True)
         return made
 
     def given(self, state: Tensor | None, what: str) -> Tensor | None:
-        """A state before the first step as an image."""
+        """Return a state before the first step as an image."""
         if state is None:
             return None
         shape = [1, self._sequences, self.units]
         return self._layer("reshape", [state], {"shape": shape}, f"given_{what}")
 
     def projection(self, step: int) -> Tensor:
-        """The input's part of the sums of a step."""
+        """Return the input's part of the sums of a step."""
         if self.steps == 1:
             return self.projected
         return self._layer("slice", [self.projected], {"top": step, "height": 1}, "step")
@@ -101,23 +101,23 @@ class RecurrentSteps:
         return self._layer("slice", [x], {"front": first, "channels": count}, "part")
 
     def product(self, state: Tensor, matrix: Tensor) -> Tensor:
-        """The state times a matrix."""
+        """Return the state times a matrix."""
         return self._layer("matrix_product", [state, matrix], {}, "product")
 
     def add(self, a: Tensor, b: Tensor) -> Tensor:
-        """The sum."""
+        """Return the sum."""
         return self._pairwise("add", a, b, "sum")
 
     def subtract(self, a: Tensor, b: Tensor) -> Tensor:
-        """The difference."""
+        """Return the difference."""
         return self._pairwise("subtract", a, b, "difference")
 
     def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        """The product of each pair of elements."""
+        """Return the product of each pair of elements."""
         return self._pairwise("multiply", a, b, "gated")
 
     def function(self, x: Tensor, function: Activation) -> Tensor:
-        """A function of each element; x itself without one."""
+        """Return a function of each element; x itself without one."""
         attributes = activation_attributes(function)
         return x if attributes is None else self._layer("neuron", [x], attributes, "function")
 
@@ -126,7 +126,7 @@ class RecurrentSteps:
         self._results[step] = hidden
 
     def results(self, hidden: Tensor | None, cell: Tensor | None) -> Recurrent:
-        """The results of all steps."""
+        """Return the results of all steps."""
         assert hidden is not None
         made = [self._results[step] for step in range(self.steps)]
         steps = made[0]

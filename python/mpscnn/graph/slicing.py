@@ -14,7 +14,7 @@ def shape_of_input(tensor: Tensor) -> list[int]:
 
 
 def in_pieces(network: Network, results: Sequence[str] | None = None) -> Network:
-    """The same layers, each of which reads inputs of the network, "... given", instead of other layers.
+    """Return the same layers, each of which reads inputs of the network, "... given", instead of other layers.
 
     Args:
         network: with its weights.

@@ -50,7 +50,7 @@ class NetworkStructure(GraphWeights):
         return self.inputs[0]
 
     def to_dict(self) -> dict[str, Any]:
-        """The structure, as in a model file."""
+        """Return the structure, as in a model file."""
         structure: dict[str, Any] = json.loads(self.graph.to_json())
         return structure
 
@@ -65,7 +65,7 @@ class NetworkStructure(GraphWeights):
         return description
 
     def summary(self, size: tuple[int, int] | None = None) -> str:
-        """A table of the layers: name, operation, output shape, parameters, MACs, with totals."""
+        """Return a table of the layers: name, operation, output shape, parameters, MACs, with totals."""
         from mpscnn._private.summary import summary_table
 
         return summary_table(self.name, self.describe(size)["layers"])

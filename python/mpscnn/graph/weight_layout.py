@@ -30,7 +30,7 @@ def is_of_torch(value: object) -> bool:
 
 
 def weight_array(name: str, value: Any) -> NDArray[Any]:
-    """The value as an array. Raises WeightsError for what is none."""
+    """Return the value as an array. Raises WeightsError for what is none."""
     try:
         if is_of_torch(value):
             value = value.detach().cpu()
@@ -63,7 +63,7 @@ def of_flattened_image(
     layout: WeightLayout | None,
     of_torch: bool,
 ) -> NDArray[Any]:
-    """The weights of a dense layer that reads an image in a row, [out][height * width * channels] here.
+    """Return the weights of a dense layer that reads an image in a row, [out][height * width * channels] here.
 
     PyTorch flattens channel by channel: "OIHW" says that the columns are so.
 
@@ -87,7 +87,7 @@ def of_flattened_image(
 def in_own_layout(
     name: str, array: NDArray[Any], shape: tuple[int, ...], layout: WeightLayout | None, of_torch: bool
 ) -> NDArray[Any]:
-    """An array with the axes of a weight of this shape: [out][kernel height][kernel width][in] of convolutions.
+    """Return an array with the axes of a weight of this shape: [out][kernel height][kernel width][in] of convolutions.
 
     Raises WeightsError where the order must be said, or was not said and would fit.
     """

@@ -165,7 +165,7 @@ class GraphWeights(ABC):
         }
 
     def weight_specs(self) -> list[dict[str, Any]]:
-        """All weights: layer, role, shape, required, set, dtype."""
+        """Return all weights: layer, role, shape, required, set, dtype."""
         specs: list[dict[str, Any]] = json.loads(self.graph.weights())
         without = self._without_bias()
         return [spec for spec in specs if spec["role"] != "bias" or spec["layer"] not in without]
@@ -184,7 +184,7 @@ class GraphWeights(ABC):
         }
 
     def weight(self, layer: str, role: str = "weight") -> NDArray[Any]:
-        """A copy of one weight, as stored; integers dequantised to float32. Raises WeightsError without it."""
+        """Return a copy of one weight, as stored; integers dequantised to float32. Raises WeightsError without it."""
         return _dequantized(*self.graph.get_weight(layer, role))
 
     def _set_weight(self, spec: dict[str, Any], array: NDArray[Any]) -> None:
@@ -229,7 +229,7 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def unpack_binary_weights(words: NDArray[np.uint32], channels: int) -> NDArray[np.float32]:
-    """The weights -1 and +1 of a binary convolution from Apple's packed form.
+    """Return the weights -1 and +1 of a binary convolution from Apple's packed form.
 
     Args:
         words: uint32 `[...][ceil(channels / 32)]`, for example `[out][kernel height][kernel width][words]`; bit i of

@@ -30,6 +30,6 @@ def property_hint(name: str, known: Sequence[str]) -> str:
 
 
 def class_hint(name: str, known: Sequence[str]) -> str:
-    """The same for an unknown class."""
+    """Return the same for an unknown class."""
     own = re.sub(r"^(MPS)?(CNN|NN)?", "", name)
     return f"; it is {own!r} here" if own in known else did_you_mean(name, known)

@@ -23,7 +23,7 @@ class Arithmetic(ArithmeticKernel):
     apple_class = "MPSCNNArithmetic"
 
     def result_state(self, primary: Image, secondary: Image) -> ArithmeticGradientState:
-        """A new state for the gradient kernels of both operands, as resultStateForPrimaryImage."""
+        """Return a new state for the gradient kernels of both operands, as resultStateForPrimaryImage."""
         for image in (primary, secondary):
             require_type(f"{type(self).__name__}.result_state", image, Image)
         return ArithmeticGradientState(self)
@@ -37,7 +37,7 @@ class Arithmetic(ArithmeticKernel):
         *,
         destination_state: ArithmeticGradientState | None = None,
     ) -> Image:
-        """As `BinaryKernel.encode`; a `destination_state` remembers what the gradient kernels need."""
+        """Like `BinaryKernel.encode`; a `destination_state` remembers what the gradient kernels need."""
         if destination_state is not None:
             require_type(f"{type(self).__name__}.encode", destination_state, ArithmeticGradientState)
             require_type(f"{type(self).__name__}.encode: destination_state", self, destination_state._forward)

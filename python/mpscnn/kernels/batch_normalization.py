@@ -70,7 +70,7 @@ class BatchNormalization(BatchNormalizationFields, ScaledNormalization, UnaryKer
             self._set_weight("neuron_data", fused_neuron_descriptor.data, required=False)
 
     def result_state(self) -> BatchNormalizationState:
-        """A new state for statistics of this kernel's sources."""
+        """Return a new state for statistics of this kernel's sources."""
         return BatchNormalizationState(self)
 
     def reload_mean_and_variance(self, state: NormalizationMeanAndVarianceState) -> None:
@@ -106,7 +106,7 @@ class BatchNormalization(BatchNormalizationFields, ScaledNormalization, UnaryKer
         *,
         batch_normalization_state: BatchNormalizationState | None = None,
     ) -> list[Image]:
-        """The same for each image of a batch."""
+        """Return the same for each image of a batch."""
         state = self._core_state(batch_normalization_state)
         return self._encode_batch(commands, [sources], destinations, state)
 
@@ -182,7 +182,7 @@ class BatchNormalizationState(NoCopies):
         return gradient
 
     def _images(self, commands: CommandBuffer) -> dict[str, Image]:
-        """The gradients of gamma and beta, as images of one pixel."""
+        """Return the gradients of gamma and beta, as images of one pixel."""
         sums = self._sums().image
         rows = {"beta": (0, 0), "gamma": (0, 1)}
         size = (1, 1, sums.feature_channels)

@@ -131,7 +131,7 @@ class BatchNormalizationGradient(_BatchGradient):
         batch_normalization_state: BatchNormalizationState,
         destinations: Sequence[Image] | None = None,
     ) -> list[Image]:
-        """The same for all images of a batch: all of those whose gradients of gamma and beta the state has."""
+        """Return the same for all images of a batch: all of those whose gradients of gamma and beta the state has."""
         state = self._follow(commands, [*source_gradients, *source_images], batch_normalization_state)
         sums = state._sums().image
         count = len(source_images)

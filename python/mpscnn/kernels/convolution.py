@@ -256,7 +256,7 @@ class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKer
         self._load(weights, bias_terms, descriptor.weights())
 
     def result_state(self, source: Image) -> ConvolutionGradientState:
-        """A new state for the gradient kernel."""
+        """Return a new state for the gradient kernel."""
         return ConvolutionGradientState(self, source)
 
     def _require_state(self, method: str, state: object) -> None:
@@ -302,7 +302,7 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
         self._load(weights, bias_terms, descriptor.weights())
 
     def result_state(self, source: Image) -> ConvolutionTransposeGradientState:
-        """A new state for the gradient kernel."""
+        """Return a new state for the gradient kernel."""
         require_type("ConvolutionTranspose.result_state", source, Image)
         return ConvolutionTransposeGradientState(self, source)
 
@@ -318,7 +318,7 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
         image_size_encoding_state: ImageSizeEncodingState | ConvolutionGradientState | None = None,
         destination_state: ConvolutionTransposeGradientState | None = None,
     ) -> Image:
-        """As `UnaryKernel.encode`; a state makes pixels return to where a convolution took them from.
+        """Like `UnaryKernel.encode`; a state makes pixels return to where a convolution took them from.
 
         The convolution has the same kernel size, stride and dilation. Its state sets `offset` to (0, 0, z), the kernel
         offsets, and the size of a result that the kernel makes. With the convolution's weights rotated by 180 degrees

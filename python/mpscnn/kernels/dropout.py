@@ -27,7 +27,7 @@ class Dropout(DropoutFields, DifferentiableKernel):
     apple_class = "MPSCNNDropout"
 
     def result_state(self, source: Image | None = None) -> DropoutGradientState:
-        """A new state for a mask and the gradient kernel."""
+        """Return a new state for a mask and the gradient kernel."""
         return DropoutGradientState(self, source)
 
     def _require_state(self, method: str, state: object) -> None:

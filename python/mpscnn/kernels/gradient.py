@@ -46,7 +46,7 @@ class DeviceArray(NoCopies):
         self.commands, self.image = commands, image
 
     def read(self, name: str) -> NDArray[np.float32]:
-        """A copy, (images, rows, columns, channels). StateError before the command buffer is completed."""
+        """Return a copy, (images, rows, columns, channels). StateError before the command buffer is completed."""
         status = self.commands.status
         if status != CommandStatus.COMPLETED:
             raise StateError(
@@ -88,7 +88,7 @@ class DifferentiableKernel(UnaryKernel):
     """A kernel that has a gradient kernel."""
 
     def result_state(self, source: Image) -> GradientState:
-        """A new state for the gradient kernel, as resultStateForSourceImage."""
+        """Return a new state for the gradient kernel, as resultStateForSourceImage."""
         require_type(f"{type(self).__name__}.result_state", source, Image)
         return GradientState(self, source)
 
@@ -100,7 +100,7 @@ class DifferentiableKernel(UnaryKernel):
         *,
         destination_state: Any = None,
     ) -> Image:
-        """As `UnaryKernel.encode`; a `destination_state` remembers what the gradient kernel needs."""
+        """Like `UnaryKernel.encode`; a `destination_state` remembers what the gradient kernel needs."""
         if destination_state is not None:
             self._require_state("encode", destination_state)
         result = super().encode(commands, source, destination)
@@ -116,7 +116,7 @@ class DifferentiableKernel(UnaryKernel):
         *,
         destination_states: Sequence[Any] | None = None,
     ) -> list[Image]:
-        """The same for each image of a batch; its images may share a state."""
+        """Return the same for each image of a batch; its images may share a state."""
         if destination_states is None:
             return super().encode_batch(commands, sources, destinations)
         for state in destination_states:
@@ -197,7 +197,7 @@ class GradientKernel(GradientKernelFields, BinaryKernel):
         gradient_states: Sequence[GradientState] | None = None,
         destinations: Sequence[Image] | None = None,
     ) -> list[Image]:
-        """The same for each image of a batch."""
+        """Return the same for each image of a batch."""
         if gradient_states is None:
             return self._encode_batch(commands, [source_gradients, source_images], destinations)
         require_states(f"{type(self).__name__}.encode_batch", gradient_states, source_images)
@@ -279,7 +279,7 @@ class WeightedGradientKernel(GradientKernel):
         gradient_state: WeightGradientState,
         destination: Image | None = None,
     ) -> Image:
-        """As `GradientKernel.encode`; the state gets the gradients of the weights."""
+        """Like `GradientKernel.encode`; the state gets the gradients of the weights."""
         self._require_weight_state(gradient_state)
         self._follow(gradient_state, source_image)
         gradients = self._weight_gradients(commands, source_gradient, source_image)
@@ -326,7 +326,7 @@ class WeightedGradientKernel(GradientKernel):
         gradient_state: GradientState,
         destination: Image | None = None,
     ) -> Image:
-        """The gradient of the source alone: for layers that are not trained."""
+        """Return the gradient of the source alone: for layers that are not trained."""
         return super().encode(commands, source_gradient, source_image, gradient_state, destination)
 
     def encode_weights(

@@ -28,13 +28,13 @@ ImageAllocator = Callable[[CommandBuffer, ImageDescriptor], Image]
 
 
 def allocate_image(_commands: CommandBuffer, descriptor: ImageDescriptor) -> Image:
-    """The default allocator: an image that the program can read, as MPSImage.defaultAllocator."""
+    """Return the default allocator: an image that the program can read, as MPSImage.defaultAllocator."""
     size = descriptor
     return Image(size.width, size.height, size.feature_channels, size.number_of_images, format=size.format)
 
 
 def allocate_temporary_image(commands: CommandBuffer, descriptor: ImageDescriptor) -> Image:
-    """A temporary image, as MPSTemporaryImage.defaultAllocator."""
+    """Return a temporary image, as MPSTemporaryImage.defaultAllocator."""
     size = descriptor
     return TemporaryImage(
         commands, size.width, size.height, size.feature_channels, size.number_of_images, format=size.format
@@ -143,7 +143,7 @@ class Kernel(KernelFields):
         return {spec["role"]: spec for spec in json.loads(self._kernel.weights())}
 
     def _weight(self, role: str) -> NDArray[Any] | None:
-        """A copy; None for a weight that is not set."""
+        """Return a copy; None for a weight that is not set."""
         return self._kernel.weight(role) if self._weight_specs()[role]["set"] else None
 
     def _reload(self, values: Mapping[str, Any]) -> None:
@@ -256,7 +256,7 @@ class UnaryKernel(UnaryKernelFields, PlacedKernel):
     def encode_batch(
         self, commands: CommandBuffer, sources: Sequence[Image], destinations: Sequence[Image] | None = None
     ) -> list[Image]:
-        """The same for each image of a batch."""
+        """Return the same for each image of a batch."""
         return self._encode_batch(commands, [sources], destinations)
 
     def destination_image_descriptor(self, source: Image) -> ImageDescriptor:
@@ -296,7 +296,7 @@ class BinaryKernel(BinaryKernelFields, PlacedKernel):
         secondary: Sequence[Image],
         destinations: Sequence[Image] | None = None,
     ) -> list[Image]:
-        """The same for each pair of images of two batches."""
+        """Return the same for each pair of images of two batches."""
         return self._encode_batch(commands, [primary, secondary], destinations)
 
     def destination_image_descriptor(self, primary: Image, secondary: Image) -> ImageDescriptor:

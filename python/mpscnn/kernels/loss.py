@@ -296,7 +296,7 @@ class Loss(_LossKernel):
         labels: Sequence[LossLabels],
         destinations: Sequence[Image] | None = None,
     ) -> list[Image]:
-        """The same for each image of a batch.
+        """Return the same for each image of a batch.
 
         With `reduce_across_batch` the labels of the first image get the loss of all, those of the others zero.
         """

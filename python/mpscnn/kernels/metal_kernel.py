@@ -230,7 +230,7 @@ def _text(what: str, value: object) -> str:
 
 
 def _without_equal(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
-    """The first type in a dtype that the shading language has no type for."""
+    """Return the first type in a dtype that the shading language has no type for."""
     base = dtype.base
     if base.fields is not None:
         parts = (_without_equal(field[0]) for field in base.fields.values())
@@ -250,7 +250,7 @@ def _require_element(what: str, array: NDArray[Any], parameter: MetalParameter |
 
 
 def _array(what: str, value: Any, parameter: MetalParameter | None) -> NDArray[Any]:
-    """An array as it lies, or a number as one element."""
+    """Return an array as it lies, or a number as one element."""
     if isinstance(value, np.ndarray):
         _require_element(what, value, parameter)
         if not value.flags.c_contiguous or not value.dtype.isnative:

@@ -125,7 +125,7 @@ class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
         self._set_weight("beta", beta, required=False)
 
     def result_state(self, source: Image) -> InstanceNormalizationGradientState:
-        """A new state for the gradient kernel, with gradients of gamma and beta."""
+        """Return a new state for the gradient kernel, with gradients of gamma and beta."""
         return InstanceNormalizationGradientState(self, source)
 
     def _require_state(self, method: str, state: object) -> None:
@@ -151,7 +151,7 @@ class GroupNormalization(GroupNormalizationFields, ScaledNormalization, Differen
         self._set_weight("beta", beta, required=False)
 
     def result_state(self, source: Image) -> GroupNormalizationGradientState:
-        """A new state for the gradient kernel, with gradients of gamma and beta."""
+        """Return a new state for the gradient kernel, with gradients of gamma and beta."""
         return GroupNormalizationGradientState(self, source)
 
     def _require_state(self, method: str, state: object) -> None:

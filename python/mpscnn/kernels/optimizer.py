@@ -102,7 +102,7 @@ class Optimizer(OptimizerFields, Kernel):
         return self._encode(commands, [input_gradient, input_values, *input_moments], destination)
 
     def _moments(self) -> tuple[str, ...]:
-        """The results besides the values, in the order in which they are sources."""
+        """Return the results besides the values, in the order in which they are sources."""
         raise NotImplementedError
 
     def _at(self, _steps: int) -> dict[str, Any]:

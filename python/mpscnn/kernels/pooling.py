@@ -44,7 +44,7 @@ class PoolingGradient(PoolingGradientFields, GradientKernel):
         return super()._encode(commands, [self._counted(commands, gradient), image], destination, state)
 
     def _counted(self, commands: CommandBuffer, gradient: Image) -> Image:
-        """The gradient, with zeros where it does not count."""
+        """Return the gradient, with zeros where it does not count."""
         if self.source_size is None:
             return gradient
         self._require_arguments(commands, [gradient])

@@ -68,7 +68,7 @@ class Property(Generic[T]):
         raise NotImplementedError
 
     def _from_core(self, value: Any) -> T:
-        """The value that Python sees."""
+        """Return the value that Python sees."""
         result: T = value
         return result
 

@@ -28,7 +28,7 @@ class ReshapeGradient(GradientKernel):
         gradient_state: GradientState | None = None,
         destination: Image | None = None,
     ) -> Image:
-        """As `GradientKernel.encode`; with a state the gradient must have the shape that the forward kernel made."""
+        """Like `GradientKernel.encode`; with a state the gradient must have the shape that the forward kernel made."""
         if gradient_state is not None:
             self._follow(gradient_state, source_image)
             require_type("ReshapeGradient.encode", source_gradient, Image)

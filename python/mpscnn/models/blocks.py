@@ -112,7 +112,7 @@ def depthwise(
     activation: Activation = None,
     name: str,
 ) -> Tensor:
-    """The same with each channel by itself."""
+    """Return the same with each channel by itself."""
     channels = x.shape[-1] or 0
     return convolution(
         net,
@@ -131,7 +131,7 @@ def depthwise(
 def squeeze_excitation(
     net: Network, x: Tensor, squeezed: int, *, activation: Activation, gate: Activation, name: str
 ) -> Tensor:
-    """Each channel times a gate that depends on the means of all (Hu et al. 2018).
+    """Return each channel times a gate that depends on the means of all (Hu et al. 2018).
 
     Layers: <name>.avgpool, <name>.fc1, <name>.fc2 and their product <name>.
     """
@@ -142,5 +142,5 @@ def squeeze_excitation(
 
 
 def pooled(net: Network, x: Tensor) -> Tensor:
-    """The mean of each channel: (n, channels)."""
+    """Return the mean of each channel: (n, channels)."""
     return net.flatten(net.global_average_pool2d(x, name="avgpool"), name="flatten")

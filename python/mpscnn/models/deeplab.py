@@ -127,7 +127,7 @@ def _decoder(net: Network, x: Tensor, low_level: Tensor) -> Tensor:
 
 
 def _separable(net: Network, x: Tensor, name: str, *, dilation: int = 1) -> Tensor:
-    """A 3 x 3 depthwise separable convolution with an activation behind both halves."""
+    """Return a 3 x 3 depthwise separable convolution with an activation behind both halves."""
     x = net.depthwise_conv2d(
         x, 3, padding="same", dilation=dilation, activation="relu", name=f"{name}_depthwise"
     )

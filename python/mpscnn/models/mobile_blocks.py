@@ -196,7 +196,7 @@ class BlockNetwork(Classifier):
         return convolution(net, self._filtered(net, x, block, name), channels, name=f"{name}.conv_pwl")
 
     def _filtered(self, net: Network, x: Tensor, block: Separable | Inverted, name: str) -> Tensor:
-        """Each channel by itself, and weighed, if the block does so."""
+        """Return each channel by itself, and weighed, if the block does so."""
         activation = block.activation or self.activation
         x = depthwise(
             net, x, block.kernel, stride=block.stride, activation=activation, name=f"{name}.conv_dw"

@@ -188,7 +188,7 @@ def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weig
 
 
 def with_weights(net: Network, weights: Weights) -> Network:
-    """The network itself, with these weights if there are any."""
+    """Return the network itself, with these weights if there are any."""
     if weights is not None:
         net.load_weights(weight_arrays(weights))
     return net

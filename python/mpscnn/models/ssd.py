@@ -86,7 +86,7 @@ def ssdlite_mobilenet_v2(
 
 
 def ssd_head(*, score: str = "sigmoid", strides: Sequence[int] = _STRIDES) -> DetectionHead:
-    """How the heads of TensorFlow's SSD networks become boxes (docs/detection.md): its configurations' numbers.
+    """Return how the heads of TensorFlow's SSD networks become boxes (docs/detection.md): its configurations' numbers.
 
     Args:
         score: "sigmoid" or "softmax".
@@ -106,7 +106,7 @@ def ssd_head(*, score: str = "sigmoid", strides: Sequence[int] = _STRIDES) -> De
 
 
 def ultraface_head(*, boxes: str = "boxes", scores: str = "scores") -> DetectionHead:
-    """The same for Ultra-Light-Fast-Generic-Face-Detector, whose networks end in a softmax.
+    """Return the same for Ultra-Light-Fast-Generic-Face-Detector, whose networks end in a softmax.
 
     Args:
         boxes, scores: names of the outputs.

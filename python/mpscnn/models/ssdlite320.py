@@ -80,7 +80,7 @@ def _renamed(name: str) -> str:
 
 
 def _predicted(net: Network, x: Tensor, width: int, name: str) -> Tensor:
-    """A row of numbers for each anchor: (n, anchors, width)."""
+    """Return a row of numbers for each anchor: (n, anchors, width)."""
     x = depthwise(net, x, activation="relu6", name=f"{name}.0.0")
     x = convolution(net, x, _ANCHORS * width, name=f"{name}.1")
     return net.reshape(x, (-1, width), name=name)

@@ -24,7 +24,7 @@ __all__ = ["FilterNode", "MPSNNGraph", "MPSNNImageNode", "names"]
 
 
 def names() -> list[str]:
-    """The classes of filter nodes."""
+    """Return the classes of filter nodes."""
     return sorted(NODES)
 
 

@@ -39,7 +39,7 @@ def require_whole(node: FilterNode) -> None:
 
 
 def as_image(network: Network, x: Tensor) -> Tensor:
-    """The results of a dense layer as an image of one pixel."""
+    """Return the results of a dense layer as an image of one pixel."""
     return x if len(x.shape) == 4 else network.reshape(x, (1, 1, *_extents(x)))
 
 
@@ -53,7 +53,7 @@ def add(
     activation: Mapping[str, Any] | None = None,
     weights: Mapping[str, Any] | None = None,
 ) -> Tensor:
-    """A layer with its weights; those that are None are left out."""
+    """Return a layer with its weights; those that are None are left out."""
     result = network.layer(operation, sources, attributes, activation=activation, name=name)
     shapes = {spec["role"]: spec["shape"] for spec in network.weight_specs() if spec["layer"] == result.name}
     for role, values in (weights or {}).items():
@@ -63,14 +63,14 @@ def add(
 
 
 def neuron_of(descriptor: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The activation of a neuron descriptor, as properties have it."""
+    """Return the activation of a neuron descriptor, as properties have it."""
     if descriptor is None or descriptor["neuron_type"] == "none":
         return None
     return {"kind" if key == "neuron_type" else key: value for key, value in descriptor.items()}
 
 
 def weight_of(kernel: Any, role: str) -> Any:
-    """A weight of the kernel; None where it is not set."""
+    """Return a weight of the kernel; None where it is not set."""
     return kernel._weight(role) if role in kernel._weight_specs() else None
 
 
@@ -96,7 +96,7 @@ class Placement:
         return y, x
 
     def window(self) -> dict[str, Any]:
-        """The window with explicit padding, as operations have it."""
+        """Return the window with explicit padding, as operations have it."""
         kernel = self.kernel
         attributes: dict[str, Any] = {"padding": "explicit"}
         for axis, sides, place, size, result in (

@@ -60,7 +60,7 @@ class MPSNNGraph:
 
 
 def _in_order(wanted: Sequence[MPSNNImageNode]) -> tuple[list[FilterNode], list[MPSNNImageNode]]:
-    """The nodes that the images need, each after those that it reads; and the inputs."""
+    """Return the nodes that the images need, each after those that it reads; and the inputs."""
     nodes: list[FilterNode] = []
     inputs: list[MPSNNImageNode] = []
     done: set[int] = set()

@@ -90,7 +90,7 @@ def _transposed_convolution(
 
 
 def _fused_neuron(network: Network, node: FilterNode, x: Tensor) -> Tensor:
-    """A separate layer."""
+    """Return a separate layer."""
     neuron = neuron_of(node.kernel._properties()["fused_neuron_descriptor"])
     if neuron is None:
         return x

@@ -55,14 +55,14 @@ class Computed:
         self._session = network.compile(device="cpu", outputs=self.names, **options).session()
 
     def run(self, batch: Given) -> dict[str, Array]:
-        """The values seen at the inputs and all layers."""
+        """Return the values seen at the inputs and all layers."""
         found: Any = self._session.run(list(batch.values()))
         results = found if isinstance(found, dict) else {self.names[0]: found}
         return {**batch, **results}
 
 
 def calibrate(network: Network, images: Sequence[Given]) -> dict[str, Seen]:
-    """The values seen at the inputs and at each layer.
+    """Return the values seen at the inputs and at each layer.
 
     Raises ParameterError for results that are not finite.
     """

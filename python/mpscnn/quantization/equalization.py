@@ -22,7 +22,7 @@ _MOST = 6  # a factor is at most 2^6, or one over it
 
 
 def equalized(network: Network, seen: Mapping[str, Seen]) -> Network | None:
-    """The network with other weights, and the same results to the bit, since factors are powers of two.
+    """Return the network with other weights, and the same results to the bit, since factors are powers of two.
 
     Args:
         network: as of `prepare`.
@@ -78,7 +78,7 @@ def _is_depthwise(node: Node) -> bool:
 
 
 def _along_inputs(weight: NDArray[Any], factors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A factor for each weight, of the input channel that it multiplies."""
+    """Return a factor for each weight, of the input channel that it multiplies."""
     if weight.shape[-1] == len(factors):
         return factors
     each = np.repeat(factors, len(weight) // len(factors))

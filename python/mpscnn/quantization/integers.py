@@ -41,7 +41,7 @@ def scales_of(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale]:
 
 
 def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: bool) -> Network:
-    """The network with integers: those of tensors for what was seen on some images, weights for their own range.
+    """Return the network with integers: those of tensors for what was seen on some images, weights for their own range.
 
     Args:
         network: as of `prepare`.
@@ -70,7 +70,7 @@ def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: b
 def _mean_error(
     node: Node, made: IntegerWeights, weight: NDArray[Any], mean: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The mean change of each output by rounding the weights, over all images and places apart from borders."""
+    """Return the mean change of each output by rounding the weights, over all images and places apart from borders."""
     error = made.numbers() - weight
     if node["operation"] == "fully_connected":
         return np.asarray(error.reshape(len(error), -1) @ mean.reshape(-1))
@@ -81,7 +81,7 @@ def _mean_error(
 
 
 def integer_pieces(network: Network) -> tuple[Network, Sequence[str]]:
-    """Each layer of a quantised network by itself, and what its inputs are the results of, in their order."""
+    """Return each layer of a quantised network by itself, and what its inputs are the results of, in their order."""
     pieces = in_pieces(network)
     stated = network.to_dict()
     integers = {entry["name"]: entry["quantization"] for entry in [*stated["inputs"], *stated["nodes"]]}

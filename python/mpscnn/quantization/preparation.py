@@ -76,7 +76,7 @@ class _Preparation:
         return result, self._became
 
     def _apart(self) -> Iterator[Node]:
-        """The nodes, with the activations that become layers."""
+        """Yield the nodes, with the activations that become layers."""
         for node in self._structure["nodes"]:
             name, activation = node["name"], _activation(node)
             stays = node.get("keep_float32") or name in self._keep_float or node["operation"] == "neuron"
@@ -104,7 +104,7 @@ class _Preparation:
         return name in self._structure["outputs"]
 
     def _sole_producer(self, node: Node) -> Node | None:
-        """The layer whose result only this one reads, when it can still take something over."""
+        """Return the layer whose result only this one reads, when it can still take something over."""
         if len(node["inputs"]) != 1:
             return None
         producer = self._kept.get(node["inputs"][0])

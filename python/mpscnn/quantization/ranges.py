@@ -51,7 +51,7 @@ class Histogram:
         self._counts[_BINS // 2] -= flat.size - np.count_nonzero(flat)
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """The middles of the bins that are not empty, and their counts."""
+        """Return the middles of the bins that are not empty, and their counts."""
         found = np.flatnonzero(self._counts)
         middles = ((found + 0.5) * (2.0 / _BINS) - 1.0) * self._reach
         return np.clip(middles, self.lowest, self.highest), self._counts[found]

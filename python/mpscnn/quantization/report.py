@@ -67,7 +67,7 @@ class QuantizationReport:
     layers: tuple[QuantizedLayer, ...]
 
     def worst(self, count: int = 10) -> list[QuantizedLayer]:
-        """The layers that lose most by themselves, the worst first."""
+        """Return the layers that lose most by themselves, the worst first."""
         return sorted(self.layers, key=lambda layer: -layer.own_error)[:count]
 
     def table(self, count: int = 10, *, width: int | None = None) -> str:
@@ -106,5 +106,5 @@ class QuantizationReport:
         return f"{self.table()}\n\n{self.verdict()}"
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the values for JSON."""
         return asdict(self)

@@ -38,7 +38,7 @@ class IntegerWeights:
         network.set_quantized_weight(f"{layer}.bias", self.bias, self.bias_scales, none)
 
     def numbers(self) -> NDArray[np.float64]:
-        """The weights that the integers stand for."""
+        """Return the weights that the integers stand for."""
         steps = self.values.astype(np.float64) - _STORED_ZERO
         return steps * self.scales.astype(np.float64).reshape(-1, *[1] * (steps.ndim - 1))
 

@@ -63,7 +63,7 @@ def source_path(file: PublishedFile) -> Path:
 
 
 def first_file(paths: Iterable[Path]) -> Path | None:
-    """The first of the paths that is a file. Raise WeightsError for a directory that cannot be searched."""
+    """Return the first of the paths that is a file. Raise WeightsError for a directory that cannot be searched."""
     for path in paths:
         try:
             if stat.S_ISREG(path.stat().st_mode):

@@ -53,7 +53,7 @@ class Entry:
         return None if location is None else location.stat().st_size
 
     def location(self) -> Path | None:
-        """The local file that `find` would use without a download, or None.
+        """Return the local file that `find` would use without a download, or None.
 
         A model file (.safetensors) where there is one, else the first of the publisher's files if all of
         them are here and only the conversion is missing. Checksums are left to `find`.

@@ -24,15 +24,15 @@ def packaged_file(name: str) -> Path:
 
 
 def ready_file(candidates: Sequence[str]) -> Path | None:
-    """The first model file of one of these names."""
+    """Return the first model file of one of these names."""
     return first_file(directory / (name + MODEL_SUFFIX) for directory in directories() for name in candidates)
 
 
 def provided_file(file: PublishedFile) -> Path | None:
-    """A publisher's file in the directories of MPSCNN_MODELS."""
+    """Return a publisher's file in the directories of MPSCNN_MODELS."""
     return first_file(directory / file.name for directory in model_directories())
 
 
 def cached_file(file: PublishedFile) -> Path | None:
-    """A publisher's file in the cache."""
+    """Return a publisher's file in the cache."""
     return first_file([source_path(file)])

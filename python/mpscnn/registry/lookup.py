@@ -38,7 +38,7 @@ __all__ = ["find", "models", "names", "prepare"]
 
 
 def models() -> list[Entry]:
-    """The models that mpscnn knows by name, the bundled one first."""
+    """Return the models that mpscnn knows by name, the bundled one first."""
     return list(CATALOGUE)
 
 
@@ -52,7 +52,7 @@ def names() -> list[str]:
 
 
 def find(name: str, *, download: bool = True) -> Path:
-    """The model file (.safetensors) for a registry name.
+    """Return the model file (.safetensors) for a registry name.
 
     Looked for among the models bundled with the package, in the directories of MPSCNN_MODELS
     (NAME.safetensors, or the publisher's original files, which are then converted into the cache), in the
@@ -75,7 +75,7 @@ def find(name: str, *, download: bool = True) -> Path:
 
 
 def prepare(entry: Entry, *, download: bool = True, client: Client | None = None) -> Path:
-    """The cached, converted model of an entry, made from the publisher's files if it is not there yet."""
+    """Return the cached, converted model of an entry, made from the publisher's files if it is not there yet."""
     if entry.bundled:
         raise WeightsError(
             f"{packaged_file(entry.name)} is missing: this installation of mpscnn is incomplete."

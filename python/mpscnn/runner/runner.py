@@ -274,7 +274,7 @@ class Runner(NoCopies, Generic[Result]):
         return_exceptions: bool = False,
         **options: Any,
     ) -> OrderedResults[Result]:
-        """The results of all frames in their order, to be iterated over by `for` or `async for`.
+        """Return the results of all frames in their order, to be iterated over by `for` or `async for`.
 
         Frames are taken from `frames` as results are asked for, at most `permits` ahead, so that it may be endless. An
         exception that `frames` raises comes after the results of the frames before.

@@ -63,7 +63,7 @@ class CommandBuffer(NoCopies):
 
     @property
     def error(self) -> CommandError | None:
-        """Why it failed; None unless its status is ERROR."""
+        """The reason why it failed; None unless its status is ERROR."""
         failure = self._commands.error()
         return None if failure is None else CommandError(*failure)
 
@@ -145,7 +145,7 @@ class CommandQueue(NoCopies):
         return self._queue.device()
 
     def command_buffer(self) -> CommandBuffer:
-        """A new, empty command buffer."""
+        """Return a new, empty command buffer."""
         return CommandBuffer(self)
 
     def wait(self) -> None:

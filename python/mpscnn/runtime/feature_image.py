@@ -82,7 +82,7 @@ class Image(NoCopies):
 
     @classmethod
     def from_numpy(cls, array: Any, *, label: str = "") -> Image:
-        """An image with a copy of an array, (height, width, channels) or (n, height, width, channels).
+        """Return an image with a copy of an array, (height, width, channels) or (n, height, width, channels).
 
         float32, float16, uint8 ("unorm8") and uint16 ("unorm16") elements give their format; float64 becomes float32.
         """
@@ -143,7 +143,7 @@ class Image(NoCopies):
         self._image.set_label(label)
 
     def numpy(self) -> NDArray[Any]:
-        """The image's memory, (height, width, channels), or (n, height, width, channels) of several images.
+        """Return the image's memory, (height, width, channels), or (n, height, width, channels) of several images.
 
         No copy: writing to the array changes the image. Raises StateError while a committed command buffer uses the
         image, and for temporary images.
@@ -170,7 +170,7 @@ class Image(NoCopies):
         return int(kind), int(number)
 
     def _memory(self) -> NDArray[Any]:
-        """The array that other libraries get. Raises TypeError where a program can never see it."""
+        """Return the array that other libraries get. Raises TypeError where a program can never see it."""
         return self.numpy()
 
     @property
@@ -190,7 +190,7 @@ class Image(NoCopies):
         images: tuple[int, int] | None = None,
         layout: Literal["hwc", "chw"] = "hwc",
     ) -> NDArray[Any]:
-        """A copy of a region: (n, height, width, channels) or, with layout "chw", (n, channels, height, width).
+        """Return a copy of a region: (n, height, width, channels) or, with layout "chw", (n, channels, height, width).
 
         Args:
             x, y, width, height: the region; the rest of the image unless given.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def build_config() -> dict[str, Any]:
-    """How the core was built: version, compiler, flags, backends, instruction sets and the one in use."""
+    """Return how the core was built: version, compiler, flags, backends, instruction sets and the one in use."""
     config: dict[str, Any] = json.loads(_core.build_config())
     return config
 
@@ -50,7 +50,7 @@ def precisions_of(device: str) -> list[PrecisionName]:
 
 
 def slow_precision(precision: str, device: str) -> str | None:
-    """Why a precision is slower than float32 on a device; None where it is not."""
+    """Return why a precision is slower than float32 on a device; None where it is not."""
     if precision != "bfloat16" or device.partition(":")[0] not in ("auto", "cpu"):
         return None
     if devices()[0].get("bfloat16_sums") != "blocks":
@@ -83,7 +83,7 @@ def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[
 
 
 def operations(*, training: bool = False) -> list[dict[str, Any]]:
-    """All operations of graphs and model files: name, summary, number of inputs, parameters.
+    """Return all operations of graphs and model files: name, summary, number of inputs, parameters.
 
     Args:
         training: instead those that compute gradients, losses and new weights.
@@ -100,7 +100,7 @@ def preprocess(
     channels: int = 3,
     channel_order: ChannelOrderName | None = None,
 ) -> NDArray[np.float32]:
-    """A photo as a network's input: (1, height, width, channels) float32.
+    """Return a photo as a network's input: (1, height, width, channels) float32.
 
     Args:
         photo: path, bytes, Pillow image or array, see `mpscnn.photo.open_photo`.

@@ -144,12 +144,12 @@ class Profile:
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any]) -> Profile:
-        """The profile that `to_dict` wrote; without a trace."""
+        """Return the profile that `to_dict` wrote; without a trace."""
         return cls._made(description, None)
 
     @classmethod
     def parsed(cls, description: str, trace: str) -> Profile:
-        """The profile that the core gave as two texts of JSON."""
+        """Return the profile that the core gave as two texts of JSON."""
         return cls._made(json.loads(description), json.loads(trace))
 
     @classmethod
@@ -190,7 +190,7 @@ class Profile:
         return sum(step.flops for step in self.steps)
 
     def by_kind(self) -> list[KindTotal]:
-        """The time of each kind of kernel, summed over its steps, the longest first."""
+        """Return the time of each kind of kernel, summed over its steps, the longest first."""
         kinds: dict[str, list[ProfileStep]] = {}
         for step in self.steps:
             kinds.setdefault(step.kind, []).append(step)
@@ -202,7 +202,7 @@ class Profile:
         return dict(self._description)
 
     def to_json(self) -> str:
-        """The text of `to_dict`."""
+        """Return the text of `to_dict`."""
         return json.dumps(self._description)
 
     def chrome_trace(self) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Profile:
         Path(path).write_text(json.dumps(self.chrome_trace()), encoding="utf-8")
 
     def table(self, *, steps: Sequence[ProfileStep] | None = None, width: int | None = None) -> str:
-        """The figures as text.
+        """Return the figures as text.
 
         Args:
             steps: those to show, in this order; None: all, as they run.

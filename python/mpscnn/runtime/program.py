@@ -127,7 +127,7 @@ class Program(Expected):
 
     @property
     def reason(self) -> str:
-        """Why this device and precision."""
+        """The reason why this device and precision."""
         return self._description["reason"]
 
     @property

@@ -234,14 +234,14 @@ def _scaling(
 
 
 def _prepared(network: Network, settings: Any) -> Backbone:
-    """A backbone of which no layer but a new last one learns."""
+    """Return a backbone of which no layer but a new last one learns."""
     backbone = Backbone(network, 0)
     backbone.network.preprocess = settings
     return backbone
 
 
 def _classes_of(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The labels, and the number of each image's."""
+    """Return the labels, and the number of each image's."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     check_classification_targets(y)
@@ -254,6 +254,6 @@ def _classes_of(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
 def _in_batches(
     run: Callable[[NDArray[np.float32]], Any], images: NDArray[np.float32], size: int
 ) -> NDArray[np.float32]:
-    """The results of all images, computed a few at a time."""
+    """Return the results of all images, computed a few at a time."""
     parts = [np.asarray(run(images[begin : begin + size])) for begin in range(0, len(images), size)]
     return np.concatenate(parts)

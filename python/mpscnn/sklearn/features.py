@@ -130,7 +130,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
 
 def network_of(model: Any) -> tuple[Network, Any]:
-    """The network of a model, and how photos become its input. Raises ParameterError for anything else."""
+    """Return the network of a model, and how photos become its input. Raises ParameterError for anything else."""
     if isinstance(model, Network):
         network, preprocess = model, model.preprocess
     elif isinstance(model, (str, os.PathLike, Model)):

@@ -60,7 +60,7 @@ def images_of(
 
 
 def _shape_of_rows(count: int, image_shape: Sequence[int] | None, extents: Extents) -> tuple[int, int, int]:
-    """The shape of the image in a row."""
+    """Return the shape of the image in a row."""
     channels = extents[2] or 1
     if image_shape is not None:
         height, width, channels = (*image_shape, channels)[:3]

@@ -28,7 +28,7 @@ _READ_HEADER: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, n
 
 
 def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArray[Any]]:
-    """The arrays of an archive by their names.
+    """Return the arrays of an archive by their names.
 
     Args:
         path: the file.

@@ -79,14 +79,14 @@ class Backbone:
         return self.network.input.name
 
     def extractor(self) -> Network:
-        """The part that stays: from photos to `cut` and, as a second output where it is another, `features`."""
+        """Return the part that stays: from photos to `cut` and, as a second output where it is another, `features`."""
         part = self.network.subgraph([self.features])
         named = dict.fromkeys([self.cut, self.features])
         structure = part.to_dict() | {"outputs": [name for name in named if name in self._nodes]}
         return part.restructured(structure)
 
     def head(self, classes: int) -> Network:
-        """The new last layer alone, behind `features`, with random weights of seed 0."""
+        """Return the new last layer alone, behind `features`, with random weights of seed 0."""
         shape = self.network[self.features].shape[1:]
         net = Network(input={self.features: shape}, name="classes")
         _add_classes(net, net.input, classes, class_layer(self.network))
@@ -108,7 +108,7 @@ class Backbone:
         return net
 
     def joined(self, classes: int, weights: Weights) -> Network:
-        """The whole network for the new classes.
+        """Return the whole network for the new classes.
 
         Args:
             weights: those that were learnt: the new last layer's and any others; the rest are the backbone's.
@@ -122,7 +122,7 @@ class Backbone:
 
 
 def class_layer(network: Network) -> str:
-    """A name for the new last layer that the network does not have."""
+    """Return a name for the new last layer that the network does not have."""
     name = "classes"
     while {name, f"{name}_softmax"} & set(network.layer_names()):
         name += "_"
@@ -134,5 +134,5 @@ def _add_classes(net: Network, x: Any, classes: int, name: str) -> None:
 
 
 def as_arrays(network: Network) -> dict[str, NDArray[np.float32]]:
-    """The weights of a network of floats."""
+    """Return the weights of a network of floats."""
     return {name: np.array(value, np.float32) for name, value in network.weights.items()}

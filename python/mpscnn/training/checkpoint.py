@@ -70,7 +70,7 @@ def made_of_checkpoint(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def optimizer_of(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> Optimizer:
-    """The optimiser of a checkpoint's settings.
+    """Return the optimiser of a checkpoint's settings.
 
     Raises ParameterError where its learning rate was a function of the caller's, and WeightsError for damaged ones.
     """

@@ -28,7 +28,7 @@ class ClassFolders:
 
 
 def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
-    """The photos of a folder that has one folder for each class, those in subfolders of these too.
+    """Return the photos of a folder that has one folder for each class, those in subfolders of these too.
 
     Hidden files and files that are not photos by their names are left out; links to folders within a class are not
     followed, as everywhere.
@@ -74,7 +74,7 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
 
 
 def shown_names(names: Sequence[str]) -> str:
-    """The first names of a list, and how many there are besides."""
+    """Return the first names of a list, and how many there are besides."""
     shown = ", ".join(repr(name) for name in names[:_MOST_NAMED])
     return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"
 

@@ -151,7 +151,7 @@ class ClassifierTraining:
         return network
 
     def tail(self) -> Network:
-        """The last blocks and the new last layer, with the best weights so far."""
+        """Return the last blocks and the new last layer, with the best weights so far."""
         head = as_arrays(self._backbone.head(len(self.labels)))
         network = self._backbone.tail(len(self.labels), head)
         network.set_weights(self._best.weights)
@@ -209,7 +209,7 @@ class ClassifierTraining:
                 yield Progress("features", done, total)
 
     def _train_head(self) -> Iterator[Progress]:
-        """The last layer alone; it takes seconds, and begins again after a stop on the way."""
+        """Yield the last layer alone; it takes seconds, and begins again after a stop on the way."""
         if self._restore_head():
             return
         name = self._backbone.features
@@ -281,7 +281,7 @@ class ClassifierTraining:
         return StoredFeatures(self._stored[part][layer], photos.targets, seed=self.options.seed)
 
     def _judged(self, phase: Phase, epoch: Epoch, trainer: Trainer) -> Record:
-        """The epoch's record; if it is better than all before, its weights are kept."""
+        """Return the epoch's record; if it is better than all before, its weights are kept."""
         assert epoch.validation_loss is not None
         assert epoch.validation_accuracy is not None
         accuracy, loss = epoch.validation_accuracy, epoch.validation_loss
@@ -317,7 +317,7 @@ class ClassifierTraining:
         _write_json(path, description)
 
     def _results(self) -> list[Path]:
-        """All files that a run writes, but its description."""
+        """Return all files that a run writes, but its description."""
         stored = [path for part in self._stored.values() for path in part.values()]
         return [*(self._folder / name for name in _RESULTS), *stored]
 
@@ -370,7 +370,7 @@ class ClassifierTraining:
         return True
 
     def _restore(self, epochs: int) -> int:
-        """The records and best weights of the first `epochs`. Returns how many there are since the best one."""
+        """Return the records and best weights of the first `epochs`. Returns how many there are since the best one."""
         records = _records(self._folder / "history.json")[:epochs]
         self.history += records
         bests = [number for number, record in enumerate(records) if record.best]

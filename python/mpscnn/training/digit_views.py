@@ -89,7 +89,7 @@ def _positions(shape: tuple[int, int, int], random: np.random.Generator) -> tupl
 
 
 def _centred(extent: int) -> Images:
-    """The middles of pixels, in -1..1."""
+    """Return the middles of pixels, in -1..1."""
     return ((2 * np.arange(extent) + 1) / extent - 1).astype(np.float32)
 
 
@@ -149,7 +149,7 @@ def _other_pen(images: Images, random: np.random.Generator) -> Images:
 
 
 def _neighbours(images: Images, outside: float) -> list[Images]:
-    """The images moved by -1 to 1 rows and columns."""
+    """Return the images moved by -1 to 1 rows and columns."""
     count, height, width = images.shape
     padded = np.full((count, height + 2, width + 2), outside, np.float32)
     padded[:, 1:-1, 1:-1] = images

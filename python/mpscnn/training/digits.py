@@ -46,7 +46,7 @@ class DigitData:
 
 
 def read_digits(folder: str | os.PathLike[str], part: str) -> DigitData:
-    """The images and labels of a folder with MNIST's files, plain or gzipped.
+    """Return the images and labels of a folder with MNIST's files, plain or gzipped.
 
     Args:
         part: "train" or "t10k", as the files' names begin.

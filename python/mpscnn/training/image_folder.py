@@ -186,7 +186,7 @@ class ImageFolder(EpochData):
         return self._loaded(parts, None if number == 0 else number - 1)
 
     def unreadable(self) -> dict[str, ImageError]:
-        """The photos that cannot be read, and what is wrong with each."""
+        """Return the photos that cannot be read, and what is wrong with each."""
 
         def tried(index: int) -> ImageError | None:
             try:

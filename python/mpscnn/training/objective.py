@@ -88,7 +88,7 @@ class Objective:
         return (prediction, targets) if self._detector is None else learnt_answers(prediction, targets)
 
     def value(self, prediction: NDArray[np.float32], targets: NDArray[np.float32], weights: Any) -> float:
-        """The loss of a batch, by the operation that training has."""
+        """Return the loss of a batch, by the operation that training has."""
         arrays = {"prediction": prediction, "labels": targets}
         if weights is not None:
             arrays["weights"] = weights_of(weights, prediction.shape)

@@ -124,14 +124,14 @@ def stored_optimizer(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def optimizer_of_stored(stored: Any) -> Optimizer:
-    """The opposite. Raises KeyError, TypeError or ValueError for what is nothing of the kind."""
+    """Return the opposite. Raises KeyError, TypeError or ValueError for what is nothing of the kind."""
     given = dict(stored)
     kinds: dict[str, type[Sgd] | type[RmsProp] | type[Adam]] = {one.kind: one for one in (Sgd, RmsProp, Adam)}
     return kinds[given.pop("kind")](**{**given, "learning_rate": rate_of_stored(given["learning_rate"])})
 
 
 def rate_of(optimizer: Optimizer, step: int) -> float:
-    """The learning rate of a step."""
+    """Return the learning rate of a step."""
     rate = optimizer.learning_rate
     rate = rate(step) if callable(rate) else rate
     if not is_finite_number(rate) or rate < 0:

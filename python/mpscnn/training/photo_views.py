@@ -109,7 +109,7 @@ class PhotoReader:
 
 
 def _part(photo: Photo, augmentation: Augmentation, random: np.random.Generator) -> Photo:
-    """A rectangle of it, of random area, shape and place."""
+    """Return a rectangle of it, of random area, shape and place."""
     height, width = photo.pixels.shape[:2]
     area = float(random.uniform(augmentation.crop, 1))
     shape = float(np.exp(random.uniform(-1, 1) * math.log(augmentation.aspect)))

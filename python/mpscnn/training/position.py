@@ -60,7 +60,7 @@ class Tally:
         self.answers += right.size
 
     def evaluated(self) -> Evaluated:
-        """The evaluation of all batches together."""
+        """Return the evaluation of all batches together."""
         if not self.batches:
             raise ParameterError("the data has no batch (an iterator gives its batches only once)")
         accuracy = self.right / self.answers if self.answers else float("nan")

@@ -44,7 +44,7 @@ __all__ = ["Evaluated", "Trainer"]
 
 
 def _network_from(structure: Mapping[str, Any]) -> Network:
-    """A network without weights, from what `Network.to_dict` gave."""
+    """Return a network without weights, from what `Network.to_dict` gave."""
     return Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
 
 
@@ -308,7 +308,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         device: str | None = None,
         threads: int | str | None = None,
     ) -> Trainer:
-        """The trainer of a checkpoint.
+        """Return the trainer of a checkpoint.
 
         Args:
             optimizer: None: that of the trainer that saved it. Another one must be like it but for the learning rate;

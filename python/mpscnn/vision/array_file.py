@@ -31,7 +31,7 @@ def is_array_file(path: Path) -> bool:
 
 
 def read_array(file: IO[bytes]) -> NDArray[Any]:
-    """The array of an open file. No more memory is taken than the file has bytes.
+    """Return the array of an open file. No more memory is taken than the file has bytes.
 
     Raises ImageError: damaged, cut off, of Python objects, or of more pixels than a photo may have.
     """

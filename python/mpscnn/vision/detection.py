@@ -89,7 +89,7 @@ class Detections(PhotoResult, Sequence[Detection]):
         return np.array([entry.index for entry in self], np.int64)
 
     def rows(self) -> list[tuple[Cell, ...]]:
-        """A row for each object."""
+        """Return a row for each object."""
         return [(entry.label, entry.index, entry.score, *entry.box) for entry in self]
 
     def _found(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Detections(PhotoResult, Sequence[Detection]):
         return len(self.detections)
 
     def draw(self, photo: Any = None) -> PillowImage.Image:
-        """The photo with boxes and their labels.
+        """Return the photo with boxes and their labels.
 
         Args:
             photo: the one that was looked at, see `mpscnn.photo.open_photo`; None: as it was given to the model.

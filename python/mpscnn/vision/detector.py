@@ -35,7 +35,7 @@ class DetectionHead:
         return Detector(self.settings, input_size, anchors=self.anchors)
 
     def output(self, part: str) -> str:
-        """The name of the network's output that has the "boxes" or the "scores"."""
+        """Return the name of the network's output that has the "boxes" or the "scores"."""
         return str(_entry(self.settings, part, "output", part))
 
     def __repr__(self) -> str:
@@ -95,7 +95,7 @@ class Detector:
         )
 
     def decode(self, boxes: Any) -> NDArray[np.float32]:
-        """The (n, 4) boxes that the network's numbers mean, every one of them.
+        """Return the (n, 4) boxes that the network's numbers mean, every one of them.
 
         Raises ShapeError for another number of boxes than anchors, ParameterError for NaN and infinities.
         """
@@ -104,7 +104,7 @@ class Detector:
     def targets(
         self, boxes: Any, classes: Any, *, columns: int, iou_threshold: float = 0.5
     ) -> NDArray[np.float32]:
-        """The targets of a network in training for an image with labelled objects (docs/detection.md#targets).
+        """Return the targets of a network in training for an image with labelled objects (docs/detection.md#targets).
 
         Args:
             boxes: (k, 4) left, top, right and bottom of each object, in fractions of the network's input; k may be 0.
@@ -146,7 +146,7 @@ class Detector:
         max_detections: int | None = None,
         labels: Sequence[str] | None = None,
     ) -> list[Detection]:
-        """The objects on one image, most probable first.
+        """Return the objects on one image, most probable first.
 
         Args:
             boxes: (n, 4) or (1, n, 4), as the network gives them.

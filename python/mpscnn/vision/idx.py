@@ -22,7 +22,7 @@ _MOST_BYTES_PER_BYTE = 1032
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """The array of an IDX file, which may be gzipped.
+    """Return the array of an IDX file, which may be gzipped.
 
     Two zero bytes, the type of the elements, the number of dimensions, their extents (big-endian, 32 bits each), then
     the elements, also big-endian. MNIST's images are (n, 28, 28) uint8, its labels (n,) uint8.

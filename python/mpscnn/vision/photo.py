@@ -308,7 +308,7 @@ def _from_pillow(image: PillowImage.Image, name: str) -> Photo:
 
 
 def _whole_file(image: PillowImage.Image) -> bytes | None:
-    """The file of an opened image of which Pillow would lose samples by decoding it; None of any other image."""
+    """Return the file of an opened image of which Pillow would lose samples by decoding it; None of any other image."""
     file = getattr(image, "fp", None)
     if file is None or image.tell() != 0 or not is_unpacked_otherwise(image):
         return None

@@ -87,7 +87,7 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     prepare: Callable[[ImageFile], None] | None = None,
 ) -> PillowImage.Image | None:
-    """The decoded picture of a file of `size` bytes, or None if it is in no format that is read.
+    """Return the decoded picture of a file of `size` bytes, or None if it is in no format that is read.
 
     `prepare` may change how the pixels of the opened picture are decoded. It is called after all checks of the header.
     Missing pixels are errors, whatever ImageFile.LOAD_TRUNCATED_IMAGES says. Damage makes Pillow's decoders fail with
@@ -210,7 +210,7 @@ def _load_decoder(name: str) -> None:
 
 
 def _free_pixels(size: int) -> int:
-    """The most that a file of a format without a limit may have."""
+    """Return the most that a file of a format without a limit may have."""
     return _FREE_PIXELS + _PIXELS_PER_BYTE * size
 
 
@@ -321,7 +321,7 @@ class _ShortExif:
 
 @cache
 def _strict_class(name: str, factory: type[ImageFile], load: FunctionType) -> type[ImageFile]:
-    """The decoder's class with a base whose `load` has a LOAD_TRUNCATED_IMAGES of its own.
+    """Return the decoder's class with a base whose `load` has a LOAD_TRUNCATED_IMAGES of its own.
 
     Pillow's decoders overlook damage where a program has set that global, which is not ours to change: other threads
     may rely on it.
@@ -371,7 +371,7 @@ def _last_row_is_decoded(image: PillowImage.Image) -> bool:
 
 
 def _png_parts(file: IO[bytes]) -> tuple[list[bytes], bytes]:
-    """The contents of the IDAT chunks that follow each other, and that of IHDR."""
+    """Return the contents of the IDAT chunks that follow each other, and that of IHDR."""
     file.seek(8)
     parts: list[bytes] = []
     header = b""
@@ -390,7 +390,7 @@ def _png_parts(file: IO[bytes]) -> tuple[list[bytes], bytes]:
 
 
 def _bytes_of_rows(header: bytes) -> int:
-    """The number of bytes of the decompressed rows, each with the number of its filter."""
+    """Return the number of bytes of the decompressed rows, each with the number of its filter."""
     width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", header[:13])
     bits = depth * _SAMPLES[color]
     total = 0

@@ -19,7 +19,7 @@ _PATTERN = re.compile(r"[*?[]")
 
 
 def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
-    """The photos of files, folders and patterns in order, and what has none or cannot be read.
+    """Return the photos of files, folders and patterns in order, and what has none or cannot be read.
 
     A folder stands for the image files in it and in its subfolders, by name; hidden ones are left out, and links to
     folders are not followed. A pattern that the shell has not expanded, such as "photos/*.jpg" or "photos/**/*.jpg",
@@ -67,7 +67,7 @@ def _photos_in(folder: str, failures: list[ImageError]) -> list[str]:
 
 
 def photos_in(folder: str) -> tuple[list[str], list[ImageError]]:
-    """The image files of a folder as `photo_paths` takes them, and what of it cannot be read."""
+    """Return the image files of a folder as `photo_paths` takes them, and what of it cannot be read."""
     allowed = suffixes()
     failures: list[ImageError] = []
     found: list[str] = []

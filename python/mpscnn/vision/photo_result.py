@@ -28,11 +28,11 @@ class PhotoResult(Expected):
     """Names of what a row has."""
 
     def rows(self) -> list[tuple[Cell, ...]]:
-        """The results, as a table with `columns`."""
+        """Return the results, as a table with `columns`."""
         raise NotImplementedError
 
     def _found(self) -> dict[str, Any]:
-        """The same for `to_dict`."""
+        """Return the same for `to_dict`."""
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:

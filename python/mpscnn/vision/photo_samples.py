@@ -64,7 +64,7 @@ class _Unpacking:
 
 
 def read_samples(stream: IO[bytes], size: int, max_pixels: int) -> Samples | None:
-    """The samples of a file of `size` bytes, or None if it is in no format that is read.
+    """Return the samples of a file of `size` bytes, or None if it is in no format that is read.
 
     Raises:
         ImageError: as `read_image`; or samples without an agreed meaning.
@@ -98,7 +98,7 @@ def is_unpacked_otherwise(image: PillowImage.Image) -> bool:
 
 
 def samples_of(image: PillowImage.Image) -> Samples:
-    """The samples of a decoded image.
+    """Return the samples of a decoded image.
 
     Raises:
         ImageError: samples without an agreed meaning.
@@ -153,7 +153,7 @@ def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
 
 
 def _whitened(pixels: NDArray[np.uint16], color: Any) -> NDArray[np.uint16]:
-    """The pixels with those of the transparent colour white, which is what they are composed over."""
+    """Return the pixels with those of the transparent colour white, which is what they are composed over."""
     if color is None:
         return pixels
     if pixels.ndim == 3:
@@ -183,7 +183,7 @@ def _on_white(pixels: NDArray[Any]) -> _Pixels:
 
 
 def _unpacking(image: ImageFile) -> _Unpacking | None:
-    """How the samples of an opened file are unpacked, or None if Pillow's own way loses none."""
+    """Return how the samples of an opened file are unpacked, or None if Pillow's own way loses none."""
     of_format = _OF_FORMATS.get(str(image.format))
     return None if of_format is None else of_format(image)
 
@@ -226,7 +226,7 @@ def _set_tile(image: ImageFile, index: int, *parts: Any) -> None:
 
 
 def _change(raw: str, mode: str = "") -> _Change:
-    """A change of an opened image to another order of bytes, and another mode."""
+    """Return a change of an opened image to another order of bytes, and another mode."""
 
     def change(image: ImageFile) -> None:
         if mode:

@@ -150,7 +150,7 @@ TASKS: dict[str, Callable[..., PhotoTask[Any]]] = {
 
 
 def option_names(task: Callable[..., PhotoTask[Any]]) -> tuple[str, ...]:
-    """The options that one of `TASKS` has."""
+    """Return the options that one of `TASKS` has."""
     parameters = inspect.signature(task).parameters.values()
     return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
 

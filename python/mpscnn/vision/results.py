@@ -86,7 +86,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
     confidence = score
 
     def rows(self) -> list[tuple[Cell, ...]]:
-        """A row for each class."""
+        """Return a row for each class."""
         return [
             (rank, entry.label, entry.index, entry.probability) for rank, entry in enumerate(self, start=1)
         ]
@@ -95,7 +95,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
         return {"predictions": [asdict(entry) for entry in self]}
 
     def top(self, count: int = 5) -> list[Prediction]:
-        """The `count` most probable classes. Raises ParameterError for a negative number."""
+        """Return the `count` most probable classes. Raises ParameterError for a negative number."""
         return list(self.predictions[: whole_number("count", count, least=0)])
 
     @overload
@@ -112,7 +112,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
         return len(self.predictions)
 
     def draw(self, photo: Any = None, *, count: int = _MOST_SHOWN) -> PillowImage.Image:
-        """The photo, and below it the most probable classes with bars as long as their probabilities.
+        """Return the photo, and below it the most probable classes with bars as long as their probabilities.
 
         Args:
             photo: the one that was classified, see `mpscnn.photo.open_photo`; None: as it was given to the model.

@@ -63,7 +63,7 @@ class Segmentation(PhotoResult):
         ]
 
     def rows(self) -> list[tuple[Cell, ...]]:
-        """A row for each class on the photo."""
+        """Return a row for each class on the photo."""
         return [(area.label, area.index, area.pixels, area.fraction) for area in self.areas]
 
     def _found(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class Segmentation(PhotoResult):
         return {"width": width, "height": height, "areas": [asdict(area) for area in self.areas]}
 
     def mask(self, label: str | int) -> NDArray[np.bool_]:
-        """Which pixels belong to a class, given by name or number. Raises ParameterError for another."""
+        """Return which pixels belong to a class, given by name or number. Raises ParameterError for another."""
         if isinstance(label, str):
             if label not in self.names:
                 from mpscnn._private.names import did_you_mean
@@ -87,7 +87,7 @@ class Segmentation(PhotoResult):
         return np.equal(self.labels, index)
 
     def draw(self, photo: Any = None, *, opacity: float = 0.6, legend: bool = True) -> PillowImage.Image:
-        """The photo with its classes in colours, and a legend below.
+        """Return the photo with its classes in colours, and a legend below.
 
         Pascal VOC's colours. The class "background" and unseen pixels stay unchanged.
 

@@ -41,7 +41,7 @@ _ORIENTATIONS = {  # EXIF orientation -> name of Pillow's way to undo it
 
 
 def upright_picture(photo: Any) -> PillowImage.Image:
-    """A photo (see `mpscnn.photo.open_photo`) as seen: turned, on white where it is transparent, 8-bit RGB."""
+    """Return a photo (see `mpscnn.photo.open_photo`) as seen: turned, on white where it is transparent, 8-bit RGB."""
     require_pillow("drawing")
     from PIL import Image
 
@@ -121,7 +121,7 @@ def with_legend(picture: PillowImage.Image, entries: Sequence[tuple[str, Color]]
 
 
 def with_bars(picture: PillowImage.Image, entries: Sequence[tuple[str, float]]) -> PillowImage.Image:
-    """The picture with a line below for each text, on a bar as long as its share, 0 to 1, of the line."""
+    """Return the picture with a line below for each text, on a bar as long as its share, 0 to 1, of the line."""
     from PIL import Image, ImageDraw
 
     font = text_font(max(10.0, min(picture.size) / 30))
@@ -164,7 +164,7 @@ def text_font(points: float) -> ImageFont.FreeTypeFont:
 
 
 def html_picture(picture: PillowImage.Image) -> str:
-    """An <img> element that holds the picture."""
+    """Return an <img> element that holds the picture."""
     content = io.BytesIO()
     picture.save(content, "PNG")
     return f'<img src="data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}">'
@@ -177,7 +177,7 @@ class _Drawable(Protocol):
 
 
 def html_result(result: _Drawable, table: str) -> str:
-    """The result's picture above the table; of a photo that cannot be read any more it reports it instead."""
+    """Return the result's picture above the table; of a photo that cannot be read any more it reports it instead."""
     try:
         picture = html_picture(result.draw())
     except (ImageError, ShapeError) as error:

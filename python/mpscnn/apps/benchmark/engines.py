@@ -288,7 +288,7 @@ def quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
 
 
 def dequantized(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
-    """The numbers that a tensor of LiteRT holds."""
+    """Return the numbers that a tensor of LiteRT holds."""
     if values.dtype.kind == "f":
         return values
     scale, zero_point = tensor["quantization"]

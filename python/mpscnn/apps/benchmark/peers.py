@@ -36,12 +36,12 @@ class Peer:
 
 
 def version_of(engine: str) -> str:
-    """The version of the installed package."""
+    """Return the version of the installed package."""
     return _core.version() if engine == "mpscnn" else importlib.metadata.version(PEERS[engine].distribution)
 
 
 def network_file(engine: str, subject: Subject, directory: Path) -> Path:
-    """The network as `engine` reads it: written into the directory unless it is there already."""
+    """Return the network as `engine` reads it: written into the directory unless it is there already."""
     if engine == "litert" and subject.tflite is not None:
         return subject.tflite
     path = directory / (PEERS[engine].file if engine in PEERS else "network.safetensors")

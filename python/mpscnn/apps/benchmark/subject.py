@@ -60,7 +60,7 @@ class Subject:
         return tuple(extent for extent in shape if extent is not None)
 
     def of_size(self, size: tuple[int, int]) -> Subject:
-        """The same network for inputs of this height and width, where it leaves them free."""
+        """Return the same network for inputs of this height and width, where it leaves them free."""
         structure = self.network.to_dict()
         for described, tensor in zip(structure["inputs"], self.network.inputs, strict=True):
             if leaves_size_free(tensor.shape):
@@ -84,7 +84,7 @@ class Subject:
 
 
 def open_subject(model: str, *, random_weights: bool = False) -> Subject:
-    """A registry name, a model file, another framework's file, or an architecture with random weights."""
+    """Return a registry name, a model file, another framework's file, or an architecture with random weights."""
     if random_weights:
         return _architecture(model)
     network = Network.from_graph(open_model(model_path(model)).graph())

@@ -311,7 +311,7 @@ def convert(
 
 
 def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """An input's name and extents. The name may contain an equals sign."""
+    """Return an input's name and extents. The name may contain an equals sign."""
     name, equals, extents = text.rpartition("=")
     numbers = extents.lower().split("x")
     if not equals or not all(

@@ -196,5 +196,5 @@ class FrameLines:
 
 
 def _file_name(layer: str) -> str:
-    """A layer's name as part of a file's: those of converted networks have slashes."""
+    """Return a layer's name as part of a file's: those of converted networks have slashes."""
     return re.sub(r"[^\w.-]+", "_", layer)

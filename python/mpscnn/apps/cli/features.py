@@ -183,7 +183,7 @@ def _add_frames(
 
 
 def _kind_of(output: Path, by_ray: bool) -> Callable[[Path, list[str]], Output]:
-    """The kind of output that a name stands for. Raises ParameterError for a file that cannot be written."""
+    """Return the kind of output that a name stands for. Raises ParameterError for a file that cannot be written."""
     if output.is_dir() or not output.suffix:
         return lambda path, photos: Pictures(PictureFolder(path, photos))
     if output.suffix in (".npz", *LINES):

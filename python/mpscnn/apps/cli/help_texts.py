@@ -25,7 +25,7 @@ class Command(TyperCommand):
         return super().parse_args(ctx, with_address(args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The usage line, without braces around what is required."""
+        """Return the usage line, without braces around what is required."""
         return [_BRACES.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -47,7 +47,7 @@ class Command(TyperCommand):
 
 
 def with_address(args: list[str]) -> list[str]:
-    """The arguments with an empty address where --ray has none."""
+    """Return the arguments with an empty address where --ray has none."""
     if _RAY not in args or "--" in args[: args.index(_RAY)]:
         return args
     from mpscnn.apps.ray.cluster import is_address

@@ -88,7 +88,7 @@ def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[st
 
 
 def _use(model: str, network: Network, about: dict[str, Any]) -> str:
-    """The purpose of a model, and the command for it."""
+    """Return the purpose of a model, and the command for it."""
     shapes = [tensor.shape for tensor in network.outputs]
     task = task_of(about["detection"] is not None, shapes)
     if about["preprocess"] is None:

@@ -33,7 +33,7 @@ def photos_of(given: list[str], max_photos: int | None, *, option: str = "--imag
 def inputs_of_photos(
     core: Any, network: Network, paths: Sequence[str], size: Size | None
 ) -> list[NDArray[np.float32]]:
-    """Each photo as the network's input; `core`: the model file it came from."""
+    """Return each photo as the network's input; `core`: the model file it came from."""
     settings = json.loads(core.describe())["preprocess"]
     if settings is None:
         raise UnsupportedError(

@@ -79,7 +79,7 @@ def write_onnx(
 
 
 def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[str, str]:
-    """The verdict on a file of integers, and what is wrong with it, if anything is."""
+    """Return the verdict on a file of integers, and what is wrong with it, if anything is."""
     from mpscnn.comparison.sides import missing_engine
     from mpscnn.quantization.onnx_check import layers_beyond_one_step
 
@@ -95,7 +95,7 @@ def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[s
 
 
 def _compare(network: Network, output: Path, size: Size | None) -> tuple[str, str]:
-    """The verdict on a file of numbers, and what is wrong with it, if anything is."""
+    """Return the verdict on a file of numbers, and what is wrong with it, if anything is."""
     from mpscnn.comparison.conversion_check import differs, prove
 
     found, verdict = prove(network, [output], size)

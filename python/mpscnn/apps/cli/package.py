@@ -50,7 +50,7 @@ def print_pkg_config_directory(wanted: bool) -> None:
 
 
 def cmake_directory() -> Path | None:
-    """Where find_package(mpscnn) finds the package's libmpscnn; None when it was installed without."""
+    """Return where find_package(mpscnn) finds the package's libmpscnn; None when it was installed without."""
     return _directory_with("lib/cmake/mpscnn", "mpscnnConfig.cmake")
 
 

@@ -22,7 +22,7 @@ _MOST_FROM_STDIN = 2_000_000_000
 
 
 def listed_photos(arguments: Sequence[str]) -> tuple[list[str], int]:
-    """The photos of files and folders. Reports folders without any; returns how many these were."""
+    """Return the photos of files and folders. Reports folders without any; returns how many these were."""
     paths, failures = photo_paths(arguments)
     for failure in failures:
         report(failure)
@@ -49,7 +49,7 @@ def for_each_photo(
 
 
 def open_listed(path: str, channel_order: ChannelOrderName | None = None) -> Photo:
-    """A photo of the command line: a file, or what comes through standard input."""
+    """Return a photo of the command line: a file, or what comes through standard input."""
     from mpscnn.vision.photo import open_photo
 
     if path != STDIN:

@@ -73,7 +73,7 @@ def rows_on_machines(
     threads: int | str,
     **work: Any,
 ) -> Iterator[dict[str, Any]]:
-    """A row for each photo of a source, in order, next to a progress bar where their number is known.
+    """Yield a row for each photo of a source, in order, next to a progress bar where their number is known.
 
     Args:
         write: called with each table of rows instead of giving those that have no error.

@@ -26,7 +26,7 @@ class Form(Enum):
 
 
 def form_of(as_json: bool, as_csv: bool) -> Form:
-    """The format that the options --json and --csv ask for."""
+    """Return the format that the options --json and --csv ask for."""
     if as_json and as_csv:
         raise typer.BadParameter("choose one", param_hint="--json, --csv")
     return Form.json if as_json else Form.csv if as_csv else Form.text
@@ -82,7 +82,7 @@ class Answers:
 
 
 def of_photo(path: str, error: Exception) -> Exception | str:
-    """The report on a photo that failed."""
+    """Return the report on a photo that failed."""
     return (
         error if isinstance(error, ImageError) else f"{path}: {error}"
     )  # the network does not know its name

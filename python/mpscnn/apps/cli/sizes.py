@@ -71,7 +71,7 @@ def _described(tensor: Tensor) -> str:
 
 
 def sized_subject(model: str, size: Size | None, *, random_weights: bool) -> Subject:
-    """The model for inputs of one size."""
+    """Return the model for inputs of one size."""
     subject = open_subject(model, random_weights=random_weights)
     check_size(subject.network, size)
     return subject if size is None else subject.of_size(size)

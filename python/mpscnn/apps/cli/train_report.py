@@ -24,7 +24,7 @@ _THUMBNAIL = 200
 
 
 def evaluation_of(trained: ClassifierTraining, seconds: float) -> Evaluation:
-    """How right the best weights are on the validation's photos."""
+    """Return how right the best weights are on the validation's photos."""
     found, true = trained.predictions(), trained.validation.targets
     classes = len(trained.labels)
     confusion = np.zeros((classes, classes), np.int64)

@@ -76,7 +76,7 @@ class VideoPart:
     inflight: int
 
     def through(self, model: Any, **options: Any) -> Video[Any]:
-        """The frames with the results of a model or an extractor."""
+        """Return the frames with the results of a model or an extractor."""
         from mpscnn.apps.video.stream import video
 
         return video(
@@ -99,7 +99,7 @@ def video_part(
     channel_order: ChannelOrder | None = None,
     output: Path | None = None,
 ) -> VideoPart | None:
-    """The video that the arguments name, if they do. A video stands alone. None: they name photos.
+    """Return the video that the arguments name, if they do. A video stands alone. None: they name photos.
 
     A folder of photos is a video where an option of videos, or an output that is one, reports it.
     """

@@ -24,7 +24,7 @@ def network_to_write(
     fold: bool,
     signature: str | None,
 ) -> Network:
-    """The network of the only source, with its preprocessing and labels.
+    """Return the network of the only source, with its preprocessing and labels.
 
     Raises ParameterError for several sources, and for choices that only files of other frameworks leave.
     """

@@ -144,6 +144,6 @@ def nodes(ray: Any) -> list[dict[str, Any]]:
 
 
 def processors_of(ray: Any, node: str) -> int:
-    """The CPUs that a machine gives to the cluster, by its id."""
+    """Return the CPUs that a machine gives to the cluster, by its id."""
     given = {one["NodeID"]: one["Resources"].get("CPU", 1) for one in ray.nodes()}
     return max(1, int(given.get(node, 1)))

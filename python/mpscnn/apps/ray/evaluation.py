@@ -40,7 +40,7 @@ class RowsOf(Protocol):
 def classifier_evaluation(
     ray: Any, rows: RowsOf, model: Model, samples: Sequence[tuple[str, int]], failed: Failed
 ) -> Evaluation:
-    """As `mpscnn.evaluate`, of files with their classes."""
+    """Like `mpscnn.evaluate`, of files with their classes."""
     source = from_paths(ray, [path for path, _ in samples], {}, len(nodes(ray)))
 
     def ranked() -> Iterator[Ranked]:
@@ -53,7 +53,7 @@ def classifier_evaluation(
 def detector_evaluation(
     ray: Any, rows: RowsOf, model: Model, photos: Path, annotations: Path, failed: Failed
 ) -> DetectorEvaluation:
-    """As `mpscnn.evaluate_detector`."""
+    """See `mpscnn.evaluate_detector`."""
 
     def find(samples: Iterable[tuple[Any, int]], **options: Any) -> Iterator[tuple[int, Any]]:
         listed = list(samples)
@@ -71,7 +71,7 @@ def detector_evaluation(
 def segmenter_evaluation(
     ray: Any, rows: RowsOf, model: Model, samples: Sequence[tuple[str, str]], failed: Failed
 ) -> SegmenterEvaluation:
-    """As `mpscnn.evaluate_segmenter`, of files with their masks, which the machines read."""
+    """Like `mpscnn.evaluate_segmenter`, of files with their masks, which the machines read."""
     classes = classes_of_segmenter(model)
     masks = [os.fsencode(mask) for _, mask in samples]
     source = from_paths(ray, [path for path, _ in samples], {_MASK: masks}, len(nodes(ray)))

@@ -83,7 +83,7 @@ def on_this_machine(job: Job, table: Any) -> Any:
 
 
 def _program(ray: Any, job: Job, node: str) -> Any:
-    """The machine's process; started by the task that comes first."""
+    """Return the machine's process; started by the task that comes first."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     return (
@@ -131,7 +131,7 @@ class _NodeProgram:
         threading.Thread(target=self._leave_when_idle, args=(context.current_actor,), daemon=True).start()
 
     def run(self, table: Any) -> Any:
-        """A row for each photo."""
+        """Return a row for each photo."""
         with self._lock:
             self._running += 1
             if self._compute is None:  # not in the constructor, so that a failure here is reported unchanged
@@ -174,7 +174,7 @@ class _Compute:
         self._schema = result_columns(work.task, work.layers)
 
     def table(self, table: Any, pool: ThreadPoolExecutor) -> Any:
-        """A row for each row of a table: the photo's name, the other columns, and the result."""
+        """Return a row for each row of a table: the photo's name, the other columns, and the result."""
         pa, columns = import_arrow(), self._work.columns
         names = columns.names(table)
         photos = table.column(columns.photo)

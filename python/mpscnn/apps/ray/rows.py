@@ -37,7 +37,7 @@ ERROR, KIND = "error", "error_kind"
 
 
 def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
-    """The columns of results, in Arrow's types.
+    """Return the columns of results, in Arrow's types.
 
     `task` is a model's, "features" with `layers`, or "masks": pixels by their true class and the class found.
     """
@@ -82,7 +82,7 @@ def kept_columns(source: Iterable[str], results: Iterable[str]) -> dict[str, str
 
 
 def record_of(result: PhotoResult) -> dict[str, Any]:
-    """A photo's result; boxes have all their digits."""
+    """Return a photo's result; boxes have all their digits."""
     record = result.to_dict()
     if isinstance(result, Detections):
         for entry, one in zip(record["detections"], result, strict=True):
@@ -103,7 +103,7 @@ class Areas(PhotoResult):
     columns = ("label", "index", "pixels", "fraction")
 
     def rows(self) -> list[tuple[Cell, ...]]:
-        """A row for each class on the photo."""
+        """Return a row for each class on the photo."""
         return [(area.label, area.index, area.pixels, area.fraction) for area in self.areas]
 
     def _found(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class Areas(PhotoResult):
 
 
 def result_of(row: Mapping[str, Any]) -> PhotoResult:
-    """The result that became a row which has no error."""
+    """Return the result that became a row which has no error."""
     origin: tuple[Any, ...] = row["device"], row["precision"], "", row["milliseconds"]
     if "predictions" in row:
         return Classification(tuple(Prediction(**entry) for entry in row["predictions"]), *origin)
@@ -134,7 +134,7 @@ def error_of(row: Mapping[str, Any]) -> errors.Error | None:
 
 
 def json_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as the commands print it with --json: boxes rounded, and nothing that is missing."""
+    """Return a row as the commands print it with --json: boxes rounded, and nothing that is missing."""
     shown = {name: value for name, value in row.items() if value is not None}
     if shown.get("detections"):
         shown |= result_of(row).to_dict()

@@ -53,7 +53,7 @@ class Columns:
         return os.fsdecode(value) if self.are_paths else value
 
     def names(self, table: Any) -> list[str]:
-        """The names of a table's photos; of those that have none what stands for it."""
+        """Return the names of a table's photos; of those that have none what stands for it."""
         if self.name is not None:
             found = table.column(self.name).to_pylist()
         else:
@@ -191,7 +191,7 @@ def _arrow_schema(schema: Any) -> Any:
 
 
 def columns_of(schema: Any, place: str, photo: str | None, name: str | None) -> Columns:
-    """The columns with photos and names, as given, or if the types and usual names tell them."""
+    """Return the columns with photos and names, as given, or if the types and usual names tell them."""
     pa = import_arrow()
     types = {field.name: field.type for field in schema}
     for given in (photo, name):

@@ -40,7 +40,7 @@ class Case:
 
 
 def run(recipe: Recipe, device: str) -> Arrays:
-    """The case's results on a device, by name."""
+    """Return the case's results on a device, by name."""
     if recipe.get("self_check"):
         _core.check_device(device)
         return {}

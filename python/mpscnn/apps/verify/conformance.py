@@ -27,7 +27,7 @@ _NETWORKS = ("default", "digits", "page_digits")
 
 
 def all_cases(device: str) -> list[Case]:
-    """The conformance set: the self-check, operations, raw kernels, and the layers of bundled networks.
+    """Return the conformance set: the self-check, operations, raw kernels, and the layers of bundled networks.
 
     Cases of one group follow each other.
     """

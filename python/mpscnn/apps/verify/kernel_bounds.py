@@ -57,7 +57,7 @@ def _rounding(kind: str, promise: Promise) -> float:
 
 
 def _moved(recipe: dict[str, Any], right: Arrays, rounding: float) -> Arrays:
-    """The error of each result from rounding each operand and the result itself.
+    """Return the error of each result from rounding each operand and the result itself.
 
     Operands are of the order of 1, and so are the terms that are added to them: each moves by its rounding and by
     that of 1.

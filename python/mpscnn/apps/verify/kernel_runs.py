@@ -30,13 +30,13 @@ def run_kernel(recipe: dict[str, Any], device: str, change: Change = np.asarray)
 
 
 def source_values(seed: int, shape: Sequence[int], positive: bool) -> NDArray[np.float32]:
-    """The values of an image of a case. The first image has seed 200."""
+    """Return the values of an image of a case. The first image has seed 200."""
     values = noise(seed, tuple(shape))
     return np.abs(values) if positive else values
 
 
 def _made(value: Any, change: Change) -> Any:
-    """An argument of a kernel: arrays and descriptors are objects of JSON."""
+    """Return an argument of a kernel: arrays and descriptors are objects of JSON."""
     if not isinstance(value, dict):
         return value
     if "noise" in value:

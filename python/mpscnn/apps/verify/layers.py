@@ -48,7 +48,7 @@ _ROUNDED = {entry["name"] for entry in operations() if entry["rounding_point"]}
 
 
 def run(network: Network, inputs: Arrays, device: str, precision: PrecisionName) -> Arrays:
-    """All outputs by name."""
+    """Return all outputs by name."""
     results = network.compile(device=device, precision=precision).session().run(inputs)
     return results if isinstance(results, dict) else {network.outputs[0].name: results}
 
@@ -134,7 +134,7 @@ def _plain_bound(
 def _through(
     promise: Promise, pieces: Network, node: dict[str, Any], plain: NDArray[np.float32], bound: Any
 ) -> tuple[NDArray[Any], Any]:
-    """An activation of a value that is known to `bound`: its result, and how well that is known."""
+    """Return an activation of a value that is known to `bound`: its result, and how well that is known."""
     network = Network(input=plain.shape[1:], name="activation")
     layer = network.layer("neuron", [network.input], node["activation"], name="activation")
     network.output(layer)

@@ -122,7 +122,7 @@ class _Process:
         self._errors.close()
 
     def _said(self) -> str:
-        """The last line on stderr: an assertion of a framework, or Python's message."""
+        """Return the last line on stderr: an assertion of a framework, or Python's message."""
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return f": {lines[-1][-300:]}" if lines else ""

@@ -8,10 +8,10 @@ IMAGE = [2, 7, 5, 6]
 
 
 def noise(*shape: int, seed: int = 1, positive: bool = False) -> dict[str, Any]:
-    """An array."""
+    """Return an array."""
     return {"noise": list(shape), "seed": seed, "positive": positive}
 
 
 def made(kernel: str, *arguments: Any, **named: Any) -> dict[str, Any]:
-    """An object of a class of `mpscnn.kernels`."""
+    """Return an object of a class of `mpscnn.kernels`."""
     return {"kernel": kernel, "arguments": list(arguments), "named": named}

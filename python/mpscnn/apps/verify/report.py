@@ -41,7 +41,7 @@ class Report:
         return text_table(_HEADERS, [_cells(row) for row in self.rows], right=(1, 2, 3, 4), width=width)
 
     def summary(self) -> str:
-        """The outcome, each failure, and what to do."""
+        """Return the outcome, each failure, and what to do."""
         name = self.device["name"]
         if self.not_tested:
             return f"not tested: {self.not_tested}"
@@ -122,7 +122,7 @@ def verify(
 
 
 def _described(device: str) -> dict[str, Any]:
-    """The entry of `devices`."""
+    """Return the entry of `devices`."""
     listed = devices()
     if device == "auto":
         metal = [entry for entry in listed if entry["name"] == "metal" and entry["available"]]

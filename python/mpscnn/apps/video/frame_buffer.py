@@ -51,7 +51,7 @@ class FrameBuffer(Generic[Frame]):
             self._changed.notify_all()
 
     def take(self, wait: bool = True) -> Frame | None:
-        """The oldest frame. None: there is none at present, or, where it waits for one, there will be none."""
+        """Return the oldest frame. None: there is none at present, or, where it waits for one, there will be none."""
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._frames or self._ended or self._closed)

@@ -114,7 +114,7 @@ def _mxf_triplet(head: bytes, left: int) -> int | None:
 
 
 def _avi(file: BinaryIO, size: int) -> str | None:
-    """The lists of pictures, of which large files have several; without the index after them none is missing."""
+    """Return the lists of pictures, of which large files have several; without the index after them none is missing."""
     place = 0
     while place + 12 <= size:
         file.seek(place)

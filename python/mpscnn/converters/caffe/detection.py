@@ -36,7 +36,7 @@ class Priors:
     _anchors: NDArray[np.float32] | None = None
 
     def join(self, layer: CaffeLayer) -> bool:
-        """A Concat of anchors; False for one of other blobs."""
+        """Return a Concat of anchors; False for one of other blobs."""
         if not layer.bottoms or layer.bottoms[0] not in self.boxes:
             return False
         if any(bottom not in self.boxes for bottom in layer.bottoms):
@@ -106,7 +106,7 @@ class Priors:
         self._anchors = np.ascontiguousarray(np.concatenate([centers, sizes], axis=1), np.float32)
 
     def detection(self, boxes: str, scores: str) -> DetectionHead | None:
-        """How the outputs of these names become boxes; None without a DetectionOutput layer."""
+        """Return how the outputs of these names become boxes; None without a DetectionOutput layer."""
         if self._anchors is None:
             return None
         settings = {"version": 1, "anchors": {"rule": "stored"}, **self._settings}

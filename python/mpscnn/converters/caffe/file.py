@@ -70,7 +70,7 @@ class CaffeFile:
 
 
 def companions(path: Path) -> list[Path]:
-    """The other file of a network, which has the same name but for the suffix; none if there is no such file."""
+    """Return the other file of a network, which has the same name but for the suffix; none if there is no such file."""
     other = path.with_suffix(TEXT if path.suffix.lower() == WEIGHTS else WEIGHTS)
     return [other] if other.is_file() else []
 

@@ -20,12 +20,12 @@ FLOAT = 1
 
 
 def value(parameters: Any, name: str, default: Any) -> Any:
-    """A parameter, or Caffe's default where the file leaves it out."""
+    """Return a parameter, or Caffe's default where the file leaves it out."""
     return getattr(parameters, name) if parameters.HasField(name) else default
 
 
 def number(parameters: Any, name: str, default: float) -> float:
-    """As `value`, a finite number."""
+    """Like `value`, a finite number."""
     given = float(value(parameters, name, default))
     if not math.isfinite(given):
         raise WeightsError(f"damaged: its {name} is {given}")
@@ -33,7 +33,7 @@ def number(parameters: Any, name: str, default: float) -> float:
 
 
 def axis_of(parameters: Any, default: int, rank: int | None, name: str = "axis") -> int:
-    """An axis counted from the front."""
+    """Return an axis counted from the front."""
     axis = int(value(parameters, name, default))
     if axis < 0:
         if rank is None:
@@ -45,7 +45,7 @@ def axis_of(parameters: Any, default: int, rank: int | None, name: str = "axis")
 
 
 def single(g: Graph, layer: CaffeLayer) -> tuple[str, Shape | None]:
-    """The only input, and its shape."""
+    """Return the only input, and its shape."""
     if len(layer.bottoms) != 1 or not layer.tops:
         raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs and {len(layer.tops)} results")
     x = g.tensor(layer.bottoms[0])
@@ -77,7 +77,7 @@ def same(g: Graph, layer: CaffeLayer) -> None:
 
 
 def known(g: Graph, layer: CaffeLayer) -> tuple[str, Shape]:
-    """As `single`, of a shape that is known."""
+    """Like `single`, of a shape that is known."""
     x, shape = single(g, layer)
     if shape is None:
         raise UnsupportedError("the shape of its input is not known")
@@ -85,5 +85,5 @@ def known(g: Graph, layer: CaffeLayer) -> tuple[str, Shape]:
 
 
 def flag(parameters: Any, name: str, default: bool) -> bool:
-    """As `value`, true or false."""
+    """Like `value`, true or false."""
     return bool(value(parameters, name, default))

@@ -35,7 +35,7 @@ _TRAINING = (
 
 
 def convert(file: CaffeFile, options: ReadOptions) -> Network:
-    """The network of a file.
+    """Return the network of a file.
 
     Raises:
         UnsupportedError: names all layers that mpscnn cannot express. WeightsError: the files contradict themselves or

@@ -86,17 +86,17 @@ _TEXT = {
 
 
 def parameter_name(kind: str) -> str:
-    """The field with the parameters of a kind of layer."""
+    """Return the field with the parameters of a kind of layer."""
     return _FIELD_NAMES.get(kind, kind.lower() + "_param")
 
 
 @cache
 def weights_message() -> Any:
-    """The class of a .caffemodel's message."""
+    """Return the class of a .caffemodel's message."""
     return message_class("mpscnn_caffe_weights", _WEIGHTS, "Weights", "Caffe files", "convert")
 
 
 @cache
 def text_message() -> Any:
-    """The class of a .prototxt's message. Names of enumerations are texts, see `unquoted`."""
+    """Return the class of a .prototxt's message. Names of enumerations are texts, see `unquoted`."""
     return message_class("mpscnn_caffe_text", _TEXT, "Net", "Caffe files", "convert")

@@ -69,7 +69,7 @@ def feature(message: Any, origin: str) -> Feature:
 
 
 def _side(image: Any, side: str) -> int | None:
-    """A side of an image; None where the file allows several."""
+    """Return a side of an image; None where the file allows several."""
     stated = int(getattr(image, side))
     if image.HasField("enumeratedSizes"):
         sizes = {int(getattr(size, side)) for size in image.enumeratedSizes.sizes}
@@ -106,7 +106,7 @@ def _checked(extents: Extents, where: str) -> Extents:
 
 
 def class_labels(message: Any, origin: str) -> list[str] | None:
-    """The names of the classes of a classifier; numbers become text. None where there are none."""
+    """Return the names of the classes of a classifier; numbers become text. None where there are none."""
     for field in ("stringClassLabels", "int64ClassLabels"):
         if message.HasField(field):
             names = getattr(message, field).vector
@@ -125,7 +125,7 @@ class Photo:
     biases: Sequence[float]
 
     def preprocess(self, origin: str) -> dict[str, object]:
-        """The same as our preprocessing (sample - mean) * scale."""
+        """Return the same as our preprocessing (sample - mean) * scale."""
         if not (math.isfinite(self.scale) and self.scale != 0.0) or not all(map(math.isfinite, self.biases)):
             raise WeightsError(
                 f"damaged: {origin}: its preprocessing is x * {self.scale} + {list(self.biases)}"

@@ -44,7 +44,7 @@ class CoremlFile:
     root: Path | None
 
     def blob_file(self, name: str) -> Path:
-        """A file that the model refers to. Raises WeightsError for one that is not in the package."""
+        """Return a file that the model refers to. Raises WeightsError for one that is not in the package."""
         prefix = "@model_path/"
         inner = PurePosixPath(name.removeprefix(prefix))
         if self.root is None:
@@ -89,13 +89,13 @@ def read_coreml(path: Path) -> CoremlFile:
 
 
 def import_message_errors() -> Any:
-    """The module with the errors of damaged messages."""
+    """Return the module with the errors of damaged messages."""
     model_message()
     return import_module("google.protobuf.message")
 
 
 def message_file(root: Path) -> Path:
-    """The file of a package that holds the message. Raises WeightsError where the package does not say."""
+    """Return the file of a package that holds the message. Raises WeightsError where the package does not say."""
     manifest = root / _MANIFEST
     with reading(manifest, WeightsError):
         require_regular(manifest, WeightsError)
@@ -114,7 +114,7 @@ def message_file(root: Path) -> Path:
 
 
 def files_of_package(root: Path) -> list[Path]:
-    """The files of a package: its manifest, the message, and those next to the message."""
+    """Return the files of a package: its manifest, the message, and those next to the message."""
     message = message_file(root)
     found = {root / _MANIFEST, message}
     for folder, _, names in os.walk(message.parent):
@@ -123,7 +123,7 @@ def files_of_package(root: Path) -> list[Path]:
 
 
 def _within(root: Path, folder: Path, inner: PurePosixPath, name: str) -> Path:
-    """A file of a package. Raises WeightsError for one outside of it."""
+    """Return a file of a package. Raises WeightsError for one outside of it."""
     leaves = inner.is_absolute() or ".." in inner.parts or "\0" in name or "\\" in name
     if leaves or not inner.parts:
         raise WeightsError(f"damaged: {root}: names {shown(name)}, which is not a file of the package")

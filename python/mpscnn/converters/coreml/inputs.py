@@ -20,7 +20,7 @@ _FLOAT_PHOTO = (
 def input_shapes(
     inputs: Sequence[tuple[Feature, Extents]], options: ReadOptions, origin: str
 ) -> dict[str, Extents]:
-    """The shapes of inputs by name: as the file has them, or as the caller chose them.
+    """Return the shapes of inputs by name: as the file has them, or as the caller chose them.
 
     Raises UnsupportedError for an input that is neither an image nor an array, and as `ReadOptions.shape_of`.
     """

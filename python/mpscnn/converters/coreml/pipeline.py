@@ -25,7 +25,7 @@ _MOST_BOXES = 300
 
 
 def parts_of(pipeline: Any, networks: Sequence[str]) -> tuple[Any, Any | None]:
-    """The network of a pipeline, and the suppression after it; None where there is none.
+    """Return the network of a pipeline, and the suppression after it; None where there is none.
 
     Args:
         pipeline: the message.
@@ -51,7 +51,7 @@ def parts_of(pipeline: Any, networks: Sequence[str]) -> tuple[Any, Any | None]:
 
 
 def boxes_and_scores(part: Any, suppression: Any) -> tuple[int, int]:
-    """The places of boxes and scores among the outputs of the network."""
+    """Return the places of boxes and scores among the outputs of the network."""
     names = [message.name for message in part.description.output]
     wanted = (suppression.coordinatesInputFeatureName, suppression.confidenceInputFeatureName)
     for name in wanted:

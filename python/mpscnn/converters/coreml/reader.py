@@ -18,7 +18,7 @@ _PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 
 
 def convert(file: CoremlFile, options: ReadOptions) -> Network:
-    """The network of a model.
+    """Return the network of a model.
 
     Raises:
         UnsupportedError: names all layers that mpscnn cannot express, or a kind of model that is not read.

@@ -365,11 +365,11 @@ OTHER_MODELS = tuple(
 
 @cache
 def model_message() -> Any:
-    """The class of a model's message."""
+    """Return the class of a model's message."""
     return message_class("mpscnn_coreml", _MESSAGES, "Model", **PACKAGES)
 
 
 @cache
 def weight_places() -> Path:
-    """Where weights lie in a model's message, also in the models of a pipeline."""
+    """Return where weights lie in a model's message, also in the models of a pipeline."""
     return places_of(_MESSAGES, "Model", "Weights")

@@ -17,7 +17,7 @@ _MAX_MODELS = 3
 
 
 def places_of(messages: Mapping[str, str], name: str, wanted: str, within: tuple[str, ...] = ()) -> Path:
-    """Where messages of one kind lie in another one.
+    """Return where messages of one kind lie in another one.
 
     Args:
         messages: the fields of all kinds, as for `message_class`.

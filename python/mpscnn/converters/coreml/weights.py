@@ -39,7 +39,7 @@ class Weights:
         self._places = dict(places)
 
     def blob(self, weight: Any, shape: Shape, what: str, *, axis: int = 0) -> Blob:
-        """A weight of a stated shape.
+        """Return a weight of a stated shape.
 
         Args:
             weight: the protobuf message.
@@ -70,7 +70,7 @@ class Weights:
         )
 
     def _data(self, weight: Any, what: str) -> tuple[int, Place | Any]:
-        """The field that holds the numbers, and they or their place."""
+        """Return the field that holds the numbers, and they or their place."""
         if weight.place:
             key = tuple(weight.place)
             if key not in self._places:

@@ -323,7 +323,7 @@ def _converted(tools: Any, made: _Made, kind: str, target: str, dtype: str, orig
 
 
 def _compressed(tools: Any, model: Any, kind: str, dtype: str, palette: int | None, origin: str) -> Any:
-    """The model with its weights as they are to be stored."""
+    """Return the model with its weights as they are to be stored."""
     try:
         if palette is not None:
             return with_palette(tools, model, palette)

@@ -57,11 +57,11 @@ class Operator:
         return place < len(self.inputs) and self.inputs[place] is not None
 
     def integers(self, name: str, default: Sequence[int]) -> list[int]:
-        """An attribute with whole numbers."""
+        """Return an attribute with whole numbers."""
         return [int(one) for one in self.attributes.get(name, default)]
 
     def axes(self) -> list[int]:
-        """The axes of a reduction: an attribute or an operand, all of them where there is neither."""
+        """Return the axes of a reduction: an attribute or an operand, all of them where there is neither."""
         if "axes" in self.attributes:
             return self.integers("axes", ())
         if self.given(1):

@@ -28,7 +28,7 @@ def _binary(kind: str) -> Handler:
 
 
 def _one_number(operand: Any) -> Any:
-    """A constant of one element without axes, as neural networks want it."""
+    """Return a constant of one element without axes, as neural networks want it."""
     if isinstance(operand, np.ndarray) and operand.size == 1:
         return operand.reshape(())[()]
     return operand

@@ -27,7 +27,7 @@ def quiet() -> Iterator[None]:
 
 
 def coremltools() -> Any:
-    """The package. Raises UnsupportedError where it is not installed."""
+    """Return the package. Raises UnsupportedError where it is not installed."""
     try:
         with quiet():
             return import_module("coremltools")

@@ -44,7 +44,7 @@ class Applied:
         self._weights = weights
 
     def name(self, suffix: str = "") -> str:
-        """The name of a layer of the network: the file's with those of the models around it, made unique."""
+        """Return the name of a layer of the network: the file's with those of the models around it, made unique."""
         return self._names.unique("/".join(self._path) + suffix)
 
     def inputs(self) -> list[Tensor]:
@@ -64,7 +64,7 @@ class Applied:
         return tensors[0]
 
     def image(self) -> Tensor:
-        """The only input, (n, height, width, channels) with the channels last."""
+        """Return the only input, (n, height, width, channels) with the channels last."""
         x = self.x()
         if self.settings.text("data_format", "channels_last") != "channels_last":
             raise UnsupportedError("its images have the channels first; only channels_last is supported")
@@ -73,7 +73,7 @@ class Applied:
         return x
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """The layer's weights by role."""
+        """Return the layer's weights by role."""
         return self._weights.of(self._path, self.layer)
 
     def set_weight(
@@ -90,7 +90,7 @@ class Applied:
         self.network.graph.set_weight(layer, role, moved)
 
     def function(self) -> Function:
-        """The activation that the layer ends with."""
+        """Return the activation that the layer ends with."""
         return function_of(self.settings.values.get("activation"), self.generation)
 
     def finished(self, y: Tensor, function: Function) -> Tensor:

@@ -21,7 +21,7 @@ Pairwise = Callable[..., Tensor]
 
 
 def _merged(c: Applied, pairwise: Pairwise) -> Tensor:
-    """All inputs, one after the other; the last one has the layer's name."""
+    """Return all inputs, one after the other; the last one has the layer's name."""
     first, *others = _of_one_rank(c, c.inputs())
     if not others:
         return first
@@ -152,7 +152,7 @@ def _neuron(neuron: Activation) -> Callable[[Applied], Tensor]:
 
 
 def _like_layer(kind: str) -> Callable[[Applied], Tensor]:
-    """A function with the settings of an activation layer."""
+    """Return a function with the settings of an activation layer."""
 
     def apply(c: Applied) -> Tensor:
         function, x = layer_function(kind, c.settings, c.generation), c.x()
@@ -217,7 +217,7 @@ _TENSORFLOW = {
 
 
 def function_handler(kind: str) -> Callable[[Applied], Tensor] | None:
-    """The converters of functions of keras.ops."""
+    """Return the converters of functions of keras.ops."""
     return _OPERATORS.get(kind)
 
 

@@ -33,7 +33,7 @@ class Call:
     keywords: dict[str, Any]
 
     def sources(self) -> list[Source]:
-        """All sources, in order."""
+        """Return all sources, in order."""
         return list(sources_in([self.arguments, list(self.keywords.values())]))
 
 
@@ -70,12 +70,12 @@ class KerasModel:
     outputs: list[Source]
 
     def by_name(self) -> dict[str, KerasLayer]:
-        """The layers by name."""
+        """Return the layers by name."""
         return {layer.name: layer for layer in self.layers}
 
 
 def parse_model(entry: Any, nesting: int = 0) -> KerasModel:
-    """The model of a JSON entry {"class_name": ..., "config": ...}. Raises WeightsError for anything else."""
+    """Return the model of a JSON entry {"class_name": ..., "config": ...}. Raises WeightsError for anything else."""
     if nesting > _MAX_NESTING:
         raise UnsupportedError(f"models are nested more than {_MAX_NESTING} deep, which is not supported")
     if not isinstance(entry, Mapping) or entry.get("class_name") not in MODELS:
@@ -182,7 +182,7 @@ def _sequential(config: Any, nesting: int) -> KerasModel:
 
 
 def _first_shape(layer: KerasLayer) -> Any:
-    """The input's shape that a first layer states, or a model's own input."""
+    """Return the input's shape that a first layer states, or a model's own input."""
     while layer.model is not None:
         layer = layer.model.layers[0]
     return layer.settings.values.get("batch_shape") or layer.settings.values.get("batch_input_shape")
@@ -246,7 +246,7 @@ def _reference(entry: Any) -> Source:
 
 
 def _references(entry: Any) -> Iterator[Source]:
-    """The model's inputs or outputs: one, a list, or by names."""
+    """Yield the model's inputs or outputs: one, a list, or by names."""
     if _is_reference(entry):
         yield _reference(entry)
         return
@@ -258,7 +258,7 @@ def _references(entry: Any) -> Iterator[Source]:
 
 
 def sources_in(value: Any) -> Iterator[Source]:
-    """The sources in nested lists and mappings, in order."""
+    """Yield the sources in nested lists and mappings, in order."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -312,7 +312,7 @@ def _renumbered(model: KerasModel) -> KerasModel:
 
 
 def calls_in_order(model: KerasModel) -> list[tuple[KerasLayer, int]]:
-    """The calls that the outputs need, each behind what it needs. Raises WeightsError for a circle."""
+    """Return the calls that the outputs need, each behind what it needs. Raises WeightsError for a circle."""
     layers = model.by_name()
     if len(layers) < len(model.layers):
         raise WeightsError(f"damaged: two layers of model {shown(model.name)} have one name")

@@ -112,7 +112,7 @@ def _transposed(c: Applied, *, rows: bool) -> Tensor:
 
 
 def _stated_size(window: dict[str, Any], padding: str, extra: tuple[int, int]) -> dict[str, Any]:
-    """The size of the result with `output_padding`: (h - 1) * stride + reach, less 2 * (reach // 2) with "same".
+    """Return the size of the result with `output_padding`: (h - 1) * stride + reach, less 2 * (reach // 2) with "same".
 
     As TensorFlow does, what "same" leaves out is split with the odd row at the end.
     """

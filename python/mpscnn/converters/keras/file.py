@@ -84,7 +84,7 @@ def _archive(content: FileBytes, origin: str) -> KerasFile:
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """A file of the archive; nothing for metadata that are left out."""
+    """Return a file of the archive; nothing for metadata that are left out."""
     if name == "metadata.json" and name not in archive.namelist():
         return b""
     with archive.open(_entry(archive, name, most)) as member:

@@ -52,7 +52,7 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def _selu(network: Network, x: Tensor, name: str) -> Tensor:
-    """A scaled ELU."""
+    """Return a scaled ELU."""
     elu = network.activation(x, {"kind": "elu", "a": _SELU_ALPHA}, name=f"{name}/elu")
     return network.activation(elu, {"kind": "linear", "a": _SELU_SCALE}, name=name)
 
@@ -76,7 +76,7 @@ def _square_plus(network: Network, x: Tensor, name: str) -> Tensor:
 
 
 def _gated(network: Network, x: Tensor, name: str) -> Tensor:
-    """The first half of the channels times the sigmoid of the second."""
+    """Return the first half of the channels times the sigmoid of the second."""
     first, second = network.split(x, 2, name=f"{name}/half")
     return network.multiply(first, network.activation(second, "sigmoid", name=f"{name}/gate"), name=name)
 
@@ -103,7 +103,7 @@ _COMPOSED: dict[str, Composed] = {
 
 
 def function_of(value: Any, generation: int) -> Function:
-    """The function of a setting `activation`: a name, or a layer or function as an object.
+    """Return the function of a setting `activation`: a name, or a layer or function as an object.
 
     Raises UnsupportedError for one that mpscnn lacks, or that is code of the file's author.
     """
@@ -122,7 +122,7 @@ def function_of(value: Any, generation: int) -> Function:
 
 
 def named_function(name: str, generation: int) -> Function:
-    """The function of this name. Before Keras 3 hard_sigmoid was another one."""
+    """Return the function of this name. Before Keras 3 hard_sigmoid was another one."""
     if not is_keras_own(name):
         raise UnsupportedError(f"the activation {shown(name)} is a function of the file's author")
     name = name.rpartition(">")[2]
@@ -140,7 +140,7 @@ def named_function(name: str, generation: int) -> Function:
 
 
 def layer_function(kind: str, settings: Settings, generation: int) -> Function:
-    """The function of an activation layer, one of `LAYERS`."""
+    """Return the function of an activation layer, one of `LAYERS`."""
     return LAYERS[kind](settings, generation)
 
 

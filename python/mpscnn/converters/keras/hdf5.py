@@ -76,7 +76,7 @@ class Hdf5:
         return texts[0]
 
     def texts(self, path: str, name: str) -> list[str] | None:
-        """An attribute that lists texts, which long lists split into `name0`, `name1`, ...; None without it."""
+        """Return an attribute that lists texts, which long lists split into `name0`, `name1`, ...; None without it."""
         found, number = self._attribute(path, name), 0
         if found is not None:
             return found
@@ -87,7 +87,7 @@ class Hdf5:
         return texts if number else None
 
     def array(self, path: str) -> NDArray[np.float32] | None:
-        """The numbers of an array; None without it."""
+        """Return the numbers of an array; None without it."""
         address = self._find(path)
         if address is None:
             return None
@@ -122,7 +122,7 @@ class Hdf5:
         return np.frombuffer(raw, dtype).astype(np.float32, copy=False).reshape(shape)
 
     def _elements(self, path: str, layout: bytes, size: int) -> bytes:
-        """The bytes of an array, which must be in one piece."""
+        """Return the bytes of an array, which must be in one piece."""
         version, kind = struct.unpack_from("<BB", layout)
         if version not in (3, 4) or kind == 2:
             raise UnsupportedError(f"weight {shown(path)} {OTHER_FORM}")
@@ -143,7 +143,7 @@ class Hdf5:
     # ---- Attributes ----------------------------------------------------------------------------------------
 
     def _attribute(self, path: str, name: str) -> list[str] | None:
-        """The texts of an attribute; None without it."""
+        """Return the texts of an attribute; None without it."""
         address = self._find(path)
         if address is None:
             return None
@@ -161,7 +161,7 @@ class Hdf5:
         return None
 
     def _texts(self, data: bytes, name: str) -> list[str] | None:
-        """The texts of an attribute's message, if it has this name."""
+        """Return the texts of an attribute's message, if it has this name."""
         version, flags, name_size, type_size, space_size = struct.unpack_from("<BBHHH", data)
         if version not in (1, 2, 3):
             raise UnsupportedError(f"attributes of version {version} are not supported")
@@ -197,7 +197,7 @@ class Hdf5:
         return self._objects.heap_object(heap, index)[:length].decode("utf-8", "replace")
 
     def _find(self, path: str) -> int | None:
-        """The address of an object, if all links to it stay within the file."""
+        """Return the address of an object, if all links to it stay within the file."""
         place: int | None = self._objects.root
         parts = [part for part in path.split("/") if part]
         if len(parts) > _MAX_DEPTH:
@@ -227,7 +227,7 @@ def _type(data: bytes) -> _Type:
 
 
 def _dtype(path: str, elements: _Type) -> str:
-    """The numpy type of an array's elements, or "bfloat16"."""
+    """Return the numpy type of an array's elements, or "bfloat16"."""
     if elements.kind == _OPAQUE and elements.size == 2:
         return "bfloat16"  # as h5py stores it
     if elements.kind == _FLOAT and not elements.flags & 0x41 and len(elements.properties) >= 12:

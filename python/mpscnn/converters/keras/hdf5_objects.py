@@ -72,7 +72,7 @@ class Objects:
         return struct.unpack("<" + form, self.at(address, struct.calcsize("<" + form)))
 
     def _superblock(self) -> int:
-        """The address of the root group's header."""
+        """Return the address of the root group's header."""
         (version,) = self.numbers("B", 8)
         if version in (0, 1):
             sizes = self.numbers("BB", 13)
@@ -92,7 +92,7 @@ class Objects:
     # ---- Headers -------------------------------------------------------------------------------------------
 
     def header(self, address: int) -> list[Message]:
-        """All messages of an object."""
+        """Return all messages of an object."""
         if address not in self._headers:
             second = self.at(address, 4) == b"OHDR"
             self._headers[address] = self._new_header(address) if second else self._old_header(address)
@@ -144,7 +144,7 @@ class Objects:
     # ---- Groups --------------------------------------------------------------------------------------------
 
     def links(self, address: int) -> dict[str, int | None]:
-        """The objects of a group by name; None for links that are not objects of this file.
+        """Return the objects of a group by name; None for links that are not objects of this file.
 
         Empty for an array, which has none.
         """
@@ -201,7 +201,7 @@ class Objects:
     # ---- Texts ---------------------------------------------------------------------------------------------
 
     def heap_object(self, address: int, index: int) -> bytes:
-        """A text of any length, from the heap that all objects share."""
+        """Return a text of any length, from the heap that all objects share."""
         if self.at(address, 4) != b"GCOL":
             raise WeightsError(f"damaged: there are no texts at {address}")
         (size,) = self.numbers("Q", address + 8)
@@ -246,7 +246,7 @@ def attributes_elsewhere(message: Message) -> bool:
 
 
 def _link(data: bytes) -> tuple[str, int | None]:
-    """The name of a link and where its object is; None for soft and external ones."""
+    """Return the name of a link and where its object is; None for soft and external ones."""
     version, flags = _unpacked("BB", data)
     if version != 1:
         raise UnsupportedError(f"links of version {version} are not supported")

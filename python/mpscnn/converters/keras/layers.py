@@ -39,7 +39,7 @@ def _function_layer(c: Applied) -> Tensor:
 
 
 def _layer_scale(c: Applied) -> Tensor:
-    """A factor for each channel, as ConvNeXt of keras.applications has it."""
+    """Return a factor for each channel, as ConvNeXt of keras.applications has it."""
     return affine(c.network, c.x(), scale=c.weights()["gamma"], offset=None, activation=None, name=c.name())
 
 

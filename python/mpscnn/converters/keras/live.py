@@ -29,7 +29,7 @@ _FREE_EXTENT = 128  # of an image in the comparison, where the model leaves it f
 def from_keras(
     model: Any, *, name: str | None = None, size: tuple[int, int] | None = None, check: bool = True
 ) -> Network:
-    """The network of a Keras 3 model in memory, without a file, on any of Keras' backends.
+    """Return the network of a Keras 3 model in memory, without a file, on any of Keras' backends.
 
     Layers keep their names, and what the model leaves free stays free. How photos become the input is not known unless
     the model scales them itself: assign `Network.preprocess`.
@@ -74,7 +74,7 @@ def from_keras(
 
 
 def _inner(layer: Any, part: str) -> Any:
-    """The layer within another one that has the weights of a role: a cell, or a dense layer of attention."""
+    """Return the layer within another one that has the weights of a role: a cell, or a dense layer of attention."""
     if not part.endswith("cell"):
         return getattr(layer, f"{part}_dense")
     for name in part.split("/"):
@@ -110,7 +110,7 @@ class _LiveWeights:
 
 
 def _own_arrays(layer: Any) -> list[NDArray[np.float32]]:
-    """The arrays that a layer would store, in the order of a file."""
+    """Return the arrays that a layer would store, in the order of a file."""
     stored: dict[str, Any] = {}
     layer.save_own_variables(stored)
     return [_array(stored[str(number)]) for number in range(len(stored))]

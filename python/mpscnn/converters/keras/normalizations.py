@@ -19,7 +19,7 @@ _LEAST_NORM = 1e-6  # the root of what Keras takes as the smallest sum of square
 
 
 def _axes(c: Applied, x: Tensor) -> list[int]:
-    """The setting `axis`, counted from the batch."""
+    """Return the setting `axis`, counted from the batch."""
     axes, rank = c.settings.wholes("axis", [-1]), len(x.shape)
     if any(not -rank <= axis < rank for axis in axes):
         raise WeightsError(f"damaged: it normalises the axes {axes[:8]} of {x.shape}")

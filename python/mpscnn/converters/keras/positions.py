@@ -46,14 +46,14 @@ def as_channels(
 
 
 def _two(extents: Sequence[int]) -> list[int]:
-    """The same positions along two axes, which images have."""
+    """Return the same positions along two axes, which images have."""
     if len(extents) == 2:
         return list(extents)
     return [-1 if -1 in extents else math.prod(extents), 1]
 
 
 def _along(values: NDArray[np.generic], extents: Sequence[int | None]) -> NDArray[np.generic]:
-    """The numbers of the last axes, each repeated where it goes with several."""
+    """Return the numbers of the last axes, each repeated where it goes with several."""
     kept = values.reshape(values.shape[max(0, values.ndim - len(extents)) :])
     if None in extents:
         return kept.reshape(-1)

@@ -31,7 +31,7 @@ _LARGEST_SCALE = 2.01 / 255.0
 
 
 def convert(file: KerasFile, options: ReadOptions) -> Network:
-    """The network of a file.
+    """Return the network of a file.
 
     Raises:
         UnsupportedError: names all layers that mpscnn lacks. WeightsError: the file contradicts itself. ParameterError:
@@ -52,7 +52,7 @@ def convert(file: KerasFile, options: ReadOptions) -> Network:
 
 
 def _model_to(file: KerasFile, options: ReadOptions) -> KerasModel:
-    """The model up to the layers that are wanted, each by its last call."""
+    """Return the model up to the layers that are wanted, each by its last call."""
     if not options.outputs:
         return file.model
     layers, outputs = file.model.by_name(), []
@@ -88,7 +88,7 @@ def _input_shapes(
 
 
 def _extents(layer: KerasLayer, where: str) -> tuple[int | None, ...]:
-    """The shape with the batch, None for what is free."""
+    """Return the shape with the batch, None for what is free."""
     values = layer.settings.values
     given = values.get("batch_shape") or values.get("batch_input_shape")
     if given is None and isinstance(values.get("shape"), list):
@@ -130,7 +130,7 @@ class _Converter:
         self._operators = Operators(network)
 
     def run(self) -> list[Tensor]:
-        """The network's outputs."""
+        """Return the network's outputs."""
         values = self._model(self._whole, (), list(self._network.inputs))
         if self._unsupported:
             raise self._unsupported.error()

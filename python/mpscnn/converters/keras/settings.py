@@ -27,7 +27,7 @@ class Settings:
         return self.values.get(name) is not None
 
     def text(self, name: str, default: str) -> str:
-        """A word."""
+        """Return a word."""
         value = self._value(name, default)
         if not (isinstance(value, str)):
             raise self._wrong(name, "text")
@@ -41,7 +41,7 @@ class Settings:
         return bool(value)
 
     def number(self, name: str, default: float) -> float:
-        """A finite number. Keras writes those of numpy as objects that hold them."""
+        """Return a finite number. Keras writes those of numpy as objects that hold them."""
         value = self._value(name, default)
         if isinstance(value, Mapping):
             value = self._inner(value)
@@ -50,7 +50,7 @@ class Settings:
         raise self._wrong(name, "a number")
 
     def whole(self, name: str, default: int) -> int:
-        """A whole number that fits the engine."""
+        """Return a whole number that fits the engine."""
         value = self._value(name, default)
         if isinstance(value, int) and abs(value) < 2**31:
             return int(value)

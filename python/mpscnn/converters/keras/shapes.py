@@ -33,7 +33,7 @@ def _permute(c: Applied) -> Tensor:
 
 
 def _center_crop(c: Applied) -> Tensor:
-    """The middle; of an odd number of rows that are left out the larger half is behind."""
+    """Return the middle; of an odd number of rows that are left out the larger half is behind."""
     x, borders = c.image(), []
     for wanted, extent in zip(
         (c.settings.whole("height", 0), c.settings.whole("width", 0)), x.shape[1:3], strict=True

@@ -104,7 +104,7 @@ def _fixed(layer: KerasLayer) -> list[str]:
 
 
 def roles_of(layer: KerasLayer) -> list[str]:
-    """The roles of a layer's weights, in the order in which Keras stores them."""
+    """Return the roles of a layer's weights, in the order in which Keras stores them."""
     return _trained(layer) + _fixed(layer)
 
 
@@ -185,13 +185,13 @@ def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
 
 
 def place_of_inner(role: str) -> int:
-    """The number of an array among those of an inner layer."""
+    """Return the number of an array among those of an inner layer."""
     part, _, own = role.rpartition("/")
     return _CELL.index(own) if part.endswith("cell") else int(own == "bias")
 
 
 def _snake_case(kind: str) -> str:
-    """A class's name as Keras writes it in paths."""
+    """Return a class's name as Keras writes it in paths."""
     name = re.sub(r"\W+", "", kind)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
@@ -230,7 +230,7 @@ class NamedWeights:
         return weights
 
     def _list(self, layer: KerasLayer) -> dict[tuple[Path, str], str]:
-        """Which name each weight of a layer, or of the layers in a model, has."""
+        """Return which name each weight of a layer, or of the layers in a model, has."""
         names = self._file.texts(f"model_weights/{layer.name}", "weight_names") or []
         trained, fixed = self._roles((layer.name,), layer)
         stored = {role: role for role in trained + fixed}

@@ -40,7 +40,7 @@ class Layers:
         return self._nodes.get(value)
 
     def made_by(self, value: str, operation: str) -> Node | None:
-        """The layer that computes a value, if it has this operation."""
+        """Return the layer that computes a value, if it has this operation."""
         node = self.maker(value)
         return node if node is not None and node["operation"] == operation else None
 
@@ -55,7 +55,7 @@ class Layers:
         return value
 
     def step(self, value: str) -> tuple[Mapping[str, Any], str] | None:
-        """The function of each element that a layer computes, and of what."""
+        """Return the function of each element that a layer computes, and of what."""
         if (node := self.made_by(value, "neuron")) is not None:
             return node["attributes"], node["inputs"][0]
         if (node := self.made_by(value, "divide")) is not None and is_plain(node):
@@ -65,14 +65,14 @@ class Layers:
         return None
 
     def _number(self, value: str) -> float | None:
-        """The only number of a constant."""
+        """Return the only number of a constant."""
         if self.made_by(value, "constant") is None or product(self.shape(value)) != 1:
             return None
         values = np.asarray(self._network.graph.get_weight(value, "value")[0])
         return float(values.reshape(-1)[0])
 
     def affine(self, node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """The factor and the offset of each channel; None for another layer."""
+        """Return the factor and the offset of each channel; None for another layer."""
         attributes = node["attributes"]
         if node["operation"] != "batch_normalization" or len(node["inputs"]) > 1 or not attributes["fixed"]:
             return None

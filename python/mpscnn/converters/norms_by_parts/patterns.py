@@ -69,7 +69,7 @@ class _Sums:
 
 
 def _sums(layers: Layers, node: Node) -> _Sums | None:
-    """The reduction of squares or magnitudes that begins a norm."""
+    """Return the reduction of squares or magnitudes that begins a norm."""
     kind = node["attributes"].get("kind")
     if (
         node["operation"] not in ("reduction", "pooling")
@@ -167,7 +167,7 @@ class Norm:
 
 
 def normalization(layers: Layers, name: str) -> Norm | None:
-    """The normalization whose last layer this is."""
+    """Return the normalization whose last layer this is."""
     value = name + BASE if layers.maker(name + BASE) is not None else name
     node = layers.maker(value)
     if node is None or node["operation"] not in ("divide", "multiply") or not is_plain(node):
@@ -221,7 +221,7 @@ class Spread:
 
 
 def spread_of(layers: Layers, node: Node) -> Spread | None:
-    """The variance or standard deviation that a layer gives."""
+    """Return the variance or standard deviation that a layer gives."""
     if layers.shape(node["name"]).count(None) > 1:
         return None
     if node.get("activation") is not None or node["operation"] not in ("neuron", "reduction", "pooling"):

@@ -17,7 +17,7 @@ from mpscnn.graph.network import Network
 
 
 def with_whole_norms(network: Network) -> Network:
-    """The network with a layer for each normalization by parts, or as it was where there is none."""
+    """Return the network with a layer for each normalization by parts, or as it was where there is none."""
     structure = network.to_dict()
     if any("quantization" in node for node in structure["nodes"]):
         return network  # the parts of a normalization have their own integers there
@@ -53,7 +53,7 @@ def with_whole_norms(network: Network) -> Network:
 
 
 def _still_needed(before: Sequence[Node], after: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
-    """The layers without those that only parts of norms have read."""
+    """Return the layers without those that only parts of norms have read."""
     read = {name for node in before for name in node["inputs"]}
     needed = set(outputs) | {node["name"] for node in before if node["name"] not in read}
     kept: list[Node] = []
@@ -65,7 +65,7 @@ def _still_needed(before: Sequence[Node], after: Sequence[Node], outputs: Sequen
 
 
 def _reshaped_once(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
-    """The layers without reshapes of which nothing but another reshape is made."""
+    """Return the layers without reshapes of which nothing but another reshape is made."""
     readers = Counter(name for node in nodes for name in node["inputs"])
     reshapes: dict[str, Node] = {}
     dropped: set[str] = set()

@@ -61,7 +61,7 @@ class Writer:
     def _with_factors(
         self, node: Node, factor: float
     ) -> tuple[Node, NDArray[np.float32], NDArray[np.float32]]:
-        """The last of the layers after a norm that multiply and add constants, and what they do together."""
+        """Return the last of the layers after a norm that multiply and add constants, and what they do together."""
         channels = self._layers.shape(node["name"])[-1] or 0
         gamma, beta = np.full(channels, factor), np.zeros(channels)
         while "activation" not in node and node["name"] not in self._outputs:

@@ -13,7 +13,7 @@ GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 
 
 def reduced(b: Builder, kind: str, x: str, axes: Sequence[int], *, keep: bool) -> str:
-    """A reduction over some axes."""
+    """Return a reduction over some axes."""
     places = sorted({b.axis(x, axis) for axis in axes})
     return b.op(kind, x, b.integers(places), keepdims=int(keep))
 
@@ -32,7 +32,7 @@ def expanded(b: Builder, x: str, axes: Sequence[int]) -> str:
 
 
 def best_place(b: Builder, kind: str, x: str, axis: int, *, keep: bool) -> str:
-    """The place of the largest (ArgMax) or smallest (ArgMin) element of an axis, as a number."""
+    """Return the place of the largest (ArgMax) or smallest (ArgMin) element of an axis, as a number."""
     place = b.op(kind, x, axis=b.axis(x, axis), keepdims=int(keep))
     return b.op("Cast", place, to=FLOAT)
 
@@ -46,7 +46,7 @@ def compared(b: Builder, kind: str, x: str, y: str, *, opposite: bool = False) -
 
 
 def folded(b: Builder, kind: str, tensors: Sequence[str]) -> str:
-    """An operator of two operands over several, from the left to the right."""
+    """Return an operator of two operands over several, from the left to the right."""
     result = tensors[0]
     for tensor in tensors[1:]:
         result = b.op(kind, result, tensor)
@@ -54,7 +54,7 @@ def folded(b: Builder, kind: str, tensors: Sequence[str]) -> str:
 
 
 def clipped(b: Builder, x: str, low: float, high: float) -> str:
-    """A tensor limited to a range."""
+    """Return a tensor limited to a range."""
     return b.op("Clip", x, b.number(low), b.number(high))
 
 
@@ -109,7 +109,7 @@ def depth_to_space(b: Builder, x: str, block: int, *, shuffled: bool) -> str:
 
 
 def image(b: Builder, x: str) -> tuple[int, int, int, int]:
-    """The shape of an image (batch, channels, height, width)."""
+    """Return the shape of an image (batch, channels, height, width)."""
     shape = b.fixed(x)
     if len(shape) != 4:
         raise UnsupportedError(f"its input is {shape}; supported are images")
@@ -137,7 +137,7 @@ def equal_parts(b: Builder, x: str, axis: int, count: int) -> list[str]:
 
 
 def interleaved(b: Builder, tensors: Sequence[str], axis: int) -> str:
-    """The elements of several tensors by turns along an axis."""
+    """Return the elements of several tensors by turns along an axis."""
     shape, count = list(b.fixed(tensors[0])), len(tensors)
     if axis == 0:
         raise UnsupportedError("takes images of the batch by turns")
@@ -164,7 +164,7 @@ def stacked(b: Builder, tensors: Sequence[str], axis: int) -> str:
 
 
 def padded(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.0) -> str:
-    """A border around the last axes: (before, after) for each of them, the first one first."""
+    """Return a border around the last axes: (before, after) for each of them, the first one first."""
     rank, count = b.rank(x), len(amounts) // 2
     if len(amounts) % 2 or count > rank or min(amounts, default=0) < 0:
         raise WeightsError(f"damaged: a border of {list(amounts)[:16]} for {rank} axes")
@@ -187,7 +187,7 @@ def sliced(
     strides: Sequence[int],
     removed: Sequence[int] = (),
 ) -> str:
-    """A part of a tensor: None begins at the first element, and ends after the last, as the stride goes.
+    """Return a part of a tensor: None begins at the first element, and ends after the last, as the stride goes.
 
     `removed`: axes of which one element is taken, and which are left out.
     """

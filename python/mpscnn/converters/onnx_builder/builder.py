@@ -68,11 +68,11 @@ class Builder(Graph):
         self._current[blob] = made
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """The only result of an operator."""
+        """Return the only result of an operator."""
         return self.ops(kind, inputs, 1, **attributes)[0]
 
     def ops(self, kind: str, inputs: Sequence[str], results: int, **attributes: Any) -> list[str]:
-        """The results of an operator."""
+        """Return the results of an operator."""
         name = f"{self._layer}/{kind.lower()}"
         made = [self._names.unique(name) for _ in range(results)]
         self.node(kind, made[0], inputs, made, **attributes)
@@ -82,7 +82,7 @@ class Builder(Graph):
     # ---- Shapes ----------------------------------------------------------------------------------------------------
 
     def extents(self, tensor: str) -> Extents:
-        """The shape of a tensor. Raises UnsupportedError where its rank is not known."""
+        """Return the shape of a tensor. Raises UnsupportedError where its rank is not known."""
         kind = self._types.get(tensor)
         if kind is None or not kind.tensor_type.HasField("shape"):
             raise UnsupportedError("the shape of its input is not known")
@@ -91,7 +91,7 @@ class Builder(Graph):
         )
 
     def fixed(self, tensor: str) -> tuple[int, ...]:
-        """As `extents`, where all of them but the batch's must be known; a free batch counts as 1."""
+        """Like `extents`, where all of them but the batch's must be known; a free batch counts as 1."""
         extents = self.extents(tensor)
         if None in extents[1:]:
             raise UnsupportedError(f"needs to know the size of its input, which is free: {CHOOSE_SIZE}")
@@ -103,7 +103,7 @@ class Builder(Graph):
         return any(None in extents[1:] for extents in self._inputs.values())
 
     def rank(self, tensor: str) -> int:
-        """How many axes a tensor has."""
+        """Return how many axes a tensor has."""
         return len(self.extents(tensor))
 
     def is_whole(self, tensor: str) -> bool:
@@ -124,7 +124,7 @@ class Builder(Graph):
             self._types[tensor] = self._type(element, extents)
 
     def axis(self, tensor: str, axis: int) -> int:
-        """An axis counted from the front. Raises WeightsError where there is none."""
+        """Return an axis counted from the front. Raises WeightsError where there is none."""
         rank = self.rank(tensor)
         if not -rank <= axis < rank:
             raise WeightsError(f"damaged: axis {axis} of {rank}")
@@ -156,7 +156,7 @@ class Builder(Graph):
     # ---- Constants -------------------------------------------------------------------------------------------------
 
     def weight(self, role: str, values: NDArray[Any] | Blob) -> str:
-        """A constant operand of the layer."""
+        """Return a constant operand of the layer."""
         name = self.constant(f"{self._layer}/{role}", values)
         whole = not isinstance(values, Blob) and values.dtype.kind in "iu"
         truth = not isinstance(values, Blob) and values.dtype.kind == "b"
@@ -166,7 +166,7 @@ class Builder(Graph):
         return name
 
     def number(self, value: float) -> str:
-        """A number as an operand."""
+        """Return a number as an operand."""
         return self.weight("number", np.asarray(value, np.float32))
 
     def integers(self, values: Sequence[int]) -> str:
@@ -176,11 +176,11 @@ class Builder(Graph):
     # ---- What many layers need -------------------------------------------------------------------------------------
 
     def reshaped(self, tensor: str, extents: Sequence[int]) -> str:
-        """A tensor in another shape, in which 0 keeps an extent and -1 is what is left."""
+        """Return a tensor in another shape, in which 0 keeps an extent and -1 is what is left."""
         return self.op("Reshape", tensor, self.integers(extents))
 
     def scaled(self, tensor: str, factor: float, offset: float) -> str:
-        """A tensor times a factor, plus an offset."""
+        """Return a tensor times a factor, plus an offset."""
         if factor != 1.0:
             tensor = self.op("Mul", tensor, self.number(factor))
         return self.op("Add", tensor, self.number(offset)) if offset else tensor

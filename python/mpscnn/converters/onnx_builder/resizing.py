@@ -17,7 +17,7 @@ _LARGEST_SIDE = 2**31 - 1
 
 
 def resized(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: bool = False) -> str:
-    """An image (..., height, width) with another size."""
+    """Return an image (..., height, width) with another size."""
     extents = b.extents(x)
     if len(extents) < 3 or len(size) != 2:
         raise WeightsError(f"damaged: resizes a tensor of {len(extents)} axes to {list(size)}")
@@ -30,7 +30,7 @@ def resized(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: b
 
 
 def scaled(b: Builder, x: str, factors: Sequence[float], samples: str, *, nearest: bool = False) -> str:
-    """An image (..., height, width) with sides that are multiples of its own."""
+    """Return an image (..., height, width) with sides that are multiples of its own."""
     if len(factors) != 2 or not all(math.isfinite(factor) and factor > 0 for factor in factors):
         raise WeightsError(f"damaged: its factors are {list(factors)}")
     sides = b.extents(x)[-2:]

@@ -90,7 +90,7 @@ class _Mask:
 
 
 def _masks(c: Context, node: Node, scores: Value) -> list[_Mask]:
-    """The mask, whose truths mean that a query attends to a key, and that of the keys that come later."""
+    """Return the mask, whose truths mean that a query attends to a key, and that of the keys that come later."""
     name = node.input(3)
     tokens, keys = scores.shape[2] or 1, scores.shape[3] or 1
     bias, masks = None, []

@@ -81,12 +81,12 @@ class Constants:
         return name in self._known or name in self._file.tensors
 
     def size_of(self, name: str) -> int:
-        """How many elements a parameter has, of which this constant is made."""
+        """Return how many elements a parameter has, of which this constant is made."""
         found = self.find(self._parameters.made_of(name) or name)
         return 0 if found is None else int(found.low.size)
 
     def find(self, name: str) -> Constant | None:
-        """The constant of this name; None for what the network computes."""
+        """Return the constant of this name; None for what the network computes."""
         if name not in self._known and name in self._file.tensors:
             array = self._file.array(self._file.tensors[name])
             found = Constant(array, array)
@@ -114,14 +114,14 @@ class Constants:
         return constant.low
 
     def real(self, name: str | None, what: str) -> NDArray[np.float32]:
-        """As `fixed`, in float32."""
+        """Like `fixed`, in float32."""
         array = self.fixed(name, what)
         if array.dtype.kind not in "fiubV":
             raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
         return self._float32(array)
 
     def of_one_image(self, name: str, rank: int | None, batch: Atom | None, what: str) -> NDArray[np.float32]:
-        """A constant without its first axis, along which it must be the same or repeated as often as the batch.
+        """Return a constant without its first axis, along which it must be the same or repeated as often as the batch.
 
         All of it for a network without a batch.
 
@@ -159,21 +159,21 @@ class Constants:
         return self._finite(one[0], what)
 
     def _finite(self, array: Array, what: str) -> NDArray[np.float32]:
-        """The numbers in float32. Raises UnsupportedError where one of them is not finite."""
+        """Return the numbers in float32. Raises UnsupportedError where one of them is not finite."""
         result = self._float32(array)
         if not np.isfinite(result).all():
             raise UnsupportedError(f"{what} is a constant that is not finite")
         return result
 
     def integers(self, name: str | None, what: str) -> list[int]:
-        """As `fixed`: whole numbers as a list."""
+        """Like `fixed`: whole numbers as a list."""
         array = self.fixed(name, what)
         if array.dtype.kind not in "iu":
             raise WeightsError(f"damaged: {what} is of {array.dtype}, expected whole numbers")
         return self._listed(array, what)
 
     def number(self, name: str | None, what: str) -> float:
-        """As `fixed`: one number."""
+        """Like `fixed`: one number."""
         array = self.real(name, what)
         if array.size != 1:
             raise WeightsError(f"damaged: {what} has the shape {array.shape}, expected one number")
@@ -203,7 +203,7 @@ class Constants:
         return StoredIntegers(values, scales.astype(np.float32).reshape(-1), zero_points)
 
     def _dequantized_before(self, name: str) -> Node | None:
-        """The node that made floats of the integers of a constant; those on the way to it are remembered."""
+        """Return the node that made floats of the integers of a constant; those on the way to it are remembered."""
         way = []
         while name not in self._dequantized:
             maker = self._file.makers.get(name)
@@ -220,7 +220,7 @@ class Constants:
         self.budget.copy(size, is_filled=is_filled)
 
     def _float32(self, array: Array) -> NDArray[np.float32]:
-        """The numbers in float32. A constant of one number stays one."""
+        """Return the numbers in float32. A constant of one number stays one."""
         if array.dtype == np.float32:
             return array
         if is_filled(array):
@@ -255,7 +255,7 @@ class Constants:
         return True
 
     def _run(self, node: Node, operands: list[Array | None]) -> list[Array]:
-        """The results. Their cost is counted before they are computed."""
+        """Return the results. Their cost is counted before they are computed."""
         if node.kind == "Constant" and node.has("value"):
             return [self._file.array(node.attributes["value"])]
         for array in operands:

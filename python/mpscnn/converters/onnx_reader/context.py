@@ -124,7 +124,7 @@ class Context:
         return value
 
     def constant(self, name: str, rank: int | None = None, *, what: str = "its operand") -> Value:
-        """A constant of the file as a tensor, which must be the same for each image.
+        """Return a constant of the file as a tensor, which must be the same for each image.
 
         Args:
             name: in the file.
@@ -164,12 +164,12 @@ class Context:
             )
 
     def only_user(self, name: str) -> Node | None:
-        """The one node that reads a tensor; None where there are others, or it is the network's output."""
+        """Return the one node that reads a tensor; None where there are others, or it is the network's output."""
         users = self.file.users.get(name, [])
         return users[0] if len(users) == 1 and name not in self.results else None
 
     def users(self, name: str) -> list[Node]:
-        """The nodes that read a tensor."""
+        """Return the nodes that read a tensor."""
         return self.file.users.get(name, [])
 
     def refuse_results(self, node: Node, first: int, what: str) -> None:
@@ -181,7 +181,7 @@ class Context:
     # ---- Layers ----------------------------------------------------------------------------------------------------
 
     def layer_name(self, node: Node, suffix: str = "") -> str:
-        """The node's name, made unique."""
+        """Return the node's name, made unique."""
         return self.names.unique((node.layer.strip("/") or node.kind.lower()) + suffix)
 
     def names_of(self, node: Node) -> Callable[[str], str]:

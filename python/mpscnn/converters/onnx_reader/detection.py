@@ -135,7 +135,7 @@ def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
 
 
 def _centers(c: Context, count: int, *anchors: int) -> NDArray[np.float64] | None:
-    """The centres of YOLO's cells in fractions of the image, if there are this many boxes; else None.
+    """Return the centres of YOLO's cells in fractions of the image, if there are this many boxes; else None.
 
     `anchors`: how many boxes a cell may have.
     """
@@ -163,7 +163,7 @@ def _is_box_and_classes(c: Context, tail: Tail, node: Node) -> bool:
 
 
 def undecoded(network: Network) -> str | None:
-    """A note on outputs that look like YOLO's maps, of which the file does not say what boxes they mean."""
+    """Return a note on outputs that look like YOLO's maps, of which the file does not say what boxes they mean."""
     shapes = [output.shape[1:] for output in network.outputs]
     image = network.inputs[0].shape[1:]
     if len(network.inputs) != 1 or len(image) != 3 or None in image or any(len(one) < 3 for one in shapes):
@@ -325,7 +325,7 @@ def _mark(c: Context, heads: Heads) -> bool:
 
 
 def _edges(c: Context, heads: Heads) -> tuple[Tensor, str]:
-    """The boxes, by a layer whose weights say what edges are of the four numbers; these are set later."""
+    """Return the boxes, by a layer whose weights say what edges are of the four numbers; these are set later."""
     rows, numbers = _two_axes(heads.boxes, heads.number_axis)
     image = c.arranger.physical(heads.boxes, (*image_rows(rows), numbers))
     name = c.names.unique("edges")
@@ -341,7 +341,7 @@ def _rows(c: Context, value: Value, column_axis: int) -> Tensor:
 
 
 def _two_axes(value: Value, column_axis: int) -> tuple[Axis, Axis]:
-    """The atoms of the boxes, and those of what each has."""
+    """Return the atoms of the boxes, and those of what each has."""
     columns = value.axis(column_axis)
     own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
     rows = tuple(atom for place, axis in enumerate(own) if place != columns for atom in axis)
@@ -446,7 +446,7 @@ _MOST_ERROR = 0.2
 
 
 def _labels(c: Context) -> list[str] | None:
-    """The classes that a file of Ultralytics names in its metadata."""
+    """Return the classes that a file of Ultralytics names in its metadata."""
     text = c.file.metadata.get("names", "")
     if not text or len(text) > _MAX_LABELS:
         return None

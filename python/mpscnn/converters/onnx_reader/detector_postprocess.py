@@ -27,7 +27,7 @@ _MOVES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transp
 
 
 def needed(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
-    """The nodes that some tensors depend on."""
+    """Return the nodes that some tensors depend on."""
     names = set(wanted)
     nodes = []
     for node in reversed(file.nodes):
@@ -61,7 +61,7 @@ class Tail:
         self.suppressions = [node for node in self.nodes if node.kind in SUPPRESSIONS]
 
     def front(self) -> list[str]:
-        """The tensors of the network that these nodes read."""
+        """Return the tensors of the network that these nodes read."""
         read = dict.fromkeys(name for node in self.nodes for name in node.inputs)
         return [name for name in read if name in self._computed and name not in self.made]
 
@@ -120,7 +120,7 @@ def _is_joined(file: OnnxFile, name: str) -> bool:
 
 
 def _computed(file: OnnxFile) -> set[str]:
-    """All tensors that depend on the elements of the inputs, not only on their shapes."""
+    """Return all tensors that depend on the elements of the inputs, not only on their shapes."""
     names = {described.name for described in file.inputs}
     for node in file.nodes:
         if node.kind not in ("Shape", "Size") and not names.isdisjoint(node.inputs):

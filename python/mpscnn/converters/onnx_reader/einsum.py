@@ -47,7 +47,7 @@ def _einsum(c: Context, node: Node) -> None:
 
 
 def _named(x: Value, labels: str) -> tuple[Value, dict[str, Axis]]:
-    """A value and its axes by their labels."""
+    """Return a value and its axes by their labels."""
     if x.rank != len(labels):
         raise WeightsError(f"damaged: names {len(labels)} axes of {x.shown}")
     return x, dict(zip(labels, x.axes, strict=True))
@@ -60,7 +60,7 @@ def _joined(axes: dict[str, Axis], labels: list[str]) -> Axis:
 def _of_two(
     c: Context, first: tuple[Value, dict[str, Axis]], second: tuple[Value, dict[str, Axis]], target: str
 ) -> Value:
-    """A product of matrices for each of the axes that both operands and the result have."""
+    """Return a product of matrices for each of the axes that both operands and the result have."""
     (a, of_a), (b, of_b) = first, second
     b = b.with_own_atoms()
     of_b = dict(zip(of_b, b.axes, strict=True))
@@ -86,7 +86,7 @@ def _of_two(
 def _with_constant(
     c: Context, node: Node, computed: tuple[str, str], constant: tuple[str, str], target: str
 ) -> Value:
-    """A dense layer over the axes that are summed."""
+    """Return a dense layer over the axes that are summed."""
     x, of_x = _named(c.value(computed[0]), computed[1])
     weight, stored = c.constants.real(constant[0], "its constant operand"), constant[1]
     if weight.ndim != len(stored):

@@ -38,7 +38,7 @@ class ExternalData:
         self._left: dict[Path, int] = {}
 
     def array(self, tensor: onnx.TensorProto, where: str) -> NDArray[Any]:
-        """The tensor's numbers. Raises WeightsError for a place that is outside of the folder or of the file."""
+        """Return the tensor's numbers. Raises WeightsError for a place that is outside of the folder or of the file."""
         import onnx
 
         path = self._own_file(tensor) or self.path(tensor, where)
@@ -83,7 +83,7 @@ class ExternalData:
         return path if (entries["offset"], entries["length"]) in places else None
 
     def path(self, tensor: onnx.TensorProto, where: str) -> Path:
-        """The file in which a tensor lies. Raises WeightsError for one outside of the folder."""
+        """Return the file in which a tensor lies. Raises WeightsError for one outside of the folder."""
         location = _entries(tensor).get("location", "")
         if self._model is None:
             raise WeightsError(f"damaged: {where}: lies in a file, but the model is none")

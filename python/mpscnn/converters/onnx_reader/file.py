@@ -133,7 +133,7 @@ class OnnxFile:
         return self.size + sum(path.stat().st_size for path in self.external_files())
 
     def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
-        """The numbers of a tensor. Raises WeightsError for a damaged one."""
+        """Return the numbers of a tensor. Raises WeightsError for a damaged one."""
         import onnx
 
         where = f"{self.origin}: tensor {shown(tensor.name)}"
@@ -152,7 +152,7 @@ class OnnxFile:
         return array
 
     def external_files(self) -> list[Path]:
-        """The files in which tensors lie. Raises WeightsError for one that is not next to this file."""
+        """Return the files in which tensors lie. Raises WeightsError for one that is not next to this file."""
         import onnx
 
         outside = onnx.TensorProto.EXTERNAL
@@ -217,7 +217,7 @@ def file_of_model(
 
 
 def _without_functions(model: onnx.ModelProto, origin: str, most: int) -> onnx.ModelProto:
-    """The model's own functions written out where they are called, which makes `most` nodes at most."""
+    """Return the model's own functions written out where they are called, which makes `most` nodes at most."""
     try:
         from onnx import inliner
     except ImportError as error:

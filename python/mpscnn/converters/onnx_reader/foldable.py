@@ -73,7 +73,7 @@ def _cast(node: Node, arrays: list[Array]) -> Cost:
 
 
 def _view(node: Node, arrays: list[Array]) -> Cost:
-    """The same elements. They are copied where a new shape does not fit the order in which they lie."""
+    """Return the same elements. They are copied where a new shape does not fit the order in which they lie."""
     copied = node.kind in ("Flatten", "Reshape") and not arrays[0].flags.c_contiguous
     count = arrays[0].size if copied and not is_filled(arrays[0]) else 0
     return Cost(_RESULT + count, _RESULT + _CHEAP * count)

@@ -47,7 +47,7 @@ def begins_activation(c: Context, node: Node) -> bool:
 
 
 def _function_or_none(c: Context, node: Node) -> Activation:
-    """The node's own conversion reports what cannot be read."""
+    """Return the node's own conversion reports what cannot be read."""
     try:
         return function_of(c, node)
     except (UnsupportedError, ValueError):

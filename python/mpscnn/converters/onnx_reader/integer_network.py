@@ -206,7 +206,7 @@ class _Integers:
         return integers.astype(np.uint8), stored.scales, np.ascontiguousarray(zero_points)
 
     def _bias(self, layer: str, scales: NDArray[np.float32]) -> Stored | None:
-        """The file's 32-bit integers, where their scale is that of the layer's products."""
+        """Return the file's 32-bit integers, where their scale is that of the layer's products."""
         stored = self._stored(layer, "bias")
         if stored is None or stored.values.dtype != np.int32 or stored.zero_points.any():
             return None

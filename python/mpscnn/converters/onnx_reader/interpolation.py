@@ -30,7 +30,7 @@ class Interpolation:
     antialias: bool = False
 
     def matrix(self, extent: int, results: int, scale: Fraction) -> NDArray[np.float32]:
-        """The weights [results][extent]. `scale` is the factor between the extents before it is rounded."""
+        """Return the weights [results][extent]. `scale` is the factor between the extents before it is rounded."""
         weights = np.zeros((results, extent), np.float64)
         factor = float(scale)
         for place in range(results):
@@ -49,7 +49,7 @@ class Interpolation:
         return weights.astype(np.float32)
 
     def _taps(self, ratio: float, factor: float) -> list[tuple[int, float]]:
-        """The elements around a position, counted from the one before it, with their weights."""
+        """Return the elements around a position, counted from the one before it, with their weights."""
         reach = 2 if self.mode == "cubic" else 1
         stretch = min(factor, 1.0) if self.antialias else 1.0
         count = math.ceil(reach / stretch)
@@ -77,7 +77,7 @@ def _pytorch_half_pixel(_: int, results: int, factor: float, place: int) -> floa
 
 
 def _symmetric(extent: int, results: int, factor: float, place: int) -> float:
-    """The middle of the axis stays the middle, whatever the rounding of the result's extent leaves out."""
+    """Return the middle of the axis stays the middle, whatever the rounding of the result's extent leaves out."""
     return extent / 2.0 * (1.0 - results / (factor * extent)) + (place + 0.5) / factor - 0.5
 
 

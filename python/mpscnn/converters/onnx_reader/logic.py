@@ -48,7 +48,7 @@ def _rank(c: Context, names: list[str], *, whole_numbers: bool) -> int:
 
 
 def _operand(c: Context, name: str, rank: int, *, whole_numbers: bool) -> Value:
-    """A value of the network, or a constant."""
+    """Return a value of the network, or a constant."""
     return c.constant(name, rank) if c.is_constant(name) else c.value(name, whole_numbers=whole_numbers)
 
 

@@ -173,7 +173,7 @@ def dense(
     activation: Activation,
     names: tuple[str | None, str | None] = (None, None),
 ) -> Value:
-    """The last axis of x times a matrix [results][features], for each of the other axes.
+    """Return the last axis of x times a matrix [results][features], for each of the other axes.
 
     Args:
         names: of the constants that the matrix and the bias are made of, if of one each.
@@ -210,12 +210,12 @@ def dense(
 
 
 def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """The same array where nothing changes: no copy of large weights."""
+    """Return the same array where nothing changes: no copy of large weights."""
     return values if factor == 1.0 else values * np.float32(factor)
 
 
 def _ordered(weight: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32]:
-    """As `_scaled`: the columns in this order."""
+    """Like `_scaled`: the columns in this order."""
     if is_filled(weight) or np.array_equal(columns, np.arange(columns.size)):
         return weight
     return weight[:, columns]

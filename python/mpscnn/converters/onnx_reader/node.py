@@ -41,28 +41,28 @@ class Node:
         return name in self.attributes
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """An attribute. Raises WeightsError where it is missing (without a default) or of another kind."""
+        """Return an attribute. Raises WeightsError where it is missing (without a default) or of another kind."""
         value = self._attribute(name, default)
         if not isinstance(value, int):
             raise WeightsError(f"damaged: its {name} is {value!r}, expected a whole number")
         return value
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """As `integer`."""
+        """See `integer`."""
         value = self._attribute(name, default)
         if not isinstance(value, (list, tuple)) or not all(isinstance(one, int) for one in value):
             raise WeightsError(f"damaged: its {name} are {value!r}, expected whole numbers")
         return list(value)
 
     def number(self, name: str, default: float | None = None) -> float:
-        """As `integer`."""
+        """See `integer`."""
         value = self._attribute(name, default)
         if not isinstance(value, (int, float)):
             raise WeightsError(f"damaged: its {name} is {value!r}, expected a number")
         return float(value)
 
     def text(self, name: str, default: str) -> str:
-        """As `integer`."""
+        """See `integer`."""
         value = self._attribute(name, default)
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
@@ -71,7 +71,7 @@ class Node:
         return value
 
     def input(self, place: int) -> str | None:
-        """The name of an input; None where it is left out."""
+        """Return the name of an input; None where it is left out."""
         return self.inputs[place] if place < len(self.inputs) and self.inputs[place] else None
 
     def _attribute(self, name: str, default: Any) -> Any:

@@ -49,5 +49,5 @@ OPERATORS: dict[str, Handler] = {
 
 
 def reason_against(kind: str) -> str:
-    """Why an operator that is not in the table cannot be converted."""
+    """Return why an operator that is not in the table cannot be converted."""
     return _REASONS.get(kind, UNKNOWN)

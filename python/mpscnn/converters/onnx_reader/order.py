@@ -49,7 +49,7 @@ def in_order(nodes: Sequence[Node], given: Set[str], origin: str) -> list[Node]:
 
 
 def _makers(nodes: Sequence[Node], given: Set[str], origin: str) -> dict[str, int]:
-    """The position of the node that computes a value."""
+    """Return the position of the node that computes a value."""
     makers: dict[str, int] = {}
     for place, node in enumerate(nodes):
         for name in filter(None, node.outputs):

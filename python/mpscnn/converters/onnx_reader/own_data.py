@@ -18,7 +18,7 @@ Place = tuple[str, str]
 
 
 def place_of(data: Field) -> Place:
-    """The position of a field's data."""
+    """Return the position of a field's data."""
     return str(data.start), str(data.end - data.start)
 
 

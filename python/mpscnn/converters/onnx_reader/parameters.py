@@ -67,7 +67,7 @@ class Parameters:
         return False
 
     def read_by(self, node: Node) -> list[str]:
-        """The parameters whose numbers a node reads, by their names in the module, as messages have them."""
+        """Return the parameters whose numbers a node reads, by their names in the module, as messages have them."""
         return [f"parameter {shown(self._made_of[name])}" for name in self._read_by(node)]
 
     def claim(self, name: str, layer: str, role: str) -> None:
@@ -134,7 +134,7 @@ class Parameters:
                 )
 
     def _read_by(self, node: Node) -> list[str]:
-        """The parameters among a node's operands whose numbers matter to it."""
+        """Return the parameters among a node's operands whose numbers matter to it."""
         operands = node.inputs[: _READ.get(node.kind, len(node.inputs))]
         return [name for name in operands if name in self._made_of]
 

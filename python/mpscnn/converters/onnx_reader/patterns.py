@@ -47,7 +47,7 @@ _X = Expression("x")
 
 
 def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activation, str, list[Node]] | None:
-    """The longest activation of a value that nodes after it compute: it, its result, and the nodes.
+    """Return the longest activation of a value that nodes after it compute: it, its result, and the nodes.
 
     None where there is none, or where something else needs one of the values in between.
 
@@ -112,7 +112,7 @@ class _Search:
                 self._consider((place, number), node)
 
     def next(self) -> Node | None:
-        """The first of the nodes."""
+        """Return the first of the nodes."""
         while self._ready:
             _, node = heapq.heappop(self._ready)
             if id(node) not in self._passed:
@@ -220,7 +220,7 @@ def _limits(c: Context, node: Node) -> tuple[float, float]:
 
 
 def _limited(x: Expression, low: float, high: float) -> Expression:
-    """A limit above another one, and a scaled one, are brought to one form: the line within its limits."""
+    """Return a limit above another one, and a scaled one, are brought to one form: the line within its limits."""
     if x.kind == "limits" and low == -math.inf:
         inner_low, inner_high = (one.number for one in x.operands[1:])
         low, high, x = inner_low, min(inner_high, high), x.operands[0]

@@ -64,12 +64,12 @@ class Converted:
 
 
 def convert(file: OnnxFile, options: ReadOptions) -> Network:
-    """The network of a file; see `converted`."""
+    """Return the network of a file; see `converted`."""
     return converted(file, options).network
 
 
 def converted(file: OnnxFile, options: ReadOptions) -> Converted:
-    """The network of a file.
+    """Return the network of a file.
 
     Raises:
         UnsupportedError: names all nodes that mpscnn cannot express. WeightsError: the file contradicts itself.
@@ -102,7 +102,7 @@ def converted(file: OnnxFile, options: ReadOptions) -> Converted:
 
 
 def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> Context:
-    """A network that computes these tensors, none of which is an output yet.
+    """Return a network that computes these tensors, none of which is an output yet.
 
     If the first axes of the inputs have fixed extents above 1 and cannot be the batch, the inputs are those of one
     image, and the network has a batch before them.
@@ -208,7 +208,7 @@ class _Input:
         return InputLayout(tuple(places), self.has_batch, len(self.axes) == len(self.own) + 1)
 
     def seen(self, plain: Value) -> Value:
-        """The network's input as the file sees it."""
+        """Return the network's input as the file sees it."""
         if not plain.has_batch_first:  # a network without a batch
             own = Value(plain.tensor, plain.axes[: len(self.axes) - 1], plain.order)
             return own.as_whole_numbers() if self.whole_numbers else own
@@ -282,7 +282,7 @@ def _axes_of_input(file: OnnxFile, name: str, shape: Extents, options: ReadOptio
 
 
 def _without_batch(name: str, shape: Extents, where: str) -> _Input:
-    """An input of a file without a batch: it is an image of its own, with its axes."""
+    """Return an input of a file without a batch: it is an image of its own, with its axes."""
     if None in shape or len(shape) >= _MAX_RANK:
         raise UnsupportedError(f"{where} is {shape}; supported are up to {_MAX_RANK - 1} known extents")
     return _Input(name, (1, *shape), shape or (1,), tuple(range(len(shape) + 1)), has_batch=False)
@@ -320,7 +320,7 @@ def _reaches(file: OnnxFile, name: str, kind: str) -> bool:
 
 
 def _first_user(file: OnnxFile, name: str) -> Node | None:
-    """The first node that reads a tensor, or what elementwise arithmetic made of it."""
+    """Return the first node that reads a tensor, or what elementwise arithmetic made of it."""
     position = file.positions
     places = {position[id(node)] for node in file.users.get(name, ())}
     waiting = sorted(places)
@@ -515,7 +515,7 @@ class _Conversion:
             return  # it may be what the file states of layers that were left out
 
     def _alone(self, node: Node) -> Context | None:
-        """A network with inputs of the shapes that the file states; None where it does not."""
+        """Return a network with inputs of the shapes that the file states; None where it does not."""
         shapes: dict[str, Extents] = {}
         for name in dict.fromkeys(node.inputs):
             if not name or self._c.is_constant(name):

@@ -175,7 +175,7 @@ def _functions(node: Node, place: int, directions: int) -> list[Activation]:
 
 
 def _state(c: Context, node: Node, number: int, place: int, units: int) -> Tensor | None:
-    """The state before the first step; None for zeros."""
+    """Return the state before the first step; None for zeros."""
     name = node.input(number) if number == 5 or node.kind == "LSTM" else None
     if name is None:
         return None

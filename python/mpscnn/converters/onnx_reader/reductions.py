@@ -228,7 +228,7 @@ def _group_normalization(c: Context, node: Node) -> None:
 def _group_norm(
     c: Context, node: Node, x: Value, parts: tuple[Axis, Axis, Axis], groups: int, epsilon: float
 ) -> tuple[Tensor, str, str]:
-    """The layer, its name, and the name of the file's tensor that it gives."""
+    """Return the layer, its name, and the name of the file's tensor that it gives."""
     before, channels, behind = parts
     grouping = c.arranger.grouping(x)
     if (

@@ -46,7 +46,7 @@ def begins_response(c: Context, node: Node) -> bool:
 
 
 def _chain(c: Context, first: Node, again: list[Node]) -> list[Node]:
-    """The nodes, each of which alone reads the one before; none if there are others.
+    """Return the nodes, each of which alone reads the one before; none if there are others.
 
     `again` gets reshapes between them, which must not change the shape.
     """
@@ -106,7 +106,7 @@ def _is_square(c: Context, node: Node) -> bool:
 
 
 def _other(c: Context, node: Node, before: Node) -> float:
-    """The number that a sum or product has besides the result of the node before."""
+    """Return the number that a sum or product has besides the result of the node before."""
     first, second = node.inputs
     return c.constants.number(second if first == before.outputs[0] else first, "its operand")
 

@@ -22,7 +22,7 @@ Pair = tuple[int, int]
 
 
 def _pairs(node: Node, name: str, default: int, rank: int) -> Pair:
-    """An attribute with a number for each spatial axis: (vertical, horizontal)."""
+    """Return an attribute with a number for each spatial axis: (vertical, horizontal)."""
     values = node.integers(name, [default] * (rank - 2))
     if len(values) != rank - 2:
         raise WeightsError(f"damaged: its {name} are {values} for an input of {rank} axes")
@@ -120,7 +120,7 @@ def _convolution(c: Context, node: Node) -> None:
 
 
 def _padded(c: Context, node: Node) -> tuple[Value, dict[str, Any]]:
-    """The input of a window, and its padding if the file has a separate layer for it."""
+    """Return the input of a window, and its padding if the file has a separate layer for it."""
     if node.inputs[0] not in c.padded:
         name = node.inputs[0]
         return (c.constant(name) if c.is_constant(name) else c.value(name)), {}

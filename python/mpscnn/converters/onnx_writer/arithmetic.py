@@ -21,7 +21,7 @@ Combine = Callable[["Layer", str, str], str]
 
 
 def _operand(layer: Layer, value: Value, role: str) -> str:
-    """An input times its scale, of which strides leave what the operation reads; ONNX repeats extents of 1."""
+    """Return an input times its scale, of which strides leave what the operation reads; ONNX repeats extents of 1."""
     name = value.name
     rank = len(value.shape)
     for from_end, axis_name in ((1, "channels"), (2, "x"), (3, "y")):

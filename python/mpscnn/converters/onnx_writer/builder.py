@@ -144,7 +144,7 @@ class Builder:
         self._outputs.append(self._info(Value(result, value.shape), layout))
 
     def model(self, producer_version: str) -> onnx.ModelProto:
-        """The checked model."""
+        """Return the checked model."""
         helper = self._onnx.helper
         graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs, self._constants)
         model: onnx.ModelProto = helper.make_model(

@@ -65,7 +65,7 @@ def _removed(a: Any, side: str, suffix: str, first: str, size: int, output: int)
 
 
 def depth_to_space(layer: Layer) -> str:
-    """The operation of the same name."""
+    """Return the operation of the same name."""
     return _rearranged(layer, layer.inputs[0].name)
 
 
@@ -75,7 +75,7 @@ def _rearranged(layer: Layer, x: str) -> str:
 
 
 def subpixel_convolution(layer: Layer) -> str:
-    """A convolution, its channels rearranged, and the end of the last blocks cut off."""
+    """Return a convolution, its channels rearranged, and the end of the last blocks cut off."""
     (x,) = layer.inputs
     scale = layer.attributes["scale"]
     rows, columns = (-(-extent // scale) for extent in layer.shape[1:3])

@@ -65,7 +65,7 @@ def to_onnx(
     layout: str = "nhwc",
     dtype: str = "float32",
 ) -> onnx.ModelProto:
-    """The network as an ONNX model with the same inputs and outputs, for any batch.
+    """Return the network as an ONNX model with the same inputs and outputs, for any batch.
 
     Args:
         network: with all its weights.

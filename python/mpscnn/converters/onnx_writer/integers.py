@@ -73,7 +73,7 @@ class Integers:
     def weight(
         self, layer: str, role: str, shape: tuple[int, ...], order: tuple[int, ...] | None
     ) -> str | None:
-        """A layer's weight as numbers made of integers; None where it has none.
+        """Return a layer's weight as numbers made of integers; None where it has none.
 
         Args:
             layer: its name.

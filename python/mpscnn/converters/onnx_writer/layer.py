@@ -48,12 +48,12 @@ class Layer:
         return self.builder.constant(values, f"{self.name}.{role}")
 
     def weight(self, role: str) -> NDArray[np.float32] | None:
-        """A weight of this layer, None if it is not set."""
+        """Return a weight of this layer, None if it is not set."""
         values = self._weights.get(f"{self.name}.{role}")
         return None if values is None else values.astype(np.float32)
 
     def required(self, role: str) -> NDArray[np.float32]:
-        """A weight of this layer that must be there."""
+        """Return a weight of this layer that must be there."""
         values = self.weight(role)
         if values is None:
             raise WeightsError(f"layer {self.name!r}: {role} is missing; load weights first")

@@ -22,7 +22,7 @@ def transpose(layer: Layer) -> str:
 
 
 def channel_shuffle(layer: Layer) -> str:
-    """The channels as groups x channels of a group, whose axes change places."""
+    """Return the channels as groups x channels of a group, whose axes change places."""
     (x,) = layer.inputs
     groups, rank = layer.attributes["groups"], len(layer.shape)
     axis = 1 if x.is_image else rank - 1
@@ -44,7 +44,7 @@ def gather(layer: Layer) -> str:
 
 
 def tile(layer: Layer) -> str:
-    """The tensor repeated along each axis."""
+    """Return the tensor repeated along each axis."""
     (x,) = layer.inputs
     repeats = [layer.attributes[name] for name in ("rows", "columns", "channels")]
     repeats = [1, *repeats[4 - len(layer.shape) :]]
@@ -54,7 +54,7 @@ def tile(layer: Layer) -> str:
 
 
 def constant(layer: Layer) -> str:
-    """A constant of one image.
+    """Return a constant of one image.
 
     For layers that do not repeat it themselves, it is repeated for each image of the input.
     """

@@ -58,7 +58,7 @@ def group_normalization(layer: Layer) -> str:
 
 
 def cross_channel_normalization(layer: Layer) -> str:
-    """An average over channels: ONNX' LRN has the additional channel of an even size on the other side."""
+    """Return an average over channels: ONNX' LRN has the additional channel of an even size on the other side."""
     (x,) = layer.inputs
     size, before = layer.attributes["kernel_size"], layer.attributes["kernel_size"] // 2
     after = size - 1 - before
@@ -155,7 +155,7 @@ def layer_normalization(layer: Layer) -> str:
 
 
 def _unscaled(layer: Layer) -> str:
-    """The channels over their norm, without gamma and beta."""
+    """Return the channels over their norm, without gamma and beta."""
     (x,) = layer.inputs
     norm, rule, epsilon = (layer.attributes[name] for name in ("norm", "epsilon_rule", "epsilon"))
     axis = _channel_axis(x)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def pooling(layer: Layer) -> str:
-    """The ONNX nodes of a pooling layer; returns the name of their result."""
+    """Return the ONNX nodes of a pooling layer; returns the name of their result."""
     kind, edge = layer.attributes["kind"], layer.attributes["edge"]
     x = layer.inputs[0]
     if layer.attributes["global"] and kind != "l2_norm":
@@ -35,7 +35,7 @@ def pooling(layer: Layer) -> str:
 
 
 def _whole(layer: Layer) -> dict[str, Any]:
-    """The parameters of the window that is the whole image."""
+    """Return the parameters of the window that is the whole image."""
     _, height, width, _ = layer.inputs[0].shape
     return dict(layer.attributes) | {"kernel_height": height, "kernel_width": width}
 
@@ -72,7 +72,7 @@ def _average(layer: Layer, window: Window) -> str:
 
 
 def _sum(layer: Layer, window: Window, name: str) -> str:
-    """The sum of each window of what `widened` gave, as a depthwise convolution with ones."""
+    """Return the sum of each window of what `widened` gave, as a depthwise convolution with ones."""
     channels = layer.shape[3]
     ones = layer.constant(np.ones((channels, 1, *window.kernel), np.float32), "ones")
     return layer.add("Conv", name, ones, group=channels, **window.sizes)

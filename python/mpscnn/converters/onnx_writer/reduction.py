@@ -32,13 +32,13 @@ def reduction(layer: Layer) -> str:
 
 
 def variance(layer: Layer, name: str, axis: int) -> str:
-    """The mean of the squared differences from the mean along an axis."""
+    """Return the mean of the squared differences from the mean along an axis."""
     centred = layer.add("Sub", name, layer.add("ReduceMean", name, axes=[axis]))
     return layer.add("ReduceMean", layer.add("Mul", centred, centred), axes=[axis])
 
 
 def argument(layer: Layer) -> str:
-    """The channel of the maximum or minimum as a float."""
+    """Return the channel of the maximum or minimum as a float."""
     (x,) = layer.inputs
     operation = "ArgMax" if layer.attributes["kind"] == "max" else "ArgMin"
     return layer.as_number(layer.add(operation, x.name, axis=_axis(x, "channels")))

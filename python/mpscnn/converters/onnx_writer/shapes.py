@@ -53,7 +53,7 @@ def _gathered(layer: Layer) -> str:
 
 
 def part(layer: Layer) -> str:
-    """A slice."""
+    """Return a slice."""
     (x,), sides, rank = layer.inputs, layer.attributes, len(layer.shape)
     names = (("front", "stride_channels"), ("left", "stride_x"), ("top", "stride_y"))
     numbers: dict[str, list[int]] = {"starts": [], "ends": [], "axes": [], "steps": []}

@@ -42,7 +42,7 @@ class Axis:
 
     @property
     def exact_after(self) -> int:
-        """As `after`, negative where positions are left unread."""
+        """Like `after`, negative where positions are left unread."""
         return (self.output - 1) * self.stride + self.reach - self.size - self.before
 
     def counts(self, before: int, after: int) -> list[int]:
@@ -93,7 +93,7 @@ class Window:
 
 
 def widened(layer: Layer, window: Window, fill: float | None) -> str:
-    """The layer's input exactly as wide as its windows reach; the border holds `fill`, or the nearest pixel."""
+    """Return the layer's input exactly as wide as its windows reach; the border holds `fill`, or the nearest pixel."""
     name = layer.inputs[0].name
     axes = (window.vertical, window.horizontal)
     if fill is None:
@@ -109,7 +109,7 @@ def widened(layer: Layer, window: Window, fill: float | None) -> str:
 def window_of(
     attributes: Mapping[str, Any], input_shape: tuple[int, ...], output_shape: tuple[int, ...]
 ) -> Window:
-    """The window of a convolution or pooling; the output's shape is the core's and decides the rest."""
+    """Return the window of a convolution or pooling; the output's shape is the core's and decides the rest."""
     return Window(
         _axis(attributes, "height", "y", ("pad_top", "pad_bottom"), input_shape[1], output_shape[1]),
         _axis(attributes, "width", "x", ("pad_left", "pad_right"), input_shape[2], output_shape[2]),

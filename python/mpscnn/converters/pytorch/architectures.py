@@ -81,7 +81,7 @@ _BLURRED = re.compile(r"mobilenetv4_conv_(aa|blur)|resnet(aa|blur)|efficientnet_
 def network_of(
     state: StateDict, name: str, size: Size, architecture: str | None = None, *, fold: bool = True
 ) -> Network:
-    """The network with its weights.
+    """Return the network with its weights.
 
     Args:
         name: the network's.
@@ -204,13 +204,13 @@ _BACKBONE_EPSILON = (("backbone.", 1e-3), ("", 1e-5))
 
 
 def _epsilons(network: Classifier) -> Epsilons:
-    """The epsilon of torchvision's batch normalizations."""
+    """Return the epsilon of torchvision's batch normalizations."""
     given = isinstance(network, MobileNetV3) or network.name in _WITH_TENSORFLOW_EPSILON
     return _TENSORFLOW_EPSILON if given else _DEFAULT_EPSILON
 
 
 def _classifiers(networks: Iterable[Classifier], last: str) -> Callable[[StateDict], Iterator[Architecture]]:
-    """The members of a family of classifiers, whose layer `last` has a row for each class."""
+    """Return the members of a family of classifiers, whose layer `last` has a row for each class."""
 
     def members(state: StateDict) -> Iterator[Architecture]:
         for network in networks:
@@ -220,7 +220,7 @@ def _classifiers(networks: Iterable[Classifier], last: str) -> Callable[[StateDi
 
 
 def _segmenter(network: Segmenter, last: str) -> Callable[[StateDict], Iterator[Architecture]]:
-    """The only member of a family, whose layer `last` has a row for each class."""
+    """Return the only member of a family, whose layer `last` has a row for each class."""
 
     def members(state: StateDict) -> Iterator[Architecture]:
         yield Architecture(network.name, _builder(network, _rows(state, last)), _BACKBONE_EPSILON)

@@ -57,7 +57,7 @@ def _holds_parameters(argument: Any) -> bool:
 
 
 def _names(function: Callable[..., Any], count: int) -> list[str]:
-    """The names of the first arguments of a function."""
+    """Return the names of the first arguments of a function."""
     try:
         found = [
             parameter.name
@@ -70,7 +70,7 @@ def _names(function: Callable[..., Any], count: int) -> list[str]:
 
 
 def _shapes_of_each(dynamic_shapes: Any, names: Sequence[str]) -> list[Any]:
-    """The free extents of each argument."""
+    """Return the free extents of each argument."""
     if isinstance(dynamic_shapes, Mapping):
         if unknown := [name for name in dynamic_shapes if name not in names]:
             raise ParameterError(f"from_torch: dynamic_shapes names {unknown[0]!r}, which is no argument")

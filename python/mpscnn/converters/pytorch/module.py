@@ -45,7 +45,7 @@ def from_torch(
     check: bool = True,
     dynamic_shapes: Any = None,
 ) -> Network:
-    """The network of a `torch.nn.Module` or of a function of tensors, without a file.
+    """Return the network of a `torch.nn.Module` or of a function of tensors, without a file.
 
     The module is traced by torch.export as it computes for inference. Layers have the paths of the modules that they
     come from as names, images become NHWC, and so do results with four axes. The batch is free; all other extents are
@@ -131,7 +131,7 @@ def from_torch(
 
 
 def _hint(inputs: Sequence[Any]) -> str:
-    """The end of an error about a network with several inputs, which may be meant as weights."""
+    """Return the end of an error about a network with several inputs, which may be meant as weights."""
     if len(inputs) < 2:
         return ""
     return ". An example input that is a torch.nn.Parameter becomes a weight instead of an input"
@@ -149,7 +149,7 @@ def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> 
 
 
 def _parameters(module: Any, program: Any, model: onnx.ModelProto, title: str) -> dict[str, str]:
-    """The tensors of the file that are parameters, with the first name of each in the module."""
+    """Return the tensors of the file that are parameters, with the first name of each in the module."""
     first: dict[int, str] = {}
     names = {
         name: first.setdefault(id(value), name)
@@ -219,7 +219,7 @@ def _for_inference(module: Any, title: str) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what it comes from: torch's exporter puts general advice around that."""
+    """Return the first line of what it comes from: torch's exporter puts general advice around that."""
     while error.__cause__ is not None:
         error = error.__cause__
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
@@ -294,7 +294,7 @@ def _name_by_modules(model: onnx.ModelProto) -> None:
 
 
 def _path_of(node: onnx.NodeProto) -> str:
-    """The name of the module with its weights, or of the innermost module that computes it."""
+    """Return the name of the module with its weights, or of the innermost module that computes it."""
     for name in node.input:
         path, _, role = name.rpartition(".")
         if role == "weight" and path:

@@ -68,13 +68,13 @@ def timm_modules(network: Network, state: StateDict) -> dict[str, Module]:
 
 
 def timm_depths(state: StateDict) -> list[int]:
-    """The number of blocks of each stage."""
+    """Return the number of blocks of each stage."""
     counts = Counter(stage for stage, _ in _blocks(state))
     return [counts[stage] for stage in sorted(counts)]
 
 
 def _blocks(state: StateDict) -> dict[tuple[int, int], set[str]]:
-    """The modules with weights of each block by its stage and number."""
+    """Return the modules with weights of each block by its stage and number."""
     blocks: dict[tuple[int, int], set[str]] = {}
     for name in state:
         if found := _BLOCK.fullmatch(name):
@@ -101,5 +101,5 @@ def _modules(prefix: str, modules: Mapping[str, str]) -> Iterable[Module]:
 
 
 def weighted_layers(network: Network) -> list[str]:
-    """The layers with weights in the order of the network."""
+    """Return the layers with weights in the order of the network."""
     return list(dict.fromkeys(str(spec["layer"]) for spec in network.weight_specs()))

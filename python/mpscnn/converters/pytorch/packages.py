@@ -31,7 +31,7 @@ def require_packages() -> None:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The first three numbers of a version; what comes before a release counts as older than it."""
+    """Return the first three numbers of a version; what comes before a release counts as older than it."""
     found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?(.*)", version)
     if found is None:
         return ()

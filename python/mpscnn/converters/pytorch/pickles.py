@@ -58,7 +58,7 @@ class PickleReader:
         self._meanings = meanings
 
     def load(self) -> object:
-        """The next pickle's value. Raises WeightsError for damage, UnsupportedError for what is not allowed."""
+        """Return the next pickle's value. Raises WeightsError for damage, UnsupportedError for what is not allowed."""
         self._stack: list[object] = []
         self._marked: list[list[object]] = []
         self._memo: dict[int, object] = {}
@@ -97,7 +97,7 @@ class PickleReader:
         return int(value)
 
     def _line(self) -> str:
-        """The part of a name, which ends with its line."""
+        """Return the part of a name, which ends with its line."""
         start = self.position
         found = bytes(self._content[start : start + _LONGEST_NAME])
         length = found.find(b"\n")

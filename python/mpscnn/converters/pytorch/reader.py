@@ -18,7 +18,7 @@ def read_pytorch(
     *,
     fold: bool = True,
 ) -> Network:
-    """The network of one state dict.
+    """Return the network of one state dict.
 
     Args:
         name: the network's.

@@ -30,7 +30,7 @@ _DTYPES = {
 
 
 def read_safetensors(path: Path) -> dict[str, StoredTensor]:
-    """The tensors by name.
+    """Return the tensors by name.
 
     Raises:
         WeightsError: it cannot be read or is damaged. UnsupportedError: it is a model file of mpscnn, or has elements

@@ -72,12 +72,12 @@ class StateDict:
         return tensor.array()
 
     def doubles(self, name: str) -> NDArray[np.float64]:
-        """The same in float64."""
+        """Return the same in float64."""
         return self.array(name).astype(np.float64)
 
 
 def read_state_dict(path: Path) -> StateDict:
-    """The state dict in a .pth, .pt or .safetensors file.
+    """Return the state dict in a .pth, .pt or .safetensors file.
 
     Raises:
         WeightsError: it cannot be read, is damaged, or holds no state dict. UnsupportedError: it is a model file of

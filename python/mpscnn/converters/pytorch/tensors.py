@@ -86,7 +86,7 @@ class StoredTensor:
 
 
 def tensor_view(what: str, storage: Storage, offset: object, shape: object, strides: object) -> StoredTensor:
-    """A tensor; WeightsError, beginning with `what`, where it is not within its storage or repeats elements."""
+    """Return a tensor; WeightsError, beginning with `what`, where it is not within its storage or repeats elements."""
     extents, steps = _whole(what, shape), _whole(what, strides)
     if len(extents) == len(steps) > MAX_AXES:
         raise UnsupportedError(f"{what}: tensors of {len(extents)} axes are not supported")
@@ -112,7 +112,7 @@ def tensor_view(what: str, storage: Storage, offset: object, shape: object, stri
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides of a tensor whose last axis changes fastest."""
+    """Return the strides of a tensor whose last axis changes fastest."""
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 

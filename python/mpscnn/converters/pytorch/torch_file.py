@@ -113,7 +113,7 @@ class _TorchValues:
         raise TypeError
 
     def _referred(self, reference: object) -> object:
-        """The storage for ("storage", class, key, device, elements), in older files with a view of it behind."""
+        """Return the storage for ("storage", class, key, device, elements), in older files with a view of it behind."""
         if not isinstance(reference, tuple) or len(reference) not in (5, 6) or reference[0] != "storage":
             raise TypeError
         kind, key, elements = reference[1], reference[2], reference[4]
@@ -158,7 +158,7 @@ class _ZipEntries:
         return self.file.read(*self.place(name))
 
     def place(self, name: str) -> tuple[int, int]:
-        """The position of an entry's first byte, and the number of bytes."""
+        """Return the position of an entry's first byte, and the number of bytes."""
         entry = self._entries.get(name)
         if entry is None:
             raise WeightsError(f"{self._origin}: has no entry {shown_kind(name)}")

@@ -25,7 +25,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
 
 def lost_results(program: Any) -> list[str]:
-    """The operators of a program whose second results are used, which translations do not have."""
+    """Return the operators of a program whose second results are used, which translations do not have."""
     return [
         node.name
         for node in program.graph.nodes

@@ -112,7 +112,7 @@ class Bundle(Mapping[str, Variable]):
         return self._shards[number]
 
     def files(self) -> list[Path]:
-        """The index, and the files with the numbers."""
+        """Return the index, and the files with the numbers."""
         stem = self._index.name.removesuffix(INDEX)
         parts = (f"{stem}.data-{one:05d}-of-{self._count:05d}" for one in range(self._count))
         return [self._index, *(self._index.with_name(part) for part in parts)]

@@ -14,7 +14,7 @@ _FLOATS = (1, 2, 14, 19)
 
 
 def activated(b: Builder, x: str, kind: str, slope: float) -> str:
-    """An activation by the name of its operator."""
+    """Return an activation by the name of its operator."""
     if kind == "Relu6":
         return b.op("Clip", x, b.number(0.0), b.number(6.0))
     if kind == "LeakyRelu":

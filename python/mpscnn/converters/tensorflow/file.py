@@ -50,7 +50,7 @@ def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
 
 
 def saved_model_files(folder: Path) -> list[Path]:
-    """All files of a SavedModel that a network is read from."""
+    """Return all files of a SavedModel that a network is read from."""
     variables = folder / "variables" / f"variables{INDEX}"
     with reading(folder, WeightsError):
         has_variables = variables.is_file()

@@ -88,7 +88,7 @@ class Scope:
     is_function: bool = False
 
     def ref(self, text: str) -> Ref:
-        """The value that an operand's text names. Raises WeightsError for one that does not exist."""
+        """Return the value that an operand's text names. Raises WeightsError for one that does not exist."""
         if text in self.arguments:
             return self.arguments[text]
         name, *rest = text.split(":")
@@ -131,16 +131,16 @@ class Flow:
 
     @staticmethod
     def attributes(message: Any) -> dict[str, Any]:
-        """The attributes of a node by name."""
+        """Return the attributes of a node by name."""
         return {entry.key: entry.value for entry in message.attr}
 
     @staticmethod
     def data(message: Any) -> list[str]:
-        """The operands of a node; those that only say what runs before it are left out."""
+        """Return the operands of a node; those that only say what runs before it are left out."""
         return [text for text in message.input if not text.startswith("^")]
 
     def operands(self, ref: Ref) -> list[Ref]:
-        """The values that a node reads."""
+        """Return the values that a node reads."""
         return [self.source(ref.scope.ref(text)) for text in self.data(ref.message)]
 
     def is_input(self, ref: Ref) -> bool:
@@ -150,7 +150,7 @@ class Flow:
     # ---- Values ----------------------------------------------------------------------------------------------------
 
     def source(self, ref: Ref) -> Ref:
-        """The node that computes a value. Raises WeightsError where values lead in a circle."""
+        """Return the node that computes a value. Raises WeightsError where values lead in a circle."""
         passed: set[tuple[int, str, int]] = set()
         while True:
             self._step()
@@ -208,7 +208,7 @@ class Flow:
         return scope.ref(results[ref.index])
 
     def body(self, caller: Scope, node: str, function: str, texts: list[str]) -> Scope:
-        """The body of a function as a node calls it."""
+        """Return the body of a function as a node calls it."""
         key = (id(caller), node, function)
         if key in self._calls:
             return self._calls[key]
@@ -233,7 +233,7 @@ class Flow:
     # ---- Branches of TensorFlow 1 ----------------------------------------------------------------------------------
 
     def _merged(self, ref: Ref) -> Ref:
-        """The operand of a Merge whose branch runs."""
+        """Return the operand of a Merge whose branch runs."""
         texts = self.data(ref.message)
         if any(ref.scope.ref(text).message.op == "NextIteration" for text in texts):
             raise UnsupportedError(f"{shown(ref.name)} is a loop, which is not supported")
@@ -270,7 +270,7 @@ class Flow:
     # ---- Constants -------------------------------------------------------------------------------------------------
 
     def constant(self, ref: Ref) -> Array | None:
-        """The array of a constant; None for a value that is computed or is a variable."""
+        """Return the array of a constant; None for a value that is computed or is a variable."""
         found = self.source(ref)
         node = found.message
         if node.op == "LogicalNot":
@@ -281,7 +281,7 @@ class Flow:
         return array_of(self.attributes(node)["value"].tensor)
 
     def texts(self, ref: Ref) -> list[str] | None:
-        """The texts of a constant; None for another value."""
+        """Return the texts of a constant; None for another value."""
         found = self.source(ref)
         node = found.message
         if node.op != "Const":

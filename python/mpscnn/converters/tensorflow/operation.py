@@ -62,7 +62,7 @@ class Operation:
         return not isinstance(self._operand(place), str)
 
     def tensor(self, place: int = 0) -> str:
-        """An operand in the graph, constant or computed."""
+        """Return an operand in the graph, constant or computed."""
         operand = self._operand(place)
         if isinstance(operand, str):
             return self._b.tensor(operand)
@@ -73,14 +73,14 @@ class Operation:
         return [self.tensor(place) for place in range(len(self._operands))[first:last]]
 
     def array(self, place: int, what: str) -> Array:
-        """A constant operand."""
+        """Return a constant operand."""
         operand = self._operand(place)
         if isinstance(operand, str):
             raise UnsupportedError(f"its {what} are computed by the network, which is not supported")
         return operand
 
     def weight(self, place: int, what: str, order: Sequence[int] | None = None) -> str:
-        """A constant operand in the graph, with its axes in another order."""
+        """Return a constant operand in the graph, with its axes in another order."""
         array = self.array(place, what)
         if order is not None:
             if array.ndim != len(order):
@@ -89,35 +89,35 @@ class Operation:
         return self._b.weight(what, np.ascontiguousarray(numbers(array)))
 
     def shape(self, place: int, what: str) -> list[int | None]:
-        """A constant vector of extents; None for one that is free."""
+        """Return a constant vector of extents; None for one that is free."""
         array: Numbers = self.array(place, what)
         if array.dtype.kind not in "iuO" or array.size > _MAX_INTEGERS:
             raise WeightsError(f"damaged: its {what} are not whole numbers")
         return [None if one is None else int(one) for one in array.reshape(-1)]
 
     def integers(self, place: int, what: str) -> list[int]:
-        """A constant vector of whole numbers."""
+        """Return a constant vector of whole numbers."""
         found = self.shape(place, what)
         if None in found:
             raise UnsupportedError(f"its {what} depend on a free size")
         return [one or 0 for one in found]
 
     def integer(self, place: int, what: str) -> int:
-        """A constant whole number."""
+        """Return a constant whole number."""
         found = self.integers(place, what)
         if len(found) != 1:
             raise WeightsError(f"damaged: its {what} is {found[:5]}")
         return found[0]
 
     def number(self, place: int, what: str) -> float:
-        """A constant finite number."""
+        """Return a constant finite number."""
         array = self.array(place, what)
         if array.size != 1 or not math.isfinite(float(array.reshape(()))):
             raise WeightsError(f"damaged: its {what} is {array.reshape(-1)[:5]}")
         return float(array.reshape(()))
 
     def block(self) -> tuple[int, int] | None:
-        """The block of pixels that images of the batch share, None where each image is whole."""
+        """Return the block of pixels that images of the batch share, None where each image is whole."""
         operand = self._operand(0)
         return self._blocks.get(operand) if isinstance(operand, str) else None
 
@@ -128,7 +128,7 @@ class Operation:
         return name in self.attributes
 
     def text(self, name: str, default: str) -> str:
-        """A word."""
+        """Return a word."""
         return self.attributes[name].s.decode("utf-8", "replace") if self.has(name) else default
 
     def texts(self, name: str) -> list[str]:
@@ -138,11 +138,11 @@ class Operation:
         return [text.decode("utf-8", "replace") for text in self.attributes[name].list.s]
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A truth value."""
+        """Return a truth value."""
         return bool(self.attributes[name].b) if self.has(name) else default
 
     def whole(self, name: str, default: int) -> int:
-        """A whole number."""
+        """Return a whole number."""
         return int(self.attributes[name].i) if self.has(name) else default
 
     def wholes(self, name: str) -> list[int]:
@@ -150,14 +150,14 @@ class Operation:
         return [int(one) for one in self.attributes[name].list.i] if self.has(name) else []
 
     def real(self, name: str, default: float) -> float:
-        """A finite number."""
+        """Return a finite number."""
         value = float(self.attributes[name].f) if self.has(name) else default
         if not math.isfinite(value):
             raise WeightsError(f"damaged: its {name} is {value}")
         return value
 
     def type(self, name: str) -> int:
-        """The number of a type of elements."""
+        """Return the number of a type of elements."""
         return int(self.attributes[name].type) if self.has(name) else 0
 
     @property
@@ -170,7 +170,7 @@ class Operation:
 
 
 def numbers(array: Array) -> Array:
-    """An array in a type that graphs have: float32, int64 or bool."""
+    """Return an array in a type that graphs have: float32, int64 or bool."""
     if array.dtype.kind == "f":
         return array.astype(np.float32)
     if array.dtype.kind == "O":
@@ -179,7 +179,7 @@ def numbers(array: Array) -> Array:
 
 
 def channels_first(b: Builder, op: Operation, place: int = 0) -> str:
-    """An image operand as (batch, channels, height, width)."""
+    """Return an image operand as (batch, channels, height, width)."""
     x = op.tensor(place)
     if b.rank(x) != 4:
         raise UnsupportedError(f"its input has {b.rank(x)} axes; supported are images")
@@ -187,7 +187,7 @@ def channels_first(b: Builder, op: Operation, place: int = 0) -> str:
 
 
 def as_before(b: Builder, op: Operation, x: str) -> str:
-    """An image (batch, channels, height, width) in the operator's own order."""
+    """Return an image (batch, channels, height, width) in the operator's own order."""
     return x if op.is_nchw else b.op("Transpose", x, perm=[0, 2, 3, 1])
 
 

@@ -49,7 +49,7 @@ class GraphFile:
 
 
 def convert(file: GraphFile, options: ReadOptions) -> Network:
-    """The network of a graph.
+    """Return the network of a graph.
 
     Raises:
         UnsupportedError: names all operators that mpscnn cannot express. WeightsError: the file contradicts itself.
@@ -110,7 +110,7 @@ class _Converter:
         return self._walk.network(list(dict.fromkeys(names)), chosen)
 
     def _output(self, blob: str) -> str:
-        """An output as the reader of ONNX expects it: images have the channels first, and become NHWC again."""
+        """Return an output as the reader of ONNX expects it: images have the channels first, and become NHWC again."""
         b = self._builder
         if not b.has(blob) or len(b.extents(b.tensor(blob))) != 4:
             return blob
@@ -123,7 +123,7 @@ class _Converter:
         return made
 
     def _wanted(self) -> dict[str, Ref]:
-        """The results that the network computes: the file's, or those of the operators that the caller named."""
+        """Return the results that the network computes: the file's, or those of the operators that the caller named."""
         all_ = {name: self._flow.source(ref) for name, ref in self._file.outputs.items()}
         if not self._options.outputs or set(self._options.outputs) <= set(all_):
             return {name: all_[name] for name in self._options.outputs or all_}
@@ -191,7 +191,7 @@ class _Converter:
     def _of_shapes(
         self, kind: str, attributes: dict[str, Any], operands: Sequence[Operand], ref: Ref
     ) -> list[Operand] | None:
-        """The results of an operator that computes with shapes only."""
+        """Return the results of an operator that computes with shapes only."""
         try:
             if kind in _SHAPES:
                 return [self._shape_of(kind, operand) for operand in operands]
@@ -253,7 +253,7 @@ class _Converter:
         return [name if index == 0 else f"{name}:{index}" for index in range(count)]
 
     def _block(self, kind: str, operands: Sequence[Operand]) -> tuple[int, int] | None:
-        """The block of pixels that images of the batch share in an operator's result."""
+        """Return the block of pixels that images of the batch share in an operator's result."""
         if not operands or not isinstance(operands[0], str):
             return None
         if kind == "SpaceToBatchND":

@@ -46,5 +46,5 @@ _MESSAGES = {
 
 @cache
 def message(name: str) -> Any:
-    """The class of a message: "SavedModel", "Graph", "BundleHeader" or "BundleEntry"."""
+    """Return the class of a message: "SavedModel", "Graph", "BundleHeader" or "BundleEntry"."""
     return message_class(f"mpscnn_tensorflow_{name}", _MESSAGES, name, **PACKAGES)

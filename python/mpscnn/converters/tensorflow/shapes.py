@@ -21,7 +21,7 @@ Function = Callable[[Sequence[Numbers], dict[str, Any]], list[Numbers]]
 
 
 def known(values: Sequence[int | None]) -> Numbers:
-    """A vector of extents."""
+    """Return a vector of extents."""
     if None in values:
         return np.asarray(values, object)
     return np.asarray(values, np.int64)

@@ -54,11 +54,11 @@ class Slices:
         return int(value)
 
     def of_array(self, array: NDArray[Any]) -> Any:
-        """The part of an array."""
+        """Return the part of an array."""
         return array[tuple(self._entries)]
 
     def of_tensor(self, b: Builder, x: str) -> str:
-        """The part of a tensor in the graph."""
+        """Return the part of a tensor in the graph."""
         rank = b.rank(x)
         used = sum(entry is not None and entry is not Ellipsis for entry in self._entries)
         if used > rank:

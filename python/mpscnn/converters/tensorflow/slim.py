@@ -49,7 +49,7 @@ class Family:
 
 
 def convert(bundle: Bundle, options: ReadOptions) -> Network:
-    """The network of a checkpoint.
+    """Return the network of a checkpoint.
 
     Batch normalizations become part of the layers before them. Of variables with a moving average that counts.
 
@@ -91,7 +91,7 @@ def _slim_name(family: Family, layer: str) -> str:
 
 
 def _stored(bundle: Bundle, name: str) -> str | None:
-    """The variable of a name, or its moving average."""
+    """Return the variable of a name, or its moving average."""
     return next((one for one in (name + _AVERAGE, name) if one in bundle), None)
 
 
@@ -142,7 +142,7 @@ def _set_weights(bundle: Bundle, family: Family, network: Network) -> None:
 def _scale_and_offset(
     bundle: Bundle, family: Family, name: str, channels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The factor and the offset of the channels after a layer's products."""
+    """Return the factor and the offset of the channels after a layer's products."""
     if bias := _stored(bundle, f"{name}/biases"):
         return np.ones(channels), _vector(bundle, bias, channels)
     found = {

@@ -65,7 +65,7 @@ def _block(content: Content, start: int, length: int) -> Iterator[tuple[bytes, b
 
 
 def _varint(content: bytes, position: int) -> tuple[int, int]:
-    """The number at a position, and the position after it."""
+    """Return the number at a position, and the position after it."""
     value = 0
     for shift in range(0, 64, 7):
         if position >= len(content):

@@ -42,7 +42,7 @@ Array = NDArray[Any]
 
 
 def dtype_of(number: int) -> np.dtype[Any]:
-    """The type of elements of a number in a message. Raises UnsupportedError for texts and the like."""
+    """Return the type of elements of a number in a message. Raises UnsupportedError for texts and the like."""
     if number == BFLOAT16:
         return np.dtype("<u2")
     if number not in _TYPES:
@@ -51,14 +51,14 @@ def dtype_of(number: int) -> np.dtype[Any]:
 
 
 def extents_of(shape: Any) -> tuple[int | None, ...] | None:
-    """The extents of a shape, None for those that are free; None where the number of axes is free."""
+    """Return the extents of a shape, None for those that are free; None where the number of axes is free."""
     if shape.unknown_rank:
         return None
     return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
 
 
 def array_of(tensor: Any) -> Array:
-    """The array of a message. Raises WeightsError where it contradicts itself, and as `dtype_of`."""
+    """Return the array of a message. Raises WeightsError where it contradicts itself, and as `dtype_of`."""
     kind = dtype_of(tensor.dtype)
     extents = extents_of(tensor.tensor_shape)
     if extents is None or None in extents:

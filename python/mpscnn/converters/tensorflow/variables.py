@@ -44,7 +44,7 @@ def stored_names(flow: Flow, restore: str) -> dict[str, str]:
 
 
 def _restored(flow: Flow, value: Ref) -> str | None:
-    """The name in the checkpoint of a value that is read from there."""
+    """Return the name in the checkpoint of a value that is read from there."""
     if value.message.op not in _RESTORES:
         return None
     operands = Flow.data(value.message)
@@ -53,6 +53,6 @@ def _restored(flow: Flow, value: Ref) -> str | None:
 
 
 def variable_name(ref: Ref) -> str:
-    """The name of a variable in its graph. Handles of one variable share it."""
+    """Return the name of a variable in its graph. Handles of one variable share it."""
     shared = Flow.attributes(ref.message).get("shared_name")
     return (shared.s.decode("utf-8", "replace") if shared is not None else "") or ref.node

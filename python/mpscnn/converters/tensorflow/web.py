@@ -60,7 +60,7 @@ class _Weight:
 
 
 def read_web(path: Path, options: ReadOptions) -> Network:
-    """The network of a model.json.
+    """Return the network of a model.json.
 
     Raises WeightsError for files that are missing, damaged or something else, and UnsupportedError for what mpscnn
     lacks.
@@ -89,7 +89,7 @@ def read_web(path: Path, options: ReadOptions) -> Network:
 
 
 def web_files(path: Path) -> list[Path]:
-    """The files with the weights of a model.json."""
+    """Return the files with the weights of a model.json."""
     try:
         return WebWeights(path, _json(path).get("weightsManifest")).files()
     except WeightsError as error:
@@ -177,7 +177,7 @@ class WebWeights(Mapping[str, Array]):
         return len(self._weights)
 
     def files(self) -> list[Path]:
-        """The files with the numbers."""
+        """Return the files with the numbers."""
         return list(dict.fromkeys(path for weight in self._weights.values() for path in weight.group))
 
 
@@ -251,7 +251,7 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _attribute(value: Any) -> Any:
-    """An attribute with the numbers of types in place of their names, and texts in standard base64."""
+    """Return an attribute with the numbers of types in place of their names, and texts in standard base64."""
     if isinstance(value, list):
         return [_attribute(one) for one in value]
     if not isinstance(value, dict):

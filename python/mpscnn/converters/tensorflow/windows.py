@@ -16,7 +16,7 @@ _LARGEST = 2**31 - 1
 
 
 def _sides(op: Operation, name: str) -> list[int]:
-    """The two entries for height and width of an attribute with one for each axis."""
+    """Return the two entries for height and width of an attribute with one for each axis."""
     values = op.wholes(name) or [1, 1, 1, 1]
     if len(values) != 4 or not all(1 <= value <= _LARGEST for value in values):
         raise WeightsError(f"damaged: its {name} are {values[:8]}")
@@ -40,7 +40,7 @@ def _padding(op: Operation) -> dict[str, Any]:
 
 
 def _dilations(op: Operation) -> list[int]:
-    """The dilations of a window, also those that SpaceToBatchND and BatchToSpaceND around it stand for."""
+    """Return the dilations of a window, also those that SpaceToBatchND and BatchToSpaceND around it stand for."""
     own, block = _sides(op, "dilations"), op.block()
     if block is None:
         return own
@@ -129,7 +129,7 @@ def _pooling(kind: str) -> Handler:
 
 
 def _space_to_batch(b: Builder, op: Operation) -> str:
-    """The images with their border. The operators up to BatchToSpaceND dilate their windows instead."""
+    """Return the images with their border. The operators up to BatchToSpaceND dilate their windows instead."""
     amounts = op.integers(2, "paddings")
     if len(amounts) != 4 or min(amounts) < 0:
         raise UnsupportedError(f"divides images along {len(amounts) // 2} axes")
@@ -156,7 +156,7 @@ def _batch_to_space(b: Builder, op: Operation) -> str:
 
 
 def fused(convolution: Handler) -> Handler:
-    """A convolution or product with a bias and an activation, as optimised graphs have."""
+    """Return a convolution or product with a bias and an activation, as optimised graphs have."""
 
     def convert(b: Builder, op: Operation) -> str:
         made = convolution(b, op)
@@ -178,7 +178,7 @@ def fused(convolution: Handler) -> Handler:
 
 
 def biased(b: Builder, op: Operation, x: str, place: int) -> str:
-    """A bias for each channel added."""
+    """Return a bias for each channel added."""
     bias = op.array(place, "biases") if op.is_constant(place) else None
     if not op.is_nchw or b.rank(x) < 3:
         return b.op("Add", x, op.tensor(place))

@@ -41,7 +41,7 @@ class Constants:
         return index in self._computed or tensor.elements is not None
 
     def find(self, index: int) -> NDArray[np.generic] | None:
-        """The elements as stored; None for what the network computes."""
+        """Return the elements as stored; None for what the network computes."""
         if index in self._computed:
             return self._computed[index]
         tensor = self._file.tensors[index]
@@ -60,14 +60,14 @@ class Constants:
         self._computed[index] = values
 
     def stored(self, index: int, what: str) -> NDArray[np.generic]:
-        """The elements; `what` they are begins the error."""
+        """Return the elements; `what` they are begins the error."""
         values = self.find(index) if index >= 0 else None
         if values is None:
             raise UnsupportedError(f"{what} must be constant, but the network computes them")
         return values
 
     def integers(self, index: int, what: str) -> list[int]:
-        """A short list of settings, such as axes."""
+        """Return a short list of settings, such as axes."""
         values = self.stored(index, what)
         if values.size > _MAX_SETTING:
             raise UnsupportedError(
@@ -76,7 +76,7 @@ class Constants:
         return [int(number) for number in values.reshape(-1)]
 
     def real(self, index: int, what: str) -> NDArray[np.float32]:
-        """The elements, dequantised if need be."""
+        """Return the elements, dequantised if need be."""
         values, tensor = self.stored(index, what), self._file.tensors[index]
         self.count(4 * values.size)
         if values.dtype.kind == "f":
@@ -98,7 +98,7 @@ class Constants:
         return result
 
     def numbers(self, index: int, what: str) -> NDArray[np.float32]:
-        """As `real`, but integers and booleans without a scale stand for themselves."""
+        """Like `real`, but integers and booleans without a scale stand for themselves."""
         values = self.stored(index, what)
         if values.dtype.kind not in "biu" or self._file.tensors[index].quantization is not None:
             return self.real(index, what)

@@ -96,7 +96,7 @@ class OperatorReader:
         return index >= 0 and index not in self.values and self.constants.holds(index)
 
     def value(self, index: int) -> Tensor:
-        """The tensor (n, axes after the batch) for one of the file, whose first axis must be the batch."""
+        """Return the tensor (n, axes after the batch) for one of the file, whose first axis must be the batch."""
         value = self.seen(index)
         if not value.has_batch_first:
             raise UnsupportedError(
@@ -114,7 +114,7 @@ class OperatorReader:
         return value.lying(self.arranger.physical(value, groups), order)
 
     def operand(self, index: int, like: Value) -> Value:
-        """As `seen`, but a constant becomes a tensor with as many axes as `like`, or its own if it has more."""
+        """Like `seen`, but a constant becomes a tensor with as many axes as `like`, or its own if it has more."""
         if not self.is_constant(index):
             return self.seen(index)
         numbers = self.constants.numbers(index, "its operand")
@@ -123,7 +123,7 @@ class OperatorReader:
         return value
 
     def constant(self, numbers: NDArray[np.float32], rank: int, name: str) -> Value:
-        """The numbers as a tensor that is the same for each image, with further axes of extent 1 in front."""
+        """Return the numbers as a tensor that is the same for each image, with further axes of extent 1 in front."""
         shape = (1,) * (rank - numbers.ndim) + numbers.shape
         if numbers.size == 0 or not np.isfinite(numbers).all():
             raise UnsupportedError(f"its operand {shown(name)} is a constant that is empty or not finite")
@@ -136,7 +136,7 @@ class OperatorReader:
         return self.of_tensor(tensor, batch_first=len(own) < len(shape))
 
     def of_tensor(self, tensor: Tensor, *, batch_first: bool = True) -> Value:
-        """A value with the tensor's axes; without a batch in front the first one has it."""
+        """Return a value with the tensor's axes; without a batch in front the first one has it."""
         if batch_first:
             return self.arranger.of_plain(tensor)
         axes = self.arranger.atoms(tensor.shape[1:])
@@ -144,7 +144,7 @@ class OperatorReader:
         return Value(tensor, (first, *axes[1:]), tuple(atom for axis in axes for atom in axis))
 
     def only_user(self, index: int) -> FileOperator | None:
-        """The one operator that reads a tensor; None where there are others, or it is a result of the file."""
+        """Return the one operator that reads a tensor; None where there are others, or it is a result of the file."""
         users = self.file.users.get(index, [])
         return users[0] if len(users) == 1 and index not in self.results else None
 
@@ -158,7 +158,7 @@ class OperatorReader:
         return self.set_apart(self.seen(index), always=always)
 
     def set_apart(self, value: Value, *, always: bool = False) -> tuple[Value, int]:
-        """As `apart`, of a value."""
+        """Like `apart`, of a value."""
         if self.batch != 1 or (value.has_batch_first and not always):
             return value, 0
         return replace(value, axes=((self._batch_atom,), *map(without_batch, value.axes))), 1
@@ -176,7 +176,7 @@ class OperatorReader:
         )
 
     def set_value(self, index: int, value: Value, added: int = 0) -> None:
-        """As `result`, of any tensor of the file."""
+        """Like `result`, of any tensor of the file."""
         value = value.merged(0, 2) if added else value
         value = self._in_own_integers(index, self._within_integers(index, value))
         self.values[index] = value.beginning_with_batch(self._batch_atom if self.batch == 1 else None)
@@ -185,7 +185,7 @@ class OperatorReader:
     # ---- Integers ------------------------------------------------------------------------------------------
 
     def grid(self, index: int) -> Grid | None:
-        """The integers of a tensor of the file that has one scale; None for numbers."""
+        """Return the integers of a tensor of the file that has one scale; None for numbers."""
         tensor = self.file.tensors[index]
         quantization = tensor.quantization
         if (
@@ -198,7 +198,7 @@ class OperatorReader:
         return Grid(float(quantization.scales[0]), int(quantization.zero_points[0]), tensor.dtype)
 
     def limits(self, index: int) -> Limits:
-        """The limits of what a tensor of the file holds, as far as its integers say."""
+        """Return the limits of what a tensor of the file holds, as far as its integers say."""
         grid = self.grid(index)
         return UNLIMITED if grid is None else grid.limits
 
@@ -230,7 +230,7 @@ class OperatorReader:
         return activation_of(limits, grid.step)
 
     def _within_integers(self, index: int, value: Value) -> Value:
-        """The value within the limits of the integers that it becomes, where no layer has these yet.
+        """Return the value within the limits of the integers that it becomes, where no layer has these yet.
 
         A limit that cuts off at most one step is not worth a layer: the integers of sigmoids and probabilities end
         one step below 1.
@@ -287,7 +287,7 @@ class OperatorReader:
         return value.holding(y)
 
     def number_seen_as(self, index: int, other: int, number: float) -> float:
-        """As `seen_as`, of a number that a constant tensor of the file holds."""
+        """Like `seen_as`, of a number that a constant tensor of the file holds."""
         own, target = self.grid(index), self.grid(other)
         if own is None or target is None or own == target:
             return number
@@ -324,7 +324,7 @@ class OperatorReader:
         return lambda suffix: self.layer_name(operator, suffix)
 
     def layer_name(self, operator: FileOperator, suffix: str = "") -> str:
-        """The result's name in the file, made unique; `;` separates names that TensorFlow merged."""
+        """Return the result's name in the file, made unique; `;` separates names that TensorFlow merged."""
         return self._name_for(operator.outputs[0], operator.kind.lower(), suffix)
 
     def _name(self, suffix: str) -> str:
@@ -335,7 +335,7 @@ class OperatorReader:
         return self.names.unique((stem or default) + suffix)
 
     def activation(self, operator: FileOperator, field: int) -> Activation:
-        """The activation that the operator ends with.
+        """Return the activation that the operator ends with.
 
         Raises UnsupportedError for those that LiteRT leaves out, or refuses: TANH, SIGN_BIT and unknown ones.
         """
@@ -347,7 +347,7 @@ class OperatorReader:
         return _ACTIVATIONS[name]
 
     def options(self, operator: FileOperator) -> Table:
-        """The operator's own options."""
+        """Return the operator's own options."""
         if operator.options is None:
             raise WeightsError("damaged: it has no options")
         return operator.options
@@ -370,7 +370,7 @@ class OperatorReader:
 
 
 def without_batch(axis: Axis) -> Axis:
-    """The axis' atoms but the batch."""
+    """Return the axis' atoms but the batch."""
     return tuple(atom for atom in axis if not atom.is_batch)
 
 

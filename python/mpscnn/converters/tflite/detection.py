@@ -29,7 +29,7 @@ Head = tuple[str, tuple[int | None, ...]]
 
 
 def detection_head(options: bytes, heads: Sequence[Head], anchors: NDArray[np.float32]) -> DetectionHead:
-    """The head of a file's network.
+    """Return the head of a file's network.
 
     Args:
         options: the operator's custom options, a FlexBuffers map.
@@ -73,7 +73,7 @@ def _variances(given: dict[str, Number]) -> list[float]:
 
 
 def _suppression(given: dict[str, Number]) -> dict[str, Any]:
-    """The regular way suppresses within each class, the fast one across classes by each box's best one."""
+    """Return the regular way suppresses within each class, the fast one across classes by each box's best one."""
     common: dict[str, Any] = {
         "iou_threshold": float(given["nms_iou_threshold"]),
         "score_threshold": float(given["nms_score_threshold"]),

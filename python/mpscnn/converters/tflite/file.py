@@ -252,7 +252,7 @@ def _extents(entry: Table, field: int, name: str) -> tuple[int, ...]:
 
 
 def _buffer(entry: Table) -> Stretch | None:
-    """The bytes of a constant; None where they do not lie within the FlatBuffer, as in files of over 2 GB."""
+    """Return the bytes of a constant; None where they do not lie within the FlatBuffer, as in files of over 2 GB."""
     return None if entry.integer(1, "Q") > 1 else entry.stretch(0)
 
 

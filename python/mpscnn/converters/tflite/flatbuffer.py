@@ -71,7 +71,7 @@ class Stretch:
     size: int
 
     def read(self) -> bytes:
-        """All of them."""
+        """Return all of them."""
         return self.content.read(self.start, self.size)
 
 
@@ -90,7 +90,7 @@ class Table:
 
     @classmethod
     def root(cls, content: Content) -> Table:
-        """The outermost table of a file's content."""
+        """Return the outermost table of a file's content."""
         file = _File(content)
         return cls(file, file.number("<I", 0))
 
@@ -99,31 +99,31 @@ class Table:
         return self._slot(field) != 0
 
     def number(self, field: int, kind: str, default: int | float = 0) -> int | float:
-        """A scalar; `kind` is its struct character: b, B, h, i, I, q, f."""
+        """Return a scalar; `kind` is its struct character: b, B, h, i, I, q, f."""
         slot = self._slot(field)
         return self._file.number("<" + kind, self._position + slot) if slot else default
 
     def integer(self, field: int, kind: str = "i", default: int = 0) -> int:
-        """A whole number."""
+        """Return a whole number."""
         return int(self.number(field, kind, default))
 
     def boolean(self, field: int) -> bool:
-        """A flag; false when absent."""
+        """Return a flag; false when absent."""
         return self.integer(field, "B") != 0
 
     def table(self, field: int) -> Table | None:
-        """A table inside this one."""
+        """Return a table inside this one."""
         return Table(self._file, self._target(field)) if self.has(field) else None
 
     def text(self, field: int) -> str:
-        """A string; empty when absent."""
+        """Return a string; empty when absent."""
         if not self.has(field):
             return ""
         start, length = self._file.vector(self._target(field), 1)
         return self._file.content.read(start, length).decode("utf-8", errors="replace")
 
     def numbers(self, field: int, dtype: str) -> NDArray[np.generic]:
-        """A vector of scalars, of the little-endian numpy `dtype`; empty when absent."""
+        """Return a vector of scalars, of the little-endian numpy `dtype`; empty when absent."""
         wanted = np.dtype(dtype)
         if not self.has(field):
             return np.empty(0, wanted)
@@ -136,7 +136,7 @@ class Table:
         return Stretch(self._file.content, start, length)
 
     def tables(self, field: int) -> list[Table]:
-        """A vector of tables, none of which is in another vector or twice in this one; empty when absent."""
+        """Return a vector of tables, none of which is in another vector or twice in this one; empty when absent."""
         positions = self._positions(field)
         for position in positions:
             self._file.list_table(position)

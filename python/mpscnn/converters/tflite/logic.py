@@ -25,7 +25,7 @@ _TWO = {
 
 
 def operands(c: Reader, operator: FileOperator) -> tuple[list[Value], int]:
-    """The operands of an operator with as many axes as each other, and the axes that were added to all in front.
+    """Return the operands of an operator with as many axes as each other, and the axes that were added to all in front.
 
     Constants become tensors.
     """

@@ -72,7 +72,7 @@ def _with_computed_weights(c: Reader, operator: FileOperator, x: Value) -> None:
 def _dense(
     c: Reader, operator: FileOperator, x: Value, order: tuple[int, ...], activation: Activation
 ) -> Value:
-    """The last axis of x times the weights, whose last two axes are [results][features] in this order."""
+    """Return the last axis of x times the weights, whose last two axes are [results][features] in this order."""
     *_, features = (c.weight_shape(operator)[axis] for axis in order)
     units = c.weight_shape(operator)[order[-2]]
     x, name = c.plain(x), c.layer_name(operator)

@@ -38,7 +38,7 @@ NO_METADATA = Metadata()
 
 
 def read_metadata(stored: bytes, path: Path) -> Metadata:
-    """The metadata in a file.
+    """Return the metadata in a file.
 
     Args:
         stored: the buffer of the name `NAME`.
@@ -78,7 +78,7 @@ def _label_files(tensor: Table) -> list[str]:
 
 
 def _labels(name: str, path: Path) -> tuple[str, ...]:
-    """The lines of a file in the archive; none where there is no archive."""
+    """Return the lines of a file in the archive; none where there is no archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             entry = archive.getinfo(name)

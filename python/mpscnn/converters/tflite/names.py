@@ -44,17 +44,17 @@ _ACTIVATION_NAMES = "NONE RELU RELU_N1_TO_1 RELU6 TANH SIGN_BIT"
 
 
 def operator_name(number: int) -> str:
-    """The name of a built-in operator."""
+    """Return the name of a built-in operator."""
     return _name(_OPERATOR_NAMES, number, "operator")
 
 
 def element_type_name(number: int) -> str:
-    """The name of the type of a tensor's elements."""
+    """Return the name of the type of a tensor's elements."""
     return _name(_ELEMENT_TYPE_NAMES, number, "element type")
 
 
 def activation_name(number: int) -> str:
-    """The name of the activation that an operator ends with."""
+    """Return the name of the activation that an operator ends with."""
     return _name(_ACTIVATION_NAMES, number, "activation")
 
 

@@ -129,7 +129,7 @@ def _space_to_batch(c: Reader, operator: FileOperator) -> None:
 
 
 def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
-    """The image of a convolution and its window, padded or dilated as operators before it say."""
+    """Return the image of a convolution and its window, padded or dilated as operators before it say."""
     if operator.inputs[0] in c.padded:
         x, sides = c.padded[operator.inputs[0]]
         return x, window | {"padding": sides}

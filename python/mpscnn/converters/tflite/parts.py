@@ -15,14 +15,14 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def checked_axis(axis: int, rank: int) -> int:
-    """An axis counted from the front. Raises WeightsError where there is none."""
+    """Return an axis counted from the front. Raises WeightsError where there is none."""
     if not -rank <= axis < rank:
         raise WeightsError(f"damaged: axis {axis} of {rank}")
     return axis % rank
 
 
 def _along(c: Reader, index: int, axis: int) -> tuple[Value, int, int]:
-    """The network's value for a tensor, one of its axes, and the axes that were added before it."""
+    """Return the network's value for a tensor, one of its axes, and the axes that were added before it."""
     rank = c.seen(index).rank
     x, added = c.apart(index)
     return x, checked_axis(axis, rank) + added, added
@@ -77,7 +77,7 @@ def _bit(mask: int, entry: int) -> bool:
 
 
 def _entries(count: int, rank: int, ellipsis_mask: int, new_axis_mask: int) -> list[int | None]:
-    """Which of the ranges each axis has, new ones among them; None for those that an ellipsis stands for."""
+    """Return which of the ranges each axis has, new ones among them; None for those that an ellipsis stands for."""
     listed: list[int | None] = list(range(count))
     ellipses = [entry for entry in range(count) if _bit(ellipsis_mask, entry)]
     added = sum(_bit(new_axis_mask, entry) for entry in range(count) if entry not in ellipses)
@@ -216,7 +216,7 @@ def _repeats(x: Value, axis: int, wanted: int) -> int:
 
 
 def _computed(c: Reader, indices: Sequence[int]) -> list[Value]:
-    """The values of these tensors, of which some may be constants."""
+    """Return the values of these tensors, of which some may be constants."""
     first = next((index for index in indices if not c.is_constant(index)), None)
     if first is None:
         raise UnsupportedError("of large constants alone it is not supported")

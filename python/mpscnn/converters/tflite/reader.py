@@ -61,7 +61,7 @@ def _may_lack_batch(file: TfliteFile) -> bool:
 
 
 def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: bool) -> Network:
-    """As `convert`. Without a batch the inputs are those of one image, and the network has a batch before them."""
+    """See `convert`. Without a batch the inputs are those of one image, and the network has a batch before them."""
     names = LayerNames()
     network = options.network(_input_shapes(files[0], names, options, has_batch), files[0].origin)
     network.preprocess = _preprocess(files[0], network)
@@ -111,7 +111,7 @@ def _quantize_moves(network: Network) -> None:
 
 
 def _stopped(file: TfliteFile, outputs: Sequence[str]) -> TfliteFile:
-    """The file up to the tensors of these names, without the operators that they do not need."""
+    """Return the file up to the tensors of these names, without the operators that they do not need."""
     if not outputs:
         return file
     made = {file.tensors[index].name: index for operator in file.operators for index in operator.outputs}
@@ -151,7 +151,7 @@ def _input_shapes(
 
 
 def _preprocess(file: TfliteFile, network: Network) -> dict[str, object] | None:
-    """How a photo becomes the input, as far as the file says: 8-bit integers are the photo's samples."""
+    """Return how a photo becomes the input, as far as the file says: 8-bit integers are the photo's samples."""
     if len(file.inputs) != 1:
         return None
     tensor = file.tensors[file.inputs[0]]
@@ -253,7 +253,7 @@ class _FileConverter(OperatorReader):
             handler(self, operator)
 
     def _shape_of(self, index: int) -> static_shapes.Constant:
-        """A tensor's shape, with the file's own batch."""
+        """Return a tensor's shape, with the file's own batch."""
         if index in self.values:
             return static_shapes.constant_shape(self.values[index].shape)
         return static_shapes.constant_shape(self.file.tensors[index].extents)

@@ -60,7 +60,7 @@ def _has_one_scale(c: Reader, operator: FileOperator) -> bool:
 
 
 def _total_of_integers(c: Reader, operator: FileOperator, x: Value, atoms: Axis) -> Value:
-    """A mean or sum by one layer, whose result is rounded once. For one element it changes only the scale."""
+    """Return a mean or sum by one layer, whose result is rounded once. For one element it changes only the scale."""
     if not atoms:
         name = c.layer_name(operator)
         return x.holding(c.network.layer("neuron", [x.tensor], {"kind": "none"}, name=name))

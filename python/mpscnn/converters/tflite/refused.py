@@ -29,7 +29,7 @@ REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.
 
 
 def reason_for(kind: str) -> str:
-    """Why an operator that no function converts is refused."""
+    """Return why an operator that no function converts is refused."""
     if kind.startswith("CUSTOM"):
         return "custom operators are not supported"
     if kind.startswith("STABLEHLO"):

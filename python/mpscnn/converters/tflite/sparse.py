@@ -39,7 +39,7 @@ class Sparsity:
 
 
 def read_sparsity(entry: Table, rank: int) -> Sparsity:
-    """The contents of a tensor's table. Raises WeightsError for what contradicts itself."""
+    """Return the contents of a tensor's table. Raises WeightsError for what contradicts itself."""
     order, blocks = (
         tuple(int(one) for one in entry.numbers(field, "<i4")[: 2 * rank + 1]) for field in (0, 1)
     )
@@ -68,7 +68,7 @@ def _list(entry: Table, field: int) -> Whole:
 
 
 def densify(values: NDArray[np.generic], sparsity: Sparsity, shape: Sequence[int]) -> NDArray[np.generic]:
-    """All elements of a tensor. The caller bounds what `shape` may take.
+    """Return all elements of a tensor. The caller bounds what `shape` may take.
 
     Args:
         values: those that are stored, in the order of storage.

@@ -26,7 +26,7 @@ _MAX_ELEMENTS = 64
 
 
 def constant_shape(extents: Sequence[int | None]) -> Constant:
-    """The result of SHAPE."""
+    """Return the result of SHAPE."""
     return np.array([FREE if extent is None else extent for extent in extents], np.int64)
 
 
@@ -36,7 +36,7 @@ def knows(kind: str) -> bool:
 
 
 def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant:
-    """The result of an operator that `knows` accepts.
+    """Return the result of an operator that `knows` accepts.
 
     Raises UnsupportedError for more elements than arithmetic on shapes has, and for arithmetic with a free extent.
     """
@@ -53,7 +53,7 @@ def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant:
 
 
 def cost_of(kind: str, inputs: list[Constant]) -> Cost:
-    """The cost of `fold` if it does not refuse: operands have few elements, or results are views of them."""
+    """Return the cost of `fold` if it does not refuse: operands have few elements, or results are views of them."""
     if kind == "FILL":
         return Cost.filled(math.prod(max(int(extent), 1) for extent in inputs[0].reshape(-1)[:_MAX_ELEMENTS]))
     if kind in _NEVER_LARGER:

@@ -44,14 +44,14 @@ class ArithmeticLayers(LayerMaker):
     def maximum(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """The larger of a and b, NaN where either is."""
+        """Return the larger of a and b, NaN where either is."""
         strides = broadcast_strides("maximum", a, b)
         return self.layer("maximum", [a, b], strides, activation=activation, name=name)
 
     def minimum(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """The smaller of a and b, NaN where either is."""
+        """Return the smaller of a and b, NaN where either is."""
         strides = broadcast_strides("minimum", a, b)
         return self.layer("minimum", [a, b], strides, activation=activation, name=name)
 

@@ -12,7 +12,7 @@ class ConstantLayers(LayerMaker):
     """Tensors that are weights."""
 
     def constant(self, x: Tensor, shape: Sequence[int], *, name: str | None = None) -> Tensor:
-        """A weight as a tensor (n, *shape), the same for each of the n images of `x`, which says nothing else.
+        """Return a weight as a tensor (n, *shape), the same for each of the n images of `x`, which says nothing else.
 
         Elementwise operations repeat its extents of 1: a position embedding is `add(tokens, constant(tokens, (1, 197,
         192)))`. As the second operand of one it takes no memory but its own.

@@ -55,7 +55,7 @@ class ConvolutionLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """Each channel convolved on its own: (n, h, w, c) -> (n, h', w', c * multiplier).
+        """Return each channel convolved on its own: (n, h, w, c) -> (n, h', w', c * multiplier).
 
         Output channel c * multiplier + m comes from input channel c. Arguments as in `conv2d`.
 

@@ -28,7 +28,7 @@ class CustomLayers(LayerMaker):
         shape: Sequence[int | None] | None = None,
         name: str | None = None,
     ) -> Tensor:
-        """A layer that a Python function computes on the processor: `function(*inputs, out)` writes to `out`.
+        """Return a layer that a Python function computes on the processor: `function(*inputs, out)` writes to `out`.
 
         The arguments are float32 arrays, batch first, in the network's own memory: inputs are read only, and none may
         be kept. The function runs in the thread that runs the session. If several sessions run, it runs in several

@@ -72,7 +72,7 @@ class NormalizationLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """As `instance_norm`, with the statistics of `groups` groups of c / groups consecutive channels.
+        """Like `instance_norm`, with the statistics of `groups` groups of c / groups consecutive channels.
 
         Wu and He 2018.
 

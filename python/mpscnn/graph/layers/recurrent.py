@@ -24,7 +24,7 @@ class RecurrentLayers(LayerMaker):
         reverse: bool = False,
         name: str | None = None,
     ) -> Recurrent:
-        """A long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+        """Return a long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
 
         The gates i, f and o are `recurrent_activation`, and g is `activation`, of a sum: x times a matrix, the hidden
         state h before times another one, and biases. Then c = f c + i g, and h = o `cell_activation`(c). The states are
@@ -75,7 +75,7 @@ class RecurrentLayers(LayerMaker):
         reverse: bool = False,
         name: str | None = None,
     ) -> Recurrent:
-        """A gated recurrent unit (Cho et al. 2014).
+        """Return a gated recurrent unit (Cho et al. 2014).
 
         The gates z and r are `recurrent_activation` of a sum: x times a matrix, the hidden state h before times another
         one, and biases. The candidate is `activation` of such a sum, in which r multiplies the product of the states

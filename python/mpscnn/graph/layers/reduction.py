@@ -91,7 +91,7 @@ class ReductionLayers(LayerMaker):
         return self._reduce("log_sum_exp", x, axis, keepdims, name)
 
     def argmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """The channel of each pixel's maximum, as a number: (..., c) -> (..., 1).
+        """Return the channel of each pixel's maximum, as a number: (..., c) -> (..., 1).
 
         The first of equals; the first NaN where there is one (numpy's rules). float16 networks take 2049 channels at
         most, beyond which halves are no longer exact.
@@ -99,7 +99,7 @@ class ReductionLayers(LayerMaker):
         return self.layer("argument", [x], {"kind": "max"}, name=name, default="argmax")
 
     def argmin(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """The channel of each pixel's minimum, by the rules of `argmax`."""
+        """Return the channel of each pixel's minimum, by the rules of `argmax`."""
         return self.layer("argument", [x], {"kind": "min"}, name=name, default="argmin")
 
     def weighted_sum(self, x: Tensor, weights: Tensor, *, name: str | None = None) -> Tensor:
@@ -153,7 +153,7 @@ class ReductionLayers(LayerMaker):
         return self.layer("reshape", [result], {"shape": _without(x, axes)}, name=name, default=default)
 
     def _joined(self, x: Tensor, axes: list[str]) -> tuple[Tensor, str]:
-        """The tensor with these axes as one, and that one."""
+        """Return the tensor with these axes as one, and that one."""
         rank = len(x.shape)
         numbers = _numbers(x, axes)
         if numbers[-1] - numbers[0] >= len(numbers):  # height and channels: they are brought together
@@ -172,7 +172,7 @@ class ReductionLayers(LayerMaker):
 
 
 def _axis_names(x: Tensor, axis: Axes) -> list[str]:
-    """The axes' names, the first axis first."""
+    """Return the axes' names, the first axis first."""
     given = list(axis) if isinstance(axis, Sequence) and not isinstance(axis, str) else [axis]
     axes = sorted({_axis_name(x, one) for one in given}, key=_NAMES.index, reverse=True)
     if not axes or len(axes) != len(given):
@@ -185,7 +185,7 @@ def _numbers(x: Tensor, axes: list[str]) -> list[int]:
 
 
 def _correction(x: Tensor, axis: Axes, correction: int) -> float:
-    """The factor of a biased variance."""
+    """Return the factor of a biased variance."""
     whole_number("correction", correction, 0, 1 << 24)
     if correction == 0:
         return 1.0
@@ -199,14 +199,14 @@ def _correction(x: Tensor, axis: Axes, correction: int) -> float:
 
 
 def _reduced(x: Tensor, axes: list[str]) -> list[int]:
-    """The extents after the batch, 1 for those that are reduced."""
+    """Return the extents after the batch, 1 for those that are reduced."""
     numbers = _numbers(x, axes)
     left = [1 if axis in numbers else x.shape[axis] for axis in range(1, len(x.shape))]
     return [-1 if extent is None else extent for extent in left]
 
 
 def _without(x: Tensor, axes: list[str]) -> list[int]:
-    """The extents behind the batch that are left; (n, 1) where none is."""
+    """Return the extents behind the batch that are left; (n, 1) where none is."""
     rank = len(x.shape)
     reduced = set(_numbers(x, axes))
     left = [axis for axis in range(1, rank) if axis not in reduced]

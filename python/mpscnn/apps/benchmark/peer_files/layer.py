@@ -43,7 +43,7 @@ class PeerLayer:
         return groups > 1 and groups == self.input_shapes[0][3]
 
     def refuse(self, engine: str, what: str) -> UnsupportedError:
-        """The error for a layer that is not written for an engine."""
+        """Return the error for a layer that is not written for an engine."""
         return UnsupportedError(f"layer {self.name!r}: {what} is not written for {engine}")
 
     def resize_kind(self, engine: str) -> str:

@@ -65,7 +65,7 @@ class _File:
         return self.tensor(name, values.shape, values.dtype.name, len(self._buffers) - 1)
 
     def weights(self, layer: PeerLayer, weight: NDArray[np.float32]) -> list[int]:
-        """A layer's weight and bias, which LiteRT wants to be there."""
+        """Return a layer's weight and bias, which LiteRT wants to be there."""
         bias = layer.weights.get("bias", np.zeros(layer.shape[-1], np.float32))
         return [self.constant(weight, f"{layer.name}.weight"), self.constant(bias, f"{layer.name}.bias")]
 
@@ -96,7 +96,7 @@ class _File:
 
 
 def _versions(code: int) -> int:
-    """The version of an operator: the first that has the options used here."""
+    """Return the version of an operator: the first that has the options used here."""
     operators = schema.BuiltinOperator
     dilated_or_aligned = (
         operators.DEPTHWISE_CONV_2D,
@@ -214,7 +214,7 @@ def _arithmetic(operator: str, kind: str) -> Callable[[_File, PeerLayer, list[in
 
 
 def _fused(layer: PeerLayer) -> int:
-    """The activation that the operator computes itself."""
+    """Return the activation that the operator computes itself."""
     return int(_NEURONS.get(layer.neuron, _NEURONS[""]))
 
 

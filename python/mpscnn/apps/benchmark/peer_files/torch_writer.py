@@ -79,7 +79,7 @@ class _Program:
         self.modules: dict[str, Any] = {}
 
     def module(self, module: Any, layer: PeerLayer, weight: NDArray[np.float32], x: Any) -> Any:
-        """A layer with weights."""
+        """Return a layer with weights."""
         with torch.no_grad():
             module.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))
             if module.bias is not None:
@@ -89,7 +89,7 @@ class _Program:
         return self.graph.call_module(name, (x,))
 
     def reordered(self, x: Any, order: tuple[int, ...]) -> Any:
-        """An image with its axes in another order."""
+        """Return an image with its axes in another order."""
         return self.graph.call_function(torch.permute, (x, order))
 
 

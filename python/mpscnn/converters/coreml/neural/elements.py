@@ -125,7 +125,7 @@ def _average(b: Builder, layer: Layer) -> str:
 
 
 def _shaped(b: Builder, layer: Layer, role: str, shape: str) -> str:
-    """A weight [1], [C], [1, H, W] or [C, H, W] next to an image."""
+    """Return a weight [1], [C], [1, H, W] or [C, H, W] next to an image."""
     extents = tuple(int(one) for one in getattr(layer.p, shape))
     weight = layer.weight(role, extents)
     return b.weight(role, weight.reshaped(-1, 1, 1) if len(extents) == 1 else weight)

@@ -49,7 +49,7 @@ class Layer:
         return self.inputs[0], self.inputs[1]
 
     def weight(self, role: str, shape: Shape, *, axis: int = 0) -> Blob:
-        """A weight; see `Weights.blob`."""
+        """Return a weight; see `Weights.blob`."""
         if not self.p.HasField(role):
             raise WeightsError(f"damaged: it has no {role}")
         return self.weights.blob(getattr(self.p, role), shape, f"its {role}", axis=axis)

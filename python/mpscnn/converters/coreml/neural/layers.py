@@ -39,6 +39,6 @@ _NUMBERS = {number: kind for kind, (number, _) in LAYERS.items()}
 
 
 def kind_of(layer: object) -> str | None:
-    """The kind of a layer's message; None where it does not say, or a newer Core ML has it."""
+    """Return the kind of a layer's message; None where it does not say, or a newer Core ML has it."""
     fields = layer.ListFields()  # type: ignore[attr-defined]
     return next((_NUMBERS[field.number] for field, _ in fields if field.number in _NUMBERS), None)

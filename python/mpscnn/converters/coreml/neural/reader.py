@@ -27,7 +27,7 @@ _RANK_5 = 0  # the mapping of old files, in which all blobs are images
 def read_neural_network(
     file: CoremlFile, model: Any, net: Any, options: ReadOptions, ending: Ending | None = None
 ) -> Network:
-    """The network of a model.
+    """Return the network of a model.
 
     Args:
         file: for messages and weights.
@@ -165,7 +165,7 @@ def _add(walk: Walk, file: CoremlFile, message: Any) -> None:
 
 
 def _outputs(walk: Walk, file: CoremlFile, net: Any, description: Any, *, old: bool) -> list[str]:
-    """The blobs that the model gives; vectors lose the axes of images."""
+    """Return the blobs that the model gives; vectors lose the axes of images."""
     features = [feature(message, file.origin) for message in description.output]
     outputs = []
     for one in features:

@@ -18,7 +18,7 @@ _TOP_LEFT_HEAVY = 1
 
 
 def _padding(layer: Layer) -> dict[str, Any]:
-    """The padding of a window as attributes: explicit amounts or SAME."""
+    """Return the padding of a window as attributes: explicit amounts or SAME."""
     if layer.p.HasField("same"):
         lower = layer.p.same.asymmetryMode == _TOP_LEFT_HEAVY
         return {"auto_pad": "SAME_LOWER" if lower else "SAME_UPPER"}
@@ -54,7 +54,7 @@ def _convolution(b: Builder, layer: Layer) -> str:
 
 
 def _of_shape(b: Builder, layer: Layer, kernel: Sequence[int], strides: Sequence[int]) -> dict[str, Any]:
-    """The borders that make a deconvolution's result as large as the file states."""
+    """Return the borders that make a deconvolution's result as large as the file states."""
     sides = image(b, layer.x)[2:]
     before, after = [], []
     for side, taps, stride, wanted in zip(sides, kernel, strides, pair(layer.p.outputShape, 1), strict=True):

@@ -36,7 +36,7 @@ class BlobFile:
             raise UnsupportedError(f"{content.path.name} is of version {version}; supported is {_VERSION}")
 
     def place(self, offset: int, kind: Element, shape: tuple[int, ...]) -> Place:
-        """Where the numbers of a weight lie, whose metadata begins at an offset."""
+        """Return where the numbers of a weight lie, whose metadata begins at an offset."""
         name = self._content.path.name
         metadata = self._content.read(offset, _METADATA.size) if offset < len(self._content) else b""
         if len(metadata) < _METADATA.size:

@@ -60,7 +60,7 @@ class Constants:
         self._known[name] = constant
 
     def named(self, name: str) -> Constant:
-        """The constant of this name."""
+        """Return the constant of this name."""
         return self._known[name]
 
     def spend(self, elements: int) -> None:
@@ -68,7 +68,7 @@ class Constants:
         self._budget.spend(Cost(elements, elements))
 
     def array(self, constant: Constant) -> Array:
-        """The numbers of a constant."""
+        """Return the numbers of a constant."""
         if constant.kind is None or isinstance(constant.held, list):
             raise WeightsError("damaged: text in place of numbers")
         if isinstance(constant.held, Place):
@@ -77,14 +77,14 @@ class Constants:
         return constant.held.reshape(constant.shape)
 
     def weight(self, constant: Constant) -> Array | Blob:
-        """As `array`; floats that are in a file stay there."""
+        """Like `array`; floats that are in a file stay there."""
         kind = constant.kind
         if isinstance(constant.held, Place) and kind is not None and kind.name in ("fp16", "fp32"):
             return Blob(constant.shape, constant.held)
         return self.array(constant)
 
     def text(self, constant: Constant) -> str:
-        """The text of a constant."""
+        """Return the text of a constant."""
         if not isinstance(constant.held, list) or len(constant.held) != 1:
             raise WeightsError("damaged: numbers in place of text")
         return constant.held[0]
@@ -92,7 +92,7 @@ class Constants:
     # ---- Values of the file ----------------------------------------------------------------------------------------
 
     def value(self, message: Any) -> Constant:
-        """A value that the program states."""
+        """Return a value that the program states."""
         if message.HasField("type") and message.type.HasField("listType"):
             return self._list(message)
         if not message.type.HasField("tensorType"):
@@ -108,7 +108,7 @@ class Constants:
         return Constant(kind, shape, _immediate(message.immediateValue.tensor, kind, shape))
 
     def _list(self, message: Any) -> Constant:
-        """A list of texts or numbers, which become one constant."""
+        """Return a list of texts or numbers, which become one constant."""
         held = [self.value(one) for one in message.immediateValue.list.values]
         if all(one.kind is None for one in held):
             return Constant(None, (len(held),), [self.text(one) for one in held])
@@ -198,7 +198,7 @@ def _block_scaled(constants: Constants, data: Array, given: Mapping[str, Constan
 
 
 def _spread(constants: Constants, values: Array, shape: tuple[int, ...]) -> Array:
-    """Each element repeated, so that the blocks cover a shape."""
+    """Return each element repeated, so that the blocks cover a shape."""
     if values.ndim != len(shape) or any(
         one < 1 or extent % one for one, extent in zip(values.shape, shape, strict=True)
     ):

@@ -14,7 +14,7 @@ _VANISHING = 1e-38
 
 
 def _after(kind: str, default: float) -> Handler:
-    """A function of x + epsilon."""
+    """Return a function of x + epsilon."""
 
     def convert(b: Builder, op: Operation) -> str:
         x, epsilon = op.tensor("x"), op.number("epsilon", default)
@@ -85,7 +85,7 @@ def _limit(op: Operation, name: str) -> float:
 
 
 def _along_channels(b: Builder, op: Operation, name: str) -> str:
-    """A parameter for each channel, next to the input."""
+    """Return a parameter for each channel, next to the input."""
     values, rank = op.array(name), b.rank(op.tensor("x"))
     if values.ndim > 1 or rank < 2:
         raise WeightsError(f"damaged: its {name} has the shape {values.shape}")

@@ -77,11 +77,11 @@ class Operation:
         return bool(self._arguments.get(name))
 
     def tensor(self, name: str) -> str:
-        """An operand in the graph, constant or computed."""
+        """Return an operand in the graph, constant or computed."""
         return self._tensor(self._binding(name))
 
     def tensors(self, name: str) -> list[str]:
-        """The operands of a list."""
+        """Return the operands of a list."""
         bindings = self._arguments.get(name)
         if not bindings:
             raise WeightsError(f"damaged: it has no {name}")
@@ -117,16 +117,16 @@ class Operation:
         return constant
 
     def array(self, name: str) -> Array:
-        """The numbers of a constant operand."""
+        """Return the numbers of a constant operand."""
         return self._constants.array(self._constant(name))
 
     def weight(self, name: str) -> str:
-        """A constant operand in the graph; see `array`."""
+        """Return a constant operand in the graph; see `array`."""
         self._constant(name)
         return self.tensor(name)
 
     def shape_of(self, name: str) -> tuple[int, ...]:
-        """The shape of a constant operand."""
+        """Return the shape of a constant operand."""
         return self._constant(name).shape
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
@@ -141,14 +141,14 @@ class Operation:
         return [int(one) for one in array.reshape(-1)]
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """A whole number."""
+        """Return a whole number."""
         found = self.integers(name, None if default is None else [default])
         if len(found) != 1:
             raise WeightsError(f"damaged: its {name} is {found[:5]}")
         return found[0]
 
     def number(self, name: str, default: float | None = None) -> float:
-        """A finite number."""
+        """Return a finite number."""
         if not self.has(name) and default is not None:
             return default
         array = self.array(name)
@@ -166,15 +166,15 @@ class Operation:
         return found
 
     def flag(self, name: str, default: bool) -> bool:
-        """A truth value."""
+        """Return a truth value."""
         return self.flags(name, 1)[0] if self.has(name) else default
 
     def text(self, name: str, default: str) -> str:
-        """A word."""
+        """Return a word."""
         return self._constants.text(self._constant(name)) if self.has(name) else default
 
     def texts(self, name: str) -> list[str]:
-        """The texts or numbers of a list, as texts."""
+        """Return the texts or numbers of a list, as texts."""
         constant = self._constant(name)
         if isinstance(constant.held, list):
             return constant.held

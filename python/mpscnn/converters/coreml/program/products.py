@@ -66,7 +66,7 @@ def _einsum(b: Builder, op: Operation) -> str:
 
 
 def _factor(b: Builder, op: Operation, name: str, like: str, default: float) -> str:
-    """A factor for each channel, or one number for all where the file leaves it out."""
+    """Return a factor for each channel, or one number for all where the file leaves it out."""
     if op.has(name):
         return op.weight(name)
     return b.weight(name, np.full(op.shape_of(like), default, np.float32))

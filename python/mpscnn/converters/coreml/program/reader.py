@@ -26,7 +26,7 @@ _MAIN = "main"
 
 
 def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: Ending | None = None) -> Network:
-    """The network of a model's main function."""
+    """Return the network of a model's main function."""
     function, description = _main_function(model)
     features = {one.name: one for one in (feature(message, file.origin) for message in description.input)}
     inputs = []
@@ -76,7 +76,7 @@ def _main_function(model: Any) -> tuple[Any, Any]:
 
 
 def _block_of(function: Any) -> Any:
-    """The operations for the function's own version of Core ML."""
+    """Return the operations for the function's own version of Core ML."""
     blocks = {entry.key: entry.value for entry in function.block_specializations}
     if function.opset in blocks:
         return blocks[function.opset]
@@ -86,7 +86,7 @@ def _block_of(function: Any) -> Any:
 
 
 def _input_extents(given: Any, described: Feature | None) -> Extents:
-    """The shape of an input; None where the model allows several extents."""
+    """Return the shape of an input; None where the model allows several extents."""
     extents = types.extents(given.type.tensorType)
     stated = (1, *described.extents) if described is not None and described.kind == "image" else ()
     if described is not None and described.kind == "array":
@@ -164,7 +164,7 @@ class _Program:
             self._classified[output] = operation.reads[0]
 
     def outputs(self, names: Sequence[str]) -> list[str]:
-        """The values that the program gives; a classifier gives probabilities."""
+        """Return the values that the program gives; a classifier gives probabilities."""
         wanted = list(dict.fromkeys(self._classified.get(name, name) for name in names))
         for name in set(self._classified.values()):
             self.walk.flatten(name)

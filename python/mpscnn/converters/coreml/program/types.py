@@ -55,14 +55,14 @@ _ELEMENTS = {
 
 
 def element(number: int) -> Element:
-    """The type with a number. Raises UnsupportedError for those of bfloat16 and 8-bit floats."""
+    """Return the type with a number. Raises UnsupportedError for those of bfloat16 and 8-bit floats."""
     if number not in _ELEMENTS:
         raise UnsupportedError(f"its numbers are of the type {number}, which is not supported")
     return _ELEMENTS[number]
 
 
 def extents(tensor: Any) -> Extents:
-    """The shape of a tensor's type."""
+    """Return the shape of a tensor's type."""
     if len(tensor.dimensions) > _MAX_RANK:
         raise UnsupportedError(f"a tensor of {len(tensor.dimensions)} axes; supported are {_MAX_RANK}")
     found = tuple(
@@ -75,7 +75,7 @@ def extents(tensor: Any) -> Extents:
 
 
 def fixed(tensor: Any) -> tuple[int, ...]:
-    """The shape of a constant's type."""
+    """Return the shape of a constant's type."""
     found = extents(tensor)
     if None in found:
         raise WeightsError(f"damaged: a constant of the shape {found}")

@@ -18,7 +18,7 @@ _LARGEST = 2**31 - 1
 
 
 def _spatial(b: Builder, op: Operation) -> int:
-    """How many spatial axes the input has."""
+    """Return how many spatial axes the input has."""
     count = b.rank(op.tensor("x")) - 2
     if count not in (1, 2):
         raise UnsupportedError(f"its input has {count + 2} axes; supported are 3 and 4")
@@ -33,7 +33,7 @@ def _positive(op: Operation, name: str, count: int) -> list[int]:
 
 
 def _padding(op: Operation, count: int) -> dict[str, Any]:
-    """The padding of a window as attributes."""
+    """Return the padding of a window as attributes."""
     kind = op.text("pad_type", "valid")
     if kind == "valid":
         return {}
@@ -92,7 +92,7 @@ def _pads_for(
     strides: Sequence[int],
     padding: dict[str, Any],
 ) -> dict[str, Any]:
-    """The padding that makes the result as large as the file states."""
+    """Return the padding that makes the result as large as the file states."""
     sides = b.extents(op.tensor("x"))[2:]
     before, after, added = [], [], []
     for place, (side, window, stride, size) in enumerate(zip(sides, reach, strides, wanted, strict=True)):
