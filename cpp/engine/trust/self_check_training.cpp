@@ -44,19 +44,20 @@ Graph network_of_pooling(const char *name, const char *attributes) {
 }
 
 /// A layer whose weights are tensors of the graph.
-Graph network_with_variables(const char *operation, const char *attributes) {
-    Graph graph(concat({"self-check: ", operation, " of variables"}));
-    std::vector<ValueId> inputs{graph.add_input("image", {Shape::any, 7, 5, 6})};
+Graph network_with_variables(const std::string &name, const char *operation, const char *attributes,
+                             std::int64_t channels = 6) {
+    Graph graph(concat({"self-check: ", name, " of variables"}));
+    const Shape image{Shape::any, 7, 5, channels}, statistics{1, 2, 1, channels};
+    std::vector<ValueId> inputs{graph.add_input("image", image)};
     const bool by_batch = std::string_view(operation) == ops::BatchNormalization::info.name;
     std::vector<std::pair<std::string, ValueId>> weights;
     ops::Operation layer = ops::make_operation(operation, parse_json(attributes));
-    const Shape image{Shape::any, 7, 5, 6}, statistics{1, 2, 1, 6};
     const std::vector<Shape> shapes =
         by_batch ? std::vector<Shape>{image, statistics} : std::vector<Shape>{image};
     for (const ops::WeightSpec &spec : ops::weight_specs(layer, shapes))
         weights.emplace_back(spec.role, graph.add_variable(spec.role, variable_shape(spec.shape)));
     if (by_batch) inputs.push_back(graph.add_node("statistics", ops::BatchStatistics{}, inputs));
-    const ValueId result = graph.add_node(concat({operation, " of variables"}), std::move(layer), inputs,
+    const ValueId result = graph.add_node(concat({name, " of variables"}), std::move(layer), inputs,
                                           ops::Neuron{.kind = ops::NeuronKind::relu});
     for (const auto &[role, variable] : weights) graph.use_variable(result, role, variable);
     graph.mark_output(result);
@@ -134,12 +135,18 @@ std::vector<Graph> self_check_training() {
     graphs.push_back(network_of_pooling(
         "gradient of a norm", R"({"kind":"l2_norm","kernel_height":2,"kernel_width":2,"dilation_y":2})"));
     graphs.push_back(network_with_variables(
-        "convolution",
+        "groups", "convolution",
         R"({"output_channels":4,"kernel_height":3,"kernel_width":2,"padding":"same","groups":2})"));
-    graphs.push_back(network_with_variables("fully_connected", R"({"outputs":9})"));
-    graphs.push_back(network_with_variables("batch_normalization", "{}"));
-    graphs.push_back(network_with_variables("group_normalization", R"({"groups":2})"));
-    graphs.push_back(network_with_variables("layer_normalization", "{}"));
+    // The first reads channels one by one, the second by four. Each needs two tiles.
+    constexpr const char *window =
+        R"({"output_channels":68,"kernel_height":3,"kernel_width":2,"stride_y":2,"padding":"same"})";
+    graphs.push_back(network_with_variables("convolution", "convolution", window));
+    graphs.push_back(network_with_variables("wide convolution", "convolution", window, 20));
+    graphs.push_back(network_with_variables("dense layer", "fully_connected", R"({"outputs":9})"));
+    for (const auto &[operation, attributes] :
+         {std::pair{"batch_normalization", "{}"}, std::pair{"group_normalization", R"({"groups":2})"},
+          std::pair{"layer_normalization", "{}"}})
+        graphs.push_back(network_with_variables(operation, operation, attributes));
     return graphs;
 }
 
