@@ -15,6 +15,7 @@ from mpscnn import converters
 from mpscnn.converters.tflite import names
 from mpscnn.converters.tflite.file import read_tflite
 from mpscnn.converters.tflite.operators import OPERATORS
+from mpscnn.converters.tflite.recurrent import RECURRENT
 
 FUSED = {kind: case for kind, case in (CASES | FLOAT_CASES).items() if case.activation is not None}
 COMPUTED = ["NONE", "RELU", "RELU_N1_TO_1", "RELU6"]
@@ -78,7 +79,7 @@ ALL = [
 
 
 def test_every_operator_that_takes_an_activation_has_a_case() -> None:
-    """By the schema: one whose options have the field."""
+    """By the schema: one whose options have the field. Recurrent layers have activations of their own meaning."""
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="needs ai-edge-litert")
     with_field = {
         getattr(schema.BuiltinOptions, options)
@@ -87,7 +88,7 @@ def test_every_operator_that_takes_an_activation_has_a_case() -> None:
     }
     fused = {kind for kind, case in (CASES | FLOAT_CASES).items() if case.options[0] in with_field}
     assert fused == set(FUSED)
-    without_case = set(OPERATORS) - set(CASES) - set(FLOAT_CASES)
+    without_case = set(OPERATORS) - set(CASES) - set(FLOAT_CASES) - set(RECURRENT)
     assert not {
         name.removesuffix("Options").lower()
         for name in dir(schema)
