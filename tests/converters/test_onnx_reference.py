@@ -127,7 +127,7 @@ def running_sum(d: Draw) -> Case:
 
 
 def gemm(d: Draw) -> Case:
-    """Of one matrix, as networks of one image have it; each operand may be a constant, but not both."""
+    """A product for one image. Each operand may be a constant, but not both."""
     rows, inner, columns = d.shape(3)
     turned = [d.flag(), d.flag()]
     shapes = [(rows, inner), (inner, columns)]

@@ -29,7 +29,7 @@ _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh")}
 
 
 def _recurrent(c: Context, node: Node) -> None:
-    """Of a sequence (steps, n, features), or (n, steps, features) in the layout 1; in one direction or both."""
+    """Read a sequence (steps, n, features), or (n, steps, features) in the layout 1, in one direction or both."""
     _refuse_settings(c, node)
     direction = node.text("direction", "forward")
     reversals = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(direction)
