@@ -83,7 +83,7 @@ def _for_each_query(c: Context, x: Value, queries: Value) -> Value:
 
 @dataclass(frozen=True)
 class _Mask:
-    """What is added to scores, and factors of the shares: 0 for queries that attend to no key at all."""
+    """A mask: what it adds to scores, and factors of the shares, which are 0 for queries that attend to no key."""
 
     bias: Value
     factors: Value | None
