@@ -116,7 +116,8 @@ class DifferingFile(RandomFile):
     _reduce_min = _reduce_max
 
     def _reduce_prod(self) -> Made:
-        return self._reduced([3, *self._shape()[1:]], [1])
+        batch, _, width, channels = self._shape()
+        return self._reduced([batch, 3, width, channels], [1])
 
     def _some_axes(self) -> list[int]:
         return [int(axis) for axis in (self._random.permutation(3) + 1)[: self._integer(1, 2)]]

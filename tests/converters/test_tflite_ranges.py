@@ -20,6 +20,7 @@ from mpscnn.converters.tflite import names
 from mpscnn.converters.tflite.file import read_tflite
 from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.ranges import copies_bytes
+from mpscnn.converters.tflite.recurrent import RECURRENT
 
 CODES = {names.operator_name(code): code for code in range(160)}
 #: Of uint8, from the lowest integer on: scale and zero point of the operands and of the result.
@@ -64,7 +65,7 @@ DILATION = {"BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND"}
 
 
 def test_every_operator_has_a_case() -> None:
-    assert set(OPERATORS) == set(CASES) | WITHOUT_RANGE | ELSEWHERE | DILATION
+    assert set(OPERATORS) == set(CASES) | WITHOUT_RANGE | ELSEWHERE | DILATION | set(RECURRENT)
 
 
 def grids(kind: str, dtype: str, name: str) -> tuple[Grid, Grid]:
