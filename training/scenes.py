@@ -1,7 +1,7 @@
-"""Photos composed of objects and other surroundings: one to three objects of one class on a ground of any colour.
+"""Composes training images: one to three objects, cut out of photos of one class, on a random background.
 
-A class is often known by its usual surroundings (a horse by its meadow). Here the surroundings say nothing, and
-objects are small, sharp and anywhere. Grounds without objects belong to no class.
+A network may learn the usual surroundings of a class, such as meadows for horses. In these images the background is
+unrelated to the class. Objects are small and sharp, and may be anywhere. Images without objects belong to no class.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def noise(count: int, size: int, device: torch.device) -> Tensor:
 
 
 def ground_colors(count: int, device: torch.device) -> Tensor:
-    """Three of four from the palette, varied; the others any colour. (n, 3, 1, 1)"""
+    """Random colours (n, 3, 1, 1). About 75% are variations of the palette, the others any colour."""
     palette = torch.tensor(PALETTE, device=device)
     picked = palette[torch.randint(len(palette), (count,), device=device)]
     picked = picked * torch.exp(uniform(3 * count, -0.25, 0.25, device).view(count, 3))
@@ -86,7 +86,7 @@ def ground_colors(count: int, device: torch.device) -> Tensor:
 
 
 def textures(photos: Tensor, count: int, size: int) -> Tensor:
-    """Coloured noise; one of five an enlarged detail of a photo."""
+    """Images of coloured noise. About 20% are enlarged details of photos instead."""
     device = photos.device
     light = 1 + noise(count, size, device) * per_image(uniform(count, 0.02, 0.2, device))
     tint = torch.cat([noise(count, size, device) for _ in range(3)], dim=1)
@@ -97,7 +97,7 @@ def textures(photos: Tensor, count: int, size: int) -> Tensor:
 
 
 def fences(images: Tensor) -> Tensor:
-    """Rails and posts across the images."""
+    """Draw rails and posts across the images."""
     count, device, size = len(images), images.device, images.shape[-1]
     axis = torch.linspace(0, 1, size, device=device)
 
@@ -112,7 +112,7 @@ def fences(images: Tensor) -> Tensor:
 
 
 def grounds(photos: Tensor, count: int, size: int) -> Tensor:
-    """uint8 images (count, 3, size, size): a texture, or two that meet at a slanting horizon."""
+    """Backgrounds as uint8 images (count, 3, size, size). Each has one texture, or two that meet at a slanting line."""
     return torch.cat([_grounds(photos, min(CHUNK, count - start), size) for start in range(0, count, CHUNK)])
 
 
@@ -132,7 +132,7 @@ def _grounds(photos: Tensor, count: int, size: int) -> Tensor:
 
 
 class Scenery:
-    """The objects of all training photos and a stock of grounds."""
+    """The objects of all training photos, and a number of backgrounds."""
 
     def __init__(self, photos: Tensor, labels: Tensor, stock: int) -> None:
         self.photos, self.labels = photos, labels
@@ -143,7 +143,7 @@ class Scenery:
         self.starts = self.counts.cumsum(0) - self.counts
 
     def companions(self, index: Tensor) -> Tensor:
-        """For each photo another one of its class."""
+        """Choose another photo of the same class for each photo; returns the indices."""
         label = self.labels[index]
         offset = (torch.rand(len(index), device=index.device) * self.counts[label]).long()
         return self.by_class[self.starts[label] + offset]
@@ -169,12 +169,12 @@ class Scenery:
         return scenes
 
     def paste(self, scenes: Tensor, source: Tensor, scale: Tensor, shown: Tensor) -> Tensor:
-        """The scenes with one more object each, where `shown`, and its shadow."""
+        """Return the scenes with one more object and its shadow, in those scenes for which `shown` is true."""
         count, size, device = len(scenes), scenes.shape[-1], scenes.device
         cutout = torch.cat((self.photos[source], self.masks[source]), dim=1).float() / 255
         cutout[:, :3] = tinted(cutout[:, :3])
         flip = torch.where(torch.rand(count, device=device) < 0.5, -1.0, 1.0)
-        # Extents are of the scene in units of the photo: the inverse of the object's scale.
+        # The extent is the size of the scene in units of the photo, which is the inverse of the object's scale.
         extent = torch.exp(uniform(count, -0.15, 0.15, device)) / scale
         aspect = torch.exp(uniform(count, -LOG_ASPECT / 2, LOG_ASPECT / 2, device))
         angle = uniform(count, -ROTATION, ROTATION, device)
@@ -195,7 +195,7 @@ class Scenery:
 
 
 def sample_cutout(images: Tensor, matrices: Tensor, size: int) -> Tensor:
-    """The images seen through the matrices, 0 beyond their edges; twice the resolution avoids aliasing."""
+    """Transform images by matrices; pixels outside of an image are 0. Doubled resolution avoids aliasing."""
     shape = [len(images), images.shape[1], 2 * size, 2 * size]
     grid = functional.affine_grid(matrices, shape, align_corners=False)
     return functional.avg_pool2d(functional.grid_sample(images, grid, align_corners=False), 2)

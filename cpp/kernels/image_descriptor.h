@@ -19,19 +19,19 @@ enum class ImageFormat {
 
 std::size_t bytes_of(ImageFormat format);
 
-/// Size of an image of feature channels, as MPSImageDescriptor: `number_of_images` images of
-/// height x width pixels, each pixel in slices of four channels.
+/// Size of an image of feature channels, as in MPSImageDescriptor. It has `number_of_images` images of
+/// height x width pixels. The channels of a pixel are stored in slices of four.
 struct ImageDescriptor {
     std::int64_t width = 1, height = 1, feature_channels = 1, number_of_images = 1;
     ImageFormat format = ImageFormat::float32;
 
     static constexpr std::int64_t slice_channels = 4;
 
-    /// Slices of one image.
+    /// The number of slices of one image.
     std::int64_t slices() const { return (feature_channels + slice_channels - 1) / slice_channels; }
     /// Throws ParameterError unless all extents are positive and an image of this size can be addressed.
     void check() const;
-    /// "640 x 480 x 3", with "2 images of" before it.
+    /// Return a text such as "640 x 480 x 3", or "2 images of 640 x 480 x 3" for several images.
     std::string text() const;
 
     friend bool operator==(const ImageDescriptor &, const ImageDescriptor &) = default;

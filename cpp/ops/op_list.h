@@ -54,8 +54,8 @@ template <class Op, class... Alternatives>
 inline constexpr bool is_alternative<Op, std::variant<Alternatives...>> =
     (std::same_as<Op, Alternatives> || ...);
 
-/// One operation of the table. It is used as the variant that it is. Its copies, moves and destructor are
-/// compiled once, in op_list.cpp: with this many alternatives they take each file that uses them seconds.
+/// One operation of the table; std::get and std::visit work on it as on any variant. Its copies, moves and
+/// destructor are compiled once, in op_list.cpp, since compiling them takes seconds for so many alternatives.
 class Operation : public OperationVariant {
 public:
     Operation();
@@ -72,23 +72,23 @@ public:
 
 const OperationInfo &info_of(const Operation &operation);
 
-/// Parameters as JSON: every field, in the order of the definition.
+/// Return all parameters as JSON, in the order of their definition.
 Json attributes_of(const Operation &operation);
 Json attributes_of(const Neuron &neuron);
 
-/// The operation `name` with the given attributes; those left out keep their defaults. Throws ParameterError
-/// for an unknown operation or attribute and for a value of the wrong type.
+/// Return the operation `name` with these attributes; those left out keep their defaults. Throws
+/// ParameterError for an unknown operation or attribute and for a value of the wrong type.
 Operation make_operation(std::string_view name, const Json &attributes);
 Neuron make_neuron(const Json &attributes);
 
-/// Number of inputs, parameters and input shapes; throws.
+/// Check the number of inputs, the parameters and the shapes of the inputs. Throws an error if one is wrong.
 void check(const Operation &operation, const InputShapes &inputs);
 Shape output_shape(const Operation &operation, const InputShapes &inputs);
 WeightSpecs weight_specs(const Operation &operation, const InputShapes &inputs);
 Cost cost(const Operation &operation, const InputShapes &inputs, const Shape &output);
 
-/// All operations but Custom with their fields as JSON: name, summary, inputs, rounding point, gradient,
-/// parameters (name, type, default, allowed names, meaning).
+/// Return a description of all operations except Custom as JSON: name, summary, inputs, rounding point,
+/// gradient, and parameters with their names, types, defaults, allowed names and meanings.
 Json describe_operations();
 
 } // namespace mpscnn::ops

@@ -10,9 +10,9 @@
 
 namespace mpscnn::engine {
 
-/// Return the suffixes of the names of an optimiser's variables for each weight; they are zero at first.
+/// An optimiser keeps variables for each weight, which begin with zeros. Return the suffixes of their names.
 std::vector<std::string> moments_of(const OptimizerOptions &optimizer);
-/// Suffixes of a weight's name: its moving average, and the sum of its gradients.
+/// The suffixes of two more variables of a weight: its moving average, and the sum of its gradients.
 inline constexpr const char *average_suffix = ".average", *sum_suffix = ".gradient_sum";
 
 /// Gradients by the names of their weights, in the order of the layers.

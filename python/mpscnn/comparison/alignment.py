@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 
 from mpscnn.comparison.trace import Array, Trace, Value
 
-# Values that two layers are compared by before it is known whether they belong together.
+# At most this many values of two layers are compared to decide whether the layers belong together.
 _SAMPLES = 2048
-# The scores of a pair. Equal values count more than equal kinds: one engine's layer may be several of another's.
+# The scores of a pair. Equal values count more than equal kinds, because one engine may divide a layer into several.
 _SAME_NAME = 4.0
 _SAME_VALUES = 3.0
 _SAME_KIND = 1.0
 _ALIKE = 0.25
-# An activation's input is taken for its layer only if nothing better is there.
+# Subtracted for a layer that an activation or normalization follows: the result after that is preferred.
 _INNER = -0.5
 
 Pairs = list[tuple[Value, Value]]
 
 
 def aligned(first: Trace, second: Trace, tolerance: float) -> Pairs:
-    """Layers that belong together, in the order of `first`.
+    """Return the pairs of layers that belong together, in the order of `first`.
 
-    Only layers with equal shapes are paired. Outputs are paired by their number. Pairs of the others do not cross,
-    unless names or values say so: engines order branches differently.
+    Only layers with equal shapes are paired. Outputs are paired by their number. The other pairs keep the order of both
+    engines. Only layers with equal names or values may break it, since engines order branches differently.
     """
     outputs = _paired_outputs(first, second)
     taken_first = {a.name for a, _ in outputs}
@@ -44,9 +44,9 @@ def aligned(first: Trace, second: Trace, tolerance: float) -> Pairs:
 
 
 def fitted(array: Array, shape: tuple[int, ...]) -> Array | None:
-    """Return a result in the other side's shape; None if it has other elements.
+    """Return a result in the shape of the other engine's result; None if the elements do not correspond.
 
-    (n, 1, 1, c) counts as (n, c), and (n, c, length) of engines with channels first as (n, 1, length, c).
+    (n, 1, 1, c) counts as (n, c). (n, c, length), from engines with channels first, counts as (n, 1, length, c).
     """
     if _plain(array.shape) == _plain(shape):
         return array.reshape(shape)
@@ -62,10 +62,10 @@ def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _with_last_parts(trace: Trace, other: Trace) -> tuple[Value, ...]:
-    """Return the values of a trace, where one layer of the other may be several: the last of them then stands for it.
+    """Return the values of a trace. If several of them are one layer of the other trace, the last gets its name.
 
-    Converters name what a layer becomes NAME and NAME/part. Parts before the last have the shape of the layer's result
-    at times, but another meaning.
+    Converters may divide a layer into several, called NAME and NAME/part. The parts before the last may have the same
+    shape as the layer's result, but they have another meaning.
     """
     wholes = {name: value for value in other.values for name in value.names}
     families: dict[str, list[int]] = {}
@@ -88,7 +88,7 @@ def _with_last_parts(trace: Trace, other: Trace) -> tuple[Value, ...]:
 
 
 def _wholes_of(name: str, wholes: Mapping[str, Value]) -> list[str]:
-    """Return the layers of the other side that a name belongs to: its own, or those that it is a part of."""
+    """Return the other trace's layers to which a name belongs: the one with its name, or those that it is a part of."""
     if name in wholes:
         return [name]
     ends = [place for place, letter in enumerate(name) if letter == "/"]
@@ -144,13 +144,13 @@ def _close(a: Array, b: Array, tolerance: float) -> bool:
 
 
 def _best_path(scores: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return the pairs with the largest sum of scores that do not cross (the longest common subsequence, weighted)."""
+    """Return the pairs with the largest sum of scores that keep the order (a weighted longest common subsequence)."""
     rows, columns = scores.shape
     best = np.zeros((rows + 1, columns + 1))
     for i in range(rows):
         with_pair = best[i, :-1] + scores[i]
         with_pair[scores[i] == 0] = 0
-        # The best of the row above, of the pairs, and of all that lies to the left.
+        # Take the best of the row above, of the path with this pair, and of the columns to the left.
         best[i + 1, 1:] = np.maximum.accumulate(np.maximum(best[i, 1:], with_pair))
     pairs = []
     i, j = rows, columns
@@ -166,7 +166,7 @@ def _best_path(scores: NDArray[np.float64]) -> list[tuple[int, int]]:
 
 
 def _crossing(scores: NDArray[np.float64], path: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Pairs of what the path leaves out whose names or values are equal, the surest first."""
+    """Pair the layers that the path leaves out, if their names or values are equal. Higher scores come first."""
     left = scores.copy()
     left[[i for i, _ in path]] = 0
     left[:, [j for _, j in path]] = 0

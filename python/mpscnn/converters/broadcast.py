@@ -15,12 +15,12 @@ from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
-_REPEATED_AXES = 3  # of a tensor with no more than these, after the batch, each can be repeated
+_REPEATED_AXES = 3  # an operand can be repeated only if its tensor has at most this many axes after the batch
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """Two tensors that arithmetic takes, and where its result lies."""
+    """Two operands in one layout, and the layout of their result."""
 
     first: Tensor
     second: Tensor
@@ -28,14 +28,14 @@ class Aligned:
     order: Axis
 
     def result(self, tensor: Tensor) -> Value:
-        """Return the result of the arithmetic of the two."""
+        """Return the value of a tensor that was computed from both operands."""
         return Value(tensor, self.axes, self.order)
 
 
 def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
-    """Bring both in one layout, the one of the first as far as that serves.
+    """Bring both operands into one layout, that of the first if possible.
 
-    Raises UnsupportedError for shapes that do not fit, and for elements that would have to be moved.
+    Raises UnsupportedError if the shapes do not fit, or if mpscnn cannot move or repeat the elements as needed.
     """
     rank = max(first.rank, second.rank)
     first, second = (_widened(value, rank) for value in (first, second.with_own_atoms()))
@@ -50,9 +50,10 @@ def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
 
 
 def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, NDArray[np.float32]]:
-    """Return a constant operand as one number for each element of the atoms that come last in the value's memory.
+    """Find the atoms along which a constant operand varies; they must come last in the value's memory.
 
-    Returns these atoms, and the numbers in their order. Raises UnsupportedError for a constant that repeats the value.
+    Returns these atoms, and the constant's numbers in their order. An atom is a part of an axis.
+    Raises UnsupportedError for a constant that would repeat the value.
     """
     shape = _widened_shape(value, constant)
     if not _fits(value, shape):
@@ -87,7 +88,7 @@ def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, N
 
 
 def varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]) -> Value:
-    """Return the value with what a constant varies along after its free extents, where it is not."""
+    """Return the value with the atoms along which a constant varies moved behind all atoms of free extent."""
     shape = _widened_shape(value, constant)
     if not _fits(value, shape):
         return value
@@ -128,7 +129,7 @@ def _fits(value: Value, shape: tuple[int, ...]) -> bool:
 
 
 def _widened(value: Value, rank: int) -> Value:
-    """Axes of extent 1 added in front, as NumPy does."""
+    """Add axes of extent 1 in front, as NumPy does."""
     if value.rank == rank:
         return value
     if value.has_batch_first and value.axes[0][0].high != 1:
@@ -137,7 +138,7 @@ def _widened(value: Value, rank: int) -> Value:
 
 
 def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
-    """Both with the same atoms where they have the same extents; the second gets those of the first."""
+    """Return both operands with the same atoms for equal extents; the second gets the atoms of the first."""
     second = _with_batch_of(first, second)
     for number in range(first.rank):
         a, b = first.axes[number], second.axes[number]
@@ -155,7 +156,7 @@ def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
 
 
 def _with_batch_of(first: Value, second: Value) -> Value:
-    """Return the second with the batch on the same axis as the first, which a batch of 1 can be."""
+    """Move the second operand's batch to the axis that has the first one's. It must be a batch of 1."""
     place, own = (
         next((number for number, axis in enumerate(value.axes) if any(atom.is_batch for atom in axis)), None)
         for value in (first, second)
@@ -180,7 +181,7 @@ def _total(axis: Axis) -> object:
 
 
 def _cuts(axis: Axis) -> set[int]:
-    """Products of the last atoms."""
+    """Return the places where an axis is divided into atoms: the products of the extents of its last atoms."""
     result, behind = set(), 1
     for atom in reversed(_own(axis)):
         behind *= 1 if atom.is_free else atom.high
@@ -223,7 +224,10 @@ def _renamed(value: Value, names: Mapping[Atom, Atom]) -> Value:
 
 
 def _common_order(first: Value, second: Value) -> Axis:
-    """Return the order of an operand that has all atoms, or else that of an image or of the axes."""
+    """Return the memory order of the result.
+
+    It is the order of an operand that has all atoms. Otherwise it is that of an image, or of the axes.
+    """
     if set(second.order) <= set(first.order):
         return first.order
     if set(first.order) <= set(second.order):
@@ -243,15 +247,15 @@ def _common_order(first: Value, second: Value) -> Axis:
 
 
 def _shared_first(first: Value, second: Value, order: Axis) -> Axis:
-    """The atoms that both operands have, then those of the first alone and of the second alone: few axes repeat."""
+    """Return the order in which the atoms of both operands come first, so that few axes have to be repeated."""
     members = [set(first.order), set(second.order)]
     return tuple(sorted(order, key=lambda atom: [atom not in member for member in members]))
 
 
 def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> list[Axis]:
-    """Return the axes of the tensors: an operand has all atoms of an axis, or it is 1 there.
+    """Return the axes of the tensors. For each axis an operand has either all of its atoms, or extent 1.
 
-    The axes that an operand has already are kept where they do that.
+    If the present axes of an operand's tensor meet this condition, they are kept.
     """
     members = [set(first.order), set(second.order)]
     for value in (first, second):
@@ -266,7 +270,7 @@ def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> lis
     kind: tuple[bool, ...] | None = None
     for atom in order:
         here = tuple(atom in member for member in members)
-        # Two free extents have an axis each: of their product neither could be told again.
+        # Two free extents get separate axes, because neither could be recovered from their product.
         if here == kind and not (atom.is_free and any(one.is_free for one in runs[-1])):
             runs[-1] += (atom,)
         else:

@@ -1,6 +1,6 @@
-"""A network of another format as a graph of ONNX' operators.
+"""Builds a graph of ONNX operators from a network of another format.
 
-The reader of ONNX files knows how images with the channels first become ours.
+The reader of ONNX files then converts this graph. It already handles images with the channels first.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ Shape = tuple[int, ...]
 
 
 class Graph:
-    """Nodes in the making. A blob that a layer changes in place gets a new name.
+    """A graph to which nodes are added one by one.
+
+    Layers read and write blobs, which are named values as in Caffe. A layer may overwrite a blob; the result then gets
+    a new name in the graph.
 
     Args:
-        origin: the file, for messages.
+        origin: the name of the file, for error messages.
         inputs: the shapes of the inputs by name; None stands for an extent that is free.
-        needed_for: the files, for the error where the package onnx is missing.
-        extra: our extra that brings it.
-        opset: of the operators.
+        needed_for: the kind of files that is read, for the error message if the package onnx is missing.
+        extra: the extra of mpscnn that installs this package.
+        opset: the version of the ONNX operators.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Graph:
         self._current: dict[str, str] = {}
         self._read: set[str] = set()
         self.shapes: dict[str, Shape | None] = {}
-        """Known shapes of tensors."""
+        """The shapes of tensors by name; None for a shape that is not known."""
         for name, shape in inputs.items():
             self._current[name] = self._names.unique(name)
             self.shapes[name] = None if None in shape else tuple(one for one in shape if one is not None)
@@ -66,26 +69,26 @@ class Graph:
         return blob in self._current
 
     def tensor(self, blob: str) -> str:
-        """Return the value of a blob at this point of the network."""
+        """Return the name of the tensor that a blob holds at this point of the network."""
         if blob not in self._current:
             raise WeightsError(f"damaged: needs {shown(blob)}, which no layer before it computes")
         self._read.add(self._current[blob])
         return self._current[blob]
 
     def result(self, blob: str, shape: Shape | None) -> str:
-        """Return a name for what a layer computes for a blob."""
+        """Return a new tensor name for a blob that a layer computes."""
         self._current[blob] = self._names.unique(blob)
         self.shapes[self._current[blob]] = shape
         return self._current[blob]
 
     def between(self, name: str, shape: Shape | None = None) -> str:
-        """Return a name for what only the next node reads."""
+        """Return a new name for an intermediate tensor that only the next node reads."""
         made = self._names.unique(name)
         self.shapes[made] = shape
         return made
 
     def constant(self, name: str, values: NDArray[Any] | Blob) -> str:
-        """Return a constant operand. A weight that is in its file stays there."""
+        """Add a constant and return its name. A weight in a file is not copied; the graph refers to the file."""
         made = self._names.unique(name)
         if isinstance(values, Blob) and isinstance(values.numbers, Place) and self._is_held(values.numbers):
             self._constants[made] = self._reference(made, values.shape, values.numbers)
@@ -95,12 +98,12 @@ class Graph:
         return made
 
     def _is_held(self, place: Place) -> bool:
-        """Return True if a place is in the one file that tensors may stay in: that of the first weight."""
+        """Return True if a place is in the file of the first weight. The graph can refer to this one file only."""
         self._weights = self._weights or place.content.path
         return self._weights == place.content.path
 
     def _reference(self, name: str, shape: Shape, place: Place) -> onnx.TensorProto:
-        """Return a tensor of numbers that lie in the file of weights."""
+        """Return a tensor that refers to numbers in the file of weights."""
         tensor = self._onnx.TensorProto(
             name=name,
             dims=shape,
@@ -116,14 +119,14 @@ class Graph:
     def node(
         self, kind: str, name: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
     ) -> None:
-        """Add an operator. The `kind` of one that is not ONNX' own has a domain, such as "caffe.Kind"."""
+        """Add a node. If its operator is not one of ONNX, `kind` begins with a domain, as in "caffe.Kind"."""
         domain, _, own = kind.rpartition(".")
         self._nodes.append(
             self._onnx.helper.make_node(own, inputs, outputs, name=name, domain=domain, **attributes)
         )
 
     def last_node(self, kind: str, output: str) -> onnx.NodeProto | None:
-        """Return the node that computes a tensor, if it is the last one and of this kind."""
+        """Return the last node if it computes this tensor and is of this kind; otherwise None."""
         found = self._nodes[-1] if self._nodes else None
         if found is None or found.op_type != kind or list(found.output) != [output]:
             return None
@@ -135,7 +138,7 @@ class Graph:
         return [name for name in ends if name not in self._inputs]
 
     def onnx_file(self, outputs: Sequence[str]) -> OnnxFile:
-        """Return the network up to these tensors."""
+        """Return the graph with these tensors as its outputs."""
         helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
         graph = helper.make_graph(
             self._nodes,

@@ -1,4 +1,4 @@
-"""The names that users give devices."""
+"""The names by which users choose devices."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _OTHERS = ("cuda", "rocm", "hip", "xpu", "tpu", "npu", "directml", "vulkan", "op
 
 @contextmanager
 def named_device(device: object) -> Iterator[str]:
-    """Give our name of a device, for the call that looks for it.
+    """Yield mpscnn's name of a device. The block of the `with` statement then opens this device.
 
     Raises:
-        ParameterError: it is not text, or a device of another framework; the message lists what there is.
-        DeviceError: the call raised it; the message says what an alias means.
+        ParameterError: the name is not text, or means a device of another framework. The message lists the devices of
+            this machine.
+        DeviceError: the block raised it. If the given name is an alias, the message also says what it means.
     """
     given = require_text("device", device)
     if given.lower().partition(":")[0] in _OTHERS:

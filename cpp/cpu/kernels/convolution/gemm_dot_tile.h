@@ -6,8 +6,8 @@
 // Registers: each of the MR x NR results has `common_sums` partial sums; a tile has at most eight pixels. One
 // more register holds a vector of inputs, and NR registers hold a vector of weights for each output. Each
 // input vector is read once for all outputs. The kernel is bound by loads: it does one for each `NR` FMAs. At
-// the end the partial sums of V::width results are added at once. Their order differs from gemm_tile.h. So
-// the layout of the weights decides which of the two kernels runs, and the division of the work never does.
+// the end the partial sums of V::width results are added at once. gemm_tile.h adds in another order, so its
+// results may differ in the last bits. Therefore the layer's shape alone selects the kernel, not the threads.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/lane_shuffles.h"
@@ -23,7 +23,8 @@ template <class V> constexpr int max_dot_rows(int outputs) {
     return rows < 1 ? 1 : rows < 8 ? rows : 8;
 }
 
-/// sums += a (MR pixels, `stride` apart) * weights, lane by lane, for `length` inputs. Advances `weights`.
+/// Add the products of inputs and weights to `sums`, lane by lane, for `length` inputs. `a` points to MR
+/// pixels that are `stride` apart. Advances `weights`.
 template <class V, int MR, int NR>
 MPSCNN_INLINE void multiply_dot_piece(typename V::reg (&sums)[MR][NR][sum_vectors<V>], const float *a,
                                       std::ptrdiff_t stride, const float *&weights, std::int64_t length) {

@@ -1,11 +1,11 @@
-// Convolutions and dense layers of integers with AMX's tiles of bytes: two tiles of up to 16 pixels times two
-// tiles of 16 outputs, for 64 inputs at a time. TDPBUSD does not saturate. Inputs and weights have the layout
-// of integer_quads.h: 16 steps of a panel's weights are a tile.
+// Computes integer convolutions and dense layers with the tile registers of AMX. One block is 2 x 16 pixels
+// times 2 x 16 outputs, and each product sums 64 inputs. The instruction TDPBUSD does not saturate. The
+// layout is that of integer_quads.h. A panel has 16 outputs, and a step is a panel's weights for 4 inputs.
 //
-// The inputs of a block of pixels stay in L1 while all weights are loaded, with instructions that do not
-// displace L1. Registers: four tiles of sums, one of inputs and one of weights for 64 inputs. Two more are
-// for the last inputs of a run, whose rows are shorter. Sums begin with the bias and pass through L1 to the
-// requantisation, which is the bound if there are few inputs.
+// The inputs of a block stay in L1. Weights are loaded with an instruction that does not displace them. Four
+// tile registers hold sums; one holds inputs and one holds weights, for 64 inputs. If fewer inputs remain at
+// the end of a run, two registers with shorter rows hold these. Sums begin with the bias and are stored in L1
+// for the requantization. With few inputs the requantization takes most of the time.
 
 #include "cpu/isa/amx_tiles.h"
 #include "cpu/isa/instance.h"
@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t tile_pixels = 16, tile_steps = 16;
 constexpr QuadBlock tile_block{tile_pixels, 2};
 
-/// Sums of pixels x panels in configured tiles.
+/// Computes sums of products in tile registers, for one or two tiles of pixels times one or two panels.
 template <class V> class TileSums {
     using Tiles = typename V::Tiles;
     static constexpr int whole_inputs = 4, whole_weights = 5, last_inputs = 6, last_weights = 7;
@@ -81,7 +81,8 @@ private:
         if constexpr (count == 2 && panels == 2) Tiles::template load<3>(bias + lanes, 0);
     }
 
-    /// Each tile of inputs is loaded once, and the tile of weights again for the second tile of pixels.
+    /// Each tile of inputs is loaded once. The first tile of weights is loaded again for the second tile of
+    /// pixels.
     template <int count, int panels, int own_inputs, int own_weights>
     MPSCNN_INLINE void add(const std::uint8_t *const (&inputs)[count], std::ptrdiff_t pitch,
                            std::ptrdiff_t offset, const std::int8_t *weights) const {
@@ -116,7 +117,8 @@ private:
     bool is_configured_ = false;
 };
 
-/// Add the remainders of weights that do not fit 8 bits, for `pixels` pixels from `first` on.
+/// A weight that does not fit 8 bits is a sum of two numbers. Add the products of the second ones, for
+/// `pixels` pixels from `first` on.
 template <int panels>
 MPSCNN_INLINE void add_rests(const QuadRows &rows, std::int64_t first, std::int64_t pixels,
                              const IntegerWeights &weights, std::int64_t panel, std::int32_t *sums) {

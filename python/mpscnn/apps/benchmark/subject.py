@@ -19,9 +19,9 @@ from mpscnn.model import model_path, open_model
 
 
 def _architectures() -> dict[str, Callable[[], Network]]:
-    """Whole networks of `mpscnn.models`.
+    """Return functions that build the whole networks of `mpscnn.models`, by name.
 
-    With logits where they have a choice, since the softmax of random weights would hide what engines differ in.
+    They end with logits if that can be chosen, because softmax would hide the differences between engines.
     """
     found: dict[str, Callable[[], Network]] = {}
     for name in models.__all__:
@@ -42,9 +42,9 @@ class Subject:
     name: str
     network: Network
     tflite: Path | None = None
-    """The TensorFlow Lite file that the network was read from, for LiteRT. None: a file is written for LiteRT."""
+    """The TensorFlow Lite file from which the network was read. LiteRT runs it; if it is None, one is written."""
     batch: int = 1
-    """Images or vectors of one run."""
+    """The number of images or vectors in one run."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -60,7 +60,7 @@ class Subject:
         return tuple(extent for extent in shape if extent is not None)
 
     def of_size(self, size: tuple[int, int]) -> Subject:
-        """Return the same network for inputs of this height and width, where it leaves them free."""
+        """Return the network with this height and width for all inputs that leave them free."""
         structure = self.network.to_dict()
         for described, tensor in zip(structure["inputs"], self.network.inputs, strict=True):
             if leaves_size_free(tensor.shape):
@@ -69,11 +69,11 @@ class Subject:
 
     @property
     def is_quantized(self) -> bool:
-        """True if it has integers, in which engines that read ONNX files compute it."""
+        """True if the network is quantized to integers. Engines that read ONNX files then use integers, too."""
         return "quantization" in self.network.to_dict()["inputs"][0]
 
     def random_input(self, seed: int = 0) -> NDArray[np.float32]:
-        """One image or vector, uniform from -1 to 1."""
+        """Return the input of one run. Its numbers are uniformly distributed from -1 to 1."""
         return np.random.default_rng(seed).uniform(-1.0, 1.0, self.input_shape).astype(np.float32)
 
     @property
@@ -84,7 +84,11 @@ class Subject:
 
 
 def open_subject(model: str, *, random_weights: bool = False) -> Subject:
-    """Return a registry name, a model file, another framework's file, or an architecture with random weights."""
+    """Open the network to be measured.
+
+    `model` is a registered name, a model file or a file of another framework. With `random_weights` it is the name of
+    an architecture.
+    """
     if random_weights:
         return _architecture(model)
     network = Network.from_graph(open_model(model_path(model)).graph())

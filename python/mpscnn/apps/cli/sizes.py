@@ -1,4 +1,4 @@
-"""--size: height and width for networks that leave them free."""
+"""The option --size: height and width for networks that leave them free."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mpscnn.graph.network import Network
 Size = tuple[int, int]
 
 _LARGEST_SIDE = 1 << 20
-_MOST_ELEMENTS = 1 << 30  # of an image, as the core has it
+_MOST_ELEMENTS = 1 << 30  # of an image; the C++ library has the same limit
 
 
 def parse_size(text: str | Size | None) -> Size | None:
-    """(height, width) from "HEIGHTxWIDTH"."""
+    """Return (height, width) from a text such as "480x640"."""
     if text is None or isinstance(text, tuple):
         return text
     height, separator, width = text.lower().partition("x")
@@ -45,7 +45,7 @@ SizeOption = Annotated[
 
 
 def check_size(network: Network, size: Size | None) -> None:
-    """Refuse a network without the size that it leaves free, and a size that it does not."""
+    """Raise ShapeError if the network needs a size and none is given, or if the given size does not fit it."""
     if size is not None and not any(None in tensor.shape[1:] for tensor in network.inputs):
         what = _described(network.inputs[0])
         raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")
@@ -71,13 +71,13 @@ def _described(tensor: Tensor) -> str:
 
 
 def sized_subject(model: str, size: Size | None, *, random_weights: bool) -> Subject:
-    """Return the model for inputs of one size."""
+    """Open a model, and set the size of its inputs if it leaves that free."""
     subject = open_subject(model, random_weights=random_weights)
     check_size(subject.network, size)
     return subject if size is None else subject.of_size(size)
 
 
 def shape_text(shape: tuple[int | None, ...]) -> str:
-    """As (n, 32, any, 3)."""
+    """Return a shape as text, such as "(n, 32, any, 3)"."""
     extents = ["n", *("any" if extent is None else str(extent) for extent in shape[1:])]
     return "(" + ", ".join(extents) + ")"

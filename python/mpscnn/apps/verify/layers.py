@@ -20,7 +20,7 @@ ELEMENTWISE = {
     for entry in operations()
     if any(parameter["name"] == "primary_scale" for parameter in entry["parameters"])
 }
-#: Sums of products of inputs and weights. For magnitudes alone they give the sum of magnitudes.
+#: Operations that sum products of inputs and weights. With absolute values of both, they give the sum of magnitudes.
 _SUMS = ELEMENTWISE | {
     "binary_convolution",
     "binary_fully_connected",
@@ -34,7 +34,7 @@ _SUMS = ELEMENTWISE | {
     "transposed_convolution",
     "weighted_reduction",
 }
-# Reductions that are sums of terms of one sign, or roots of such.
+# Reductions that sum terms of one sign, or take the root of such a sum.
 _SPREADS = {"deviation", "l2_norm", "sum_of_squares", "variance"}
 _NORMALIZATIONS = {
     "batch_normalization",
@@ -48,7 +48,7 @@ _ROUNDED = {entry["name"] for entry in operations() if entry["rounding_point"]}
 
 
 def run(network: Network, inputs: Arrays, device: str, precision: PrecisionName) -> Arrays:
-    """Return all outputs by name."""
+    """Run a network and return all outputs by name."""
     results = network.compile(device=device, precision=precision).session().run(inputs)
     return results if isinstance(results, dict) else {network.outputs[0].name: results}
 
@@ -83,7 +83,10 @@ def _bound(
     sums: NDArray[np.float32] | None,
     precision: PrecisionName,
 ) -> Any:
-    """Return the bound of one engine's distance from the exact result, which is rounded to half in that `precision`."""
+    """Return the largest allowed distance of one engine's result from the exact one.
+
+    If `precision` is "float16", it includes the error of rounding the result to half.
+    """
     operation = node["operation"]
     bound: Any = _plain_bound(promise, node, reads, plain, sums)
     result: NDArray[Any] = plain
@@ -134,7 +137,10 @@ def _plain_bound(
 def _through(
     promise: Promise, pieces: Network, node: dict[str, Any], plain: NDArray[np.float32], bound: Any
 ) -> tuple[NDArray[Any], Any]:
-    """Return an activation of a value that is known to `bound`: its result, and how well that is known."""
+    """Apply the activation to a value that has an error of at most `bound`.
+
+    Returns the result and the bound of its error.
+    """
     network = Network(input=plain.shape[1:], name="activation")
     layer = network.layer("neuron", [network.input], node["activation"], name="activation")
     network.output(layer)
@@ -161,7 +167,7 @@ def _without_activations(pieces: Network) -> Network:
 
 
 def _magnitudes(pieces: Network, given: Arrays) -> Arrays:
-    """Sums of magnitudes, of those layers that are sums."""
+    """Return the sums of the magnitudes of all terms, for the layers that compute sums."""
     structure = pieces.to_dict()
     structure["nodes"] = [node for node in structure["nodes"] if node["operation"] in _SUMS]
     if not structure["nodes"]:
@@ -187,7 +193,10 @@ def _magnitudes(pieces: Network, given: Arrays) -> Arrays:
 
 
 def _restructured(network: Network, structure: dict[str, Any]) -> Network:
-    """Weights that the new layers do not have, slopes of activations that are gone, are left out."""
+    """Return a network of this structure, with those weights that its layers still have.
+
+    The slopes of removed activations are left out, for example.
+    """
     result = network.restructured(structure, {})
     known = {f"{spec['layer']}.{spec['role']}" for spec in result.weight_specs()}
     result.load_weights({name: values for name, values in network.weights.items() if name in known})

@@ -24,7 +24,7 @@ _TEN_LOSSES = (
 )
 
 
-#: Parameters with which functions of numbers in [-1, 1] are defined, and have their kinks among them.
+#: The parameters of neurons. With these a function is defined for all inputs in [-1, 1], and its kinks lie there, too.
 _NEURONS: dict[str, tuple[float, ...]] = {
     "none": (),
     "relu": (0.25,),
@@ -64,12 +64,12 @@ def _with_state(gradient: list[int], recipe: dict[str, Any], forward: dict[str, 
 
 
 def training_cases() -> list[Listed]:
-    """(Name, recipe, which bound)."""
+    """Return all cases. Each has a name, a recipe, and the name of the bound for its errors."""
     return [*_weighted(), *_windows(), *_moves(), *_pointwise(), *_losses(), *_optimizers()]
 
 
 def _weighted() -> list[Listed]:
-    """Kernels with weights, whose gradients are results too."""
+    """Return the cases of kernels with weights. The gradients of the weights are results, too."""
     small, dense = made("ConvolutionDescriptor", 3, 3, 6, 9), made("ConvolutionDescriptor", 5, 7, 6, 9)
     strided = made("ConvolutionDescriptor", 3, 3, 6, 9, 2, 2)
     depthwise = made("DepthWiseConvolutionDescriptor", 3, 3, 6, 6)
@@ -108,7 +108,7 @@ def _transposed(width: int, height: int, **more: int) -> dict[str, Any]:
 
 
 def _moves() -> list[Listed]:
-    """Borders, shapes and Gram matrices."""
+    """Return the cases of padding, reshaping and Gram matrices."""
     listed: list[Listed] = []
     for edge, bound in (("constant", "exact"), ("clamp", "sum"), ("mirror", "sum")):
         forward = made("Pad", [1, 2, 3], [0, 1, 1], edge_mode=edge)
@@ -185,7 +185,7 @@ def _one_loss(kind: str, reduction: str, *across_batch: bool) -> list[Listed]:
 
     def recipe(kernel: str) -> dict[str, Any]:
         terms = made(kernel, made("LossDescriptor", kind, "none"))
-        # Losses of elements are what a sum adds; a cosine has none.
+        # The terms of a sum are the losses of single elements. A cosine distance has no such losses.
         reduced = reduction != "none" and kind != "cosine_distance"
         return made(kernel, descriptor) | given | {"sources": two} | ({"terms": terms} if reduced else {})
 
@@ -197,7 +197,10 @@ def _one_loss(kind: str, reduction: str, *across_batch: bool) -> list[Listed]:
 
 
 def _optimizers() -> list[Listed]:
-    """Return gradients, values and moments. The second moments are positive."""
+    """Return the cases of optimisers. Each reads a gradient, the values and their moments.
+
+    Second moments are means of squares, so their inputs are positive numbers.
+    """
     descriptor = made("OptimizerDescriptor", 0.1)
     plain, rms, adam = (
         made(f"Optimizer{kind}", descriptor) for kind in ("StochasticGradientDescent", "RMSProp", "Adam")
@@ -214,5 +217,5 @@ def _optimizers() -> list[Listed]:
 
 
 def _step(recipe: dict[str, Any], *results: str) -> dict[str, Any]:
-    """Return all results of the optimiser for a gradient: the values and their moments."""
+    """Add the sources and results of an optimiser. It reads a gradient and updates all of `results`."""
     return recipe | {"sources": [IMAGE] * (1 + len(results)), "run": "optimizer", "results": list(results)}

@@ -1,4 +1,4 @@
-"""The heads of detectors: YOLO's one tensor of boxes and classes, and the boxes and scores that a suppression reads.
+"""The outputs of detectors: YOLO's one tensor of boxes and classes, or the boxes and scores that an NMS node reads.
 
 The file's own decoding stays in the network. The meaning of a box's four numbers is found from the boxes of one
 image. They are in rows from left to right, and are either two corners or a centre and a size.
@@ -30,32 +30,33 @@ from mpscnn.vision.detector import DetectionHead
 
 # Pixels of the image for each cell of YOLO's maps.
 _STRIDES = ((8, 16, 32), (16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
-_ANCHORS = 3  # of each cell, where there are anchors
+_ANCHORS = 3  # the boxes of each cell, in networks with anchors
 _LETTERBOX = {"fit": "letterbox", "filter": "bilinear", "letterbox_value": 114.0, "scale": [1.0 / 255.0] * 3}
-# As the programs that come with the networks have it.
+# The settings of the programs that are distributed with these networks.
 _WITH_ANCHORS = {"iou_threshold": 0.45, "score_threshold": 0.25, "max_per_class": 300, "max_detections": 300}
 _WITHOUT_ANCHORS = _WITH_ANCHORS | {"iou_threshold": 0.7}
 _MOST_BOXES = 1000  # larger numbers mean all
-# To look at one image: far more than any such network takes, of a file that asks for more than it should.
+# Limits for running the network on one image. No such network needs this much, but a malicious file might.
 _MOST_OPERATIONS, _MOST_MEMORY = 10**12, 1 << 31
 _LEAST_SCORE = 1e-6  # thresholds must be above 0
 _MAX_LABELS = 100_000  # characters of a file's own list of classes
-# Of corners, sizes and axes: left, top, right and bottom as multiples of the four numbers.
+# These matrices compute left, top, right and bottom from a centre and a size, and exchange x and y.
 _FROM_CENTER = np.array([[1, 0, -0.5, 0], [0, 1, 0, -0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]])
 _Y_FIRST = np.eye(4)[[1, 0, 3, 2]]
 
 
 @dataclass
 class Heads:
-    """Boxes and scores of a file, before anything is chosen among them.
+    """The boxes and scores of a detector before suppression.
 
     Attributes:
-        boxes: four numbers each, on the axis `box_axis`.
-        scores: on the same axis or another.
-        suppression: settings of the detection.
+        boxes: four numbers for each box.
+        scores: a score for each box and class.
+        suppression: settings of the non-maximum suppression.
         background: whether the first column of the scores is not a class.
-        number_axis, class_axis: where they have these numbers.
-        centers: (boxes, 2) in fractions of the image, where the file's cells are known.
+        number_axis: the axis of `boxes` that has the four numbers.
+        class_axis: the axis of `scores` that has the classes.
+        centers: (boxes, 2) centres of the cells in fractions of the image, if they are known.
         corners: whether boxes are two corners, and not a centre and a size; None: the file does not say.
         letterboxed: whether photos become the network's input as YOLO's do.
     """
@@ -72,16 +73,16 @@ class Heads:
 
 
 def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[str]) -> bool:
-    """Make boxes and scores of these tensors the network's outputs; False where they are none.
+    """Make the network's outputs from these tensors. Return False if they are no boxes and scores.
 
-    `reasons` gets a sentence where they look like some, but their meaning could not be found.
+    If they look like boxes and scores, but their meaning cannot be found, a sentence about that is added to `reasons`.
     """
     image = c.network.inputs[0].shape
     if len(c.network.inputs) != 1 or len(image) != 4 or None in image[1:] or image[-1] not in (1, 3):
         return False
     if any(name not in c.values for name in names):
         return False
-    for node in c.file.nodes:  # those of the tail say what it chooses
+    for node in c.file.nodes:  # constants in the tail say which boxes it selects
         if node.kind == "Constant" and not c.is_constant(node.outputs[0]):
             c.constants.compute(node)
     heads = _yolo(c, tail, names[0]) if len(names) == 1 else _boxes_and_scores(c, tail, names)
@@ -96,7 +97,7 @@ def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[s
 
 
 def _looks_like_cells(c: Context, names: Sequence[str]) -> bool:
-    """Return True if one tensor has as many rows or columns as a YOLO has cells."""
+    """Return True if there is one tensor, with as many rows or columns as a YOLO has boxes."""
     shape = c.values[names[0]].shape
     return (
         len(names) == 1
@@ -155,7 +156,7 @@ def _grid(rows: int, columns: int) -> NDArray[np.float64]:
 
 
 def _is_box_and_classes(c: Context, tail: Tail, node: Node) -> bool:
-    """Boxes and the probabilities of classes, and nothing else, such as points, angles or masks."""
+    """Return True if a tensor joins boxes and class probabilities, without points, angles or masks."""
     if len(node.inputs) != 2 or node.inputs[0] not in c.values or c.values[node.inputs[0]].shape[1] != 4:
         return False
     maker = c.file.makers.get(tail.unmoved(node.inputs[1]))
@@ -163,7 +164,7 @@ def _is_box_and_classes(c: Context, tail: Tail, node: Node) -> bool:
 
 
 def undecoded(network: Network) -> str | None:
-    """Return a note on outputs that look like YOLO's maps, of which the file does not say what boxes they mean."""
+    """Return a note if the outputs look like YOLO's maps before decoding to boxes; otherwise None."""
     shapes = [output.shape[1:] for output in network.outputs]
     image = network.inputs[0].shape[1:]
     if len(network.inputs) != 1 or len(image) != 3 or None in image or any(len(one) < 3 for one in shapes):
@@ -187,7 +188,7 @@ def undecoded(network: Network) -> str | None:
 
 
 def _boxes_and_scores(c: Context, tail: Tail, names: Sequence[str]) -> Heads | None:
-    """Two tensors of which one has four numbers for each box, the other a score for each class."""
+    """Find which of two tensors has four numbers for each box, and which has a score for each class."""
     if not tail.suppressions or len(names) != 2:
         return None
     fitting = []
@@ -218,7 +219,7 @@ def _in_corners(tail: Tail) -> bool:
 
 
 def _leaves_out_background(c: Context, tail: Tail, name: str, scores: Value) -> bool | None:
-    """Return True if the tail takes single classes, but not the first; None if that cannot be told."""
+    """Return True if the tail reads each class except the first, and False if it reads all; None: unknown."""
     if any(tail.unmoved(node.inputs[1]) == tail.unmoved(name) for node in tail.suppressions):
         return False
     users = c.users(name)
@@ -240,7 +241,7 @@ def _own_extents(value: Value) -> list[int | None]:
 
 
 def _extent(value: Value, axis: int) -> int | None:
-    """Without the batch."""
+    """Return the extent of an axis without the batch; None if it is free."""
     extent = 1
     for atom in value.axes[axis]:
         if atom.is_batch:
@@ -263,7 +264,7 @@ def _stated_limits(c: Context, tail: Tail) -> dict[str, Any]:
             iou, score = node.number("iou_threshold", 0.0), node.number("score_threshold", 0.0)
         else:
             iou, score = (_constant(c, node.input(place)) for place in (3, 4))
-        # ONNX leaves a box out that overlaps by more, and a score that is not above the limit.
+        # ONNX removes a box whose overlap is above the limit, and a box whose score is not above its limit.
         if 0.0 < iou <= 1.0:
             limits["iou_threshold"] = iou
         if 0.0 < score <= 1.0:
@@ -282,7 +283,7 @@ def _stated_limits(c: Context, tail: Tail) -> dict[str, Any]:
 
 
 def _constant(c: Context, name: str | None) -> float:
-    """0 where it is none."""
+    """Return the number of a constant tensor; 0 if the tensor is not one constant number."""
     constant = c.constants.find(name) if name else None
     if constant is None or constant.low.size != 1 or constant.low.dtype.kind not in "fiu":
         return 0.0
@@ -325,7 +326,10 @@ def _mark(c: Context, heads: Heads) -> bool:
 
 
 def _edges(c: Context, heads: Heads) -> tuple[Tensor, str]:
-    """Return the boxes, by a layer whose weights say what edges are of the four numbers; these are set later."""
+    """Add a layer that computes a box's edges from its four numbers. Its weights are set later.
+
+    Returns the boxes, and the name of the layer.
+    """
     rows, numbers = _two_axes(heads.boxes, heads.number_axis)
     image = c.arranger.physical(heads.boxes, (*image_rows(rows), numbers))
     name = c.names.unique("edges")
@@ -335,13 +339,13 @@ def _edges(c: Context, heads: Heads) -> tuple[Tensor, str]:
 
 
 def _rows(c: Context, value: Value, column_axis: int) -> Tensor:
-    """(n, boxes, columns)."""
+    """Return the value as a tensor (n, boxes, columns)."""
     tensor = c.arranger.physical(value, _two_axes(value, column_axis))
     return c.network.activation(tensor, {"kind": "none"}, name=c.names.unique("scores"))
 
 
 def _two_axes(value: Value, column_axis: int) -> tuple[Axis, Axis]:
-    """Return the atoms of the boxes, and those of what each has."""
+    """Return the parts of the axis of boxes, and those of the axis with the numbers of each box."""
     columns = value.axis(column_axis)
     own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
     rows = tuple(atom for place, axis in enumerate(own) if place != columns for atom in axis)
@@ -349,9 +353,9 @@ def _two_axes(value: Value, column_axis: int) -> tuple[Axis, Axis]:
 
 
 def _form(c: Context, heads: Heads) -> tuple[NDArray[np.float64], str] | None:
-    """Return how to compute edges in fractions of the image from the numbers.
+    """Return the matrix that computes a box's edges from its numbers, and a description.
 
-    It is found from the boxes of one image; None if it cannot be.
+    It is found by running the network on one image. The result is None if that fails.
     """
     height, width, channels = (extent or 1 for extent in c.network.inputs[0].shape[1:])
     image = np.random.default_rng(0).uniform(0.0, 1.0, (1, height, width, channels)).astype(np.float32)
@@ -378,15 +382,15 @@ def form_of_boxes(
     """Find the meaning of each box's four numbers, and whether scores are probabilities.
 
     Args:
-        numbers: (boxes, 4).
-        scores: (boxes, columns).
+        numbers: the four numbers of each box; shape (boxes, 4).
+        scores: the scores of each box; shape (boxes, columns).
         size: (height, width) of the image.
-        expected: (boxes, 2) x and y of the centres, more or less, where they are known, in fractions of the image.
-        corners: whether the numbers are two corners, where that is known; else a centre and a size.
+        expected: approximate centres of the boxes, x and y in fractions of the image; shape (boxes, 2). None: unknown.
+        corners: True: the numbers are two corners. False: they are a centre and a size. None: unknown.
 
     Returns:
-        (4, 4): left, top, right and bottom in fractions of the image as multiples of the numbers; and a description.
-        None where that cannot be told.
+        A matrix (4, 4) and a description. The matrix times a box's numbers is left, top, right and bottom in fractions
+        of the image. The result is None if the meaning cannot be found.
     """
     if not (np.isfinite(numbers).all() and np.isfinite(scores).all()):
         return None
@@ -430,7 +434,10 @@ def _y_first(centers: NDArray[np.float64]) -> bool | None:
 
 
 def _slow_share(centers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much of each coordinate's variance means of boxes that follow each other keep: in rows, x has none of it."""
+    """Return how much of each coordinate's variance remains in the means of consecutive boxes.
+
+    Boxes come row by row, so almost none of the variance of x remains.
+    """
     shares = np.zeros(2)
     for parts in (8, 16, 32):
         length = len(centers) // parts
@@ -446,7 +453,7 @@ _MOST_ERROR = 0.2
 
 
 def _labels(c: Context) -> list[str] | None:
-    """Return the classes that a file of Ultralytics names in its metadata."""
+    """Return the class names in the metadata of a file that Ultralytics has written; None if there are none."""
     text = c.file.metadata.get("names", "")
     if not text or len(text) > _MAX_LABELS:
         return None

@@ -1,4 +1,4 @@
-"""Tensors of a file: where their elements are, checked against what is there."""
+"""Tensors of a file, as views of the stored elements. Each view is checked to lie within its storage."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _STORED = {"bfloat16": "uint16"}
 
 @dataclass
 class Storage:
-    """Elements in a row, which tensors are views of.
+    """A sequence of elements of a file. Tensors are views of it.
 
     Attributes:
         dtype: "float32", "float16", "bfloat16", "int64", ...
-        elements: how many there are.
-        file, place: where their bytes are, which are read each time they are needed; where a file has them after the
-            tensors, that is set later.
+        elements: their number.
+        file, place: the file and the offset of the bytes, which are read each time they are needed. Both are set later
+            if the file stores the bytes behind the descriptions of the tensors.
     """
 
     dtype: str
@@ -44,11 +44,11 @@ class Storage:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all elements."""
+        """The number of bytes of all elements."""
         return self.elements * self.stored.itemsize
 
     def array(self, first: int, count: int) -> NDArray[Any]:
-        """So many elements from `first` on, read from the file."""
+        """Read `count` elements from the file, beginning with the element `first`."""
         if self.file is None:
             raise AssertionError("a storage without a place")
         size = self.stored.itemsize
@@ -71,11 +71,11 @@ class StoredTensor:
 
     @property
     def bytes(self) -> int:
-        """Bytes of a copy of its elements."""
+        """The number of bytes of a copy of its elements."""
         return math.prod(self.shape) * self.storage.stored.itemsize
 
     def array(self) -> NDArray[Any]:
-        """Its elements, read from the file; bfloat16 becomes float32."""
+        """Read the elements from the file. bfloat16 becomes float32."""
         reach = sum((extent - 1) * step for extent, step in zip(self.shape, self.strides, strict=True))
         flat = self.storage.array(self.offset, reach + 1 if math.prod(self.shape) else 0)
         steps = [stride * flat.itemsize for stride in self.strides]
@@ -86,7 +86,11 @@ class StoredTensor:
 
 
 def tensor_view(what: str, storage: Storage, offset: object, shape: object, strides: object) -> StoredTensor:
-    """Return a tensor; WeightsError, beginning with `what`, where it is not within its storage or repeats elements."""
+    """Return a view of a storage, after checking that it is valid.
+
+    Raises WeightsError if the tensor does not lie within its storage, and UnsupportedError if it repeats elements or
+    has too many axes. Their messages begin with `what`.
+    """
     extents, steps = _whole(what, shape), _whole(what, strides)
     if len(extents) == len(steps) > MAX_AXES:
         raise UnsupportedError(f"{what}: tensors of {len(extents)} axes are not supported")

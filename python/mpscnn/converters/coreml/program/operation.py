@@ -1,6 +1,6 @@
-"""One operation of a program, and what the functions for all kinds of operations read of it.
+"""One operation of a Core ML program. The functions that convert operations read operands and constants from it.
 
-They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and operation.
+Its methods raise UnsupportedError and WeightsError with a reason only; the caller adds the file and the operation.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 
 class Operation:
-    """An operation.
+    """One operation of a Core ML program, with access to its operands.
 
     Args:
-        builder: the graph that it becomes a part of.
-        constants: of the program.
-        tensors: constants that are operands in the graph already, by name.
-        message: the operation in the file.
+        builder: builds the ONNX graph to which the operation is added.
+        constants: the constants of the program.
+        tensors: maps names of constants to their tensors, for those that are already in the graph.
+        message: the protobuf message of the operation in the file.
 
     Attributes:
-        kind: what it does.
-        name: in the file.
+        kind: the type of the operation, such as "conv".
+        name: its name in the file.
         outputs: the names of its results.
-        reads: the names of its operands that are computed.
+        reads: the names of those operands that other operations compute.
     """
 
     def __init__(self, builder: Builder, constants: Constants, tensors: dict[str, str], message: Any) -> None:
@@ -55,7 +55,7 @@ class Operation:
         return ""
 
     def constants_given(self) -> Mapping[str, Constant]:
-        """All operands and attributes that are constants, by what the operation calls them."""
+        """Return all constant operands and attributes, by the names of the operation's parameters."""
         found: dict[str, Constant] = {}
         for entry in self._message.attributes:
             if entry.key != "name":
@@ -77,11 +77,11 @@ class Operation:
         return bool(self._arguments.get(name))
 
     def tensor(self, name: str) -> str:
-        """Return an operand in the graph, constant or computed."""
+        """Return the graph's tensor of an operand, which may be constant or computed."""
         return self._tensor(self._binding(name))
 
     def tensors(self, name: str) -> list[str]:
-        """Return the operands of a list."""
+        """Return the graph's tensors of an operand that is a list."""
         bindings = self._arguments.get(name)
         if not bindings:
             raise WeightsError(f"damaged: it has no {name}")
@@ -121,7 +121,7 @@ class Operation:
         return self._constants.array(self._constant(name))
 
     def weight(self, name: str) -> str:
-        """Return a constant operand in the graph; see `array`."""
+        """Return the graph's tensor of an operand, which must be constant."""
         self._constant(name)
         return self.tensor(name)
 
@@ -141,14 +141,14 @@ class Operation:
         return [int(one) for one in array.reshape(-1)]
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """Return a whole number."""
+        """Return a constant operand that is one whole number."""
         found = self.integers(name, None if default is None else [default])
         if len(found) != 1:
             raise WeightsError(f"damaged: its {name} is {found[:5]}")
         return found[0]
 
     def number(self, name: str, default: float | None = None) -> float:
-        """Return a finite number."""
+        """Return a constant operand that is one finite number."""
         if not self.has(name) and default is not None:
             return default
         array = self.array(name)
@@ -157,7 +157,7 @@ class Operation:
         return float(array.reshape(()))
 
     def flags(self, name: str, count: int) -> list[bool]:
-        """Truth values, all false where they are not given."""
+        """Return a constant operand of `count` truth values. All are false if it is not given."""
         if not self.has(name):
             return [False] * count
         found = [bool(one) for one in self.array(name).reshape(-1)]
@@ -166,15 +166,15 @@ class Operation:
         return found
 
     def flag(self, name: str, default: bool) -> bool:
-        """Return a truth value."""
+        """Return a constant operand that is one truth value."""
         return self.flags(name, 1)[0] if self.has(name) else default
 
     def text(self, name: str, default: str) -> str:
-        """Return a word."""
+        """Return a constant operand that is a text."""
         return self._constants.text(self._constant(name)) if self.has(name) else default
 
     def texts(self, name: str) -> list[str]:
-        """Return the texts or numbers of a list, as texts."""
+        """Return a constant list of texts or numbers, as texts."""
         constant = self._constant(name)
         if isinstance(constant.held, list):
             return constant.held
@@ -184,11 +184,11 @@ class Operation:
 _MAX_INTEGERS = 4096
 
 Handler = Callable[[Builder, Operation], "str | list[str]"]
-"""The tensors that an operation computes, one for each of its results."""
+"""A function that adds an operation to the graph and returns the tensors of its results."""
 
 
 def _plain(values: Array | Blob) -> Array | Blob:
-    """Numbers as the graph has them: floats, whole numbers of 64 bits, truth values."""
+    """Convert numbers to a type of the graph: float32, int64 or truth values."""
     if isinstance(values, Blob) or values.dtype.kind == "b":
         return values
     return values.astype(np.int64 if values.dtype.kind in "iu" else np.float32, copy=False)
