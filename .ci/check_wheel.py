@@ -62,7 +62,7 @@ class DamagedError(Exception):
 
 
 def load_commands(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The load commands of a 64-bit Mach-O image (loader.h of macOS)."""
+    """Yield the load commands of a 64-bit Mach-O image (loader.h of macOS)."""
     header = struct.Struct("<8I")
     if len(data) < header.size or data[:4] != b"\xcf\xfa\xed\xfe":
         raise DamagedError("no 64-bit Mach-O image")
@@ -79,13 +79,13 @@ def load_commands(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def text_of(command: bytes, offset: int = 8) -> str:
-    """The string whose offset a load command gives at `offset`."""
+    """Return the string whose offset a load command holds at `offset`."""
     (start,) = struct.unpack_from("<I", command, offset)
     return command[start:].split(b"\0")[0].decode()
 
 
 def read_macho(data: bytes) -> MachO:
-    """One image; architectures of a universal one are not expected, since wheels hold one."""
+    """Read a binary for one architecture. Universal binaries are not expected, since wheels hold none."""
     kind = struct.unpack_from("<I", data, 4)[0] if len(data) >= 8 else 0
     image = MachO(ARCHITECTURES.get(kind, hex(kind)))
     for command, body in load_commands(data):
@@ -102,7 +102,7 @@ def read_macho(data: bytes) -> MachO:
 
 
 def check_macho(path: str, data: bytes, platform: str) -> Iterator[str]:
-    """Architecture, deployment target and libraries of a macOS binary."""
+    """Yield what is wrong with the architecture, deployment target and libraries of a macOS binary."""
     try:
         image = read_macho(data)
     except (DamagedError, struct.error) as error:
@@ -127,7 +127,10 @@ def check_macho(path: str, data: bytes, platform: str) -> Iterator[str]:
 
 
 def check_elf(path: str, data: bytes) -> Iterator[str]:
-    """Sections of a Linux binary that only debuggers read (elf.h: a 64-bit header, then section headers)."""
+    """Yield a problem if a Linux binary has sections that only debuggers read.
+
+    elf.h describes the format: a 64-bit header, and section headers.
+    """
     header = struct.Struct("<16s2HI3QI6H")
     if len(data) < header.size or data[:5] != b"\x7fELF\x02":
         yield f"{path}: no 64-bit ELF file"
@@ -144,19 +147,19 @@ def check_elf(path: str, data: bytes) -> Iterator[str]:
 
 
 def max_bytes_of(platform: str) -> int:
-    """The limit for wheels of a platform, the last part of their names."""
+    """Return the size limit of wheels for a platform, which is the last part of a wheel's name."""
     return MAX_BYTES + (METAL_BYTES if platform.startswith("macosx") else 0)
 
 
 def code_size(wheel: Path) -> int:
-    """Bytes that a wheel would have without the bundled models."""
+    """Return the bytes that a wheel would have without the bundled models."""
     with zipfile.ZipFile(wheel) as archive:
         models = sum(entry.compress_size for entry in archive.infolist() if entry.filename.startswith(MODELS))
     return wheel.stat().st_size - models
 
 
 def find_shaders(archive: zipfile.ZipFile) -> list[str]:
-    """In which forms a wheel's library holds the shaders of the Metal engine."""
+    """Return the forms in which a wheel's library holds the shaders of the Metal engine."""
     names = (name for name in archive.namelist() if PurePosixPath(name).name.startswith("libmpscnn."))
     libraries = [archive.read(name) for name in names]
     forms = {"compiled": COMPILED_SHADERS, "source": SHADER_SOURCE}
@@ -164,7 +167,7 @@ def find_shaders(archive: zipfile.ZipFile) -> list[str]:
 
 
 def describe(wheel: Path) -> str:
-    """A wheel's size and, for macOS, its shaders."""
+    """Return a line with a wheel's size and, for macOS, the forms of its shaders."""
     text = f"{wheel.name}: {code_size(wheel)} bytes without models"
     if "macosx" not in wheel.stem:
         return text
@@ -173,7 +176,7 @@ def describe(wheel: Path) -> str:
 
 
 def check_contents(names: list[str]) -> Iterator[str]:
-    """The files that must and must not be in a wheel."""
+    """Yield the files that are missing in a wheel, and those that must not be in it."""
     for needed in NEEDED:
         if needed not in names:
             yield f"lacks {needed}"
@@ -192,7 +195,7 @@ def check_contents(names: list[str]) -> Iterator[str]:
 
 
 def check_shaders(archive: zipfile.ZipFile, compiled: bool) -> Iterator[str]:
-    """Return the missing shaders of the Metal engine in a macOS wheel; compiled ones if they are required."""
+    """Yield the forms of the Metal engine's shaders that a macOS wheel lacks. Compiled ones may be required."""
     found = find_shaders(archive)
     if "source" not in found:
         yield "lacks the shaders' source, which is compiled where a system refuses the compiled ones"
@@ -204,7 +207,7 @@ def check_shaders(archive: zipfile.ZipFile, compiled: bool) -> Iterator[str]:
 
 
 def check_program(archive: zipfile.ZipFile, platform: str) -> Iterator[str]:
-    """Return the problem of the program that "auto" needs before it chooses a Metal device."""
+    """Yield a problem if the program is wrong that "auto" runs before it chooses a Metal device."""
     if CHECK_PROGRAM not in archive.namelist():
         yield f'lacks {CHECK_PROGRAM}, without which device="auto" is always the CPU'
         return
@@ -214,7 +217,7 @@ def check_program(archive: zipfile.ZipFile, platform: str) -> Iterator[str]:
 
 
 def check_wheel(wheel: Path, max_bytes: int | None = None, compiled_shaders: bool = True) -> Iterator[str]:
-    """All that is wrong with a wheel."""
+    """Yield all that is wrong with a wheel."""
     platform = wheel.stem.split("-")[-1]
     code = code_size(wheel)
     limit = max_bytes_of(platform) if max_bytes is None else max_bytes
@@ -236,7 +239,7 @@ def check_wheel(wheel: Path, max_bytes: int | None = None, compiled_shaders: boo
 
 
 def main() -> int:
-    """Reads the command line."""
+    """Read the command line and check the wheels."""
     parser = argparse.ArgumentParser(description="Examine wheels of mpscnn.")
     parser.add_argument("wheels", nargs="+", type=Path)
     parser.add_argument("--max-bytes", type=int, help="size without models (default: the platform's limit)")

@@ -8,8 +8,8 @@
 
 using namespace metal;
 
-/// Return four adjacent values in a row of the first factor, from column 4 * block on, with zeros after the
-/// last one. Lanes without a feature channel may hold any value.
+/// Return four adjacent values in a row of the first factor, from column 4 * block on. Columns after the last
+/// one give zeros, since the image's lanes without a feature channel may hold any value.
 template <typename First>
 inline float4 fetch_first(First first, constant MatrixProductParams &params, uint row, uint y, uint block,
                           uint image) {

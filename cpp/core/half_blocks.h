@@ -1,4 +1,4 @@
-// Conversion of blocks of halves with the processor's instructions.
+// Conversion between blocks of floats and halves with the processor's instructions.
 #pragma once
 
 #include <cstddef>
@@ -7,15 +7,15 @@
 
 namespace mpscnn {
 
-/// One variant of the conversions. All give the bits of core/half.h if the processor computes with IEEE 754's
-/// defaults.
+/// One variant of the conversions. All variants give the same bits as core/half.h if the processor is in IEEE
+/// 754's default mode.
 struct HalfBlocks {
     /// The number of elements of a block.
     static constexpr std::size_t size = 16;
 
     const char *name; ///< "avx512", "f16c", "neon", "portable"
-    /// With `stream` it uses non-temporal stores, and the results must be aligned to a block's bytes. Return
-    /// true if any float is infinite, NaN or beyond the halves.
+    /// Convert floats to halves. Return true if any float is infinite, NaN or too large for a half. `stream`
+    /// selects non-temporal stores; the results must then be aligned to a block's bytes.
     bool (*to_halves)(const float *floats, std::uint16_t *halves, std::size_t blocks, bool stream);
     void (*to_floats)(const std::uint16_t *halves, float *floats, std::size_t blocks, bool stream);
 };

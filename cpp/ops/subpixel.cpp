@@ -7,7 +7,7 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// Keeps the number of channels of a block in 64 bits.
+/// With this limit the number of channels of a block fits in 64 bits.
 constexpr std::int64_t largest_scale = 1 << 10;
 
 void check_scale(const OperationInfo &info, std::int64_t scale) {
@@ -19,7 +19,8 @@ std::int64_t scaled(std::int64_t extent, std::int64_t scale) {
     return extent == Shape::any ? Shape::any : extent * scale;
 }
 
-/// `wanted` rows or columns of all that there are, at most a part of the last block less.
+/// Return the extent of the result: `wanted`, or `all` if that is 0. Only a part of the last block may be cut
+/// off, so other extents are errors.
 std::int64_t cropped(const char *field, std::int64_t wanted, std::int64_t all, std::int64_t scale) {
     if (wanted == 0 || all == Shape::any) return wanted == 0 ? all : wanted;
     if (wanted > all - scale && wanted <= all) return wanted;
@@ -69,7 +70,7 @@ WeightSpecs SubpixelConvolution::weights(const InputShapes &inputs) const {
 }
 
 Cost SubpixelConvolution::cost(const InputShapes &inputs, const Shape &output) const {
-    // As a shape, since that refuses products beyond 64 bits.
+    // This is a shape because a shape refuses products beyond 64 bits.
     const Shape products{2, output.elements(), window.kernel_height, window.kernel_width,
                          inputs[0].back() / groups};
     const std::int64_t flops = products.elements();

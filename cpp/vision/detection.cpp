@@ -47,8 +47,8 @@ CandidateLists candidates_by_class(ScoreTable &table, float least, std::size_t m
     return lists;
 }
 
-/// Estimate from a sample a score that some twenty times as many pairs of box and class reach as can be
-/// detections. It is at least settings.score_threshold.
+/// Estimate a score that about 20 * max_detections pairs of box and class reach. Only every 32nd box is
+/// looked at. The result is at least settings.score_threshold.
 float likely_floor(ScoreTable &table, const Suppression &settings) {
     constexpr std::size_t step = 32, pairs_for_each = 20;
     constexpr float most = 0.999f; // close to 1, rounding of logits limits the accuracy of probabilities
@@ -83,8 +83,8 @@ private:
     std::vector<float> best_; ///< heap of the best scores, the lowest first
 };
 
-/// A class's detections come with decreasing scores, and no score increases. So candidates below the floor
-/// have no effect.
+/// Detect class by class. Suppression takes candidates by decreasing score and increases no score. So
+/// candidates below the floor have no effect and are removed.
 std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppression settings) {
     std::vector<Candidate> kept;
     Floor floor(settings.score_threshold, settings.max_detections);
@@ -100,7 +100,8 @@ std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppr
     return kept;
 }
 
-/// For the same reason, candidates below a higher threshold have no effect if enough detections reach it.
+/// Try a higher threshold first. If enough detections reach it, candidates below it have no effect, for the
+/// reason above.
 std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, const Suppression &settings) {
     Suppression raised = settings;
     raised.score_threshold = likely_floor(table, settings);

@@ -42,14 +42,14 @@ struct Node {
     std::optional<bool> learns = std::nullopt;
     std::optional<Quantization> quantization = std::nullopt; ///< of the result's integers in int8 networks
 
-    /// The weight's values, or `count` times `otherwise` where it is not set.
+    /// Return the weight's values, or `count` times `otherwise` if the weight is not set.
     std::vector<float> weight_or(const std::string &role, std::size_t count, float otherwise) const {
         const auto found = weights.find(role);
         return found == weights.end() ? std::vector<float>(count, otherwise) : found->second.values();
     }
 };
 
-/// The shape of a variable for a weight.
+/// Return the shape that a variable needs to serve as a weight of this shape.
 Shape variable_shape(const Shape &weight);
 
 /// A summary of one layer at given input shapes, for tables and cost models.
@@ -83,15 +83,15 @@ public:
     ValueId add_input(std::string name, const Shape &shape);
     ValueId add_node(std::string name, ops::Operation operation, std::vector<ValueId> inputs,
                      std::optional<ops::Neuron> activation = std::nullopt);
-    /// A tensor that belongs to the network and not to a batch. An axis without extent comes first where a
-    /// weight has fewer than two: (1, channels) for a bias.
+    /// Add a tensor that belongs to the network and not to a batch. It has at least two axes: a bias has the
+    /// shape (1, channels).
     ValueId add_variable(std::string name, const Shape &shape);
-    /// Lets a node read a weight from a tensor. Throws WeightsError for a role or shape that does not fit.
+    /// Let a node read a weight from a tensor. Throws WeightsError for a role or shape that does not fit.
     void use_variable(ValueId node, const std::string &role, ValueId variable);
     void mark_output(ValueId value);
-    /// See Node. Throws ParameterError for an input, which has nothing to keep.
+    /// Set Node::keep_float32 of a value's layer. Throws ParameterError for an input, which has no layer.
     void keep_float32(ValueId value, bool keep);
-    /// See Node. Throws ParameterError for an input, which has no weights.
+    /// Set Node::learns of a value's layer. Throws ParameterError for an input, which has no weights.
     void set_learning(ValueId value, bool learns);
     /// Set the quantization of a value in int8 networks; other precisions ignore it. Throws ParameterError
     /// for an invalid quantization and for a variable.
@@ -102,7 +102,7 @@ public:
         return is_input(value) ? inputs_[static_cast<std::size_t>(value)].quantization
                                : producer(value).quantization;
     }
-    /// Checks role, shape and that all values are finite.
+    /// Set a weight. Its role and shape are checked, and that all values are finite.
     void set_weight(std::string_view node, std::string_view role, WeightTensor tensor);
     /// Set weights that set_weight of another graph has checked for the same node.
     void adopt_weights(ValueId node, std::map<std::string, WeightTensor> weights) {
@@ -110,7 +110,7 @@ public:
     }
 
     bool is_input(ValueId value) const { return value < static_cast<int>(inputs_.size()); }
-    /// The node that computes a value that is not an input.
+    /// Return the node that computes a value that is not an input.
     const Node &producer(ValueId value) const {
         return nodes_[static_cast<std::size_t>(value) - inputs_.size()];
     }
@@ -124,14 +124,14 @@ public:
     bool only_dense_layers_read(ValueId value) const {
         return !is_output(value) && !uses_[static_cast<std::size_t>(value)].by_layer_of_images;
     }
-    /// Throws ParameterError, with similar names, if there is no such layer.
+    /// Return the value with this name. Throws ParameterError, with similar names, if there is none.
     ValueId find(std::string_view name) const;
-    /// Shape with free extents.
+    /// Return the shape, in which extents may be free.
     const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
 
-    /// Shapes of all values for fixed input shapes. Throws ShapeError with the layer's name.
+    /// Return the shapes of all values for fixed input shapes. Throws ShapeError with the layer's name.
     std::vector<Shape> infer_shapes(const std::vector<Shape> &input_shapes) const;
-    /// Weight roles and shapes of a node, those of its activation included.
+    /// Return the weight roles and shapes of a node, including those of its activation.
     ops::WeightSpecs weight_specs(std::size_t node_index) const;
     /// Throws WeightsError unless every required weight is set and the graph has an output.
     void require_complete() const;
@@ -140,7 +140,7 @@ public:
     /// Return the same graph without its weights; shapes are kept.
     Graph without_weights() const;
 
-    /// Structure without weights: {"name", "inputs", "nodes", "outputs"}, see docs/model_format.md.
+    /// Return {"name", "inputs", "nodes", "outputs"}, the structure without weights (docs/model_format.md).
     Json to_json() const;
     static Graph from_json(const Json &json, ErrorKind kind = ErrorKind::parameter);
 

@@ -15,7 +15,7 @@ namespace mpscnn::engine {
 std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
                                              const Graph &network);
 
-/// The same in one precision.
+/// Do the same in one precision.
 std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
                                              const Graph &network, Precision precision);
 
@@ -28,20 +28,20 @@ bool is_of_training(const Graph &network);
 /// Numbers in [-1, 1], the same everywhere (Numerical Recipes' generator, the high bits).
 std::vector<float> self_check_noise(std::int64_t count, std::uint32_t seed);
 
-/// How names of inputs begin whose numbers are the noise without its sign.
+/// The prefix of an input's name that asks for inputs without negative numbers: the absolute noise.
 inline constexpr const char *self_check_positive = "positive ";
 
-/// The sizes of batches with which a network runs. A device may hold one image of at most four channels as a
-/// texture without slices, so that networks with such values run with one image, too.
+/// Return the batch sizes with which a network is checked. If a value has at most four channels, size 1 is
+/// among them: a device may store a single such image as a texture without slices.
 std::vector<std::int64_t> self_check_images(const Graph &network);
 
 /// The networks of the self-check, one layer each, with weights. They cover every operation in each way in
-/// which a device may compute it, on three kinds of images: odd extents with a partly filled last slice, one
-/// slice only, and large ones. They are the cases of ops/cases.cpp with that tag, and self_check_training().
+/// which a device may compute it. Images have odd extents with a partly filled last slice, or one slice, or
+/// are large. The networks are those cases of ops/cases.cpp tagged self_check, and self_check_training().
 std::vector<Graph> self_check_networks();
 
-/// Networks of training with more than one operation, one for each loss and neuron, and layers whose weights
-/// are tensors of the graph.
+/// Return networks for training's operations: networks of several operations, one for each loss and each
+/// neuron, and layers whose weights are tensors of the graph.
 std::vector<Graph> self_check_training();
 
 } // namespace mpscnn::engine

@@ -12,7 +12,7 @@
 namespace mpscnn::metal {
 
 /// The memory in which the GPU reads or writes one input or output. It is the caller's pages if possible
-/// (PageMemory). Otherwise it is staging memory and a copy.
+/// (PageMemory). Otherwise it is staging memory, to or from which the array is copied.
 class PortMemory {
 public:
     /// Prepare for the GPU to read the array at `view`, as images with this layout.
@@ -21,7 +21,8 @@ public:
     /// Prepare for the GPU to write; `finish` then puts the result at `view`.
     void write(const Device &device, const engine::TensorView &view, const ImageLayout &layout,
                PageBuffers &buffers);
-    /// The same for floats without gaps in GPU memory, whatever the array's element type and strides.
+    /// Prepare in the same way, but the GPU memory holds floats without gaps. The array may have any element
+    /// type and strides.
     void read_floats(const Device &device, const engine::TensorView &view, PageBuffers &buffers);
     void write_floats(const Device &device, const engine::TensorView &view, PageBuffers &buffers);
     void finish() const;
@@ -82,7 +83,7 @@ public:
     /// Return a free slot; block until there is one. It is freed when the pointer is released. All slots must
     /// be free before this object is destroyed.
     std::shared_ptr<Slot> take();
-    /// Release their memory.
+    /// Release the memory of all slots.
     void clear() { slots_.clear(); }
 
 private:

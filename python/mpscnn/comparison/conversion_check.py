@@ -60,19 +60,22 @@ def prove(
 
 
 def differs(found: Comparison | None) -> bool:
-    """Return True if a proof says that the network computes something else than its source."""
+    """Return True if a comparison shows that the network computes something else than its source."""
     return found is not None and not found.equal
 
 
 def any_size(network: Network) -> tuple[int, int] | None:
-    """Return a size to compare at where a network leaves its own free; None where it does not."""
+    """Return a size to compare at if the network accepts any size, else None."""
     from mpscnn.graph.free_size import leaves_size_free
 
     return (224, 224) if any(leaves_size_free(tensor.shape) for tensor in network.inputs) else None
 
 
 def _without_wrong_pairs(found: Comparison, outputs: int) -> Comparison:
-    """Where all outputs are equal, layers within that differ were taken for others of the same shape."""
+    """Return the comparison without pairs of inner layers that differ, if all outputs are equal.
+
+    Such layers were paired only because their shapes are the same. Each is then listed as a layer of one side.
+    """
     results = [layer for layer in found.layers if layer.output]
     if len(results) == outputs:
         # Later operators of the source, such as an argmax, are left out on purpose. A note reports that.

@@ -19,10 +19,10 @@ class Arranger:
     """Makes values of tensors, and tensors of values.
 
     Args:
-        network: gets the layers that are needed.
-        batch: the atom of the batch; None: values have none, and each tensor is one image.
-        name: gives a layer of this suffix a name.
-        count_weight: is reported the bytes of each weight that a layer gets, before it is made.
+        network: the network to which the needed layers are added.
+        batch: the atom of the batch. With None, values have no batch, and each tensor is one image.
+        name: a function that returns a layer's name for a suffix.
+        count_weight: a function that is told the bytes of each new weight before the weight is made.
     """
 
     def __init__(
@@ -52,7 +52,10 @@ class Arranger:
         ]
 
     def of_image(self, tensor: Tensor, rank: int = 4) -> Value:
-        """An image (n, height, width, channels) as (n, channels, height, width), or (n, channels, width) of rank 3."""
+        """Return an image (n, height, width, channels) as a value (n, channels, height, width).
+
+        With rank 3 it is (n, channels, width).
+        """
         if self.batch is None:
             raise UnsupportedError("an image that has no batch")
         height, width, channels = self.atoms(tensor.shape[1:])
@@ -60,7 +63,7 @@ class Arranger:
         return Value(tensor, ((self.batch,), channels, *spatial), height + width + channels)
 
     def of_plain(self, tensor: Tensor) -> Value:
-        """Return a tensor with the same axes as here."""
+        """Return a value with the same axes as the tensor."""
         axes = self.atoms(tensor.shape[1:])
         order = tuple(atom for axis in axes for atom in axis)
         return Value(tensor, tuple(axes) if self.batch is None else ((self.batch,), *axes), order)
@@ -68,14 +71,17 @@ class Arranger:
     # ---- Tensors of values -----------------------------------------------------------------------------------------
 
     def physical(self, value: Value, groups: Sequence[Axis]) -> Tensor:
-        """Return the value as (n, group, group, ...), moved where its elements lie in another order."""
+        """Return a tensor of the value whose axes are n and these groups. Elements in another order are moved."""
         wanted = tuple(atom for group in groups for atom in group)
         if wanted != value.order:
             value = self._moved(value, wanted)
         return self._regrouped(value, groups)
 
     def image(self, value: Value) -> Tensor:
-        """(n, channels, height, width) as (n, height, width, channels); height is 1 for (n, channels, width)."""
+        """Return (n, channels, height, width) as a tensor (n, height, width, channels).
+
+        For (n, channels, width) the height is 1.
+        """
         height, width, channels = image_axes(value)
         return self.physical(value, (height, width, channels))
 
@@ -91,7 +97,7 @@ class Arranger:
         return self.physical(value, (height, width, tail)), positions(channels, tail)
 
     def in_one_piece(self, value: Value, atoms: Axis) -> Value:
-        """Return the value with these atoms one after the other."""
+        """Return the value with these atoms one after the other in memory."""
         before, behind = surroundings(value, atoms)
         order = before + atoms + behind
         return value if order == value.order else self._moved(value, order)
@@ -102,7 +108,10 @@ class Arranger:
         return value if order == value.order else self._moved(value, order)
 
     def reshaped(self, value: Value, low: Sequence[int], high: Sequence[int]) -> Value:
-        """See `Value.reshaped`. New axes that lie across the old ones need the elements in the order of the axes."""
+        """Return `Value.reshaped`. If a new axis would divide old ones, the elements are moved first.
+
+        They then have the order of the file's axes.
+        """
         try:
             return value.reshaped(low, high)
         except UnsupportedError:
@@ -112,9 +121,10 @@ class Arranger:
             return plain.reshaped(low, high)
 
     def image_around(self, value: Value, atoms: Axis) -> tuple[Tensor, list[Axis], int]:
-        """Return the value as an image of which one axis has these atoms, which lie in one piece.
+        """Return the value as an image with an axis that consists of these atoms.
 
-        Two free extents have an axis each: of their product neither could be told again.
+        The atoms are made contiguous. Two free extents never share an axis, since their product would not tell them
+        apart.
 
         Returns:
             The image, its axes, and the number of the axis with the atoms.
@@ -134,7 +144,11 @@ class Arranger:
         return self.physical(value, groups), groups, len(fronts)
 
     def channels_last(self, value: Value, atoms: Axis) -> tuple[Tensor, Axis, Axis]:
-        """Return the value as (n, ..., atoms in any order); what is before the atoms, and the atoms as they lie."""
+        """Return the value as a tensor (n, ..., atoms), in which the atoms may have any order.
+
+        Returns:
+            The tensor, the atoms before these atoms, and these atoms as they lie in memory.
+        """
         count = len(value.order) - len(atoms)
         if set(value.order[count:]) != set(atoms):
             rest = tuple(atom for atom in value.order if atom not in atoms)
@@ -146,17 +160,18 @@ class Arranger:
         return self.physical(value, (*rows_of(rest), tail)), rest, tail
 
     def grouping(self, value: Value) -> list[Axis] | None:
-        """Return the atoms of each of the tensor's axes, without the batch; None if an axis divides an atom.
+        """Return the atoms of each axis of the value's tensor, without the batch.
 
-        None, too, where the free extents leave open which axis an atom belongs to.
+        The result is None if an axis divides an atom, or if free extents allow several answers.
         """
         found = _groupings(value.tensor.shape[1:], value.order)
         return found[0] if len(found) == 1 else None
 
     def _regrouped(self, value: Value, groups: Sequence[Axis]) -> Tensor:
-        """Return the value, whose atoms lie in this order, as (n, group, group, ...).
+        """Reshape the value's tensor to (n, group, group, ...), where the atoms already lie in this order.
 
-        Several free extents keep their axes, or axes of extent 1 change places with them.
+        If several extents are free, their axes must stay where they are. Only axes of extent 1 may change places with
+        them.
         """
         tensor = self._origin.get(value.tensor.index, value.tensor)
         shape = tuple(product(group) for group in groups)
@@ -165,7 +180,7 @@ class Arranger:
         have = self.grouping(value.holding(tensor))
         extents = None if have is None else _kept_extents(have, groups)
         if have is not None and extents is None:
-            # Axes of extent 1 go after all others, and from there to their places.
+            # Axes of extent 1 are moved behind all others first, and from there to their places.
             tensor, have = self._ones_last(tensor, have)
             wanted = [group for group in groups if group]
             ones = len(groups) - len(wanted)
@@ -195,13 +210,16 @@ class Arranger:
         return self._permuted(tensor, order), [groups[place] for place in order]
 
     def _ones_placed(self, tensor: Tensor, groups: Sequence[Axis]) -> Tensor:
-        """Return a tensor whose axes of extent 1 are the last ones, with these in their places."""
+        """Move the axes of extent 1, which are the last ones, to their places among the groups."""
         others = iter(range(sum(map(bool, groups))))
         ones = iter(range(sum(map(bool, groups)), len(groups)))
         return self._permuted(tensor, [next(others if group else ones) for group in groups])
 
     def _permuted(self, tensor: Tensor, order: Sequence[int]) -> Tensor:
-        """Axis i of the result, after the batch, is axis order[i]; the same tensor for each that needs it so."""
+        """Transpose a tensor: axis i of the result, without the batch, is axis order[i].
+
+        Calls with the same arguments return the same tensor.
+        """
         if list(order) == sorted(order):
             return tensor
         key = (tensor.index, tuple(order))
@@ -213,7 +231,7 @@ class Arranger:
     # ---- Moving elements -------------------------------------------------------------------------------------------
 
     def _moved(self, value: Value, order: Axis) -> Value:
-        """Return the value with its atoms in another order; the same tensor for each that needs it so."""
+        """Return the value with its atoms in another order. Calls with the same arguments return the same tensor."""
         key = (value.tensor.index, value.order, order)
         if key not in self._orders:
             self._orders[key] = self._newly_moved(value, order).tensor
@@ -254,7 +272,10 @@ class Arranger:
         return replace(value, tensor=y, order=order)
 
     def _moved_by_axes(self, value: Value, order: Axis) -> Tensor | None:
-        """The value with axes of its tensor in another order, which may be free; None where that does not do it."""
+        """Return the elements in another order of atoms by a transposition of a tensor with free extents.
+
+        The result is None if the extents are all known, or if a transposition of axes does not suffice.
+        """
         groups = self.grouping(value)
         if groups is None or product(value.order) is not None:
             return None
@@ -275,7 +296,7 @@ class Arranger:
         return self._permuted(tensor, sorted(range(len(pieces)), key=lambda place: ends[pieces[place][0]]))
 
     def _moved_by_parts(self, value: Value, order: Axis) -> Value:
-        """One atom after the other comes to its place: its slices are joined along another axis."""
+        """Return the value in another order by moving one atom at a time: its slices are joined along another axis."""
         while value.order != order:
             same = 0
             while value.order[same] is order[same]:
@@ -293,7 +314,7 @@ class Arranger:
         return value
 
     def _moved_to_front(self, value: Value, target: int, place: int) -> Value:
-        """Return the atom at `place` comes to `target`."""
+        """Return the value with the atom at `place` moved to the place `target`."""
         before, between = value.order[:target], value.order[target:place]
         atom, behind = value.order[place], value.order[place + 1 :]
         size = product(behind)
@@ -307,7 +328,7 @@ class Arranger:
         return value.lying(y, (*before, atom, *between, *behind))
 
     def _moved_to_end(self, value: Value, place: int) -> Value:
-        """Return the atom at `place` comes last."""
+        """Return the value with the atom at `place` moved to the last place."""
         before, atom, behind = value.order[:place], value.order[place], value.order[place + 1 :]
         x = self.physical(value, (before, (atom,), behind))
         extents = [-1 if extent is None else extent for extent in (product(before), product(behind))]
@@ -325,7 +346,7 @@ class Arranger:
 
 
 def _groupings(extents: Sequence[int | None], atoms: Axis) -> list[list[Axis]]:
-    """Return the ways to make axes of these extents of atoms in this order. It may stop after the second one."""
+    """Return the ways to divide these atoms, in order, into axes of these extents. It stops after two of them."""
     if not extents:
         return [] if atoms else [[]]
     found: list[list[Axis]] = []
@@ -338,7 +359,10 @@ def _groupings(extents: Sequence[int | None], atoms: Axis) -> list[list[Axis]]:
 
 
 def _kept_extents(have: Sequence[Axis], wanted: Sequence[Axis]) -> list[int] | None:
-    """Return the shape of a reshape: 0 for a free axis that stays, -1 for one other, None for several others."""
+    """Return the extents of a reshape to the axes `wanted`: 0 for a free axis that stays in its place.
+
+    One other free axis is -1. The result is None if there are several others.
+    """
     extents = []
     for place, group in enumerate(wanted):
         extent = product(group)
@@ -348,7 +372,7 @@ def _kept_extents(have: Sequence[Axis], wanted: Sequence[Axis]) -> list[int] | N
 
 
 def _runs(before: Axis, after: Axis) -> list[Axis]:
-    """Return the atoms as they lie before, those together that stay side by side."""
+    """Return runs of atoms in the order of `before`. Atoms in a run are also neighbours in `after`."""
     runs: list[Axis] = []
     for atom in before:
         follows = runs and after.index(atom) == after.index(runs[-1][-1]) + 1
@@ -381,16 +405,16 @@ _MOST_PARTS = 256
 
 
 def free_apart(atoms: Axis) -> tuple[Axis, ...]:
-    """Return the atoms as one axis, or as several of one free extent each; none where there are none."""
+    """Return the atoms as axes with at most one free extent each. Without atoms there is no axis."""
     free = [place for place, atom in enumerate(atoms) if atom.is_free][1:]
     ends = zip((0, *free), (*free, len(atoms)), strict=True)
     return tuple(atoms[first:last] for first, last in ends) if atoms else ()
 
 
 def rows_of(atoms: Axis) -> tuple[Axis, ...]:
-    """The atoms as an axis, as two where that is more than a GPU's textures have rows; none where there are none.
+    """Return the atoms as one axis, or as two if it would be longer than a GPU texture's rows allow.
 
-    Two free extents have an axis each: of their product neither could be told again.
+    Without atoms there is no axis. Two free extents never share an axis, since their product would not tell them apart.
     """
     if len(parts := free_apart(atoms)) > 1:
         return parts
@@ -417,7 +441,7 @@ def surroundings(value: Value, atoms: Axis) -> tuple[Axis, Axis]:
 
 
 def image_axes(value: Value) -> tuple[Axis, Axis, Axis]:
-    """Height, width and channels of (n, channels, height, width), or of (n, channels, width)."""
+    """Return height, width and channels of (n, channels, height, width). Height is () for (n, channels, width)."""
     if value.rank not in (3, 4) or not value.has_batch_first:
         raise UnsupportedError(
             f"its operand is {value.shown}; supported are images (n, channels, height, width) and "

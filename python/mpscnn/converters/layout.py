@@ -47,7 +47,7 @@ class Atom:
 
     @property
     def extent(self) -> int | None:
-        """None if it is free."""
+        """The extent, or None if it is free."""
         return None if self.is_free else self.high
 
 
@@ -56,19 +56,19 @@ Axis = tuple[Atom, ...]
 
 
 class FreeExtents:
-    """Numbers that stand for free extents, other ones for each."""
+    """Makes the numbers that stand for free extents, a different pair for each."""
 
     def __init__(self) -> None:
         self._count = 0
 
     def atom(self) -> Atom:
-        """Return a new free extent."""
+        """Return an atom for a new free extent."""
         self._count += 1
         return Atom(8 * self._count + 5, 10_007 + 2 * self._count)
 
 
 def batch_atom(extent: int | None) -> Atom:
-    """Return the atom of the batch; `extent` is the file's, None if it is free there."""
+    """Return the atom of the batch. `extent` is the file's, or None if it is free there."""
     return Atom(*_FREE_BATCH, is_batch=True) if extent is None else Atom(extent, is_batch=True)
 
 
@@ -101,12 +101,12 @@ class Value:
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """The file's; None for free extents."""
+        """The shape of the file's tensor, with None for free extents."""
         return tuple(product(axis) for axis in self.axes)
 
     @property
     def shown(self) -> str:
-        """The shape for messages."""
+        """The shape as a text for messages."""
         names = [
             "n" if any(atom.is_batch for atom in axis) else str(product(axis) or "?") for axis in self.axes
         ]
@@ -118,12 +118,12 @@ class Value:
         return self.rank > 0 and len(self.axes[0]) == 1 and self.axes[0][0].is_batch
 
     def stand_ins(self) -> tuple[list[int], list[int]]:
-        """Return the shape in numbers, twice: with both numbers for whatever is free."""
+        """Return the shape twice: with the first, and with the second of the numbers that stand for free extents."""
         low = [math.prod(atom.low for atom in axis) for axis in self.axes]
         return low, [math.prod(atom.high for atom in axis) for axis in self.axes]
 
     def axis(self, number: int) -> int:
-        """Return an axis counted from the front. Raises WeightsError where there is none."""
+        """Return the number of an axis counted from the front. Raises WeightsError if there is no such axis."""
         if not -self.rank <= number < self.rank:
             raise WeightsError(f"damaged: axis {number} of {self.shown}")
         return number % self.rank
@@ -133,18 +133,18 @@ class Value:
         return replace(self, tensor=tensor)
 
     def lying(self, tensor: Tensor, order: Axis) -> Value:
-        """Return the same with the elements of another tensor, which lie in another order."""
+        """Return the value with the elements of another tensor, in which they have another order."""
         return replace(self, tensor=tensor, order=order)
 
     def beginning_with_batch(self, batch: Atom | None) -> Value:
-        """The same, in which the first axis begins with the batch of one image, whatever axis had it, or none."""
+        """Return the value with a batch of 1 moved to the beginning of the first axis, or added there."""
         if batch is None or batch.high != 1 or not self.axes or self.axes[0][:1] == (batch,):
             return self
         first, *others = (tuple(atom for atom in axis if not atom.is_batch) for axis in self.axes)
         return replace(self, axes=((batch, *first), *others))
 
     def as_whole_numbers(self) -> Value:
-        """Return the same, of which the file keeps integers or booleans."""
+        """Return the value marked as integers or booleans of the file."""
         return replace(self, whole_numbers=True)
 
     def with_own_atoms(self) -> Value:
@@ -156,13 +156,13 @@ class Value:
     # ---- Moving no element -----------------------------------------------------------------------------------------
 
     def transposed(self, axes: Sequence[int]) -> Value:
-        """Result axis i is axis axes[i]."""
+        """Return the value with its axes in another order: axis i of the result is axis axes[i]."""
         if sorted(axes) != list(range(self.rank)):
             raise WeightsError(f"damaged: axes {list(axes)} of {self.shown}")
         return self._settled(tuple(self.axes[axis] for axis in axes))
 
     def without_axes(self, dropped: Iterable[int]) -> Value:
-        """Axes of extent 1 left out."""
+        """Return the value without these axes, whose extents must be 1."""
         leaving = {self.axis(axis) for axis in dropped}
         batch: Axis = ()
         for axis in leaving:
@@ -177,7 +177,7 @@ class Value:
         return replace(self, axes=tuple(kept))
 
     def with_axes(self, added: Iterable[int]) -> Value:
-        """Axes of extent 1 added, which have the given numbers in the result."""
+        """Return the value with further axes of extent 1. `added` holds their numbers in the result."""
         numbers = list(added)
         rank = self.rank + len(numbers)
         places = {number % rank for number in numbers if -rank <= number < rank}
@@ -187,15 +187,15 @@ class Value:
         return self._settled(tuple(() if number in places else next(rest) for number in range(rank)))
 
     def merged(self, first: int, last: int) -> Value:
-        """Axes first to last - 1 as one; an axis of extent 1 where there is none of them."""
+        """Return the value with the axes first to last - 1 as one. If first is last, an axis of extent 1 is added."""
         merged: Axis = tuple(atom for axis in self.axes[first:last] for atom in axis)
         return replace(self, axes=(*self.axes[:first], merged, *self.axes[last:]))
 
     def reshaped(self, low: Sequence[int], high: Sequence[int]) -> Value:
-        """Return the same elements in other axes.
+        """Return the same elements with another shape.
 
         Args:
-            low, high: the new shape by both numbers for free extents; one extent may be -1.
+            low, high: the new shape, with the first and second number of each free extent; one extent may be -1.
         """
         wanted = self._resolved(high)
         result = self._divided(wanted) or self._coalesced()._divided(wanted)
@@ -209,7 +209,7 @@ class Value:
         return result
 
     def _divided(self, wanted: Sequence[int]) -> Value | None:
-        """With axes of these extents; None where an atom would lie across two of them."""
+        """Return the value with axes of these extents; None if an atom would belong to two axes."""
         order, axes = list(self.order), []
         pending = [atom for axis in reversed(self.axes) for atom in reversed(axis)]
         for place, extent in enumerate(wanted):
@@ -241,7 +241,7 @@ class Value:
         return replace(self, order=tuple(order))._settled(tuple(axes))
 
     def _settled(self, axes: tuple[Axis, ...]) -> Value:
-        """With these axes. A batch of 1 that has none of its own gets the first one, where that is 1."""
+        """Return the value with these axes. If the first has no atoms, a batch of 1 that shares an axis becomes it."""
         if axes and not axes[0]:
             batch = tuple(atom for axis in axes for atom in axis if atom.is_batch and atom.high == 1)
             rest = (tuple(atom for atom in axis if atom not in batch) for axis in axes[1:])
@@ -250,7 +250,7 @@ class Value:
         return replace(self, axes=axes)
 
     def _coalesced(self) -> Value:
-        """Neighbours in the axes that are also neighbours in memory become one atom."""
+        """Return the value with neighbours in the axes that are also neighbours in memory joined to one atom."""
         flat = [atom for axis in self.axes for atom in axis]
         position = {atom: place for place, atom in enumerate(self.order)}
         runs: list[list[Atom]] = []
@@ -298,7 +298,7 @@ class Value:
 
 
 def positions(logical: Axis, physical: Axis) -> NDArray[np.int64]:
-    """For each place in memory the number that the element has on its axis.
+    """Return for each place in memory the number that its element has on the axis.
 
     Args:
         logical: the atoms of an axis.

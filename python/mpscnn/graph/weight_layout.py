@@ -63,11 +63,12 @@ def of_flattened_image(
     layout: WeightLayout | None,
     of_torch: bool,
 ) -> NDArray[Any]:
-    """Return the weights of a dense layer that reads an image in a row, [out][height * width * channels] here.
+    """Return the weights of a dense layer that reads a flattened image.
 
-    PyTorch flattens channel by channel: "OIHW" says that the columns are so.
+    The result has the axes [out][height * width * channels]. PyTorch flattens channel by channel: the layout "OIHW"
+    says that the given columns have that order.
 
-    Raises WeightsError where that must be said.
+    Raises WeightsError if the order is not stated and cannot be known.
     """
     height, width, channels = image
     if array.ndim != 2 or array.shape[1] != math.prod(image) or channels == 1 or height * width == 1:
@@ -87,9 +88,10 @@ def of_flattened_image(
 def in_own_layout(
     name: str, array: NDArray[Any], shape: tuple[int, ...], layout: WeightLayout | None, of_torch: bool
 ) -> NDArray[Any]:
-    """Return an array with the axes of a weight of this shape: [out][kernel height][kernel width][in] of convolutions.
+    """Return a convolution's weights with the axes [out][kernel height][kernel width][in], as `shape` has them.
 
-    Raises WeightsError where the order must be said, or was not said and would fit.
+    Raises WeightsError if the array does not fit `shape` in the stated layout. It also does so if no layout is stated,
+    and the array fits only as "OIHW", or a tensor of PyTorch fits both layouts.
     """
     if array.ndim != 4 or len(shape) != 4:
         return array
@@ -102,7 +104,7 @@ def in_own_layout(
         return in_order
     if layout == "OHWI" or turned != shape:
         return array
-    # Where there is one input channel or one tap, both orders have the elements in one order.
+    # With one input channel or one tap, the elements have the same order in both layouts.
     same_elements = shape[3] == 1 or shape[1:3] == (1, 1)
     if array.shape != shape and (of_torch or same_elements):
         return in_order

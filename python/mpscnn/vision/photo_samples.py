@@ -53,10 +53,10 @@ class Samples:
 
 @dataclass(frozen=True)
 class _Unpacking:
-    """How a file's samples are unpacked where Pillow's own way loses some of them.
+    """How a file's samples are unpacked if Pillow's own way would lose some of them.
 
-    For each pass there is a change of the opened image. `join` makes pixels and their format of the decoded image and
-    the passes' arrays.
+    The file is decoded once for each of `passes`. A pass is a function that changes the opened image before it is
+    decoded. `join` gets the decoded image and the arrays of all passes, and returns the pixels and their format.
     """
 
     passes: tuple[_Change, ...]
@@ -137,7 +137,7 @@ def _has_transparency(image: PillowImage.Image) -> bool:
 
 
 def _from_floats(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Pillow's own meaning of the mode: 0 to 255, as in its conversions."""
+    """Scale an image of the mode F from 0 to 255, the range of Pillow's own conversions, to 0 to 1."""
     if not np.isfinite(values).all():
         raise ImageError("has pixels that are not finite numbers")
     scaled: NDArray[np.float32] = values / np.float32(255)
@@ -145,7 +145,10 @@ def _from_floats(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
-    """32-bit integers are how some versions of Pillow hold 16-bit gray. Wider ones have no agreed meaning."""
+    """Return pixels of the mode I, 32-bit integers, as 16-bit gray. Some versions of Pillow hold 16-bit gray so.
+
+    Raises ImageError for larger or negative integers, which have no agreed meaning.
+    """
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > _DEEPEST:
         raise ImageError(f"has integer pixels from {low} to {high}; 0 to 65535 (16 bits) can be read")
@@ -153,7 +156,10 @@ def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
 
 
 def _whitened(pixels: NDArray[np.uint16], color: Any) -> NDArray[np.uint16]:
-    """Return the pixels with those of the transparent colour white, which is what they are composed over."""
+    """Return the pixels with white instead of the transparent colour.
+
+    Transparent pixels are composed over white.
+    """
     if color is None:
         return pixels
     if pixels.ndim == 3:
@@ -168,7 +174,7 @@ def _whitened(pixels: NDArray[np.uint16], color: Any) -> NDArray[np.uint16]:
 
 
 def _on_white(pixels: NDArray[Any]) -> _Pixels:
-    """The pixels, which are multiplied by their last channel, alpha, composed over white."""
+    """Compose pixels over white. Their last channel is alpha, by which the others are already multiplied."""
     most = np.iinfo(pixels.dtype).max
     white = (most - pixels[..., -1:]).astype(pixels.dtype)
     colors: NDArray[Any] = pixels[..., :-1]
@@ -189,19 +195,19 @@ def _unpacking(image: ImageFile) -> _Unpacking | None:
 
 
 def _raw_mode(image: ImageFile) -> str:
-    """Pillow's name of how the bytes of pixels lie."""
+    """Return Pillow's name of the layout of the pixels' bytes."""
     args = _first_tile(image)[3]
     return str(args[0] if isinstance(args, tuple) and args else args)
 
 
 def _first_tile(image: ImageFile) -> tuple[str, Any, int, Any]:
-    """Codec, the rectangle that it fills, the offset in the file and the codec's arguments."""
+    """Return the first tile: codec, the rectangle that it fills, the offset in the file, and the codec's arguments."""
     tiles: list[Any] = image.tile
     return tuple(tiles[0]) if tiles else ("", (), 0, "")
 
 
 def _as_it_is(_: ImageFile) -> None:
-    """Pillow decodes what `join` needs."""
+    """Change nothing: Pillow decodes what `join` needs."""
 
 
 def _set_mode(image: ImageFile, mode: str) -> None:
@@ -226,7 +232,7 @@ def _set_tile(image: ImageFile, index: int, *parts: Any) -> None:
 
 
 def _change(raw: str, mode: str = "") -> _Change:
-    """Return a change of an opened image to another order of bytes, and another mode."""
+    """Return a function that changes an opened image to another order of bytes, and another mode."""
 
     def change(image: ImageFile) -> None:
         if mode:
@@ -267,7 +273,7 @@ def _joined_multiplied(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
 
 
 def _joined_inks(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
-    """RGB of CMYK, as Pillow makes it of 8 bits: light passes the colour's ink and the black ink."""
+    """Convert CMYK to RGB as Pillow does for 8 bits: the light passes the colour's ink and the black ink."""
     light = ~_joined(arrays)
     colors = light[..., :3].astype(np.float32)
     colors *= light[..., 3:]
@@ -296,7 +302,7 @@ def _of_png(image: ImageFile) -> _Unpacking | None:
 
 
 def _gray_with_alpha(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
-    """Composed over white: the core has no 16-bit gray with alpha."""
+    """Compose 16-bit gray with alpha over white, since the core has no such format."""
     samples = np.ascontiguousarray(arrays[0]).view(">u2")
     darkness = (_DEEPEST - samples[..., 0]).astype(np.float32)
     darkness *= samples[..., 1]
@@ -305,7 +311,10 @@ def _gray_with_alpha(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
 
 
 def _with_color(most: int, factor: int, image: PillowImage.Image, _: _Arrays) -> _Pixels:
-    """The transparent colour has 16 bits in the file, of which only those of a sample count."""
+    """Decode an image with a transparent colour.
+
+    The colour has 16 bits in the file. Only as many as a sample has are used.
+    """
     color = image.info["transparency"]
     if isinstance(color, tuple):
         image.info["transparency"] = tuple((value & most) * factor for value in color)
@@ -339,7 +348,7 @@ def _of_tiff(image: ImageFile) -> _Unpacking | None:
 
 
 def _of_planes(image: ImageFile) -> _Unpacking | None:
-    """Each channel has its own part of the file."""
+    """Return how a file is unpacked in which each channel has its own part."""
     tags = image.tag_v2  # type: ignore[attr-defined]
     multiplied = _MULTIPLIED in tags.get(_EXTRA, ())
     compressed = _first_tile(image)[0] == "libtiff"
@@ -357,7 +366,7 @@ def _of_planes(image: ImageFile) -> _Unpacking | None:
 
 
 def _set_planes(order: str, image: ImageFile) -> None:
-    """A change of the opened image to one byte of each plane's samples."""
+    """Change the opened image so that one byte of each plane's samples is decoded."""
     _set_raw_modes(image, lambda raw: f"{raw[0].upper()};16{order}")
     # Planes that mean nothing have no raw mode.
     tiles: list[Any] = image.tile
@@ -373,12 +382,15 @@ def _scaled(most: int, _: PillowImage.Image, arrays: _Arrays) -> _Pixels:
 
 
 def _inverted(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
-    """Pillow inverts such samples of 8 bits only."""
+    """Invert 16-bit samples of which 0 is white. Pillow does so for 8 bits only."""
     return ~arrays[0].astype(np.uint16), "gray16"
 
 
 def _not_negative(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
-    """Pillow takes the sign of 8 bits for a part of the number."""
+    """Return 8-bit samples with a sign, if none is negative.
+
+    Pillow reads the sign bit as a part of the number.
+    """
     low = int(arrays[0].view(np.int8).min())
     if low < 0:
         raise ImageError(f"has integer pixels from {low} on; 0 to 127 can be read of 8 bits with a sign")
@@ -393,7 +405,10 @@ def _multiplied(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
 
 
 def _of_ppm(image: ImageFile) -> _Unpacking | None:
-    """Pillow makes samples of 8 bits of those up to another number than 255, and of 16 bits if they are gray."""
+    """Return how a PPM file is unpacked whose largest sample is not 255.
+
+    Pillow would scale its samples to 8 bits, or to 16 bits if they are gray.
+    """
     codec, _, _, args = _first_tile(image)
     if image.mode not in ("L", "I", "RGB") or codec == "raw":
         return None
@@ -404,7 +419,10 @@ def _of_ppm(image: ImageFile) -> _Unpacking | None:
 
 
 def _one_sample_a_pixel(image: ImageFile) -> None:
-    """A change of the opened image to a gray one with the same samples, each as the number that it is."""
+    """Change the opened image to a gray one with a pixel for each sample.
+
+    Pillow then returns each sample as the number in the file.
+    """
     codec, _, offset, args = _first_tile(image)
     width, height = image.width * (3 if image.mode == "RGB" else 1), image.height
     image._size = (width, height)

@@ -256,7 +256,7 @@ void softmax_of_integers(const IntegerSoftmaxTask &task, const std::uint8_t *byt
     const int shift = 12 - leading + 31 - 8;
     for (std::int64_t c = 0; c < channels; ++c) {
         const std::int32_t exponential = task.exponentials[highest - bytes[c]];
-        // Shares of a sum of 512 and more are below half an integer.
+        // With a shift above 31 the exponentials add up to 512 or more, and each share rounds to 0.
         const std::int32_t share =
             exponential < 0 || shift > 31 ? 0 : rounding_shift(high_product(inverse, exponential), shift);
         result[c] = static_cast<std::uint8_t>(limited(share, 0, 255));

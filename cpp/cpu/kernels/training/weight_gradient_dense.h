@@ -18,8 +18,8 @@ namespace {
 
 template <class V> inline constexpr std::int64_t tile_taps = 2 * V::width;
 
-/// Add the products of `pixels` pixels to [outputs of a tile][taps of a tile]. Prefetch the pixels that are
-/// `ahead`.
+/// Add the products of `pixels` pixels to [outputs of a tile][taps of a tile]. Prefetch data `ahead` pixels
+/// in advance.
 template <class V, int rows, int vectors>
 void add_products(const float *inputs, std::ptrdiff_t input_stride, const float *gradients,
                   std::ptrdiff_t gradient_stride, std::int64_t pixels, std::int64_t ahead, float *to,
@@ -70,8 +70,8 @@ struct PixelBlock {
     std::int64_t follow; ///< pixels to the next block of the same strip, 0 after the last
 };
 
-/// Gather the taps [taps) of the windows of a block's pixels, `pitch` floats apart, by copy(from, to,
-/// channel, count). Taps outside of the source are zero.
+/// Copy the taps of the range `taps` from the window of each pixel of a block to `to`. There the pixels are
+/// `pitch` floats apart. Call copy(from, to, channel, count) for each piece. Outside taps are 0.
 template <class V, bool across_pixels, class Copy>
 void gather_taps(const WeightGradientTask &task, const PixelBlock &block, std::int64_t first_channel,
                  std::int64_t channels, Range taps, float *to, std::int64_t pitch, Copy copy) {

@@ -97,7 +97,7 @@ def connect(address: str | None = None, *, quiet: bool = False) -> Any:
 
 
 def _require_head(address: str) -> None:
-    """Return True if a server answers as gRPC ones do: Ray itself would wait for minutes, and end the process."""
+    """Raise DeviceError unless a gRPC server answers. Ray itself would wait for minutes and then end the process."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_TIME_LIMIT) as connection:

@@ -18,7 +18,7 @@ Change = Callable[[Any], Any]
 
 
 def run_kernel(recipe: dict[str, Any], device: str, change: Change = np.asarray) -> Arrays:
-    """Results by name. `change` is applied to every array: sources and weights."""
+    """Run a case and return its results by name. `change` is applied to every array: sources and weights."""
     images = [
         Image.from_numpy(change(source_values(200 + i, shape, i in recipe.get("positive", ()))))
         for i, shape in enumerate(recipe["sources"])
@@ -36,7 +36,7 @@ def source_values(seed: int, shape: Sequence[int], positive: bool) -> NDArray[np
 
 
 def _made(value: Any, change: Change) -> Any:
-    """Return an argument of a kernel: arrays and descriptors are objects of JSON."""
+    """Make an argument of a kernel from JSON. Objects of JSON stand for arrays and descriptors."""
     if not isinstance(value, dict):
         return value
     if "noise" in value:
@@ -48,7 +48,10 @@ def _made(value: Any, change: Change) -> Any:
 
 
 class _Run:
-    """Ways to encode a kernel; recipes name them by "run". Results are images, or functions that read them."""
+    """Ways to encode a kernel. The item "run" of a recipe names one of them.
+
+    Each returns its results by name: images, or functions that read them.
+    """
 
     def __init__(self, recipe: dict[str, Any], change: Change, images: list[Image]) -> None:
         self._kernel = _made(recipe, change)
@@ -61,7 +64,7 @@ class _Run:
         return {"result": self._kernel.encode(commands, *self._images)}
 
     def statistics(self, commands: CommandBuffer) -> dict[str, Any]:
-        """Into a state, which a batch normalization reads."""
+        """Let a kernel write statistics to a state, and run a batch normalization that reads the state."""
         (source,) = self._images
         user = kernels.BatchNormalization(number_of_feature_channels=source.feature_channels)
         state = user.result_state()
@@ -69,7 +72,7 @@ class _Run:
         return {"result": user.encode(commands, source, batch_normalization_state=state)}
 
     def gradient(self, commands: CommandBuffer) -> dict[str, Any]:
-        """Run a gradient kernel on a gradient and an image of the forward kernel, with its state."""
+        """Run the forward kernel with a state. Then run its gradient kernel on a gradient, the source and the state."""
         gradient, source = self._images
         state = self._forward.result_state(source)
         self._forward.encode(commands, source, destination_state=state)
@@ -80,7 +83,10 @@ class _Run:
         return results
 
     def batch_gradient(self, commands: CommandBuffer) -> dict[str, Any]:
-        """Run the gradients of a batch normalization by batch statistics: of gamma, beta and the image."""
+        """Run the gradient kernels of a batch normalization that uses the batch's statistics.
+
+        The results are the gradients of the image, gamma and beta.
+        """
         gradient, source = self._images
         channels = source.feature_channels
         forward = kernels.BatchNormalization(number_of_feature_channels=channels)

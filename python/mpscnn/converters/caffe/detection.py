@@ -25,10 +25,10 @@ _LEAST_SCORE = 1e-6  # thresholds must be above 0
 
 @dataclass
 class Priors:
-    """The anchors, which are joined like blobs, and the values computed from them."""
+    """The anchor boxes that PriorBox layers compute, and the settings of the detection that uses them."""
 
     boxes: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """The anchors by blob: (n, 4) left, top, right, bottom in fractions of the input."""
+    """The anchors of each blob: (n, 4) left, top, right, bottom in fractions of the input."""
     variances: list[float] = field(default_factory=lambda: list(_VARIANCES))
     heads: list[str] = field(default_factory=list)
     """The tensors of boxes and scores at which the network ends."""
@@ -36,7 +36,7 @@ class Priors:
     _anchors: NDArray[np.float32] | None = None
 
     def join(self, layer: CaffeLayer) -> bool:
-        """Return a Concat of anchors; False for one of other blobs."""
+        """Join the anchors that a Concat layer reads. Return False if the layer reads other blobs."""
         if not layer.bottoms or layer.bottoms[0] not in self.boxes:
             return False
         if any(bottom not in self.boxes for bottom in layer.bottoms):
@@ -45,7 +45,7 @@ class Priors:
         return True
 
     def add(self, g: Graph, layer: CaffeLayer) -> None:
-        """The anchors of a PriorBox layer: for each pixel of a map, boxes of some sizes and shapes."""
+        """Add the anchors of a PriorBox layer: for each pixel of a map, boxes of several sizes and shapes."""
         p = layer.parameters
         if len(layer.bottoms) != 2 or not layer.tops:
             raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs")
@@ -68,7 +68,7 @@ class Priors:
         self.variances = given * 4 if len(given) == 1 else given
 
     def detect(self, g: Graph, layer: CaffeLayer) -> None:
-        """A DetectionOutput layer: the network ends before it."""
+        """Read a DetectionOutput layer, and end the network before it."""
         p = layer.parameters
         if len(layer.bottoms) < 3 or layer.bottoms[2] not in self.boxes:
             raise UnsupportedError("its third input is not what PriorBox layers compute")
@@ -135,7 +135,7 @@ def _ratios(layer: CaffeLayer) -> list[float]:
 
 
 def _shapes(smallest: list[float], largest: list[float], ratios: list[float]) -> list[tuple[float, float]]:
-    """(width, height) in pixels, in the order of the file's predictions."""
+    """Return (width, height) of the anchors in pixels, in the order of the file's predictions."""
     if not smallest or (largest and len(largest) != len(smallest)) or min(smallest) <= 0.0:
         raise WeightsError(f"damaged: anchors of the sizes {smallest[:5]} and {largest[:5]}")
     shapes = []

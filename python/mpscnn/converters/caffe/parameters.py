@@ -70,7 +70,7 @@ def simple(kind: str, **attributes: Any) -> Handler:
 
 
 def same(g: Graph, layer: CaffeLayer) -> None:
-    """Return the unchanged input for each result."""
+    """Make each result of the layer a copy of its input."""
     x, shape = single(g, layer)
     for top in layer.tops:
         g.node("Identity", layer.name, [x], [g.result(top, shape)])

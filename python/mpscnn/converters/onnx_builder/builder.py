@@ -52,7 +52,7 @@ class Builder(Graph):
         self._first = len(self._nodes)
 
     def end(self, blob: str, tensor: str) -> None:
-        """Return the layer's value for a blob. The operator that computes it gets the layer's name."""
+        """Make this tensor the layer's value of a blob. The operator that computes it gets the layer's name."""
         made = self._names.unique(blob)
         node = next((node for node in self._nodes[self._first :] if tensor in node.output), None)
         if node is None:  # an input of the layer as it is

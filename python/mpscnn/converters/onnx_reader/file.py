@@ -250,7 +250,10 @@ def _count_nodes(
     counts: dict[tuple[str, str], int],
     origin: str,
 ) -> None:
-    """Return the number of nodes that a function stands for. Raises WeightsError for one that calls itself."""
+    """Add the number of nodes that a function stands for to `counts`.
+
+    Raises WeightsError for a function that calls itself.
+    """
     waiting, open_calls = [(wanted, False)], set()
     while waiting:
         key, inner_done = waiting.pop()

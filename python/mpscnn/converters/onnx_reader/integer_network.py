@@ -106,7 +106,7 @@ class _Integers:
         self.dtype = "uint8" if c.integer_types == {"uint8"} and not several else "int8"
 
     def set_weights(self, layers: Collection[str]) -> None:
-        """Return the integers of these layers, which are none of `floats`."""
+        """Set the integer weights of these layers, none of which is among `floats`."""
         for layer in layers:
             for name, stored in self._found.get(layer, {}).items():
                 if stored is not None:

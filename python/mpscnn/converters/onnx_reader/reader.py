@@ -50,12 +50,12 @@ _MOST_IN_BETWEEN = 64
 
 @dataclass(frozen=True)
 class Converted:
-    """The network of a file, and where the axes of its inputs and outputs lie in the file's.
+    """The network of a file, and how the axes of its inputs and outputs are arranged in the file.
 
     Attributes:
         network: the network.
-        inputs: for each input.
-        outputs: for each output. None of a detector's, which are not the file's.
+        inputs: the layout of each input.
+        outputs: the layout of each output. It is None for a detector, whose outputs are not the file's.
     """
 
     network: Network
@@ -119,7 +119,10 @@ def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> C
 
 
 def _with_one_batch(inputs: list[_Input], file: OnnxFile) -> list[_Input]:
-    """Inputs whose first axes have different fixed extents have no batch, other than those with an extent of 1."""
+    """Give all inputs the same batch.
+
+    If their first axes have different fixed extents, only inputs with an extent of 1 have a batch. The others get one.
+    """
     batches = {one.extents[0] for one in inputs}
     if len(batches) == 1:
         return inputs
@@ -169,12 +172,15 @@ def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
 
 
 def _before_suppression(tail: Tail, wanted: list[str]) -> tuple[list[str], list[str]]:
-    """The boxes and scores that a suppression reads, instead of outputs that it leads to; and what to say of it."""
+    """Return the tensors at which the network ends, and notes for the user.
+
+    If outputs are computed by a non-maximum suppression, they are replaced by the boxes and scores that it reads.
+    """
     if not tail.suppressions:
         return wanted, []
     heads = dict.fromkeys(name for node in tail.suppressions for name in node.inputs[:2])
     if any(name in tail.made for name in heads):
-        return wanted, []  # after another choice: that is refused by name
+        return wanted, []  # one suppression follows another; the conversion refuses it by name
     kept = [name for name in wanted if name not in tail.made and name not in heads]
     note = (
         f"{tail.suppressions[0].kind} and what follows it are left out: outputs are the boxes and scores that it "
@@ -198,12 +204,12 @@ class _Input:
 
     @property
     def is_number(self) -> bool:
-        """Whether the file has no axes here."""
+        """Whether the file's tensor has no axes."""
         return len(self.axes) == 1
 
     @property
     def layout(self) -> InputLayout:
-        """The other way round."""
+        """Where the network's axes are in the file, the inverse of `axes`."""
         places = sorted(range(len(self.axes)), key=self.axes.__getitem__)
         return InputLayout(tuple(places), self.has_batch, len(self.axes) == len(self.own) + 1)
 
@@ -282,25 +288,28 @@ def _axes_of_input(file: OnnxFile, name: str, shape: Extents, options: ReadOptio
 
 
 def _without_batch(name: str, shape: Extents, where: str) -> _Input:
-    """Return an input of a file without a batch: it is an image of its own, with its axes."""
+    """Return an input for a file without a batch. All its axes are those of one image."""
     if None in shape or len(shape) >= _MAX_RANK:
         raise UnsupportedError(f"{where} is {shape}; supported are up to {_MAX_RANK - 1} known extents")
     return _Input(name, (1, *shape), shape or (1,), tuple(range(len(shape) + 1)), has_batch=False)
 
 
 def _is_nhwc(file: OnnxFile, name: str) -> bool:
-    """Return True if the first thing that is done with an image is to make it NCHW."""
+    """Return True if the first operation on an image transposes it to NCHW."""
     user = _first_user(file, name)
     return user is not None and user.kind == "Transpose" and tuple(user.integers("perm", ())) == _TO_NCHW
 
 
 def _gets_batch(file: OnnxFile, name: str) -> bool:
-    """Return True if an image (channels, height, width) gets its batch in the file, behind elementwise arithmetic."""
+    """Return True if the file adds the batch to an image (channels, height, width).
+
+    Elementwise arithmetic may come before that.
+    """
     return "Conv" in file.kinds and _gets_axis_first(file, name)
 
 
 def _gets_axis_first(file: OnnxFile, name: str) -> bool:
-    """Return True if a tensor gets an axis before its own in the file, behind elementwise arithmetic."""
+    """Return True if the file adds a first axis to a tensor. Elementwise arithmetic may come before that."""
     user = _first_user(file, name)
     if user is None or user.kind != "Unsqueeze":
         return False
@@ -320,7 +329,7 @@ def _reaches(file: OnnxFile, name: str, kind: str) -> bool:
 
 
 def _first_user(file: OnnxFile, name: str) -> Node | None:
-    """Return the first node that reads a tensor, or what elementwise arithmetic made of it."""
+    """Return the first node that reads a tensor, or reads what elementwise arithmetic makes of it."""
     position = file.positions
     places = {position[id(node)] for node in file.users.get(name, ())}
     waiting = sorted(places)
@@ -341,7 +350,7 @@ def _first_user(file: OnnxFile, name: str) -> Node | None:
 
 
 class _Outputs:
-    """Makes values of the file outputs of the network."""
+    """Marks values of the file as outputs of the network."""
 
     def __init__(self, context: Context) -> None:
         self._c = context
@@ -392,7 +401,7 @@ class _Outputs:
         return [own[2], own[3], own[1]] if moves else plain
 
     def _ends_in_nhwc(self, name: str) -> bool:
-        """Return True if the last thing that is done with an image is to make it NHWC, elementwise functions aside."""
+        """Return True if the last operation on an image transposes it to NHWC, elementwise functions aside."""
         makers = self._c.file.makers
         way = []
         result = False
@@ -426,7 +435,7 @@ class _Conversion:
         self._free_size = any(None in tensor.shape[1:] for tensor in context.network.inputs)
 
     def run(self) -> None:
-        """Constants first: layers look at those of the nodes after them."""
+        """Convert all nodes. Constants are computed first, since a layer may read constants of later nodes."""
         early = {id(node) for node in self._nodes if self._compute_early(node)}
         for node in self._nodes:
             if id(node) in early:
@@ -441,7 +450,7 @@ class _Conversion:
             self._operators.keep()
 
     def _compute_early(self, node: Node) -> bool:
-        """Compute a constant of constants that nodes state, such as a shape that is put together."""
+        """Compute a node whose inputs are constants in the file, such as a shape that is assembled from parts."""
         if not self._c.constants.is_made_of_stated(node):
             return False
         self._c.begin(node)
@@ -465,7 +474,7 @@ class _Conversion:
         self._operators.ended(value.tensor.name for value in made)
 
     def _convert_named(self, node: Node) -> None:
-        """Names the parameters that a node has where it cannot be converted so that they learn."""
+        """Convert a node. If that fails, the error names its parameters, which then could not be trained."""
         try:
             self._convert(node)
         except UnsupportedError as error:
@@ -497,7 +506,7 @@ class _Conversion:
         self._c.constants.put(node.outputs[0], *both)
 
     def _try_alone(self, node: Node) -> None:
-        """Look whether a node could be converted if what it needs could be, as the error names all that cannot."""
+        """Try a node whose inputs could not be converted, since the error names all nodes that cannot."""
         self._missing.update(filter(None, node.outputs))
         handler = OPERATORS.get(node.kind)
         if handler is None:
@@ -515,7 +524,7 @@ class _Conversion:
             return  # it may be what the file states of layers that were left out
 
     def _alone(self, node: Node) -> Context | None:
-        """Return a network with inputs of the shapes that the file states; None where it does not."""
+        """Return a network with inputs of the shapes that the file states, or None if the file states none."""
         shapes: dict[str, Extents] = {}
         for name in dict.fromkeys(node.inputs):
             if not name or self._c.is_constant(name):

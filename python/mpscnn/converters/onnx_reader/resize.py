@@ -141,7 +141,10 @@ def _one_scale(node: Node, x: Value, sizes: list[int], policy: str) -> list[Frac
 
 
 def _stated_sizes(c: Context, node: Node, x: Value) -> list[int]:
-    """Return a size of the batch that is free stands for itself."""
+    """Return the size that the file states for each axis.
+
+    A free axis is represented by the first of its two numbers. It must keep its size.
+    """
     low, high = c.constants.shapes(node.input(3), "its sizes")
     stated = x.stand_ins()
     for place, (first, second) in enumerate(zip(low, high, strict=True)):

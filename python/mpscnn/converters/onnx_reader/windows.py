@@ -22,7 +22,7 @@ Pair = tuple[int, int]
 
 
 def _pairs(node: Node, name: str, default: int, rank: int) -> Pair:
-    """Return an attribute with a number for each spatial axis: (vertical, horizontal)."""
+    """Return (vertical, horizontal) of an attribute that has a number for each spatial axis."""
     values = node.integers(name, [default] * (rank - 2))
     if len(values) != rank - 2:
         raise WeightsError(f"damaged: its {name} are {values} for an input of {rank} axes")
@@ -30,7 +30,7 @@ def _pairs(node: Node, name: str, default: int, rank: int) -> Pair:
 
 
 def window(node: Node, x: Value, kernel: Pair) -> dict[str, Any]:
-    """Kernel, strides, dilation and padding as parameters of our operations."""
+    """Return kernel, strides, dilation and padding as parameters of our operations."""
     strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
     attributes: dict[str, Any] = {}
     for side, suffix, place in (("height", "y", 0), ("width", "x", 1)):
@@ -50,7 +50,7 @@ def window(node: Node, x: Value, kernel: Pair) -> dict[str, Any]:
 
 
 def _pads(node: Node, rank: int) -> tuple[Pair, Pair]:
-    """(top, left), (bottom, right)."""
+    """Return the padding as (top, left), (bottom, right)."""
     pads = node.integers("pads", [0] * (2 * (rank - 2)))
     if len(pads) != 2 * (rank - 2):
         raise WeightsError(f"damaged: its pads are {pads} for an input of {rank} axes")
@@ -67,7 +67,7 @@ def _explicit(before: Pair, after: Pair) -> dict[str, Any]:
 
 
 def _same_lower(x: Value, kernel: Pair, strides: Pair, dilation: Pair) -> dict[str, Any]:
-    """As "same", but the odd pixel is before the image."""
+    """Return the padding of SAME_LOWER: like "same", but an odd pixel goes before the image."""
     sizes = x.shape[2:] if x.rank == 4 else (1, x.shape[2])
     before, after = [], []
     for size, taps, stride, step in zip(sizes, kernel, strides, dilation, strict=True):
@@ -82,7 +82,7 @@ def _same_lower(x: Value, kernel: Pair, strides: Pair, dilation: Pair) -> dict[s
 
 
 def _weights(c: Context, node: Node, x: Value) -> NDArray[np.float32]:
-    """Return the window of a convolution, with a height of 1 if the image has no height."""
+    """Return the weights of a convolution. Their height is 1 if the image has no height."""
     weight = c.constants.real(node.input(1), "its weights")
     if weight.ndim != x.rank or weight.ndim not in (3, 4):
         raise UnsupportedError(
@@ -120,7 +120,7 @@ def _convolution(c: Context, node: Node) -> None:
 
 
 def _padded(c: Context, node: Node) -> tuple[Value, dict[str, Any]]:
-    """Return the input of a window, and its padding if the file has a separate layer for it."""
+    """Return the input of a window, and the padding from a separate layer of the file that comes before it."""
     if node.inputs[0] not in c.padded:
         name = node.inputs[0]
         return (c.constant(name) if c.is_constant(name) else c.value(name)), {}
@@ -132,9 +132,11 @@ def _padded(c: Context, node: Node) -> tuple[Value, dict[str, Any]]:
 def _operand(
     c: Context, x: Value, attributes: dict[str, Any]
 ) -> tuple[Tensor, NDArray[np.int64] | None, Axis | None]:
-    """The input of a convolution, the numbers of its channels if they are not in order, and the layout of its pixels.
+    """Return the input of a convolution, the order of its channels, and the order of its pixels.
 
-    The latter only where it does not matter to the convolution, and they do not lie as an image's.
+    The order of channels is their numbers, or None if they are in order. The order of pixels is their atoms as they
+    lie, or None for an image's own order. Only pointwise convolutions get another order, which has no effect on their
+    results.
     """
     if attributes["groups"] != 1:
         return c.arranger.image(x), None, None
@@ -177,7 +179,7 @@ def _transposed_convolution(c: Context, node: Node) -> None:
 
 
 def _transposed_window(node: Node, x: Value, kernel: Pair) -> dict[str, Any]:
-    """ONNX' two rules: pads give the result's size, or its size gives the pads."""
+    """Return the window by ONNX' two rules: the pads determine the result's size, or its size determines the pads."""
     strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
     added = _pairs(node, "output_padding", 0, x.rank)
     automatic = node.text("auto_pad", "NOTSET")
@@ -251,7 +253,10 @@ def _pooling(c: Context, node: Node) -> None:
 
 
 def _norm_pooling(c: Context, node: Node, x: Value, attributes: dict[str, Any], order: int) -> None:
-    """The root of the sum of powers, which is the average of all places of a window times their number."""
+    """Make the p-norm of each window.
+
+    The sum of powers is the average over all places of a window, multiplied by their number.
+    """
     if order < 1 or attributes["ceil_mode"]:
         raise UnsupportedError(f"a norm of order {order}, or of windows that are cut off, is not supported")
     count = attributes["kernel_height"] * attributes["kernel_width"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def transpose(layer: Layer) -> str:
-    """Other axes; those of images are NCHW on both sides."""
+    """Write a Transpose. Images have the axes NCHW in the ONNX file."""
     (x,) = layer.inputs
     axes = [0, *layer.attributes["axes"]]
     if x.is_image:
@@ -22,7 +22,7 @@ def transpose(layer: Layer) -> str:
 
 
 def channel_shuffle(layer: Layer) -> str:
-    """Return the channels as groups x channels of a group, whose axes change places."""
+    """Write a channel shuffle: reshape channels to (groups, channels of a group), and transpose these two axes."""
     (x,) = layer.inputs
     groups, rank = layer.attributes["groups"], len(layer.shape)
     axis = 1 if x.is_image else rank - 1
@@ -36,7 +36,7 @@ def channel_shuffle(layer: Layer) -> str:
 
 
 def gather(layer: Layer) -> str:
-    """Positions along one axis."""
+    """Write a Gather along one axis."""
     (x,) = layer.inputs
     axis = layer.attributes["axis"] % len(layer.shape)
     axis = NCHW_FROM_NHWC.index(axis) if x.is_image else axis
@@ -44,7 +44,7 @@ def gather(layer: Layer) -> str:
 
 
 def tile(layer: Layer) -> str:
-    """Return the tensor repeated along each axis."""
+    """Write a Tile, which repeats the tensor along each axis."""
     (x,) = layer.inputs
     repeats = [layer.attributes[name] for name in ("rows", "columns", "channels")]
     repeats = [1, *repeats[4 - len(layer.shape) :]]
@@ -54,9 +54,9 @@ def tile(layer: Layer) -> str:
 
 
 def constant(layer: Layer) -> str:
-    """Return a constant of one image.
+    """Write a constant for one image.
 
-    For layers that do not repeat it themselves, it is repeated for each image of the input.
+    It is repeated for each image of the input, unless the layers that read it do so themselves.
     """
     value = layer.required("value")[np.newaxis]
     if value.ndim == 4:
@@ -70,7 +70,7 @@ def constant(layer: Layer) -> str:
 
 
 def matrix_product(layer: Layer) -> str:
-    """MatMul of the last two axes, which of an image are width and channels."""
+    """Write a MatMul of the last two axes. In an image these are width and channels, so it is transposed to NHWC."""
     names = []
     for value, role in zip(layer.inputs, ("transpose_first", "transpose_second"), strict=True):
         rank = len(value.shape)

@@ -66,7 +66,7 @@ class OperatorReader:
         self.arranger = Arranger(network, self._batch_atom, self._name, constants.count)
         self._named = -1
         self.integers: dict[int, Integers | None] = {}
-        """How integers stand for the network's values; None where the file has them by several scales."""
+        """How integers stand for the network's values; None if the file has several scales for a value."""
         self.detection: DetectionHead | None = None
         self.heads: list[Tensor] = []
         self.results = frozenset(file.outputs)
@@ -79,11 +79,14 @@ class OperatorReader:
         self._ended: set[int] = set()  # tensors of the file whose layer has the limits of their integers
 
     def begin(self, tensor: int) -> None:
-        """Layers that are added from here on belong to this tensor of the file."""
+        """Name the layers that are added from here on after this tensor of the file."""
         self._named = tensor
 
     def seen(self, index: int) -> Value:
-        """Return the network's value for a tensor of the file, wherever its batch is."""
+        """Return the network's value for a tensor of the file. The batch may be on any of its axes.
+
+        Raises UnsupportedError if no layer has computed the tensor.
+        """
         if index not in self.values:
             name = shown(self.file.tensors[index].name) if index >= 0 else "which is absent,"
             if index >= 0 and self.constants.holds(index):
@@ -96,7 +99,7 @@ class OperatorReader:
         return index >= 0 and index not in self.values and self.constants.holds(index)
 
     def value(self, index: int) -> Tensor:
-        """Return the tensor (n, axes after the batch) for one of the file, whose first axis must be the batch."""
+        """Return the tensor (n, other axes) for a tensor of the file. Its first axis must be the batch."""
         value = self.seen(index)
         if not value.has_batch_first:
             raise UnsupportedError(
@@ -107,14 +110,20 @@ class OperatorReader:
         return self.arranger.physical(value, value.axes[1:])
 
     def plain(self, value: Value) -> Value:
-        """Return the value with the axes of the file's tensor, after n where the batch is not a separate axis."""
+        """Return the value with the axes of the file's tensor.
+
+        The axis n comes before them if the batch is not a separate axis.
+        """
         axes = [*map(without_batch, value.axes)]
         groups = axes[1:] if value.has_batch_first else axes
         order = tuple(atom for axis in groups for atom in axis)
         return value.lying(self.arranger.physical(value, groups), order)
 
     def operand(self, index: int, like: Value) -> Value:
-        """Like `seen`, but a constant becomes a tensor with as many axes as `like`, or its own if it has more."""
+        """Return `seen`, or a constant as a value.
+
+        A constant gets at least as many axes as `like`.
+        """
         if not self.is_constant(index):
             return self.seen(index)
         numbers = self.constants.numbers(index, "its operand")
@@ -123,7 +132,7 @@ class OperatorReader:
         return value
 
     def constant(self, numbers: NDArray[np.float32], rank: int, name: str) -> Value:
-        """Return the numbers as a tensor that is the same for each image, with further axes of extent 1 in front."""
+        """Return the numbers as a value that is the same for each image, with axes of extent 1 added in front."""
         shape = (1,) * (rank - numbers.ndim) + numbers.shape
         if numbers.size == 0 or not np.isfinite(numbers).all():
             raise UnsupportedError(f"its operand {shown(name)} is a constant that is empty or not finite")
@@ -136,7 +145,7 @@ class OperatorReader:
         return self.of_tensor(tensor, batch_first=len(own) < len(shape))
 
     def of_tensor(self, tensor: Tensor, *, batch_first: bool = True) -> Value:
-        """Return a value with the tensor's axes; without a batch in front the first one has it."""
+        """Return a value with the tensor's axes. If the batch is not in front, it is a part of the first axis."""
         if batch_first:
             return self.arranger.of_plain(tensor)
         axes = self.arranger.atoms(tensor.shape[1:])
@@ -144,7 +153,7 @@ class OperatorReader:
         return Value(tensor, (first, *axes[1:]), tuple(atom for axis in axes for atom in axis))
 
     def only_user(self, index: int) -> FileOperator | None:
-        """Return the one operator that reads a tensor; None where there are others, or it is a result of the file."""
+        """Return the one operator that reads a tensor. None if several do, or if it is an output of the file."""
         users = self.file.users.get(index, [])
         return users[0] if len(users) == 1 and index not in self.results else None
 
@@ -158,7 +167,7 @@ class OperatorReader:
         return self.set_apart(self.seen(index), always=always)
 
     def set_apart(self, value: Value, *, always: bool = False) -> tuple[Value, int]:
-        """Like `apart`, of a value."""
+        """Do the same as `apart` for a value."""
         if self.batch != 1 or (value.has_batch_first and not always):
             return value, 0
         return replace(value, axes=((self._batch_atom,), *map(without_batch, value.axes))), 1
@@ -176,7 +185,7 @@ class OperatorReader:
         )
 
     def set_value(self, index: int, value: Value, added: int = 0) -> None:
-        """Like `result`, of any tensor of the file."""
+        """Do the same as `result` for any tensor of the file."""
         value = value.merged(0, 2) if added else value
         value = self._in_own_integers(index, self._within_integers(index, value))
         self.values[index] = value.beginning_with_batch(self._batch_atom if self.batch == 1 else None)
@@ -185,7 +194,10 @@ class OperatorReader:
     # ---- Integers ------------------------------------------------------------------------------------------
 
     def grid(self, index: int) -> Grid | None:
-        """Return the integers of a tensor of the file that has one scale; None for numbers."""
+        """Return how a tensor's integers stand for numbers.
+
+        The result is None if the file does not quantize the tensor with one valid scale.
+        """
         tensor = self.file.tensors[index]
         quantization = tensor.quantization
         if (
@@ -198,7 +210,7 @@ class OperatorReader:
         return Grid(float(quantization.scales[0]), int(quantization.zero_points[0]), tensor.dtype)
 
     def limits(self, index: int) -> Limits:
-        """Return the limits of what a tensor of the file holds, as far as its integers say."""
+        """Return the limits of the numbers in a tensor of the file, as far as its integers determine them."""
         grid = self.grid(index)
         return UNLIMITED if grid is None else grid.limits
 
@@ -212,12 +224,14 @@ class OperatorReader:
         return self.is_constant(index) and self.file.tensors[index].dtype.name in ("int32", "int64", "bool")
 
     def ending(self, operator: FileOperator, activation: Activation) -> Activation:
-        """The activation of the layer that gives the operator's result, with the limits of the result's integers.
+        """Return the activation of the layer that computes the operator's result.
+
+        It includes the limits of the result's integers.
 
         Args:
             operator: of the file.
-            activation: the one that the file states. One that is more than limits stays unchanged; the limits then
-                follow as a layer.
+            activation: the one that the file states. If it does more than limit numbers, it stays unchanged. A
+                separate layer then applies the limits.
         """
         index = operator.outputs[0]
         grid = self.grid(index)
@@ -230,10 +244,10 @@ class OperatorReader:
         return activation_of(limits, grid.step)
 
     def _within_integers(self, index: int, value: Value) -> Value:
-        """Return the value within the limits of the integers that it becomes, where no layer has these yet.
+        """Return the value limited to the range of its integers, if no layer has limited it yet.
 
-        A limit that cuts off at most one step is not worth a layer: the integers of sigmoids and probabilities end
-        one step below 1.
+        A limit that cuts off at most one step is not worth a layer: the integers of sigmoids and probabilities end one
+        step below 1.
         """
         grid, maker = self.grid(index), self.file.makers.get(index)
         if grid is None or maker is None or index in self._ended:
@@ -251,7 +265,10 @@ class OperatorReader:
         )
 
     def _in_own_integers(self, index: int, value: Value) -> Value:
-        """Return the value after a separate layer if the network has it in other integers than the file's tensor."""
+        """Return the value in the integers of the file's tensor.
+
+        If the network has it in other integers, a separate layer converts it.
+        """
         own, tensor = self._integers_of(index), value.tensor
         if own is None or self.integers.get(tensor.index, own) == own:
             return value
@@ -260,7 +277,10 @@ class OperatorReader:
 
     @contextmanager
     def reading_bytes(self, operator: FileOperator) -> Iterator[None]:
-        """Within it, an operator that copies bytes reads the numbers that they stand for as its result's integers."""
+        """Read the inputs of an operator that copies bytes with the scale and zero point of its result.
+
+        This holds within the `with` block.
+        """
         target = self.grid(operator.outputs[0]) if operator.outputs else None
         kept = dict(self.values)
         if target is not None and copies_bytes(operator.kind):
@@ -287,14 +307,14 @@ class OperatorReader:
         return value.holding(y)
 
     def number_seen_as(self, index: int, other: int, number: float) -> float:
-        """Like `seen_as`, of a number that a constant tensor of the file holds."""
+        """Do the same as `seen_as` for a number that a constant tensor of the file holds."""
         own, target = self.grid(index), self.grid(other)
         if own is None or target is None or own == target:
             return number
         return (round(number / own.step) + own.zero_point - target.zero_point) * target.step
 
     def note_integers(self, index: int, tensor: Tensor | None = None) -> None:
-        """Remember how the file's integers stand for what the network computes for a tensor, or for a step to it."""
+        """Remember which integers the file has for a tensor of the network."""
         value = (tensor or self.values[index].tensor).index
         own = self._integers_of(index)
         if own is not None:
@@ -320,7 +340,7 @@ class OperatorReader:
         return self.file.tensors[operator.outputs[0]].name if operator.outputs else "?"
 
     def names_of(self, operator: FileOperator) -> Callable[[str], str]:
-        """Give the names of layers that an operator becomes, by what is after the operator's own."""
+        """Return a function that names the layers made from an operator. Its argument is the end of the name."""
         return lambda suffix: self.layer_name(operator, suffix)
 
     def layer_name(self, operator: FileOperator, suffix: str = "") -> str:
@@ -363,14 +383,14 @@ class OperatorReader:
         order: tuple[int, ...],
         shape: tuple[int, ...] | None = None,
     ) -> None:
-        """Inputs 1 and 2 as weight and bias; `order` and `shape` as of `Constants.set_weight`."""
+        """Set a layer's weight and bias from inputs 1 and 2. See `Constants.set_weight` for the other arguments."""
         self.constants.set_weight(self.network, f"{layer}.weight", operator.inputs[1], order, shape)
         if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
             self.constants.set_bias(self.network, layer, operator.inputs[2])
 
 
 def without_batch(axis: Axis) -> Axis:
-    """Return the axis' atoms but the batch."""
+    """Return the atoms of an axis without the batch."""
     return tuple(atom for atom in axis if not atom.is_batch)
 
 
