@@ -108,7 +108,7 @@ class Arranger:
         return value if order == value.order else self._moved(value, order)
 
     def reshaped(self, value: Value, low: Sequence[int], high: Sequence[int]) -> Value:
-        """Return `Value.reshaped`. If a new axis would divide old ones, the elements are moved first.
+        """Return `Value.reshaped`. If the order in memory does not allow it, the elements are moved first.
 
         They then have the order of the file's axes.
         """
@@ -412,7 +412,7 @@ def free_apart(atoms: Axis) -> tuple[Axis, ...]:
 
 
 def rows_of(atoms: Axis) -> tuple[Axis, ...]:
-    """Return the atoms as one axis, or as two if it would be longer than a GPU texture's rows allow.
+    """Return the atoms as one axis, or as two if it would be longer than a GPU's texture has rows.
 
     Without atoms there is no axis. Two free extents never share an axis, since their product would not tell them apart.
     """

@@ -405,9 +405,9 @@ def _multiplied(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
 
 
 def _of_ppm(image: ImageFile) -> _Unpacking | None:
-    """Return how a PPM file is unpacked whose largest sample is not 255.
+    """Return how a PPM file is unpacked if Pillow would scale its samples and round them.
 
-    Pillow would scale its samples to 8 bits, or to 16 bits if they are gray.
+    Pillow scales samples to 8 bits, or to 16 bits if they are gray.
     """
     codec, _, _, args = _first_tile(image)
     if image.mode not in ("L", "I", "RGB") or codec == "raw":

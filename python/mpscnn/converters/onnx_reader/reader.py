@@ -180,7 +180,7 @@ def _before_suppression(tail: Tail, wanted: list[str]) -> tuple[list[str], list[
         return wanted, []
     heads = dict.fromkeys(name for node in tail.suppressions for name in node.inputs[:2])
     if any(name in tail.made for name in heads):
-        return wanted, []  # one suppression follows another; the conversion refuses it by name
+        return wanted, []  # other nodes chose among the boxes before; the conversion refuses those by name
     kept = [name for name in wanted if name not in tail.made and name not in heads]
     note = (
         f"{tail.suppressions[0].kind} and what follows it are left out: outputs are the boxes and scores that it "
@@ -450,7 +450,10 @@ class _Conversion:
             self._operators.keep()
 
     def _compute_early(self, node: Node) -> bool:
-        """Compute a node whose inputs are constants in the file, such as a shape that is assembled from parts."""
+        """Compute a node whose inputs are constants that other nodes state, not weights of the file.
+
+        An example is a shape that is assembled from parts. Return True if nothing is left to do for the node.
+        """
         if not self._c.constants.is_made_of_stated(node):
             return False
         self._c.begin(node)
@@ -524,7 +527,7 @@ class _Conversion:
             return  # it may be what the file states of layers that were left out
 
     def _alone(self, node: Node) -> Context | None:
-        """Return a network with inputs of the shapes that the file states, or None if the file states none."""
+        """Return a network whose inputs are those of the node, or None if one of their shapes is not known."""
         shapes: dict[str, Extents] = {}
         for name in dict.fromkeys(node.inputs):
             if not name or self._c.is_constant(name):

@@ -79,7 +79,7 @@ class OperatorReader:
         self._ended: set[int] = set()  # tensors of the file whose layer has the limits of their integers
 
     def begin(self, tensor: int) -> None:
-        """Name the layers that are added from here on after this tensor of the file."""
+        """Give the layers that are added from here on the name of this tensor of the file."""
         self._named = tensor
 
     def seen(self, index: int) -> Value:
