@@ -113,9 +113,26 @@ class Branching(nn.Module):  # type: ignore[misc, name-defined]
 
 
 @pytest.mark.parametrize(
+    "module",
+    [
+        Recurrent(),
+        nn.LSTM(4, 3, batch_first=True),
+        nn.GRU(4, 3, num_layers=2, batch_first=True, bidirectional=True),
+        nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 2)),
+    ],
+    ids=["one result", "lstm", "gru", "embedding"],
+)
+def test_sequences(module: Any) -> None:
+    """`from_torch` compares the results."""
+    is_embedding = isinstance(module, nn.Sequential)
+    example = torch.randint(0, 9, (1, 5)) if is_embedding else torch.randn(1, 5, 4)
+    network = mpscnn.from_torch(module.eval(), example)
+    assert network.inputs[0].shape[1:] == tuple(example.shape[1:])
+
+
+@pytest.mark.parametrize(
     ("module", "example", "message"),
     [
-        (Recurrent(), torch.zeros(1, 5, 4), "(?s)^Recurrent: .*layer 'memory.*LSTM"),
         (Branching(), torch.zeros(2, 4), "^Branching: torch.export cannot trace it: "),
         (nn.Conv2d(3, 8, 3), torch.zeros(1, 4, 8, 8), "^Conv2d: torch.export cannot trace it: "),
         (
@@ -135,7 +152,6 @@ class Branching(nn.Module):  # type: ignore[misc, name-defined]
         ),
     ],
     ids=[
-        "recurrent",
         "control flow",
         "wrong example",
         "no such operator",
