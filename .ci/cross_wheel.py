@@ -57,6 +57,7 @@ def environment(target: str, folder: Path) -> dict[str, str]:
     """Return the environment in which pip builds a wheel for a target."""
     triple, processor, library = TARGETS[target]
     tools = write_tools(folder, triple)
+    module = f".cpython-{sys.version_info[0]}{sys.version_info[1]}-{processor}-linux-{library}.so"
     options = (
         "-DCMAKE_SYSTEM_NAME=Linux",
         f"-DCMAKE_SYSTEM_PROCESSOR={processor}",
@@ -65,6 +66,8 @@ def environment(target: str, folder: Path) -> dict[str, str]:
         f"-DCMAKE_CXX_COMPILER_AR={tools['ar']}",
         f"-DCMAKE_CXX_COMPILER_RANLIB={tools['ranlib']}",
         f"-DPython_INCLUDE_DIR={sysconfig.get_path('include')}",
+        f"-DPYTHON_MODULE_EXTENSION={module}",
+        "-DPYTHON_MODULE_DEBUG_POSTFIX=",
         "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,-s",
         "-DCMAKE_MODULE_LINKER_FLAGS=-Wl,-s",
     )
@@ -76,7 +79,6 @@ def environment(target: str, folder: Path) -> dict[str, str]:
         "CMAKE_ARGS": " ".join(options),
         "MPSCNN_INSTRUCTION_SETS": os.environ.get("MPSCNN_INSTRUCTION_SETS", "all"),
         "_PYTHON_HOST_PLATFORM": f"linux-{processor}",
-        "SETUPTOOLS_EXT_SUFFIX": f".cpython-{sys.version_info[0]}{sys.version_info[1]}-{processor}-linux-{library}.so",
     }
 
 
@@ -90,10 +92,15 @@ def build(target: str, output: Path, source: Path = ROOT) -> Path:
         command = [*pip, *settings, "--wheel-dir", str(made), str(source)]
         subprocess.run(command, env=environment(target, folder), check=True)
         (wheel,) = made.glob("*.whl")
-        repair = ("auditwheel", "repair", "--plat", target, "--wheel-dir", str(output), str(wheel))
+        # Platforms of other processors cannot be named, but auditwheel finds the oldest that a wheel runs on.
+        repair = ("auditwheel", "repair", "--plat", "auto", "--wheel-dir", str(output), str(wheel))
         subprocess.run([sys.executable, "-m", *repair], check=True)
-    (repaired,) = output.glob(f"mpscnn-*{target}*.whl")
-    return repaired
+    repaired = list(output.glob(f"mpscnn-*{target}*.whl"))
+    if len(repaired) != 1:
+        sys.exit(
+            f"no wheel for {target}, but {', '.join(path.name for path in output.glob('*.whl')) or 'none'}"
+        )
+    return repaired[0]
 
 
 if __name__ == "__main__":
