@@ -44,7 +44,9 @@ def test_unknown_layers_are_named(tmp_path: Path) -> None:
 def test_all_that_cannot_be_converted_is_named_at_once(tmp_path: Path) -> None:
     """What Caffe's reader refuses, and what ONNX' reader does behind it; what --outputs leaves out is not needed."""
     text = image(1, 4, 4, 4) + layer("ReLU", "good", "data") + layer("Python", "code", "good")
-    text += layer("Magic", "magic", "code") + layer("LRN", "even", "good", "lrn_param { local_size: 4 }")
+    text += layer("Magic", "magic", "code") + layer(
+        "LRN", "even", "good", "lrn_param { local_size: 4 norm_region: WITHIN_CHANNEL }"
+    )
     paths = write(tmp_path, text)
     with pytest.raises(UnsupportedLayersError) as refused:
         converters.read_network(paths)

@@ -394,7 +394,7 @@ def test_writing_needs_coremltools(
 
 def test_what_core_ml_cannot_hold_is_refused(tmp_path: Path) -> None:
     network = mpscnn.load("digits").network
-    with pytest.raises(mpscnn.ParameterError, match="weights of float32 or float16, not 'uint8'"):
-        converters.export_coreml(network, tmp_path / "digits.mlmodel", dtype="uint8")
+    with pytest.raises(mpscnn.ParameterError, match="weights of float32, float16 or uint8, not 'int4'"):
+        converters.export_coreml(network, tmp_path / "digits.mlmodel", dtype="int4")
     with pytest.raises(mpscnn.ParameterError, match=r"ends in \.mlpackage or \.mlmodel"):
         converters.export_coreml(network, tmp_path / "digits.onnx")

@@ -279,5 +279,5 @@ def test_a_local_response_normalization_by_parts(nodes: list[Any]) -> None:
 )
 def test_other_averages_are_not_a_local_response_normalization(nodes: list[Any], outputs: list[str]) -> None:
     constants = RESPONSE | {"two_axis": np.array([2])}
-    with pytest.raises(UnsupportedError, match="Pad"):
+    with pytest.raises(UnsupportedError, match="AveragePool"):
         read(model(nodes, {"x": [1, 6, 9, 8]}, constants, outputs=outputs))

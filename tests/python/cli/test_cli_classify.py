@@ -292,7 +292,7 @@ def test_an_unknown_device_is_refused_with_those_that_are_there(
     ]
     monkeypatch.setattr("mpscnn.apps.cli.arguments.devices", lambda: listed)
     monkeypatch.setenv("COLUMNS", "400")
-    assert call(monkeypatch, "classify", str(tmp_path), "--device", "gpu") == 2
+    assert call(monkeypatch, "classify", str(tmp_path), "--device", "tpu") == 2
     expected = (
         "expected auto, one of cpu (Some CPU), metal (Apple M2), metal:0x100000def (too old), or metal:NAME"
     )
@@ -310,7 +310,7 @@ def test_metal_devices_by_name_and_registry_id_reach_the_library(
         asked.append(options["device"])
         return mpscnn.load(name, **{**options, "device": "cpu"})
 
-    monkeypatch.setattr("mpscnn.apps.cli.arguments.load", load)
+    monkeypatch.setattr("mpscnn.apps.cli.classify.load", load)
     assert call(monkeypatch, "classify", str(photo), "--device", wanted) == 0
     assert asked == [wanted]
 

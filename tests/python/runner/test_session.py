@@ -223,7 +223,7 @@ def test_devices_precisions_and_threads_are_checked() -> None:
         network.compile(device="metal")
     with pytest.raises(mpscnn.DeviceError, match="Use device='cpu' or device='auto'"):
         network.compile(device="gpu")  # another framework's name of the same device
-    with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal"):
+    with pytest.raises(mpscnn.ParameterError, match="device 'tpu' is not supported: mpscnn runs on"):
         network.compile(device="tpu")
     with pytest.raises(
         mpscnn.ParameterError, match="precision must be auto, float32, float16, bfloat16 or int8"
