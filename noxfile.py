@@ -289,7 +289,7 @@ def oracles(session: nox.Session) -> None:
     install_system_packages(session, "ccache", "g++")
     install_package(session)
     session.install(*TORCH, KERAS, "coremltools>=9")
-    session.run("pytest", "tests/oracles", *session.posargs)
+    session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs)
 
 
 @nox.session

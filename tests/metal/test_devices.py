@@ -184,10 +184,15 @@ def test_an_unknown_device_is_refused_with_those_that_are_there(emulation: Emula
         small_network().compile(device=f"metal:{wanted}")
 
 
-@pytest.mark.parametrize("wanted", ["metal:", "tpu", "cpu:0", "auto:0", "", ":"])
+@pytest.mark.parametrize("wanted", ["metal:", "cpu:0", "auto:0", "", ":"])
 def test_other_names_are_a_parameter_error(wanted: str) -> None:
     with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal, or metal: with"):
         small_network().compile(device=wanted)
+
+
+def test_devices_of_other_frameworks_are_refused_with_those_of_the_machine() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="device 'tpu' is not supported: .*Emulated Metal device"):
+        small_network().compile(device="tpu")
 
 
 def test_a_machine_whose_gpus_have_no_screen_has_a_default(emulation: Emulation) -> None:
