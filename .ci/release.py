@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = Path("python", "mpscnn", "models", "data")
-#: What the binaries contain of the packages that build them: pybind11 is a library of headers.
+#: Packages whose code the binaries contain: pybind11 is a library of headers.
 COMPILED_IN = ("pybind11",)
 
 

@@ -69,7 +69,7 @@ class RecurrentSteps:
         self._results: dict[int, Tensor] = {}
 
     def layer(self, operation: str, inputs: list[Tensor], attributes: dict[str, Any], suffix: str) -> Tensor:
-        """A layer that has the given name and what is behind it; without a given name, the default and a number."""
+        """Add a layer. Its name is the given one and the suffix, or the default with a number and the suffix."""
         stem = f"{self._stem}/{suffix}"
         if self._has_name:
             return self._net.layer(operation, inputs, attributes, name=stem)

@@ -31,7 +31,7 @@ class ConvolutionWeightsAndBiasesState:
     def weights(self) -> Weights:
         """Weights `[output][kernel height][kernel width][input / groups]`.
 
-        Those of depthwise convolutions are `[output][kernel height][kernel width]`.
+        Depthwise convolutions have `[output][kernel height][kernel width]`.
         """
         return self._weights() if callable(self._weights) else self._weights
 

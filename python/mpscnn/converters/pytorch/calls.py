@@ -13,7 +13,7 @@ from mpscnn.errors import ParameterError
 
 @dataclass(frozen=True)
 class Call:
-    """What torch.export gets.
+    """The arguments of torch.export.
 
     Attributes:
         module: a module.

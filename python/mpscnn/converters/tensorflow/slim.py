@@ -51,7 +51,7 @@ class Family:
 def convert(bundle: Bundle, options: ReadOptions) -> Network:
     """Return the network of a checkpoint.
 
-    Batch normalizations become part of the layers before them. Of variables with a moving average that counts.
+    Batch normalizations become part of the layers before them. A moving average takes the place of its variable.
 
     Raises:
         UnsupportedError: names that belong to no known network, or shapes that fit none. WeightsError: a damaged file.

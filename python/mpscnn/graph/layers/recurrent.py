@@ -41,7 +41,7 @@ class RecurrentLayers(LayerMaker):
             cell_activation: of the cell state before the output gate.
             hidden, cell: the states before the first step, shaped as `Recurrent.last`.
             reverse: whether the last step comes first.
-            name: of the layers, which have further names behind it; None: "lstm" with a number.
+            name: begins the names of all layers; None: "lstm" with a number.
 
         Raises ShapeError for an input without a fixed number of steps; ParameterError for more than 500 steps.
         """
@@ -148,7 +148,7 @@ class RecurrentLayers(LayerMaker):
             memory: the steps that a result depends on.
             rank: filters for each unit.
             activation: of the result.
-            name: of the layers, which have further names behind it; None: "svdf" with a number.
+            name: begins the names of all layers; None: "svdf" with a number.
 
         Returns (n, steps, units). Raises ShapeError for an input without a fixed number of steps.
         """
