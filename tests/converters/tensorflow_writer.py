@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.skipped_bytes import varint
 from mpscnn.converters.tensorflow.schema import message
 
 Array = NDArray[Any]
@@ -86,16 +87,6 @@ def set_shape(target: Any, shape: Sequence[int]) -> None:
 
 
 # ---- Checkpoints ---------------------------------------------------------------------------------------------------
-
-
-def varint(value: int) -> bytes:
-    """A whole number in 7 bits a byte."""
-    made = bytearray()
-    while value >= 0x80:
-        made.append(value & 0x7F | 0x80)
-        value >>= 7
-    made.append(value)
-    return bytes(made)
 
 
 def block(entries: Sequence[tuple[bytes, bytes]], compression: int = 0) -> bytes:

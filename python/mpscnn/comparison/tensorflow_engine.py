@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mpscnn.comparison.trace import Array, Trace, Value
-from mpscnn.converters.contents import is_saved_model
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tensorflow.file import MODEL, read_tensorflow
+from mpscnn.converters.tensorflow.file import read_tensorflow, saved_model_folder
 from mpscnn.errors import WeightsError
 
 
@@ -35,7 +34,7 @@ class TensorflowEngine:
         self._names = list(file.outputs)
         self.title = f"{path.name} (TensorFlow)"
         # Functions of signatures take their inputs by name, those of frozen graphs in the order of the inputs.
-        folder = path if is_saved_model(path) else path.parent if path.name == MODEL else None
+        folder = saved_model_folder(path)
         self._is_signature = folder is not None
         try:
             if folder is not None:

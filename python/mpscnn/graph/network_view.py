@@ -1,4 +1,4 @@
-"""What notebooks show of a network: a table of its layers, and a drawing of its graph."""
+"""The view of a network in notebooks: a table of its layers, and a drawing of its graph."""
 
 from __future__ import annotations
 

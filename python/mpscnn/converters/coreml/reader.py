@@ -9,8 +9,9 @@ from mpscnn.converters.coreml.neural.reader import read_neural_network
 from mpscnn.converters.coreml.pipeline import Ending, boxes_and_scores, ending_of, make_detector, parts_of
 from mpscnn.converters.coreml.program.reader import read_program
 from mpscnn.converters.coreml.schema import OTHER_MODELS
+from mpscnn.converters.named_errors import naming
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 
 _NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
@@ -25,12 +26,8 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
             WeightsError: the file contradicts itself. ParameterError: an input or output that it does not have, or
             another shape of it.
     """
-    try:
+    with naming(file.origin):
         return _network(file, file.model, options)
-    except (UnsupportedError, WeightsError) as error:
-        if str(error).startswith(("damaged: " + file.origin, file.origin)) or not error.args:
-            raise
-        raise type(error)(f"{file.origin}: {error}") from error
 
 
 def _network(file: CoremlFile, model: Any, options: ReadOptions, ending: Ending | None = None) -> Network:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.tensorflow.schema import message
+from mpscnn.converters.named_errors import naming
+from mpscnn.converters.tensorflow.schema import parsed
 from mpscnn.converters.tensorflow.table import entries
 from mpscnn.converters.tensorflow.values import TEXT, Array, dtype_of, extents_of, plain
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -21,6 +20,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 INDEX = ".index"
 _MAX_SHARDS = 4096
 _BIG_ENDIAN = 1
+_ENTRY = "an entry of the index"
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,18 @@ class Bundle(Mapping[str, Variable]):
         self._index = index
         self._shards: dict[int, FileBytes] = {}
         self._variables: dict[str, Variable] = {}
-        try:
+        with naming(self.origin):
             self._count = self._read_index()
-        except (UnsupportedError, WeightsError) as error:
-            raise type(error)(f"{self.origin}: {error}") from error
 
     def _read_index(self) -> int:
         listed = entries(FileBytes(self._index))
-        header = self._parsed("BundleHeader", next(listed, (b"", b""))[1])
+        header = parsed("BundleHeader", next(listed, (b"", b""))[1], _ENTRY)
         if not 1 <= header.num_shards <= _MAX_SHARDS:
             raise WeightsError(f"damaged: {header.num_shards} files of numbers")
         if header.endianness == _BIG_ENDIAN:
             raise UnsupportedError("its numbers are big-endian, which is not supported")
         for key, value in listed:
-            entry = self._parsed("BundleEntry", value)
+            entry = parsed("BundleEntry", value, _ENTRY)
             extents = extents_of(entry.shape)
             if entry.dtype == TEXT or entry.slices or extents is None or None in extents:
                 continue
@@ -70,16 +68,6 @@ class Bundle(Mapping[str, Variable]):
             shape = tuple(extent or 0 for extent in extents)
             self._variables[name] = Variable(shape, entry.dtype, entry.shard_id, entry.offset, entry.size)
         return int(header.num_shards)
-
-    @staticmethod
-    def _parsed(name: str, content: bytes) -> Any:
-        parsed = message(name)()
-        errors = import_module("google.protobuf.message")
-        try:
-            parsed.ParseFromString(content)
-        except (errors.DecodeError, ValueError) as error:
-            raise WeightsError(f"damaged: an entry of the index: {error}") from error
-        return parsed
 
     def __getitem__(self, name: str) -> Variable:
         return self._variables[name]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import content_of, is_folder, reading, require_regular
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.named_errors import naming
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.bundle import INDEX, Bundle
 from mpscnn.converters.tensorflow.flow import Flow, Ref
 from mpscnn.converters.tensorflow.reader import GraphFile
-from mpscnn.converters.tensorflow.schema import message
+from mpscnn.converters.tensorflow.schema import parsed
 from mpscnn.converters.tensorflow.values import TEXT, Array, extents_of
 from mpscnn.converters.tensorflow.variables import stored_names, variable_name
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
@@ -33,20 +33,22 @@ def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
     Raises WeightsError for files that are missing, damaged or something else, and UnsupportedError for what is not
     read.
     """
-    with reading(path, WeightsError):
-        folder = path if is_folder(path) else path.parent if path.name == MODEL else None
+    folder = saved_model_folder(path)
     try:
-        if folder is not None:
-            return _saved_model(folder, path)
-        return frozen_graph(_parsed("Graph", path), str(path), options)
-    except (UnsupportedError, WeightsError) as error:
-        if str(error).startswith((str(path), f"damaged: {path}")):
-            raise
-        raise type(error)(f"{path}: {error}") from error
+        with naming(str(path)):
+            if folder is not None:
+                return _saved_model(folder, path)
+            return frozen_graph(_parsed("Graph", path), str(path), options)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, Error):
             raise
         raise WeightsError(f"{path}: damaged: the graph contradicts itself") from error
+
+
+def saved_model_folder(path: Path) -> Path | None:
+    """Return the folder of a SavedModel, which is named itself or by its saved_model.pb; None for another file."""
+    with reading(path, WeightsError):
+        return path if is_folder(path) else path.parent if path.name == MODEL else None
 
 
 def saved_model_files(folder: Path) -> list[Path]:
@@ -58,18 +60,12 @@ def saved_model_files(folder: Path) -> list[Path]:
 
 
 def _parsed(name: str, path: Path) -> Any:
-    made = message(name)()
-    errors = import_module("google.protobuf.message")
     with reading(path, WeightsError):
         require_regular(path, WeightsError)
         size = path.stat().st_size
     if size > _LARGEST_MESSAGE:
         raise WeightsError(f"has {size} bytes; graphs have at most {_LARGEST_MESSAGE}")
-    try:
-        made.ParseFromString(content_of(path, WeightsError))
-    except (errors.DecodeError, ValueError, RecursionError) as error:
-        raise WeightsError(f"damaged: is not a graph of TensorFlow: {error}") from error
-    return made
+    return parsed(name, content_of(path, WeightsError), "is not a graph of TensorFlow")
 
 
 # ---- SavedModel ----------------------------------------------------------------------------------------------------

@@ -28,14 +28,14 @@ IDENTITIES = frozenset(
         "RefIdentity",
     }
 )
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _BRANCHES = frozenset({"If", "StatelessIf"})
 _READS = frozenset({"ReadVariableOp"})
 VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 #: Operators that are followed while a graph is read and are no layers.
 FOLLOWED = (
     IDENTITIES
-    | _CALLS
+    | CALLS
     | _BRANCHES
     | _READS
     | VARIABLES
@@ -170,7 +170,7 @@ class Flow:
             return self._operand(ref, 0)
         if node.op == "IdentityN":
             return self._operand(ref, ref.index)
-        if node.op in _CALLS or node.op in self._functions:
+        if node.op in CALLS or node.op in self._functions:
             return self._result(ref)
         if node.op in _BRANCHES:
             return self._branch(ref)

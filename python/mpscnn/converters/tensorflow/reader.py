@@ -10,6 +10,7 @@ import numpy as np
 
 from mpscnn._private.names import did_you_mean
 from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.named_errors import naming
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
@@ -56,15 +57,12 @@ def convert(file: GraphFile, options: ReadOptions) -> Network:
             ParameterError: options that do not fit the file.
     """
     try:
-        return _Converter(file, options).run()
+        with naming(file.origin):
+            return _Converter(file, options).run()
     except RecursionError as error:
         raise UnsupportedError(
             f"{file.origin}: its branches are nested too deeply, which is not supported"
         ) from error
-    except (UnsupportedError, WeightsError) as error:
-        if str(error).startswith((file.origin, f"damaged: {file.origin}")):
-            raise
-        raise type(error)(f"{file.origin}: {error}") from error
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, Error):
             raise

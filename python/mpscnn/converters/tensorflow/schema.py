@@ -6,9 +6,11 @@ Entries of maps are messages with the fields `key` and `value`. Values of enumer
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from mpscnn.converters.message_schema import message_class
+from mpscnn.errors import WeightsError
 
 #: The files, and the extra whose packages read them, for the error where they are missing.
 PACKAGES = {"needed_for": "TensorFlow's files", "extra": "tensorflow"}
@@ -48,3 +50,14 @@ _MESSAGES = {
 def message(name: str) -> Any:
     """Return the class of a message: "SavedModel", "Graph", "BundleHeader" or "BundleEntry"."""
     return message_class(f"mpscnn_tensorflow_{name}", _MESSAGES, name, **PACKAGES)
+
+
+def parsed(name: str, content: bytes, damage: str) -> Any:
+    """Return a message of these bytes. Raises WeightsError, which begins with `damage`, if they are none."""
+    made = message(name)()
+    errors = import_module("google.protobuf.message")
+    try:
+        made.ParseFromString(content)
+    except (errors.DecodeError, ValueError, RecursionError) as error:
+        raise WeightsError(f"damaged: {damage}: {error}") from error
+    return made

@@ -135,7 +135,7 @@ def _narrowed(values: Any) -> Numbers:
     return array.astype(np.int64)
 
 
-#: What may compute shapes, by operator.
+#: The functions of operators that may compute shapes.
 FUNCTIONS: dict[str, Function] = {
     "Add": _elementwise(lambda x, y: x + y),
     "AddV2": _elementwise(lambda x, y: x + y),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.tensorflow.flow import VARIABLES, Flow, Ref
+from mpscnn.converters.tensorflow.flow import CALLS, VARIABLES, Flow, Ref
 
 _ASSIGNMENTS = frozenset({"Assign", "AssignVariableOp"})
 _RESTORES = frozenset({"RestoreV2"})
-_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
 def stored_names(flow: Flow, restore: str) -> dict[str, str]:
@@ -20,7 +19,7 @@ def stored_names(flow: Flow, restore: str) -> dict[str, str]:
     """
     scopes = [flow.main]
     node = flow.main.nodes.get(restore.removeprefix("^").partition(":")[0])
-    if node is not None and node.op in _CALLS:
+    if node is not None and node.op in CALLS:
         function = Flow.attributes(node)["f"].func.name
         scopes.append(flow.body(flow.main, node.name, function, Flow.data(node)))
     found: dict[str, str] = {}

@@ -21,6 +21,7 @@ from mpscnn.converters.keras.file import KerasFile, generation_of
 from mpscnn.converters.keras.reader import convert as convert_keras
 from mpscnn.converters.keras.weights import PlainWeights
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.named_errors import naming
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.file import frozen_graph
 from mpscnn.converters.tensorflow.flow import Flow
@@ -66,34 +67,29 @@ def read_web(path: Path, options: ReadOptions) -> Network:
     lacks.
     """
     try:
-        described = _json(path)
-        weights = WebWeights(path, described.get("weightsManifest"))
-        topology = described.get("modelTopology")
-        if not isinstance(topology, dict):
-            raise WeightsError("is not a model of TensorFlow.js: it has no modelTopology")
-        if (
-            described.get("format") == "layers-model"
-            or "model_config" in topology
-            or "class_name" in topology
-        ):
-            return _layers_model(path, topology, weights, options)
-        return _graph_model(path, topology, weights, options)
-    except (UnsupportedError, WeightsError) as error:
-        if str(error).startswith((str(path), f"damaged: {path}")):
-            raise
-        raise type(error)(f"{path}: {error}") from error
+        with naming(str(path)):
+            return _network(path, options)
     except RecursionError as error:
         raise UnsupportedError(
             f"{path}: its description is nested too deeply, which is not supported"
         ) from error
 
 
+def _network(path: Path, options: ReadOptions) -> Network:
+    described = _json(path)
+    weights = WebWeights(path, described.get("weightsManifest"))
+    topology = described.get("modelTopology")
+    if not isinstance(topology, dict):
+        raise WeightsError("is not a model of TensorFlow.js: it has no modelTopology")
+    if described.get("format") == "layers-model" or "model_config" in topology or "class_name" in topology:
+        return _layers_model(path, topology, weights, options)
+    return _graph_model(path, topology, weights, options)
+
+
 def web_files(path: Path) -> list[Path]:
     """Return the files with the weights of a model.json."""
-    try:
+    with naming(str(path)):
         return WebWeights(path, _json(path).get("weightsManifest")).files()
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
 
 
 def _json(path: Path) -> dict[str, Any]:
