@@ -71,8 +71,9 @@ def _member(bundle: Bundle, family: Family, options: ReadOptions) -> Network:
     for network in family.members(bundle, options):
         differences = list(_differences(bundle, family, network))
         if not differences:
-            _set_weights(bundle, family, network)
-            return network
+            named = _named(network, options)
+            _set_weights(bundle, family, named)
+            return named
         if closest is None or len(differences) < len(closest):
             closest = differences
     raise UnsupportedError(
@@ -261,7 +262,7 @@ def _classifiers(
     def members(bundle: Bundle, options: ReadOptions) -> Iterator[Network]:
         classes = _last(bundle, f"{logits}/weights")
         for width in widths:
-            yield _named(build(classes=classes, depth_multiplier=width, **_sized(options)), options)
+            yield build(classes=classes, depth_multiplier=width, **_sized(options))
 
     return members
 
@@ -270,7 +271,7 @@ def _detectors(build: Callable[..., Network], anchors: int) -> Members:
     def members(bundle: Bundle, options: ReadOptions) -> Iterator[Network]:
         classes = max(1, _last(bundle, "BoxPredictor_0/ClassPredictor/weights") // anchors - 1)
         for width in (1.0, 0.75, 0.5, 0.25):
-            yield _named(build(classes=classes, depth_multiplier=width, **_sized(options)), options)
+            yield build(classes=classes, depth_multiplier=width, **_sized(options))
 
     return members
 
@@ -280,7 +281,7 @@ def _segmenters(bundle: Bundle, options: ReadOptions) -> Iterator[Network]:
     rates = (6, 12, 18) if "aspp1_depthwise/depthwise_weights" in bundle else ()
     build = deeplab_v3_plus if "decoder/feature_projection0/weights" in bundle else deeplab_v3
     for width in (1.0, 0.5):
-        yield _named(build(depth_multiplier=width, atrous_rates=rates, **settings), options)  # type: ignore[arg-type]
+        yield build(depth_multiplier=width, atrous_rates=rates, **settings)  # type: ignore[arg-type]
 
 
 _V1_PREFIX, _V2_PREFIX = "FeatureExtractor/MobilenetV1", "FeatureExtractor/MobilenetV2"
