@@ -10,7 +10,7 @@ namespace mpscnn::ops {
 
 /// One use of an operation, which tests and checks run.
 struct Case {
-    /// What takes a case, which may have several tags.
+    /// The checks that run a case, which may have several tags.
     enum Tag : unsigned {
         self_check = 1,  ///< the check of a device at its first use, and recorded fingerprints
         conformance = 2, ///< `mpscnn verify`

@@ -113,7 +113,7 @@ DESCRIPTORS = {
     "OptimizerDescriptor": ("Optimizer", ""),
     "YOLOLossDescriptor": ("YOLOLoss", "anchor_boxes"),
 }
-#: What kernels that are written by hand take by name next to the properties of their base.
+#: Named arguments of kernels that are written by hand, in addition to the properties of their base.
 NAMED = {
     "BatchNormalization": ("BatchNormalization", "number_of_feature_channels epsilon"),
     "LossGradient": ("LossGradient", ""),

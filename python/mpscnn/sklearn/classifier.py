@@ -227,7 +227,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _scaling(
     values: NDArray[np.float32], axes: tuple[int, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What is subtracted from numbers, and their factor after that, for mean 0 and deviation 1 along the other axes."""
+    """Return the offset that is subtracted and the factor after it, for mean 0 and deviation 1 along other axes."""
     deviation = values.std(axes, dtype=np.float64)
     factor = 1.0 / np.where(deviation > 0, deviation, 1.0)
     return values.mean(axes, dtype=np.float64).astype(np.float32), factor.astype(np.float32)
