@@ -30,7 +30,7 @@ _LARGEST_INPUT_SIDE = 16_384  # docs/preprocessing.md; the core has the same lim
 
 
 def is_finite_number(value: object) -> TypeGuard[float]:
-    """Return True for a finite real number that a float can hold."""
+    """Return True if the value is a real number that is finite and fits in a float."""
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         return False
     try:
@@ -40,16 +40,16 @@ def is_finite_number(value: object) -> TypeGuard[float]:
 
 
 def is_whole_number(value: object) -> TypeGuard[int]:
-    """Return True if it is an integer of Python's or numpy's."""
+    """Return True if the value is an int or one of NumPy's integers, but not a bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def whole_number(
     what: str, value: object, least: int = 1, most: int | None = None, *, otherwise: str = ""
 ) -> int:
-    """Return the number as an int if it lies in its range.
+    """Return the value as an int if it is a whole number within the limits; otherwise raise ParameterError.
 
-    `otherwise` is what the argument may be instead, for the message.
+    `otherwise` names another allowed value for the message, such as "None".
     """
     if is_whole_number(value) and value >= least and (most is None or value <= most):
         return operator.index(value)
@@ -59,7 +59,7 @@ def whole_number(
 
 
 def whole_numbers(what: str, values: Sequence[object]) -> list[int]:
-    """Return a shape as Python's integers."""
+    """Return the values as a list of ints. Raise ParameterError if one is not a whole number."""
     if isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str):
         whole = [operator.index(one) for one in values if is_whole_number(one)]
         if len(whole) == len(values):
@@ -68,7 +68,7 @@ def whole_numbers(what: str, values: Sequence[object]) -> list[int]:
 
 
 def pair(what: str, value: IntPair) -> tuple[int, int]:
-    """(vertical, horizontal) from one number or two."""
+    """Return (vertical, horizontal) of a setting that may be one number for both or two numbers."""
     parts = value if isinstance(value, (tuple, list)) else (value, value)
     if len(parts) == 2 and all(is_whole_number(part) for part in parts):
         return int(parts[0]), int(parts[1])
@@ -76,7 +76,7 @@ def pair(what: str, value: IntPair) -> tuple[int, int]:
 
 
 def result_size(what: str, value: IntPair) -> tuple[int, int]:
-    """(height, width) of a result from one number or two."""
+    """Return (height, width) of a result from one number for both or two numbers, each at least 1."""
     height, width = pair(what, value)
     if height < 1 or width < 1:
         raise ParameterError(f"{what} must be at least 1, got {value!r}")
@@ -84,7 +84,7 @@ def result_size(what: str, value: IntPair) -> tuple[int, int]:
 
 
 def input_size(what: str, value: IntPair) -> tuple[int, int]:
-    """(height, width) of an input that is made of a photo, from one number or two."""
+    """Return (height, width) of a network's input for photos, from one number or two, within the core's limit."""
     extents = result_size(what, value)
     if max(extents) > _LARGEST_INPUT_SIDE:
         raise ParameterError(f"{what} must be at most {_LARGEST_INPUT_SIDE:,}, got {value!r}")
@@ -92,7 +92,7 @@ def input_size(what: str, value: IntPair) -> tuple[int, int]:
 
 
 def name_list(what: str, names: Sequence[str]) -> list[str]:
-    """Several names, where they are not one text."""
+    """Return the names as a list. Raise ParameterError for a single string, which would be a list of letters."""
     if isinstance(names, (Sequence, np.ndarray)) and not isinstance(names, str):
         listed = list(names)
         if all(isinstance(name, str) for name in listed):
@@ -101,28 +101,28 @@ def name_list(what: str, names: Sequence[str]) -> list[str]:
 
 
 def require_bool(what: str, value: object) -> bool:
-    """The value, where it is a bool, NumPy's included: "no" and 0.5 are mistakes, not true."""
+    """Return a bool of Python's or NumPy's. Raise ParameterError for anything else, such as "no" or 0.5."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     raise ParameterError(f"{what} must be True or False, got {value!r}")
 
 
 def require_text(what: str, value: object) -> str:
-    """The value, where it is text."""
+    """Return the value if it is a string; otherwise raise ParameterError."""
     if isinstance(value, str):
         return value
     raise ParameterError(f"{what} must be a name, got {value!r}")
 
 
 def byte_limit(max_memory: int | None) -> int:
-    """Return the core's number for a `max_memory` argument; 0 stands for its default."""
+    """Convert a `max_memory` argument to the core's number of bytes, where 0 means the default."""
     if max_memory is None:
         return 0
     return whole_number("max_memory", max_memory, most=2**63 - 1, otherwise="None")
 
 
 def thread_count(threads: int | str) -> int:
-    """Return the core's number for a `threads` argument; 0 stands for "auto"."""
+    """Convert a `threads` argument to the core's number, where 0 means "auto"."""
     if isinstance(threads, str) and threads == "auto":
         return 0
     return whole_number("threads", threads, most=1024, otherwise="'auto'")

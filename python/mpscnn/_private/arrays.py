@@ -1,4 +1,4 @@
-"""Check arrays that callers give: pass them on without a copy, convert them once, or refuse them."""
+"""Check arrays that callers pass. Suitable arrays are used without a copy, others are converted or refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 
 
 def is_plain(value: Any) -> bool:
-    """Return True if `as_input` gives the value itself; quick, and False for some that it gives too."""
+    """Return True if `as_input` would return the value unchanged.
+
+    This quick check may also return False for such a value.
+    """
     if type(value) is not np.ndarray or value.dtype is not FLOAT32:
         return False
     flags = value.flags
@@ -23,7 +26,7 @@ def is_plain(value: Any) -> bool:
 
 
 def as_array(what: str, value: Any) -> NDArray[Any]:
-    """Return a view of `value`'s memory: numpy array, DLPack or buffer. Lists of numbers are copied."""
+    """Return an array that shares memory with a NumPy array, DLPack object or buffer. Lists of numbers are copied."""
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
@@ -38,14 +41,14 @@ def as_array(what: str, value: Any) -> NDArray[Any]:
 
 
 def as_input(name: str, value: Any) -> NDArray[Any]:
-    """float32 or float16 in native byte order; the same memory where it is so already."""
+    """Return an input as float32 or float16 in native byte order. An array that is so already is not copied."""
     array = as_array(f"input {name!r}", value)
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
         hint = "; photos go through Model.predict or mpscnn.preprocess" if array.dtype.kind in "ui" else ""
         raise ShapeError(f"input {name!r}: expected float32 or float16 elements, got {array.dtype}{hint}")
     if array.dtype == np.float16 or array.dtype == np.float32:
         strides_fit = all(stride % array.itemsize == 0 for stride in array.strides)
-        # Strides that are all zero mean "without gaps" to the core: one repeated number is spelt out.
+        # The core reads strides that are all zero as "without gaps". An array that repeats one number is copied.
         one_number = array.size > 1 and not any(array.strides)
         if array.dtype.isnative and array.flags.aligned and strides_fit and not one_number:
             return array
@@ -54,7 +57,7 @@ def as_input(name: str, value: Any) -> NDArray[Any]:
 
 
 def check_output(name: str, value: Any) -> NDArray[Any]:
-    """The array itself, when results can be written into it."""
+    """Return the array that results will be written into. Raise an error if it is not a writable float array."""
     if isinstance(value, (list, tuple, int, float)):
         raise ParameterError(f"output {name!r}: expected an array to write into, got {type(value).__name__}")
     array = as_array(f"output {name!r}", value)

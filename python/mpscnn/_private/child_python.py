@@ -9,32 +9,39 @@ from pathlib import Path
 
 __all__ = ["code_command", "inherited_environment", "module_command", "script_command"]
 
-# Python puts "", the current folder, before all other places of code given as an argument. `python -P` would not, from
-# Python 3.11 on; isolated mode would leave out PYTHONPATH and what users have installed for themselves.
+# Code given as an argument looks for modules in "", the current folder, first. `python -P` would prevent this, but
+# needs Python 3.11. Isolated mode would ignore PYTHONPATH and packages that users installed for themselves.
 _WITHOUT_CURRENT_FOLDER = "import sys; sys.path[:] = [place for place in sys.path if place]"
 
 
 def code_command(code: str, *arguments: str) -> tuple[str, ...]:
-    """The command that runs `code`, whose sys.argv[1:] are the arguments. Start it with `inherited_environment`."""
+    """Return a command that runs `code` with these arguments in sys.argv[1:].
+
+    Start it with `inherited_environment`.
+    """
     return (sys.executable, "-c", f"{_WITHOUT_CURRENT_FOLDER}\n{code}", *arguments)
 
 
 def module_command(module: str, *arguments: str) -> tuple[str, ...]:
-    """Return the command that runs a module as `python -m` does. Start it with `inherited_environment`."""
+    """Return a command that runs a module as `python -m` does. Start it with `inherited_environment`."""
     return code_command(
         f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)", *arguments
     )
 
 
 def script_command(file: str, *arguments: str) -> tuple[str, ...]:
-    """Return the command that runs a file, whose neighbours it can import. Start it with `inherited_environment`."""
+    """Return a command that runs a Python file. Start it with `inherited_environment`.
+
+    The program can import files of its folder.
+    """
     return (sys.executable, str(Path(file).absolute()), *arguments)
 
 
 def inherited_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment, with which a child finds the same packages in the same places.
+    """Return environment variables for a child process that must find the same packages as this process.
 
-    An empty place of sys.path or PYTHONPATH would mean the child's current folder, and a relative one a folder in it.
+    All places become absolute, because the child may have another current folder. Empty ones, which mean the current
+    folder, are left out.
     """
     places = [str(Path(place).absolute()) for place in sys.path if isinstance(place, str) and place]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(places), **(changes or {})}

@@ -11,20 +11,20 @@ __all__ = ["NoCopies", "reduce_graph", "require_no_functions"]
 
 
 class NoCopies:
-    """Base of what holds threads, memory of a device or work under way."""
+    """Base class of objects that cannot be copied, since they hold threads, device memory or running work."""
 
     _instead: ClassVar[str]
-    """The object that can be copied or pickled in its place."""
+    """The end of the error's message: why the object cannot be copied, and what to do instead."""
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        """The methods that `copy` and `pickle` call."""
+        """Raise TypeError. `copy` and `pickle` call this method."""
         name = type(self).__name__
         article = "an" if name[0] in "AEIOU" else "a"
         raise TypeError(f"{article} {name} cannot be copied or pickled: {self._instead}")
 
 
 def reduce_graph(graph: _core.Graph) -> tuple[Any, ...]:
-    """Return a graph for `pickle`: its structure and its stored weights."""
+    """Return the structure and stored weights of a graph in the form that `pickle` needs."""
     import json
 
     require_no_functions(graph, "copied or pickled")
@@ -37,11 +37,11 @@ def reduce_graph(graph: _core.Graph) -> tuple[Any, ...]:
 
 
 def require_no_functions(graph: _core.Graph, done: str) -> None:
-    """Raise UnsupportedError for a layer that a function of the program computes.
+    """Raise UnsupportedError if the network has a layer that a user's function computes.
 
     Args:
         graph: the network.
-        done: what cannot be done with such a layer.
+        done: the refused action, for the message, such as "copied or pickled".
     """
     import json
 

@@ -1,4 +1,4 @@
-"""Names that users of other frameworks expect: their error says what to write here (docs/from_other_frameworks.md)."""
+"""Errors for names of other frameworks: they say which name to use here (docs/from_other_frameworks.md)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
     "told",
 ]
 
-#: Other words for values of arguments, in lower case.
+#: Other frameworks' values of arguments, in lower case, and ours.
 DEVICES = {"gpu": "metal", "mps": "metal"}
 PRECISIONS = {
     "half": "float16",
@@ -39,7 +39,7 @@ WORDS = {
     "binary_crossentropy": "sigmoid_cross_entropy",
 }
 
-#: Other names of arguments, for each argument of ours.
+#: Other frameworks' names of arguments, and ours.
 ARGUMENTS = {
     "stride": "strides",
     "bias": "use_bias",
@@ -55,7 +55,7 @@ ARGUMENTS = {
 
 _THREADS = "threads= of mpscnn.load, Program.session and Trainer says it"
 
-#: What to write instead of an argument that there is not.
+#: Hints for arguments of other frameworks that have no counterpart here.
 NO_ARGUMENTS = {
     "in_channels": "the channels of the input follow from the tensor",
     "in_features": "the features of the input follow from the tensor",
@@ -82,7 +82,7 @@ _PICTURE = {
     "save": "draw().save(path) writes the picture, and to_json() the numbers",
 }
 
-#: By class, or "mpscnn" for the module: what to write instead of a name.
+#: Hints for attributes of other frameworks, by class; "mpscnn" stands for the module.
 SAID: dict[str, dict[str, str]] = {
     "mpscnn": {
         "AdamW": "mpscnn.Adam(weight_decay=0.01) is AdamW",
@@ -163,13 +163,13 @@ SAID: dict[str, dict[str, str]] = {
 
 
 def told(owner: str, name: str) -> str:
-    """Return the end of an error about an unknown name of a class or of the module; nothing for unexpected names."""
+    """Return a hint to append to the error about an unknown attribute of a class or the module; "" if there is none."""
     text = SAID.get(owner, {}).get(name)
     return "" if text is None else f"; {text}"
 
 
 class Expected:
-    """A class whose errors about unknown names say what to write."""
+    """Base class that adds a hint to errors about unknown attributes."""
 
     if not TYPE_CHECKING:  # for type checkers it would make every name an Any
 
@@ -181,7 +181,7 @@ class Expected:
 
 
 def no_option(name: str, known: Iterable[str]) -> TypeError:
-    """Return the error for an option that there is not."""
+    """Return the TypeError for an unknown option, with a hint or a similar name."""
     if name in NO_ARGUMENTS:
         return TypeError(f"there is no option {name!r}; {NO_ARGUMENTS[name]}")
     from mpscnn._private.names import did_you_mean
@@ -197,10 +197,10 @@ def takes_expected_arguments(function: Function, /) -> Function: ...
 @overload
 def takes_expected_arguments(*, options: Iterable[str]) -> Callable[[Function], Function]: ...
 def takes_expected_arguments(function: Any = None, /, *, options: Iterable[str] = ()) -> Any:
-    """Let a function take arguments by other frameworks' names, too; type checkers know ours only.
+    """Let a function accept other frameworks' names for its arguments. Type checkers see only our names.
 
     Args:
-        function: what takes them.
+        function: the function to decorate.
         options: names that the function takes as `**options`.
     """
     if function is None:
@@ -225,7 +225,7 @@ def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
 
 
 def arguments_of(function: Callable[..., Any]) -> Set[str]:
-    """Return the names of the arguments of a function of Python's, without the milliseconds that `inspect` takes."""
+    """Return the names of a Python function's arguments. `inspect` would take milliseconds."""
     code = function.__code__
     return {*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]}
 

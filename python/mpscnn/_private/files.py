@@ -1,4 +1,4 @@
-"""Turn failures to read or write files into errors of mpscnn."""
+"""Read and write files, and report failures as errors of mpscnn that name the file."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ __all__ = [
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Return True if it is a folder. A name that no file can have is none, where Path.is_dir may raise."""
+    """Return True if the path is a folder. Unlike Path.is_dir, it never raises for an impossible name."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def content_of(path: str | os.PathLike[str], kind: type[Error]) -> bytes:
-    """Return the bytes of a regular file. Raises an error of `kind` that names what cannot be read."""
+    """Return the bytes of a regular file. Raise an error of `kind` that names the file if it cannot be read."""
     with reading(path, kind):
         require_regular(path, kind)
         return Path(path).read_bytes()
 
 
 def require_regular(path: str | os.PathLike[str], kind: type[Error]) -> None:
-    """Raise an error of `kind` for a pipe, which could block for ever, and for a device, which may never end.
+    """Raise an error of `kind` if the path is a pipe or a device: reading them might never end.
 
     Files and folders are accepted. If the path does not exist, OSError is raised.
     """
@@ -67,12 +67,12 @@ def writing(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[None]:
 def replacing(
     path: str | os.PathLike[str], kind: type[Error], check: Callable[[str], None] | None = None
 ) -> Iterator[BinaryIO]:
-    """A file next to `path` that is renamed when it is complete: a reader sees the old file or the whole new one.
+    """Open a temporary file that replaces `path` when the `with` block ends, so readers never see half a file.
 
-    If the name is a link, the file that it names is replaced.
+    If `path` is a link, its target is replaced.
 
     Args:
-        check: looks at the complete file, whose name it gets, before it takes its place.
+        check: is called with the name of the complete temporary file before it replaces `path`.
     """
     target = Path(os.fspath(path))
     with writing(path, kind):
@@ -88,9 +88,9 @@ def replacing(
 
 
 def file_next_to(target: Path, ending: str = "") -> Path:
-    """Return a new empty file in the folder of `target`, for `take_place`. A link stands for the file that it names.
+    """Create an empty temporary file in the folder of `target`, for `take_place`. Links are followed.
 
-    Raises OSError where `target` is a folder, a pipe or a device, whose place nothing may take.
+    Raises OSError if `target` is a folder, a pipe or a device.
     """
     if is_folder(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -103,10 +103,10 @@ def file_next_to(target: Path, ending: str = "") -> Path:
 
 
 def take_place(temporary: Path, target: Path) -> None:
-    """Renames what `file_next_to` made and is complete now."""
+    """Rename a complete file of `file_next_to` to its target, with the permissions of an ordinary new file."""
     umask = os.umask(0)
     os.umask(umask)
-    temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
+    temporary.chmod(0o666 & ~umask)  # mkstemp lets only the owner read its files
     temporary.replace(_resolved(target))
 
 
@@ -115,16 +115,16 @@ def _resolved(path: Path) -> Path:
 
 
 def require_replaceable(path: str | os.PathLike[str], kind: type[Error]) -> None:
-    """Raise an error of `kind` if `replacing` could not write the file. Call it before work that takes long."""
+    """Raise an error of `kind` if `replacing` could not write the file. Call it before long computations."""
     target = Path(os.fspath(path))
     with writing(path, kind):
         file_next_to(target).unlink()
 
 
 def require_folder_for(folder: str | os.PathLike[str], names: Iterable[str], kind: type[Error]) -> None:
-    """Make a folder, and raise an error of `kind` if `replacing` could not write files of these names into it.
+    """Make a folder, and raise an error of `kind` if `replacing` could not write files with these names into it.
 
-    Call it before work that takes long.
+    Call it before long computations.
     """
     with writing(folder, kind):
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -136,11 +136,11 @@ def require_folder_for(folder: str | os.PathLike[str], names: Iterable[str], kin
 def _explained(path: str | os.PathLike[str], failure: str, kind: type[Error]) -> Iterator[None]:
     try:
         yield
-    except (Error, UnicodeDecodeError):  # of what a file holds
+    except (Error, UnicodeDecodeError):  # errors about the file's content
         raise
     except (
         OSError,
         ValueError,
-    ) as error:  # ValueError: a zero byte in the name, or text that no name can hold
+    ) as error:  # ValueError: the name has a zero byte or cannot be encoded
         reason: Any = getattr(error, "strerror", None) or error
         raise kind(f"{os.fspath(path)}: {failure}: {reason}") from error

@@ -1,4 +1,4 @@
-"""Pieces of what notebooks show: tables, bars and folded parts. Text of files and users is escaped here."""
+"""Build HTML for notebooks: tables, bars and folded parts. Text from files and users is escaped here."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from mpscnn._private.printable import printable
 
 __all__ = ["Html", "bar", "escaped", "folded", "lines", "picture_of", "scrolled", "table"]
 
-_HIGHEST = 480  # pixels, after which a part is scrolled
+_HIGHEST = 480  # in pixels; taller parts get a scroll bar
 _BAR = 120
 
 
 class Html(str):
-    """Text that is HTML already, and is shown as it is."""
+    """HTML text that needs no escaping."""
 
     __slots__ = ()
 
 
 def escaped(text: object) -> Html:
-    """Return text as HTML; characters that could hide or reorder others are spelled out."""
+    """Return text as HTML, with control characters and marks of text direction written as escapes."""
     return text if isinstance(text, Html) else Html(html.escape(printable(text)))
 
 
@@ -36,7 +36,7 @@ def table(
     right: Sequence[int] = (),
     footer: Sequence[object] | None = None,
 ) -> Html:
-    """Return a table whose cells begin at the left, but for those of the columns in `right`."""
+    """Return a table. Columns in `right` are aligned to the right, the others to the left."""
 
     def row(tag: str, cells: Sequence[object]) -> str:
         sides = ("right" if column in right else "left" for column in range(len(cells)))
@@ -55,18 +55,18 @@ def table(
 
 
 def folded(title: object, *parts: Html, opened: bool = False) -> Html:
-    """Return parts under a title that shows and hides them."""
+    """Return parts under a title. A click on the title shows or hides them."""
     state = " open" if opened else ""
     return Html(f"<details{state}><summary>{escaped(title)}</summary>{''.join(parts)}</details>")
 
 
 def scrolled(*parts: Html) -> Html:
-    """Return parts in a box that has a limited height."""
+    """Return parts in a box of limited height with a scroll bar."""
     return Html(f'<div style="max-height:{_HIGHEST}px;overflow:auto">{"".join(parts)}</div>')
 
 
 def bar(share: float, color: str = "steelblue") -> Html:
-    """Return a bar for a share of 0 to 1."""
+    """Return a horizontal bar whose length shows a share from 0 to 1."""
     length = round(_BAR * min(max(share, 0.0), 1.0))
     return Html(
         f'<div style="width:{_BAR}px"><div style="width:{length}px;height:11px;background:{color}"></div></div>'
@@ -74,7 +74,7 @@ def bar(share: float, color: str = "steelblue") -> Html:
 
 
 def picture_of(width: float, height: float, parts: Iterable[str], *, font_size: int = 12) -> Html:
-    """Return an SVG element with a white ground, so that it is readable on dark pages, too."""
+    """Return an SVG image. Its background is white, so that it is readable on dark pages."""
     return Html(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" font-family="sans-serif" font-size="{font_size}">'

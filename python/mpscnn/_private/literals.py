@@ -1,4 +1,4 @@
-"""The names that arguments take, for type checkers: a wrong one is found before the program runs."""
+"""Literal types of argument values, with which type checkers find wrong names."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EdgeName = Literal["zero", "clamp"]
 EpsilonRuleName = Literal["inside", "outside", "minimum"]
 PoolingEdgeName = Literal["exclude", "zero", "clamp"]
 BorderName = Literal["constant", "clamp", "mirror", "mirror_with_edge"]
-# Models of the registry by what they are for; of any other name type checkers know no result.
+# The registry's models by task: type checkers know what `load` returns for these names.
 ClassifierName = Literal[
     "cifar10_mobilenet_v2",
     "digits",

@@ -1,4 +1,4 @@
-"""Locks between threads and processes. They are released when the process that holds them ends in any way."""
+"""File locks between processes. The system releases a lock when its process ends, even if it is killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ __all__ = ["held_lock", "locked_at_once"]
 
 
 def locked_at_once(descriptor: int) -> bool:
-    """Lock an open file. Return True if no other process has the lock. OSError where the file system has no locks."""
+    """Try to lock an open file without waiting. Return True if this succeeded.
+
+    Raises OSError if the file system has no locks.
+    """
     import fcntl
 
     try:
@@ -25,11 +28,10 @@ def locked_at_once(descriptor: int) -> bool:
 
 @contextmanager
 def held_lock(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file that is there for it alone, and remove it at the end.
+    """Try to hold a lock file during the `with` block, and remove it at the end.
 
-    Yield True if no other process has it.
-
-    The file of a killed process is not locked any more. OSError where it cannot be made or locked, and for a link.
+    Yields True if this process has the lock, False if another one has it. A killed process loses its lock. Raises
+    OSError if the file cannot be created or locked, or is a link.
     """
     descriptor = _locked(path)
     try:
@@ -38,10 +40,9 @@ def held_lock(path: Path) -> Iterator[bool]:
         if descriptor is not None:
             import fcntl
 
-            path.unlink(
-                missing_ok=True
-            )  # while it is locked: who waits for it looks whether it is still there
-            # Closing alone would not do it: a child forked meanwhile shares the descriptor.
+            # Remove the file before unlocking it: a waiting process then checks whether it still exists.
+            path.unlink(missing_ok=True)
+            # Closing is not enough: a process forked in between shares the descriptor and would keep the lock.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
@@ -62,7 +63,7 @@ def _locked(path: Path) -> int | None:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Return True if the file was not removed between being opened and locked."""
+    """Return True if `path` still names the opened file, which another process may have removed before the lock."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Tell names of models from paths, for `mpscnn.load` and the modules that it uses."""
+"""Distinguish names of models from paths of files, for `mpscnn.load` and the modules it uses."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 __all__ = ["DEFAULT_MODEL", "MODEL_SUFFIX", "hand_in_weights", "holds_network", "is_path", "weights_of"]
 
-#: The registry name of the model that is taken where none is named; it comes with the package.
+#: The model that `load` takes if no name is given. It is part of the package.
 DEFAULT_MODEL = "cifar10_mobilenet_v2"
 
-#: The suffix of model files. Other frameworks keep weights in files of this format, too.
+#: The suffix of model files. Weights of other frameworks also come in files with this suffix.
 MODEL_SUFFIX = ".safetensors"
 
-# The largest header of a safetensors file in bytes. Its readers refuse longer ones.
+# The largest header of a safetensors file in bytes. Readers of the format refuse longer ones.
 _MAX_HEADER = 100_000_000
 
 
@@ -29,7 +29,10 @@ def is_path(text: str) -> bool:
 
 
 def holds_network(path: str | os.PathLike[str]) -> bool:
-    """True if a safetensors file is a model file: its header has keys of ours. True for one that cannot be read."""
+    """Return True if a safetensors file holds a network of mpscnn, and not only weights of another framework.
+
+    The header tells. True also for a file that cannot be read, so that loading it reports why.
+    """
     if not os.path.isfile(path):  # noqa: PTH113 - reading a pipe may block for ever
         return True
     try:
@@ -45,10 +48,10 @@ _weights: list[Weights] = []
 
 
 def hand_in_weights(weights: Weights) -> None:
-    """Say how the weights of a file or registry name are found: `mpscnn.model` does, which models do not know."""
+    """Register the function that finds a model's weights. `mpscnn.model` calls this, since models cannot import it."""
     _weights[:] = [weights]
 
 
 def weights_of(model: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """Return the weights of a model file or of a registry name's model. Raises what `mpscnn.load` raises."""
+    """Return the weights of a model file or a registry name. Raises the same errors as `mpscnn.load`."""
     return _weights[0](model)

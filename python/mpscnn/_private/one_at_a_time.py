@@ -1,4 +1,4 @@
-"""A lock for one thread at a time that also works in forked processes."""
+"""A lock that stays usable after a fork."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mpscnn.errors import StateError
 
 
 class OneAtATime:
-    """A lock, which its thread may take again: a signal's handler may interrupt what holds it.
+    """A lock that the thread holding it may take again, since a signal handler may interrupt that thread.
 
-    In a process that was forked while another thread held it, it raises StateError: that thread is not there to end.
+    A fork copies the lock but not the thread that holds it. The child then gets StateError instead of waiting for ever.
     """
 
     def __init__(self) -> None:

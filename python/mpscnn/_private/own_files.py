@@ -1,4 +1,4 @@
-"""Create the package's own files next to those of its users: locks, and parts of downloads."""
+"""Create the package's own files, such as locks and partial downloads, in folders that other users may write."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["open_own", "own_size"]
 
 
 def open_own(path: Path, flags: int, *, is_written: bool = False) -> int:
-    """Return a descriptor of the file, which is made where there is none.
+    """Open a file, and create it if it does not exist. Return its descriptor.
 
-    Another user may have put a link in its place, so that another file would be written.
+    Links are refused: another user could have placed one to make this process write a different file.
 
     Args:
-        path: of the file.
-        flags: as of `os.open`.
-        is_written: whether its content will change, so that it may have no further name.
+        path: the file.
+        flags: as for `os.open`.
+        is_written: whether the content will change. Then a file with a second name (a hard link) is refused, too.
 
-    Raises OSError: it cannot be opened, or is a link or something else than a file.
+    Raises OSError: the file cannot be opened, is a link, or is not a regular file.
     """
-    # A pipe must not keep the call waiting.
+    # With O_NONBLOCK a pipe cannot block the call.
     always = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags | always, 0o666)
@@ -38,9 +38,9 @@ def open_own(path: Path, flags: int, *, is_written: bool = False) -> int:
 
 
 def own_size(path: Path) -> int:
-    """Bytes of a file that will be written further, 0 where there is none.
+    """Return the size in bytes of a partial file that will be continued; 0 if it does not exist.
 
-    Raises OSError: it is a link, has a further name, or is something else than a file.
+    Raises OSError: it is a link, has a second name (a hard link), or is not a regular file.
     """
     try:
         status = path.lstat()

@@ -6,14 +6,15 @@ import unicodedata
 
 __all__ = ["printable"]
 
-# Control, format (such as changes of direction) and surrogate characters, line and paragraph separators.
+# Unicode categories that are escaped: control, format (such as text direction), surrogates, line and paragraph
+# separators.
 _ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-# Joiners: scripts and emoji need them, and they change the letters next to them only.
+# These joiners are shown: scripts and emoji need them, and they affect only the letters next to them.
 _SHOWN = {"\u200c", "\u200d"}
 
 
 def printable(text: object) -> str:
-    """Return the text on one line, with what would control a terminal, or hide, escaped as Python does."""
+    """Return text on one line, with invisible characters and those that control a terminal escaped as in Python."""
     shown = str(text)
     if shown.isprintable():
         return shown

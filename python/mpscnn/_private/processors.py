@@ -10,9 +10,9 @@ __all__ = ["available_processors"]
 
 
 def available_processors() -> int:
-    """Return the number of threads that pay off in this process, which `threads="auto"` means.
+    """Return the number of threads that "auto" means: the physical cores that this process may use.
 
-    These are the physical cores among the processors that it may run on, but no more than its control groups leave it.
+    The limit of its control groups (Linux) is respected.
     """
     threads: int = json.loads(_core.processors())["threads"]
     return threads

@@ -1,4 +1,4 @@
-"""Convert settings that callers give to JSON for the core."""
+"""Convert settings from callers to JSON for the core."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mpscnn.errors import ParameterError
 
 
 def as_json(owner: str, settings: object) -> str:
-    """Settings, numpy's numbers and arrays among them, as text for the core, whose JSON knows no infinities.
+    """Convert settings to JSON text. NumPy's numbers and arrays are allowed, infinities and NaN are not.
 
     Raises ParameterError, which begins with `owner` and the setting's name, for NaN, infinities, text that is not
-    Unicode, settings nested too deeply, and what is neither number, text, sequence nor mapping.
+    Unicode, settings nested too deeply, and values that are neither numbers, text, sequences nor mappings.
     """
     try:
         text = json.dumps(_plain(owner, "", settings), ensure_ascii=False)
@@ -30,7 +30,7 @@ def as_json(owner: str, settings: object) -> str:
 
 
 def plain(owner: str, settings: object) -> Any:
-    """Settings as Python's own numbers, names, lists and dictionaries. Errors as of `as_json`."""
+    """Return settings as plain Python numbers, strings, lists and dictionaries. Raises the errors of `as_json`."""
     return json.loads(as_json(owner, settings))
 
 

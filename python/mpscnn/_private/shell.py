@@ -9,6 +9,6 @@ __all__ = ["in_command"]
 
 
 def in_command(path: str | os.PathLike[str]) -> str:
-    """A path as an argument of a command that a message shows: quoted where it has blanks, never read as an option."""
+    """Quote a path for a command shown in a message. A name like "-x" becomes "./-x", so it is not an option."""
     text = os.fspath(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)

@@ -1,4 +1,4 @@
-"""Recognise exceptions of signal handlers. Python raises them at any place of its main thread."""
+"""Handle exceptions that signal handlers raise. Python may raise them anywhere in the main thread."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 
 
 class SafeCondition(threading.Condition):
-    """A lock that what a signal's handler raises never leaves locked: `with` takes and releases it in one step each.
+    """A condition whose lock is always released, even if a signal handler raises an exception.
 
-    The base class does so in functions written in Python, which a handler may interrupt.
+    Here `with` takes and releases the lock in single steps of C code. The base class uses Python functions, which a
+    handler may interrupt halfway.
     """
 
     __enter__ = property(operator.attrgetter("_lock.__enter__"))
@@ -23,12 +24,12 @@ class SafeCondition(threading.Condition):
 
 
 def raised_by_signal_handler(error: BaseException) -> bool:
-    """True if `error` is nothing of the code that it interrupted: a handler such as that of a time limit raised it.
+    """Return True if a signal handler raised `error`, such as one for a time limit, and not the interrupted code.
 
-    A handler that is written in Python is seen in the traceback. One that is not raises KeyboardInterrupt.
+    A handler written in Python appears in the traceback. The default handler raises KeyboardInterrupt.
     """
     if threading.current_thread() is not threading.main_thread():
-        return False  # handlers run in the main thread only
+        return False  # Python runs signal handlers only in the main thread
     if isinstance(error, KeyboardInterrupt):
         return True
     handlers = set(_handlers_code())

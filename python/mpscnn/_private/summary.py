@@ -1,4 +1,4 @@
-"""Tables as plain text: aligned columns, no dependencies, the same on every terminal and in files."""
+"""Format tables as plain text with aligned columns."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from mpscnn._private.printable import printable
 
 _GAP = 2
 _LEAST_COLUMN = 8
-_INDENT = "  "  # in the first column, so that no name passes for a line of ours
+_INDENT = "  "  # before the continuation of a wrapped title or name, so that it does not look like a new row
 
 __all__ = ["bytes_text", "summary_table", "text_table", "title_lines"]
 
 
 def summary_table(name: str, layers: Sequence[Mapping[str, Any]], *, width: int | None = None) -> str:
-    """Return a network's layers with output shapes, parameters and multiply-accumulates (MACs), and their totals.
+    """Return a table of a network's layers with output shapes, parameters and multiply-accumulates (MACs).
+
+    The last line has the totals.
 
     Args:
         name: the network's name.
-        layers: the entries "layers" of `Network.describe`.
+        layers: the list "layers" of `Network.describe`.
         width: as for `text_table`.
     """
     headers = ("layer", "operation", "output", "parameters", "MACs")
@@ -48,10 +50,10 @@ def text_table(
     footer: Sequence[str] | None = None,
     width: int | None = None,
 ) -> str:
-    """Columns two blanks apart under their headers; those in `right` end, the others begin, at one place.
+    """Return a table whose columns are two blanks apart. Those in `right` are aligned to the right, others to the left.
 
-    Where a line would be longer than `width`, cells of the widest columns that begin at one place continue on lines
-    below. Characters that could control a terminal are escaped, newlines in a cell too.
+    If a line would be longer than `width`, the widest left-aligned columns are narrowed and their cells wrapped.
+    Newlines and characters that could control a terminal are escaped.
     """
     lines = [[printable(cell) for cell in line] for line in (headers, *rows, *([footer] if footer else []))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
@@ -79,14 +81,14 @@ def text_table(
 
 
 def _narrow(lines: Sequence[Sequence[str]], widths: list[int], columns: Sequence[int], width: int) -> None:
-    """Make some columns narrower until all fit: no narrower than their longest words where that suffices."""
+    """Narrow some columns until the table fits in `width`. Words are broken only if nothing else helps."""
     available = width - _GAP * (len(widths) - 1) - sum(widths) + sum(widths[column] for column in columns)
     if sum(widths[column] for column in columns) <= available:
         return
     least = {
         column: max(len(word) for line in lines for word in line[column].split(" ")) for column in columns
     }
-    # Then break long words. Words in the first column are broken only if that is not enough.
+    # If the longest words still do not fit, break words: in the first column only if the others are not enough.
     for broken in (columns[1:], columns[:1]):
         for _ in range(sum(least[column] for column in broken)):
             widest = max(broken, key=lambda column: least[column])
@@ -105,14 +107,14 @@ def _wrapped(cell: str, width: int, indent: str) -> list[str]:
 
 
 def title_lines(text: str, width: int | None) -> str:
-    """Return text above a table, broken into lines of at most `width` characters where that is possible."""
+    """Wrap a title to lines of at most `width` characters where words allow it."""
     if width is None:
         return text
     return "\n".join(part for line in text.split("\n") for part in _wrapped(line, width, _INDENT))
 
 
 def bytes_text(count: int) -> str:
-    """Return a size to read: 712 bytes, 1.2 MB."""
+    """Return a size as text, such as "712 bytes" or "1.2 MB"."""
     if count < 1000:
         return f"{count} bytes"
     value = float(count)

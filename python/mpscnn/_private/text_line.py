@@ -1,4 +1,4 @@
-"""A line that shows how far something is, in terminals and notebooks, without other packages."""
+"""A progress line for terminals and notebooks."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ _SECONDS = 0.1
 
 
 def is_notebook(stream: TextIO) -> bool:
-    """Return whether the stream is a cell of a notebook."""
+    """Return True if the stream is the output of a notebook cell."""
     return type(stream).__module__.startswith("ipykernel")
 
 
 def is_watched(stream: TextIO) -> bool:
-    """Return whether a person sees a line of the stream while it changes: in a terminal, or in a notebook."""
+    """Return True if a person can watch the stream: it is a terminal or a notebook."""
     return stream.isatty() or is_notebook(stream)
 
 
 def filled_bar(done: int, total: int) -> str:
-    """Return a bar of characters for a part of a whole."""
+    """Return a progress bar made of characters."""
     filled = _BAR * min(done, total) // max(total, 1)
     return f"[{'#' * filled}{'.' * (_BAR - filled)}]"
 
 
 class TextLine:
-    """A line on stderr that each text overwrites."""
+    """A line on stderr whose text can be replaced."""
 
     def __init__(self) -> None:
         self._stream = sys.stderr
         self._length = 0
 
     def write(self, text: str) -> None:
-        """Show a text instead of the last one."""
-        # Spaces cover a longer text before; notebooks know the carriage return, but no escape sequences.
+        """Replace the line's text."""
+        # Padding with spaces overwrites a longer old text. Notebooks know "\r", but no escape sequences.
         print(f"\r{text.ljust(self._length)}", end="", file=self._stream, flush=True)
         self._length = len(text)
 
     def end(self) -> None:
-        """End the line, so that the next output begins on a new line."""
+        """End the line if something was written."""
         if self._length:
             print(file=self._stream, flush=True)
         self._length = 0
@@ -52,7 +52,7 @@ class TextLine:
 
 @contextmanager
 def notebook_count(what: str) -> Iterator[Callable[[], None]]:
-    """Give a function that counts one more; a notebook shows the count, which changes at most ten times a second."""
+    """Yield a function that adds 1 to a counter. In a notebook the count is shown, at most ten times a second."""
     line, count, due = TextLine(), 0, 0.0
     shown = is_notebook(sys.stderr)
 

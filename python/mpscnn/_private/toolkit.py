@@ -1,6 +1,6 @@
-"""The functions of the toolkit that the library calls: readers and writers of other frameworks' files.
+"""Give the library access to readers and writers of other frameworks' files, which are in the toolkit.
 
-The library does not import the toolkit. `mpscnn/__init__.py` says here how to import it, at its first use.
+The library must not import the toolkit. So `mpscnn/__init__.py` registers functions that import it at first use.
 """
 
 from __future__ import annotations
@@ -10,39 +10,39 @@ from typing import Any, Protocol
 
 
 class Converter(Protocol):
-    """The module `mpscnn.converters.cached`."""
+    """The functions of the module `mpscnn.converters.cached`."""
 
     CONVERTER_VERSION: int
 
     def converted(self, name: str, *, fold: bool = ...) -> str:
-        """Return the path of the model file that a file of another framework becomes."""
+        """Convert a file of another framework to a model file in the cache, and return its path."""
         ...
 
     def convert_files(self, *arguments: Any, **options: Any) -> Any:
-        """Write the model file of a network that is given by files of another framework."""
+        """Convert files of another framework to a model file."""
         ...
 
 
 class Writers(Protocol):
-    """The module `mpscnn.converters.writers`."""
+    """The content of the module `mpscnn.converters.writers`."""
 
     WRITERS: Mapping[str, Callable[..., None]]
-    """Functions of (network, path, dtype) by the suffix of the files that they write."""
+    """For each file suffix the function (network, path, dtype) that writes such files."""
 
 
 _importers: list[tuple[Callable[[], Converter], Callable[[], Writers]]] = []
 
 
 def provide(converters: Callable[[], Converter], writers: Callable[[], Writers]) -> None:
-    """Set the functions that import the converters and the writers."""
+    """Register the functions that import the converters and the writers."""
     _importers[:] = [(converters, writers)]
 
 
 def converter() -> Converter:
-    """Import the converters, and return them."""
+    """Import and return the converters."""
     return _importers[0][0]()
 
 
 def writers() -> Mapping[str, Callable[..., None]]:
-    """Import the writers of other frameworks' files, and return them by suffix."""
+    """Import the writers of other frameworks' files. Return them by file suffix."""
     return _importers[0][1]().WRITERS
