@@ -1,6 +1,5 @@
 """The HTTP service of `mpscnn serve`.
 
-`mpscnn.apps.serve.packages.require_packages` names missing packages. The other modules import FastAPI and uvicorn,
-which
-`pip install "mpscnn[serve]"` brings.
+The modules need FastAPI and uvicorn, which `pip install "mpscnn[serve]"` installs. Call
+`mpscnn.apps.serve.packages.require_packages` first: its error names missing packages.
 """

@@ -1,4 +1,4 @@
-"""Answers: results of photos in the form that a client accepts, and tensors of the Open Inference Protocol."""
+"""Build the bodies of responses: results of photos as JSON or pictures, and tensors of the Open Inference Protocol."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ __all__ = [
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
-_JPEG_SIDE = 65_500  # libjpeg's limit
-_BUFFERED = 65_536  # the size of a connection's send buffer in bytes
-_PART = 262_144  # bytes that are sent to a connection at a time
-_AT_ONCE = 8_192  # the number of array elements that are encoded as JSON at a time
+_JPEG_SIDE = 65_500  # the largest width or height of a JPEG (libjpeg)
+_BUFFERED = 65_536  # bytes; smaller responses fit in a connection's send buffer
+_PART = 262_144  # bytes of a response that are sent at a time
+_AT_ONCE = 8_192  # array elements that are converted to JSON at a time
 
-#: The largest number of bytes of an output's number in JSON with a comma, such as -1.1754943508222875e-38.
+#: The most bytes that a float takes in JSON, with a comma, such as -1.1754943508222875e-38.
 JSON_NUMBER = 24
 
 _TYPE_NAMES = {dtype: name for name, dtype in TYPES.items()}
@@ -49,13 +49,13 @@ JPEG = "image/jpeg"
 
 
 def accepted(accept: str, offered: Sequence[str]) -> str:
-    """Return the offered media type with the highest quality in an Accept header; the first one if several have it.
+    """Choose the offered media type that an Accept header prefers; the first of equal ones.
 
-    Raise RefusedError with 406 if there is none.
+    Raise RefusedError with status 406 if the client accepts none.
     """
     if accept in ("", "*/*"):
         return offered[0]
-    # The range that names a type most exactly counts (RFC 9110, 12.5.1).
+    # If several media ranges match a type, the most specific one counts (RFC 9110, 12.5.1).
     qualities: dict[str, float] = {}
     for entry in accept.lower().split(",")[:50]:
         name, *parameters = (part.strip() for part in entry.split(";"))
@@ -83,7 +83,7 @@ def accepted(accept: str, offered: Sequence[str]) -> str:
 
 
 class Answer(Response):  # type: ignore[misc]
-    """A response that is sent as the client takes it, and holds its share of memory until then."""
+    """A response that counts its bytes in a memory budget until the client has received them."""
 
     body: bytes
 
@@ -92,7 +92,7 @@ class Answer(Response):  # type: ignore[misc]
         self._held = held
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send it."""
+        """Send the response, a large one in parts."""
         with self._held:
             if len(self.body) < _BUFFERED:
                 await super().__call__(scope, receive, send)
@@ -108,9 +108,10 @@ class Answer(Response):  # type: ignore[misc]
 
 
 def picture(result: Any, photo: Photo, kind: str) -> bytes:
-    """Draw what was found on the photo. As PNG, a segmentation is its mask, whose pixels are class numbers.
+    """Draw the result on the photo, and return the picture's bytes.
 
-    Raise UnsupportedError for a picture that is too large for JPEG.
+    For a segmentation, PNG returns the mask alone, whose pixels are class numbers. Raise UnsupportedError if the
+    picture is too large for JPEG.
     """
     as_mask = kind == PNG and isinstance(result, Segmentation)
     drawn = result.label_picture() if as_mask else result.draw(photo)
@@ -128,19 +129,27 @@ def picture(result: Any, photo: Photo, kind: str) -> bytes:
 
 
 def json_bytes(value: Any) -> bytes:
-    """Encode a value without spaces. Raise ValueError for NaN and infinities, which JSON does not have."""
+    """Encode a value as JSON without spaces. Raise ValueError for NaN and infinities, which JSON does not allow."""
     return _encode(value).encode()
 
 
 def answer_bytes(
     head: dict[str, Any], outputs: Mapping[str, NDArray[Any]], request: InferRequest
 ) -> tuple[bytes, int | None]:
-    """Return a response's body, and the number of its bytes that are JSON; None: all. `head` has its other members.
+    """Encode outputs as the body of a response of the Open Inference Protocol.
+
+    Args:
+        head: the other members of the JSON object.
+        outputs: arrays by name.
+        request: says which outputs are wanted as bytes after the JSON.
+
+    Returns:
+        The body, and the number of its bytes that are JSON; None if all are.
 
     Raises:
-        UnsupportedError: numbers that JSON does not have.
+        UnsupportedError: NaN or an infinity is wanted as JSON.
     """
-    # A stream does not copy what it has written when its content is asked for.
+    # BytesIO is written once and returns its content without a copy.
     stream = io.BytesIO()
     stream.write(json_bytes(head)[:-1] + b',"outputs":[')
     contents: list[NDArray[Any]] = []
@@ -166,7 +175,7 @@ def answer_bytes(
 
 
 def _write_numbers(stream: io.BytesIO, numbers: NDArray[Any]) -> None:
-    """Write the last member of an object, a few numbers at a time: as objects they take eight times as much."""
+    """Write the numbers as JSON, in small pieces: the Python objects of all at a time would need 8 times the memory."""
     stream.write(b',"data":[')
     for start in range(0, len(numbers), _AT_ONCE):
         try:

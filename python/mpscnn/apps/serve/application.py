@@ -1,4 +1,4 @@
-"""Build the FastAPI application: its routes, its guard and its log."""
+"""Build the FastAPI application with its routes, access checks and log."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["application"]
 
 
 def application(service: Service) -> Any:
-    """Return an ASGI application."""
+    """Return the ASGI application of a service."""
     app = FastAPI(
         title="mpscnn",
         version=_core.version(),
         description="Photos through convolutional networks.",
-        docs_url=None,  # FastAPI's pages load scripts from elsewhere
+        docs_url=None,  # FastAPI's own pages load scripts from other servers
         redoc_url=None,
     )
     add_failures(app)

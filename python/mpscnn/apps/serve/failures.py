@@ -1,4 +1,4 @@
-"""Errors as HTTP answers: a status, and JSON with the kind and the message."""
+"""Turn exceptions into HTTP error responses: a status, and JSON with the kind of error and the message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mpscnn.vision.photo_file import TooManyPixelsError
 
 __all__ = ["RefusedError", "add_failures", "client_gone", "refusal_answer"]
 
-#: The first one that fits counts.
+#: The status for each class of exceptions. The first class that matches counts.
 _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (TooManyPixelsError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (ImageError, HTTPStatus.BAD_REQUEST),
@@ -39,13 +39,13 @@ _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
 
 
 class RefusedError(Exception):
-    """A request that is not answered as asked.
+    """An exception that becomes an HTTP error response.
 
     Args:
-        status: the status of HTTP.
-        kind: a name for programs, in CamelCase as the names in `mpscnn.errors`.
-        message: what is wrong, for people.
-        headers: more headers of the answer.
+        status: the HTTP status.
+        kind: a name of the error for programs, in CamelCase like the names in `mpscnn.errors`.
+        message: a message for people.
+        headers: additional headers of the response.
     """
 
     def __init__(self, status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> None:
@@ -57,12 +57,12 @@ class RefusedError(Exception):
 
 
 def client_gone() -> RefusedError:
-    """Return what ends a request whose client has closed the connection. Logs of web servers have 499 for it."""
+    """Return the error for a request whose client has closed the connection. Web servers log it as 499."""
     return RefusedError(499, "ClientGone", "the client has closed the connection")
 
 
 def refusal(error: Exception) -> RefusedError:
-    """Return how an exception is answered."""
+    """Convert any exception to a RefusedError with its status and message."""
     if isinstance(error, RefusedError):
         return error
     if isinstance(error, HTTPException):
@@ -82,8 +82,8 @@ def refusal(error: Exception) -> RefusedError:
 
 
 def refusal_answer(path: str, refused: RefusedError) -> Any:
-    """Return the answer to a request for a path."""
-    if path == "/v2" or path.startswith("/v2/"):  # whose clients show "error"
+    """Return the error response for a path. Responses under /v2 follow the Open Inference Protocol."""
+    if path == "/v2" or path.startswith("/v2/"):  # clients of the protocol show "error"
         content = {"error": refused.message, "kind": refused.kind}
     else:
         content = {"error": refused.kind, "message": refused.message}
@@ -91,11 +91,11 @@ def refusal_answer(path: str, refused: RefusedError) -> Any:
 
 
 def add_failures(app: FastAPI) -> None:
-    """Have an application answer exceptions."""
+    """Register handlers that turn exceptions into error responses."""
 
     async def answer(request: Request, error: Exception) -> Any:
         return refusal_answer(request.scope["path"], refusal(error))
 
-    # Starlette raises all others once more, so that uvicorn logs them.
+    # Starlette raises exceptions that have no handler again, and uvicorn logs them.
     for kind in (RefusedError, HTTPException, Error, MemoryError, Exception):
         app.add_exception_handler(kind, answer)

@@ -1,4 +1,4 @@
-"""The photo in the body of a request: the body, or the file of a form."""
+"""Read the photo in a request's body. It is the whole body or a file of a multipart form."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _LONGEST_BOUNDARY = 70  # RFC 2046, 5.1.1
 
 
 def photo_in(body: bytearray, content_type: str) -> bytes:
-    """Return the bytes of an image file: the body, or in a form the first field with a file's name.
+    """Return the bytes of the photo: the body, or the first field of the form that has a file name.
 
     Raises:
-        ImageError: there is none, or the form is damaged.
+        ImageError: there is no photo, or the form is damaged.
     """
     if not content_type.lower().startswith("multipart/"):
         if not body:
@@ -40,11 +40,11 @@ def photo_in(body: bytearray, content_type: str) -> bytes:
 
 
 class _FileEnd(Exception):
-    """The file has been read; the rest of the form does not matter."""
+    """Stops the parser after the photo, since the rest of the form is not needed."""
 
 
 class _Form:
-    """Collect the parser's events of a form until its first file ends."""
+    """Collects the photo's bytes while python-multipart parses a form."""
 
     def __init__(self) -> None:
         self.file = bytearray()
@@ -54,7 +54,7 @@ class _Form:
         self._value = b""
 
     def callbacks(self) -> dict[str, object]:
-        """For the parser."""
+        """Return the callbacks for the parser."""
         return {
             "on_part_begin": self._part_begin,
             "on_header_field": self._header_field,

@@ -1,4 +1,4 @@
-"""Accept clients with the token, refuse other sites' pages, and set security headers for browsers."""
+"""Check who sends a request: the token, the Host header and the page it comes from. Add security headers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mpscnn.apps.serve.settings import Settings, is_loopback
 
 __all__ = ["OPEN", "Guard"]
 
-#: Paths that need no token: monitors of processes have none.
+#: Paths that need no token, because process monitors do not have it.
 OPEN = {"/v2/health/live", "/v2/health/ready"}
 
-# The page loads nothing from elsewhere, and no other page frames it.
+# Content security policy: the live page may load nothing from other servers, and no page may embed it.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "media-src 'self' blob: mediastream:; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; "
@@ -32,24 +32,24 @@ _HEADERS = (
 _HEAD_BYTES = 65_536
 _HEAD_FIELDS = 100
 _MOST_KNOWN = 100
-#: A Host header: an address in brackets or a name, and maybe a port.
+#: A Host header: a name or an address in brackets, and an optional port.
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^\[\]@/?#:\s]+))(?::\d*)?")
-#: Fields that must be there once: of two, a proxy may take one and this service the other one.
+#: Headers that may appear only once. If there are two, a proxy could check one and this service use the other.
 _ONCE = (b"host", b"authorization", b"origin", b"sec-fetch-site")
 _POLICY_NAME = b"content-security-policy"
 _POLICY_HEADER = (_POLICY_NAME, _POLICY.encode())
 
 
 class Guard:
-    """ASGI middleware that refuses requests which may not ask.
+    """ASGI middleware that refuses unauthorised requests.
 
-    On loopback the Host header must be this machine's, so that a site whose name is made to point here (DNS rebinding)
-    gets nothing. A request with an Origin must come from a page of this service.
+    On a loopback address the Host header must name this machine. This stops DNS rebinding, where another site's name is
+    made to point here. A request with an Origin header must come from a page of this service.
 
     Args:
-        app: the application that is guarded.
-        settings: who may ask.
-        public: paths of the page's files, which need no token.
+        app: the application behind the checks.
+        settings: the token and the allowed hosts.
+        public: paths of the live page's files, which need no token.
     """
 
     def __init__(self, app: Any, settings: Settings, public: frozenset[str]) -> None:
@@ -58,11 +58,11 @@ class Guard:
         self._open = OPEN | public
         self._any_host = not is_loopback(settings.host) and not settings.allowed_hosts
         self._known: set[str] = set()
-        """Host headers that have been checked, and name this service."""
+        """Host headers that were already checked and accepted."""
         self._hosts = {name.lower() for name in (settings.host, *settings.allowed_hosts)}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
+        """Check one request, and pass it on or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -103,7 +103,8 @@ class Guard:
         origin = headers.get(b"origin")
         if origin is not None and _host_of(origin) != host:
             return RefusedError(403, "ForeignOrigin", "pages of other sites may not use this service")
-        # Some requests of pages have no Origin, such as those for pictures.
+        # Browsers send no Origin header with some requests, such as those for images. Sec-Fetch-Site tells their
+        # source.
         if (
             headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
             and scope["path"] not in self._open
@@ -133,7 +134,7 @@ class Guard:
 
 
 def _host_of(origin: bytes) -> str | None:
-    """Return the host of an origin. None: no page has such an origin."""
+    """Return the host and port of an Origin header; None if the header is malformed."""
     try:
         return urlsplit(origin.decode("latin-1").lower()).netloc
     except ValueError:

@@ -1,4 +1,4 @@
-"""The models of a service, each compiled once, with the runners that all requests share."""
+"""The models that the service has loaded, with the runners that all requests share."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ __all__ = ["Compiled", "HostedModel", "Models", "host"]
 
 
 class Compiled:
-    """A model compiled for a device, with runners that are closed when the last request has given it back.
+    """A compiled model with its runners.
 
-    Only tasks of one event loop use it, but any thread may use the constructor, `tensors` and `output_shapes`.
+    `take` and `give_back` count the requests that use it. After `retire` the last one closes the runners. Only tasks of
+    one event loop may use it, but any thread may call the constructor, `tensors` and `output_shapes`.
     """
 
     def __init__(self, model: Model, inflight: int, batch: int) -> None:
@@ -41,7 +42,7 @@ class Compiled:
         self._retired = False
         self._photos: Runner[Any] | None = None
         options = model.run_options.to_dict()
-        # No request waits for others to be computed together with.
+        # A request for arrays is never delayed to form a batch with later ones.
         self._tensors: Runner[Any] = Runner(model.program, inflight, max_batch=batch, **options)
         self._known_shapes: tuple[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] | None = None
         self._no_photos = ""
@@ -52,7 +53,7 @@ class Compiled:
                 "threads": self.threads_of_a_request,
             }
         )
-        """The settings that compute requests, as JSON for the header of answers."""
+        """The options of the compiled model as JSON. Responses carry it in a header."""
         try:
             self._photos = Runner(model, inflight, max_batch=batch, **options)
         except UnsupportedError as error:
@@ -60,23 +61,23 @@ class Compiled:
 
     @property
     def takes_photos(self) -> bool:
-        """Return True if the model has the preprocessing for photos."""
+        """Return True if the model can classify, detect or segment photos."""
         return self._photos is not None
 
     @property
     def photos(self) -> Runner[Any]:
-        """Return the runner for photos. Raise UnsupportedError for a model that takes none."""
+        """Return the runner for photos. Raise UnsupportedError if the model does not take photos."""
         if self._photos is None:
             raise UnsupportedError(self._no_photos)
         return self._photos
 
     @property
     def tensors(self) -> Runner[Any]:
-        """Return the runner for arrays."""
+        """Return the runner for tensors."""
         return self._tensors
 
     def output_shapes(self, inputs: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
-        """Return the shapes of the outputs. `Program.output_shapes` takes a while, so the latest are remembered."""
+        """Return the outputs' shapes for these input shapes. The last result is cached, since computing it is slow."""
         known = self._known_shapes
         if known is None or known[0] != inputs:
             known = self._known_shapes = inputs, self.model.program.output_shapes(*inputs)
@@ -84,34 +85,34 @@ class Compiled:
 
     @property
     def threads_of_a_request(self) -> int | None:
-        """Return the threads of each request. None: it is computed on a GPU."""
+        """Return the number of threads that compute one request; None on a GPU."""
         return self._tensors.threads if self.model.program.device == "cpu" else None
 
     def take(self) -> None:
-        """Keep the runners open until `give_back`."""
+        """Count one more request that uses the runners, so that they stay open until its `give_back`."""
         self._users += 1
 
     def give_back(self) -> None:
-        """End what `take` began."""
+        """Count one request less. After `retire` the last one closes the runners."""
         self._users -= 1
         if self._retired and not self._users:
             self._close()
 
     def retire(self) -> None:
-        """Close the runners as soon as no request uses them."""
+        """Close the runners as soon as no request uses them any more."""
         self._retired = True
         if not self._users:
             self._close()
 
     def _close(self) -> None:
-        """Close the runners. Nothing waits, since no frame is under way."""
+        """Close the runners. They are idle, so this does not block."""
         for runner in (self._photos, self._tensors):
             if runner is not None:
                 runner.close()
 
 
 class HostedModel:
-    """A model with the name that requests give."""
+    """A loaded model and its name in URLs."""
 
     def __init__(self, name: str, compiled: Compiled) -> None:
         self.name = name
@@ -120,11 +121,11 @@ class HostedModel:
 
     @property
     def task(self) -> str:
-        """Return `Model.task`."""
+        """Return the model's task, such as "classification"."""
         return self.compiled.model.task
 
     def describe(self) -> dict[str, Any]:
-        """Describe the model, for clients that choose among models."""
+        """Return the model's entry in the list of models, for JSON."""
         compiled, model = self.compiled, self.compiled.model
         program = model.program
         shape = next(iter(program.inputs.values()))
@@ -146,15 +147,15 @@ class HostedModel:
         }
 
     async def change(self, pool: Executor, **options: Unpack[LoadArguments]) -> None:
-        """Compile the model once more, next to the running one, and answer later requests with that.
+        """Compile the model with other options, and use it for later requests. The old one serves until it is ready.
 
         Args:
             pool: the threads in which it is compiled.
-            options: as of `mpscnn.load`, with at most the cores of this machine as threads (`check_threads`). Memory
-                stays limited as it is.
+            options: as for `mpscnn.load`. `max_memory` cannot be changed, and `threads` may be at most the number
+                of cores.
 
         Raises:
-            ParameterError, DeviceError, UnsupportedError: as `mpscnn.load`; the running one stays.
+            ParameterError, DeviceError, UnsupportedError: as `mpscnn.load`. The old model then stays in use.
         """
         check_threads(options.get("threads"))
 
@@ -171,7 +172,7 @@ class HostedModel:
 
 
 class Models:
-    """All models of a service, in the order of the command line."""
+    """All models of the service, in the order of the command line."""
 
     def __init__(self, models: Iterable[HostedModel]) -> None:
         self._by_name: dict[str, HostedModel] = {}
@@ -186,7 +187,7 @@ class Models:
         return iter(self._by_name.values())
 
     def named(self, name: str) -> HostedModel:
-        """Return the model of a name. Raise RefusedError with 404."""
+        """Return the model with this name. Raise RefusedError with status 404 if there is none."""
         if name not in self._by_name:
             raise RefusedError(
                 HTTPStatus.NOT_FOUND,
@@ -197,7 +198,10 @@ class Models:
         return self._by_name[name]
 
     def for_task(self, name: str | None, task: str) -> HostedModel:
-        """Return the named model, or the first one for the task. Raise RefusedError, UnsupportedError."""
+        """Return the named model, or without a name the first one that has this task.
+
+        Raise RefusedError for an unknown name, UnsupportedError for a model with another task.
+        """
         if name is not None:
             model = self.named(name)
             if model.task != task:
@@ -217,9 +221,9 @@ class Models:
 def host(
     source: str | os.PathLike[str], inflight: int, batch: int = 1, **options: Unpack[LoadArguments]
 ) -> HostedModel:
-    """Load a model with the options of `mpscnn.load`.
+    """Load a model with the options of `mpscnn.load`, and return it with its name.
 
-    Its name is the registry's, or that of its file without the suffix. Raises as `mpscnn.load` does.
+    The name is the registry name or the file's name without suffix. Raises the errors of `mpscnn.load`.
     """
     text = os.fspath(source)
     name = Path(text).stem if is_path(text) else text

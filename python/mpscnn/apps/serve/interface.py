@@ -1,4 +1,4 @@
-"""The OpenAPI description: what all operations have in common, and how they fail."""
+"""Complete the OpenAPI description with what all operations share, such as error responses."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ _FAILURE = {
 _TOKEN = "token"
 
 
-#: An answer with a JSON object.
+#: OpenAPI's description of a response that is a JSON object.
 JSON_ANSWER = {"description": "The requested information.", "content": {JSON: {"schema": {"type": "object"}}}}
 
 
 def failures(*statuses: int) -> dict[str, Any]:
-    """Describe answers of an operation that not all operations have."""
+    """Return OpenAPI's description of an operation's additional error responses."""
     return {str(status): _failure(status) for status in statuses}
 
 
@@ -62,10 +62,10 @@ def _failure(status: int) -> dict[str, Any]:
 
 
 def complete_description(app: FastAPI, secured: bool, is_open: Collection[str]) -> None:
-    """Complete an application's description with what all routes have in common.
+    """Add security and common error responses to all routes of the application's OpenAPI description.
 
     Args:
-        app: whose routes are all there.
+        app: the application, which has all its routes.
         secured: whether requests need a token.
         is_open: paths that need none.
     """

@@ -1,4 +1,4 @@
-"""The bounds of a service: a queue for requests, and budgets for memory."""
+"""Bound the work and memory of a service: a queue for requests, and memory budgets."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import threading
 
 __all__ = ["MemoryBudget", "NoRoomError", "QueueFullError", "RequestQueue", "Share"]
 
-_LATEST = 0.1  # weight of the last request in the mean time
+_LATEST = 0.1  # the weight of the latest request in the running mean of durations
 
 
 class QueueFullError(Exception):
-    """The queue has no room for another request."""
+    """Too many requests are waiting."""
 
 
 class NoRoomError(Exception):
-    """The budget has no room for this many bytes."""
+    """The memory budget has too few bytes left."""
 
 
 class RequestQueue:
-    """A bounded queue for the slots of a service: first come, first served. It belongs to one event loop.
+    """A bounded first-in, first-out queue for the service's slots. It belongs to one event loop.
 
     Args:
-        slots: the number of requests that are computed in parallel.
-        capacity: how many requests may wait.
+        slots: the number of requests that may be computed at the same time.
+        capacity: the number of requests that may wait.
     """
 
     def __init__(self, slots: int, capacity: int) -> None:
@@ -36,12 +36,12 @@ class RequestQueue:
         self._mean = 0.0
 
     def require_room(self) -> None:
-        """Raise QueueFullError if all slots are taken and the queue is full."""
+        """Raise QueueFullError if another request would find all slots taken and the queue full."""
         if self.computing >= self.slots and self.waiting >= self.capacity:
             raise QueueFullError
 
     async def enter(self) -> None:
-        """Wait for a slot. Raise QueueFullError if no more requests may wait."""
+        """Wait for a slot. Raise QueueFullError if the queue is full."""
         self.require_room()
         self.waiting += 1
         try:
@@ -51,22 +51,22 @@ class RequestQueue:
         self.computing += 1
 
     def leave(self, seconds: float) -> None:
-        """Free a slot that was taken for some time."""
+        """Free a slot. `seconds` is how long the request was computed."""
         self._mean = self._mean + _LATEST * (seconds - self._mean) if self._mean else seconds
         self.computing -= 1
         self._free.release()
 
     def wait(self) -> int:
-        """Estimate in how many seconds all requests of now have left; 1 or more."""
+        """Estimate the seconds until all present requests are done, for the header Retry-After; at least 1."""
         return max(1, math.ceil((self.computing + self.waiting) * self._mean / self.slots))
 
 
 class MemoryBudget:
-    """A bound for the bytes that all requests hold together.
+    """A limit on the bytes that all requests hold together.
 
     Args:
-        limit: the largest sum.
-        what: the name of what is held, for messages.
+        limit: the number of bytes.
+        what: the name of the data in messages.
     """
 
     def __init__(self, limit: int, what: str) -> None:
@@ -76,11 +76,11 @@ class MemoryBudget:
         self._lock = threading.Lock()
 
     def share(self) -> Share:
-        """Return an empty share for one request."""
+        """Return an empty share of the budget for one request."""
         return Share(self)
 
     def take(self, count: int) -> None:
-        """Take bytes from any thread, or give them back if `count` is negative. Raise NoRoomError."""
+        """Reserve bytes; a negative count returns them. Raise NoRoomError if too few are left. Thread-safe."""
         with self._lock:
             if count > 0 and self.used + count > self._limit:
                 raise NoRoomError(
@@ -90,19 +90,19 @@ class MemoryBudget:
 
 
 class Share:
-    """The bytes that one request holds, until the end of its `with` statement."""
+    """The bytes that one request has reserved in a budget. They are returned at the end of its `with` block."""
 
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
         self._count = 0
 
     def add(self, count: int) -> None:
-        """Hold more bytes. Raise NoRoomError."""
+        """Reserve more bytes. Raise NoRoomError if too few are left."""
         self._budget.take(count)
         self._count += count
 
     def reduce_to(self, count: int) -> None:
-        """Give back all bytes but `count`."""
+        """Return all reserved bytes but `count`."""
         less = max(self._count - count, 0)
         self._budget.take(-less)
         self._count -= less

@@ -1,4 +1,4 @@
-"""The log on stderr: a line of JSON for each request and event, or text for people; and the counting of requests."""
+"""Log requests and events on stderr as lines of JSON or as text, and count requests for the metrics."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class _Text(logging.Formatter):
 
 class _Handler(logging.StreamHandler[Any]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Go on: a log that nobody takes, or that has no room, is no reason to answer nobody."""
+        """Ignore errors of writing the log, such as a full disk: the service continues to answer."""
 
 
 def log_to_stderr(level: str, as_json: bool) -> None:
-    """Write what the service, uvicorn and asyncio have to say.
+    """Write the logs of the service, uvicorn and asyncio to stderr.
 
     Args:
-        level: the lowest one that is written: "debug", "info", "warning" or "error".
-        as_json: one line of JSON each; else text, in which requests are of the level "debug".
+        level: the lowest level that is written: "debug", "info", "warning" or "error".
+        as_json: write one line of JSON for each record. Otherwise write text; requests then have the level "debug".
     """
     handler = _Handler(sys.stderr)
     handler.setFormatter(_JsonLines() if as_json else _Text())
@@ -56,27 +56,29 @@ def log_to_stderr(level: str, as_json: bool) -> None:
         log = logging.getLogger(name)
         log.handlers[:] = [handler]
         log.propagate = False
-        # The service says itself when it begins and ends.
+        # On the level "info" uvicorn is quiet, because the service reports its start and end itself.
         quiet = level == "info" and not (log is _LOG and as_json)
         log.setLevel("WARNING" if quiet else level.upper())
-    logging.getLogger("python_multipart").setLevel("ERROR")  # damaged forms are answered with 400
+    logging.getLogger("python_multipart").setLevel(
+        "ERROR"
+    )  # damaged forms get a response with status 400 instead
 
 
 def event(what: str, **fields: Any) -> None:
-    """Log something that happened to the service."""
+    """Log an event of the service."""
     if _LOG.isEnabledFor(logging.INFO):
         _LOG.info(what, extra={"fields": fields})
 
 
 class Observed:
-    """ASGI middleware that logs and counts each request at the end of its answer."""
+    """ASGI middleware that logs and counts each request when its response is complete."""
 
     def __init__(self, app: Any, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request. HEAD is answered as GET; the server leaves the body out."""
+        """Answer one request. HEAD is handled like GET, and the server omits the body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -97,7 +99,7 @@ class Observed:
             await self._app(inner, receive, counted)
         finally:
             seconds = time.perf_counter() - begun
-            # There may be any number of paths, but few patterns.
+            # Metrics are labelled with the route's pattern: the number of different paths has no limit.
             route = getattr(inner.get("route"), "path", "other")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.seconds.labels(route).observe(seconds)

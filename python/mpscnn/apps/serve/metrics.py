@@ -1,4 +1,4 @@
-"""The metrics of a service, for Prometheus."""
+"""Metrics of the service for Prometheus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REASONS = ("queue", "deadline", "gone", "bytes")
 
 
 class Metrics:
-    """The metrics of one service, in their own registry."""
+    """The metrics of one service, in a Prometheus registry of its own."""
 
     def __init__(self, queue: RequestQueue, bodies: MemoryBudget, tensors: MemoryBudget) -> None:
         registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""`/v1/models`: the models of the service, their options and profiles. `/v1/devices`: the devices of the machine."""
+"""Routes `/v1/models` (models, options, profiles) and `/v1/devices` (devices of this machine)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _THREADS = {
     "default": "auto",
 }
 _JSON_TYPES: dict[type, str] = {str: "string", bool: "boolean"}
-#: The options that a client may change. The limit of memory is the operator's.
+#: The options that a client may change. Only the operator sets the memory limit.
 _OPTIONS_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -48,7 +48,7 @@ _OPTIONS_SCHEMA: dict[str, Any] = {
 
 
 def add_model_routes(app: FastAPI, service: Service) -> None:
-    """Add the routes that show models, and compile them for another device."""
+    """Add the routes that describe models and compile them with other options."""
 
     async def list_models() -> Any:
         return JSONResponse({"models": [model.describe() for model in service.models]})
@@ -122,7 +122,10 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
 
 
 def _options(body: bytearray) -> dict[str, Any]:
-    """Return arguments of `HostedModel.change`, whose values `mpscnn.load` checks. Raise ParameterError."""
+    """Parse the options for `HostedModel.change`.
+
+    Raise ParameterError for unknown ones; `mpscnn.load` checks values.
+    """
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):

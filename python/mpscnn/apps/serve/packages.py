@@ -1,4 +1,4 @@
-"""A check for the packages of the extra `serve`."""
+"""Check that the packages of the extra `serve` are installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = {
 
 
 def require_packages() -> None:
-    """Raise UnsupportedError if packages are missing. It names them, and the extra that brings them."""
+    """Raise UnsupportedError, with the command to install them, if packages for serving are missing."""
     missing = [title for name, title in _PACKAGES.items() if find_spec(name) is None]
     if missing:
         raise UnsupportedError(f'serving needs {", ".join(missing)}: pip install "mpscnn[serve]"')

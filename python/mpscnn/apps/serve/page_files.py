@@ -1,4 +1,4 @@
-"""The page that browsers get: files of the folder page/, read once."""
+"""Serve the live page: the files of the folder page/."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KINDS = {
 
 
 def page_files() -> dict[str, Path]:
-    """Return all files by their paths in addresses; index.html is /."""
+    """Return the page's files by URL path; "/" is index.html."""
     files = {}
     for path in sorted(PAGE.rglob("*")):
         if path.suffix in _KINDS:
@@ -34,7 +34,7 @@ def page_files() -> dict[str, Path]:
 
 
 def add_page(app: FastAPI) -> frozenset[str]:
-    """Serve the files. Return their paths."""
+    """Add a route for each file of the page. Return the URL paths."""
     files = page_files()
     for address, path in files.items():
         app.add_api_route(address, _file(path), methods=["GET"], include_in_schema=False)

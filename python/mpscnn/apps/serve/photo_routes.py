@@ -23,7 +23,7 @@ __all__ = ["add_photo_routes"]
 
 @dataclass(frozen=True)
 class _Option:
-    """One option of the query."""
+    """A query parameter of a photo route."""
 
     parse: Callable[[str], Any]
     schema: dict[str, Any]
@@ -39,7 +39,7 @@ _COUNT = {"type": "integer", "minimum": 1}
 _MODEL = _Option(str, {"type": "string"}, "Default: the first one for this task.")
 _TOP = 5
 
-# The options by their names, which are those of the model's methods.
+# For each route: the task, a description, and the query parameters, named like the arguments of Model's methods.
 _TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
     "/v1/classify": (
         "classification",
@@ -67,7 +67,7 @@ _OPTIONS = "Mpscnn-Options"
 
 
 def add_photo_routes(app: FastAPI, service: Service) -> None:
-    """Add the routes of all tasks."""
+    """Add the photo routes."""
     for path, (task, about, options) in _TASKS.items():
         app.add_api_route(
             path,
@@ -88,7 +88,7 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
         wanted = _wanted(request, options)
         if task == "classification":
             wanted.setdefault("top", _TOP)
-        service.require_room()  # before the body comes
+        service.require_room()  # refuse early, before the body is received
         request.scope["mpscnn.model"] = hosted.name
         taken = _Taken(service.settings.max_pixels)
         content_type = request.headers.get("content-type", "")
@@ -105,7 +105,9 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
                     return picture(result, taken.photo, kind)
                 return taken.json(hosted.name, result)
 
-            if kind == JSON and task != "segmentation":  # it takes less time than a thread
+            if (
+                kind == JSON and task != "segmentation"
+            ):  # JSON is written faster than another thread is started
                 content = finish(await service.compute(request, hosted, ends, submit, held=held))
             else:
                 content = await service.compute(request, hosted, ends, submit, finish, held)
@@ -117,11 +119,11 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
 
 
 class _Taken:
-    """A photo between its decoding and its answer."""
+    """A decoded photo whose request is not answered yet."""
 
     photo: Photo
     options: str
-    """`Compiled.options` of the model that has computed it."""
+    """The options of the model that computed the result, from `Compiled.options`."""
 
     def __init__(self, max_pixels: int) -> None:
         self._max_pixels = max_pixels
@@ -147,7 +149,7 @@ class _Taken:
 
 
 def _wanted(request: Request, options: dict[str, _Option]) -> dict[str, Any]:
-    """Return the query as options of the model's task. Raise ParameterError."""
+    """Parse the query parameters. Raise ParameterError for unknown or invalid ones."""
     wanted = {}
     for name, text in request.query_params.items():
         if name == "model":
@@ -165,7 +167,7 @@ def _wanted(request: Request, options: dict[str, _Option]) -> dict[str, Any]:
 
 
 def _described(options: dict[str, _Option]) -> dict[str, Any]:
-    """Describe a route for OpenAPI."""
+    """Describe the route's parameters and body for OpenAPI."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     form = {"schema": {"type": "object", "properties": {"photo": {"type": "string", "format": "binary"}}}}
     return {

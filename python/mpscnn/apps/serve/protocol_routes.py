@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2, under `/v2`: health, metadata, and tensors in and out."""
+"""Routes of the Open Inference Protocol, version 2: health, metadata and inference on tensors."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _VERSION = "1"
 _TAG = "inference protocol"
 _HEADER_LENGTH = "inference-header-content-length"
 _OCTETS = "application/octet-stream"
-_SHORT = 65_536  # bytes of JSON that are read between other requests
+_SHORT = 65_536  # bytes; shorter JSON is decoded in the event loop without noticeable delay
 
 
 def add_protocol_routes(app: FastAPI, service: Service) -> None:
-    """Add all routes of /v2."""
+    """Add all routes under /v2."""
 
     async def server() -> Any:
         about = {"name": "mpscnn", "version": _core.version(), "extensions": ["binary_tensor_data"]}
@@ -53,7 +53,7 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
     async def infer(request: Request) -> Any:
         ends = service.deadline(request)
         hosted = _named(service, request)
-        service.require_room()  # before the body comes
+        service.require_room()  # refuse early, before the body is received
         request.scope["mpscnn.model"] = hosted.name
         with ExitStack() as held:
             share = held.enter_context(service.bodies.share())
@@ -116,7 +116,7 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
 
 
 class _Inference:
-    """One request for outputs: decoded as soon as that takes no time, else in its turn."""
+    """One inference request. Short JSON is decoded when it arrives, long JSON later in a thread."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class _Inference:
         tensors: Share,
     ) -> None:
         self.ends = math.inf
-        """When the request's own timeout has come, in the loop's time."""
+        """The event loop's time at which the timeout given in the request ends."""
         self._service = service
         self._hosted = hosted
         self._body = body
@@ -145,7 +145,7 @@ class _Inference:
         return parse_request(self._body, self._length, names)
 
     def submit(self, compiled: Compiled) -> Any:
-        """Decode the inputs in a thread, and give them to the model."""
+        """Decode the inputs and submit them to the model's runner. Runs in a thread."""
         if self._wanted is not None:
             return compiled.tensors.submit(self._arrays(compiled, self._wanted))
         with self._service.long_turn():
@@ -162,7 +162,7 @@ class _Inference:
         return input_arrays(compiled, wanted.inputs, settings.max_pixels)
 
     def finish(self, result: Any) -> tuple[bytes, int | None]:
-        """Return the answer, and the number of its bytes that are JSON; None: all."""
+        """Return the response's body, and the number of its bytes that are JSON; None if all are."""
         wanted = self._wanted
         assert wanted is not None
         outputs = self._hosted.compiled.model.program.outputs
@@ -174,7 +174,7 @@ class _Inference:
 
 
 def _named(service: Service, request: Request) -> HostedModel:
-    """Return the model of a path. Raise RefusedError with 404."""
+    """Return the model that the path names. Raise RefusedError with status 404."""
     name, version = request.path_params["name"], request.path_params.get("version", _VERSION)
     hosted = service.models.named(name)
     if version != _VERSION:

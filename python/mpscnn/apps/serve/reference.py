@@ -1,4 +1,4 @@
-"""`/docs`: a plain page with the OpenAPI description. It loads no other files."""
+"""Route `/docs`: a static page of the OpenAPI description, without scripts."""
 
 from __future__ import annotations
 

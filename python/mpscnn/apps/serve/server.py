@@ -1,4 +1,4 @@
-"""The server: its socket, its limits, and its end."""
+"""Run the HTTP server: open its socket, set uvicorn's limits, and shut down on signals."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from mpscnn.errors import ParameterError
 __all__ = ["address_of", "listening", "serve", "server_of"]
 
 _BACKLOG = 2_048
-#: Open files that are not connections: libraries, models, the log.
+#: Files that the process opens besides connections: libraries, models, the log.
 _OTHER_FILES = 128
-#: Seconds in which requests are finished after SIGTERM.
+#: Seconds after SIGTERM in which running requests may finish.
 _LAST_SECONDS = 8
 
 
 def listening(settings: Settings) -> socket.socket:
-    """Return a socket at the host and port of the settings.
+    """Open a listening socket at the host and port of the settings.
 
     Raises:
-        ParameterError: the host is not this machine's, the port is taken, or there may be more connections
-            than open files.
+        ParameterError: the host is not an address of this machine, the port is in use, or the system's limit of open
+            files is too low for `connections`.
     """
     _allow_files(settings.connections)
     try:
@@ -58,7 +58,7 @@ def _taken(settings: Settings, error: OSError) -> ParameterError:
 
 
 def _allow_files(connections: int) -> None:
-    """Raise the limit of open files of this process, where that is allowed."""
+    """Raise the process's limit of open files if needed. ParameterError if the system does not allow it."""
     needed = connections + _OTHER_FILES
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != now < needed:
@@ -72,13 +72,13 @@ def _allow_files(connections: int) -> None:
 
 
 def address_of(listener: socket.socket) -> str:
-    """Return the address for browsers."""
+    """Return the socket's address as a URL."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def server_of(service: Service) -> uvicorn.Server:
-    """Return uvicorn's server of the application, with the limits of the settings."""
+    """Return a uvicorn server for the service, with the limits of the settings."""
     config = uvicorn.Config(
         application(service),
         http="httptools",
@@ -102,17 +102,17 @@ def serve(
     address_file: Path | None = None,
     greeting: bool = False,
 ) -> None:
-    """Answer requests until SIGTERM or SIGINT, then those that it has taken, for some seconds.
+    """Answer requests until SIGTERM or SIGINT. Then finish the accepted requests, for some seconds.
 
     Args:
-        models: what is served.
+        models: the models to serve.
         settings: the limits.
-        listener: a socket that `listening` has made.
-        address_file: where its address is written while it listens.
-        greeting: print one line for people.
+        listener: a socket from `listening`.
+        address_file: a file into which the address is written while the server listens.
+        greeting: print one line with the address.
 
     Raises:
-        ParameterError: the address file cannot be written, or another process listens at the port meanwhile.
+        ParameterError: the address file cannot be written, or another process took the port.
     """
     service = Service(models, settings)
     server = server_of(service)
@@ -121,14 +121,15 @@ def serve(
         server.should_exit = True
 
     with ExitStack() as ending:
-        # A signal may come before uvicorn has its own handlers, and uvicorn raises it once more at its end.
+        # These handlers cover the time before uvicorn installs its own and after it, when uvicorn raises the signal
+        # again.
         for number in (signal.SIGINT, signal.SIGTERM):
             ending.callback(signal.signal, number, signal.signal(number, end))
         ending.callback(event, "ended")
         ending.callback(service.close)
         try:
             listener.listen(_BACKLOG)
-        except OSError as error:  # two sockets may be bound to a port before one of them listens
+        except OSError as error:  # two sockets may bind one port until one of them listens
             raise _taken(settings, error) from error
         address = address_of(listener)
         if address_file is not None:

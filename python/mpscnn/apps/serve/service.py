@@ -1,4 +1,4 @@
-"""Handle a request: read its body, wait in the queue, and compute it within its deadline."""
+"""Handle requests: read the body, wait in the queue, compute, all before a deadline."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from mpscnn.errors import ParameterError
 __all__ = ["Finish", "Service", "Submit"]
 
 Submit = Callable[[Compiled], Any]
-"""Decodes a request in a thread. Returns the future of a runner, or the result."""
+"""Decode a request in a thread. Return the future of a runner, or the result itself."""
 Finish = Callable[[Any], Any]
-"""Makes the answer of the result in a thread."""
+"""Build the response from the result, in a thread."""
 
 _DEADLINE = "x-request-timeout"
-_UNWATCHED = 0.1  # seconds
-_PAUSE = 0.001  # seconds, in which the event loop has its turn
+_UNWATCHED = 0.1  # seconds in which a request is not watched for a closed connection
+_PAUSE = 0.001  # seconds that a thread sleeps, so that the event loop can run
 
 
 class Service:
-    """Models with their queue, and the threads that decode and draw."""
+    """The models, their queue and budgets, and the threads that decode requests and draw results."""
 
     def __init__(self, models: Models, settings: Settings) -> None:
         self.models = models
@@ -51,12 +51,15 @@ class Service:
         self._decoding = threading.Lock()
 
     def close(self) -> None:
-        """Wait for what is computed."""
+        """Wait for running computations, and close the models."""
         self.pool.shutdown(cancel_futures=True)
         self.models.close()
 
     def deadline(self, request: Request) -> float:
-        """Return when the request must be answered, in the loop's time. Raise ParameterError."""
+        """Return the event loop's time by which the request must be answered.
+
+        The client may shorten the service's deadline by a header. Raise ParameterError for an invalid one.
+        """
         seconds = self.settings.deadline
         given = request.headers.get(_DEADLINE)
         if given is not None:
@@ -70,18 +73,18 @@ class Service:
         return asyncio.get_running_loop().time() + seconds
 
     def require_room(self) -> None:
-        """Raise RefusedError with 503 if the queue is full."""
+        """Raise RefusedError with status 503 if the queue is full."""
         try:
             self.queue.require_room()
         except QueueFullError:
             raise self._queue_full() from None
 
     async def read(self, request: Request, ends: float, share: Share, most: int | None = None) -> bytearray:
-        """Read a request's body, whose bytes `share` holds.
+        """Read the body of a request. `share` reserves its bytes.
 
         Raises:
-            RefusedError: more than `most` bytes (413); not complete at `ends` (408); compressed (415); no room (503);
-                the client closes the connection (499).
+            RefusedError: the body has more than `most` bytes (413), is incomplete at the deadline `ends` (408) or
+                compressed (415); the memory budget is used up (503); the client closed the connection (499).
         """
         most = most or self.settings.max_bytes
         coding = request.headers.get("content-encoding", "identity").lower()
@@ -124,14 +127,14 @@ class Service:
         finish: Finish | None = None,
         held: ExitStack | None = None,
     ) -> Any:
-        """Return the result of a request whose body has been read.
+        """Compute a request whose body has been read, and return the response.
 
-        A computation that has begun goes on when its request is given up. It keeps its slot and `held` until its end.
+        If the request is abandoned, a computation that has begun continues. It keeps its slot and `held` until it ends.
 
         Raises:
-            RefusedError: `ends` has come (504); the queue is full or a budget has no room (503); the client closes the
-                connection (499).
-            Exception: what `submit`, the model and `finish` raise.
+            RefusedError: the deadline `ends` has passed (504); the queue or a budget is full (503); the client closed
+                the connection (499).
+            Exception: any error of `submit`, the model or `finish`.
         """
         loop = asyncio.get_running_loop()
         if loop.time() >= ends:
@@ -141,7 +144,7 @@ class Service:
         task = loop.create_task(self._run(progress, hosted, submit, finish))
         gone: asyncio.Task[None] | None = None
         try:
-            # Most requests have ended before it matters whether their clients wait.
+            # Most requests end quickly. Only longer ones are watched for clients that close the connection.
             await asyncio.wait((task,), timeout=min(_UNWATCHED, ends - loop.time()))
             if not task.done() and loop.time() < ends:
                 gone = loop.create_task(_until_gone(request))
@@ -163,7 +166,9 @@ class Service:
                 gone.cancel()
             if not task.done():
                 progress.give_up(task, held)
-            del task  # it has the exception, whose traceback leads to this frame
+            del (
+                task
+            )  # its exception has a traceback that refers to this frame: a cycle that would keep memory
 
     async def _run(
         self, progress: _Progress, hosted: HostedModel, submit: Submit, finish: Finish | None
@@ -184,7 +189,8 @@ class Service:
                 result = await loop.run_in_executor(self.pool, finish, result)
             return result
         finally:
-            # A frame that has failed has the exception, whose traceback leads to this frame.
+            # A failed frame has an exception whose traceback refers to this Python frame: a cycle that would keep
+            # memory.
             result = progress.frame = None
             compiled.give_back()
             seconds = time.perf_counter() - begun
@@ -193,7 +199,10 @@ class Service:
 
     @contextlib.contextmanager
     def long_turn(self) -> Iterator[None]:
-        """Decode one long request at a time, in a thread. A step of it may keep all other threads waiting for 0.1 s."""
+        """Let only one thread at a time decode a long request.
+
+        One step of the decoder may hold Python's global lock for 0.1 s, so other threads get a turn after it.
+        """
         with self._decoding:
             try:
                 yield
@@ -201,7 +210,10 @@ class Service:
                 time.sleep(_PAUSE)
 
     def hold_answer(self, share: Share, count: int) -> None:
-        """Hold the bytes of an answer until it is taken. Raise RefusedError: too many (413), no room (503)."""
+        """Reserve the bytes of a response until the client has received it.
+
+        Raise RefusedError: too many bytes (413), or the budget is used up (503).
+        """
         most = self.settings.max_tensor_bytes
         if count > most:
             raise RefusedError(
@@ -215,7 +227,7 @@ class Service:
             raise self._no_room(error) from None
 
     def late(self) -> RefusedError:
-        """Return the refusal of a request whose deadline has come."""
+        """Return the error for a request that missed its deadline."""
         self.metrics.refused.labels("deadline").inc()
         return RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time")
 
@@ -234,7 +246,7 @@ class Service:
 
 
 class _Progress:
-    """The progress of a request's computation."""
+    """The state of a request's computation, for giving it up."""
 
     def __init__(self) -> None:
         self.begun = False
@@ -242,20 +254,20 @@ class _Progress:
         self.frame: Future[Any] | None = None
 
     def follow(self, frame: Future[Any]) -> None:
-        """The model's runner has taken the request."""
+        """Remember the runner's future. Cancel it if the request was given up before."""
         self.frame = frame
         if self.given_up:
             frame.cancel()
 
     def give_up(self, task: asyncio.Task[Any], held: ExitStack | None) -> None:
-        """Leave the queue. A request that has begun continues, and keeps its memory until its end."""
+        """Abandon the request. A waiting one leaves the queue; a running one keeps its memory until its end."""
         self.given_up = True
         kept = ExitStack() if held is None else held.pop_all()
 
         def end(task: asyncio.Task[Any]) -> None:
             kept.close()
             if not task.cancelled():
-                task.exception()  # nobody else asks for it
+                task.exception()  # read it, since asyncio warns of exceptions that nobody reads
 
         task.add_done_callback(end)
         if not self.begun:
@@ -265,7 +277,7 @@ class _Progress:
 
 
 async def _until_gone(request: Request) -> None:
-    """Return when the client closes the connection. The body has been read."""
+    """Wait until the client closes the connection. Call it after the body has been read."""
     with contextlib.suppress(ClientDisconnect):
         while (await request.receive())["type"] != "http.disconnect":
             pass

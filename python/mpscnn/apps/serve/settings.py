@@ -1,4 +1,4 @@
-"""The limits of a service."""
+"""The settings and limits of a service."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ __all__ = ["Settings", "check_threads", "default_inflight", "is_loopback"]
 
 
 def default_inflight() -> int:
-    """Return the default number of requests in progress: one for each core, and two that are decoded."""
+    """Return the default number of parallel requests: one for each core, and two more that are being decoded."""
     return min(available_processors() + 2, 32)
 
 
 def check_threads(threads: object) -> None:
-    """Refuse more threads for a request than this machine has cores. A client may ask for them by POST.
+    """Raise ParameterError if `threads` exceeds the number of cores.
 
-    Raises:
-        ParameterError: there are more. `mpscnn.load` refuses all else that is not "auto" or a number.
+    Clients can change `threads` by a request. `mpscnn.load` checks everything else about the value.
     """
     cores = available_processors()
     if is_whole_number(threads) and threads > cores:
@@ -32,36 +31,38 @@ def check_threads(threads: object) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """The limits of a service. Raises ParameterError for a value out of its range."""
+    """Settings and limits of a service. Raises ParameterError for a value outside its range."""
 
     host: str = "127.0.0.1"
     port: int = 8000
-    """0: any free port."""
+    """The TCP port; 0 means any free port."""
     token: str | None = None
-    """Requests must have it as `Authorization: Bearer TOKEN`."""
+    """If set, requests must have the header `Authorization: Bearer TOKEN`."""
     insecure: bool = False
-    """Serve other machines without a token."""
+    """Allow other machines to use the service without a token."""
     allowed_hosts: tuple[str, ...] = ()
-    """More names by which browsers may call the service."""
+    """Additional host names that browsers may use for the service."""
     inflight: int = 0
-    """Requests computed in parallel; 0: `default_inflight`."""
+    """The number of requests computed in parallel; 0 means `default_inflight`."""
     batch: int = 1
-    """The largest number of waiting requests that are computed as one batch."""
+    """The most waiting requests that are computed together as one batch."""
     queue: int = 64
-    """The number of requests that may wait."""
+    """The number of requests that may wait in the queue."""
     deadline: float = 30.0
     """The seconds from a request's arrival to its answer."""
     max_bytes: int = 20_000_000
-    """The largest body of a request."""
+    """The most bytes of a request's body."""
     max_pixels: int = 50_000_000
-    """The largest photo, and the sum of all photos in a request's tensors."""
+    """The most pixels of a photo, and of all photos in one request together."""
     max_tensor_bytes: int = 200_000_000
-    """The largest sum of a request's inputs as the network takes them, outputs, and answer. All requests that are
-    computed, and all answers that are not taken yet, may take four times as many."""
+    """The most bytes of a request's converted inputs, outputs and response together.
+
+    All requests together may hold four times this number.
+    """
     max_held_bytes: int = 0
-    """The largest sum of all bodies whose requests are not answered yet; 0: 16 times `max_bytes`."""
+    """The most bytes of the bodies of all unanswered requests together; 0 means 16 times `max_bytes`."""
     connections: int = 1_000
-    """The number of open connections."""
+    """The number of connections that may be open."""
 
     def __post_init__(self) -> None:
         whole_number("port", self.port, least=0, most=65_535)
@@ -89,27 +90,27 @@ class Settings:
 
     @property
     def memory_budget(self) -> int:
-        """Return the limit of the bytes of all bodies together."""
+        """Return the limit on the bytes of all bodies together."""
         return self.max_held_bytes or 16 * self.max_bytes
 
     @property
     def held_tensor_bytes(self) -> int:
-        """Return the limit of the tensors and answers of all requests at a time."""
+        """Return the limit on the bytes of all requests' tensors and responses together."""
         return 4 * self.max_tensor_bytes
 
     @property
     def slots(self) -> int:
-        """Return the largest number of requests in progress."""
+        """Return the number of requests that may be in progress."""
         return self.runs * self.batch
 
     @property
     def runs(self) -> int:
-        """Return the largest number of runs of a network in progress."""
+        """Return the number of network runs that may be in progress. One run may compute a batch of requests."""
         return self.inflight or default_inflight()
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address."""
+    """Return True if only this machine can reach the address."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Convert a request's tensors to a program's arrays, and compute the bytes that they and the outputs need."""
+"""Convert a request's tensors to arrays, and compute in advance how much memory they need."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["input_arrays", "tensor_bytes"]
 
 
 def tensor_bytes(compiled: Compiled, wanted: InferRequest, most: int) -> int:
-    """Return the bytes of the inputs as the network takes them, of its outputs, and of the answer made of them.
+    """Return the bytes of a request's converted inputs, its outputs and its response.
 
-    They are known from the shapes, before any value is decoded.
+    The shapes determine them, so they are known before any value is decoded.
 
     Raises:
-        RefusedError: more than `most` (413). ParameterError, ShapeError, UnsupportedError: the inputs or outputs are
-            not those of the program.
+        RefusedError: more than `most` bytes (413).
+        ParameterError, ShapeError, UnsupportedError: the inputs or outputs do not fit the program.
     """
     program = compiled.model.program
     known = list(program.outputs)
@@ -43,7 +43,7 @@ def tensor_bytes(compiled: Compiled, wanted: InferRequest, most: int) -> int:
     halves = {name for name, given in wanted.inputs.items() if given.datatype == "FP16"}
     inputs = sum(math.prod(shape) * (2 if name in halves else 4) for name, shape in shapes.items())
     width = 2 if len(halves) == len(shapes) else 4
-    if inputs <= most:  # else the outputs do not matter
+    if inputs <= most:  # otherwise the inputs alone are too large
         found = compiled.output_shapes(tuple(shapes[name] for name in program.inputs))
         counts = dict(zip(known, map(math.prod, found), strict=True))
     else:
@@ -65,7 +65,9 @@ def tensor_bytes(compiled: Compiled, wanted: InferRequest, most: int) -> int:
 
 
 def input_arrays(compiled: Compiled, inputs: dict[str, Input], max_pixels: int) -> Any:
-    """Return what the program runs on. Pixels (UINT8) and image files (BYTES) are prepared as photos are.
+    """Convert a request's tensors to the program's inputs.
+
+    Pixels (UINT8) and image files (BYTES) get the model's preprocessing for photos.
 
     Args:
         compiled: the model.
@@ -73,8 +75,8 @@ def input_arrays(compiled: Compiled, inputs: dict[str, Input], max_pixels: int) 
         max_pixels: the limit for all photos of the request together.
 
     Raises:
-        TooManyPixelsError: more than `max_pixels`. ImageError, ParameterError, ShapeError, UnsupportedError: they are
-            not inputs of the program.
+        TooManyPixelsError: the photos have more than `max_pixels`.
+        ImageError, ParameterError, ShapeError, UnsupportedError: the inputs do not fit the program.
     """
     limit = _PixelLimit(max_pixels)
     given = {name: _numbers(compiled, value, limit) for name, value in inputs.items()}
@@ -82,14 +84,14 @@ def input_arrays(compiled: Compiled, inputs: dict[str, Input], max_pixels: int) 
 
 
 class _PixelLimit:
-    """The pixels that a request's photos still may have."""
+    """Counts how many pixels the photos of a request may still have."""
 
     def __init__(self, max_pixels: int) -> None:
         self._most = max_pixels
         self._left = max_pixels
 
     def opened(self, given: Input) -> Iterator[Photo]:
-        """Decode image files when they are asked for: no more than one is held."""
+        """Yield the decoded photos of an input, one at a time: each is decoded when it is needed."""
         for number, content in enumerate(given.files(), start=1):
             try:
                 photo = open_content(content, self._left)
@@ -107,7 +109,7 @@ class _PixelLimit:
             del photo
 
     def pixels(self, given: Input) -> Iterator[NDArray[np.uint8]]:
-        """Return n photos that are decoded already."""
+        """Yield the photos of an input that holds pixels. Raise TooManyPixelsError."""
         count, height, width, _ = given.shape
         pixels = count * height * width
         if pixels > self._left:
@@ -120,7 +122,7 @@ class _PixelLimit:
 
 
 def _shape(compiled: Compiled, given: Input) -> tuple[int, ...]:
-    """Return the shape of what the program runs on, before it is made."""
+    """Return the shape that an input will have for the program, without converting it."""
     if given.datatype not in (BYTES, "UINT8"):
         return given.shape
     if given.datatype == "UINT8" and (len(given.shape) != 4 or given.shape[3] not in (1, 3, 4)):

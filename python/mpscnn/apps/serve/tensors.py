@@ -1,10 +1,10 @@
-"""Requests of the Open Inference Protocol, version 2: tensors as JSON, and as bytes after it.
+"""Parse requests of the Open Inference Protocol, version 2: tensors as JSON, or as bytes after the JSON.
 
 The protocol: https://github.com/open-inference/open-inference-protocol; its extension for binary data:
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md.
 
-A body of the largest size may hold millions of values. msgspec checks its syntax without making objects of them; they
-are decoded when the shapes have shown how many there may be, some thousands at a time.
+A body may hold millions of values, which would need much memory as Python objects. So msgspec first checks the syntax
+without creating them. When the shapes show how many values to expect, these are decoded some thousands at a time.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ TYPES: dict[str, np.dtype[Any]] = {
     "FP64": np.dtype("<f8"),
     "UINT8": np.dtype("u1"),
 }
-"""The types of the protocol that a network takes: numbers, and pixels of photos."""
+"""NumPy's types for the protocol's datatypes that a network accepts."""
 BYTES = "BYTES"
-"""The type of image files."""
+"""The protocol's datatype for strings of bytes. Here each string is an image file."""
 _OTHER_TYPES = {"BOOL", "INT8", "INT16", "INT32", "INT64", "UINT16", "UINT32", "UINT64"}
 
-_LENGTH = 4  # bytes before each element of the type BYTES
+_LENGTH = 4  # bytes of the length before each element of the type BYTES
 _MOST_AXES = 8
 _MOST_EXTENT = 2**63 - 1
-_MOST_MICROSECONDS = 2**64 - 1  # Triton's type
+_MOST_MICROSECONDS = 2**64 - 1  # the largest timeout; Triton stores it in 64 bits
 _REQUEST_PARAMETERS = {"binary_data_output", "timeout"}
-_LONGEST = 65_536  # bytes of everything in JSON but data
-_PIECE = 16_384  # bytes of numbers that are decoded at a time
+_LONGEST = 65_536  # the most bytes of a part of a request's JSON, except data
+_PIECE = 16_384  # bytes of JSON numbers that are decoded at a time
 _SPACE = b" \t\r\n"
 _NUMBERS = b"0123456789+-.eE"
 _HEADER = "Inference-Header-Content-Length"
@@ -71,7 +71,7 @@ class _Request(Struct, Generic[Tensors]):  # type: ignore[misc]
 
 @functools.cache
 def _decoder(inputs: int) -> msgspec.json.Decoder[Any]:
-    """Return a decoder of requests with this many inputs. It refuses one more before it makes an object of it."""
+    """Return a decoder for requests with at most this many inputs. It stops at the first one too many."""
     return msgspec.json.Decoder(_Request[tuple[(_Tensor,) * inputs]])  # type: ignore[misc]
 
 
@@ -80,7 +80,7 @@ _decode_floats = msgspec.json.Decoder(list[float]).decode
 
 @dataclass(frozen=True)
 class Input:
-    """One tensor of a request, whose values are not decoded yet."""
+    """An input tensor of a request. Its values are decoded later."""
 
     name: str
     datatype: str
@@ -90,11 +90,11 @@ class Input:
 
     @property
     def what(self) -> str:
-        """The name for messages."""
+        """Return the tensor's name for messages."""
         return f"input {self.name!r}"
 
     def array(self) -> NDArray[Any]:
-        """Return the numbers. Raise ShapeError, ParameterError: they do not fit the shape or the type."""
+        """Decode the numbers. Raise ShapeError or ParameterError if they do not fit the shape or the datatype."""
         dtype = TYPES[self.datatype]
         if not self.is_binary:
             return _numbers(self.what, bytes(self.content), self.shape, dtype)
@@ -107,30 +107,30 @@ class Input:
         return np.frombuffer(self.content, dtype).reshape(self.shape)
 
     def files(self) -> Iterator[bytes]:
-        """Yield the elements of the type BYTES. Raise ShapeError, ParameterError: there are more, less, or damaged."""
+        """Yield the image files. Raise ShapeError or ParameterError if their number is wrong or one is damaged."""
         count = math.prod(self.shape)
         return (_elements if self.is_binary else _texts)(self.what, self.content, count)
 
 
 @dataclass(frozen=True)
 class InferRequest:
-    """A client's request: inputs and the wanted outputs."""
+    """A parsed request: the input tensors, and which outputs the client wants."""
 
     id: str | None
     inputs: dict[str, Input]
     outputs: dict[str, bool] | None
-    """The wanted outputs by name, each with whether it is wanted as bytes. None: all, as `binary` says."""
+    """The wanted outputs; True means as bytes, False as JSON. None: all outputs, in the form that `binary` gives."""
     binary: bool
     timeout: float | None
-    """Seconds."""
+    """The timeout in seconds that the client gave."""
 
     def is_binary(self, output: str) -> bool:
-        """Return whether an output is wanted as bytes."""
+        """Return True if the client wants this output as bytes."""
         return self.binary if self.outputs is None else self.outputs[output]
 
 
 def json_length(body: bytearray, header_length: str | None) -> int:
-    """Return how many bytes of a body are JSON. Raise ParameterError."""
+    """Return the number of bytes of the body that are JSON. Raise ParameterError if the header is wrong."""
     if header_length is None:
         return len(body)
     length = int(header_length[:18]) if header_length.isdecimal() else 0
@@ -142,15 +142,16 @@ def json_length(body: bytearray, header_length: str | None) -> int:
 
 
 def parse_request(body: bytearray, length: int, names: list[str]) -> InferRequest:
-    """Return the request in a body.
+    """Parse the body of an inference request.
 
     Args:
-        body: JSON, and after it the bytes of inputs.
-        length: how many bytes are JSON.
-        names: the inputs of the model.
+        body: JSON, followed by the bytes of binary inputs.
+        length: the number of bytes that are JSON.
+        names: the names of the model's inputs.
 
     Raises:
-        ParameterError, ShapeError: it is not such a request. UnsupportedError: an extension that is missing.
+        ParameterError, ShapeError: the body is not a valid request.
+        UnsupportedError: it uses an extension of the protocol that mpscnn lacks.
     """
     content = memoryview(body).toreadonly()
     described = _decoded(_decoder(len(names)).decode, content[:length], f"the request for {', '.join(names)}")
@@ -186,7 +187,7 @@ def _decoded(decode: Callable[[Any], Any], content: Any, what: str) -> Any:
 
 
 def _small(content: Raw, kind: Any, what: str) -> Any:
-    """Decode a part of a request that is never long."""
+    """Decode a small part of a request. Raise ParameterError if it is long."""
     text = bytes(content)
     if len(text) > _LONGEST:
         raise ParameterError(f"{what} may have {_LONGEST:,} bytes of JSON, got {len(text):,}")
@@ -226,7 +227,7 @@ def _flag(parameters: dict[str, Any], name: str, otherwise: bool, what: str) -> 
 
 
 def _input(tensor: _Tensor, rest: memoryview) -> tuple[Input, memoryview]:
-    """Return an input, and the bytes after it."""
+    """Parse the description of one input. Return the input, and the bytes that follow its data."""
     what = f"input {tensor.name[:200]!r}"
     shape = _small(tensor.shape, list[int], f"{what}: shape")
     if not 1 <= len(shape) <= _MOST_AXES or not all(1 <= extent <= _MOST_EXTENT for extent in shape):
@@ -257,7 +258,7 @@ def _input(tensor: _Tensor, rest: memoryview) -> tuple[Input, memoryview]:
 
 
 def _numbers(what: str, text: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Decode a list of numbers, flat or nested as the shape says. Its syntax has been checked."""
+    """Decode a JSON list of numbers, which is flat or nested like the shape. The syntax is already checked."""
     count = math.prod(shape)
     brackets = text.translate(None, _NUMBERS + _SPACE)
     if brackets.translate(None, b"[],"):
@@ -291,8 +292,8 @@ def _numbers(what: str, text: bytes, shape: tuple[int, ...], dtype: np.dtype[Any
 
 
 def _is_nested(brackets: bytes, shape: tuple[int, ...]) -> bool:
-    """Return whether a list, without its numbers, is nested as a shape says."""
-    length = 0  # of an element
+    """Return True if the brackets of a list nest as the shape requires."""
+    length = 0  # of the brackets and commas of one element
     for extent in reversed(shape):
         length = extent * length + extent + 1
     if length != len(brackets):
@@ -304,9 +305,9 @@ def _is_nested(brackets: bytes, shape: tuple[int, ...]) -> bool:
 
 
 def _texts(what: str, content: memoryview, count: int) -> Iterator[bytes]:
-    """Yield the elements of a list in JSON."""
+    """Yield the strings of a JSON list as bytes."""
     text = bytes(content)
-    # Each element has two quotation marks; those within it follow a backslash.
+    # Count quotation marks before decoding: each string has two, and escaped ones follow a backslash.
     if text.count(b'"') > 2 * count + text.count(b"\\"):
         raise ShapeError(f"{what}: data must be {count:,} texts; there are more")
     texts = _decoded(
@@ -319,7 +320,7 @@ def _texts(what: str, content: memoryview, count: int) -> Iterator[bytes]:
 
 
 def _elements(what: str, content: memoryview, count: int) -> Iterator[bytes]:
-    """Yield the elements in bytes, each of which follows its length."""
+    """Yield the elements of binary data: each is preceded by its length."""
     position = 0
     for number in range(count):
         begin = position + _LENGTH
