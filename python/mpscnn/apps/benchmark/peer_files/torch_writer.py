@@ -30,6 +30,20 @@ def write_torch(network: Network, input_shape: Shape, path: Path) -> None:
 
     Raises UnsupportedError for a layer not known here.
     """
+    module = torch_module(network, input_shape)
+    image = torch.rand(tuple(input_shape[axis] for axis in NCHW_FROM_NHWC)) * 2 - 1
+    image = image.to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        traced = torch.jit.trace(module, image, check_trace=False)
+    fusion = b"right" if _is_fused_rightly(traced, image) else b"wrong"
+    torch.jit.save(traced, path, _extra_files={"fusion": fusion})
+
+
+def torch_module(network: Network, input_shape: Shape) -> Any:
+    """Return the network as a module of torch whose images and weights are channels last.
+
+    Raises UnsupportedError for a layer not known here.
+    """
     program = _Program()
     values = {network.input.name: program.graph.placeholder("image")}
     for layer in peer_layers(network, input_shape[0]):
@@ -41,13 +55,7 @@ def write_torch(network: Network, input_shape: Shape, path: Path) -> None:
         values[layer.name] = result
     program.graph.output(tuple(values[name] for name in network.to_dict()["outputs"]))
     module = torch.fx.GraphModule(program.modules, program.graph).eval()
-    module = module.to(memory_format=torch.channels_last)
-    image = torch.rand(tuple(input_shape[axis] for axis in NCHW_FROM_NHWC)) * 2 - 1
-    image = image.to(memory_format=torch.channels_last)
-    with torch.no_grad():
-        traced = torch.jit.trace(module, image, check_trace=False)
-    fusion = b"right" if _is_fused_rightly(traced, image) else b"wrong"
-    torch.jit.save(traced, path, _extra_files={"fusion": fusion})
+    return module.to(memory_format=torch.channels_last)
 
 
 def _is_fused_rightly(traced: Any, image: Any) -> bool:
