@@ -142,39 +142,40 @@ class CompileOptions(_Options):
     device: str = _option(
         "auto",
         require_text,
-        'where to compute. "auto" takes what the environment variable MPSCNN_DEVICE names, otherwise a GPU that passed '
-        'its self-check and can run every layer, otherwise the CPU. Or "cpu", "metal" (the default GPU), or a GPU by '
-        "name or registry id, such as 'metal:Apple M2'; `mpscnn.devices` lists them.",
+        'where to compute: "cpu", "metal" (the default GPU), or a GPU by name or registry id, such as '
+        "'metal:Apple M2'; `mpscnn.devices` lists them. "
+        '"auto" is the device that the environment variable MPSCNN_DEVICE names; without it a GPU that passed its '
+        "self-check and can run every layer; otherwise the CPU.",
     )
     precision: PrecisionName = _option(
         "auto",
         _number_format,
-        'the number format of the computation. "auto" is float32; "bfloat16" needs a processor with such products; '
-        '"int8" computes the integers of a quantised TensorFlow Lite file on the CPU.',
+        'the number format of the computation. "auto" is float32; "bfloat16" needs a processor with instructions for '
+        'it; "int8" runs a quantised model in integers, on the CPU.',
     )
     weights: WeightsName = _option(
         "auto",
         require_text,
-        'the number format of the weights of convolutions and dense layers. "auto" is that of the precision; "int8" '
-        "keeps 8-bit integers with a range for each output channel, in float32 and float16.",
+        'the number format of the weights of convolutions and dense layers. "auto" is the same as the precision; '
+        '"int8" stores 8-bit integers with a range for each output channel, if the precision is float32 or float16.',
     )
     accumulate_dtype: AccumulateName = _option(
         "auto",
         _number_format,
-        'the number format of the sums of products of convolutions and dense layers. "float16" adds in halves, as a '
-        'phone\'s GPU may do, if the precision is float16; "auto" and "float32" add in float32.',
+        'the number format in which convolutions and dense layers add their products. "auto" and "float32" mean '
+        'float32. "float16" adds in half precision, as a phone\'s GPU may do; it requires precision float16.',
     )
     winograd: bool = _option(
         True,
         require_bool,
         "whether large 3x3 and 5x5 convolutions use Winograd's algorithm on the CPU. It is faster, but less exact next "
-        "to very large values. Metal, where MPS chooses, refuses False.",
+        "to very large values. Metal refuses False, since Apple's library chooses the algorithm there.",
     )
     max_memory: int | None = _option(
         None,
         _bytes,
         "the limit in bytes for packed weights and one session's intermediate results together. None: the memory of "
-        "the machine, or what the control group of the process (its container) leaves of it.",
+        "the machine, or the limit of the process's container (its control group).",
         core_default=0,
     )
 
@@ -196,7 +197,7 @@ class RunOptions(_Options):
     check_finite: bool = _option(
         False,
         require_bool,
-        "whether a NaN or an infinity in a layer's result is an error that names the first such layer.",
+        "whether to raise an error that names the first layer whose result has a NaN or an infinity.",
     )
 
     if TYPE_CHECKING:

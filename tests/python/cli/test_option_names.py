@@ -26,7 +26,7 @@ ALIASES = [
 ]
 NAMES = {
     "compare": "compare two models",
-    "check-precision": "lower precision does to each layer",
+    "check-precision": "lower precision changes the results of each layer",
     "compare-precisions": "compare all precisions",
     "verify": "test whether a device",
     "convert": "convert",

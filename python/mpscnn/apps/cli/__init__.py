@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Entry point. Leaves through SystemExit: 0 done, 1 failed, 2 wrong usage, 128 + N ended by signal N."""
+    """Run the command line. Ends the process with exit code 0 (done), 1 (failed), 2 (wrong usage) or 128 + signal."""
     from mpscnn.apps.cli.failures import FAILED, leave_cleanly, prepare_streams
     from mpscnn.apps.cli.output import report
 

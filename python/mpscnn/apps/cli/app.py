@@ -1,4 +1,4 @@
-"""The command line's commands, and its options without a command."""
+"""The Typer application: it has all commands, and the options of `mpscnn` itself."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from mpscnn.apps.cli.serve import serve
 from mpscnn.apps.cli.train import train
 from mpscnn.apps.cli.verify import verify
 
-# Typer has no other name for it, and builds on click or on a copy of it.
+# Typer exports no name for this class, and depending on its version it is from click or from a copy of click.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
@@ -76,13 +76,13 @@ class _Commands(TyperGroup):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        # Inside Typer, whose own handling of interrupts and broken pipes is silent.
+        # leave_cleanly must be inside Typer, which would handle interrupts and broken pipes without a message.
         with leave_cleanly(), _printable_usage():
             return super().invoke(ctx)
 
 
 def _similar(name: str, commands: list[str]) -> str:
-    """Return a suggestion for an unknown command: those that have it as a part of their name, or similar ones."""
+    """Return a hint for an unknown command: commands with a part of that name, or similar names."""
     found = [
         command for command in commands if any(part.startswith(name) for part in command.split("-")) and name
     ]
@@ -93,18 +93,18 @@ def _similar(name: str, commands: list[str]) -> str:
 
 @contextmanager
 def _printable_usage() -> Iterator[None]:
-    """Make Typer's messages about wrong arguments printable. They may contain names of files."""
+    """Escape Typer's messages about wrong arguments, since they may contain file names."""
     try:
         yield
     except _UsageError as error:
         if (
             error.ctx is None or error.message != error.ctx.get_help()
-        ):  # which is the message where there is no command
+        ):  # the help is the message if no command was given; it keeps its line breaks
             error.message = printable(error.message)
         raise
 
 
-# Plain help: the same on every terminal, and brackets in texts are not markup.
+# No rich markup: help looks the same on every terminal, and brackets in texts stay as they are.
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share."""
+"""Options and arguments of several commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AUTO_DEVICE = "auto"
 
 
 def parse_device(text: str) -> str:
-    """Check the name of a device. `Network.compile` checks whether a Metal device of that name exists."""
+    """Check the value of --device. Whether a Metal device of that name exists is checked by `Network.compile`."""
     listed = devices()
     if (name := DEVICES.get(text.lower())) is not None:
         found = next(device for device in listed if device["name"] == name)
@@ -33,7 +33,7 @@ def parse_device(text: str) -> str:
 
 
 class ChannelOrder(str, Enum):
-    """Values of --channel-order."""
+    """The values of --channel-order."""
 
     gray = "gray"
     gray_alpha = "gray_alpha"
@@ -50,8 +50,8 @@ PhotosArgument = Annotated[
     typer.Argument(
         metavar="PHOTO",
         help="Image files; folders for the image files in them and in their subfolders; patterns such as "
-        "'*.jpg'; - for standard input. Or one video: a file, camera:N, an address with rtsp://, or with options of "
-        "videos a folder, 25 photos a second.",
+        "'*.jpg'; - for standard input. Or one video: a file, camera:N or an rtsp:// address. With an option for "
+        "videos, a folder of photos is a video with 25 frames a second.",
         show_default=False,
     ),
 ]
@@ -63,7 +63,7 @@ ModelOption = Annotated[
 DeviceOption = Annotated[
     str,
     typer.Option(
-        "--device",  # typer 0.27 names options with a parser by their metavar
+        "--device",  # without it, typer 0.27 would name an option that has a parser after its metavar
         parser=parse_device,
         metavar="DEVICE",
         help="Compute on auto (a GPU whose self-check succeeds, else the CPU), cpu, metal (the default "
@@ -83,20 +83,19 @@ ThreadsOption = Annotated[
 ChannelOrderOption = Annotated[
     ChannelOrder | None,
     typer.Option(
-        help="Take the channels of photos that are arrays (.npy files) in this order; default: gray, "
-        "RGB or RGBA.",
+        help="Read photos that are arrays (.npy files) with this order of channels; default: gray, RGB or "
+        "RGBA, by their number.",
         show_default=False,
     ),
 ]
 InflightOption = Annotated[
-    int, typer.Option(min=1, max=32, metavar="N", help="Keep N photos or images in flight.")
+    int, typer.Option(min=1, max=32, metavar="N", help="Keep N photos in progress at a time.")
 ]
 RandomWeightsOption = Annotated[
     bool,
     typer.Option(
         "--random-weights",
-        help=f"Take MODEL as an architecture with random weights: {', '.join(ARCHITECTURES)}; no file "
-        "is read.",
+        help=f"Read no file: MODEL is an architecture that gets random weights: {', '.join(ARCHITECTURES)}.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs instead of a table.")]
@@ -107,5 +106,5 @@ CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated va
 
 
 def names_in(text: str) -> list[str]:
-    """Names between commas."""
+    """Split names at commas."""
     return [name.strip() for name in text.split(",") if name.strip()]

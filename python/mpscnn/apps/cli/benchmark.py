@@ -39,8 +39,8 @@ def benchmark(
         bool,
         typer.Option(
             "--runner",
-            help="Measure a runner, which computes several images in parallel, and compare "
-            "it with one thread.",
+            help="Measure mpscnn.Runner, which computes several images in parallel, and compare it with one "
+            "thread.",
         ),
     ] = False,
     inflight: Annotated[
@@ -59,7 +59,7 @@ def benchmark(
             min=1,
             max=1024,
             metavar="N",
-            help="With --runner: put N images in a request. Default: 1.",
+            help="With --runner: put up to N images in a batch. Default: 1.",
             show_default=False,
         ),
     ] = None,

@@ -28,7 +28,7 @@ _AUTO = "auto"
 
 
 class Lower(str, Enum):
-    """Values of --precision."""
+    """The values of --precision."""
 
     float16 = "float16"
     bfloat16 = "bfloat16"
@@ -72,11 +72,11 @@ def check_precision(
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a lower precision does to each layer of a network.
+    """Show how a lower precision changes the results of each layer of a network.
 
-    The table has for each layer the largest magnitude, the results that overflow, the share of results so small that
-    they lose digits, and the error against float32: in the network, and of the layer alone. The exit code is 1 if the
-    error of the network's results is above the tolerance and no layer was kept in float32.
+    The table shows for each layer the largest magnitude, the number of results that overflow, the share of results so
+    small that they lose digits, and two errors against float32: the error in the whole network, and that of the layer
+    alone. The exit code is 1 if the network's error is above the tolerance and no layer was kept in float32.
 
     Example: mpscnn check-precision mobilenet_v2 --images photos/
 
@@ -97,7 +97,7 @@ def check_precision(
     check_size(network, size)
     named = None if keep_float32 is None or keep_float32 == _AUTO else names_in(keep_float32)
     for name in named or []:
-        network[name]  # raises
+        network[name]  # raises an error for an unknown layer
     target = _target(model, path, output) if keep_float32 is not None else None
     given = (
         inputs_of_photos(core, network, photos_of(images, max_images), size)

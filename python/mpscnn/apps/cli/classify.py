@@ -39,9 +39,9 @@ from mpscnn.vision.results import Classification
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo
 
-#: Below this the bundled model's best class is more likely wrong than right.
+#: The bundled model's best class is wrong more often than right if its probability is lower.
 _UNLIKELY = 0.5
-#: Classes below a photo.
+#: The most classes that a picture lists below the photo.
 _MOST_DRAWN = 20
 
 
@@ -49,16 +49,16 @@ _MOST_DRAWN = 20
 def classify(
     photos: PhotosArgument,
     model: ModelOption = BUNDLED_MODEL.name,
-    top: Annotated[int, typer.Option(min=1, metavar="K", help="Print N classes.")] = 5,
+    top: Annotated[int, typer.Option(min=1, metavar="K", help="Print the K most probable classes.")] = 5,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="DIR|VIDEO|FILE",
-            help="Write NAME_classes.png, the photo with its classes below, into a folder, or one photo's as "
-            "FILE.png. For a video: a video with its classes, such as out.mp4; "
-            "with --ray a file of rows: .parquet, .jsonl or .csv.",
+            help="Write each photo with its classes below: into DIR as NAME_classes.png, or a single one to "
+            "FILE.png. For a video: write a video, such as out.mp4. With --ray: write the results to a .parquet, "
+            ".jsonl or .csv file.",
         ),
     ] = None,
     program: CompileOptions = COMPILE,
@@ -88,7 +88,9 @@ def classify(
         raise typer.Exit(FAILED if failed else 0)
     loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "classification")
-    bundled = model == BUNDLED_MODEL.name  # not by the network's name, which those that learn from it keep
+    bundled = (
+        model == BUNDLED_MODEL.name
+    )  # trained models keep the network's name, so the name of the option decides
     answers = Answers(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))
     if cluster is not None:
         answer_on_machines(
@@ -116,7 +118,7 @@ def show_predictions(
     suffix: str,
     channel_order: ChannelOrder | None = None,
 ) -> int:
-    """Show the classes of each photo, of which `folder` gets a picture. Returns how many photos failed."""
+    """Print the classes of each photo, and write its picture to `folder`. Return the number of failed photos."""
 
     def classify_one(path: str, photo: Photo) -> None:
         result = model.classify(photo, top=top)

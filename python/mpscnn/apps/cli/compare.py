@@ -12,7 +12,7 @@ from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption
 
-_SIDE = "Name or file; .onnx, .tflite, .keras and .h5 run on their own engines. "
+_SIDE = "A name or file. Files .onnx, .tflite, .keras and .h5 run on their own engines. "
 
 
 def compare(
@@ -23,11 +23,12 @@ def compare(
         ),
     ],
     second: Annotated[
-        str, typer.Argument(metavar="B", help="The other one, in the same form; or A@onnxruntime.")
+        str,
+        typer.Argument(metavar="B", help="The model to compare it with, in the same form; or A@onnxruntime."),
     ],
     given: Annotated[
         str,
-        typer.Option("--input", metavar="PHOTO|random|FILE.npy", help="Give both this input."),
+        typer.Option("--input", metavar="PHOTO|random|FILE.npy", help="Use this input for both."),
     ] = "random",
     layers: Annotated[bool, typer.Option("--layers", help="List all layers, not only outputs.")] = False,
     tolerance: Annotated[
@@ -47,8 +48,8 @@ def compare(
 ) -> None:
     """Compare two models, files, engines or precisions on the same input, layer by layer.
 
-    It prints the first layer that differs. Layers are aligned by name, structure and values. The exit code is 1 if
-    one differs.
+    The command prints the first layer that differs. It matches the layers of both sides by name, structure and values.
+    The exit code is 1 if a layer differs.
 
     Example: mpscnn compare model.safetensors model.onnx --layers
 

@@ -39,10 +39,10 @@ def compare_precisions(
 ) -> None:
     """Compare all precisions of a model by error, accuracy, time and memory.
 
-    The table has for each precision the error of the results against float32, how often the answer is the same,
-    the accuracy where the classes of the photos are known, the time, the memory, and the fingerprint of the answers to
-    fixed inputs. It shows float32 and float16 with 8-bit weights, too. --accumulate-dtype float16 adds
-    float16 with sums in float16.
+    The table shows for each precision the error against float32, how often the best class is the same, the accuracy if
+    the classes of the photos are known, the time, the memory, and a fingerprint of the outputs for fixed inputs. It
+    also shows float32 and float16 with 8-bit weights. With --accumulate-dtype float16 it adds float16 with sums in
+    float16.
 
     Example: mpscnn compare-precisions mobilenet_v2 --images photos/
     """

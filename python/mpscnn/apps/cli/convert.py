@@ -22,7 +22,7 @@ from mpscnn.graph.network import Network
 
 
 class WeightType(str, Enum):
-    """Values of --dtype."""
+    """The values of --dtype."""
 
     float16 = "float16"
     float32 = "float32"
@@ -30,7 +30,7 @@ class WeightType(str, Enum):
 
 
 class Layout(str, Enum):
-    """Values of --layout."""
+    """The values of --layout."""
 
     nchw = "nchw"
     nhwc = "nhwc"
@@ -41,8 +41,9 @@ def convert(
         list[Path],
         typer.Argument(
             metavar="FILE",
-            help="The file to convert (or the parts of a network in order; or the folder of Deep MNIST's eight "
-            "raw files), then the .safetensors, .onnx, .mlpackage or .mlmodel file to write, if not given by --output.",
+            help="The file to convert, then the .safetensors, .onnx, .mlpackage or .mlmodel file to write unless "
+            "--output gives it. Several files to convert are parts of one network, in order. A folder holds "
+            "Deep MNIST's eight raw files.",
             show_default=False,
         ),
     ],
@@ -67,17 +68,17 @@ def convert(
         str | None,
         typer.Option(
             metavar="NAME_OR_JSON",
-            help="Say how photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist, "
-            "or settings as docs/preprocessing.md lists them: '{\"mean\": [127, 127, 127]}', or a "
-            ".json file. Needed if the file lacks it. Files with an input of 8-bit integers have it.",
+            help="Store how photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist; or "
+            "settings of docs/preprocessing.md as JSON, such as '{\"mean\": [127, 127, 127]}', or a .json file. A file "
+            "whose input is 8-bit integers has these settings already.",
         ),
     ] = None,
     detection: Annotated[
         str | None,
         typer.Option(
             metavar="NAME_OR_JSON",
-            help="Say how the raw boxes and scores of a detector become boxes: ultraface, ssd, "
-            "ssd-softmax, or settings as docs/detection.md lists them, as JSON or a .json file.",
+            help="Store how a detector's raw outputs become boxes: ultraface, ssd, ssd-softmax; or settings of "
+            "docs/detection.md as JSON or a .json file.",
         ),
     ] = None,
     dtype: Annotated[
@@ -90,7 +91,7 @@ def convert(
     ] = None,
     layout: Annotated[
         Layout,
-        typer.Option(help="Lay out images at the inputs and outputs of a written ONNX file in this order."),
+        typer.Option(help="Write an ONNX file with this order of axes for image inputs and outputs."),
     ] = Layout.nchw,
     size: SizeOption = None,
     architecture: Annotated[
@@ -104,15 +105,16 @@ def convert(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Take this network of a TensorFlow Lite file with several. Default: serving_default, or the first.",
+            help="Convert this signature of a TensorFlow Lite file that has several. Default: serving_default, or "
+            "the first.",
         ),
     ] = None,
     fold: Annotated[
         bool,
         typer.Option(
             "--fold/--no-fold",
-            help="Fold the batch normalizations of PyTorch weights into the layers before them, or keep "
-            "them as layers, to be trained. Other files keep theirs.",
+            help="Fold the batch normalizations of a PyTorch file into the layers before them, or keep them as "
+            "layers, for training. In other formats they are kept.",
         ),
     ] = True,
     check: Annotated[
@@ -125,7 +127,7 @@ def convert(
         list[str] | None,
         typer.Option(
             metavar="INPUT=1x3x224x224",
-            help="Set the shape of an input that the file leaves free, with the batch and in the file's "
+            help="Set the shape of an input that has free axes in the file, with the batch and in the file's "
             "order of axes.",
             show_default=False,
         ),
@@ -158,8 +160,8 @@ def convert(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Write which layers cannot be converted, why, and what to do ('-': to the terminal). No file to "
-            "write is needed then.",
+            help="Write a report of the layers that cannot be converted, why, and what to do ('-': to the "
+            "terminal). The file to write may then be missing.",
         ),
     ] = None,
 ) -> None:
@@ -311,7 +313,7 @@ def convert(
 
 
 def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """Return an input's name and extents. The name may contain an equals sign."""
+    """Parse NAME=EXTENTS to an input's name and extents. The name may contain "="."""
     name, equals, extents = text.rpartition("=")
     numbers = extents.lower().split("x")
     if not equals or not all(
@@ -330,7 +332,7 @@ def _report(
     shapes: dict[str, tuple[int, ...]],
     outputs: list[str],
 ) -> None:
-    """Write what cannot be converted, also if that is nothing."""
+    """Write the report of layers that cannot be converted, even if there are none."""
     from mpscnn.converters import read_network
     from mpscnn.converters.unsupported import UnsupportedLayersError, report
 

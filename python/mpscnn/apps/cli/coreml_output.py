@@ -1,4 +1,4 @@
-"""`mpscnn convert MODEL FILE.mlpackage`: networks written for Apple's devices."""
+"""`mpscnn convert MODEL FILE.mlpackage`: write Core ML models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_coreml(
     labels: str | None,
     preprocess: str | None,
 ) -> None:
-    """Write the only source as a Core ML model. Raises as `mpscnn.converters.export_coreml`."""
+    """Write a single source as a Core ML model. Raises the errors of `mpscnn.converters.export_coreml`."""
     from mpscnn.converters import export_coreml
     from mpscnn.converters.choices import choose_labels, choose_preprocess
     from mpscnn.converters.photo_input import takes_photos

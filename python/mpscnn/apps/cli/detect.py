@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def _chosen(model: str | None) -> str:
-    """Return the model that is named; without one, say which detectors there are and what each finds."""
+    """Return the chosen model. Without one, raise an error that lists the detectors and what they find."""
     if model is not None:
         return model
     detectors = [entry for entry in registry.models() if entry.finds]
@@ -66,8 +66,8 @@ def detect(
         typer.Option(
             "--model",
             metavar="NAME_OR_FILE",
-            help="Use this detector, by name or model file; without it the detectors are listed, with what "
-            "each finds.",
+            help="Use this detector: a name or a model file. Without it, the command lists all detectors and what "
+            "they find.",
             show_default=False,
         ),
     ] = None,
@@ -79,7 +79,7 @@ def detect(
             "--conf",
             max=1.0,
             callback=_above_zero,
-            help="Leave out objects with a lower probability, above 0 up to 1; default: the model's own.",
+            help="Omit objects with a lower probability, from 0 to 1; default: the model's.",
             show_default=False,
         ),
     ] = None,
@@ -90,8 +90,7 @@ def detect(
             "--iou",
             max=1.0,
             callback=_above_zero,
-            help="Count boxes of a class that overlap by more (intersection over union) as one object; default: the "
-            "model's own.",
+            help="Merge boxes of one class whose overlap (intersection over union) is larger; default: the model's.",
             show_default=False,
         ),
     ] = None,
@@ -118,9 +117,9 @@ def detect(
             "--output",
             "-o",
             metavar="DIR|VIDEO|FILE",
-            help="Write NAME_detections.png, the photo with boxes and labels, into a folder, or one photo's as "
-            "FILE.png. For a video: a video with boxes, such as out.mp4; "
-            "with --ray a file of rows: .parquet, .jsonl or .csv.",
+            help="Write each photo with its boxes: into DIR as NAME_detections.png, or a single one to FILE.png. "
+            "For a video: write a video, such as out.mp4. With --ray: write the results to a .parquet, .jsonl or "
+            ".csv file.",
         ),
     ] = None,
     program: CompileOptions = COMPILE,
@@ -136,9 +135,9 @@ def detect(
 ) -> None:
     """Find objects on photos, or on a video's frames.
 
-    It prints class, probability and box of each: left, top, right and bottom edge in pixels of the photo as seen.
-
-    Without --model it lists the detectors and what each finds. See docs/detection.md for other models.
+    The command prints class, probability and box of each object. A box has the left, top, right and bottom edge in
+    pixels of the upright photo. Without --model it lists the detectors and what each finds. See docs/detection.md for
+    other models.
 
     Example: mpscnn detect street.jpg --model ssd_mobilenet_v1_coco --output out/
 

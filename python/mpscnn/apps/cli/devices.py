@@ -13,7 +13,7 @@ from mpscnn.runtime.library import devices as listed_devices
 def devices(as_json: JsonOption = False) -> None:
     """List the devices of this machine for --device, with the precisions of each.
 
-    For a device that cannot be used, it prints the reason.
+    If a device cannot be used, the reason is printed.
 
     Example: mpscnn devices
     """
@@ -37,7 +37,7 @@ def _what(device: dict[str, Any]) -> str:
 
 
 def _processors(found: dict[str, Any]) -> str:
-    """Say what the automatic number of threads follows from."""
+    """Describe the processors that determine the default number of threads."""
     quota = "" if found["quota"] is None else f", a quota of {found['quota']:.3g} processors"
     own = f"{_count(found['cores'], 'core')}, {_count(found['processors'], 'processor')}{quota}"
     return f"{own}: {_count(found['threads'], 'thread')}"

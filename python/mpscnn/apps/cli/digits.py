@@ -27,19 +27,19 @@ from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.idx import read_labelled
 from mpscnn.vision.results import Classification
 
-#: Below this the second digit is shown, too.
+#: If the first digit is less probable than this, the second one is shown, too.
 _SURE = 0.9
 
 
 @dataclass(frozen=True)
 class _Experiment:
-    """Images of an IDX file, named one by one."""
+    """The classified images of an IDX file."""
 
     images: int
     inflight: int
     seconds: float
     right: int | None
-    """None without labels."""
+    """The number of right answers; None without labels."""
 
     @property
     def images_per_second(self) -> float:
@@ -67,7 +67,7 @@ def digits(
             "--output",
             "-o",
             metavar="DIR",
-            help="Write NAME_digit.png, the photo with its digits below; or one photo's as FILE.png.",
+            help="Write each photo with its digit below: into DIR as NAME_digit.png, or a single one to FILE.png.",
         ),
     ] = None,
     idx: Annotated[
@@ -93,8 +93,8 @@ def digits(
     """Read single handwritten digits.
 
     The digit may be dark on a light ground or light on a dark one. It is cut out and centred like the digits of MNIST.
-
-    With --idx: read the images of MNIST one by one, and print accuracy, seconds and images per second.
+    With --idx the command reads the images of an MNIST file one by one, and prints the accuracy, the seconds and the
+    images per second.
 
     Example: mpscnn digits scan.png
 
@@ -130,7 +130,7 @@ def _lines(path: str, result: Classification) -> list[str]:
     return [f"{path}: " + ", or ".join(f"{entry.label} ({entry.probability:.1%})" for entry in likely)]
 
 
-# ---- The article's experiment ------------------------------------------------------------------------------------
+# ---- --idx: accuracy and speed on a file of digits ---------------------------------------------------------------
 
 
 def _read(
@@ -149,7 +149,7 @@ def _name_all(
     inflight: int,
     runs: RunOptions,
 ) -> _Experiment:
-    """Names the images one by one, with `inflight` of them under way. The time is the network's."""
+    """Classify the images one by one, with `inflight` of them in progress. Only the network's time is measured."""
     outputs = next(iter(model.program.outputs.values()))
     if classes is not None and classes.max() >= (outputs[-1] or 0):
         raise ParameterError(
@@ -158,7 +158,7 @@ def _name_all(
     images = _normalised(model, pixels)
     found = np.empty((len(images), outputs[-1] or 0), np.float32)
     session = model.program.session(inflight=inflight, **runs.to_dict())
-    session.run(images[:1], out=found[:1])  # sets up the memory
+    session.run(images[:1], out=found[:1])  # the first run allocates the memory, so it is not timed
     started = time.perf_counter()
     requests = [session.submit(images[i : i + 1], out=found[i : i + 1]) for i in range(len(images))]
     for request in requests:
@@ -169,7 +169,7 @@ def _name_all(
 
 
 def _normalised(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """As the model's preprocessing does, but without looking for the digits: they are in their places."""
+    """Normalise pixels as the model's preprocessing does, without searching for the digits, which are centred."""
     settings = model.preprocess or {"mean": [0.0], "scale": [1 / 255]}
     if len(settings["mean"]) != 1:
         raise ParameterError(f"{model.name} is a network for colour photos, an IDX file has gray images")

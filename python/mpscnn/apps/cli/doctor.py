@@ -17,7 +17,7 @@ from mpscnn.registry.cache import cache_directory, model_directories
 from mpscnn.runtime.library import build_config
 from mpscnn.runtime.library import devices as listed_devices
 
-#: Packages that mpscnn works with, each of which may be missing.
+#: Optional packages whose versions are reported.
 PACKAGES = (
     *("numpy", "pillow", "rich", "typer", "onnx", "onnxruntime", "onnxscript", "protobuf"),
     *("torch", "torchvision", "timm", "keras", "tensorflow", "ai-edge-litert", "openvino", "ncnn", "MNN"),
@@ -29,7 +29,7 @@ _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 def doctor(as_json: JsonOption = False) -> None:
     """Print all that a bug report needs.
 
-    It prints versions, devices, caches and settings of this installation. Nothing is changed or sent.
+    The report has versions, devices, caches and settings of this installation. Nothing is changed or sent.
 
     Example: mpscnn doctor --json > report.json
     """
@@ -41,7 +41,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def report() -> dict[str, Any]:
-    """Return what `mpscnn doctor` prints."""
+    """Return the facts that `mpscnn doctor` prints."""
     return {
         "mpscnn": mpscnn.__version__,
         "place": str(Path(__file__).parents[2]),
@@ -69,7 +69,7 @@ def _version(package: str) -> str | None:
 
 
 def _folder(use: str, place: Path) -> dict[str, Any]:
-    """Return a folder with the number and the bytes of its files."""
+    """Return a folder's path, and the number and total size of its files."""
     sizes = list(_sizes(place))
     return {
         "use": use,
@@ -85,12 +85,12 @@ def _sizes(place: Path) -> Iterator[int]:
         for name in names:
             try:
                 yield (Path(folder) / name).lstat().st_size
-            except OSError:  # it was removed meanwhile
+            except OSError:  # the file was removed in the meantime
                 continue
 
 
 def _self_checks() -> dict[str, str]:
-    """Return the records of the GPUs' self-checks, by the names of their files."""
+    """Return the recorded self-checks of GPUs by file name."""
     records = {}
     for path in sorted((cache_directory() / "self_check").glob("*.txt")):
         try:
@@ -101,7 +101,7 @@ def _self_checks() -> dict[str, str]:
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
-    """Return one line for each fact. Facts of one kind have a heading and two spaces."""
+    """Yield the lines of the report: one for each fact, under a heading for each kind."""
     for name, value in found.items():
         if isinstance(value, dict):
             yield f"{name}:"

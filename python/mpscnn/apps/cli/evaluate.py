@@ -1,4 +1,4 @@
-"""`mpscnn evaluate`: choose the kind of evaluation, and evaluate classifiers."""
+"""`mpscnn evaluate`: classifiers here, detectors and segmenters with the help of other modules."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def evaluate_classifier(
         Path | None,
         typer.Argument(
             metavar="DIR",
-            help="A folder with a folder of photos for each class; for detectors and segmenters with the photos.",
+            help="For a classifier a folder with a folder of photos for each class; otherwise a folder of photos.",
             show_default=False,
         ),
     ] = None,
@@ -65,8 +65,8 @@ def evaluate_classifier(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="For a segmenter: read a PNG with the name of each photo, whose pixels are class numbers "
-            "(255: do not count).",
+            help="For a segmenter: read from this folder a PNG for each photo, whose pixels are class numbers "
+            "(255: ignored).",
         ),
     ] = None,
     output: Annotated[
@@ -81,13 +81,13 @@ def evaluate_classifier(
 ) -> None:
     """Measure the accuracy of a model on labelled photos.
 
-    Each folder in DIR has the name of a class: the model's label (one of several names is enough), or the number of
-    the class. It prints how often the right class is the most probable (top-1) and among the five most probable
-    (top-5), images per second (decoding included), and the most frequent confusions of classes.
+    DIR has a folder of photos for each class. The folder's name is the model's label (one of several names is enough)
+    or the number of the class. The command prints how often the right class is the most probable one (top-1) or among
+    the five most probable (top-5), the images per second (with decoding), and the classes that are confused most often.
 
     Example: mpscnn evaluate photos/ --model mobilenet_v2 --output confusion.png
 
-    For a detector it prints COCO's mean average precision, for a segmenter the mean intersection over union.
+    For a detector the command prints COCO's mean average precision, for a segmenter the mean intersection over union.
 
     Example: mpscnn evaluate val2017/ --model detector.safetensors --annotations instances_val2017.json
 
@@ -137,7 +137,7 @@ def evaluate_classifier(
 
 @contextmanager
 def _on_machines(cluster: str, model: Model, threads: int | str) -> Iterator[Callable[..., Any]]:
-    """Call one of `mpscnn.apps.ray.evaluation` with its further arguments."""
+    """Yield a function that calls a function of `mpscnn.apps.ray.evaluation` for this cluster and model."""
     with joined(cluster) as ray:
 
         def rows(source: Source, options: Mapping[str, Any], *, mask: str | None = None) -> Any:
@@ -157,7 +157,7 @@ def _evaluate_classifier(
     failures: Sequence[Error],
     machines: Callable[..., Any] | None,
 ) -> None:
-    """`files`: images and labels in the format IDX, instead of a folder."""
+    """Evaluate a classifier on a folder, or on the IDX files of images and labels in `files`."""
     hint = {"detection": "--annotations FILE.json", "segmentation": "--masks DIR"}.get(loaded.task)
     if hint is not None:
         raise ParameterError(f"{loaded.name!r} is not a classifier, but made for {loaded.task}: give {hint}")
@@ -177,7 +177,7 @@ def _evaluate_classifier(
         show_json(_fields(loaded, result, len(failures)))
     else:
         show(*_lines(loaded, result))
-    if output is not None:  # last: where it cannot be written, the result is not lost
+    if output is not None:  # last, because the result is then printed even if the picture cannot be written
         _write(result, output)
 
 
@@ -204,7 +204,10 @@ def _in_idx(images: Path | None, labels: Path | None) -> list[Sample]:
 
 
 def _without_placing(model: Model) -> dict[str, Any] | None:
-    """For digits of an IDX file, which lie where they belong; None where the model does not place them."""
+    """Return the preprocessing without the search for a digit, because digits of IDX files are centred already.
+
+    None if the model does not search for digits.
+    """
     places = model.preprocess is not None and model.preprocess["fit"] == "digit"
     return {**(model.preprocess or {}), "fit": "stretch"} if places else None
 

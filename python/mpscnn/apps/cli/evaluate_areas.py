@@ -1,4 +1,4 @@
-"""`mpscnn evaluate` of detectors and segmenters."""
+"""The output of `mpscnn evaluate` for detectors and segmenters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Failed = Callable[[Any, Error], None]
 
 
 def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> None:
-    """Print how well a detector finds the objects of COCO's annotations."""
+    """Print the evaluation of a detector with COCO's measures."""
     if as_json:
         fields = {name: value for name, value in vars(result).items() if name != "missing"}
         show_json({**_head(model), **fields, "missing": list(result.missing)})
@@ -37,7 +37,7 @@ def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> No
 
 
 def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> None:
-    """Print how well a segmenter names the pixels of masks."""
+    """Print the evaluation of a segmenter."""
     if as_json:
         ious = dict(zip(result.labels, result.ious.tolist(), strict=True))
         show_json(
@@ -49,7 +49,7 @@ def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> 
                 "pixel_accuracy": result.pixel_accuracy,
                 "ious": {
                     name: iou for name, iou in ious.items() if iou == iou
-                },  # not NaN: there are such pixels
+                },  # not NaN: classes without pixels are left out
             }
         )
         return
@@ -62,7 +62,7 @@ def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> 
 
 
 def photos_with_masks(photos: Path, masks: Path, failed: Failed) -> list[tuple[str, str]]:
-    """Photos and their masks, which are named like them."""
+    """Return pairs of a photo and its mask. Both have the same name, with different suffixes."""
     with reading(masks, ImageError):
         known = {path.stem: path for path in sorted(masks.iterdir()) if path.suffix.lower() == ".png"}
     paths, failures = photo_paths([str(photos)])

@@ -1,4 +1,4 @@
-"""End a command that fails with one line on stderr and an exit code, without a traceback."""
+"""Turn failures of commands into one line on stderr and an exit code, without a traceback."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from mpscnn.errors import Error, ParameterError
 
 FAILED = 1
 USAGE = 2
-DIFFERENT = 3  # a converted network computes something else than its source
-BY_SIGNAL = 128  # and its number, as shells report it
+DIFFERENT = 3  # the converted network computes other results than its source
+BY_SIGNAL = 128  # plus the signal's number, as in shells
 INTERRUPTED = BY_SIGNAL + signal.SIGINT
 READER_GONE = BY_SIGNAL + signal.SIGPIPE
 
 
 def prepare_streams() -> None:
-    """Let any label and file name be printed, whatever the terminal's encoding, and even without a terminal.
+    """Let stdout and stderr print any text, whatever the terminal's encoding is and even if they are closed.
 
-    Warnings are printed like errors, without a place in the source.
+    Warnings are printed like errors, without their place in the source.
     """
     warnings.showwarning = lambda message, *_: warn(message)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by the caller: `mpscnn ... >&-`
+        if stream is None:  # the caller closed it: `mpscnn ... >&-`
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -39,7 +39,7 @@ def prepare_streams() -> None:
 
 @contextmanager
 def leave_cleanly() -> Iterator[None]:
-    """Turn failures into messages and exit codes. With MPSCNN_TRACEBACK=1 they keep their tracebacks."""
+    """Turn exceptions into messages and exit codes. With MPSCNN_TRACEBACK=1 tracebacks are printed."""
     try:
         try:
             yield
@@ -49,23 +49,26 @@ def leave_cleanly() -> Iterator[None]:
         _discard_output()
         sys.exit(READER_GONE)
     except KeyboardInterrupt as error:
-        print("interrupted", file=sys.stderr)  # without "error: "
+        print("interrupted", file=sys.stderr)  # Ctrl-C is not an error
         sys.exit(BY_SIGNAL + error.args[0] if error.args else INTERRUPTED)
     except (Error, MemoryError, OSError) as error:
         if os.environ.get("MPSCNN_TRACEBACK") == "1":
             raise
         if isinstance(error, OSError) and not isinstance(
             error, Error
-        ):  # the disk that stdout goes to is full
+        ):  # the disk is full on which stdout is written
             _discard_output()
         report("not enough memory" if isinstance(error, MemoryError) else error)
-        # An invalid value on the command line that only the library can find, such as a model's name.
+        # A ParameterError is a wrong argument that only the library could find, such as an unknown model.
         sys.exit(USAGE if isinstance(error, ParameterError) else FAILED)
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end what is within as Ctrl-C does, and keep a recording. One that is ignored stays so."""
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, so that a recording is finished as with Ctrl-C.
+
+    Signals that the process ignores stay ignored.
+    """
 
     def end(number: int, _frame: Any) -> None:
         raise KeyboardInterrupt(number)
@@ -78,7 +81,7 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def _discard_output() -> None:
-    """Python flushes stdout once more at exit, which would fail and complain again."""
+    """Send later output nowhere. Python flushes stdout at exit, and a broken pipe would cause another error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

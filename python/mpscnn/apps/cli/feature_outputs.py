@@ -23,11 +23,11 @@ from mpscnn.vision.photo_result import csv_text
 
 __all__ = ["LINES", "PHOTOS", "TIMES", "Archive", "Features", "FrameLines", "Moment", "Output", "Pictures"]
 
-#: The array next to those of the layers: where each row comes from.
+#: The name of the array that holds the photo of each row. It is next to the arrays of the layers.
 PHOTOS = "photos"
-#: The array with the times of a video's frames.
+#: The name of the array that holds the times of a video's frames.
 TIMES = "times"
-#: Endings of files with a line for each photo or frame.
+#: Suffixes of files that have one line for each photo or frame.
 LINES = (".jsonl", ".csv")
 
 Features = Mapping[str, NDArray[Any]]
@@ -40,30 +40,30 @@ class Moment:
     video: str
     frame: int
     time: float
-    """In seconds."""
+    """Seconds from the beginning of the video."""
 
 
 class Output(Protocol):
-    """A file or folder for features."""
+    """An output file or folder of `mpscnn features`."""
 
     def add(self, photo: str, features: Features, moment: Moment | None, /) -> None:
         """Add the features of one photo, or of a video's frame."""
 
     def finish(self) -> None:
-        """Write everything that had to wait for the last photo, and put the complete file in its place."""
+        """Write what could not be written before all photos were known, and move the complete file to its name."""
 
     def close(self) -> None:
-        """Remove files that are not finished."""
+        """Remove unfinished files."""
 
     def fields(self) -> dict[str, Any]:
-        """Return what was written, for JSON."""
+        """Return a description of the written files for JSON."""
 
     def lines(self) -> list[str]:
-        """Return what was written, as text."""
+        """Return lines that describe the written files."""
 
 
 class Archive:
-    """A numpy file with an array for each layer."""
+    """An .npz file with one array for each layer."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -80,31 +80,31 @@ class Archive:
             self._rows.setdefault(layer, []).append(value)
 
     def finish(self) -> None:
-        """Write the rest."""
+        """Write the file."""
         arrays = {layer: np.concatenate(values) for layer, values in self._rows.items()}
         arrays[PHOTOS] = np.array(self._photos)
         if self._times:
             arrays[TIMES] = np.array(self._times)
-        # Not numpy.savez: it takes names as keyword arguments, among which a layer's may be its own.
+        # numpy.savez takes names as keyword arguments, and a layer's name could be one of its own, such as "file".
         with replacing(self._path, ParameterError) as file, zipfile.ZipFile(file, "w") as archive:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, array, allow_pickle=False)
 
     def close(self) -> None:
-        """Nothing is written before the end."""
+        """Do nothing, because the file is written as a whole by `finish`."""
 
     def fields(self) -> dict[str, Any]:
-        """Return what was written, for JSON."""
+        """Return a description of the written file for JSON."""
         return {"file": str(self._path)}
 
     def lines(self) -> list[str]:
-        """Return what was written, as text."""
+        """Return lines that describe the written file."""
         return [f"  {self._path}, {bytes_text(self._path.stat().st_size)}"]
 
 
 class Pictures:
-    """A folder with a picture of each photo's channels for each layer."""
+    """A folder with one picture for each photo and layer, which shows the layer's channels."""
 
     def __init__(self, folder: PictureFolder) -> None:
         self._folder = folder
@@ -122,24 +122,24 @@ class Pictures:
         )
 
     def finish(self) -> None:
-        """Every picture is written."""
+        """Do nothing: every picture is already written."""
 
     def close(self) -> None:
-        """Pictures stay, each of which is complete."""
+        """Keep the pictures, because each one is complete."""
 
     def fields(self) -> dict[str, Any]:
-        """Return what was written, for JSON."""
+        """Return the written files for JSON."""
         return {"pictures": self._written}
 
     def lines(self) -> list[str]:
-        """Return what was written, as text."""
+        """Return lines with the written files."""
         return [f"  {file}" for files in self._written for file in files.values()]
 
 
 class FrameLines:
-    """A file with a line for each photo or frame: a JSON object, or comma-separated values.
+    """A file with a line for each photo or frame: a JSON object or comma-separated values.
 
-    Lines are written as they come, to a file next to it, which takes its place.
+    Lines go to a temporary file in the same folder, which is renamed at the end.
     """
 
     def __init__(self, path: Path) -> None:
@@ -161,7 +161,7 @@ class FrameLines:
             head = [] if self._begun else [(*origin, *columns)]
             text = csv_text([*head, (*origin.values(), *chain.from_iterable(numbers.values()))])
         with self._writing():
-            self._file.write(text)  # in one call, so that Ctrl-C leaves whole lines
+            self._file.write(text)  # one call, so that Ctrl-C cannot cut a line
         self._begun = True
 
     @contextmanager
@@ -174,27 +174,27 @@ class FrameLines:
             raise
 
     def finish(self) -> None:
-        """The lines take their place, if all could be written."""
+        """Rename the temporary file to the output's name if all lines could be written."""
         if not self._failed:
             with self._writing():
                 self._file.close()
                 take_place(self._temporary, self._path)
 
     def close(self) -> None:
-        """Remove lines that have not taken their place."""
-        with suppress(OSError):  # told already, or of lines that nobody wants
+        """Remove the temporary file if it was not renamed."""
+        with suppress(OSError):  # the error was already reported, or the lines are not wanted
             self._file.close()
         self._temporary.unlink(missing_ok=True)
 
     def fields(self) -> dict[str, Any]:
-        """Return what was written, for JSON."""
+        """Return a description of the written file for JSON."""
         return {"file": str(self._path)}
 
     def lines(self) -> list[str]:
-        """Return what was written, as text."""
+        """Return lines that describe the written file."""
         return [f"  {self._path}, {bytes_text(self._path.stat().st_size)}"]
 
 
 def _file_name(layer: str) -> str:
-    """Return a layer's name as part of a file's: those of converted networks have slashes."""
+    """Return a layer's name without characters such as "/", for use in a file name."""
     return re.sub(r"[^\w.-]+", "_", layer)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class Pooling(str, Enum):
-    """Values of --pooling."""
+    """The values of --pooling."""
 
     none = "none"
     global_ = "global"
@@ -68,14 +68,15 @@ def features(
             "--output",
             "-o",
             metavar="DIR|FILE",
-            help="Write into DIR a picture of each layer's channels, NAME_LAYER.png. FILE.npz: write the "
-            "arrays. FILE.jsonl or .csv: write a line for each photo or frame; with --ray FILE.jsonl "
-            "or .parquet.",
+            help="Write pictures of each layer's channels into DIR as NAME_LAYER.png, arrays to FILE.npz, or a "
+            "line for each photo or frame to FILE.jsonl or FILE.csv. With --ray: FILE.jsonl or FILE.parquet.",
         ),
     ] = None,
     pooling: Annotated[
         Pooling,
-        typer.Option(help="Give feature maps (none), or each channel's mean over the image (global)."),
+        typer.Option(
+            help="Return the layer's output (none), or each channel's mean over the image (global)."
+        ),
     ] = Pooling.none,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
@@ -87,12 +88,13 @@ def features(
     cluster: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute the results of layers inside a network for photos or a video's frames, and print their shapes.
+    """Compute the outputs of layers inside a network for photos or a video's frames, and print their shapes.
 
-    FILE.npz has for each layer an array (photos, height, width, channels), or (photos, channels) when pooled,
-    and "photos" with the paths. For a video these are its name with the frame's number, and "times" has seconds.
-    Lines have the numbers of each layer row by row, channels last. Lines of a video have the frame and its time, too.
-    In pictures, small values of a channel are dark. Layers after the last one of --layers are not computed.
+    FILE.npz has one array for each layer, with shape (photos, height, width, channels), or (photos, channels) when
+    pooled. Its array "photos" has the paths. For a video these are the video's name with the number of the frame, and
+    the array "times" has seconds. In FILE.jsonl and FILE.csv, each line has the numbers of all layers for one photo or
+    frame, row by row with channels last. Pictures show each channel in gray, small values dark. Layers after the last
+    one of --layers are not computed.
 
     Example: mpscnn features cat.jpg --model mobilenet_v1 --layers pointwise11,pointwise13 --output features.npz
 
@@ -158,7 +160,10 @@ def features(
 
 @contextmanager
 def _kept(outputs: Sequence[Output], done: Sequence[str], of_video: bool) -> Iterator[None]:
-    """Finishes outputs at the end, if there is anything; of a video, what came until Ctrl-C or damage, too."""
+    """Finish the outputs at the end of the `with` block if any photo succeeded. Otherwise remove them.
+
+    If a video is interrupted by Ctrl-C or damaged, the frames before that are kept.
+    """
     with ExitStack() as stack:
         for target in outputs:
             stack.callback(target.close)
@@ -183,7 +188,10 @@ def _add_frames(
 
 
 def _kind_of(output: Path, by_ray: bool) -> Callable[[Path, list[str]], Output]:
-    """Return the kind of output that a name stands for. Raises ParameterError for a file that cannot be written."""
+    """Return the constructor of the output that a file's suffix stands for.
+
+    Raises ParameterError for a file that cannot be written.
+    """
     if output.is_dir() or not output.suffix:
         return lambda path, photos: Pictures(PictureFolder(path, photos))
     if output.suffix in (".npz", *LINES):

@@ -17,7 +17,8 @@ from mpscnn.runtime.library import precisions_of
 def fingerprint(
     model: ModelArgument,
     device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="Compute on a device of `mpscnn devices`; auto: the CPU.")
+        str,
+        typer.Option(metavar="DEVICE", help="Compute on this device (see `mpscnn devices`); auto: the CPU."),
     ] = AUTO_DEVICE,
     size: SizeOption = None,
     random_weights: RandomWeightsOption = False,
@@ -37,7 +38,10 @@ def fingerprint(
     for precision in precisions_of(chosen):
         try:
             found[precision] = network.compile(device=chosen, precision=precision).fingerprint()
-        except (UnsupportedError, WeightsError) as error:  # an operation or a number that it does not have
+        except (
+            UnsupportedError,
+            WeightsError,
+        ) as error:  # the device lacks an operation or a number in this precision
             if precision == "float32":
                 raise
             refused[precision] = str(error)

@@ -1,4 +1,4 @@
-"""Make the help the same with every version of Typer: arguments without types, commands in whole sentences."""
+"""Format the help in the same way with every version of Typer."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _BRACES = re.compile(r"^\{(.*)\}")
 
 
 class Command(TyperCommand):
-    """A command whose help does not show Python's types."""
+    """A command whose help shows no Python types."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Arguments; --ray takes the next one only if that names a cluster."""
+        """Parse the arguments. The value of --ray is optional."""
         return super().parse_args(ctx, with_address(args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the usage line, without braces around what is required."""
+        """Return the parts of the usage line without Typer's braces around required arguments."""
         return [_BRACES.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments and options, each with its help."""
+        """Write the help of arguments and options without their types."""
         write = formatter.write_dl
 
         def write_without_types(rows: Iterable[tuple[str, str]], *arguments: Any, **options: Any) -> None:
@@ -47,7 +47,7 @@ class Command(TyperCommand):
 
 
 def with_address(args: list[str]) -> list[str]:
-    """Return the arguments with an empty address where --ray has none."""
+    """Insert an empty value after --ray if the next argument is not the address of a cluster."""
     if _RAY not in args or "--" in args[: args.index(_RAY)]:
         return args
     from mpscnn.apps.ray.cluster import is_address
@@ -59,5 +59,5 @@ def with_address(args: list[str]) -> list[str]:
 
 
 def short_help(command: Callable[..., object]) -> str:
-    """Return the first sentence of a command's docstring. Typer would shorten it."""
+    """Return the whole first sentence of a command's docstring for the list of commands. Typer would shorten it."""
     return (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ")

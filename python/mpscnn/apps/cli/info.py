@@ -44,7 +44,8 @@ def info(
 ) -> None:
     """Show a model's layers, input, labels and licence, or change its preprocessing and labels.
 
-    For each layer: its operation, the shape of its output, its parameters and multiply-accumulates (MACs).
+    For each layer it shows the operation, the output's shape, the number of parameters and the multiply-accumulates
+    (MACs).
 
     Example: mpscnn info mobilenet_v2
 
@@ -88,7 +89,7 @@ def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[st
 
 
 def _use(model: str, network: Network, about: dict[str, Any]) -> str:
-    """Return the purpose of a model, and the command for it."""
+    """Return a text about what the model is for and which command uses it."""
     shapes = [tensor.shape for tensor in network.outputs]
     task = task_of(about["detection"] is not None, shapes)
     if about["preprocess"] is None:

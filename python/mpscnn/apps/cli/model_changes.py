@@ -16,7 +16,7 @@ from mpscnn.graph.network import Network
 from mpscnn.model import described_network, open_model
 
 _CHOICES: dict[str, Callable[[Network, str], None]] = {
-    # First: a known detector brings what the others may replace.
+    # The setting of a known detector comes first: it includes values that later settings may replace.
     "detection": choose_detection,
     "preprocess": choose_preprocess,
     "labels": choose_labels,
@@ -25,11 +25,11 @@ _INFORMATION = ("license", "source", "description")
 
 
 def change_model(model: str, settings: Sequence[str]) -> None:
-    """Write a model file again with other settings, each KEY=VALUE; its tensors stay unchanged.
+    """Write a model file with changed settings, each KEY=VALUE. Its tensors stay unchanged.
 
     Raises:
-        ParameterError: the name of a published model, or a file of another format. WeightsError, ParameterError: values
-            that do not fit the network; the file is then left unchanged.
+        ParameterError: the name of a published model, a file of another format, or an invalid value.
+        WeightsError: a value does not fit the network. The file then stays unchanged.
     """
     chosen = dict(map(_split, settings))
     path = Path(model)
@@ -45,7 +45,9 @@ def change_model(model: str, settings: Sequence[str]) -> None:
     information |= {key: chosen[key] for key in _INFORMATION if key in chosen}
     entries = description(network, network.labels, network.preprocess, information or None)
     if "detection" not in chosen:
-        entries.pop("mpscnn.detection", None)  # as it was written, not as float32 has it
+        entries.pop(
+            "mpscnn.detection", None
+        )  # keep the numbers as the user wrote them, not rounded to float32
     change_metadata(path, path, entries)
     show(f"{model}: {', '.join(sorted(chosen))} changed")
 

@@ -25,9 +25,9 @@ def models(
 ) -> None:
     """List the models that are known by name.
 
-    A model that is not on this machine is fetched from its publisher at its first use, and checked by size and
-    SHA-256. If these are not known, you must download the file yourself. The error at its first use has the address.
-    The model files in the directories of MPSCNN_MODELS are found by their names, too.
+    A model that is not on this machine is downloaded from its publisher at its first use, and checked by size and
+    SHA-256. If the publisher's file has no known size and SHA-256, you must download it yourself; the error at the
+    first use shows the address. Model files in the directories of MPSCNN_MODELS can be used by name, too.
 
     Example: mpscnn models
 

@@ -1,4 +1,4 @@
-"""Inputs for the commands that inspect a network's numbers: photos, or noise."""
+"""Choose the inputs for commands that examine a network's numbers: photos, or random numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mpscnn.vision.photo_list import photo_paths
 
 
 def photos_of(given: list[str], max_photos: int | None, *, option: str = "--images") -> list[str]:
-    """Return up to `max_photos` photos of files and folders, evenly spaced. Warn of files that cannot be read."""
+    """Return at most `max_photos` photos of files and folders, evenly spaced. Unreadable files cause warnings."""
     paths, failures = photo_paths(given)
     for failure in failures:
         warn(failure)
@@ -33,7 +33,7 @@ def photos_of(given: list[str], max_photos: int | None, *, option: str = "--imag
 def inputs_of_photos(
     core: Any, network: Network, paths: Sequence[str], size: Size | None
 ) -> list[NDArray[np.float32]]:
-    """Return each photo as the network's input; `core`: the model file it came from."""
+    """Convert photos to inputs of the network by the preprocessing of the model file `core`."""
     settings = json.loads(core.describe())["preprocess"]
     if settings is None:
         raise UnsupportedError(
@@ -52,7 +52,7 @@ def _sides(network: Network) -> Size:
 
 
 def classes_of_photos(paths: Sequence[str], labels: Sequence[str]) -> list[int] | None:
-    """Classes from the folders of the photos; None if a folder is not named after a class."""
+    """Return the class of each photo from the name of its folder; None if a folder is not named after a class."""
     if not paths or not labels:
         return None
     try:
@@ -63,7 +63,7 @@ def classes_of_photos(paths: Sequence[str], labels: Sequence[str]) -> list[int] 
 
 
 def noise(network: Network, seed: int, size: Size | None) -> NDArray[np.float32]:
-    """Numbers in [-1, 1] in the shape of one input."""
+    """Return random numbers in [-1, 1] in the shape of one input."""
     shape = list(network.input.shape)
     shape[0] = 1
     if size is not None:

@@ -1,4 +1,4 @@
-"""`mpscnn convert MODEL FILE.onnx`: write networks for other engines."""
+"""`mpscnn convert MODEL FILE.onnx`: write ONNX files."""
 
 from __future__ import annotations
 
@@ -36,12 +36,10 @@ def write_onnx(
     check: bool,
     force: bool,
 ) -> None:
-    """Write the only source as ONNX and, if asked to, compares the file on onnxruntime with the network.
+    """Write a single source as ONNX. With `check`, compare the file in onnxruntime with the network.
 
-    A file that differs takes its place only with `force`.
-
-    Raises ParameterError for several sources, for integers of a network that has none, and for choices that only files
-    of other frameworks leave.
+    If they differ, the file is only kept with `force`. Raises ParameterError for several sources, for an integer file
+    of a network without integers, and for options that apply only to files of other frameworks.
     """
     from mpscnn.converters import export_onnx
 
@@ -79,7 +77,7 @@ def write_onnx(
 
 
 def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[str, str]:
-    """Return the verdict on a file of integers, and what is wrong with it, if anything is."""
+    """Compare an int8 file with the network. Return the verdict, and a description of the difference or ""."""
     from mpscnn.comparison.sides import missing_engine
     from mpscnn.quantization.onnx_check import layers_beyond_one_step
 
@@ -95,7 +93,7 @@ def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[s
 
 
 def _compare(network: Network, output: Path, size: Size | None) -> tuple[str, str]:
-    """Return the verdict on a file of numbers, and what is wrong with it, if anything is."""
+    """Compare a float file with the network. Return the verdict, and a description of the difference or ""."""
     from mpscnn.comparison.conversion_check import differs, prove
 
     found, verdict = prove(network, [output], size)

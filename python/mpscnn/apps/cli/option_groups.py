@@ -1,4 +1,4 @@
-"""The options of programs and of runs as options of commands, one for each field of their classes."""
+"""Turn the fields of `CompileOptions` and `RunOptions` into options of commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mpscnn.runtime.options import LOAD_FIELDS, CompileOptions, Option, RunOptio
 
 __all__ = ["COMPILE", "RUN", "takes_options"]
 
-#: Defaults of parameters that `takes_options` turns into options.
+#: Default values for the parameters that `takes_options` replaces by options.
 COMPILE, RUN = CompileOptions(), RunOptions()
 
 _Group = CompileOptions | RunOptions
@@ -29,11 +29,11 @@ _UNITS = {"device": "DEVICE", "max_memory": "BYTES"}
 def takes_options(
     *, only: Iterable[str] = LOAD_FIELDS, without: Iterable[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one option for each field of its parameters of the types `CompileOptions` and `RunOptions`.
+    """Decorate a command: its `CompileOptions` and `RunOptions` parameters become one option for each field.
 
     Args:
-        only: the fields that the command has.
-        without: fields that the command does not have. Such fields keep the values of the parameter's default.
+        only: the fields that become options.
+        without: fields that do not. They keep the values of the parameter's default.
     """
     has = {*only} - {*without}
 
@@ -53,7 +53,7 @@ def takes_options(
         def call(**given: Any) -> None:
             for name, group in groups.items():
                 values = {field: given.pop(field, None) for field in group.fields}
-                # None stands for the default, which the command line need not express.
+                # None means that the option was not given.
                 given[name] = group.replaced(**{f: _plain(v) for f, v in values.items() if v is not None})
             command(**given)
 
@@ -77,7 +77,9 @@ def _parameter(group: _Group, name: str) -> inspect.Parameter:
     told: dict[str, Any] = {"help": option.text[0].upper() + option.text[1:], "callback": _checks(option)}
     if issubclass(kind, Enum):
         default = kind(default)
-    elif kind is not bool and not isinstance(option.default, kind):  # None, or "auto" instead of a number
+    elif kind is not bool and not isinstance(
+        option.default, kind
+    ):  # the default is None, or "auto" for a number
         default, kind = None if default == option.default else default, kind | None
         told |= {"metavar": _UNITS.get(name, "N" if kind == int | None else "NAME"), "show_default": False}
     elif name in _PARSERS:
@@ -89,7 +91,7 @@ def _parameter(group: _Group, name: str) -> inspect.Parameter:
 
 
 def _checks(option: Option) -> Callable[[typer.CallbackParam, Any], Any]:
-    """Return the callback that makes an error about a value one about the usage."""
+    """Return a callback that checks the option's value and reports an error as wrong usage."""
 
     def check(parameter: typer.CallbackParam, value: Any) -> Any:
         if value is not None:
@@ -103,7 +105,7 @@ def _checks(option: Option) -> Callable[[typer.CallbackParam, Any], Any]:
 
 
 def _kind(group: _Group, name: str) -> Any:
-    """Return the type of a field for Typer: a choice for several texts, or that of values other than the default."""
+    """Return a field's type for Typer: an Enum for a choice of texts, otherwise the type besides "auto" and None."""
     known = get_type_hints(type(group), localns={**vars(literals), "Literal": Literal})
     kind = known[name]
     if get_origin(kind) is Literal:

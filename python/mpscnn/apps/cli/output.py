@@ -1,4 +1,4 @@
-"""Print the output of commands. Text from files and users is escaped here, so that it cannot control the terminal."""
+"""Print the output of commands. Text from files and users is escaped, so that it cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _NARROWEST = 40
 
 
 def show(*lines: str) -> None:
-    """Print lines. A newline within one is escaped."""
+    """Print lines. Newlines within a line are escaped."""
     print("\n".join(map(printable, lines)), flush=True)
 
 
 def show_as_is(text: str) -> None:
-    """Print text with its own newlines, in which nothing is left to escape."""
+    """Print text that contains newlines and is already escaped."""
     print(text, end="", flush=True)
 
 
 def show_json(value: object) -> None:
-    """Print JSON on one line, whose own escapes leave nothing but DEL."""
+    """Print a value as one line of JSON. Its control characters are escaped, including DEL."""
     print(json.dumps(value).replace("\x7f", "\\u007f"), flush=True)
 
 
 def report(message: object) -> None:
-    """Print an error on stderr, on one line. Instructions for a download, and layers, take several lines."""
+    """Print an error on stderr. It takes one line, except for download instructions and lists of layers."""
     own = isinstance(message, DownloadError) or getattr(message, "layers", None) is not None
     _to_stderr("error: ", *(str(message).split("\n") if own else [str(message)]))
 
@@ -42,12 +42,12 @@ def warn(message: object) -> None:
 
 
 def hint(*lines: str) -> None:
-    """Print on stderr what is no result: what may help next."""
+    """Print a hint on stderr, which is not part of the results."""
     _to_stderr("", *lines)
 
 
 def table_width() -> int | None:
-    """Characters in a line of the terminal; None where results go elsewhere."""
+    """Return the terminal's width in characters; None if stdout is not a terminal."""
     if not sys.stdout.isatty():
         return None
     return max(shutil.get_terminal_size().columns, _NARROWEST)

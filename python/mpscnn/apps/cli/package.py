@@ -1,4 +1,4 @@
-"""--version, and the directories of the installed package for C and C++ programs."""
+"""Print the version, and the directories of the package for C and C++ programs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mpscnn.apps.cli.output import report, show
 
 
 def print_version(wanted: bool) -> None:
-    """Callback of --version."""
+    """Handle --version."""
     if wanted:
         show(f"mpscnn {mpscnn.__version__}")
         raise typer.Exit()
 
 
 def completion_lines() -> list[str]:
-    """Return what completes commands in the user's shell, with the file where it belongs."""
+    """Return lines that say how to enable completion in the user's shell."""
     lines = {
         "bash": ("~/.bashrc", 'eval "$(_MPSCNN_COMPLETE=source_bash mpscnn)"'),
         "zsh": ("~/.zshrc", 'eval "$(_MPSCNN_COMPLETE=source_zsh mpscnn)"'),
@@ -35,27 +35,27 @@ def completion_lines() -> list[str]:
 
 
 def print_cmake_directory(wanted: bool) -> None:
-    """Callback of --cmake-dir."""
+    """Handle --cmake-dir."""
     _print_directory(wanted, cmake_directory())
 
 
 def print_include_directory(wanted: bool) -> None:
-    """Callback of --include-dir."""
+    """Handle --include-dir."""
     _print_directory(wanted, _directory_with("include", "mpscnn/mpscnn.h"))
 
 
 def print_pkg_config_directory(wanted: bool) -> None:
-    """Callback of --pkg-config-dir."""
+    """Handle --pkg-config-dir."""
     _print_directory(wanted, _directory_with("lib/pkgconfig", "mpscnn.pc"))
 
 
 def cmake_directory() -> Path | None:
-    """Return where find_package(mpscnn) finds the package's libmpscnn; None when it was installed without."""
+    """Return the directory for find_package(mpscnn); None if the package was installed without libmpscnn."""
     return _directory_with("lib/cmake/mpscnn", "mpscnnConfig.cmake")
 
 
 def _directory_with(directory: str, file: str) -> Path | None:
-    # Next to the extension module: in an editable install that is not where the Python files are.
+    # Look next to the extension module first. In an editable install the Python files are elsewhere.
     for root in (Path(mpscnn._core.__file__).resolve().parent, Path(mpscnn.__file__).resolve().parent):
         if (root / directory / file).is_file():
             return root / directory

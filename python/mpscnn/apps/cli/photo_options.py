@@ -1,4 +1,4 @@
-"""The arguments of the commands that take photos, and their loop over photos."""
+"""Arguments and the main loop of commands that take photos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _MOST_FROM_STDIN = 2_000_000_000
 
 
 def listed_photos(arguments: Sequence[str]) -> tuple[list[str], int]:
-    """Return the photos of files and folders. Reports folders without any; returns how many these were."""
+    """List the photos of files and folders. Return them, and the number of arguments without photos.
+
+    Each such argument is reported.
+    """
     paths, failures = photo_paths(arguments)
     for failure in failures:
         report(failure)
@@ -35,7 +38,10 @@ def for_each_photo(
     failed: Callable[[str, Error], None],
     channel_order: ChannelOrder | None = None,
 ) -> int:
-    """Call `action` with each path and its photo, or `failed`, next to a progress bar. Returns how many failed."""
+    """Call `action` for each photo with a progress bar, and `failed` for an unreadable one.
+
+    Return the number of failed photos.
+    """
     order: ChannelOrderName | None = None if channel_order is None else channel_order.value
     failures = 0
     with with_progress(paths) as tracked:
@@ -49,7 +55,7 @@ def for_each_photo(
 
 
 def open_listed(path: str, channel_order: ChannelOrderName | None = None) -> Photo:
-    """Return a photo of the command line: a file, or what comes through standard input."""
+    """Open a photo of the command line: a file, or standard input."""
     from mpscnn.vision.photo import open_photo
 
     if path != STDIN:

@@ -1,4 +1,4 @@
-"""The folder for the pictures that a command writes."""
+"""Write the pictures of a command to a folder or file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 
-#: Names with these endings are files, others folders.
+#: An output with one of these suffixes is a file, any other a folder.
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class PictureFolder:
-    """A folder of results named like the photos, made when it is not there; or one file for the result of one photo.
+    """A folder for pictures named like the photos. It is created if needed. It may be a file for a single picture.
 
     Args:
         path: the folder, or the name of a picture such as out.png.
-        photos: what is read; none of it is overwritten.
+        photos: the input photos, which are never overwritten.
     """
 
     def __init__(self, path: Path, photos: Sequence[str]) -> None:
@@ -41,14 +41,14 @@ class PictureFolder:
             return
         try:
             path.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        except (OSError, ValueError) as error:  # ValueError: the name has a zero byte
             reason = getattr(error, "strerror", None) or error
             raise ParameterError(f"{path}: cannot be a folder for pictures: {reason}") from error
 
     def save(self, picture: PillowImage.Image, photo: str, suffix: str) -> Path:
-        """Write "<photo's name><suffix>.png", with a number where a photo of that name came before; or the one file.
+        """Save a picture as "<photo's name><suffix>.png", with a number if that name is taken. Return its path.
 
-        If a photo has several pictures, the first gets the file's name; the names of others have a suffix appended.
+        If the output is one file, the first picture gets that name, and further pictures of the photo add their suffix.
         """
         target = next(name for name in self._names(photo, suffix) if name.resolve() not in self._taken)
         self._taken.add(target.resolve())
@@ -57,7 +57,7 @@ class PictureFolder:
         return target
 
     def _names(self, photo: str, suffix: str) -> Iterator[Path]:
-        """Yield the names that a picture may have, the best first."""
+        """Yield possible names of a picture, the best one first."""
         stem, folder = "stdin" if photo == STDIN else Path(photo).stem, self.path
         if self._is_file:
             yield self.path

@@ -27,7 +27,7 @@ _RANDOM = "random"
 
 
 class Order(str, Enum):
-    """Values of --sort."""
+    """The values of --sort."""
 
     order = "order"
     time = "time"
@@ -67,8 +67,8 @@ def profile(
 ) -> None:
     """Show the time of each step of a network, its kernel, and its share of the processor's peak.
 
-    Times are the shortest of all runs. "% of peak" compares with the measured speed of FMAs alone.
-    The last table has the sums for each kind of kernel.
+    Each time is the minimum of all runs. "% of peak" is relative to the measured speed of fused multiply-adds (FMA)
+    alone. The last table sums the times by kernel.
 
     Example: mpscnn profile mobilenet_v2 --threads 1 --sort time
     """

@@ -1,4 +1,4 @@
-"""The progress bar over many photos."""
+"""Show a progress bar for many photos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ Photo = TypeVar("Photo")
 
 @contextmanager
 def with_progress(photos: Sequence[Photo]) -> Iterator[Iterable[Photo]]:
-    """The photos, with a bar on stderr while they are taken if it is a terminal and they are more than a few."""
+    """Yield the photos. While they are iterated, stderr shows a progress bar if it is a terminal.
+
+    A few photos have no bar.
+    """
     if len(photos) <= _FEW or not sys.stderr.isatty():
         yield photos
         return
@@ -26,9 +29,9 @@ def with_progress(photos: Sequence[Photo]) -> Iterator[Iterable[Photo]]:
 
 
 def console_options() -> dict[str, Any]:
-    """Arguments of a `rich.progress.Progress` on stderr that is gone in the end.
+    """Return arguments for a `rich.progress.Progress` on stderr that disappears at the end.
 
-    Results that go to the same screen are printed above the bar; those that go to a file must stay there.
+    Results printed to the same terminal appear above the bar. Results redirected to a file are not affected.
     """
     from rich.console import Console
 

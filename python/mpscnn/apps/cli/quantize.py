@@ -16,7 +16,7 @@ from mpscnn.apps.cli.sizes import SizeOption, check_size
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.model import described_network, model_path, open_model
 
-_FEW = 32  # photos, with which ranges are guesses
+_FEW = 32  # fewer photos than this make ranges unreliable
 
 
 def quantize(
@@ -67,8 +67,8 @@ def quantize(
 ) -> None:
     """Quantise a model: 8-bit integers instead of floats, a quarter of the size.
 
-    The new model runs with --precision int8. The command prints how often its answers are the model's, the accuracy
-    where the classes of the photos are known, and the layers with the largest errors.
+    The new model runs with --precision int8. The command prints how often both models give the same answer, the
+    accuracy if the classes of the photos are known, and the layers with the largest errors.
 
     Example: mpscnn quantize cifar10_mobilenet_v2 --images photos/
     """

@@ -1,4 +1,4 @@
-"""The option --ray of the commands."""
+"""The option --ray: compute photos on the machines of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
     "rows_on_machines",
 ]
 
-#: Files of rows that hold lists of numbers, by their endings.
+#: Suffixes of output files that can hold lists of numbers.
 ROW_FILES = (".parquet", ".jsonl")
 
 RayOption = Annotated[
@@ -52,7 +52,7 @@ RayOption = Annotated[
 
 @contextmanager
 def joined(address: str) -> Iterator[Any]:
-    """Ray with its cluster; what Ray raises becomes what went wrong on a machine."""
+    """Connect to a Ray cluster, and yield the `ray` module. Ray's exceptions become errors that name the machine."""
     from mpscnn.apps.ray.cluster import connect, explained
 
     ray = connect(address or None, quiet=True)
@@ -73,10 +73,10 @@ def rows_on_machines(
     threads: int | str,
     **work: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each photo of a source, in order, next to a progress bar where their number is known.
+    """Compute a source of photos on the cluster, and yield one row for each photo in order, with a progress bar.
 
     Args:
-        write: called with each table of rows instead of giving those that have no error.
+        write: called with each table of rows. Then only rows with an error are yielded.
         threads: photos that each machine computes at a time; "auto": one for each of its CPUs.
         work: as for `mpscnn.apps.ray.mapping.mapped`.
     """
@@ -114,7 +114,7 @@ def answer_on_machines(
     channel_order: ChannelOrder | None,
     **options: Any,
 ) -> None:
-    """Print what is found on photos, or write it to the file `output`."""
+    """Compute photos on the cluster, and print the results or write them to `output`."""
     from mpscnn.apps.ray.cluster import nodes
     from mpscnn.apps.ray.output import check_output, writer
     from mpscnn.apps.ray.rows import IMAGE, error_of, result_of
@@ -167,7 +167,7 @@ def answer_on_machines(
 
 
 def refuse_videos(part: VideoPart | None) -> None:
-    """Raise BadParameter for a video."""
+    """Raise BadParameter for a video: --ray takes photos only."""
     if part is not None:
         raise typer.BadParameter("is for photos: a video is computed on one machine", param_hint="--ray")
 
@@ -183,9 +183,9 @@ def features_on_machines(
     add: Callable[[str, Mapping[str, NDArray[Any]]], None],
     written: Callable[[str], None],
 ) -> int:
-    """Hand out the features of each photo, or write them to the file `output` and hand out the names.
+    """Compute the features of photos on the cluster, and pass them to `add`. Return the number of failed photos.
 
-    Returns how many photos failed.
+    With `output` the rows are written to that file, and only the photos' names are passed, to `written`.
     """
     from mpscnn.apps.ray.cluster import nodes
     from mpscnn.apps.ray.output import check_output, writer

@@ -18,7 +18,7 @@ __all__ = ["Answers", "Form", "form_of", "head_line", "of_photo"]
 
 
 class Form(Enum):
-    """The format of what is printed."""
+    """The output format."""
 
     text = "text"
     json = "json"
@@ -26,19 +26,19 @@ class Form(Enum):
 
 
 def form_of(as_json: bool, as_csv: bool) -> Form:
-    """Return the format that the options --json and --csv ask for."""
+    """Return the output format that --json and --csv select."""
     if as_json and as_csv:
         raise typer.BadParameter("choose one", param_hint="--json, --csv")
     return Form.json if as_json else Form.csv if as_csv else Form.text
 
 
 class Answers:
-    """Prints them one by one: JSON as one object for each photo and line, CSV as one table.
+    """Prints the results of photos one by one: one JSON object a line, a CSV table, or text.
 
     Args:
-        model: which answers.
-        form: of what is printed.
-        text: the lines of a photo's result, of its path and the result.
+        model: the model that computes the results.
+        form: the output format.
+        text: returns the lines for a photo's path and its result.
     """
 
     def __init__(self, model: Model, form: Form, text: Callable[[str, Any], list[str]]) -> None:
@@ -54,7 +54,7 @@ class Answers:
         written: Mapping[str, str],
         moment: Mapping[str, float] | None = None,
     ) -> None:
-        """Print the result for a photo and the files that were written.
+        """Print the result of a photo, and the files that were written for it.
 
         `moment` is the position of a video's frame.
         """
@@ -72,7 +72,7 @@ class Answers:
             show(*self._text(name, result), *(f"  {file}" for file in written.values()))
 
     def fail(self, path: str, error: Error) -> None:
-        """Say what went wrong with a photo: on stderr, and in JSON in its place, too."""
+        """Report a failed photo on stderr. With --json, print an object with the error instead of the result, too."""
         message = of_photo(path, error)
         report(message)
         if self._form is Form.json:
@@ -82,12 +82,12 @@ class Answers:
 
 
 def of_photo(path: str, error: Exception) -> Exception | str:
-    """Return the report on a photo that failed."""
+    """Return an error message that names the photo."""
     return (
         error if isinstance(error, ImageError) else f"{path}: {error}"
-    )  # the network does not know its name
+    )  # other errors are of the network, which does not know the photo's name
 
 
 def head_line(path: str, result: PhotoResult) -> str:
-    """The first line of what is printed of a photo."""
+    """Return the first line of a photo's printed result."""
     return f"{path}  ({result.milliseconds:.1f} ms, {result.device}, {result.precision})"

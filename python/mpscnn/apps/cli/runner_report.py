@@ -13,7 +13,7 @@ PERCENTILES = (50, 90, 95, 99)
 
 
 def runner_json(subject: Subject, measured: RunnerMeasurement) -> dict[str, Any]:
-    """For other programs."""
+    """Return the measurement for JSON."""
     return {
         "model": subject.name,
         "input": list(subject.input_shape),
@@ -39,7 +39,7 @@ def runner_json(subject: Subject, measured: RunnerMeasurement) -> dict[str, Any]
 
 
 def runner_text(subject: Subject, measured: RunnerMeasurement) -> list[str]:
-    """The lines that are printed."""
+    """Return the measurement as lines of text."""
     shape = " x ".join(map(str, subject.input_shape))
     images = len(measured.latencies)
     title = f"{subject.name}: input {shape}, {measured.device}, {measured.numbers}, {images} images each"

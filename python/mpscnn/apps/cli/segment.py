@@ -55,9 +55,9 @@ def segment(
             "--output",
             "-o",
             metavar="DIR|VIDEO|FILE",
-            help="Write NAME_segments.png, the photo with its classes in colours and a legend, and NAME_labels.png, "
-            "whose pixels are class numbers. For a video: a video with the classes in colours, such as out.mp4; "
-            "with --ray a file of rows: .parquet, .jsonl or .csv.",
+            help="Write each photo with its classes in colours as NAME_segments.png, and the class numbers of its "
+            "pixels as NAME_labels.png. For a video: write a video in the same colours, such as out.mp4. With --ray: "
+            "write the results to a .parquet, .jsonl or .csv file.",
         ),
     ] = None,
     program: CompileOptions = COMPILE,
@@ -73,8 +73,8 @@ def segment(
 ) -> None:
     """Find the class of each pixel of photos, or of a video's frames.
 
-    It prints the share of each class on each photo. The default, deeplab_v3, knows 20 kinds of things. If it is not on
-    this machine, it is fetched once (`mpscnn models --fetch deeplab_v3` does only that).
+    The command prints the share of each class on each photo. The default model, deeplab_v3, knows 20 kinds of things.
+    If it is not on this machine, it is downloaded once (`mpscnn models --fetch deeplab_v3` does only that).
 
     Example: mpscnn segment dog.jpg --output out/
 
@@ -114,7 +114,10 @@ def segment(
 
 
 def _frame_picture(frame: VideoFrame, result: Segmentation) -> PillowImage.Image:
-    """With room for the legend, which has as many lines as the frame has classes: a video has one size."""
+    """Draw a frame above a legend of fixed height.
+
+    The number of classes varies, but all frames of a video have one size.
+    """
     from PIL import Image
 
     height, width = result.labels.shape

@@ -14,7 +14,7 @@ from mpscnn.runtime.options import CompileOptions, RunOptions
 
 
 class LogLevel(str, Enum):
-    """Values of --log-level."""
+    """The values of --log-level."""
 
     debug = "debug"
     info = "info"
@@ -23,7 +23,7 @@ class LogLevel(str, Enum):
 
 
 class LogFormat(str, Enum):
-    """Values of --log-format."""
+    """The values of --log-format."""
 
     auto = "auto"
     text = "text"
@@ -67,7 +67,7 @@ def serve(
         float,
         typer.Option(
             metavar="SECONDS",
-            help="Answer within this time after a request's arrival, or end it with an error.",
+            help="End a request with an error if it is not answered within this time after its arrival.",
         ),
     ] = 30.0,
     max_bytes: Annotated[
@@ -78,7 +78,7 @@ def serve(
         typer.Option(
             min=1,
             metavar="N",
-            help="Refuse photos with more pixels, and tensors whose photos have more pixels in sum.",
+            help="Refuse photos with more than N pixels, and requests whose tensors hold photos with more in total.",
         ),
     ] = 50_000_000,
     max_tensor_bytes: Annotated[
@@ -86,8 +86,8 @@ def serve(
         typer.Option(
             min=1,
             metavar="N",
-            help="Refuse requests whose inputs, outputs and answer are larger in sum. All requests may "
-            "take four times N.",
+            help="Refuse requests whose inputs, outputs and response have more than N bytes in total. All requests "
+            "together may have four times N.",
         ),
     ] = 200_000_000,
     max_held_bytes: Annotated[
@@ -95,8 +95,8 @@ def serve(
         typer.Option(
             min=1,
             metavar="N",
-            help="Refuse requests if the bodies that are not answered yet are larger in sum (default: 16 "
-            "times --max-bytes).",
+            help="Refuse requests while the bodies of unanswered requests have more than N bytes in total "
+            "(default: 16 times --max-bytes).",
             show_default=False,
         ),
     ] = None,
@@ -126,7 +126,7 @@ def serve(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the address there as soon as the service answers, such as http://127.0.0.1:8000.",
+            help="Write the service's address to FILE as soon as it answers, such as http://127.0.0.1:8000.",
             show_default=False,
         ),
     ] = None,
@@ -143,9 +143,8 @@ def serve(
 ) -> None:
     """Run models as an HTTP service: for photos, and for tensors by the Open Inference Protocol.
 
-    Without --host, only programs on this machine can reach it. SIGTERM and Ctrl-C end it when the accepted requests
-    are done.
-    docs/serve.md and the service's /docs describe the interface.
+    Without --host, only programs on this machine can reach the service. After SIGTERM or Ctrl-C it finishes the
+    accepted requests and ends. docs/serve.md and the service's page /docs describe the interface.
 
     Example: mpscnn serve mobilenet_v2 ssd_mobilenet_v1_coco --port 8000
 

@@ -1,4 +1,4 @@
-"""The option --size: height and width for networks that leave them free."""
+"""The option --size: height and width of inputs for networks that accept any size."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mpscnn.graph.network import Network
 Size = tuple[int, int]
 
 _LARGEST_SIDE = 1 << 20
-_MOST_ELEMENTS = 1 << 30  # of an image; the C++ library has the same limit
+_MOST_ELEMENTS = 1 << 30  # the most elements of an image, as in the C++ library
 
 
 def parse_size(text: str | Size | None) -> Size | None:
-    """Return (height, width) from a text such as "480x640"."""
+    """Parse a size such as "480x640" to (height, width)."""
     if text is None or isinstance(text, tuple):
         return text
     height, separator, width = text.lower().partition("x")
@@ -71,7 +71,7 @@ def _described(tensor: Tensor) -> str:
 
 
 def sized_subject(model: str, size: Size | None, *, random_weights: bool) -> Subject:
-    """Open a model, and set the size of its inputs if it leaves that free."""
+    """Open a model for inspection, and set the size of its inputs."""
     subject = open_subject(model, random_weights=random_weights)
     check_size(subject.network, size)
     return subject if size is None else subject.of_size(size)

@@ -9,15 +9,15 @@ from mpscnn.model import Model
 
 __all__ = ["COMMANDS", "require_task", "setting_command"]
 
-#: The command of each `Model.task`.
+#: The command for each value of `Model.task`.
 COMMANDS = {"classification": "classify", "detection": "detect", "segmentation": "segment"}
 _MAKERS = {"classification": "a classifier", "detection": "a detector", "segmentation": "a segmenter"}
 
 
 def require_task(model: Model, given: str, task: str) -> None:
-    """Raise UnsupportedError for a model of another task, or one that takes no photos.
+    """Raise UnsupportedError for a model with another task, or one that does not take photos.
 
-    `given` is how the user names it.
+    `given` is the model as the user named it.
     """
     if model.task != task and task == "detection":
         raise UnsupportedError(
@@ -39,7 +39,7 @@ def require_task(model: Model, given: str, task: str) -> None:
 
 
 def setting_command(given: str, what: str, value: str) -> str:
-    """Return the command that adds a missing setting to a model. Files of other formats are converted first."""
+    """Return a command that gives a model its missing setting. A file of another format must be converted."""
     if is_path(given) and not given.endswith(MODEL_SUFFIX):
         return f"mpscnn convert {in_command(given)} -o model{MODEL_SUFFIX} --{what} {value}"
     return f"mpscnn info {in_command(given)} --set {what}={value}"

@@ -16,14 +16,14 @@ from mpscnn.training.history import Epoch
 
 _DIGIT_EPOCHS, _PHOTO_EPOCHS = 10, 15
 _DIGIT_BATCH, _PHOTO_BATCH = 64, 32
-_MAX_SEED = 2**63 - 1  # of `mpscnn.Trainer`
+_MAX_SEED = 2**63 - 1  # the largest seed of `mpscnn.Trainer`
 _INFORMATION = {
     "license": "Apache-2.0",
     "source": "mpscnn train --digits; trained on MNIST (LeCun, Cortes, Burges 1998)",
 }
 
 
-#: Options that not every kind of training has, and those that have them.
+#: Options that only some kinds of training have, each with these kinds.
 _FOLDER, _DIGITS = "FOLDER", "--digits"
 _KINDS = {
     "report": (_FOLDER,),
@@ -67,7 +67,7 @@ def train(
             "--output",
             "-o",
             metavar="FILE.safetensors",
-            help="Write this model file. FILE.safetensors.run, next to it, has the state for --resume.",
+            help="Write the model to this file. FILE.safetensors.run keeps the state of the training for --resume.",
         ),
     ] = Path("mine.safetensors"),
     report: Annotated[
@@ -94,7 +94,7 @@ def train(
             min=0,
             metavar="N",
             help=f"Train the last blocks for at most N passes over the photos (default {_PHOTO_EPOCHS}; 0: "
-            f"the last layer alone learns); over digits (default {_DIGIT_EPOCHS}).",
+            f"train only the last layer), or the whole network for N passes over the digits (default {_DIGIT_EPOCHS}).",
             show_default=False,
         ),
     ] = None,
@@ -119,11 +119,14 @@ def train(
     views: Annotated[
         int,
         typer.Option(
-            min=1, max=64, metavar="N", help="Make N views of each photo: cropped, mirrored, in other light."
+            min=1,
+            max=64,
+            metavar="N",
+            help="Train on N variants of each photo: cropped, mirrored, brighter or darker.",
         ),
     ] = 4,
     patience: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Stop after N epochs without a better one.")
+        int, typer.Option(min=1, metavar="N", help="Stop after N epochs without an improvement.")
     ] = 5,
     augment: Annotated[
         bool,
@@ -131,16 +134,18 @@ def train(
     ] = False,
     seed: Annotated[
         int,
-        typer.Option(min=0, max=_MAX_SEED, metavar="N", help="Draw weights, order and views from this seed."),
+        typer.Option(
+            min=0, max=_MAX_SEED, metavar="N", help="Draw weights, order and variants from this random seed."
+        ),
     ] = 0,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
 ) -> None:
     """Train a classifier on your photos, or a reader of handwritten digits.
 
-    FOLDER has a folder of photos for each class, with the name of the class. First a new last layer learns from the
-    features of a pretrained model, then the model's last blocks learn. The model of the epoch with the best
-    validation is written. Ctrl-C writes the best one so far.
+    FOLDER has a folder of photos for each class, with the name of the class. At first a new last layer is trained on
+    the features of a pretrained model. Then the model's last blocks are trained, too. The command writes the weights of
+    the epoch with the best validation accuracy. Ctrl-C stops the training and writes the best weights so far.
 
     Example: mpscnn train photos/ --output mine.safetensors --report report/
 
@@ -155,7 +160,7 @@ def train(
     if report == "":
         raise typer.BadParameter("an empty name is not a folder", param_hint="--report")
     report_folder = None if report is None else Path(report)
-    if "" in (folder, digits):  # as a path it would be the current folder
+    if "" in (folder, digits):  # an empty path would mean the current folder
         raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits")
     _require_kind(context, _DIGITS if folder is None else _FOLDER)
     if resume and restart:
@@ -202,7 +207,7 @@ def train(
 
 
 def _require_kind(context: typer.Context, kind: str) -> None:
-    """Refuse options that the user gave and that say nothing to this kind of training."""
+    """Refuse given options that have no meaning for this kind of training."""
     wrong = [
         f"--{name.replace('_', '-')}"
         for name, kinds in _KINDS.items()

@@ -46,7 +46,7 @@ def train_folder(
     device: str,
     threads: int | Literal["auto"],
 ) -> None:
-    """Train, writes the model, and show how right it is. Ctrl-C ends the training early, with the best so far."""
+    """Train with a progress bar, write the model, and print its accuracy. Ctrl-C ends the training early."""
     started = time.monotonic()
     chosen = model or _backbone_here()
     path = model_path(chosen)
@@ -120,17 +120,17 @@ def train_folder(
 
 
 def _backbone_here() -> str:
-    """The better backbone where it is on this machine, else the bundled one. Nothing is fetched unasked."""
+    """Return the preferred backbone if it is on this machine, otherwise the bundled one. Nothing is downloaded."""
     entry = next(entry for entry in registry.models() if entry.name == _PREFERRED)
     return BUNDLED_MODEL.name if entry.location() is None else _PREFERRED
 
 
 def _require_other_file(model: str, path: str, output: Path) -> None:
-    """Refuse to replace the backbone, without which a run that was interrupted cannot go on."""
+    """Raise an error if the output would replace the backbone: an interrupted training needs it to continue."""
     for file in (model, path):
         try:
             same = output.samefile(file)
-        except (OSError, ValueError):  # at least one of them is not there
+        except (OSError, ValueError):  # one of the files does not exist
             continue
         if same:
             raise ParameterError(
@@ -149,7 +149,7 @@ def _input_extents(network: Network) -> tuple[int, int, int]:
 
 
 def _lines(evaluation: Evaluation) -> list[str]:
-    """Accuracy by class, and what is taken for what."""
+    """Return lines with the accuracy of each class and the most frequent confusions."""
     counts = evaluation.confusion
     widest = max(len(label) for label in evaluation.labels)
     rows = [
@@ -169,11 +169,11 @@ def _lines(evaluation: Evaluation) -> list[str]:
 
 class _Bar(Protocol):
     def show(self, progress: Progress) -> None:
-        """One more part is done."""
+        """Show that one more step is done."""
 
 
 class _Lines:
-    """Without a terminal: a line for each epoch."""
+    """Shows one line for each epoch, for output that is not a terminal."""
 
     def show(self, progress: Progress) -> None:
         if progress.record is not None:
@@ -181,7 +181,7 @@ class _Lines:
 
 
 class _RichBar:
-    """On a terminal: a bar of each phase with time left, and above it a line for each epoch."""
+    """Shows a bar with the remaining time for each phase on a terminal, and above it a line for each epoch."""
 
     def __init__(self, bar: object) -> None:
         from rich.progress import Progress as Bar

@@ -1,4 +1,4 @@
-"""The output file of a training: check before the training that it can be written, and lock it."""
+"""Check and lock the output file of a training before the training starts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @contextmanager
 def own_output(output: Path) -> Iterator[None]:
-    """Hold a lock next to `output`, from which other commands see that it is being made.
+    """Hold a lock file next to `output`, so that no other command trains to the same output.
 
     Raises:
-        WeightsError: `output` cannot be written. StateError: another command makes it.
+        WeightsError: `output` cannot be written.
+        StateError: another command holds the lock.
     """
     require_replaceable(output, WeightsError)
     lock = Path(f"{output}.lock")

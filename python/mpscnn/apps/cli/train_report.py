@@ -1,4 +1,4 @@
-"""The files of `mpscnn train --report`: a confusion matrix, curves, and a page of the worst mistakes."""
+"""Write the report of `mpscnn train`: a confusion matrix, curves, and a page of the worst mistakes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _THUMBNAIL = 200
 
 
 def evaluation_of(trained: ClassifierTraining, seconds: float) -> Evaluation:
-    """Return how right the best weights are on the validation's photos."""
+    """Evaluate the best weights on the validation photos."""
     found, true = trained.predictions(), trained.validation.targets
     classes = len(trained.labels)
     confusion = np.zeros((classes, classes), np.int64)
@@ -36,7 +36,7 @@ def evaluation_of(trained: ClassifierTraining, seconds: float) -> Evaluation:
 
 
 def write_report(folder: Path, trained: ClassifierTraining, evaluation: Evaluation) -> None:
-    """Write confusion.png, curves.png and mistakes.html. Raises ParameterError where they cannot be written."""
+    """Write confusion.png, curves.png and mistakes.html. Raises ParameterError if they cannot be written."""
     with writing(folder, ParameterError):
         folder.mkdir(parents=True, exist_ok=True)
     for name, picture in {
@@ -54,7 +54,7 @@ def _page(trained: ClassifierTraining, evaluation: Evaluation) -> str:
 
     found, true = trained.predictions(), trained.validation.targets
     wrong = np.flatnonzero(found.argmax(1) != true)
-    # The surest first: a mistake is worse, the less probable the right class was.
+    # Sort mistakes by the probability of the right class, the lowest first.
     worst = wrong[np.argsort(found[wrong, true[wrong]], kind="stable")][:_MOST_MISTAKES]
     entries = []
     for index in worst.tolist():
@@ -82,7 +82,7 @@ def _page(trained: ClassifierTraining, evaluation: Evaluation) -> str:
 
 
 def _curves_picture(history: Sequence[Record]) -> PillowImage.Image:
-    """Losses above, accuracies below; epoch by epoch, a line where the last blocks begin to learn."""
+    """Draw the losses above and the accuracies below, by epoch. A line marks the start of the second phase."""
     begin = sum(record.phase == history[0].phase for record in history)
     losses = {
         "training": [record.loss for record in history],

@@ -24,8 +24,8 @@ def verify(
         str,
         typer.Option(
             metavar="DEVICE",
-            help="Test metal, metal: with a GPU's name or registry id, or cpu (its instruction set against "
-            "the one that all processors have); auto: metal where there is one.",
+            help="Test this device: metal (the default GPU), metal:NAME (a GPU by name or registry id), or cpu "
+            "(its best instruction set against the baseline). auto: metal if there is one, otherwise cpu.",
         ),
     ] = AUTO_DEVICE,
     report: Annotated[
@@ -45,10 +45,10 @@ def verify(
 ) -> None:
     """Test whether a device computes every operation, raw kernel and bundled network as promised.
 
-    Each group runs in its own process, so that a crash or a hang is one row of the table. If the self-check of a
-    device succeeds, this is recorded, and "auto" may choose the device from then on.
+    Each group of tests runs in its own process, so a crash or a hang is one failed row of the table. If a device passes
+    its self-check, this is recorded, and the device "auto" may mean it from then on.
 
-    Exit codes: 0 everything as promised, 1 something is not, 3 not tested, because there is no such device.
+    Exit codes: 0 all tests passed, 1 a test failed, 3 nothing was tested because there is no such device.
 
     Example: mpscnn verify --device metal --report report.json
     """
@@ -77,7 +77,7 @@ def verify(
 
 @contextmanager
 def _group_shown() -> Iterator[Callable[[str], None]]:
-    """Take what runs now, which stands on stderr for as long as it does if that is a terminal."""
+    """Yield a function that shows the name of the running group on stderr if that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

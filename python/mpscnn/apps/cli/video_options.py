@@ -67,7 +67,7 @@ VideoInflightOption = Annotated[
 
 @dataclass(frozen=True)
 class VideoPart:
-    """A source, and what of it is computed."""
+    """A video, camera or stream, and the part of it to compute."""
 
     source: str
     every: int
@@ -76,7 +76,7 @@ class VideoPart:
     inflight: int
 
     def through(self, model: Any, **options: Any) -> Video[Any]:
-        """Return the frames with the results of a model or an extractor."""
+        """Return an iterator over the frames with the results of a model or a feature extractor."""
         from mpscnn.apps.video.stream import video
 
         return video(
@@ -99,9 +99,10 @@ def video_part(
     channel_order: ChannelOrder | None = None,
     output: Path | None = None,
 ) -> VideoPart | None:
-    """Return the video that the arguments name, if they do. A video stands alone. None: they name photos.
+    """Return the video among the command's arguments, or None if they are photos.
 
-    A folder of photos is a video where an option of videos, or an output that is one, reports it.
+    A video must be the only argument. A folder counts as a video if an option for videos is given, or if the output is
+    a video.
     """
     from mpscnn.apps.video.source import is_video
     from mpscnn.apps.video.writer import is_video_name
@@ -143,11 +144,11 @@ def show_frames(
     draw: Callable[[VideoFrame, Any], PillowImage.Image],
     **options: Any,
 ) -> None:
-    """Print what is found on each frame, and write the frames with it as the video `output`.
+    """Print the result of each frame, and write the frames with their results to the video `output`.
 
     Args:
-        draw: makes the picture of a frame and its result.
-        options: of the model's task.
+        draw: draws the result on a frame.
+        options: the options of the model's task.
     """
     from mpscnn.apps.video.writer import VideoWriter
 
@@ -169,15 +170,15 @@ def show_frames(
 
 
 def _is_source(output: Path, source: str) -> bool:
-    """Return True if both names are of one file, by links of either kind."""
+    """Return True if the output is the same file as the source, possibly through a link."""
     try:
         return output.samefile(source)
-    except (OSError, ValueError):  # one of them is not there, or no file's name
+    except (OSError, ValueError):  # one of them does not exist or is not a file name
         return False
 
 
 class _Rates:
-    """Counts frames; the latency is from the end of decoding until the result is shown."""
+    """Measures frames per second, and the latency from decoding a frame to showing its result."""
 
     def __init__(self, results: Video[Any]) -> None:
         self._results = results
@@ -200,7 +201,7 @@ class _Rates:
 
 @contextmanager
 def status(results: Video[Any], part: VideoPart) -> Iterator[Callable[[VideoFrame], None]]:
-    """Show rates once at the end; if stderr is a terminal also on the way, next to a bar where the length is known.
+    """Print the frame rates at the end. On a terminal, stderr also shows them with a progress bar during the run.
 
     Raises ParameterError if there was no frame.
     """

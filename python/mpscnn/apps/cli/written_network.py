@@ -1,4 +1,4 @@
-"""The network that `mpscnn convert` writes in another framework's format."""
+"""Read the network that `mpscnn convert` writes in another framework's format."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def network_to_write(
     fold: bool,
     signature: str | None,
 ) -> Network:
-    """Return the network of the only source, with its preprocessing and labels.
+    """Read the network of a single source, with its preprocessing and labels.
 
-    Raises ParameterError for several sources, and for choices that only files of other frameworks leave.
+    Raises ParameterError for several sources, and for options that apply only to files of other frameworks.
     """
     from mpscnn.converters import read_network
     from mpscnn.converters.formats import is_foreign
