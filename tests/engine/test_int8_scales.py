@@ -198,44 +198,60 @@ def test_layers_that_integers_lack_are_refused_by_name(path: Path, case: Case) -
             network.compile(device="cpu", precision="int8")
 
 
+def scales_with_ties(seed: int) -> tuple[float, float]:
+    """Scales of a source and its result at which many numbers lie in the middle of two integers, or almost."""
+    random = np.random.default_rng(seed)
+    source = np.float32(random.uniform(0.01, 2.0))
+    ratio = np.float32(random.choice([2 / 3, 0.4, 2.0, 4.0, 6.0, 10.0]))
+    return float(source), float(source * ratio if seed % 2 else source / ratio)
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("kind", ["REDUCE_MAX", "REDUCE_MIN"])
 def test_a_reduction_of_one_element_changes_the_scale(path: Path, kind: str, dtype: str) -> None:
-    """LiteRT refuses it."""
-    operator = Operator(CODES[kind], [0, 1], [2], 27, [(0, "Bool", True)])
-    source, result = quantized.Quantization(0.5, 7, dtype), quantized.Quantization(0.3, 90, dtype)
-    x = np.arange(100, dtype=dtype).reshape(1, 1, 100, 1)
-    tensors = [
-        quantized_tensor(Tensor("x", x.shape, dtype), [source.scale], [source.zero_point]),
-        constant("axes", [1], "int32"),
-        quantized_tensor(Tensor("result", x.shape, dtype), [result.scale], [result.zero_point]),
-    ]
-    path.write_bytes(write_tflite(tensors, [operator], [0], [2]))
-    network = converters.read_network([path])
-    given = quantized.dequantize(x.astype(np.int64), source)
-    found = network.compile(device="cpu", precision="int8").session(threads=1).run(given)
-    wanted = quantized.requantized(x.astype(np.int64), source, result)
-    np.testing.assert_array_equal(found, quantized.dequantize(wanted, result))
+    """As QUANTIZE does, also where the result's range is the smaller one. LiteRT refuses it."""
+    lowest = int(np.iinfo(dtype).min)
+    for seed in range(12):
+        operator = Operator(CODES[kind], [0, 1], [2], 27, [(0, "Bool", True)])
+        first, second = scales_with_ties(seed)
+        source = quantized.Quantization(first, lowest + 20 * seed, dtype)
+        result = quantized.Quantization(second, lowest + 250 - 20 * seed, dtype)
+        x = np.arange(lowest, lowest + 256).astype(dtype).reshape(1, 1, 256, 1)
+        tensors = [
+            quantized_tensor(Tensor("x", x.shape, dtype), [source.scale], [source.zero_point]),
+            constant("axes", [1], "int32"),
+            quantized_tensor(Tensor("result", x.shape, dtype), [result.scale], [result.zero_point]),
+        ]
+        path.write_bytes(write_tflite(tensors, [operator], [0], [2]))
+        network = converters.read_network([path])
+        given = quantized.dequantize(x.astype(np.int64), source)
+        found = network.compile(device="cpu", precision="int8").session(threads=1).run(given)
+        wanted = quantized.requantized(x.astype(np.int64), source, result)
+        np.testing.assert_array_equal(found, quantized.dequantize(wanted, result), str(seed))
 
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_a_mirror_image_changes_the_scale(path: Path, dtype: str) -> None:
-    """LiteRT refuses it."""
-    operator = Operator(CODES["MIRROR_PAD"], [0, 1], [2], 77, [(0, "Int8", 1)])
-    source, result = quantized.Quantization(0.5, 7, dtype), quantized.Quantization(0.3, 90, dtype)
-    x = np.arange(100, dtype=dtype).reshape(1, 1, 100, 1)
-    tensors = [
-        quantized_tensor(Tensor("x", x.shape, dtype), [source.scale], [source.zero_point]),
-        constant("sides", [(0, 0), (0, 0), (2, 0), (0, 0)], "int32"),
-        quantized_tensor(Tensor("result", (1, 1, 102, 1), dtype), [result.scale], [result.zero_point]),
-    ]
-    path.write_bytes(write_tflite(tensors, [operator], [0], [2]))
-    network = converters.read_network([path])
-    given = quantized.dequantize(x.astype(np.int64), source)
-    found = network.compile(device="cpu", precision="int8").session(threads=1).run(given)
-    wide = np.concatenate([x[:, :, 1::-1], x], axis=2)
-    wanted = quantized.requantized(wide.astype(np.int64), source, result)
-    np.testing.assert_array_equal(found, quantized.dequantize(wanted, result))
+    """As QUANTIZE does. LiteRT refuses it."""
+    lowest = int(np.iinfo(dtype).min)
+    for seed in range(12):
+        operator = Operator(CODES["MIRROR_PAD"], [0, 1], [2], 77, [(0, "Int8", 1)])
+        first, second = scales_with_ties(seed)
+        source = quantized.Quantization(first, lowest + 20 * seed, dtype)
+        result = quantized.Quantization(second, lowest + 250 - 20 * seed, dtype)
+        x = np.arange(lowest, lowest + 256).astype(dtype).reshape(1, 1, 256, 1)
+        tensors = [
+            quantized_tensor(Tensor("x", x.shape, dtype), [source.scale], [source.zero_point]),
+            constant("sides", [(0, 0), (0, 0), (2, 0), (0, 0)], "int32"),
+            quantized_tensor(Tensor("result", (1, 1, 258, 1), dtype), [result.scale], [result.zero_point]),
+        ]
+        path.write_bytes(write_tflite(tensors, [operator], [0], [2]))
+        network = converters.read_network([path])
+        given = quantized.dequantize(x.astype(np.int64), source)
+        found = network.compile(device="cpu", precision="int8").session(threads=1).run(given)
+        wide = np.concatenate([x[:, :, 1::-1], x], axis=2)
+        wanted = quantized.requantized(wide.astype(np.int64), source, result)
+        np.testing.assert_array_equal(found, quantized.dequantize(wanted, result), str(seed))
 
 
 @pytest.mark.parametrize("dtype", TYPES)

@@ -246,6 +246,8 @@ class OperatorReader:
     def _within_integers(self, index: int, value: Value) -> Value:
         """Return the value limited to the range of its integers, if no layer has limited it yet.
 
+        A change of scale comes first, in a layer of its own: integers round it otherwise than an activation that
+        changes the scale.
         A limit that cuts off at most one step is not worth a layer: the integers of sigmoids and probabilities end one
         step below 1.
         """
@@ -255,8 +257,8 @@ class OperatorReader:
         given = self._result_limits(maker, grid)
         if not given.exceed(grid.limits, _NEGLIGIBLE * grid.step):
             return value
-        if value.tensor.index not in self.integers:
-            self.note_integers(index, value.tensor)
+        value = self._in_own_integers(index, value)
+        self.note_integers(index, value.tensor)
         limits = within(None, grid, given)
         assert limits is not None
         name = self._name_for(index, maker.kind.lower(), "/limits")
