@@ -1,7 +1,7 @@
-"""The engines that are measured: mpscnn and others, each on a network's file, all with the same methods.
+"""Adapters that run one network file on mpscnn and on other engines, with the same methods.
 
-Only worker.py imports this, by its file name and in a process for one engine. Each engine gets its best conditions:
-images in the order of its kernels, the faster settings, and preallocated results.
+Only worker.py imports this file, by its name and in a process for one engine. Each engine gets its best conditions:
+images in the layout of its kernels, its fastest settings, and preallocated results.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ Arrays = list[NDArray[Any]]
 
 
 class Engine(Protocol):
-    """A loaded network with its input."""
+    """A network loaded into an engine, with its input."""
 
     @property
     def note(self) -> str:
-        """The device and the type of its numbers."""
+        """The device and the number format, for the table of results."""
 
     def run(self) -> None:
-        """The function that is timed."""
+        """Run the network once. This is what is timed."""
 
     def outputs(self) -> Arrays:
-        """Results of the last run, images as (n, height, width, channels)."""
+        """Return the outputs of the last run, images as (n, height, width, channels)."""
 
 
 class Mpscnn:
-    """This project's engine, on a model file."""
+    """mpscnn, on a model file."""
 
     def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
         import mpscnn
@@ -48,27 +48,27 @@ class Mpscnn:
 
     @property
     def note(self) -> str:
-        """See Engine."""
+        """See `Engine`."""
         return f"{self._program.device_name}, {self._program.numbers}"
 
     def run(self) -> None:
-        """See Engine."""
+        """See `Engine`."""
         out = self._outputs if len(self._outputs) > 1 else next(iter(self._outputs.values()))
         self._session.run(self._input, out=out)
 
     def outputs(self) -> Arrays:
-        """See Engine."""
+        """See `Engine`."""
         return list(self._outputs.values())
 
 
 class OnnxRuntime:
-    """onnxruntime on an exported graph with images in its own order, NCHW."""
+    """onnxruntime on an exported graph, with images in its native layout NCHW."""
 
     def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        # Without it sums of integers saturate on processors without VNNI, which makes results wrong.
+        # Without this setting, sums of integers saturate on processors without VNNI, which gives wrong results.
         options.add_session_config_entry("session.x64quantprecision", "1")
         options.intra_op_num_threads = setup["threads"]
         options.inter_op_num_threads = 1
@@ -83,16 +83,16 @@ class OnnxRuntime:
             self._binding.bind_output(port.name)
 
     def run(self) -> None:
-        """See Engine."""
+        """See `Engine`."""
         self._session.run_with_iobinding(self._binding)
 
     def outputs(self) -> Arrays:
-        """See Engine."""
+        """See `Engine`."""
         return [_pixels(array) for array in self._binding.copy_outputs_to_cpu()]
 
 
 class LiteRt:
-    """LiteRT (TensorFlow Lite, with XNNPACK); quantised files are computed in their integers."""
+    """LiteRT (TensorFlow Lite) with XNNPACK. Quantised files run in integers."""
 
     def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -105,16 +105,16 @@ class LiteRt:
         self._interpreter.set_tensor(source["index"], quantized(x, source))
 
     def run(self) -> None:
-        """See Engine."""
+        """See `Engine`."""
         self._interpreter.invoke()
 
     def outputs(self) -> Arrays:
-        """See Engine."""
+        """See `Engine`."""
         return [dequantized(self._interpreter.get_tensor(entry["index"]), entry) for entry in self._results]
 
 
 class OpenVino:
-    """OpenVINO on the graph for onnxruntime, for least latency."""
+    """OpenVINO on the ONNX file written for onnxruntime, with its settings for low latency."""
 
     def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
         import openvino
@@ -127,23 +127,23 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": setup["threads"],
             "INFERENCE_PRECISION_HINT": "bf16" if setup["options"]["precision"] == "bfloat16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
-            "ENABLE_CPU_PINNING": False,  # as fast on an idle machine, and faster on a busy one
+            "ENABLE_CPU_PINNING": False,  # without pinning it is as fast on an idle machine and faster on a busy one
         }
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
         self._request.set_input_tensor(openvino.Tensor(self._input, shared_memory=True))
         self.note = f"CPU, {'int8' if setup['precision'] == 'int8' else settings['INFERENCE_PRECISION_HINT']}"
 
     def run(self) -> None:
-        """See Engine."""
+        """See `Engine`."""
         self._request.infer()
 
     def outputs(self) -> Arrays:
-        """See Engine."""
+        """See `Engine`."""
         return [_pixels(np.array(tensor.data)) for tensor in self._request.output_tensors]
 
 
 class Ncnn:
-    """ncnn, which knows no batches: it gets its images one by one."""
+    """ncnn. It has no batches, so the images run one by one."""
 
     def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
         import ncnn
@@ -163,7 +163,7 @@ class Ncnn:
         self.note = f"CPU, {'bf16' if half else 'float32'}"
 
     def run(self) -> None:
-        """See Engine."""
+        """See `Engine`."""
         self._results = [self._one(image) for image in self._images]
 
     def _one(self, image: Any) -> list[Any]:
@@ -172,7 +172,7 @@ class Ncnn:
         return [extractor.extract(name)[1] for name in self._names]
 
     def outputs(self) -> Arrays:
-        """See Engine."""
+        """See `Engine`."""
         return [
             _pixels(np.stack([np.array(result) for result in port]))
             for port in zip(*self._results, strict=True)
@@ -180,7 +180,7 @@ class Ncnn:
 
 
 class Mnn:
-    """MNN on the graph for onnxruntime, converted."""
+    """MNN on the ONNX file written for onnxruntime, converted to MNN's format."""
 
     def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
         import MNN
@@ -196,7 +196,7 @@ class Mnn:
         planes = _planes(x)
         self._interpreter.resizeTensor(self._interpreter.getSessionInput(self._session), planes.shape)
         self._interpreter.resizeSession(self._session)
-        # Asked for again: resizing gives it other memory.
+        # Get the input again, because resizing moves it to other memory.
         self._source = self._interpreter.getSessionInput(self._session)
         self._input = MNN.Tensor(planes.shape, MNN.Halide_Type_Float, planes, MNN.Tensor_DimensionType_Caffe)
         self._planes = planes
@@ -204,12 +204,13 @@ class Mnn:
         self.note = f"CPU, {'bf16' if half else _numbers(setup)}"
 
     def run(self) -> None:
-        """See Engine."""
-        self._source.copyFrom(self._input)  # each time: a run uses the input's memory for its own tensors
+        """See `Engine`."""
+        # before every run, since a run overwrites the input's memory with its own tensors
+        self._source.copyFrom(self._input)
         self._interpreter.runSession(self._session)
 
     def outputs(self) -> Arrays:
-        """See Engine."""
+        """See `Engine`."""
         tensors = self._interpreter.getSessionOutputAll(self._session)
         return [_pixels(self._array(tensors[name])) for name in sorted(tensors)]
 
@@ -224,10 +225,12 @@ class Mnn:
 
 
 class Torch:
-    """torch: a frozen TorchScript fused by oneDNN's graph compiler where that is right, images channels last.
+    """torch: frozen TorchScript with images in channels-last layout.
 
-    This was the fastest that torch offers for MobileNetV2 on one thread: 3.4 ms, torch.compile with frozen weights
-    4.3 to 4.7, the script without the graph compiler and eager mode 8.0.
+    oneDNN's graph compiler fuses its layers if that does not change the results.
+
+    This is torch's fastest way for MobileNetV2 on one thread: 3.4 ms, against 4.3 to 4.7 ms for torch.compile with
+    frozen weights, and 8.0 ms for eager mode and for TorchScript without the graph compiler.
     """
 
     def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
@@ -235,7 +238,7 @@ class Torch:
 
         torch.set_num_threads(setup["threads"])
         dtype = torch.bfloat16 if setup["options"]["precision"] == "bfloat16" else torch.float32
-        notes: dict[str, Any] = {"fusion": ""}  # see torch_writer.py
+        notes: dict[str, Any] = {"fusion": ""}  # torch_writer.py writes this note
         model = (
             torch.jit.load(setup["path"], _extra_files=notes)
             .eval()
@@ -248,22 +251,22 @@ class Torch:
         images = torch.from_numpy(_planes(x)).to(dtype)
         self._input = images.contiguous(memory_format=torch.channels_last)
         self._results: tuple[Any, ...] = ()
-        for _ in range(2):  # which it compiles by
+        for _ in range(2):  # the graph compiler compiles in the first two runs
             self.run()
         self.note = f"CPU, {dtype}".replace("torch.", "")
 
     def run(self) -> None:
-        """See Engine."""
+        """See `Engine`."""
         with self._torch.inference_mode():
             self._results = self._model(self._input)
 
     def outputs(self) -> Arrays:
-        """See Engine."""
+        """See `Engine`."""
         return [_pixels(result.float().numpy()) for result in self._results]
 
 
 def _planes(x: NDArray[Any]) -> NDArray[Any]:
-    """Images as (n, channels, height, width)."""
+    """Convert images to the layout (n, channels, height, width)."""
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
 
 
@@ -272,12 +275,12 @@ def _pixels(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _numbers(setup: dict[str, Any]) -> str:
-    """Return the numbers of a graph: int8 if that precision is set, else float32."""
+    """Return the number format of a graph: "int8" if that precision is set, otherwise "float32"."""
     return "int8" if setup["options"]["precision"] == "int8" else "float32"
 
 
 def quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
-    """Numbers in the type of a tensor of LiteRT, by its scale and zero point."""
+    """Quantise numbers to the type, scale and zero point of a LiteRT tensor."""
     dtype = np.dtype(tensor["dtype"])
     if dtype.kind == "f":
         return x
@@ -288,7 +291,7 @@ def quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
 
 
 def dequantized(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
-    """Return the numbers that a tensor of LiteRT holds."""
+    """Convert the values of a LiteRT tensor to floats by its scale and zero point."""
     if values.dtype.kind == "f":
         return values
     scale, zero_point = tensor["quantization"]

@@ -1,4 +1,4 @@
-"""Time engines interleaved, so that all meet the same state of the machine."""
+"""Time several engines interleaved, so that changes of the machine's state affect all in the same way."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from mpscnn.runtime.options import CompileArguments
 
-#: A function that is called with an engine that is left out, and the reason.
+#: A function that gets the name of an engine that failed, and the error.
 Failed = Callable[[str, Error], None]
 
-_PAUSE = 0.02  # seconds between turns, in which spinning threads of the last engine go to sleep
+_PAUSE = 0.02  # seconds between turns, so that spinning threads of the last engine go to sleep
 
 
 @dataclass(frozen=True)
@@ -44,35 +44,35 @@ class Measurement:
     milliseconds: tuple[float, ...]
     flops: int
     peak_bytes: int
-    """Most memory its process ever had resident, Python and numpy included."""
+    """The peak of the process's resident memory in bytes, including Python and numpy."""
     difference: float | None
-    """Largest absolute difference of its outputs from mpscnn's; None for mpscnn itself."""
+    """The largest absolute difference from mpscnn's outputs; None for mpscnn itself."""
     magnitude: float = 0.0
-    """Largest absolute value among mpscnn's outputs."""
+    """The largest absolute value among mpscnn's outputs."""
 
     @property
     def minimum(self) -> float:
-        """The shortest time in milliseconds: what the machine can do undisturbed."""
+        """The shortest time in milliseconds, which other programs disturbed least."""
         return min(self.milliseconds)
 
     @property
     def median(self) -> float:
-        """Milliseconds."""
+        """The median time in milliseconds."""
         return float(np.median(self.milliseconds))
 
     @property
     def p95(self) -> float:
-        """Milliseconds that 95 of 100 runs stay below."""
+        """The 95th percentile of the times in milliseconds."""
         return float(np.percentile(self.milliseconds, 95))
 
     @property
     def images_per_second(self) -> float:
-        """At the median."""
+        """The images per second at the median time."""
         return 1000.0 / self.median
 
     @property
     def gflops(self) -> float:
-        """GFLOP/s at the median."""
+        """The GFLOP/s at the median time."""
         return self.flops / self.median / 1e6
 
 
@@ -88,25 +88,27 @@ def measure(
     failed: Failed | None = None,
     **options: Unpack[CompileArguments],
 ) -> list[Measurement]:
-    """Times mpscnn and its peers on one random input, interleaved, a few runs each.
+    """Time mpscnn and other engines (peers) on the same random input, interleaved.
 
-    Each engine runs in its own process. The peers compute on the CPU, in bfloat16 if `precision` reports it, a
-    quantised network in its integers, and otherwise in float32.
+    Each engine runs in its own process. The peers run on the CPU. They use bfloat16 if that is the `precision`,
+    integers for a quantised network, and otherwise float32.
 
     Args:
         subject: the network.
-        peers: of PEERS.
-        threads: for each engine; None: all that this process may use.
-        runs: timed runs of each engine.
-        turn: runs of one engine before the next one's turn.
-        seed: of the input, uniform from -1 to 1.
-        directory: where the engines' files are written, and taken from if they are there already.
-        failed: called for a peer that cannot load the network or gives outputs of other shapes. The peer is left out;
+        peers: names of other engines, from PEERS.
+        threads: the threads of each engine; None: all that this process may use.
+        runs: the number of timed runs of each engine.
+        turn: the number of runs of one engine before the next engine's turn.
+        seed: the random seed of the input, whose numbers are uniform from -1 to 1.
+        directory: the folder for the engines' files. Files that exist there are used again.
+        failed: called for a peer that cannot load the network or has outputs of other shapes. The peer is then left
+            out.
             None: its error is raised.
-        options: those of `CompileOptions`, for mpscnn.
+        options: the fields of `CompileOptions`, for mpscnn.
 
     Raises:
-        UnsupportedError: see `require_peer`. Error: an engine failed.
+        UnsupportedError: a peer is not installed or lacks the precision (`require_peer`).
+        Error: an engine failed.
     """
     if runs < 1:
         raise ParameterError(f"runs must be at least 1, got {runs!r}")
@@ -139,15 +141,15 @@ class EngineSetup:
     """The settings of an engine."""
 
     path: Path
-    """The network, as `network_file` writes it."""
+    """The network's file, from `network_file`."""
     input: Path
-    """A .npy file."""
+    """The input, a .npy file."""
     threads: int
     options: CompileOptions = _CPU_FLOATS
-    """For mpscnn. Other engines use only the precision bfloat16."""
+    """The options for mpscnn. Other engines only use its precision."""
 
     def settings(self) -> dict[str, Any]:
-        """As engines.py takes it, of values that JSON has as well."""
+        """Return the settings for worker.py, as values that JSON can hold."""
         return {
             "path": str(self.path),
             "input": str(self.input),
@@ -157,7 +159,7 @@ class EngineSetup:
 
 
 class EngineProcess:
-    """A child process with one engine (worker.py), which has loaded its network and run it once."""
+    """A child process that runs worker.py with one engine. It has loaded the network and run it once."""
 
     def __init__(self, engine: str, setup: EngineSetup) -> None:
         self.engine = engine
@@ -169,7 +171,7 @@ class EngineProcess:
             env=inherited_environment(),
             text=True,
             encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is for this process, which then ends the others
+            start_new_session=True,  # Ctrl-C reaches only this process, which then ends the children
         )
         try:
             self.about = self.ask({"engine": engine, **setup.settings()})
@@ -199,7 +201,7 @@ class EngineProcess:
             stdin.write(json.dumps(request) + "\n")
             stdin.flush()
         except BrokenPipeError:
-            pass  # it ended: there is no reply either
+            pass  # the process has ended, so it will not reply either
         line = stdout.readline()
         if not line:
             raise Error(f"{self.engine}: its process ended unexpectedly (exit code {self._process.wait()})")
@@ -222,14 +224,14 @@ def _take_turns(workers: list[EngineProcess], runs: int, turn: int) -> None:
         for worker in workers:
             time.sleep(_PAUSE)
             worker.milliseconds += worker.ask({"runs": count})["milliseconds"]
-        workers = workers[1:] + workers[:1]  # no engine always follows the same one
+        workers = workers[1:] + workers[:1]  # rotate the order, so that no engine always follows the same one
         done += count
 
 
 def _results(
     workers: list[EngineProcess], subject: Subject, threads: int, directory: Path, failed: Failed | None
 ) -> list[Measurement]:
-    # Asked before the outputs are written, because writing them takes memory, too.
+    # Read the peaks before the outputs are written, because writing them takes memory.
     peaks = [worker.ask({"finish": True})["peak_bytes"] for worker in workers]
     outputs = [_outputs(worker, directory / worker.engine) for worker in workers]
     results = []

@@ -1,4 +1,4 @@
-"""The engines that are measured next to mpscnn: the packages that each needs, and how its file is written."""
+"""The other engines for benchmarks (peers): the packages that each needs, and how its file is written."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from mpscnn.errors import Error, ParameterError, UnsupportedError
 
 @dataclass(frozen=True)
 class Peer:
-    """An engine and its file of a network."""
+    """Another engine for benchmarks, and how a network becomes its file."""
 
     modules: tuple[str, ...]
-    """The modules that must be installed."""
+    """The Python modules that must be installed."""
     install: str
-    """The packages that pip installs."""
+    """The packages to install with pip."""
     distribution: str
-    """The package among them that has its version."""
+    """The package whose version is reported."""
     file: str
-    """Name of the file that the engine reads."""
+    """The name of the file that the engine reads."""
     write: Callable[[Subject, Path], None]
-    """Writes this file, and files that belong to it, into the same folder."""
+    """The function that writes this file, and files that belong to it, into the same folder."""
     bfloat16: bool = False
-    """True if it can compute with bf16 dot products."""
+    """True if the engine can run in bfloat16."""
 
 
 def version_of(engine: str) -> str:
-    """Return the version of the installed package."""
+    """Return the version of an engine's installed package."""
     return _core.version() if engine == "mpscnn" else importlib.metadata.version(PEERS[engine].distribution)
 
 
 def network_file(engine: str, subject: Subject, directory: Path) -> Path:
-    """Return the network as `engine` reads it: written into the directory unless it is there already."""
+    """Return the network's file for an engine. It is written into the directory if it does not exist."""
     if engine == "litert" and subject.tflite is not None:
         return subject.tflite
     path = directory / (PEERS[engine].file if engine in PEERS else "network.safetensors")
@@ -69,7 +69,7 @@ def _tflite(subject: Subject, path: Path) -> None:
 def _refuse_integers(engine: str, subject: Subject) -> None:
     """Raise UnsupportedError for a quantised network.
 
-    The engine would compute in floats, which is no fair comparison.
+    The engine would run it in floats, which would not be a fair comparison.
     """
     if subject.is_quantized:
         raise UnsupportedError(f"{engine}: mpscnn does not write networks of integers for it")
@@ -84,7 +84,7 @@ def _torch(subject: Subject, path: Path) -> None:
 
 def _ncnn(subject: Subject, path: Path) -> None:
     _refuse_integers("ncnn", subject)
-    # The program itself, since importing its package imports torch; for one image, since ncnn has no batches.
+    # Call the program pnnx, because importing its package imports torch. The batch is 1, because ncnn has no batches.
     spec = importlib.util.find_spec("pnnx")
     assert spec is not None
     assert spec.origin is not None
@@ -100,7 +100,7 @@ def _ncnn(subject: Subject, path: Path) -> None:
 
 
 def _with_resize(line: str, resizes: Iterator[PeerLayer]) -> str:
-    """ONNX' Resize, which pnnx leaves unchanged, as ncnn's Interp."""
+    """Return a line of ncnn's file with ONNX's Resize replaced by ncnn's Interp. pnnx does not convert Resize."""
     if line.split(maxsplit=1)[0] != "Resize":
         return line
     layer = next(resizes)
@@ -112,7 +112,8 @@ def _with_resize(line: str, resizes: Iterator[PeerLayer]) -> str:
 
 
 def _mnn(subject: Subject, path: Path) -> None:
-    _refuse_integers("mnn", subject)  # its converter does not understand QDQ graphs
+    # its converter does not understand ONNX files with QuantizeLinear and DequantizeLinear
+    _refuse_integers("mnn", subject)
     onnx = str(network_file("onnxruntime", subject, path.parent))
     arguments = [
         "mnnconvert",
@@ -125,7 +126,7 @@ def _mnn(subject: Subject, path: Path) -> None:
         "--bizCode",
         "mpscnn",
     ]
-    # Not the command `mnnconvert`: that one installs packages and reports its use to MNN's makers.
+    # The command `mnnconvert` is not used: it installs packages and sends usage data to MNN's developers.
     script = "import sys, _tools; _tools.mnnconvert(sys.argv[1:])"
     _convert("mnn", code_command(script, *arguments))
 
@@ -151,7 +152,7 @@ PEERS = {
 
 
 def require_peer(engine: str, precision: str = "float32") -> None:
-    """Raise ParameterError for an unknown engine, UnsupportedError when it cannot be measured here."""
+    """Raise ParameterError for an unknown engine, UnsupportedError for one that cannot be measured here."""
     if engine not in PEERS:
         raise ParameterError(f"engines to compare with are {', '.join(PEERS)}, got {engine!r}")
     peer = PEERS[engine]

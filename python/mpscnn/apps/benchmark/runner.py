@@ -1,4 +1,4 @@
-"""Time a runner and a session with one thread, interleaved."""
+"""Time `mpscnn.Runner` and a session with one thread, interleaved."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from mpscnn._private.literals import PrecisionName
     from mpscnn.runtime.options import LoadArguments
 
-_TURN = 0.25  # seconds that each gets in its turn, about
-_FEWEST = 4  # images in a turn
+_TURN = 0.25  # the approximate seconds of each turn
+_FEWEST = 4  # the smallest number of images in a turn
 
 
 @dataclass(frozen=True)
 class RunnerMeasurement:
-    """A runner next to one session of one thread, on the same images."""
+    """The speed of a runner and of one session with one thread, on the same images."""
 
     device: str
     precision: PrecisionName
@@ -39,38 +39,41 @@ class RunnerMeasurement:
     max_batch: int
     sessions: int
     threads: int
-    """Threads of each session."""
+    """The threads of each of the runner's sessions."""
     session_rates: tuple[float, ...]
     """Images per second of the session with one thread, for each round."""
     runner_rates: tuple[float, ...]
-    """With a future for each image."""
+    """Images per second of `Runner.submit`, for each round."""
     map_rates: tuple[float, ...]
-    """Images per second of `Runner.map`."""
+    """Images per second of `Runner.map`, for each round."""
     latencies: tuple[float, ...]
-    """Milliseconds of each frame, from its submission, when it has a permit, until its result is there."""
+    """Milliseconds from the submission of each frame to its result.
+
+    A frame is submitted only when the runner is free.
+    """
 
     @property
     def images_per_second(self) -> float:
-        """The runner's images per second, median of the rounds."""
+        """The runner's images per second: the median of the rounds."""
         return float(np.median(self.runner_rates))
 
     @property
     def speedup(self) -> float:
-        """The runner's images per second over those of the session, median of the rounds."""
+        """The runner's speed relative to the session with one thread: the median of the rounds."""
         return float(np.median(np.divide(self.runner_rates, self.session_rates)))
 
     @property
     def map_images_per_second(self) -> float:
-        """Images per second of `Runner.map`, median of the rounds."""
+        """Images per second of `Runner.map`: the median of the rounds."""
         return float(np.median(self.map_rates))
 
     @property
     def map_speedup(self) -> float:
-        """Images per second of `Runner.map` over those of the session, median of the rounds."""
+        """The speed of `Runner.map` relative to the session with one thread: the median of the rounds."""
         return float(np.median(np.divide(self.map_rates, self.session_rates)))
 
     def latency(self, percentile: float) -> float:
-        """Milliseconds that `percentile` of 100 frames stay below."""
+        """Return a percentile of the latencies in milliseconds."""
         return float(np.percentile(self.latencies, percentile))
 
 
@@ -84,14 +87,14 @@ def measure_runner(
     seed: int = 0,
     **options: Unpack[LoadArguments],
 ) -> RunnerMeasurement:
-    """Times a `Runner` and a session with one thread, interleaved, so that both meet the same state of the machine.
+    """Time a `Runner` and a session with one thread, interleaved, so that both see the same state of the machine.
 
     Args:
         subject: the network.
-        inflight, max_batch, max_wait: of the runner.
-        runs: images for each at least; a turn takes about a quarter of a second.
-        seed: of the input, uniform from -1 to 1.
-        options: those of `CompileOptions`, and those of `RunOptions` for the runner.
+        inflight, max_batch, max_wait: arguments of the runner.
+        runs: the smallest number of images for each. A turn takes about a quarter of a second.
+        seed: the random seed of the input, whose numbers are uniform from -1 to 1.
+        options: the fields of `CompileOptions`, and for the runner those of `RunOptions`.
     """
     if runs < 1:
         raise ParameterError(f"runs must be at least 1, got {runs!r}")
@@ -105,7 +108,9 @@ def measure_runner(
     run_one = _single(program, image)
     with Runner(program, inflight, max_batch=max_batch, max_wait=max_wait, **for_runs.to_dict()) as runner:
         count = _images_of_a_turn(run_one)
-        _rate_of_runner(runner, image, 2 * runner.permits, [])  # the first runs of each session allocate
+        _rate_of_runner(
+            runner, image, 2 * runner.permits, []
+        )  # the first runs of each session allocate memory
         done = 0
         while done < runs:
             session_rates.append(_rate(run_one, count))
@@ -154,7 +159,7 @@ def _rate_of_runner(
     for _ in range(count):
         if (
             len(under_way) == runner.permits
-        ):  # so that submitting does not wait, and latency is the frame's own
+        ):  # then `submit` does not block, and the latency is only the frame's
             under_way.popleft().result()
         submitted = time.perf_counter()
         future = runner.submit(image)

@@ -1,4 +1,4 @@
-"""The network that is measured, and its source file if another engine can read that."""
+"""The network of a benchmark, with its source file if another engine can read that."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mpscnn.model import model_path, open_model
 
 
 def _architectures() -> dict[str, Callable[[], Network]]:
-    """Return functions that build the whole networks of `mpscnn.models`, by name.
+    """Return functions that build the complete networks of `mpscnn.models`, by name.
 
-    They end with logits if that can be chosen, because softmax would hide the differences between engines.
+    Classifiers end with logits if possible, because softmax would hide differences between engines.
     """
     found: dict[str, Callable[[], Network]] = {}
     for name in models.__all__:
@@ -37,14 +37,14 @@ ARCHITECTURES = _architectures()
 
 @dataclass(frozen=True)
 class Subject:
-    """A network to be measured."""
+    """A network for a benchmark."""
 
     name: str
     network: Network
     tflite: Path | None = None
-    """The TensorFlow Lite file from which the network was read. LiteRT runs it; if it is None, one is written."""
+    """The TensorFlow Lite file from which the network was read, for LiteRT. None: a file is written for it."""
     batch: int = 1
-    """The number of images or vectors in one run."""
+    """The number of images (or vectors) in one run."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -60,7 +60,7 @@ class Subject:
         return tuple(extent for extent in shape if extent is not None)
 
     def of_size(self, size: tuple[int, int]) -> Subject:
-        """Return the network with this height and width for all inputs that leave them free."""
+        """Return the network with this height and width for all inputs whose size is free."""
         structure = self.network.to_dict()
         for described, tensor in zip(structure["inputs"], self.network.inputs, strict=True):
             if leaves_size_free(tensor.shape):
@@ -69,25 +69,25 @@ class Subject:
 
     @property
     def is_quantized(self) -> bool:
-        """True if the network is quantized to integers. Engines that read ONNX files then use integers, too."""
+        """True if the network is quantised. Engines that read ONNX files then run in integers, too."""
         return "quantization" in self.network.to_dict()["inputs"][0]
 
     def random_input(self, seed: int = 0) -> NDArray[np.float32]:
-        """Return the input of one run. Its numbers are uniformly distributed from -1 to 1."""
+        """Return a random input for one run, with numbers uniform from -1 to 1."""
         return np.random.default_rng(seed).uniform(-1.0, 1.0, self.input_shape).astype(np.float32)
 
     @property
     def flops(self) -> int:
-        """FLOPs of one run. A multiply-accumulate counts as two."""
+        """The floating-point operations of one run. A multiply-accumulate counts as two."""
         one_image: int = sum(layer["flops"] for layer in self.network.describe()["layers"])
         return self.batch * one_image
 
 
 def open_subject(model: str, *, random_weights: bool = False) -> Subject:
-    """Open the network to be measured.
+    """Open the network for a benchmark.
 
-    `model` is a registered name, a model file or a file of another framework. With `random_weights` it is the name of
-    an architecture.
+    `model` is a registry name, a model file or a file of another framework. With `random_weights` it is the name of an
+    architecture.
     """
     if random_weights:
         return _architecture(model)

@@ -1,12 +1,12 @@
-"""Run one engine in its own process, so that its threads and its peak memory are measured alone.
+"""Run one engine in its own process, so that its threads and its peak memory are measured separately.
 
-Run as a script, not as a module of the package, so that the process of another engine does not hold mpscnn.
-Reads one JSON request per line from stdin and answers each with one line:
+The file runs as a script and not as a module, so that processes of other engines do not load mpscnn. It reads one
+JSON request a line from stdin, and writes one line for each:
     {"engine", "path", "input", "threads", ...}  load the network, run it once -> {"note"}
     {"runs": n}                                  -> {"milliseconds": [n numbers]}
     {"output": directory}                        write the outputs as 0.npy, 1.npy ... -> {"count"}
     {"finish": true}                             -> {"peak_bytes"}
-A failure is answered with {"error": text}.
+A failure gives {"error": text}.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from mpscnn.apps.benchmark.engines import Engine
 
 
-#: By name; a script's neighbours are not found through the package.
+#: The engines by name. A script imports files of its folder without the package's name.
 ENGINES = import_module(f"{__package__}.engines" if __package__ else "engines").ENGINES
 
 
 def serve(requests: IO[str], replies: IO[str]) -> None:
-    """Answers requests until there are no more."""
+    """Handle requests until stdin ends."""
     engine: Engine | None = None
     for line in requests:
         try:
@@ -43,8 +43,8 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
                 reply = {"error": "no engine is loaded"}
             else:
                 reply = _answer(engine, request)
-        except Exception as error:  # an engine may fail with anything; the parent reports it
-            # mpscnn's messages say by themselves what is wrong.
+        except Exception as error:  # engines may raise anything; the parent process reports it
+            # Messages of mpscnn's own errors are clear without the class's name.
             is_ours = type(error).__module__.startswith("mpscnn.")
             reply = {"error": str(error) if is_ours else f"{type(error).__name__}: {error}"}
         replies.write(json.dumps(reply) + "\n")
@@ -63,7 +63,7 @@ def _answer(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _timed(engine: Engine, runs: int) -> list[float]:
-    engine.run()  # not measured: after the other engines' turns the caches hold nothing of this one
+    engine.run()  # not timed: it loads the caches, which the other engines have overwritten
     times = []
     for _ in range(runs):
         started = time.perf_counter_ns()
@@ -75,7 +75,7 @@ def _timed(engine: Engine, runs: int) -> list[float]:
 def peak_bytes() -> int:
     """Return the peak of this process's resident memory in bytes."""
     try:
-        # getrusage would count what the parent had before this process became its own program.
+        # getrusage would include memory from before exec, when this process was a copy of its parent.
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -88,7 +88,7 @@ def peak_bytes() -> int:
 
 
 def _private_stdout() -> IO[str]:
-    """Keep the pipe to the parent for replies: engines print to stdout what they like."""
+    """Return a stream for replies, and redirect stdout to stderr, because engines print to stdout."""
     pipe = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(pipe, "w", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Run one model on many photos on many machines, with Ray Data: `mpscnn.ray.map`."""
+"""Run a model on many photos on many machines with Ray Data: `mpscnn.ray.map`."""
 
 from __future__ import annotations
 

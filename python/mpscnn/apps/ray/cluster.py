@@ -15,21 +15,21 @@ from mpscnn.errors import DeviceError, ParameterError, StateError, UnsupportedEr
 
 __all__ = ["connect", "explained", "import_arrow", "import_ray", "is_address", "nodes", "processors_of"]
 
-#: Seconds in which a cluster has to answer.
+#: Seconds after which a cluster counts as unreachable.
 _TIME_LIMIT = 5.0
 _ADDRESS = re.compile(r"(?:ray://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})")
 _OWN_ERROR = re.compile(rf"^mpscnn\.errors\.({'|'.join(errors.__all__)}): (.+)$", re.MULTILINE)
 _CLIENT = "ray://"
 _WORDS = ("auto", "local")
-#: The first bytes of a connection of HTTP/2 (RFC 9113, 3.4) with empty settings; the answer begins with settings, too.
+#: The start of an HTTP/2 connection (RFC 9113, 3.4) with empty settings. A gRPC server replies with its settings.
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _FRAME_HEAD = 9
 _SETTINGS = b"\x04"
 
 
 def import_ray() -> Any:
-    """Ray with Ray Data. Raises UnsupportedError where either is not installed."""
-    # Settings of a cluster that this process starts. Nothing is reported to Ray's makers.
+    """Import Ray and Ray Data. Raises UnsupportedError if one is not installed."""
+    # For clusters that this process starts: no usage data is sent to Ray's developers.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -40,7 +40,7 @@ def import_ray() -> Any:
 
 
 def import_arrow() -> Any:
-    """pyarrow, which comes with Ray Data."""
+    """Import pyarrow, which is installed with Ray Data."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -50,21 +50,23 @@ def import_arrow() -> Any:
 
 
 def is_address(text: str) -> bool:
-    """Return True if it names a cluster: "auto", "local" or HOST:PORT; ray://HOST:PORT does, too."""
+    """Return True if the text is the address of a cluster: "auto", "local", HOST:PORT or ray://HOST:PORT."""
     return text in _WORDS or _ADDRESS.fullmatch(text) is not None
 
 
 def connect(address: str | None = None, *, quiet: bool = False) -> Any:
-    """Join a cluster, if this process has joined none yet. Returns Ray.
+    """Connect to a Ray cluster, unless this process is connected already. Return the module `ray`.
 
     Args:
-        address: HOST:PORT of a cluster's head; "auto": the one on this machine; "local": one is
-            started, of this machine's cores, that ends with the process; None: as RAY_ADDRESS says, else "local".
-        quiet: what workers print is not shown.
+        address: HOST:PORT of the cluster's head; "auto": the cluster on this machine; "local": start a cluster of this
+            machine's cores, which ends with the process; None: the environment variable RAY_ADDRESS, otherwise "local".
+        quiet: do not show what workers print.
 
     Raises:
-        UnsupportedError: Ray is not installed, or the address is for Ray's client. ParameterError: no address.
-        DeviceError: nothing answers there within 5 seconds. StateError: this process has joined another cluster.
+        UnsupportedError: Ray is not installed, or the address is for Ray's client.
+        ParameterError: the address is invalid.
+        DeviceError: nothing answers there within 5 seconds.
+        StateError: this process is connected to another cluster.
     """
     ray = import_ray()
     wanted = address or os.environ.get("RAY_ADDRESS") or "local"
@@ -88,16 +90,16 @@ def connect(address: str | None = None, *, quiet: bool = False) -> Any:
         options["include_dashboard"] = False
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what will change in Ray
+            warnings.simplefilter("ignore")  # deprecation warnings of Ray
             ray.init(address=wanted, **options)
-    except Exception as error:  # of many kinds
+    except Exception as error:  # Ray raises many kinds
         hint = "; start one: ray start --head" if wanted == "auto" else ""
         raise DeviceError(f"the cluster {wanted} cannot be joined: {error}{hint}") from error
     return ray
 
 
 def _require_head(address: str) -> None:
-    """Raise DeviceError unless a gRPC server answers. Ray itself would wait for minutes and then end the process."""
+    """Raise DeviceError if no gRPC server answers. Ray itself would wait for minutes and then end the process."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_TIME_LIMIT) as connection:
@@ -116,12 +118,12 @@ def _require_head(address: str) -> None:
 
 @contextmanager
 def explained(ray: Any) -> Iterator[None]:
-    """Raise of what Ray raises the error of mpscnn's that is its cause on a machine, or else a DeviceError."""
+    """Turn Ray's exceptions into the error of mpscnn that a machine raised, otherwise into a DeviceError."""
     try:
         yield
     except ray.exceptions.RayError as error:
         text = str(error).strip()
-        # Ray Data passes on no more of an error than its text.
+        # Ray Data passes on only the text of an error, so its class is read from that.
         if told := _OWN_ERROR.findall(text):
             kind, message = told[-1]
             raise getattr(errors, kind)(message) from error
@@ -129,14 +131,14 @@ def explained(ray: Any) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return an error of a machine in one line, without Ray's part of the traceback."""
+    """Return a remote error as one line without Ray's traceback."""
     while isinstance(cause := getattr(error, "cause", None), BaseException):
         error = cause
     return " ".join(str(error).split())
 
 
 def nodes(ray: Any) -> list[dict[str, Any]]:
-    """The machines that have cores for work. Raises DeviceError where there is none."""
+    """Return the cluster's machines that have CPUs. Raises DeviceError if there is none."""
     found = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
     if not found:
         raise DeviceError("the cluster has no machine with CPUs")
@@ -144,6 +146,6 @@ def nodes(ray: Any) -> list[dict[str, Any]]:
 
 
 def processors_of(ray: Any, node: str) -> int:
-    """Return the CPUs that a machine gives to the cluster, by its id."""
+    """Return the number of CPUs that the machine with this id has in the cluster."""
     given = {one["NodeID"]: one["Resources"].get("CPU", 1) for one in ray.nodes()}
     return max(1, int(given.get(node, 1)))

@@ -1,4 +1,4 @@
-"""Evaluate a model on many machines. The counts of the machines are added up."""
+"""Evaluate a model on many machines. Each machine counts its own photos, and the counts are added."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _MASK = "path of the mask"
 
 
 class RowsOf(Protocol):
-    """Gives a row for each photo of a source, in order."""
+    """A function that computes the photos of a source, and yields one row for each in order."""
 
     def __call__(
         self, source: Source, options: Mapping[str, Any], /, *, mask: str | None = None
     ) -> Iterator[dict[str, Any]]:
-        """`mask`: the column of the masks, of which the rows have the counts."""
+        """Compute a source. With `mask`, a column of true masks, rows have pixel counts instead of areas."""
 
 
 def classifier_evaluation(
     ray: Any, rows: RowsOf, model: Model, samples: Sequence[tuple[str, int]], failed: Failed
 ) -> Evaluation:
-    """Like `mpscnn.evaluate`, of files with their classes."""
+    """Evaluate a classifier like `mpscnn.evaluate`, on files with their classes."""
     source = from_paths(ray, [path for path, _ in samples], {}, len(nodes(ray)))
 
     def ranked() -> Iterator[Ranked]:
@@ -53,7 +53,7 @@ def classifier_evaluation(
 def detector_evaluation(
     ray: Any, rows: RowsOf, model: Model, photos: Path, annotations: Path, failed: Failed
 ) -> DetectorEvaluation:
-    """See `mpscnn.evaluate_detector`."""
+    """Evaluate a detector like `mpscnn.evaluate_detector`."""
 
     def find(samples: Iterable[tuple[Any, int]], **options: Any) -> Iterator[tuple[int, Any]]:
         listed = list(samples)
@@ -71,7 +71,7 @@ def detector_evaluation(
 def segmenter_evaluation(
     ray: Any, rows: RowsOf, model: Model, samples: Sequence[tuple[str, str]], failed: Failed
 ) -> SegmenterEvaluation:
-    """Like `mpscnn.evaluate_segmenter`, of files with their masks, which the machines read."""
+    """Evaluate a segmenter like `mpscnn.evaluate_segmenter`. The machines read the masks."""
     classes = classes_of_segmenter(model)
     masks = [os.fsencode(mask) for _, mask in samples]
     source = from_paths(ray, [path for path, _ in samples], {_MASK: masks}, len(nodes(ray)))

@@ -44,38 +44,45 @@ def map(  # noqa: A001 - as Ray's datasets call it
         rows = mpscnn.ray.map("photos/", "mobilenet_v2", top=1)
         rows.write_parquet("classes/")
 
-    Each machine has one process with one program, to which all of its CPUs feed photos. The model's file is sent to
-    each machine once, so that these need mpscnn and Ray, and the photos. If a machine or process dies, its photos are
-    computed again elsewhere. Every photo is one row.
+    Each machine runs one process with the model, and all its CPUs compute photos. The model is sent to each machine, so
+    the machines only need mpscnn, Ray and access to the photos. If a machine or process dies, its photos are computed
+    again elsewhere. Each photo gives one row.
 
     Args:
-        source: a folder, files or patterns, as the commands take them, on a file system that all machines have; Parquet
-            files or a folder of them, with a column of the bytes of image files; or a dataset of Ray Data with such a
-            column, or one of paths.
-        model: name or path as for `mpscnn.load`, or a `Model`, with its device, precision and memory.
-        layers: compute these layers' results (`Model.features`) instead of what the model is for.
-        pooling: of `layers`: None or "global".
+        source: a folder, files or patterns, as for the commands, on a file system that all machines can read; Parquet
+            files or a folder of them, with a column of image files' bytes; or a dataset of Ray Data with a column of
+                such
+            bytes or of paths.
+        model: a name or path as for `mpscnn.load`, or a `Model`, whose device, precision and memory limit are used.
+        layers: compute the outputs of these layers (`Model.features`) instead of the model's task.
+        pooling: for `layers`: None or "global".
         device, precision, max_memory: as for `mpscnn.load`, on each machine.
-        threads: the largest number of photos that each machine computes in parallel; None: the number of its CPUs in
-            the cluster.
-        address: of the cluster: HOST:PORT, "auto" (on this machine) or "local" (started here); None:
-            the one that this process has joined, or that RAY_ADDRESS names, or else "local".
-        photo_column: of Parquet files and datasets; None: the only one with bytes, or a struct of "bytes" and "path".
-        name_column: the photos' names; None: the struct's path, a column of a usual name, or the only one of text.
-        options: those of the model's task, see `Model.classify`, `Model.detect` and `Model.segment`.
+        threads: the number of photos that each machine computes in parallel; None: the number of its CPUs in the
+            cluster.
+        address: the cluster: HOST:PORT, "auto" (the one on this machine) or "local" (start one here); None: the one
+            that
+            this process is connected to, otherwise the environment variable RAY_ADDRESS, otherwise "local".
+        photo_column: the column of photos in Parquet files and datasets; None: the only one with bytes, or with structs
+            of "bytes" and "path".
+        name_column: the column of the photos' names; None: the struct's path, a column with a usual name, or the only
+            one of text.
+        options: options of the model's task, see `Model.classify`, `Model.detect` and `Model.segment`.
 
     Returns:
         A lazy `ray.data.Dataset` with a row for each photo, in the order of the source; folders are read by name.
-        Columns: "image" (the name; "(no name)" for null), the source's other columns ("source_NAME" where NAME is among
-        those that follow), "model", "device", "precision", "milliseconds", what
-        `to_dict` of the result has ("predictions"; "width", "height" and "detections" or "areas"), or a list of floats
-        for each layer, row by row and channels last. For a photo that cannot be read these are null, and "error" and
-        "error_kind" (a class of `mpscnn.errors`) have the reason.
+        Columns are "image" (the name; "(no name)" for null), the source's other columns (as "source_NAME" if a result
+            has
+        that name), "model", "device", "precision", "milliseconds", and the items of the result's `to_dict`
+        ("predictions"; "width", "height" and "detections" or "areas"). With `layers` there is a list of floats for each
+        layer, row by row and channels last. If a photo cannot be read, these are null, and "error" and "error_kind" (a
+        class of `mpscnn.errors`) have the reason.
 
     Raises:
-        UnsupportedError: Ray is not installed, or the model takes no photos. DeviceError: the cluster does not answer.
-            ImageError: no photo is there. ParameterError: an option that there is not; columns that cannot be told.
-            Others as for `mpscnn.load`.
+        UnsupportedError: Ray is not installed, or the model does not take photos.
+        DeviceError: the cluster does not answer.
+        ImageError: there are no photos.
+        ParameterError: an unknown option, or the columns are not clear.
+        Other errors are those of `mpscnn.load`.
     """
     loaded = (
         model
@@ -95,7 +102,7 @@ def map(  # noqa: A001 - as Ray's datasets call it
 
 
 class Mapped:
-    """A dataset of results, and what made it."""
+    """A dataset of results with its schema and the job that computes it."""
 
     def __init__(self, dataset: Any, job: str, schema: Any) -> None:
         self.dataset = dataset
@@ -115,7 +122,10 @@ def mapped(
     threads: int | None = None,
     mask: str | None = None,
 ) -> Mapped:
-    """Return the results of a source's photos. `mask`: for a segmenter, the column with the paths of true masks."""
+    """Return the results of a source's photos as a dataset.
+
+    `mask` is the column with the paths of true masks, for evaluating a segmenter.
+    """
     if threads is not None:
         whole_number("threads", threads)
     checked = _checked(model, options, layers, pooling)
@@ -123,7 +133,7 @@ def mapped(
     schema = result_columns(task, layers)
     work = Work(task, checked, threads, source.columns, layers, pooling, mask)
     job = Job(f"mpscnn-{uuid.uuid4().hex}", ray.put(pickle.dumps(model)), work)
-    # Each machine works on two batches, so that the next has begun while the last photos of one are computed.
+    # Each machine works on two batches, so that the next one starts while the last photos of one are computed.
     least = min(node["Resources"]["CPU"] for node in nodes(ray))
     dataset = source.dataset.map_batches(
         partial(on_this_machine, job),
@@ -138,7 +148,7 @@ def mapped(
 def _checked(
     model: Model, options: Mapping[str, Any], layers: tuple[str, ...], pooling: str | None
 ) -> dict[str, Any]:
-    """Options that the machines shall not find fault with, each for itself."""
+    """Check the options here, before the machines get them, and return them."""
     if model.preprocess is None:
         raise UnsupportedError(
             f"{model!r} does not say how a photo becomes its input (docs/preprocessing.md)"

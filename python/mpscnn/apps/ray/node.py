@@ -1,4 +1,4 @@
-"""The work of a machine of the cluster: one process holds the program, and every task on the machine asks it."""
+"""The work of one machine in the cluster. One process holds the model, and all tasks on the machine use it."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ from mpscnn.runtime.session_pool import SessionPool
 __all__ = ["Job", "Work", "end_programs", "on_this_machine"]
 
 _NAMESPACE = "mpscnn"
-#: Seconds without work after which a machine's process ends.
+#: A machine's process ends after this many seconds without work.
 _IDLE = 20.0
-#: Processes that may die over one batch.
+#: The number of times that a batch is tried if the process dies.
 _ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
 class Work:
-    """The task for each photo."""
+    """What to compute for each photo."""
 
     task: str
-    """As for `result_columns`."""
+    """The task, as for `result_columns`."""
     options: Mapping[str, Any]
     """The options of the model's task."""
     threads: int | None
-    """Sessions of each machine at most; None: one for each of its CPUs."""
+    """The largest number of sessions on each machine; None: one for each of its CPUs."""
     columns: Columns
     layers: tuple[str, ...] = ()
     pooling: Any = None
     mask: str | None = None
-    """For "masks": the column with the paths of the masks."""
+    """For the task "masks": the column with the masks' paths."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """The work with its model, for tasks."""
+    """The work, the model and an id, as each task gets them."""
 
     name: str
     model: Any
-    """A reference to the pickled model in Ray's object store, which each machine fetches once."""
+    """A reference to the pickled model in Ray's object store. Each machine fetches it once."""
     work: Work
 
 
 def on_this_machine(job: Job, table: Any) -> Any:
-    """Has the process that holds this machine's program compute a table of photos. A task of Ray's.
+    """Compute a table of photos in the process that holds this machine's model. This is a Ray task.
 
-    A process that dies is replaced, and the table is computed again.
+    If the process dies, a new one computes the table again.
 
     Raises:
-        DeviceError: it died again and again. Other errors of mpscnn's: the model does not run on this machine.
+        DeviceError: the process died several times. Other errors of mpscnn: the model does not run on this machine.
     """
     ray = import_ray()
     node = ray.get_runtime_context().get_node_id()
@@ -83,7 +83,7 @@ def on_this_machine(job: Job, table: Any) -> Any:
 
 
 def _program(ray: Any, job: Job, node: str) -> Any:
-    """Return the machine's process; started by the task that comes first."""
+    """Return the actor that runs this machine's process. The first task starts it."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     return (
@@ -92,8 +92,8 @@ def _program(ray: Any, job: Job, node: str) -> Any:
             name=_name(job.name, node),
             namespace=_NAMESPACE,
             get_if_exists=True,
-            lifetime="detached",  # the task that starts it ends before others
-            num_cpus=0,  # the tasks that wait for it have them
+            lifetime="detached",  # it must outlive the task that starts it
+            num_cpus=0,  # the CPUs belong to the tasks that wait for it
             max_concurrency=8,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
         )
@@ -106,16 +106,16 @@ def _name(job: str, node: str) -> str:
 
 
 def end_programs(ray: Any, job: str) -> None:
-    """End the machines' processes. Without this they end after some idle time."""
+    """End the processes of a job on all machines at once, instead of after their idle time."""
     for node in ray.nodes():
         try:
             ray.kill(ray.get_actor(_name(job, node["NodeID"]), namespace=_NAMESPACE))
-        except ValueError:  # there is none
+        except ValueError:  # the machine has no such process
             continue
 
 
 class _NodeProgram:
-    """One program, and a thread with a session for each CPU that the machine gives."""
+    """The process of one machine: a model, and a thread with a session for each CPU."""
 
     def __init__(self, model: Any, work: Work) -> None:
         ray = import_ray()
@@ -131,10 +131,11 @@ class _NodeProgram:
         threading.Thread(target=self._leave_when_idle, args=(context.current_actor,), daemon=True).start()
 
     def run(self, table: Any) -> Any:
-        """Return a row for each photo."""
+        """Compute a table of photos, and return a table with a row for each."""
         with self._lock:
             self._running += 1
-            if self._compute is None:  # not in the constructor, so that a failure here is reported unchanged
+            # created here and not in the constructor, so that its errors reach the caller unchanged
+            if self._compute is None:
                 self._compute = _Compute(self._pickled, self._work)
         try:
             return self._compute.table(table, self._pool)
@@ -158,11 +159,12 @@ class _NodeProgram:
 
 
 class _Compute:
-    """A model, and what is computed with it."""
+    """A model and what to compute with it."""
 
     def __init__(self, pickled: Any, work: Work) -> None:
         model: Model = pickle.loads(pickled)
-        # A thread for each session: photos are independent, and so nothing waits for anything.
+        # Each photo runs in one thread with its own session. Photos are independent, so threads never wait for each
+        # other.
         model.run_options = model.run_options.replaced(threads=1)
         model._sessions = SessionPool(model.program, model.run_options)
         self._model, self._work = model, work
@@ -196,7 +198,7 @@ class _Compute:
             return {**self._origin, ERROR: self._message(error, name), KIND: type(error).__name__}
 
     def _message(self, error: Error, name: str) -> str:
-        """With the photo's name, which the bytes of a file do not tell."""
+        """Return an error's message with the photo's name, which errors about bytes do not have."""
         nameless = isinstance(error, ImageError) and not self._work.columns.are_paths
         return f"{name}: {error}" if nameless else str(error)
 

@@ -1,4 +1,4 @@
-"""Rows written to one file, in their order."""
+"""Write rows to one file in their order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mpscnn.vision.photo_result import csv_text
 
 __all__ = ["ENDINGS", "check_output", "writer"]
 
-#: Suffixes of files that can be written.
+#: Suffixes of the files that can be written.
 ENDINGS = (".parquet", ".jsonl", ".csv")
 
 
@@ -26,7 +26,7 @@ class _Write(Protocol):
 
 
 def check_output(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
-    """Before anything is computed. Raises ParameterError: another ending, or the file is there already."""
+    """Raise ParameterError if the file has another suffix or exists already. Call it before the computation."""
     if path.suffix.lower() not in endings:
         raise ParameterError(f"{path}: expected a name that ends in {', '.join(endings)}")
     if path.exists():
@@ -37,9 +37,9 @@ def check_output(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
 
 @contextmanager
 def writer(path: Path) -> Iterator[_Write]:
-    """Write a new file as its ending says, which is there when it is complete.
+    """Open a file in the format of its suffix, and yield a function that writes rows. The file appears when complete.
 
-    Raises ParameterError where it cannot be written, which shows before the first row.
+    Raises ParameterError if it cannot be written, before the first row is computed.
     """
     check_output(path)
     with replacing(path, ParameterError) as file:
@@ -76,7 +76,7 @@ def _write_lines(file: Any, table: Any) -> None:
 
 
 class _CsvTable:
-    """A line for each class, object or area; none for a photo that failed."""
+    """Writes one line for each class, object or area, and none for a failed photo."""
 
     def __init__(self, file: Any) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Results as rows of a table, and back."""
+"""Convert results to rows of a table and back."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = [
     "result_of",
 ]
 
-#: The column with the photo's name.
+#: The column with the photos' names.
 IMAGE = "image"
-#: Stands there where the source has null.
+#: The name of a photo whose name is null in the source.
 NO_NAME = "(no name)"
-#: Columns of a photo that cannot be computed: the message, and the class in `mpscnn.errors`.
+#: The columns for failed photos: the message, and the class in `mpscnn.errors`.
 ERROR, KIND = "error", "error_kind"
 
 
 def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
-    """Return the columns of results, in Arrow's types.
+    """Return the names and Arrow types of the result columns.
 
-    `task` is a model's, "features" with `layers`, or "masks": pixels by their true class and the class found.
+    `task` is a model's task, "features" with `layers`, or "masks": pixel counts by true class and found class.
     """
     pa = import_arrow()
     text, whole, real = pa.string(), pa.int64(), pa.float64()
@@ -65,9 +65,9 @@ def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
 
 
 def kept_columns(source: Iterable[str], results: Iterable[str]) -> dict[str, str]:
-    """Return the names of a source's columns next to those of results: a name that both have gets "source_" before it.
+    """Return new names for a source's columns. A name that results also have gets the prefix "source_".
 
-    Keys are the source's names.
+    The keys are the source's names.
     """
     own = {IMAGE, *results}
     names = list(source)
@@ -82,7 +82,7 @@ def kept_columns(source: Iterable[str], results: Iterable[str]) -> dict[str, str
 
 
 def record_of(result: PhotoResult) -> dict[str, Any]:
-    """Return a photo's result; boxes have all their digits."""
+    """Return a result as a row. Boxes keep all digits, unlike those of `to_dict`."""
     record = result.to_dict()
     if isinstance(result, Detections):
         for entry, one in zip(record["detections"], result, strict=True):
@@ -92,7 +92,7 @@ def record_of(result: PhotoResult) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Areas(PhotoResult):
-    """The part of a segmentation that a row holds: areas without pixels."""
+    """The result of a segmentation without its label map, which rows do not hold."""
 
     size: tuple[int, int]
     areas: tuple[Area, ...]
@@ -111,7 +111,7 @@ class Areas(PhotoResult):
 
 
 def result_of(row: Mapping[str, Any]) -> PhotoResult:
-    """Return the result that became a row which has no error."""
+    """Return the result that was stored in a row."""
     origin: tuple[Any, ...] = row["device"], row["precision"], "", row["milliseconds"]
     if "predictions" in row:
         return Classification(tuple(Prediction(**entry) for entry in row["predictions"]), *origin)
@@ -126,7 +126,7 @@ def result_of(row: Mapping[str, Any]) -> PhotoResult:
 
 
 def error_of(row: Mapping[str, Any]) -> errors.Error | None:
-    """Return the error of a row's photo, or None."""
+    """Return the error that was stored in a row, or None."""
     if row[KIND] is None:
         return None
     kind: type[errors.Error] = getattr(errors, row[KIND])
@@ -134,7 +134,7 @@ def error_of(row: Mapping[str, Any]) -> errors.Error | None:
 
 
 def json_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as the commands print it with --json: boxes rounded, and nothing that is missing."""
+    """Return a row as commands print it with --json: rounded boxes, and no null values."""
     shown = {name: value for name, value in row.items() if value is not None}
     if shown.get("detections"):
         shown |= result_of(row).to_dict()

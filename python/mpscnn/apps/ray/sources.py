@@ -1,4 +1,4 @@
-"""Sources of photos: folders and lists of files, Parquet files of image bytes, datasets of Ray."""
+"""Open sources of photos: folders and lists of files, Parquet files of image bytes, datasets of Ray."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from mpscnn.vision.photo_list import STDIN, photo_paths
 
 __all__ = ["Columns", "Source", "columns_of", "from_paths", "open_source"]
 
-#: The column with the bytes of a path. Names of files need not be text.
+#: The column with the bytes of a path. They are not text, because file names may have any bytes.
 _PATH = "path of the photo"
 _PARQUET = ".parquet"
-#: The usual names of a column with names.
+#: Usual names of a column with names.
 _NAMES = (IMAGE, "name", "path", "file_name", "filename", "key", "id")
-#: The largest number of rows of a batch: names of files, or photos, which may be large.
+#: The largest number of rows in a batch of names, and in a batch of photos, which need more memory.
 _MOST_NAMES = 256
 _MOST_PHOTOS = 64
-#: The number of files that are opened in parallel, because files on a network are slow.
+#: The number of files opened in parallel, because network file systems are slow.
 _READERS = 16
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table have the photos and their names."""
+    """The columns of a table that have the photos and their names."""
 
     photo: str
     kind: str
-    """"path", "bytes", or "struct" of both, as Hugging Face's datasets have."""
+    """"path", "bytes", or "struct" of both, as in Hugging Face's datasets."""
     name: str | None
 
     @property
     def are_paths(self) -> bool:
-        """True if photos are files, and not bytes."""
+        """True if photos are given as paths and not as bytes."""
         return self.kind == "path"
 
     def photo_of(self, cell: Any) -> Any:
-        """A photo as `mpscnn.open_photo` takes it. Raises ImageError where there is none."""
+        """Return the photo of a cell for `mpscnn.open_photo`. Raises ImageError if the cell is null."""
         value, place = cell.as_py(), self.photo
         if self.kind == "struct" and value is not None:
             value, place = value["bytes"], f"{self.photo}.bytes"
@@ -53,7 +53,7 @@ class Columns:
         return os.fsdecode(value) if self.are_paths else value
 
     def names(self, table: Any) -> list[str]:
-        """Return the names of a table's photos; of those that have none what stands for it."""
+        """Return the names of a table's photos, NO_NAME for those without."""
         if self.name is not None:
             found = table.column(self.name).to_pylist()
         else:
@@ -63,16 +63,16 @@ class Columns:
 
 @dataclass(frozen=True)
 class Source:
-    """Photos in a dataset of Ray's."""
+    """Photos in a Ray dataset."""
 
     dataset: Any
     columns: Columns
     names: tuple[str, ...] | None
-    """The names of the photos in order, if they are known."""
+    """The names of the photos in order; None if they are not known."""
     rows: int | None
-    """Rows of a batch; None: the blocks of the dataset."""
+    """The number of rows in a batch; None: one batch for each block of the dataset."""
     unread: tuple[ImageError, ...] = ()
-    """Errors of folders without photos and of patterns without matches, if other sources have photos."""
+    """Errors of folders without photos and of patterns without matches. Other arguments had photos."""
 
 
 def open_source(
@@ -81,7 +81,8 @@ def open_source(
     """Open a source of `mpscnn.ray.map`.
 
     Raises:
-        ImageError: there is no photo, or a file is no Parquet. ParameterError: columns that cannot be found.
+        ImageError: there is no photo, or a file is not in Parquet's format.
+        ParameterError: the columns cannot be found.
     """
     if isinstance(source, ray.data.Dataset):
         schema = source.schema()
@@ -94,7 +95,7 @@ def open_source(
         columns = _columns_of_files(files, photo_column, name_column)
         try:
             dataset = ray.data.read_parquet(files)
-        except (TypeError, ValueError) as error:  # pyarrow's own are such
+        except (TypeError, ValueError) as error:  # pyarrow raises these classes
             raise ParameterError(
                 f"{files[0]} and the files after it are not parts of one table: {error}"
             ) from error
@@ -116,10 +117,10 @@ def from_paths(
     machines: int,
     unread: tuple[ImageError, ...] = (),
 ) -> Source:
-    """Photos of files, in their order, with other columns."""
+    """Return a source of photo files in their order, with additional columns."""
     pa = import_arrow()
     names = [os.fsencode(path).decode("utf-8", "backslashreplace") for path in paths]
-    # So that every machine gets several batches, and those that are faster more.
+    # Each machine gets several batches, so that faster machines can compute more of them.
     rows = max(1, min(_MOST_NAMES, -(-len(paths) // (4 * machines))))
     table = pa.table(
         {IMAGE: names, _PATH: pa.array([os.fsencode(path) for path in paths], pa.binary()), **others}
@@ -144,7 +145,7 @@ def _arguments(source: Any) -> list[str]:
 
 
 def _parquet_files(arguments: Sequence[str]) -> list[str]:
-    """The Parquet files that are named or lie in a folder, by name; none where the arguments are photos."""
+    """Return the named Parquet files and those in named folders; none if the arguments are photos."""
     files: list[str] = []
     photos: list[str] = []
     for name in arguments:
@@ -164,7 +165,7 @@ def _parquet_files(arguments: Sequence[str]) -> list[str]:
 
 
 def _columns_of_files(files: Sequence[str], photo: str | None, name: str | None) -> Columns:
-    """Which all of them must have. Looks at the end of each, so that damage is reported before anything is computed."""
+    """Return the columns that all files have. Reads only each file's end, so damage shows before the computation."""
     found = None
     with ThreadPoolExecutor(_READERS) as readers:
         for path, schema in zip(files, readers.map(_parquet_schema, files), strict=True):
@@ -178,7 +179,7 @@ def _parquet_schema(path: str) -> Any:
     pa = import_arrow()
     try:
         return pa.parquet.read_schema(path)
-    except (OSError, ValueError) as error:  # pyarrow's own are such
+    except (OSError, ValueError) as error:  # pyarrow raises these classes
         raise ImageError(f"{path}: cannot be read as a Parquet file: {error}") from error
 
 
@@ -191,7 +192,7 @@ def _arrow_schema(schema: Any) -> Any:
 
 
 def columns_of(schema: Any, place: str, photo: str | None, name: str | None) -> Columns:
-    """Return the columns with photos and names, as given, or if the types and usual names tell them."""
+    """Return the columns with photos and names: the given ones, or those found by type and usual names."""
     pa = import_arrow()
     types = {field.name: field.type for field in schema}
     for given in (photo, name):

@@ -1,6 +1,6 @@
-"""Conformance cases: run one on a device, and bound the difference of two engines.
+"""Conformance cases: run a case on a device, and compute the allowed difference of two engines.
 
-A case is plain JSON, so that a report holds all that reproduces it.
+A case is plain JSON, so that a report has everything to reproduce it.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ Recipe = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One thing to run on a device."""
+    """One computation to compare between a device and the CPU engine."""
 
     group: str
-    """The group, which runs in one process."""
+    """The group. All cases of a group run in one process."""
     subject: str
-    """The subject, a row of the table: "convolution", "PoolingMax", "network mobilenet_v2"."""
+    """The row of the table, such as "convolution", "PoolingMax" or "network mobilenet_v2"."""
     name: str
-    """Which of the subject's cases."""
+    """The case's name within its row."""
     recipe: Recipe
-    """All that `run` needs."""
+    """The description from which `run` builds the computation."""
 
 
 def run(recipe: Recipe, device: str) -> Arrays:
-    """Return the case's results on a device, by name."""
+    """Run a case on a device, and return its results by name."""
     if recipe.get("self_check"):
         _core.check_device(device)
         return {}
@@ -51,7 +51,7 @@ def run(recipe: Recipe, device: str) -> Arrays:
 
 
 def allowed(recipe: Recipe, right: Arrays, device: str) -> Arrays:
-    """Return the allowed differences of results on the device from `right`, the results of the CPU engine."""
+    """Return how much results of the device may differ from `right`, the results of the CPU engine."""
     if recipe.get("self_check"):
         return {}
     promises = PROMISES["cpu"], PROMISES[device.partition(":")[0]]
@@ -65,7 +65,7 @@ def allowed(recipe: Recipe, right: Arrays, device: str) -> Arrays:
 
 
 def _pieces(recipe: Recipe) -> tuple[Network, Arrays]:
-    """Layers that read inputs of the network, and these."""
+    """Return a network of separate layers that all read inputs of the network, and its inputs."""
     return _bundled_layers(recipe) if "network" in recipe else _one_layer(recipe)
 
 
@@ -98,7 +98,10 @@ def _weights(role: str, shape: list[int], seed: int) -> NDArray[np.float32]:
 
 
 def _bundled_layers(recipe: Recipe) -> tuple[Network, Arrays]:
-    """Each layer on numbers that are the same everywhere: what layers before it compute differs in its last bits."""
+    """Return the layers of a bundled network, each with a generated input.
+
+    The layers do not read each other's outputs: these differ in the last bits between engines.
+    """
     name = recipe["network"]
     pieces = in_pieces((load() if name == "default" else load(name)).network)
     given = {

@@ -1,4 +1,4 @@
-"""Compare a device with the CPU engine, case by case, within the promised accuracy of both."""
+"""Compare a device with the CPU engine, case by case, by the promised accuracy of both."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from mpscnn.apps.verify.layer_cases import layer_cases
 from mpscnn.apps.verify.layers import Arrays
 from mpscnn.apps.verify.processes import Outcome, run_cases
 
-#: The subject whose success lets "auto" choose the device.
+#: The row that lets "auto" choose the device if it passes.
 SELF_CHECK = "self-check"
 
-#: Seconds for the CPU engine, which is not what may hang here.
+#: The time limit of the CPU engine in seconds. It is long, because only the device may hang.
 _LONGEST = 3600.0
 
-#: Bundled with the package.
+#: Networks that come with the package.
 _NETWORKS = ("default", "digits", "page_digits")
 
 
 def all_cases(device: str) -> list[Case]:
     """Return the conformance set: the self-check, operations, raw kernels, and the layers of bundled networks.
 
-    Cases of one group follow each other.
+    The cases of a group follow each other.
     """
     networks = [
         Case(f"network {name}", f"network {name}", precision, {"network": name, "precision": precision})
@@ -45,7 +45,7 @@ def all_cases(device: str) -> list[Case]:
 
 @dataclass
 class Failure:
-    """A case that did not give what is promised."""
+    """A case whose results are not as promised."""
 
     case: Case
     problem: str
@@ -53,15 +53,15 @@ class Failure:
 
 @dataclass
 class Row:
-    """The results of one subject."""
+    """The results of all cases of one subject."""
 
     subject: str
     cases: int = 0
     error: float = 0.0
-    """The error of the worst result: the one with the largest share of its allowed error."""
+    """The worst error, which is the one with the largest share of its allowed error."""
     allowed: float = 0.0
     used: float = 0.0
-    """The worst error divided by the allowed error; infinite where no error is allowed."""
+    """The worst error divided by the allowed error; infinite if no error is allowed."""
     seconds: float = 0.0
     refused: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Sides:
-    """The two sides of the comparison: a device, and environment variables for each side."""
+    """The device that is compared, and the environment variables of both processes."""
 
     device: str
     subject: dict[str, str]
@@ -79,7 +79,7 @@ class Sides:
 def compare(
     cases: Sequence[Case], sides: Sides, *, time_limit: float, progress: Callable[[str], None]
 ) -> Iterator[Row]:
-    """Yield a row for each subject when its cases have run."""
+    """Run the cases on both sides, and yield a row for each subject when its cases are done."""
     progress("the CPU engine")
     with_reference = [case for case in cases if "self_check" not in case.recipe]
     right = dict(
@@ -136,7 +136,7 @@ def _compare_results(row: Row, case: Case, expected: Arrays, found: Arrays, boun
 
 
 def _errors(result: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
-    """Infinite for NaN and infinities in one of both only."""
+    """Return the absolute differences; infinite if only one side is NaN or infinite."""
     with np.errstate(invalid="ignore"):
         difference = np.abs(result.astype(np.float64) - right)
     same = (result == right) | (np.isnan(result) & np.isnan(right))
@@ -147,7 +147,7 @@ def _errors(result: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
 def _worst(
     result: NDArray[Any], right: NDArray[Any], bound: NDArray[Any]
 ) -> tuple[tuple[int, ...], float, float]:
-    """Return the index, the error and the bound of the element with the largest share of its bound."""
+    """Return the index, error and allowed error of the element with the largest share of its allowed error."""
     errors = _errors(result, right)
     allowed_here = np.broadcast_to(bound, errors.shape).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):

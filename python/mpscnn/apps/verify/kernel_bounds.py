@@ -1,4 +1,4 @@
-"""The allowed differences of raw kernels' results from those of the CPU engine."""
+"""Compute the allowed differences between results of raw kernels on two engines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mpscnn.apps.verify.promise import FLOAT32_EPS, Promise
 
 
 def kernel_bounds(recipe: dict[str, Any], right: Arrays, promises: Sequence[Promise]) -> Arrays:
-    """Return the allowed differences of results from `right`. The recipe's "bound" is the kind of operation."""
+    """Return how much results may differ from `right`. The recipe's "bound" names the kind of operation."""
     kind = recipe["bound"]
     if kind == "exact":
         return {name: np.zeros_like(values) for name, values in right.items()}
@@ -43,7 +43,7 @@ def _ulps(bound: str, promise: Promise) -> float:
 
 
 def _unit(values: NDArray[Any]) -> float:
-    """Units in the last place of the largest result."""
+    """Return one unit in the last place of the largest result, which is at least 1."""
     return FLOAT32_EPS * max(float(np.abs(values).max()), 1.0)
 
 
@@ -52,20 +52,22 @@ def _added(bounds: Sequence[Arrays]) -> Arrays:
 
 
 def _rounding(kind: str, promise: Promise) -> float:
-    """Relative error of the functions in an operation, or of its products, quotients and roots."""
+    """Return the relative error of functions such as exp, or of products, quotients and roots."""
     return FLOAT32_EPS * (promise.neuron_ulps if kind == "function" else promise.elementwise_ulps)
 
 
 def _moved(recipe: dict[str, Any], right: Arrays, rounding: float) -> Arrays:
     """Return the error of each result from rounding each operand and the result itself.
 
-    Operands are of the order of 1, and so are the terms that are added to them: each moves by its rounding and by
-    that of 1.
+    Operands and the terms added to them are of the order of 1. So each operand is moved by its own rounding error and
+    by that of 1.
     """
     bounds: Arrays = {
         name: np.float32(rounding) * np.abs(values) + np.float32(1e-37) for name, values in right.items()
     }
-    for operand in range(len(recipe["sources"]) + 1):  # after the sources, arrays of the kernel's own
+    for operand in range(
+        len(recipe["sources"]) + 1
+    ):  # the indices after the sources are arrays of the kernel
         above, below = (
             run_kernel(recipe, "cpu", _Moving(operand, sign * rounding, len(recipe["sources"])))
             for sign in (1.0, -1.0)
@@ -78,7 +80,7 @@ def _moved(recipe: dict[str, Any], right: Arrays, rounding: float) -> Arrays:
 
 
 class _Moving:
-    """Changes one of the arrays that a case makes, in the order in which it makes them."""
+    """Changes one of the arrays of a case, chosen by the order in which they are created."""
 
     def __init__(self, operand: int, by: float, sources: int) -> None:
         self._operand, self._by, self._sources = operand, by, sources
@@ -91,10 +93,10 @@ class _Moving:
 
 
 def _loss(recipe: dict[str, Any], right: Arrays, promise: Promise) -> Arrays:
-    """Return the bound of gradients and losses of elements, and of their sums.
+    """Return the allowed errors of losses and their gradients, and of their sums.
 
-    It holds the errors of the terms and of the additions.     The recipe's "terms" are what a sum adds, by a loss
-    that is not reduced; without them the loss is not.
+    They include the errors of the terms and of the additions. The recipe's "terms" describe the unreduced loss that a
+    sum adds up; without them the loss is not reduced.
     """
     rounding = _rounding("function", promise)
     bounds = dict(_moved(recipe, right, rounding))
@@ -110,9 +112,9 @@ def _loss(recipe: dict[str, Any], right: Arrays, promise: Promise) -> Arrays:
         total: NDArray[Any] = np.sum(values, axis=axes, dtype=np.float64).reshape(right[name].shape)
         return total
 
-    divided = np.abs(right[name] / added(elements[name]))  # 1, or what a mean divides by
+    divided = np.abs(right[name] / added(elements[name]))  # 1, or the number that a mean divides by
     errors = added(_moved(whole, elements, rounding)[name])
-    # The promise of a shader, which adds as the CPU does.
+    # The additions have the promise of a shader, which adds as the CPU does.
     sums = promise.linear_factor * FLOAT32_EPS * added(np.abs(elements[name]))
     bounds[name] = divided * (errors + sums) + rounding * np.abs(right[name])
     return bounds

@@ -1,4 +1,4 @@
-"""Cases of each class of raw kernels."""
+"""Conformance cases for each class of raw kernels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mpscnn.apps.verify.training_cases import training_cases
 
 
 def _convolved(kernel: str, *descriptor: Any, **named: Any) -> dict[str, Any]:
-    """From 6 channels to 9 by 3 x 3."""
+    """Return the recipe of a 3x3 convolution from 6 to 9 channels."""
     return made(kernel, made("ConvolutionDescriptor", 3, 3, 6, 9, *descriptor), noise(9, 3, 3, 6), **named)
 
 
 def _photo_cases() -> list[tuple[str, dict[str, Any], str]]:
-    """Scaling, alpha and colour spaces."""
+    """Return the cases of scaling, alpha and colour spaces."""
     part = {"scale_transform": [1.5, 0.75, -2.0, 1.0], "edge_mode": "zero"}
     scales = [
         (name, made(f"Image{kind}Scale", *size, **more), bound)
@@ -52,7 +52,10 @@ def _photo_cases() -> list[tuple[str, dict[str, Any], str]]:
 
 
 def _cases() -> list[tuple[str, dict[str, Any], str]]:
-    """(Name, kernel, which bound) for sources of the usual size; others bring theirs in the kernel's recipe."""
+    """Return the cases as (name, recipe, name of the bound).
+
+    Sources have the usual size unless the recipe has others.
+    """
     windows = {"stride_x": 2, "stride_y": 2}
     normal = {"alpha": 0.5, "beta": 0.75, "delta": 2.0}
     listed: list[tuple[str, dict[str, Any], str]] = [
@@ -184,12 +187,12 @@ def _cases() -> list[tuple[str, dict[str, Any], str]]:
 
 
 def _group(kernel: str) -> str:
-    """The module that has the class: raw kernels that are much alike share a process."""
+    """Return the group of a kernel: its module. So similar kernels share a process."""
     return "kernels: " + str(getattr(kernels, kernel).__module__).rpartition(".")[2]
 
 
 def kernel_cases() -> list[Case]:
-    """Every class of `mpscnn.kernels` that devices encode, on float32 images."""
+    """Return the cases of all classes of `mpscnn.kernels`, on float32 images."""
     return [
         Case(_group(recipe["kernel"]), recipe["kernel"], name, {"sources": [IMAGE], **recipe, "bound": bound})
         for name, recipe, bound in [*_cases(), *training_cases()]

@@ -1,4 +1,4 @@
-"""Run cases of raw kernels. Images, states, labels and moments come from the recipe."""
+"""Run the cases of raw kernels. Images, states, labels and moments are generated from the recipe."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def _made(value: Any, change: Change) -> Any:
 
 
 class _Run:
-    """Ways to encode a kernel. The item "run" of a recipe names one of them.
+    """Ways to encode a kernel. The item "run" of a recipe names one of these methods.
 
-    Each returns its results by name: images, or functions that read them.
+    Each method returns its results by name: images, or functions that read them.
     """
 
     def __init__(self, recipe: dict[str, Any], change: Change, images: list[Image]) -> None:

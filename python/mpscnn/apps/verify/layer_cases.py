@@ -1,4 +1,4 @@
-"""Cases of the operations of networks, from the table beside their definitions (cpp/ops/cases.cpp)."""
+"""Conformance cases for the operations of networks, from the table in cpp/ops/cases.cpp."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TAG = "conformance"
 
 
 def layer_cases() -> list[Case]:
-    """Return the cases of the table for conformance, each in float32 and float16."""
+    """Return the table's cases that are tagged for conformance, each in float32 and float16."""
     listed = [case for case in json.loads(_core.cases()) if _TAG in case["tags"]]
     return [_case(one, precision) for precision in ("float32", "float16") for one in listed]
 

@@ -1,4 +1,4 @@
-"""Run layers of networks, and bound the difference of two engines' results."""
+"""Run layers of networks, and compute the allowed difference between two engines' results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ELEMENTWISE = {
     for entry in operations()
     if any(parameter["name"] == "primary_scale" for parameter in entry["parameters"])
 }
-#: Operations that sum products of inputs and weights. With absolute values of both, they give the sum of magnitudes.
+#: Operations that add products of inputs and weights. With absolute values of both they give the sum of magnitudes.
 _SUMS = ELEMENTWISE | {
     "binary_convolution",
     "binary_fully_connected",
@@ -56,9 +56,9 @@ def run(network: Network, inputs: Arrays, device: str, precision: PrecisionName)
 def bounds(
     pieces: Network, given: Arrays, precision: PrecisionName, promises: tuple[Promise, Promise]
 ) -> Arrays:
-    """Return for each layer the allowed difference of two engines with these promises.
+    """Return for each layer the allowed difference between two engines with these promises.
 
-    `pieces` are layers that read inputs of the network only. In float16 `given` are halves.
+    The layers of `pieces` read only inputs of the network. In float16 the inputs `given` are rounded to half precision.
     """
     nodes = pieces.to_dict()["nodes"]
     plain = run(_without_activations(pieces), given, "cpu", "float32")
@@ -93,7 +93,7 @@ def _bound(
     if "activation" in node:
         result, bound = _through(promise, pieces, node, plain, bound)
     if precision == "float16" and operation in _ROUNDED:
-        sizes = np.nan_to_num(np.abs(result))  # NaN, of powers, is not rounded
+        sizes = np.nan_to_num(np.abs(result))  # powers can be NaN, which is not rounded
         bound = bound + (sizes + bound) * HALF_EPS / 2 + HALF_TINY / 2
     return np.broadcast_to(bound, plain.shape)
 
@@ -193,9 +193,9 @@ def _magnitudes(pieces: Network, given: Arrays) -> Arrays:
 
 
 def _restructured(network: Network, structure: dict[str, Any]) -> Network:
-    """Return a network of this structure, with those weights that its layers still have.
+    """Return a network with this structure, and the weights that its layers still need.
 
-    The slopes of removed activations are left out, for example.
+    For example, slopes of removed activations are left out.
     """
     result = network.restructured(structure, {})
     known = {f"{spec['layer']}.{spec['role']}" for spec in result.weight_specs()}

@@ -1,4 +1,4 @@
-"""Run cases in separate processes, so that a crash or a hang is a result like others."""
+"""Run cases in separate processes, so that a crash or a hang becomes a failed case."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mpscnn._private.child_python import inherited_environment, module_command
 from mpscnn.apps.verify.case import Case
 from mpscnn.apps.verify.layers import Arrays
 
-#: Seconds until a process has begun its first case, on a busy machine too.
+#: Seconds in which a process must begin its first case, even on a busy machine.
 _START_LIMIT = 60.0
 
 WORKER: tuple[str, ...] = module_command("mpscnn.apps.verify.worker")
@@ -32,15 +32,15 @@ class Outcome:
     results: Arrays = field(default_factory=dict)
     seconds: float = 0.0
     problem: str = ""
-    """Why there are no results; empty where there are."""
+    """The reason why there are no results; "" if there are."""
     refused: bool = False
-    """The device's engine says that it does not have this."""
+    """True if the device's engine does not support the case."""
 
 
 def run_cases(
     cases: Sequence[Case], device: str, environment: Mapping[str, str], time_limit: float
 ) -> list[Outcome]:
-    """Each case's outcome. After a crash a new process goes on after the case; after a hang the rest is not run."""
+    """Return the outcome of each case. After a crash a new process runs the following cases; after a hang none does."""
     outcomes: list[Outcome | None] = [None] * len(cases)
     with tempfile.TemporaryDirectory(prefix="mpscnn_verify_") as folder:
         while (first := _first_open(outcomes)) is not None:
@@ -80,10 +80,10 @@ class _Process:
             json.dump(cases, self._process.stdin)
             self._process.stdin.close()
         except BrokenPipeError:
-            pass  # the process has ended already; `finish` reads its status
+            pass  # the process has already ended; `finish` reads its status
 
     def finish(self, outcomes: list[Outcome | None], time_limit: float) -> bool:
-        """Fill in what is known when the process has ended. False where it was killed since it took too long."""
+        """Record the outcomes when the process has ended. Return False if it took too long and was killed."""
         begun = self._first
         patience = max(time_limit, _START_LIMIT)
         try:
@@ -114,7 +114,7 @@ class _Process:
             outcomes[reply["failed"]] = Outcome(problem=reply["reason"])
 
     def _close(self) -> None:
-        self._process.kill()  # which does nothing to one that has ended
+        self._process.kill()  # has no effect on a process that has ended
         self._process.wait()
         self._reader.join()
         assert self._process.stdout is not None
@@ -122,7 +122,7 @@ class _Process:
         self._errors.close()
 
     def _said(self) -> str:
-        """Return the last line on stderr: an assertion of a framework, or Python's message."""
+        """Return the last line on stderr, such as a failed assertion or Python's message."""
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return f": {lines[-1][-300:]}" if lines else ""

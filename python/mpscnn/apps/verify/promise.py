@@ -1,13 +1,13 @@
-"""The promised accuracy of each engine: how far results may be from the exact ones. Nothing else defines it.
+"""The promised accuracy of each engine: how far results may be from the exact ones. No other file defines it.
 
-Linear operations: |y - reference| <= factor * eps * sum |w| |x|, which grows with the terms that were added up, not
-with the result. Everything else: units in the last place of the result. In float16 every layer is compared on inputs
-that are halves already, and its one rounding to half is allowed on top.
+For linear operations |y - exact| <= factor * eps * sum |w| |x|. So the allowed error grows with the magnitudes of the
+terms that are added, and not with the result. All other operations have a number of units in the last place of the
+result. In float16 the inputs are halves already, and the rounding of the result to half is allowed in addition.
 
-`CPU` is this package's own arithmetic. Where it takes Winograd's algorithm, the sum is over all products that a tile of
-6 x 6 inputs may have, unless the program was compiled with `winograd=False` (docs/precision.md).
-`METAL` is what Apple leaves open: kernels of MPS may take Winograd's algorithm and faster functions, so they get a part
-of the layer's largest result. docs/metal.md, "What is promised", is for users.
+`CPU` is the accuracy of this package's arithmetic. If it uses Winograd's algorithm, the sum includes all products of a
+tile of 6 x 6 inputs; programs compiled with `winograd=False` do not use it (docs/precision.md). `METAL` allows what
+Apple leaves open. Its kernels may use Winograd's algorithm and fast functions, so a share of the layer's largest result
+is allowed. docs/metal.md, "What is promised", explains this for users.
 """
 
 from __future__ import annotations
@@ -21,42 +21,41 @@ from numpy.typing import NDArray
 FLOAT32_EPS = float(np.finfo(np.float32).eps)
 HALF_EPS = float(np.finfo(np.float16).eps)
 BFLOAT16_EPS = 2.0**-7
-HALF_TINY = 2.0**-24  # the smallest subnormal
-#: Magnitudes of the weights of Lanczos' filter add up to less than 1.55 along an axis (cpp/ops/resize.h).
+HALF_TINY = 2.0**-24  # the smallest subnormal half
+#: The magnitudes of Lanczos weights add up to less than 1.55 along each axis (cpp/ops/resize.h).
 _LANCZOS_MAGNITUDE = 1.55**2
 
 
 @dataclass(frozen=True)
 class Promise:
-    """The accuracy of float32 arithmetic that one engine promises."""
+    """The accuracy that one engine promises for float32."""
 
-    # Rounding errors of a sum of n float32 products grow with n in the worst case and with its square root in practice;
-    # four covers every draw of the tests' sizes with room, and a wrong tap is thousands of times larger.
+    # Rounding errors of a sum of n float32 products grow with n in the worst case, in practice with its square root.
+    # The factor 4 leaves room for all sizes in tests, and a wrong tap of a kernel gives errors that are thousands of
+    # times larger.
     linear_factor: float = 4.0
-    #: The share of the layer's largest sum of magnitudes that is allowed for sums that MPS computes.
+    #: The allowed share of the layer's largest sum of magnitudes, for sums that Apple's MPS computes.
     largest_part: float = 0.0
-    softmax_ulps: float = 8.0  # the exponential's 2 ulp, the sum's, the division's
+    softmax_ulps: float = 8.0  # 2 ulp of the exponential, and the errors of the sum and the division
     elementwise_ulps: float = 2.0
-    power_ulps: float = (
-        4.0  # of base^beta for each unit of 1 + |beta|: the base is a sum of squares, known to a few ulp
-    )
+    power_ulps: float = 4.0  # for each unit of 1 + |beta| in base^beta, whose base is a sum of squares
     statistics_ulps: float = 8.0  # mean and variance of the data, the square root, the division
-    #: Of a loss for each step, for two devices that train the same network by the same batches: rounding errors of
-    #: weights grow from step to step. A wrong gradient shows within ten steps, by far more. Long training with Adam
-    #: adds the drift of two trainings whose first weights differ by one rounding (docs/training.md).
+    #: The share by which the losses of two devices may differ for each step, if they train the same network on the same
+    #: batches. Rounding errors of weights grow from step to step. A wrong gradient causes a far larger difference
+    #: within ten steps. Long training with Adam has an additional drift (docs/training.md).
     training_share: float = 1e-5
-    half_training_share: float = 1e-3  # of networks whose layers hand on halves
-    neuron_ulps: float = 8.0  # gelu has 7, the others less: tests/cpp/kernels_neuron_test.cpp
+    half_training_share: float = 1e-3  # for networks whose layers pass on halves
+    neuron_ulps: float = 8.0  # gelu has an error of 7 ulp, others less: tests/cpp/kernels_neuron_test.cpp
 
     def linear_bound(self, magnitude: NDArray[Any]) -> NDArray[Any]:
-        """For a sum of products with sum |w| |x| = magnitude."""
-        largest = np.max(magnitude, initial=0.0, where=np.isfinite(magnitude))  # NaN would allow everything
+        """Return the allowed error of a sum of products. `magnitude` is sum |w| |x|."""
+        largest = np.max(magnitude, initial=0.0, where=np.isfinite(magnitude))  # a NaN would allow any error
         units = self.linear_factor * FLOAT32_EPS
         bound: NDArray[Any] = units * magnitude + self.largest_part * largest + 1e-37
         return bound
 
     def lanczos_bound(self, largest: float) -> NDArray[Any]:
-        """For a resize by Lanczos' filter of an image whose largest magnitude is this one."""
+        """Return the allowed error of a resize with Lanczos' filter. `largest` is the image's largest magnitude."""
         return self.linear_bound(np.array(_LANCZOS_MAGNITUDE * largest))
 
     def ulp_bound(self, reference: NDArray[Any], ulps: float | NDArray[Any] | None = None) -> NDArray[Any]:
@@ -66,11 +65,14 @@ class Promise:
         return bound
 
     def training_loss_bound(self, loss: float, step: int, *, half: bool = False) -> float:
-        """For the loss of a step of training, the first being 1, next to the CPU's in float32."""
+        """Return how much the loss of a training step may differ from the CPU's float32 loss. The first step is 1."""
         return step * (self.half_training_share if half else self.training_share) * (abs(loss) + 0.01)
 
     def neuron_bound(self, x: NDArray[Any], attributes: dict[str, Any], reference: NDArray[Any]) -> Any:
-        """Units in the last place, and what the rounded argument a * x + b or b * x means for the result."""
+        """Return the allowed error of a neuron: units in the last place, and the effect of rounding its argument.
+
+        The argument is a * x + b or b * x.
+        """
         kind, ulps = attributes["kind"], self.neuron_ulps
         a, b, c = (attributes.get(name, 0.0) for name in "abc")
         size = np.abs(a * np.nan_to_num(x)) + abs(b)
@@ -92,20 +94,23 @@ class Promise:
                 return self.ulp_bound(finite, ulps) + argument
             if kind == "softplus":  # e^(b x) multiplies the error of b x
                 return self.ulp_bound(finite, ulps + 2 * np.abs(b * np.nan_to_num(x, posinf=0, neginf=0)))
-            if kind == "swish" and b != 1:  # below 0 it is x e^(b x), nearly
+            if kind == "swish" and b != 1:  # for x < 0 it is nearly x e^(b x)
                 return self.ulp_bound(finite, ulps + 2 * np.abs(b * np.nan_to_num(x, posinf=0, neginf=0)))
-            if kind == "gelu_tanh":  # nearly x e^y with a rounded y below 0, where this is more than -120
+            if kind == "gelu_tanh":  # for x < 0 it is nearly x e^y with a rounded y, if y is more than -120
                 y = np.clip(np.nan_to_num(1.6 * x * (1 + 0.045 * x * x)), -120, 0)
                 return self.ulp_bound(finite, ulps + 4 * np.abs(y))
         return self.ulp_bound(finite, ulps)
 
     def softmax_bound(self, x: NDArray[Any], reference: NDArray[Any]) -> NDArray[Any]:
-        """x - max is rounded once, which the exponential turns into a relative error."""
+        """Return the allowed error of softmax. Rounding x - max once gives a relative error of the exponential."""
         spread = np.abs(x - x.max(axis=-1, keepdims=True))
         return self.ulp_bound(reference, self.softmax_ulps + spread)
 
     def log_softmax_bound(self, x: NDArray[Any], reference: NDArray[Any]) -> NDArray[Any]:
-        """The difference from the maximum and the logarithm are rounded once each, the sum's error is relative to 1."""
+        """Return the allowed error of log-softmax: two rounded terms, and the sum with an error relative to 1.
+
+        The terms are the difference from the maximum and the logarithm.
+        """
         terms = np.abs(x - x.max(axis=-1, keepdims=True)) + np.abs(reference)
         bound: NDArray[Any] = FLOAT32_EPS * (terms + self.softmax_ulps)
         return bound
@@ -113,25 +118,25 @@ class Promise:
     def normalized_bound(
         self, x: Any, mean: Any, variance: Any, epsilon: float, gamma: Any, beta: Any
     ) -> Any:
-        """Rounding of x - mean, and what the variance's error makes of it."""
+        """Return the allowed error of a normalization: rounding of x - mean, and the effect of the variance's error."""
         scaled = np.abs(gamma) * np.abs(x - mean) / np.sqrt(variance + epsilon)
         rounded = np.abs(gamma) * np.sqrt(variance) / np.sqrt(variance + epsilon)
         return self.statistics_ulps * FLOAT32_EPS * (scaled + rounded + np.abs(beta)) + 1e-37
 
     def norm_bound(self, scaled: NDArray[Any], beta: Any = 0.0) -> Any:
-        """For gamma * x / norm + beta, where a norm of the data divides; `scaled` is the first term."""
+        """Return the allowed error of gamma * x / norm + beta with a computed norm. `scaled` is the first term."""
         return self.statistics_ulps * FLOAT32_EPS * (np.abs(scaled) + np.abs(beta)) + 1e-37
 
     def spread_bound(self, reference: NDArray[Any]) -> Any:
-        """For norms, sums of squares, variances and their roots: sums of terms of one sign."""
+        """Return the allowed error of norms, sums of squares, variances and their roots: sums of terms of one sign."""
         return self.statistics_ulps * FLOAT32_EPS * np.abs(reference) + 1e-37
 
     def log_sum_exp_bound(self, reference: NDArray[Any]) -> Any:
-        """The logarithm is rounded once, the sum of ratios to the largest has an error relative to 1."""
+        """Return the allowed error of log-sum-exp: the rounded logarithm, and the sum with an error relative to 1."""
         return FLOAT32_EPS * (np.abs(reference) + self.softmax_ulps)
 
     def power_bound(self, reference: NDArray[Any], beta: float) -> NDArray[Any]:
-        """For x / base^beta."""
+        """Return the allowed error of x / base^beta."""
         return self.ulp_bound(reference, self.power_ulps * (1 + abs(beta)))
 
     def local_contrast_bound(
@@ -142,9 +147,10 @@ class Promise:
         attributes: dict[str, Any],
         reference: NDArray[Any],
     ) -> NDArray[Any]:
-        """For (difference of terms of this magnitude) / (delta + alpha * variance)^beta, plus a number of at most 1.
+        """Return the allowed error of (x - mean) / (delta + alpha * variance)^beta plus a number of at most 1.
 
-        The variance is known to its own rounding and to what rounding the columns' means does to deviations from them.
+        `magnitude` is that of the terms in x - mean. The variance has its own rounding error, and that of the columns'
+        means.
         """
         alpha, beta, delta = (attributes[name] for name in ("alpha", "beta", "delta"))
         base = delta + alpha * variance
@@ -153,13 +159,13 @@ class Promise:
         return bound
 
     def statistics_bound(self, reference: NDArray[Any]) -> NDArray[Any]:
-        """For (1, 2, 1, channels) means, then variances."""
+        """Return the allowed error of an array (1, 2, 1, channels) of means and variances."""
         spread = np.abs(reference) + np.sqrt(reference[:, 1:])
         bound: NDArray[Any] = self.statistics_ulps * FLOAT32_EPS * spread + 1e-37
         return bound
 
     def combined_statistics_bound(self, reference: NDArray[Any]) -> NDArray[Any]:
-        """For statistics of several batches: their means are rounded before their distances are taken."""
+        """Return the allowed error of statistics of several batches. Means are rounded before they are combined."""
         mean, variance = reference[:, :1], reference[:, 1:]
         rounding = self.elementwise_ulps * FLOAT32_EPS * np.abs(mean)
         moved = np.concatenate([0 * mean, rounding * (2 * np.sqrt(variance) + rounding)], axis=1)
@@ -167,7 +173,7 @@ class Promise:
         return bound
 
 
-#: Where MPS computes: 2^-10, about 1e-3.
+#: The allowed share for Apple's MPS: 2^-10, about 1e-3.
 _PART_OF_MPS = 2.0**-10
 
 CPU = Promise()
@@ -176,7 +182,7 @@ METAL = Promise(
     softmax_ulps=_PART_OF_MPS / FLOAT32_EPS,
     power_ulps=_PART_OF_MPS / FLOAT32_EPS,
     statistics_ulps=64.0,
-    neuron_ulps=64.0,  # Metal's own functions: 16 ulp for pow, 4 to 5 for the others
+    neuron_ulps=64.0,  # errors of Metal's functions: 16 ulp for pow, 4 to 5 ulp for the others
 )
-#: The promises by the names of devices.
+#: The promise of each engine, by the name of its device.
 PROMISES = {"cpu": CPU, "metal": METAL}

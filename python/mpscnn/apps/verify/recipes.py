@@ -1,4 +1,4 @@
-"""Build recipes of raw kernels, as plain JSON."""
+"""Build the recipes of raw kernels as plain JSON."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ IMAGE = [2, 7, 5, 6]
 
 
 def noise(*shape: int, seed: int = 1, positive: bool = False) -> dict[str, Any]:
-    """Return an array."""
+    """Return a description of a pseudo-random array."""
     return {"noise": list(shape), "seed": seed, "positive": positive}
 
 
 def made(kernel: str, *arguments: Any, **named: Any) -> dict[str, Any]:
-    """Return an object of a class of `mpscnn.kernels`."""
+    """Return a description of an object of a class of `mpscnn.kernels`."""
     return {"kernel": kernel, "arguments": list(arguments), "named": named}

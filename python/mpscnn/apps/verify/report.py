@@ -1,4 +1,4 @@
-"""Run a verification, and write its table and its report for an issue."""
+"""Run a verification, and format its table and its JSON report."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mpscnn.errors import ParameterError
 from mpscnn.runtime.library import build_config, devices
 
 _HEADERS = ("operation", "cases", "worst error", "allowed", "ms", "result")
-#: How virtual machines call a GPU that they only pretend to have.
+#: A part of the names of virtual GPUs in virtual machines.
 _VIRTUAL = "Paravirtual"
 
 
 @dataclass
 class Report:
-    """The report of a verification. `not_tested` says why nothing did; `rows` are empty then."""
+    """The report of a verification. If nothing was tested, `not_tested` is the reason, and `rows` is empty."""
 
     device: dict[str, Any]
     compared_with: str
@@ -33,15 +33,18 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        """True if anything was not as promised."""
+        """True if any result was not as promised."""
         return not self.not_tested and any(row.failures for row in self.rows)
 
     def table(self, *, width: int | None = None) -> str:
-        """A row for each operation, class of raw kernels and network; lines of `width` where that is possible."""
+        """Return a table with a row for each operation, class of raw kernels and network.
+
+        Lines have at most `width` characters if possible.
+        """
         return text_table(_HEADERS, [_cells(row) for row in self.rows], right=(1, 2, 3, 4), width=width)
 
     def summary(self) -> str:
-        """Return the outcome, each failure, and what to do."""
+        """Return the verdict, each failure, and what to do next."""
         name = self.device["name"]
         if self.not_tested:
             return f"not tested: {self.not_tested}"
@@ -62,7 +65,7 @@ class Report:
         return "\n".join([*lines, f"{wrong} of {count} cases are not as promised. {advice}."])
 
     def to_json(self) -> str:
-        """For an issue: system, device, versions, rows, and what reproduces each failure."""
+        """Return the report for an issue: system, device, versions, rows, and how to reproduce each failure."""
         return json.dumps(
             {
                 "verdict": "not tested" if self.not_tested else "failed" if self.failed else "passed",
@@ -90,17 +93,18 @@ def verify(
     time_limit: float = 120.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Run the conformance set.
+    """Run the conformance set on a device.
 
     Args:
-        device: "metal", a Metal device as `mpscnn.devices` lists it, or "cpu", whose instruction set in use is compared
-            with the one that all processors have; "auto": "metal" where there is one, else "cpu".
-        only: subjects (rows of the table) whose names contain this.
+        device: "metal", a Metal device listed by `mpscnn.devices`, or "cpu", whose best instruction set is compared
+            with
+            the baseline; "auto": "metal" if there is one, otherwise "cpu".
+        only: test only rows of the table whose names contain this.
         time_limit: seconds that a case may take.
         progress: called with the name of each group before it runs.
 
     Raises:
-        ParameterError: an unknown device, or no subject of that name.
+        ParameterError: the device is unknown, or no row has such a name.
     """
     described = _described(device)
     name = described["name"]
@@ -122,7 +126,7 @@ def verify(
 
 
 def _described(device: str) -> dict[str, Any]:
-    """Return the entry of `devices`."""
+    """Return a device's entry in the list of `mpscnn.devices`."""
     listed = devices()
     if device == "auto":
         metal = [entry for entry in listed if entry["name"] == "metal" and entry["available"]]
@@ -144,7 +148,7 @@ def _other_names(entry: dict[str, Any]) -> list[str]:
 
 def _sides(device: str) -> Sides:
     if device != "cpu":
-        # The self-check is one of the cases, so it must not stop the others.
+        # The self-check is one of the cases, so it must not prevent the others.
         return Sides(device, {"MPSCNN_SKIP_SELF_CHECK": "1"}, {})
     config = build_config()
     used, simplest = config["instruction_set"], config["instruction_sets"][0]
@@ -191,5 +195,5 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | str:
-    """JSON has no infinities."""
+    """Return a number for JSON, which does not allow infinities."""
     return value if math.isfinite(value) else "infinite"

@@ -1,4 +1,4 @@
-"""Cases of the raw kernels of training: gradients, losses, optimisers."""
+"""Conformance cases for the raw kernels of training: gradients, losses, optimisers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TEN_LOSSES = (
 )
 
 
-#: The parameters of neurons. With these a function is defined for all inputs in [-1, 1], and its kinks lie there, too.
+#: Parameters of neurons. With these each function is defined for all inputs in [-1, 1], and its kinks lie there, too.
 _NEURONS: dict[str, tuple[float, ...]] = {
     "none": (),
     "relu": (0.25,),

@@ -1,8 +1,11 @@
 """Run cases on a device in a separate process: `mpscnn.apps.verify.worker DEVICE FOLDER`.
 
-Reads a JSON list of [index, recipe] from stdin. For each it writes a line {"begin": index} to stdout, then {"done":
-index, "seconds"} with the results in FOLDER/<index>.npz, {"refused": index, "reason"} for what the device's engine
-does not have, or {"failed": index, "reason"}. A line that begins and does not end is what ended the process.
+The process reads a JSON list of [index, recipe] from stdin. For each case it writes the line {"begin": index} to
+stdout, and then one of these:
+    {"done": index, "seconds"}      the results are in FOLDER/<index>.npz
+    {"refused": index, "reason"}    the device's engine does not support the case
+    {"failed": index, "reason"}
+If a "begin" has no second line, that case ended the process.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from mpscnn.errors import UnsupportedError
 
 
 def serve(device: str, folder: Path, cases: list[Any], replies: IO[str]) -> None:
-    """Run all cases, in their order."""
+    """Run all cases in order."""
 
     def reply(**message: Any) -> None:
         replies.write(json.dumps(message) + "\n")
@@ -34,7 +37,7 @@ def serve(device: str, folder: Path, cases: list[Any], replies: IO[str]) -> None
             results = run(recipe, device)
         except UnsupportedError as error:
             reply(refused=index, reason=str(error))
-        except Exception as error:  # whatever it is, the parent reports it
+        except Exception as error:  # the parent process reports any exception
             reply(failed=index, reason=f"{type(error).__name__}: {error}")
         else:
             np.savez(folder / f"{index}.npz", *results.values())
@@ -42,7 +45,7 @@ def serve(device: str, folder: Path, cases: list[Any], replies: IO[str]) -> None
 
 
 if __name__ == "__main__":
-    # Output of frameworks goes to stderr, so that the pipe holds only replies.
+    # Redirect what frameworks print to stderr, so that the pipe has only replies.
     pipe = os.dup(1)
     os.dup2(2, 1)
     serve(sys.argv[1], Path(sys.argv[2]), json.load(sys.stdin), os.fdopen(pipe, "w", encoding="utf-8"))

@@ -1,1 +1,1 @@
-"""Run models on videos: sources, frames in order, and written videos."""
+"""Run models on videos: read frames, compute them in order, and write videos."""

@@ -1,4 +1,4 @@
-"""Frames that wait between the thread that decodes them and the one that runs them."""
+"""A queue for frames between the decoding thread and the thread that runs them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Frame = TypeVar("Frame")
 
 
 class FrameBuffer(Generic[Frame]):
-    """A queue of bounded length from one thread to another.
+    """A bounded queue between two threads.
 
     Args:
-        capacity: frames that may wait.
-        live: a frame too many takes the place of the oldest waiting one. Otherwise its giver waits.
+        capacity: the number of frames that may wait.
+        live: if the queue is full, a new frame replaces the oldest one. Otherwise `put` waits.
     """
 
     def __init__(self, capacity: int, live: bool) -> None:
@@ -28,12 +28,12 @@ class FrameBuffer(Generic[Frame]):
         self._closed = False
         self._ended = False
         self.failure: Exception | None = None
-        """Why no frame follows, where it is not for the stream's end."""
+        """The error that ended the stream; None at a normal end."""
         self.dropped = 0
-        """Frames whose place was taken."""
+        """The number of frames that newer ones replaced."""
 
     def put(self, frame: Frame) -> bool:
-        """Give a frame. False if frames are not read any more."""
+        """Add a frame. Return False if the reader has closed the queue."""
         with self._changed:
             if self._live and len(self._frames) == self._capacity and not self._closed:
                 self._frames.popleft()
@@ -45,13 +45,13 @@ class FrameBuffer(Generic[Frame]):
             return not self._closed
 
     def end(self, failure: Exception | None = None) -> None:
-        """Say that no frame follows, and what went wrong if something did."""
+        """Mark the end of the stream, with the error that caused it if there was one."""
         with self._changed:
             self._ended, self.failure = True, failure
             self._changed.notify_all()
 
     def take(self, wait: bool = True) -> Frame | None:
-        """Return the oldest frame. None: there is none at present, or, where it waits for one, there will be none."""
+        """Return the oldest frame; None if the stream has ended, or if `wait` is False and no frame is there."""
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._frames or self._ended or self._closed)
@@ -62,7 +62,7 @@ class FrameBuffer(Generic[Frame]):
             return frame
 
     def close(self) -> None:
-        """Drop what waits, without counting it; `put` returns False from now on."""
+        """Drop all waiting frames without counting them. From now on `put` returns False."""
         with self._changed:
             self._closed = True
             self._frames.clear()

@@ -1,4 +1,4 @@
-"""A decoded frame's planes as a photo, without a copy."""
+"""Use the planes of a decoded frame as a photo, without a copy."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mpscnn.vision.photo import MAX_PIXELS, Photo, YuvImage, open_photo
 __all__ = ["photo_of"]
 
 _BT709 = 1
-_UNSPECIFIED = (2, 3)  # and reserved
-_BT601 = (4, 5, 6)  # FCC's, BT.470 BG's, SMPTE 170 M's
+_UNSPECIFIED = (2, 3)  # unspecified, or reserved values
+_BT601 = (4, 5, 6)  # the matrices of FCC, BT.470 BG and SMPTE 170M
 _FULL_RANGE = 2
-#: Lines from which BT.709 is usual, where a stream does not say its matrix.
+#: If a stream does not name its matrix, frames with at least this many lines use BT.709.
 _HIGH_DEFINITION = 720
-#: Codecs whose differences lie between the columns; those of others lie at the left one.
+#: Codecs whose chroma samples lie between the columns of pixels. In other codecs they lie on the left column.
 _CENTERED = ("mjpeg", "mpeg1video")
 _I420, _NV12 = ("yuv420p", "yuvj420p"), "nv12"
 
-#: Signs of the display matrix (a, b, c, d), with x' = a x + c y and y' = b x + d y -> EXIF orientation.
+#: EXIF orientations by the signs of the display matrix (a, b, c, d), with x' = a x + c y and y' = b x + d y.
 _ORIENTATIONS = {
     (1, 0, 0, 1): 1,
     (-1, 0, 0, 1): 2,
@@ -37,7 +37,10 @@ _ORIENTATIONS = {
 
 
 def photo_of(frame: Any, codec: str, name: str) -> YuvImage | Photo:
-    """A frame of PyAV: 8-bit NV12 and I420 as they lie, others converted to RGB by FFmpeg. ImageError: too large."""
+    """Return a frame of PyAV as a photo. 8-bit NV12 and I420 are not copied, others are converted to RGB by FFmpeg.
+
+    Raises ImageError if the frame is too large.
+    """
     if frame.width * frame.height > MAX_PIXELS:
         raise ImageError(
             f"{name}: has frames of {frame.width} x {frame.height}; at most {MAX_PIXELS:,} pixels are allowed"
@@ -61,7 +64,7 @@ def _plane(plane: Any, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def _matrix(frame: Any) -> Literal["bt601", "bt709"] | None:
-    """None: one that the core does not know, such as BT.2020's."""
+    """Return the frame's colour matrix; None for one that the core does not know, such as BT.2020's."""
     if frame.colorspace in _UNSPECIFIED:
         return "bt709" if frame.height >= _HIGH_DEFINITION else "bt601"
     return "bt709" if frame.colorspace == _BT709 else "bt601" if frame.colorspace in _BT601 else None
@@ -72,7 +75,7 @@ def _orientation(frame: Any) -> int:
         if data.type.name == "DISPLAYMATRIX":
             a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
             if abs(a) + abs(d) >= abs(b) + abs(c):
-                b = c = 0  # of an angle between, the nearest quarter turn
+                b = c = 0  # other angles are rounded to the nearest quarter turn
             else:
                 a = d = 0
             return _ORIENTATIONS.get(tuple(_sign(value) for value in (a, b, c, d)), 1)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Read a video's frames from files, cameras and network streams, with PyAV."""
+"""Read the frames of video files, cameras and network streams with PyAV."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = ["VideoFrame", "VideoSource", "import_av", "is_video", "open_source"]
 _CAMERA = re.compile(r"camera:(\d{1,3})")
 _STREAM = re.compile(r"rtsps?://")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-#: Seconds that opening a stream and waiting for its next piece may take.
+#: Seconds after which opening a stream, or waiting for more of its data, fails.
 _TIME_LIMIT = 10.0
 _MICROSECONDS = 1_000_000
-#: Seconds by which times go back only where recordings were joined, or a camera's clock was set.
+#: If a frame's time goes back by more than this many seconds, recordings were joined or a camera's clock was set.
 _SET_BACK = 1.0
-#: Formats whose packets do not say every picture's time: after a seek FFmpeg guesses times, and may be one off.
+#: Formats that do not store the time of every picture. FFmpeg then guesses times after a seek, and may be wrong.
 _INEXACT = ("mpeg",)
 _SUFFIXES = {
     *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265"),
@@ -49,41 +49,41 @@ class VideoFrame:
     """One decoded frame."""
 
     number: int
-    """Among those decoded from `start` on, from 0; with `every=5` 0, 5, 10 and so on."""
+    """The frame's number from `start` on, beginning with 0. With `every=5` the numbers are 0, 5, 10 ..."""
     time: float
-    """Seconds since the video's beginning, of a live source since its first frame."""
+    """Seconds since the video's beginning; for a live source, since its first frame."""
     photo: YuvImage | Photo
-    """The image for the model, accepted wherever a photo is."""
+    """The image. Models accept it like any photo."""
     decoded_at: float
-    """`time.perf_counter()` when it was decoded."""
+    """The value of `time.perf_counter()` when the frame was decoded."""
     pixel_aspect: Fraction = Fraction(1)
-    """Width by height of a pixel as seen, which are not square in videos such as DV's and DVDs'."""
+    """A pixel's width divided by its height. Pixels are not square in some videos, such as DV and DVD."""
 
 
 class VideoSource(ABC):
-    """Frames, decoded one by one."""
+    """A source of frames, which are decoded one by one."""
 
     name: str
     live: bool
-    """Frames arrive at their own time. Frames that are not read in time are lost."""
+    """True for a camera or stream: frames that are not read in time are lost."""
     of_photos: bool = False
-    """Frames are photos, each of its own size."""
+    """True if the frames are separate photos with different sizes."""
     rate: Fraction | None = None
-    """Frames per second if the source has them, as an average if they vary."""
+    """Frames per second, on average if they vary; None if unknown."""
     duration: float | None = None
-    """Seconds, if the source has the duration."""
+    """The duration in seconds; None if unknown."""
 
     @abstractmethod
     def frames(self) -> Iterator[VideoFrame]:
-        """Decode. Raises ImageError for what cannot be decoded."""
+        """Yield the decoded frames. Raises ImageError for damaged data."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give the file or the device back; no thread may be decoding."""
+        """Close the file or device. No thread may be decoding."""
 
 
 def is_video(source: str) -> bool:
-    """Return True if a name is a camera's, a stream's or a video file's, by its ending."""
+    """Return True if the name is a camera, a stream, or a file with a video's suffix."""
     return bool(
         _CAMERA.fullmatch(source) or _STREAM.match(source) or Path(source).suffix.lower() in _SUFFIXES
     )
@@ -92,11 +92,12 @@ def is_video(source: str) -> bool:
 def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float | None = None) -> VideoSource:
     """Open a video file, a folder of photos, "camera:N", or an RTSP address.
 
-    Frames outside of `start` to `end`, in seconds, are left out.
+    Only frames from `start` to `end`, in seconds, are read.
 
     Raises:
-        ImageError: it cannot be read, or has no video. UnsupportedError: PyAV is missing; cameras of this system.
-        ParameterError: an address that is neither of RTSP nor a camera's; nothing that is a name.
+        ImageError: the source cannot be read, or has no video.
+        UnsupportedError: PyAV is missing, or cameras are not supported on this system.
+        ParameterError: the address is neither for RTSP nor a camera, or the source is not a name.
     """
     name: object = os.fspath(source) if isinstance(source, os.PathLike) else source
     if not isinstance(name, str) or not name:
@@ -118,13 +119,14 @@ def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float |
         require_regular(name, ImageError)
         if Path(name).stat().st_size == 0:
             raise ImageError(f"{name}: is empty (0 bytes)")
-    # The prefix, so that a name with a colon is no address; the list, so that a playlist opens no address either.
+    # With the prefix "file:", a name with a colon is not taken as an address. With the list, a playlist cannot open
+    # one.
     only_files = {"protocol_whitelist": "file"}
     return _AvSource(name, f"file:{name}", None, only_files, live=False, start=start, end=end)
 
 
 class _PhotoFolder(VideoSource):
-    """The photos of a folder and its subfolders by name, as if they had been taken 25 times a second."""
+    """The photos of a folder and its subfolders, sorted by name, as a video with 25 frames a second."""
 
     live = False
     of_photos = True
@@ -150,11 +152,11 @@ class _PhotoFolder(VideoSource):
             yield VideoFrame(number, seconds, open_photo(path), time.perf_counter())
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Do nothing, since no file stays open."""
 
 
 def _camera(number: int) -> tuple[str, str, dict[str, str]]:
-    """Return a camera in FFmpeg's terms: name, format and options."""
+    """Return a camera's name, format and options for FFmpeg."""
     if sys.platform == "darwin":
         return str(number), "avfoundation", {"framerate": "30"}
     if sys.platform.startswith("linux"):
@@ -163,7 +165,7 @@ def _camera(number: int) -> tuple[str, str, dict[str, str]]:
 
 
 def import_av() -> Any:
-    """PyAV."""
+    """Import PyAV. Raises UnsupportedError if it is not installed."""
     try:
         import av
     except ImportError as error:
@@ -196,7 +198,7 @@ class _AvSource(VideoSource):
 
     def _open(self) -> None:
         av = import_av()
-        # Files need no time limit. It would only affect slow disks.
+        # Files have no time limit, which could only fail on slow disks.
         limit = _TIME_LIMIT if self.live else None
         failed = "cannot be opened" if self.live else "cannot be opened, or is cut off"
         with _failures(self.name, lambda: "is not a video, or damaged or cut off", lambda: failed):
@@ -209,7 +211,7 @@ class _AvSource(VideoSource):
             self._container.close()
             raise ImageError(f"{self.name}: has no video, but {' and '.join(sorted(kinds)) or 'nothing'}")
         self._stream = video[0]
-        # Threads over whole frames would hold some frames of a live source back.
+        # Decoding several frames in parallel would delay the frames of a live source.
         self._stream.thread_type = "SLICE" if self.live else "AUTO"
 
     def close(self) -> None:
@@ -240,22 +242,23 @@ class _AvSource(VideoSource):
 
     def _pixel_aspect(self, photo: YuvImage | Photo) -> Fraction:
         aspect = Fraction(self._stream.sample_aspect_ratio or 1)
-        return 1 / aspect if photo.orientation >= 5 else aspect  # by a quarter turn, or mirrored so
+        # the photo is turned by 90 degrees, so width and height swap
+        return 1 / aspect if photo.orientation >= 5 else aspect
 
     def _damage(self, decoded: int) -> str:
-        """Handle a failure of FFmpeg's decoder, at the file's end or before."""
+        """Return a message for a failed decoder: the file is cut off, or damaged."""
         missing = self._missing() if self._at_end else None
         if missing is None:
             return f"is damaged after {decoded} frames"
         return f"is cut off after {decoded} frames: {missing}"
 
     def _missing(self) -> str | None:
-        """Return which part of the file's end is missing after decoding; None if nothing is known to be missing."""
+        """Return which part of the file's end is missing; None if nothing is known to be missing."""
         if self.live:
             return None
         form = self._container.format.name
         missing = cut_off(self.name, form)
-        # FFmpeg makes no packet of a part of a picture that is not compressed.
+        # FFmpeg returns no packet for an incomplete uncompressed picture.
         left = form == "yuv4mpegpipe" and self._read_to < Path(self.name).stat().st_size
         unfinished = left or self._packet_cut or self._frame_spoilt
         return "the last picture is unfinished" if missing is None and unfinished else missing
@@ -267,19 +270,22 @@ class _AvSource(VideoSource):
         return 0.0 if begun is None else float(begun * self._stream.time_base)
 
     def _decoded(self, origin: float | None) -> Iterator[Any]:
-        """Decode from the key frame before `start`, or from the beginning if the format cannot find it."""
+        """Decode from the key frame before `start`. If the format cannot seek exactly, decode from the beginning."""
         if self._start > 0 and not self.live and self._container.format.name not in _INEXACT:
             frames = self._after_seek(origin or 0.0)
             if frames is not None:
                 yield from frames
                 return
-            # After a failed seek the position is unknown, and not every format can go back.
+            # After a failed seek the position is unknown, and some formats cannot go back, so open the file again.
             self._container.close()
             self._open()
         yield from self._pictures()
 
     def _pictures(self, sought: bool = False) -> Iterator[Any]:
-        """Decode on, and keep whether what came last was whole. `sought`: pictures may lack others from before."""
+        """Yield decoded pictures, and record whether the last packet and picture were complete.
+
+        After a seek (`sought`), the first pictures may be incomplete, since they refer to earlier ones.
+        """
         invalid = import_av().error.InvalidDataError
         sound = not sought
         failure: Exception | None = None
@@ -291,7 +297,7 @@ class _AvSource(VideoSource):
                 self._packet_cut = packet.is_corrupt
             try:
                 frames = packet.decode()
-            except invalid as error:  # of the last packet pictures before may come yet
+            except invalid as error:  # pictures before the damaged packet may still follow
                 failure = error
                 continue
             for frame in frames:
@@ -303,13 +309,13 @@ class _AvSource(VideoSource):
             raise failure
 
     def _after_seek(self, origin: float) -> Iterator[Any] | None:
-        """None: there is no frame that is known to be at `start` or before."""
+        """Seek to `start`, and yield the pictures from there; None if no picture at or before `start` was found."""
         av = import_av()
         try:
             self._container.seek(int((self._start + origin) * _MICROSECONDS))
             frames = self._pictures(sought=True)
             first = next(frames, None)
-        except (av.error.FFmpegError, OverflowError):  # of a number that FFmpeg has not
+        except (av.error.FFmpegError, OverflowError):  # the time is too large for FFmpeg
             return None
         if first is None or first.time is None or first.time - origin > self._start:
             return None
@@ -317,13 +323,13 @@ class _AvSource(VideoSource):
 
 
 class _Clock:
-    """Times of frames in seconds since the beginning, as the source says them.
+    """Converts the times of a source to seconds since its beginning.
 
-    Where they go back by more than a second they go on from the frame before, so that none is lost.
+    If times go back by more than a second, they continue from the last frame, so that no frame is skipped.
 
     Args:
-        origin: the source's time of the beginning; None: that of its first frame.
-        step: seconds from a frame to one that has no time, or one whose time went back.
+        origin: the source's time of the beginning; None: the time of its first frame.
+        step: the seconds between frames, for frames that have no time or one that went back.
     """
 
     def __init__(self, origin: float | None, step: Fraction | float) -> None:
@@ -332,7 +338,7 @@ class _Clock:
         self._next = 0.0
 
     def seconds(self, given: float | None) -> float:
-        """Return the time of the next frame, from the time that the source gives."""
+        """Return the time of the next frame in seconds. `given` is the source's time."""
         if given is None:
             seconds = self._next
         else:
@@ -347,7 +353,10 @@ class _Clock:
 
 @contextmanager
 def _failures(name: str, invalid: Callable[[], str], failed: Callable[[], str]) -> Iterator[None]:
-    """Names the source, and what went wrong, in what FFmpeg raises of invalid data and of anything else."""
+    """Turn FFmpeg's exceptions into ImageErrors that name the source.
+
+    `invalid` describes damaged data, `failed` the rest.
+    """
     av = import_av()
     try:
         yield

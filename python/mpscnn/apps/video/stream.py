@@ -1,4 +1,4 @@
-"""Run a model on a video: a separate thread decodes, several frames are computed in parallel, results are in order."""
+"""Run a model on a video: one thread decodes, several frames are computed in parallel, results keep the order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 
 class Video(Iterator[tuple[VideoFrame, Result]], Generic[Result]):
-    """The frames of a video in order, each with its result; made by `mpscnn.video`. For one thread at a time."""
+    """An iterator over a video's frames with their results, made by `mpscnn.video`. One thread at a time may use it."""
 
     def __init__(
         self,
@@ -42,13 +42,13 @@ class Video(Iterator[tuple[VideoFrame, Result]], Generic[Result]):
     ) -> None:
         self.source = source
         self._begun = False
-        # A live source keeps only its newest frame waiting, so results are of the present.
+        # For a live source only the newest frame waits, so that results are up to date.
         self._buffer: FrameBuffer[VideoFrame] = FrameBuffer(1 if source.live else inflight, source.live)
         self._results = _results(source, self._buffer, model, inflight, every, options)
 
     @property
     def dropped(self) -> int:
-        """Frames of a live source so far that were not computed, since newer ones came in time."""
+        """The number of frames of a live source that were skipped because newer ones arrived first."""
         return self._buffer.dropped
 
     def __next__(self) -> tuple[VideoFrame, Result]:
@@ -56,9 +56,9 @@ class Video(Iterator[tuple[VideoFrame, Result]], Generic[Result]):
         return next(self._results)
 
     def close(self) -> None:
-        """End decoding, and what is under way; closing again does nothing."""
+        """Stop decoding and computing. Closing again does nothing."""
         self._results.close()
-        if not self._begun:  # else the thread that reads it closes it
+        if not self._begun:  # otherwise the decoding thread closes it
             self.source.close()
 
     def __enter__(self) -> Video[Result]:
@@ -108,28 +108,31 @@ def video(
             print(frame.time, result.top(1))
 
     Frames come in order, each once. Frames in 8-bit NV12 and I420, as in most videos, go to the model as `YuvImage`
-    with the stream's colour matrix and range. Others are converted to RGB first. Rotated videos are seen upright.
-    A live source never waits: frames beyond what can be computed are dropped, the oldest first, and counted.
+    with the stream's colour matrix and range. Others are converted to RGB first. Rotated videos are turned upright. A
+    live source never waits: if the computation is too slow, the oldest frames are dropped and counted.
 
     Args:
-        source: a video file; a folder, whose photos are frames in the order of their names, 25 a second; "camera:N" for
-            the N-th camera of this machine; or an address with rtsp:// or rtsps://.
+        source: a video file; a folder, whose photos become frames in the order of their names, 25 a second; "camera:N"
+            for the N-th camera of this machine; or an address with rtsp:// or rtsps://.
         model: a `Model`, whose results are those of `Model.predict`, or a `FeatureExtractor`.
-        inflight: frames in flight, 1 to 32, see `Runner`.
-        every: of this many frames the first is taken, and the others are only decoded.
-        start: seconds since the video's beginning (of a live source since its first frame) before which frames are left
-            out.
-        end: seconds from which on they are.
-        options: those of `Runner.submit`, such as `top` or `score_threshold`.
+        inflight: the number of frames in progress, 1 to 32, see `Runner`.
+        every: compute only the first of every N frames. The others are only decoded.
+        start: skip frames before this time, in seconds since the video's beginning (for a live source since its first
+            frame).
+        end: stop at this time in seconds; None: at the end.
+        options: the options of `Runner.submit`, such as `top` or `score_threshold`.
 
     Returns:
-        An iterator over (`VideoFrame`, result), also a context manager. Leaving a loop early ends decoding as soon as
-        the iterator is closed or forgotten.
+        An iterator over (`VideoFrame`, result), which is also a context manager. If a loop ends early, decoding stops
+            as
+        soon as the iterator is closed or deleted.
 
     Raises:
-        ImageError: it cannot be read, is empty, has no video; in the loop, after the frames before: it is damaged, or
-            the camera went away. UnsupportedError: PyAV is missing (`pip install "mpscnn[video]"`). ParameterError: an
-            argument out of its range, no such model. TypeError: an unknown option.
+        ImageError: the source cannot be read, is empty or has no video. If it is damaged or the camera is disconnected,
+            the error comes after the frames before that.
+        UnsupportedError: PyAV is missing (`pip install "mpscnn[video]"`).
+        ParameterError: an argument is out of its range, or there is no such model.
+        TypeError: an unknown option.
     """
     whole_number("inflight", inflight, most=32)
     whole_number("every", every)
@@ -157,7 +160,8 @@ def _results(
             decoder.start()
             while True:
                 while len(under_way) < inflight:
-                    # With results under way, those of a live source do not wait for its next frame.
+                    # While results are pending, a live source does not wait for its next frame, so results are not
+                    # delayed.
                     frame = buffer.take(wait=not (source.live and under_way))
                     if frame is None:
                         break
@@ -175,9 +179,9 @@ def _results(
 
 
 def _decode(source: VideoSource, buffer: FrameBuffer[VideoFrame], every: int) -> None:
-    """Decode until the video's end, or until frames are not read any more.
+    """Decode until the end of the video, or until the reader has closed the buffer. Then close the source.
 
-    Closes the source, which no other thread reads.
+    No other thread reads the source.
     """
     try:
         for frame in source.frames():

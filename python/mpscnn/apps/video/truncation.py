@@ -1,7 +1,7 @@
-"""Find out whether the end of a video file is missing, from the lengths in its container.
+"""Detect that the end of a video file is missing, from the lengths in its container.
 
-For many formats, FFmpeg reports no error where a file is cut off. The lengths in a container are exact. Times are
-not, because pictures of a variable rate may last any time.
+For many formats FFmpeg reports no error if a file is cut off. The lengths in a container are exact. Times are not:
+pictures of a variable rate may last any time.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from mpscnn.errors import ImageError
 
 __all__ = ["cut_off"]
 
-#: The number of bytes that are searched at the start and at the end of a file without a chain of lengths.
+#: The number of bytes searched at the start and end of files without stored lengths.
 _WINDOW = 1 << 20
-#: The number of bytes of a part's header that is enough for all formats.
+#: The number of bytes of a part's header that all formats need.
 _HEAD = 32
-#: Parts of an MP4 file without which pictures are missing.
+#: The parts of an MP4 file that pictures need.
 _NEEDED_BOXES = (b"moov", b"moof", b"mdat")
 _FLV_KINDS = (8, 9, 18)
 _MXF_KEY = bytes.fromhex("060e2b34")
-#: Bytes of a packet of MPEG-TS, and those before its mark: plain, of Blu-ray with a time, with a checksum.
+#: MPEG-TS packets as (size, bytes before the sync byte): plain, Blu-ray's with a time, with a checksum.
 _TRANSPORT_PACKETS = ((188, 0), (192, 4), (204, 0))
 _TRANSPORT_MARK = 0x47
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -32,9 +32,9 @@ _ASF_BROADCAST = 1
 
 
 def cut_off(path: str, form: str) -> str | None:
-    """Return which part of a file in one of FFmpeg's formats is missing. None: nothing, or it cannot be known.
+    """Return a description of the missing end of a file. `form` is FFmpeg's name of the format.
 
-    Raises ImageError where the file cannot be read.
+    None if nothing is missing or the format does not allow to know. Raises ImageError if the file cannot be read.
     """
     tell = _TELL.get(form)
     if tell is None:
@@ -47,12 +47,12 @@ def _short_of(length: int, size: int) -> str | None:
     return None if length <= size else f"{size:,} of at least {length:,} bytes are there"
 
 
-# ---- Chains of parts with their lengths ----------------------------------------------------------------------------
+# ---- Formats in which each part stores its length ------------------------------------------------------------------
 
 _Step = Callable[[bytes, int], int | None]
-"""From a part's header and the number of bytes until the file's end, compute the number of bytes to the next part.
+"""A function of a part's header and the bytes left in the file. It returns the distance to the next part in bytes.
 
-None: it is no part.
+None: there is no valid part.
 """
 
 
@@ -71,7 +71,10 @@ def _chain(step: _Step, begin: int = 0) -> Callable[[BinaryIO, int], str | None]
 
 
 def _matroska_element(head: bytes, left: int) -> int | None:
-    """One of unknown length, as in recordings, is entered."""
+    """Return the length of a Matroska element.
+
+    One of unknown length, as in recordings, is entered: only its header counts.
+    """
     name = 9 - head[0].bit_length()
     if name > 4:
         return None
@@ -90,7 +93,7 @@ def _mp4_box(head: bytes, left: int) -> int | None:
     if length == 1:
         (length,) = struct.unpack_from(">Q", head.ljust(_HEAD, b"\0"), 8)
     if length < 8 or (length > left and name not in _NEEDED_BOXES):
-        return None  # 0: until the end, wherever that is
+        return None  # 0 means "until the end of the file", so nothing can be missing
     return int(length)
 
 
@@ -98,7 +101,7 @@ def _flv_tag(head: bytes, left: int) -> int | None:
     if head[0] & 0x1F not in _FLV_KINDS:
         return None
     length = 11 + int.from_bytes(head[1:4], "big")
-    return length if left == length else length + 4  # some writers leave the last one's trailer out
+    return length if left == length else length + 4  # some writers omit the trailer of the last tag
 
 
 def _mxf_triplet(head: bytes, left: int) -> int | None:
@@ -110,11 +113,14 @@ def _mxf_triplet(head: bytes, left: int) -> int | None:
     return 17 + extent + (int.from_bytes(head[17 : 17 + extent], "big") if extent else head[16])
 
 
-# ---- Others --------------------------------------------------------------------------------------------------------
+# ---- Other formats -------------------------------------------------------------------------------------------------
 
 
 def _avi(file: BinaryIO, size: int) -> str | None:
-    """Return the lists of pictures, of which large files have several; without the index after them none is missing."""
+    """Check the lists of pictures of an AVI file, of which large files have several.
+
+    The index after them may be missing.
+    """
     place = 0
     while place + 12 <= size:
         file.seek(place)
@@ -134,7 +140,7 @@ def _avi(file: BinaryIO, size: int) -> str | None:
 
 
 def _transport(file: BinaryIO, size: int) -> str | None:
-    """Packets of one size: the last one is as long as the others, or was cut off."""
+    """Check a file of packets of equal size: a shorter last packet was cut off."""
     head = file.read(_WINDOW)
     for length, before in _TRANSPORT_PACKETS:
         for begin in range(min(length, len(head))):
@@ -159,7 +165,10 @@ def _asf(file: BinaryIO, size: int) -> str | None:
 
 
 def _jpegs(file: BinaryIO, size: int) -> str | None:
-    """Photos one after the other. Within their data neither mark is there; some cameras leave the last one out."""
+    """Check a file of consecutive JPEG photos: the last one must have an end marker.
+
+    Start and end markers do not occur within a photo's data. Some cameras omit the last end marker.
+    """
     file.seek(max(0, size - _WINDOW))
     tail = file.read()
     last = tail.rfind(b"\xff\xd8\xff")

@@ -18,33 +18,34 @@ if TYPE_CHECKING:
 
 __all__ = ["VideoWriter", "is_video_name"]
 
-_TICKS = 90000  # a second, as in MPEG
+_TICKS = 90000  # ticks a second, as in MPEG
 _USUAL_RATE = Fraction(25)
 _SQUARE = Fraction(1)
-#: Formats that keep the time of each picture, by their endings; those of AVI and MPEG-2 have a fixed rate.
+#: Suffixes of formats that store the time of each picture. AVI and MPEG-2 are not here: their rate is fixed.
 _ENDINGS = (".flv", ".m4v", ".mkv", ".mov", ".mp4", ".webm", ".wmv")
-#: Formats for which PyAV does not write the shape of pixels.
+#: Formats for which PyAV does not store the aspect ratio of pixels.
 _SQUARE_PIXELS = (".flv", ".webm")
 
 
 def is_video_name(path: Path) -> bool:
-    """Return True if `VideoWriter` writes a file of that name."""
+    """Return True if `VideoWriter` can write a file with this name."""
     return path.suffix.lower() in _ENDINGS and not is_folder(path)
 
 
 class VideoWriter:
-    """A video file, in the format of its name's ending and that format's usual codec; a context manager.
+    """A video file that is written picture by picture, as a context manager. The suffix selects the format and codec.
 
-    The first picture decides the size; of others what lies beyond is left out, and what they lack is white. The file
-    takes its place at the end. Whatever ends the `with` block, what was written until then can be played; without any
-    picture, or if writing fails, a file that was there before stays.
+    The first picture determines the size. Other pictures are cropped, or filled with white. The file appears at the end
+    of the `with` block, even after an error, and then has the pictures until there. If there was no picture or writing
+    failed, an older file of that name stays.
 
     Args:
-        rate: pictures per second, usually.
-        fit: pictures of another size than the first are made as large as fits, with white around.
+        rate: the usual number of pictures per second.
+        fit: pictures of another size than the first are scaled to fit, with white margins.
 
     Raises:
-        ParameterError: an ending that names none of the formats. ImageError: the file cannot be written.
+        ParameterError: the suffix belongs to no format.
+        ImageError: the file cannot be written.
         UnsupportedError: PyAV is missing.
     """
 
@@ -72,10 +73,10 @@ class VideoWriter:
             raise
 
     def write(self, picture: PillowImage.Image, time: float, pixel_aspect: Fraction = _SQUARE) -> None:
-        """Append an RGB picture, seen from `time` on, in seconds, which must not go back.
+        """Append an RGB picture that is shown from `time` on, in seconds. Times must not go back.
 
-        `pixel_aspect` is the width by the height of its pixels; the file has that of the first picture, or the
-        pictures are made wider.
+        `pixel_aspect` is the width of its pixels divided by their height. The file stores that of the first picture; if
+        the format cannot, pictures are made wider.
         """
         from PIL import Image, ImageOps
 
@@ -85,7 +86,7 @@ class VideoWriter:
             pixel_aspect = _SQUARE
         if self._stream is None:
             self._first = picture.size
-            # Differences stand for two pixels of each direction.
+            # Sizes must be even, because a chroma sample covers two pixels in each direction.
             self._size = (picture.width + picture.width % 2, picture.height + picture.height % 2)
             self._begun = time
             with self._failures():
@@ -110,7 +111,7 @@ class VideoWriter:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Names the file in what FFmpeg raises; nothing takes its place then."""
+        """Turn FFmpeg's exceptions into errors that name the file. The file is then discarded."""
         av = import_av()
         try:
             yield
@@ -121,10 +122,10 @@ class VideoWriter:
             ) from error
 
     def close(self) -> None:
-        """Finishes the file and moves it to its place, if there is a picture."""
+        """Finish the file, and move it to its name if it has a picture."""
         try:
             if self._stream is None or self._failed:
-                with suppress(import_av().error.FFmpegError, OSError):  # told already
+                with suppress(import_av().error.FFmpegError, OSError):  # the error was already reported
                     self._container.close()
                 return
             with self._failures():

@@ -1,1 +1,1 @@
-"""Write networks as files of other engines, for comparisons. ONNX has another writer, which users can call."""
+"""Write networks in the formats of other engines, for benchmarks. ONNX files come from the public ONNX writer."""

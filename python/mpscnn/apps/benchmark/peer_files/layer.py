@@ -1,4 +1,4 @@
-"""A network's layers in the form that the writers for other engines need."""
+"""Describe a network's layers in the form that the writers for other engines need."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class PeerLayer:
-    """One layer, its shapes with the batch."""
+    """One layer with its shapes, which include the batch."""
 
     name: str
     operation: str
     attributes: Mapping[str, Any]
     neuron: str
-    """Its activation, a name of NEURONS, or ""."""
+    """The layer's activation: a name of NEURONS, or "" for none."""
     inputs: tuple[str, ...]
     input_shapes: tuple[Shape, ...]
     shape: Shape
     weights: Mapping[str, NDArray[np.float32]]
-    """The weights by role: weight, bias."""
+    """The weights by role, such as "weight" and "bias"."""
 
     @property
     def window(self) -> Window:
-        """The window of a convolution or pooling."""
+        """The window of a convolution or pooling layer."""
         return window_of(self.attributes, self.input_shapes[0], self.shape)
 
     @property
     def is_depthwise(self) -> bool:
-        """True for a depthwise convolution."""
+        """True if the layer is a depthwise convolution."""
         groups: int = self.attributes["groups"]
         return groups > 1 and groups == self.input_shapes[0][3]
 
     def refuse(self, engine: str, what: str) -> UnsupportedError:
-        """Return the error for a layer that is not written for an engine."""
+        """Return the error for a layer that cannot be written for an engine."""
         return UnsupportedError(f"layer {self.name!r}: {what} is not written for {engine}")
 
     def resize_kind(self, engine: str) -> str:
-        """One of RESIZES, of sizes that are stated; raises UnsupportedError for others."""
+        """Return the kind of a resize, one of RESIZES. Raises UnsupportedError for other kinds."""
         kind = f"{self.attributes['kind']}, {self.attributes['alignment']}"
         extras = ("magnification_y", "magnification_x", "offset_y", "offset_x")
         if kind not in RESIZES or any(self.attributes[name] for name in extras):
@@ -55,14 +55,20 @@ class PeerLayer:
         return kind
 
     def channels(self, engine: str) -> tuple[int, int]:
-        """The first channel of a slice and how many it has; raises UnsupportedError for one that takes other parts."""
+        """Return the first channel of a slice and the number of its channels.
+
+        Raises UnsupportedError if the slice cuts other axes or skips channels.
+        """
         (x,), first = self.input_shapes, self.attributes["front"]
         if x[:-1] != self.shape[:-1] or self.attributes["stride_channels"] != 1 or first < 0:
             raise self.refuse(engine, "a slice other than of consecutive channels")
         return first, self.shape[-1]
 
     def unpadded_transposed(self, engine: str) -> tuple[list[int], list[int]]:
-        """Kernel and strides of a transposed convolution; raises UnsupportedError unless it has nothing else."""
+        """Return the kernel and the strides of a transposed convolution.
+
+        Raises UnsupportedError if it has padding, dilation or groups.
+        """
         kernel, strides, dilations = (
             [self.attributes[name] for name in names]
             for names in (
@@ -81,7 +87,7 @@ class PeerLayer:
         return kernel, strides
 
     def require_plain_arithmetic(self, engine: str) -> None:
-        """Raise UnsupportedError unless an elementwise operation only combines its inputs, repeating extents of 1."""
+        """Raise UnsupportedError if an elementwise operation has options besides broadcasting of axes with extent 1."""
         plain = all(self.attributes[name] == value for name, value in _PLAIN.items()) and all(
             self.attributes[f"{role}_stride_{axis}"] == 1 or shape[-from_end] == 1
             for role, shape in zip(("primary", "secondary"), self.input_shapes, strict=True)
@@ -100,7 +106,7 @@ _PLAIN = {
     "maximum": _LARGEST,
 }
 RESIZES = ("bilinear, corners", "bilinear, half_pixel", "nearest, asymmetric")
-"""Kind and alignment of what is written for all engines."""
+"""The kinds of resize that can be written for all engines: interpolation and alignment."""
 NEURONS = {
     ("relu", 0.0, 0.0): "relu",
     ("relun", 0.0, 6.0): "relu6",
@@ -109,11 +115,11 @@ NEURONS = {
     ("hard_swish", 0.0, 0.0): "hard_swish",
     ("swish", 0.0, 1.0): "swish",
 }
-"""Names of the activations that are written for all engines, by kind and numbers."""
+"""The activations that can be written for all engines: their names, by kind and parameters."""
 
 
 def peer_layers(network: Network, batch: int) -> Iterator[PeerLayer]:
-    """The layers in the order in which they are computed. Raises UnsupportedError for activations beyond NEURONS."""
+    """Yield the layers in the order of computation. Raises UnsupportedError for activations that are not in NEURONS."""
     structure = network.to_dict()
     shapes = {layer["name"]: (batch, *layer["output"][1:]) for layer in network.describe()["layers"]}
     shapes |= {tensor.name: (batch, *_known(tensor.shape[1:])) for tensor in network.inputs}

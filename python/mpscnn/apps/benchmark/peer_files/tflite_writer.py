@@ -1,6 +1,6 @@
-"""Networks as TensorFlow Lite files (float32), to run the same graph and weights in LiteRT.
+"""Write networks as TensorFlow Lite files (float32), so that LiteRT runs the same graph and weights.
 
-LiteRT's package brings the classes that its schema describes; this fills them.
+LiteRT's package provides Python classes for its file format; this module creates their objects.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mpscnn.converters.onnx_writer.window import Axis
 from mpscnn.graph.network import Network
 
 _ENGINE = "LiteRT"
-_VERSION = 3  # of the schema
+_VERSION = 3  # of the format
 _KINDS = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
 _NEURONS = {
     "": schema.ActivationFunctionType.NONE,
@@ -29,7 +29,7 @@ _NEURONS = {
 
 
 def write_tflite(network: Network, input_shape: Shape, path: Path) -> None:
-    """Write the network for inputs of this shape. Raises UnsupportedError for a layer that is not known here."""
+    """Write the network for inputs of this shape. Raises UnsupportedError for a layer that this writer lacks."""
     file = _File()
     source = network.input.name
     values = {source: file.tensor(source, input_shape)}
@@ -48,10 +48,10 @@ def write_tflite(network: Network, input_shape: Shape, path: Path) -> None:
 
 
 class _File:
-    """A file in the making."""
+    """A TensorFlow Lite file that is being built."""
 
     def __init__(self) -> None:
-        self._buffers = [schema.BufferT()]  # the first one is the empty one
+        self._buffers = [schema.BufferT()]  # the format requires that the first buffer is empty
         self._tensors: list[Any] = []
         self._codes: list[int] = []
         self._operators: list[Any] = []
@@ -65,12 +65,15 @@ class _File:
         return self.tensor(name, values.shape, values.dtype.name, len(self._buffers) - 1)
 
     def weights(self, layer: PeerLayer, weight: NDArray[np.float32]) -> list[int]:
-        """Return a layer's weight and bias, which LiteRT wants to be there."""
+        """Add a layer's weight and bias, and return their indices.
+
+        A missing bias becomes zeros, since LiteRT requires one.
+        """
         bias = layer.weights.get("bias", np.zeros(layer.shape[-1], np.float32))
         return [self.constant(weight, f"{layer.name}.weight"), self.constant(bias, f"{layer.name}.bias")]
 
     def add(self, operator: str, inputs: list[int], output: int, kind: str = "", **options: Any) -> None:
-        """An operator with the options of its `kind`, e.g. Pool2D."""
+        """Add an operator. `options` are the fields of the format's options for its `kind`, such as "Pool2D"."""
         code = getattr(schema.BuiltinOperator, operator)
         if code not in self._codes:
             self._codes.append(code)
@@ -84,7 +87,7 @@ class _File:
         graph = schema.SubGraphT(
             tensors=self._tensors, inputs=inputs, outputs=outputs, operators=self._operators
         )
-        # Newer operators have newer versions; 1 to 3 know all that is used here.
+        # Newer operators have higher versions. Versions 1 to 3 suffice for the options used here.
         codes = [
             schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=_versions(code))
             for code in self._codes
@@ -96,14 +99,14 @@ class _File:
 
 
 def _versions(code: int) -> int:
-    """Return the version of an operator: the first that has the options used here."""
+    """Return an operator's version: the lowest one that has the options used here."""
     operators = schema.BuiltinOperator
     dilated_or_aligned = (
         operators.DEPTHWISE_CONV_2D,
         operators.RESIZE_BILINEAR,
         operators.RESIZE_NEAREST_NEIGHBOR,
     )
-    if code == operators.TRANSPOSE_CONV:  # with bias
+    if code == operators.TRANSPOSE_CONV:  # since it has a bias
         return 3
     return 2 if code in dilated_or_aligned else 1
 
@@ -131,7 +134,7 @@ def _neuron(file: _File, layer: PeerLayer, x: int, output: int) -> None:
 
 
 def _padded(file: _File, layer: PeerLayer, inputs: list[int], fill: float = 0.0) -> tuple[list[int], int]:
-    """The inputs and one of TensorFlow's two kinds of padding; before any other one an operator widens the image."""
+    """Return an operator's inputs and its padding, SAME or VALID. Other padding becomes a separate operator PAD."""
     window = layer.window
     if not any(window.pads):
         return inputs, int(schema.Padding.VALID)
@@ -214,7 +217,7 @@ def _arithmetic(operator: str, kind: str) -> Callable[[_File, PeerLayer, list[in
 
 
 def _fused(layer: PeerLayer) -> int:
-    """Return the activation that the operator computes itself."""
+    """Return the code of the activation that the operator applies itself."""
     return int(_NEURONS.get(layer.neuron, _NEURONS[""]))
 
 
@@ -246,7 +249,7 @@ def _channels(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> 
 
 
 def _channel_shuffle(file: _File, layer: PeerLayer, inputs: list[int], output: int) -> None:
-    """The channels as groups x channels of a group, whose axes change places."""
+    """Write a channel shuffle: reshape the channels to (groups, channels of a group), and swap these axes."""
     *others, channels = layer.shape
     groups, rank = layer.attributes["groups"], len(layer.shape)
     cut = (*others, groups, channels // groups)

@@ -1,4 +1,4 @@
-"""Networks as files of torch. Images are (n, channels, height, width) there."""
+"""Write networks as TorchScript files. Their images have the layout (n, channels, height, width)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _NEURONS: dict[str, Callable[..., Any]] = {
 
 
 def write_torch(network: Network, input_shape: Shape, path: Path) -> None:
-    """Write the network as TorchScript, whose extra file "fusion" says whether oneDNN's graph compiler may be used.
+    """Write the network as TorchScript. Its extra file "fusion" says whether oneDNN's graph compiler may be used.
 
-    Raises UnsupportedError for a layer not known here.
+    Raises UnsupportedError for a layer that this writer lacks.
     """
     module = torch_module(network, input_shape)
     image = torch.rand(tuple(input_shape[axis] for axis in NCHW_FROM_NHWC)) * 2 - 1
@@ -61,7 +61,7 @@ def torch_module(network: Network, input_shape: Shape) -> Any:
 def _is_fused_rightly(traced: Any, image: Any) -> bool:
     """Return True if oneDNN's graph compiler does not change the results.
 
-    With torch 2.13 it does not where a sum is computed in place of one of its operands and that is read again.
+    torch 2.13 computes wrong results if a sum is computed in place of an operand that is read again later.
     """
     enabled = torch.jit.onednn_fusion_enabled()
     with torch.inference_mode():
@@ -69,7 +69,7 @@ def _is_fused_rightly(traced: Any, image: Any) -> bool:
         torch.jit.enable_onednn_fusion(True)
         try:
             fused = torch.jit.freeze(traced)
-            for _ in range(2):  # which it compiles by
+            for _ in range(2):  # the graph compiler compiles in the first two runs
                 fused(image)
             answers = fused(image)
         finally:
@@ -80,14 +80,14 @@ def _is_fused_rightly(traced: Any, image: Any) -> bool:
 
 
 class _Program:
-    """A torch program in the making."""
+    """A torch program that is being built."""
 
     def __init__(self) -> None:
         self.graph = torch.fx.Graph()
         self.modules: dict[str, Any] = {}
 
     def module(self, module: Any, layer: PeerLayer, weight: NDArray[np.float32], x: Any) -> Any:
-        """Return a layer with weights."""
+        """Add a layer with its weights, and return its result."""
         with torch.no_grad():
             module.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))
             if module.bias is not None:
@@ -97,12 +97,12 @@ class _Program:
         return self.graph.call_module(name, (x,))
 
     def reordered(self, x: Any, order: tuple[int, ...]) -> Any:
-        """Return an image with its axes in another order."""
+        """Add a permutation of an image's axes, and return its result."""
         return self.graph.call_function(torch.permute, (x, order))
 
 
 def _padded(program: _Program, layer: PeerLayer, x: Any, fill: float) -> tuple[Any, list[int]]:
-    """torch pads both sides alike. A larger padding of one side is a separate step."""
+    """Return an input and its padding. torch pads both sides alike, so unequal padding is a separate step."""
     top, left, bottom, right = layer.window.pads
     if (top, left) == (bottom, right):
         return x, [top, left]
