@@ -1,1 +1,1 @@
-"""Networks: built from layers, their weights, extractors of features, and model files."""
+"""Networks: layers, weights, feature extractors and model files."""

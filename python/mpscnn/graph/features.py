@@ -1,4 +1,4 @@
-"""Feature maps: the results of layers inside a network, for photos or arrays."""
+"""Compute feature maps: the outputs of layers inside a network, for photos or arrays."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ __all__ = ["FeatureExtractor", "extractor_network", "is_network_input"]
 
 
 def extractor_network(network: Network, layers: str | Sequence[str], pooling: str | None = None) -> Network:
-    """Return the part of a network that computes the given layers, which become its outputs in this order.
+    """Return the part of a network that computes the given layers. They become its outputs in this order.
 
     Args:
-        network: any network; its weights are shared out, not changed.
-        layers: names, or one name.
+        network: any network. The result shares its weights.
+        layers: a name or several names.
         pooling: None for feature maps (n, height, width, channels); "global" for each channel's mean over the image,
             (n, channels), in an output named "<layer>/pooled".
 
     Raises:
-        ParameterError: no layer, a name that the network does not have or that is given twice, another pooling.
+        ParameterError: there is no layer, a name is unknown or given twice, or the pooling is unknown.
     """
     names = (
         [layers] if isinstance(layers, str) else list(layers) if isinstance(layers, Iterable) else [layers]
@@ -64,16 +64,17 @@ def extractor_network(network: Network, layers: str | Sequence[str], pooling: st
 
 
 class FeatureExtractor:
-    """Computes the results of some layers, and nothing that they do not need. Made by `Model.features`.
+    """Computes the outputs of some layers of a network, and only the layers that they need. Made by `Model.features`.
 
-    Safe to use from several threads.
+    Several threads may use it at the same time.
 
     Args:
         network: the whole network.
         layers, pooling: as for `extractor_network`.
-        preprocess: how a photo becomes the input, as in a model file; None: as the network says.
-            Where nobody says it, only arrays can be given.
-        options: those of `CompileOptions` and `RunOptions`, such as `device` and `threads`.
+        preprocess: how a photo becomes the input, as in a model file; None: the network's own settings. Without any,
+            only
+            arrays are accepted.
+        options: the fields of `CompileOptions` and `RunOptions`, such as `device` and `threads`.
     """
 
     def __init__(
@@ -101,20 +102,23 @@ class FeatureExtractor:
         return f"<FeatureExtractor of {self.network.name!r} on {self.program.device}: {printable(shapes)}>"
 
     def run(self, image: Any, *, channel_order: ChannelOrderName | None = None) -> dict[str, NDArray[Any]]:
-        """Return the features of a photo, of several, or of prepared inputs.
+        """Return the features of a photo, of several photos, or of prepared inputs.
 
         Args:
-            image: a photo (path, bytes, Pillow image, array (height, width[, channels]), see
-                `mpscnn.photo.open_photo`); a list or a uint8 array (n, height, width, channels) of photos; or a numpy
-                array of floats (n, height, width, channels), which is the network's input.
-            channel_order: of photos that are arrays, such as "bgr": as for `open_photo`.
+            image: a photo (path, bytes, Pillow image or array (height, width[, channels]), see
+                `mpscnn.photo.open_photo`); a
+                list or a uint8 array (n, height, width, channels) of photos; or a NumPy array of floats (n, height,
+                    width,
+                channels), which is the network's input.
+            channel_order: the order of channels in photos that are arrays, such as "bgr", as for `open_photo`.
 
         Returns:
-            For each layer its result, the batch first: {"pointwise11": (1, 14, 14, 512), ...}.
+            The output of each layer, with the batch first: {"pointwise11": (1, 14, 14, 512), ...}.
 
         Raises:
-            ImageError: a photo cannot be read. ShapeError: an array does not fit, or the network's input has no fixed
-                size to which a photo could be resized. UnsupportedError: photos for a network without preprocessing.
+            ImageError: a photo cannot be read.
+            ShapeError: an array does not fit, or the network's input has no fixed size for photos.
+            UnsupportedError: photos for a network without preprocessing.
         """
         inputs = image if is_network_input(image) else self._prepared(_photos(image), channel_order)
         with self._sessions.session() as session:
@@ -124,14 +128,15 @@ class FeatureExtractor:
     __call__ = run
 
     def _named(self, outputs: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return the program's outputs by the names of the layers asked for."""
+        """Return the program's outputs by the names of the requested layers."""
         return dict(zip(self.layers, outputs, strict=True))
 
     def _prepared(self, photos: list[Any], channel_order: ChannelOrderName | None) -> NDArray[np.float32]:
         height, width, channels = self._photo_extents()
         text = self._preprocess_json()
         shape = (len(photos), height, width, channels)
-        self.program.output_shapes(shape)  # refuses what `max_memory` does before there is memory for it
+        # raises an error if `max_memory` is too small, before the arrays are allocated
+        self.program.output_shapes(shape)
         inputs = np.empty(shape, np.float32)
         for row, photo in zip(inputs, photos, strict=True):
             opened = open_photo(photo, channel_order=channel_order)
@@ -139,7 +144,7 @@ class FeatureExtractor:
         return inputs
 
     def _preprocess_json(self) -> str:
-        """Return how a photo becomes the input. Raises UnsupportedError where nothing says it."""
+        """Return the preprocessing as JSON. Raises UnsupportedError if there is none."""
         if self.preprocess is None:
             raise UnsupportedError(
                 f"network {self.network.name!r} does not say how a photo becomes its input: give preprocess=, or "
@@ -148,7 +153,7 @@ class FeatureExtractor:
         return as_json("preprocess", self.preprocess)
 
     def _photo_extents(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the input that a photo becomes. Raises ShapeError where they are free."""
+        """Return (height, width, channels) of the input for photos. Raises ShapeError if one is free."""
         if len(self.program.inputs) != 1:
             raise ShapeError(
                 f"network {self.network.name!r} has {len(self.program.inputs)} inputs, photos fill one"
@@ -164,7 +169,7 @@ class FeatureExtractor:
 
 
 def is_network_input(image: Any) -> bool:
-    """Return True for an array of the network's input, False for a photo."""
+    """Return True if the value is an array for the network's input, False if it is a photo."""
     return isinstance(image, np.ndarray) and image.dtype.kind == "f" and image.ndim not in (2, 3)
 
 

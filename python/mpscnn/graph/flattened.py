@@ -1,4 +1,4 @@
-"""Find dense layers that read a flattened image. Their weights have other orders in other libraries."""
+"""Find dense layers that read a flattened image. Other libraries store their weights in other orders."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mpscnn import _core
 
 __all__ = ["flattened_images"]
 
-#: Operations that leave each element where it is.
+#: Operations that do not change the order of elements.
 _IN_PLACE = ("neuron", "dropout")
 
 
 def flattened_images(graph: _core.Graph) -> dict[str, tuple[int, int, int]]:
-    """Return height, width and channels of the image that each dense layer reads, flattened or not, by layer.
+    """For each dense layer that reads an image, return the image's height, width and channels, by layer.
 
-    Images whose axes a layer has moved are none of these: their elements are in an order of the caller's.
+    The image may be flattened. Images whose axes were permuted are left out, because the caller chose their order.
     """
     structure = json.loads(graph.to_json())
     entries = [*structure["inputs"], *structure["nodes"]]

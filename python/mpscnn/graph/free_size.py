@@ -1,4 +1,4 @@
-"""Inputs whose height or width is free."""
+"""Recognise inputs with a free height or width."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from collections.abc import Sequence
 
 
 def leaves_size_free(shape: Sequence[int | None]) -> bool:
-    """Return True if an input is images whose height or width is free."""
+    """Return True if an input is an image whose height or width is free."""
     return len(shape) == 4 and None in shape[1:3]

@@ -1,4 +1,4 @@
-"""Compute gradients of a network, and check them."""
+"""Compute gradients of a network, and check them against finite differences."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["GradientCheck", "check_gradients", "gradients"]
 
 _SUFFIX = ".gradient"
-#: The rounding error of a loss in float32, times 100. So differences by rounding alone count as errors of 1%.
+#: 100 times the rounding error of a loss in float32. So differences caused by rounding alone count as 1% error.
 _LOSS_ERROR = 3e-5
 
 
 class _Differentiated:
-    """A network's gradients, compiled once; weights can be given again."""
+    """The gradient computation of a network, compiled once. Each call may use other weights."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class _Differentiated:
         self.weights = {name: np.asarray(value, np.float32) for name, value in network.weights.items()}
 
     def targets(self, inputs: Mapping[str, NDArray[Any]], labels: Any) -> NDArray[np.float32]:
-        """Return the labels in the shape of the prediction, whose extents may be free."""
+        """Return the labels in the prediction's shape, whose free extents they determine."""
         batch = len(next(iter(inputs.values())))
         if is_object_list(labels):
             raise ParameterError(
@@ -68,7 +68,7 @@ class _Differentiated:
         labels: NDArray[np.float32],
         weights: Mapping[str, NDArray[Any]],
     ) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
-        """The loss, and gradients by the names of inputs and weights."""
+        """Return the loss and the gradients by the names of inputs and weights."""
         given: dict[str, NDArray[Any]] = {**inputs, "training.labels": labels}
         for name, shape in self._inputs.items():
             if name in given:
@@ -107,7 +107,7 @@ def gradients(
     seed: int = 0,
     threads: int | Literal["auto"] = "auto",
 ) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
-    """Compute the gradients; see `Network.gradients`."""
+    """Compute gradients. See `Network.gradients`."""
     if (labels is None) == (output_gradient is None):
         given = "none of them" if labels is None else "both"
         raise ParameterError(f"gradients need either labels or output_gradient, got {given}")
@@ -116,7 +116,8 @@ def gradients(
     if labels is not None:
         settings["loss"] = loss_settings(network, loss)
     else:
-        settings["loss"] = {"kind": "mean_squared_error"}  # keeps a softmax at the end what it is
+        # unlike a cross entropy, this loss does not absorb a final softmax
+        settings["loss"] = {"kind": "mean_squared_error"}
     both = _Differentiated(network, settings, of_output=labels is None, threads=threads)
     if labels is None:
         targets = array_of("output_gradient", output_gradient)
@@ -133,11 +134,11 @@ def gradients(
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The error of one gradient, found by comparing it with finite differences of the loss.
+    """The error of one gradient, found by comparing it with a finite difference of the loss.
 
-    Both give the slope of the loss in one random direction: `slope` is computed from the gradient, `difference` from
-    two losses. `error` is the distance between the two, divided by the norm of the gradient. If the gradient is smaller
-    than the slope that rounding errors of the loss can cause, `error` is divided by that slope instead.
+    Both give the slope of the loss in one random direction: `slope` from the gradient, `difference` from two losses.
+    `error` is the distance between them, divided by the norm of the gradient. If rounding errors of the loss can cause
+    a larger slope than that norm, `error` is divided by that slope instead.
     """
 
     name: str
@@ -155,18 +156,18 @@ def check_gradients(
     step: float = 3e-3,
     seed: int = 0,
 ) -> list[GradientCheck]:
-    """Compare each gradient of `Network.gradients` with differences of the loss in a random direction.
+    """Compare each gradient of `Network.gradients` with finite differences of the loss in a random direction.
 
-    Losses are computed in float32: errors of some 1e-3 are those of the differences. Activations with kinks (relu) and
-    maxima add some where a step crosses them.
+    Losses are computed in float32, so errors of about 1e-3 come from the differences themselves. Activations with kinks
+    (relu) and maxima add more if a step crosses a kink.
 
     Args:
-        network: with one output and all its weights.
-        x: inputs, a list for several.
+        network: a network with one output and all its weights.
+        x: the inputs, a list for several.
         labels: class numbers (n,), or floats of the prediction's shape.
-        loss: as of `Trainer`, without "iou_threshold".
-        step: of the differences, as a share of the norm of what is changed.
-        seed: of the directions and of dropout.
+        loss: as for `Trainer`, without "iou_threshold".
+        step: the step of the differences relative to the norm of the changed array.
+        seed: the random seed of the directions and of dropout.
 
     Returns:
         One entry for each input and weight that has a gradient, the largest error first.
@@ -186,7 +187,7 @@ def check_gradients(
         value = own[name]
         direction = random.normal(size=value.shape)
         norm = float(np.linalg.norm(gradient))
-        if norm > 0:  # a random direction alone may lie across the gradient, or against it
+        if norm > 0:  # a random direction alone could be almost orthogonal to the gradient
             direction *= -1 if (direction * gradient).sum() < 0 else 1
             direction = direction / np.linalg.norm(direction) + gradient / norm
         direction /= np.linalg.norm(direction)
@@ -202,6 +203,8 @@ def check_gradients(
             losses.append(result)
         slope = float((gradient.astype(np.float64) * direction).sum())
         difference = (losses[0] - losses[1]) / (2 * reach)
-        least = max(_LOSS_ERROR * abs(losses[0]) / reach, 1e-30)  # what rounded losses tell apart
+        least = max(
+            _LOSS_ERROR * abs(losses[0]) / reach, 1e-30
+        )  # the smallest slope that rounded losses can show
         checks.append(GradientCheck(name, slope, difference, abs(slope - difference) / max(norm, least)))
     return sorted(checks, key=lambda check: -check.error)

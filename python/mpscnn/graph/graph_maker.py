@@ -1,4 +1,4 @@
-"""A graph under construction, which a network shares with its tensors."""
+"""Build a graph by adding layers. A network and its tensors share the builder."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from mpscnn.graph.layers.layer_maker import Arithmetic, Tensor
 
 
 class GraphMaker(ArithmeticLayers):
-    """Adds layers to a graph, and knows the names of its tensors.
+    """Adds layers to a graph, and keeps the names of its tensors.
 
     Args:
         graph: the graph.
-        owner: how messages call it.
-        indices: the positions of its inputs and layers by name, in their order.
+        owner: the network's name in messages.
+        indices: the positions of inputs and layers by name, in order.
     """
 
     def __init__(self, graph: _core.Graph, owner: str, indices: dict[str, int]) -> None:
@@ -31,7 +31,7 @@ class GraphMaker(ArithmeticLayers):
         self.owner = owner
         self.indices = indices
         self.without_bias: set[str] = set()
-        """Layers that were made with `use_bias=False`."""
+        """The layers created with `use_bias=False`."""
         self._names_used: dict[str, int] = {}
 
     def layer(
@@ -44,7 +44,7 @@ class GraphMaker(ArithmeticLayers):
         name: str | None = None,
         default: str | None = None,
     ) -> Tensor:
-        """Add a layer of any operation. See `Network.layer`."""
+        """Add a layer with any operation. See `Network.layer`."""
         for tensor in inputs:
             self.require_own(tensor)
         name = self._name_of(operation, name, default or operation)
@@ -61,7 +61,7 @@ class GraphMaker(ArithmeticLayers):
     def custom(
         self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
     ) -> Tensor:
-        """Add a layer that a function of the program computes. See `Network.custom`."""
+        """Add a layer that a Python function computes. See `Network.custom`."""
         for tensor in inputs:
             self.require_own(tensor)
         name = self._name_of("custom", name, "custom")
@@ -69,11 +69,12 @@ class GraphMaker(ArithmeticLayers):
         return self.added(index, name)
 
     def combined(self, operation: Arithmetic, a: Tensor | float, b: Tensor | float) -> Tensor:
-        """Add the layer of an operation on two tensors, or on a tensor and a number.
+        """Add the layer of an arithmetic operation on two tensors, or on a tensor and a number.
 
         Raises:
-            ParameterError: other operands, a number that is not finite or divides and has no reciprocal, a tensor of
-            another network. ShapeError: the shapes do not fit.
+            ParameterError: an operand has another type or is a tensor of another network; a number is not finite, or
+                divides and has no finite reciprocal.
+            ShapeError: the shapes do not fit.
         """
         if isinstance(a, Tensor) and isinstance(b, Tensor):
             result: Tensor = getattr(self, operation)(a, b)
@@ -101,7 +102,7 @@ class GraphMaker(ArithmeticLayers):
         return self.layer("neuron", [x], {"kind": "linear", "a": scale, "b": bias}, default=stem)
 
     def with_bias(self, made: Tensor, use_bias: bool | None) -> Tensor:
-        """Give a new layer a bias of zeros, or note that it has none; None leaves it to the weights."""
+        """Set whether a new layer has a bias, which is zero at first. None: it has one if its weights have one."""
         if use_bias is not None and not require_bool("use_bias", use_bias):
             self.without_bias.add(made.name)
         elif use_bias:
@@ -114,7 +115,7 @@ class GraphMaker(ArithmeticLayers):
         return made
 
     def require_own(self, tensor: object) -> None:
-        """Raise ParameterError for what is not a tensor of this graph."""
+        """Raise ParameterError if the value is not a tensor of this graph."""
         if not isinstance(tensor, Tensor):
             raise ParameterError(
                 f"expected a Tensor of network {self.owner!r} (an input or a layer's result), "
@@ -124,7 +125,7 @@ class GraphMaker(ArithmeticLayers):
             raise ParameterError(f"{tensor!r} belongs to another network")
 
     def added(self, index: int, name: str) -> Tensor:
-        """Return the tensor of a new input or layer."""
+        """Register a new input or layer, and return its tensor."""
         self.indices[name] = index
         return Tensor(self, index, name)
 
@@ -145,7 +146,7 @@ def _shown(operand: object) -> str:
 
 
 def _reciprocal(number: float) -> float:
-    """Return 1 / number, which must be a finite float32."""
+    """Return 1 / number. Raise ParameterError if it is not a finite float32."""
     if abs(number) <= 1.0 / float(np.finfo(np.float32).max):
         raise ParameterError(f"divide: a tensor cannot be divided by {number!r}")
     return 1.0 / number

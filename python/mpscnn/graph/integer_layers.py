@@ -1,4 +1,4 @@
-"""Layers of 8-bit integers, as precision "int8" computes them."""
+"""Rules for layers that compute in 8-bit integers (precision "int8")."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.slicing import shape_of_input
 
 Node = dict[str, Any]
-"""A layer, as `Network.to_dict` has it."""
+"""A layer as in `Network.to_dict`."""
 
-#: Layers whose weights have the outputs on the first axis.
+#: Layers whose weights have the output channels on the first axis.
 PRODUCTS = ("convolution", "fully_connected")
-#: Their results have the integers of what they read.
+#: Layers whose outputs have the same scale and zero point as their inputs.
 _SAME_INTEGERS = {
     "channel_shuffle", "gather", "padding", "pooling", "reshape", "resize", "slice", "tile", "transpose",
 }  # fmt: skip
-#: int8.
+#: The smallest and largest int8.
 LOWEST, HIGHEST = -128, 127
 
 
 @dataclass(frozen=True)
 class Scale:
-    """int8 integers: number = (integer - zero_point) * scale."""
+    """The scale and zero point of int8 values: number = (integer - zero_point) * scale."""
 
     scale: float
     zero_point: int
 
     def integers(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the nearest ones."""
+        """Return the nearest integers."""
         steps = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
         limited: NDArray[np.float64] = np.clip(steps, LOWEST, HIGHEST)
         return limited
 
     def rounded(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the numbers that the nearest integers stand for."""
+        """Return the numbers that the nearest integers represent."""
         numbers: NDArray[np.float64] = (self.integers(values) - self.zero_point) * self.scale
         return numbers
 
 
-#: The integers of a softmax, by definition.
+#: The fixed scale and zero point of a softmax.
 PROBABILITIES = Scale(1.0 / 256.0, -128)
 
 
 def keeps_integers(node: Node) -> bool:
-    """True if the result of the layer has the integers of what it reads. A mean of the whole image has its own."""
+    """Return True if a layer's output has the scale and zero point of its input. A global mean has its own ones."""
     if node["operation"] == "pooling" and node["attributes"].get("global"):
         return bool(node["attributes"]["kind"] != "average")
     return node["operation"] in _SAME_INTEGERS
 
 
 def without_integers(network: Network) -> Network:
-    """Return the network, or one with the same layers and weights whose tensors have no integers."""
+    """Return the network without quantisation: the same layers and weights, or the network itself if it has none."""
     structure = network.to_dict()
     stated = [entry for entry in (*structure["inputs"], *structure["nodes"]) if "quantization" in entry]
     if not stated:
@@ -74,12 +74,14 @@ def without_integers(network: Network) -> Network:
 def refused_layers(
     network: Network, scales: Mapping[str, Scale] | None = None, dtype: str = "int8"
 ) -> dict[str, str]:
-    """Layers that the engine does not compute in integers, and why. It is asked, with made-up weights.
+    """Return the layers that the engine does not compute in integers, with the reasons.
+
+    The function compiles the network with arbitrary scales, and collects the errors.
 
     Args:
-        network: as of `prepare`, or one whose layers without integers are kept in float32.
-        scales: of inputs and layers that have integers, as int8; None: made up for all.
-        dtype: of the integers.
+        network: as for `prepare`, or one whose layers without integers are kept in float32.
+        scales: scales of the inputs and layers that have int8 values; None: arbitrary ones for all.
+        dtype: the type of the integers.
     """
     structure = network.to_dict()
     trial = _with_trial_integers(_of_structure(structure), scales, dtype)

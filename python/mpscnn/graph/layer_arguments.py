@@ -14,7 +14,7 @@ from mpscnn.errors import ParameterError
 PaddingArgument = PaddingName | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 Activation = ActivationName | Mapping[str, Any] | None
 
-# With the parameters that Apple's headers suggest, but for relu6 (whose slope is 0) and leaky_relu (PyTorch's slope).
+# The parameters follow Apple's headers, except for relu6 (slope 0) and leaky_relu (PyTorch's slope).
 _ACTIVATIONS: dict[str, dict[str, Any]] = {
     "relu": {"kind": "relu"},
     "relu6": {"kind": "relun", "a": 0.0, "b": 6.0},
@@ -42,12 +42,12 @@ _ACTIVATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-#: Names without underscores, so that "ReLU" and "LeakyReLU" are found; "SiLU" is another name of swish.
+#: Names without underscores, so that "ReLU" and "LeakyReLU" are accepted, too. "SiLU" is another name of swish.
 _SPELLINGS = {name.replace("_", ""): name for name in _ACTIVATIONS} | {"silu": "swish"}
 
 
 def activation_attributes(activation: Activation) -> dict[str, Any] | None:
-    """Parameters of the neuron for a name or a mapping; None for no activation."""
+    """Return the neuron's parameters for an activation's name or mapping; None for no activation."""
     if activation is None or activation == "linear":
         return None
     if isinstance(activation, Mapping):
@@ -61,7 +61,7 @@ def activation_attributes(activation: Activation) -> dict[str, Any] | None:
 
 
 def activation_name(neuron: Mapping[str, Any]) -> str:
-    """Return the usual name of a neuron's parameters: "relu6"; where it has none, that of its kind."""
+    """Return the usual name of a neuron's parameters, such as "relu6"; without one, the name of its kind."""
     known = {"a": 0.0, "b": 0.0, "c": 0.0}
     own = known | {key: value for key, value in neuron.items() if key in (*known, "kind")}
     return next((name for name, usual in _ACTIVATIONS.items() if known | usual == own), str(own["kind"]))
@@ -70,7 +70,7 @@ def activation_name(neuron: Mapping[str, Any]) -> str:
 def window_attributes(
     kernel: IntPair, strides: IntPair, padding: PaddingArgument, dilation: IntPair
 ) -> dict[str, Any]:
-    """Return the parameters that convolutions and poolings share."""
+    """Return the parameters that convolutions and poolings have in common."""
     kernel_height, kernel_width = pair("kernel_size", kernel)
     stride_y, stride_x = pair("strides", strides)
     dilation_y, dilation_x = pair("dilation", dilation)

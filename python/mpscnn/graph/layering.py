@@ -1,4 +1,4 @@
-"""Where the layers of a network lie in a drawing of it."""
+"""Compute where the layers of a network are placed in a drawing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Place:
-    """The middle of a box, in pixels."""
+    """The centre of a box in pixels."""
 
     x: float
     y: float
@@ -20,29 +20,29 @@ class Place:
 
 @dataclass(frozen=True)
 class Layering:
-    """A drawing: boxes by name, and lines that run from one box to others around the boxes between."""
+    """A drawing: the boxes by name, and the lines between them, which run around other boxes."""
 
     width: float
     height: float
     places: Mapping[str, Place]
     lines: Sequence[Sequence[Point]]
-    """The corners of each line, from its upper end to its lower."""
+    """The corners of each line, from its upper end to its lower end."""
 
 
 def layered(
     inputs_of: Mapping[str, Sequence[str]], *, box: tuple[float, float], gaps: tuple[float, float]
 ) -> Layering:
-    """Place the nodes of a graph in rows, each below all that it reads.
+    """Place the nodes of a graph in rows, each below the nodes that it reads.
 
-    A line that passes rows takes a column of its own there, which all readers of one result share.
+    A line that passes through rows has its own column there. All lines from one node share that column.
 
     Args:
-        inputs_of: what each node reads, in an order in which each node follows what it reads.
-        box: the width and the height of a node.
-        gaps: the least distance of boxes from their neighbours, and of rows from each other.
+        inputs_of: the nodes that each node reads. The nodes are in an order of computation.
+        box: the width and height of a node.
+        gaps: the smallest horizontal distance of boxes, and the distance of rows.
     """
     rows = _rows(inputs_of)
-    last_row: dict[str, int] = {}  # of the passing line of each node
+    last_row: dict[str, int] = {}  # the row where the line from each node ends
     for name, sources in inputs_of.items():
         for source in sources:
             if rows[name] > rows[source] + 1:
@@ -68,7 +68,7 @@ def layered(
 
 
 def _rows(inputs_of: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the row of each node, counted from 0. Nodes that read nothing lie just above their first reader."""
+    """Return the row of each node, from 0. A node without inputs is placed just above its first reader."""
     rows: dict[str, int] = {}
     for name, sources in inputs_of.items():
         rows[name] = 1 + max((rows[source] for source in sources), default=-1)
@@ -88,9 +88,9 @@ def _columns(
     box: float,
     gap: float,
 ) -> dict[tuple[str, int], float]:
-    """Return the x of each node and of each passing line, by the node and the row.
+    """Return the x of each node and of each passing line, by the node's name and the row.
 
-    Both lie below what they come from where there is room, else to the right of it.
+    Each is placed below its source if there is room, otherwise to the right.
     """
     members: dict[int, list[str]] = {}
     for name, row in rows.items():

@@ -1,4 +1,4 @@
-"""Writing model files (docs/model_format.md); the core reads them."""
+"""Write model files (docs/model_format.md). The C++ core reads them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def save_model(
     preprocess: str | Mapping[str, Any] | None,
     information: Mapping[str, str] | None,
 ) -> None:
-    """See `Network.save`."""
+    """Write a model file. See `Network.save`."""
     if dtype is not None and dtype not in get_args(StoredTypeName):
         raise ParameterError(f"dtype must be float16, float32 or uint8, got {dtype!r}")
     require_no_functions(network.graph, "saved")
@@ -56,7 +56,10 @@ def save_foreign(
     suffix: str,
     given: Mapping[str, object],
 ) -> None:
-    """Write a file of another framework, as `Network.save` says. `given`: what only model files hold."""
+    """Write a file in another framework's format. See `Network.save`.
+
+    `given` has the arguments that only model files can hold.
+    """
     known = writers()
     if suffix not in known:
         suffixes = ", ".join([MODEL_SUFFIX, *known])
@@ -73,7 +76,7 @@ def save_foreign(
 def model_content(
     network: NetworkStructure, *, labels: Sequence[str] | None, preprocess: str | Mapping[str, Any] | None
 ) -> bytes:
-    """Return a model file of a network whose weights are not rounded."""
+    """Return the bytes of a model file whose weights are not rounded."""
     require_no_functions(network.graph, "used in a Model")
     dtype = None if has_integers(network) else "float32"
     tensors, metadata = _contents(network, dtype, labels, preprocess, None)
@@ -103,7 +106,7 @@ def description(
     preprocess: str | Mapping[str, Any] | None,
     information: Mapping[str, str] | None,
 ) -> dict[str, str]:
-    """Return the metadata of a file by name, without the network."""
+    """Return a model file's metadata by name, without the network."""
     entries: dict[str, str] = {}
     if labels is not None:
         entries["mpscnn.labels"] = as_json("labels", name_list("labels", labels))
@@ -127,9 +130,9 @@ def _stored(
     scales: Sequence[float] | NDArray[np.float32],
     zero_points: Sequence[float] | NDArray[np.float32],
 ) -> dict[str, Tensor]:
-    """Return the stored tensors of a weight.
+    """Return the tensors that store a weight: its values, and for integers their scales and zero points.
 
-    Integers have a scale and a zero point for each index of the first axis, or one.
+    There is one scale and zero point for each index of the first axis, or one for all.
     """
     arrays = {name: values}
     if len(scales):
@@ -141,18 +144,18 @@ def _stored(
 def change_metadata(
     path: str | os.PathLike[str], output: str | os.PathLike[str], changes: Mapping[str, str]
 ) -> None:
-    """Write a model file with other metadata ("mpscnn.graph", "mpscnn.labels", ...) and the same tensors, bit for bit.
+    """Write a model file with changed metadata ("mpscnn.graph", "mpscnn.labels", ...) and the same tensors.
 
     Args:
         path: the model file.
-        output: where to; the same path replaces the file only when the new one is complete.
-        changes: entries that are new or take the place of others.
+        output: the new file. If it is the same path, the file is replaced when the new one is complete.
+        changes: new or changed entries.
 
     Raises:
-        WeightsError: no model file, or one that the changes would make useless; it cannot be read or written.
+        WeightsError: the file is not a model file, the changes would make it invalid, or it cannot be read or written.
     """
     content = content_of(path, WeightsError)
-    _core.Model.parse(content, os.fsencode(path))  # so that the header is what it should be
+    _core.Model.parse(content, os.fsencode(path))  # raises an error if the file is invalid
     header, tensors = _with_metadata(content, changes)
 
     def write(file: BinaryIO) -> None:
@@ -163,7 +166,7 @@ def change_metadata(
 
 
 def with_metadata(content: bytes, changes: Mapping[str, str]) -> bytes:
-    """Return a model file with other metadata and the same tensors."""
+    """Return a model file's bytes with changed metadata and the same tensors."""
     return b"".join(_with_metadata(content, changes))
 
 
@@ -177,7 +180,7 @@ def _with_metadata(content: bytes, changes: Mapping[str, str]) -> tuple[bytes, m
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor that is written to a file. Its elements are computed when they are written."""
+    """A tensor to be written to a file. Its elements are computed when they are written."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -189,7 +192,7 @@ def _kept(array: NDArray[Any]) -> Tensor:
 
 
 def has_integers(network: NetworkStructure) -> bool:
-    """Return True if some weights, inputs or layers of the network are 8-bit integers."""
+    """Return True if any weights, inputs or layers of the network are 8-bit integers."""
     structure = network.to_dict()
     return any(
         "quantization" in described for described in [*structure["inputs"], *structure["nodes"]]
@@ -201,7 +204,7 @@ def has_integers(network: NetworkStructure) -> bool:
 
 
 def stored_tensors(network: NetworkStructure, dtype: str | None) -> dict[str, Tensor]:
-    """Return the network's weights by tensor name."""
+    """Return the tensors that a file stores, by name. `dtype` is the type of the weights."""
     tensors: dict[str, Tensor] = {}
     kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
     of_floats = dtype or "float16"
@@ -235,9 +238,9 @@ def _floats(network: NetworkStructure, layer: str, role: str, dtype: np.dtype[An
 
 
 def quantize(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-    """uint8 values with a scale and a zero point for each index of the first axis.
+    """Quantise values to uint8, with a scale and a zero point for each index of the first axis.
 
-    The range includes 0, which is represented exactly; the error is at most half a step.
+    The range includes 0, which is represented exactly. The error is at most half a step.
     """
     flat = values.reshape(len(values), -1).astype(np.float64)
     low = np.minimum(flat.min(axis=1), 0.0)
@@ -249,7 +252,7 @@ def quantize(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float3
 
 
 def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file. Tensors are ordered by falling element size, which keeps all of them aligned."""
+    """Write a safetensors file. Tensors are sorted by decreasing element size, so that all are aligned."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     position = 0
     ordered = sorted(tensors.items(), key=lambda item: -np.dtype(item[1].dtype).itemsize)
@@ -270,12 +273,12 @@ def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mappi
 
 
 def _padded(header: bytes) -> bytes:
-    """Pad the header so that the data begins at a multiple of 8."""
+    """Pad the header so that the data begins at a multiple of 8 bytes."""
     return header + b" " * (-len(header) % 8)
 
 
 def _to_half(name: str, values: NDArray[Any]) -> NDArray[np.float16]:
-    # Not of an array of magnitudes, which would be a copy.
+    # np.abs(values) would be a copy of the array.
     largest = float(max(np.max(values, initial=0.0), -np.min(values, initial=0.0)))
     if largest >= 65520.0:
         raise WeightsError(f"{name}: {largest:g} is beyond float16's range; save with dtype='float32'")
@@ -289,7 +292,7 @@ def _json(value: Any) -> str:
 def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write a temporary file that replaces `path` when it is complete.
 
-    Refuses what could not be loaded again.
+    A file that could not be loaded again raises an error, and `path` stays unchanged.
     """
 
     def check(temporary: str) -> None:

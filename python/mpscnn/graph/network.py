@@ -1,4 +1,4 @@
-"""Building networks from conventional layers."""
+"""Build networks from the usual layers."""
 
 from __future__ import annotations
 
@@ -86,22 +86,22 @@ class Network(
 ):
     """A convolutional network: layers, their weights, its inputs and outputs.
 
-    Layers mean exactly what the layers of the same name mean in TensorFlow and PyTorch; images are NHWC. Every method
-    that adds a layer checks the shapes and raises ShapeError or ParameterError with the layer's name. `a + b`, `a - b`,
-    `a * b` and `a / b` of tensors, or of a tensor and a number, are layers, too.
+    Layers have the same meaning as layers of that name in TensorFlow and PyTorch; images are NHWC. Every method that
+    adds a layer checks the shapes and raises ShapeError or ParameterError with the layer's name. `a + b`, `a - b`, `a *
+    b` and `a / b` of tensors, or of a tensor and a number, add layers, too.
 
-    Its `detection` has the settings that turn a detector's outputs into boxes; it is None for other networks. Its
-    `preprocess`, a preset's name or a mapping (`mpscnn.preprocess`), turns a photo into the input; None: not known.
-    `save` keeps both.
+    `save` keeps two attributes. `detection` holds the settings that turn a detector's outputs into boxes; None for
+    other networks. `preprocess` is the name of a preset or a mapping (`mpscnn.preprocess`) that turns a photo into the
+    input; None if it is unknown.
 
-    Its `notes` are sentences of a converter about what it left out or changed, its `labels` names of the classes that
-    a converted file holds, its `source_ends` the file's tensors that its outputs are made of, where these are not the
+    Converters set three others. `notes` are sentences about what was left out or changed, `labels` are the class names
+    in the file, and `source_ends` are the file's tensors that correspond to the network's outputs, if these are not the
     file's outputs.
 
     Args:
         input: (height, width, channels) of the image, or (features,); None for extents that may vary. Several
             inputs: a mapping from names to such shapes.
-        name: shown in tables and messages.
+        name: the name in tables and messages.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Network(
 
     @classmethod
     def from_graph(cls, graph: _core.Graph) -> Network:
-        """Wrap a graph of the core, for example one read from a model file."""
+        """Wrap a graph of the core, for example one that was read from a model file."""
         network = cls.__new__(cls)
         description = json.loads(graph.to_json())
         network.graph = graph
@@ -145,7 +145,7 @@ class Network(
         return network
 
     def __copy__(self) -> Network:
-        """Return a deep copy, as `copy.deepcopy` does. Its tensors belong to it."""
+        """Return a deep copy, like `copy.deepcopy`. Its tensors belong to the copy."""
         return deepcopy(self)
 
     def __repr__(self) -> str:
@@ -169,13 +169,16 @@ class Network(
         name: str | None = None,
         default: str | None = None,
     ) -> Tensor:
-        """Any operation of `mpscnn.operations()` by its own name and parameters; the other methods end here."""
+        """Add a layer with any operation of `mpscnn.operations()`, by the operation's name and parameters.
+
+        All other layer methods call this one.
+        """
         return self._maker.layer(
             operation, inputs, attributes, activation=activation, name=name, default=default
         )
 
     def with_bias(self, made: Tensor, use_bias: bool | None) -> Tensor:
-        """Give a new layer a bias of zeros, or none whatever the weights; None leaves it to the weights."""
+        """Set whether a new layer has a bias: True: zeros, False: none, None: if its weights have one."""
         return self._maker.with_bias(made, use_bias)
 
     def _without_bias(self) -> set[str]:
@@ -184,36 +187,36 @@ class Network(
     def add_custom(
         self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
     ) -> Tensor:
-        """Add the layer of `custom`."""
+        """Add the layer for `custom`."""
         return self._maker.custom(name, inputs, function, shape)
 
     def output(self, x: Tensor) -> Tensor:
-        """Mark a result of the network. Several outputs keep the order in which they were marked."""
+        """Mark a tensor as an output of the network. Outputs keep the order in which they are marked."""
         self._maker.require_own(x)
         self.graph.mark_output(x.index)
         self.outputs.append(x)
         return x
 
     def keep_float32(self, layers: Sequence[str | Tensor], *, keep: bool = True) -> None:
-        """Keep layers in float32 when the network computes in float16 or int8: nothing of them is rounded.
+        """Keep layers in float32 when the network runs in float16 or int8: their weights and results are not rounded.
 
-        That goes for weights and results. A layer together with the batch normalization and the activation after it
-        counts as one in float16. In int8 such a layer reads and gives numbers; layers of integers that read its result
-        need to know its integers (`quantize`). Model files hold it. `mpscnn.check_precision` finds the layers that need
-        it in float16, `mpscnn.quantize` those in int8.
+        In float16, a layer includes the batch normalization and the activation after it. In int8, such a layer reads
+        and returns floats; if an integer layer reads its result, the result needs a quantisation (`quantize`). Model
+        files store this setting. `mpscnn.check_precision` finds layers that need it in float16, `mpscnn.quantize` those
+        in int8.
 
-        Raises ParameterError for a layer that there is not, for an input, and for one name instead of a sequence.
+        Raises ParameterError for an unknown layer, an input, or a single name instead of a sequence.
         """
         for index in self._indices_of("keep_float32", layers):
             self.graph.keep_float32(index, keep)
 
     def learn(self, layers: Sequence[str | Tensor], *, learn: bool = True) -> None:
-        """Say whether training changes the weights of layers.
+        """Set whether training changes the weights of layers.
 
-        Unless this says otherwise, the weights of all layers that can be trained learn, but for the values of
-        `constant`. Model files hold it. `Trainer.freeze` keeps weights for a time only.
+        By default the weights of all layers that can be trained are changed, except for values of `constant`. Model
+        files store this setting. `Trainer.freeze` does the same for one trainer.
 
-        Raises ParameterError for a layer that there is not, for an input, and for one name instead of a sequence.
+        Raises ParameterError for an unknown layer, an input, or a single name instead of a sequence.
         """
         for index in self._indices_of("learn", layers):
             self.graph.set_learning(index, learn)
@@ -224,18 +227,18 @@ class Network(
         return [layer.index if isinstance(layer, Tensor) else self[layer].index for layer in layers]
 
     def quantize(self, x: str | Tensor, dtype: str, scale: float, zero_point: int) -> None:
-        """State how 8-bit integers stand for an input or a layer's result: number = (integer - zero_point) * scale.
+        """Set the quantisation of an input or a layer's result: number = (integer - zero_point) * scale.
 
-        Precision "int8" computes in these integers; others do not look at them. Networks of quantised TensorFlow Lite
-        files have them, and so do model files.
+        Precision "int8" computes in these integers; other precisions ignore them. Networks from quantised TensorFlow
+        Lite files have them, and model files store them.
 
         Args:
-            x: what they stand for.
+            x: the input or layer.
             dtype: "uint8" or "int8".
-            scale: positive; kept as float32.
-            zero_point: the integer that stands for 0.
+            scale: a positive number, stored as float32.
+            zero_point: the integer that represents 0.
 
-        Raises ParameterError for a layer that there is not, another type and numbers that are not allowed.
+        Raises ParameterError for an unknown layer, another type, or numbers out of range.
         """
         if not is_finite_number(scale):
             raise ParameterError(f"quantize: scale must be a number of at least 2^-126, got {scale!r}")
@@ -244,7 +247,7 @@ class Network(
         self.graph.quantize(index, require_text("quantize: dtype", dtype), float(scale), zero)
 
     def __getitem__(self, name: str) -> Tensor:
-        """Return the result of the layer of this name."""
+        """Return the tensor of the layer or input with this name."""
         if not isinstance(name, str) or name not in self._maker.indices:
             raise ParameterError(
                 f"network {self.name!r} has no layer {name!r}{did_you_mean(str(name), self.layer_names())}"
@@ -255,11 +258,11 @@ class Network(
         """Return the names of the inputs and of all layers, in the order of the network."""
         return list(self._maker.indices)
 
-    # ---- Looking, running, saving ----------------------------------------------------------------------
+    # ---- Inspection, computation, saving ---------------------------------------------------------------
 
     @property
     def num_parameters(self) -> int:
-        """The number of weights, biases and other numbers that layers have."""
+        """The number of elements of all weights, including biases and normalizations."""
         return sum(
             math.prod(spec["shape"]) for spec in self.weight_specs() if spec["set"] or spec["required"]
         )
@@ -270,23 +273,23 @@ class Network(
 
     @property
     def parameters(self) -> dict[str, NDArray[Any]]:
-        """The same as `weights`."""
+        """An alias of `weights`."""
         return self.weights
 
     def copy(self) -> Network:
-        """Return a network of its own, as `copy.deepcopy` makes."""
+        """Return an independent copy, like `copy.deepcopy`."""
         return deepcopy(self)
 
     def predict(self, x: Any) -> Any:
-        """Compute the outputs for arrays. Each call compiles the network; `compile` does that once for many runs."""
+        """Compute the outputs for arrays. Each call compiles the network. For many runs call `compile` once."""
         return self.compile().run(x)
 
     __call__ = predict
 
     def subgraph(self, outputs: Sequence[str]) -> Network:
-        """Return the network that computes the given layers: a copy without what they do not need.
+        """Return a copy of the network that computes only the given layers and those that they need.
 
-        Raises ParameterError for a layer that there is not.
+        Raises ParameterError for an unknown layer.
         """
         structure = self.to_dict()
         needed = {self[name].name for name in outputs}
@@ -297,12 +300,12 @@ class Network(
         return self.restructured(structure | {"outputs": list(outputs)})
 
     def restructured(self, structure: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Network:
-        """Return a network of another structure (as of `to_dict`) with this one's weights.
+        """Return a network with another structure and this network's weights.
 
         Args:
-            structure: the new network.
-            names: from this network's layers to the new one's; the weights of layers that are left out are not copied.
-                None: layers keep their names.
+            structure: the new structure, in the form of `to_dict`.
+            names: maps this network's layers to the new network's. Layers that are not in it lose their weights. None:
+                layers keep their names.
         """
         if names is None:
             names = {node["name"]: node["name"] for node in structure["nodes"]}
@@ -318,16 +321,19 @@ class Network(
     def compile(
         self, *, outputs: Sequence[str | Tensor] | None = None, **options: Unpack[CompileArguments]
     ) -> Program:
-        """Prepare the network for a device.
+        """Compile the network for a device.
 
         Args:
-            outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
-            options: those of `CompileOptions`, such as `device`, `precision` and `max_memory`.
+            outputs: compute these layers instead of the network's outputs, and only the layers that they need.
+            options: the fields of `CompileOptions`, such as `device`, `precision` and `max_memory`.
 
         Raises:
-            DeviceError: there is no such device. UnsupportedError: it cannot run a layer. WeightsError: weights are
-                missing. ShapeError: the packed weights take more than `max_memory`; a session raises it where its
-                intermediate results would. TypeError: there is no such option.
+            DeviceError: there is no such device.
+            UnsupportedError: the device cannot run a layer.
+            WeightsError: weights are missing.
+            ShapeError: the packed weights need more than `max_memory`. A session raises it, too, for its intermediate
+                results.
+            TypeError: there is no such option.
         """
         wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
         return compile_graph(self.graph, wanted, CompileOptions(**options))
@@ -342,21 +348,24 @@ class Network(
         seed: int = 0,
         threads: int | Literal["auto"] = "auto",
     ) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
-        """Return the loss, and its gradients by the names of inputs and weights, on the CPU in float32.
+        """Return the loss, and its gradients by the names of inputs and weights.
 
-        The network is as when it is trained: dropout drops, batch normalizations take the statistics of the batch.
+        They are computed on the CPU in float32.
+
+        The network runs as in training: dropout is active, and batch normalizations use the statistics of the batch.
 
         Args:
             x: inputs (n, ...), a list for several.
             labels: class numbers (n,), or floats of the prediction's shape.
-            loss: as of `mpscnn.Trainer`.
-            output_gradient: instead of labels and a loss, which is None then: the gradient of the output.
-            seed: of dropout.
-            threads: a number, or "auto"; bits do not depend on it.
+            loss: as for `mpscnn.Trainer`.
+            output_gradient: the gradient of the output, instead of labels and a loss. The returned loss is then None.
+            seed: the random seed of dropout.
+            threads: a number, or "auto". The results do not depend on it.
 
         Raises:
-            ParameterError: neither labels nor an output gradient, or both. ShapeError: arrays that do not fit.
-            UnsupportedError: a layer that gradients cannot pass; it is named.
+            ParameterError: both labels and an output gradient are given, or neither.
+            ShapeError: arrays do not fit.
+            UnsupportedError: a layer has no gradient; the message names it.
         """
         from mpscnn.graph.gradients import gradients
 
@@ -374,22 +383,31 @@ class Network(
         preprocess: str | Mapping[str, Any] | None = None,
         information: Mapping[str, str] | None = None,
     ) -> None:
-        """Write a file of the format that the suffix names, replacing an older one only when complete.
+        """Write the network to a file in the format of its suffix.
+
+        An existing file is replaced when the new one is complete.
 
         Args:
-            path: FILE.safetensors is a model file (docs/model_format.md), and so is a file without a suffix. FILE.onnx
-                is an ONNX file, with images in ONNX' own order; `mpscnn.converters.export_onnx` has its options.
-                FILE.mlpackage and FILE.mlmodel are Core ML models; `mpscnn.converters.export_coreml` has theirs.
-            dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel, but for layers
-                that are kept in float32; weights that are such integers already stay unchanged). None: as they are in
-                a network that has 8-bit integers, so that it computes the same in every precision; else "float16" in
-                model files and "float32" in others. Biases and batch norms of model files stay float32.
-            labels: names of the classes; None: the network's own, if it has any. For model files.
-            preprocess: a preset's name or a mapping, see `mpscnn.preprocess`; None: the network's own. For model files.
-            information: free text: "license", "source", "description". For model files.
+            path: FILE.safetensors or a name without suffix: a model file (docs/model_format.md). FILE.onnx: an ONNX
+                file with
+                images in ONNX's usual layout (NCHW); `mpscnn.converters.export_onnx` has more options. FILE.mlpackage
+                    or
+                FILE.mlmodel: a Core ML model; `mpscnn.converters.export_coreml` has more options.
+            dtype: the stored type of weights: "float16", "float32" or "uint8" (quantised for each output channel).
+                Layers kept
+                in float32 are not quantised, and weights that are 8-bit integers stay unchanged. None: a network with
+                    8-bit
+                integers is stored unchanged; otherwise "float16" in model files and "float32" in others. Biases and
+                    batch
+                normalizations in model files are always float32.
+            labels: the class names; None: the network's own labels. Only for model files.
+            preprocess: the name of a preset or a mapping, see `mpscnn.preprocess`; None: the network's own. Only for
+                model
+                files.
+            information: texts "license", "source" and "description". Only for model files.
 
         Raises:
-            ParameterError: a suffix of no format that can be written, or something that the format does not hold.
+            ParameterError: the suffix belongs to no supported format, or the format cannot store an argument.
             WeightsError: weights are missing, or the file cannot be written.
         """
         from mpscnn.graph.model_file import save_foreign, save_model

@@ -1,4 +1,4 @@
-"""The view of a network in notebooks: a table of its layers, and a drawing of its graph."""
+"""Show a network in notebooks: a table of its layers and a drawing of its graph."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BOX, _GAPS = (236.0, 36.0), (16.0, 20.0)
 _LONGEST_NAME, _LONGEST_DETAIL = 30, 42
 _MOST_DRAWN = 600
 _PLAIN = "#eeeeee"
-#: The colour of a box by words in the name of its operation.
+#: The colour of a box, by a word in the operation's name.
 _COLORS = {
     "convolution": "#cfe2f7",
     "connected": "#e3d6f5",
@@ -36,7 +36,7 @@ Layer = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class _DrawnLayer:
-    """An input or a layer, as it is shown."""
+    """An input or a layer as it is drawn."""
 
     name: str
     operation: str
@@ -46,12 +46,12 @@ class _DrawnLayer:
 
     @property
     def extents(self) -> str:
-        """The shape of one image; "?" is an extent that is free."""
+        """The shape of one image; "?" is a free extent."""
         return " x ".join("?" if extent < 0 else str(extent) for extent in self.shape[1:])
 
 
 def network_html(network: NetworkStructure) -> Html:
-    """Return the layers with shapes and parameters, and the graph as SVG, next to each other."""
+    """Return a table of the layers with shapes and parameters, next to a drawing of the graph (SVG)."""
     structure, parameters = network.to_dict(), _parameters(network)
     names = [entry["name"] for entry in (*structure["inputs"], *structure["nodes"])]
     shapes = {name: network.graph.shape(index) for index, name in enumerate(names)}
@@ -88,7 +88,7 @@ def network_html(network: NetworkStructure) -> Html:
 
 
 def _parameters(network: NetworkStructure) -> dict[str, int]:
-    """Return the number of parameters of each layer that has some."""
+    """Return the number of parameters of each layer that has parameters."""
     parameters: dict[str, int] = {}
     for spec in network.weight_specs():
         if spec["set"] or spec["required"]:
@@ -97,11 +97,11 @@ def _parameters(network: NetworkStructure) -> dict[str, int]:
 
 
 def described(layer: Layer, channels: int) -> str:
-    """Return the operation of a layer with its window, such as "depthwise convolution 3 x 3 / 2, relu6".
+    """Return a layer's operation with its window, such as "depthwise convolution 3 x 3 / 2, relu6".
 
     Args:
         layer: a node of `Network.to_dict`.
-        channels: those of its first input.
+        channels: the number of channels of its first input.
     """
     attributes, operation = layer["attributes"], layer["operation"]
     if operation == "neuron":
@@ -120,7 +120,7 @@ def described(layer: Layer, channels: int) -> str:
 
 
 def _graph_svg(layers: Sequence[_DrawnLayer], outputs: Sequence[str]) -> Html:
-    """Return a drawing with the inputs above and a thick border around outputs."""
+    """Draw the graph with its inputs at the top. Outputs have a thick border."""
     layering = layered({layer.name: layer.inputs for layer in layers}, box=_BOX, gaps=_GAPS)
     parts = [
         f'<path d="{_path(line)}" fill="none" stroke="#888888" stroke-width="1.2"/>'
@@ -143,7 +143,7 @@ def _graph_svg(layers: Sequence[_DrawnLayer], outputs: Sequence[str]) -> Html:
 
 
 def _path(line: Sequence[Point]) -> str:
-    """Return the corners as a line that leaves and enters boxes upright."""
+    """Return an SVG path through the corners that leaves and enters boxes vertically."""
     (x, y), *rest = line
     steps = [f"M{x:g} {y:g}"]
     for next_x, next_y in rest:
@@ -161,7 +161,7 @@ def _text(x: float, y: float, text: str, weight: str) -> str:
 
 
 def _cut(text: str, longest: int) -> str:
-    """Return text that fits in a box: of longer text the begin and the end."""
+    """Shorten text to fit in a box: keep its beginning and end."""
     return text if len(text) <= longest else f"{text[: longest - 13]}...{text[-10:]}"
 
 

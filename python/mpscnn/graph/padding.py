@@ -1,4 +1,4 @@
-"""Padding policies of raw kernels."""
+"""Padding policies of raw kernels, as in MPSNNPadding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntFlag
 
 
 class PaddingMethod(IntFlag):
-    """The bits of MPSNNPaddingMethod: where padding goes, and how large results are."""
+    """The bits of MPSNNPaddingMethod: where padding goes, and how the result's size is computed."""
 
     ALIGN_CENTERED = 0
     ALIGN_TOP_LEFT = 1
@@ -22,10 +22,10 @@ class PaddingMethod(IntFlag):
 
 
 class DefaultPadding:
-    """A padding policy, as MPSNNDefaultPadding: decides size and offset of results that a kernel makes itself.
+    """A padding policy like MPSNNDefaultPadding. It decides size and offset of results that a kernel creates itself.
 
-    With kernel reach k = (taps - 1) * dilation + 1, stride s and a source of n pixels the result has
-    ceil((n + style * (k - 1)) / s) pixels, style being -1 (valid only), 0 (same) or 1 (full).
+    With the kernel's reach k = (taps - 1) * dilation + 1, stride s and a source of n pixels, the result has ceil((n +
+    style * (k - 1)) / s) pixels. The style is -1 (valid only), 0 (same) or 1 (full).
     """
 
     def __init__(self, method: int) -> None:
@@ -33,17 +33,17 @@ class DefaultPadding:
 
     @classmethod
     def with_method(cls, method: int) -> DefaultPadding:
-        """Make a policy from bits of `PaddingMethod`, as paddingWithMethod does."""
+        """Create a policy from bits of `PaddingMethod`, like paddingWithMethod."""
         return cls(method)
 
     @classmethod
     def for_tensorflow_average_pooling(cls) -> DefaultPadding:
-        """TensorFlow's SAME: the odd pixel of padding goes to the bottom right. Use it with edge_mode "clamp"."""
+        """Return TensorFlow's SAME padding: an odd pixel goes to the bottom right. Use it with edge_mode "clamp"."""
         return cls(PaddingMethod.SIZE_SAME | PaddingMethod.ADD_REMAINDER_TO_BOTTOM_RIGHT)
 
     @classmethod
     def for_tensorflow_average_pooling_valid_only(cls) -> DefaultPadding:
-        """TensorFlow's VALID. Use it with edge_mode "clamp"."""
+        """Return TensorFlow's VALID padding. Use it with edge_mode "clamp"."""
         return cls(PaddingMethod.SIZE_VALID_ONLY | PaddingMethod.ADD_REMAINDER_TO_BOTTOM_RIGHT)
 
     def __eq__(self, other: object) -> bool:

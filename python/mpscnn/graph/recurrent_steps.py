@@ -1,4 +1,4 @@
-"""The layers of the steps of a recurrent layer."""
+"""Add the layers for the steps of a recurrent layer."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from mpscnn.graph.layers.arithmetic import broadcast_strides
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 MOST_STEPS = 500
-"""The most steps of a recurrent layer: each step is some layers of the network, which has at most 10,000."""
+"""The largest number of steps. Each step needs several layers, and a network may have at most 10,000."""
 
 
 class Recurrent(NamedTuple):
     """The results of a recurrent layer.
 
     Attributes:
-        steps: the hidden state of each step, in the order of the input: (n, steps, units), or (n, steps, sequences,
-            units) of several sequences.
+        steps: the hidden state of each step in the input's order: (n, steps, units), or (n, steps, sequences, units)
+            for
+            several sequences.
         last: the hidden state after the step that is computed last, (n, units) or (n, sequences, units).
-        cell: likewise the cell state; None for layers without one.
+        cell: the cell state after that step, with the same shape; None for layers without one.
     """
 
     steps: Tensor
@@ -30,7 +31,7 @@ class Recurrent(NamedTuple):
 
 
 class RecurrentSteps:
-    """The steps of a recurrent layer, as images (n, steps, sequences, channels)."""
+    """Adds the layers of a recurrent layer's steps. Tensors are images (n, steps, sequences, channels)."""
 
     def __init__(
         self,
@@ -69,33 +70,33 @@ class RecurrentSteps:
         self._results: dict[int, Tensor] = {}
 
     def layer(self, operation: str, inputs: list[Tensor], attributes: dict[str, Any], suffix: str) -> Tensor:
-        """Add a layer. Its name is the given one and the suffix, or the default with a number and the suffix."""
+        """Add a layer. Its name is the recurrent layer's name and the suffix."""
         stem = f"{self._stem}/{suffix}"
         if self._has_name:
             return self._net.layer(operation, inputs, attributes, name=stem)
         return self._net.layer(operation, inputs, attributes, default=stem)
 
     def constant(self, suffix: str, shape: tuple[int, ...]) -> Tensor:
-        """Return a weight as a tensor, which training changes."""
+        """Add a weight as a tensor that training changes."""
         made = self.layer("constant", [self._first], {"shape": list(shape)}, suffix)
         made.graph.set_learning(made.index, True)
         return made
 
     def given(self, state: Tensor | None, what: str) -> Tensor | None:
-        """Return a state before the first step as an image."""
+        """Return a given initial state in the shape of the steps' tensors; None if there is none."""
         if state is None:
             return None
         shape = [1, self._sequences, self.units]
         return self._layer("reshape", [state], {"shape": shape}, f"given_{what}")
 
     def projection(self, step: int) -> Tensor:
-        """Return the input's part of the sums of a step."""
+        """Return the input's contribution to the sums of one step."""
         if self.steps == 1:
             return self.projected
         return self._layer("slice", [self.projected], {"top": step, "height": 1}, "step")
 
     def channels(self, x: Tensor, first: int, count: int) -> Tensor:
-        """Some channels."""
+        """Return a slice of channels."""
         if x.shape[-1] == count:
             return x
         return self._layer("slice", [x], {"front": first, "channels": count}, "part")
@@ -113,20 +114,20 @@ class RecurrentSteps:
         return self._pairwise("subtract", a, b, "difference")
 
     def multiply(self, a: Tensor, b: Tensor) -> Tensor:
-        """Return the product of each pair of elements."""
+        """Return the elementwise product."""
         return self._pairwise("multiply", a, b, "gated")
 
     def function(self, x: Tensor, function: Activation) -> Tensor:
-        """Return a function of each element; x itself without one."""
+        """Apply a function to each element. Without a function, return x."""
         attributes = activation_attributes(function)
         return x if attributes is None else self._layer("neuron", [x], attributes, "function")
 
     def ended(self, step: int, hidden: Tensor) -> None:
-        """Note the hidden state of a step."""
+        """Store the hidden state of a step."""
         self._results[step] = hidden
 
     def results(self, hidden: Tensor | None, cell: Tensor | None) -> Recurrent:
-        """Return the results of all steps."""
+        """Combine the results of all steps."""
         assert hidden is not None
         made = [self._results[step] for step in range(self.steps)]
         steps = made[0]

@@ -1,4 +1,4 @@
-"""Cut a network into parts."""
+"""Cut a network into separate layers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from mpscnn.graph.network import Network
 
 
 def shape_of_input(tensor: Tensor) -> list[int]:
-    """The shape in a structure for an input that holds such a tensor: -1 for the batch and other free extents."""
+    """Return the shape, in a network's structure, for an input with this tensor's shape: -1 for free extents."""
     return [-1, *(extent or -1 for extent in tensor.shape[1:])]
 
 
 def in_pieces(network: Network, results: Sequence[str] | None = None) -> Network:
-    """Return the same layers, each of which reads inputs of the network, "... given", instead of other layers.
+    """Return a network of the same layers that read inputs named "... given" instead of each other's results.
 
     Args:
-        network: with its weights.
-        results: the layers that are cut apart, whose results are put out; others stay with those that read them. None:
+        network: the network with its weights.
+        results: the layers to separate. Their results become outputs; other layers stay connected to their readers.
+            None:
             all layers.
     """
     structure = network.to_dict()

@@ -1,4 +1,4 @@
-"""The inputs, outputs and layers of a network, for modules that read them."""
+"""Describe the inputs, outputs and layers of a network."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class NetworkStructure(GraphWeights):
-    """Methods that describe a network. `Network` inherits them and adds layers.
+    """Methods that describe a network. `Network` inherits them.
 
-    Modules that only read a network take this class, so that `Network` can use them.
+    Modules that only read networks use this class, so that `Network` can import them.
     """
 
     inputs: list[Tensor]
@@ -26,9 +26,9 @@ class NetworkStructure(GraphWeights):
 
     @property
     def detection(self) -> DetectionHead | None:
-        """How outputs become boxes; None: the network is not a detector. Settings can be assigned (docs/detection.md).
+        """The settings that turn outputs into boxes; None if the network is not a detector. See docs/detection.md.
 
-        Raises ParameterError for what is neither a `DetectionHead`, a mapping nor None.
+        They can be assigned. Raises ParameterError for anything but a `DetectionHead`, a mapping or None.
         """
         return self._detection
 
@@ -44,28 +44,28 @@ class NetworkStructure(GraphWeights):
 
     @property
     def input(self) -> Tensor:
-        """The only input. Raises ParameterError when there are several: use `inputs`."""
+        """The network's input. Raises ParameterError if there are several; use `inputs` then."""
         if len(self.inputs) != 1:
             raise ParameterError(f"network {self.name!r} has {len(self.inputs)} inputs; use network.inputs")
         return self.inputs[0]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the structure, as in a model file."""
+        """Return the structure as in a model file."""
         structure: dict[str, Any] = json.loads(self.graph.to_json())
         return structure
 
     def describe(self, size: tuple[int, int] | None = None) -> dict[str, Any]:
-        """Layers with output shape, parameters, MACs and FLOPs for one image.
+        """Return the layers with output shape, parameters, MACs and FLOPs for one image.
 
         Args:
-            size: (height, width), needed where the network leaves them free.
+            size: (height, width), needed if the network leaves them free.
         """
         height, width = size or (0, 0)
         description: dict[str, Any] = json.loads(self.graph.describe(height, width))
         return description
 
     def summary(self, size: tuple[int, int] | None = None) -> str:
-        """Return a table of the layers: name, operation, output shape, parameters, MACs, with totals."""
+        """Return a table of the layers: name, operation, output shape, parameters, MACs, and totals."""
         from mpscnn._private.summary import summary_table
 
         return summary_table(self.name, self.describe(size)["layers"])

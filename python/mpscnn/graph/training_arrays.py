@@ -1,4 +1,4 @@
-"""Convert inputs, labels, weights of losses, and losses to the arrays and settings that the core takes."""
+"""Convert inputs, labels and losses for training to the arrays and settings that the core takes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from mpscnn.graph.structure import NetworkStructure
 
 
-#: The numbers of a box before the classes of each anchor, in predictions and targets of detectors.
+#: The numbers of a box, which precede the class scores of each anchor in a detector's predictions and targets.
 BOX_NUMBERS = 4
 
 
 def is_object_list(labels: Any) -> bool:
-    """Return True if labels are the objects of images: a mapping for each."""
+    """Return True if the labels are a detector's: a mapping for each image."""
     return isinstance(labels, (list, tuple)) and bool(labels) and all(isinstance(x, Mapping) for x in labels)
 
 
 def array_of(what: str, value: Any) -> NDArray[Any]:
-    """Return the value as a numpy array. Tensors of other frameworks are taken, too."""
+    """Convert the value to a NumPy array. Tensors of other frameworks are accepted."""
     array = as_array(what, value)
     if array.dtype.hasobject:
         raise ParameterError(f"{what} must be an array of numbers, got {type(value).__name__}")
@@ -35,7 +35,7 @@ def array_of(what: str, value: Any) -> NDArray[Any]:
 
 
 def images_of(value: Any) -> NDArray[Any]:
-    """Inputs of a network: float32 or float16, as they lie where the core can read them there."""
+    """Return inputs as float32 or float16. They are not copied if the core can read their memory."""
     array = array_of("inputs", value)
     if array.dtype.kind != "f":
         raise ParameterError(
@@ -56,8 +56,8 @@ def _axes(value: Any) -> int:
 def inputs_of(network: NetworkStructure, value: Any) -> list[NDArray[Any]]:
     """Return an array for each of the network's inputs.
 
-    Several inputs are a list, a tuple, or a mapping by their names. For a network with one input, a list or tuple may
-    hold its images, too.
+    Several inputs are a list, a tuple, or a mapping by name. For a network with one input, a list or tuple may be its
+    images, too.
     """
     if isinstance(value, Mapping):
         names = [tensor.name for tensor in network.inputs]
@@ -79,27 +79,29 @@ def inputs_of(network: NetworkStructure, value: Any) -> list[NDArray[Any]]:
 
 
 def prediction_shape(batch: int, extents: Sequence[int | None], labels: Any) -> tuple[int, ...]:
-    """The shape of a prediction for this many images, whose free extents (-1 or None) are those of the labels."""
+    """Return the shape of a prediction for a batch. Free extents (-1 or None) are taken from the labels."""
     known = [None if extent is None or extent < 0 else int(extent) for extent in extents]
     if None in known and not is_object_list(labels):
         given = array_of("labels", labels).shape[1:]
-        if len(given) in (len(known), len(known) - 1):  # floats or class numbers
+        # the labels are floats, or class numbers, which have no channels
+        if len(given) in (len(known), len(known) - 1):
             pairs = zip(known, given, strict=False)
             known[: len(given)] = [own if extent is None else extent for extent, own in pairs]
     return (batch, *(extent or 0 for extent in known))
 
 
 def targets_of(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Labels in the shape of a prediction, whose batch is `shape[0]`: class numbers become 1 in their places.
+    """Convert labels to the prediction's shape. A class number becomes 1 in its channel.
 
-    Whole numbers and booleans for a prediction of one channel are values.
+    For a prediction with one channel, whole numbers and booleans are values and not class numbers.
     """
     array = array_of("labels", labels)
     if array.shape == shape and array.dtype.kind == "f":
         return np.ascontiguousarray(array, np.float32)
     classes = shape[-1]
     if classes == 1 and array.dtype.kind in "iub" and array.shape in (shape, shape[:-1]):
-        return np.ascontiguousarray(array.reshape(shape), np.float32)  # there are no classes to number
+        # there is only one channel, so these are not class numbers
+        return np.ascontiguousarray(array.reshape(shape), np.float32)
     if array.dtype.kind in "iu" and array.shape in (shape[:-1], (*shape[:-1], 1)):
         numbers = array.reshape(shape[:-1])
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < classes):
@@ -115,7 +117,7 @@ def targets_of(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def weights_of(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Weights of losses in the shape of a prediction: one for each image, for each pixel, or for each element."""
+    """Convert weights of losses to the prediction's shape: one for each image, each pixel or each element."""
     array = array_of("weights", weights)
     if array.dtype.kind not in "fiu" or array.shape not in [
         shape[:count] for count in range(1, len(shape) + 1)
@@ -128,7 +130,7 @@ def weights_of(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.broadcast_to(spread, shape), np.float32)
 
 
-#: Parameters that only some kinds of losses use.
+#: Parameters of losses, with the kinds that use them.
 _KINDS_OF = {
     "label_smoothing": ("softmax_cross_entropy", "sigmoid_cross_entropy"),
     "epsilon": ("log",),
@@ -138,14 +140,14 @@ _KINDS_OF = {
 
 
 def _require_used(settings: Mapping[str, Any]) -> None:
-    """Refuse parameters that the kind of loss would ignore."""
+    """Raise ParameterError for parameters that this kind of loss does not use."""
     for name, kinds in _KINDS_OF.items():
         if name in settings and settings["kind"] not in kinds:
             raise ParameterError(f"loss: {name} is for {' and '.join(kinds)}, got kind {settings['kind']!r}")
 
 
 def loss_settings(network: NetworkStructure, loss: str | Mapping[str, Any]) -> dict[str, Any]:
-    """As the core takes them, of Python's own types."""
+    """Return the settings of a loss for the core, as plain Python values."""
     if not isinstance(loss, str) and not (isinstance(loss, Mapping) and "kind" in loss):
         raise ParameterError(f"loss must be a name, or parameters as a mapping with 'kind', got {loss!r}")
     if isinstance(loss, str):

@@ -1,4 +1,4 @@
-"""Convert weights of other libraries to arrays in mpscnn's order of axes."""
+"""Convert weights of other libraries to mpscnn's order of axes."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ _FROM_OIHW = (0, 2, 3, 1)
 
 
 def is_of_torch(value: object) -> bool:
-    """Return True if it is a tensor or parameter of PyTorch, without importing that."""
+    """Return True if the value is a PyTorch tensor. PyTorch is not imported for this."""
     return any(base.__module__ == "torch" and base.__name__ == "Tensor" for base in type(value).__mro__)
 
 
 def weight_array(name: str, value: Any) -> NDArray[Any]:
-    """Return the value as an array. Raises WeightsError for what is none."""
+    """Convert a weight to an array. Raises WeightsError if that is not possible."""
     try:
         if is_of_torch(value):
             value = value.detach().cpu()
             if str(value.dtype) == "torch.bfloat16":
-                value = value.float()  # every such number is one of float32
+                value = value.float()  # float32 represents every bfloat16 exactly
         return np.asarray(value)
     except (
         TypeError,
         ValueError,
         RuntimeError,
-    ) as error:  # NotImplementedError of tensors on "meta" among them
+    ) as error:  # this includes NotImplementedError for tensors on "meta"
         raise WeightsError(f"{name}: cannot be read as an array: {error}") from error
 
 
 def require_named_weights(weights: object) -> None:
-    """Raise ParameterError for what is not a mapping whose keys are texts."""
+    """Raise ParameterError if the weights are not a mapping whose keys are strings."""
     if not isinstance(weights, Mapping):
         raise ParameterError(
             f"weights: expected a mapping of names such as 'conv1.weight' to arrays, got {type(weights).__name__}"
@@ -88,10 +88,10 @@ def of_flattened_image(
 def in_own_layout(
     name: str, array: NDArray[Any], shape: tuple[int, ...], layout: WeightLayout | None, of_torch: bool
 ) -> NDArray[Any]:
-    """Return a convolution's weights with the axes [out][kernel height][kernel width][in], as `shape` has them.
+    """Return a convolution's weights with the axes [out][kernel height][kernel width][in], which `shape` has.
 
-    Raises WeightsError if the array does not fit `shape` in the stated layout. It also does so if no layout is stated,
-    and the array fits only as "OIHW", or a tensor of PyTorch fits both layouts.
+    Raises WeightsError if the array does not fit `shape` in the given layout. Without a layout, it is also raised if
+    the array fits only as "OIHW", or if a PyTorch tensor fits both layouts.
     """
     if array.ndim != 4 or len(shape) != 4:
         return array

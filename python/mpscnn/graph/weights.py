@@ -1,4 +1,4 @@
-"""The weights of a network: set from arrays and files, drawn at random, read back."""
+"""Set, initialise and read the weights of a network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mpscnn.graph.weight_layout import (
 
 
 class GraphWeights(ABC):
-    """Methods of a network for its weights. `Network` inherits them."""
+    """Methods for the weights of a network. `Network` inherits them."""
 
     graph: _core.Graph
     name: str
@@ -39,17 +39,21 @@ class GraphWeights(ABC):
         """Set all weights from arrays named "<layer>.<role>", for example "conv1.weight".
 
         Args:
-            weights: floating point arrays of any strides, or tensors and parameters of PyTorch, wherever they lie;
-                float64 is rounded to float32.
-            layout: order of the axes of convolutions' weights: "OHWI", `[out][kernel height][kernel width][in]`, or
-                "OIHW", PyTorch's, whose transposed convolutions are to be given as OIHW, too: `weight.transpose(0, 1)`.
-                It holds for the columns of dense layers that read a flattened image, too: channel by channel in
-                PyTorch. None: "OHWI", and of PyTorch's tensors the one that fits.
+            weights: floating-point arrays with any strides, or PyTorch tensors on any device. float64 is rounded to
+                float32.
+            layout: the order of axes in convolution weights: "OHWI", `[out][kernel height][kernel width][in]`, or
+                PyTorch's
+                "OIHW". Transposed convolutions of PyTorch need `weight.transpose(0, 1)` first. The layout also applies
+                    to the
+                columns of dense layers that read a flattened image, which PyTorch flattens channel by channel. None:
+                    "OHWI",
+                and for PyTorch tensors the layout that fits.
 
         Raises:
-            WeightsError: a name that the network does not have, a weight that stays missing, a wrong shape, a tensor
-                of PyTorch whose shape fits both layouts while `layout` is None, or a value that is not finite.
-            ParameterError: another layout, or no mapping of names to arrays.
+            WeightsError: a name is unknown, a weight is missing, a shape is wrong, a value is not finite, or `layout`
+                is None
+                and a PyTorch tensor fits both layouts.
+            ParameterError: the layout is unknown, or `weights` is not a mapping of names to arrays.
         """
         self.set_weights(weights, layout=layout)
         specs = self.weight_specs()
@@ -60,7 +64,7 @@ class GraphWeights(ABC):
             raise WeightsError(f"network {self.name!r}: no values for {', '.join(map(repr, missing[:5]))}")
 
     def set_weights(self, weights: Mapping[str, Any], *, layout: WeightLayout | None = None) -> None:
-        """Set some weights; the others stay. Arguments and errors as those of `load_weights`."""
+        """Set some weights and keep the others. Arguments and errors are those of `load_weights`."""
         if layout not in (None, *get_args(WeightLayout)):
             raise ParameterError(f"layout must be 'OHWI' or 'OIHW', got {layout!r}")
         require_named_weights(weights)
@@ -84,14 +88,14 @@ class GraphWeights(ABC):
     def load_raw_weights(
         self, directory: str | PathLike[str], names: Mapping[str, str] | None = None
     ) -> None:
-        """Set weights from raw little-endian float32 files in mpscnn's orders, one file per weight.
+        """Set weights from raw little-endian float32 files in mpscnn's order of axes, one file for each weight.
 
         Args:
-            directory: where the files are.
-            names: file name for each role, with {layer} for the layer's name; by default "{layer}_<role>.bin".
+            directory: the folder of the files.
+            names: the file name for each role, with {layer} for the layer's name; default: "{layer}_<role>.bin".
 
         Raises:
-            WeightsError: a required file is missing, or a file has another size than the weight needs.
+            WeightsError: a required file is missing or has the wrong size.
         """
         weights: dict[str, NDArray[Any]] = {}
         for spec in self.weight_specs():
@@ -116,19 +120,22 @@ class GraphWeights(ABC):
         scales: Sequence[float] | NDArray[np.float32] | float,
         zero_points: Sequence[float] | NDArray[np.float32] | float,
     ) -> None:
-        """Set "<layer>.<role>" from uint8 or int32: (values - zero_point) * scale, per tensor or per first index.
+        """Set the weight "<layer>.<role>" from uint8 or int32 values: (values - zero_point) * scale.
 
-        int32 is for biases of layers that precision "int8" computes.
+        Scales and zero points are one for all, or one for each index of the first axis. int32 is for biases in
+        precision "int8".
         """
         layer, _, role = require_text("set_quantized_weight: name", name).rpartition(".")
         scale_list, zero_list = (_numbers(part) for part in (scales, zero_points))
         self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_list, zero_list)
 
     def initialize_weights(self, seed: int = 0) -> None:
-        """Random weights (He et al. 2015), zero biases, neutral batch norms: for training, benchmarks and tests.
+        """Set random weights (He et al. 2015), zero biases and neutral batch normalizations.
 
-        The same seed gives the same weights. A layer gets a bias unless `use_bias`, or weights that it has, say
-        otherwise. A convolution that only batch normalizations read gets none: they take it away again.
+        They are a start for training, benchmarks and tests.
+
+        The same seed gives the same weights. A layer gets a bias unless it was created with `use_bias=False` or has
+        weights without one. A convolution that only batch normalizations read gets none, since they would cancel it.
         """
         generator = np.random.default_rng(seed)
         constants = {"gamma": 1.0, "variance": 1.0, "beta": 0.0, "mean": 0.0, "bias": 0.0, "slope": 0.25}
@@ -143,14 +150,16 @@ class GraphWeights(ABC):
             if spec["role"] == "weight":
                 deviation = np.sqrt(2.0 / max(1, int(np.prod(shape[1:]))))
                 values = generator.normal(0.0, deviation, shape).astype(np.float32)
-            elif spec["role"] == "value":  # tokens and embeddings, as in Dosovitskiy et al. 2021
+            elif (
+                spec["role"] == "value"
+            ):  # class tokens and position embeddings, as in Dosovitskiy et al. 2021
                 values = generator.normal(0.0, 0.02, shape).astype(np.float32)
             else:
                 values = np.full(shape, constants[spec["role"]], np.float32)
             self.graph.set_weight(spec["layer"], spec["role"], values)
 
     def _normalized_layers(self) -> set[str]:
-        """Convolutions whose result goes to batch normalizations and nowhere else."""
+        """Return the convolutions whose results only batch normalizations read."""
         graph = json.loads(self.graph.to_json())
         readers: dict[str, set[str]] = {name: {"output"} for name in graph["outputs"]}
         for node in graph["nodes"]:
@@ -165,18 +174,18 @@ class GraphWeights(ABC):
         }
 
     def weight_specs(self) -> list[dict[str, Any]]:
-        """Return all weights: layer, role, shape, required, set, dtype."""
+        """Return a list of all weights with layer, role, shape, required, set, dtype."""
         specs: list[dict[str, Any]] = json.loads(self.graph.weights())
         without = self._without_bias()
         return [spec for spec in specs if spec["role"] != "bias" or spec["layer"] not in without]
 
     @abstractmethod
     def _without_bias(self) -> Set[str]:
-        """Return the layers that were made with `use_bias=False`."""
+        """Return the layers created with `use_bias=False`."""
 
     @property
     def weights(self) -> dict[str, NDArray[Any]]:
-        """All weights that are set, as stored (integers dequantised to float32); copies."""
+        """Copies of all weights that are set, in their stored type. Integers are dequantised to float32."""
         return {
             f"{spec['layer']}.{spec['role']}": self.weight(spec["layer"], spec["role"])
             for spec in self.weight_specs()
@@ -184,7 +193,10 @@ class GraphWeights(ABC):
         }
 
     def weight(self, layer: str, role: str = "weight") -> NDArray[Any]:
-        """Return a copy of one weight, as stored; integers dequantised to float32. Raises WeightsError without it."""
+        """Return a copy of one weight in its stored type; integers become float32.
+
+        Raises WeightsError if it is not set.
+        """
         return _dequantized(*self.graph.get_weight(layer, role))
 
     def _set_weight(self, spec: dict[str, Any], array: NDArray[Any]) -> None:
@@ -192,8 +204,8 @@ class GraphWeights(ABC):
             raise WeightsError(f"{spec['layer']}.{spec['role']}: expected floating point, got {array.dtype}")
         array = np.ascontiguousarray(array, dtype=np.float16 if array.dtype == np.float16 else np.float32)
         expected = tuple(spec["shape"])
-        # [channel][multiplier][kernel height][kernel width] is how depthwise weights are usually written; in
-        # memory it is the convolution's own order.
+        # Depthwise weights are usually written as [channel][multiplier][kernel height][kernel width]. In memory this is
+        # the same as the convolution's order.
         is_depthwise = len(expected) == 4 and array.ndim == 4 and expected[3] == 1
         if (
             is_depthwise
@@ -205,7 +217,7 @@ class GraphWeights(ABC):
         self.graph.set_weight(spec["layer"], spec["role"], array)
 
 
-#: The names of roles in other libraries.
+#: Other libraries' names of roles, and ours.
 _OTHER_ROLES = {
     "kernel": "weight",
     "weights": "weight",
@@ -218,7 +230,7 @@ _OTHER_ROLES = {
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
-    """Return a hint for an error about an unknown weight: its name here, the weights of its layer, or similar names."""
+    """Return a hint for the error about an unknown weight: our name, the layer's weights, or similar names."""
     layer, _, role = name.rpartition(".")
     same = f"{layer}.{_OTHER_ROLES.get(role, '')}"
     names = list(known)
@@ -229,14 +241,14 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def unpack_binary_weights(words: NDArray[np.uint32], channels: int) -> NDArray[np.float32]:
-    """Return the weights -1 and +1 of a binary convolution from Apple's packed form.
+    """Return the weights -1 and +1 of a binary convolution from Apple's packed format.
 
     Args:
-        words: uint32 `[...][ceil(channels / 32)]`, for example `[out][kernel height][kernel width][words]`; bit i of
-            word w, counted from the least significant one, is channel 32 * w + i; 1 stands for +1.
-        channels: input channels; bits after the last are ignored.
+        words: uint32 `[...][ceil(channels / 32)]`, for example `[out][kernel height][kernel width][words]`. Bit i of
+            word w, counted from the least significant one, is channel 32 * w + i; 1 means +1.
+        channels: the number of input channels. Bits after the last one are ignored.
 
-    Raises WeightsError for other elements or another number of words. Returns `[...][channels]`.
+    Raises WeightsError for other types or another number of words. Returns `[...][channels]`.
     """
     if words.dtype != np.uint32:
         raise WeightsError(f"expected uint32 words, got {words.dtype}")
@@ -254,7 +266,7 @@ def _dequantized(values: NDArray[Any], scales: Sequence[float], zero_points: Seq
     if not scales:
         return values
     per_channel = (-1,) + (1,) * (values.ndim - 1)
-    wide = np.float32 if values.dtype == np.uint8 else np.float64  # as the core computes them
+    wide = np.float32 if values.dtype == np.uint8 else np.float64  # the same types as in the core
     scale, zero_point = (
         np.asarray(part, np.float32).astype(wide).reshape(per_channel) for part in (scales, zero_points)
     )
@@ -263,7 +275,7 @@ def _dequantized(values: NDArray[Any], scales: Sequence[float], zero_points: Seq
 
 
 def _numbers(given: Any) -> list[float]:
-    """Return one or several scales or zero points as a list."""
+    """Return scales or zero points as a list."""
     try:
         numbers = np.asarray(given, np.float32)
     except (TypeError, ValueError) as error:

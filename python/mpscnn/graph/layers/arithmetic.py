@@ -1,4 +1,4 @@
-"""Elementwise arithmetic of two tensors."""
+"""Layer methods for elementwise arithmetic of two tensors."""
 
 from __future__ import annotations
 
@@ -8,109 +8,109 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class ArithmeticLayers(LayerMaker):
-    """Elementwise arithmetic of two tensors.
+    """Methods for elementwise arithmetic of two tensors.
 
-    Both tensors must have the same number of axes. Where one has the extent 1 along an axis, its elements are repeated
-    along that axis, as in NumPy. The batch is never repeated. Tensors whose shapes do not fit raise ShapeError.
-    `layer("add", ...)` also takes scales, a bias, limits and strides; docs/operations.md describes them.
+    Both tensors must have the same number of axes. An axis with extent 1 is repeated to the other tensor's extent, as
+    in NumPy; the batch is not. Tensors whose shapes do not fit raise ShapeError. `layer("add", ...)` also has scales, a
+    bias, limits and strides; docs/operations.md describes them.
     """
 
     def add(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
-        """a + b. Behind a convolution or dense layer it is computed together with that layer."""
+        """Return a + b. After a convolution or dense layer, both are computed together."""
         strides = broadcast_strides("add", a, b)
         return self.layer("add", [a, b], strides, activation=activation, name=name)
 
     def subtract(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """a - b."""
+        """Return a - b."""
         strides = broadcast_strides("subtract", a, b)
         return self.layer("subtract", [a, b], strides, activation=activation, name=name)
 
     def multiply(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """a * b."""
+        """Return a * b."""
         strides = broadcast_strides("multiply", a, b)
         return self.layer("multiply", [a, b], strides, activation=activation, name=name)
 
     def divide(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """a / b, infinite or NaN where b is 0."""
+        """Return a / b; infinite or NaN where b is 0."""
         strides = broadcast_strides("divide", a, b)
         return self.layer("divide", [a, b], strides, activation=activation, name=name)
 
     def maximum(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """Return the larger of a and b, NaN where either is."""
+        """Return the larger of a and b; NaN where one of them is NaN."""
         strides = broadcast_strides("maximum", a, b)
         return self.layer("maximum", [a, b], strides, activation=activation, name=name)
 
     def minimum(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """Return the smaller of a and b, NaN where either is."""
+        """Return the smaller of a and b; NaN where one of them is NaN."""
         strides = broadcast_strides("minimum", a, b)
         return self.layer("minimum", [a, b], strides, activation=activation, name=name)
 
     def power(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """a to the power of b. NaN where either is, and for a negative a unless b is whole or a infinite."""
+        """Return a to the power of b. NaN if one is NaN, or if a is negative and finite and b is not whole."""
         strides = broadcast_strides("power", a, b)
         return self.layer("power", [a, b], strides, activation=activation, name=name)
 
     def greater(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """1 where a > b, else 0."""
+        """Return 1 where a > b, otherwise 0."""
         strides = broadcast_strides("greater", a, b)
         return self.layer("greater", [a, b], strides, activation=activation, name=name)
 
     def greater_equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """1 where a >= b, else 0."""
+        """Return 1 where a >= b, otherwise 0."""
         strides = broadcast_strides("greater_equal", a, b)
         return self.layer("greater_equal", [a, b], strides, activation=activation, name=name)
 
     def equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """1 where a and b are equal, else 0."""
+        """Return 1 where a and b are equal, otherwise 0."""
         strides = broadcast_strides("equal", a, b)
         return self.layer("equal", [a, b], strides, activation=activation, name=name)
 
     def not_equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """1 where a and b differ, NaN from everything, else 0."""
+        """Return 1 where a and b differ, otherwise 0. NaN differs from everything."""
         strides = broadcast_strides("not_equal", a, b)
         return self.layer("not_equal", [a, b], strides, activation=activation, name=name)
 
     def less(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
-        """1 where a < b, else 0."""
+        """Return 1 where a < b, otherwise 0."""
         return self.greater(b, a, activation=activation, name=name)
 
     def less_equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """1 where a <= b, else 0."""
+        """Return 1 where a <= b, otherwise 0."""
         return self.greater_equal(b, a, activation=activation, name=name)
 
     def mask(
         self, condition: Tensor, x: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """x where the condition is not 0, else 0."""
+        """Return x where the condition is not 0, otherwise 0."""
         strides = broadcast_strides("mask", condition, x)
         return self.layer("mask", [condition, x], strides, activation=activation, name=name)
 
     def mask_out(
         self, condition: Tensor, x: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """x where the condition is 0, else 0."""
+        """Return x where the condition is 0, otherwise 0."""
         strides = broadcast_strides("mask_out", condition, x)
         return self.layer("mask_out", [condition, x], strides, activation=activation, name=name)
 
@@ -123,9 +123,10 @@ class ArithmeticLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """a where the condition is not 0, else b: the sum of `mask` and `mask_out`, of which one is 0.
+        """Return a where the condition is not 0, otherwise b.
 
-        Elements that are not chosen may be NaN or infinite. The layers before the sum have other names.
+        This adds three layers: `mask`, `mask_out` and their sum, which has the given name. Elements that are not chosen
+        may be NaN or infinite.
         """
         return self.add(
             self.mask(condition, a), self.mask_out(condition, b), activation=activation, name=name
@@ -133,9 +134,9 @@ class ArithmeticLayers(LayerMaker):
 
 
 def broadcast_strides(operation: str, a: object, b: object) -> dict[str, int]:
-    """Strides of 0 along the axes where one tensor has the extent 1 and the other has not."""
+    """Return strides of 0 for axes along which only one of the tensors has extent 1."""
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
-        return {}  # `layer` refuses it
+        return {}  # `layer` raises the error
     if len(a.shape) != len(b.shape):
         raise ShapeError(f"{operation}: both inputs must have the same number of axes, got {a!r} and {b!r}")
     strides: dict[str, int] = {}

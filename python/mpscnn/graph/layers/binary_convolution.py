@@ -1,4 +1,4 @@
-"""Layers with weights of one bit."""
+"""Layer methods with 1-bit weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BinaryKind = Literal["xnor", "binary_weights", "and"]
 
 
 class BinaryConvolutionLayers(LayerMaker):
-    """Layers with weights of one bit."""
+    """Methods for layers with 1-bit weights."""
 
     def binary_conv2d(
         self,
@@ -29,27 +29,28 @@ class BinaryConvolutionLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """2-D convolution with weights of one bit: (n, h, w, c) -> (n, h', w', filters).
+        """Add a 2-D convolution with 1-bit weights: (n, h, w, c) -> (n, h', w', filters).
 
-        y = activation(sum * scale * beta + bias), where the sum is over the window. With x' = (x + input_bias) *
-        input_scale it adds up
+        The result is y = activation(sum * scale * beta + bias), with a sum over the window. With x' = (x + input_bias)
+        * input_scale, the terms of the sum are
 
         - "binary_weights": x' times the weight's sign;
         - "xnor": the sign of x' times the weight's sign, exactly, as an integer (MPSCNNBinaryConvolutionTypeXNOR);
-        - "and": 1 where x' and the weight are both 0 or more.
+        - "and": 1 where x' and the weight are both 0 or more, otherwise 0.
 
-        The sign of 0 is +1. A pixel outside the image is 0 before the bias and the scale of inputs. A NaN makes every
-        output whose window holds it NaN.
+        The sign of 0 is +1. A pixel outside the image is 0 before the input's bias and scale. A NaN makes all outputs
+        NaN whose window contains it.
 
         Args:
             kernel_size, strides, padding, dilation: as in `conv2d`.
-            beta_scaling: beta is the mean of |x| over the window (zeros outside the image) and its channels; else 1.
+            beta_scaling: beta is the mean of |x| over the window (zeros outside the image) and its channels; otherwise
+                1.
             use_bias: as in `conv2d`.
             activation: a name or a mapping, see `activation`.
 
         Weights: `weight` `[filters][kernel height][kernel width][c]`, of which only the signs count (for Apple's packed
-        words see `mpscnn.unpack_binary_weights`); optional `bias` and `scale` [filters], `input_bias` and
-        `input_scale` [c].
+        words see `mpscnn.unpack_binary_weights`); optional `bias` and `scale` [filters], `input_bias` and `input_scale`
+        [c].
         """
         attributes = window_attributes(kernel_size, strides, padding, dilation)
         attributes |= {"output_channels": filters, "kind": kind, "beta_scaling": beta_scaling}
@@ -74,9 +75,9 @@ class BinaryConvolutionLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """Fully connected layer with weights of one bit: (n, features) or (n, h, w, c) -> (n, units).
+        """Add a fully connected layer with 1-bit weights: (n, features) or (n, h, w, c) -> (n, units).
 
-        Arguments as in `binary_conv2d`, with a window of the whole image.
+        The arguments are those of `binary_conv2d`. The window is the whole image.
 
         Weights: `weight` `[units][features]` or `[units][h][w][c]`, of which only the signs count; optional `bias` and
         `scale` [units], `input_bias` and `input_scale` [features] or [c].

@@ -1,4 +1,4 @@
-"""Concatenation."""
+"""The layer method for concatenation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class ConcatenationLayers(LayerMaker):
-    """Joining tensors."""
+    """The method that concatenates tensors."""
 
     def concat(self, tensors: Sequence[Tensor], *, axis: int = -1, name: str | None = None) -> Tensor:
-        """Tensors one behind the other along `axis` (not the batch)."""
+        """Concatenate tensors along `axis`, which must not be the batch."""
         if not isinstance(tensors, Sequence):
             raise ParameterError(f"concat: expected several tensors, got {type(tensors).__name__}")
         return self.layer("concatenation", list(tensors), {"axis": axis}, name=name, default="concat")

@@ -1,4 +1,4 @@
-"""Tensors that are weights."""
+"""The layer method for constants."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class ConstantLayers(LayerMaker):
-    """Tensors that are weights."""
+    """The method for tensors that are weights."""
 
     def constant(self, x: Tensor, shape: Sequence[int], *, name: str | None = None) -> Tensor:
-        """Return a weight as a tensor (n, *shape), the same for each of the n images of `x`, which says nothing else.
+        """Return a weight as a tensor (n, *shape), the same for each of the n images of `x`.
 
-        Elementwise operations repeat its extents of 1: a position embedding is `add(tokens, constant(tokens, (1, 197,
-        192)))`. As the second operand of one it takes no memory but its own.
+        Only the batch size of `x` matters.
+
+        Elementwise operations repeat its axes of extent 1. For example, a position embedding is `add(tokens,
+        constant(tokens, (1, 197, 192)))`. As the second operand of such an operation it is not copied.
 
         Weights: `value`, `shape`.
         """

@@ -1,4 +1,4 @@
-"""Convolutions."""
+"""Layer methods for convolutions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class ConvolutionLayers(LayerMaker):
-    """Convolutions."""
+    """Methods for convolutions."""
 
     def conv2d(
         self,
@@ -25,13 +25,14 @@ class ConvolutionLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """2-D convolution (correlation): (n, h, w, c) -> (n, h', w', filters).
+        """Add a 2-D convolution (correlation): (n, h, w, c) -> (n, h', w', filters).
 
         Args:
             kernel_size, strides, dilation: one number, or (vertical, horizontal).
             padding: "valid", "same" (TensorFlow's rule), "full", one number for all sides, (vertical, horizontal),
                 or ((top, bottom), (left, right)).
-            use_bias: True: the layer has a bias, of zeros until weights are loaded. False: it has none. None: it has
+            use_bias: True: the layer has a bias, which is zero until weights are loaded. False: it has none. None: it
+                has
                 one if its weights have one.
             activation: a name or a mapping, see `activation`.
 
@@ -55,9 +56,9 @@ class ConvolutionLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """Return each channel convolved on its own: (n, h, w, c) -> (n, h', w', c * multiplier).
+        """Convolve each channel separately: (n, h, w, c) -> (n, h', w', c * multiplier).
 
-        Output channel c * multiplier + m comes from input channel c. Arguments as in `conv2d`.
+        Output channel k * multiplier + m comes from input channel k. The arguments are those of `conv2d`.
 
         Weights: `weight` `[c][multiplier][kernel height][kernel width]`, `bias` [c * multiplier] (optional).
         """

@@ -1,4 +1,4 @@
-"""Python functions as layers."""
+"""The layer method for Python functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class CustomLayers(LayerMaker):
-    """Functions of the program."""
+    """The method for layers that a Python function computes."""
 
     @abstractmethod
     def add_custom(
@@ -28,27 +28,28 @@ class CustomLayers(LayerMaker):
         shape: Sequence[int | None] | None = None,
         name: str | None = None,
     ) -> Tensor:
-        """Return a layer that a Python function computes on the processor: `function(*inputs, out)` writes to `out`.
+        """Add a layer that a Python function computes on the CPU.
 
-        The arguments are float32 arrays, batch first, in the network's own memory: inputs are read only, and none may
-        be kept. The function runs in the thread that runs the session. If several sessions run, it runs in several
-        threads at the same time. It must not run that session itself. With `precision="float16"` it computes in
-        float32 as well. It has no
-        gradient.
+        The function is called as `function(*inputs, out)`, and writes its result to `out`.
 
-        An exception of the function becomes a ParameterError of the run that names the layer. A network with such a
-        layer can
-        be compiled and run, but not saved, pickled, copied or exported: UnsupportedError.
+        The arguments are float32 arrays with the batch first, also if `precision="float16"`. They are the network's own
+        memory: inputs are read-only, and the function must not keep any array. It runs in the thread that runs the
+        session, so several sessions call it in several threads at the same time. It must not run that session itself.
+        The layer has no gradient.
+
+        If the function raises an exception, the run raises a ParameterError that names the layer. A network with such a
+        layer can be compiled and run. Saving, pickling, copying and exporting it raise UnsupportedError.
 
         Args:
-            function: for example `lambda x, out: np.maximum(x, 0, out=out)`, which must return None or `out`.
-            x: the input, or several of one batch size.
-            shape: extents of the result behind the batch; None for one that is as the first input's. None: the shape of
-                the first input.
-            name: None: "custom_1", ...
+            function: for example `lambda x, out: np.maximum(x, 0, out=out)`. It must return None or `out`.
+            x: the input, or several inputs with the same batch size.
+            shape: the extents of the result without the batch. An extent of None is the same as the first input's. None
+                instead of a shape: the shape of the first input.
+            name: the layer's name; None: "custom_1", ...
 
         Raises:
-            ParameterError: no function; ShapeError: a shape that no result can have.
+            ParameterError: `function` is not callable.
+            ShapeError: no result can have this shape.
         """
         if not callable(function):
             raise ParameterError(f"custom: function must be callable, got {function!r}")

@@ -1,4 +1,4 @@
-"""Dropout."""
+"""The layer method for dropout."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class DropoutLayers(LayerMaker):
-    """Dropout."""
+    """The method for dropout."""
 
     def dropout(
         self,
@@ -21,14 +21,14 @@ class DropoutLayers(LayerMaker):
     ) -> Tensor:
         """Set a share of the elements to zero and divide the others by 1 - rate (Srivastava et al. 2014).
 
-        At inference, that is without `training`, the result is x; compiling leaves the layer out. To get the mask,
-        use an input of ones: the result is the factor of each kept element, and 0 elsewhere.
+        In inference (`training` is False) the result is x, and compiling removes the layer. For an input of ones, the
+        result is the mask: 1 / (1 - rate) for kept elements, 0 for dropped ones.
 
         Args:
-            rate: share that is dropped, at least 0 and below 1.
+            rate: the share of dropped elements, at least 0 and below 1.
             seed: the same seed gives the same mask, on every device.
-            mask_strides: 0 or 1 along (y, x, channels): 0 repeats the mask along this axis. (0, 0, 1) drops whole
-                channels.
+            mask_strides: 0 or 1 along (y, x, channels). With 0 the mask is repeated along this axis, so (0, 0, 1) drops
+                whole channels.
             training: True: drop elements; False: return x.
 
         Raises:

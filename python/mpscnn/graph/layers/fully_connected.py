@@ -1,4 +1,4 @@
-"""Fully connected layers."""
+"""The layer method for dense layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class FullyConnectedLayers(LayerMaker):
-    """Fully connected layers."""
+    """The method for dense layers."""
 
     def dense(
         self,
@@ -18,7 +18,7 @@ class FullyConnectedLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """Fully connected layer: (n, features) or (n, h, w, c) -> (n, units).
+        """Add a dense (fully connected) layer: (n, features) or (n, h, w, c) -> (n, units).
 
         Args:
             use_bias, activation: as in `conv2d`.

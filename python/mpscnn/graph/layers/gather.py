@@ -1,4 +1,4 @@
-"""Rows, columns and channels at given positions."""
+"""Layer methods that select or repeat elements of an axis."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class GatherLayers(LayerMaker):
-    """Rows, columns and channels at given positions."""
+    """Methods that select or repeat elements of an axis."""
 
     def gather(self, x: Tensor, indices: Sequence[int], *, axis: int = -1, name: str | None = None) -> Tensor:
-        """`numpy.take(x, indices, axis)` with positions that the network knows.
+        """Select elements of an axis like `numpy.take(x, indices, axis)`. The indices are constants.
 
         Args:
-            indices: counted from 0 or, where negative, from the end of the axis.
-            axis: any but the batch, of a tensor of at most 4 axes, with an extent that the network knows.
+            indices: positions, counted from 0, or from the axis's end if negative.
+            axis: any axis but the batch, of a tensor with at most 4 axes. Its extent must be fixed.
 
-        Raises ParameterError for a position outside.
+        Raises ParameterError for an index out of range.
         """
         positions = whole_numbers("gather: indices", indices)
         along = axis + len(x.shape) if axis < 0 else axis
@@ -29,9 +29,10 @@ class GatherLayers(LayerMaker):
         return self.layer("gather", [x], {"axis": axis, "indices": positions}, name=name)
 
     def tile(self, x: Tensor, repeats: Sequence[int], *, name: str | None = None) -> Tensor:
-        """`numpy.tile(x, (1, *repeats))`: how often the tensor is repeated along each axis behind the batch.
+        """Repeat a tensor like `numpy.tile(x, (1, *repeats))`. `repeats` has a number for each axis after the batch.
 
-        Raises ParameterError unless there is one number of at least 1 for each of these axes, 3 at most.
+        Raises ParameterError unless there is one number of at least 1 for each of these axes, of which there are at
+        most 3.
         """
         times = whole_numbers("tile: repeats", repeats)
         if len(times) != len(x.shape) - 1 or len(times) > 3:

@@ -1,4 +1,4 @@
-"""The base class of the families of layer methods."""
+"""The base class of the layer methods, and tensors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Arithmetic = Literal["add", "subtract", "multiply", "divide"]
 
 
 class TensorMaker(Protocol):
-    """A graph under construction, as its tensors see it."""
+    """The part of a graph builder that tensors need for arithmetic."""
 
     graph: _core.Graph
 
@@ -27,19 +27,20 @@ class TensorMaker(Protocol):
 
 
 class Tensor:
-    """A layer's result inside a network: what other layers take as input.
+    """The output of a layer (or an input) of a network. Layer methods take and return tensors.
 
     `shape` lists the batch first; None is an extent that is free until the network runs. `a + b`, `a - b`, `a * b` and
-    `a / b` add a layer to the network; one of the two may be a number. A number that divides is not 0, and multiplies
-    by its reciprocal.
+    `a / b` add a layer to the network; one operand may be a number. A divisor that is a number must not be 0; its
+    reciprocal is multiplied.
     """
 
     __slots__ = ("index", "maker", "name", "shape")
 
-    __array_ufunc__ = None  # arrays and numbers of NumPy leave arithmetic to this class
+    __array_ufunc__ = None  # makes NumPy's arrays and numbers use this class's operators
 
     def __init__(self, maker: TensorMaker, index: int, name: str) -> None:
-        # Not the network, which holds its tensors: without a cycle its weights go with its last reference.
+        # The tensor refers to the builder and not to the network, which holds tensors. Without this cycle, the
+        # network's weights are freed with its last reference.
         self.maker = maker
         self.index = index
         self.name = name
@@ -47,7 +48,7 @@ class Tensor:
 
     @property
     def graph(self) -> _core.Graph:
-        """The graph that it belongs to."""
+        """The graph to which the tensor belongs."""
         return self.maker.graph
 
     def __repr__(self) -> str:
@@ -82,10 +83,10 @@ class Tensor:
 
 
 class LayerMaker(ABC):
-    """A network under construction, as the layer methods see it."""
+    """Base class of the layer methods: a network under construction."""
 
     def __init_subclass__(cls) -> None:
-        """Layer methods take arguments by the names of other frameworks, too."""
+        """Let the layer methods also accept other frameworks' names of arguments."""
         super().__init_subclass__()
         for name, method in list(vars(cls).items()):
             if isinstance(method, FunctionType) and not name.startswith("_") and "x" in arguments_of(method):
@@ -102,8 +103,8 @@ class LayerMaker(ABC):
         name: str | None = None,
         default: str | None = None,
     ) -> Tensor:
-        """Add a layer; `default` is the stem of its name when none is given."""
+        """Add a layer. Without a `name`, its name is `default` and a number."""
 
     @abstractmethod
     def with_bias(self, made: Tensor, use_bias: bool | None) -> Tensor:
-        """Say whether a new layer has a bias, and return its tensor; None leaves it to the weights."""
+        """Set whether a new layer has a bias, and return its tensor. None: it has one if its weights have one."""

@@ -1,4 +1,4 @@
-"""Products of two tensors."""
+"""The layer method for matrix products."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class MatrixProductLayers(LayerMaker):
-    """Products of two tensors."""
+    """The method for matrix products."""
 
     def matmul(
         self,
@@ -18,16 +18,18 @@ class MatrixProductLayers(LayerMaker):
         scale: float = 1.0,
         name: str | None = None,
     ) -> Tensor:
-        """scale * a b for the matrices that the last two axes are: (n, ..., m, k), (n, ..., k, p) -> (n, ..., m, p).
+        """Return scale * (a @ b): (n, ..., m, k), (n, ..., k, p) -> (n, ..., m, p).
 
-        Attention keeps its heads as the rows of an image, (n, heads, tokens, features): scores are `matmul(q, k,
-        transpose_b=True, scale=features**-0.5)`, weights their `softmax`, and the result `matmul(weights, v)`.
+        The matrices are in the last two axes.
+
+        In attention, tensors have the shape (n, heads, tokens, features). Scores are `matmul(q, k, transpose_b=True,
+        scale=features**-0.5)`, weights are their `softmax`, and the result is `matmul(weights, v)`.
 
         Args:
-            transpose_a, transpose_b: whether the last two axes of a or b change places first.
-            scale: factor of the products.
+            transpose_a, transpose_b: swap the last two axes of a or b first.
+            scale: the factor of the products.
 
-        Raises ShapeError unless both have the same axes before the last two, and as many columns as rows.
+        Raises ShapeError unless the axes before the last two are equal, and a has as many columns as b has rows.
         """
         attributes = {"transpose_first": transpose_a, "transpose_second": transpose_b, "scale": scale}
         return self.layer("matrix_product", [a, b], attributes, name=name, default="matmul")

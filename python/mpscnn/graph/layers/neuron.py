@@ -1,4 +1,4 @@
-"""Methods for activation functions as separate layers."""
+"""Layer methods for activation functions."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ class NeuronLayers(LayerMaker):
     """Methods for activation functions as separate layers."""
 
     def activation(self, x: Tensor, function: Activation, *, name: str | None = None) -> Tensor:
-        """Add a function of each element as a separate layer. The shape does not change.
+        """Apply a function to each element, as a separate layer. The shape does not change.
 
-        Compiling joins it with the convolution, dense layer, arithmetic or batch norm before it.
+        Compiling fuses it with a convolution, dense layer, arithmetic or batch normalization before it.
 
         Args:
             function: "relu", "relu6", "leaky_relu" (slope 0.01), "prelu", "elu", "gelu", "gelu_tanh" (its
-                approximation by tanh), "sigmoid", "hard_sigmoid" (0.2 x + 0.5 within 0 and 1), "swish" (also called
+                approximation by tanh), "sigmoid", "hard_sigmoid" (0.2 x + 0.5 clipped to 0 and 1), "swish" (also called
                 SiLU), "hard_swish", "mish", "tanh", "softplus", "softsign", "absolute", "exponential" (e^x),
                 "logarithm" (ln x), "erf", "sign", "floor", "ceil", "round" (halves to even), or a mapping with the
-                neuron's `kind` and its parameters `a`, `b`, `c` (docs/ops/neuron.md); those left out are 0.
-                {"kind": "clamp", "a": low, "b": high} limits.
+                neuron's `kind` and its parameters `a`, `b`, `c`, which are 0 by default (docs/ops/neuron.md), such as
+                {"kind": "clamp", "a": low, "b": high}.
 
         Weights: `slope` [c] for "prelu", none otherwise.
         """

@@ -1,4 +1,4 @@
-"""Normalizations."""
+"""Layer methods for normalizations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class NormalizationLayers(LayerMaker):
-    """Normalizations."""
+    """Methods for normalizations."""
 
     def batch_norm(
         self,
@@ -23,16 +23,16 @@ class NormalizationLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """gamma * (x - mean) / sqrt(variance + epsilon) + beta, for each channel.
+        """Return gamma * (x - mean) / sqrt(variance + epsilon) + beta, for each channel.
 
-        Folded into the convolution or dense layer before it when the network is compiled, unless it has `statistics`.
+        Compiling folds it into a convolution or dense layer before it, unless it has `statistics`.
 
-        Weights: `mean`, `variance` (neither with `statistics`), `gamma` (1 when absent), `beta` (0 when absent), each
-        [c].
+        Weights: `mean`, `variance` (neither with `statistics`), `gamma` (default 1), `beta` (default 0), each [c].
 
         Args:
-            statistics: means and variances computed by the network, (1, 2, 1, c) as `batch_statistics` gives them, or
-                (n, 2, 1, c), those of each image.
+            statistics: means and variances computed by the network: (1, 2, 1, c) from `batch_statistics`, or (n, 2, 1,
+                c) for
+                each image.
         """
         return self.layer(
             "batch_normalization",
@@ -44,21 +44,21 @@ class NormalizationLayers(LayerMaker):
         )
 
     def batch_statistics(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """Mean and variance of each channel over all pixels of all images: (n, ..., c) -> (1, 2, 1, c).
+        """Return mean and variance of each channel over all pixels of all images: (n, ..., c) -> (1, 2, 1, c).
 
-        Row 0 holds the means, row 1 the variances, which divide by the number of elements (biased). Never rounded to
-        half. An infinity makes both of its channel NaN.
+        Row 0 holds the means, row 1 the variances (biased: divided by the number of elements). They are never rounded
+        to half precision. If a channel has an infinity, both its values are NaN.
         """
         return self.layer("batch_statistics", [x], {}, name=name)
 
     def instance_norm(
         self, x: Tensor, *, epsilon: float = 1e-5, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """gamma * (x - mean) / sqrt(variance + epsilon) + beta with the statistics of each image and channel.
+        """Return gamma * (x - mean) / sqrt(variance + epsilon) + beta with the statistics of each image and channel.
 
-        Ulyanov, Vedaldi and Lempitsky 2016. The variance divides by the number of pixels.
+        See Ulyanov, Vedaldi and Lempitsky 2016. The variance is divided by the number of pixels.
 
-        Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+        Weights: `gamma` (default 1), `beta` (default 0), each [c].
         """
         channels = x.shape[-1]
         return self._group_norm(x, channels, epsilon, activation, name, "instance_norm")
@@ -72,11 +72,13 @@ class NormalizationLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """Like `instance_norm`, with the statistics of `groups` groups of c / groups consecutive channels.
+        """Normalise like `instance_norm`, with the statistics of `groups` groups of channels.
 
-        Wu and He 2018.
+        Each group has c / groups consecutive channels.
 
-        Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+        See Wu and He 2018.
+
+        Weights: `gamma` (default 1), `beta` (default 0), each [c].
         """
         return self._group_norm(x, groups, epsilon, activation, name, "group_norm")
 
@@ -89,12 +91,12 @@ class NormalizationLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """gamma * (x - mean) / sqrt(variance + epsilon) + beta with the statistics of each pixel's channels.
+        """Return gamma * (x - mean) / sqrt(variance + epsilon) + beta with statistics over the channels of each pixel.
 
-        Ba, Kiros and Hinton 2016. The variance divides by the number of channels. Over all axes but the batch:
-        `reshape` to (-1,) before and back behind.
+        See Ba, Kiros and Hinton 2016. The variance is divided by the number of channels. To normalise over all axes but
+        the batch, `reshape` to (-1,) before and back afterwards.
 
-        Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+        Weights: `gamma` (default 1), `beta` (default 0), each [c].
 
         Args:
             epsilon_rule: "inside" adds epsilon to the variance. "outside" adds it to the standard deviation. With
@@ -111,11 +113,11 @@ class NormalizationLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """gamma * x / sqrt(mean of squares + epsilon) + beta with the squares of each pixel's channels.
+        """Return gamma * x / sqrt(mean of squares + epsilon) + beta with the mean over the channels of each pixel.
 
-        Zhang and Sennrich 2019. `epsilon_rule` is that of `layer_norm`.
+        See Zhang and Sennrich 2019. `epsilon_rule` is that of `layer_norm`.
 
-        Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+        Weights: `gamma` (default 1), `beta` (default 0), each [c].
         """
         return self._vector_norm(x, "root_mean_square", epsilon, epsilon_rule, activation, name, "rms_norm")
 
@@ -131,15 +133,16 @@ class NormalizationLayers(LayerMaker):
     ) -> Tensor:
         """Divide the channels of each pixel by their norm: gamma * x / max(norm, epsilon) + beta.
 
-        The squares may be beyond float16 and float32. Zeros stay zeros, with an epsilon of 0 too. PyTorch's
-        `F.normalize`.
+        This is PyTorch's `F.normalize`. The squares may exceed float16 and float32. Zeros stay zeros, even if epsilon
+        is 0.
 
-        Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+        Weights: `gamma` (default 1), `beta` (default 0), each [c].
 
         Args:
-            order: 2, the square root of the sum of squares, or 1, the sum of magnitudes.
-            epsilon_rule: "minimum", the norm is at least epsilon; "outside" adds epsilon to the norm; "inside" adds it
-                to the sum of squares or magnitudes.
+            order: 2: the root of the sum of squares; 1: the sum of magnitudes.
+            epsilon_rule: "minimum": the norm is at least epsilon; "outside": epsilon is added to the norm; "inside": it
+                is
+                added to the sum of squares or magnitudes.
         """
         if order not in (1, 2):
             raise ParameterError(f"order must be 1 or 2, got {order!r}")
@@ -156,11 +159,12 @@ class NormalizationLayers(LayerMaker):
         k: float = 1.0,
         name: str | None = None,
     ) -> Tensor:
-        """x / (k + alpha * sum of squares / size)^beta, summed over `size` neighbouring channels.
+        """Return x / (k + alpha * sum of squares / size)^beta, summed over `size` neighbouring channels.
 
-        PyTorch's definition and defaults; the window of an even size has the additional channel before. TensorFlow's
-        `tf.nn.local_response_normalization` is size = 2 * depth_radius + 1, alpha = size * its alpha, k = its bias.
-        Apple's defaults are size 5, alpha 1, beta 5 and k (delta) 1. Squares beyond float32 (|x| > 1.8e19) give 0.
+        The definition and defaults are PyTorch's; the window of an even size has its additional channel before.
+        TensorFlow's `tf.nn.local_response_normalization` is size = 2 * depth_radius + 1, alpha = size * its alpha, k =
+        its bias. Apple's defaults are size 5, alpha 1, beta 5 and k (delta) 1. Squares beyond float32 (|x| > 1.8e19)
+        give 0.
         """
         attributes = {"kernel_size": size, "alpha": alpha, "beta": beta, "delta": k}
         return self.layer(
@@ -178,14 +182,14 @@ class NormalizationLayers(LayerMaker):
         edge: EdgeName = "zero",
         name: str | None = None,
     ) -> Tensor:
-        """x / (delta + alpha * mean square of a window of its channel)^beta.
+        """Return x / (delta + alpha * mean square of a window of its channel)^beta.
 
-        The window is centred, with the additional row and column of an even size above and left; the mean divides by
-        its whole size everywhere.
+        The window is centred; if its size is even, the additional row and column are above and to the left. The mean is
+        always divided by the whole size of the window.
 
         Args:
             kernel_size: rows and columns of the window.
-            edge: positions outside the image read "zero" or "clamp" (the nearest pixel).
+            edge: values outside the image: "zero", or "clamp" (the nearest pixel).
         """
         attributes = _window(kernel_size, edge) | {"alpha": alpha, "beta": beta, "delta": delta}
         return self.layer("spatial_normalization", [x], attributes, name=name, default="spatial_norm")
@@ -204,9 +208,10 @@ class NormalizationLayers(LayerMaker):
         edge: EdgeName = "zero",
         name: str | None = None,
     ) -> Tensor:
-        """pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta, with a window of its channel as `spatial_norm`.
+        """Return pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta, with the window of `spatial_norm`.
 
-        Mean and variance count positions outside the image, as `edge` says, and divide by the window's whole size.
+        Mean and variance include the values outside the image, which `edge` gives, and are divided by the window's
+        whole size.
         """
         attributes = _window(kernel_size, edge) | {"alpha": alpha, "beta": beta, "delta": delta}
         attributes |= {"p0": p0, "pm": pm, "ps": ps}

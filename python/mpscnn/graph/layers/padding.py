@@ -1,4 +1,4 @@
-"""Borders around images."""
+"""The layer method for padding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class PaddingLayers(LayerMaker):
-    """Borders around images."""
+    """The method that adds borders to images."""
 
     def pad(
         self,
@@ -27,17 +27,17 @@ class PaddingLayers(LayerMaker):
         value: float | Sequence[float] = 0.0,
         name: str | None = None,
     ) -> Tensor:
-        """A border of any width: (n, h, w, c) -> (n, h + top + bottom, w + left + right, c + before + after). MPSNNPad.
+        """Add a border: (n, h, w, c) -> (n, h + top + bottom, w + left + right, c + before + after). See MPSNNPad.
 
         Args:
             padding: one number for all sides, (vertical, horizontal) or ((top, bottom), (left, right)); negative
                 numbers crop.
             channels: (number before the first channel, number after the last).
             mode: "constant", "clamp" (the nearest pixel), "mirror" (reflected without the border pixel) or
-                "mirror_with_edge" (with it). Reflections repeat where the border is wider than the image.
-            value: of a constant border: a number, or one for each channel of the result.
+                "mirror_with_edge" (with it). Reflections repeat if the border is wider than the image.
+            value: the value of a constant border: a number, or one for each channel of the result.
 
-        Raises ShapeError when nothing is left of the image, and ParameterError if the number of values is not the
+        Raises ShapeError if the crop leaves nothing of the image, and ParameterError if the number of values is not the
         number of channels.
         """
         if isinstance(padding, str):

@@ -1,4 +1,4 @@
-"""Poolings."""
+"""Layer methods for poolings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class PoolingLayers(LayerMaker):
-    """Poolings."""
+    """Methods for poolings."""
 
     def max_pool2d(
         self,
@@ -23,15 +23,16 @@ class PoolingLayers(LayerMaker):
         edge: PoolingEdgeName = "exclude",
         name: str | None = None,
     ) -> Tensor:
-        """Maximum of each window of each channel: (n, h, w, c) -> (n, h', w', c). MPSCNN(Dilated)PoolingMax.
+        """Return the maximum of each window: (n, h, w, c) -> (n, h', w', c). See MPSCNNPoolingMax.
 
         Args:
-            pool_size: taps (vertical, horizontal), or one number for both. `strides` defaults to it.
-            padding: "valid", "same", "full" or numbers; negative ones leave rows or columns unread.
-            edge: what taps outside the image read: "exclude" nothing (frameworks), "zero", or "clamp" the nearest
-                pixel.
+            pool_size: (vertical, horizontal), or one number for both. It is also the default of `strides`.
+            padding: "valid", "same", "full" or numbers; negative ones skip rows or columns.
+            edge: values outside the image: "exclude" ignores them (as other frameworks do), "zero", or "clamp" (the
+                nearest
+                pixel).
 
-        Raises ShapeError for a window that covers only padding, unless `edge` gives the padding's values.
+        Raises ShapeError for a window that covers only padding, unless `edge` gives values for it.
         """
         attributes = window_attributes(
             pool_size, pool_size if strides is None else strides, padding, dilation
@@ -52,15 +53,18 @@ class PoolingLayers(LayerMaker):
         edge: PoolingEdgeName = "exclude",
         name: str | None = None,
     ) -> Tensor:
-        """Mean of each window: the sum of the pixels that it covers, divided by their number. MPSCNNPoolingAverage.
+        """Return the mean of each window, without pixels outside the image by default. See MPSCNNPoolingAverage.
+
+        The mean is the sum of the covered pixels divided by a number that these arguments determine.
 
         Args:
-            count_padding: zero padding counts in the divisor (PyTorch's count_include_pad), a `ceil_mode` overhang
-                does not.
+            count_padding: zero padding counts in the divisor (PyTorch's count_include_pad), but not what `ceil_mode`
+                adds.
             zero_pad: (vertical, horizontal) pixels on each side of the image that count in the divisor, wherever the
-                windows lie (MPS' zeroPadSize).
-            edge: "exclude" (frameworks), "zero": the divisor is always the number of taps, or "clamp" as MPS means
-                it: as exclude, and 0 where a window covers no pixel.
+                windows are (MPS' zeroPadSize).
+            edge: "exclude" (other frameworks); "zero": the divisor is always the size of the window; "clamp" as in MPS:
+                like
+                "exclude", but 0 if a window covers no pixel.
         """
         attributes = window_attributes(pool_size, pool_size if strides is None else strides, padding, 1)
         attributes |= {
@@ -85,9 +89,11 @@ class PoolingLayers(LayerMaker):
         edge: PoolingEdgeName = "exclude",
         name: str | None = None,
     ) -> Tensor:
-        """Square root of the sum of squares of each window (PyTorch's lp_pool2d with p = 2). MPSCNNPoolingL2Norm.
+        """Return the root of the sum of squares of each window. See MPSCNNPoolingL2Norm.
 
-        Args: as of `max_pool2d`.
+        This is PyTorch's lp_pool2d with p = 2.
+
+        The arguments are those of `max_pool2d`.
         """
         attributes = window_attributes(
             pool_size, pool_size if strides is None else strides, padding, dilation
@@ -96,11 +102,11 @@ class PoolingLayers(LayerMaker):
         return self.layer("pooling", [x], attributes, name=name, default="l2_norm_pool2d")
 
     def global_average_pool2d(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """Mean of each channel: (n, h, w, c) -> (n, 1, 1, c)."""
+        """Return the mean of each channel: (n, h, w, c) -> (n, 1, 1, c)."""
         return self._global_pool("average", x, name)
 
     def global_max_pool2d(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """Maximum of each channel: (n, h, w, c) -> (n, 1, 1, c)."""
+        """Return the maximum of each channel: (n, h, w, c) -> (n, 1, 1, c)."""
         return self._global_pool("max", x, name)
 
     def _global_pool(self, kind: str, x: Tensor, name: str | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Recurrent layers, written as the layers of each of their steps."""
+"""Layer methods for recurrent layers. Each one adds layers for every step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mpscnn.graph.recurrent_steps import Recurrent, RecurrentSteps
 
 
 class RecurrentLayers(LayerMaker):
-    """Recurrent layers."""
+    """Methods for recurrent layers."""
 
     def lstm(
         self,
@@ -24,26 +24,26 @@ class RecurrentLayers(LayerMaker):
         reverse: bool = False,
         name: str | None = None,
     ) -> Recurrent:
-        """Return a long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+        """Add a long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
 
-        The gates i, f and o are `recurrent_activation`, and g is `activation`, of a sum: x times a matrix, the hidden
-        state h before times another one, and biases. Then c = f c + i g, and h = o `cell_activation`(c). The states are
-        0 before the first step, unless they are given.
+        The gates i, f, o and the candidate g are sums: x times a matrix, plus the hidden state h of the last step times
+        another matrix, plus biases. `recurrent_activation` is applied to the gates, `activation` to g. Then c = f c + i
+        g, and h = o `cell_activation`(c). The states are 0 before the first step, unless they are given.
 
         Weights: those of a convolution `NAME/input`, whose outputs are i, f, o and g with `units` each; and `value` of
         the constant `NAME/recurrent`, (1, units, 4 * units) with the same columns.
 
         Args:
             x: (n, steps, features), or (n, steps, sequences, features) for several sequences in each image.
-            units: of the states.
-            activation: of the candidates g.
-            recurrent_activation: of the gates.
-            cell_activation: of the cell state before the output gate.
-            hidden, cell: the states before the first step, shaped as `Recurrent.last`.
-            reverse: whether the last step comes first.
-            name: begins the names of all layers; None: "lstm" with a number.
+            units: the size of the states.
+            activation: the function of the candidates g.
+            recurrent_activation: the function of the gates.
+            cell_activation: the function of the cell state before the output gate.
+            hidden, cell: the states before the first step, with the shape of `Recurrent.last`.
+            reverse: begin with the last step.
+            name: the prefix of all layers' names; None: "lstm" with a number.
 
-        Raises ShapeError for an input without a fixed number of steps; ParameterError for more than 500 steps.
+        Raises ShapeError if the number of steps is not fixed, and ParameterError if it exceeds 500.
         """
         maker = RecurrentSteps(self, x, units, 4, reverse=reverse, name=name, default="lstm")
         units = maker.units
@@ -75,24 +75,24 @@ class RecurrentLayers(LayerMaker):
         reverse: bool = False,
         name: str | None = None,
     ) -> Recurrent:
-        """Return a gated recurrent unit (Cho et al. 2014).
+        """Add a gated recurrent unit (Cho et al. 2014).
 
-        The gates z and r are `recurrent_activation` of a sum: x times a matrix, the hidden state h before times another
-        one, and biases. The candidate is `activation` of such a sum, in which r multiplies the product of the states
-        and its bias (`reset_after`, as in PyTorch and Keras 2), or the states before their product. Then
-        h = z h + (1 - z) candidate.
+        The gates z and r are `recurrent_activation` of a sum: x times a matrix, plus the hidden state h of the last
+        step times another matrix, plus biases. The candidate is `activation` of such a sum with r as a factor: of the
+        whole product with h and its bias if `reset_after` is set (as in PyTorch and Keras 2), otherwise of h itself.
+        Then h = z h + (1 - z) candidate.
 
         Weights: those of a convolution `NAME/input`, whose outputs are z, r and the candidate with `units` each;
         `value` of the constants `NAME/recurrent`, (1, units, 2 * units) for z and r, and `NAME/candidate`, (1, units,
         units); and with `reset_after` `value` of `NAME/bias`, (1, 1, units), the bias that r multiplies.
 
         Args:
-            x, units, hidden, reverse, name: as of `lstm`.
-            activation: of the candidates.
-            recurrent_activation: of the gates.
-            reset_after: whether r multiplies the product.
+            x, units, hidden, reverse, name: as for `lstm`.
+            activation: the function of the candidates.
+            recurrent_activation: the function of the gates.
+            reset_after: whether r multiplies the product with h instead of h.
 
-        Raises as `lstm`.
+        Raises the errors of `lstm`.
         """
         reset_after = require_bool("gru: reset_after", reset_after)
         maker = RecurrentSteps(self, x, units, 3, reverse=reverse, name=name, default="gru")
@@ -115,7 +115,7 @@ class RecurrentLayers(LayerMaker):
             elif h is not None:
                 candidate = maker.add(candidate, maker.product(maker.multiply(reset, h), matrix))
             candidate = maker.function(candidate, activation)
-            # z h + (1 - z) candidate
+            # h = z h + (1 - z) candidate
             change = candidate if h is None else maker.subtract(candidate, h)
             kept = maker.function(update, {"kind": "linear", "a": -1.0, "b": 1.0})
             moved = maker.multiply(kept, change)
@@ -133,10 +133,13 @@ class RecurrentLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """A layer whose filters are products of a vector of features and one of time (Nakkiran et al. 2015).
+        """Add an SVDF layer (Nakkiran et al. 2015).
 
-        Each unit has `rank` filters. A filter multiplies the features of a step by one vector, and the last `memory`
-        numbers that this gives by another one; missing ones are 0. A unit is the sum of its filters and a bias.
+        Each filter is the product of a vector of features and a vector of time.
+
+        Each unit has `rank` filters. A filter multiplies the features of each step by one vector, which gives one
+        number a step. It multiplies the last `memory` of these numbers by the other vector; numbers before the first
+        step are 0. A unit is the sum of its filters and a bias.
 
         Weights: `weight` of the convolution `NAME/features`, (units * rank, 1, 1, features); `weight` of the depthwise
         convolution `NAME/time`, (units * rank, memory, 1, 1), the oldest number first; `value` of the constant
@@ -144,13 +147,13 @@ class RecurrentLayers(LayerMaker):
 
         Args:
             x: (n, steps, features).
-            units: of the result.
-            memory: the steps that a result depends on.
-            rank: filters for each unit.
-            activation: of the result.
-            name: begins the names of all layers; None: "svdf" with a number.
+            units: the number of output channels.
+            memory: the number of steps that a result depends on.
+            rank: the number of filters for each unit.
+            activation: the function of the result.
+            name: the prefix of all layers' names; None: "svdf" with a number.
 
-        Returns (n, steps, units). Raises ShapeError for an input without a fixed number of steps.
+        Returns (n, steps, units). Raises ShapeError if the number of steps is not fixed.
         """
         units, memory, rank = (
             whole_number(f"svdf: {what}", value)

@@ -1,4 +1,4 @@
-"""Reductions of axes."""
+"""Layer methods that reduce axes."""
 
 from __future__ import annotations
 
@@ -12,67 +12,65 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 Axes = str | int | Sequence[str | int]
 
 _NAMES = ("channels", "width", "height")
-"""The names of the last axis, the second and the third last."""
+"""The names of the last, second last and third last axis."""
 _POOLINGS = {"max": "max", "mean": "average", "l2_norm": "l2_norm"}
 _WHOLE = frozenset({"sum_of_squares", "variance", "deviation", "log_sum_exp"})
-"""These reduce several axes in one layer. One axis after the other would round in between, or give another number."""
+"""Reductions that must reduce several axes in one layer, because one axis after the other gives other results."""
 
 
 class ReductionLayers(LayerMaker):
-    """Reductions of axes, which stay with extent 1 unless `keepdims` is False.
+    """Methods that reduce axes. Reduced axes stay with extent 1 unless `keepdims` is False.
 
-    An axis is "height", "width", "channels" or its number, counted from the batch (1, 2, 3) or from the end; several
-    are a sequence of such. Sums of squares, variances, deviations and log-sum-exps reduce several axes in one layer.
-    Others
-    reduce one after the other, height and width together where a pooling can, so that a float16 network rounds after
-    each. The batch cannot be reduced. NaN passes through.
+    An axis is "height", "width", "channels" or a number, counted from the batch (1, 2, 3) or from the end. Several axes
+    are a sequence. Sums of squares, variances, deviations and log-sum-exps reduce several axes in one layer. Other
+    reductions use a layer for each axis, or a pooling for height and width; a float16 network rounds after each of
+    them. The batch cannot be reduced. A NaN makes the result NaN.
     """
 
     def reduce_max(self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None) -> Tensor:
-        """Maximum along axes."""
+        """Return the maximum along axes."""
         return self._reduce("max", x, axis, keepdims, name)
 
     def reduce_min(self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None) -> Tensor:
-        """Minimum along axes."""
+        """Return the minimum along axes."""
         return self._reduce("min", x, axis, keepdims, name)
 
     def reduce_sum(
         self, x: Tensor, axis: Axes, *, weight: float = 1.0, keepdims: bool = True, name: str | None = None
     ) -> Tensor:
-        """Sum along axes of `weight` times every element."""
+        """Return the sum along axes. Every element is multiplied by `weight`."""
         return self._reduce("sum", x, axis, keepdims, name, weight)
 
     def reduce_mean(self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None) -> Tensor:
-        """Mean along axes."""
+        """Return the mean along axes."""
         return self._reduce("mean", x, axis, keepdims, name)
 
     def reduce_product(
         self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None
     ) -> Tensor:
-        """Product along axes."""
+        """Return the product along axes."""
         return self._reduce("product", x, axis, keepdims, name)
 
     def reduce_l2(self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None) -> Tensor:
-        """Square root of the sum of squares along axes.
+        """Return the square root of the sum of squares along axes.
 
-        Squares may be beyond float32, but for those of height and width together: |x| > 1.8e19 makes these infinite.
+        Squares may exceed float32. The exception is height and width together: there |x| > 1.8e19 gives infinity.
         """
         return self._reduce("l2_norm", x, axis, keepdims, name)
 
     def reduce_sum_of_squares(
         self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None
     ) -> Tensor:
-        """Sum of the squares along axes."""
+        """Return the sum of squares along axes."""
         return self._reduce("sum_of_squares", x, axis, keepdims, name)
 
     def reduce_variance(
         self, x: Tensor, axis: Axes, *, correction: int = 0, keepdims: bool = True, name: str | None = None
     ) -> Tensor:
-        """Mean of the squared differences from the mean along axes.
+        """Return the variance along axes: the mean of the squared differences from the mean.
 
         Args:
-            correction: is subtracted from the number of elements that the sum of squares is divided by. numpy's default
-                is 0, PyTorch's 1.
+            correction: is subtracted from the number of elements in the divisor. NumPy's default is 0, PyTorch's 1.
         """
         weight = _correction(x, axis, correction)
         return self._reduce("variance", x, axis, keepdims, name, weight)
@@ -80,30 +78,30 @@ class ReductionLayers(LayerMaker):
     def reduce_deviation(
         self, x: Tensor, axis: Axes, *, correction: int = 0, keepdims: bool = True, name: str | None = None
     ) -> Tensor:
-        """Standard deviation along axes: the square root of `reduce_variance`."""
+        """Return the standard deviation along axes: the square root of `reduce_variance`."""
         weight = _correction(x, axis, correction)
         return self._reduce("deviation", x, axis, keepdims, name, weight)
 
     def reduce_log_sum_exp(
         self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None
     ) -> Tensor:
-        """Logarithm of the sum of the exponentials along axes. The exponentials may be beyond float32."""
+        """Return the logarithm of the sum of exponentials along axes. The exponentials may exceed float32."""
         return self._reduce("log_sum_exp", x, axis, keepdims, name)
 
     def argmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """Return the channel of each pixel's maximum, as a number: (..., c) -> (..., 1).
+        """Return the index of each pixel's largest channel, as a float: (..., c) -> (..., 1).
 
-        The first of equals; the first NaN where there is one (numpy's rules). float16 networks take 2049 channels at
-        most, beyond which halves are no longer exact.
+        Of equal channels the first is taken, and the first NaN if there is one, as in NumPy. float16 networks allow at
+        most 2049 channels, because half precision does not represent larger indices exactly.
         """
         return self.layer("argument", [x], {"kind": "max"}, name=name, default="argmax")
 
     def argmin(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """Return the channel of each pixel's minimum, by the rules of `argmax`."""
+        """Return the index of each pixel's smallest channel, by the rules of `argmax`."""
         return self.layer("argument", [x], {"kind": "min"}, name=name, default="argmin")
 
     def weighted_sum(self, x: Tensor, weights: Tensor, *, name: str | None = None) -> Tensor:
-        """Sum of x * weights over the channels: (..., c) -> (..., 1).
+        """Return the sum of x * weights over the channels: (..., c) -> (..., 1).
 
         `weights` has the shape of x, or extents of 1 before the channels.
         """
@@ -112,7 +110,7 @@ class ReductionLayers(LayerMaker):
         )
 
     def weighted_mean(self, x: Tensor, weights: Tensor, *, name: str | None = None) -> Tensor:
-        """`weighted_sum` divided by the number of weights that are not zero; 0 where all are zero."""
+        """Return `weighted_sum` divided by the number of weights that are not zero; 0 if all are zero."""
         return self.layer(
             "weighted_reduction", [x, weights], {"kind": "mean"}, name=name, default="weighted_mean"
         )
@@ -153,10 +151,11 @@ class ReductionLayers(LayerMaker):
         return self.layer("reshape", [result], {"shape": _without(x, axes)}, name=name, default=default)
 
     def _joined(self, x: Tensor, axes: list[str]) -> tuple[Tensor, str]:
-        """Return the tensor with these axes as one, and that one."""
+        """Reshape a tensor so that these axes become one axis. Return the tensor and the axis's name."""
         rank = len(x.shape)
         numbers = _numbers(x, axes)
-        if numbers[-1] - numbers[0] >= len(numbers):  # height and channels: they are brought together
+        # height and channels are not neighbours, so the tensor is transposed first
+        if numbers[-1] - numbers[0] >= len(numbers):
             order = [axis for axis in range(1, rank) if axis not in numbers] + numbers
             x = self.layer("transpose", [x], {"axes": order})
             numbers = list(range(rank - len(numbers), rank))
@@ -172,7 +171,7 @@ class ReductionLayers(LayerMaker):
 
 
 def _axis_names(x: Tensor, axis: Axes) -> list[str]:
-    """Return the axes' names, the first axis first."""
+    """Return the names of the axes, in the tensor's order."""
     given = list(axis) if isinstance(axis, Sequence) and not isinstance(axis, str) else [axis]
     axes = sorted({_axis_name(x, one) for one in given}, key=_NAMES.index, reverse=True)
     if not axes or len(axes) != len(given):
@@ -185,7 +184,7 @@ def _numbers(x: Tensor, axes: list[str]) -> list[int]:
 
 
 def _correction(x: Tensor, axis: Axes, correction: int) -> float:
-    """Return the factor of a biased variance."""
+    """Return the factor that turns a biased variance into one with this correction."""
     whole_number("correction", correction, 0, 1 << 24)
     if correction == 0:
         return 1.0
@@ -199,14 +198,14 @@ def _correction(x: Tensor, axis: Axes, correction: int) -> float:
 
 
 def _reduced(x: Tensor, axes: list[str]) -> list[int]:
-    """Return the extents after the batch, 1 for those that are reduced."""
+    """Return the extents after the batch, with 1 for the reduced axes."""
     numbers = _numbers(x, axes)
     left = [1 if axis in numbers else x.shape[axis] for axis in range(1, len(x.shape))]
     return [-1 if extent is None else extent for extent in left]
 
 
 def _without(x: Tensor, axes: list[str]) -> list[int]:
-    """Return the extents behind the batch that are left; (n, 1) where none is."""
+    """Return the extents after the batch without the reduced axes; [1] if all are reduced."""
     rank = len(x.shape)
     reduced = set(_numbers(x, axes))
     left = [axis for axis in range(1, rank) if axis not in reduced]

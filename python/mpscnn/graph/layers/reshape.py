@@ -1,4 +1,4 @@
-"""Layers that move values and compute nothing."""
+"""Layer methods that change only the shape."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class ReshapeLayers(LayerMaker):
-    """Layers that move values and compute nothing."""
+    """Methods that change only the shape."""
 
     def reshape(self, x: Tensor, shape: Sequence[int], *, name: str | None = None) -> Tensor:
-        """Same elements in the same order.
+        """Change the shape; the elements keep their order.
 
-        `shape` is without the batch. 0 is x's extent on the same axis, which may be free; one extent may be -1.
+        `shape` has no batch. 0 means the extent of x on the same axis, which may be free. One extent may be -1.
         """
         return self.layer("reshape", [x], {"shape": whole_numbers("reshape: shape", shape)}, name=name)
 
     def flatten(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """(n, h, w, c) -> (n, h * w * c)."""
+        """Flatten an image: (n, h, w, c) -> (n, h * w * c)."""
         return self.layer("reshape", [x], {"shape": [-1]}, name=name, default="flatten")

@@ -1,4 +1,4 @@
-"""Images of another size."""
+"""Layer methods that resize images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class ResizeLayers(LayerMaker):
-    """Images of another size."""
+    """Methods that resize images."""
 
     def resize(
         self,
@@ -27,23 +27,24 @@ class ResizeLayers(LayerMaker):
         ] = "by_alignment",
         name: str | None = None,
     ) -> Tensor:
-        """Image of another size: (n, h, w, c) -> (n, h', w', c).
+        """Resize images: (n, h, w, c) -> (n, h', w', c).
 
-        MPSCNNUpsamplingNearest, MPSCNNUpsamplingBilinear, MPSNNResizeBilinear, MPSImageLanczosScale.
+        See MPSCNNUpsamplingNearest, MPSCNNUpsamplingBilinear, MPSNNResizeBilinear and MPSImageLanczosScale.
 
         Args:
             size: (height, width) of the result, or one number for both.
             scale: without `size`, factors (vertical, horizontal); the result's size is rounded down.
-            method: "bilinear" or "nearest", without antialiasing, or "lanczos": three lobes, as many times wider as the
-                image becomes smaller.
-            alignment: where output pixel o samples the input, r = input / output size or 1 / scale: "half_pixel"
-                at (o + 0.5) * r - 0.5 (TensorFlow 2, PyTorch), "corners" at o * (input - 1) / (output - 1)
-                (align_corners), "asymmetric" at o * r (TensorFlow 1; PyTorch's nearest),
-                "pytorch_half_pixel" as "half_pixel", but at 0 along an axis of one output pixel.
-            edge: samples outside the image read "clamp" the nearest pixel, or "zero".
-            rounding: which pixel "nearest" takes between two: "floor" the lower, "ceil" the upper,
-                "round_prefer_floor" and "round_prefer_ceil" the nearer one and in the middle the lower or upper one;
-                "by_alignment" is "floor" for "asymmetric", else "round_prefer_ceil".
+            method: "bilinear" or "nearest", without antialiasing; or "lanczos" with three lobes, which widen in
+                proportion
+                when the image becomes smaller.
+            alignment: the position in the input that output pixel o samples, with r = input / output size or 1 / scale:
+                "half_pixel": (o + 0.5) * r - 0.5 (TensorFlow 2, PyTorch); "corners": o * (input - 1) / (output - 1)
+                (align_corners); "asymmetric": o * r (TensorFlow 1; PyTorch's nearest); "pytorch_half_pixel": like
+                "half_pixel", but 0 along an axis with one output pixel.
+            edge: values outside the image: "clamp" (the nearest pixel) or "zero".
+            rounding: the pixel that "nearest" takes between two pixels: "floor" the lower one, "ceil" the upper one,
+                "round_prefer_floor" and "round_prefer_ceil" the nearer one, and in the middle the lower or upper one;
+                "by_alignment" means "floor" for "asymmetric", otherwise "round_prefer_ceil".
         """
         attributes: dict[str, Any] = {"kind": method, "alignment": alignment}
         if size is not None:
@@ -64,11 +65,11 @@ class ResizeLayers(LayerMaker):
         method: Literal["bilinear", "nearest"] = "nearest",
         name: str | None = None,
     ) -> Tensor:
-        """Larger image as of PyTorch's Upsample and Keras' UpSampling2D: (n, h, w, c) -> (n, h', w', c).
+        """Enlarge images like PyTorch's Upsample and Keras' UpSampling2D: (n, h, w, c) -> (n, h', w', c).
 
         Args:
             scale: the factor, or (vertical, horizontal); None: 2 if there is no `size`.
-            size: (h', w') instead of it, or one number for both.
+            size: (h', w') instead of `scale`, or one number for both.
             method: "nearest" repeats pixels, "bilinear" is that of `resize`.
         """
         if scale is None:

@@ -1,4 +1,4 @@
-"""Parts of tensors."""
+"""Layer methods that slice and split tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 Part = slice | tuple[int | None, int | None] | None
 
-# For the last axis, the second and the third last: the method's argument, first position, number, step.
+# For the last, second last and third last axis: the method's argument, and the operation's parameters for the first
+# position, the number and the step.
 _AXES = (
     ("channels", "front", "channels", "stride_channels"),
     ("columns", "left", "width", "stride_x"),
@@ -22,7 +23,10 @@ _AXES = (
 
 
 class SliceLayers(LayerMaker):
-    """Parts of tensors of at most 4 axes: (n, rows, columns, channels), (n, columns, channels) or (n, channels)."""
+    """Methods for slices of tensors with at most 4 axes.
+
+    The tensors are (n, rows, columns, channels), (n, columns, channels) or (n, channels).
+    """
 
     def slice(
         self,
@@ -33,15 +37,16 @@ class SliceLayers(LayerMaker):
         channels: Part = None,
         name: str | None = None,
     ) -> Tensor:
-        """Rows, columns and channels: `x[:, rows, columns, channels]` of an array. MPSNNSlice.
+        """Return the slice `x[:, rows, columns, channels]`. See MPSNNSlice.
 
-        The CPU engine copies nothing unless channels have a step or a step is negative.
+        The CPU engine does not copy the data, unless channels have a step or a step is negative.
 
         Args:
-            rows, columns, channels: (start, stop) or a Python slice, with any step but 0, None for all. A stop counted
-                from the other end than the start needs an extent that the network knows.
+            rows, columns, channels: (start, stop) or a Python slice with any step but 0; None for all. If one of start
+                and
+                stop counts from the end, the axis must have a fixed extent.
 
-        Raises ShapeError for a part that does not lie within the image or is empty.
+        Raises ShapeError if the slice is empty or not within the image.
         """
         attributes: dict[str, Any] = {}
         for from_end, part in enumerate((channels, columns, rows), start=1):
@@ -56,14 +61,14 @@ class SliceLayers(LayerMaker):
     def split(
         self, x: Tensor, parts: int | Sequence[int], *, axis: int = -1, name: str | None = None
     ) -> list[Tensor]:
-        """Slices one behind the other along `axis`, of which the CPU engine copies none.
+        """Split a tensor into consecutive slices along `axis`. The CPU engine does not copy them.
 
         Args:
             parts: the number of parts of equal size, or the size of each part.
-            axis: any but the batch, of a tensor of at most 4 axes, with an extent that the network knows.
-            name: of the first slice; "_1", "_2", ... follow it in those of the others.
+            axis: any axis but the batch, of a tensor with at most 4 axes. Its extent must be fixed.
+            name: the name of the first slice; the others add "_1", "_2", ... to it.
 
-        Raises ParameterError for sizes that do not fill the axis.
+        Raises ParameterError if the sizes do not add up to the extent.
         """
         rank = len(x.shape)
         along = axis + rank if is_whole_number(axis) and axis < 0 else axis
@@ -93,7 +98,7 @@ class SliceLayers(LayerMaker):
 
 
 def _range(part: slice, extent: int | None, from_end: int) -> dict[str, int]:
-    """One axis' parameters, none of them out of the operation's sight: it refuses what lies outside."""
+    """Return the operation's parameters for one axis. The operation itself checks whether the range is inside."""
     _, first, count, stride = _AXES[from_end - 1]
     step = 1 if part.step is None else int(part.step)
     if step == 0:

@@ -1,4 +1,4 @@
-"""Softmax."""
+"""Layer methods for softmax."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class SoftmaxLayers(LayerMaker):
-    """Softmax."""
+    """Methods for softmax."""
 
     def softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """exp(x) / sum(exp(x)) over the last axis."""
+        """Return exp(x) / sum(exp(x)) over the last axis."""
         return self.layer("softmax", [x], {}, name=name)
 
     def log_softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
-        """x - ln(sum(exp(x))) over the last axis."""
+        """Return x - ln(sum(exp(x))) over the last axis."""
         return self.layer("log_softmax", [x], {}, name=name)

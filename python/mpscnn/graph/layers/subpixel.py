@@ -1,4 +1,4 @@
-"""Layers that turn channels into pixels."""
+"""Layer methods that turn channels into pixels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ChannelBlocks = Literal["position_major", "channel_major"]
 
 
 class SubpixelLayers(LayerMaker):
-    """Channels that become pixels."""
+    """Methods that turn channels into pixels."""
 
     def subpixel_conv2d(
         self,
@@ -30,17 +30,17 @@ class SubpixelLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """Convolution whose channels become blocks of pixels: (n, h, w, c) -> (n, h' * scale, w' * scale, filters).
+        """Add a convolution whose channels become pixels: (n, h, w, c) -> (n, h' * scale, w' * scale, filters).
 
-        The convolution has filters * scale^2 channels.
+        The convolution itself has filters * scale^2 output channels.
 
         Args:
-            scale: rows and columns of a block.
-            order: which of the convolution's channels becomes pixel (y, x) of a block and channel f of the result:
+            scale: the rows and columns of a block.
+            order: the channel of the convolution that becomes pixel (y, x) of a block and channel f of the result:
                 "position_major": (y * scale + x) * filters + f (Apple, TensorFlow's depth_to_space);
                 "channel_major": (f * scale + y) * scale + x (PyTorch's PixelShuffle).
 
-        The other arguments as in `conv2d`.
+        The other arguments are those of `conv2d`.
 
         Weights: `weight` `[filters * scale^2][kernel height][kernel width][c / groups]`, `bias` [filters * scale^2]
         (optional), in the order of the convolution's channels.
@@ -60,16 +60,16 @@ class SubpixelLayers(LayerMaker):
     def depth_to_space(
         self, x: Tensor, scale: int, *, order: ChannelBlocks = "position_major", name: str | None = None
     ) -> Tensor:
-        """Rearranges channels into blocks of pixels: (n, h, w, c) -> (n, h * scale, w * scale, c / scale^2).
+        """Rearrange channels into blocks of pixels: (n, h, w, c) -> (n, h * scale, w * scale, c / scale^2).
 
         Args:
-            scale: rows and columns of a block; its square divides c.
-            order: which channel becomes pixel (y, x) of a block and channel f of the result's channels:
+            scale: the rows and columns of a block; its square must divide c.
+            order: the channel that becomes pixel (y, x) of a block and channel f of the result:
                 "position_major": (y * scale + x) * channels + f (TensorFlow's depth_to_space, ONNX's DCR);
                 "channel_major": (f * scale + y) * scale + x (PyTorch's PixelShuffle, ONNX's CRD).
         """
         return self.layer("depth_to_space", [x], {"scale": scale, "order": order}, name=name)
 
     def pixel_shuffle(self, x: Tensor, scale: int, *, name: str | None = None) -> Tensor:
-        """`depth_to_space` in PyTorch's order of channels, as torch.nn.PixelShuffle(scale)."""
+        """Return `depth_to_space` with PyTorch's order of channels, like torch.nn.PixelShuffle(scale)."""
         return self.layer("depth_to_space", [x], {"scale": scale, "order": "channel_major"}, name=name)
