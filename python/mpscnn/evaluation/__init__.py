@@ -1,1 +1,1 @@
-"""How well a model does on data whose answers are known."""
+"""Measure how well a model does on labelled photos."""

@@ -1,4 +1,4 @@
-"""How well a classifier names photos whose classes are known."""
+"""Measure the accuracy of a classifier on labelled photos."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 __all__ = ["RANKS", "Evaluation", "class_of_folder", "evaluate", "evaluation_of"]
 
 Sample = tuple[Any, int]
-"""A photo and its class."""
+"""A photo and the number of its class."""
 Ranked = tuple[Any, int, "list[int] | BaseException"]
-"""And its most probable classes, or what went wrong."""
+"""A photo, its true class, and the most probable classes or the error."""
 
-#: Classes that count as found.
+#: The number of most probable classes that are kept (top-5).
 RANKS = 5
-#: Above this a table of all pairs of classes is no longer read, the commonest mistakes are.
+#: With more classes than this, a table of the most frequent mistakes replaces the confusion matrix.
 _MOST_COLUMNS = 20
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The answers of a classifier to photos whose classes are known."""
+    """The results of a classifier on labelled photos."""
 
     labels: tuple[str, ...]
-    """The classes of the model."""
+    """The labels of the model's classes."""
     confusion: NDArray[np.int64]
-    """`[true class][class found]`: how many photos."""
+    """`[true class][found class]`: the number of photos."""
     in_first_five: int
-    """Photos whose class is among the five most probable."""
+    """The number of photos whose class is among the five most probable."""
     seconds: float
-    """For all photos, decoding and preprocessing included."""
+    """The seconds for all photos, including decoding and preprocessing."""
 
     @property
     def images(self) -> int:
@@ -55,27 +55,27 @@ class Evaluation:
 
     @property
     def top1(self) -> float:
-        """Share of the photos whose class is the most probable, 0 to 1."""
+        """The share of photos whose class is the most probable one, 0 to 1."""
         return float(np.trace(self.confusion)) / self.images
 
     @property
     def top5(self) -> float:
-        """Share of the photos whose class is among the five most probable, 0 to 1."""
+        """The share of photos whose class is among the five most probable, 0 to 1."""
         return self.in_first_five / self.images
 
     @property
     def images_per_second(self) -> float:
-        """Photos per second, decoding and preprocessing included."""
+        """Photos per second, including decoding and preprocessing."""
         return self.images / self.seconds
 
     @property
     def seen_classes(self) -> list[int]:
-        """The classes that photos have or were found to have."""
+        """The numbers of the classes that any photo has or was assigned."""
         found = np.flatnonzero(self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
         return [int(index) for index in found]
 
     def mistakes(self, count: int = _MOST_COLUMNS) -> list[tuple[str, str, int]]:
-        """Return the commonest mistakes: true class, class found, how many photos."""
+        """Return the most frequent mistakes as (true class, found class, number of photos)."""
         wrong = self.confusion.copy()
         np.fill_diagonal(wrong, 0)
         order = np.argsort(-wrong, axis=None, kind="stable")[:count]
@@ -87,7 +87,10 @@ class Evaluation:
         ]
 
     def table(self) -> str:
-        """The confusion matrix, a row for each true class; of more than 20 classes the commonest mistakes instead."""
+        """Return the confusion matrix with a row for each true class.
+
+        With more than 20 classes it is a list of the most frequent mistakes.
+        """
         seen = self.seen_classes
         if len(seen) > _MOST_COLUMNS:
             rows = [(true, found, f"{photos:,}") for true, found, photos in self.mistakes()]
@@ -101,7 +104,7 @@ class Evaluation:
         return text_table(headers, counts, right=range(1, len(seen) + 1))
 
     def draw(self) -> PillowImage.Image:
-        """Return the confusion matrix as a picture: a row for each true class, a column for each class found."""
+        """Draw the confusion matrix: a row for each true class, a column for each found class."""
         from mpscnn.vision.visualize import matrix_picture
 
         seen = self.seen_classes
@@ -132,18 +135,21 @@ def evaluate(
     inflight: int = 3,
     failed: Callable[[Any, Error], object] | None = None,
 ) -> Evaluation:
-    """Classifies photos and compares with their classes.
+    """Classify photos, and compare the results with their true classes.
 
     Args:
         model: a classifier.
-        samples: photos (see `mpscnn.photo.open_photo`) with the numbers of their classes.
-        preprocess: how photos become the input, where not as the model file says (docs/preprocessing.md); they are then
-            classified one by one.
-        inflight: photos in flight, see `mpscnn.Runner`.
-        failed: called with a photo that cannot be classified, which then does not count; None: the error is raised.
+        samples: pairs of a photo (see `mpscnn.photo.open_photo`) and the number of its class.
+        preprocess: replaces the model's own preprocessing (docs/preprocessing.md). Photos are then classified one by
+            one.
+        inflight: the number of photos in progress, see `mpscnn.Runner`.
+        failed: called with a photo that cannot be classified, and the error. That photo is not counted. None: the error
+            is
+            raised.
 
     Raises:
-        ParameterError: a class that the model does not have, or no photo at all. ShapeError: no classifier.
+        ParameterError: the model has no such class, or there are no photos.
+        ShapeError: the model is not a classifier.
     """
     checked = _checked(samples, number_of_classes(model), model.name)
     ranked = (
@@ -155,7 +161,7 @@ def evaluate(
 def evaluation_of(
     model: Model, ranked: Iterable[Ranked], failed: Callable[[Any, Error], object] | None
 ) -> Evaluation:
-    """Count photos by their class and the class found. Raises as `evaluate`."""
+    """Count photos by their true class and the found class. Raises the errors of `evaluate`."""
     classes = number_of_classes(model)
     labels = tuple(model.labels or (f"class {index}" for index in range(classes)))
     confusion = np.zeros((classes, classes), np.int64)
@@ -203,7 +209,7 @@ def _ranked(model: Model, samples: Iterable[Sample], inflight: int) -> Iterator[
 
 
 def _prepared(model: Model, samples: Iterable[Sample], preprocess: Mapping[str, Any]) -> Iterator[Ranked]:
-    """Yield the same with a preprocessing that is not the model's, one photo after the other."""
+    """Classify photos one by one with another preprocessing. Yield the same tuples as `_ranked`."""
     height, width, channels = (int(extent or 0) for extent in model.network.input.shape[1:])
     for photo, true in samples:
         found: list[int] | BaseException
@@ -218,11 +224,11 @@ def _prepared(model: Model, samples: Iterable[Sample], preprocess: Mapping[str, 
 
 
 def class_of_folder(folder: Path, labels: Sequence[str]) -> int:
-    """Return the class whose photos a folder holds: by its label or one of its names, or by its number.
+    """Return the class of a folder's photos: the folder is named after its label, one of its names, or its number.
 
     A label like ImageNet's "goldfish, Carassius auratus" has several names. Case and separators do not matter.
 
-    Raises ParameterError for a name that is not a class, or that of several.
+    Raises ParameterError if no class, or more than one, has this name.
     """
     wanted = _plain(folder.name)
     found = [index for index, label in enumerate(labels) if _plain(label) == wanted]

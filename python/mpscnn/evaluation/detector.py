@@ -1,4 +1,4 @@
-"""How well a detector finds objects whose boxes are known: COCO's mean average precision."""
+"""Measure how well a detector finds labelled objects: COCO's mean average precision."""
 
 from __future__ import annotations
 
@@ -28,35 +28,37 @@ _FIGURES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
 
 @dataclass(frozen=True)
 class DetectorEvaluation:
-    """A detector's results on labelled photos by COCO's measures: 0 to 1, or -1 without such objects."""
+    """A detector's results on labelled photos by COCO's measures, 0 to 1; -1 if there are no such objects."""
 
     images: int
     map: float
-    """Average precision, the mean over classes and over intersections / unions from 0.5 to 0.95."""
+    """The average precision: the mean over classes, and over thresholds of the intersection over union from 0.5 to
+    0.95.
+    """
     map50: float
-    """At an intersection / union of 0.5."""
+    """The average precision at an intersection over union of 0.5."""
     map75: float
     map_small: float
-    """`map` of objects of less than 32 x 32 pixels."""
+    """`map` for objects of less than 32 x 32 pixels."""
     map_medium: float
     map_large: float
-    """`map` of objects of 96 x 96 pixels and more."""
+    """`map` for objects of at least 96 x 96 pixels."""
     recall: float
-    """The most that is found with 100 objects on each photo, the mean as for `map`."""
+    """The share of objects that are found with at most 100 detections a photo, averaged like `map`."""
     by_class: Mapping[str, float]
     """`map` of each class of the annotations."""
     missing: tuple[str, ...]
-    """Classes of the annotations that the model does not know; they count as not found."""
+    """Classes of the annotations that the model lacks. Their objects count as not found."""
     seconds: float
-    """For all photos, decoding and preprocessing included."""
+    """The seconds for all photos, including decoding and preprocessing."""
 
     @property
     def images_per_second(self) -> float:
-        """Photos per second, decoding and preprocessing included."""
+        """Photos per second, including decoding and preprocessing."""
         return self.images / self.seconds
 
     def table(self) -> str:
-        """Return the average precision of each class, the highest first."""
+        """Return a table of the average precision of each class, the highest first."""
         rows = [
             (name, "no objects" if value < 0 else f"{value:.3f}")
             for name, value in sorted(self.by_class.items(), key=lambda item: -item[1])
@@ -76,23 +78,25 @@ def evaluate_detector(
     inflight: int = 3,
     failed: Failed | None = None,
 ) -> DetectorEvaluation:
-    """Look for objects on photos and compare with annotations in COCO's format, by pycocotools.
+    """Detect objects on photos, and compare them with annotations in COCO's format, by means of pycocotools.
 
-    Classes are matched by their names, whatever their case; those of a model without labels by number, of which COCO's
+    Classes are matched by name, ignoring case. If the model has no labels, they are matched by number, where COCO's
     first is 1.
 
     Args:
         model: a detector.
         photos: the folder with the photos.
         annotations: a JSON file with "images" (id, file_name), "categories" (id, name) and "annotations" (image_id,
-            category_id, bbox: left, top, width, height; area and iscrowd, if there are any).
+            category_id, bbox: left, top, width, height; area and iscrowd are optional).
         score_threshold: the smallest probability. COCO's measures need nearly all detections.
-        inflight: photos in flight, see `mpscnn.Runner`.
-        failed: called with a photo that cannot be read, which then does not count; None: the error is raised.
+        inflight: the number of photos in progress, see `mpscnn.Runner`.
+        failed: called with a photo that cannot be read, and the error. That photo is not counted. None: the error is
+            raised.
 
     Raises:
-        ShapeError: no detector. ParameterError: annotations that are missing, damaged or of none of the model's
-            classes. UnsupportedError: pycocotools is not installed.
+        ShapeError: the model is not a detector.
+        ParameterError: the annotations are missing or damaged, or have no class of the model.
+        UnsupportedError: pycocotools is not installed.
     """
 
     def find(samples: Iterable[tuple[Any, int]], **options: Any) -> Iterator[tuple[int, Any]]:
@@ -108,7 +112,10 @@ def evaluation_by(
     annotations: str | PathLike[str],
     score_threshold: float = _LEAST_SCORE,
 ) -> DetectorEvaluation:
-    """Return the same with what `find` finds, of photos with their numbers and options for `Model.detect`."""
+    """Evaluate a detector like `evaluate_detector`, with a function that finds the objects.
+
+    `find` gets pairs of a photo and its number in COCO's file, and options for `Model.detect`.
+    """
     if model.task != "detection":
         raise ShapeError(f"network {model.name!r} is not a detector, but made for {model.task}")
     dataset = _read(annotations)
@@ -148,7 +155,7 @@ def evaluation_by(
 
 
 def require_pycocotools() -> None:
-    """Raise UnsupportedError where it is not installed."""
+    """Raise UnsupportedError if pycocotools is not installed."""
     try:
         import pycocotools  # noqa: F401
     except ImportError as error:
@@ -201,7 +208,7 @@ def _check(place: str, entry: dict[str, Any], fields: Sequence[str]) -> None:
 
 
 def _categories(model: Model, dataset: dict[str, Any], path: object) -> dict[int, int]:
-    """COCO's number of each class of the model that the annotations have."""
+    """Return COCO's number for each class of the model that the annotations have."""
     by_name = {entry["name"].casefold(): entry["id"] for entry in dataset["categories"]}
     if model.labels is None:
         return {entry["id"] - 1: entry["id"] for entry in dataset["categories"]}
@@ -220,13 +227,13 @@ def _categories(model: Model, dataset: dict[str, Any], path: object) -> dict[int
 def _measured(
     dataset: dict[str, Any], results: list[dict[str, Any]], images: Sequence[int]
 ) -> tuple[list[float], float, dict[int, float]]:
-    """COCO's figures of precision, its recall, and the precision of each category."""
+    """Return COCO's precision figures, its recall, and the average precision of each category."""
     require_pycocotools()
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     numbers = sorted({entry["id"] for entry in dataset["categories"]})
-    if not results:  # which pycocotools does not take
+    if not results:  # pycocotools does not accept an empty list
         have = {entry["category_id"] for entry in dataset["annotations"]}
         return [0.0] * len(_FIGURES), 0.0, {number: 0.0 if number in have else -1.0 for number in numbers}
     with contextlib.redirect_stdout(io.StringIO()):
@@ -238,7 +245,7 @@ def _measured(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    precision = evaluation.eval["precision"]  # [threshold][recall][category][area][most detections]
+    precision = evaluation.eval["precision"]  # axes: [threshold][recall][category][area][most detections]
     by_category = {}
     for place, number in enumerate(evaluation.params.catIds):
         values = precision[:, :, place, 0, -1]

@@ -1,4 +1,4 @@
-"""Photos of an evaluation through a runner, several at a time, each with what belongs to it."""
+"""Run photos of an evaluation through a runner, several at a time, each with its label."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Failed", "found_in", "results_of"]
 
 Truth = TypeVar("Truth")
 Failed = Callable[[Any, Error], object]
-"""Called with a photo that cannot be read, and what is wrong with it."""
+"""A function that gets a photo that cannot be read, and the error."""
 
 
 def results_of(
     model: Model, samples: Iterable[tuple[Any, Truth]], inflight: int, **options: Any
 ) -> Iterator[tuple[Any, Truth, Any]]:
-    """Yield each photo, what belongs to it, and what the model finds on it, or the exception."""
+    """Yield each photo, its label, and the model's result or an exception."""
     from mpscnn.runner.runner import Runner
 
     under_way: deque[tuple[Any, Truth]] = deque()
@@ -42,7 +42,10 @@ def results_of(
 def found_in(
     model: Model, samples: Iterable[tuple[Any, Truth]], inflight: int, failed: Failed | None, **options: Any
 ) -> Iterator[tuple[Truth, Any]]:
-    """The same of photos that can be read; others go to `failed`, or are raised."""
+    """Yield the label and the result of each readable photo.
+
+    Others are passed to `failed`, or their error is raised.
+    """
     for photo, truth, found in results_of(model, samples, inflight, **options):
         if isinstance(found, (ImageError, ParameterError, ShapeError)) and failed is not None:
             failed(photo, found)

@@ -1,4 +1,4 @@
-"""How well a segmenter names pixels whose classes are known: the mean intersection over union."""
+"""Measure how well a segmenter labels pixels: the mean intersection over union."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class SegmenterEvaluation:
     """A segmenter's results on photos with labelled pixels."""
 
     labels: tuple[str, ...]
-    """The classes of the model."""
+    """The labels of the model's classes."""
     confusion: NDArray[np.int64]
-    """`[true class][class found]`: how many pixels; the last column has those of which no class is known."""
+    """`[true class][found class]`: the number of pixels. The last column is for pixels without a found class."""
     images: int
     seconds: float
-    """For all photos, decoding and preprocessing included."""
+    """The seconds for all photos, including decoding and preprocessing."""
 
     @property
     def ious(self) -> NDArray[np.float64]:
-        """Intersection over union of the true and the found pixels of each class; NaN if there are neither."""
+        """The intersection over union of each class's true and found pixels; NaN for a class without pixels."""
         both = np.diagonal(self.confusion).astype(np.float64)
         union = self.confusion.sum(axis=1) + self.confusion[:, :-1].sum(axis=0) - both
         ratios: NDArray[np.float64] = np.divide(both, union, out=np.full(len(both), np.nan), where=union > 0)
@@ -52,21 +52,21 @@ class SegmenterEvaluation:
 
     @property
     def mean_iou(self) -> float:
-        """The mean of `ious`, of the classes that there are, 0 to 1."""
+        """The mean of `ious` over all classes that have pixels, 0 to 1."""
         return float(np.nanmean(self.ious))
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of the pixels whose class is found, 0 to 1."""
+        """The share of pixels whose class was found, 0 to 1."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
     def images_per_second(self) -> float:
-        """Photos per second, decoding and preprocessing included."""
+        """Photos per second, including decoding and preprocessing."""
         return self.images / self.seconds
 
     def table(self) -> str:
-        """Each class that there is, the best first."""
+        """Return a table of the classes that have pixels, the best one first."""
         ious, pixels = self.ious, self.confusion.sum(axis=1)
         order = [index for index in np.argsort(-ious, kind="stable") if not np.isnan(ious[index])]
         rows = [(self.labels[index], f"{ious[index]:.3f}", f"{pixels[index]:,}") for index in order]
@@ -83,19 +83,22 @@ def evaluate_segmenter(
     inflight: int = 3,
     failed: Failed | None = None,
 ) -> SegmenterEvaluation:
-    """Segments photos and compares with masks.
+    """Segment photos, and compare the results with masks.
 
     Args:
         model: a segmenter.
-        samples: photos (see `mpscnn.photo.open_photo`) with their masks: paths of pictures whose pixels are class
-            numbers, as Pascal VOC's, or uint8 arrays (height, width) of them; 255 is a pixel that does not count.
-        inflight: photos in flight, see `mpscnn.Runner`.
-        failed: called with a photo that cannot be read, or whose mask cannot, which then does not count; None: the
+        samples: pairs of a photo (see `mpscnn.photo.open_photo`) and its mask: the path of a picture whose pixels are
+            class
+            numbers, as in Pascal VOC, or a uint8 array (height, width) of them. Pixels with 255 are ignored.
+        inflight: the number of photos in progress, see `mpscnn.Runner`.
+        failed: called with a photo that cannot be read, or whose mask cannot, and the error. It is not counted. None:
+            the
             error is raised.
 
     Raises:
-        ShapeError: no segmenter, or a mask of another size than its photo. ImageError: a mask that cannot be read.
-        ParameterError: no photo at all.
+        ShapeError: the model is not a segmenter, or a mask has another size than its photo.
+        ImageError: a mask cannot be read.
+        ParameterError: there are no photos.
     """
     classes = classes_of_segmenter(model)
 
@@ -112,14 +115,14 @@ def evaluate_segmenter(
 
 
 def classes_of_segmenter(model: Model) -> int:
-    """Return how many. Raises ShapeError for another model."""
+    """Return the number of a segmenter's classes. Raises ShapeError for another model."""
     if model.task != "segmentation":
         raise ShapeError(f"network {model.name!r} is not a segmenter, but made for {model.task}")
     return int(next(iter(model.program.outputs.values()))[-1] or 0)
 
 
 def segmenter_evaluation_of(model: Model, counts: Iterable[NDArray[np.int64]]) -> SegmenterEvaluation:
-    """Return the sum of what `counted_pairs` gives of each photo. Raises as `evaluate_segmenter`."""
+    """Add the pixel counts of all photos, from `counted_pairs`. Raises the errors of `evaluate_segmenter`."""
     classes = classes_of_segmenter(model)
     confusion = np.zeros((classes, classes + 1), np.int64)
     images = 0
@@ -135,9 +138,9 @@ def segmenter_evaluation_of(model: Model, counts: Iterable[NDArray[np.int64]]) -
 
 
 def read_mask(path: str | PathLike[str]) -> NDArray[np.uint8]:
-    """Return the class numbers of a picture, (height, width): pixels of a palette, or gray ones.
+    """Return the class numbers (height, width) of a picture with a palette or in gray.
 
-    Raises ImageError for another picture, and for one that cannot be read.
+    Raises ImageError for a picture of another kind, or one that cannot be read.
     """
     with reading(path, ImageError):
         require_regular(path, ImageError)
@@ -146,7 +149,7 @@ def read_mask(path: str | PathLike[str]) -> NDArray[np.uint8]:
                 picture = read_image(file, Path(path).stat().st_size)
             except ImageError:
                 raise
-            except Exception as error:  # of every kind, as for photos
+            except Exception as error:  # decoders raise many kinds
                 raise ImageError(f"{path}: is damaged or cut off: {error}") from error
     if picture is None or picture.mode not in ("P", "L"):
         what = "no picture" if picture is None else f"a picture of mode {picture.mode}"
@@ -155,7 +158,7 @@ def read_mask(path: str | PathLike[str]) -> NDArray[np.uint8]:
 
 
 def counted_pairs(mask: Any, found: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Pixels by their true class and the class found, as in `SegmenterEvaluation.confusion`; the mask as its samples'.
+    """Count pixels by true class and found class, as in `SegmenterEvaluation.confusion`.
 
     Raises ImageError and ShapeError as `evaluate_segmenter`.
     """

@@ -1,4 +1,4 @@
-"""How a runner turns frames into runs of its program, and outputs into results."""
+"""Turn frames (photos or arrays) into runs of a program, and outputs into results."""
 
 from __future__ import annotations
 
@@ -29,17 +29,20 @@ class FrameRun(ABC):
 
     @abstractmethod
     def submit(self, core: _core.Runner, slot: _core.Frame, on_end: EndCallback) -> None:
-        """Has the core take it as `slot`, whose `finish` makes the result of what the core finds."""
+        """Submit the frame to the core as `slot`. Its function `finish` will build the result from the outputs."""
 
 
 def finish_frame(slot: _core.Frame) -> None:
-    """Build the result of a finished frame, once. A signal's exception leaves the frame as it was."""
+    """Build the result of a finished frame.
+
+    Called once; if a signal handler raises an exception, it may be called again.
+    """
     finish = slot.finish
     if finish is None or slot.exception() is not None:
         return
     try:
         result = finish(slot.found(), slot.milliseconds())
-    except BaseException as error:  # whatever it is, it is this frame's and no other's
+    except BaseException as error:  # any error belongs to this frame alone
         if raised_by_signal_handler(error):
             raise
         slot.fail(error)
@@ -48,14 +51,14 @@ def finish_frame(slot: _core.Frame) -> None:
 
 
 class Frames(ABC):
-    """The kind of frames that a runner takes."""
+    """A kind of frames that a runner accepts: photos, arrays or inputs of feature extractors."""
 
     program: Program
     options: tuple[str, ...]
-    """Names of those that `Runner.submit` takes."""
+    """The names of the options that `Runner.submit` accepts for such frames."""
 
     def checked(self, options: Mapping[str, Any]) -> Any:
-        """Options as `prepare` takes them. Raises TypeError for an unknown one."""
+        """Check options, and return them in the form for `prepare`. Raises TypeError for an unknown one."""
         for name in options:
             if name not in self.options:
                 known = ", ".join(self.options) or "no options"
@@ -86,7 +89,7 @@ def frames_of(model: Model | FeatureExtractor | Program) -> Frames:
 # ---- Arrays --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, eq=False)  # frozen ones take a microsecond to make
+@dataclass(slots=True, eq=False)  # creating a frozen dataclass takes a microsecond more
 class _ArrayRun(FrameRun):
     inputs: list[NDArray[Any]]
     outputs: list[NDArray[Any]]
@@ -118,9 +121,9 @@ class _PhotoRun(FrameRun):
     task: PhotoTask[Any]
     photo: Photo
     given: Any
-    """The photo for the result."""
+    """The photo, which the result may refer to."""
     preparation: float
-    """Milliseconds."""
+    """The milliseconds of the preprocessing."""
 
     def submit(self, core: _core.Runner, slot: _core.Frame, on_end: EndCallback) -> None:
         slot.finish = self._finish

@@ -22,7 +22,7 @@ Result_co = TypeVar("Result_co", covariant=True)
 
 
 class FrameRunner(Protocol):
-    """A runner, as the results of its `map` see it."""
+    """The part of a runner that `OrderedResults` needs."""
 
     permits: int
 
@@ -32,9 +32,9 @@ class FrameRunner(Protocol):
 
 
 class OrderedResults(_core.FrameQueue, Generic[Result_co]):
-    """The results of a stream of frames in their order; an iterator, and an asynchronous one. For one thread at a time.
+    """The results of a stream of frames in order: an iterator and an asynchronous iterator. One thread may use it.
 
-    An iteration that a failing frame or a signal has interrupted may be continued: no result is lost.
+    If a failed frame or a signal interrupts the iteration, it may be continued, and no result is lost.
     """
 
     def __init__(self, runner: FrameRunner, frames: Frames, wanted: Any, return_exceptions: bool) -> None:
@@ -60,13 +60,13 @@ class OrderedResults(_core.FrameQueue, Generic[Result_co]):
             raise ParameterError("map: the frames are an asynchronous iterable: use 'async for'")
         return self
 
-    # `__next__` is the queue's, which calls the functions below: a result is handed out in one step.
+    # `__next__` is implemented in C++ and calls the functions below, so that a signal cannot lose a result.
 
     def __aiter__(self) -> OrderedResults[Result_co]:
         return self
 
     async def __anext__(self) -> Result_co:
-        import asyncio  # which brings ssl; whoever awaits has it already
+        import asyncio  # imported here because it loads ssl; users of `await` have it already
 
         has_asked = False
         while self.wants_frame(has_asked):
@@ -84,15 +84,15 @@ class OrderedResults(_core.FrameQueue, Generic[Result_co]):
             if first.ended is not None:
                 await asyncio.wait(
                     [asyncio.wrap_future(first.ended)]
-                )  # cancelling this task cancels no frame
+                )  # if this task is cancelled, the frame is not
             elif not first.done():
-                await asyncio.to_thread(first.wait)  # of a `for` over the same results
+                await asyncio.to_thread(first.wait)  # a `for` loop over the same results holds the first one
             self._finish(first)
         try:
             result: Result_co = self.hand_out()
             return result
         except StopIteration:
-            raise StopAsyncIteration from None  # a coroutine may not raise the other
+            raise StopAsyncIteration from None  # a coroutine must not raise StopIteration
 
     async def _take_from_any_stream(self) -> None:
         try:
@@ -106,9 +106,9 @@ class OrderedResults(_core.FrameQueue, Generic[Result_co]):
             self._end_by(error)
 
     def _end_by(self, error: Exception) -> None:
-        """Deliver an exception of the stream after the results of the earlier frames.
+        """Deliver an exception of the input stream after the results of the earlier frames.
 
-        The stream is asked again later.
+        A later iteration asks the stream again.
         """
         if raised_by_signal_handler(error):
             raise error

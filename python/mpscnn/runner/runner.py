@@ -45,28 +45,30 @@ Result = TypeVar("Result")
 
 
 class FrameFuture(NoCopies, Future[Result]):
-    """The result of one frame, made by `Runner.submit`: a `concurrent.futures.Future`.
+    """The result of one frame, returned by `Runner.submit`: a `concurrent.futures.Future`.
 
-    Its callbacks are called on a thread of the runner's, after those of the frames before it, and may submit further
-    frames. Until the frame is done `running` stays False. In an event loop of asyncio, `await future` gives the result;
-    a task that is cancelled there gives the frame up if it has not begun.
+    Its callbacks run on a thread of the runner, in the order of submission, and may submit more frames. `running` is
+    False until the frame is done. In asyncio, `await future` returns the result. Cancelling the awaiting task cancels
+    the frame if it has not begun.
     """
 
     _instead = "it waits for a frame of a runner; copy what its result() gives"
 
     def __init__(self, runner: Runner[Result]) -> None:
         super().__init__()
-        self._condition = SafeCondition()  # the thread that hands out all frames' results takes it, too
+        # this lock cannot be left locked by a signal handler; the thread that delivers results takes it, too
+        self._condition = SafeCondition()
         self._runner: Runner[Result] | None = runner
         self._slot = _core.Frame()
-        # The base class would call its callbacks as soon as a frame is cancelled. These wait for the frame's turn.
+        # The base class would call callbacks immediately when a frame is cancelled. These are called in the frame's
+        # turn.
         self._callbacks: list[Callable[[FrameFuture[Result]], object]] | None = []
         self._lock = runner._callbacks_lock
 
     def cancel(self) -> bool:
-        """Give the frame up if it has not begun; returns whether it is cancelled.
+        """Cancel the frame if it has not begun. Return True if it is cancelled.
 
-        Its callbacks are called in its turn nevertheless.
+        Its callbacks are still called in the frame's turn.
         """
         runner = self._runner
         if runner is not None and runner._cancel(self._slot):
@@ -74,7 +76,7 @@ class FrameFuture(NoCopies, Future[Result]):
         return self.cancelled()
 
     def add_done_callback(self, fn: Callable[[FrameFuture[Result]], object]) -> None:
-        """Call `fn` with the future when it is the frame's turn, or now if the turn has come."""
+        """Call `fn` with this future in the frame's turn, or immediately if it is done."""
         with self._lock:
             if self._callbacks is not None:
                 self._callbacks.append(fn)
@@ -82,44 +84,47 @@ class FrameFuture(NoCopies, Future[Result]):
         self._call_back(fn)
 
     def result(self, timeout: float | None = None) -> Result:
-        """Wait and return the result, or raise the error of the frame.
+        """Wait for the result and return it, or raise the frame's error.
 
         Raises:
-            TimeoutError: not done after `timeout` seconds. CancelledError: it was cancelled. StateError: in a forked
-                process, or in a callback of the runner's, where it would wait for ever.
+            TimeoutError: the frame is not done after `timeout` seconds.
+            CancelledError: the frame was cancelled.
+            StateError: called in a forked process, or in a callback of the runner, where it would wait for ever.
         """
         self._require_end()
         try:
             return super().result(timeout)
         finally:
-            del self  # which has the exception, whose traceback leads here
+            del (
+                self
+            )  # its exception has a traceback that refers to this frame: a cycle that would keep memory
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait and return what went wrong with the frame, or None. Raises as `result` does otherwise."""
+        """Wait for the frame, and return its error or None. Raises the other errors of `result`."""
         self._require_end()
         return super().exception(timeout)
 
     def __await__(self) -> Generator[Any, None, Result]:
-        """Wait in the running event loop, which goes on meanwhile."""
-        import asyncio  # which brings ssl; whoever awaits has it already
+        """Wait in the running event loop without blocking it."""
+        import asyncio  # imported here because it loads ssl; users of `await` have it already
 
         self._require_end()
         return asyncio.wrap_future(self).__await__()
 
     def _require_end(self) -> None:
         runner = self._runner
-        if runner is not None:  # else it has ended
+        if runner is not None:  # otherwise the frame is done
             runner._require_end()
 
     def _hand_out(self) -> None:
-        """In the frame's turn, on the runner's one thread for that."""
+        """Deliver the result. The runner's delivery thread calls this in the frame's turn."""
         slot = self._slot
         error: BaseException | None
         try:
             if slot.finish is not None:
                 finish_frame(slot)
             error, result = slot.give_away()
-        except BaseException as raised:  # out of memory; the frame still has to end
+        except BaseException as raised:  # even without memory, the frame must end
             error, result = raised, None
         self._runner = None
         if error is None:
@@ -128,7 +133,7 @@ class FrameFuture(NoCopies, Future[Result]):
             super().cancel()
             self.set_running_or_notify_cancel()
             with self._condition:
-                self._condition.notify_all()  # in case a signal's handler has interrupted `cancel`
+                self._condition.notify_all()  # for the case that a signal handler interrupted `cancel`
         else:
             self.set_exception(error)
         with self._lock:
@@ -139,16 +144,16 @@ class FrameFuture(NoCopies, Future[Result]):
     def _call_back(self, fn: Callable[[FrameFuture[Result]], object]) -> None:
         try:
             fn(self)
-        except BaseException as error:  # one callback takes nothing from the others, whatever it raises
+        except BaseException as error:  # an error of one callback must not prevent the others
             if raised_by_signal_handler(error):
-                raise  # where the callback was added
+                raise  # raises it in the call that added the callback
             logging.getLogger("concurrent.futures").exception("exception calling callback for %r", self)
 
 
 class _Turn:
-    """Called when a frame's turn has come, once. Then it does not know the future any more.
+    """The function that is called once when a frame's turn has come. It then releases the future.
 
-    A frame's exception leads by its traceback to who was to tell of its end, and the future has the exception.
+    The future has the frame's exception, whose traceback refers to this object: a cycle that would keep memory.
     """
 
     __slots__ = ("_future",)
@@ -163,32 +168,35 @@ class _Turn:
 
 
 class Runner(NoCopies, Generic[Result]):
-    """Keeps a device busy: runs several frames at a time and gives their results in the order of submission.
+    """Keeps a device busy: runs several frames at a time, and returns their results in the order of submission.
 
         with mpscnn.Runner(model, inflight=3) as runner:
             for result in runner.map(photos):
                 ...
 
-    No frame is lost, repeated or overtaken, and a frame that fails fails alone. For any number of threads; a forked
-    process needs its own runner.
+    No frame is lost or repeated. The error of a frame does not affect other frames. Any number of threads may use a
+    runner. A forked process must create its own runner.
 
     Args:
-        model: a `Model`: frames are photos, results those of `Model.predict`. Or a `FeatureExtractor`: frames are
-            single photos, or floats (n, height, width, channels), results those of its `run`. Or a `Program`: frames
-            are its input arrays, (n, height, width, channels), results those of `Session.run`.
-        inflight: the largest number of requests in flight, 1 to 32. A GPU has as many queued. The CPU works on as
-            many at once as its cores allow, one core for each, and has the others ready.
-        max_batch: images that may be gathered into one request, 1 to 1024. Frames of another size are requests of their
-            own. A request that fails is run again frame by frame.
-        max_wait: seconds that a frame may wait for others to be gathered with.
-        max_memory: bytes that packed weights and the intermediate results of one request may take; None: the program's
-            `max_memory`. A frame that needs more fails; gathered ones are run one by one then.
-        options: those of `RunOptions`. `threads` counts for each request; "auto" shares the cores out among the
-            requests. With `check_finite` a frame fails whose results are not finite.
+        model: a `Model`: frames are photos, results are those of `Model.predict`. Or a `FeatureExtractor`: frames are
+            single photos or floats (n, height, width, channels), results are those of its `run`. Or a `Program`: frames
+            are its input arrays, (n, height, width, channels), results are those of `Session.run`.
+        inflight: the largest number of requests in progress, 1 to 32. A GPU queues all of them. The CPU computes as
+            many at
+            a time as it has cores, and keeps the others ready.
+        max_batch: the largest number of images that may be combined to one request, 1 to 1024. Frames of another size
+            are separate requests. If a request fails, its frames run again one by one.
+        max_wait: the seconds that a frame may wait for others to be combined with.
+        max_memory: the limit in bytes for packed weights and the intermediate results of one request; None: the
+            program's
+            `max_memory`. A frame that needs more fails. Combined frames then run one by one.
+        options: the fields of `RunOptions`. `threads` is for each request; "auto" divides the cores among the requests.
+            With `check_finite`, a frame fails if its results are not finite.
 
     Raises:
-        ParameterError: an argument out of its range; `max_batch` with a network whose images depend on each other.
-        UnsupportedError: a model that says nothing of preprocessing, or has no image input of a fixed size.
+        ParameterError: an argument is out of its range, or `max_batch` is set for a network whose images depend on each
+            other.
+        UnsupportedError: the model has no preprocessing, or no image input with a fixed size.
     """
 
     _instead = "it has threads and frames under way; make another one of a copy of the model"
@@ -244,20 +252,21 @@ class Runner(NoCopies, Generic[Result]):
         _runners.add(self)
 
     def submit(self, frame: Any, **options: Any) -> FrameFuture[Result]:
-        """Take a frame and return while it is worked on.
+        """Submit a frame, and return a future while it is computed.
 
-        With all permits taken (`inflight` x `max_batch`) it first waits until a result is handed out. An invalid
-        frame, such as a photo that cannot be read, raises its error in the future's `result`.
+        If all `inflight` x `max_batch` places are taken, this waits until a result is delivered. The error of an
+        invalid frame, such as an unreadable photo, is raised by the future's `result`.
 
         Args:
-            frame: a photo, see `mpscnn.photo.open_photo`; or array(s), see `Session.run`. Arrays must not be written
+            frame: a photo, see `mpscnn.photo.open_photo`; or array(s), see `Session.run`. Arrays must not be changed
                 before the future is done.
-            options: for a model those of the method that `Model.predict` stands for, for a program `out`.
+            options: for a model the options of the method that `Model.predict` calls, for a program `out`.
 
         Raises:
-            TypeError, ParameterError: an option that there is not, or out of its range.
-            StateError: the runner is closed, was made before this process was forked, or has no permit for a frame that
-                one of its callbacks submits.
+            TypeError, ParameterError: an option is unknown or out of its range.
+            StateError: the runner is closed, was created before this process was forked, or has no free place for a
+                frame
+                that one of its callbacks submits.
         """
         wanted = self._frames.checked(options)
         future: FrameFuture[Result] = FrameFuture(self)
@@ -265,7 +274,7 @@ class Runner(NoCopies, Generic[Result]):
             self._take(future._slot, frame, wanted, _Turn(future))
             return future
         finally:
-            del future  # the traceback of what is wrong with the frame leads here
+            del future  # an error's traceback refers to this frame: a cycle that would keep memory
 
     def map(
         self,
@@ -274,14 +283,14 @@ class Runner(NoCopies, Generic[Result]):
         return_exceptions: bool = False,
         **options: Any,
     ) -> OrderedResults[Result]:
-        """Return the results of all frames in their order, to be iterated over by `for` or `async for`.
+        """Return an iterator over the results of all frames in order, for `for` or `async for`.
 
-        Frames are taken from `frames` as results are asked for, at most `permits` ahead, so that it may be endless. An
-        exception that `frames` raises comes after the results of the frames before.
+        `frames` may be endless: it is read at most `permits` frames ahead of the results. If `frames` raises an
+        exception, it is raised after the results of the frames before.
 
         Args:
-            frames: for `async for` it may be an asynchronous iterable too.
-            return_exceptions: give the exception of a failing frame in its place instead of raising it.
+            frames: any iterable; for `async for` also an asynchronous one.
+            return_exceptions: return the exception of a failed frame as its result instead of raising it.
             options: as for `submit`, for every frame.
         """
         wanted = self._frames.checked(options)
@@ -289,16 +298,16 @@ class Runner(NoCopies, Generic[Result]):
         return OrderedResults(self, frames, wanted, return_exceptions)
 
     def close(self, *, cancel: bool = False) -> None:
-        """Take no more frames, and return when every one that was taken is done. Closing again does nothing.
+        """Refuse more frames, and wait until all submitted ones are done. Closing again does nothing.
 
         In a callback it does not wait.
 
         Args:
-            cancel: frames that have not begun are cancelled.
+            cancel: cancel the frames that have not begun.
         """
         self._closed = True
         if os.getpid() != self._process:
-            return  # they are the other process's
+            return  # the frames belong to the parent process
         self._core.close(cancel)
         if not self._core.in_delivery():
             self._core.wait()
@@ -310,7 +319,7 @@ class Runner(NoCopies, Generic[Result]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; after an exception frames that have not begun are cancelled."""
+        """Close the runner. After an exception, frames that have not begun are cancelled."""
         self.close(cancel=kind is not None)
 
     def __repr__(self) -> str:
@@ -319,9 +328,9 @@ class Runner(NoCopies, Generic[Result]):
         return f"<Runner of {self.program!r}: {state}{threads}>"
 
     def _take(self, slot: _core.Frame, frame: Any, wanted: Any, on_end: EndCallback) -> None:
-        """Has the core take a frame as `slot`, which says whether it has done so whatever interrupts this.
+        """Submit a frame to the core as `slot`. Even after an interruption the slot knows whether it was submitted.
 
-        The error of an invalid frame keeps the frame's turn.
+        The error of an invalid frame is delivered in the frame's turn.
         """
         self._require_open()
         try:
@@ -332,8 +341,8 @@ class Runner(NoCopies, Generic[Result]):
             self._core.submit_failure(slot, error, on_end)
 
     async def _reserve(self, slot: _core.Frame) -> None:
-        """Wait for a permit without blocking the event loop."""
-        import asyncio  # which brings ssl; whoever awaits has it already
+        """Wait for a free place without blocking the event loop."""
+        import asyncio  # imported here because it loads ssl; users of `await` have it already
 
         answered: Future[None] = Future()
         try:
@@ -347,7 +356,7 @@ class Runner(NoCopies, Generic[Result]):
         return os.getpid() == self._process and self._core.cancel(slot)
 
     def _require_end(self) -> None:
-        """That a frame's end can be waited for here."""
+        """Raise StateError if waiting for a frame's end would never return here."""
         if os.getpid() != self._process:
             raise StateError(
                 "this process was forked while the frame was under way; its end is seen in the process that "
@@ -368,7 +377,7 @@ _runners: weakref.WeakSet[Runner[Any]] = weakref.WeakSet()
 
 @atexit.register
 def _finish_runners() -> None:
-    """Callbacks cannot run once the interpreter has begun to go."""
+    """Close all runners at exit, because callbacks cannot run after the interpreter has begun to shut down."""
     for runner in list(_runners):
         with contextlib.suppress(Error):
             runner.close()

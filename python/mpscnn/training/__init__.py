@@ -1,4 +1,4 @@
-"""Training: data, optimisers, learning rates, and the trainer that takes them (docs/training.md)."""
+"""Train networks: data, optimisers, learning rates and the trainer (docs/training.md)."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from mpscnn._private.files import reading, require_regular
 from mpscnn.errors import WeightsError
 
 _SUFFIX = ".npy"
-# Members are stored unchanged. A compressed file may expand to this many times its size.
+# The largest ratio of unpacked to packed size, and the bytes that are always allowed.
 _MAX_UNPACKED, _ALWAYS = 16, 1 << 20
 _LONGEST_HEADER = 10_000
 _NUMBERS = "biuf"
-#: By the version of NumPy's format.
+#: The functions that read an array's header, by the version of NumPy's format.
 _READ_HEADER: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -28,15 +28,15 @@ _READ_HEADER: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, n
 
 
 def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an archive by their names.
+    """Return the arrays of an archive by name.
 
     Args:
         path: the file.
-        is_known: whether an array of this name belongs into it.
+        is_known: returns whether the archive may have an array with this name.
 
     Raises:
-        WeightsError: an array has a name that is not known or is there twice, claims more than the archive has, or is
-            not one of numbers. Errors of the module zipfile and the like are those of damaged archives.
+        WeightsError: an array has an unknown name, occurs twice, claims more data than the archive has, or has no
+            numbers. A damaged archive may also raise errors of the modules zipfile and zlib.
     """
     require_regular(path, WeightsError)
     left = _MAX_UNPACKED * path.stat().st_size + _ALWAYS
@@ -58,7 +58,7 @@ def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArra
 
 
 def require_readable(path: Path) -> None:
-    """Raise a WeightsError that names a file that is missing or cannot be opened: such a file is not damaged."""
+    """Raise a WeightsError if a file is missing or cannot be opened, so that it is not reported as damaged."""
     with reading(path, WeightsError):
         require_regular(path, WeightsError)
         path.open("rb").close()

@@ -1,4 +1,4 @@
-"""A classifier's network as a backbone for other classes: its features, its last blocks, and a new last layer."""
+"""Use a classifier as a backbone for other classes: its features, its last blocks, and a new last layer."""
 
 from __future__ import annotations
 
@@ -23,24 +23,27 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 class Backbone:
-    """A network without its last layer, in two parts: what stays, and the last blocks, which may learn.
+    """A classifier without its last layer, in two parts: a fixed part, and the last blocks, which may be trained.
 
     Args:
-        network: a classifier: one image as input; its output is of a fully connected layer, or of a convolution that
-            has one pixel, perhaps with a softmax after it.
-        learning: the last blocks have at least this many layers with weights; 0: none learns. They begin where one
-            tensor alone leads on.
+        network: a classifier with one image as input. Its last layer is fully connected or a convolution with one
+            output
+            pixel, and may be followed by a softmax.
+        learning: the last blocks have at least this many layers with weights; 0: none is trained. They begin at a place
+            where only one tensor is passed on.
 
     Attributes:
-        features: the layer that the last one read.
-        cut: the layer (or input) that the last blocks read; `features` where there are none.
+        features: the layer that the last layer read.
+        cut: the layer (or input) that the last blocks read; `features` if there are none.
 
     Raises:
         UnsupportedError: the network is not such a classifier.
     """
 
     def __init__(self, network: Network, learning: int) -> None:
-        self.network = network = without_integers(network)  # which are not those of what it learns
+        self.network = network = without_integers(
+            network
+        )  # the integers' scales do not fit the trained network
         structure = network.to_dict()
         self._nodes: dict[str, dict[str, Any]] = {node["name"]: node for node in structure["nodes"]}
         self.features = self._features()
@@ -68,7 +71,7 @@ class Backbone:
         if learning == 0:
             return self.features
         learned = 0
-        needed: set[str] = {self.features}  # what the layers after this place read, of before it
+        needed: set[str] = {self.features}  # the earlier layers that the layers from here on read
         for name in reversed(self._order):
             if needed == {name} and learned >= learning:
                 return str(name)
@@ -79,14 +82,14 @@ class Backbone:
         return self.network.input.name
 
     def extractor(self) -> Network:
-        """Return the part that stays: from photos to `cut` and, as a second output where it is another, `features`."""
+        """Return the fixed part as a network: from photos to `cut`, and to `features` if that is another layer."""
         part = self.network.subgraph([self.features])
         named = dict.fromkeys([self.cut, self.features])
         structure = part.to_dict() | {"outputs": [name for name in named if name in self._nodes]}
         return part.restructured(structure)
 
     def head(self, classes: int) -> Network:
-        """Return the new last layer alone, behind `features`, with random weights of seed 0."""
+        """Return the new last layer as a network that reads `features`. Its weights are random with seed 0."""
         shape = self.network[self.features].shape[1:]
         net = Network(input={self.features: shape}, name="classes")
         _add_classes(net, net.input, classes, class_layer(self.network))
@@ -94,7 +97,10 @@ class Backbone:
         return net
 
     def tail(self, classes: int, head: Weights) -> Network:
-        """The last blocks and the new last layer, behind `cut`, with the weights of the backbone and of `head`."""
+        """Return the last blocks and the new last layer as a network that reads `cut`.
+
+        It has the weights of the backbone and of `head`.
+        """
         structure = self._part.to_dict()
         first = self._order.index(self.cut) + 1 if self.cut in self._order else 0
         nodes = [self._nodes[name] for name in self._order[first:]]
@@ -111,7 +117,7 @@ class Backbone:
         """Return the whole network for the new classes.
 
         Args:
-            weights: those that were learnt: the new last layer's and any others; the rest are the backbone's.
+            weights: the trained weights: those of the new last layer and any others. The rest are the backbone's.
         """
         part = self.network.subgraph([self.features])
         net = part.restructured(part.to_dict() | {"outputs": []})
@@ -122,7 +128,7 @@ class Backbone:
 
 
 def class_layer(network: Network) -> str:
-    """Return a name for the new last layer that the network does not have."""
+    """Return a name for the new last layer that no layer has."""
     name = "classes"
     while {name, f"{name}_softmax"} & set(network.layer_names()):
         name += "_"
@@ -134,5 +140,5 @@ def _add_classes(net: Network, x: Any, classes: int, name: str) -> None:
 
 
 def as_arrays(network: Network) -> dict[str, NDArray[np.float32]]:
-    """Return the weights of a network of floats."""
+    """Return the weights of a network as float32 arrays."""
     return {name: np.array(value, np.float32) for name, value in network.weights.items()}

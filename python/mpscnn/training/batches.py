@@ -1,4 +1,4 @@
-"""Training data as batches: arrays, or anything that can be iterated once for each epoch."""
+"""Divide training data into batches. Data are arrays, or anything that can be iterated once for each epoch."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 
 class EpochData(ABC):
-    """Data whose batches differ from epoch to epoch, such as augmented photos; a function of the epoch's number.
+    """Data whose batches depend on the epoch's number, such as augmented photos.
 
-    So a run that was stopped goes on with the batches that it would have had.
+    So a stopped training continues with the same batches.
     """
 
     @abstractmethod
     def __len__(self) -> int:
-        """Elements."""
+        """The number of elements."""
 
     @abstractmethod
     def batches(
         self, size: int, *, epoch: int | None = None, first: int = 0
     ) -> Iterator[tuple[NDArray[Any], Any]]:
-        """Batches of (inputs, labels), the first `first` left out.
+        """Yield batches of (inputs, labels), without the first `first` ones.
 
         Args:
-            size: elements of a batch; the last may be smaller.
-            epoch: counted from 0; None: unchanged and in order, for `evaluate`.
+            size: the number of elements in a batch; the last one may be smaller.
+            epoch: the number of the epoch from 0; None: unchanged and in order, for `evaluate`.
         """
 
 
-#: (inputs, labels), or (inputs, labels, weights of their losses): arrays of one length, inputs a list of them where the
-#: network has several; or an iterable of such tuples for each batch, or what knows its epochs.
+#: Training data: (inputs, labels) or (inputs, labels, weights of their losses) as arrays of one length, with a list of
+#: inputs if the network has several; or an iterable of such tuples for each batch; or `EpochData`.
 Data = tuple[Any, ...] | Iterable[tuple[Any, ...]] | EpochData
-#: Inputs of a network, labels (an array or the objects of each image), and weights or None.
+#: The inputs of a network, labels (an array or the objects of each image), and weights or None.
 Batch = tuple[list[NDArray[Any]], Any, NDArray[Any] | None]
 
 
@@ -69,13 +69,13 @@ def _chosen(labels: Any, chosen: slice | NDArray[Any]) -> Any:
 
 
 def _require_first(first: int, count: int) -> None:
-    """Refuse data of which more batches were made than there are."""
+    """Raise ParameterError if a resumed epoch has fewer batches than were already used."""
     if count < first:
         raise ParameterError(f"{first} batches of this epoch were made, the data has {count or 'no batch'}")
 
 
 def batch_count(data: Data, size: int) -> int:
-    """Batches of an epoch; 0 where that is not known before it."""
+    """Return the number of batches in an epoch; 0 if it is not known in advance."""
     whole_number("batch_size", size)
     if isinstance(data, EpochData):
         return -(-len(data) // size)
@@ -93,14 +93,14 @@ def batches(
     epoch: int | None = None,
     first: int = 0,
 ) -> Iterator[Batch]:
-    """Batches of (inputs, labels, weights), the first `first` left out.
+    """Yield batches of (inputs, labels, weights), without the first `first` ones.
 
     Args:
-        network: whose inputs they are.
-        data: a tuple of arrays, or an iterable of batches, whose own order and sizes stay.
-        size: of the batches of arrays; the last may be smaller.
-        shuffle: makes the order of the arrays' elements; None: as they lie.
-        epoch: for `EpochData`.
+        network: the network whose inputs they are.
+        data: a tuple of arrays, or an iterable of batches, whose order and sizes are kept.
+        size: the batch size for arrays; the last batch may be smaller.
+        shuffle: the generator that shuffles arrays; None: they keep their order.
+        epoch: the number of the epoch, for `EpochData`.
     """
     whole_number("batch_size", size)
     if isinstance(data, EpochData):

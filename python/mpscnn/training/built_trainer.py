@@ -1,4 +1,4 @@
-"""The core's trainer of the layers that are not frozen, with its variables."""
+"""Build the core's trainer for the layers that are not frozen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from mpscnn.training.frozen_layers import FrozenLayers
 
 @dataclass(frozen=True)
 class BuiltTrainer:
-    """State that changes when layers are frozen. One object, so a signal handler sees it complete, before or after."""
+    """The state that changes when layers are frozen.
+
+    It is one object, so a signal handler never sees half of a change.
+    """
 
     core: _core.Trainer
     described: dict[str, Any]
@@ -27,13 +30,13 @@ class BuiltTrainer:
     def of(
         cls, network: Network, options: Mapping[str, Any], frozen: FrozenLayers, device: str, threads: int
     ) -> BuiltTrainer:
-        """With the network's weights, and moments of zeros. `threads`: 0 stands for all that the process may use."""
+        """Build a trainer with the network's weights, and zero moments. `threads` of 0 means all."""
         text = json.dumps({**options, "frozen": list(frozen.names), "missed_updates": dict(frozen.missed)})
         core = _core.Trainer(network.graph, text, device, threads)
         return cls(core, json.loads(core.describe()), frozen)
 
     def variables(self) -> dict[str, NDArray[np.float32]]:
-        """Weights, moments, averages and sums of gradients, by name."""
+        """Return weights, moments, averages and sums of gradients by name."""
         result = {}
         for entry in self.described["variables"]:
             result[entry["name"]] = np.empty(entry["shape"], np.float32)
@@ -41,6 +44,6 @@ class BuiltTrainer:
         return result
 
     def set_variables(self, values: Mapping[str, NDArray[np.float32]]) -> None:
-        """New values of some."""
+        """Set some variables."""
         for name, value in values.items():
             self.core.write(name, value)

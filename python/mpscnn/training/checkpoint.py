@@ -1,4 +1,4 @@
-"""Files of checkpoints: settings as JSON, and arrays."""
+"""Read and write checkpoints: settings as JSON, and arrays."""
 
 from __future__ import annotations
 
@@ -24,21 +24,30 @@ _PREFIXES = ("weight:", "variable:", FROZEN)
 
 
 def _is_known(name: str) -> bool:
-    """True if a trainer writes an array of this name. Whether its network has such a weight is found out later."""
+    """Return True if a trainer may write an array with this name.
+
+    Whether the network has that weight is checked later.
+    """
     return name in ("settings", "anchors") or name.startswith(_PREFIXES)
 
 
 def write_checkpoint(
     path: str | os.PathLike[str], settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
 ) -> None:
-    """An older file stays until this one is complete. Raises WeightsError where it cannot be written."""
+    """Write a checkpoint.
+
+    An older file is replaced when it is complete. Raises WeightsError if it cannot be written.
+    """
     text = np.frombuffer(json.dumps({"format": _FORMAT, **settings}).encode(), np.uint8)
     with replacing(path, WeightsError) as file:
         np.savez(file, allow_pickle=False, settings=text, **arrays)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Settings and arrays. Raises WeightsError for a file that is missing, damaged or of another version."""
+    """Return the settings and arrays of a checkpoint.
+
+    Raises WeightsError if the file is missing, damaged or of another version.
+    """
     name = os.fspath(path)
     require_readable(Path(path))
     try:
@@ -49,9 +58,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     except (WeightsError, OSError) as error:
         raise WeightsError(f"{name} is no checkpoint, or damaged: {error}") from error
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
-        # Another file, or one whose members are damaged.
+        # The file is not a checkpoint, or its members are damaged.
         raise WeightsError(f"{name} is no checkpoint, or damaged") from error
-    except Exception as error:  # what the zip and zlib modules raise
+    except Exception as error:  # the modules zipfile and zlib raise many kinds
         raise WeightsError(f"{name} is a damaged checkpoint: {error}") from error
     if not isinstance(settings, dict) or settings.get("format") != _FORMAT:
         raise WeightsError(f"{name} is no checkpoint of this version")
@@ -60,7 +69,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
 
 @contextmanager
 def made_of_checkpoint(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn errors within the block into a WeightsError, because settings or arrays of the file were changed."""
+    """Turn errors in the `with` block into a WeightsError: settings or arrays of the checkpoint are invalid."""
     try:
         yield
     except Error:
@@ -70,9 +79,10 @@ def made_of_checkpoint(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def optimizer_of(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> Optimizer:
-    """Return the optimiser of a checkpoint's settings.
+    """Return the optimiser from a checkpoint's settings.
 
-    Raises ParameterError where its learning rate was a function of the caller's, and WeightsError for damaged ones.
+    Raises ParameterError if its learning rate was a user's function, which a checkpoint cannot store, and WeightsError
+    for invalid settings.
     """
     stored = settings.get("optimizer")
     if isinstance(stored, dict) and stored.get("learning_rate", 0.0) is None:

@@ -20,7 +20,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """Classes by name, and the photos of all with the numbers of their classes."""
+    """The names of classes, and the photos of all classes with their class numbers."""
 
     labels: tuple[str, ...]
     paths: tuple[str, ...]
@@ -28,18 +28,18 @@ class ClassFolders:
 
 
 def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
-    """Return the photos of a folder that has one folder for each class, those in subfolders of these too.
+    """List the photos of a folder that has one folder for each class. Subfolders of classes are included.
 
-    Hidden files and files that are not photos by their names are left out; links to folders within a class are not
-    followed, as everywhere.
+    Hidden files and files without an image's suffix are skipped. Links to folders within a class are not followed.
 
     Raises:
-        ImageError: it cannot be read; there is no class, or only one; a class has no photo; photos lie next to the
-            classes; names of classes are not UTF-8, or differ by case or Unicode form only; or a link leads nowhere,
-            back to a folder that it lies in, or to another class.
+        ImageError: the folder cannot be read; there are fewer than two classes; a class has no photo; photos are next
+            to
+            the class folders; names of classes are not UTF-8, or differ only by case or Unicode form; or a link leads
+            nowhere, to a folder that contains it, or to another class.
     """
     if not os.fspath(folder):
-        raise ImageError("'': an empty name is not a folder")  # for Path it would be the current folder
+        raise ImageError("'': an empty name is not a folder")  # Path("") would mean the current folder
     top = Path(os.fspath(folder))
     with reading(top, ImageError):
         entries = sorted(entry for entry in top.iterdir() if not entry.name.startswith("."))
@@ -74,7 +74,7 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
 
 
 def shown_names(names: Sequence[str]) -> str:
-    """Return the first names of a list, and how many there are besides."""
+    """Return the first names of a list, and the number of the others."""
     shown = ", ".join(repr(name) for name in names[:_MOST_NAMED])
     return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"
 
@@ -90,7 +90,7 @@ def _photos_of(entry: Path) -> list[str]:
 
 
 def _require_links(folder: Path, links: Sequence[Path]) -> None:
-    """Refuse links to nowhere, and to a folder that holds them."""
+    """Raise ImageError for broken links, and for links to a folder that contains them."""
     place = Path(os.path.realpath(folder))
     for link in links:
         target = Path(os.path.realpath(link))
@@ -101,7 +101,7 @@ def _require_links(folder: Path, links: Sequence[Path]) -> None:
 
 
 def _require_text(top: Path, names: Sequence[str]) -> None:
-    """Refuse names that no model file can keep as labels."""
+    """Raise ImageError for names that cannot be stored as labels because they are not Unicode."""
     for name in names:
         try:
             name.encode()
@@ -117,14 +117,15 @@ def _require_distinct(top: Path, names: Sequence[str]) -> None:
         other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if other != name:
             composed = all(unicodedata.is_normalized("NFC", one) for one in (other, name))
-            shown = " and ".join(map(repr if composed else ascii, (other, name)))  # others would look alike
+            # otherwise both names would look the same
+            shown = " and ".join(map(repr if composed else ascii, (other, name)))
             raise ImageError(
                 f"{top}: the classes {shown} differ by case or Unicode form only; rename or join them"
             )
 
 
 def _require_apart(top: Path, folders: Sequence[Path]) -> None:
-    """Refuse links by which photos would be of two classes."""
+    """Raise ImageError for links that would give the same photos to two classes."""
     if not any(entry.is_symlink() for entry in folders):
         return
     first: dict[Path, str] = {}

@@ -1,4 +1,4 @@
-"""A classifier of your photos: a backbone's features, a last layer on them, then the last blocks."""
+"""Train a classifier on your photos: first a new last layer on a backbone's features, then the last blocks."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ Weights = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class ClassifierOptions:
-    """Settings that decide the result besides the photos and the backbone.
+    """The settings that determine the result, besides the photos and the backbone.
 
     Args:
-        epochs: of the last blocks, at most.
-        batch_size: of these.
-        views: the number of views of each photo; the first is the unchanged photo.
-        learning: the last blocks have at least this many layers with weights; 0: the last layer alone learns.
-        patience: epochs without a better one after which a phase ends.
-        seed: of order, views and the split.
+        epochs: the largest number of epochs for the last blocks.
+        batch_size: the batch size for the last blocks.
+        views: the number of variants of each photo. The first one is the unchanged photo.
+        learning: the last blocks have at least this many layers with weights; 0: only the last layer is trained.
+        patience: a phase ends after this many epochs without improvement.
+        seed: the random seed of the order, the variants and the split.
     """
 
     epochs: int = 15
@@ -60,7 +60,7 @@ class ClassifierOptions:
 
 @dataclass(frozen=True)
 class Record:
-    """One epoch of a phase; the best so far, or not."""
+    """The results of one epoch in a phase, and whether it was the best so far."""
 
     phase: str
     epoch: int
@@ -73,7 +73,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a phase, with the epoch that has just ended, if any."""
+    """The progress within a phase, and the epoch that has just ended, if any."""
 
     phase: Phase
     done: int
@@ -89,21 +89,22 @@ class _Best:
 
 
 class ClassifierTraining:
-    """Trains a classifier step by step. Its progress is kept in a folder, from which a stopped run continues.
+    """Trains a classifier step by step. The progress is stored in a folder, from which a stopped training continues.
 
     Args:
         training, validation: photos of the same classes.
         network: the backbone: a classifier of photos (`mpscnn.training.backbone.Backbone`).
-        folder: of the run; made when it is not there.
-        options: what decides the result.
-        resume: go on with what the folder has.
-        restart: delete what the folder has of another run.
-        device, threads: as for `mpscnn.Trainer`. Bits do not depend on the threads.
+        folder: the folder for the progress. It is created if needed.
+        options: the settings that determine the result.
+        resume: continue the training in the folder.
+        restart: delete another training in the folder.
+        device, threads: as for `mpscnn.Trainer`. The result does not depend on the threads.
 
     Raises:
-        UnsupportedError: the network has no last layer to replace. ParameterError: with `resume`, the folder's run had
-            other photos, another backbone or other options, or there is none; without `resume` and `restart` there is
-            one, of which something would be lost. WeightsError: the folder cannot be made.
+        UnsupportedError: the network has no last layer to replace.
+        ParameterError: with `resume`, the folder has no training, or one with other photos, another backbone or other
+            options; without `resume` and `restart`, the folder has a training that would be lost.
+        WeightsError: the folder cannot be created.
     """
 
     def __init__(
@@ -140,12 +141,12 @@ class ClassifierTraining:
 
     @property
     def has_result(self) -> bool:
-        """True if anything was learnt."""
+        """True if there are trained weights."""
         return bool(self._best.weights)
 
     @property
     def result(self) -> Network:
-        """The network with the best weights so far, with labels and preprocessing."""
+        """The network with the best weights so far, its labels and preprocessing."""
         network = self._backbone.joined(len(self.labels), self._best.weights)
         network.labels = self.labels
         return network
@@ -158,7 +159,7 @@ class ClassifierTraining:
         return network
 
     def predictions(self) -> NDArray[np.float32]:
-        """Probabilities (photos, classes) of the validation's photos, by the best weights so far."""
+        """Return the probabilities (photos, classes) of the validation photos with the best weights so far."""
         session = self.tail().compile(device=self._device, precision="float32").session(threads=self._threads)
         data = self._data("validation", self._backbone.cut)
         return np.concatenate([np.asarray(session.run(inputs)) for inputs, _ in data.batches(64)])
@@ -167,7 +168,7 @@ class ClassifierTraining:
         """Remove the run's files, and its folder if nothing else is in it."""
         for path in (self._folder / _DESCRIPTION, *self._results()):
             path.unlink(missing_ok=True)
-            for left_over in self._folder.glob(f".{path.name}.*"):  # of a run that was killed
+            for left_over in self._folder.glob(f".{path.name}.*"):  # left by a killed process
                 left_over.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
             self._folder.rmdir()
@@ -175,11 +176,12 @@ class ClassifierTraining:
     # ---- Training -------------------------------------------------------------------------------------
 
     def run(self) -> Iterator[Progress]:
-        """Make all phases; yields after each part of one.
+        """Run all phases. Yields the progress after each step.
 
         Raises:
-            ImageError: a photo that cannot be read; it is named. UnreadablePhotosError: several. StateError: a loss is
-                not finite. WeightsError: the run's files cannot be written; what is there stays.
+            ImageError: a photo cannot be read; the message names it. UnreadablePhotosError: several cannot.
+            StateError: a loss is not finite.
+            WeightsError: the progress cannot be written. Files from before stay.
         """
         try:
             yield from self._compute_features()
@@ -209,7 +211,7 @@ class ClassifierTraining:
                 yield Progress("features", done, total)
 
     def _train_head(self) -> Iterator[Progress]:
-        """Yield the last layer alone; it takes seconds, and begins again after a stop on the way."""
+        """Train the last layer alone. This takes seconds, so it starts again if it was interrupted."""
         if self._restore_head():
             return
         name = self._backbone.features
@@ -261,7 +263,7 @@ class ClassifierTraining:
         ):
             record = self._judged("last blocks", epoch, trainer)
             waited = 0 if record.best else waited + 1
-            # In this order: whatever a stop leaves undone, the checkpoint's epoch has all that it needs.
+            # The order matters: if the process stops in between, everything exists that the checkpoint's epoch needs.
             self._keep(record.best)
             trainer.save(checkpoint)
             yield Progress("last blocks", epoch.index, epochs, record)
@@ -281,7 +283,7 @@ class ClassifierTraining:
         return StoredFeatures(self._stored[part][layer], photos.targets, seed=self.options.seed)
 
     def _judged(self, phase: Phase, epoch: Epoch, trainer: Trainer) -> Record:
-        """Return the epoch's record; if it is better than all before, its weights are kept."""
+        """Return the record of an epoch. If it is the best so far, its weights are kept."""
         assert epoch.validation_loss is not None
         assert epoch.validation_accuracy is not None
         accuracy, loss = epoch.validation_accuracy, epoch.validation_loss
@@ -317,7 +319,7 @@ class ClassifierTraining:
         _write_json(path, description)
 
     def _results(self) -> list[Path]:
-        """Return all files that a run writes, but its description."""
+        """Return the paths of all files with progress, except the description."""
         stored = [path for part in self._stored.values() for path in part.values()]
         return [*(self._folder / name for name in _RESULTS), *stored]
 
@@ -357,7 +359,10 @@ class ClassifierTraining:
         _write_json(self._folder / "head.json", [asdict(record) for record in self._of_phase("last layer")])
 
     def _restore_head(self) -> bool:
-        """True if the last layer was complete. Learnt once more, it would be worse on the way than what there is."""
+        """Restore the last layer if its phase was complete. Return whether it was.
+
+        Otherwise the phase runs again from the beginning.
+        """
         path = self._folder / "head.json"
         if not path.exists():
             return False
@@ -370,7 +375,10 @@ class ClassifierTraining:
         return True
 
     def _restore(self, epochs: int) -> int:
-        """Return the records and best weights of the first `epochs`. Returns how many there are since the best one."""
+        """Restore the records and best weights of the first `epochs`.
+
+        Return the number of epochs since the best one.
+        """
         records = _records(self._folder / "history.json")[:epochs]
         self.history += records
         bests = [number for number, record in enumerate(records) if record.best]
@@ -403,12 +411,12 @@ def _write_json(path: Path, value: Any) -> None:
 def _arrays(path: Path) -> Weights:
     require_readable(path)
     try:
-        return read_arrays(path, lambda name: "." in name)  # layer.role
+        return read_arrays(path, lambda name: "." in name)  # names of weights are layer.role
     except WeightsError as error:
         raise WeightsError(f"{path}: is damaged: {error}") from error
     except (ValueError, AttributeError, TypeError) as error:
         raise WeightsError(f"{path}: is damaged") from error
     except MemoryError:
         raise
-    except Exception as error:  # what the zip and zlib modules raise
+    except Exception as error:  # the modules zipfile and zlib raise many kinds
         raise WeightsError(f"{path}: is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""Charts of numbers by epoch, as SVG and as pictures."""
+"""Draw charts of numbers by epoch, as SVG and as pictures."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over the epochs of a training, from 0 up to the highest number."""
+    """A chart with lines over the epochs of a training, from 0 to the largest number."""
 
     title: str
     curves: Mapping[str, Sequence[float | None]]
-    """At most two lines by their names, with a number for each epoch. None and NaN leave a gap."""
+    """At most two lines by name, with a number for each epoch. None and NaN leave a gap."""
     top: float
     """The number at the upper edge."""
     most: str
-    """The text of that number."""
+    """The label at the upper edge."""
     begin: int = 0
-    """The first epoch of a second phase, which a vertical line marks; 0: there is none."""
+    """The first epoch of a second phase, which a vertical line marks; 0: no such line."""
 
     @property
     def count(self) -> int:
@@ -47,7 +47,7 @@ class Chart:
         return round(x, 1), round(_LOWER - (_LOWER - _UPPER) * share, 1)
 
     def lines(self) -> list[tuple[str, str, list[list[Point]]]]:
-        """Return the name, the colour and the unbroken runs of points of each line."""
+        """Return the name, the colour and the points of each line, in pieces without gaps."""
         lines = []
         for (name, values), color in zip(self.curves.items(), _COLORS, strict=False):
             runs: list[list[Point]] = [[]]

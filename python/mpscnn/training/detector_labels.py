@@ -1,4 +1,4 @@
-"""The labels of a detector's network: the boxes and classes of objects."""
+"""Convert the labels of a detector, boxes and classes of objects, to targets for its loss."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ __all__ = ["DetectorLabels", "learnt_answers"]
 
 
 class DetectorLabels:
-    """Makes targets of labels, by the anchors of a network's `detection`.
+    """Converts labels to targets by the anchors of a network's `detection`.
 
     Args:
-        network: with one image as input, of a fixed size.
-        prediction: extents of what the loss compares with targets: (batch, anchors, 4 + columns).
-        layers: those that compute it, boxes and scores.
-        iou_threshold: from which overlap on an anchor learns an object.
+        network: a network with one image of fixed size as input.
+        prediction: the shape of the loss's prediction: (batch, anchors, 4 + columns).
+        layers: the layers that compute boxes and scores.
+        iou_threshold: an anchor is assigned to an object if they overlap by at least this (intersection over union).
 
     Raises:
-        ParameterError: the network has no `detection`, or one whose scores are not compared by a softmax with a
-            background; the threshold is not above 0 and at most 1. ShapeError: the network has another number of boxes
-            than the detection has anchors.
+        ParameterError: the network has no `detection`, or one whose scores are not a softmax with a background class;
+            or
+            the threshold is not above 0 and at most 1.
+        ShapeError: the network has another number of boxes than the detection has anchors.
     """
 
     def __init__(
@@ -63,15 +64,17 @@ class DetectorLabels:
         self._threshold = require_threshold("loss: iou_threshold", iou_threshold)
 
     def targets(self, labels: Any, images: int) -> NDArray[np.float32]:
-        """(images, anchors, 4 + columns), as `Detector.targets` makes them for each image.
+        """Return targets (images, anchors, 4 + columns), as `Detector.targets` computes them for each image.
 
         Args:
             labels: "boxes" (k, 4) and "classes" (k,) of each image, or targets.
-            images: in the batch.
+            images: the number of images in the batch.
 
         Raises:
-            ShapeError: another number of images, or arrays that do not fit each other. ParameterError: boxes outside of
-                the image or without area, classes that there are not; the image is named.
+            ShapeError: another number of images, or arrays that do not fit each other.
+            ParameterError: a box is outside of the image or has no area, or a class does not exist. The message names
+                the
+                image.
         """
         if not is_object_list(labels):
             return self._given_targets(labels, images)
@@ -107,7 +110,7 @@ class DetectorLabels:
 def learnt_answers(
     prediction: NDArray[np.float32], targets: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Scores and classes of the anchors that learn an object."""
+    """Return the scores and true classes of the anchors that are assigned to an object."""
     classes = targets[..., BOX_NUMBERS:]
     learns = classes[..., 1:].sum(-1) > 0
     return prediction[..., BOX_NUMBERS:][learns], classes[learns]

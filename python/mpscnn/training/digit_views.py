@@ -1,4 +1,4 @@
-"""Random views of handwritten digits, as hands and pens differ."""
+"""Generate random variants of handwritten digits, like other hands and pens would write them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpscnn.training.batches import EpochData
 
 __all__ = ["DigitViews", "random_views", "stretched"]
 
-# Radians, shares of the image's half side, logarithms of scales.
+# The largest changes: radians, shares of half the image's side, logarithms of scales.
 _ROTATION = 0.22
 _SHEAR = 0.25
 _LOG_SCALE = 0.16
@@ -25,12 +25,12 @@ Images = NDArray[np.float32]
 
 
 class DigitViews(EpochData):
-    """New views of the images in each epoch, in an order that the seed decides.
+    """Data with new variants of the images in each epoch, in a random order.
 
     Args:
         images: (n, height, width, 1) in 0..1, light strokes on black.
-        labels: their digits.
-        seed: of the order and of the views.
+        labels: the digits.
+        seed: the random seed of the order and the variants.
     """
 
     def __init__(self, images: Images, labels: NDArray[np.uint8], *, seed: int) -> None:
@@ -42,7 +42,7 @@ class DigitViews(EpochData):
     def batches(
         self, size: int, *, epoch: int | None = None, first: int = 0
     ) -> Iterator[tuple[Images, NDArray[np.uint8]]]:
-        """As `EpochData` says."""
+        """See `EpochData.batches`."""
         count = len(self._images)
         order = (
             np.arange(count)
@@ -58,22 +58,22 @@ class DigitViews(EpochData):
 
 
 def random_views(images: Images, random: np.random.Generator) -> Images:
-    """Return one view of each image (n, height, width, 1), as of another hand and another pen."""
+    """Return one random variant of each image (n, height, width, 1), as if by another hand and pen."""
     moved = _sampled(images[..., 0], *_positions(images.shape[:3], random))
     views: Images = _other_pen(moved, random)[..., None]
     return views
 
 
 def _spread(random: np.random.Generator, shape: tuple[int, ...], reach: float) -> Images:
-    """Random numbers in -reach..reach."""
+    """Return random numbers between -reach and reach."""
     numbers: Images = (random.random(shape, np.float32) * 2 - 1) * np.float32(reach)
     return numbers
 
 
 def _positions(shape: tuple[int, int, int], random: np.random.Generator) -> tuple[Images, Images]:
-    """Return the source position of each pixel of the views, in rows and columns.
+    """Return for each pixel of the variants its source position, as rows and columns.
 
-    Views are turned, sheared, scaled, moved and bent.
+    Variants are rotated, sheared, scaled, moved and bent.
     """
     count, height, width = shape
     angle, shear = (_spread(random, (count, 1, 1), reach) for reach in (_ROTATION, _SHEAR))
@@ -89,14 +89,14 @@ def _positions(shape: tuple[int, int, int], random: np.random.Generator) -> tupl
 
 
 def _centred(extent: int) -> Images:
-    """Return the middles of pixels, in -1..1."""
+    """Return the centres of pixels as numbers in -1..1."""
     return ((2 * np.arange(extent) + 1) / extent - 1).astype(np.float32)
 
 
 def stretched(cells: Images, height: int, width: int) -> Images:
-    """Coarse grids (k, n, cells, cells) as smooth surfaces (k, n, height, width)."""
+    """Interpolate coarse grids (k, n, cells, cells) to smooth surfaces (k, n, height, width)."""
     rows, columns = _cubic(cells.shape[-2], height), _cubic(cells.shape[-1], width)
-    # einsum adds in a fixed order; a matrix product's depends on the library and its threads.
+    # einsum adds in a fixed order; a matrix product's order depends on the library and its threads.
     across = np.einsum("knab,jb->knaj", cells, columns)
     smooth: Images = np.einsum("knaj,ia->knij", across, rows)
     return smooth
@@ -104,7 +104,7 @@ def stretched(cells: Images, height: int, width: int) -> Images:
 
 @cache
 def _cubic(cells: int, extent: int) -> Images:
-    """Weights (extent, cells) of cubic convolution (Keys 1981, a = -0.5), the outermost cells repeated."""
+    """Return weights (extent, cells) of cubic convolution (Keys 1981, a = -0.5). The outermost cells are repeated."""
     weights = np.zeros((extent, cells), np.float32)
     for i, place in enumerate(np.linspace(0, cells - 1, extent)):
         base = min(int(place), cells - 2)
@@ -117,7 +117,7 @@ def _cubic(cells: int, extent: int) -> Images:
 
 
 def _sampled(images: Images, rows: Images, columns: Images) -> Images:
-    """Bilinear interpolation at these places; black around the image."""
+    """Sample images at these positions with bilinear interpolation. Outside they are black."""
     count, height, width = images.shape
     padded = np.zeros((count, height + 2, width + 2), np.float32)
     padded[:, 1:-1, 1:-1] = images
@@ -133,14 +133,14 @@ def _sampled(images: Images, rows: Images, columns: Images) -> Images:
 
 
 def _other_pen(images: Images, random: np.random.Generator) -> Images:
-    """Thicker or thinner strokes or softer edges, a third of the views each; then paler or darker ink."""
+    """Make strokes thicker, thinner or softer (a third of the images each), and the ink paler or darker."""
     count = len(images)
     kind = random.integers(0, 3, count)
     share = np.maximum(_spread(random, (count, 1, 1), 1.0), 0)
     ink = 1 + _spread(random, (count, 1, 1), _INK)
     result = images.copy()
     for number, change, part in ((0, _thick, 1.0), (1, _thin, 0.5), (2, _soft, 1.0)):
-        # One erosion takes more than one dilation gives: it is used half as much.
+        # Erosion removes more than dilation adds, so it is used half as much.
         chosen = kind == number
         plain = images[chosen]
         result[chosen] = plain + (change(plain) - plain) * share[chosen] * np.float32(part)

@@ -1,4 +1,4 @@
-"""Deep MNIST trained from the IDX files of MNIST."""
+"""Train Deep MNIST on the IDX files of MNIST."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from mpscnn.vision.idx import read_labelled
 __all__ = ["DIGIT_NETWORKS", "DigitData", "read_digits", "train_digits"]
 
 _RATE, _WARM_UP = 1e-3, 100
-# With views: weights decay, and a moving average of them is the result.
+# With variants of the images: weight decay, and a moving average of the weights as the result.
 _VIEWS_RATE, _DECAY, _AVERAGE = 2e-3, 0.02, 0.998
 _DROPOUT = 0.5
 _SIDE = 28
 
-#: Channels of the two convolutions and features of the hidden layer, by name.
+#: The networks by name: the channels of both convolutions, and the features of the hidden layer.
 DIGIT_NETWORKS: dict[str, tuple[tuple[int, int], int]] = {
     "deep_mnist": ((32, 64), 1024),
     "digits": ((16, 32), 128),
@@ -39,20 +39,20 @@ DIGIT_NETWORKS: dict[str, tuple[tuple[int, int], int]] = {
 
 @dataclass(frozen=True)
 class DigitData:
-    """Images (n, 28, 28, 1) in 0..1 and their digits."""
+    """Images (n, 28, 28, 1) in 0..1, and their digits."""
 
     images: NDArray[np.float32]
     labels: NDArray[np.uint8]
 
 
 def read_digits(folder: str | os.PathLike[str], part: str) -> DigitData:
-    """Return the images and labels of a folder with MNIST's files, plain or gzipped.
+    """Read images and labels from a folder with MNIST's files, plain or gzipped.
 
     Args:
-        part: "train" or "t10k", as the files' names begin.
+        part: the prefix of the files' names: "train" or "t10k".
 
     Raises:
-        ImageError: a file is missing or damaged; it is named. ShapeError: the images are not 28 x 28.
+        ImageError: a file is missing or damaged; the message names it. ShapeError: the images are not 28 x 28.
     """
     files = [_file(folder, f"{part}-{name}-ubyte") for name in ("images-idx3", "labels-idx1")]
     images, labels = read_labelled(*files)
@@ -86,15 +86,16 @@ def train_digits(
     augment: bool = False,
     report: Callable[[Epoch], None] = lambda _: None,
 ) -> tuple[Network, Evaluated]:
-    """Train Deep MNIST. Return the network and its results on the test images, which it sees once, at the end.
+    """Train Deep MNIST. Return the network and its results on the test images, which are used only once, at the end.
 
-    Adam with dropout before the last layer; the learning rate rises to 0.001 and falls along a cosine. The same
-    arguments give the same weights, whatever the threads.
+    The optimiser is Adam, with dropout before the last layer. The learning rate rises to 0.001 and falls along a
+    cosine. The same arguments give the same weights, for any number of threads.
 
     Args:
-        architecture: one of `DIGIT_NETWORKS`: the article's "deep_mnist", or the small bundled "digits".
-        augment: each epoch sees other views of the images (`DigitViews`), from a rate of 0.002 on; weights decay, and
-            the result is their moving average.
+        architecture: one of `DIGIT_NETWORKS`: "deep_mnist" of the article, or the small bundled "digits".
+        augment: train on other variants of the images in each epoch (`DigitViews`), with a learning rate of 0.002,
+            weight
+            decay, and a moving average of the weights as the result.
     """
     channels, hidden = DIGIT_NETWORKS[architecture]
     network = _with_dropout(channels, hidden)

@@ -12,7 +12,7 @@ from mpscnn.training.history import Epoch
 
 __all__ = ["Callback", "EarlyStopping"]
 
-#: A function that is called with each epoch; True ends the training.
+#: A function that is called with each epoch. If it returns True, the training ends.
 Callback = Callable[[Epoch], Any]
 
 MonitorName = Literal["loss", "accuracy", "validation_loss", "validation_accuracy"]
@@ -20,14 +20,14 @@ MonitorName = Literal["loss", "accuracy", "validation_loss", "validation_accurac
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Ends a training that does not get better.
+    """Ends a training that does not improve any more.
 
     Args:
-        patience: the training ends after this number of epochs in a row that were not better than the best one.
-        monitor: the number of `Epoch` that is watched: a loss must fall, an accuracy must rise. None: the loss of the
-            validation data, or the training loss where there are none.
-        minimum_change: an epoch counts as better if it is better by more than this.
-        restore_best: in the end the trainer is as it was after the best epoch: weights, moments and steps.
+        patience: the training ends after this many epochs in a row without an improvement over the best one.
+        monitor: the field of `Epoch` that is compared: a loss must fall, an accuracy must rise. None: the validation
+            loss, or the training loss without validation data.
+        minimum_change: an improvement must be larger than this.
+        restore_best: at the end, restore weights, moments and steps to those after the best epoch.
     """
 
     patience: int = 5
@@ -65,7 +65,7 @@ class Watch:
         self._waited = 0
 
     def better(self, epoch: Epoch) -> bool:
-        """Return whether an epoch is better than all before. False without early stopping."""
+        """Return True if an epoch is better than all before. Without early stopping, return False."""
         if self.stopping is None:
             return False
         value = getattr(epoch, self._monitor)
@@ -79,12 +79,12 @@ class Watch:
 
     @property
     def ended(self) -> bool:
-        """True if patience is at its end."""
+        """True if there were too many epochs without improvement."""
         return self.stopping is not None and self._waited >= self.stopping.patience
 
 
 def callback_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
-    """Return one callback or several as a list. Raises ParameterError for what cannot be called."""
+    """Return one or several callbacks as a list. Raises ParameterError if one cannot be called."""
     listed = [callbacks] if callable(callbacks) else list(callbacks)
     for one in listed:
         if not callable(one):

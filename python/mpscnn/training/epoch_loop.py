@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class EpochLoop(ABC):
-    """A trainer that makes steps, and its passes over data."""
+    """Base class of the trainer: it passes over data for several epochs."""
 
     _original: Network
     _optimizer: Optimizer
@@ -38,23 +38,23 @@ class EpochLoop(ABC):
     @property
     @abstractmethod
     def _now(self) -> Position:
-        """The position, with the step that was made last."""
+        """The present position, which includes the last step."""
 
     @abstractmethod
     def _step(self, inputs: Any, labels: Any, weights: Any, *, of_epoch: bool = False) -> float:
-        """Make a step, and return its loss."""
+        """Train on one batch, and return its loss."""
 
     @abstractmethod
     def evaluate(self, data: Data) -> Evaluated:
-        """Return the loss and the accuracy of the present weights."""
+        """Return the loss and the accuracy with the present weights."""
 
     @abstractmethod
     def _state(self) -> Any:
-        """Return all that a checkpoint holds."""
+        """Return everything that a checkpoint stores."""
 
     @abstractmethod
     def _return_to(self, state: Any) -> None:
-        """Become again what this trainer was when `_state` returned that."""
+        """Restore the state that `_state` returned."""
 
     @takes_expected_arguments
     def fit(
@@ -71,26 +71,30 @@ class EpochLoop(ABC):
     ) -> History:
         """Train for `epochs` more epochs, and return their losses, accuracies, learning rates and seconds.
 
-        Arrays are shuffled again for each epoch, by the seed; the order of other iterables is their own. A trainer
-        that was resumed within an epoch, or whose data or callers raised there, goes on with the same batches; that
-        epoch counts as one. With `accumulate` gradients are added beyond the end of an epoch; those that are left at
-        the end of the last one wait for further steps. After an error or Ctrl-C `history` has the finished epochs.
+        Arrays are shuffled in each epoch, by the seed; other iterables keep their order. If a trainer was resumed
+        within an epoch, or an error interrupted it there, the first epoch continues with the same batches. With
+        `accumulate`, gradients may be added across the end of an epoch, and those left at the end wait for further
+        steps. After an error or Ctrl-C, `history` has the finished epochs.
 
         Args:
-            data: (inputs, labels), or (inputs, labels, weights of the losses): arrays of one length; or an iterable of
-                such tuples for each batch, such as a DataLoader of PyTorch; or an `ImageFolder`.
-            labels: those of `data`, where that is an array of inputs.
-            epochs: passes over the data. Each call makes so many.
-            batch_size: for arrays and folders; the last batch of an epoch may be smaller.
-            validation_data: is evaluated after each epoch.
-            callbacks: a function, or several, called with each `Epoch`. One that returns True ends the training.
-            early_stopping: `mpscnn.EarlyStopping`, or its patience in epochs. In the end the trainer is as it was after
-                the best epoch.
-            progress: whether a line on stderr shows how far it is; None: in a terminal or a notebook.
+            data: (inputs, labels) or (inputs, labels, weights of the losses) as arrays of one length; or an iterable of
+                such
+                tuples for each batch, such as a DataLoader of PyTorch; or an `ImageFolder`.
+            labels: the labels, if `data` is only an array of inputs.
+            epochs: the number of further passes over the data.
+            batch_size: the batch size for arrays and folders; the last batch of an epoch may be smaller.
+            validation_data: data for an evaluation after each epoch.
+            callbacks: one or several functions that are called with each `Epoch`. If one returns True, the training
+                ends.
+            early_stopping: `mpscnn.EarlyStopping`, or its patience in epochs. At the end the weights are those of the
+                best
+                epoch.
+            progress: whether to show a progress line on stderr; None: in a terminal or a notebook.
 
         Raises:
-            ParameterError: an option that there is not, or all epochs have fewer batches than one change of the weights
-                takes. StateError: the loss is not finite.
+            ParameterError: an unknown option, or all epochs together have fewer batches than one change of the weights
+                needs.
+            StateError: the loss is not finite.
         """
         if labels is not None:
             data = (data, labels)
@@ -106,7 +110,8 @@ class EpochLoop(ABC):
                 made.append(epoch)
                 if watch.better(epoch):
                     best = epoch.index, self._state()
-                answers = [callback(epoch) for callback in called]  # each is called, whatever the others say
+                # all callbacks are called, whatever the others return
+                answers = [callback(epoch) for callback in called]
                 if True in answers or watch.ended:
                     break
         finally:
@@ -120,10 +125,11 @@ class EpochLoop(ABC):
     def iter_epochs(
         self, data: Data, *, epochs: int, batch_size: int = 64, validation_data: Data | None = None
     ) -> Iterator[Epoch]:
-        """Yield each epoch of a training: the loop of `fit`, for callers who do something between epochs.
+        """Yield each epoch of a training, for code that does something between epochs.
 
-        It trains while it is iterated, until `epochs` have been made since the trainer was. So the same loop goes on
-        where it was left, also with the trainer of a checkpoint. Arguments and errors are those of `fit`.
+        The training runs while you iterate, until the trainer has completed `epochs` epochs in total. So the same loop
+        continues an interrupted training, also with a trainer from a checkpoint. Arguments and errors are those of
+        `fit`.
         """
         whole_number("epochs", epochs, least=0)
         return self._epochs(data, epochs, batch_size, validation_data)
@@ -174,29 +180,29 @@ class EpochLoop(ABC):
 
     @property
     def history(self) -> History:
-        """All epochs that this object made. Checkpoints do not hold them."""
+        """All epochs that this object has trained. Checkpoints do not store them."""
         return History(tuple(self._made))
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the next step. A number or a function of the step can be assigned."""
+        """The learning rate of the next step. It can be set to a number or a function of the step."""
         return rate_of(self._optimizer, self._updates)
 
     @learning_rate.setter
     def learning_rate(self, rate: float | Schedule) -> None:
         optimizer = replace(self._optimizer, learning_rate=rate)
-        rate_of(optimizer, self._updates)  # raises
+        rate_of(optimizer, self._updates)  # raises an error for an invalid rate
         self._optimizer = optimizer
 
     lr = learning_rate
 
     @property
     def _updates(self) -> int:
-        """How often the weights have changed."""
+        """The number of times that the weights have changed."""
         return int(self._now.steps // self._options["accumulate"])
 
     def _require_updates(self, epochs: int, steps: int) -> None:
-        """That this many steps, all of these epochs, change the weights."""
+        """Raise ParameterError if this many steps in all epochs would not change the weights."""
         accumulate = self._options["accumulate"]
         if steps < accumulate:
             raise ParameterError(

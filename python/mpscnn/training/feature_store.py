@@ -1,4 +1,4 @@
-"""The features of photos that a backbone computes once and that a file keeps."""
+"""Compute features of photos once with a backbone, and store them in a file."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _BATCH = 16
 
 
 class StoredFeatures(EpochData):
-    """Results of one layer for several views of each photo; an epoch takes one view of each.
+    """Stored outputs of one layer for several variants of each photo. An epoch uses one variant of each.
 
     Args:
-        path: a file that `store_features` wrote; it is mapped, not read into memory.
-        classes: of the photos.
-        seed: of the order and of the choice of views.
+        path: a file from `store_features`. It is memory-mapped.
+        classes: the classes of the photos.
+        seed: the random seed of the order and of the choice of variants.
     """
 
     def __init__(self, path: Path, classes: NDArray[np.int64], *, seed: int) -> None:
@@ -43,7 +43,10 @@ class StoredFeatures(EpochData):
     def batches(
         self, size: int, *, epoch: int | None = None, first: int = 0
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        """Return batches as `EpochData` describes; without an epoch, those of the unchanged photos."""
+        """Yield batches as `EpochData.batches` does.
+
+        Without an epoch, the features are those of the unchanged photos.
+        """
         views, count = self._arrays.shape[:2]
         order: NDArray[np.int64] = np.arange(count)
         view: NDArray[np.int64] = np.zeros(count, np.int64)
@@ -65,18 +68,18 @@ def store_features(
     device: str,
     threads: int | Literal["auto"],
 ) -> Iterator[int]:
-    """Write a file for each of some layers: float16 (views, photos, ...). Older ones stay until they are whole.
+    """Write a file for each of some layers: float16 (views, photos, ...). Older files stay until these are complete.
 
-    Yields the number of views that came to be.
+    Yields the number of variants that are finished.
 
     Args:
-        photos: the first view is the unchanged photos.
-        network: its outputs are kept, or its input.
-        paths: of the files, by the names of these.
+        photos: the photos; the first variant is unchanged.
+        network: a network whose outputs (or input) are stored.
+        paths: the files, by the names of these tensors.
 
     Raises:
-        ImageError: a photo cannot be read. WeightsError: the disk is full, or the
-            files cannot be written.
+        ImageError: a photo cannot be read.
+        WeightsError: the files cannot be written, for example because the disk is full.
     """
     program = network.compile(device=device, precision="float32")
     session = program.session(threads=threads)

@@ -1,4 +1,4 @@
-"""The state of frozen layers that a trainer keeps, so that they continue where they were."""
+"""Keep the optimiser's state of frozen layers, so that they continue from there when they are unfrozen."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ PREFIX = "frozen:"
 
 @dataclass(frozen=True)
 class FrozenLayers:
-    """Layers whose weights stay, what the optimiser has of them, and how many changes of the weights that has seen.
+    """The frozen layers, their optimiser state, and the number of weight changes that each layer took part in.
 
-    Adam corrects its moments for their beginning at zero, so that changes that a layer was not part of do not count.
+    Adam corrects its moments by the number of changes. So changes while a layer was frozen must not count.
     """
 
     names: tuple[str, ...] = ()
     #: Moments, moving averages and sums of gradients, by the core's names.
     variables: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    #: Changes of the weights that a frozen layer was part of; without an entry none.
+    #: For each frozen layer the number of changes it took part in; 0 if it is missing.
     seen: Mapping[str, int] = field(default_factory=dict)
-    #: Changes that a layer that is trained was not part of; without an entry none.
+    #: For each trained layer the number of changes it did not take part in; 0 if it is missing.
     missed: Mapping[str, int] = field(default_factory=dict)
 
     def changed(self, names: Iterable[str], updates: int) -> FrozenLayers:
-        """With these layers frozen after this many changes of the weights; its variables are those of before."""
+        """Return the state if these layers are frozen after `updates` changes of the weights."""
         frozen, before = set(names), set(self.names)
         seen, missed = dict(self.seen), dict(self.missed)
         for layer in frozen - before:
@@ -42,7 +42,7 @@ class FrozenLayers:
         return FrozenLayers(tuple(sorted(frozen)), self.variables, seen, missed)
 
     def average(self, network: Network) -> None:
-        """Give a network the moving averages of frozen layers."""
+        """Set a network's weights of frozen layers to their moving averages."""
         averages = {
             name.removesuffix(_AVERAGE): value
             for name, value in self.variables.items()

@@ -1,4 +1,4 @@
-"""The history of a training: its epochs as numbers and as curves."""
+"""The history of a training: numbers for each epoch, and their curves."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["Epoch", "History"]
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training data. Losses and accuracies of its steps are those of before each step."""
+    """The numbers of one pass over the training data. Losses and accuracies are computed before each step's change."""
 
     index: int
-    """The number of the epoch, counted from 1 since the trainer was made."""
+    """The number of the epoch, counted from 1 since the trainer was created."""
     loss: float
     accuracy: float
-    """NaN where the network has no classes."""
+    """The training accuracy, 0 to 1; NaN if the network has no classes."""
     validation_loss: float | None
     validation_accuracy: float | None
     learning_rate: float
-    """The rate of the epoch's last step."""
+    """The learning rate of the epoch's last step."""
     seconds: float
 
 
 @dataclass(frozen=True, repr=False)
 class History(Expected, Sequence[Epoch]):
-    """The epochs of a training, in their order. Notebooks show them as curves and a table."""
+    """The epochs of a training in order. Notebooks show them as curves and a table."""
 
     epochs: tuple[Epoch, ...]
     best_epoch: int | None = None
@@ -67,11 +67,11 @@ class History(Expected, Sequence[Epoch]):
 
     @property
     def seconds(self) -> list[float]:
-        """The seconds that each epoch took, validation included."""
+        """The seconds of each epoch, including the validation."""
         return [epoch.seconds for epoch in self]
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Return a list for each field of `Epoch`, as `pandas.DataFrame` takes them."""
+        """Return a list for each field of `Epoch`, for `pandas.DataFrame`."""
         return {field.name: [getattr(epoch, field.name) for epoch in self] for field in fields(Epoch)}
 
     def plot(self) -> PillowImage.Image:
@@ -123,7 +123,7 @@ def _highest(curves: Any) -> float:
 
 
 def _shown(curves: dict[str, Any]) -> dict[str, Any]:
-    """Return the curves that have a number."""
+    """Return the curves that have at least one number."""
     return {
         name: values
         for name, values in curves.items()

@@ -1,4 +1,4 @@
-"""`mpscnn.ImageFolder`: photos in folders by class, as training data."""
+"""`mpscnn.ImageFolder`: photos in one folder for each class, as training data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 class UnreadablePhotosError(ImageError):
-    """Several photos that cannot be read; `failures` has an error for each, which names it."""
+    """Several photos cannot be read. `failures` has an error for each of them."""
 
     def __init__(self, failures: Mapping[str, ImageError]) -> None:
         self.failures = dict(failures)
@@ -33,25 +33,29 @@ class UnreadablePhotosError(ImageError):
 
 
 class ImageFolder(EpochData):
-    """Photos of a folder that has one folder for each class: data for `Trainer.fit` and `Trainer.evaluate`.
+    """The photos of a folder that has one folder for each class, as data for `Trainer.fit` and `Trainer.evaluate`.
 
-    Photos are decoded by threads while the network computes, two batches ahead. The content of an epoch depends only
-    on the seed and the epoch's number, not on threads or earlier reads. `paths` has the files and `targets` the number
-    of the class of each; `classes`, `class_to_idx` and `samples` mean what they mean in torchvision's ImageFolder.
+    Threads decode photos two batches ahead while the network computes. The content of an epoch depends only on the seed
+    and the epoch's number, not on threads or earlier reads. `paths` has the files, and `targets` the class number of
+    each; `classes`, `class_to_idx` and `samples` are like those of torchvision's ImageFolder.
 
     Args:
         path: the folder. Classes are numbered by the order of their names.
         size: (height, width) of the inputs, or one number for both.
-        preprocess: how photos become inputs (`mpscnn.preprocess`); best what the model file says.
-        augment: each epoch sees other views of the photos: True, or how they differ as an `Augmentation`.
-        seed: of the order and of the views.
+        preprocess: how photos become inputs (`mpscnn.preprocess`). Use the model's own settings if it has any.
+        augment: train on other random variants of the photos in each epoch: True, or an `Augmentation` with their
+            range.
+        seed: the random seed of the order and the variants.
         threads: the number of threads that decode; "auto": all that the process may use.
-        channels: of the inputs: 3, or 1 for gray.
+        channels: the number of channels of the inputs: 3, or 1 for gray.
 
     Raises:
-        ImageError: a folder that cannot be read or has fewer than two classes, a class without photos, photos next to
-            the classes, classes whose names differ by case or Unicode form only, links that go round, nowhere or to
-            another class. ParameterError: an option out of range.
+        ImageError: the folder cannot be read or has fewer than two classes, a class has no photos, photos are next to
+            the
+            class folders, names of classes differ only by case or Unicode form, or a link leads nowhere, to a folder
+                that
+            contains it, or to another class.
+        ParameterError: an option is out of its range.
     """
 
     def __init__(
@@ -87,7 +91,7 @@ class ImageFolder(EpochData):
         self._threads = available_processors() if threads == "auto" else int(threads)
 
     def __len__(self) -> int:
-        """Photos."""
+        """Return the number of photos."""
         return len(self.paths)
 
     def __repr__(self) -> str:
@@ -99,7 +103,7 @@ class ImageFolder(EpochData):
 
     @property
     def classes(self) -> list[str]:
-        """The names of the classes, in the order of their numbers: the same as `labels`."""
+        """The names of the classes in the order of their numbers, like `labels`."""
         return self.labels
 
     @property
@@ -114,18 +118,19 @@ class ImageFolder(EpochData):
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """Settings that decide how photos become inputs."""
+        """The settings that determine how photos become inputs."""
         return (*self._reader.settings, self._augmentation, self._seed)
 
     def split(self, share: float) -> tuple[ImageFolder, ImageFolder]:
-        """Two parts: to train with, and for validation, whose photos are not augmented.
+        """Split the photos into two parts, for training and for validation. The second one is not augmented.
 
         Args:
-            share: of each class for validation, above 0 and below 1; at least one photo of each class for each part.
+            share: the share of each class for validation, above 0 and below 1. Each part has at least one photo of each
+                class.
                 The seed decides which.
 
         Raises:
-            ParameterError: another share. ImageError: a class has one photo only.
+            ParameterError: the share is out of its range. ImageError: a class has only one photo.
         """
         if not is_finite_number(share) or not 0 < share < 1:
             raise ParameterError(
@@ -151,14 +156,14 @@ class ImageFolder(EpochData):
         return part
 
     def batches(self, size: int, *, epoch: int | None = None, first: int = 0) -> Iterator[Batch]:
-        """Batches of inputs (n, height, width, channels) and class numbers (n,), the first `first` left out.
+        """Yield batches of inputs (n, height, width, channels) and class numbers (n,), without the first `first` ones.
 
         Args:
-            size: photos of a batch; the last may have fewer.
-            epoch: counted from 0, shuffled and augmented; None: unchanged and in order.
+            size: the number of photos in a batch; the last one may have fewer.
+            epoch: the number of the epoch from 0, for shuffled and augmented photos; None: unchanged and in order.
 
         Raises:
-            ParameterError: a number out of range. ImageError: a photo cannot be read; it is named.
+            ParameterError: a number is out of its range. ImageError: a photo cannot be read; the message names it.
         """
         size, first = whole_number("size", size), whole_number("first", first, least=0)
         if epoch is not None:
@@ -174,19 +179,17 @@ class ImageFolder(EpochData):
         )
 
     def view(self, number: int, size: int) -> Iterator[Batch]:
-        """Return batches of one view of each photo, in order.
-
-        View 0 is the unchanged photo, each other number another view.
+        """Yield batches of one variant of each photo, in order. Variant 0 is the unchanged photo.
 
         Raises:
-            ParameterError: a number out of range. ImageError: a photo cannot be read; it is named.
+            ParameterError: a number is out of its range. ImageError: a photo cannot be read; the message names it.
         """
         number, size = whole_number("number", number, least=0), whole_number("size", size)
         parts = [np.arange(begin, min(begin + size, len(self))) for begin in range(0, len(self), size)]
         return self._loaded(parts, None if number == 0 else number - 1)
 
     def unreadable(self) -> dict[str, ImageError]:
-        """Return the photos that cannot be read, and what is wrong with each."""
+        """Return the errors of all photos that cannot be read, by path."""
 
         def tried(index: int) -> ImageError | None:
             try:
@@ -220,7 +223,7 @@ class ImageFolder(EpochData):
                         future.cancel()
 
     def __iter__(self) -> Iterator[Batch]:
-        """Iterate over batches of 32 unchanged photos, in order. `batches` has more options."""
+        """Yield batches of 32 unchanged photos in order. `batches` has more options."""
         return self.batches(32)
 
     def _read(self, index: int, epoch: int | None, row: NDArray[np.float32]) -> None:

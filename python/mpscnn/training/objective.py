@@ -1,4 +1,4 @@
-"""The loss of a trainer: its labels, its divisor, and its value for a prediction."""
+"""The loss of a trainer: convert labels, compute the divisor, and evaluate it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, targets_of, weights_of
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 
-#: Losses whose labels are 0 to 1. Floats are not checked for that, since it would take time.
+#: Losses whose labels must be from 0 to 1. Floats are not checked, since that would take time.
 _OF_SHARES = ("sigmoid_cross_entropy", "hinge", "log")
 #: Settings of the multibox loss that are not parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
 
 
 def loss_of_core(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings without those for matching objects with anchors. The core does not do that."""
+    """Return the settings without those for matching objects with anchors, which is done in Python."""
     matching = {"iou_threshold"} if settings["kind"] == "multibox" else set()
     return {name: value for name, value in settings.items() if name not in matching}
 
@@ -30,9 +30,9 @@ class Objective:
     """The loss that a trainer minimizes.
 
     Args:
-        network: what it trains.
-        settings: of the loss, from `loss_settings`.
-        described: by the core: "prediction", the prediction's shape, and "prediction_layers".
+        network: the trained network.
+        settings: the loss's settings, from `loss_settings`.
+        described: the core's description, with the shape "prediction" and the layers "prediction_layers".
         weighted: whether losses have weights.
     """
 
@@ -50,7 +50,7 @@ class Objective:
             )
 
     def require_weighted(self, weights: Any) -> None:
-        """Raise ParameterError for weights that are not wanted, or missing."""
+        """Raise ParameterError if weights of losses are given but not expected, or missing."""
         if (weights is not None) != self._weighted:
             raise ParameterError(
                 "weights of the losses are for a trainer with weighted=True, and needed there, got "
@@ -58,7 +58,7 @@ class Objective:
             )
 
     def targets(self, labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Labels in the shape of a prediction."""
+        """Return the labels in the shape of a prediction."""
         if self._detector is not None:
             return self._detector.targets(labels, shape[0])
         targets = targets_of(labels, shape)
@@ -72,7 +72,8 @@ class Objective:
     def counted(self, targets: NDArray[np.float32], weights: Any) -> int:
         """Return the divisor of a batch's loss, so that losses of several batches can be combined."""
         if self._detector is not None:
-            return int(targets[..., BOX_NUMBERS + 1 :].any(-1).sum())  # anchors with an object
+            # the number of anchors that are assigned to an object
+            return int(targets[..., BOX_NUMBERS + 1 :].any(-1).sum())
         reduction = self._settings.get("reduction", "mean")
         if reduction == "sum":
             return 0
@@ -84,11 +85,11 @@ class Objective:
     def answers(
         self, prediction: NDArray[np.float32], targets: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Scores and right classes."""
+        """Return the scores and the true classes."""
         return (prediction, targets) if self._detector is None else learnt_answers(prediction, targets)
 
     def value(self, prediction: NDArray[np.float32], targets: NDArray[np.float32], weights: Any) -> float:
-        """Return the loss of a batch, by the operation that training has."""
+        """Return the loss of a batch, computed by the same operation as in training."""
         arrays = {"prediction": prediction, "labels": targets}
         if weights is not None:
             arrays["weights"] = weights_of(weights, prediction.shape)

@@ -1,4 +1,4 @@
-"""Optimisers of a trainer: those of MPSNNOptimizer, with decoupled weight decay."""
+"""Optimisers like those of MPSNNOptimizer, with decoupled weight decay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Adam", "Optimizer", "RmsProp", "Schedule", "Sgd"]
 
 @dataclass(frozen=True, kw_only=True)
 class _Gradient:
-    """The first changes of each gradient: it is clipped and rescaled, and the regularization's gradient is added."""
+    """Options of all optimisers for the gradient: it is clipped, rescaled, and the regularization is added."""
 
     clip: bool = False
     minimum: float = -1.0
@@ -34,13 +34,13 @@ class Sgd(_Gradient):
 
     Args:
         learning_rate: a number, or a function of the step (`mpscnn.training.schedules`).
-        momentum: share of the moment that is kept; 0: none.
-        nesterov: w = w - rate (g + momentum m) with m = momentum m + g.
-        clip, minimum, maximum: limits of each element of a gradient.
-        rescale: factor of the gradient after the limits.
+        momentum: the share of the moment that is kept; 0: none.
+        nesterov: use w = w - rate (g + momentum m) with m = momentum m + g.
+        clip, minimum, maximum: limits for each element of a gradient.
+        rescale: a factor for the gradient after the limits.
         regularization, regularization_scale: "l2" adds scale * w to the gradient, "l1" scale * sign(w).
-        weight_decay: share of the weights that is subtracted, times the learning rate, separately from the gradient.
-        global_norm: largest norm of all gradients together, to which longer ones are scaled before all else; 0: none.
+        weight_decay: this share of the weights, times the learning rate, is subtracted separately from the gradient.
+        global_norm: the largest norm of all gradients together. Larger ones are scaled to it first; 0: no limit.
     """
 
     learning_rate: float | Schedule = 1e-2
@@ -66,10 +66,10 @@ class RmsProp(_Gradient):
 
 @dataclass(frozen=True)
 class Adam(_Gradient):
-    """Adam (Kingma and Ba 2015): averages of g and of g^2, corrected for their beginning at 0.
+    """Adam (Kingma and Ba 2015): moving averages of g and g^2, corrected for their start at 0.
 
-    With `amsgrad` the largest average of squares so far divides; with `weight_decay` it is AdamW (Loshchilov and
-    Hutter 2019). The other arguments are those of `Sgd`.
+    With `amsgrad`, the largest average of squares so far is the divisor. With `weight_decay`, it is AdamW (Loshchilov
+    and Hutter 2019). The other arguments are those of `Sgd`.
     """
 
     learning_rate: float | Schedule = 1e-3
@@ -88,9 +88,9 @@ for _optimizer in (Sgd, RmsProp, Adam):
 
 
 def optimizer_named(optimizer: Optimizer | str | None, rate: float | Schedule | None) -> Optimizer:
-    """Return an optimiser that is given by its name or not at all, with a learning rate where one is given.
+    """Return an optimiser from its name, an object or None, with the learning rate if one is given.
 
-    Raises ParameterError for another name, and for a rate next to an optimiser, which has its own.
+    Raises ParameterError for an unknown name, or if a rate is given with an optimiser object.
     """
     if optimizer is not None and not isinstance(optimizer, str):
         if rate is not None:
@@ -110,7 +110,7 @@ def optimizer_named(optimizer: Optimizer | str | None, rate: float | Schedule | 
 
 
 def settings_of(optimizer: Optimizer) -> dict[str, Any]:
-    """As the core takes them, of Python's own types; the learning rate comes with each step."""
+    """Return an optimiser's settings for the core, as plain Python values without the learning rate."""
     if not isinstance(optimizer, (Sgd, RmsProp, Adam)):
         raise ParameterError(f"optimizer must be mpscnn.Sgd, RmsProp or Adam, got {optimizer!r}")
     settings = {one.name: getattr(optimizer, one.name) for one in fields(optimizer)}
@@ -119,12 +119,15 @@ def settings_of(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def stored_optimizer(optimizer: Optimizer) -> dict[str, Any]:
-    """As a checkpoint keeps it: the settings, and the learning rate where that is no function of the caller's."""
+    """Return an optimiser's settings for a checkpoint, with the learning rate unless it is a user's function."""
     return {**settings_of(optimizer), "learning_rate": stored_rate(optimizer.learning_rate)}
 
 
 def optimizer_of_stored(stored: Any) -> Optimizer:
-    """Return the opposite. Raises KeyError, TypeError or ValueError for what is nothing of the kind."""
+    """Return the optimiser from a checkpoint's settings.
+
+    Raises KeyError, TypeError or ValueError if they are invalid.
+    """
     given = dict(stored)
     kinds: dict[str, type[Sgd] | type[RmsProp] | type[Adam]] = {one.kind: one for one in (Sgd, RmsProp, Adam)}
     return kinds[given.pop("kind")](**{**given, "learning_rate": rate_of_stored(given["learning_rate"])})

@@ -1,4 +1,4 @@
-"""One random view of a photo: a part of it, perhaps mirrored, in another light."""
+"""Draw a random variant of a photo: cropped, perhaps mirrored, with other brightness and colours."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["Augmentation", "PhotoReader"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much views of a photo differ.
+    """The range of random variants of a photo.
 
     Args:
-        flip: share of the views that are mirrored.
-        crop: least share of the photo's area that a view shows; 1: all of it.
-        aspect: a view is up to this many times as wide, or as high, for its height as the photo is.
+        flip: the share of variants that are mirrored.
+        crop: the smallest share of the photo's area that a variant shows; 1: all of it.
+        aspect: the largest factor by which a variant's aspect ratio differs from the photo's.
         brightness, contrast, saturation: the largest change of each, as a share; 0: none.
 
     Raises:
-        ParameterError: a number out of range.
+        ParameterError: a number is out of its range.
     """
 
     flip: float = 0.5
@@ -51,7 +51,7 @@ class Augmentation:
 
 
 class PhotoReader:
-    """Convert photos to inputs of a network (height, width, channels), float32. Safe to use from several threads.
+    """Converts photos to float32 inputs (height, width, channels). Several threads may use it.
 
     Args:
         size: (height, width).
@@ -68,7 +68,7 @@ class PhotoReader:
 
     @property
     def settings(self) -> tuple[tuple[int, int, int], str]:
-        """Shape and preprocessing."""
+        """The inputs' shape and the preprocessing."""
         return self.shape, self._text
 
     def read(
@@ -78,12 +78,12 @@ class PhotoReader:
         augmentation: Augmentation | None,
         random: np.random.Generator,
     ) -> None:
-        """Write a photo, or a view of it, into `output`. Raises ImageError with the file's name."""
+        """Write a photo, or a random variant, into `output`. Raises ImageError with the file's name."""
         photo = open_photo(path)
         shown = photo if augmentation is None else _part(photo, augmentation, random)
         try:
             _core.preprocess(shown.core, self._text, output)
-        except Error as error:  # of what the photo shows: the settings are those that were described
+        except Error as error:  # the settings are valid, so the photo is the cause
             raise ImageError(f"{path}: {error}") from error
         if augmentation is None:
             return
@@ -94,7 +94,7 @@ class PhotoReader:
     def _relight(
         self, view: NDArray[np.float32], augmentation: Augmentation, random: np.random.Generator
     ) -> None:
-        """Other brightness, contrast and saturation; black and white stay the limits."""
+        """Change brightness, contrast and saturation. Results are limited to the range from black to white."""
         factors = [
             1 + float(random.uniform(-reach, reach))
             for reach in (augmentation.brightness, augmentation.contrast, augmentation.saturation)
@@ -109,7 +109,7 @@ class PhotoReader:
 
 
 def _part(photo: Photo, augmentation: Augmentation, random: np.random.Generator) -> Photo:
-    """Return a rectangle of it, of random area, shape and place."""
+    """Return a random rectangle of the photo."""
     height, width = photo.pixels.shape[:2]
     area = float(random.uniform(augmentation.crop, 1))
     shape = float(np.exp(random.uniform(-1, 1) * math.log(augmentation.aspect)))

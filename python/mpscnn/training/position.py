@@ -1,4 +1,4 @@
-"""The progress of a trainer: steps, epochs, and the losses and right answers of an epoch's batches."""
+"""The position of a trainer: steps, epochs, and the losses and accuracy of the present epoch."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The loss of all data, reduced as the trainer's loss is, and the share of elements whose class is right.
+    """The results of an evaluation: the loss over all data, and the share of elements whose class is right.
 
-    That is the label's largest class. For detectors, the accuracy over the anchors that have an object; NaN if none
-    has.
+    The true class is the label's largest one. For detectors, the accuracy is over the anchors with an object; NaN if
+    there are none.
     """
 
     loss: float
@@ -30,7 +30,7 @@ class Evaluated:
 
 @dataclass
 class Tally:
-    """Losses and right answers of batches."""
+    """Sums of the losses and right answers of batches."""
 
     loss: float = 0.0
     right: int = 0
@@ -40,15 +40,15 @@ class Tally:
 
     @classmethod
     def stored(cls, numbers: Mapping[str, Any]) -> Tally:
-        """Return the tally of a checkpoint. Raises TypeError for what is no tally."""
+        """Return the sums from a checkpoint. Raises TypeError if they are invalid."""
         if not all(is_finite_number(number) for number in numbers.values()):
             raise TypeError(f"no tally: {numbers}")
         return cls(**numbers)
 
     def add(self, loss: float, counted: int, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
-        """A batch with its loss, what that is divided by, and the classes of its answers, if there is more than one.
+        """Add a batch: its loss, the loss's divisor, and its predictions, from which the accuracy is computed.
 
-        A loss that is a sum is divided by nothing, `counted` is 0.
+        If the loss is a sum, `counted` is 0. Predictions with only one class are not counted.
         """
         self.batches += 1
         self.loss += loss * max(counted, 1)
@@ -69,7 +69,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Step:
-    """A step that the core makes. Its loss is NaN until it is made."""
+    """A step that the core computes. Its loss is NaN until then."""
 
     targets: NDArray[np.float32]
     prediction: NDArray[np.float32]
@@ -80,19 +80,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Position:
-    """The progress of a trainer.
+    """The position of a trainer.
 
-    One object, so that what a signal's handler raises comes before or after a change.
+    It is one immutable object, so that an exception of a signal handler never leaves half of a change.
     """
 
     steps: int = 0
     epoch: int = 0
-    batch: int = 0  # of the epoch
-    tally: Tally = field(default_factory=Tally)  # of the epoch's batches
-    made: Step | None = None  # not counted yet, or not made
+    batch: int = 0  # number of the next batch in the epoch
+    tally: Tally = field(default_factory=Tally)  # sums over the epoch's batches
+    made: Step | None = None  # a step that is not counted yet, or was interrupted
 
     def counted(self, objective: Objective) -> Position:
-        """With the step, if it was made."""
+        """Return the position with the last step counted, if the core has completed it."""
         step = self.made
         if step is None:
             return self

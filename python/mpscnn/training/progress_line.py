@@ -12,12 +12,12 @@ _SECONDS = 0.1
 
 
 class ProgressLine:
-    """A line on stderr that each batch overwrites. The line of a finished epoch stays.
+    """A line on stderr that shows the progress of each batch. Lines of finished epochs stay.
 
     Args:
         last: the number of the last epoch.
-        batches: the batches of an epoch; 0: unknown.
-        shown: None: where a person sees it.
+        batches: the number of batches in an epoch; 0: unknown.
+        shown: whether to show the line; None: if stderr is a terminal or a notebook.
     """
 
     def __init__(self, last: int, batches: int, shown: bool | None) -> None:
@@ -27,7 +27,7 @@ class ProgressLine:
         self._due = 0.0
 
     def batch(self, epoch: int, done: int, loss: float) -> None:
-        """Show a batch, at most ten times a second."""
+        """Show the progress of a batch, at most ten times a second."""
         if not self._shown or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _SECONDS
@@ -42,5 +42,5 @@ class ProgressLine:
             self.end()
 
     def end(self) -> None:
-        """End the line, so that the next output begins on a new line."""
+        """End the line, so that the next output begins on a new one."""
         self._line.end()

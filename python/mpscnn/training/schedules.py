@@ -1,6 +1,6 @@
-"""Learning rates that change from step to step: functions of the step, counted from 0.
+"""Learning-rate schedules: functions of the step, counted from 0.
 
-They are equal where their numbers are, and a trainer's checkpoint keeps them.
+Schedules with equal numbers are equal, and a trainer's checkpoint stores them.
 """
 
 from __future__ import annotations
@@ -15,26 +15,32 @@ from mpscnn.errors import ParameterError
 
 __all__ = ["cosine", "steps", "warm_up"]
 
-#: The learning rate of a step, counted from 0.
+#: A function that returns the learning rate of a step, counted from 0.
 Schedule = Callable[[int], float]
 
 
 def cosine(rate: float, steps: int, *, last: float = 0.0) -> Schedule:
-    """From `rate` down to `last` in this many steps along half a cosine; then it stays (Loshchilov and Hutter 2017)."""
+    """Return a schedule that falls from `rate` to `last` along half a cosine, and then stays.
+
+    See Loshchilov and Hutter 2017.
+    """
     _require_numbers(rate=rate, last=last)
     _require_steps("steps", steps)
     return Cosine(float(rate), _plain(steps), float(last))
 
 
 def steps(rate: float, every: int, factor: float = 0.1) -> Schedule:
-    """`rate`, multiplied by `factor` after every this many steps."""
+    """Return a schedule that multiplies `rate` by `factor` after every `every` steps."""
     _require_numbers(rate=rate, factor=factor)
     _require_steps("every", every)
     return Steps(float(rate), _plain(every), float(factor))
 
 
 def warm_up(count: int, then: float | Schedule) -> Schedule:
-    """From near 0 up to the first rate of `then` in `count` steps; then that schedule, from its own step 0 on."""
+    """Return a schedule that rises from near 0 to the first rate of `then` in `count` steps, and then follows `then`.
+
+    `then` begins with its own step 0.
+    """
     _require_steps("count", count)
     if not callable(then) and not is_finite_number(then):
         raise ParameterError(f"then must be a finite number, or a function of the step, got {then!r}")
@@ -42,7 +48,7 @@ def warm_up(count: int, then: float | Schedule) -> Schedule:
 
 
 def stored_rate(rate: float | Schedule) -> Any:
-    """As a checkpoint keeps it: a number, or what the schedule is made of; None for a function of the caller's."""
+    """Return a learning rate in a form that a checkpoint stores; None for a user's function."""
     if type(rate) is WarmUp:
         then = stored_rate(rate.then)
         return None if then is None else {"kind": "warm_up", "count": rate.count, "then": then}
@@ -52,7 +58,10 @@ def stored_rate(rate: float | Schedule) -> Any:
 
 
 def rate_of_stored(stored: Any) -> float | Schedule:
-    """The opposite. Raises as the functions above, and KeyError and TypeError for what is nothing of the kind."""
+    """Return the learning rate from its stored form.
+
+    Raises the errors of the functions above, and KeyError and TypeError for an invalid form.
+    """
     if not isinstance(stored, dict):
         return float(stored)
     fields = dict(stored)
@@ -65,7 +74,7 @@ def rate_of_stored(stored: Any) -> float | Schedule:
 
 @dataclass(frozen=True)
 class Cosine:
-    """See `cosine`."""
+    """The schedule that `cosine` returns."""
 
     rate: float
     steps: int
@@ -78,7 +87,7 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Steps:
-    """See `steps`."""
+    """The schedule that `steps` returns."""
 
     rate: float
     every: int
@@ -90,7 +99,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """See `warm_up`."""
+    """The schedule that `warm_up` returns."""
 
     count: int
     then: float | Schedule
@@ -101,7 +110,7 @@ class WarmUp:
 
 
 def _plain(count: float) -> Any:
-    """Python's own number, whole where it is: schedules after a warm-up get whole steps."""
+    """Return a plain number, as an int if it is whole: schedules after a warm-up expect whole steps."""
     return int(count) if int(count) == count else float(count)
 
 

@@ -1,4 +1,4 @@
-"""`mpscnn.Trainer`: new weights for a network, step by step."""
+"""`mpscnn.Trainer`: train a network step by step."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ __all__ = ["Evaluated", "Trainer"]
 
 
 def _network_from(structure: Mapping[str, Any]) -> Network:
-    """Return a network without weights, from what `Network.to_dict` gave."""
+    """Return a network without weights from the result of `Network.to_dict`."""
     return Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
 
 
 def _without_weights(network: Network) -> Network:
-    """Its layers and what it means, for which its weights need not stay in memory."""
+    """Return the network's layers and settings without its weights, to save memory."""
     bare = _network_from(network.to_dict())
     bare.labels, bare.preprocess, bare.detection = network.labels, network.preprocess, network.detection
     return bare
@@ -65,32 +65,36 @@ def _one_by_one(patterns: tuple[Any, ...]) -> list[str]:
 
 
 class Trainer(NoCopies, Expected, EpochLoop):
-    """Trains a network, on the CPU or a GPU. Weights, gradients and losses are float32.
+    """Trains a network on the CPU or a GPU. Weights, gradients and losses are float32.
 
-    Several threads may use one, but for `fit`, of which there is one at a time: what changes it, or reads its weights,
-    waits until a step is made. In a process that was forked within a step it raises StateError instead.
+    Several threads may use a trainer; methods that change it or read its weights wait for the running step. Only one
+    thread may call `fit`. If a process is forked during a step, the trainer in the child raises StateError.
 
     Args:
-        network: with one output, or those of a detector, and all its weights; it stays unchanged. Where the output is a
-            softmax and the loss "softmax_cross_entropy", the loss is of what the softmax reads.
-        loss: one of the losses of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind". The
-            kind "multibox" is the loss of a single-shot detector with a `detection`, whose scores are of the kind
-            "softmax"; it has the parameters of the operation "multibox_loss", and "iou_threshold".
+        network: a network with one output, or a detector's outputs, and all weights; it stays unchanged. If the output
+            is
+            a softmax and the loss is "softmax_cross_entropy", the loss is computed from the softmax's input.
+        loss: a loss of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind". The kind
+            "multibox"
+            is the loss of a single-shot detector whose `detection` has scores of the kind "softmax". It has the
+                parameters
+            of the operation "multibox_loss", and "iou_threshold".
         optimizer: mpscnn.Sgd, RmsProp or Adam, or its name; None: Adam.
-        learning_rate: of an optimizer that is given by its name; None: the optimizer's default.
+        learning_rate: the learning rate for an optimizer given by name; None: its default.
         device: "auto", "cpu", "metal" or a name of `mpscnn.devices()`.
-        precision: "float32"; or, on "metal", "float16": what layers hand to each other is rounded to it.
-        threads: a number; "auto": all that the process may use. Bits do not depend on it.
-        seed: of the order of the data and of dropout.
-        frozen: layers whose weights stay, as names or patterns ("block_*").
-        accumulate: this many batches make one change of the weights, by the mean of their gradients.
-        average: share that a moving average of the weights keeps at each change (0.999); 0: there is none.
-        weighted: data and steps have weights of their losses as a third part.
-        check_finite: each step looks at all that it computes, gradients too, which costs time.
+        precision: "float32"; on "metal" also "float16": then the outputs of layers are rounded to half precision.
+        threads: a number; "auto": all that the process may use. The results do not depend on it.
+        seed: the random seed of the data's order and of dropout.
+        frozen: layers whose weights do not change, as names or patterns ("block_*").
+        accumulate: the number of batches whose mean gradient makes one change of the weights.
+        average: the share that a moving average of the weights keeps at each change, such as 0.999; 0: no average.
+        weighted: whether data and steps have weights of the losses as a third part.
+        check_finite: check all results and gradients of each step, which takes time.
 
     Raises:
-        ParameterError: an option that there is not, or nothing to train. UnsupportedError: a layer that training does
-            not reach; it is named. WeightsError: the network lacks weights.
+        ParameterError: an unknown option, or nothing to train.
+        UnsupportedError: a layer has no gradient; the message names it.
+        WeightsError: the network lacks weights.
     """
 
     _instead = "save(path) writes a checkpoint, and Trainer.resume(path) makes a trainer of it"
@@ -128,7 +132,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         self._optimizer = optimizer_named(optimizer, learning_rate)
         self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
         if not callable(self._optimizer.learning_rate):
-            rate_of(self._optimizer, 0)  # raises
+            rate_of(self._optimizer, 0)  # raises an error for an invalid rate
         if not is_finite_number(average) or not 0 <= average <= 1:
             raise ParameterError(f"average must be 0 to 1, got {average!r}")
         self._options |= {
@@ -158,32 +162,34 @@ class Trainer(NoCopies, Expected, EpochLoop):
         return self._now.steps
 
     def step(self, inputs: Any, labels: Any, weights: Any = None) -> float:
-        """One step. Returns the loss of before it.
+        """Train on one batch. Return the loss before the change of the weights.
 
         Args:
-            inputs: float32 or float16 of the network's input shape, a list for several inputs.
-            labels: class numbers (n,), or floats of the prediction's shape (n, ...); of a prediction with one channel
-                whole numbers and booleans are values as well. For a detector, a list with a mapping for each image:
-                "boxes" (k, 4), left, top, right and bottom in fractions of the input, and "classes" (k,), numbers
-                from 0 on; or the results of `Detector.targets`.
-            weights: of the losses, if the trainer is `weighted`: (n,), or with more axes of the prediction.
+            inputs: float32 or float16 in the network's input shape, a list for several inputs.
+            labels: class numbers (n,), or floats of the prediction's shape (n, ...). For a prediction with one channel,
+                whole
+                numbers and booleans are values, too. For a detector, a list with a mapping for each image: "boxes" (k,
+                    4) with
+                left, top, right and bottom as fractions of the input, and "classes" (k,) from 0 on; or the results of
+                `Detector.targets`.
+            weights: the weights of the losses, if the trainer is `weighted`: (n,), or with more axes of the prediction.
 
         Raises:
-            StateError: the loss is not finite, or with `check_finite` anything else; the weights are those of before.
+            StateError: the loss (or with `check_finite` any result) is not finite. The weights then stay unchanged.
         """
         return self._step(inputs, labels, weights)
 
     def profile(self, inputs: Any, labels: Any, weights: Any = None, *, runs: int = 20) -> Profile:
-        """Measure each part of such a step: forward, backward, new weights. None of the steps is taken over.
+        """Measure the parts of a training step: forward, backward, change of weights. The weights stay unchanged.
 
-        With `accumulate` it is what each batch takes, without the new weights.
+        With `accumulate`, this is the time of one batch without the change of weights.
 
         Args:
             inputs, labels, weights: as for `step`.
-            runs: how many are measured, after one that is not, 1 to 100000.
+            runs: the number of measured runs, 1 to 100000. One run before them is not measured.
 
         Raises:
-            ParameterError, ShapeError: arguments that `step` refuses, too, or a wrong `runs`.
+            ParameterError, ShapeError: the arguments are invalid for `step`, or `runs` is out of its range.
         """
         count = whole_number("runs", runs, most=100_000)
         given, targets = self._step_arrays(inputs, labels, weights)
@@ -191,10 +197,10 @@ class Trainer(NoCopies, Expected, EpochLoop):
             return Profile.parsed(*self._built.core.profile(given, targets, count))
 
     def evaluate(self, data: Data, *, batch_size: int = 250, averaged: bool = False) -> Evaluated:
-        """Loss and accuracy of the present weights, as the network answers when it is not trained.
+        """Return the loss and accuracy of the present weights. The network runs as in inference.
 
         Args:
-            averaged: of the weights' moving average instead.
+            averaged: use the moving average of the weights.
         """
         layers = self._built.described["prediction_layers"]
         network = self.averaged if averaged else self.network
@@ -226,7 +232,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
 
     @property
     def averaged(self) -> Network:
-        """A network with the moving average of the weights. Raises ParameterError without one."""
+        """A network with the moving average of the weights. Raises ParameterError if there is none."""
         with self._one_at_a_time:
             averaged = self._network_of(self._built.core.averages())
             self._built.frozen.average(averaged)
@@ -240,29 +246,30 @@ class Trainer(NoCopies, Expected, EpochLoop):
 
     @property
     def frozen(self) -> tuple[str, ...]:
-        """Layers whose weights stay."""
+        """The layers whose weights do not change."""
         return self._built.frozen.names
 
     def freeze(self, *patterns: str) -> None:
-        """Keep the weights of layers with these names or patterns ("block_*") from now on.
+        """Keep the weights of layers with these names or patterns ("block_*") unchanged from now on.
 
-        The optimiser's state, moving averages and accumulated gradients of these layers stay, too. With `accumulate`,
-        the next change of a layer divides its sum of gradients by `accumulate`, whatever their number.
+        The optimiser's state, moving averages and accumulated gradients of these layers are kept, too. With
+        `accumulate`, the next change of a layer divides its sum of gradients by `accumulate`, even if it has fewer
+        terms.
         """
         with self._one_at_a_time:
             self._refreeze({*self.frozen, *self._matching(_one_by_one(patterns))})
 
     def unfreeze(self, *patterns: str) -> None:
-        """The opposite of `freeze`: layers go on as if no steps had been made since."""
+        """Train layers again that were frozen. They continue as if there had been no steps in between."""
         with self._one_at_a_time:
             self._refreeze(set(self.frozen) - set(self._matching(_one_by_one(patterns))))
 
     # ---- Checkpoints ----
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint, from which `resume` goes on to the same bits.
+        """Write a checkpoint. A trainer that `resume` creates from it continues with the same bits.
 
-        An older one stays until it is complete.
+        An older file is replaced when the new one is complete.
         """
         write_checkpoint(path, *self._state())
 
@@ -308,17 +315,18 @@ class Trainer(NoCopies, Expected, EpochLoop):
         device: str | None = None,
         threads: int | str | None = None,
     ) -> Trainer:
-        """Return the trainer of a checkpoint.
+        """Return the trainer from a checkpoint.
 
         Args:
-            optimizer: None: that of the trainer that saved it. Another one must be like it but for the learning rate;
-                one is needed where that was a function other than `mpscnn.training.schedules`.
-            device: None: that of the trainer that saved it.
-            threads: None: the number that the saved trainer had.
+            optimizer: None: the saved one. Another optimiser may differ only in its learning rate. It is required if
+                the saved
+                learning rate was a function that is not from `mpscnn.training.schedules`.
+            device: None: the saved one.
+            threads: None: the saved number.
 
         Raises:
-            WeightsError: the file is missing, damaged or no checkpoint.
-            ParameterError: another optimiser, or one is needed.
+            WeightsError: the file is missing, damaged or not a checkpoint.
+            ParameterError: the optimiser differs, or is required.
         """
         settings, arrays = read_checkpoint(path)
         with made_of_checkpoint(path):
@@ -390,7 +398,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
 
     @property
     def _now(self) -> Position:
-        """The position, with the step that was made last."""
+        """The present position, which includes the last step."""
         return self._position.counted(self._objective)
 
     def _matching(self, patterns: Sequence[str]) -> tuple[str, ...]:
@@ -422,7 +430,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         step = Step(targets, prediction, weights, of_epoch, np.full(1, np.nan))
         with self._one_at_a_time:
             rate = rate_of(self._optimizer, self._updates)
-            # Ctrl-C may have been raised just after the last step, which counts.
+            # If Ctrl-C came just after the last step, that step still counts.
             self._position = replace(self._now, made=step)
             self._built.core.step(given, targets, rate, prediction, step.loss)
             self._position = self._now
