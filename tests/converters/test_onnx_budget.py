@@ -327,6 +327,17 @@ def test_weights_of_one_number_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
         read(model([constant, *nodes], {"x": (1, 1 << 10)}, shape))
 
 
+@pytest.mark.parametrize("number", [0.1, -3.0, 0.0])
+def test_a_large_weight_of_one_number_takes_a_byte_for_each_element(number: float) -> None:
+    constant, shape = filled("w", (1 << 8, 1 << 9), np.float32(number))
+    nodes = [constant, node("MatMul", ["x", "w"])]
+    network = assert_like_onnxruntime(model(nodes, {"x": (1, 1 << 8)}, shape))
+    (weight,) = (spec for spec in json.loads(network.graph.weights()) if spec["role"] == "weight")
+    stored, _, _ = network.graph.get_weight(weight["layer"], "weight")
+    assert stored.nbytes == 1 << 17
+    np.testing.assert_array_equal(network.weights[f"{weight['layer']}.weight"], np.float32(number))
+
+
 def test_constants_of_constants_may_form_any_chain() -> None:
     kinds = ["Neg", "Abs", "Sqrt", "Identity", "Relu"]
     count = 10_000

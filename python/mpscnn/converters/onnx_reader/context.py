@@ -27,6 +27,8 @@ from mpscnn.graph.network import Network
 # Ends of the names of layers that only move elements, which are inserted where operators need them.
 _INSERTED = re.compile(r"(/reshape|/transpose|/shuffle|/part)(_\d+)?$")
 _MOST_INSERTED = 16
+# A weight of one number with more elements is stored in bytes.
+_LARGE_FILLED = 1 << 16
 
 Handler = Callable[["Context", Node], None]
 Integers = tuple[float, int]
@@ -223,6 +225,11 @@ class Context:
                 self.parameters.claim(name, layer, role)
         is_one_number = is_filled(values)
         self.constants.count_weight(4 * values.size, is_filled=is_one_number)
+        if is_one_number and values.size > _LARGE_FILLED:
+            # (0 - -1) * number
+            number = float(np.float32(values.reshape(-1)[0]))
+            self.network.graph.set_weight(layer, role, np.zeros(values.shape, np.uint8), [number], [-1.0])
+            return
         numbers = values.astype(np.float32, copy=False)
         if is_one_number or not any(numbers.strides):  # arrays of the core have all elements in memory
             numbers = np.ascontiguousarray(numbers)
