@@ -53,6 +53,8 @@ SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
 # Runs on torch, and makes models for the tests of the Keras reader.
 KERAS = "keras>=3.8"
+# Writes Core ML models. Version 9 takes arrays of one number for numbers, which numpy allows below 2.4.
+COREMLTOOLS = "coremltools>=9", "numpy<2.4", "scikit-learn"
 # Writes the files for the tests of their reader.
 TENSORFLOW = "tensorflow==2.21.0"
 # For tests of the page of `mpscnn serve`.
@@ -288,7 +290,7 @@ def oracles(session: nox.Session) -> None:
     """Compare operations and converted models with torch, Keras, onnxruntime and scipy. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
     install_package(session)
-    session.install(*TORCH, KERAS, "coremltools>=9")
+    session.install(*TORCH, KERAS, *COREMLTOOLS)
     session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs)
 
 
