@@ -16,7 +16,7 @@ from mpscnn.graph.network import Network
 
 
 class Arranger:
-    """Makes values of tensors, and tensors of values.
+    """Makes tensors of values.
 
     Args:
         network: the network to which the needed layers are added.
@@ -42,31 +42,12 @@ class Arranger:
         self._orders: dict[tuple[int, Axis, Axis], Tensor] = {}
         self._permutations: dict[tuple[int, tuple[int, ...]], Tensor] = {}
 
-    # ---- Values of tensors -----------------------------------------------------------------------------------------
-
     def atoms(self, extents: Sequence[int | None]) -> list[Axis]:
         """New axes of these extents."""
         return [
             () if extent == 1 else (self._free.atom() if extent is None else Atom(extent),)
             for extent in extents
         ]
-
-    def of_image(self, tensor: Tensor, rank: int = 4) -> Value:
-        """Return an image (n, height, width, channels) as a value (n, channels, height, width).
-
-        With rank 3 it is (n, channels, width).
-        """
-        if self.batch is None:
-            raise UnsupportedError("an image that has no batch")
-        height, width, channels = self.atoms(tensor.shape[1:])
-        spatial = (height, width) if rank == 4 else (width,)
-        return Value(tensor, ((self.batch,), channels, *spatial), height + width + channels)
-
-    def of_plain(self, tensor: Tensor) -> Value:
-        """Return a value with the same axes as the tensor."""
-        axes = self.atoms(tensor.shape[1:])
-        order = tuple(atom for axis in axes for atom in axis)
-        return Value(tensor, tuple(axes) if self.batch is None else ((self.batch,), *axes), order)
 
     # ---- Tensors of values -----------------------------------------------------------------------------------------
 

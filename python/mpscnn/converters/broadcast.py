@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
-from mpscnn.converters.layout import Atom, Axis, Value, product
+from mpscnn.converters.layout import Atom, Axis, Value, product, without_batch
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -166,24 +166,20 @@ def _with_batch_of(first: Value, second: Value) -> Value:
     batch = next(atom for atom in second.axes[own] if atom.is_batch)
     if batch.high != 1:
         raise UnsupportedError(f"operands {first.shown} and {second.shown}, whose batches do not meet")
-    axes = [_own(axis) for axis in second.axes]
+    axes = [without_batch(axis) for axis in second.axes]
     axes[place] = (batch, *axes[place])
     return replace(second, axes=tuple(axes))
 
 
-def _own(axis: Axis) -> Axis:
-    return tuple(atom for atom in axis if not atom.is_batch)
-
-
 def _total(axis: Axis) -> object:
     """Return the extents that must agree. The converted network compares free extents when it runs."""
-    return product(_own(axis))
+    return product(without_batch(axis))
 
 
 def _cuts(axis: Axis) -> set[int]:
     """Return the places where an axis is divided into atoms: the products of the extents of its last atoms."""
     result, behind = set(), 1
-    for atom in reversed(_own(axis)):
+    for atom in reversed(without_batch(axis)):
         behind *= 1 if atom.is_free else atom.high
         result.add(behind)
     return result
@@ -232,7 +228,7 @@ def _common_order(first: Value, second: Value) -> Axis:
         return first.order
     if set(first.order) <= set(second.order):
         return second.order
-    axes = [_own(a or b) for a, b in zip(first.axes, second.axes, strict=True)]
+    axes = [without_batch(a or b) for a, b in zip(first.axes, second.axes, strict=True)]
     plain = tuple(atom for axis in axes for atom in axis)
     candidates = [plain]
     if len(axes) in (3, 4) and not axes[0]:

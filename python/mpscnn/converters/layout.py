@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Pair = tuple[int, int]
 _FREE_BATCH = (1, 1_009)
@@ -78,6 +82,11 @@ def product(atoms: Iterable[Atom]) -> int | None:
     return None if None in extents else math.prod(extent or 1 for extent in extents)
 
 
+def without_batch(axis: Axis) -> Axis:
+    """Return the atoms of an axis without the batch."""
+    return tuple(atom for atom in axis if not atom.is_batch)
+
+
 @dataclass(frozen=True)
 class Value:
     """A tensor of a file, as far as a network under construction computes it.
@@ -128,26 +137,26 @@ class Value:
             raise WeightsError(f"damaged: axis {number} of {self.shown}")
         return number % self.rank
 
-    def holding(self, tensor: Tensor) -> Value:
+    def holding(self, tensor: Tensor) -> Self:
         """Return the value with the elements of another tensor that has the same layout."""
         return replace(self, tensor=tensor)
 
-    def lying(self, tensor: Tensor, order: Axis) -> Value:
+    def lying(self, tensor: Tensor, order: Axis) -> Self:
         """Return the value with the elements of another tensor, in which they have another order."""
         return replace(self, tensor=tensor, order=order)
 
-    def beginning_with_batch(self, batch: Atom | None) -> Value:
+    def beginning_with_batch(self, batch: Atom | None) -> Self:
         """Return the value with a batch of 1 moved to the beginning of the first axis, or added there."""
         if batch is None or batch.high != 1 or not self.axes or self.axes[0][:1] == (batch,):
             return self
         first, *others = (tuple(atom for atom in axis if not atom.is_batch) for axis in self.axes)
         return replace(self, axes=((batch, *first), *others))
 
-    def as_whole_numbers(self) -> Value:
+    def as_whole_numbers(self) -> Self:
         """Return the value marked as integers or booleans of the file."""
         return replace(self, whole_numbers=True)
 
-    def with_own_atoms(self) -> Value:
+    def with_own_atoms(self) -> Self:
         """Return the value with new atoms. Two values computed from this one may have the atoms on different axes."""
         own = {atom: Atom(atom.low, atom.high) for atom in self.order}
         axes = tuple(tuple(own.get(atom, atom) for atom in axis) for axis in self.axes)
@@ -155,13 +164,13 @@ class Value:
 
     # ---- Moving no element -----------------------------------------------------------------------------------------
 
-    def transposed(self, axes: Sequence[int]) -> Value:
+    def transposed(self, axes: Sequence[int]) -> Self:
         """Return the value with its axes in another order: axis i of the result is axis axes[i]."""
         if sorted(axes) != list(range(self.rank)):
             raise WeightsError(f"damaged: axes {list(axes)} of {self.shown}")
         return self._settled(tuple(self.axes[axis] for axis in axes))
 
-    def without_axes(self, dropped: Iterable[int]) -> Value:
+    def without_axes(self, dropped: Iterable[int]) -> Self:
         """Return the value without these axes, whose extents must be 1."""
         leaving = {self.axis(axis) for axis in dropped}
         batch: Axis = ()
@@ -176,7 +185,7 @@ class Value:
             kept[:1] = [batch + axis for axis in kept[:1]]
         return replace(self, axes=tuple(kept))
 
-    def with_axes(self, added: Iterable[int]) -> Value:
+    def with_axes(self, added: Iterable[int]) -> Self:
         """Return the value with further axes of extent 1. `added` holds their numbers in the result."""
         numbers = list(added)
         rank = self.rank + len(numbers)
@@ -186,12 +195,12 @@ class Value:
         rest = iter(self.axes)
         return self._settled(tuple(() if number in places else next(rest) for number in range(rank)))
 
-    def merged(self, first: int, last: int) -> Value:
+    def merged(self, first: int, last: int) -> Self:
         """Return the value with the axes first to last - 1 as one. If first is last, an axis of extent 1 is added."""
         merged: Axis = tuple(atom for axis in self.axes[first:last] for atom in axis)
         return replace(self, axes=(*self.axes[:first], merged, *self.axes[last:]))
 
-    def reshaped(self, low: Sequence[int], high: Sequence[int]) -> Value:
+    def reshaped(self, low: Sequence[int], high: Sequence[int]) -> Self:
         """Return the same elements with another shape.
 
         Args:
@@ -208,7 +217,7 @@ class Value:
             )
         return result
 
-    def _divided(self, wanted: Sequence[int]) -> Value | None:
+    def _divided(self, wanted: Sequence[int]) -> Self | None:
         """Return the value with axes of these extents; None if an atom would belong to two axes."""
         order, axes = list(self.order), []
         pending = [atom for axis in reversed(self.axes) for atom in reversed(axis)]
@@ -240,7 +249,7 @@ class Value:
             axes[-1] += tuple(reversed(pending))
         return replace(self, order=tuple(order))._settled(tuple(axes))
 
-    def _settled(self, axes: tuple[Axis, ...]) -> Value:
+    def _settled(self, axes: tuple[Axis, ...]) -> Self:
         """Return the value with these axes. If the first has no atoms, a batch of 1 that shares an axis becomes it."""
         if axes and not axes[0]:
             batch = tuple(atom for axis in axes for atom in axis if atom.is_batch and atom.high == 1)
@@ -249,7 +258,7 @@ class Value:
             axes = (batch, *rest) if shared else axes
         return replace(self, axes=axes)
 
-    def _coalesced(self) -> Value:
+    def _coalesced(self) -> Self:
         """Return the value with neighbours in the axes that are also neighbours in memory joined to one atom."""
         flat = [atom for axis in self.axes for atom in axis]
         position = {atom: place for place, atom in enumerate(self.order)}

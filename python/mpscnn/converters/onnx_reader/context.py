@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layer_names import LayerNames, shown
-from mpscnn.converters.layout import Atom, Value
+from mpscnn.converters.layout import Atom
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.folded import is_filled
 from mpscnn.converters.onnx_reader.layouts import InputLayout
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError
-from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
@@ -30,7 +30,10 @@ _MOST_INSERTED = 16
 # A weight of one number with more elements is stored in bytes.
 _LARGE_FILLED = 1 << 16
 
-Handler = Callable[["Context", Node], None]
+Made = FileTensor | Sequence[FileTensor] | None
+Handler = Callable[["Context", Node], Made]
+"""Converts a node. It returns the node's result, or one for each of them; None if it sets them itself."""
+
 Integers = tuple[float, int]
 """How int8 numbers stand for a tensor: its scale and zero point."""
 
@@ -45,7 +48,7 @@ class Quantized:
         is_limited: whether the value has the limits of the integers already.
     """
 
-    value: Value
+    value: FileTensor
     grid: Grid
     is_limited: bool
 
@@ -79,20 +82,21 @@ class Context:
         self.names = names
         self.results = results
         self.parameters = Parameters(None) if parameters is None else parameters
-        self.values: dict[str, Value] = {}
-        self.sequences: dict[str, list[Value]] = {}
+        self.values: dict[str, FileTensor] = {}
+        self.sequences: dict[str, list[FileTensor]] = {}
         self.quantized: dict[str, Quantized] = {}
         self.limited: set[str] = set()  # whose layer has the limits of the integers that they become
         self.integers: dict[int, Integers] = {}  # by the tensor's index
         self.integer_types: set[str] = set()  # of these, in the file
         self.weights: dict[tuple[str, str], str] = {}  # layer and role: the name in the file
         self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the parameter and the extents
-        self.padded: dict[str, tuple[Value, list[int]]] = {}
+        self.padded: dict[str, tuple[FileTensor, list[int]]] = {}
         self.input_layouts: tuple[InputLayout, ...] = ()
         # Whether tensors of the file have no numbers but 0 and 1, where that was asked.
         self.truths: dict[str, bool] = {}
         self.notes: list[str] = []
         self.merged: set[int] = set()  # nodes that are part of a layer before them, by id()
+        self.ends: dict[str, str] = {}  # a node's result: that of the last node that is part of its layer
         self._node: Node | None = None
         self.arranger = Arranger(network, batch, self._inserted_name, constants.count_weight)
 
@@ -102,7 +106,7 @@ class Context:
 
     # ---- Operands and results --------------------------------------------------------------------------------------
 
-    def value(self, name: str | None, *, whole_numbers: bool = False) -> Value:
+    def value(self, name: str | None, *, whole_numbers: bool = False) -> FileTensor:
         """Return the network's value for a tensor of the file. It may be integers only if `whole_numbers` is True."""
         if not name:
             raise UnsupportedError("an operand is left out, which is not supported")
@@ -125,7 +129,29 @@ class Context:
             raise UnsupportedError(f"computes with the integers {shown(name)}, which is not supported")
         return value
 
-    def constant(self, name: str, rank: int | None = None, *, what: str = "its operand") -> Value:
+    def x(self, node: Node, *, whole_numbers: bool = False) -> FileTensor:
+        """Return the first operand, which the network must compute."""
+        return self.value(node.inputs[0], whole_numbers=whole_numbers)
+
+    def tensor(self, name: str, rank: int | None = None, *, whole_numbers: bool = False) -> FileTensor:
+        """Return a constant or computed operand; see `constant` and `value`."""
+        if self.is_constant(name):
+            return self.constant(name, rank)
+        return self.value(name, whole_numbers=whole_numbers)
+
+    def tensors(self, names: Sequence[str], *, whole_numbers: bool = False) -> list[FileTensor]:
+        """Return constant or computed operands, of which constants have the rank of the others."""
+        rank = self.rank_of(names, whole_numbers=whole_numbers)
+        return [self.tensor(name, rank, whole_numbers=whole_numbers) for name in names]
+
+    def rank_of(self, names: Sequence[str], *, whole_numbers: bool = False) -> int:
+        """Return the number of axes of the first operand that is computed."""
+        for name in names:
+            if not self.is_constant(name):
+                return self.value(name, whole_numbers=whole_numbers).rank
+        raise UnsupportedError("of constants alone it is not supported")
+
+    def constant(self, name: str, rank: int | None = None, *, what: str = "its operand") -> FileTensor:
         """Return a constant of the file as a tensor, which must be the same for each image.
 
         Args:
@@ -139,14 +165,14 @@ class Context:
         numbers = self.constants.of_one_image(name, rank, self.arranger.batch, f"{what} {known}")
         if parameter is not None and (made := self._learnt.get((parameter, numbers.shape))):
             self.parameters.claim(name, made.name, "value")
-            return self.arranger.of_plain(made)
+            return FileTensor.plain(self.arranger, made)
         layer = self.names.unique((parameter or self.file.constant_of(name)).strip("/"))
         shape = numbers.shape or (1,)
         tensor = self.network.constant(self.network.inputs[0], shape, name=layer)
         self.set_weight(layer, "value", numbers.reshape(shape), name if parameter else None)
         if parameter is not None:
             self._learnt[parameter, numbers.shape] = tensor
-        value = self.arranger.of_plain(tensor)
+        value = FileTensor.plain(self.arranger, tensor)
         return value if numbers.shape else replace(value, axes=())
 
     def is_constant(self, name: str) -> bool:
@@ -157,13 +183,15 @@ class Context:
         """Return True if a constant is a parameter that has to learn, arranged otherwise or not."""
         return self.parameters.made_of(name) is not None
 
-    def result(self, node: Node, value: Value, place: int = 0) -> None:
-        """Set what the network computes for one of the node's results."""
-        if place < len(node.outputs) and node.outputs[place]:
-            has_batch = any(atom.is_batch for axis in value.axes for atom in axis)
-            self.values[node.outputs[place]] = (
-                value if has_batch else value.beginning_with_batch(self.arranger.batch)
-            )
+    def put(self, node: Node, made: Made) -> None:
+        """Set what the network computes for the node's results."""
+        if made is None:
+            return
+        for name, value in zip(node.outputs, made if isinstance(made, Sequence) else [made], strict=False):
+            if name:
+                has_batch = any(atom.is_batch for axis in value.axes for atom in axis)
+                batch = None if has_batch else self.arranger.batch
+                self.values[self.ends.get(name, name)] = value.beginning_with_batch(batch)
 
     def only_user(self, name: str) -> Node | None:
         """Return the one node that reads a tensor; None where there are others, or it is the network's output."""
@@ -185,10 +213,6 @@ class Context:
     def layer_name(self, node: Node, suffix: str = "") -> str:
         """Return the node's name, made unique."""
         return self.names.unique((node.layer.strip("/") or node.kind.lower()) + suffix)
-
-    def names_of(self, node: Node) -> Callable[[str], str]:
-        """Give the names of layers that a node becomes, by what is after the node's own."""
-        return lambda suffix: self.layer_name(node, suffix)
 
     def _inserted_name(self, suffix: str) -> str:
         """Return the name of a layer that only moves elements for a node."""
@@ -246,7 +270,3 @@ class Context:
             if self.parameters.are_followed and not is_parameter and bool((values == neutral).all()):
                 continue
             self.set_weight(layer, role, values, name)
-
-    def neuron(self, x: Tensor, function: Activation, name: str) -> Tensor:
-        """Add an activation function as a separate layer."""
-        return self.network.activation(x, function, name=name)

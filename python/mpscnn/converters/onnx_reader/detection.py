@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_rows
-from mpscnn.converters.broadcast import align
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.detector_postprocess import Tail
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.slicing import part
 from mpscnn.errors import Error
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -117,17 +115,15 @@ def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
     first, second = (extent or 0 for extent in value.shape[1:])
     c.begin(node)
     if first > 4 and (centers := _centers(c, second, 1)) is not None and _is_box_and_classes(c, tail, node):
-        boxes, classes = part(c.arranger, value, 1, range(4)), part(c.arranger, value, 1, range(4, first))
+        boxes, classes = value.part(1, range(4)), value.part(1, range(4, first))
         chosen_by_network = bool(tail.nodes) and not tail.suppressions
         suppression = _WITHOUT_ANCHORS | ({"iou_threshold": 1.0} if chosen_by_network else {})
         heads = Heads(boxes, classes, suppression, number_axis=1, class_axis=1, letterboxed=True)
     elif second > 5 and (centers := _centers(c, first, _ANCHORS, 1)) is not None:
-        boxes, objects = part(c.arranger, value, 2, range(4)), part(c.arranger, value, 2, range(4, 5))
-        classes = part(c.arranger, value, 2, range(5, second))
-        both = align(c.arranger, classes, objects)
-        product = c.network.multiply(both.first, both.second, name=c.layer_name(node, "/scores"))
+        boxes, objects = value.part(2, range(4)), value.part(2, range(4, 5))
+        scores = value.part(2, range(5, second)).combined("multiply", objects, "/scores")
         has_anchors = _centers(c, first, 1) is None
-        heads = Heads(boxes, both.result(product), dict(_WITH_ANCHORS), letterboxed=has_anchors)
+        heads = Heads(boxes, scores, dict(_WITH_ANCHORS), letterboxed=has_anchors)
     else:
         return None
     heads.centers = centers

@@ -6,18 +6,18 @@ import math
 import re
 from dataclasses import replace
 
-from mpscnn.converters.contractions import product_of
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.matrices import dense
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _EQUATION = re.compile(r"([A-Za-z]+),([A-Za-z]+)(?:->([A-Za-z]+))?")
 
 
-def _einsum(c: Context, node: Node) -> None:
+def _einsum(c: Context, node: Node) -> FileTensor:
     equation = node.text("equation", "").replace(" ", "")
     found = _EQUATION.fullmatch(equation)
     if found is None or len(node.inputs) != 2:
@@ -37,16 +37,16 @@ def _einsum(c: Context, node: Node) -> None:
     constant = [name for name in node.inputs if c.is_constant(name)]
     if not constant:
         values = [_named(c.value(name), term) for name, term in zip(node.inputs, terms, strict=False)]
-        y = _of_two(c, values[0], values[1], target)
-    elif len(constant) == 1:
+        return _of_two(values[0], values[1], target)
+    if len(constant) == 1:
         (computed,) = (name for name in node.inputs if name not in constant)
-        y = _with_constant(c, node, (computed, labels[computed]), (constant[0], labels[constant[0]]), target)
-    else:
-        raise UnsupportedError("of two constants it is not supported")
-    c.result(node, y)
+        return _with_constant(
+            c, node, (computed, labels[computed]), (constant[0], labels[constant[0]]), target
+        )
+    raise UnsupportedError("of two constants it is not supported")
 
 
-def _named(x: Value, labels: str) -> tuple[Value, dict[str, Axis]]:
+def _named(x: FileTensor, labels: str) -> tuple[FileTensor, dict[str, Axis]]:
     """Return a value and its axes by their labels."""
     if x.rank != len(labels):
         raise WeightsError(f"damaged: names {len(labels)} axes of {x.shown}")
@@ -58,8 +58,8 @@ def _joined(axes: dict[str, Axis], labels: list[str]) -> Axis:
 
 
 def _of_two(
-    c: Context, first: tuple[Value, dict[str, Axis]], second: tuple[Value, dict[str, Axis]], target: str
-) -> Value:
+    first: tuple[FileTensor, dict[str, Axis]], second: tuple[FileTensor, dict[str, Axis]], target: str
+) -> FileTensor:
     """Return a product of matrices for each of the axes that both operands and the result have."""
     (a, of_a), (b, of_b) = first, second
     b = b.with_own_atoms()
@@ -69,10 +69,8 @@ def _of_two(
     summed = [label for label in of_a if label not in target]
     rows, columns = ([label for label in own if label not in both + summed] for own in (of_a, of_b))
     shared_a, shared_b = ([own[label] for label in both] for own in (of_a, of_b))
-    y = product_of(
-        c.arranger,
-        replace(a, axes=(*shared_a, _joined(of_a, rows), _joined(of_a, summed))),
-        replace(b, axes=(*shared_b, _joined(of_b, summed), _joined(of_b, columns))),
+    y = replace(a, axes=(*shared_a, _joined(of_a, rows), _joined(of_a, summed))) @ replace(
+        b, axes=(*shared_b, _joined(of_b, summed), _joined(of_b, columns))
     )
     # The product has new atoms in place of the columns'.
     left = list(y.axes[-1])
@@ -85,7 +83,7 @@ def _of_two(
 
 def _with_constant(
     c: Context, node: Node, computed: tuple[str, str], constant: tuple[str, str], target: str
-) -> Value:
+) -> FileTensor:
     """Return a dense layer over the axes that are summed."""
     x, of_x = _named(c.value(computed[0]), computed[1])
     weight, stored = c.constants.real(constant[0], "its constant operand"), constant[1]
@@ -101,8 +99,7 @@ def _with_constant(
     x = replace(x, axes=(*(of_x[label] for label in kept), _joined(of_x, summed)))
     y = dense(c, node, x, matrix, None, None, (constant[0], None))
     low, high = ([*stand_ins[:-1], *extents] for stand_ins in y.stand_ins())
-    y = c.arranger.reshaped(y, low, high)
-    return y.transposed([(kept + new).index(label) for label in target])
+    return y.regrouped(low, high).transposed([(kept + new).index(label) for label in target])
 
 
 EINSUM: dict[str, Handler] = {"Einsum": _einsum}

@@ -11,13 +11,15 @@ from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
 
-def ending(c: Context, name: str) -> tuple[Activation, str]:
-    """The activation after a result that nothing else reads, and the name of what it gives; else None and the name.
+def ending(c: Context, node: Node) -> Activation:
+    """Return the activation after a node's result that nothing else reads. It becomes a part of the node's layer.
 
-    Limits of integers that this becomes are a part of it.
+    Limits of integers that this becomes are a part of it. `Context.put` sets what the activation gives.
     """
-    activation, result = _activation_after(c, name)
-    return within_integers(c, activation, result), result
+    name = node.outputs[0]
+    activation, result = _activation_after(c, c.ends.get(name, name))
+    c.ends[name] = result
+    return within_integers(c, activation, result)
 
 
 def _activation_after(c: Context, name: str) -> tuple[Activation, str]:
@@ -41,8 +43,8 @@ def begins_activation(c: Context, node: Node) -> bool:
         return False
     activation, result, nodes = found
     c.merged.update(map(id, nodes))
-    x = c.value(name)
-    c.values[result] = x.holding(c.neuron(x.tensor, activation, c.layer_name(nodes[-1])))
+    c.begin(nodes[-1])
+    c.values[result] = c.value(name).map(activation)
     return True
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.broadcast import align
-from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.special_values import one_number
-from mpscnn.errors import UnsupportedError
+from mpscnn.converters.tensor import FileTensor
 
 _COMPARISONS = {
     "Equal": "equal",
@@ -17,12 +14,6 @@ _COMPARISONS = {
     "LessOrEqual": "less_equal",
 }
 _JUNCTIONS = {"And": "multiply", "Or": "maximum", "Xor": "not_equal"}
-
-
-def as_booleans(c: Context, node: Node, x: Value) -> Value:
-    """1 where x is not 0; NaN is not."""
-    zero = one_number(c.network, 0.0, x.tensor, c.layer_name(node, "/zero"))
-    return x.holding(c.network.not_equal(x.tensor, zero, name=c.layer_name(node))).as_whole_numbers()
 
 
 def are_truths(c: Context, name: str) -> bool:
@@ -39,33 +30,13 @@ def are_truths(c: Context, name: str) -> bool:
     return c.truths[name]
 
 
-def _rank(c: Context, names: list[str], *, whole_numbers: bool) -> int:
-    """Return the number of axes for constants: that of the first computed operand."""
-    for name in names:
-        if not c.is_constant(name):
-            return c.value(name, whole_numbers=whole_numbers).rank
-    raise UnsupportedError("of constants alone it is not supported")
+def _comparison(c: Context, node: Node) -> FileTensor | None:
+    return None if _is_negated(c, node) else _compared(c, node.inputs, _COMPARISONS[node.kind])
 
 
-def _operand(c: Context, name: str, rank: int, *, whole_numbers: bool) -> Value:
-    """Return a value of the network, or a constant."""
-    return c.constant(name, rank) if c.is_constant(name) else c.value(name, whole_numbers=whole_numbers)
-
-
-def _operands(c: Context, names: list[str], *, whole_numbers: bool = False) -> list[Value]:
-    rank = _rank(c, names, whole_numbers=whole_numbers)
-    return [_operand(c, name, rank, whole_numbers=whole_numbers) for name in names]
-
-
-def _comparison(c: Context, node: Node) -> None:
-    if not _is_negated(c, node):
-        _compare(c, node, node.inputs, _COMPARISONS[node.kind])
-
-
-def _compare(c: Context, node: Node, operands: list[str], method: str) -> None:
-    both = align(c.arranger, *_operands(c, operands))
-    y = both.result(getattr(c.network, method)(both.first, both.second, name=c.layer_name(node)))
-    c.result(node, y.as_whole_numbers())
+def _compared(c: Context, names: list[str], method: str) -> FileTensor:
+    a, b = c.tensors(names)
+    return a.combined(method, b).as_whole_numbers()
 
 
 def _is_negated(c: Context, node: Node) -> bool:
@@ -80,39 +51,32 @@ def _is_negated(c: Context, node: Node) -> bool:
     )
 
 
-def _junction(c: Context, node: Node) -> None:
-    both = align(c.arranger, *_operands(c, node.inputs, whole_numbers=True))
-    join = getattr(c.network, _JUNCTIONS[node.kind])
-    c.result(node, both.result(join(both.first, both.second, name=c.layer_name(node))).as_whole_numbers())
+def _junction(c: Context, node: Node) -> FileTensor:
+    a, b = c.tensors(node.inputs, whole_numbers=True)
+    return a.combined(_JUNCTIONS[node.kind], b).as_whole_numbers()
 
 
-def _not(c: Context, node: Node) -> None:
+def _not(c: Context, node: Node) -> FileTensor:
     maker = c.file.makers.get(node.inputs[0])
     if maker is not None and maker.kind == "Equal" and _is_negated(c, maker):
-        _compare(c, node, maker.inputs, "not_equal")
-        return
-    x = c.value(node.inputs[0], whole_numbers=True)
-    y = c.neuron(x.tensor, {"kind": "linear", "a": -1.0, "b": 1.0}, c.layer_name(node))
-    c.result(node, x.holding(y))
+        return _compared(c, maker.inputs, "not_equal")
+    return c.x(node, whole_numbers=True).linear(-1.0, 1.0)
 
 
-def _where(c: Context, node: Node) -> None:
+def _where(c: Context, node: Node) -> FileTensor:
     """The first tensor where the condition is not 0, else the second: of two sums one is 0."""
-    choices = [(node.inputs[1], c.network.mask), (node.inputs[2], c.network.mask_out)]
+    choices = [(node.inputs[1], "mask"), (node.inputs[2], "mask_out")]
     # Zeros add nothing to the sum.
     choices = [one for one in choices if not _is_zero(c, one[0])] or choices[:1]
-    rank = _rank(c, node.inputs, whole_numbers=True)
-    condition = _operand(c, node.inputs[0], rank, whole_numbers=True)
-    parts = []
-    for name, choose in choices:
-        both = align(c.arranger, condition, _operand(c, name, rank, whole_numbers=True))
-        layer = c.layer_name(node, "/part" if len(choices) == 2 else "")
-        parts.append(both.result(choose(both.first, both.second, name=layer)))
-    if len(parts) == 1:
-        c.result(node, parts[0])
-        return
-    both = align(c.arranger, *parts)
-    c.result(node, both.result(c.network.add(both.first, both.second, name=c.layer_name(node))))
+    rank = c.rank_of(node.inputs, whole_numbers=True)
+    condition = c.tensor(node.inputs[0], rank, whole_numbers=True)
+    first, *others = (
+        condition.combined(
+            method, c.tensor(name, rank, whole_numbers=True), "/part" if len(choices) == 2 else ""
+        )
+        for name, method in choices
+    )
+    return first + others[0] if others else first
 
 
 def _is_zero(c: Context, name: str) -> bool:

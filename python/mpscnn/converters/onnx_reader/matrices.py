@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_rows
-from mpscnn.converters.broadcast import align
-from mpscnn.converters.contractions import product_of, running_sums, with_as_many_matrices
-from mpscnn.converters.layout import Atom, Value, positions
+from mpscnn.converters.layout import Atom, positions, without_batch
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.folded import is_filled
 from mpscnn.converters.onnx_reader.fused_activation import ending
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
 
-def _gemm(c: Context, node: Node) -> None:
+def _gemm(c: Context, node: Node) -> FileTensor:
+    """A dense layer, whose bias may be another tensor of the network."""
     if c.is_constant(node.inputs[0]) or not c.is_constant(node.inputs[1]):
-        _gemm_of_two(c, node)
-        return
-    x = c.value(node.inputs[0])
+        return _gemm_of_two(c, node)
+    x = c.x(node)
     if node.integer("transA", 0):
         x = _transposed(c, x)
-    alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
+    alpha, beta, third = node.number("alpha", 1.0), node.number("beta", 1.0), node.input(2)
     weight = _scaled(c.constants.real(node.input(1), "its second operand"), alpha)
     if weight.ndim != 2 or x.rank != 2:
         raise WeightsError(f"damaged: multiplies {x.shown} and {weight.shape}")
     if not node.integer("transB", 0):
         weight = weight.T
-    bias = None
-    third = node.input(2)
+    source = node.input(1) if alpha == 1.0 else None
     if third is not None and not c.is_constant(third):
-        _sum(c, node, x, weight, c.value(third))
-        return
+        term = c.value(third)
+        term = term if beta == 1.0 else term.linear(beta, suffix="/scaled")
+        return dense(c, node, x, weight, None, None, (source, None)).combined("add", term, "/sum")
+    bias = None
     if third is not None:
         bias = _scaled(c.constants.real(node.input(2), "its third operand"), beta)
         if bias.size not in (1, len(weight)) or (bias.ndim == 2 and bias.shape[0] != 1):
@@ -43,44 +45,41 @@ def _gemm(c: Context, node: Node) -> None:
                 f"adds a constant of shape {bias.shape}; supported is one number for each result"
             )
         bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
-    activation, result = ending(c, node.outputs[0])
-    names = (node.input(1) if alpha == 1.0 else None, third if beta == 1.0 else None)
-    c.values[result] = dense(c, node, x, weight, bias, activation, names)
+    sources = (source, third if beta == 1.0 else None)
+    return dense(c, node, x, weight, bias, ending(c, node), sources)
 
 
-def _transposed(c: Context, x: Value) -> Value:
+def _transposed(c: Context, x: FileTensor) -> FileTensor:
     """Return a matrix with its axes swapped. The batch of one image stays in front."""
     if x.rank != 2:
         raise WeightsError(f"damaged: multiplies {x.shown}")
     if c.arranger.batch is None or c.arranger.batch.high != 1:
         return x.transposed((1, 0))
-    rows, columns = (tuple(atom for atom in axis if not atom.is_batch) for axis in x.axes)
+    rows, columns = map(without_batch, x.axes)
     batch = tuple(atom for axis in x.axes for atom in axis if atom.is_batch)
-    return Value(x.tensor, (batch + columns, rows), x.order)
+    return replace(x, axes=(batch + columns, rows))
 
 
-def _gemm_of_two(c: Context, node: Node) -> None:
+def _gemm_of_two(c: Context, node: Node) -> FileTensor:
     """A product whose second operand is computed, for one image."""
-    operands = []
-    for name, turned in zip(node.inputs[:2], ("transA", "transB"), strict=True):
-        x = _one_matrix(c, name)
-        operands.append(x.transposed((0, 2, 1)) if node.integer(turned, 0) else x)
-    y = product_of(c.arranger, *operands)
-    alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
+    a, b = (
+        x.transposed((0, 2, 1)) if node.integer(turned, 0) else x
+        for turned, x in (
+            ("transA", _one_matrix(c, node.inputs[0])),
+            ("transB", _one_matrix(c, node.inputs[1])),
+        )
+    )
+    y = a @ b
+    alpha, beta, third = node.number("alpha", 1.0), node.number("beta", 1.0), node.input(2)
     if alpha != 1.0:
-        y = y.holding(c.neuron(y.tensor, {"kind": "linear", "a": alpha}, c.layer_name(node, "/scaled")))
-    third = node.input(2)
+        y = y.linear(alpha, suffix="/scaled")
     if third is not None:
         term = _one_matrix(c, third)
-        if beta != 1.0:
-            scaled = {"kind": "linear", "a": beta}
-            term = term.holding(c.neuron(term.tensor, scaled, c.layer_name(node, "/term")))
-        both = align(c.arranger, y, term)
-        y = both.result(c.network.add(both.first, both.second, name=c.layer_name(node, "/sum")))
-    c.result(node, y.without_axes([0]) if c.arranger.batch is None else y.merged(0, 2))
+        y = y.combined("add", term if beta == 1.0 else term.linear(beta, suffix="/term"), "/sum")
+    return y.without_axes([0]) if c.arranger.batch is None else y.merged(0, 2)
 
 
-def _one_matrix(c: Context, name: str) -> Value:
+def _one_matrix(c: Context, name: str) -> FileTensor:
     """Return an operand as (1, rows, columns)."""
     batch = c.arranger.batch
     if c.is_constant(name):
@@ -93,86 +92,62 @@ def _one_matrix(c: Context, name: str) -> Value:
             f"multiplies {x.shown} by what the network computes, which is supported for one image: choose a batch of 1 "
             "with --shape (shapes= in Python)"
         )
-    own = (tuple(atom for atom in axis if not atom.is_batch) for axis in x.axes)
-    return Value(x.tensor, ((batch,), *[()] * (2 - x.rank), *own), x.order)
+    return replace(x, axes=((batch,), *[()] * (2 - x.rank), *map(without_batch, x.axes)))
 
 
-def _sum(c: Context, node: Node, x: Value, weight: NDArray[np.float32], term: Value) -> None:
-    """A product and another tensor of the network."""
-    beta = node.number("beta", 1.0)
-    if beta != 1.0:
-        scaled = c.neuron(term.tensor, {"kind": "linear", "a": beta}, c.layer_name(node, "/scaled"))
-        term = term.holding(scaled)
-    names = (node.input(1) if node.number("alpha", 1.0) == 1.0 else None, None)
-    both = align(c.arranger, dense(c, node, x, weight, None, None, names), term)
-    c.result(node, both.result(c.network.add(both.first, both.second, name=c.layer_name(node, "/sum"))))
-
-
-def _matmul(c: Context, node: Node) -> None:
-    if not c.is_constant(node.inputs[1]):
-        if c.is_constant(node.inputs[0]):
-            _constant_first(c, node)
+def _matmul(c: Context, node: Node) -> FileTensor:
+    """A vector is a row before a matrix and a column after one, which the result has not."""
+    first, second = node.inputs
+    if not c.is_constant(second):
+        b = c.value(second)
+        if c.is_constant(first):
+            a, is_row = c.constant(first, b.rank), c.constants.fixed(first, "its first operand").ndim == 1
         else:
-            c.result(node, _product(c, *map(c.value, node.inputs)))
-        return
-    x = c.value(node.inputs[0])
-    weight = c.constants.real(node.inputs[1], "its second operand")
+            a = c.value(first)
+            is_row = a.rank == 1 and not a.has_batch_first
+            a = a.with_axes([0]) if is_row else a
+        is_column = b.rank == 1 and not b.has_batch_first
+        y = a @ (b.with_axes([1]) if is_column else b)
+        return y.without_axes([y.rank - 2] * is_row + [y.rank - 1] * is_column)
+    x = c.value(first)
+    weight = c.constants.real(second, "its second operand")
     if weight.ndim == 1 and x.rank > 1:
-        y = dense(c, node, x, weight[None], None, None, (node.inputs[1], None))
-        c.result(node, y.without_axes([y.rank - 1]))
-        return
+        y = dense(c, node, x, weight[None], None, None, (second, None))
+        return y.without_axes([y.rank - 1])
     if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
         weight = weight.reshape(weight.shape[-2:])
     if weight.ndim > 2:
-        second = c.constant(node.inputs[1], max(x.rank, weight.ndim))
-        c.result(node, product_of(c.arranger, *with_as_many_matrices(c.arranger, x, second)))
-        return
+        return x @ c.constant(second, max(x.rank, weight.ndim))
     if weight.ndim != 2 or x.rank < 2:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
-    bias, bias_name, result = _bias_after(c, node.outputs[0], weight.shape[1])
-    activation, result = ending(c, result)
-    c.values[result] = dense(c, node, x, weight.T, bias, activation, (node.inputs[1], bias_name))
+    bias, bias_name = _bias_after(c, node, weight.shape[1])
+    return dense(c, node, x, weight.T, bias, ending(c, node), (second, bias_name))
 
 
-def _product(c: Context, first: Value, second: Value) -> Value:
-    """A vector is a row before a matrix and a column after one, which the result has not."""
-    is_row, is_column = (x.rank == 1 and not x.has_batch_first for x in (first, second))
-    first = first.with_axes([0]) if is_row else first
-    second = second.with_axes([1]) if is_column else second
-    y = product_of(c.arranger, *with_as_many_matrices(c.arranger, first, second))
-    return y.without_axes([y.rank - 2] * is_row + [y.rank - 1] * is_column)
-
-
-def _constant_first(c: Context, node: Node) -> None:
-    """A constant vector is a row, which the result has not."""
-    second = c.value(node.inputs[1])
-    y = product_of(c.arranger, c.constant(node.inputs[0], second.rank), second)
-    is_row = c.constants.fixed(node.inputs[0], "its first operand").ndim == 1
-    c.result(node, y.without_axes([y.rank - 2]) if is_row else y)
-
-
-def _bias_after(c: Context, name: str, units: int) -> tuple[NDArray[np.float32] | None, str | None, str]:
-    """A sum with one constant for each column, which alone reads the product: numbers, their name, the result's."""
+def _bias_after(c: Context, node: Node, units: int) -> tuple[NDArray[np.float32] | None, str | None]:
+    """A sum with one constant for each column, which alone reads the product: the numbers and their name."""
+    name = node.outputs[0]
     user = c.only_user(name)
     if user is None or user.kind != "Add" or len(user.inputs) != 2:
-        return None, None, name
+        return None, None
     other = user.inputs[1] if user.inputs[0] == name else user.inputs[0]
     constant = c.constants.find(other)
     if constant is None or not constant.is_fixed or constant.low.shape != (units,):
-        return None, None, name
+        return None, None
     c.merged.add(id(user))
-    return c.constants.real(other, "its biases"), other, user.outputs[0]
+    c.ends[name] = user.outputs[0]
+    return c.constants.real(other, "its biases"), other
 
 
 def dense(
     c: Context,
     node: Node,
-    x: Value,
+    x: FileTensor,
     weight: NDArray[np.float32],
     bias: NDArray[np.float32] | None,
     activation: Activation,
     names: tuple[str | None, str | None] = (None, None),
-) -> Value:
+) -> FileTensor:
     """Return the last axis of x times a matrix [results][features], for each of the other axes.
 
     Args:
@@ -206,7 +181,7 @@ def dense(
     if bias is not None:
         c.set_weight(name, "bias", bias, names[1])
     new = () if units == 1 else (Atom(units),)
-    return Value(y, (*x.axes[:-1], new), (rest if rest_count else ()) + new)
+    return replace(x, tensor=y, axes=(*x.axes[:-1], new), order=(rest if rest_count else ()) + new)
 
 
 def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
@@ -221,11 +196,10 @@ def _ordered(weight: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray
     return weight[:, columns]
 
 
-def _running_sum(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
-    (axis,) = c.constants.integers(node.input(1), "its axis")
+def _running_sum(c: Context, node: Node) -> FileTensor:
+    x, (axis,) = c.x(node), c.constants.integers(node.input(1), "its axis")
     exclusive, backwards = (bool(node.integer(name, 0)) for name in ("exclusive", "reverse"))
-    c.result(node, running_sums(c.arranger, x, x.axis(axis), exclusive=exclusive, backwards=backwards))
+    return x.running_sums(x.axis(axis), exclusive=exclusive, backwards=backwards)
 
 
 MATRICES: dict[str, Handler] = {"CumSum": _running_sum, "Gemm": _gemm, "MatMul": _matmul}

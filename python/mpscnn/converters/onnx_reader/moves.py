@@ -6,13 +6,11 @@ import math
 
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import element_type, type_of_elements
-from mpscnn.converters.onnx_reader.logic import are_truths, as_booleans
+from mpscnn.converters.onnx_reader.logic import are_truths
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.slicing import bordered, taken, tiled
-from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.subpixel import ChannelBlocks
 
@@ -25,31 +23,31 @@ _IMAGE_RANK = 4
 # ---- Axes ----------------------------------------------------------------------------------------------------------
 
 
-def _same(c: Context, node: Node) -> None:
-    c.result(node, c.value(node.inputs[0], whole_numbers=True))
+def _same(c: Context, node: Node) -> FileTensor:
+    return c.x(node, whole_numbers=True)
 
 
-def _dropout(c: Context, node: Node) -> None:
+def _dropout(c: Context, node: Node) -> FileTensor:
     c.refuse_results(node, 1, "a mask")
     training = node.input(2) is not None and c.constants.fixed(node.input(2), "its mode").any()
     if training and (node.input(1) is None or c.constants.number(node.input(1), "its ratio") != 0.0):
         raise UnsupportedError("it drops elements, as in training, which is not supported")
-    _same(c, node)
+    return _same(c, node)
 
 
-def _cast_like(c: Context, node: Node) -> None:
+def _cast_like(c: Context, node: Node) -> FileTensor | None:
     """A cast to the type of another tensor."""
     like = node.inputs[1]
     target = _type_of(c, like)
     if not c.is_constant(node.inputs[0]):
-        _cast_to(c, node, target)
-    elif target in _FLOATS:
-        c.parameters.follow(node)
-        c.constants.put(node.outputs[0], c.constants.real(node.inputs[0], "its operand"))
-    else:
+        return _cast_to(c, node, target)
+    if target not in _FLOATS:
         raise UnsupportedError(
             f"makes {target} of a constant, as {shown(like)} is computed, which is not supported"
         )
+    c.parameters.follow(node)
+    c.constants.put(node.outputs[0], c.constants.real(node.inputs[0], "its operand"))
+    return None
 
 
 def _type_of(c: Context, name: str) -> str:
@@ -65,26 +63,25 @@ def _type_of(c: Context, name: str) -> str:
     return stated.type
 
 
-def _cast(c: Context, node: Node) -> None:
-    _cast_to(c, node, element_type(node.integer("to")))
+def _cast(c: Context, node: Node) -> FileTensor:
+    return _cast_to(c, node, element_type(node.integer("to")))
 
 
-def _cast_to(c: Context, node: Node, target: str) -> None:
-    x = c.value(node.inputs[0], whole_numbers=True)
+def _cast_to(c: Context, node: Node, target: str) -> FileTensor:
+    x = c.x(node, whole_numbers=True)
     if target in _FLOATS:
         if target == "double" and _FROM_DOUBLE not in c.notes:
             c.notes.append(_FROM_DOUBLE)
-        c.result(node, Value(x.tensor, x.axes, x.order))
-    elif x.whole_numbers and target in ("int32", "int64"):
-        c.result(node, x)
-    elif target == "bool":
-        c.result(node, x.as_whole_numbers() if are_truths(c, node.inputs[0]) else as_booleans(c, node, x))
-    else:
-        raise UnsupportedError(f"makes {target} of computed numbers, which is not supported")
+        return x.as_numbers()
+    if x.whole_numbers and target in ("int32", "int64"):
+        return x
+    if target == "bool":
+        return x.as_whole_numbers() if are_truths(c, node.inputs[0]) else x.is_not(0.0)
+    raise UnsupportedError(f"makes {target} of computed numbers, which is not supported")
 
 
-def _reshape(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0], whole_numbers=True)
+def _reshape(c: Context, node: Node) -> FileTensor:
+    x = c.x(node, whole_numbers=True)
     low, high = c.constants.shapes(node.input(1), "the new shape")
     if not node.integer("allowzero", 0):
         stated = x.stand_ins()
@@ -93,14 +90,13 @@ def _reshape(c: Context, node: Node) -> None:
                 if place >= x.rank:
                     raise WeightsError(f"damaged: extent {place} of {x.shown} is to be kept")
                 low[place], high[place] = stated[0][place], stated[1][place]
-    c.result(node, c.arranger.reshaped(x, low, high))
+    return x.regrouped(low, high)
 
 
-def _flatten(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
-    axis = node.integer("axis", 1)
+def _flatten(c: Context, node: Node) -> FileTensor:
+    x, axis = c.x(node), node.integer("axis", 1)
     first = x.rank if axis == x.rank else x.axis(axis)
-    c.result(node, x.merged(0, first).merged(1, x.rank - first + 1))
+    return x.merged(0, first).merged(1, x.rank - first + 1)
 
 
 def axes_of(c: Context, node: Node) -> list[int] | None:
@@ -110,29 +106,27 @@ def axes_of(c: Context, node: Node) -> list[int] | None:
     return None if node.input(1) is None else c.constants.integers(node.input(1), "its axes")
 
 
-def _squeeze(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0], whole_numbers=True)
-    axes = axes_of(c, node)
-    if axes is None:
-        axes = [number for number, extent in enumerate(x.shape) if extent == 1]
-    c.result(node, x.without_axes(axes))
+def _squeeze(c: Context, node: Node) -> FileTensor:
+    x, axes = c.x(node, whole_numbers=True), axes_of(c, node)
+    return x.without_axes(
+        [axis for axis, extent in enumerate(x.shape) if extent == 1] if axes is None else axes
+    )
 
 
-def _unsqueeze(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0], whole_numbers=True)
+def _unsqueeze(c: Context, node: Node) -> FileTensor:
     axes = axes_of(c, node)
     if axes is None:
         raise WeightsError("damaged: it has no axes")
-    c.result(node, x.with_axes(axes))
+    return c.x(node, whole_numbers=True).with_axes(axes)
 
 
-def _transpose(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0], whole_numbers=True)
-    c.result(node, x.transposed(node.integers("perm", list(range(x.rank))[::-1])))
+def _transpose(c: Context, node: Node) -> FileTensor:
+    x = c.x(node, whole_numbers=True)
+    return x.transposed(node.integers("perm", list(range(x.rank))[::-1]))
 
 
-def _expand(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
+def _expand(c: Context, node: Node) -> FileTensor:
+    x = c.x(node)
     low, high = c.constants.shapes(node.input(1), "the new shape")
     if len(high) > x.rank:
         x = x.with_axes(range(len(high) - x.rank))
@@ -153,8 +147,8 @@ def _expand(c: Context, node: Node) -> None:
         )
         if not fits:
             raise UnsupportedError(f"repeats {x.shown} to {tuple(high)}, which is not supported")
-        x = tiled(c.arranger, x, times[1])
-    c.result(node, x)
+        x = x.tiled(times[1])
+    return x
 
 
 def _repeats_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], list[int]]) -> bool:
@@ -170,23 +164,20 @@ def _repeats_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], l
 # ---- Borders and blocks --------------------------------------------------------------------------------------------
 
 
-def _pad(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
-    mode = node.text("mode", "constant")
+def _pad(c: Context, node: Node) -> FileTensor | None:
+    x, mode = c.x(node), node.text("mode", "constant")
     if mode not in _MODES and mode != "wrap":
         raise UnsupportedError(f"its mode is {mode!r}; supported are {', '.join(_MODES)} and wrap")
     pads, value = borders(c, node, x.rank)
     if pads[0] or pads[x.rank]:
         raise UnsupportedError("pads the batch")
     if not any(pads):
-        c.result(node, x)
-        return
+        return x
     if x.rank not in (3, _IMAGE_RANK) or mode == "wrap":
         for axis, sides in enumerate(zip(pads[: x.rank], pads[x.rank :], strict=True)):
             if any(sides):
                 x = _padded_axis(c, x, axis, sides, mode, value)
-        c.result(node, x)
-        return
+        return x
     if x.rank == 3:
         pads = [pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]]
     _, front, top, left, _, back, bottom, right = pads
@@ -194,33 +185,29 @@ def _pad(c: Context, node: Node) -> None:
     border = [top, left, bottom, right] if x.rank == _IMAGE_RANK else [left, right]
     if mode == "constant" and not (front or back) and _is_padding_of(c, node.outputs[0], fills, border):
         c.padded[node.outputs[0]] = (x, [top, left, bottom, right])
-        return
+        return None
     if not math.isfinite(value):
         raise UnsupportedError(
             f"its border holds {value}, which is only supported as the padding of a maximum"
         )
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
-    image = c.arranger.image(x)
-    y = c.network.layer(
-        "padding", [image], attributes | {"mode": _MODES[mode], "value": value}, name=c.layer_name(node)
-    )
-    c.result(node, c.arranger.of_image(y, x.rank))
+    settings = attributes | {"mode": _MODES[mode], "value": value}
+    return x.of_same_rank(c.network.layer("padding", [x.image()], settings, name=c.layer_name(node)))
 
 
-def _padded_axis(c: Context, x: Value, axis: int, sides: tuple[int, int], mode: str, value: float) -> Value:
+def _padded_axis(
+    c: Context, x: FileTensor, axis: int, sides: tuple[int, int], mode: str, value: float
+) -> FileTensor:
     if mode != "wrap":
         if not math.isfinite(value):
             raise UnsupportedError(f"its border holds {value}, which is only supported for images")
-        return bordered(c.arranger, x, axis, sides, {"mode": _MODES[mode], "value": value})
-    extent = x.shape[axis]
-    if extent is None:
-        raise UnsupportedError(f"repeats {x.shown}, whose size is free: {CHOOSE_SIZE}")
-    before, after = sides
+        return x.bordered(axis, sides, {"mode": _MODES[mode], "value": value})
+    extent, (before, after) = x.known_extent(axis, "repeats"), sides
     count = before + extent + after
     if count < 1:
         raise WeightsError(f"damaged: leaves {count} of axis {axis} of {x.shown}")
     c.constants.budget.spend(Cost.look(count))
-    return taken(c.arranger, x, axis, [(place - before) % extent for place in range(count)])
+    return x.taken(axis, [(place - before) % extent for place in range(count)])
 
 
 def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[int]) -> bool:
@@ -262,22 +249,18 @@ def borders(c: Context, node: Node, rank: int) -> tuple[list[int], float]:
     return pads, value
 
 
-def _depth_to_space(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
-    mode = node.text("mode", "DCR")
+def _depth_to_space(c: Context, node: Node) -> FileTensor:
+    x, mode = c.x(node), node.text("mode", "DCR")
     orders: dict[str, ChannelBlocks] = {"DCR": "position_major", "CRD": "channel_major"}
     if mode not in orders:
         raise WeightsError(f"damaged: its mode is {mode!r}")
-    y = c.network.depth_to_space(
-        c.arranger.image(x), node.integer("blocksize"), order=orders[mode], name=c.layer_name(node)
-    )
-    c.result(node, c.arranger.of_image(y))
+    block, name = node.integer("blocksize"), c.layer_name(node)
+    return x.of_same_rank(c.network.depth_to_space(x.image(), block, order=orders[mode], name=name))
 
 
-def _space_to_depth(c: Context, node: Node) -> None:
+def _space_to_depth(c: Context, node: Node) -> FileTensor:
     """Block of pixels become channels, which is another view until a layer needs it in order."""
-    x = c.value(node.inputs[0])
-    block = node.integer("blocksize")
+    x, block, mode = c.x(node), node.integer("blocksize"), node.text("mode", "DCR")
     if x.rank != _IMAGE_RANK or not x.has_batch_first or None in x.shape[1:]:
         raise UnsupportedError(f"makes channels of blocks of {x.shown}; supported are images of a known size")
     (low, channels, height, width), (high, *_) = x.stand_ins()
@@ -286,11 +269,12 @@ def _space_to_depth(c: Context, node: Node) -> None:
     rows, columns = height // block, width // block
     split = [channels, rows, block, columns, block]
     joined = [channels * block * block, rows, columns]
-    order = {"DCR": (0, 3, 5, 1, 2, 4), "CRD": (0, 1, 3, 5, 2, 4)}.get(node.text("mode", "DCR"))
+    order = {"DCR": (0, 3, 5, 1, 2, 4), "CRD": (0, 1, 3, 5, 2, 4)}.get(mode)
     if order is None:
-        raise WeightsError(f"damaged: its mode is {node.text('mode', 'DCR')!r}")
-    y = x.reshaped([low, *split], [high, *split]).transposed(order)
-    c.result(node, c.arranger.reshaped(y, [low, *joined], [high, *joined]))
+        raise WeightsError(f"damaged: its mode is {mode!r}")
+    return (
+        x.reshaped([low, *split], [high, *split]).transposed(order).regrouped([low, *joined], [high, *joined])
+    )
 
 
 MOVES: dict[str, Handler] = {

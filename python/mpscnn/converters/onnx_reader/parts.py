@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -10,28 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.concat import joined
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.layout import Value
-from mpscnn.converters.lookup import looked_up
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.slicing import part, taken, tiled
-from mpscnn.converters.special_values import one_number
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MOST_PARTS = 4096  # of a sequence
 
 
-def _slice(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
+def _slice(c: Context, node: Node) -> FileTensor:
+    x = c.x(node)
     for axis, positions in _ranges(c, node, x):
-        x = part(c.arranger, x, axis, positions)
-    c.result(node, x)
+        x = x.part(axis, positions)
+    return x
 
 
-def _ranges(c: Context, node: Node, x: Value) -> list[tuple[int, range]]:
+def _ranges(c: Context, node: Node, x: FileTensor) -> list[tuple[int, range]]:
     """Axes, and what is taken of each."""
     if c.file.opset < 10:
         starts, ends = node.integers("starts"), node.integers("ends")
@@ -71,12 +68,16 @@ def _ends(c: Context, node: Node) -> list[int]:
     return high
 
 
-def _split(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
+def _divided(x: FileTensor, axis: int, sizes: Sequence[int]) -> list[FileTensor]:
+    """Return parts of these sizes along an axis."""
+    ends = accumulate(sizes)
+    return [x.part(axis, range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _split(c: Context, node: Node) -> list[FileTensor]:
+    x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
-    extent = x.shape[axis]
-    if extent is None:
-        raise UnsupportedError(f"splits {x.shown} along an axis that is free: {CHOOSE_SIZE}")
+    extent = _split_extent(x, axis)
     if node.has("split"):
         sizes = node.integers("split")
     elif node.input(1) is not None:
@@ -89,21 +90,21 @@ def _split(c: Context, node: Node) -> None:
         raise UnsupportedError(f"splits {x.shown} into parts of which some are empty")
     if sum(sizes) != extent or len(sizes) != len(node.outputs) or min(sizes) < 1:
         raise WeightsError(f"damaged: splits {x.shown} along axis {axis} into {sizes}")
-    start = 0
-    for place, size in enumerate(sizes):
-        if node.outputs[place]:
-            c.result(node, part(c.arranger, x, axis, range(start, start + size)), place)
-        start += size
+    return _divided(x, axis, sizes)
+
+
+def _split_extent(x: FileTensor, axis: int) -> int:
+    extent = x.shape[axis]
+    if extent is None:
+        raise UnsupportedError(f"splits {x.shown} along an axis that is free: {CHOOSE_SIZE}")
+    return extent
 
 
 def _split_to_sequence(c: Context, node: Node) -> None:
     """Parts of stated sizes, of one size, or of extent 1, whose axis then may be left out."""
-    x = c.value(node.inputs[0])
+    x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
-    extent = x.shape[axis]
-    if extent is None:
-        raise UnsupportedError(f"splits {x.shown} along an axis that is free: {CHOOSE_SIZE}")
-    given = node.input(1)
+    extent, given = _split_extent(x, axis), node.input(1)
     stated = [1] if given is None else c.constants.integers(given, "its parts")
     is_one_size = given is None or c.constants.fixed(given, "its parts").ndim == 0
     sizes = stated
@@ -114,8 +115,7 @@ def _split_to_sequence(c: Context, node: Node) -> None:
         raise WeightsError(f"damaged: splits {x.shown} along axis {axis} into {sizes[:5]}")
     if len(sizes) > _MOST_PARTS:
         raise UnsupportedError(f"splits {x.shown} into {len(sizes)} parts; supported are {_MOST_PARTS}")
-    ends = list(accumulate(sizes))
-    parts = [part(c.arranger, x, axis, range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
+    parts = _divided(x, axis, sizes)
     if given is None and not node.integer("keepdims", 1):
         parts = [one.without_axes([axis]) for one in parts]
     c.sequences[node.outputs[0]] = parts
@@ -125,24 +125,22 @@ def _sequence(c: Context, node: Node) -> None:
     c.sequences[node.outputs[0]] = [c.value(name) for name in node.inputs]
 
 
-def _sequence_at(c: Context, node: Node) -> None:
-    parts = _parts_of(c, node)
-    place = c.constants.integers(node.input(1), "its place")[0]
+def _sequence_at(c: Context, node: Node) -> FileTensor:
+    parts, place = _parts_of(c, node), c.constants.integers(node.input(1), "its place")[0]
     if not -len(parts) <= place < len(parts):
         raise WeightsError(f"damaged: takes part {place} of {len(parts)}")
-    c.result(node, parts[place])
+    return parts[place]
 
 
-def _concat_from_sequence(c: Context, node: Node) -> None:
-    parts = _parts_of(c, node)
-    axis = node.integer("axis")
+def _concat_from_sequence(c: Context, node: Node) -> FileTensor:
+    parts, axis = _parts_of(c, node), node.integer("axis")
     if node.integer("new_axis", 0):
         axis = axis % (parts[0].rank + 1) if -parts[0].rank - 1 <= axis <= parts[0].rank else axis
         parts = [one.with_axes([axis]) for one in parts]
-    c.result(node, joined(c.arranger, parts, parts[0].axis(axis)))
+    return parts[0].joined(parts[1:], parts[0].axis(axis))
 
 
-def _parts_of(c: Context, node: Node) -> list[Value]:
+def _parts_of(c: Context, node: Node) -> list[FileTensor]:
     if node.inputs[0] not in c.sequences:
         raise UnsupportedError(
             f"its operand {shown(node.inputs[0])} is not a sequence of tensors that is known"
@@ -150,62 +148,50 @@ def _parts_of(c: Context, node: Node) -> list[Value]:
     return c.sequences[node.inputs[0]]
 
 
-def _gather(c: Context, node: Node) -> None:
+def _gather(c: Context, node: Node) -> FileTensor:
     """Positions of an axis, which become the axes of the table that lists them."""
     if c.is_constant(node.inputs[0]) and not c.learns(node.inputs[0]):
-        _look_up(c, node)
-        return
-    x = c.value(node.inputs[0])
-    axis = x.axis(node.integer("axis", 0))
-    _take(c, node, x, axis, c.constants.fixed(node.input(1), "its indices"))
+        return _look_up(c, node)
+    x = c.x(node)
+    return _at(x, x.axis(node.integer("axis", 0)), c.constants.fixed(node.input(1), "its indices"))
 
 
-def _look_up(c: Context, node: Node) -> None:
+def _look_up(c: Context, node: Node) -> FileTensor:
     """Rows of a constant table, such as embeddings of words. Numbers below 0 count from the end."""
     table = c.constants.real(node.inputs[0], "its table")
     if node.integer("axis", 0) or table.ndim < 2:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
-    x = c.value(node.inputs[1], whole_numbers=True)
-    names = c.names_of(node)
-    zero = one_number(c.network, 0.0, x.tensor, names("/zero"))
-    below = c.network.less(x.tensor, zero, name=names("/below"))
-    shift = c.neuron(below, {"kind": "linear", "a": float(len(table))}, names("/shift"))
-    counted = Value(c.network.add(x.tensor, shift, name=names("/counted")), x.axes, x.order)
-    c.result(node, looked_up(c.arranger, counted, table, names))
+    x = c.value(node.inputs[1], whole_numbers=True).as_numbers()
+    shift = x.is_below(0.0, "/below").linear(len(table), suffix="/shift")
+    return x.combined("add", shift, "/counted").rows_of(table)
 
 
-def _gather_nd(c: Context, node: Node) -> None:
+def _gather_nd(c: Context, node: Node) -> FileTensor:
     """Positions of the first axis, as torch's exporter writes a list of indices."""
-    x = c.value(node.inputs[0])
-    indices = c.constants.fixed(node.input(1), "its indices")
+    x, indices = c.x(node), c.constants.fixed(node.input(1), "its indices")
     if node.integer("batch_dims", 0) or indices.ndim < 1 or indices.shape[-1] != 1:
         raise UnsupportedError(
             f"takes places of several axes by indices {indices.shape}, which is not supported"
         )
-    _take(c, node, x, 0, indices[..., 0])
+    return _at(x, 0, indices[..., 0])
 
 
-def _take(c: Context, node: Node, x: Value, axis: int, indices: NDArray[Any]) -> None:
-    extent = x.shape[axis]
-    if extent is None:
-        raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
-    numbers = [int(one) + (extent if one < 0 else 0) for one in indices.reshape(-1)]
-    if not numbers:
+def _at(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
+    """Take positions of an axis, of which those below 0 count from the end."""
+    extent = x.known_extent(axis, "takes a part of")
+    if not indices.size:
         raise UnsupportedError(f"takes nothing of axis {axis} of {x.shown}")
-    if min(numbers) < 0 or max(numbers) >= extent:
-        raise WeightsError(f"damaged: takes positions {numbers[:5]} of axis {axis} of {x.shown}")
-    y = taken(c.arranger, x, axis, numbers)
-    if indices.ndim == 0:
-        y = y.without_axes([axis])
-    elif indices.ndim > 1:
-        low, high = ([*one[:axis], *indices.shape, *one[axis + 1 :]] for one in y.stand_ins())
-        y = y.reshaped(low, high)
-    c.result(node, y)
+    numbers = np.where(indices < 0, indices + extent, indices)
+    if int(numbers.min()) < 0 or int(numbers.max()) >= extent:
+        raise WeightsError(
+            f"damaged: takes positions {numbers.reshape(-1)[:5].tolist()} of axis {axis} of {x.shown}"
+        )
+    return x.taken_by(axis, numbers)
 
 
-def _gather_elements(c: Context, node: Node) -> None:
+def _gather_elements(c: Context, node: Node) -> FileTensor:
     """An element for each position, by its place along an axis: places in all elements of an image."""
-    x = c.value(node.inputs[0])
+    x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
     given = c.constants.fixed(node.input(1), "its indices")
     low, high = x.stand_ins()
@@ -228,26 +214,20 @@ def _gather_elements(c: Context, node: Node) -> None:
     places = list(np.indices(own.shape, sparse=True))
     places[axis] = own % extents[axis]
     numbers = np.ravel_multi_index(np.broadcast_arrays(*places), extents).reshape(-1)
-    flat = c.arranger.reshaped(x, *([*(batch or [1]), math.prod(extents)] for batch in first))
-    y = taken(c.arranger, flat, 1, numbers.tolist())
-    c.result(node, c.arranger.reshaped(y, *([*batch, *own.shape] for batch in first)))
+    flat = x.regrouped(*([*(batch or [1]), math.prod(extents)] for batch in first))
+    return flat.taken(1, numbers.tolist()).regrouped(*([*batch, *own.shape] for batch in first))
 
 
-def _tile(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
-    times = c.constants.integers(node.input(1), "its repeats")
+def _tile(c: Context, node: Node) -> FileTensor:
+    x, times = c.x(node), c.constants.integers(node.input(1), "its repeats")
     if len(times) != x.rank or min(times) < 1:
         raise UnsupportedError(f"repeats {x.shown} {times} times")
-    c.result(node, tiled(c.arranger, x, times))
+    return x.tiled(times)
 
 
-def _concat(c: Context, node: Node) -> None:
-    computed = next((name for name in node.inputs if not c.is_constant(name)), None)
-    if computed is None:
-        raise UnsupportedError("joins constants, which depend on the batch")
-    rank = c.value(computed).rank
-    values = [c.constant(name, rank) if c.is_constant(name) else c.value(name) for name in node.inputs]
-    c.result(node, joined(c.arranger, values, values[0].axis(node.integer("axis", 1))))
+def _concat(c: Context, node: Node) -> FileTensor:
+    first, *others = c.tensors(node.inputs)
+    return first.joined(others, first.axis(node.integer("axis", 1)))
 
 
 PARTS: dict[str, Handler] = {

@@ -16,6 +16,7 @@ from mpscnn.converters.integer_limits import Grid, within
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler, Integers, Quantized
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -71,7 +72,7 @@ def _quantize(c: Context, node: Node) -> None:
     c.quantized[node.outputs[0]] = Quantized(c.value(source), _grid(c, node), source in c.limited)
 
 
-def _dequantize(c: Context, node: Node) -> None:
+def _dequantize(c: Context, node: Node) -> FileTensor:
     """After a quantisation the value itself, within the limits of the integers."""
     found = c.quantized.get(node.inputs[0])
     if found is None:
@@ -83,13 +84,12 @@ def _dequantize(c: Context, node: Node) -> None:
     x, integers = found.value, _int8_of(found.grid)
     if not found.is_limited and (integers is None or c.integers.get(x.tensor.index) != integers):
         low, high = found.grid.limits
-        limits: Activation = {"kind": "clamp", "a": low, "b": high}
-        x = x.holding(c.neuron(x.tensor, limits, c.layer_name(node)))
+        x = x.map({"kind": "clamp", "a": low, "b": high})
     c.quantized[node.inputs[0]] = Quantized(x, found.grid, is_limited=True)
     if integers is not None:
         c.integers[x.tensor.index] = integers
         c.integer_types.add(found.grid.dtype.name)
-    c.result(node, x)
+    return x
 
 
 def _int8_of(grid: Grid) -> Integers | None:

@@ -30,6 +30,7 @@ from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.onnx_reader.response import begins_response
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unrounded import Operators
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, UnsupportedError
@@ -150,7 +151,7 @@ def _of_inputs(
     context = Context(network, file, constants, names, batch, frozenset(wanted), parameters)
     context.input_layouts = tuple(one.layout for one in inputs)
     for one, tensor in zip(inputs, network.inputs, strict=True):
-        plain = context.arranger.of_plain(tensor)
+        plain = FileTensor.plain(context.arranger, tensor)
         context.values[one.name] = one.seen(plain)
     nodes = needed(file, wanted)
     _Conversion(context, nodes).run()
@@ -213,12 +214,12 @@ class _Input:
         places = sorted(range(len(self.axes)), key=self.axes.__getitem__)
         return InputLayout(tuple(places), self.has_batch, len(self.axes) == len(self.own) + 1)
 
-    def seen(self, plain: Value) -> Value:
+    def seen(self, plain: FileTensor) -> FileTensor:
         """Return the network's input as the file sees it."""
         if not plain.has_batch_first:  # a network without a batch
-            own = Value(plain.tensor, plain.axes[: len(self.axes) - 1], plain.order)
+            own = replace(plain, axes=plain.axes[: len(self.axes) - 1])
             return own.as_whole_numbers() if self.whole_numbers else own
-        value = Value(plain.tensor, tuple(plain.axes[axis] for axis in self.axes), plain.order)
+        value = replace(plain, axes=tuple(plain.axes[axis] for axis in self.axes))
         if self.is_number:
             value = replace(value, axes=())
         elif not self.has_batch:
@@ -496,7 +497,7 @@ class _Conversion:
         if handler is None:
             raise UnsupportedError(reason_against(node.kind))
         if not (begins_activation(self._c, node) or begins_response(self._c, node)):
-            handler(self._c, node)
+            self._c.put(node, handler(self._c, node))
 
     def _shape(self, node: Node) -> None:
         value = self._c.value(node.inputs[0], whole_numbers=True)
@@ -545,8 +546,8 @@ class _Conversion:
         alone = Context(network, c.file, c.constants, LayerNames(), c.arranger.batch, c.results, c.parameters)
         alone.begin(node)
         for (name, shape), tensor in zip(shapes.items(), network.inputs, strict=True):
-            arranger = alone.arranger
-            alone.values[name] = arranger.of_image(tensor) if len(shape) == 4 else arranger.of_plain(tensor)
+            made = FileTensor.of_image if len(shape) == 4 else FileTensor.plain
+            alone.values[name] = made(alone.arranger, tensor)
         return alone
 
     @staticmethod

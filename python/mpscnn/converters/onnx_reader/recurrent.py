@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -28,7 +29,7 @@ _ACTIVATIONS: dict[str, Activation] = {
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh")}
 
 
-def _recurrent(c: Context, node: Node) -> None:
+def _recurrent(c: Context, node: Node) -> list[FileTensor]:
     """Read a sequence (steps, n, features), or (n, steps, features) in the layout 1, in one direction or both."""
     _refuse_settings(c, node)
     direction = node.text("direction", "forward")
@@ -47,17 +48,18 @@ def _recurrent(c: Context, node: Node) -> None:
     several = (batch + sequences, directions, units)
     order = sequences + directions + units
     along = bool(node.integer("layout", 0))
-    whole = Value(
-        _joined(c, [one.steps for one in made], name),
-        (steps, directions, batch + sequences, units),
-        steps + order,
+    axes = (steps, directions, batch + sequences, units)
+    whole = FileTensor(
+        _joined(c, [one.steps for one in made], name), axes, steps + order, arranger=c.arranger
     )
-    c.result(node, whole.transposed((2, 0, 1, 3)) if along else whole)
+    results = [whole.transposed((2, 0, 1, 3)) if along else whole]
     states = [[one.last for one in made], [one.cell for one in made if one.cell is not None]]
     for place, tensors in enumerate(states, start=1):
-        if place < len(node.outputs) and node.outputs[place]:
-            state = Value(_joined(c, tensors, f"{name}/state"), several, order)
-            c.result(node, state if along else state.transposed((1, 0, 2)), place)
+        if place < len(node.outputs) and tensors:
+            joined = _joined(c, tensors, f"{name}/state") if node.outputs[place] else tensors[0]
+            state = FileTensor(joined, several, order, arranger=c.arranger)
+            results.append(state if along else state.transposed((1, 0, 2)))
+    return results
 
 
 def _joined(c: Context, tensors: list[Tensor], name: str) -> Tensor:
@@ -77,7 +79,7 @@ def _refuse_settings(c: Context, node: Node) -> None:
 
 def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
     """(n, steps, sequences, features), and the atoms of its steps and sequences."""
-    x = c.value(node.inputs[0])
+    x = c.x(node)
     if x.rank != 3:
         raise WeightsError(f"damaged: it reads {x.shown}")
     if node.integer("layout", 0):

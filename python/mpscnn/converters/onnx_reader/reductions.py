@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn.converters.affine import is_affine
 from mpscnn.converters.arrange import surroundings
-from mpscnn.converters.contractions import reduced
-from mpscnn.converters.layout import Axis, Value, positions, product
+from mpscnn.converters.layout import Axis, positions, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.fused_activation import ending
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.slicing import part
-from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
-from mpscnn.graph.layers.layer_maker import Tensor
 
 _KINDS = {
     "ReduceMean": "mean",
@@ -43,36 +41,20 @@ _OF_ONE: dict[str, Activation] = {
 # ---- Reductions ----------------------------------------------------------------------------------------------------
 
 
-def _reduce(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
+def _reduce(c: Context, node: Node) -> FileTensor:
+    x = c.x(node)
     axes = _reduced_axes(c, node, x)
-    kind = _KINDS.get(node.kind, "sum")
     if node.kind in _SUMMANDS:
-        x = x.holding(c.neuron(x.tensor, _SUMMANDS[node.kind], c.layer_name(node, "/elements")))
-    if node.kind in _OF_ONE and axes and not any(x.axes[axis] for axis in axes):
-        x = x.holding(c.neuron(x.tensor, _OF_ONE[node.kind], c.layer_name(node, "/elements")))
-    y = _over(c, x, axes, kind)
+        x = x.map(_SUMMANDS[node.kind], "/elements")
+    if node.kind in _OF_ONE and axes and not x.atoms_of(axes):
+        x = x.map(_OF_ONE[node.kind], "/elements")
+    y = x.reduced(_KINDS.get(node.kind, "sum"), axes)
     if node.kind in _OF_SUMS:
-        y = y.holding(c.neuron(y.tensor, _OF_SUMS[node.kind], c.layer_name(node, "/sum")))
-    c.result(node, y if node.integer("keepdims", 1) else y.without_axes(axes))
+        y = y.map(_OF_SUMS[node.kind], "/sum")
+    return y if node.integer("keepdims", 1) else y.without_axes(axes)
 
 
-def _over(c: Context, x: Value, axes: list[int], kind: str) -> Value:
-    """x reduced over axes, which stay with the extent 1."""
-    atoms = tuple(atom for axis in axes for atom in x.axes[axis])
-    if any(atom.is_batch and atom.high != 1 for atom in atoms):
-        raise UnsupportedError(
-            f"reduces {x.shown} along the batch: choose a batch of 1 with --shape (shapes= in Python)"
-        )
-    batch = tuple(atom for atom in atoms if atom.is_batch)
-    atoms = tuple(atom for atom in atoms if not atom.is_batch)
-    y = reduced(c.arranger, x, atoms, kind)
-    kept = [() if axis in axes else y.axes[axis] for axis in range(x.rank)]
-    kept[0] = batch + kept[0]
-    return Value(y.tensor, tuple(kept), y.order)
-
-
-def _reduced_axes(c: Context, node: Node, x: Value) -> list[int]:
+def _reduced_axes(c: Context, node: Node, x: FileTensor) -> list[int]:
     if node.has("axes"):
         given = node.integers("axes")
     elif node.input(1) is not None:
@@ -84,65 +66,41 @@ def _reduced_axes(c: Context, node: Node, x: Value) -> list[int]:
     return sorted({x.axis(axis) for axis in given})
 
 
-def _lp_normalization(c: Context, node: Node) -> None:
+def _lp_normalization(c: Context, node: Node) -> FileTensor:
     """x divided by its norm along an axis; zeros stay zeros."""
-    x = c.value(node.inputs[0])
-    axis, order = x.axis(node.integer("axis", -1)), node.integer("p", 2)
-    if order not in (1, 2) or any(atom.is_batch for atom in x.axes[axis]):
+    x, order = c.x(node), node.integer("p", 2)
+    axis = x.axis(node.integer("axis", -1))
+    if order not in (1, 2):
         raise UnsupportedError(f"a norm of order {order} along axis {axis}; supported are orders 1 and 2")
-    if product(x.axes[axis]) is None:
-        raise UnsupportedError(f"normalises {x.shown} along an axis that is free: {CHOOSE_SIZE}")
-    tensor, rest, tail = c.arranger.channels_last(x, x.axes[axis])
-    y = c.network.unit_norm(tensor, order=order, epsilon=0.0, name=c.layer_name(node))
-    c.result(node, x.lying(y, rest + tail))
+    x.fixed_count([axis])
+    return x.along([axis], c.network.unit_norm, order=order, epsilon=0.0)
 
 
-def _argument(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
+def _argument(c: Context, node: Node) -> FileTensor:
+    x, last = c.x(node), bool(node.integer("select_last_index", 0))
     axis = x.axis(node.integer("axis", 0))
-    if any(atom.is_batch for atom in x.axes[axis]):
-        raise UnsupportedError("compares images of the batch")
-    extent = x.shape[axis]
-    last_of_equals = bool(node.integer("select_last_index", 0))
-    if last_of_equals:  # the first one from behind
-        if extent is None:
-            raise UnsupportedError(
-                f"takes the last of equals of {x.shown}, whose size is free: {CHOOSE_SIZE}"
-            )
-        x = part(c.arranger, x, axis, range(extent - 1, -1, -1))
-    atoms = x.axes[axis]
-    rest = tuple(atom for atom in x.order if atom not in atoms)
-    grouping = c.arranger.grouping(x)
-    tensor = x.tensor
-    if not grouping or grouping[-1] != atoms:
-        tensor = c.arranger.physical(x, (rest, atoms))
-    find = c.network.argmax if node.kind == "ArgMax" else c.network.argmin
-    y = find(tensor, name=c.layer_name(node))
-    if last_of_equals:
-        y = c.neuron(y, {"kind": "linear", "a": -1.0, "b": (extent or 1) - 1.0}, c.layer_name(node, "/index"))
-    axes = (*x.axes[:axis], (), *x.axes[axis + 1 :])
-    value = Value(y, axes, rest, whole_numbers=True)
-    c.result(node, value if node.integer("keepdims", 1) else value.without_axes([axis]))
+    places = x.place_of(axis, least=node.kind == "ArgMin", last=last)
+    return places if node.integer("keepdims", 1) else places.without_axes([axis])
 
 
-def _softmax(c: Context, node: Node) -> None:
+def _softmax(c: Context, node: Node) -> FileTensor:
     """Up to opset 12 over the axis and all after it."""
-    x = c.value(node.inputs[0])
-    old = c.file.opset < 13
+    x, old = c.x(node), c.file.opset < 13
     axis = x.axis(node.integer("axis", 1 if old else -1))
-    atoms = tuple(atom for one in x.axes[axis : None if old else axis + 1] for atom in one)
-    if any(atom.is_batch for atom in atoms):
-        raise UnsupportedError("compares images of the batch")
-    tensor, rest, tail = c.arranger.channels_last(x, atoms)
     function = c.network.softmax if node.kind == "Softmax" else c.network.log_softmax
-    c.result(node, x.lying(function(tensor, name=c.layer_name(node)), rest + tail))
+    return x.along(range(axis, x.rank if old else axis + 1), function)
 
 
 # ---- Normalizations ------------------------------------------------------------------------------------------------
 
 
-def _batch_normalization(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
+def _factors(c: Context, node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the scale and the offset of a normalization."""
+    return c.constants.real(node.input(1), "its scale"), c.constants.real(node.input(2), "its offset")
+
+
+def _batch_normalization(c: Context, node: Node) -> FileTensor:
+    x = c.x(node)
     c.refuse_results(node, 1, "statistics of the batch")
     if not node.integer("spatial", 1):
         raise UnsupportedError("it normalises by statistics of each pixel")
@@ -155,8 +113,7 @@ def _batch_normalization(c: Context, node: Node) -> None:
     if any(values.shape != (x.shape[1],) for values in weights):
         raise WeightsError(f"damaged: weights {[values.shape for values in weights]} for {x.shown}")
     tensor, rest, tail = c.arranger.channels_last(x, x.axes[1])
-    name = c.layer_name(node)
-    activation, result = ending(c, node.outputs[0])
+    name, activation = c.layer_name(node), ending(c, node)
     own = bool(node.integer("training_mode", 0))
     inputs = [tensor]
     epsilon = batch_norm_epsilon(node.number("epsilon", 1e-5), None if own else weights[3])
@@ -175,112 +132,84 @@ def _batch_normalization(c: Context, node: Node) -> None:
     for role, (values, source) in ordered.items():
         if not own:
             c.set_weight(name, role, values, source)
-    c.values[result] = x.lying(y, rest + tail)
+    return x.lying(y, rest + tail)
 
 
-def _instance_normalization(c: Context, node: Node) -> None:
+def _instance_normalization(c: Context, node: Node) -> FileTensor:
     """Groups of channels that have become an axis are normalised as groups."""
-    x = c.value(node.inputs[0])
-    scale, offset = (c.constants.real(node.input(place), "its scale or offset") for place in (1, 2))
+    x, factors = c.x(node), _factors(c, node)
     if not x.has_batch_first:
         raise UnsupportedError(f"normalises {x.shown}, whose first axis is not the batch")
-    if x.rank < 3 or any(values.shape != (x.shape[1],) for values in (scale, offset)):
-        raise WeightsError(f"damaged: {scale.shape} and {offset.shape} for {x.shown}")
-    groups = x.axes[1]
-    before, behind = surroundings(x, groups)
+    if x.rank < 3 or any(values.shape != (x.shape[1],) for values in factors):
+        raise WeightsError(f"damaged: {factors[0].shape} and {factors[1].shape} for {x.shown}")
+    before, behind = surroundings(x, x.axes[1])
     inner = product(behind)
     if inner is None:
         raise UnsupportedError(f"normalises {x.shown}, whose groups have a free size")
-    epsilon = node.number("epsilon", 1e-5)
-    tensor, name, result = _group_norm(c, node, x, (before, groups, behind), len(scale), epsilon)
-    factors = {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))}
-    c.set_factors(
-        name, {role: (np.repeat(values, inner), source) for role, (values, source) in factors.items()}
-    )
-    c.values[result] = x.lying(tensor, before + groups + behind)
+    return _group_norm(c, node, x, (before, x.axes[1], behind), len(factors[0]), inner)
 
 
-def _group_normalization(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
-    count = node.integer("num_groups")
+def _group_normalization(c: Context, node: Node) -> FileTensor:
+    x, count = c.x(node), node.integer("num_groups")
     channels = x.shape[1] if x.rank > 2 else None
     if channels is None or not x.has_batch_first:
         raise UnsupportedError(f"normalises {x.shown}, which is not an image with this number of channels")
     if count < 1 or channels % count:
         raise WeightsError(f"damaged: {count} groups for {x.shown}")
     per_channel = c.file.opset >= 21
-    weights = [c.constants.real(node.input(place), "its scale or offset") for place in (1, 2)]
-    if any(values.shape != (channels if per_channel else count,) for values in weights):
-        raise WeightsError(
-            f"damaged: {[values.shape for values in weights]} for {count} groups of {channels} channels"
-        )
+    shapes = [values.shape for values in _factors(c, node)]
+    if any(shape != (channels if per_channel else count,) for shape in shapes):
+        raise WeightsError(f"damaged: {shapes} for {count} groups of {channels} channels")
     rest = tuple(atom for atom in x.order if atom not in x.axes[1])
-    epsilon = node.number("epsilon", 1e-5)
-    tensor, name, result = _group_norm(c, node, x, (rest, x.axes[1], ()), count, epsilon)
-    factors = {"gamma": (weights[0], node.input(1)), "beta": (weights[1], node.input(2))}
-    times = 1 if per_channel else channels // count
-    c.set_factors(
-        name, {role: (np.repeat(values, times), source) for role, (values, source) in factors.items()}
-    )
-    c.values[result] = x.lying(tensor, rest + x.axes[1])
+    return _group_norm(c, node, x, (rest, x.axes[1], ()), count, 1 if per_channel else channels // count)
 
 
 def _group_norm(
-    c: Context, node: Node, x: Value, parts: tuple[Axis, Axis, Axis], groups: int, epsilon: float
-) -> tuple[Tensor, str, str]:
-    """Return the layer, its name, and the name of the file's tensor that it gives."""
+    c: Context, node: Node, x: FileTensor, parts: tuple[Axis, Axis, Axis], groups: int, times: int
+) -> FileTensor:
+    """Normalise groups of the channels, the second one of the parts, together with the part behind them.
+
+    Each scale and offset of the file is for `times` channels of the layer.
+    """
     before, channels, behind = parts
-    grouping = c.arranger.grouping(x)
-    if (
-        len(x.tensor.shape) == 4
-        and grouping
-        and grouping[-1] == channels + behind
-        and x.order == before + channels + behind
-    ):
-        tensor = x.tensor
-    else:
-        tensor = c.arranger.physical(x, ((), before, channels + behind))
-    name = c.layer_name(node)
-    activation, result = ending(c, node.outputs[0])
-    epsilon = group_norm_epsilon(epsilon)
+    order, grouping = before + channels + behind, c.arranger.grouping(x)
+    fits = len(x.tensor.shape) == 4 and grouping and grouping[-1] == channels + behind and x.order == order
+    tensor = x.tensor if fits else c.arranger.physical(x, ((), before, channels + behind))
+    name, activation = c.layer_name(node), ending(c, node)
+    epsilon = group_norm_epsilon(node.number("epsilon", 1e-5))
     y = c.network.group_norm(tensor, groups, epsilon=epsilon, activation=activation, name=name)
-    return y, name, result
+    scale, offset = (np.repeat(values, times) for values in _factors(c, node))
+    c.set_factors(name, {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))})
+    return x.lying(y, order)
 
 
-def _layer_normalization(c: Context, node: Node) -> None:
+def _layer_normalization(c: Context, node: Node) -> FileTensor:
     """(x - mean) / sqrt(variance + epsilon) over the axis and all after it, times scale plus offset.
 
     RMSNormalization has neither mean nor offset.
     """
-    x = c.value(node.inputs[0])
+    x = c.x(node)
     c.refuse_results(node, 1, "statistics")
-    axis = x.axis(node.integer("axis", -1))
-    atoms = tuple(atom for one in x.axes[axis:] for atom in one)
-    count = product(atoms)
-    if any(atom.is_batch for atom in atoms) or count is None:
-        raise UnsupportedError(f"normalises {x.shown} along its batch or a free axis")
-    scale = c.constants.real(node.input(1), "its scale")
+    axes = range(x.axis(node.integer("axis", -1)), x.rank)
+    atoms, count = x.atoms_of(axes), x.fixed_count(axes)
+    factors = {"gamma": (c.constants.real(node.input(1), "its scale"), node.input(1))}
+    if node.input(2) is not None:
+        factors["beta"] = (c.constants.real(node.input(2), "its offset"), node.input(2))
+    for values, _ in factors.values():
+        if values.size not in (1, count):
+            raise UnsupportedError(f"its scale or offset has the shape {values.shape}, for {count} numbers")
     function = c.network.rms_norm if node.kind == "RMSNormalization" else c.network.layer_norm
     epsilon, rule = layer_norm_epsilon(node.number("epsilon", 1e-5))
-    offset = None if node.input(2) is None else c.constants.real(node.input(2), "its offset")
-    for values in (scale, offset):
-        if values is not None and values.size not in (1, count):
-            raise UnsupportedError(f"its scale or offset has the shape {values.shape}, for {count} numbers")
     tensor, rest, tail = c.arranger.channels_last(x, atoms)
-    name = c.layer_name(node)
-    activation, result = ending(c, node.outputs[0])
+    name, activation = c.layer_name(node), ending(c, node)
     y = function(tensor, epsilon=epsilon, epsilon_rule=rule, activation=activation, name=name)
     order = positions(atoms, tail)
-    factors = {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))}
-    c.set_factors(
-        name,
-        {
-            role: (np.broadcast_to(values.reshape(-1), (count,))[order], source)
-            for role, (values, source) in factors.items()
-            if values is not None
-        },
-    )
-    c.values[result] = x.lying(y, rest + tail)
+    each = {
+        role: (np.broadcast_to(values.reshape(-1), (count,))[order], source)
+        for role, (values, source) in factors.items()
+    }
+    c.set_factors(name, each)
+    return x.lying(y, rest + tail)
 
 
 REDUCTIONS: dict[str, Handler] = {

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.contractions import mapped
-from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.interpolation import ALIGNMENTS, Interpolation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_same_limits
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -25,8 +24,8 @@ Extents = list[int | None]
 LARGEST_DENOMINATOR = 1000
 
 
-def _resize(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
+def _resize(c: Context, node: Node) -> FileTensor:
+    x = c.x(node)
     if x.rank not in (3, 4):
         raise UnsupportedError(f"resizes {x.shown}; supported are images")
     scales, sizes = _wanted(c, node, x)
@@ -44,24 +43,22 @@ def _resize(c: Context, node: Node) -> None:
     ):
         a = node.number("cubic_coeff_a", -0.75)
         interpolation = Interpolation(mode, alignment, a, exclude_outside=excludes, antialias=averages)
-        c.result(node, _interpolated(c, x, interpolation, scales, sizes))
-        return
+        return _interpolated(x, interpolation, scales, sizes)
     attributes = _sizes(x, scales, sizes)
     if not attributes:
-        c.result(node, x)
-        return
+        return x
     attributes |= {"kind": "bilinear"} if mode == "linear" else {"kind": "nearest", "rounding": rounding}
     attributes |= _coordinates(alignment, attributes)
     if mode == "nearest" and rounding == ("floor" if alignment == "asymmetric" else "round_prefer_ceil"):
         attributes["rounding"] = "by_alignment"  # which layers of integers have, too
-    y = c.network.layer("resize", [c.arranger.image(x)], attributes, name=c.layer_name(node))
+    y = c.network.layer("resize", [x.image()], attributes, name=c.layer_name(node))
     note_same_limits(c, x, node.outputs[0])  # linear and nearest ones alone are read
-    c.result(node, c.arranger.of_image(y, x.rank))
+    return x.of_same_rank(y)
 
 
 def _interpolated(
-    c: Context, x: Value, by: Interpolation, scales: list[Fraction] | None, sizes: list[int] | None
-) -> Value:
+    x: FileTensor, by: Interpolation, scales: list[Fraction] | None, sizes: list[int] | None
+) -> FileTensor:
     """Multiply each axis that gets another extent by the matrix of its weights."""
     if by.alignment not in ALIGNMENTS:
         raise UnsupportedError(f"{by.mode} with the coordinates {by.alignment!r} is not supported")
@@ -73,12 +70,11 @@ def _interpolated(
     for axis, (scale, extent) in enumerate(zip(scales, extents, strict=True)):
         if scale == 1:
             continue
-        if x.shape[axis] is None:
-            raise UnsupportedError(f"resizes {x.shown}, whose size is free: {CHOOSE_SIZE}")
+        x.known_extent(axis, "resizes")
         results = int(extent * scale)
         if results < 1:
             raise WeightsError(f"damaged: resizes axis {axis} of {x.shown} to {results}")
-        x = mapped(c.arranger, x, axis, results, partial(by.matrix, extent, results, scale))
+        x = x.mapped(axis, results, partial(by.matrix, extent, results, scale))
     return x
 
 
@@ -93,13 +89,13 @@ def _fraction(scale: float) -> Fraction:
     return near if np.float32(float(near)) == np.float32(scale) else Fraction(scale)
 
 
-def _fractions(scales: Sequence[float] | NDArray[np.float32], x: Value) -> list[Fraction]:
+def _fractions(scales: Sequence[float] | NDArray[np.float32], x: FileTensor) -> list[Fraction]:
     if len(scales) > x.rank:
         raise WeightsError(f"damaged: {len(scales)} sizes for {x.shown}")
     return [_fraction(float(one)) for one in scales]
 
 
-def _wanted(c: Context, node: Node, x: Value) -> tuple[list[Fraction] | None, list[int] | None]:
+def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | None, list[int] | None]:
     """Scales, or sizes, for every axis."""
     if node.kind == "Upsample" and node.has("scales"):
         return _fractions(node.attributes["scales"], x), None
@@ -124,7 +120,7 @@ def _wanted(c: Context, node: Node, x: Value) -> tuple[list[Fraction] | None, li
     return scales or None, sizes or None
 
 
-def _one_scale(node: Node, x: Value, sizes: list[int], policy: str) -> list[Fraction]:
+def _one_scale(node: Node, x: FileTensor, sizes: list[int], policy: str) -> list[Fraction]:
     """The sizes are limits of the image's, whose sides keep their ratio."""
     axes = [x.axis(axis) for axis in node.integers("axes", range(x.rank))]
     low = x.stand_ins()[0]
@@ -140,7 +136,7 @@ def _one_scale(node: Node, x: Value, sizes: list[int], policy: str) -> list[Frac
     return [scale if axis in axes else Fraction(1) for axis in range(x.rank)]
 
 
-def _stated_sizes(c: Context, node: Node, x: Value) -> list[int]:
+def _stated_sizes(c: Context, node: Node, x: FileTensor) -> list[int]:
     """Return the size that the file states for each axis.
 
     A free axis is represented by the first of its two numbers. It must keep its size.
@@ -154,7 +150,7 @@ def _stated_sizes(c: Context, node: Node, x: Value) -> list[int]:
     return low
 
 
-def _sizes(x: Value, scales: list[Fraction] | None, sizes: list[int] | None) -> dict[str, Any]:
+def _sizes(x: FileTensor, scales: list[Fraction] | None, sizes: list[int] | None) -> dict[str, Any]:
     """Parameters of our resize; none where the size stays."""
     low = x.stand_ins()[0]
     given = scales if scales is not None else sizes or []

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.broadcast import align
-from mpscnn.converters.contractions import mapped
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.moves import axes_of, borders
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 # x divided by (alpha * average of the squares + k) to the power of beta. The average is that of a window over the
@@ -41,7 +40,8 @@ def begins_response(c: Context, node: Node) -> bool:
     if settings is None:
         return False
     c.merged.update(map(id, [*nodes, *again]))
-    _layer(c, nodes[-1], node.inputs[0], *settings)
+    c.begin(nodes[-1])
+    c.put(nodes[-1], _layer(c.x(node), *settings))
     return True
 
 
@@ -121,34 +121,26 @@ def _sees(c: Context, node: Node, x: Value, wanted: Value) -> bool:
     return made.axes == wanted.axes
 
 
-def _local_response(c: Context, node: Node) -> None:
+def _local_response(c: Context, node: Node) -> FileTensor:
     """`alpha` is divided by the size of the window, as here."""
     settings = (node.number("alpha", 1e-4), node.number("beta", 0.75), node.number("bias", 1.0))
     size = node.integer("size")
     if size < 1:
         raise WeightsError(f"damaged: its window has {size} channels")
-    _layer(c, node, node.inputs[0], ((size - 1) // 2, size // 2), *settings)
+    return _layer(c.x(node), ((size - 1) // 2, size // 2), *settings)
 
 
-def _layer(
-    c: Context, node: Node, operand: str, window: tuple[int, int], alpha: float, beta: float, k: float
-) -> None:
-    """`window`: the channels before and after each channel, without itself."""
+def _layer(x: FileTensor, window: tuple[int, int], alpha: float, beta: float, k: float) -> FileTensor:
+    """x * (alpha * mean of squares + k) ^ -beta. `window`: the channels before and after each channel, without itself.
+
+    With more channels on one side than on the other, sums of squares are a product with ones and zeros.
+    """
     before, after = window
-    x, size = c.value(operand), before + after + 1
-    if before != after:
-        _lopsided(c, node, x, window, (alpha, beta, k))
-        return
-    image = c.arranger.image(x)
-    y = c.network.local_response_norm(image, size, alpha=alpha, beta=beta, k=k, name=c.layer_name(node))
-    c.result(node, c.arranger.of_image(y, x.rank))
-
-
-def _lopsided(
-    c: Context, node: Node, x: Value, window: tuple[int, int], settings: tuple[float, float, float]
-) -> None:
-    """A window with more channels on one side than on the other: sums of squares are a product with ones and zeros."""
-    (before, after), (alpha, beta, k) = window, settings
+    size = before + after + 1
+    if before == after:
+        name = x.arranger.name("")
+        y = x.network.local_response_norm(x.image(), size, alpha=alpha, beta=beta, k=k, name=name)
+        return x.of_same_rank(y)
     channels = x.shape[1] if x.rank > 1 else None
     if channels is None:
         raise UnsupportedError(f"sums channels of {x.shown}, whose number is free")
@@ -156,13 +148,9 @@ def _lopsided(
     def band() -> NDArray[np.float32]:
         return np.tri(channels, k=after, dtype=np.float32) - np.tri(channels, k=-before - 1, dtype=np.float32)
 
-    square = {"kind": "power", "a": 1.0, "b": 0.0, "c": 2.0}
-    y = x.holding(c.neuron(x.tensor, square, c.layer_name(node, "/squares")))
-    y = mapped(c.arranger, y, 1, channels, band)
-    factor = {"kind": "power", "a": alpha / (before + after + 1), "b": k, "c": -beta}
-    y = y.holding(c.neuron(y.tensor, factor, c.layer_name(node, "/factors")))
-    both = align(c.arranger, x, y)
-    c.result(node, both.result(c.network.multiply(both.first, both.second, name=c.layer_name(node))))
+    squares = x.map({"kind": "power", "a": 1.0, "b": 0.0, "c": 2.0}, "/squares")
+    sums = squares.mapped(1, channels, band)
+    return x * sums.map({"kind": "power", "a": alpha / size, "b": k, "c": -beta}, "/factors")
 
 
 RESPONSES: dict[str, Handler] = {"LRN": _local_response}

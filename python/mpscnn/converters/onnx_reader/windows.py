@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_axes, image_rows
-from mpscnn.converters.layout import Axis, Value, positions
+from mpscnn.converters.layout import Axis, positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.fused_activation import ending
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_same_limits
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 Pair = tuple[int, int]
@@ -29,7 +30,7 @@ def _pairs(node: Node, name: str, default: int, rank: int) -> Pair:
     return (values[0], values[1]) if rank == 4 else (default, values[0])
 
 
-def window(node: Node, x: Value, kernel: Pair) -> dict[str, Any]:
+def window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any]:
     """Return kernel, strides, dilation and padding as parameters of our operations."""
     strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
     attributes: dict[str, Any] = {}
@@ -66,7 +67,7 @@ def _explicit(before: Pair, after: Pair) -> dict[str, Any]:
     return {"padding": "explicit", **dict(zip(names, before + after, strict=True))}
 
 
-def _same_lower(x: Value, kernel: Pair, strides: Pair, dilation: Pair) -> dict[str, Any]:
+def _same_lower(x: FileTensor, kernel: Pair, strides: Pair, dilation: Pair) -> dict[str, Any]:
     """Return the padding of SAME_LOWER: like "same", but an odd pixel goes before the image."""
     sizes = x.shape[2:] if x.rank == 4 else (1, x.shape[2])
     before, after = [], []
@@ -81,7 +82,7 @@ def _same_lower(x: Value, kernel: Pair, strides: Pair, dilation: Pair) -> dict[s
     return _explicit((before[0], before[1]), (after[0], after[1]))
 
 
-def _weights(c: Context, node: Node, x: Value) -> NDArray[np.float32]:
+def _weights(c: Context, node: Node, x: FileTensor) -> NDArray[np.float32]:
     """Return the weights of a convolution. Their height is 1 if the image has no height."""
     weight = c.constants.real(node.input(1), "its weights")
     if weight.ndim != x.rank or weight.ndim not in (3, 4):
@@ -96,7 +97,7 @@ def _weights(c: Context, node: Node, x: Value) -> NDArray[np.float32]:
     return weight
 
 
-def _convolution(c: Context, node: Node) -> None:
+def _convolution(c: Context, node: Node) -> FileTensor:
     x, border = _padded(c, node)
     weight = _weights(c, node, x)
     groups = node.integer("group", 1)
@@ -106,31 +107,28 @@ def _convolution(c: Context, node: Node) -> None:
     tensor, order, lies = _operand(c, x, attributes)
     if order is not None and len(order) == inputs:
         weight = weight[..., order]
-    name = c.layer_name(node)
-    activation, result = ending(c, node.outputs[0])
+    name, activation = c.layer_name(node), ending(c, node)
     y = c.network.layer("convolution", [tensor], attributes, activation=activation, name=name)
     c.set_weight(name, "weight", weight, node.input(1))
     if node.input(2) is not None:
         c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"), node.input(2))
     if lies is None:
-        c.values[result] = c.arranger.of_image(y, x.rank)
-    else:
-        (new,) = c.arranger.atoms([filters])
-        c.values[result] = Value(y, (x.axes[0], new, *x.axes[2:]), lies + new)
+        return x.of_same_rank(y)
+    (new,) = c.arranger.atoms([filters])
+    return replace(x, tensor=y, axes=(x.axes[0], new, *x.axes[2:]), order=lies + new)
 
 
-def _padded(c: Context, node: Node) -> tuple[Value, dict[str, Any]]:
+def _padded(c: Context, node: Node) -> tuple[FileTensor, dict[str, Any]]:
     """Return the input of a window, and the padding from a separate layer of the file that comes before it."""
     if node.inputs[0] not in c.padded:
-        name = node.inputs[0]
-        return (c.constant(name) if c.is_constant(name) else c.value(name)), {}
+        return c.tensor(node.inputs[0]), {}
     x, (top, left, bottom, right) = c.padded[node.inputs[0]]
     before, after = _pads(node, x.rank)
     return x, _explicit((before[0] + top, before[1] + left), (after[0] + bottom, after[1] + right))
 
 
 def _operand(
-    c: Context, x: Value, attributes: dict[str, Any]
+    c: Context, x: FileTensor, attributes: dict[str, Any]
 ) -> tuple[Tensor, NDArray[np.int64] | None, Axis | None]:
     """Return the input of a convolution, the order of its channels, and the order of its pixels.
 
@@ -139,7 +137,7 @@ def _operand(
     results.
     """
     if attributes["groups"] != 1:
-        return c.arranger.image(x), None, None
+        return x.image(), None, None
     height, width, channels = image_axes(x)
     count = len(x.order) - len(channels)
     is_pointwise = {
@@ -157,8 +155,8 @@ def _operand(
     return *c.arranger.image_in_any_order(x), None
 
 
-def _transposed_convolution(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
+def _transposed_convolution(c: Context, node: Node) -> FileTensor:
+    x = c.x(node)
     weight = _weights(c, node, x)
     groups = node.integer("group", 1)
     inputs, filters, height, width = weight.shape
@@ -168,17 +166,15 @@ def _transposed_convolution(c: Context, node: Node) -> None:
     attributes |= {"output_channels": filters * groups, "groups": groups}
     grouped = weight.reshape(groups, inputs // groups, filters, height, width)
     ours = grouped.transpose(0, 2, 3, 4, 1).reshape(groups * filters, height, width, inputs // groups)
-    name = c.layer_name(node)
-    tensor = c.arranger.image(x)
-    activation, result = ending(c, node.outputs[0])
-    y = c.network.layer("transposed_convolution", [tensor], attributes, activation=activation, name=name)
+    name, activation = c.layer_name(node), ending(c, node)
+    y = c.network.layer("transposed_convolution", [x.image()], attributes, activation=activation, name=name)
     c.set_weight(name, "weight", ours, node.input(1))
     if node.input(2) is not None:
         c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"), node.input(2))
-    c.values[result] = c.arranger.of_image(y, x.rank)
+    return x.of_same_rank(y)
 
 
-def _transposed_window(node: Node, x: Value, kernel: Pair) -> dict[str, Any]:
+def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any]:
     """Return the window by ONNX' two rules: the pads determine the result's size, or its size determines the pads."""
     strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
     added = _pairs(node, "output_padding", 0, x.rank)
@@ -230,7 +226,7 @@ def _transposed_window(node: Node, x: Value, kernel: Pair) -> dict[str, Any]:
 # ---- Poolings ------------------------------------------------------------------------------------------------------
 
 
-def _pooling(c: Context, node: Node) -> None:
+def _pooling(c: Context, node: Node) -> FileTensor:
     x, border = _padded(c, node)
     image_axes(x)  # of other ranks nothing below would make sense
     kernel = _pairs(node, "kernel_shape", 1, x.rank)
@@ -247,12 +243,13 @@ def _pooling(c: Context, node: Node) -> None:
     elif order == 2:
         attributes["kind"] = "l2_norm"
     else:
-        _norm_pooling(c, node, x, attributes, order)
-        return
-    _pool(c, node, x, attributes)
+        return _norm_pooling(c, node, x, attributes, order)
+    return _pool(c, node, x, attributes)
 
 
-def _norm_pooling(c: Context, node: Node, x: Value, attributes: dict[str, Any], order: int) -> None:
+def _norm_pooling(
+    c: Context, node: Node, x: FileTensor, attributes: dict[str, Any], order: int
+) -> FileTensor:
     """Make the p-norm of each window.
 
     The sum of powers is the average over all places of a window, multiplied by their number.
@@ -260,27 +257,21 @@ def _norm_pooling(c: Context, node: Node, x: Value, attributes: dict[str, Any], 
     if order < 1 or attributes["ceil_mode"]:
         raise UnsupportedError(f"a norm of order {order}, or of windows that are cut off, is not supported")
     count = attributes["kernel_height"] * attributes["kernel_width"]
-    powers = c.neuron(c.arranger.image(x), "absolute", c.layer_name(node, "/absolute"))
-    powers = c.neuron(powers, {"kind": "power", "a": 1.0, "c": float(order)}, c.layer_name(node, "/powers"))
-    mean = c.network.layer(
-        "pooling",
-        [powers],
-        attributes | {"kind": "average", "count_padding": True},
-        name=c.layer_name(node, "/mean"),
-    )
-    root: Activation = {"kind": "power", "a": float(count), "c": 1.0 / order}
-    c.result(node, c.arranger.of_image(c.neuron(mean, root, c.layer_name(node)), x.rank))
+    powers = x.map("absolute", "/absolute").map({"kind": "power", "a": 1.0, "c": float(order)}, "/powers")
+    average = attributes | {"kind": "average", "count_padding": True}
+    mean = c.network.layer("pooling", [powers.image()], average, name=c.layer_name(node, "/mean"))
+    return x.of_same_rank(mean).map({"kind": "power", "a": float(count), "c": 1.0 / order})
 
 
-def _global_pooling(c: Context, node: Node) -> None:
-    x = c.value(node.inputs[0])
-    _pool(c, node, x, {"kind": "max" if node.kind == "GlobalMaxPool" else "average", "global": True})
+def _global_pooling(c: Context, node: Node) -> FileTensor:
+    kind = "max" if node.kind == "GlobalMaxPool" else "average"
+    return _pool(c, node, c.x(node), {"kind": kind, "global": True})
 
 
-def _pool(c: Context, node: Node, x: Value, attributes: dict[str, Any]) -> None:
-    y = c.network.layer("pooling", [c.arranger.image(x)], attributes, name=c.layer_name(node))
+def _pool(c: Context, node: Node, x: FileTensor, attributes: dict[str, Any]) -> FileTensor:
+    y = c.network.layer("pooling", [x.image()], attributes, name=c.layer_name(node))
     note_same_limits(c, x, node.outputs[0])
-    c.result(node, c.arranger.of_image(y, x.rank))
+    return x.of_same_rank(y)
 
 
 WINDOWS: dict[str, Handler] = {

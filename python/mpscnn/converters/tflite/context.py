@@ -13,6 +13,7 @@ from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits, activation_of, limits_of, within
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Axis, Value, batch_atom
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.flatbuffer import Table
@@ -147,7 +148,7 @@ class OperatorReader:
     def of_tensor(self, tensor: Tensor, *, batch_first: bool = True) -> Value:
         """Return a value with the tensor's axes. If the batch is not in front, it is a part of the first axis."""
         if batch_first:
-            return self.arranger.of_plain(tensor)
+            return FileTensor.plain(self.arranger, tensor)
         axes = self.arranger.atoms(tensor.shape[1:])
         first: Axis = (self._batch_atom, *axes[0])
         return Value(tensor, (first, *axes[1:]), tuple(atom for axis in axes for atom in axis))
