@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracles.compiled_modules import Compiled, assert_equal
 from oracles.torchvision_models import randomized, torchvision
 
 import mpscnn
@@ -20,7 +21,6 @@ from mpscnn.torch_backend import backend  # noqa: E402
 nn = torch.nn
 functional = torch.nn.functional
 full = pytest.mark.full
-TOLERANCE = 1e-5
 
 
 @pytest.fixture(autouse=True)
@@ -29,40 +29,6 @@ def inference() -> Any:
     torch._dynamo.reset()
     with torch.no_grad():
         yield
-
-
-class Compiled:
-    """A module compiled by the backend, and the graphs that were made for it."""
-
-    def __init__(self, module: Any, **options: Any) -> None:
-        self.graphs: list[Any] = []
-
-        def keep(graph: Any, inputs: Any) -> Any:
-            self.graphs.append(backend(graph, inputs, **options))
-            return self.graphs[-1]
-
-        self.run = torch.compile(module, backend=keep)
-
-    def __call__(self, *inputs: Any) -> Any:
-        return self.run(*inputs)
-
-    @property
-    def left(self) -> list[str]:
-        """The kinds of what torch computes."""
-        return sorted(
-            {reason.partition(":")[0] for graph in self.graphs for reason in graph.report.left.values()}
-        )
-
-    @property
-    def networks(self) -> int:
-        return sum(len(graph.report.networks) for graph in self.graphs)
-
-
-def assert_equal(found: Any, expected: Any, tolerance: float = TOLERANCE) -> None:
-    assert found.shape == expected.shape
-    assert found.dtype == expected.dtype
-    worst = (found.double() - expected.double()).abs().max() / expected.double().abs().max()
-    assert worst <= tolerance, f"relative error {worst:.2g}"
 
 
 def small() -> Any:
@@ -394,7 +360,6 @@ FUNCTIONS: dict[str, Any] = {
     "broadcast": lambda x, m: x * m[:, :, :1, :1] + m[0, :1] - m[:, :, :, :1],
     "rsub": lambda x, m: 2 - x,
     "div": lambda x, m: x / (m.abs() + 1) + 1 / (x.abs() + 1),
-    "div floor": lambda x, m: torch.div(x, 0.3, rounding_mode="floor"),
     "addcmul": lambda x, m: torch.addcmul(x, x, m, value=0.5),
     "maximum": lambda x, m: torch.maximum(x, m) - torch.minimum(x, m * 2),
     "power": lambda x, m: x**2 + x.abs() ** 1.5 + 2**x,

@@ -41,10 +41,16 @@ def backend(
     Raises:
         ParameterError: another option or mode. UnsupportedError: the package `onnx` is not installed.
     """
+    if not isinstance(options, Mapping | None):
+        raise ParameterError(f'torch.compile(backend="mpscnn"): options must be a dict, got {options!r}')
     try:
         chosen = CompileOptions(device="cpu").replaced(**(options or {}))
     except TypeError as error:
         raise ParameterError(f'torch.compile(backend="mpscnn"): {error}') from error
+    if chosen.precision == "int8":
+        raise ParameterError(
+            'torch.compile(backend="mpscnn"): precision "int8" is for quantised TensorFlow Lite files'
+        )
     if mode not in (None, "default"):
         raise ParameterError(f'torch.compile(backend="mpscnn"): mode must be None or "default", got {mode!r}')
     if importlib.util.find_spec("onnx") is None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch._dynamo.convert_frame import compile_lock
 from torch._dynamo.utils import get_static_address_type
 from torch._functorch.aot_autograd import aot_module_simplified
+from torch.fx import Node
 from torch.utils._python_dispatch import _disable_current_modes
 
 from mpscnn.runtime.options import CompileOptions
@@ -34,12 +38,12 @@ class _Variant:
     ):
         self.places = tuple(bound)
         self.owners = [args[place] for place in bound]
-        self.versions = [_version(owner) for owner in self.owners]
+        self.states = [_state(owner) for owner in self.owners]
         self.run: Callable[..., Any] = compiler(graph, args, bound)
 
     def is_current(self) -> bool:
         """Return whether the bound tensors have the numbers that were bound."""
-        return self.versions == [_version(owner) for owner in self.owners]
+        return self.states == [_state(owner) for owner in self.owners]
 
 
 class CompiledGraph:
@@ -64,44 +68,77 @@ class CompiledGraph:
         self._options = options
         self._bound = [place for place, value in enumerate(args) if _is_weight(value)]
         self._others = [place for place in range(len(args)) if place not in set(self._bound)]
+        self._numbers: dict[int, Node] = {}  # whose values are constants of the networks, by place
         self._variants: OrderedDict[tuple[Any, ...], _Variant] = OrderedDict()
+        self._lock = threading.Lock()  # of the variants
         self.report = Report()
         if not any(_is_symbolic(value) for value in args):
-            self._add(self._key(args), args)
+            self._keep(self._key(args), _Variant(graph, args, self._bound, self._compiled))
 
     def __call__(self, *args: Any) -> Any:
         """Run the graph, and make the networks first where there are none for these arguments."""
-        key = self._key(args)
-        variant = self._variants.get(key)
-        if variant is None or not variant.is_current():
-            variant = self._add(key, args)
-            result = variant.run(*args)
+        variant = self._found(args)
+        if variant is not None:
+            return variant.run(*args)
+        with compile_lock:  # as Dynamo holds it while it calls a backend
+            variant = self._found(args)
+            is_new = variant is None
+            if variant is None:
+                variant = self._added(args)
+        result = variant.run(*args)
+        if is_new:
             self._leave_out_what_changed(variant)
-            return result
-        return variant.run(*args)
+        return result
 
-    def _add(self, key: tuple[Any, ...], args: Sequence[Any]) -> _Variant:
-        variant = _Variant(self._graph, args, self._bound, self._compiled)
-        self._variants[key] = variant
-        while len(self._variants) > _MOST_VARIANTS:
-            self._variants.popitem(last=False)
+    def _found(self, args: Sequence[Any]) -> _Variant | None:
+        key = self._key(args)
+        with self._lock:
+            variant = self._variants.get(key)
+            if variant is None or not variant.is_current():
+                return None
+            self._variants.move_to_end(key)
         return variant
+
+    def _added(self, args: Sequence[Any]) -> _Variant:
+        """Make networks for the arguments of a call.
+
+        Only Dynamo can trace numbers as symbols, and it is not running, so they become constants.
+        """
+        if not self._numbers:
+            self._numbers = _numbers_of(self._graph)
+            if self._numbers:
+                with self._lock:
+                    self._variants.clear()
+        graph = self._graph
+        if self._numbers:
+            graph = _with_numbers(graph, {place: args[place].item() for place in self._numbers})
+        variant = _Variant(graph, args, self._bound, self._compiled)
+        self._keep(self._key(args), variant)
+        return variant
+
+    def _keep(self, key: tuple[Any, ...], variant: _Variant) -> None:
+        with self._lock:
+            self._variants[key] = variant
+            while len(self._variants) > _MOST_VARIANTS:
+                self._variants.popitem(last=False)
 
     def _key(self, args: Sequence[Any]) -> tuple[Any, ...]:
         weights = [id(args[place]) for place in self._bound]
-        return (*weights, *(_form(args[place]) for place in self._others))
+        numbers = [args[place].item() for place in self._numbers]
+        return (*weights, *numbers, *(_form(args[place]) for place in self._others))
 
     def _leave_out_what_changed(self, variant: _Variant) -> None:
         """Bind no tensor that the graph itself changes."""
         changed = {
             place
-            for place, owner, version in zip(variant.places, variant.owners, variant.versions, strict=True)
-            if _version(owner) != version
+            for place, owner, state in zip(variant.places, variant.owners, variant.states, strict=True)
+            if _state(owner) != state
         }
         if changed:
-            self._bound = [place for place in self._bound if place not in changed]
-            self._others = sorted({*self._others, *changed})
-            self._variants.clear()
+            with self._lock:
+                self._bound = [place for place in self._bound if place not in changed]
+                self._others = sorted({*self._others, *changed})
+                self._variants.clear()
 
     def _compiled(
         self, graph: torch.fx.GraphModule, args: Sequence[Any], bound: Sequence[int]
@@ -141,6 +178,28 @@ def _is_symbolic(value: Any) -> bool:
     return isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool))
 
 
+def _numbers_of(graph: torch.fx.GraphModule) -> dict[int, Node]:
+    """Return Python's numbers among the arguments by their places: Dynamo passes them as tensors."""
+    placeholders = graph.graph.find_nodes(op="placeholder")
+    return {
+        place: node
+        for place, node in enumerate(placeholders)
+        if node.users and all(user.op == "call_method" and user.target == "item" for user in node.users)
+    }
+
+
+def _with_numbers(graph: torch.fx.GraphModule, values: Mapping[int, float]) -> torch.fx.GraphModule:
+    """Return a copy of a graph in which some arguments have values."""
+    made = torch.fx.GraphModule(graph, copy.deepcopy(graph.graph))
+    placeholders = made.graph.find_nodes(op="placeholder")
+    for place, value in values.items():
+        for item in list(placeholders[place].users):
+            item.replace_all_uses_with(value)
+            made.graph.erase_node(item)
+    made.recompile()
+    return made
+
+
 def _form(value: Any) -> Any:
     """Return what networks are made for: a tensor's shape, strides and type, or the value itself."""
     if isinstance(value, torch.Tensor):
@@ -148,6 +207,6 @@ def _form(value: Any) -> Any:
     return value
 
 
-def _version(tensor: torch.Tensor) -> int:
-    """Return a number that each change in place raises. Tensors of inference mode have none."""
-    return 0 if tensor.is_inference() else tensor._version
+def _state(tensor: torch.Tensor) -> tuple[int, int]:
+    """Return the place of a tensor's numbers, and a count of changes in place, which tensors of inference mode lack."""
+    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version

@@ -53,7 +53,8 @@ class OnnxModel:
         """Return a constant of one number."""
         key = ("float", float(value))
         if key not in self._numbers:
-            self._numbers[key] = self.constant(np.asarray(value, np.float32).reshape(()))
+            with np.errstate(over="ignore"):  # as torch does, a number beyond float32 becomes an infinity
+                self._numbers[key] = self.constant(np.asarray(value, np.float32).reshape(()))
         return self._numbers[key]
 
     def integers(self, values: Sequence[int]) -> str:

@@ -19,10 +19,13 @@ from mpscnn.converters.onnx_reader.reader import Converted, converted
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unrounded import keep_middles
 from mpscnn.converters.unsupported import UnsupportedLayersError
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import Error, UnsupportedError
+from mpscnn.graph.network import Network
 from mpscnn.runtime.options import CompileOptions, RunOptions
+from mpscnn.runtime.program import Program
 from mpscnn.runtime.session_pool import SessionPool
-from mpscnn.torch_backend.aten_operators import OPERATORS, PRODUCTS, Writer
+from mpscnn.torch_backend.aten.operators import OPERATORS, PRODUCTS
+from mpscnn.torch_backend.aten.writer import Writer
 
 BFLOAT16 = torch.bfloat16
 
@@ -30,8 +33,8 @@ BFLOAT16 = torch.bfloat16
 class RefusedNodesError(UnsupportedError):
     """Nodes that a network cannot have, with the reason of each."""
 
-    def __init__(self, message: str, reasons: Mapping[Node, str]) -> None:
-        super().__init__(message)
+    def __init__(self, reasons: Mapping[Node, str]) -> None:
+        super().__init__("; ".join(f"{node.name}: {reason}" for node, reason in reasons.items()))
         self.reasons = dict(reasons)
 
 
@@ -48,8 +51,11 @@ class _Result:
     def allocated(self) -> tuple[torch.Tensor, np.ndarray[Any, Any]]:
         """Return an empty tensor, and the same memory as the network sees it."""
         tensor = torch.empty_strided(self.shape, self.strides, dtype=torch.float32)
-        array = tensor.numpy().transpose(self.axes)
-        return tensor, array if array.shape == self.own_shape else array.reshape(self.own_shape)
+        array = tensor.numpy()
+        if array.ndim:
+            array = array.transpose(self.axes)
+        # Extents of 1 are added or taken away, so this is the same memory whatever the strides.
+        return tensor, array if array.shape == self.own_shape else array.reshape(self.own_shape, copy=False)
 
 
 class NetworkPart(torch.nn.Module):  # type: ignore[misc]
@@ -64,16 +70,17 @@ class NetworkPart(torch.nn.Module):  # type: ignore[misc]
 
     def __init__(
         self,
+        network: Network,
+        program: Program,
         made: Converted,
         results: Sequence[torch.Tensor],
-        options: CompileOptions,
         nodes: int,
     ):
         super().__init__()
-        self.network = keep_middles(with_whole_norms(made.network))
+        self.network = network
         self.nodes = nodes
         self._layouts: list[InputLayout] = list(made.inputs)
-        self._program = self.network.compile(**options.to_dict())
+        self._program = program
         self._pools: dict[int, SessionPool] = {}
         ends = [tuple(extent or 1 for extent in end[1:]) for end in self._program.outputs.values()]
         self._results = [
@@ -134,41 +141,52 @@ def network_part(
         options: with which it is compiled; its precision is that of the nodes unless they name one.
 
     Raises:
-        RefusedNodesError: names the nodes that cannot be in a network. UnsupportedError: the part as a whole cannot
-            be a network.
+        RefusedNodesError: names the nodes that cannot be in a network. ParameterError, ShapeError, DeviceError: the
+            options cannot be followed.
     """
     writer = Writer()
     written = _Written(writer, constants)
     for node in inputs:
         written.names[node] = writer.input(node.name, tuple(node.meta["val"].shape))
     refused = {node: reason for node in nodes if (reason := written.add(node)) is not None}
+    for node in list(refused):
+        if is_getitem(node):  # torch computes all results of an operator or none
+            refused.setdefault(node.args[0], refused[node])
+    refused |= {node: "its elements share memory" for node in outputs if _overlaps(node.meta["val"])}
     if refused:
-        raise RefusedNodesError(_listed(refused), refused)
+        raise RefusedNodesError(refused)
     ends = [(written.ended(node), tuple(node.meta["val"].shape)) for node in outputs]
     file = writer.file(ends, title)
     try:
         made = converted(file, ReadOptions(title, outputs=file.outputs))
-    except UnsupportedLayersError as error:
+        network = keep_middles(with_whole_norms(made.network))
+    except Error as error:
+        layers = error.layers if isinstance(error, UnsupportedLayersError) else []
         reasons = {
             node: f"{operator_of(node) or node.name}: {one.reason}"
-            for one in error.layers
+            for one in layers
             if (node := written.layers.get(one.name)) is not None
         }
-        raise RefusedNodesError(str(error), reasons) from error
-    values = [node.meta["val"] for node in outputs]
+        raise RefusedNodesError(reasons or dict.fromkeys(nodes, str(error))) from error
     if options.precision == "auto":
         options = options.replaced(precision=_precision(nodes))
-    return NetworkPart(made, values, options, sum(not is_getitem(node) for node in nodes))
+    try:
+        program = network.compile(**options.to_dict())
+    except UnsupportedError as error:  # of the engine
+        raise RefusedNodesError(dict.fromkeys(nodes, str(error))) from error
+    values = [node.meta["val"] for node in outputs]
+    return NetworkPart(network, program, made, values, sum(not is_getitem(node) for node in nodes))
 
 
-def _listed(refused: Mapping[Node, str]) -> str:
-    return "; ".join(f"{node.name}: {reason}" for node, reason in refused.items())
+def _overlaps(value: torch.Tensor) -> bool:
+    """Return whether elements of a tensor share memory, as those of an expanded tensor."""
+    return any(not step and extent > 1 for step, extent in zip(value.stride(), value.shape, strict=True))
 
 
 def _precision(nodes: Sequence[Node]) -> PrecisionName:
     """Return "bfloat16" where all products of the part are of it: float32 is at least as exact elsewhere."""
     products = [node for node in nodes if operator_of(node) in PRODUCTS]
-    types = {value.dtype for node in products for value in _tensors(node)[:1]}
+    types = {value.dtype for node in products for value in tensors_of(node)[:1]}
     return "bfloat16" if types == {BFLOAT16} else "float32"
 
 
@@ -192,9 +210,9 @@ class _Written:
             self.names[node] = name
             return None
         writer = self._writer
-        values = _tensors(node)
+        values = tensors_of(node)
         writer.result = tuple(values[0].shape)
-        operands = [value for source in node.all_input_nodes[:1] for value in _tensors(source)]
+        operands = [value for source in node.all_input_nodes[:1] for value in tensors_of(source)]
         writer.strides = tuple(operands[0].stride()) if operands else ()
         writer.layer = self._layer_names.unique(_path_of(node))
         self.layers[writer.layer] = node
@@ -239,7 +257,8 @@ class _Written:
 _WITHOUT_MEANING = frozenset({"memory_format", "dtype", "layout", "device", "pin_memory", "non_blocking"})
 
 
-def _tensors(node: Node) -> list[torch.Tensor]:
+def tensors_of(node: Node) -> list[torch.Tensor]:
+    """Return the fake tensors of a node's results."""
     value = node.meta.get("val")
     several = value if isinstance(value, (tuple, list)) else [value]
     return [one for one in several if isinstance(one, torch.Tensor)]
@@ -266,26 +285,3 @@ def operator_of(node: Node) -> str:
 def is_getitem(node: Node) -> bool:
     """Return whether a node takes one of several results."""
     return node.op == "call_function" and getattr(node.target, "__name__", "") == "getitem"
-
-
-def reason_against(node: Node) -> str | None:
-    """Return why a node cannot be in a network, as far as its operator and types tell; None where it may be."""
-    if is_getitem(node):
-        return None
-    operator = operator_of(node)
-    if operator not in OPERATORS:
-        return "mpscnn has no such operator"
-    tensors = [value for source in node.all_input_nodes for value in _tensors(source)]
-    results = _tensors(node)
-    if not results:
-        return "its result is not a tensor"
-    for value in (*tensors, *results[:1]):
-        if value.device.type != "cpu":
-            return f"a tensor on {value.device}"
-    if results[0].dtype not in (torch.float32, BFLOAT16, torch.bool):
-        return f"a result of {results[0].dtype}"
-    if any(isinstance(extent, torch.SymInt) for value in (*tensors, *results[:1]) for extent in value.shape):
-        return "extents that are not known"
-    if 0 in (extent for value in (*tensors, *results[:1]) for extent in value.shape):
-        return "tensors without elements"
-    return None

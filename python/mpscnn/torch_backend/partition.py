@@ -10,25 +10,23 @@ import torch
 from torch.fx import Node
 from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner
 from torch.fx.passes.operator_support import OperatorSupportBase
-from torch.fx.passes.tools_common import legalize_graph
 
-from mpscnn.errors import Error
 from mpscnn.runtime.options import CompileOptions
-from mpscnn.torch_backend.aten_operators import MOVES, PRODUCTS
+from mpscnn.torch_backend.aten.moves import VIEWS
+from mpscnn.torch_backend.aten.operators import PRODUCTS
 from mpscnn.torch_backend.constants import constants_of
+from mpscnn.torch_backend.order import gather_parts
 from mpscnn.torch_backend.part import (
     NetworkPart,
     RefusedNodesError,
     is_getitem,
     network_part,
     operator_of,
-    reason_against,
 )
+from mpscnn.torch_backend.support import refused_nodes
 
 #: A part without products needs this many operators that compute to be worth its call.
 LEAST_NODES = 8
-# Each attempt leaves more nodes to torch.
-_MOST_ATTEMPTS = 32
 
 
 @dataclass
@@ -81,18 +79,17 @@ def partitioned(
     """
     constants = constants_of(graph, bound)
     computed = [node for node in graph.graph.nodes if node.op == "call_function" and node not in constants]
-    refused: dict[Node, str] = {}
-    for node in computed:
-        if (reason := reason_against(node)) is not None:
-            refused[node] = f"{operator_of(node) or node.target}: {reason}"
+    refused = refused_nodes(graph.graph, constants)
     report = Report(nodes=sum(not is_getitem(node) for node in computed))
     parts = _parts(graph, constants, refused, title, options)
+    while not gather_parts(graph.graph, [nodes for _, nodes, _, _ in parts]):
+        _, nodes, _, _ = parts.pop()
+        refused.update(dict.fromkeys(nodes, "random numbers would be drawn in another order"))
     for number, (part, nodes, inputs, outputs) in enumerate(parts):
         report.networks.append(part)
         _insert(graph, f"mpscnn_{number}", part, nodes, inputs, outputs)
     report.left = {node.name: reason for node, reason in refused.items()}
     graph.graph.eliminate_dead_code()
-    legalize_graph(graph)
     graph.recompile()
     return graph, report
 
@@ -107,10 +104,13 @@ def _parts(
     title: str,
     options: CompileOptions,
 ) -> list[_Part]:
-    """Propose parts until all of them can be converted. Nodes that cannot be are added to `refused`."""
+    """Propose parts until all of them can be converted. Nodes that cannot be are added to `refused`.
+
+    Each proposal that fails leaves more nodes to torch.
+    """
     order = {node: place for place, node in enumerate(graph.graph.nodes)}
     known: dict[tuple[Node, ...], NetworkPart] = {}
-    for _ in range(_MOST_ATTEMPTS):
+    while True:
         support = _Support(constants, refused)
         proposed = CapabilityBasedPartitioner(graph, support, allows_single_node_partition=True)
         parts: list[_Part] = []
@@ -127,21 +127,17 @@ def _parts(
                     part = network_part(nodes, inputs, outputs, constants, title=name, options=options)
                     known[tuple(nodes)] = part
             except RefusedNodesError as error:
-                refused.update(error.reasons or dict.fromkeys(nodes, str(error)))
-                failed = True
-            except Error as error:
-                refused.update(dict.fromkeys(nodes, str(error)))
+                refused.update(error.reasons)
                 failed = True
             else:
                 parts.append((part, nodes, inputs, outputs))
         if not failed:
             return parts
-    return []
 
 
 def _is_worth_it(nodes: Sequence[Node]) -> bool:
     operators = [operator_of(node) for node in nodes if not is_getitem(node)]
-    computing = [operator for operator in operators if operator not in MOVES]
+    computing = [operator for operator in operators if operator not in VIEWS]
     return not PRODUCTS.isdisjoint(operators) or len(computing) >= LEAST_NODES
 
 
@@ -162,7 +158,7 @@ def _insert(
     inputs: Sequence[Node],
     outputs: Sequence[Node],
 ) -> None:
-    """Put a network in the place of its nodes; their order is mended afterwards."""
+    """Put a network in the place of its nodes, which follow one another."""
     graph.add_submodule(name, part)
     with graph.graph.inserting_before(nodes[0]):
         call = graph.graph.call_module(name, tuple(inputs))

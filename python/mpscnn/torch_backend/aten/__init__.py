@@ -1,0 +1,1 @@
+"""ATen's operators, written as nodes of ONNX."""

@@ -1,0 +1,94 @@
+"""Normalizations of ATen as nodes of ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpscnn.errors import UnsupportedError
+from mpscnn.torch_backend.aten.writer import Operator, Writer
+
+
+def _filled(g: Writer, given: str | None, count: int, number: float) -> str:
+    return given or g.constant(np.full(count, number, np.float32))
+
+
+def _batch_norm(
+    g: Writer, x: str, weight: str | None, bias: str | None, mean: str, variance: str, _: float, eps: float
+) -> tuple[str, None, None]:
+    """Normalize by statistics that are known."""
+    channels = g.shapes[x][1]
+    factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
+    return g.add("BatchNormalization", x, *factors, mean, variance, epsilon=eps), None, None
+
+
+def _batch_norm_of_mode(
+    g: Writer,
+    x: str,
+    weight: str | None,
+    bias: str | None,
+    mean: str | None,
+    variance: str | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[str, None, None]:
+    if training or mean is None or variance is None:
+        return _norm_of_rows(g, x, weight, bias, training, momentum, eps)
+    return _batch_norm(g, x, weight, bias, mean, variance, momentum, eps)
+
+
+def _norm_of_rows(
+    g: Writer, x: str, weight: str | None, bias: str | None, _: bool, __: float, eps: float
+) -> tuple[str, None, None]:
+    """Normalize by the statistics of a batch of one image: torch writes an instance normalization so."""
+    batch, channels, *_rest = g.shapes[x]
+    if batch != 1:
+        raise UnsupportedError(f"the statistics of a batch of {batch}")
+    factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
+    return g.add("InstanceNormalization", x, *factors, epsilon=eps), None, None
+
+
+def _layer_norm(
+    g: Writer, x: str, shape: Sequence[int], weight: str | None, bias: str | None, eps: float
+) -> tuple[str, None, None]:
+    factor = weight or g.constant(np.ones(tuple(shape), np.float32))
+    inputs = [x, factor, bias] if bias else [x, factor]
+    return g.add("LayerNormalization", *inputs, axis=-len(shape), epsilon=eps), None, None
+
+
+def _group_norm(
+    g: Writer,
+    x: str,
+    weight: str | None,
+    bias: str | None,
+    _batch: int,
+    channels: int,
+    _pixels: int,
+    groups: int,
+    eps: float,
+) -> tuple[str, None, None]:
+    factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
+    return g.add("GroupNormalization", x, *factors, num_groups=groups, epsilon=eps), None, None
+
+
+def _rms_norm(
+    g: Writer, x: str, shape: Sequence[int], weight: str | None, eps: float | None
+) -> tuple[str, None]:
+    epsilon = float(np.finfo(np.float32).eps) if eps is None else eps
+    axes = g.integers([g.rank(x) - 1 - place for place in range(len(shape))])
+    mean = g.add("ReduceMean", g.add("Mul", x, x), axes, keepdims=1)
+    root = g.add("Sqrt", g.add("Add", mean, g.number(epsilon)))
+    made = g.add("Div", x, root)
+    return (g.add("Mul", made, weight) if weight else made), None
+
+
+NORMS: dict[str, Operator] = {
+    "_native_batch_norm_legit_no_training.default": _batch_norm,
+    "_native_batch_norm_legit.no_stats": _norm_of_rows,
+    "native_batch_norm.default": _batch_norm_of_mode,
+    "native_layer_norm.default": _layer_norm,
+    "native_group_norm.default": _group_norm,
+    "_fused_rms_norm.default": _rms_norm,
+}

@@ -1,0 +1,78 @@
+"""Which nodes of a graph may be in a network, as far as their operators, types and memory tell."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch.fx import Node
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from mpscnn.torch_backend.aten.arithmetic import COMPARISONS
+from mpscnn.torch_backend.aten.operators import OPERATORS
+from mpscnn.torch_backend.part import BFLOAT16, is_getitem, operator_of, tensors_of
+
+_FLOATS = (torch.float32, BFLOAT16)
+
+
+def refused_nodes(graph: torch.fx.Graph, constants: Mapping[Node, Any]) -> dict[Node, str]:
+    """Return the nodes that torch has to compute, with the reason of each."""
+    computed = [node for node in graph.nodes if node.op == "call_function" and node not in constants]
+    refused = {
+        node: f"{operator_of(node) or node.target}: {reason}"
+        for node in computed
+        if (reason := _reason_against(node)) is not None
+    }
+    for node in _views_of_results(graph, computed):
+        refused.setdefault(node, f"{operator_of(node)}: its memory is that of another result")
+    return refused
+
+
+def _reason_against(node: Node) -> str | None:
+    """Return why a node cannot be in a network, as far as its operator and types tell; None where it may be."""
+    if is_getitem(node):
+        return None
+    operator = operator_of(node)
+    if operator not in OPERATORS:
+        return "mpscnn has no such operator"
+    tensors = [value for source in node.all_input_nodes for value in tensors_of(source)]
+    results = tensors_of(node)
+    if not results:
+        return "its result is not a tensor"
+    for value in (*tensors, *results[:1]):
+        if value.device.type != "cpu":
+            return f"a tensor on {value.device}"
+    if results[0].dtype not in (*_FLOATS, torch.bool):
+        return f"a result of {results[0].dtype}"
+    read = _FLOATS if operator in COMPARISONS else (torch.bool,)
+    for value in tensors:
+        # Where the result is a float, torch converts other operands to it, as reading them into a network does.
+        if value.is_complex() or (results[0].dtype == torch.bool and value.dtype not in read):
+            return f"an operand of {value.dtype}"
+    if any(isinstance(extent, torch.SymInt) for value in (*tensors, *results[:1]) for extent in value.shape):
+        return "extents that are not known"
+    if 0 in (extent for value in (*tensors, *results[:1]) for extent in value.shape):
+        return "tensors without elements"
+    return None
+
+
+def _views_of_results(graph: torch.fx.Graph, computed: Iterable[Node]) -> list[Node]:
+    """Return the views that share memory with two results of the graph: a caller may write into one of them."""
+    (end,) = graph.find_nodes(op="output")
+    sharing: dict[StorageWeakRef, set[Node]] = defaultdict(set)
+    for node in end.all_input_nodes:
+        for storage in _storages(node):
+            sharing[storage].add(node)
+    shared = {storage for storage, nodes in sharing.items() if len(nodes) > 1}
+    return [
+        node
+        for node in computed
+        for storage in _storages(node)
+        if storage in shared and any(storage in _storages(source) for source in node.all_input_nodes)
+    ]
+
+
+def _storages(node: Node) -> list[StorageWeakRef]:
+    return [StorageWeakRef(value.untyped_storage()) for value in tensors_of(node)]

@@ -1,0 +1,265 @@
+"""torch.compile with the backend "mpscnn" keeps torch's meaning: types, memory, order, shapes, options and threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from oracles.compiled_modules import Compiled, assert_equal
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from mpscnn.torch_backend import backend  # noqa: E402
+
+nn = torch.nn
+functional = torch.nn.functional
+
+PHOTO = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+LAYER, NEXT = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3)
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Any:
+    """Each test begins without graphs of others, and needs no gradients."""
+    torch._dynamo.reset()
+    with torch.no_grad():
+        yield
+
+
+def convolved(x: Any) -> Any:
+    return LAYER(x)
+
+
+def integers(low: int, high: int, dtype: Any = torch.int64) -> Any:
+    return torch.randint(low, high, (1, 6, 14, 14), dtype=dtype, generator=torch.Generator().manual_seed(3))
+
+
+#: Functions of a convolution's result x and of another tensor m, whose results a network of floats would get wrong.
+TYPES: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
+    "float to bool": (lambda x, m: (x * 0.01).bool().float() + x, None),
+    "not of floats": (lambda x, m: torch.logical_not(x * m).float() + x, torch.tensor(0.01)),
+    "integers beyond 2^24 compared": (lambda x, m: torch.where(m > 2**24, x, -x), integers(2**24, 2**24 + 3)),
+    "doubles compared": (lambda x, m: torch.where(m > 1, x, -x), 1 + integers(-2, 2).double() * 1e-12),
+    "doubles subtracted": (lambda x, m: x + (m - 1e9), 1e9 + integers(0, 99).double() / 100),
+    "bytes that wrap": (lambda x, m: x + (m - 200), integers(0, 255, torch.uint8)),
+    "integers of several operators": (lambda x, m: x + m.abs().neg() * 2, integers(-9, 9)),
+    "absolute of complex": (lambda x, m: ((x * m).abs() + 1).sqrt() * x + 1, integers(1, 9) * 1j),
+    "floor of a quotient": (
+        lambda x, m: x + torch.div(m, 0.1, rounding_mode="floor"),
+        integers(0, 99).float() / 10,
+    ),
+    "sign of NaN": (lambda x, m: torch.sign(x * m) + x, torch.full((1, 6, 14, 14), float("nan"))),
+    "a factor beyond float32": (lambda x, m: x * 1e39, None),
+    "an index of the largest": (lambda x, m: x.max(1), None),
+    "indices of a pooling": (lambda x, m: functional.max_pool2d(x, 2, return_indices=True), None),
+    "bicubic": (lambda x, m: functional.interpolate(x, (20, 20), mode="bicubic"), None),
+    "attention of other widths": (
+        lambda x, m: functional.scaled_dot_product_attention(x, x, x[..., :5]),
+        None,
+    ),
+    "a mean of all": (lambda x, m: (x.mean() * 2, x.sum() + 1), None),
+    "expanded": (lambda x, m: x.mean((2, 3), keepdim=True).expand(1, 6, 14, 14), None),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", TYPES)
+def test_values_and_types(name: str) -> None:
+    function, other = TYPES[name]
+
+    def whole(x: Any, m: Any) -> Any:
+        return function(convolved(x), m)
+
+    compiled = Compiled(whole)
+    for _ in range(2):
+        found, expected = compiled(PHOTO, other), whole(PHOTO, other)
+        several = isinstance(expected, tuple)
+        for one, wanted in zip(found, expected, strict=True) if several else [(found, expected)]:
+            assert one.stride() == wanted.stride()
+            if wanted.isfinite().all():
+                assert_equal(one, wanted)
+            else:
+                assert torch.equal(one, wanted)
+    assert compiled.networks >= 1
+
+
+def test_results_that_share_memory() -> None:
+    """Whoever writes into a result changes its views, as with torch itself."""
+
+    def three(x: Any) -> Any:
+        y = convolved(x)
+        return y, y.view(-1), y[:, 1:3], y.relu().flatten(1)
+
+    def views_alone(x: Any) -> Any:
+        y = convolved(x)
+        return y.flatten(1), y[:, 0]
+
+    for function in (three, views_alone):
+        torch._dynamo.reset()
+        compiled = Compiled(function)
+        found, expected = compiled(PHOTO), function(PHOTO)
+        assert compiled.networks == 1
+        for results in (found, expected):
+            results[0].zero_()
+        for one, wanted in zip(found, expected, strict=True):
+            assert_equal(one, wanted) if wanted.any() else torch.testing.assert_close(one, wanted)
+
+
+def test_results_belong_to_the_caller() -> None:
+    compiled = Compiled(convolved)
+    first = compiled(PHOTO)
+    kept = first.clone()
+    second = compiled(PHOTO * 2)
+    assert torch.equal(first, kept)
+    first.zero_()
+    assert_equal(second, convolved(PHOTO * 2))
+
+
+def test_inputs_that_change() -> None:
+    """What reads an input before it is changed reads the old numbers."""
+
+    def function(x: Any, m: Any) -> Any:
+        y = convolved(x).cumsum(1)
+        z = y.cumsum(2) + m
+        m.mul_(2)
+        return z, NEXT(m)
+
+    compiled = Compiled(function)
+    other = torch.randn(1, 6, 14, 14)
+    ours, theirs = other.clone(), other.clone()
+    for _ in range(2):
+        for found, expected in zip(compiled(PHOTO, ours), function(PHOTO, theirs), strict=True):
+            assert_equal(found, expected)
+        assert torch.equal(ours, theirs)
+    assert compiled.networks == 2
+
+
+def test_inputs_that_share_memory() -> None:
+    def function(x: Any, part: Any) -> Any:
+        x.add_(1)
+        return convolved(x), part * 2
+
+    compiled = Compiled(function)
+    for first in (0, 1):
+        ours, theirs = PHOTO.clone(), PHOTO.clone()
+        found, expected = compiled(ours, ours[:, first:]), function(theirs, theirs[:, first:])
+        for one, wanted in zip(found, expected, strict=True):
+            assert_equal(one, wanted)
+        assert torch.equal(ours, theirs)
+
+
+def test_random_numbers_come_in_torchs_order() -> None:
+    def function(x: Any) -> Any:
+        y = convolved(x)
+        first = functional.dropout(y, 0.5, True)
+        second = NEXT(y) * torch.rand(1, 6, 12, 12)
+        return second, first, torch.randn_like(y)
+
+    compiled = Compiled(function)
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        found = compiled(PHOTO)
+        torch.manual_seed(seed)
+        for one, wanted in zip(found, function(PHOTO), strict=True):
+            assert_equal(one, wanted)
+
+
+@pytest.mark.parametrize("change", ["data", "weight"])
+def test_weights_that_are_exchanged_are_bound_again(change: str) -> None:
+    module = nn.Conv2d(3, 4, 3)
+    compiled = Compiled(module)
+    assert_equal(compiled(PHOTO), module(PHOTO))
+    weight = torch.randn(4, 3, 3, 3)
+    if change == "data":
+        module.weight.data = weight
+    else:
+        module.weight = nn.Parameter(weight)
+    assert_equal(compiled(PHOTO), module(PHOTO))
+
+
+def test_free_sizes() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=0.5), nn.ReLU()).eval()
+    compiled = torch.compile(module, backend=backend, dynamic=True)
+    for shape in ((1, 3, 16, 16), (2, 3, 16, 16), (3, 3, 20, 24), (1, 3, 9, 31)):
+        x = torch.randn(shape)
+        assert_equal(compiled(x), module(x))
+
+
+def test_numbers_of_python_that_vary() -> None:
+    def function(x: Any, factor: float) -> Any:
+        return functional.batch_norm(convolved(x), torch.zeros(6), torch.ones(6), eps=factor) * factor
+
+    for dynamic in (None, True):
+        torch._dynamo.reset()
+        compiled = torch.compile(function, backend=backend, dynamic=dynamic)
+        for factor in (3.5, 4.5, 0.25, 2, 3, 3.5):
+            assert_equal(compiled(PHOTO, factor), function(PHOTO, factor))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "cuda"}, "device 'cuda' is not supported"),
+        ({"precision": "int7"}, "precision must be"),
+        ({"precision": "int8"}, 'precision "int8" is for quantised TensorFlow Lite files'),
+        ({"max_memory": 100}, "max_memory allows 100"),
+        (3, "options must be a dict, got 3"),
+    ],
+)
+def test_options_that_cannot_be_followed(options: Any, message: str) -> None:
+    """They are errors: torch does not compute in place of the device that was asked for."""
+    with pytest.raises(torch._dynamo.exc.BackendCompilerFailed, match=message):
+        Compiled(convolved, options=options)(PHOTO)
+
+
+def test_threads_of_callers() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    compiled = torch.compile(module, backend=backend)
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        draw = torch.Generator().manual_seed(number)
+        try:
+            with torch.no_grad():
+                for size in (16, 17, 16, 18):
+                    x = torch.randn(1 + number % 2, 3, size, 16, generator=draw)
+                    assert_equal(compiled(x), module(x))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+
+
+def test_gradients_of_an_input() -> None:
+    x, twin = PHOTO.clone().requires_grad_(), PHOTO.clone().requires_grad_()
+    compiled = Compiled(convolved)
+    with torch.enable_grad():
+        with pytest.warns(UserWarning, match="runs inference only"):
+            compiled(x).square().sum().backward()
+        convolved(twin).square().sum().backward()
+    assert torch.equal(x.grad, twin.grad)
+
+
+def test_complex_modules() -> None:
+    module = nn.Conv2d(3, 4, 3, dtype=torch.complex64)
+    x = torch.complex(PHOTO, PHOTO * 2)
+    found, expected = Compiled(module)(x), module(x)
+    assert_equal(torch.view_as_real(found), torch.view_as_real(expected))
+
+
+def test_inputs_in_any_memory() -> None:
+    """Expanded, overlapping, and negated by torch's lazy conjugation."""
+    compiled = Compiled(convolved)
+    for x in (
+        PHOTO[:, :1].expand(1, 3, 16, 16),
+        PHOTO.as_strided((1, 3, 16, 16), (0, 1, 1, 1)),
+        torch.complex(PHOTO, PHOTO).conj().imag,
+    ):
+        assert_equal(compiled(x), convolved(x))
