@@ -4,7 +4,7 @@
     model = mpscnn.load("mobilenet_v2")
     print(model.predict("cat.jpg").top(3))
 
-`load` for finished models, `Network` to build one, `mpscnn.models` for the field's architectures.
+Use `load` for complete models, `Network` to build one, and `mpscnn.models` for known architectures.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
     from mpscnn import converters, kernels, models, nodes, onnx_backend, registry, training
-    from mpscnn import sklearn as sklearn  # of which "import *" would hide scikit-learn itself
-    from mpscnn.apps import ray as ray  # likewise Ray
+    from mpscnn import sklearn as sklearn  # not in "import *", where it would hide scikit-learn itself
+    from mpscnn.apps import ray as ray  # not in "import *", where it would hide Ray itself
     from mpscnn.apps.video.stream import Video, VideoFrame, video
     from mpscnn.comparison import (
         ComparedLayer,
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from mpscnn.training.photo_views import Augmentation
     from mpscnn.training.position import Evaluated
     from mpscnn.training.trainer import Trainer
-    from mpscnn.vision import photo as photo  # for its documented functions; no part of "import *"
+    from mpscnn.vision import photo as photo  # for its documented functions; not in "import *"
     from mpscnn.vision.box import Box
     from mpscnn.vision.detection import Detection, Detections
     from mpscnn.vision.detector import DetectionHead, Detector
@@ -80,18 +80,18 @@ if TYPE_CHECKING:
     from mpscnn.vision.results import Classification, Prediction
     from mpscnn.vision.segmentation import Area, Segmentation
 
-    # Names of other frameworks for classes and functions of ours.
+    # Other frameworks' names of our classes and functions.
     SGD, RMSprop, load_model = Sgd, RmsProp, load
 
 __version__ = _core.version()
 
-# The library reads and writes files of other frameworks by the toolkit, without importing it.
+# Register how to import the toolkit, which the library uses for other frameworks' files.
 toolkit.provide(
     lambda: cast(toolkit.Converter, import_module("mpscnn.converters.cached")),
     lambda: cast(toolkit.Writers, import_module("mpscnn.converters.writers")),
 )
 
-#: The names above that a program which only runs a model does not wait for: by module, imported at first use.
+#: Names that are imported at their first use, by module, so that a program that only runs a model starts quickly.
 _LAZY = {
     "comparison": (
         "ComparedLayer",
@@ -138,7 +138,7 @@ _LAZY = {
     "signal": ("convolve1d", "convolve2d", "correlate1d", "correlate2d"),
     "graph.weights": ("unpack_binary_weights",),
 }
-#: Names of other frameworks for classes and functions of ours.
+#: Other frameworks' names of our classes and functions.
 _EXPECTED = {"SGD": "Sgd", "RMSprop": "RmsProp", "load_model": "load"}
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 _LAZY_MODULES = {
@@ -256,7 +256,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # for type checkers it would make every wrong name an Any
+if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
 
     def __getattr__(name: str) -> Any:
         if name in _LAZY_MODULES:
@@ -276,7 +276,7 @@ if not TYPE_CHECKING:  # for type checkers it would make every wrong name an Any
 
 
 def _hint(name: str) -> str:
-    """Return a hint for an error about an unknown name: where one of Apple's classes is, or its name here."""
+    """Return a hint for the error about an unknown attribute: where one of Apple's classes is, or its name here."""
     from mpscnn import kernels, nodes
 
     if known := told("mpscnn", name):

@@ -1,4 +1,4 @@
-"""`python -m mpscnn`: the command line."""
+"""Run the command line: `python -m mpscnn`."""
 
 from mpscnn.apps.cli import main
 

@@ -1,4 +1,4 @@
-"""Exceptions of mpscnn. Each also derives from the Python built-in that fits it."""
+"""Exceptions of mpscnn. Each one is also a subclass of the similar built-in exception."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = [
 
 
 class Error(Exception):
-    """Base of all errors that mpscnn raises on purpose."""
+    """Base class of all errors that mpscnn raises deliberately."""
 
 
 class ShapeError(Error, ValueError):

@@ -24,7 +24,7 @@ from mpscnn.runtime.options import LOAD_FIELDS, load_options
 from mpscnn.runtime.program import Program, Session, compile_graph
 from mpscnn.runtime.session_pool import SessionPool
 
-if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
+if TYPE_CHECKING:  # other modules are imported where they are used, so that running a network starts quickly
     from typing import TypedDict
 
     from typing_extensions import TypeVar, Unpack
@@ -49,10 +49,10 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         preprocess: str | Mapping[str, Any] | None
         labels: Sequence[str] | None
 
-    # The result of `predict`; Any if it is not known before the file is read.
+    # The type of `predict`'s result; Any if it is known only when the file has been read.
     Answer = TypeVar("Answer", default=Any)
 else:
-    from typing import TypeVar  # which has no defaults before Python 3.13
+    from typing import TypeVar  # the standard one has no defaults before Python 3.13
 
     Answer = TypeVar("Answer")
 
@@ -77,20 +77,25 @@ def load(
     """Load a model and prepare it for a device.
 
     Args:
-        model: a registry name (`mpscnn.registry.names()`), looked up in the package, in MPSCNN_MODELS, in the cache
-            and at the publisher; or the path of a model file: anything with a suffix or a directory in it. Files of
-            other frameworks (docs/conversion.md) are converted once and kept in the cache. Or a `Network`.
-        fold: as for `mpscnn.converters.read_network`: False for PyTorch weights that are to be trained.
-        preprocess: how photos become inputs, see `mpscnn.preprocess`; None: as the file says.
+        model: a registry name (`mpscnn.registry.names()`), which is searched in the package, in MPSCNN_MODELS, in the
+            cache
+            and at the publisher. Or a path, which is anything with a suffix or a folder: a model file, or a file of
+                another
+            framework (docs/conversion.md), which is converted once and kept in the cache. Or a `Network`.
+        fold: as for `mpscnn.converters.read_network`; False for PyTorch weights that will be trained.
+        preprocess: how photos become inputs, see `mpscnn.preprocess`; None: the file's settings.
         labels: the names of the classes, in the order of the outputs; None: those of the file.
-        options: those of `CompileOptions` and `RunOptions`: `device`, `precision`, `threads` and others.
+        options: the fields of `CompileOptions` and `RunOptions`: `device`, `precision`, `threads` and others.
 
     Raises:
-        WeightsError: the file is missing or damaged. UnsupportedError: it has layers that mpscnn lacks. DownloadError:
-            it could not be fetched, or not stored in the cache. ParameterError: an unknown name, or a value out of
-            range. DeviceError: no such device. TypeError: there is no such option.
+        WeightsError: the file is missing or damaged.
+        UnsupportedError: it has layers that mpscnn lacks.
+        DownloadError: it cannot be downloaded or stored in the cache.
+        ParameterError: an unknown name, or a value out of its range.
+        DeviceError: there is no such device.
+        TypeError: there is no such option.
     """
-    load_options(options)  # before a file is fetched and converted
+    load_options(options)  # check the options before a file is downloaded and converted
     read = isinstance(model, (str, os.PathLike))
     return Model(
         open_model(model_path(model, fold=fold)) if read else model,  # type: ignore[arg-type]
@@ -104,10 +109,7 @@ hand_in_weights(lambda model: load(model).network.weights)
 
 
 def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
-    """Return the path of the model file for a registry name or path.
-
-    Fetch published models, and convert other formats.
-    """
+    """Return the path of the model file for a registry name or path. Downloads and converts it if needed."""
     path = os.fspath(model)
     if "\0" in path:
         raise ParameterError(f"model: {model!r} contains a zero character")
@@ -130,7 +132,7 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
 
 
 def open_model(path: str) -> _core.Model:
-    """Return the core's view of a model file. Its name need not be Unicode."""
+    """Load a model file in the core. Its name need not be Unicode."""
     try:
         name = os.fsencode(path)
     except UnicodeEncodeError as error:
@@ -138,7 +140,7 @@ def open_model(path: str) -> _core.Model:
     return _core.Model.load(name)
 
 
-#: The properties of a model that can be assigned.
+#: The properties of a model that users can set.
 _ASSIGNED = ("labels", "preprocess", "information")
 
 
@@ -151,7 +153,7 @@ def _restored(content: bytes, options: LoadArguments, assigned: dict[str, Any]) 
 def core_model(
     network: Network | _core.Model, preprocess: str | Mapping[str, Any] | None, labels: Sequence[str] | None
 ) -> _core.Model:
-    """Return the core's view of a network, with this preprocessing and these labels instead of its own."""
+    """Return a network as a model of the core, with this preprocessing and these labels instead of its own."""
     if isinstance(network, _core.Model):
         if preprocess is None and labels is None:
             return network
@@ -176,7 +178,7 @@ def core_model(
 
 
 def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
-    """Return the network of a model file with its preprocessing, labels and detection; and the file's information."""
+    """Return the network of a model file with preprocessing, labels and detection, and the file's information."""
     from mpscnn.graph.network import Network
 
     about = _described(core)
@@ -190,14 +192,14 @@ def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
 
 
 def task_of(boxes: bool, outputs: Sequence[tuple[int | None, ...]]) -> str:
-    """See `Model.task`; of whether the outputs become boxes, and their shapes."""
+    """Return a model's task. `boxes` is whether it has settings that turn outputs into boxes. See `Model.task`."""
     if boxes:
         return "detection"
     return "segmentation" if len(outputs) == 1 and len(outputs[0]) == 4 else "classification"
 
 
 def _described(core: _core.Model) -> _Description:
-    # Not at the top: it takes 2 ms to import, and who only runs a network needs none of this.
+    # This import takes 2 ms, which programs that only run a network should not pay.
     import json
 
     about: _Description = json.loads(core.describe())
@@ -205,20 +207,21 @@ def _described(core: _core.Model) -> _Description:
 
 
 class Model(Expected, Generic[Answer]):
-    """A network with its preprocessing and labels, compiled for a device. Safe to use from several threads.
+    """A network with its preprocessing and labels, compiled for a device. Several threads may use it.
 
-    Copies share the compiled program. A pickled model brings its weights along, and is compiled where it is loaded.
+    Copies share the compiled program. A pickled model contains its weights, and is compiled again when it is loaded.
 
     Args:
-        network: its weights are copied, so it may change afterwards. `mpscnn.load` makes a model of a file.
-        preprocess: how photos become inputs: a preset's name or a mapping, see `mpscnn.preprocess`. None: the network's
-            own.
+        network: the network. Its weights are copied, so it may change later. For a file use `mpscnn.load`.
+        preprocess: how photos become inputs: the name of a preset or a mapping, see `mpscnn.preprocess`. None: the
+            network's own.
         labels: the names of the classes, in the order of the outputs; None: the network's own.
-        options: those of `CompileOptions` and `RunOptions`, as for `load`.
+        options: the fields of `CompileOptions` and `RunOptions`, as for `load`.
 
     Raises:
-        WeightsError: weights are missing. UnsupportedError: a layer is a function of this program. ParameterError: what
-            is not a Network, and options that there are not.
+        WeightsError: weights are missing.
+        UnsupportedError: a layer is a function of this program.
+        ParameterError: the argument is not a Network, or an option is unknown.
     """
 
     @takes_expected_arguments(options=LOAD_FIELDS)
@@ -241,24 +244,24 @@ class Model(Expected, Generic[Answer]):
 
     @classmethod
     def from_network(cls, network: Network, **options: Any) -> Model:
-        """Make a model of a network. The same as `Model(network, ...)`."""
+        """Return `Model(network, ...)`."""
         return cls(network, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Its file and options: it is compiled again where it is unpickled, on that machine's device."""
+        """Pickle the model's file and options. Unpickling compiles it for the device of that machine."""
         assigned = {name: self.__dict__[name] for name in _ASSIGNED if name in self.__dict__}
         options = {**self.compile_options.to_dict(), **self.run_options.to_dict()}
         return _restored, (self._core.content(), options, assigned)
 
     def __copy__(self) -> Model:
-        """Return another model with the same program and its own sessions."""
+        """Return a model that shares the program, but has its own sessions."""
         copied = object.__new__(type(self))
         copied.__dict__.update(self.__dict__)
         copied._sessions = SessionPool(self.program, self.run_options)
         return copied
 
     def __deepcopy__(self, memo: Any) -> Model:
-        """The same: the program never changes."""
+        """Return a copy that shares the program, which is immutable."""
         from copy import deepcopy
 
         copied = self.__copy__()
@@ -269,17 +272,17 @@ class Model(Expected, Generic[Answer]):
 
     @cached_property
     def labels(self) -> list[str] | None:
-        """The names of the classes, in the order of the outputs; None where the file has none."""
+        """The names of the classes, in the order of the outputs; None if the file has none."""
         return self._description["labels"]
 
     @cached_property
     def preprocess(self) -> dict[str, Any] | None:
-        """How photos become inputs (`mpscnn.preprocess`); None for a network that takes no photos."""
+        """The settings that turn photos into inputs (`mpscnn.preprocess`); None if the network takes no photos."""
         return self._description["preprocess"]
 
     @cached_property
     def information(self) -> dict[str, str]:
-        """The file's information about itself, such as licence and source."""
+        """The file's texts about itself, such as licence and source."""
         return self._description["information"]
 
     @cached_property
@@ -292,7 +295,7 @@ class Model(Expected, Generic[Answer]):
 
     @cached_property
     def network(self) -> Network:
-        """The network in the file, to inspect or to build on. The compiled program does not change with it."""
+        """The network, to inspect or to build on. Changing it does not change the compiled program."""
         network, _ = described_network(self._core)
         # If several threads ask at the same time, all get the network of the first.
         made: Network = self.__dict__.setdefault("network", network)
@@ -327,24 +330,24 @@ class Model(Expected, Generic[Answer]):
 
     @property
     def classes(self) -> list[str] | None:
-        """The same as `labels`."""
+        """An alias of `labels`."""
         return self.labels
 
     names = classes
 
     @property
     def device(self) -> str:
-        """Where it runs: "cpu" or "metal"."""
+        """The device: "cpu" or "metal"."""
         return self.program.device
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of the only input, the batch first. Raises ParameterError when there are several."""
+        """The shape of the input with the batch first. Raises ParameterError if there are several inputs."""
         return self.network.input.shape
 
     @property
     def num_parameters(self) -> int:
-        """The number of weights, biases and other numbers that the network has."""
+        """The number of elements of all weights, including biases and normalizations."""
         return self.network.num_parameters
 
     def summary(self, size: tuple[int, int] | None = None) -> str:
@@ -363,8 +366,8 @@ class Model(Expected, Generic[Answer]):
     def task(self) -> str:
         """The task of `predict`: "detection", "segmentation" or "classification".
 
-        It is "detection" if the file has the settings that turn outputs into boxes, and "segmentation" for one output
-        (n, height, width, classes).
+        It is "detection" if the file has the settings that turn outputs into boxes, and "segmentation" if the only
+        output is (n, height, width, classes).
         """
         return task_of(self._detection is not None, list(self.program.outputs.values()))
 
@@ -419,12 +422,13 @@ class Model(Expected, Generic[Answer]):
 
         Args:
             photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. A list of
-                photos gives a list of results. `Runner.map` takes streams and works on several photos at a time.
-            options: those of the method. Type checkers know the result by them, or by the name that `load` was given;
-                of other files `classify`, `detect` and `segment` say it.
+                photos gives a list of results. `Runner.map` accepts streams and computes several photos at a time.
+            options: the options of that method. Type checkers derive the result's type from them, or from the name
+                given to
+                `load`; for other files call `classify`, `detect` or `segment`.
 
         Raises:
-            As that method does. TypeError: an option that it does not have.
+            The errors of that method. TypeError: an option that it does not have.
         """
         if _are_several(photo):
             return [self.predict(one, **options) for one in photo]
@@ -444,12 +448,14 @@ class Model(Expected, Generic[Answer]):
 
         Args:
             photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`.
-            top: how many classes to return; None: all.
-            channel_order: of an array, such as "bgr", where it is not the usual one: as for `open_photo`.
+            top: the number of classes to return; None: all.
+            channel_order: the order of an array's channels, such as "bgr", if it is not the usual one: as for
+                `open_photo`.
 
         Raises:
-            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is not a classifier, or
-                takes no photos. ParameterError: `top` is below 1, or a result is NaN.
+            ImageError: the photo cannot be read.
+            ShapeError or UnsupportedError: the model is not a classifier, or takes no photos.
+            ParameterError: `top` is below 1, or a result is NaN.
         """
         from mpscnn.vision.photo_tasks import classifying
 
@@ -465,20 +471,22 @@ class Model(Expected, Generic[Answer]):
         classes: Sequence[str | int] | None = None,
         channel_order: ChannelOrderName | None = None,
     ) -> Detections:
-        """Return the objects on a photo, the most probable first, boxes in pixels of the photo as seen.
+        """Return the objects on a photo, the most probable first, with boxes in pixels of the upright photo.
 
         Args:
             photo: as for `classify`.
-            score_threshold: least probability, above 0 and at most 1; None: as the model says.
-            iou_threshold: boxes of a class that overlap by more (intersection / union) count as one object; None: as
-                the model says.
-            max_detections: at most this many; None: as the model says.
-            classes: only objects of these, by name or number; None: all.
+            score_threshold: the smallest probability, above 0 and at most 1; None: the model's setting.
+            iou_threshold: boxes of one class with a larger overlap (intersection / union) count as one object; None:
+                the
+                model's setting.
+            max_detections: the most objects; None: the model's setting.
+            classes: return only objects of these classes, by name or number; None: all.
             channel_order: as for `classify`.
 
         Raises:
-            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is not a detector, or
-                takes no photos. ParameterError: a limit is out of range, or a result is NaN or infinite.
+            ImageError: the photo cannot be read.
+            ShapeError or UnsupportedError: the model is not a detector, or takes no photos.
+            ParameterError: a limit is out of its range, or a result is NaN or infinite.
         """
         from mpscnn.vision.photo_tasks import detecting
 
@@ -498,12 +506,13 @@ class Model(Expected, Generic[Answer]):
 
         Args:
             photo: as for `classify`.
-            scores: whether to keep the scores of all classes of every pixel: 4 bytes for each.
+            scores: whether to keep the scores of all classes of every pixel, 4 bytes each.
             channel_order: as for `classify`.
 
         Raises:
-            ImageError: the photo cannot be read. ShapeError or UnsupportedError: the model is not a segmenter, or
-                takes no photos. ParameterError: a score is NaN.
+            ImageError: the photo cannot be read.
+            ShapeError or UnsupportedError: the model is not a segmenter, or takes no photos.
+            ParameterError: a score is NaN.
         """
         from mpscnn.vision.photo_tasks import segmenting
 
@@ -520,13 +529,15 @@ class Model(Expected, Generic[Answer]):
         return task.result(found, opened, milliseconds, kept(photo, opened, channel_order))
 
     def session(self) -> AbstractContextManager[Session]:
-        """Lends a session of this model's program to one caller; sessions are reused."""
+        """Return a context manager that yields a session of this model for one caller. Sessions are reused."""
         return self._sessions.session()
 
     def features(
         self, layers: str | Sequence[str], *, pooling: Literal["global"] | None = None
     ) -> FeatureExtractor:
-        """Compute the results of some layers for photos or arrays, and nothing that they do not need.
+        """Return an extractor of the outputs of some layers, for photos or arrays.
+
+        Only the layers that these need are computed.
 
         Args:
             layers: names (`mpscnn info MODEL` lists them), or one name.
@@ -534,7 +545,7 @@ class Model(Expected, Generic[Answer]):
                 image, (n, channels).
 
         Raises:
-            ParameterError: no such layer; the message has those with similar names. Or another `pooling`.
+            ParameterError: there is no such layer (the message has similar names), or the pooling is unknown.
         """
         from mpscnn.graph.features import FeatureExtractor
 
@@ -553,7 +564,7 @@ class Model(Expected, Generic[Answer]):
 
 
 def _are_several(photo: Any) -> bool:
-    """Return True if it is a list of photos, and not one of numbers."""
+    """Return True if the value is a list of photos and not a photo given as nested lists of numbers."""
     if getattr(photo, "ndim", 0) == 4:
         return True
     numbers = (int, float, list, tuple)

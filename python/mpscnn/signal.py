@@ -1,4 +1,4 @@
-"""Convolution and correlation of plain signals: on the CPU in float32 or float64, on Metal in float32."""
+"""Convolve and correlate plain signals: on the CPU in float32 or float64, on Metal in float32."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpscnn._private.arrays import as_array
 from mpscnn._private.literals import EdgeName
 from mpscnn.errors import ParameterError, ShapeError
 
-# The numbers are those of mpscnn_convolve_options.
+# The numbers are those of the C struct mpscnn_convolve_options.
 Mode = Literal["full", "same", "valid"]
 _MODES = {"full": 0, "same": 1, "valid": 2}
 _BOUNDARIES = {"zero": 0, "clamp": 1}
@@ -21,19 +21,21 @@ _BOUNDARIES = {"zero": 0, "clamp": 1}
 def convolve1d(
     x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
-    """Convolution along the last axis: y[i] = sum of kernel[t] * x[i - t].
+    """Convolve signals along the last axis: y[i] = sum of kernel[t] * x[i - t].
 
     Args:
-        x: signals (..., n), float32 or float64; whole numbers are taken as float64.
-        kernel: (taps,); a list is taken in the type of x, an array of another type makes both float64.
-        mode: "full": n + taps - 1 results; "same": n, the middle of full; "valid": n - taps + 1, where the kernel lies
-            inside the signal. As scipy.signal.convolve.
-        boundary: what lies outside the signal: "zero", or "clamp" for its first and last sample.
+        x: signals (..., n), float32 or float64; whole numbers become float64.
+        kernel: (taps,). A list gets the type of x; an array of another type makes both float64.
+        mode: "full": n + taps - 1 results; "same": n, the middle of full; "valid": n - taps + 1, without positions
+            where
+            the kernel extends beyond the signal. As in scipy.signal.convolve.
+        boundary: the values outside the signal: "zero", or "clamp" for its first and last sample.
         device: "cpu", or a Metal device, which computes in float32 only.
 
     Raises:
-        ShapeError: empty arrays, wrong rank or element type, a kernel longer than the signal in mode "valid".
-        ParameterError: an unknown mode, boundary or device. UnsupportedError: float64 on a Metal device.
+        ShapeError: empty arrays, wrong rank or element type, or a kernel longer than the signal in mode "valid".
+        ParameterError: an unknown mode, boundary or device.
+        UnsupportedError: float64 on a Metal device.
 
     >>> convolve1d([1, 2, 3, 4, 5, 6, 7], [1, 1, 2, 1, 1])
     array([ 1.,  3.,  7., 12., 18., 24., 30., 28., 25., 13.,  7.])
@@ -44,7 +46,7 @@ def convolve1d(
 def correlate1d(
     x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
-    """Correlation along the last axis: `convolve1d` with the kernel reversed, as scipy.signal.correlate.
+    """Correlate signals along the last axis: `convolve1d` with the reversed kernel, as in scipy.signal.correlate.
 
     >>> correlate1d([1, 2, 3, 4], [1, 10], mode="valid")
     array([21., 32., 43.])
@@ -55,9 +57,9 @@ def correlate1d(
 def convolve2d(
     x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
-    """Convolution over the last two axes: y[i, j] = sum of kernel[s, t] * x[i - s, j - t].
+    """Convolve images over the last two axes: y[i, j] = sum of kernel[s, t] * x[i - s, j - t].
 
-    x is (..., height, width), the kernel (kernel height, kernel width); otherwise as `convolve1d`.
+    x is (..., height, width), the kernel (kernel height, kernel width). Other arguments are those of `convolve1d`.
 
     >>> convolve2d([[1, 0], [0, 2]], [[1, 2], [3, 4]])
     array([[1., 2., 0.],
@@ -70,9 +72,10 @@ def convolve2d(
 def correlate2d(
     x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
-    """Correlation over the last two axes: `convolve2d` with the kernel reversed on both, as scipy.signal.correlate.
+    """Correlate images over the last two axes: `convolve2d` with the kernel reversed on both axes.
 
-    (scipy.signal.correlate2d begins "same" one row or column later where the kernel has an even size.)
+    This is scipy.signal.correlate. For kernels of even size, scipy.signal.correlate2d begins "same" one row or column
+    later.
 
     >>> correlate2d([[1, 2], [3, 4]], [[1, 0], [0, 10]], mode="valid")
     array([[41.]])
@@ -85,7 +88,7 @@ def _convolve(
 ) -> NDArray[Any]:
     signals, taps = _as_real("x", x), _as_real("kernel", kernel)
     if taps.dtype != signals.dtype:
-        # A list has no type of its own to insist on.
+        # A list has no element type of its own, so it gets that of the signals.
         common = np.float64 if isinstance(kernel, np.ndarray) else signals.dtype
         signals, taps = np.ascontiguousarray(signals, common), np.ascontiguousarray(taps, common)
     if signals.ndim < axes:
@@ -98,7 +101,7 @@ def _convolve(
 
 
 def _as_real(what: str, value: ArrayLike) -> NDArray[Any]:
-    """float32 or float64 without gaps."""
+    """Convert a value to contiguous float32 or float64."""
     array = as_array(what, value)
     if array.dtype.char in "fd" and array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
         return array

@@ -32,13 +32,13 @@ _CHUNK = 1 << 20
 
 
 def cache_directory() -> Path:
-    """Return MPSCNN_CACHE or the platform's folder for caches. It need not exist."""
+    """Return the cache folder: MPSCNN_CACHE or the platform's folder for caches. It may not exist yet."""
     if override := os.environ.get("MPSCNN_CACHE"):
         return _expanded(override).absolute()
     if sys.platform == "darwin":
         return _expanded("~/Library/Caches") / "mpscnn"
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG base directory specification wants relative values ignored.
+    # The XDG base directory specification requires that relative values are ignored.
     return (base if base.is_absolute() else _expanded("~/.cache")) / "mpscnn"
 
 
@@ -76,7 +76,7 @@ def first_file(paths: Iterable[Path]) -> Path | None:
 
 
 def instructions(file: PublishedFile) -> str:
-    """Return how to provide a published file by hand: its identity and the places where mpscnn looks for it."""
+    """Return instructions for downloading a file by hand: its URL, size and checksum, and the folders to put it in."""
     directories = model_directories()
     listed = ", ".join(
         str(path) + ("" if is_folder(path) else " (no such directory)") for path in directories
@@ -107,10 +107,10 @@ def difference(path: Path, file: PublishedFile) -> str | None:
 
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock of `path` between threads and processes, making its directory first.
+    """Hold the lock of `path` between threads and processes. The folder is created if needed.
 
-    The lock file stays: removing it would let a third process lock a new file of the same name while a
-    second one still waits for the old.
+    The lock file is never removed. Otherwise a third process could lock a new file of that name while a second one
+    still waits for the old file.
     """
     import fcntl
 
@@ -123,13 +123,13 @@ def exclusive(path: Path) -> Iterator[None]:
             if not locked_at_once(descriptor):
                 if is_watched(sys.stderr):
                     print(f"Waiting for another process that prepares {path.name} ...", file=sys.stderr)
-                # Not by a call that blocks: it would not see a Ctrl-C that comes just before it.
+                # A blocking call would not notice a Ctrl-C that comes just before it.
                 while not locked_at_once(descriptor):
                     time.sleep(0.05)
         try:
             yield
         finally:
-            # Closing alone would not do it: a child forked meanwhile shares the descriptor.
+            # Closing is not enough: a process forked in between shares the descriptor and would keep the lock.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
@@ -137,9 +137,9 @@ def exclusive(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file next to `path` that takes its place, complete and on disk, when the block succeeds.
+    """Yield the name of a temporary file, which replaces `path` when the block succeeds and the file is on disk.
 
-    The caller holds the lock of `path`. So a file that a killed process left can be overwritten.
+    The caller must hold the lock of `path`, so a file left by a killed process can be overwritten.
     """
     temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
     with _explained(path):
@@ -155,7 +155,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn a failure of the file system into an error that names the setting that helps."""
+    """Turn errors of the file system into errors that name the environment variable to change."""
     try:
         yield
     except DownloadError:

@@ -18,7 +18,7 @@ def _coral(name: str, size: int, sha256: str) -> PublishedFile:
     return PublishedFile(name, _GOOGLE_CORAL + name, size, sha256)
 
 
-# 1001 lines, "background" first, in the order of the networks' outputs.
+# The file has 1001 lines in the order of the networks' outputs, "background" first.
 _IMAGENET_LABELS = _coral(
     "imagenet_labels.txt", 21686, "b8aaeb5630c62626a7d124a05c0e14230a7ffdd2136a31d0190a4fb71c1d82f1"
 )
@@ -46,7 +46,7 @@ _PASCAL_LABELS = _coral(
 
 
 def _bundled(name: str, resolution: int, finds: str = "") -> Entry:
-    """Return the entry of a bundled model with ten classes. Its file has everything else."""
+    """Return the entry of a bundled model with ten classes. All other information is in its file."""
     return Entry(
         name=name,
         aliases=(),
@@ -146,7 +146,7 @@ CATALOGUE: tuple[Entry, ...] = (
                 "61d598093ed03ed41aa47c3a39a28ac01e960d6a810a5419b9a5016a1e9c469b",
             ),
         ),
-        labels=None,  # the file's metadata have them, and the preprocessing
+        labels=None,  # labels and preprocessing are in the model file
         preprocess="",
         licence="Apache-2.0",
         publisher="github.com/tensorflow/tflite-support",

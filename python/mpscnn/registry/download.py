@@ -1,4 +1,4 @@
-"""Downloading one published file: over https, resumed after interruptions, never longer than announced."""
+"""Download a published file over https: resume after interruptions, and stop if it is larger than announced."""
 
 from __future__ import annotations
 
@@ -27,56 +27,56 @@ from mpscnn.registry.published_file import PublishedFile
 __all__ = ["Client", "is_https"]
 
 _CHUNK = 1 << 16
-_MOST_SHOWN = 200  # characters of what a server sent
+_MOST_SHOWN = 200  # characters of a server's text in a message
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _Progress = Callable[[str, int | None], contextlib.AbstractContextManager[Callable[[int], None]]]
 
 
 class _Transient(Exception):
-    """A failure that another attempt may not meet."""
+    """A failure that another attempt may avoid."""
 
 
 class _Permanent(Exception):
-    """A failure that every further attempt would meet."""
+    """A failure that would happen again in every attempt."""
 
 
 class _WrongBytes(Exception):
-    """Mixed into the above: what is in the .part file cannot be the beginning of the file."""
+    """A base class of failures after which the .part file must be deleted: it is not the beginning of the file."""
 
 
 class _WrongRange(_WrongBytes, _Transient):
-    """The server cannot go on where the .part file ends; the next attempt starts from the beginning."""
+    """The server cannot continue where the .part file ends. The next attempt starts from the beginning."""
 
 
 class _WrongSize(_WrongBytes, _Permanent):
-    """The server's file is another one."""
+    """The server's file has another size than the published one."""
 
 
 def is_https(url: str) -> bool:
-    """Return True if the URL names a host over https: the only kind that is contacted."""
+    """Return True if the URL has a host and the scheme https. Other URLs are never contacted."""
     try:
         parts = urlsplit(url)
         return parts.scheme == "https" and bool(parts.hostname)
-    except ValueError:  # such as of half an IPv6 address
+    except ValueError:  # for example with an incomplete IPv6 address
         return False
 
 
 @dataclass(frozen=True)
 class Client:
-    """How files are fetched. The defaults are for use; tests replace what they need to observe."""
+    """Settings of downloads. Tests replace some of them."""
 
     allowed: Callable[[str], bool] = is_https
-    """Decides on each URL, those of redirects included."""
+    """A function that returns whether a URL may be contacted. It is also asked for redirects."""
     timeout: float = 30.0
-    """Seconds without any answer after which a connection is given up."""
+    """Seconds without data after which a connection is given up."""
     attempts: int = 4
     first_pause: float = 0.5
-    """Seconds before the second attempt; doubled for each further one."""
+    """Seconds before the second attempt. Each further pause is twice as long."""
     sleep: Callable[[float], None] = time.sleep
     progress: _Progress = progress_bar
 
     def download(self, file: PublishedFile, destination: Path) -> None:
-        """Fetch the file to `destination`, whose lock the caller holds.
+        """Download the file to `destination`. The caller must hold its lock.
 
         If the transfer fails or is interrupted, the received bytes stay in `destination` + ".part", and the next call
         continues there. Raises DownloadError.
@@ -147,7 +147,7 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
         try:
             return super().http_error_302(req, fp, code, msg, headers)
         except BaseException:
-            fp.close()  # which a malformed URL would leave open
+            fp.close()  # a malformed URL would leave it open
             raise
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
@@ -167,7 +167,7 @@ def _shown(sent: object) -> str:
 
 @contextlib.contextmanager
 def _network_errors() -> Iterator[None]:
-    """Sort the failures of urllib into those worth another attempt and the others."""
+    """Turn errors of urllib into _Transient or _Permanent failures."""
     try:
         yield
     except urllib.error.HTTPError as error:
@@ -177,18 +177,21 @@ def _network_errors() -> Iterator[None]:
             raise _WrongRange(message) from error
         raise (_Transient if error.code in _TRANSIENT_STATUS else _Permanent)(message) from error
     except urllib.error.URLError as error:
-        # No address or no trust: waiting a second does not help, and offline users should not wait at all.
+        # An unknown host or an untrusted certificate will not change within seconds, and offline users should not wait.
         lasting = isinstance(error.reason, (socket.gaierror, ssl.SSLCertVerificationError))
         raise (_Permanent if lasting else _Transient)(_shown(error.reason)) from error
     except (http.client.InvalidURL, ValueError, OverflowError) as error:
-        # The URL of a redirect, or of a proxy: its host, its port, or characters that no URL has.
+        # The URL of a redirect or proxy is malformed: its host, its port, or its characters.
         raise _Permanent(f"malformed URL or redirect: {_shown(error)}") from error
     except (OSError, http.client.HTTPException) as error:
         raise _Transient(_shown(error) or type(error).__name__) from error
 
 
 def _announced_size(response: Any, file: PublishedFile, start: int) -> int:
-    """Bytes of the whole file. Refuses, before anything is read, a body that cannot complete it from `start` on."""
+    """Return the size of the whole file from the response's headers.
+
+    Raises an error if the body cannot complete the file from `start` on, before reading it.
+    """
     if response.status == http.client.PARTIAL_CONTENT:
         announced = response.headers.get("Content-Range", "")
         match = re.fullmatch(r"bytes (\d{1,20})-\d+/(\d+|\*)", announced.strip())
@@ -210,8 +213,8 @@ def _copy(response: Any, stream: IO[bytes], start: int, size: int, report: Calla
     done = start
     while True:
         with _network_errors():
-            # One byte more than expected, to notice a body that is too long; read1 returns what has
-            # arrived, so that a stalled connection loses nothing.
+            # Ask for one byte more than expected, to notice a body that is too long. read1 returns the bytes that have
+            # arrived, so none are lost if the connection stalls.
             chunk = response.read1(min(_CHUNK, size - done + 1))
         if not chunk:
             break

@@ -19,34 +19,34 @@ class Entry:
     name: str
     aliases: tuple[str, ...]
     input_size: tuple[int, int]
-    """Height and width in pixels."""
+    """The height and width of the input in pixels."""
     classes: int
-    """Number of labels: of classifiers and segmenters a background class included, of detectors not."""
+    """The number of labels. It includes a background class for classifiers and segmenters, but not for detectors."""
     sources: tuple[PublishedFile, ...]
-    """The parts of the network in the order in which they are joined; none for a bundled model."""
+    """The files of the network in the order in which they are joined; empty for a bundled model."""
     labels: PublishedFile | None
     preprocess: str
-    """Name of the preprocessing for the converter; empty where the file states its own."""
+    """The name of the preprocessing preset; "" if the file defines its own."""
     licence: str
     publisher: str
     dtype: StoredTypeName = "uint8"
-    """How the converted file stores weights; uint8 keeps the integers of the quantised originals exactly."""
+    """The type in which the converted file stores weights. uint8 keeps the integers of quantised originals exactly."""
     finds: str = ""
     """The objects that a detector finds; empty for other models."""
 
     @property
     def bundled(self) -> bool:
-        """True if the model is part of the package and needs no publisher."""
+        """True if the model is part of the package and not downloaded."""
         return not self.sources
 
     @property
     def files(self) -> tuple[PublishedFile, ...]:
-        """Everything that the conversion reads: the sources, then the labels."""
+        """All files that the conversion reads: the sources, then the labels."""
         return self.sources if self.labels is None else (*self.sources, self.labels)
 
     @property
     def size(self) -> int | None:
-        """Bytes of the publisher's files, or of the bundled file; None if that is missing."""
+        """The bytes of the publisher's files, or of the bundled file; None if that is missing."""
         if not self.bundled:
             return sum(file.size for file in self.files)
         location = self.location()
@@ -55,8 +55,8 @@ class Entry:
     def location(self) -> Path | None:
         """Return the local file that `find` would use without a download, or None.
 
-        A model file (.safetensors) where there is one, else the first of the publisher's files if all of
-        them are here and only the conversion is missing. Checksums are left to `find`.
+        It is a model file (.safetensors) if there is one. Otherwise it is the first of the publisher's files, if all of
+        them are on this machine and only need to be converted. Checksums are not compared here.
         """
         if ready := ready_file(all_names(self)):
             return ready
@@ -69,14 +69,14 @@ class Entry:
 
 
 def all_names(entry: Entry) -> tuple[str, ...]:
-    """Return the name of a model and then its aliases."""
+    """Return the model's name and its aliases."""
     return (entry.name, *entry.aliases)
 
 
 def converted_path(entry: Entry, converter_version: int) -> Path:
     """Return where the converted model is cached.
 
-    The name of the file holds everything that decides its contents.
+    The file's name contains everything that determines its content.
     """
     parts = [entry.name, *(file.sha256[:16] for file in entry.files), entry.preprocess, entry.dtype]
     return cache_directory() / "models" / ("-".join(parts) + f"-v{converter_version}.safetensors")

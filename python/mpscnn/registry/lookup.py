@@ -1,4 +1,4 @@
-"""Find the file of a model by its name: bundled, in MPSCNN_MODELS, in the cache, then from the publisher."""
+"""Find a model's file by name: in the package, in MPSCNN_MODELS, in the cache, and at the publisher."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mpscnn.registry.local_files import (
 from mpscnn.registry.published_file import PublishedFile
 
 if TYPE_CHECKING:
-    # Networking is imported only when something is downloaded: loading a local model must stay quick.
+    # Networking is imported only for a download, so that loading a local model stays fast.
     from mpscnn.registry.download import Client
 
 __all__ = ["find", "models", "names", "prepare"]
@@ -43,7 +43,7 @@ def models() -> list[Entry]:
 
 
 def names() -> list[str]:
-    """Every name that `find` accepts, aliases excepted: the catalogue's, then those of local model files."""
+    """Return the names that `find` accepts, without aliases: the catalogue's, then those of local model files."""
     known = [entry.name for entry in CATALOGUE]
     folders = filter(is_folder, directories())
     found = [path for folder in folders for path in folder.glob("*" + MODEL_SUFFIX) if path.is_file()]
@@ -54,12 +54,12 @@ def names() -> list[str]:
 def find(name: str, *, download: bool = True) -> Path:
     """Return the model file (.safetensors) for a registry name.
 
-    Looked for among the models bundled with the package, in the directories of MPSCNN_MODELS
-    (NAME.safetensors, or the publisher's original files, which are then converted into the cache), in the
-    cache, and, if `download` is true, at the publisher, whose files are checked and converted once.
+    It is searched in the package, in the folders of MPSCNN_MODELS (NAME.safetensors, or the publisher's original files,
+    which are then converted), in the cache, and, if `download` is True, at the publisher. Downloaded files are checked
+    and converted once.
 
-    Raises ParameterError for an unknown name, WeightsError for a local file that is not the published one,
-    DownloadError when a file is missing and cannot be fetched or stored.
+    Raises ParameterError for an unknown name, WeightsError for a local file that is not the published one, and
+    DownloadError if a file is missing and cannot be downloaded or stored.
     """
     entry = _entry(name)
     if entry is None and not _is_name(name):
@@ -75,7 +75,7 @@ def find(name: str, *, download: bool = True) -> Path:
 
 
 def prepare(entry: Entry, *, download: bool = True, client: Client | None = None) -> Path:
-    """Return the cached, converted model of an entry, made from the publisher's files if it is not there yet."""
+    """Return the converted model of an entry from the cache. If it is not there, convert the publisher's files."""
     if entry.bundled:
         raise WeightsError(
             f"{packaged_file(entry.name)} is missing: this installation of mpscnn is incomplete."
@@ -89,7 +89,7 @@ def prepare(entry: Entry, *, download: bool = True, client: Client | None = None
     if not download:
         _require_local(entry, provided)
     with exclusive(target):
-        # Another process may have made it while this one waited.
+        # Another process may have converted it while this one waited for the lock.
         if first_file([target]):
             return target
         paths = _obtain_all(entry, provided, client)
@@ -144,7 +144,7 @@ def _obtain_all(
         try:
             paths[file] = paths.get(file) or _obtain(file, client)
         except DownloadError as error:
-            # Users who get one file by hand need the names of the other missing files, too.
+            # Users who download one file by hand also need to know about the other missing files.
             others = [other for other in _missing(entry, provided) if other != file]
             raise DownloadError("\n".join([str(error), *map(instructions, others)])) from error
     return paths

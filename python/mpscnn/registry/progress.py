@@ -1,4 +1,4 @@
-"""The progress bar of a download."""
+"""Show the progress of a download."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SECONDS = 0.1
 
 @contextlib.contextmanager
 def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Give a function that takes the number of bytes done so far; draw on stderr of a terminal or a notebook.
+    """Yield a function that takes the number of bytes done so far. It draws a progress bar in a terminal or notebook.
 
-    In a terminal without rich, one line names the file.
+    In a terminal without the package rich, only a line with the file's name is printed.
     """
     if is_notebook(sys.stderr):
         with _line(printable(description), total) as report:
@@ -30,7 +30,7 @@ def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int]
     if not sys.stderr.isatty():
         yield lambda _completed: None
         return
-    if find_spec("rich") is None:  # part of the extra "cli"
+    if find_spec("rich") is None:  # rich is part of the extra "cli"
         print(f"{printable(description)} is being fetched", file=sys.stderr, flush=True)
         yield lambda _completed: None
         return
@@ -50,7 +50,7 @@ def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int]
 
 @contextlib.contextmanager
 def _line(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show the bytes in a line that changes at most ten times a second."""
+    """Show the progress as text in a line that changes at most ten times a second."""
     line, due = TextLine(), 0.0
 
     def report(completed: int) -> None:

@@ -1,4 +1,4 @@
-"""A file of a publisher, from which a model is made."""
+"""A publisher's file from which a model is made."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file at its publisher, pinned by its size and checksum."""
+    """A published file, identified by its size and checksum."""
 
     name: str
     url: str
     size: int
-    """Bytes."""
+    """The size in bytes."""
     sha256: str
-    """Lower-case hexadecimal digest."""
+    """The lower-case hexadecimal SHA-256."""
 
     @property
     def identity(self) -> str:
-        """Size and checksum, as text."""
+        """The size and checksum as text."""
         return f"{self.size} bytes, sha256 {self.sha256}"

@@ -1,1 +1,1 @@
-"""Programs, sessions, command queues, images and profiles: they run networks and kernels."""
+"""Run networks and kernels: programs, sessions, command queues, images and profiles."""

@@ -1,4 +1,4 @@
-"""Command queues and command buffers: when encoded work runs."""
+"""Command queues and command buffers, which run encoded kernels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mpscnn.runtime.device_name import named_device
 
 
 class CommandStatus(IntEnum):
-    """The state of a command buffer, as MTLCommandBufferStatus."""
+    """The state of a command buffer, like MTLCommandBufferStatus."""
 
     NOT_ENQUEUED = 0
     ENQUEUED = 1
@@ -29,7 +29,10 @@ class CommandStatus(IntEnum):
 
 
 class CommandError:
-    """Why a command buffer failed: a code as in MTLCommandBufferError (1 internal, 8 out of memory), and a message."""
+    """The reason why a command buffer failed: a code and a message.
+
+    The codes are those of MTLCommandBufferError: 1 internal, 8 out of memory.
+    """
 
     def __init__(self, code: int, message: str) -> None:
         self.code = code
@@ -40,10 +43,10 @@ class CommandError:
 
 
 class CommandBuffer(NoCopies):
-    """Work for a device, as MTLCommandBuffer. Made by `CommandQueue.command_buffer`.
+    """A list of work for a device, like MTLCommandBuffer. Made by `CommandQueue.command_buffer`.
 
-    Kernels are encoded, then the buffer is committed; nothing runs before. As a context manager it commits and waits at
-    the end of the block, unless the block raises an exception: then nothing runs.
+    Encode kernels, then commit the buffer; nothing runs before. As a context manager, it commits and waits at the end
+    of the block. If the block raises an exception, nothing runs.
 
         with queue.command_buffer() as commands:
             result = pool.encode(commands, source)
@@ -63,7 +66,7 @@ class CommandBuffer(NoCopies):
 
     @property
     def error(self) -> CommandError | None:
-        """The reason why it failed; None unless its status is ERROR."""
+        """The reason of a failure; None unless the status is ERROR."""
         failure = self._commands.error()
         return None if failure is None else CommandError(*failure)
 
@@ -72,26 +75,26 @@ class CommandBuffer(NoCopies):
         self._commands.enqueue()
 
     def commit(self) -> None:
-        """Hand the work to the device, which runs it as soon as those enqueued before are done."""
+        """Submit the work to the device. It runs after the buffers that were enqueued before."""
         if self.status < CommandStatus.COMMITTED:
-            # Only now: a handler keeps this object alive until it has run.
+            # Handlers are added only now, because each keeps this object alive until it has run.
             for handler in self._handlers:
                 self._commands.add_completed_handler(partial(handler, self))
             self._handlers.clear()
         self._commands.commit()
 
     def wait(self) -> None:
-        """Return once the work is done and the handlers have run.
+        """Wait until the work is done and the handlers have run.
 
         Raises:
-            StateError: not committed. Whatever went wrong while the work ran is raised here too.
+            StateError: the buffer is not committed. Errors of the work itself are raised here, too.
         """
         self._commands.wait()
 
     def add_completed_handler(self, handler: Callable[[CommandBuffer], object]) -> None:
-        """`handler(commands)` is called on a thread of the queue's when the work is done or has failed.
+        """Add a function `handler(commands)` that a thread of the queue calls when the work is done or has failed.
 
-        Its exceptions go to `sys.unraisablehook`. Raises StateError once committed.
+        Exceptions of the handler are passed to `sys.unraisablehook`. Raises StateError if the buffer is committed.
         """
         if not callable(handler):
             raise ParameterError(f"handler must be callable, got {type(handler).__name__}")
@@ -119,14 +122,13 @@ class CommandBuffer(NoCopies):
 
 
 class CommandQueue(NoCopies):
-    """Runs command buffers one after the other on a device, as MTLCommandQueue.
+    """Runs command buffers one after the other on a device, like MTLCommandQueue.
 
     Args:
-        device: "auto", "cpu", "metal", or a name that `mpscnn.devices` lists. "auto" is Metal where a GPU answers
-            rightly, else the CPU. It does not know the kernels yet, as "auto" of `Network.compile` knows the layers:
-            what is beyond Metal's limits (docs/catalogue.md) raises UnsupportedError where it is encoded, though a
-            queue of the CPU would take it.
-        threads: of the CPU device: "auto", or a number.
+        device: "auto", "cpu", "metal", or a name of `mpscnn.devices`. "auto" is Metal if a GPU passed its self-check,
+            otherwise the CPU. The queue does not know its future kernels. So a kernel beyond Metal's limits
+            (docs/catalogue.md) raises UnsupportedError when it is encoded, even if the CPU could run it.
+        threads: for the CPU: "auto", or a number.
 
     Raises:
         DeviceError: there is no such device.
@@ -149,7 +151,7 @@ class CommandQueue(NoCopies):
         return CommandBuffer(self)
 
     def wait(self) -> None:
-        """Return once every committed command buffer is completed."""
+        """Wait until every committed command buffer is completed."""
         self._queue.wait()
 
 
@@ -158,7 +160,7 @@ _queues: weakref.WeakSet[CommandQueue] = weakref.WeakSet()
 
 @atexit.register
 def _finish_queues() -> None:
-    """Completed handlers cannot run once the interpreter has begun to go."""
+    """Wait for all queues at exit, because handlers cannot run after the interpreter has begun to shut down."""
     for queue in list(_queues):
         with contextlib.suppress(Error):
             queue.wait()

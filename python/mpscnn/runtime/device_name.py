@@ -1,4 +1,4 @@
-"""The names by which users choose devices."""
+"""Check and translate the names of devices that users give."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _OTHERS = ("cuda", "rocm", "hip", "xpu", "tpu", "npu", "directml", "vulkan", "op
 
 @contextmanager
 def named_device(device: object) -> Iterator[str]:
-    """Yield mpscnn's name of a device. The block of the `with` statement then opens this device.
+    """Yield mpscnn's name for a device. The device must be opened in the `with` block.
 
     Raises:
         ParameterError: the name is not text, or means a device of another framework. The message lists the devices of
             this machine.
-        DeviceError: the block raised it. If the given name is an alias, the message also says what it means.
+        DeviceError: raised in the block. If the given name is an alias, its meaning is added to the message.
     """
     given = require_text("device", device)
     if given.lower().partition(":")[0] in _OTHERS:

@@ -16,12 +16,12 @@ __all__ = ["Alternative", "ExplainedStep", "ExplainedTensor", "Explanation"]
 
 @dataclass(frozen=True)
 class Alternative:
-    """A candidate that was not chosen: how some layers could be computed.
+    """Another way to compute some layers, which the cost model did not choose.
 
     Args:
-        layers: their names; more than the step's where the candidate includes neighbours.
-        choice: "alone", "each alone", "in bands of 4 rows", "in panels of 64 channels", ...
-        predicted_us: microseconds that the cost model expects.
+        layers: the layers' names. They may include neighbours of the step's layers.
+        choice: the way to compute: "alone", "each alone", "in bands of 4 rows", "in panels of 64 channels", ...
+        predicted_us: the predicted time in microseconds.
     """
 
     layers: tuple[str, ...]
@@ -31,18 +31,20 @@ class Alternative:
 
 @dataclass(frozen=True)
 class ExplainedStep:
-    """One kernel call.
+    """One kernel call, and why it was chosen.
 
     Args:
-        layers: names of the layers that it computes; none for a copy of an output.
-        kernel: what computes it, "convolution", "depthwise", "chain", ...
-        choice: how, as for `Alternative`.
-        predicted_us: microseconds that the cost model expects, for a processor like those that its constants were
-            measured on: compare them with each other. None where it knows nothing: of operations that are not
-            convolutions, dense layers, poolings, resizes, arithmetic, softmax or copies, and of chains that
-            MPSCNN_FUSION forces though they do not fit the caches.
-        reason: a sentence to read; its words may change.
-        alternatives: other ways that were thought of.
+        layers: the names of the layers that it computes; none for a copy of an output.
+        kernel: the kind of kernel: "convolution", "depthwise", "chain", ...
+        choice: the way to compute, as for `Alternative`.
+        predicted_us: the predicted time in microseconds. The cost model assumes a typical processor, so compare these
+            times
+            only with each other. None if there is no prediction: for operations other than convolutions, dense layers,
+            poolings, resizes, arithmetic, softmax and copies, and for chains that MPSCNN_FUSION forces although they do
+                not
+            fit into the caches.
+        reason: a sentence for people; its wording may change.
+        alternatives: other ways that were compared.
     """
 
     layers: tuple[str, ...]
@@ -58,17 +60,19 @@ class ExplainedTensor:
     """An input, or a layer's result that is written to memory. All are NHWC.
 
     Args:
-        name: the input's or the layer's.
-        shape: batch included.
-        memory: "input" and "output" are the caller's arrays (or the arena, where kernels cannot use these in place);
-            "arena" is the session's memory of intermediate results; a tensor of a "chain" never exists as a whole: each
-            thread has some rows of it in scratch memory.
-        pixel_pitch: elements from one pixel to the next in the arena, at least the channels: more where vectors are
-            padded, or where the tensor lies within a wider one. None elsewhere.
-        within: the tensor whose memory it is a part of, or shares; None for memory of its own.
-        rows: the rows that a chain keeps in memory; None outside of chains, and where the pooling of a result
-            decides.
-        panel_channels: about this many channels of these rows at a time; None for all.
+        name: the input's or the layer's name.
+        shape: the shape with the batch.
+        memory: "input" and "output" are the caller's arrays (or the arena, if kernels cannot use these in place);
+            "arena"
+            is the session's memory for intermediate results; a tensor of a "chain" is never complete: each thread has
+                some
+            of its rows in scratch memory.
+        pixel_pitch: the distance between pixels in the arena in elements. It exceeds the number of channels if pixels
+            are
+            padded to whole vectors, or if the tensor is a part of a wider one. None outside of the arena.
+        within: the tensor of which it is a part, or whose memory it shares; None if it has its own memory.
+        rows: the number of rows that a chain keeps; None outside of chains, and if a pooling determines it.
+        panel_channels: the approximate number of channels that a chain keeps at a time; None for all.
     """
 
     name: str
@@ -81,7 +85,7 @@ class ExplainedTensor:
 
     @property
     def layout(self) -> str:
-        """For people: "32 a pixel, 8 padding", "4 of 56 rows, panels of 64 channels", ..."""
+        """The layout as text for people: "32 a pixel, 8 padding", "4 of 56 rows, panels of 64 channels", ..."""
         if self.memory == "chain":
             return self._kept_text()
         if self.pixel_pitch is None:
@@ -101,18 +105,18 @@ class ExplainedTensor:
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """The steps of a session's run, in order, and where its tensors lie. Printing it shows two tables.
+    """The steps of a session's run in order, and the memory of its tensors. Printing it shows two tables.
 
     Args:
-        name: the network's.
-        threads: for which the choice was made.
-        precision: of the program: "float32", "float16", "bfloat16" or "int8".
+        name: the network's name.
+        threads: the number of threads for which the choice was made.
+        precision: "float32", "float16", "bfloat16" or "int8".
         numbers: `Program.numbers`.
-        instruction_set: of the kernels.
-        l2_bytes, last_level_bytes: of L2 and of the last-level cache that the choice counts on.
-        arena_bytes: of intermediate results in memory.
+        instruction_set: the instruction set of the kernels.
+        l2_bytes, last_level_bytes: the sizes of the L2 and last-level caches that the cost model assumes.
+        arena_bytes: the memory for intermediate results.
         steps: the kernel calls.
-        tensors: the inputs and the layers' results, in order, without those that kernels have in registers only.
+        tensors: the inputs and the layers' results in order, except results that exist only in registers.
     """
 
     name: str
@@ -130,7 +134,7 @@ class Explanation:
         return self.table()
 
     def table(self, *, width: int | None = None) -> str:
-        """Both tables as text, in lines of at most `width` characters where that is possible."""
+        """Return both tables as text. Lines have at most `width` characters if possible."""
         headers = ("layers", "kernel", "choice", "predicted us", "why")
         rows = [
             (
@@ -166,7 +170,7 @@ class Explanation:
 
 
 def fixed_shape(name: str, shape: Sequence[int | None]) -> tuple[int, ...]:
-    """One image for an input whose size the network fixes."""
+    """Return the shape of one image for an input. Raises ShapeError if its size is free."""
     fixed = [1, *shape[1:]]
     if None in fixed:
         raise ShapeError(f"input {name!r} may have any size: give its shape, batch included")
@@ -174,7 +178,7 @@ def fixed_shape(name: str, shape: Sequence[int | None]) -> tuple[int, ...]:
 
 
 def explanation(name: str, numbers: str, text: str) -> Explanation:
-    """From the JSON of mpscnn_program_explain."""
+    """Build the explanation from the JSON of mpscnn_program_explain."""
     described = json.loads(text)
     steps = tuple(
         ExplainedStep(

@@ -1,4 +1,4 @@
-"""Images of feature channels, which raw kernels read and write."""
+"""Images with any number of feature channels, which raw kernels read and write."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _LAYOUTS = {"hwc": False, "chw": True}
 
 @dataclass(frozen=True)
 class ImageDescriptor:
-    """Size and format of an image, as MPSImageDescriptor.
+    """The size and format of an image, like MPSImageDescriptor.
 
-    Formats: "float32"; "float16"; "unorm8" and "unorm16", whose integers mean 0 to 1. Kernels compute in float32 and
-    round what they write, "unorm" formats to the nearest value after limiting it to 0 to 1.
+    The formats are "float32", "float16", and "unorm8" and "unorm16", whose integers mean 0 to 1. Kernels compute in
+    float32 and round their results. For "unorm" formats, results are first limited to 0 to 1.
     """
 
     width: int
@@ -45,18 +45,18 @@ class ImageDescriptor:
 
 
 class Image(NoCopies):
-    """An image of feature channels, as MPSImage: (height, width, channels), or several such images.
+    """An image of feature channels, like MPSImage: (height, width, channels), or several such images.
 
-    Channels lie in slices of four; lanes without a channel hold zero. Values belong to the image's format: uint8 and
-    uint16 arrays for "unorm8" and "unorm16".
+    Channels are stored in slices of four; unused places in the last slice are zero. Arrays have the image's type: uint8
+    and uint16 for "unorm8" and "unorm16".
 
     Args:
         width, height, feature_channels, number_of_images: at least 1.
         format: "float32", "float16", "unorm8" or "unorm16".
-        label: shown in messages.
+        label: a name for messages.
 
     Raises:
-        ParameterError: a size or format that is not allowed.
+        ParameterError: the size or format is not allowed.
     """
 
     _instead = "its memory is a device's; copy its array, image.read(), and take Image.from_numpy"
@@ -84,7 +84,8 @@ class Image(NoCopies):
     def from_numpy(cls, array: Any, *, label: str = "") -> Image:
         """Return an image with a copy of an array, (height, width, channels) or (n, height, width, channels).
 
-        float32, float16, uint8 ("unorm8") and uint16 ("unorm16") elements give their format; float64 becomes float32.
+        The format follows from the element type: float32, float16, uint8 ("unorm8") or uint16 ("unorm16"). float64
+        becomes float32.
         """
         values = as_array("image", array)
         if values.dtype == np.float64:
@@ -104,32 +105,32 @@ class Image(NoCopies):
 
     @property
     def descriptor(self) -> ImageDescriptor:
-        """Size and format."""
+        """The size and format."""
         return ImageDescriptor(*self._image.descriptor())
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """The number of columns."""
         return self.descriptor.width
 
     @property
     def height(self) -> int:
-        """Rows."""
+        """The number of rows."""
         return self.descriptor.height
 
     @property
     def feature_channels(self) -> int:
-        """Channels of a pixel."""
+        """The number of channels of a pixel."""
         return self.descriptor.feature_channels
 
     @property
     def number_of_images(self) -> int:
-        """The number of images of this size that it holds."""
+        """The number of images."""
         return self.descriptor.number_of_images
 
     @property
     def format(self) -> ImageFormatName:
-        """How a channel is stored."""
+        """The type in which a channel is stored."""
         return self.descriptor.format
 
     @property
@@ -143,16 +144,16 @@ class Image(NoCopies):
         self._image.set_label(label)
 
     def numpy(self) -> NDArray[Any]:
-        """Return the image's memory, (height, width, channels), or (n, height, width, channels) of several images.
+        """Return an array over the image's memory, (height, width, channels), or (n, height, width, channels).
 
-        No copy: writing to the array changes the image. Raises StateError while a committed command buffer uses the
-        image, and for temporary images.
+        It is not a copy: writing to the array changes the image. Raises StateError while a committed command buffer
+        uses the image, and for temporary images.
         """
         array = self._image.array()
         return array if self.number_of_images > 1 else array[0]
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        """For `np.asarray`: the image's memory as `numpy` gives it; a copy where another type or `copy` wants it."""
+        """Return the image's memory for `np.asarray`. It is copied only for another type or if `copy` is True."""
         array = self._memory()
         if copy or (dtype is not None and np.dtype(dtype) != array.dtype):
             if copy is False:
@@ -161,21 +162,21 @@ class Image(NoCopies):
         return array
 
     def __dlpack__(self, **options: Any) -> Any:
-        """For `torch.from_dlpack` and others: the image's memory, without a copy."""
+        """Return the image's memory without a copy for `torch.from_dlpack` and similar functions."""
         return self._memory().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """Memory of the processor, which a GPU shares."""
+        """Return DLPack's code for main memory, which a GPU may share."""
         kind, number = self._memory().__dlpack_device__()
         return int(kind), int(number)
 
     def _memory(self) -> NDArray[Any]:
-        """Return the array that other libraries get. Raises TypeError where a program can never see it."""
+        """Return the array for other libraries. Raises TypeError for images that programs cannot read."""
         return self.numpy()
 
     @property
     def slices(self) -> NDArray[Any]:
-        """The same memory in slices of four channels: (slices, height, width, 4), or (n, slices, height, width, 4)."""
+        """The image's memory in slices of four channels: ([n, ]slices, height, width, 4)."""
         array = self._image.slices()
         return array if self.number_of_images > 1 else array[0]
 
@@ -193,8 +194,8 @@ class Image(NoCopies):
         """Return a copy of a region: (n, height, width, channels) or, with layout "chw", (n, channels, height, width).
 
         Args:
-            x, y, width, height: the region; the rest of the image unless given.
-            feature_channels, images: (first, count); channels begin at a multiple of 4.
+            x, y, width, height: the region; by default from (x, y) to the end of the image.
+            feature_channels, images: (first, count). The first channel must be a multiple of 4.
             layout: "hwc" or "chw".
         """
         region = self._region(x, y, width, height, feature_channels, images)
@@ -214,7 +215,7 @@ class Image(NoCopies):
         images: tuple[int, int] | None = None,
         layout: Literal["hwc", "chw"] = "hwc",
     ) -> None:
-        """Write a region; the array has the format's element type and the shape that `read` gives."""
+        """Write an array to a region. It has the format's element type and the shape that `read` returns."""
         region = self._region(x, y, width, height, feature_channels, images)
         values = as_array("image", array)
         shape = self._shape(region, layout)
@@ -260,7 +261,7 @@ class Image(NoCopies):
 
 
 class TemporaryImage(Image):
-    """An image for one command buffer, as MPSTemporaryImage: between kernels, never seen by the program.
+    """An image for one command buffer, like MPSTemporaryImage. Only kernels use it; programs cannot read it.
 
     `read_count` is the number of kernels that will still read the image. It begins at 1, and each read subtracts one.
     At 0 the memory is reused, and the image cannot be used any more (StateError).
@@ -306,7 +307,7 @@ def _extents(
 
 
 def _pair(what: str, value: Sequence[int]) -> tuple[int, int]:
-    """(first, count)."""
+    """Return (first, count) as two ints."""
     numbers = whole_numbers(f"image: {what}", value)
     if len(numbers) != 2:
         raise ParameterError(f"image: {what} must be (first, count), got {value!r}")

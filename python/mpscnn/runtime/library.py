@@ -1,4 +1,4 @@
-"""Information about the core and its devices, and its preprocessing of photos."""
+"""Information about the C++ core and the devices, and the preprocessing of photos."""
 
 from __future__ import annotations
 
@@ -21,36 +21,40 @@ if TYPE_CHECKING:
 
 
 def build_config() -> dict[str, Any]:
-    """Return how the core was built: version, compiler, flags, backends, instruction sets and the one in use."""
+    """Return how the core was built: version, compiler, flags, backends and instruction sets."""
     config: dict[str, Any] = json.loads(_core.build_config())
     return config
 
 
 def devices() -> list[dict[str, Any]]:
-    """Devices of this machine, the CPU first.
+    """Return the devices of this machine, the CPU first.
 
-    Each has `name` (for `device=`) and `available`; where it is available `description` and `precisions`, with
-    `no_bfloat16`, the reason, where "bfloat16" is not among these, or `bfloat16_sums`, the order of its sums
-    (docs/precision.md); else `reason`. The CPU has `processors`: how many `processors` this process may run on
-    (affinity), the physical `cores` among them, the `quota` of its control groups (1.5: the time of one
-    and a half processors; None without a limit), and the `threads` that "auto" means. The Metal device "metal" is the
-    system's default; others are named by their registry id ("metal:0x100000abc"), and `device="metal:Apple M2"` takes
-    one by its description. They also have registry_id, default, unified_memory, headless, low_power, removable,
-    families ("apple7", "mac2", ...: all that it supports), recommended_working_set_bytes and max_buffer_bytes.
+    Each device has `name` (for `device=`) and `available`. An unavailable one has the `reason`. An available one has
+    `description` and `precisions`, and `bfloat16_sums`, the order of bfloat16's sums (docs/precision.md), or
+    `no_bfloat16`, the reason why "bfloat16" is missing.
+
+    The CPU has `processors`: the number of `processors` that this process may use (affinity), the physical `cores`
+    among them, the `quota` of its container (1.5: the time of one and a half processors; None: no limit), and the
+    `threads` that "auto" means.
+
+    The Metal device "metal" is the system's default. Others are named by their registry id ("metal:0x100000abc"), and
+    `device="metal:Apple M2"` selects one by its description. They also have registry_id, default, unified_memory,
+    headless, low_power, removable, families (all supported ones: "apple7", "mac2", ...), recommended_working_set_bytes
+    and max_buffer_bytes.
     """
     found: list[dict[str, Any]] = json.loads(_core.devices())
     return found
 
 
 def precisions_of(device: str) -> list[PrecisionName]:
-    """Return the precisions of a device, as `devices` lists them. The name is one for `Network.compile`."""
+    """Return the precisions of a device from the list of `devices`."""
     kind = "cpu" if device == "auto" else device.partition(":")[0]
     listed = next((entry for entry in devices() if entry["name"].partition(":")[0] == kind), {})
     return list(listed.get("precisions", ())) or ["float32", "float16"]
 
 
 def slow_precision(precision: str, device: str) -> str | None:
-    """Return why a precision is slower than float32 on a device; None where it is not."""
+    """Return why a precision is slower than float32 on a device; None if it is not."""
     if precision != "bfloat16" or device.partition(":")[0] not in ("auto", "cpu"):
         return None
     if devices()[0].get("bfloat16_sums") != "blocks":
@@ -61,15 +65,16 @@ def slow_precision(precision: str, device: str) -> str | None:
 def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Return an array of zeros in its own memory pages. A GPU reads and writes it without a copy.
 
-    For inputs and `out` of `Session.run` and `Session.submit`, whole or cut along the batch; views with gaps are copied
-    as any other array is. On the CPU it is an array as any other.
+    Use it for inputs and `out` of `Session.run` and `Session.submit`, whole or sliced along the batch. Views with gaps
+    are copied like any other array. On the CPU it is an ordinary array.
 
     Args:
-        shape: extents.
-        dtype: any type without Python objects; networks take float32 and float16.
+        shape: the extents.
+        dtype: any type without Python objects; networks accept float32 and float16.
 
     Raises:
-        ParameterError: a negative extent or a type with Python objects. MemoryError: there is not enough memory.
+        ParameterError: a negative extent or a type with Python objects.
+        MemoryError: there is not enough memory.
     """
     extents = (shape,) if isinstance(shape, int) else tuple(operator.index(extent) for extent in shape)
     kind = np.dtype(dtype)
@@ -83,10 +88,10 @@ def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[
 
 
 def operations(*, training: bool = False) -> list[dict[str, Any]]:
-    """Return all operations of graphs and model files: name, summary, number of inputs, parameters.
+    """Return all operations of networks and model files: name, summary, number of inputs, parameters.
 
     Args:
-        training: instead those that compute gradients, losses and new weights.
+        training: return the operations that compute gradients, losses and new weights instead.
     """
     listed: list[dict[str, Any]] = json.loads(_core.operations())
     return [entry for entry in listed if entry["training"] == training]
@@ -105,14 +110,16 @@ def preprocess(
     Args:
         photo: path, bytes, Pillow image or array, see `mpscnn.photo.open_photo`.
         size: (height, width) of the result, or one number for both.
-        settings: "tensorflow" (-1 to 1), "caffe", "torch", "unit" (0 to 1), "none" (0 to 255), "mnist" (a
-            digit, as MNIST's; one channel), or a mapping as in docs/preprocessing.md.
-        channels: of the result: 3, or 1 for gray.
-        channel_order: of a photo that is an array, such as "bgr": as for `open_photo`.
+        settings: "tensorflow" (-1 to 1), "caffe", "torch", "unit" (0 to 1), "none" (0 to 255), "mnist" (finds a digit
+            and
+            centres it as in MNIST; one channel), or a mapping as in docs/preprocessing.md.
+        channels: the number of channels of the result: 3, or 1 for gray.
+        channel_order: the order of channels of a photo that is an array, such as "bgr", as for `open_photo`.
 
     Raises:
-        ImageError: the photo cannot be read. ParameterError: a size or settings that are not allowed; with "mnist" also
-            a photo without a digit. ShapeError: 2 channels.
+        ImageError: the photo cannot be read.
+        ParameterError: the size or the settings are not allowed, or "mnist" finds no digit.
+        ShapeError: 2 channels.
     """
     from mpscnn.vision.photo import open_photo
 

@@ -1,6 +1,6 @@
-"""The options of programs and of runs, each stated once: for functions, classes and commands.
+"""The options for compiling and running networks, which functions, classes and commands share.
 
-Dataclasses would say the same, but `import mpscnn` would take 2 ms more.
+Dataclasses would be shorter, but would add 2 ms to `import mpscnn`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         check_finite: bool
 
     class LoadArguments(CompileArguments, RunArguments, total=False):
-        """The arguments of all that compile a network and run it."""
+        """The arguments of functions that compile a network and run it, for type checkers."""
 
 
 __all__ = [
@@ -50,13 +50,13 @@ Value = TypeVar("Value")
 
 
 class Option:
-    """One option.
+    """The definition of an option.
 
     Args:
-        default: its default.
-        check: takes the name and a value, and returns the value or raises ParameterError.
+        default: the default value.
+        check: a function of the name and a value. It returns the value or raises ParameterError.
         text: the documentation.
-        core_default: what the core takes instead of the default.
+        core_default: the core's value for the default, if it differs.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ def _option(
 
 
 class _Options(Expected):
-    """Immutable values of options: the class attributes are `Option`s, those of an object are values."""
+    """Base class of immutable sets of options. Class attributes are `Option`s, attributes of objects are values."""
 
     fields: dict[str, Option]
 
@@ -85,7 +85,7 @@ class _Options(Expected):
         cls.__doc__ = "\n".join([f"{cls.__doc__}\n\nArgs:", *described])
 
     def __init__(self, **given: Any) -> None:
-        """Check the values. Raises ParameterError, and TypeError for an option that there is not."""
+        """Check the values. Raises ParameterError for a wrong value, and TypeError for an unknown option."""
         values = self.__dict__
         for name, option in self.fields.items():
             values[name] = option.check(name, given.pop(name)) if name in given else option.default
@@ -108,15 +108,15 @@ class _Options(Expected):
         return f"{type(self).__name__}({', '.join(given)})"
 
     def replaced(self, **changes: Any) -> Self:
-        """Return the same options with other values for some of them."""
+        """Return a copy with some other values."""
         return type(self)(**{**self.__dict__, **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values by name, which JSON can hold."""
+        """Return the values by name, for JSON."""
         return dict(self.__dict__)
 
     def for_core(self) -> dict[str, Any]:
-        """Return the values by name, as the core takes them."""
+        """Return the values by name, in the form for the core."""
         return {
             name: option.core_default if self.__dict__[name] == option.default else self.__dict__[name]
             for name, option in self.fields.items()
@@ -137,7 +137,7 @@ def _threads(_: str, value: int | str) -> int | str:
 
 
 class CompileOptions(_Options):
-    """How a network is compiled for a device: the arguments of `Network.compile`, `load` and all that compile."""
+    """Options for compiling a network: arguments of `Network.compile`, `load` and all other functions that compile."""
 
     device: str = _option(
         "auto",
@@ -185,7 +185,7 @@ class CompileOptions(_Options):
 
 
 class RunOptions(_Options):
-    """How a program runs: arguments of `Program.session`, `Runner`, `load` and all that run."""
+    """Options for running a program: arguments of `Program.session`, `Runner`, `load` and others that run."""
 
     threads: int | Literal["auto"] = _option(
         "auto",
@@ -205,12 +205,12 @@ class RunOptions(_Options):
         def __init__(self, **options: Unpack[RunArguments]) -> None: ...
 
 
-#: The names of `LoadArguments`.
+#: The names of all options.
 LOAD_FIELDS = (*CompileOptions.fields, *RunOptions.fields)
 
 
 def load_options(arguments: LoadArguments) -> tuple[CompileOptions, RunOptions]:
-    """Sort arguments into options of programs and options of runs. Raises as their constructors do."""
+    """Sort arguments into options for compiling and options for running. Raises the errors of their constructors."""
     given = dict(arguments)
     for_runs = {name: given.pop(name) for name in RunOptions.fields if name in given}
     for name in given:

@@ -22,12 +22,12 @@ _KIND_HEADERS = ("kernels", "steps", "ms", "% of time", "GFLOP/s", "% of peak")
 
 @dataclass(frozen=True)
 class ProfileStep:
-    """One step: mostly one kernel call, for one layer or several that are fused."""
+    """The times of one step: usually one kernel call, for one layer or several fused ones."""
 
     layers: tuple[str, ...]
-    """Names of the layers that are done with this step; none for a copy of an input or output."""
+    """The layers that this step completes; none for a copy of an input or output."""
     part_of: tuple[str, ...]
-    """Layers that it computes a part of, and a later step the rest."""
+    """The layers that this step computes a part of. A later step completes them."""
     kind: str
     """The kind of kernel: "pointwise", "depthwise", "pooling", ..."""
     kernel: str
@@ -37,11 +37,11 @@ class ProfileStep:
     bytes: int
     """Bytes of the tensors that the step reads and writes and of its packed weights, each counted once."""
     milliseconds: tuple[float, ...]
-    """In each run."""
+    """The time of each run in milliseconds."""
     share: float
-    """Share of the time of all steps (minima), 0 to 1."""
+    """The share of the time of all steps, by minima, 0 to 1."""
     peak: float | None
-    """GFLOP/s that the session's threads reach by FMAs alone; None where that is not known."""
+    """The GFLOP/s that the session's threads reach with FMAs alone; None if unknown."""
 
     @property
     def minimum(self) -> float:
@@ -50,32 +50,32 @@ class ProfileStep:
 
     @property
     def median(self) -> float:
-        """Milliseconds."""
+        """The median time in milliseconds."""
         return statistics.median(self.milliseconds)
 
     @property
     def gflops_per_second(self) -> float:
-        """At the minimum."""
+        """The GFLOP/s at the minimum time."""
         return _rate(self.flops, self.minimum)
 
     @property
     def gigabytes_per_second(self) -> float:
-        """At the minimum; memory may be any cache."""
+        """The GB/s at the minimum time, from memory or any cache."""
         return _rate(self.bytes, self.minimum)
 
     @property
     def peak_share(self) -> float | None:
-        """GFLOP/s over the peak, 0 to 1."""
+        """The GFLOP/s divided by the peak, 0 to 1."""
         return None if self.peak is None else self.gflops_per_second / self.peak
 
     @property
     def lost(self) -> float | None:
-        """Milliseconds beyond those that its FLOPs take at the peak."""
+        """The milliseconds by which the step is slower than its FLOPs at the peak."""
         return None if self.peak is None else self.minimum - self.flops / self.peak / 1e6
 
     @property
     def name(self) -> str:
-        """The layers, to be shown: "conv1", "expand2 ... add2 (4 layers)"."""
+        """The layers as a short text: "conv1", "expand2 ... add2 (4 layers)"."""
         if not self.layers and self.part_of:
             return "part of " + " + ".join(self.part_of)
         if len(self.layers) <= 2:
@@ -85,29 +85,29 @@ class ProfileStep:
 
 @dataclass(frozen=True)
 class KindTotal:
-    """All steps with one kind of kernel."""
+    """The sums over all steps with one kind of kernel."""
 
     kind: str
     steps: int
     milliseconds: float
-    """Sum of the minima."""
+    """The sum of the minimum times in milliseconds."""
     share: float
     flops: int
     peak: float | None
 
     @property
     def gflops_per_second(self) -> float:
-        """At the minima."""
+        """The GFLOP/s at the minimum times."""
         return _rate(self.flops, self.milliseconds)
 
     @property
     def peak_share(self) -> float | None:
-        """GFLOP/s over the peak, 0 to 1."""
+        """The GFLOP/s divided by the peak, 0 to 1."""
         return None if self.peak is None else self.gflops_per_second / self.peak
 
     @property
     def lost(self) -> float | None:
-        """Milliseconds beyond those that the FLOPs take at the peak."""
+        """The milliseconds by which the steps are slower than their FLOPs at the peak."""
         return None if self.peak is None else self.milliseconds - self.flops / self.peak / 1e6
 
 
@@ -115,9 +115,8 @@ class KindTotal:
 class Profile:
     """The time of every step of a network in several consecutive runs.
 
-    In each run, the time outside of the steps is the time that it takes to hand steps to the threads.
-    Checking the arguments, Python and the memory for outputs are not part of a run. On a GPU steps are measured apart
-    from the run, and may add up to more.
+    A run's time also includes starting the steps in the threads, but not checking arguments, Python and allocating
+    outputs. On a GPU, steps are measured separately from the run, so they may add up to more than the run.
     """
 
     network: str
@@ -125,31 +124,31 @@ class Profile:
     device_name: str
     precision: str
     instruction_set: str | None
-    """In use on the processor; None on a GPU."""
+    """The instruction set of the CPU; None on a GPU."""
     threads: int | None
-    """Threads of the session; None on a GPU."""
+    """The threads of the session; None on a GPU."""
     peak_of_one_thread: float | None
-    """GFLOP/s of one thread that only multiplies and adds, measured in this process; None on a GPU."""
+    """The GFLOP/s of one thread with FMAs alone, measured in this process; None on a GPU."""
     peak: float | None
-    """The same of all of the session's threads together: what `peak_share` compares with."""
+    """The GFLOP/s of all the session's threads together with FMAs alone. `peak_share` is relative to it."""
     input_shapes: tuple[tuple[int, ...], ...]
     milliseconds: tuple[float, ...]
-    """The time of each run, from before the first step until after the last."""
+    """The time of each run, from the start of the first step to the end of the last one."""
     steps: tuple[ProfileStep, ...]
-    """In the order in which they run."""
+    """The steps in the order in which they run."""
     layers_without_step: tuple[str, ...]
-    """Layers for which nothing is computed, such as reshapes and concatenations whose operands lie in place."""
+    """Layers that need no computation, such as reshapes, and concatenations whose operands are already in place."""
     _description: dict[str, Any] = field(repr=False, compare=False)
     _trace: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any]) -> Profile:
-        """Return the profile that `to_dict` wrote; without a trace."""
+        """Return the profile from the result of `to_dict`. It has no trace."""
         return cls._made(description, None)
 
     @classmethod
     def parsed(cls, description: str, trace: str) -> Profile:
-        """Return the profile that the core gave as two texts of JSON."""
+        """Return the profile from the core's two JSON texts."""
         return cls._made(json.loads(description), json.loads(trace))
 
     @classmethod
@@ -190,7 +189,7 @@ class Profile:
         return sum(step.flops for step in self.steps)
 
     def by_kind(self) -> list[KindTotal]:
-        """Return the time of each kind of kernel, summed over its steps, the longest first."""
+        """Return the sums for each kind of kernel, the longest time first."""
         kinds: dict[str, list[ProfileStep]] = {}
         for step in self.steps:
             kinds.setdefault(step.kind, []).append(step)
@@ -198,7 +197,7 @@ class Profile:
         return sorted(totals, key=lambda total: -total.milliseconds)
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures, as JSON has them: see `mpscnn_session_profile` in mpscnn.h."""
+        """Return all figures for JSON: see `mpscnn_session_profile` in mpscnn.h."""
         return dict(self._description)
 
     def to_json(self) -> str:
@@ -206,10 +205,12 @@ class Profile:
         return json.dumps(self._description)
 
     def chrome_trace(self) -> dict[str, Any]:
-        """The fastest run as trace events for chrome://tracing and Perfetto: a row of steps, and one for each thread.
+        """Return the fastest run as trace events for chrome://tracing and Perfetto.
+
+        There is a row of steps, and one row for each thread.
 
         Raises:
-            ParameterError: the profile was made by `from_dict`.
+            ParameterError: the profile is from `from_dict`, and so has no trace.
         """
         if self._trace is None:
             raise ParameterError("a profile that was read from a dictionary has no trace")
@@ -220,11 +221,11 @@ class Profile:
         Path(path).write_text(json.dumps(self.chrome_trace()), encoding="utf-8")
 
     def table(self, *, steps: Sequence[ProfileStep] | None = None, width: int | None = None) -> str:
-        """Return the figures as text.
+        """Return the figures as a table.
 
         Args:
-            steps: those to show, in this order; None: all, as they run.
-            width: of lines, in characters, where that is possible; None: any.
+            steps: the steps to show, in this order; None: all, in the order of the run.
+            width: the largest number of characters in a line, if possible; None: no limit.
         """
         shown = self.steps if steps is None else steps
         total = sum(step.minimum for step in self.steps)
@@ -324,12 +325,12 @@ def _total(kind: str, steps: Sequence[ProfileStep], peak: float | None) -> KindT
 
 
 def _rate(amount: int, milliseconds: float) -> float:
-    """Billions per second; 0 for a time that the clock cannot tell from none."""
+    """Return billions per second; 0 if the time is too short for the clock."""
     return amount / milliseconds / 1e6 if milliseconds > 0 else 0.0
 
 
 def _rates(flops: int, milliseconds: float, peak: float | None) -> tuple[str, str]:
-    """GFLOP/s and percent of the peak, as cells; empty where nothing is computed."""
+    """Return GFLOP/s and percent of the peak as cells of a table; empty if nothing is computed."""
     if flops == 0:
         return "", ""
     rate = _rate(flops, milliseconds)

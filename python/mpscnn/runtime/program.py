@@ -21,7 +21,7 @@ from mpscnn.errors import Error, ParameterError
 from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
-if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
+if TYPE_CHECKING:  # other modules are imported where they are used, so that running a network starts quickly
     from typing import Literal, TypedDict
 
     from numpy.typing import NDArray
@@ -50,7 +50,7 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         max_memory: int
 
 
-# Bytes from which an array that a GPU shares is cheaper than a copy: below, mapping the pages takes longer.
+# The smallest number of bytes for which a GPU-shared array is faster than a copy: mapping pages takes time, too.
 _WORTH_PAGES = 1 << 16
 
 
@@ -58,7 +58,7 @@ _given_warnings: set[str] = set()
 
 
 def _warn_once(warning: str) -> None:
-    """Once for each process, wherever the program is compiled."""
+    """Give each warning only once in a process."""
     if warning in _given_warnings:
         return
     import warnings
@@ -72,39 +72,39 @@ def _shapes(given: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
 
 
 class Program(Expected):
-    """A network compiled for a device: packed weights, chosen kernels. Made by `Network.compile`.
+    """A network compiled for a device, with packed weights and chosen kernels. Made by `Network.compile`.
 
-    Immutable and safe to use from several threads; every thread takes its own session.
+    It is immutable, and several threads may use it; each thread needs its own session.
     """
 
     def __init__(self, program: _core.Program, source: _Source) -> None:
         self._program = program
         self._source = source
-        self._idle: deque[Session] = deque()  # which threads may use without a lock
+        self._idle: deque[Session] = deque()  # a deque needs no lock
         self.device = program.device()
-        """The device that it runs on: "cpu" or "metal"."""
+        """The device: "cpu" or "metal"."""
         self.inputs = program.inputs()
-        """Shapes by name; None is free."""
+        """The inputs' shapes by name; None is a free extent."""
         self.outputs = program.outputs()
-        """Shapes by name; None is free."""
+        """The outputs' shapes by name; None is a free extent."""
         self._known_shapes: tuple[tuple[int, ...], list[tuple[int, ...]]] | None = None
-        """The shapes of the last input and of its outputs.
+        """The shapes of the last inputs and outputs.
 
-        Frames of a stream have one size, so this saves a lookup.
+        Frames of a stream have the same size, so this saves computing them.
         """
         if warning := program.warning():
             _warn_once(warning)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the network and the options. Unpickling compiles it again."""
+        """Pickle the network and the options. Unpickling compiles the network again."""
         return compile_graph, self._source
 
     def __copy__(self) -> Program:
-        """Itself: it never changes."""
+        """Return the program itself, because it is immutable."""
         return self
 
     def __deepcopy__(self, _memo: Any) -> Program:
-        """Itself."""
+        """Return the program itself, because it is immutable."""
         return self
 
     def __repr__(self) -> str:
@@ -112,12 +112,12 @@ class Program(Expected):
 
     @property
     def name(self) -> str:
-        """The network's."""
+        """The network's name."""
         return self._description["name"]
 
     @property
     def device_name(self) -> str:
-        """The processor's or GPU's own name."""
+        """The name of the processor or GPU."""
         return self._description["device_name"]
 
     @property
@@ -127,44 +127,44 @@ class Program(Expected):
 
     @property
     def reason(self) -> str:
-        """The reason why this device and precision."""
+        """The reason for this device and precision."""
         return self._description["reason"]
 
     @property
     def weight_type(self) -> str:
-        """The numbers that weights of convolutions and dense layers are kept as: the precision's, or "int8"."""
+        """The type in which weights of convolutions and dense layers are stored: the precision, or "int8"."""
         return self._description["weight_type"]
 
     @property
     def accumulate_dtype(self) -> Literal["float32", "float16"]:
-        """The numbers that products of convolutions and dense layers are summed in."""
+        """The type in which convolutions and dense layers add their products."""
         return self._description["accumulate_dtype"]
 
     @property
     def winograd(self) -> bool:
-        """True if convolutions may take Winograd's algorithm, where that takes less time."""
+        """True if convolutions may use Winograd's algorithm, which they do if it is faster."""
         return self._description["winograd"]
 
     @property
     def numbers(self) -> str:
-        """The precision, and the weights' and the sums' numbers where they are others: "float16, sums in halves"."""
+        """The precision, and the types of weights and sums if they differ from it: "float16, sums in halves"."""
         kept = [] if self.weight_type == self.precision else [f"weights {self.weight_type}"]
         summed = ["sums in halves"] if self.accumulate_dtype == "float16" else []
         return ", ".join([self.precision, *kept, *summed])
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of the packed weights."""
+        """The bytes of the packed weights."""
         return self._description["weight_bytes"]
 
     @property
     def max_memory(self) -> int:
-        """Bytes that packed weights and the intermediate results of one session may take together."""
+        """The limit in bytes for packed weights and the intermediate results of one session together."""
         return self._description["max_memory"]
 
     @cached_property
     def _description(self) -> _Description:
-        # Not at the top: it takes 2 ms to import, and who only runs a network needs none of this.
+        # This import takes 2 ms, which programs that only run a network should not pay.
         import json
 
         described: _Description = json.loads(self._program.describe())
@@ -176,17 +176,19 @@ class Program(Expected):
         """Return a session, which runs this program for one caller at a time.
 
         Args:
-            inflight: the largest number of requests of `Session.submit` in flight, 1 to 32. Each has its own memory
-                on a GPU. The CPU works on one at a time, whatever is given.
-            max_memory: bytes that packed weights and this session's intermediate results may take; None: the
-                program's `max_memory`. A run that needs more raises ShapeError.
-            options: those of `RunOptions`, such as `threads`.
+            inflight: the largest number of unfinished requests of `Session.submit`, 1 to 32. On a GPU each has its own
+                memory.
+                The CPU always computes one at a time.
+            max_memory: the limit in bytes for packed weights and this session's intermediate results; None: the
+                program's
+                `max_memory`. A run that needs more raises ShapeError.
+            options: the fields of `RunOptions`, such as `threads`.
         """
         wanted = whole_number("inflight", inflight, most=32)
         return Session(self, RunOptions(**options), inflight=wanted, max_memory=byte_limit(max_memory))
 
     def run(self, x: Any, *, out: Any = None) -> Any:
-        """Compute the outputs for `x` with a session that is kept for the next call: see `Session.run`."""
+        """Compute the outputs for `x` with a session that is kept for later calls. See `Session.run`."""
         try:
             session = self._idle.pop()
         except IndexError:
@@ -199,12 +201,12 @@ class Program(Expected):
     __call__ = run
 
     def output_shapes(self, *input_shapes: Sequence[int]) -> list[tuple[int, ...]]:
-        """Shapes of the outputs for inputs of these shapes (batch included). Raises ShapeError."""
+        """Return the shapes of the outputs for these input shapes, with the batch. Raises ShapeError."""
         shapes, _ = self._program.output_shapes([tuple(shape) for shape in input_shapes])
         return [tuple(shape) for shape in shapes]
 
     def arena_bytes(self, *input_shapes: Sequence[int]) -> int:
-        """Bytes of a session's memory for intermediate results, for inputs of these shapes."""
+        """Return the bytes that a session needs for intermediate results with these input shapes."""
         _, arena = self._program.output_shapes(_shapes(input_shapes))
         return arena
 
@@ -212,11 +214,11 @@ class Program(Expected):
         """Explain how a session computes each layer on the CPU, alone or fused with others.
 
         Args:
-            input_shapes: of the inputs, batch included; without them one image of the network's own size.
-            threads: those of the session; "auto": all that this process may use.
+            input_shapes: the shapes of the inputs with the batch; without them one image of the network's own size.
+            threads: the session's threads; "auto": all that this process may use.
 
-        Raises UnsupportedError for a program on a GPU, and ShapeError where the network leaves its size free and no
-        shapes are given.
+        Raises UnsupportedError for a program on a GPU, and ShapeError if no shapes are given and the network accepts
+        any size.
         """
         from mpscnn.runtime.explanation import explanation
 
@@ -226,16 +228,15 @@ class Program(Expected):
     def fingerprint(self, *input_shapes: Sequence[int], threads: int | str = "auto") -> str:
         """Return a hash of the results for fixed inputs, 16 hexadecimal digits.
 
-        Programs with the same fingerprint compute the same bits: compare it between machines, or with one that was
-        written down. docs/precision.md says for which processors the same one is promised. The inputs are noise in
-        [-1, 1]. The hash (FNV-1a) is of each output's extents and the bits of its float32 numbers; every NaN counts as
-        the same one.
+        Programs with the same fingerprint compute the same bits. Compare it between machines, or with a recorded one.
+        docs/precision.md lists the processors for which it is the same. The inputs are noise in [-1, 1]. The hash
+        (FNV-1a) covers each output's extents and the bits of its float32 numbers; all NaNs count as equal.
 
         Args:
-            input_shapes: of the inputs, batch included; without them one image of the network's own size.
-            threads: with which it runs; they change nothing. "auto": all that this process may use.
+            input_shapes: the shapes of the inputs with the batch; without them one image of the network's own size.
+            threads: the threads for the run, which do not affect the hash. "auto": all that this process may use.
 
-        Raises ShapeError where the network leaves its size free and no shapes are given.
+        Raises ShapeError if no shapes are given and the network accepts any size.
         """
         shapes = self._shapes_or_own(input_shapes)
         return f"{self._program.fingerprint(shapes, thread_count(threads)):016x}"
@@ -260,7 +261,7 @@ class Program(Expected):
         return inputs, [self._new_output(shape, np.dtype(dtype)) for shape in shapes]
 
     def _new_output(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """On a GPU an array that it writes in place, where that is worth pages of its own."""
+        """Allocate an output. For a GPU, a large one gets its own pages, which the GPU can write directly."""
         if self.device == "metal" and dtype.itemsize * math.prod(shape) >= _WORTH_PAGES:
             return _core.pages(shape, dtype)
         return np.empty(shape, dtype)
@@ -296,9 +297,9 @@ class Program(Expected):
 
 
 class Session(NoCopies):
-    """Runs a program for one caller at a time; a second caller at the same time gets a StateError.
+    """Runs a program for one caller at a time. A second caller at the same time gets a StateError.
 
-    The interpreter lock is released while it computes, so that sessions in several threads run in parallel.
+    The interpreter lock is released during the computation, so sessions in several threads run in parallel.
     """
 
     _instead = "it has threads and memory of its own; copy its program, and make another session of that"
@@ -308,7 +309,7 @@ class Session(NoCopies):
         self._session = _core.Session(
             program._program, **options.for_core(), inflight=inflight, max_memory=max_memory
         )
-        # Requests whose arrays must stay, also where nobody holds the request any more.
+        # Unfinished requests, whose arrays must stay alive even if nobody holds the request any more.
         self._under_way: list[Request] = []
 
     def __repr__(self) -> str:
@@ -321,22 +322,24 @@ class Session(NoCopies):
     def run(self, x: Any, *, out: Any = None) -> Any:
         """Compute the outputs for `x`.
 
-        float32 and float16 arrays are read in place, whatever their strides. float64, byte-swapped and
-        unaligned arrays are converted once to float32; one number that `numpy.broadcast_to` repeats is copied.
-        Anything with the buffer protocol or DLPack is taken; other element types are refused (photos go through
-        `Model.predict` or `mpscnn.preprocess`). Signals, Ctrl-C among them, are seen when the run has ended.
+        float32 and float16 arrays with any strides are read in place. float64, byte-swapped and unaligned arrays are
+        converted to float32, and arrays that repeat one number (`numpy.broadcast_to`) are copied. Objects with the
+        buffer protocol or DLPack are accepted. Other element types are refused; for photos use `Model.predict` or
+        `mpscnn.preprocess`. Signals such as Ctrl-C are handled after the run.
 
         Args:
-            x: (n, height, width, channels) or (n, features); with several inputs a mapping by name, or a sequence.
-            out: writable float32 or float16 array(s) for the outputs, of any strides; they are written where
-                they lie, and nothing is allocated when shapes repeat. Must not overlap `x`.
+            x: (n, height, width, channels) or (n, features); for several inputs a mapping by name, or a sequence.
+            out: writable float32 or float16 array(s) for the outputs, with any strides. They are written in place, and
+                nothing is allocated if shapes repeat. They must not overlap `x`.
 
         Returns:
-            The output, or a dict by layer name when there are several (for type checkers an array, or anything);
-            `out` itself when given. Without `out`, float16 if all inputs are float16, else float32.
+            The output, or a dict by layer name if there are several; `out` itself if given. Without `out`, the outputs
+                are
+            float16 if all inputs are float16, otherwise float32.
 
         Raises:
-            ShapeError: a shape or element type does not fit. ParameterError: `out` is read-only or overlaps.
+            ShapeError: a shape or element type does not fit.
+            ParameterError: `out` is read-only or overlaps `x`.
             StateError: the session is running in another thread.
         """
         sources, results = self.program.inputs, self.program.outputs
@@ -349,16 +352,16 @@ class Session(NoCopies):
     __call__ = run
 
     def submit(self, x: Any, *, out: Any = None) -> Request:
-        """Start `run` and return while the device works, so that the next input can be prepared meanwhile.
+        """Start `run`, and return while the device computes, so that the next input can be prepared in the meantime.
 
-        With as many requests under way as the session may have (`inflight`) it first waits for one of them. The CPU
-        engine is done when this returns: all of its threads work for one request.
+        If `inflight` requests are unfinished, it first waits for one of them. The CPU engine has finished when this
+        returns, because all its threads work for one request.
 
         Args:
-            x, out: as for `run`; they must not be written, nor `out` be read, before the request is done.
+            x, out: as for `run`. Do not write `x` or read `out` before the request is done.
 
         Raises:
-            Error: as `run` does. `Request.result` raises what goes wrong on the device.
+            Error: as `run`. Failures of the device are raised by `Request.result`.
         """
         inputs, outputs = self.program._arrays(x, out)
         self._under_way = [request for request in self._under_way if not request.done()]
@@ -371,15 +374,15 @@ class Session(NoCopies):
     def profile(self, x: Any, *, runs: int = 20) -> Profile:
         """Measure every step: its kernel, time, GFLOP/s, share of the processor's peak, and bytes.
 
-        Runs once without measuring, then `runs` times one after the other. The first profile of a process also measures
-        the peak, which takes some hundredths of a second. Other runs are not slowed down by it.
+        The network runs once without measuring, then `runs` times. The first profile of a process also measures the
+        peak, which takes some hundredths of a second. Other runs are not slowed down.
 
         Args:
-            x: as for `run`; what is computed from it is thrown away.
-            runs: how many are measured, 1 to 100000.
+            x: as for `run`. The results are discarded.
+            runs: the number of measured runs, 1 to 100000.
 
         Raises:
-            Error: as `run` does. ParameterError: `runs` is out of range.
+            Error: as `run`. ParameterError: `runs` is out of its range.
         """
         count = whole_number("runs", runs, most=100_000)
         from mpscnn.runtime.profile import Profile
@@ -394,15 +397,16 @@ class Session(NoCopies):
         """Append the whole network to a command buffer, between raw kernels.
 
         Args:
-            commands: it runs the network with this session when its turn comes; until then the session is free.
+            commands: the command buffer. When it runs, it uses this session; until then the session is free.
             images: an image for each input, (height, width, channels); (features,) is an image of one pixel.
 
         Returns:
-            The image that will hold the output, or a mapping from names to images when there are several.
+            The image that will hold the output, or a mapping from names to images if there are several.
 
         Raises:
-            ShapeError: an image does not fit. StateError: as for kernels, and when the command buffer is waited for if
-                another caller used the session meanwhile.
+            ShapeError: an image does not fit.
+            StateError: as for kernels. Waiting for the command buffer raises it if another caller used the session
+                meanwhile.
         """
         from mpscnn.runtime.feature_image import Image
 
@@ -424,40 +428,42 @@ class Session(NoCopies):
         return results[0] if len(results) == 1 else dict(zip(outputs, results, strict=True))
 
 
-#: Seconds, after which Python looks whether there was a signal.
+#: The seconds after which a waiting thread checks for signals.
 _LONGEST_WAIT = 0.05
 
 
 class Request(NoCopies):
-    """A run that may still be under way, made by `Session.submit`. For any number of threads."""
+    """A run that `Session.submit` has started. Any number of threads may use it."""
 
     _instead = "it is a run under way; copy its result"
 
     def __init__(
         self, request: _core.Request, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]], result: Result
     ) -> None:
-        # In this order: an object's attributes go in it, and the request waits before the arrays may go.
+        # The order matters: attributes are destroyed in this order, and the request must finish before its arrays are
+        # freed.
         self._request = request
         self._arrays = inputs, outputs
         self._result = result
 
     def done(self) -> bool:
-        """Return True if it is done, well or not."""
+        """Return True if the request is done, successfully or not."""
         try:
             return self._request.wait_for(0.0)
         except Error:
             return True
 
     def result(self, timeout: float | None = None) -> Result:
-        """Wait, without the interpreter lock, and return what `Session.run` would have.
+        """Wait without the interpreter lock, and return the result of `Session.run`.
 
-        Ctrl-C and what other handlers of signals raise interrupt the waiting; the request goes on.
+        Ctrl-C and exceptions of other signal handlers interrupt the waiting, but not the request.
 
         Args:
-            timeout: most seconds to wait; None: as long as it takes.
+            timeout: the most seconds to wait; None: no limit.
 
         Raises:
-            TimeoutError: not done yet; it goes on. DeviceError: the device failed.
+            TimeoutError: the request is not done yet and continues.
+            DeviceError: the device failed.
         """
         end = math.inf if timeout is None else time.monotonic() + timeout
         left = math.inf if timeout is None else timeout
@@ -469,8 +475,8 @@ class Request(NoCopies):
 
 
 def compile_graph(graph: _core.Graph, outputs: Sequence[str], options: CompileOptions) -> Program:
-    """See `Network.compile`."""
-    # A copy, which shares the weights' memory: the network may change afterwards.
+    """Compile a graph. See `Network.compile`."""
+    # The copy shares the weights' memory. The network itself may change later.
     source = graph.copy(), list(outputs), options
     with named_device(options.device) as device:
         program = _core.Program.compile(source[0], source[1], **{**options.for_core(), "device": device})

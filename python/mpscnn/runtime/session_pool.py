@@ -1,4 +1,4 @@
-"""Sessions that callers borrow, so that a program serves any number of threads."""
+"""A pool of sessions, so that any number of threads can use a program."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from mpscnn.runtime.program import Program, Session
 
 
 class SessionPool:
-    """Sessions of a program, one for each caller at the same time.
+    """Sessions of a program, one for each caller at a time.
 
     Args:
-        program: what the sessions run.
-        options: those of each session.
+        program: the program that the sessions run.
+        options: the options of each session.
     """
 
     def __init__(self, program: Program, options: RunOptions) -> None:
         self.program = program
         self.options = options
-        self._idle: deque[Session] = deque()  # which threads may use without a lock
+        self._idle: deque[Session] = deque()  # a deque needs no lock
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pool without sessions: those are for this process."""
+        """Pickle the pool without its sessions, which belong to this process."""
         return SessionPool, (self.program, self.options)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Lends a session to one caller."""
+        """Yield a session that nobody else uses. It is reused later."""
         session = self._take_idle() or self.program.session(**self.options.to_dict())
         try:
             yield session

@@ -1,4 +1,4 @@
-"""Photos in NumPy's files: an array of pixels as `numpy.save` writes it."""
+"""Read photos from NumPy files: arrays of pixels that `numpy.save` wrote."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _NUMBERS = re.compile("[<>|=]([ui][1248]|f[248])")
 
 
 def is_array_file(path: Path) -> bool:
-    """Return True if its name says that it holds an array."""
+    """Return True if the file's suffix is .npy."""
     return path.suffix.lower() == SUFFIX
 
 
 def read_array(file: IO[bytes]) -> NDArray[Any]:
-    """Return the array of an open file. No more memory is taken than the file has bytes.
+    """Read the array of an open file. It never allocates more memory than the file has bytes.
 
-    Raises ImageError: damaged, cut off, of Python objects, or of more pixels than a photo may have.
+    Raises ImageError if the array is damaged, incomplete, has Python objects, or more pixels than a photo may have.
     """
     shape, fortran, dtype = _header(file)
     if math.prod(shape) > MAX_PIXELS * _CHANNELS or max(shape, default=0) > MAX_SIDE:
@@ -48,7 +48,7 @@ def read_array(file: IO[bytes]) -> NDArray[Any]:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether columns come first, and type. NumPy's own reader takes more than it should."""
+    """Read the header: the shape, whether the order is Fortran's, and the type. NumPy's reader accepts too much."""
     beginning = file.read(len(_MAGIC) + 2)
     if not beginning.startswith(_MAGIC) or len(beginning) < len(_MAGIC) + 2:
         raise ImageError("is not a NumPy file")

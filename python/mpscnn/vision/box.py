@@ -1,4 +1,4 @@
-"""Rectangles on photos."""
+"""A rectangle on a photo."""
 
 from __future__ import annotations
 

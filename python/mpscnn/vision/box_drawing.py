@@ -1,4 +1,4 @@
-"""Boxes with labels on pictures, with Pillow."""
+"""Draw boxes with labels on pictures, with Pillow."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from mpscnn.vision.box import Box
 
-_COLORS = 64  # more classes repeat these colours
+_COLORS = 64  # with more classes, colours repeat
 
 
 def with_boxes(picture: PillowImage.Image, entries: Sequence[tuple[Box, str, int]]) -> PillowImage.Image:
-    """Return a copy of the picture with boxes and their texts, the first one on top.
+    """Return a copy of the picture with boxes and their labels, the first box on top.
 
     Each class has its own colour.
     """

@@ -22,23 +22,23 @@ __all__ = ["Detection", "Detections"]
 
 @dataclass(frozen=True)
 class Detection:
-    """An object: its class, its probability (0 to 1) and its box."""
+    """A detected object: its class, its probability (0 to 1) and its box."""
 
     label: str
     score: float
     box: Box
-    """In pixels of the photo as seen; of a `Detector` in fractions of the network's input."""
+    """The box in pixels of the upright photo. For a `Detector`, in fractions of the network's input."""
     index: int
-    """Number of the class. The background, if the network has one, is not counted."""
+    """The number of the class, not counting a background class."""
 
     @property
     def confidence(self) -> float:
-        """The same as `score`."""
+        """An alias of `score`."""
         return self.score
 
     @property
     def xyxy(self) -> Box:
-        """The same as `box`."""
+        """An alias of `box`."""
         return self.box
 
     def __repr__(self) -> str:
@@ -48,11 +48,11 @@ class Detection:
 
 @dataclass(frozen=True, repr=False)
 class Detections(PhotoResult, Sequence[Detection]):
-    """The objects on one photo, most probable first, and how they were computed."""
+    """The objects on one photo, the most probable first, and information about the computation."""
 
     detections: tuple[Detection, ...]
     photo_size: tuple[int, int]
-    """(width, height) of the photo as seen, in whose pixels the boxes are."""
+    """(width, height) of the upright photo, to which the boxes refer."""
     device: str
     precision: str
     reason: str
@@ -63,12 +63,12 @@ class Detections(PhotoResult, Sequence[Detection]):
 
     @property
     def boxes(self) -> NDArray[np.float32]:
-        """(n, 4): left, top, right and bottom edges in pixels of the photo as seen."""
+        """The boxes (n, 4): left, top, right and bottom in pixels of the upright photo."""
         return np.array([entry.box for entry in self], np.float32).reshape(-1, 4)
 
     @property
     def scores(self) -> NDArray[np.float32]:
-        """(n,), the highest first."""
+        """The probabilities (n,), the highest first."""
         return np.array([entry.score for entry in self], np.float32)
 
     xyxy = boxes
@@ -85,7 +85,7 @@ class Detections(PhotoResult, Sequence[Detection]):
 
     @property
     def indices(self) -> NDArray[np.int64]:
-        """(n,), the numbers of the classes."""
+        """The numbers of the classes (n,)."""
         return np.array([entry.index for entry in self], np.int64)
 
     def rows(self) -> list[tuple[Cell, ...]]:
@@ -131,14 +131,14 @@ class Detections(PhotoResult, Sequence[Detection]):
         return len(self.detections)
 
     def draw(self, photo: Any = None) -> PillowImage.Image:
-        """Return the photo with boxes and their labels.
+        """Return the photo with boxes and labels.
 
         Args:
-            photo: the one that was looked at, see `mpscnn.photo.open_photo`; None: as it was given to the model.
+            photo: the photo, see `mpscnn.photo.open_photo`; None: the one that was given to the model.
 
         Raises:
-            ShapeError: the photo has another size. ImageError: it cannot be read any more, or the result keeps none and
-                none is given.
+            ShapeError: the photo has another size.
+            ImageError: the photo cannot be read any more, or there is none.
         """
         from mpscnn.vision.box_drawing import with_boxes
         from mpscnn.vision.visualize import result_picture

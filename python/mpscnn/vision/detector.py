@@ -23,19 +23,22 @@ __all__ = ["DetectionHead", "Detector", "limits", "require_threshold"]
 
 @dataclass(frozen=True, eq=False)
 class DetectionHead:
-    """How the outputs of a network become boxes: what `Network.detection` holds and a model file keeps."""
+    """The settings that turn a network's outputs into boxes. `Network.detection` and model files hold them."""
 
     settings: Mapping[str, Any]
-    """As for `Detector`."""
+    """The settings, as for `Detector`."""
     anchors: NDArray[np.float32] | None = None
-    """(n, 4) for the anchor rule "stored"."""
+    """The anchors (n, 4) in the order of the network's boxes; none for the rule "none".
+
+    Each has centre x, centre y, width and height.
+    """
 
     def detector(self, input_size: tuple[int, int]) -> Detector:
-        """For heads that the caller computes. Raises as `Detector` does."""
+        """Return a `Detector` for outputs that your program computes. Raises the errors of `Detector`."""
         return Detector(self.settings, input_size, anchors=self.anchors)
 
     def output(self, part: str) -> str:
-        """Return the name of the network's output that has the "boxes" or the "scores"."""
+        """Return the name of the output that has the "boxes" or the "scores"."""
         return str(_entry(self.settings, part, "output", part))
 
     def __repr__(self) -> str:
@@ -44,24 +47,24 @@ class DetectionHead:
 
 
 def _entry(settings: Mapping[str, Any], group: str, key: str, default: str) -> object:
-    """Return one of the settings, which are not checked yet."""
+    """Return one of the settings, which may be invalid."""
     entries = settings.get(group)
     return entries.get(key, default) if isinstance(entries, Mapping) else default
 
 
 class Detector:
-    """Convert the raw outputs of a single-shot detector to boxes, for callers who run the network themselves.
+    """Converts the raw outputs of a single-shot detector to boxes, for programs that run the network themselves.
 
-    Boxes are (left, top, right, bottom) in fractions of the network's input. Safe to use from several threads.
+    Boxes are (left, top, right, bottom) as fractions of the network's input. Several threads may use a detector.
 
     Args:
-        settings: anchors, box coding, kind of the scores and suppression: what a model file has under
-            "mpscnn.detection" (docs/detection.md).
+        settings: anchors, box coding, kind of the scores and suppression, as in a model file under "mpscnn.detection"
+            (docs/detection.md).
         input_size: (height, width) of the network's input.
-        anchors: (n, 4) centre x, centre y, width and height of each, for the anchor rule "stored" only.
+        anchors: (n, 4) centre x, centre y, width and height of each anchor, only for the anchor rule "stored".
 
     Raises:
-        ParameterError: settings that make no sense. ShapeError: anchors of another shape.
+        ParameterError: the settings are invalid. ShapeError: the anchors have another shape.
     """
 
     def __init__(
@@ -78,13 +81,15 @@ class Detector:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings with every field filled in."""
+        """The settings with all defaults."""
         settings: dict[str, Any] = json.loads(self._core.describe())
         return settings
 
     @property
     def anchors(self) -> NDArray[np.float32]:
-        """(n, 4): centre x, centre y, width, height, in the order of the network's boxes; none for the rule "none"."""
+        """The anchors (n, 4): centre x, centre y, width, height, in the order of the network's boxes; none for the rule
+        "none".
+        """
         return self._core.anchors()
 
     def __repr__(self) -> str:
@@ -95,31 +100,34 @@ class Detector:
         )
 
     def decode(self, boxes: Any) -> NDArray[np.float32]:
-        """Return the (n, 4) boxes that the network's numbers mean, every one of them.
+        """Decode the network's box outputs to boxes (n, 4), without selecting among them.
 
-        Raises ShapeError for another number of boxes than anchors, ParameterError for NaN and infinities.
+        Raises ShapeError if their number differs from that of the anchors, and ParameterError for NaN and infinities.
         """
         return self._core.decode(_table("boxes", boxes))
 
     def targets(
         self, boxes: Any, classes: Any, *, columns: int, iou_threshold: float = 0.5
     ) -> NDArray[np.float32]:
-        """Return the targets of a network in training for an image with labelled objects (docs/detection.md#targets).
+        """Return the training targets for an image with labelled objects (docs/detection.md#targets).
 
         Args:
-            boxes: (k, 4) left, top, right and bottom of each object, in fractions of the network's input; k may be 0.
-            classes: (k,) numbers of their classes from 0 on, the background not counted.
-            columns: of the network's scores, the background among them.
-            iou_threshold: an anchor that overlaps an object by as much learns it, next to the best anchor of each.
+            boxes: (k, 4) left, top, right and bottom of each object, as fractions of the network's input; k may be 0.
+            classes: (k,) the objects' class numbers from 0 on, without the background.
+            columns: the number of columns of the network's scores, including the background.
+            iou_threshold: an anchor is assigned to an object if they overlap by at least this. The best anchor of each
+                object
+                is always assigned.
 
         Returns:
             (anchors, 4 + columns): the four numbers of each anchor's box, and 1 for its class; the background is the
-            first one.
+            first column.
 
         Raises:
-            ShapeError: arrays that do not fit each other. ParameterError: boxes outside of the image or without area,
-                classes that there are not, a threshold that is not above 0 and at most 1, settings without anchors or
-                without a background.
+            ShapeError: the arrays do not fit each other.
+            ParameterError: a box is outside of the image or has no area, a class does not exist, the threshold is not
+                above 0
+                and at most 1, or the settings have no anchors or no background.
         """
         threshold = require_threshold("iou_threshold", iou_threshold)
         numbers = as_array("classes", classes)
@@ -146,17 +154,18 @@ class Detector:
         max_detections: int | None = None,
         labels: Sequence[str] | None = None,
     ) -> list[Detection]:
-        """Return the objects on one image, most probable first.
+        """Return the objects on one image, the most probable first.
 
         Args:
-            boxes: (n, 4) or (1, n, 4), as the network gives them.
-            scores: (n, columns) or (1, n, columns), in the same way.
+            boxes: the network's boxes, (n, 4) or (1, n, 4).
+            scores: the network's scores, (n, columns) or (1, n, columns).
             score_threshold, iou_threshold, max_detections: replace those of the settings.
-            labels: names of the classes, the background not among them.
+            labels: the names of the classes, without the background.
 
         Raises:
-            ShapeError: the arrays do not fit each other or the anchors. ParameterError: they hold NaN or infinities,
-                there is another number of labels than classes, or an argument is out of range.
+            ShapeError: the arrays do not fit each other or the anchors.
+            ParameterError: the arrays have NaN or infinities, the number of labels is wrong, or an argument is out of
+                range.
         """
         box_table, score_table = _table("boxes", boxes), _table("scores", scores)
         classes = score_table.shape[1] - bool(self.settings["scores"]["background"])
@@ -179,7 +188,7 @@ def _detector(
 
 
 def require_threshold(name: str, value: object) -> float:
-    """The value, where it is a threshold. Raises ParameterError, which names it."""
+    """Return a threshold. Raises ParameterError unless it is above 0 and at most 1."""
     if is_finite_number(value) and 0 < value <= 1:
         return float(value)
     raise ParameterError(f"{name} must be above 0 and at most 1, got {value!r}")
@@ -188,7 +197,7 @@ def require_threshold(name: str, value: object) -> float:
 def limits(
     score_threshold: float | None, iou_threshold: float | None, max_detections: int | None
 ) -> tuple[float, float, int]:
-    """Arguments of a detection as the core takes them: 0 for what the model says."""
+    """Return the arguments of a detection for the core, where 0 means the model's setting."""
     for name, value in (("score_threshold", score_threshold), ("iou_threshold", iou_threshold)):
         if value is not None:
             require_threshold(name, value)

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST: images, labels and other arrays, plain or gzipped."""
+"""Read IDX files, the format of MNIST: images, labels and other arrays, plain or gzipped."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["read_idx", "read_labelled"]
 
 _ELEMENTS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
-#: The largest number of bytes that deflate makes of one byte.
+#: The largest number of bytes that deflate can unpack from one byte.
 _MOST_BYTES_PER_BYTE = 1032
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Return the array of an IDX file, which may be gzipped.
 
-    Two zero bytes, the type of the elements, the number of dimensions, their extents (big-endian, 32 bits each), then
-    the elements, also big-endian. MNIST's images are (n, 28, 28) uint8, its labels (n,) uint8.
+    The format has two zero bytes, the element type, the number of dimensions, the extents (big-endian, 32 bits each),
+    and the elements, also big-endian. MNIST's images are (n, 28, 28) uint8, its labels (n,) uint8.
 
     Returns:
         uint8, int8, int16, int32, float32 or float64 in this machine's byte order.
 
     Raises:
-        ImageError: the file is missing, damaged or no IDX file, or has another size than its header says.
+        ImageError: the file is missing, damaged or not an IDX file, or its size does not match its header.
     """
     name = os.fspath(path)
     content = content_of(path, ImageError)
@@ -48,7 +48,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         )
     try:
         elements = np.frombuffer(content, kind, offset=start).reshape(shape)
-    except ValueError as error:  # more axes than numpy has, or extents next to a zero that it cannot multiply
+    except ValueError as error:  # NumPy supports fewer axes, or the product of the extents overflows
         raise ImageError(f"{name}: the header's {len(shape)} extents make no array: {error}") from error
     return elements.astype(kind.newbyteorder("="))
 
@@ -56,9 +56,9 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 def read_labelled(
     images: str | os.PathLike[str], labels: str | os.PathLike[str] | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """Gray images (n, height, width) and, where a file of them is given, their labels (n,).
+    """Return gray images (n, height, width), and their labels (n,) if a file of labels is given.
 
-    Raises ImageError as `read_idx`, for other shapes and elements, and for another number of labels than images.
+    Raises ImageError as `read_idx`, and for other shapes, types or numbers of labels.
     """
     pixels = read_idx(images)
     if pixels.ndim != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
@@ -95,8 +95,8 @@ def _header(name: str, content: bytes) -> tuple[np.dtype[Any], tuple[int, ...], 
 
 
 def _unzipped(name: str, content: bytes) -> bytes:
-    """Decompresses no more than the header says, for a small file can claim to be a huge one."""
-    stream = zlib.decompressobj(wbits=31)  # 15 bits of window, 16 for gzip's own header
+    """Unpack a gzipped file, but not more than its header announces: a small file can unpack to a huge one."""
+    stream = zlib.decompressobj(wbits=31)  # a window of 15 bits, plus 16 for gzip's header
     try:
         beginning = stream.decompress(content, 4 + 4 * 255)
         kind, shape, start = _header(name, beginning)

@@ -1,6 +1,6 @@
-"""Photos: from a file, bytes, a Pillow image or an array to pixels that the core's preprocessing reads.
+"""Open photos: files, bytes, Pillow images or arrays become pixels for the core's preprocessing.
 
-Pillow only decodes. Orientation, colour order, resizing and scaling are the core's (docs/preprocessing.md).
+Pillow only decodes. The core handles orientation, channel order, resizing and scaling (docs/preprocessing.md).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "kept", "open_content"
 
 _EXIF_ORIENTATION = 0x0112
 _EXIF_ORIENTATIONS = range(1, 9)
-_ARRAY_FORMATS = {  # (dtype, order of the channels) -> pixel format of the core
+_ARRAY_FORMATS = {  # (dtype, channel order) -> the core's name of the pixel format
     ("uint8", "gray"): "gray8",
     ("uint8", "gray_alpha"): "gray_alpha8",
     ("uint8", "rgb"): "rgb8",
@@ -52,30 +52,31 @@ _ARRAY_FORMATS = {  # (dtype, order of the channels) -> pixel format of the core
 }
 _CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "bgr": 3, "rgba": 4, "rgbx": 4, "bgra": 4, "bgrx": 4}
 _URL = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
-_BEYOND = 0.5  # below 0 and above 1
+_BEYOND = 0.5  # the amount by which floats may be below 0 or above 1
 _USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
 
 
 @dataclass(frozen=True, eq=False)
 class YuvImage:
-    """A frame as cameras and video decoders give it: luma, and colour differences of each 2 x 2 pixels.
+    """A frame of a camera or video decoder: luma, and two chroma samples for each 2 x 2 pixels.
 
-    Accepted wherever a photo is. The arrays are read in place if the pixels of their rows lie side by side.
+    It is accepted wherever a photo is. Arrays are read in place if the pixels of a row are contiguous.
     docs/preprocessing.md describes the conversion to RGB.
 
     Args:
         y: luma, uint8 (height, width).
-        u: NV12's pairs (blue, red), uint8 (rows, columns, 2) or (rows, 2 * columns), with half of y's height and width,
-            rounded up. With `v` the blue differences only, (rows, columns), as I420 has them.
+        u: for NV12 the pairs (blue, red), uint8 (rows, columns, 2) or (rows, 2 * columns), with half of y's height and
+            width, rounded up. For I420, with `v`, only the blue differences (rows, columns).
         v: the red differences, (rows, columns).
         matrix: "bt601" or "bt709" (usual for 720 lines and more).
-        range: "video" (luma 16 to 235, differences 16 to 240) or "full" (0 to 255).
-        siting: where differences were taken horizontally: "left", at the left column, as in H.264 and HEVC, or
-            "center", between the two columns, as in JPEG.
+        range: "video" (luma 16 to 235, chroma 16 to 240) or "full" (0 to 255).
+        siting: the horizontal position of chroma samples: "left", at the left column, as in H.264 and HEVC, or
+            "center",
+            between the two columns, as in JPEG.
         orientation: EXIF, 1 to 8.
 
     Raises:
-        ImageError: arrays of another type or size, or another choice than these.
+        ImageError: an array has another type or size, or another argument is invalid.
     """
 
     y: NDArray[np.uint8]
@@ -101,7 +102,7 @@ class YuvImage:
         if self.orientation not in _EXIF_ORIENTATIONS:
             raise ImageError(f"YuvImage: orientation is {self.orientation!r}, EXIF defines 1 to 8")
         try:
-            self._core()  # which checks the rest
+            self._core()  # checks the rest
         except Error as error:
             raise ImageError(f"YuvImage: {error}") from error
 
@@ -116,7 +117,7 @@ class YuvImage:
 
 
 def _plane(name: str, plane: Any) -> NDArray[np.uint8]:
-    """As it lies if the core can read it, else a copy."""
+    """Return a plane without a copy if the core can read it, otherwise a copy."""
     try:
         array = as_array(name, plane)
     except Error as error:
@@ -131,10 +132,10 @@ def _plane(name: str, plane: Any) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Photo:
-    """Decoded pixels (height, width, channels), not yet turned as `orientation` (EXIF, 1 to 8) says."""
+    """Decoded pixels (height, width, channels). They are not yet rotated by the EXIF `orientation` (1 to 8)."""
 
     pixels: NDArray[Any]
-    """The luma plane of a YuvImage."""
+    """The pixels, or the luma plane of a YuvImage."""
     format: str
     orientation: int
     name: str
@@ -142,7 +143,7 @@ class Photo:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) as seen."""
+        """(width, height) of the upright photo."""
         height, width = self.pixels.shape[:2]
         return (height, width) if self.orientation >= 5 else (width, height)
 
@@ -163,24 +164,25 @@ def open_photo(
 ) -> Photo:
     """Decode a photo.
 
-    The first frame of an animation is read. An EXIF block that is damaged counts as absent.
+    The first frame of an animation is read. A damaged EXIF block is ignored.
 
     Args:
         photo: a path; the bytes of an image file, or a binary file object with them; a Pillow image; a `YuvImage`; or
             an array (height, width) or (height, width, channels) of uint8 with 1, 2, 3 or 4 channels (gray, gray
-            with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels. A file
-            named .npy holds such an array.
-        channel_order: of an array's channels where it is not the usual one: "bgr", "bgra", and "rgbx" or "bgrx" with
-            a fourth channel that means nothing, of uint8; or the usual "gray", "gray_alpha", "rgb" and "rgba".
-        orientation: EXIF, 1 to 8, instead of what the photo says.
+            with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels. A .npy file
+            holds such an array.
+        channel_order: the order of an array's channels, if it is not the usual one: "bgr", "bgra", or for uint8 "rgbx"
+            and
+            "bgrx", whose fourth channel is ignored; also the usual "gray", "gray_alpha", "rgb" and "rgba".
+        orientation: the EXIF orientation, 1 to 8, instead of the photo's own.
 
     Returns: An image that is accepted wherever a photo is.
 
     Raises:
-        ImageError: it is missing, in another format than docs/preprocessing.md lists, damaged, cut off or empty, or has
-            more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than a file of its size may hold; or floats far
-            from 0 to 1; the message names it.
-        ParameterError: an order or orientation that there is not, or the order of something else than an array.
+        ImageError: the photo is missing, damaged, incomplete, empty, or in a format that docs/preprocessing.md does not
+            list; it has more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than a file of its size can hold; or
+            its floats are far from 0 to 1. The message names the photo.
+        ParameterError: an unknown order or orientation, or an order for a photo that is not an array.
     """
     opened = _opened(photo, channel_order)
     if orientation is None:
@@ -195,13 +197,13 @@ def open_content(content: bytes, max_pixels: int) -> Photo:
     """Decode the bytes of an untrusted image file.
 
     Raises:
-        TooManyPixelsError: its header says more than `max_pixels`. ImageError: as `open_photo`.
+        TooManyPixelsError: the header announces more than `max_pixels`. ImageError: as `open_photo`.
     """
     return _from_bytes(content, "image bytes", max_pixels)
 
 
 def kept(photo: Any, opened: Photo, channel_order: ChannelOrderName | None) -> Any:
-    """The photo for a result: as it was given, but its pixels where that alone would not give the same photo again."""
+    """Return what a result keeps as its photo: the given object, or its pixels if it cannot be read again."""
     passing = hasattr(photo, "read") or isinstance(photo, memoryview)
     return opened if channel_order is not None or passing else photo
 
@@ -234,12 +236,12 @@ def _opened(photo: Any, channel_order: ChannelOrderName | None) -> Photo:
 
 
 def _is_file_content(photo: Any) -> bool:
-    """Return True if it is a file's bytes; a view of more than one axis is an array."""
+    """Return True if the value is the bytes of a file. A memoryview with several axes is an array instead."""
     return isinstance(photo, (bytes, bytearray)) or (isinstance(photo, memoryview) and photo.ndim < 2)
 
 
 def _is_pillow_image(photo: Any) -> bool:
-    # Without importing Pillow for those who only use arrays.
+    # Pillow is not imported for users of arrays only.
     return any(base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(photo).__mro__)
 
 
@@ -280,7 +282,7 @@ def _from_bytes(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
 
 
 def require_pillow(purpose: str) -> None:
-    """Raise ImageError where Pillow is missing."""
+    """Raise ImageError if Pillow is not installed."""
     try:
         import PIL  # noqa: F401
     except ImportError as error:
@@ -308,7 +310,7 @@ def _from_pillow(image: PillowImage.Image, name: str) -> Photo:
 
 
 def _whole_file(image: PillowImage.Image) -> bytes | None:
-    """Return the file of an opened image of which Pillow would lose samples by decoding it; None of any other image."""
+    """Return the bytes of an opened image's file if Pillow would lose samples by decoding it, otherwise None."""
     file = getattr(image, "fp", None)
     if file is None or image.tell() != 0 or not is_unpacked_otherwise(image):
         return None
@@ -323,7 +325,7 @@ def _whole_file(image: PillowImage.Image) -> bytes | None:
 
 @contextmanager
 def _decoding(name: str) -> Iterator[None]:
-    """Names the photo in errors. Damaged files make decoders fail with exceptions of every kind."""
+    """Add the photo's name to errors. Decoders raise many kinds of exceptions for damaged files."""
     try:
         yield
     except ImageError as error:
@@ -333,7 +335,7 @@ def _decoding(name: str) -> Iterator[None]:
 
 
 def _photo(samples: Samples, name: str) -> Photo:
-    # After load(): PNG may have its EXIF block after the pixels.
+    # Read EXIF after load(), because in PNG it may follow the pixels.
     return Photo(samples.pixels, samples.format, _orientation(samples.image), name)
 
 
@@ -343,10 +345,12 @@ def _reason(error: Exception) -> str:
 
 def _orientation(image: PillowImage.Image) -> int:
     if image.format == "TIFF":
-        return 1  # Pillow has turned it while loading, though some versions leave the old orientation in the EXIF block
+        return (
+            1  # Pillow rotated it while loading, but some versions keep the old orientation in the EXIF block
+        )
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # of as many kinds as in _decoding
+    except Exception:  # decoders raise many kinds
         return 1
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
@@ -401,7 +405,10 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
 
 
 def _require_unit_range(pixels: NDArray[Any], name: str) -> None:
-    """Floats of 0 to 255 or -1 to 1 would give a wrong answer. Resizing filters go beyond 0 to 1 by less than half."""
+    """Raise ImageError for floats that are not from 0 to 1, such as 0 to 255 or -1 to 1.
+
+    They would give wrong results. Resizing filters exceed 0 to 1 by less than half, which is allowed.
+    """
     low, high = float(pixels.min()), float(pixels.max())
     if low < -_BEYOND or high > 1.0 + _BEYOND:
         remedy = "divide by 255, or give uint8" if low >= 0.0 and high <= 255.0 else "scale them to it"

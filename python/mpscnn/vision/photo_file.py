@@ -1,4 +1,4 @@
-"""Read photo files with Pillow: limit their formats and pixels, and check that no pixels are missing.
+"""Read photo files with Pillow: restrict formats and sizes, and detect missing pixels.
 
 Pillow itself reads many more formats, and starts other programs for some of them.
 """
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "TooManyPixelsError", "load_given", "read_image", "suffixes"]
 
-#: The number of pixels of the largest cameras. A small file can claim any size, and decoding it would take all
+#: The most pixels of a photo, as in the largest cameras. A small file can claim any size, whose decoding would take all
 #: memory.
 MAX_PIXELS = 200_000_000
-#: JPEG's limit. Each row takes memory besides its pixels, so a narrow picture may take far more than its size says.
+#: The largest width or height, as in JPEG. Each row needs additional memory, so a very high and narrow picture would
+#: need much more than its pixels.
 MAX_SIDE = 65_535
 
-#: Pillow's names of the formats that are read, and the modules of their decoders. None starts a process.
+#: The formats that are read, by Pillow's names, and the modules of their decoders. None of these starts a process.
 FORMATS = {
     "JPEG": "JpegImagePlugin",
     "PNG": "PngImagePlugin",
@@ -41,22 +42,25 @@ FORMATS = {
     "TIFF": "TiffImagePlugin",
     "PPM": "PpmImagePlugin",
 }
-_OF_JPEG = "MPO"  # what Pillow makes of a JPEG file with several pictures
+_OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures
 
-# Deflate makes 1,032 bytes of one at best (RFC 1951: 258 from a length and a distance of one bit each).
+# Deflate can unpack at most 1,032 bytes from one byte (RFC 1951: 258 bytes from a length and a distance of one bit
+# each).
 _DEFLATE = 1_032
-# Pixels for each byte of a file: the most that these formats can express.
+# The most pixels that these formats can store in one byte.
 _MOST_PIXELS_PER_BYTE = {
-    "JPEG": 512,  # a progressive file's first scan has one bit or more for each 8 x 8 pixels (ITU T.81, Huffman coding)
-    "PNG": 8 * _DEFLATE,  # of one bit each
-    "GIF": 2_731,  # a code of 12 bits stands for no more pixels than there are codes
+    # a progressive file's first scan has at least one bit for each 8 x 8 pixels (ITU T.81, Huffman coding)
+    "JPEG": 512,
+    "PNG": 8 * _DEFLATE,  # one bit for each pixel
+    "GIF": 2_731,  # a code of 12 bits means at most as many pixels as there are codes
     "PPM": 8,
 }
-# The others have no such limit. Flat pictures of 4,000 x 4,000 pixels take 680 bytes in WebP and 940 in AVIF.
+# Other formats have no such limit. For example, pictures of one colour with 4,000 x 4,000 pixels take 680 bytes in WebP
+# and 940 in AVIF.
 _PIXELS_PER_BYTE = 25_000
 _FREE_PIXELS = 1 << 22
 
-# Progressive JPEG files have some 10 scans, and each may go through all pixels though it takes a few bytes only.
+# Usual progressive JPEG files have some 10 scans. Each scan may visit all pixels even if it has only a few bytes.
 _MAX_SCANS = 100
 _SCAN = b"\xff\xda"
 
@@ -64,16 +68,16 @@ _TILE_SIZE = 322, 323  # tags of TIFF
 _IN_LETTERS = b"P1", b"P2", b"P3"
 _MAX_COMMENTS = 1_000
 
-# JPEG's limit of a segment, by where Pillow keeps EXIF blocks: one is in hexadecimal.
+# The largest EXIF block of a JPEG, by Pillow's keys; the second one is stored in hexadecimal.
 _LONGEST_EXIF = {"exif": 1 << 16, "Raw profile type exif": 1 << 17}
 
 
 class TooManyPixelsError(ImageError):
-    """A photo has more pixels than are allowed."""
+    """A photo has more pixels than allowed."""
 
 
 def suffixes() -> set[str]:
-    """File name suffixes of the formats that are read, such as ".jpg", in lower case."""
+    """Return the suffixes of the formats that are read, in lower case, such as ".jpg"."""
     from PIL import Image
 
     for name in FORMATS:
@@ -87,14 +91,14 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     prepare: Callable[[ImageFile], None] | None = None,
 ) -> PillowImage.Image | None:
-    """Return the decoded picture of a file of `size` bytes, or None if it is in no format that is read.
+    """Decode the picture of a file of `size` bytes. Return None if its format is not supported.
 
-    `prepare` may change how the pixels of the opened picture are decoded. It is called after all checks of the header.
-    Missing pixels are errors, whatever ImageFile.LOAD_TRUNCATED_IMAGES says. Damage makes Pillow's decoders fail with
-    exceptions of every kind.
+    `prepare` may change how the pixels are decoded; it is called after all checks of the header. Missing pixels are
+    errors, whatever ImageFile.LOAD_TRUNCATED_IMAGES is. For damaged files Pillow's decoders raise many kinds of
+    exceptions.
 
     Raises:
-        ImageError: the header says more pixels than are allowed.
+        ImageError: the header announces more pixels than allowed.
     """
     source = _Source(stream, size)
     image = _identified(source)
@@ -119,9 +123,9 @@ def read_image(
 
 
 def _identified(source: _Source) -> ImageFile | None:
-    """Open an image as Image.open does, but only in the formats of FORMATS.
+    """Open an image like Image.open, but only in the formats of FORMATS.
 
-    Without Image.open's limit of pixels, which is a global of the process and below ours.
+    The pixel limit of Image.open is not used: it is a global of the process, and lower than ours.
     """
     import PIL.ImageFile
     from PIL import Image
@@ -130,9 +134,9 @@ def _identified(source: _Source) -> ImageFile | None:
     for name in FORMATS:
         _load_decoder(name)
         if name not in Image.OPEN:
-            continue  # this Pillow was built without its library
+            continue  # this Pillow was built without the format's library
         factory, accepts = Image.OPEN[name]
-        # `accepts` may give a text: why a decoder is missing.
+        # `accepts` may return a text: the reason why a decoder is missing.
         if accepts and accepts(prefix) is not True:
             continue
         source.seek(0)
@@ -140,7 +144,7 @@ def _identified(source: _Source) -> ImageFile | None:
         try:
             image: ImageFile = kind(source, "")  # type: ignore[arg-type]
         except (SyntaxError, IndexError, TypeError, struct.error):
-            continue  # how a Pillow decoder says that the file is none of its own
+            continue  # a Pillow decoder raises this if the file is not in its format
         return image
     return None
 
@@ -161,11 +165,10 @@ def _check_size(image: PillowImage.Image, max_pixels: int = MAX_PIXELS) -> None:
 
 
 def load_given(image: PillowImage.Image) -> None:
-    """Make the pixels of a Pillow image of the caller's available, which decides itself how it is decoded.
+    """Decode a Pillow image that the caller opened.
 
     Raises:
-        ImageError: too many pixels; or a file in another format than ours that is not decoded yet, which may start
-            programs.
+        ImageError: it has too many pixels, or is not decoded yet and in a format for which Pillow may start programs.
     """
     _check_size(image)
     if getattr(image, "tile", None) and image.format not in {*FORMATS, _OF_JPEG}:
@@ -177,7 +180,7 @@ def load_given(image: PillowImage.Image) -> None:
 
 
 def load(image: PillowImage.Image) -> None:
-    """Decode."""
+    """Decode an image. Raise ImageError if there is not enough memory."""
     try:
         image.load()
     except MemoryError as error:
@@ -187,10 +190,7 @@ def load(image: PillowImage.Image) -> None:
 
 
 def _check_floats(image: PillowImage.Image) -> None:
-    """Raise ImageError for floats from 0 or -1 to 1.
-
-    Pillow's floats mean 0 to 255, so these would be black.
-    """
+    """Raise ImageError for floats from 0 or -1 to 1: Pillow's floats mean 0 to 255, so they would be black."""
     import numpy as np
 
     values = np.asarray(image)
@@ -204,13 +204,13 @@ def _check_floats(image: PillowImage.Image) -> None:
 
 @cache
 def _load_decoder(name: str) -> None:
-    """Pillow's own list would load all decoders, which takes a while."""
-    with contextlib.suppress(ModuleNotFoundError):  # older than the format
+    """Import one decoder. Pillow would import all of them, which takes longer."""
+    with contextlib.suppress(ModuleNotFoundError):  # this Pillow is older than the format
         importlib.import_module(f"PIL.{FORMATS[name]}")
 
 
 def _free_pixels(size: int) -> int:
-    """Return the most that a file of a format without a limit may have."""
+    """Return the most pixels that a file of `size` bytes may have in a format without its own limit."""
     return _FREE_PIXELS + _PIXELS_PER_BYTE * size
 
 
@@ -256,15 +256,15 @@ def _check_comments(stream: IO[bytes]) -> None:
 
 
 class _DamagedError(Exception):
-    """An error that no decoder catches."""
+    """An error that Pillow's decoders do not catch."""
 
 
 class _Source:
-    """A file for Pillow's decoders, whose end is an error once pixels are read: some would make them up.
+    """A file object for Pillow's decoders. After the header, reading beyond the end is an error.
 
-    It has no file descriptor, because decoders would pass that to C libraries, which have their own position in the
-    file. The number of reads before the pixels is limited, because all entries of a TIFF file's directory may refer
-    to the same bytes.
+    Otherwise some decoders would invent the missing pixels. The object has no file descriptor, because decoders would
+    pass it to C libraries, which have their own position in the file. The number of reads before the pixels is limited,
+    because all entries of a TIFF file's directory may refer to the same bytes.
     """
 
     _READINGS = 4
@@ -276,9 +276,9 @@ class _Source:
         file.seek(0)
 
     def begin_pixels(self, image: ImageFile) -> None:
-        """From here on the end is an error, and how much is read depends on the number of pixels.
+        """Begin to read pixels: from now on the end is an error, and the amount of data is not limited here.
 
-        The last number of a PPM in letters ends with the file, and its decoder counts the numbers.
+        A PPM file with numbers as text may end after the last number. Its decoder counts the numbers.
         """
         tiles: list[Any] = image.tile
         self.may_end = bool(tiles) and tiles[0][0] == "ppm_plain"
@@ -300,14 +300,14 @@ class _Source:
         return self.file.tell()
 
     def close(self) -> None:
-        """The file is its owner's to close."""
+        """Do nothing, because the caller closes the file."""
 
 
 class _ShortExif:
-    """A decoder sees the beginning of a long EXIF block. The orientation is there.
+    """Gives a decoder only the beginning of a long EXIF block, which has the orientation.
 
-    Its entries, too, may all refer to the same bytes. JPEG files can have several segments of it, other formats any
-    amount.
+    All entries of the block may refer to the same bytes, so a long block could take much time. JPEG files can have
+    several segments of it, and other formats any amount.
     """
 
     def getexif(self) -> PillowImage.Exif:
@@ -321,14 +321,14 @@ class _ShortExif:
 
 @cache
 def _strict_class(name: str, factory: type[ImageFile], load: FunctionType) -> type[ImageFile]:
-    """Return the decoder's class with a base whose `load` has a LOAD_TRUNCATED_IMAGES of its own.
+    """Return a subclass of a decoder that always treats missing data as an error.
 
-    Pillow's decoders overlook damage where a program has set that global, which is not ours to change: other threads
-    may rely on it.
+    Pillow's decoders accept missing data if a program sets the global LOAD_TRUNCATED_IMAGES. We must not change it,
+    since other threads may rely on it. So the `load` of this class uses its own LOAD_TRUNCATED_IMAGES.
     """
     from PIL import ImageFile, JpegImagePlugin
 
-    # Its factory looks for further pictures after the first.
+    # JPEG's factory function would also search for further pictures in the file.
     kind = JpegImagePlugin.JpegImageFile if name == "JPEG" else factory
     names = {**vars(ImageFile), "LOAD_TRUNCATED_IMAGES": False}
     strict = FunctionType(load.__code__, names, "load", load.__defaults__, load.__closure__)
@@ -336,9 +336,9 @@ def _strict_class(name: str, factory: type[ImageFile], load: FunctionType) -> ty
     return type(kind.__name__, (_ShortExif, kind, base), {})
 
 
-# ---- PNG: the decoder is content with a stream that ends after any row --------------------------------------------
+# ---- PNG: the decoder accepts a stream that ends after any row ----------------------------------------------------
 
-_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # color type -> samples of a pixel
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # samples of a pixel, by colour type
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _CHUNK = 1 << 16  # bytes
 
@@ -351,7 +351,9 @@ def _check_rows(image: PillowImage.Image, file: IO[bytes]) -> None:
     decompressor = zlib.decompressobj()
     found = 0
     for part in parts:
-        for start in range(0, len(part), _CHUNK):  # what is left over is copied each time
+        for start in range(
+            0, len(part), _CHUNK
+        ):  # in pieces, because zlib copies the rest of its input each time
             rest = part[start : start + _CHUNK]
             while rest and found < expected:
                 found += len(decompressor.decompress(rest, 16 * _CHUNK))
@@ -363,7 +365,11 @@ def _check_rows(image: PillowImage.Image, file: IO[bytes]) -> None:
 
 
 def _last_row_is_decoded(image: PillowImage.Image) -> bool:
-    """Rows come in order, and those that do not come are zeros. Spares most photos a second decompression."""
+    """Return True if the last row has any pixel other than 0, so all rows were decoded.
+
+    Rows are decoded in order, and missing rows are zero. This check makes a second decompression needless for most
+    photos.
+    """
     import numpy as np
 
     width, height = image.size
@@ -371,7 +377,7 @@ def _last_row_is_decoded(image: PillowImage.Image) -> bool:
 
 
 def _png_parts(file: IO[bytes]) -> tuple[list[bytes], bytes]:
-    """Return the contents of the IDAT chunks that follow each other, and that of IHDR."""
+    """Return the contents of consecutive IDAT chunks, and of IHDR."""
     file.seek(8)
     parts: list[bytes] = []
     header = b""
@@ -385,12 +391,12 @@ def _png_parts(file: IO[bytes]) -> tuple[list[bytes], bytes]:
             header = file.read(length)
         else:
             file.seek(length, os.SEEK_CUR)
-        file.seek(4, os.SEEK_CUR)  # the checksum
+        file.seek(4, os.SEEK_CUR)  # skip the checksum
     return parts, header
 
 
 def _bytes_of_rows(header: bytes) -> int:
-    """Return the number of bytes of the decompressed rows, each with the number of its filter."""
+    """Return the number of bytes of all decompressed rows, each with its filter byte."""
     width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", header[:13])
     bits = depth * _SAMPLES[color]
     total = 0

@@ -1,4 +1,4 @@
-"""Find photos by the names, folders and patterns that callers give."""
+"""Find the photos for file names, folders and patterns."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mpscnn.vision.photo_file import suffixes
 
 __all__ = ["STDIN", "photo_paths", "photos_in"]
 
-#: The argument that stands for standard input.
+#: The argument that means standard input.
 STDIN = "-"
 _PATTERN = re.compile(r"[*?[]")
 
 
 def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
-    """Return the photos of files, folders and patterns in order, and what has none or cannot be read.
+    """Return the photos of files, folders and patterns in order, and an error for each argument without photos.
 
-    A folder stands for the image files in it and in its subfolders, by name; hidden ones are left out, and links to
-    folders are not followed. A pattern that the shell has not expanded, such as "photos/*.jpg" or "photos/**/*.jpg",
-    stands for the matching files.
+    A folder means the image files in it and in its subfolders, by name. Hidden files are skipped, and links to folders
+    are not followed. A pattern that the shell has not expanded, such as "photos/*.jpg" or "photos/**/*.jpg", means all
+    matching files.
     """
     photos: list[str] = []
     failures: list[ImageError] = []
@@ -38,12 +38,12 @@ def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
 
 def _matches(argument: str) -> list[str]:
     if not argument:
-        raise ImageError("'': an empty name is not a photo")  # for Path it would be the current folder
+        raise ImageError("'': an empty name is not a photo")  # Path("") would mean the current folder
     if not _PATTERN.search(argument) or os.path.lexists(argument):
         return [argument]
     pattern = Path(argument)
     try:
-        # Not the module glob, which follows links to folders, in circles too.
+        # The module glob is not used, because it follows links to folders, even in circles.
         top = Path(pattern.anchor)
         found = sorted(str(path) for path in top.glob(str(pattern.relative_to(top))) if _shown(path, pattern))
     except (OSError, ValueError, NotImplementedError) as error:
@@ -54,7 +54,7 @@ def _matches(argument: str) -> list[str]:
 
 
 def _shown(path: Path, pattern: Path) -> bool:
-    """Return True if nothing of it is hidden that the pattern does not name."""
+    """Return True if the path is not hidden, except for parts that the pattern names."""
     return not any(part.startswith(".") and part not in pattern.parts for part in path.parts)
 
 
@@ -67,7 +67,7 @@ def _photos_in(folder: str, failures: list[ImageError]) -> list[str]:
 
 
 def photos_in(folder: str) -> tuple[list[str], list[ImageError]]:
-    """Return the image files of a folder as `photo_paths` takes them, and what of it cannot be read."""
+    """Return the image files of a folder as for `photo_paths`, and the errors of unreadable folders."""
     allowed = suffixes()
     failures: list[ImageError] = []
     found: list[str] = []

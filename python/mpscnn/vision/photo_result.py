@@ -1,4 +1,4 @@
-"""The base class of the results of all tasks: as dictionaries, JSON and CSV."""
+"""The base class of the results of all tasks, which converts them to dictionaries, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Cell = str | int | float
 
 
 class PhotoResult(Expected):
-    """The results on one photo, and how they were computed."""
+    """The results for one photo, and information about the computation."""
 
     device: str
     precision: str
     reason: str
     milliseconds: float
     columns: ClassVar[tuple[str, ...]]
-    """Names of what a row has."""
+    """The names of the columns of `rows`."""
 
     def rows(self) -> list[tuple[Cell, ...]]:
-        """Return the results, as a table with `columns`."""
+        """Return the results as rows with `columns`."""
         raise NotImplementedError
 
     def _found(self) -> dict[str, Any]:
-        """Return the same for `to_dict`."""
+        """Return the results for `to_dict`."""
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but photo and pixels, of types that `json.dumps` takes."""
+        """Return everything except photo and pixels, for `json.dumps`."""
         return {
             "device": self.device,
             "precision": self.precision,
@@ -45,7 +45,7 @@ class PhotoResult(Expected):
         }
 
     def to_json(self) -> str:
-        """`to_dict` as JSON on one line."""
+        """Return `to_dict` as JSON on one line."""
         return json.dumps(self.to_dict())
 
     def to_pandas(self) -> Any:
@@ -57,12 +57,12 @@ class PhotoResult(Expected):
         return pandas.DataFrame(self.rows(), columns=list(self.columns))
 
     def to_csv(self) -> str:
-        """`rows` as comma-separated values, with a line of their names first."""
+        """Return `rows` as comma-separated values. The first line has the columns' names."""
         return csv_text([self.columns, *self.rows()])
 
 
 def csv_text(rows: Iterable[Sequence[Cell]]) -> str:
-    """Lines of comma-separated values. Floats have the digits that tell them from others."""
+    """Return rows as comma-separated values. Floats have all digits that identify them."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -1,7 +1,7 @@
-"""Read the samples of photo files with all the bits that they have in the file.
+"""Read the samples of photo files with all their bits.
 
 Pillow has no mode for colours of more than 8 bits, but its decoders can unpack either byte of a 16-bit sample. Such a
-file is decoded twice, once for the high and once for the low bytes.
+file is decoded twice, once for the high bytes and once for the low bytes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NATIVE = "L" if sys.byteorder == "little" else "B"
 _OTHER = {"L": "B", "B": "L"}
 _DEEPEST = 65535
 
-# Tags of TIFF.
+# TIFF's tags.
 _BITS, _PHOTOMETRIC, _PLANAR, _EXTRA, _SAMPLE_FORMAT, _SUBSAMPLING = 258, 262, 284, 338, 339, 530
 _WHITE_IS_ZERO = 0
 _SEPARATE = 2
@@ -64,10 +64,10 @@ class _Unpacking:
 
 
 def read_samples(stream: IO[bytes], size: int, max_pixels: int) -> Samples | None:
-    """Return the samples of a file of `size` bytes, or None if it is in no format that is read.
+    """Return the samples of a file of `size` bytes, or None if its format is not supported.
 
     Raises:
-        ImageError: as `read_image`; or samples without an agreed meaning.
+        ImageError: as `read_image`, or if the meaning of the samples is not clear.
     """
     found: list[_Unpacking | None] = []
 
@@ -93,7 +93,7 @@ def read_samples(stream: IO[bytes], size: int, max_pixels: int) -> Samples | Non
 
 
 def is_unpacked_otherwise(image: PillowImage.Image) -> bool:
-    """True if an opened image is not decoded yet, and Pillow's own decoding would lose some of its file's samples."""
+    """Return True if Pillow would lose samples by decoding an opened image."""
     return bool(getattr(image, "tile", None)) and _unpacking(cast("ImageFile", image)) is not None
 
 
@@ -101,7 +101,7 @@ def samples_of(image: PillowImage.Image) -> Samples:
     """Return the samples of a decoded image.
 
     Raises:
-        ImageError: samples without an agreed meaning.
+        ImageError: the meaning of the samples is not clear.
     """
     return Samples(*_decoded(image), image)
 
@@ -145,9 +145,9 @@ def _from_floats(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
-    """Return pixels of the mode I, 32-bit integers, as 16-bit gray. Some versions of Pillow hold 16-bit gray so.
+    """Convert 32-bit integer pixels (Pillow's mode I) to 16-bit gray, for which some versions of Pillow use this mode.
 
-    Raises ImageError for larger or negative integers, which have no agreed meaning.
+    Raises ImageError for larger or negative integers, whose meaning is not clear.
     """
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > _DEEPEST:
@@ -156,10 +156,7 @@ def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
 
 
 def _whitened(pixels: NDArray[np.uint16], color: Any) -> NDArray[np.uint16]:
-    """Return the pixels with white instead of the transparent colour.
-
-    Transparent pixels are composed over white.
-    """
+    """Replace pixels of the transparent colour by white."""
     if color is None:
         return pixels
     if pixels.ndim == 3:
@@ -174,13 +171,13 @@ def _whitened(pixels: NDArray[np.uint16], color: Any) -> NDArray[np.uint16]:
 
 
 def _on_white(pixels: NDArray[Any]) -> _Pixels:
-    """Compose pixels over white. Their last channel is alpha, by which the others are already multiplied."""
+    """Compose pixels over white. The last channel is alpha; the other channels are already multiplied by it."""
     most = np.iinfo(pixels.dtype).max
     white = (most - pixels[..., -1:]).astype(pixels.dtype)
     colors: NDArray[Any] = pixels[..., :-1]
     composed: NDArray[Any] = (
         np.minimum(colors, most - white) + white
-    )  # a colour above its alpha is an error of its writer
+    )  # limits colours above alpha, which are errors of the writing program
     bits = 8 * pixels.dtype.itemsize
     return (composed[..., 0], f"gray{bits}") if composed.shape[2] == 1 else (composed, f"rgb{bits}")
 
@@ -189,7 +186,7 @@ def _on_white(pixels: NDArray[Any]) -> _Pixels:
 
 
 def _unpacking(image: ImageFile) -> _Unpacking | None:
-    """Return how the samples of an opened file are unpacked, or None if Pillow's own way loses none."""
+    """Return how to unpack the samples of an opened file; None if Pillow's own way loses nothing."""
     of_format = _OF_FORMATS.get(str(image.format))
     return None if of_format is None else of_format(image)
 
@@ -248,7 +245,7 @@ def _of_both_bytes(raw: str) -> _Unpacking | None:
         return None
     layout, order = match.groups()
     order = _NATIVE if order == "N" else order
-    plain = "RGBA" if layout == "RGBa" else layout  # Pillow would divide by alpha, in 8 bits
+    plain = "RGBA" if layout == "RGBa" else layout  # Pillow would divide by alpha in 8 bits
     passes = tuple(_change(f"{plain};16{which}") for which in (order, _OTHER[order]))
     return _Unpacking(passes, _JOINS.get(layout, _joined_colors))
 
@@ -265,7 +262,7 @@ def _joined_colors(image: PillowImage.Image, arrays: _Arrays) -> _Pixels:
     pixels = _whitened(_joined(arrays), image.info.get("transparency"))
     if image.mode == "RGBA":
         return pixels, "rgba16"
-    return pixels[..., :3], "rgb16"  # some versions of Pillow keep a fourth channel that means nothing
+    return pixels[..., :3], "rgb16"  # some versions of Pillow keep a fourth channel without meaning
 
 
 def _joined_multiplied(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
@@ -273,7 +270,7 @@ def _joined_multiplied(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
 
 
 def _joined_inks(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
-    """Convert CMYK to RGB as Pillow does for 8 bits: the light passes the colour's ink and the black ink."""
+    """Convert CMYK to RGB like Pillow does for 8 bits: (1 - ink) * (1 - black)."""
     light = ~_joined(arrays)
     colors = light[..., :3].astype(np.float32)
     colors *= light[..., 3:]
@@ -286,8 +283,8 @@ _JOINS = {"RGBa": _joined_multiplied, "CMYK": _joined_inks}
 
 # ---- PNG -----------------------------------------------------------------------------------------------------------
 
-# Pillow's raw modes of up to 8 bits, their largest sample, and the factor by which Pillow multiplies samples, but not
-# the transparent colour.
+# Pillow's raw modes of at most 8 bits, with the largest sample and the factor by which Pillow multiplies samples. The
+# transparent colour is not multiplied by Pillow.
 _EXPANDED = {"L;2": (3, 0x55), "L;4": (15, 0x11), "L": (255, 1), "RGB": (255, 1)}
 
 
@@ -313,7 +310,7 @@ def _gray_with_alpha(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
 def _with_color(most: int, factor: int, image: PillowImage.Image, _: _Arrays) -> _Pixels:
     """Decode an image with a transparent colour.
 
-    The colour has 16 bits in the file. Only as many as a sample has are used.
+    The file stores the colour in 16 bits, of which only the bits of a sample are used.
     """
     color = image.info["transparency"]
     if isinstance(color, tuple):
@@ -348,7 +345,7 @@ def _of_tiff(image: ImageFile) -> _Unpacking | None:
 
 
 def _of_planes(image: ImageFile) -> _Unpacking | None:
-    """Return how a file is unpacked in which each channel has its own part."""
+    """Return how to unpack a file that stores each channel separately."""
     tags = image.tag_v2  # type: ignore[attr-defined]
     multiplied = _MULTIPLIED in tags.get(_EXTRA, ())
     compressed = _first_tile(image)[0] == "libtiff"
@@ -368,7 +365,7 @@ def _of_planes(image: ImageFile) -> _Unpacking | None:
 def _set_planes(order: str, image: ImageFile) -> None:
     """Change the opened image so that one byte of each plane's samples is decoded."""
     _set_raw_modes(image, lambda raw: f"{raw[0].upper()};16{order}")
-    # Planes that mean nothing have no raw mode.
+    # Planes without a meaning have no raw mode.
     tiles: list[Any] = image.tile
     image.tile = [tile for tile in tiles if tile[3][0][0] in image.getbands()]
 
@@ -382,15 +379,12 @@ def _scaled(most: int, _: PillowImage.Image, arrays: _Arrays) -> _Pixels:
 
 
 def _inverted(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
-    """Invert 16-bit samples of which 0 is white. Pillow does so for 8 bits only."""
+    """Invert 16-bit samples in which 0 is white. Pillow inverts only 8-bit samples."""
     return ~arrays[0].astype(np.uint16), "gray16"
 
 
 def _not_negative(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
-    """Return 8-bit samples with a sign, if none is negative.
-
-    Pillow reads the sign bit as a part of the number.
-    """
+    """Return signed 8-bit samples. Raise ImageError if one is negative, because Pillow ignores the sign."""
     low = int(arrays[0].view(np.int8).min())
     if low < 0:
         raise ImageError(f"has integer pixels from {low} on; 0 to 127 can be read of 8 bits with a sign")
@@ -405,7 +399,7 @@ def _multiplied(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
 
 
 def _of_ppm(image: ImageFile) -> _Unpacking | None:
-    """Return how a PPM file is unpacked if Pillow would scale its samples and round them.
+    """Return how to unpack a PPM file if Pillow would scale and round its samples.
 
     Pillow scales samples to 8 bits, or to 16 bits if they are gray.
     """
@@ -419,10 +413,7 @@ def _of_ppm(image: ImageFile) -> _Unpacking | None:
 
 
 def _one_sample_a_pixel(image: ImageFile) -> None:
-    """Change the opened image to a gray one with a pixel for each sample.
-
-    Pillow then returns each sample as the number in the file.
-    """
+    """Change the opened image to a gray one with a pixel for each sample, so that Pillow does not scale the samples."""
     codec, _, offset, args = _first_tile(image)
     width, height = image.width * (3 if image.mode == "RGB" else 1), image.height
     image._size = (width, height)
@@ -448,7 +439,7 @@ def _numbers(most: int, size: tuple[int, int], codec: str, _: PillowImage.Image,
     return np.minimum(pixels, most).astype(np.float32) / np.float32(most), f"{name}32f"
 
 
-# Pillow's raw modes of BMP's pixels of 16 bits: where blue, green and red begin, and their largest sample.
+# Pillow's raw modes for BMP's 16-bit pixels: the first bit of blue, green and red, and their largest sample.
 _PACKED = {"BGR;15": ((0, 31), (5, 31), (10, 31)), "BGR;16": ((0, 31), (5, 63), (11, 31))}
 
 

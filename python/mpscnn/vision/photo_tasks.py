@@ -1,4 +1,4 @@
-"""Classify, detect or segment one photo, by a session that waits or by a runner."""
+"""Classify, detect or segment one photo, in a session or in a runner."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ __all__ = [
 ]
 
 EndCallback = Callable[[], object] | None
-"""A function that is called when the result of a frame is handed out."""
+"""A function that is called when the result of a frame is delivered."""
 
 Result = TypeVar("Result")
 
 
 class PhotoModel(Protocol):
-    """A `Model`, as the tasks see it."""
+    """The part of `Model` that the tasks need."""
 
     _core: _core.Model
 
     @property
     def labels(self) -> list[str] | None:
-        """Names of the classes."""
+        """The names of the classes."""
 
     @property
     def program(self) -> Program:
@@ -53,19 +53,18 @@ class PhotoModel(Protocol):
 
 @dataclass(frozen=True)
 class PhotoTask(Generic[Result]):
-    """A task with its options, for any number of photos."""
+    """A task with its options, which can be applied to any number of photos."""
 
     run: Callable[[_core.Session, _core.Pixels], Any]
-    """Run the core on a photo."""
+    """Run the task on a photo, and wait."""
     submit: Callable[[_core.Runner, _core.Frame, _core.Pixels, EndCallback], None]
-    """Run the core on a runner's threads."""
+    """Submit the task on a photo to a runner."""
     result: Callable[[Any, Photo, float, Any], Result]
-    """Build the user's result from the core's result, the photo, milliseconds, and the photo to keep in the result.
-    """
+    """Build the result for the user from the core's result, the photo, the milliseconds, and the photo to keep."""
 
 
 def classifying(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Classification]:
-    """`Model.classify`."""
+    """Return the task of `Model.classify`."""
     core, count = model._core, 0 if top is None else whole_number("top", top)
 
     def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Classification:
@@ -87,10 +86,10 @@ def detecting(
     max_detections: int | None = None,
     classes: Sequence[str | int] | None = None,
 ) -> PhotoTask[Detections]:
-    """`Model.detect`."""
+    """Return the task of `Model.detect`."""
     score, overlap, most = limits(score_threshold, iou_threshold, max_detections)
     shown_classes = None if classes is None else _class_numbers(model, classes)
-    # Objects of other classes do not count. So the core looks for the model's own number of objects.
+    # Other classes do not count for `max_detections`. So the core finds the model's own number of objects first.
     core, wanted = model._core, (score, overlap, most if shown_classes is None else 0)
 
     def result(found: Any, photo: Photo, milliseconds: float, shown: Any) -> Detections:
@@ -107,7 +106,7 @@ def detecting(
 
 
 def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset[int]:
-    """Raise ParameterError for a name that the model does not have."""
+    """Return the numbers of classes given by name or number. Raise ParameterError for an unknown name."""
     labels = model.labels or []
     numbers = set()
     for one in [classes] if isinstance(classes, str) else classes:
@@ -124,7 +123,7 @@ def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset
 
 
 def segmenting(model: PhotoModel, *, scores: bool = False) -> PhotoTask[Segmentation]:
-    """`Model.segment`."""
+    """Return the task of `Model.segment`."""
     core = model._core
     classes = int(next(iter(model.program.outputs.values()))[-1] or 0)
     names = tuple(model.labels or [f"class {index}" for index in range(classes)])
@@ -146,11 +145,11 @@ TASKS: dict[str, Callable[..., PhotoTask[Any]]] = {
     "detection": detecting,
     "segmentation": segmenting,
 }
-"""The tasks by `Model.task`."""
+"""The task functions by `Model.task`."""
 
 
 def option_names(task: Callable[..., PhotoTask[Any]]) -> tuple[str, ...]:
-    """Return the options that one of `TASKS` has."""
+    """Return the names of the options that a function of `TASKS` has."""
     parameters = inspect.signature(task).parameters.values()
     return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
 

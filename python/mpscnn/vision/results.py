@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Classification", "Prediction"]
 
-#: Colours of classes in pictures and notebooks.
+#: The number of classes that pictures and notebooks show.
 _MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class and how probable it is, 0 to 1."""
+    """A class and its probability, 0 to 1."""
 
     label: str
     probability: float
@@ -32,7 +32,7 @@ class Prediction:
 
     @property
     def score(self) -> float:
-        """The same as `probability`."""
+        """An alias of `probability`."""
         return self.probability
 
     confidence = score
@@ -40,7 +40,7 @@ class Prediction:
 
 @dataclass(frozen=True, repr=False)
 class Classification(PhotoResult, Sequence[Prediction]):
-    """The classes of one photo, most probable first, and how they were computed."""
+    """The classes of one photo, the most probable first, and information about the computation."""
 
     predictions: tuple[Prediction, ...]
     device: str
@@ -112,15 +112,15 @@ class Classification(PhotoResult, Sequence[Prediction]):
         return len(self.predictions)
 
     def draw(self, photo: Any = None, *, count: int = _MOST_SHOWN) -> PillowImage.Image:
-        """Return the photo, and below it the most probable classes with bars as long as their probabilities.
+        """Return the photo with its most probable classes below. Bars show the probabilities.
 
         Args:
-            photo: the one that was classified, see `mpscnn.photo.open_photo`; None: as it was given to the model.
-            count: at most this many classes.
+            photo: the photo, see `mpscnn.photo.open_photo`; None: the one that was given to the model.
+            count: the most classes to show.
 
         Raises:
-            ImageError: the photo cannot be read any more, or the result keeps none and none is given. ParameterError: a
-                negative count.
+            ImageError: the photo cannot be read any more, or there is none.
+            ParameterError: the count is negative.
         """
         from mpscnn.vision.visualize import result_picture, with_bars
 

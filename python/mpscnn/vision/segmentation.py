@@ -1,4 +1,4 @@
-"""A class for every pixel of a photo."""
+"""The result of a segmentation: a class for every pixel of a photo."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 
 __all__ = ["UNSEEN", "Area", "Segmentation"]
 
-#: The label of pixels that the preprocessing cropped away, as Pascal VOC marks pixels that do not count.
+#: The label of pixels that the preprocessing cropped away. Pascal VOC uses it for pixels that are ignored.
 UNSEEN = 255
 
 
 @dataclass(frozen=True)
 class Area:
-    """How much of a photo belongs to one class."""
+    """The part of a photo that belongs to one class."""
 
     label: str
     index: int
     pixels: int
     fraction: float
-    """Share of the whole photo, 0 to 1."""
+    """The share of the whole photo, 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation(PhotoResult):
-    """The class of every pixel of a photo, and how it was computed."""
+    """The class of every pixel of a photo, and information about the computation."""
 
     labels: NDArray[np.uint8]
-    """(height, width) of the photo as seen, turned as its orientation says; `UNSEEN` where no class is known."""
+    """The class numbers (height, width) of the upright photo; `UNSEEN` for pixels that were cropped away."""
     names: tuple[str, ...]
-    """The classes: `names[labels[row, column]]`."""
+    """The names of the classes: `names[labels[row, column]]`."""
     device: str
     precision: str
     reason: str
     milliseconds: float
     scores: NDArray[np.float32] | None = None
-    """(height, width, classes) as the network gives them, where asked for; NaN where the label is `UNSEEN`."""
+    """The network's scores (height, width, classes), if requested; NaN where the label is `UNSEEN`."""
     photo: Any = None
     """The photo as it was given, for `draw`, `show` and notebooks."""
     columns = ("label", "index", "pixels", "fraction")
@@ -71,7 +71,10 @@ class Segmentation(PhotoResult):
         return {"width": width, "height": height, "areas": [asdict(area) for area in self.areas]}
 
     def mask(self, label: str | int) -> NDArray[np.bool_]:
-        """Return which pixels belong to a class, given by name or number. Raises ParameterError for another."""
+        """Return which pixels belong to a class, given by name or number.
+
+        Raises ParameterError for an unknown class.
+        """
         if isinstance(label, str):
             if label not in self.names:
                 from mpscnn._private.names import did_you_mean
@@ -89,17 +92,19 @@ class Segmentation(PhotoResult):
     def draw(self, photo: Any = None, *, opacity: float = 0.6, legend: bool = True) -> PillowImage.Image:
         """Return the photo with its classes in colours, and a legend below.
 
-        Pascal VOC's colours. The class "background" and unseen pixels stay unchanged.
+        The colours are Pascal VOC's. The class "background" and cropped pixels stay unchanged.
 
         Args:
-            photo: the one that was segmented, see `mpscnn.photo.open_photo`; None: as it was given to the model, or
-                colours on black where the result keeps none.
-            opacity: of the colours, 0 to 1.
-            legend: whether the classes are named below, with their share of the photo.
+            photo: the photo, see `mpscnn.photo.open_photo`; None: the one that was given to the model, or a black
+                picture if
+                there is none.
+            opacity: the opacity of the colours, 0 to 1.
+            legend: whether to list the classes below, with their share of the photo.
 
         Raises:
-            ShapeError: the photo has another size. ParameterError: an opacity out of range. ImageError: the photo
-                cannot be read any more.
+            ShapeError: the photo has another size.
+            ParameterError: the opacity is out of its range.
+            ImageError: the photo cannot be read any more.
         """
         from mpscnn.vision.photo import require_pillow
         from mpscnn.vision.visualize import class_colors, upright_picture, with_legend
@@ -134,7 +139,7 @@ class Segmentation(PhotoResult):
         return with_legend(picture, entries)
 
     def label_picture(self) -> PillowImage.Image:
-        """The labels as a picture whose pixels are class numbers, with a palette: what Pascal VOC's masks are."""
+        """Return the labels as a picture with a palette, like Pascal VOC's masks: its pixels are class numbers."""
         from PIL import Image
 
         from mpscnn.vision.visualize import class_colors

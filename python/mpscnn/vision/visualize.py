@@ -1,4 +1,4 @@
-"""Pictures of results, with Pillow: photos as seen, colours of classes, legends."""
+"""Draw results with Pillow: upright photos, colours of classes, legends."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Color = tuple[int, int, int]
 
 _BAR = (160, 200, 255)
 _AXES = ("true", "found")
-#: Pictures of feature channels: the smallest length of a channel's longer side, and the gap between channels, in
+#: For pictures of feature channels: the smallest length of a channel's longer side, and the gap between channels, in
 #: pixels.
 _LEAST_CELL = 24
 _GAP = 1
 _GAP_SHADE = 96
-_ORIENTATIONS = {  # EXIF orientation -> name of Pillow's way to undo it
+_ORIENTATIONS = {  # Pillow's operation that undoes each EXIF orientation
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
     4: "FLIP_TOP_BOTTOM",
@@ -41,7 +41,7 @@ _ORIENTATIONS = {  # EXIF orientation -> name of Pillow's way to undo it
 
 
 def upright_picture(photo: Any) -> PillowImage.Image:
-    """Return a photo (see `mpscnn.photo.open_photo`) as seen: turned, on white where it is transparent, 8-bit RGB."""
+    """Return a photo (see `mpscnn.photo.open_photo`) as an upright 8-bit RGB picture. Transparent parts are white."""
     require_pillow("drawing")
     from PIL import Image
 
@@ -59,7 +59,7 @@ def upright_picture(photo: Any) -> PillowImage.Image:
 
 
 def result_picture(given: Any, kept: Any) -> PillowImage.Image:
-    """`upright_picture` of what a result is drawn on: the photo given, else the one that the result keeps."""
+    """Return the upright picture on which a result is drawn: the given photo, or the one that the result keeps."""
     photo = kept if given is None else given
     if photo is None:
         raise ImageError("the result does not keep its photo; give it: draw(photo)")
@@ -81,7 +81,7 @@ def _eight_bits(photo: Photo) -> NDArray[np.uint8]:
 
 
 def _converted(photo: Photo) -> NDArray[np.uint8]:
-    """As seen, by the core."""
+    """Convert a photo to an upright RGB picture with the core."""
     width, height = photo.size
     values = np.empty((height, width, 3), np.float32)
     _core.preprocess(photo.core, '"none"', values)
@@ -90,7 +90,7 @@ def _converted(photo: Photo) -> NDArray[np.uint8]:
 
 
 def class_colors(count: int) -> NDArray[np.uint8]:
-    """(count, 3) colours, 0 black: Pascal VOC's, which spread the bits of the class's number over the channels."""
+    """Return Pascal VOC's colours (count, 3), where 0 is black. The bits of a class's number determine its colour."""
     numbers = np.arange(count)
     colors = np.zeros((count, 3), np.uint8)
     for bit in range(8):
@@ -100,7 +100,7 @@ def class_colors(count: int) -> NDArray[np.uint8]:
 
 
 def with_legend(picture: PillowImage.Image, entries: Sequence[tuple[str, Color]]) -> PillowImage.Image:
-    """Return the picture with a strip below that names the colours, or the picture itself if there are no names."""
+    """Return the picture with a legend below, or the picture itself if there are no entries."""
     from PIL import Image, ImageDraw
 
     if not entries:
@@ -121,7 +121,7 @@ def with_legend(picture: PillowImage.Image, entries: Sequence[tuple[str, Color]]
 
 
 def with_bars(picture: PillowImage.Image, entries: Sequence[tuple[str, float]]) -> PillowImage.Image:
-    """Return the picture with a line below for each text, on a bar as long as its share, 0 to 1, of the line."""
+    """Return the picture with a line of text for each entry below. A bar behind the text shows its share, 0 to 1."""
     from PIL import Image, ImageDraw
 
     font = text_font(max(10.0, min(picture.size) / 30))
@@ -140,7 +140,7 @@ def with_bars(picture: PillowImage.Image, entries: Sequence[tuple[str, float]]) 
 
 
 def _places(lengths: Sequence[float], width: int, line: int) -> tuple[list[tuple[int, int]], int, int]:
-    """Left upper corners of entries in lines of at most `width` where one fits, and the size of all."""
+    """Return the upper left corners of a legend's entries, broken into lines of at most `width`, and the total size."""
     places: list[tuple[int, int]] = []
     x = y = widest = 0
     for length in lengths:
@@ -154,7 +154,7 @@ def _places(lengths: Sequence[float], width: int, line: int) -> tuple[list[tuple
 
 
 def text_font(points: float) -> ImageFont.FreeTypeFont:
-    """Pillow's own font. Raises ImageError where Pillow was built without fonts."""
+    """Return Pillow's font. Raises ImageError if Pillow was built without fonts."""
     from PIL import ImageFont
 
     font = ImageFont.load_default(points)
@@ -177,7 +177,10 @@ class _Drawable(Protocol):
 
 
 def html_result(result: _Drawable, table: str) -> str:
-    """Return the result's picture above the table; of a photo that cannot be read any more it reports it instead."""
+    """Return HTML with the result's picture above its table.
+
+    If the photo cannot be read any more, a message replaces it.
+    """
     try:
         picture = html_picture(result.draw())
     except (ImageError, ShapeError) as error:
@@ -212,9 +215,10 @@ def channels_picture(values: NDArray[Any]) -> PillowImage.Image:
 
 
 def matrix_picture(counts: NDArray[np.int64], names: Sequence[str]) -> PillowImage.Image:
-    """A square table of counts as a picture, each row's shares as shades: true classes at the left, found ones above.
+    """Return a square table of counts as a picture: true classes at the left, found ones at the top.
 
-    Large tables have small cells without numbers and, beyond 100 rows, no names.
+    The shade of a cell is its share of the row. Large tables have small cells without numbers, and no names beyond 100
+    rows.
     """
     from PIL import Image, ImageDraw
 
