@@ -340,9 +340,10 @@ def test_a_request_gets_no_more_threads_than_cores(
     path.write_bytes(models["classification"]._core.content())
     cores = available_processors()
     with serving(path, "--device", "cpu") as service:
-        for threads in (cores + 1, 1024, 10**30):
-            answer = service.request("/v1/models/colours/options", b'{"threads": %d}' % threads)
-            told = f"from 1 to {cores}, the cores of this machine, got {threads}"
+        for threads in (cores + 1, 1024, 10**30, 0, -1, 1.5, True, "many", None, []):
+            body = json.dumps({"threads": threads}).encode()
+            answer = service.request("/v1/models/colours/options", body)
+            told = f"from 1 to {cores}, the cores of this machine, got {threads!r}"
             refused(answer, 400, "ParameterError", told)
         changed = service.request("/v1/models/colours/options", b'{"threads": %d}' % cores)
         assert (changed.status, changed.json["threads"]) == (200, cores)

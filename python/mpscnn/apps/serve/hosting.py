@@ -157,7 +157,7 @@ class HostedModel:
         Raises:
             ParameterError, DeviceError, UnsupportedError: as `mpscnn.load`. The old model then stays in use.
         """
-        check_threads(options.get("threads"))
+        check_threads(options.get("threads", "auto"))
 
         def compile_again() -> Compiled:
             present = self.compiled.model

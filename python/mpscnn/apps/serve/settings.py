@@ -18,14 +18,14 @@ def default_inflight() -> int:
 
 
 def check_threads(threads: object) -> None:
-    """Raise ParameterError if `threads` exceeds the number of cores.
+    """Raise ParameterError unless `threads` is "auto" or at most the number of cores.
 
-    Clients can change `threads` by a request. `mpscnn.load` checks everything else about the value.
+    Clients can change `threads` by a request.
     """
     cores = available_processors()
-    if is_whole_number(threads) and threads > cores:
+    if threads != "auto" and not (is_whole_number(threads) and 1 <= threads <= cores):
         raise ParameterError(
-            f"threads must be 'auto' or a number from 1 to {cores}, the cores of this machine, got {threads}"
+            f"threads must be 'auto' or a number from 1 to {cores}, the cores of this machine, got {threads!r:.100}"
         )
 
 
