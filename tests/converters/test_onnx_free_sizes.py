@@ -47,6 +47,17 @@ def test_many_random_graphs(hundred: int) -> None:
         assert_like_onnxruntime(RandomGraph(np.random.default_rng(seed), length=7).model(), seed)
 
 
+def test_values_are_joined_along_an_axis_that_has_no_place_in_memory() -> None:
+    nodes = [
+        node("ReduceMin", ["x"], "least", axes=[1, 2]),
+        node("Tile", ["least", "counts"], "tiled"),
+        node("Neg", ["tiled"], "opposite"),
+        node("Concat", ["tiled", "opposite"], axis=2),
+    ]
+    made = model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, {"counts": np.array([1, 2, 1, 1])})
+    assert_like_onnxruntime(made)
+
+
 def convnext() -> Any:
     """ConvNeXt's LayerNorm of NCHW images: mean and variance over channels, then scale and offset."""
     nodes = [

@@ -76,7 +76,9 @@ def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int
     cut = sum(atom in earlier for atom in model.order)
     if set(model.order[:cut]) <= earlier:
         return _axes(model.order[:cut], model.order[cut:])
-    raise UnsupportedError(f"joins {model.shown} along an axis that lies within others in memory")
+    # It may lie anywhere in memory: after the batch.
+    first = tuple(atom for atom in model.order[:1] if atom.is_batch)
+    return _axes(first, model.order[len(first) :])
 
 
 def _axes(before: Axis, behind: Axis) -> tuple[list[Axis], int]:
