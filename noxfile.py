@@ -71,6 +71,9 @@ ATHERIS = "atheris==3.0.0"
 # the slow builds of tests/consumer.
 ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
 
+# The tests that run on every engine.
+SINGLE_OPERATIONS = ("tests/operations", "tests/ops", "tests/kernels")
+
 # The site, its references and what runs the tutorials. Material follows MkDocs 1.
 SITE = (
     "mkdocs>=1.6,<2",
@@ -273,8 +276,7 @@ def isa(session: nox.Session) -> None:
         session.log(f"instruction set {name}")
         session.run(
             "pytest",
-            "tests/ops",
-            "tests/kernels",
+            *SINGLE_OPERATIONS,
             "tests/models",
             *ON_ALL_CORES,
             *session.posargs,
@@ -292,6 +294,7 @@ def oracles(session: nox.Session) -> None:
     install_package(session)
     session.install(*TORCH, KERAS, *COREMLTOOLS)
     session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs)
+    session.run("pytest", "tests/operations", "-k", "torchs", *ON_ALL_CORES, *session.posargs)
 
 
 @nox.session
@@ -355,6 +358,7 @@ def emulated(session: nox.Session) -> None:
             python,
             "-m",
             "pytest",
+            "tests/operations",
             "tests/ops",
             "--hypothesis-profile=quick",
             external=True,
@@ -392,7 +396,7 @@ def metal(session: nox.Session) -> None:
         "pytest", "tests/metal", "tests/metal_sources", *ON_ALL_CORES, *session.posargs, env=environment
     )
     # Few examples, since the emulation is slow and the CPU engine's tests have many.
-    for directory in ("tests/ops", "tests/kernels"):
+    for directory in SINGLE_OPERATIONS:
         quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
         session.run("pytest", directory, *quick, *session.posargs, env=environment)
 
@@ -413,7 +417,7 @@ def cuda(session: nox.Session) -> None:
         session.warn("no NVIDIA GPU is here: the shaders were compiled and not run")
         return
     environment = emulation_environment(build) | {"METAL_EMULATION_CUDA_TWICE": "1"}
-    for directory in ("tests/ops", "tests/kernels"):
+    for directory in SINGLE_OPERATIONS:
         quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
         session.run("pytest", directory, *quick, env=environment)
 

@@ -322,16 +322,23 @@ DEFAULTS_OF_FRAMEWORKS = {
 
 
 def families_testing(operation: str) -> list[str]:
-    """The families whose tests use an operation: X if tests/ops/test_X.py names it and tests/reference/X.py exists."""
-    use = re.compile(rf"""["'.]{operation}\b""")
-    tests = sorted((PROJECT / "tests" / "ops").glob("test_*.py"))
-    families = [path.stem.removeprefix("test_") for path in tests if use.search(path.read_text("utf-8"))]
-    return [name for name in families if (PROJECT / "tests" / "reference" / f"{name}.py").is_file()]
+    """The families whose tests use an operation: a record in tests/operations, which has a reference by its type, or
+    X if tests/ops/test_X.py names it and tests/reference/X.py exists."""
+    record, use = re.compile(rf"""Operation\(\s*"{operation}",?"""), re.compile(rf"""["'.]{operation}\b""")
+
+    def naming(folder: str, what: re.Pattern[str]) -> list[str]:
+        tests = sorted((PROJECT / "tests" / folder).glob("test_*.py"))
+        return [path.stem.removeprefix("test_") for path in tests if what.search(path.read_text("utf-8"))]
+
+    referenced = (PROJECT / "tests" / "reference" / f"{name}.py" for name in naming("ops", use))
+    return naming("operations", record) + [path.stem for path in referenced if path.is_file()]
 
 
 @pytest.mark.parametrize("operation", [*OPERATIONS, *TRAINING])
 def test_operation_has_a_reference_and_a_test(operation: str) -> None:
-    assert families_testing(operation), f"no test in tests/ops uses {operation} and has a reference"
+    assert families_testing(operation), (
+        f"neither tests/operations nor tests/ops has {operation} and a reference"
+    )
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

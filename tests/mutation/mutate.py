@@ -31,8 +31,11 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("movement/padding.cpp",): ("tests/ops/test_padding.py",),
     ("movement/resize.cpp",): ("tests/ops/test_resize.py",),
-    ("elementwise/softmax.cpp",): ("tests/ops/test_softmax.py",),
-    ("elementwise/reduction.cpp",): ("tests/ops/test_reduction.py", "tests/kernels/test_whole_images.py"),
+    ("elementwise/softmax.cpp",): ("tests/operations/test_reductions.py",),
+    ("elementwise/reduction.cpp",): (
+        "tests/operations/test_reductions.py",
+        "tests/kernels/test_whole_images.py",
+    ),
     ("elementwise/normalization.cpp", "elementwise/local_normalization.cpp"): (
         "tests/ops/test_normalization.py",
     ),

@@ -28,21 +28,26 @@ def run_layer(
     precision: str = "float32",
     device: str = "auto",
     threads: int = 1,
+    apart: bool = False,
 ) -> NDArray[Any]:
-    """The result of one operation on float32 inputs (batch included)."""
+    """The result of one operation on float32 inputs (batch included). With `apart`, all arrays are `set_apart`."""
     network = mpscnn.Network(input={f"input{i}": x.shape[1:] for i, x in enumerate(inputs)}, name="one layer")
     layer = network.layer(operation, network.inputs, attributes, activation=activation, name="layer")
     network.output(layer)
     network.load_weights({f"layer.{role}": value for role, value in (weights or {}).items()})
     program = network.compile(device=device, precision=precision)
-    result = program.session(threads=threads).run(inputs)
-    assert isinstance(result, np.ndarray)
+    result = _run(program, inputs, threads, apart)
     assert layer.shape[1:] == result.shape[1:]
     return result
 
 
 def run_training(
-    operation: str, inputs: list[NDArray[Any]], attributes: dict[str, Any], *, threads: int = 1
+    operation: str,
+    inputs: list[NDArray[Any]],
+    attributes: dict[str, Any],
+    *,
+    threads: int = 1,
+    apart: bool = False,
 ) -> NDArray[Any]:
     """The result of one operation of training. Its inputs need not have one batch: they are variables."""
     graph = _core.Graph("one layer")
@@ -50,19 +55,44 @@ def run_training(
     layer = graph.add_node(operation, "layer", sources, json.dumps(attributes), "")
     graph.mark_output(layer)
     program = mpscnn.Network.from_graph(graph).compile(precision="float32")
-    result = program.session(threads=threads).run(inputs)
-    assert isinstance(result, np.ndarray)
+    return _run(program, inputs, threads, apart)
+
+
+def _run(program: mpscnn.Program, inputs: list[NDArray[Any]], threads: int, apart: bool) -> NDArray[Any]:
+    session = program.session(threads=threads)
+    if not apart:
+        result = session.run(inputs)
+        assert isinstance(result, np.ndarray)
+        return result
+    (shape,) = program.output_shapes(*(x.shape for x in inputs))
+    result = set_apart(np.full(shape, np.nan, np.float32))
+    session.run([set_apart(x) for x in inputs], out=result)
+    around = result.base
+    assert around is not None
+    assert np.isnan(around).sum() - np.isnan(result).sum() == around.size - result.size, "wrote between rows"
     return result
+
+
+def set_apart(x: NDArray[Any]) -> NDArray[np.float32]:
+    """The same numbers as part of a larger array: with NaN between images, rows and pixels."""
+    inside = tuple(slice(2, 2 + extent) for extent in x.shape)
+    around = np.full([extent + 3 for extent in x.shape], np.nan, np.float32)
+    around[inside] = x
+    return around[inside]
 
 
 def values(
     seed: int, shape: tuple[int, ...], *, precision: str = "float32", scale: float = 1.0
 ) -> NDArray[np.float32]:
     """Normal random numbers; for float16 and bfloat16 networks such that these hold them exactly."""
-    drawn = np.random.default_rng(seed).normal(0.0, scale, shape)
+    return held(np.random.default_rng(seed).normal(0.0, scale, shape), precision)
+
+
+def held(x: NDArray[Any], precision: str) -> NDArray[np.float32]:
+    """The numbers that a network of this precision has for these."""
     if precision == "bfloat16":
-        return bfloat16.rounded(drawn)
-    return drawn.astype(np.float16 if precision == "float16" else np.float32).astype(np.float32)
+        return bfloat16.rounded(x)
+    return x.astype(np.float16 if precision == "float16" else np.float32).astype(np.float32)
 
 
 def precisions() -> st.SearchStrategy[str]:

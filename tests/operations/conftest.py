@@ -1,0 +1,58 @@
+"""Which records a generic test takes. A family without such records has no such test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from operations.record import Layers, Operation
+from ops.conftest import chosen_device, emulation_watched
+
+__all__ = ["chosen_device", "emulation_watched"]
+
+
+def _drawn(operation: Operation) -> Any:
+    return {name: (operation, samples) for name, samples in operation.draws.items()}
+
+
+#: The records of an operation, by the argument through which a test takes them.
+RECORDS: dict[str, Callable[[Operation], dict[str, Any]]] = {
+    "drawn": _drawn,
+    "known": lambda operation: {name: (operation, sample) for name, sample in operation.known.items()},
+    "refused": lambda operation: {
+        f"{number} {refusal.message}": (operation, refusal)
+        for number, refusal in enumerate(operation.refused)
+    },
+    "layers": lambda operation: {
+        name: layers for name, layers in operation.layers.items() if isinstance(layers, Layers)
+    },
+    "drawn_layers": lambda operation: {
+        name: layers for name, layers in operation.layers.items() if not isinstance(layers, Layers)
+    },
+    "divided": lambda operation: {name: (operation, sample) for name, sample in operation.divided.items()},
+    "oracle": lambda operation: _drawn(operation) if operation.torch else {},
+    "gradients": lambda operation: dict(operation.gradients),
+}
+
+
+def parameters(argument: str, operations: list[Operation]) -> list[Any]:
+    return [
+        pytest.param(record, id=f"{operation.name}-{name}", marks=_marks(record))
+        for operation in operations
+        for name, record in RECORDS[argument](operation).items()
+    ]
+
+
+def _marks(record: Any) -> Any:
+    return getattr(record[-1], "marks", ()) if isinstance(record, tuple) else ()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for argument in RECORDS.keys() & set(metafunc.fixturenames):
+        metafunc.parametrize(argument, parameters(argument, metafunc.module.OPERATIONS))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Drops tests without records, which pytest would report as skipped."""
+    items[:] = [item for item in items if "NOTSET" not in item.name]

@@ -1,0 +1,201 @@
+"""Tests of all operations. A family's module imports them and lists its records as OPERATIONS; see conftest.py."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from numpy.typing import NDArray
+from operations.record import Array, Layers, Operation, Refusal, Sample
+from ops.single_layer import held, precisions, run_layer, run_training, values
+from tolerance import FLOAT32_EPS, assert_close
+
+import mpscnn
+
+__all__ = [
+    "test_bits_do_not_depend_on_threads",
+    "test_drawn",
+    "test_drawn_layers",
+    "test_gradients_are_torchs",
+    "test_known",
+    "test_layers",
+    "test_refused",
+    "test_results_are_torchs",
+]
+
+#: Weights that are held in the network's precision; others are float32 in all.
+HELD = ("weight", "value")
+LARGEST_HALF = 65504.0
+#: For what `test_drawn` sees in part.
+FEWER = settings().max_examples // 2
+
+
+def run(operation: Operation, sample: Sample, *, threads: int = 1, apart: bool = False) -> Array:
+    inputs, attributes = list(sample.inputs), dict(sample.attributes)
+    if operation.training:
+        return run_training(operation.name, inputs, attributes, threads=threads, apart=apart)
+    return run_layer(
+        operation.name,
+        inputs,
+        attributes,
+        weights=dict(sample.weights),
+        activation=None if sample.activation is None else dict(sample.activation),
+        precision=sample.precision,
+        threads=threads,
+        apart=apart,
+    )
+
+
+def in_precision(sample: Sample, precision: str) -> Sample:
+    """The same sample with numbers that a network of this precision holds."""
+    return dataclasses.replace(
+        sample,
+        inputs=[held(x, precision) for x in sample.inputs],
+        weights={
+            role: held(value, precision) if role in HELD else value for role, value in sample.weights.items()
+        },
+        precision=precision,
+    )
+
+
+def check(result: Array, reference: Array, bound: Any, precision: str) -> None:
+    """Compares a result with the reference in float64."""
+    if bound is None:
+        np.testing.assert_array_equal(result, np.asarray(reference).astype(np.float32))
+        return
+    half = precision == "float16"
+    if half:
+        # From 65520 on, halves are infinite; next to it rounding decides.
+        size = np.abs(reference)
+        reference = np.where(size > LARGEST_HALF + 16, np.copysign(np.inf, reference), reference)
+        reference = np.where(np.abs(size - 65520) < 65520 * 64 * FLOAT32_EPS, result, reference)
+    assert_close(result, reference, bound, half=half)
+
+
+@given(st.data(), precisions(), st.integers(1, 3), st.booleans())
+def test_drawn(
+    drawn: tuple[Operation, st.SearchStrategy[Sample]],
+    data: st.DataObject,
+    precision: str,
+    threads: int,
+    apart: bool,
+) -> None:
+    operation, samples = drawn
+    sample = in_precision(data.draw(samples), "float32" if operation.training else precision)
+    if sample.refusal is not None:
+        with pytest.raises(mpscnn.ShapeError, match=sample.refusal):
+            run(operation, sample)
+        return
+    result = run(operation, sample, threads=threads, apart=apart)
+    check(result, *operation.expect(sample), sample.precision)
+
+
+def test_known(known: tuple[Operation, Sample]) -> None:
+    operation, sample = known
+    reference, bound = operation.expect(sample)
+    expected = reference if sample.expected is None else np.asarray(sample.expected, np.float64)
+    check(run(operation, sample), expected.reshape(reference.shape), bound, sample.precision)
+
+
+def use(operation: Operation, refusal: Refusal, network: mpscnn.Network) -> None:
+    if callable(refusal.use):
+        refusal.use(network, *network.inputs)
+    else:
+        network.layer(operation.name, network.inputs, dict(refusal.use))
+
+
+def test_refused(refused: tuple[Operation, Refusal]) -> None:
+    operation, refusal = refused
+    if operation.training:
+        inputs = [np.ones([extent or 1 for extent in shape], np.float32) for shape in refusal.shapes]
+        assert not callable(refusal.use)
+        with pytest.raises(refusal.error, match=refusal.message):
+            run_training(operation.name, inputs, dict(refusal.use))
+        return
+    network = mpscnn.Network(input={f"x{i}": shape for i, shape in enumerate(refusal.shapes)})
+    with pytest.raises(refusal.error, match=refusal.message):
+        use(operation, refusal, network)
+
+
+def test_bits_do_not_depend_on_threads(divided: tuple[Operation, Sample]) -> None:
+    operation, sample = divided
+    one = run(operation, sample)
+    check(one, *operation.expect(sample), "float32")
+    for threads in (2, 3, 8):
+        np.testing.assert_array_equal(one, run(operation, sample, threads=threads))
+
+
+def built(layers: Layers) -> tuple[mpscnn.Network, list[Array]]:
+    """The network and its inputs."""
+    network = mpscnn.Network(input={f"x{i}": shape for i, shape in enumerate(layers.shapes)})
+    outputs = layers.build(network, *network.inputs)
+    for output in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
+        network.output(output)
+    network.load_weights(dict(layers.weights))
+    sizes = layers.sizes or [(2, *(extent or 1 for extent in shape)) for shape in layers.shapes]
+    return network, [values(i, size) for i, size in enumerate(sizes)]
+
+
+def check_layers(layers: Layers) -> None:
+    network, arrays = built(layers)
+    found: Any = network.compile(precision="float32").session(threads=2).run(arrays)
+    results: list[NDArray[Any]] = list(found.values()) if isinstance(found, dict) else [found]
+    right = layers.expected(*arrays)
+    expected = list(right) if isinstance(right, (list, tuple)) else [right]
+    for output, result, wanted in zip(network.outputs, results, expected, strict=True):
+        assert all(extent in (None, own) for extent, own in zip(output.shape, result.shape, strict=True))
+        if layers.rtol or layers.atol:
+            np.testing.assert_allclose(result, wanted, rtol=layers.rtol, atol=layers.atol)
+        else:
+            np.testing.assert_array_equal(result, wanted)
+
+
+def test_layers(layers: Layers) -> None:
+    check_layers(layers)
+
+
+@settings(max_examples=FEWER)
+@given(st.data())
+def test_drawn_layers(drawn_layers: st.SearchStrategy[Layers], data: st.DataObject) -> None:
+    check_layers(data.draw(drawn_layers))
+
+
+def with_tensors(torch: Any, sample: Sample) -> Sample:
+    return dataclasses.replace(
+        sample,
+        inputs=[torch.from_numpy(x).double() for x in sample.inputs],
+        weights={role: torch.from_numpy(value).double() for role, value in sample.weights.items()},
+    )
+
+
+@settings(max_examples=FEWER)
+@given(st.data())
+def test_results_are_torchs(oracle: tuple[Operation, st.SearchStrategy[Sample]], data: st.DataObject) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    operation, samples = oracle
+    sample = data.draw(samples)
+    assert operation.torch is not None
+    expected = operation.torch(torch, with_tensors(torch, sample)).numpy()
+    _, bound = operation.expect(sample)
+    check(run(operation, sample), expected, bound, "float32")
+
+
+@settings(max_examples=FEWER)
+@given(st.data())
+def test_gradients_are_torchs(gradients: st.SearchStrategy[Layers], data: st.DataObject) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    layers = data.draw(gradients)
+    network, arrays = built(layers)
+    arguments = [torch.from_numpy(x).double().requires_grad_() for x in arrays]
+    result = layers.expected(*arguments)
+    gradient = values(len(arrays), tuple(result.shape))
+    result.backward(torch.from_numpy(gradient).double())
+    _, found = network.gradients(arrays, output_gradient=gradient)
+    for tensor, argument in zip(network.inputs, arguments, strict=True):
+        np.testing.assert_allclose(
+            found[tensor.name], argument.grad.numpy(), rtol=layers.rtol, atol=layers.atol
+        )

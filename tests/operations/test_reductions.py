@@ -1,0 +1,434 @@
+"""Reductions, softmax and their gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+from operations.generic import *  # noqa: F403
+from operations.record import Layers, Operation, Sample, autograd, refusals, special
+from ops.single_layer import seeds, values
+from reference.reduction import AXES, argument, over_axes, reduction, weighted_reduction
+from reference.softmax import log_softmax, softmax
+from reference.softmax_gradient import softmax_gradient
+from reference.sum_like import sum_like
+from tolerance import (
+    linear_bound,
+    log_softmax_bound,
+    log_sum_exp_bound,
+    needs_promise_about_nan,
+    softmax_bound,
+    spread_bound,
+    ulp_bound,
+)
+
+from mpscnn import Network, ShapeError, Tensor, UnsupportedError
+
+images = st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 12), st.integers(1, 70))
+SPREADS = ["l2_norm", "sum_of_squares", "variance", "deviation"]
+KINDS = ["max", "min", "sum", "mean", "product", *SPREADS, "log_sum_exp"]
+MAGNITUDES = 1e-30, 1e-20, 1.0, 1e19, 1e30  # whose squares are beyond float32
+
+# ---- Reductions ----------------------------------------------------------------------------------------------
+
+
+def expect_reduction(sample: Sample) -> Any:
+    (x,), kind, axis = sample.inputs, sample.attributes["kind"], sample.attributes["axis"]
+    reference = reduction(x, kind, axis, sample.attributes.get("weight", 1.0))
+    if kind in ("max", "min"):
+        return reference, None
+    if kind == "product":  # a rounding for each factor
+        return reference, ulp_bound(reference, x.shape[AXES[axis]] + 1)
+    if kind in SPREADS:
+        return reference, spread_bound(reference)
+    if kind == "log_sum_exp":
+        return reference, log_sum_exp_bound(reference)
+    return reference, linear_bound(reduction(np.abs(x), kind, axis))
+
+
+@st.composite
+def reductions(draw: st.DrawFn) -> Sample:
+    shape = draw(st.one_of(images, images, st.tuples(st.integers(1, 3), st.integers(1, 1100))))
+    axis = draw(st.sampled_from(list(AXES))) if len(shape) == 4 else "channels"
+    kind, weights = draw(st.sampled_from(KINDS)), {"sum": -0.75, "variance": 0.75, "deviation": 1.25}
+    weight = weights.get(kind, 1.0) if draw(st.booleans()) else 1.0
+    return Sample([values(draw(seeds), shape)], {"kind": kind, "axis": axis, "weight": weight})
+
+
+def with_nan(kind: str) -> Any:
+    x = values(0, (1, 9, 9, 9))
+    x[0, 4, 4, 4] = np.nan
+    x[0, 0, 4, 4] = x[0, 4, 0, 4] = x[0, 4, 4, 0] = -np.inf if kind == "max" else np.inf
+    return x
+
+
+def with_infinities() -> Any:
+    x = 50.0 + values(0, (1, 5, 6, 20))
+    x[0, 0, 0, 0] = np.inf
+    x[0, 1] = x[0, :, 1] = x[..., 1] = -np.inf
+    return x
+
+
+def beside_zeros(magnitude: float) -> Any:
+    x = values(0, (2, 9, 11, 21)) * np.float32(magnitude)
+    x[1] = 0
+    return x
+
+
+def torch_over_axes(torch: Any, x: Any, kind: str, axes: Any, correction: int = 0) -> Any:
+    along = {"dim": axes, "keepdim": True}
+    if kind in ("variance", "deviation"):
+        along["correction"] = correction
+    names = {"max": "amax", "min": "amin", "variance": "var", "deviation": "std", "product": "prod"}
+    functions = {
+        "l2_norm": torch.linalg.vector_norm,
+        "sum_of_squares": lambda x, **along: torch.sum(x * x, **along),
+        "log_sum_exp": torch.logsumexp,
+    }
+    return (functions.get(kind) or getattr(torch, names.get(kind, kind)))(x, **along)
+
+
+def torch_reduction(torch: Any, sample: Sample) -> Any:
+    kind, axis, weight = (sample.attributes[name] for name in ("kind", "axis", "weight"))
+    result = torch_over_axes(torch, sample.inputs[0], kind, AXES[axis])
+    return result * (weight**0.5 if kind == "deviation" else weight)
+
+
+def reduce(network: Network, kind: str, x: Tensor, axes: Any, **others: Any) -> Tensor:
+    method = getattr(network, "reduce_l2" if kind == "l2_norm" else f"reduce_{kind}")
+    result: Tensor = method(x, axes, name="reduced", **others)
+    assert result.name == "reduced"
+    return result
+
+
+@st.composite
+def several_axes(draw: st.DrawFn) -> Layers:
+    shape = draw(st.lists(st.integers(1, 9), min_size=1, max_size=3))
+    kind, keepdims, backward = draw(st.sampled_from(KINDS)), draw(st.booleans()), draw(st.booleans())
+    axes = tuple(sorted(draw(st.sets(st.integers(1, len(shape)), min_size=1))))
+
+    def expected(x: Any) -> Any:
+        result = over_axes(x, kind, axes)
+        result = result if keepdims else result.squeeze(axes)
+        return result[:, None] if result.ndim == 1 else result
+
+    given = [axis - len(shape) - 1 if backward else axis for axis in axes]
+    return Layers(
+        [tuple(shape)],
+        lambda net, x: reduce(net, kind, x, given, keepdims=keepdims),
+        expected,
+        rtol=1e-5,
+        atol=1e-4 if kind == "sum" else 1e-6,
+    )
+
+
+@st.composite
+def differentiable(draw: st.DrawFn) -> Layers:
+    kind = draw(st.sampled_from([kind for kind in KINDS if kind != "product"]))
+    axes = tuple(sorted(draw(st.sets(st.integers(1, 3), min_size=1))))
+    others = {"correction": draw(st.integers(0, 1))} if kind in ("variance", "deviation") else {}
+
+    def expected(x: Any) -> Any:
+        import torch
+
+        return torch_over_axes(torch, x, kind, axes, **others)
+
+    return Layers(
+        [(4, 5, 6)], lambda net, x: reduce(net, kind, x, axes, **others), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+def free_extents(network: Network, x: Tensor) -> list[Tensor]:
+    """Two free extents are left on their own axes."""
+    rows_last = network.transpose(x, (3, 1, 2))
+    return [
+        network.reduce_sum(x, ("height", "width"), keepdims=False),
+        network.reduce_sum(x, "channels", weight=2.0),
+        network.reduce_max(x, "channels", keepdims=False),
+        network.reduce_max(rows_last, "width", keepdims=True),
+        network.reduce_max(rows_last, "channels", keepdims=True),
+    ]
+
+
+def over_free_extents(x: Any) -> list[Any]:
+    rows_last = x.transpose(0, 3, 1, 2)
+    largest = [x.max(3), rows_last.max(2, keepdims=True), rows_last.max(3, keepdims=True)]
+    return [x.sum((1, 2)), 2 * x.sum(3, keepdims=True), *largest]
+
+
+def of(kind: str, axis: str, x: Any, **others: Any) -> Sample:
+    return Sample([x], {"kind": kind, "axis": axis}, **others)
+
+
+NORMS = [(kind, axis, size) for kind in ("l2_norm", "deviation") for axis in AXES for size in MAGNITUDES]
+FULL = np.full((1, 1, 1, 4), 30000.0, np.float32)
+
+REDUCTION = Operation(
+    "reduction",
+    expect_reduction,
+    draws={"images and vectors": reductions()},
+    known={f"NaN {kind} {axis}": of(kind, axis, with_nan(kind)) for kind in KINDS for axis in AXES}
+    | {f"infinities {axis}": of("log_sum_exp", axis, with_infinities()) for axis in AXES}
+    | {f"{size} {kind} {axis}": of(kind, axis, beside_zeros(size)) for kind, axis, size in NORMS}
+    | {"overflow": of("sum", "channels", FULL, precision="float16", expected=np.inf)}
+    | {"no overflow": of("sum", "channels", FULL, expected=120000.0)},
+    refused=[
+        *refusals(
+            {
+                "must be one of max, min, sum, mean, product, l2_norm": {"kind": "median"},
+                "weight must be 1 unless kind is sum, var": {"kind": "mean", "weight": 2.0},
+                "weight must be at least 0": {"kind": "variance", "weight": -1.0},
+                "must be one axis or several different ones, got .*1, 1": lambda net, x: net.reduce_max(
+                    x, (1, 1)
+                ),
+                "must be one axis or several different ones": lambda net, x: net.reduce_max(x, ()),
+                "several different ones, got .*width": lambda net, x: net.reduce_max(x, ("width", 2)),
+                "axis must be .*, got 0": lambda net, x: net.reduce_sum(x, 0),
+                "axis must be .*, got 4": lambda net, x: net.reduce_sum(x, 4),
+                "axis must be .*, got -4": lambda net, x: net.reduce_sum(x, -4),
+                "axis must be .*, got 'depth'": lambda net, x: net.reduce_sum(x, "depth"),
+                "less than the 3 elements, got 3": lambda net, x: net.reduce_variance(x, -1, correction=3),
+            }
+        ),
+        *refusals(
+            {
+                "must have 4 axes": lambda net, x: net.reduce_max(x, "height"),
+                "must have 3 axes or more": lambda net, x: net.reduce_max(x, "width"),
+            },
+            [(6,)],
+            ShapeError,
+        ),
+        *refusals(
+            {
+                "a correction needs fixed extents": lambda net, x: net.reduce_variance(x, 1, correction=1),
+                "keepdims=False needs at most one free extent": lambda net, x: net.reduce_max(
+                    net.transpose(x, (3, 1, 2)), "height", keepdims=False
+                ),
+            },
+            [(None, None, 3)],
+        ),
+    ],
+    layers={
+        "several axes": several_axes(),
+        "correction": Layers(
+            [(5, 6, 7)],
+            lambda net, x: [
+                net.reduce_variance(x, ("height", "channels"), correction=1),
+                net.reduce_deviation(x, -1, correction=2),
+            ],
+            lambda x: [x.var((1, 3), ddof=1, keepdims=True), x.std(3, ddof=2, keepdims=True)],
+            rtol=1e-5,
+        ),
+        "free extents": Layers(
+            [(None, None, 3)], free_extents, over_free_extents, [(2, 4, 5, 3)], rtol=1e-5, atol=1e-5
+        ),
+        "names of axes": Layers(
+            [(5, 6, 7)],
+            lambda net, x: [net.reduce_max(x, axis) for axis in ("height", 2, -1, 1, "width", "channels")],
+            lambda x: [x.max(axis, keepdims=True) for axis in (1, 2, 3, 1, 2, 3)],
+        ),
+        "vectors": Layers([(6,)], lambda net, x: net.reduce_max(x, 1), lambda x: x.max(1, keepdims=True)),
+    },
+    torch=torch_reduction,
+    gradients={"axes": differentiable()},
+)
+
+
+@st.composite
+def arguments(draw: st.DrawFn) -> Sample:
+    x = values(draw(seeds), draw(images))
+    return Sample(
+        [np.round(x) if draw(st.booleans()) else x], {"kind": draw(st.sampled_from(["max", "min"]))}
+    )
+
+
+def nan_in_rows(kind: str) -> Sample:
+    x = values(0, (3, 300))
+    x[0, [17, 230]] = x[1, 299] = np.nan
+    x[2] = np.inf if kind == "min" else -np.inf
+    return Sample([x], {"kind": kind}, expected=[[17], [299], [0]])
+
+
+def last_of(channels: int, precision: str) -> Sample:
+    x = np.eye(1, channels, channels - 1, dtype=np.float32)
+    return Sample([x], {"kind": "max"}, expected=[[channels - 1]], precision=precision)
+
+
+def torch_argument(torch: Any, sample: Sample) -> Any:
+    return getattr(torch, f"arg{sample.attributes['kind']}")(sample.inputs[0], -1, keepdim=True).double()
+
+
+def argument_in_float16(network: Network, x: Tensor) -> None:
+    network.output(network.argmax(x))
+    network.compile(precision="float16")
+
+
+ARGUMENT = Operation(
+    "argument",
+    lambda sample: (argument(sample.inputs[0], sample.attributes["kind"]), None),
+    draws={"images": arguments()},
+    known={f"first NaN, {kind}": nan_in_rows(kind) for kind in ("max", "min")}
+    | {"most channels of float16": last_of(2049, "float16"), "more": last_of(2050, "float32")},
+    refused=refusals(
+        {"channels must be at most 2049 in float16.*got 2050": argument_in_float16},
+        [(2050,)],
+        UnsupportedError,
+    ),
+    torch=torch_argument,
+)
+
+
+@st.composite
+def weighted(draw: st.DrawFn) -> Sample:
+    shape, seed = draw(images), draw(seeds)
+    height, width = (draw(st.sampled_from([1, extent])) for extent in shape[1:3])
+    weights = values(seed + 1, (shape[0], height, width, shape[3]))
+    weights[np.random.default_rng(seed).random(weights.shape) < draw(st.sampled_from([0, 0.5]))] = 0
+    if draw(st.booleans()):
+        weights[:, :1, :1] = 0  # whose mean is 0; where that is all, nothing else is compared
+    return Sample([values(seed, shape), weights], {"kind": draw(st.sampled_from(["sum", "mean"]))})
+
+
+def expect_weighted(sample: Sample) -> Any:
+    (x, weights), kind = sample.inputs, sample.attributes["kind"]
+    bound = linear_bound(weighted_reduction(np.abs(x), np.abs(weights), kind))
+    return weighted_reduction(x, weights, kind), bound
+
+
+WEIGHTED = Operation(
+    "weighted_reduction",
+    expect_weighted,
+    draws={"images": weighted()},
+    known={"NaN": Sample([*special(1, np.nan), *special(1, 0)], {"kind": "mean"}, expected=[[np.nan]])},
+    refused=[
+        refusal
+        for shape in ((5, 6, 6), (4, 6, 7), (7,))
+        for refusal in refusals(
+            {"the weights must have the image's shape": {"kind": "mean"}}, [(5, 6, 7), shape], ShapeError
+        )
+    ],
+)
+
+
+def expect_sum_like(sample: Sample) -> Any:
+    x, like = sample.inputs
+    return sum_like(x, like), 1e-6 * sum_like(np.abs(x), like) + 1e-30
+
+
+@st.composite
+def kept_axes(draw: st.DrawFn) -> Sample:
+    shape = draw(st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 9), st.integers(1, 150)))
+    like = [draw(st.sampled_from([1, extent])) for extent in shape]
+    return Sample([values(draw(seeds), shape), np.zeros(like, np.float32)])
+
+
+SUM_LIKE = Operation(
+    "sum_like",
+    expect_sum_like,
+    draws={"axes": kept_axes()},
+    refused=refusals(
+        {"each extent of input 1 must be that of input 0 or 1": {}}, [(2, 4, 3), (2, 2, 3)], ShapeError
+    ),
+    divided={
+        f"{shape}": Sample([values(1, shape) + 100, np.zeros((1, shape[-1]), np.float32)])
+        for shape in ((7, 60, 50, 33), (300, 70), (300, 5, 70))
+    },
+    training=True,
+)
+
+# ---- Softmax -------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def pixels(draw: st.DrawFn) -> Sample:
+    shape = 1, 1, draw(st.integers(1, 4)), draw(st.integers(1, 1100))
+    return Sample([values(draw(seeds), shape, scale=draw(st.floats(0.1, 30.0)))])
+
+
+def expect_softmax(sample: Sample) -> Any:
+    reference = softmax(sample.inputs[0])
+    return reference, softmax_bound(sample.inputs[0], reference)
+
+
+def expect_log_softmax(sample: Sample) -> Any:
+    with np.errstate(divide="ignore"):
+        reference = log_softmax(sample.inputs[0])
+    return reference, log_softmax_bound(sample.inputs[0], reference)
+
+
+LARGE = special(1e30, 1e30, -1e30, 0.0)
+LOG_HALF = -np.log(2)
+
+SOFTMAX = Operation(
+    "softmax",
+    expect_softmax,
+    draws={"pixels": pixels()},
+    known={
+        "large": Sample(LARGE, expected=[[0.5, 0.5, 0.0, 0.0]]),
+        "NaN": Sample([np.array([[0, np.nan, 1], [0, 0, 0]], np.float32)], marks=[needs_promise_about_nan]),
+    },
+    layers={
+        "sum": Layers(
+            [(1001,)],
+            lambda net, x: net.reduce_sum(net.softmax(net.activation(x, {"kind": "linear", "a": 3.0})), -1),
+            lambda x: np.ones((len(x), 1)),
+            rtol=1e-6,
+        )
+    },
+    torch=lambda torch, sample: torch.softmax(sample.inputs[0], -1),
+)
+
+LOG_SOFTMAX = Operation(
+    "log_softmax",
+    expect_log_softmax,
+    draws={"pixels": pixels()},
+    known={
+        "large": Sample(LARGE, expected=[[LOG_HALF, LOG_HALF, -2e30, -1e30]]),
+        "one channel": Sample([values(0, (3, 1))], expected=np.zeros((3, 1))),
+        "NaN and what is impossible": Sample(
+            [np.array([[0.0, np.nan], [-np.inf, 3.0]], np.float32)],
+            expected=[[np.nan, np.nan], [-np.inf, 0.0]],
+            marks=[needs_promise_about_nan],
+        ),
+    },
+    torch=lambda torch, sample: torch.log_softmax(sample.inputs[0], -1),
+)
+
+
+def of_softmax(shape: tuple[int, ...], scale: float, logarithm: bool, seed: int) -> Sample:
+    result = (log_softmax if logarithm else softmax)(values(seed + 1, shape, scale=scale))
+    return Sample([values(seed, shape), result.astype(np.float32)], {"logarithm": logarithm})
+
+
+def expect_softmax_gradient(sample: Sample) -> Any:
+    (gradient, result), logarithm = sample.inputs, sample.attributes["logarithm"]
+    reference = softmax_gradient(gradient, result, logarithm=logarithm)
+    if logarithm:
+        terms = softmax_gradient(np.abs(gradient), result, logarithm=True)
+        return reference, 1e-5 * (np.abs(gradient) + np.abs(terms)) + 1e-37
+    sums = np.abs(gradient * result).sum(axis=-1, keepdims=True)
+    return reference, 2e-6 * result * (np.abs(gradient) + sums) + 1e-37
+
+
+def torch_softmax(torch: Any, sample: Sample) -> Any:
+    """The softmax of its own logarithm is the same again, so the result stands for the argument."""
+    gradient, result = sample.inputs
+    if sample.attributes["logarithm"]:
+        return autograd(gradient, result, lambda x: torch.log_softmax(x, -1))
+    return autograd(gradient, torch.log(result), lambda x: torch.softmax(x, -1))
+
+
+of_pixels = st.tuples(st.just(2), st.just(1), st.integers(1, 4), st.integers(1, 1100))
+
+SOFTMAX_GRADIENT = Operation(
+    "softmax_gradient",
+    expect_softmax_gradient,
+    draws={"pixels": st.builds(of_softmax, of_pixels, st.floats(0.1, 30.0), st.booleans(), seeds)},
+    refused=refusals({"input 1 must have the shape of input 0": {}}, [(2, 3), (2, 4)], ShapeError),
+    divided={f"logarithm {kind}": of_softmax((2, 40, 33, 21), 1.0, kind, 1) for kind in (False, True)},
+    torch=torch_softmax,
+    training=True,
+)
+
+OPERATIONS = [REDUCTION, ARGUMENT, WEIGHTED, SUM_LIKE, SOFTMAX, LOG_SOFTMAX, SOFTMAX_GRADIENT]
