@@ -44,16 +44,54 @@ template <class Condition> bool spin_until(Condition condition) {
 
 } // namespace
 
+/// The number of a job, its chunks and its threads, which the threads read together from one word.
+class Job {
+public:
+    static constexpr std::uint64_t max_chunks = (std::uint64_t{1} << 22) - 1;
+    /// Before a pool's first job. Numbers begin again soon, so that every test of many jobs meets that.
+    static constexpr std::uint32_t no_job = 0xffff'ff00;
+
+    explicit Job(std::uint64_t word) : word_(word) {}
+    Job(std::uint32_t number, std::uint64_t chunks, int threads)
+        : word_(std::uint64_t{number} << 32 | chunks << 10 | static_cast<std::uint64_t>(threads - 1)) {}
+
+    std::uint64_t word() const { return word_; }
+    std::uint32_t number() const { return static_cast<std::uint32_t>(word_ >> 32); }
+    std::uint64_t chunks() const { return word_ >> 10 & max_chunks; }
+    std::uint64_t threads() const { return (word_ & 1023) + 1; }
+    bool employs(int worker) const { return static_cast<std::uint64_t>(worker) < threads(); }
+    /// The first chunk of a thread's part.
+    std::uint64_t begin(std::uint64_t thread) const { return chunks() * thread / threads(); }
+
+private:
+    std::uint64_t word_;
+};
+
+/// A number of chunks that belongs to a job, as one word.
+struct Count {
+    std::uint32_t job, chunks;
+
+    static Count of(std::uint64_t word) {
+        return {static_cast<std::uint32_t>(word >> 32), static_cast<std::uint32_t>(word)};
+    }
+    std::uint64_t word() const { return std::uint64_t{job} << 32 | chunks; }
+};
+
 /// The threads of a pool and the job that they share.
 ///
 /// A job's chunks are split into one contiguous part for each thread. Jobs of equal size have equal parts, so
 /// a thread mostly reads data of the layer before that it wrote itself. A thread that has finished its part
 /// helps the others.
 ///
-/// A part's `ticket` holds the job's number in its upper half and the number of chunks that are not yet taken
-/// in its lower half. A thread takes a chunk by a compare-and-swap of both, so it never takes a chunk of a
-/// job that it does not know. The job's other fields do not change before the caller knows that all taken
+/// The caller publishes a job by one word. A part's `left` holds the number of the last job of which a chunk
+/// was taken, and how many of that job's chunks are left. The first thread that takes a chunk of a newer job
+/// computes from the job's word how many there are. A thread takes a chunk by a compare-and-swap of both. A
+/// job ends after all of its chunks were taken, so a thread that still works for an old job finds its number
+/// replaced, or no chunk left. The job's other fields do not change before the caller knows that all taken
 /// chunks are done. Threads that sleep through a whole job do not affect it.
+///
+/// Each thread counts the chunks that it has done in a cache line of its own, and the caller adds them up. So
+/// threads that finish at the same time do not wait for each other.
 struct ThreadPool::Team {
     explicit Team(int workers);
     ~Team();
@@ -63,43 +101,41 @@ struct ThreadPool::Team {
     bool alive() const { return generation_ == platform::fork_generation(); }
 
 private:
-    static constexpr std::uint64_t one_job = std::uint64_t{1} << 32;
-    static constexpr std::uint64_t chunk_mask = one_job - 1;
-
     void work_until_stopped(int worker);
-    bool job_after(std::uint64_t seen, int worker) const;
-    void publish(std::uint64_t job, int threads);
-    void take_chunks(int worker, std::uint64_t job);
+    void take_chunks(int worker, Job job);
+    bool take_chunk(std::uint64_t thread, Job job, std::uint64_t &index);
+    std::uint32_t next_number();
     void run_chunk(int worker, std::uint64_t index);
-    void report(std::uint64_t done);
-    void wake_workers(std::uint64_t chunks);
-    void wait_for_workers(std::uint64_t chunks);
+    void report(int worker, Job job, std::uint32_t done);
+    void wake_workers(Job job);
+    bool is_done(Job job) const;
+    void wait_for_workers(Job job);
     void stop_and_join();
 
     const unsigned generation_ = platform::fork_generation();
     std::mutex callers_; ///< held by the thread whose job runs
 
     std::int64_t items_ = 0, chunk_ = 0;
-    std::uint64_t chunks_ = 0;
     Target target_{};
     Failure failure_; ///< of the first callback that failed; guarded by mutex_
 
-    struct alignas(64) Part {
-        std::atomic<std::uint64_t> ticket{0};
-        std::uint64_t end = 0; ///< one past its last chunk
+    struct alignas(64) Line {
+        std::atomic<std::uint64_t> count{0};
     };
-    std::vector<Part> parts_;
-    alignas(64) std::atomic<std::uint64_t> job_{0};
-    std::atomic<int> active_{0}; ///< workers from this number on do not take part in the job
-    alignas(64) std::atomic<std::uint64_t> done_{0};
-    std::atomic<bool> failed_{false}, stop_{false}, caller_sleeps_{false};
+    std::vector<Line> left_; ///< of each part
+    std::vector<Line> done_; ///< by each thread
+    alignas(64) std::atomic<std::uint64_t> job_{Job(Job::no_job, 0, 1).word()};
+    std::atomic<bool> stop_{false};
+    alignas(64) std::atomic<bool> failed_{false};
+    std::atomic<bool> caller_sleeps_{false};
     std::atomic<int> sleepers_{0};
     std::mutex mutex_; ///< only for sleeping
     std::condition_variable job_came_, job_done_;
     std::vector<std::thread> workers_;
 };
 
-ThreadPool::Team::Team(int workers) : parts_(static_cast<std::size_t>(workers) + 1) {
+ThreadPool::Team::Team(int workers)
+    : left_(static_cast<std::size_t>(workers) + 1), done_(static_cast<std::size_t>(workers) + 1) {
     const platform::BlockedSignals blocked;
     try {
         workers_.reserve(static_cast<std::size_t>(workers));
@@ -127,50 +163,64 @@ void ThreadPool::Team::stop_and_join() {
     workers_.clear();
 }
 
-/// Read the job first. The number of its threads was stored before it.
-bool ThreadPool::Team::job_after(std::uint64_t seen, int worker) const {
-    return (job_.load() != seen && worker < active_.load()) || stop_.load();
-}
-
 void ThreadPool::Team::work_until_stopped(int worker) {
     const DefaultFloatingPoint settings;
-    std::uint64_t job = 0;
+    Job job(job_.load());
+    std::uint32_t seen = Job::no_job;
+    const auto is_called = [&] {
+        job = Job(job_.load());
+        return (job.number() != seen && job.employs(worker)) || stop_.load();
+    };
     while (true) {
-        if (!spin_until([&] { return job_after(job, worker); })) {
+        if (!spin_until(is_called)) {
             std::unique_lock lock(mutex_);
             ++sleepers_; // before the test, because the caller counts sleepers after it has published its job
-            job_came_.wait(lock, [&] { return job_after(job, worker); });
+            job_came_.wait(lock, is_called);
             --sleepers_;
         }
         if (stop_.load()) return;
-        job = job_.load();
-        if (worker < active_.load()) take_chunks(worker, job);
+        seen = job.number();
+        take_chunks(worker, job);
     }
 }
 
-void ThreadPool::Team::publish(std::uint64_t job, int threads) {
-    const auto parts = static_cast<std::uint64_t>(threads);
-    active_ = threads;
-    for (std::uint64_t i = 0; i < parts; ++i) {
-        const std::uint64_t begin = chunks_ * i / parts, end = chunks_ * (i + 1) / parts;
-        parts_[i].end = end;
-        parts_[i].ticket = job * one_job + (end - begin);
+void ThreadPool::Team::take_chunks(int worker, Job job) {
+    std::uint32_t done = 0;
+    const auto own = static_cast<std::uint64_t>(worker);
+    for (std::uint64_t i = 0; i < job.threads(); ++i) {
+        const std::uint32_t before = done;
+        for (std::uint64_t index; take_chunk((own + i) % job.threads(), job, index); ++done)
+            run_chunk(worker, index);
+        if (done > before) report(worker, job, done);
     }
-    job_ = job;
 }
 
-void ThreadPool::Team::take_chunks(int worker, std::uint64_t job) {
-    for (std::size_t i = 0; i < parts_.size(); ++i) {
-        Part &part = parts_[(static_cast<std::size_t>(worker) + i) % parts_.size()];
-        std::uint64_t ticket = part.ticket.load(), done = 0;
-        while (ticket / one_job == job && (ticket & chunk_mask) != 0)
-            if (part.ticket.compare_exchange_weak(ticket, ticket - 1)) {
-                run_chunk(worker, part.end - (ticket & chunk_mask));
-                ++done;
-                ticket = part.ticket.load();
-            }
-        if (done > 0) report(done);
+/// Take a chunk of a thread's part. Return false if none is left.
+bool ThreadPool::Team::take_chunk(std::uint64_t thread, Job job, std::uint64_t &index) {
+    const std::uint64_t begin = job.begin(thread), end = job.begin(thread + 1);
+    if (begin == end) return false;
+    std::atomic<std::uint64_t> &left = left_[thread].count;
+    std::uint64_t word = left.load();
+    while (true) {
+        const Count count = Count::of(word);
+        // Another number belongs to an older job, or to a newer one, which was published before.
+        if (count.job != job.number() && job_.load() != job.word()) return false;
+        const std::uint64_t chunks = count.job == job.number() ? count.chunks : end - begin;
+        if (chunks == 0) return false;
+        if (left.compare_exchange_weak(word,
+                                       Count{job.number(), static_cast<std::uint32_t>(chunks - 1)}.word())) {
+            index = end - chunks;
+            return true;
+        }
     }
+}
+
+/// Return the number of the next job. When numbers begin again, no count may still hold one of them.
+std::uint32_t ThreadPool::Team::next_number() {
+    const std::uint32_t number = Job(job_.load()).number() + 1;
+    if (number != 0) return number;
+    for (std::size_t i = 0; i < done_.size(); ++i) left_[i].count = 0, done_[i].count = 0;
+    return 1;
 }
 
 void ThreadPool::Team::run_chunk(int worker, std::uint64_t index) {
@@ -186,28 +236,37 @@ void ThreadPool::Team::run_chunk(int worker, std::uint64_t index) {
     }
 }
 
-/// Report all chunks that this thread has done in a part together, because threads contend for this counter.
-void ThreadPool::Team::report(std::uint64_t done) {
-    const std::uint64_t chunks = chunks_; // after the report the job may belong to another caller
-    if (done_.fetch_add(done) + done == chunks && caller_sleeps_.load()) {
+/// Tell the caller how many of the job's chunks this thread has done.
+void ThreadPool::Team::report(int worker, Job job, std::uint32_t done) {
+    done_[static_cast<std::size_t>(worker)].count = Count{job.number(), done}.word();
+    if (caller_sleeps_.load()) {
         const std::lock_guard lock(mutex_);
         job_done_.notify_one();
     }
 }
 
-void ThreadPool::Team::wake_workers(std::uint64_t chunks) {
+void ThreadPool::Team::wake_workers(Job job) {
     if (sleepers_.load() == 0) return;
     const std::lock_guard lock(mutex_);
     // The caller takes one chunk itself. If only some workers take part, a single wake-up might reach one
     // that does not, so all are woken.
-    if (chunks > workers_.size() || active_.load() <= static_cast<int>(workers_.size()))
+    if (job.chunks() > workers_.size() || job.threads() <= workers_.size())
         job_came_.notify_all();
     else
-        for (std::uint64_t i = 1; i < chunks; ++i) job_came_.notify_one();
+        for (std::uint64_t i = 1; i < job.chunks(); ++i) job_came_.notify_one();
 }
 
-void ThreadPool::Team::wait_for_workers(std::uint64_t chunks) {
-    const auto finished = [&] { return done_.load() == chunks; };
+bool ThreadPool::Team::is_done(Job job) const {
+    std::uint64_t done = 0;
+    for (std::uint64_t i = 0; i < job.threads(); ++i) {
+        const Count count = Count::of(done_[i].count.load());
+        if (count.job == job.number()) done += count.chunks;
+    }
+    return done == job.chunks();
+}
+
+void ThreadPool::Team::wait_for_workers(Job job) {
+    const auto finished = [&] { return is_done(job); };
     if (spin_until(finished)) return;
     std::unique_lock lock(mutex_);
     caller_sleeps_ = true;
@@ -218,13 +277,13 @@ void ThreadPool::Team::wait_for_workers(std::uint64_t chunks) {
 void ThreadPool::Team::run(std::int64_t items, std::int64_t chunk, int threads, Target target) {
     const std::lock_guard one_job_at_a_time(callers_);
     items_ = items, chunk_ = chunk, target_ = target;
-    chunks_ = static_cast<std::uint64_t>((items + chunk - 1) / chunk);
-    done_ = 0, failed_ = false;
-    const std::uint64_t job = (job_.load() + 1) & chunk_mask;
-    publish(job, threads);
-    wake_workers(chunks_);
+    failed_.store(false, std::memory_order_relaxed);
+    const auto chunks = static_cast<std::uint64_t>((items + chunk - 1) / chunk);
+    const Job job(next_number(), chunks, threads);
+    job_ = job.word();
+    wake_workers(job);
     take_chunks(0, job);
-    wait_for_workers(chunks_);
+    wait_for_workers(job);
     if (failed_) {
         Failure failure;
         {
@@ -261,7 +320,8 @@ ThreadPool::Team &ThreadPool::team() {
 void ThreadPool::run_job(std::int64_t items, std::int64_t chunk, Target target) {
     if (items <= 0) return;
     const DefaultFloatingPoint settings;
-    chunk = std::max<std::int64_t>({1, chunk, items / (std::int64_t{1} << 31)});
+    constexpr auto max_chunks = static_cast<std::int64_t>(Job::max_chunks);
+    chunk = std::max<std::int64_t>({1, chunk, items / max_chunks + (items % max_chunks != 0)});
     if (active_ == 1 || items <= chunk)
         target.function(target.context, 0, 0, items);
     else
