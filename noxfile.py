@@ -314,7 +314,7 @@ def instructions(session: nox.Session) -> None:
     """Compare the instruction counts of one inference of each network with the record. `--record` renews it."""
     install_system_packages(session, "ccache", "g++", "valgrind")
     install_build_tools(session)
-    install_package(session)
+    session.install(f"{built_wheel(session)}[cli]")
     session.run("python", "benchmarks/instructions/instructions.py", *session.posargs)
 
 

@@ -8,7 +8,13 @@ if(PROJECT_IS_TOP_LEVEL)
     find_program(MPSCNN_CCACHE ccache)
     if(MPSCNN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
         set(CMAKE_CXX_COMPILER_LAUNCHER "${MPSCNN_CCACHE}")
-        set(CMAKE_OBJCXX_COMPILER_LAUNCHER "${MPSCNN_CCACHE}")
+        # Unity builds compile files that CMake writes. Named relative to the build folder, they are the same for builds
+        # in other folders, which share objects then.
+        if(NOT DEFINED ENV{CCACHE_BASEDIR})
+            list(PREPEND CMAKE_CXX_COMPILER_LAUNCHER
+                "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${PROJECT_BINARY_DIR}" CCACHE_NOHASHDIR=1)
+        endif()
+        set(CMAKE_OBJCXX_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
     endif()
 endif()
 

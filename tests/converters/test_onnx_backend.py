@@ -16,7 +16,7 @@ SCRIPT: dict[str, Any] = runpy.run_path(
     str(DOCS / "generate" / "onnx_backend_page.py"), run_name="onnx_backend_page"
 )
 PAGE = (DOCS / "onnx_backend_cases.md").read_text("utf-8")
-SLOW = ("real networks with light weights",)
+SLOW = ("operators", "real networks with light weights")
 
 
 def section_of(category: str) -> str:

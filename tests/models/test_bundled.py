@@ -45,6 +45,7 @@ def cifar10_test_images(archive: Path) -> Iterator[tuple[str, NDArray[np.uint8]]
                 yield parts[1], np.asarray(image.open(io.BytesIO(file.read())).convert("RGB"))
 
 
+@pytest.mark.full
 def test_accuracy_in_float16(model: mpscnn.Model, shared: Path) -> None:
     assert model.labels is not None
     assert model.preprocess is not None

@@ -218,7 +218,7 @@ def test_one_wrong_number_is_a_failure_with_its_place(wrong: float) -> None:
     assert "1 of 6 results are wrong" in failure.problem
 
 
-@pytest.mark.parametrize("device", ["cpu", "metal"])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("metal", marks=pytest.mark.full)])
 def test_a_part_in_a_hundred_in_any_result_of_training_is_a_failure(device: str) -> None:
     """Change the largest number of each result, also of weights, moments and losses."""
     training = {(recipe["kernel"], name) for name, recipe, _ in training_cases()}
