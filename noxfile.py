@@ -19,6 +19,7 @@ from session_steps import (
     BUILD,
     JOBS,
     LLVM,
+    ONE_THREAD_EACH,
     ROOT,
     build_cpp,
     build_emulation,
@@ -141,7 +142,8 @@ def tests(session: nox.Session) -> None:
     everything = {"MPSCNN_TEST_EVERY_POSITION": "1", "MPSCNN_TEST_EVERY_SUM": "1"}
     run_ctest(session, "tests", **(everything if "--full" in session.posargs else {}))
     # The session "metal" runs the ignored tests, since they need its system packages.
-    session.run("pytest", "--ignore=tests/metal_sources", *ON_ALL_CORES, *session.posargs)
+    suite = ("pytest", "--ignore=tests/metal_sources", *ON_ALL_CORES)
+    session.run(*suite, *session.posargs, env=ONE_THREAD_EACH)
 
 
 @nox.session(python=["3.13t", "3.14t"])
@@ -280,7 +282,7 @@ def isa(session: nox.Session) -> None:
             "tests/models",
             *ON_ALL_CORES,
             *session.posargs,
-            env={"MPSCNN_CPU": name},
+            env={"MPSCNN_CPU": name} | ONE_THREAD_EACH,
         )
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     objects = sorted((BUILD / "tests").glob("CMakeFiles/mpscnn_kernels_*.dir/**/*.o"))
@@ -293,7 +295,7 @@ def oracles(session: nox.Session) -> None:
     install_system_packages(session, "ccache", "g++")
     install_package(session)
     session.install(*TORCH, KERAS, *COREMLTOOLS)
-    session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs)
+    session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs, env=ONE_THREAD_EACH)
     session.run("pytest", "tests/operations", "-k", "torchs", *ON_ALL_CORES, *session.posargs)
 
 

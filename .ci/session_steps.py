@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
 JOBS = str(os.cpu_count() or 1)
+# Several workers share the cores, so torch and numpy use one thread in each. Their idle threads would keep cores busy.
+ONE_THREAD_EACH = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 # Many files are compiled as one, as for wheels, which takes a third of the time.
 AT_ONCE = "-DCMAKE_UNITY_BUILD=ON"
@@ -228,7 +230,8 @@ def build_emulation(
 
 def emulation_environment(build: Path) -> dict[str, str]:
     """Return the environment in which Python finds the package of that build."""
-    return {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
+    found = {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
+    return found | ONE_THREAD_EACH
 
 
 def sanitizer_runtime(session: nox.Session, name: str) -> Path:
