@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "core/text.h"
 
 namespace mpscnn::engine {
