@@ -23,6 +23,32 @@ inline void store(device float *array, float value, uint i, constant ArrayRun &r
         array[i] = value;
 }
 
+/// Return four adjacent elements; i is a multiple of 4.
+inline float4 load_quad(const device float *array, uint i, constant ArrayRun &run, uint number) {
+    return holds_halves(run, number) ? float4(reinterpret_cast<const device half4 *>(array)[i / 4u])
+                                     : reinterpret_cast<const device float4 *>(array)[i / 4u];
+}
+
+// As load_quad, for kernels of halves alone and for others: with a branch before each of them, loads would
+// wait for each other.
+inline void read_quad(thread half4 &to, const device float *array, uint i, constant ArrayRun &, uint) {
+    to = reinterpret_cast<const device half4 *>(array)[i / 4u];
+}
+inline void read_quad(thread float4 &to, const device float *array, uint i, constant ArrayRun &run,
+                      uint number) {
+    to = load_quad(array, i, run, number);
+}
+
+inline void hold(thread half4 &to, float4 values) { to = half4(values); }
+inline void hold(thread float4 &to, float4 values) { to = values; }
+
+inline void store_quad(device float *array, float4 values, uint i, constant ArrayRun &run, uint number) {
+    if (holds_halves(run, number))
+        reinterpret_cast<device half4 *>(array)[i / 4u] = half4(values);
+    else
+        reinterpret_cast<device float4 *>(array)[i / 4u] = values;
+}
+
 struct ArrayPlace {
     uint image, y, x, channel;
 };

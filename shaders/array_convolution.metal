@@ -1,5 +1,5 @@
-// Convolutions whose weights are tensors of the network, and their gradients, with one thread for each
-// result. They have groups; array_product.metal has those without.
+// Convolutions on arrays, and their gradients, with one thread for each result. They have groups;
+// array_product.metal has those without.
 
 #include <metal_stdlib>
 
@@ -39,7 +39,8 @@ kernel void array_convolution(constant ArrayConvolutionParams &params [[buffer(0
                 const uint end = min(begin + 64u, params.group_inputs);
                 float block = 0.0f;
                 for (uint c = begin; c < end; ++c)
-                    block = fma(load(source, from + c, params.run, 1), weight[by + c], block);
+                    block = fma(load(source, from + c, params.run, 1), load(weight, by + c, params.run, 2),
+                                block);
                 sum += block;
             }
         }

@@ -13,6 +13,7 @@ struct ArrayConvolutionParams {
     unsigned int weights;                     ///< number of weights
     unsigned int part; ///< for the weight gradient: pixels that a thread, or group, sums
     int has_bias;
+    int has_addend; ///< for products: an array of the output's shape is added to the sums
     ActivationParams activation;
 };
 

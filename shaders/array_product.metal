@@ -1,5 +1,5 @@
-// Convolutions without groups whose weights are tensors of the network, and their gradients, as products of
-// matrices. No matrix of patches is in memory: threads gather them from the images.
+// Convolutions without groups on arrays, and their gradients, as products of matrices. No matrix of patches
+// is in memory: threads gather them from the images.
 //
 // A threadgroup computes a tile of the product. It copies a part of both operands, product_depth numbers of
 // each row and column, to threadgroup memory, and meanwhile reads the next part to registers. A thread sums
@@ -89,19 +89,18 @@ struct ResultElements {
     }
 };
 
-/// Return four adjacent elements; i is a multiple of 4.
-inline float4 load_four(const device float *array, uint i, constant ArrayRun &run, uint number) {
-    return holds_halves(run, number) ? float4(reinterpret_cast<const device half4 *>(array)[i / 4u])
-                                     : reinterpret_cast<const device float4 *>(array)[i / 4u];
-}
+// Numbers that a thread has read stay of their type, `Four`, until they are put to threadgroup memory: a
+// conversion would wait for them.
 
 /// Return what a pixel has at four places from a tap on. Zeros stand for elements outside.
-template <typename Elements>
-inline float4 gather_four(Elements elements, const device float *array, uint number, ProductPixel pixel,
-                          ProductTap tap, uint channels, constant ArrayConvolutionParams &params) {
+template <typename Four, typename Elements>
+inline Four gather_four(Elements elements, const device float *array, uint number, ProductPixel pixel,
+                        ProductTap tap, uint channels, constant ArrayConvolutionParams &params) {
     if (channels % 4u == 0u) {
         const uint i = elements.at(pixel, tap, params);
-        return i == no_element ? float4(0.0f) : load_four(array, i, params.run, number);
+        Four quad = Four(0.0f);
+        if (i != no_element) read_quad(quad, array, i, params.run, number);
+        return quad;
     }
     float4 values = float4(0.0f);
 #pragma unroll
@@ -110,19 +109,27 @@ inline float4 gather_four(Elements elements, const device float *array, uint num
         if (i != no_element) values[lane] = load(array, i, params.run, number);
         tap.advance(1u, channels, params.window);
     }
-    return values;
+    Four quad;
+    hold(quad, values);
+    return quad;
 }
 
 /// Return four elements of a row of a matrix. Zeros stand for elements outside.
-inline float4 row_four(const device float *matrix, uint number, uint row, uint rows, uint column,
-                       uint columns, constant ArrayRun &run) {
-    float4 values = float4(0.0f);
-    if (row >= rows || column >= columns) return values;
+template <typename Four>
+inline Four row_four(const device float *matrix, uint number, uint row, uint rows, uint column, uint columns,
+                     constant ArrayRun &run) {
+    Four quad = Four(0.0f);
+    if (row >= rows || column >= columns) return quad;
     const uint first = row * columns + column;
-    if (columns % 4u == 0u) return load_four(matrix, first, run, number);
+    if (columns % 4u == 0u) {
+        read_quad(quad, matrix, first, run, number);
+        return quad;
+    }
+    float4 values = float4(0.0f);
     for (uint lane = 0u; lane < min(4u, columns - column); ++lane)
         values[lane] = load(matrix, first + lane, run, number);
-    return values;
+    hold(quad, values);
+    return quad;
 }
 
 // ---- Places of threads ----
@@ -207,13 +214,7 @@ inline void store_four(device float *matrix, float4 values, uint number, uint ro
                        uint columns, constant ArrayRun &run) {
     if (row >= rows || column >= columns) return;
     const uint first = row * columns + column;
-    if (columns % 4u == 0u) {
-        if (holds_halves(run, number))
-            reinterpret_cast<device half4 *>(matrix)[first / 4u] = half4(values);
-        else
-            reinterpret_cast<device float4 *>(matrix)[first / 4u] = values;
-        return;
-    }
+    if (columns % 4u == 0u) return store_quad(matrix, values, first, run, number);
     for (uint lane = 0u; lane < min(4u, columns - column); ++lane)
         store(matrix, values[lane], first + lane, run, number);
 }
@@ -246,8 +247,8 @@ inline uint taps_of(constant ArrayConvolutionParams &params) {
 inline uint product_steps(uint depth) { return (depth + product_depth - 1u) / product_depth; }
 
 /// The operands of a convolution: patches of the input, and weights.
-struct ConvolutionOperands {
-    float4 left[2], right[2];
+template <typename Four> struct ConvolutionOperands {
+    Four left[2], right[2];
     ProductPixel pixels[2];
     ProductTap tap;
     uint depth, outputs[2];
@@ -267,9 +268,9 @@ struct ConvolutionOperands {
         const uint channels = params.input.channels;
 #pragma unroll
         for (uint i = 0u; i < 2u; ++i) {
-            left[i] = gather_four(elements, source, 1u, pixels[i], tap, channels, params);
-            right[i] = row_four(weight, 2u, outputs[i], params.output.channels, depth,
-                                taps_of(params) * channels, params.run);
+            left[i] = gather_four<Four>(elements, source, 1u, pixels[i], tap, channels, params);
+            right[i] = row_four<Four>(weight, 2u, outputs[i], params.output.channels, depth,
+                                      taps_of(params) * channels, params.run);
         }
         depth += product_depth;
         tap.advance(product_depth, channels, params.window);
@@ -277,35 +278,87 @@ struct ConvolutionOperands {
     void put(threadgroup float *both, uint thread_index) {
 #pragma unroll
         for (uint i = 0u; i < 2u; ++i) {
-            put_line(both, left[i], thread_index, i);
-            put_line(both + product_depth * product_pitch, right[i], thread_index, i);
+            put_line(both, float4(left[i]), thread_index, i);
+            put_line(both + product_depth * product_pitch, float4(right[i]), thread_index, i);
         }
     }
 };
 
-[[max_total_threads_per_threadgroup(128)]] kernel void
-array_product(constant ArrayConvolutionParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
-              const device float *weight [[buffer(2)]], const device float *bias [[buffer(3)]],
-              device float *result [[buffer(4)]], threadgroup float *tiles [[threadgroup(0)]],
-              uint group [[threadgroup_position_in_grid]],
-              uint thread_index [[thread_index_in_threadgroup]]) {
-    const uint rows = pixels_of(params.output), columns = params.output.channels;
-    const uint steps = product_steps(taps_of(params) * params.input.channels);
-    ProductTile tile;
-    tile.begin(group, rows, columns);
-    ConvolutionOperands operands;
-    operands.begin(tile, thread_index, params);
-    ProductSums sums;
-    MULTIPLY(operands, source, weight)
-    const uint column = tile.column + result_column(thread_index);
+/// The operands of a convolution by a window of one tap that reads each pixel in turn.
+template <typename Four> struct PointwiseOperands {
+    Four left[2], right[2];
+    uint depth, rows[2], outputs[2];
+
+    void begin(ProductTile tile, uint thread_index, constant ArrayConvolutionParams &) {
+        depth = line_depth(thread_index);
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            rows[i] = tile.row + copied_line(thread_index, i);
+            outputs[i] = tile.column + copied_line(thread_index, i);
+        }
+    }
+    void read(const device float *source, const device float *weight,
+              constant ArrayConvolutionParams &params) {
+        const uint channels = params.input.channels;
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            left[i] =
+                row_four<Four>(source, 1u, rows[i], pixels_of(params.output), depth, channels, params.run);
+            right[i] =
+                row_four<Four>(weight, 2u, outputs[i], params.output.channels, depth, channels, params.run);
+        }
+        depth += product_depth;
+    }
+    void put(threadgroup float *both, uint thread_index) {
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            put_line(both, float4(left[i]), thread_index, i);
+            put_line(both + product_depth * product_pitch, float4(right[i]), thread_index, i);
+        }
+    }
+};
+
+/// Store the results of a thread: its sums with the bias, the addend, if there is one, and the activation.
+inline void store_convolved(ProductSums sums, ProductTile tile, uint thread_index, const device float *bias,
+                            const device float *addend, device float *result,
+                            constant ArrayConvolutionParams &params) {
+    const uint rows = pixels_of(params.output), columns = params.output.channels,
+               column = tile.column + result_column(thread_index);
     float4 biases = float4(0.0f);
-    if (params.has_bias != 0) biases = row_four(bias, 3u, 0u, 1u, column, columns, params.run);
+    if (params.has_bias != 0) biases = row_four<float4>(bias, 3u, 0u, 1u, column, columns, params.run);
+#pragma unroll
     for (uint i = 0u; i < 8u; ++i) {
-        const float4 activated = activate(sums.totals[i] + biases, params.activation, float4(0.0f));
-        store_four(result, activated, 4u, tile.row + result_row(thread_index, i), rows, column, columns,
+        const uint row = tile.row + result_row(thread_index, i);
+        float4 sum = sums.totals[i] + biases;
+        if (params.has_addend != 0)
+            sum += row_four<float4>(addend, 4u, row, rows, column, columns, params.run);
+        store_four(result, activate(sum, params.activation, float4(0.0f)), 5u, row, rows, column, columns,
                    params.run);
     }
 }
+
+#define CONVOLUTION_PRODUCT(NAME, OPERANDS)                                                                  \
+    [[max_total_threads_per_threadgroup(128)]] kernel void NAME(                                             \
+        constant ArrayConvolutionParams &params [[buffer(0)]], const device float *source [[buffer(1)]],     \
+        const device float *weight [[buffer(2)]], const device float *bias [[buffer(3)]],                    \
+        const device float *addend [[buffer(4)]], device float *result [[buffer(5)]],                        \
+        threadgroup float *tiles [[threadgroup(0)]], uint group [[threadgroup_position_in_grid]],            \
+        uint thread_index [[thread_index_in_threadgroup]]) {                                                 \
+        const uint steps = product_steps(taps_of(params) * params.input.channels);                           \
+        ProductTile tile;                                                                                    \
+        tile.begin(group, pixels_of(params.output), params.output.channels);                                 \
+        OPERANDS operands;                                                                                   \
+        operands.begin(tile, thread_index, params);                                                          \
+        ProductSums sums;                                                                                    \
+        MULTIPLY(operands, source, weight)                                                                   \
+        store_convolved(sums, tile, thread_index, bias, addend, result, params);                             \
+    }
+
+CONVOLUTION_PRODUCT(array_product, ConvolutionOperands<float4>)
+CONVOLUTION_PRODUCT(array_pointwise_product, PointwiseOperands<float4>)
+// For a source and weights of halves.
+CONVOLUTION_PRODUCT(array_product_of_halves, ConvolutionOperands<half4>)
+CONVOLUTION_PRODUCT(array_pointwise_product_of_halves, PointwiseOperands<half4>)
 
 /// The operands of the input's gradient: the gradients of those results to which a pixel contributes, and
 /// weights.
@@ -330,11 +383,12 @@ struct DataGradientOperands {
         const uint outputs = params.output.channels, taps = taps_of(params);
 #pragma unroll
         for (uint i = 0u; i < 2u; ++i) {
-            left[i] = gather_four(elements, gradient, 1u, pixels[i], tap, outputs, params);
+            left[i] = gather_four<float4>(elements, gradient, 1u, pixels[i], tap, outputs, params);
             const uint number = weights[i].row * uint(params.window.kernel_width) + weights[i].column;
             // A tap after the last one is no row of the weights.
             const uint row = number < taps ? weights[i].channel * taps + number : no_element;
-            right[i] = row_four(weight, 2u, row, outputs * taps, input, params.input.channels, params.run);
+            right[i] =
+                row_four<float4>(weight, 2u, row, outputs * taps, input, params.input.channels, params.run);
             weights[i].advance(product_depth, outputs, params.window);
         }
         tap.advance(product_depth, outputs, params.window);
@@ -390,10 +444,11 @@ struct WeightGradientOperands {
         InputElements elements;
 #pragma unroll
         for (uint i = 0u; i < 2u; ++i) {
-            left[i] = row_four(gradient, 2u, numbers[i], end, output, params.output.channels, params.run);
-            right[i] = numbers[i] < end
-                           ? gather_four(elements, source, 1u, pixels[i], tap, params.input.channels, params)
-                           : float4(0.0f);
+            left[i] =
+                row_four<float4>(gradient, 2u, numbers[i], end, output, params.output.channels, params.run);
+            right[i] = numbers[i] < end ? gather_four<float4>(elements, source, 1u, pixels[i], tap,
+                                                              params.input.channels, params)
+                                        : float4(0.0f);
             numbers[i] += product_depth;
             pixels[i].advance(product_depth, params.output);
         }

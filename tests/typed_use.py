@@ -22,7 +22,7 @@ def names(network: mpscnn.Network) -> None:
     network.resize(x, 2, method="nearst")  # type: ignore[arg-type]
     network.compile(precision="float16")
     network.compile(precision="float17")  # type: ignore[arg-type]
-    network.compile(accumulate_dtype="float16", winograd=False, max_memory=None)
+    network.compile(accumulate_dtype="float16", winograd=False, metal_kernels="own", max_memory=None)
     network.compile(accumulate_dtype="half")  # type: ignore[arg-type]
     network.compile(accumulate="float16")  # type: ignore[call-arg]
     network.compile(device="cpu").session(threads="all")  # type: ignore[arg-type]

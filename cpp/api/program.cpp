@@ -61,6 +61,7 @@ Json describe(const engine::Program &program) {
     result.set("weight_type", program.weight_type());
     result.set("accumulate_dtype", program.sums() == engine::Sums::float16 ? "float16" : "float32");
     result.set("winograd", program.winograd());
+    result.set("metal_kernels", name_of(program.metal_kernels()));
     result.set("weight_bytes", program.lowered().weight_bytes());
     // JSON integers cannot hold more, so a larger limit counts as none.
     constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
@@ -92,6 +93,7 @@ engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
     if (raw.weights) options.weights = raw.weights;
     if (raw.accumulate_dtype) options.accumulate_dtype = raw.accumulate_dtype;
     options.winograd = raw.no_winograd == 0;
+    if (raw.metal_kernels) options.metal_kernels = raw.metal_kernels;
     require_array(raw.outputs, raw.output_count, "outputs");
     options.max_memory = raw.max_memory;
     for (int i = 0; i < raw.output_count; ++i) options.outputs.emplace_back(text(raw.outputs[i], "outputs"));

@@ -106,7 +106,8 @@ CASES: dict[str, tuple[tuple[int, ...], int, dict[str, Any]]] = {
 def test_shapes(case: str) -> None:
     shape, outputs, attributes = CASES[case]
     kernels = check(shape, outputs, attributes, 1)
-    assert {"array_product", "array_data_gradient_product", "array_weight_gradient_product"} <= kernels
+    product = "array_product" if attributes else "array_pointwise_product"
+    assert {product, "array_data_gradient_product", "array_weight_gradient_product"} <= kernels
     assert ("array_sum_parts" in kernels) == (case == "several parts of the pixels")
 
 

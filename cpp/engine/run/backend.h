@@ -63,12 +63,20 @@ struct Port {
     Shape shape; ///< free extents included
 };
 
+/// The kernels that compute convolutions on Metal.
+enum class MetalKernels {
+    mps, ///< MPS computes what it can
+    own  ///< own kernels on arrays, where there are some
+};
+const char *name_of(MetalKernels kernels);
+
 struct LowerOptions {
     Precision precision = Precision::float32;
     /// Limit in bytes for packed weights, a plan's tables and its arena.
     std::uint64_t max_memory = UINT64_MAX;
     Sums sums = Sums::float32;
     bool winograd = true; ///< true: convolutions may use Winograd's algorithm if it is faster
+    MetalKernels metal_kernels = MetalKernels::mps;
 };
 
 struct SessionOptions {

@@ -160,6 +160,8 @@ FoundBackend make_backend(const DeviceName &device, const std::string &reason) {
 
 } // namespace
 
+const char *name_of(MetalKernels kernels) { return kernels == MetalKernels::own ? "own" : "mps"; }
+
 const char *name_of(Precision precision) {
     switch (precision) {
     case Precision::float32:

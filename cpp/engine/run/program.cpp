@@ -55,6 +55,12 @@ Sums sums_of(const std::string &dtype, Precision precision) {
     return Sums::float16;
 }
 
+MetalKernels kernels_of(const std::string &name) {
+    for (const MetalKernels kernels : {MetalKernels::mps, MetalKernels::own})
+        if (name == name_of(kernels)) return kernels;
+    fail(ErrorKind::parameter, {"metal_kernels must be mps or own, got ", quoted(name)});
+}
+
 /// Weights that are tensors of the graph are packed while it runs, as floats.
 void require_constant_weights(const Graph &graph) {
     for (const Node &node : graph.nodes())
@@ -104,11 +110,12 @@ Program::Program(const Canonical &canonical, BackendChoice choice, const Compile
     : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)),
       weights_in_bytes_(keeps_weights_in_bytes(options.weights, choice_.precision)),
       sums_(sums_of(options.accumulate_dtype, choice_.precision)), winograd_(options.winograd),
+      metal_kernels_(kernels_of(options.metal_kernels)),
       max_memory_(options.max_memory > 0 ? options.max_memory : default_max_memory()) {
     require_supported(*choice_.backend, choice_.precision, winograd_, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
     if (sums_ == Sums::float16) require_constant_weights(graph_);
-    const LowerOptions lowering{choice_.precision, max_memory_, sums_, winograd_};
+    const LowerOptions lowering{choice_.precision, max_memory_, sums_, winograd_, metal_kernels_};
     const Graph graph = weights_in_bytes_ ? with_weights_in_bytes(canonical.graph) : canonical.graph;
     lowered_ = lower(graph, lowering);
     if (lowered_->weight_bytes() > max_memory_)

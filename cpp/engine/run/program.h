@@ -21,6 +21,7 @@ struct CompileOptions {
     std::string weights = "auto";          ///< "int8": see byte_weights.h
     std::string accumulate_dtype = "auto"; ///< the name of Sums; "auto": "float32"
     bool winograd = true;                  ///< LowerOptions::winograd
+    std::string metal_kernels = "mps";     ///< the name of LowerOptions::metal_kernels
     std::vector<std::string> outputs;      ///< layers whose results are wanted; empty: the graph's outputs
     /// Maximum bytes of packed weights and one session's arena together; 0: the memory that this process may
     /// use
@@ -46,6 +47,8 @@ public:
     Sums sums() const { return sums_; }
     /// LowerOptions::winograd.
     bool winograd() const { return winograd_; }
+    /// LowerOptions::metal_kernels.
+    MetalKernels metal_kernels() const { return metal_kernels_; }
     std::uint64_t max_memory() const { return max_memory_; }
     /// Return the reason for this device and precision.
     const std::string &reason() const { return choice_.reason; }
@@ -87,6 +90,7 @@ private:
     bool weights_in_bytes_;
     Sums sums_;
     bool winograd_;
+    MetalKernels metal_kernels_;
     std::uint64_t max_memory_;
     bool in_stages_ = false; ///< the processor works between parts of a run
     std::vector<Port> inputs_, outputs_;

@@ -53,7 +53,9 @@ Answer answer_of(const Backend &backend, const Graph &graph, Precision precision
     Answer answer{shapes[static_cast<std::size_t>(graph.outputs()[0])], {}};
     // Where the engine writes nothing, nothing right may be found.
     answer.values.assign(static_cast<std::size_t>(answer.shape.elements()), std::nanf(""));
-    const auto lowered = backend.lower(graph, {precision});
+    LowerOptions options{precision};
+    if (graph.name().starts_with(self_check_own)) options.metal_kernels = MetalKernels::own;
+    const auto lowered = backend.lower(graph, options);
     const auto plan = lowered->plan(input_shapes);
     const auto executor = lowered->executor({.threads = 1});
     executor->prepare(*plan);

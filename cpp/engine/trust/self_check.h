@@ -28,6 +28,9 @@ bool is_of_training(const Graph &network);
 /// Numbers in [-1, 1], the same everywhere (Numerical Recipes' generator, the high bits).
 std::vector<float> self_check_noise(std::int64_t count, std::uint32_t seed);
 
+/// The prefix of the name of a network that runs with LowerOptions::metal_kernels own.
+inline constexpr const char *self_check_own = "self-check of own kernels: ";
+
 /// The prefix of an input's name that asks for inputs without negative numbers: the absolute noise.
 inline constexpr const char *self_check_positive = "positive ";
 
@@ -37,7 +40,8 @@ std::vector<std::int64_t> self_check_images(const Graph &network);
 
 /// The networks of the self-check, one layer each, with weights. They cover every operation in each way in
 /// which a device may compute it. Images have odd extents with a partly filled last slice, or one slice, or
-/// are large. The networks are those cases of ops/cases.cpp tagged self_check, and self_check_training().
+/// are large. The networks are those cases of ops/cases.cpp tagged self_check, their convolutions once more
+/// for own kernels, and self_check_training().
 std::vector<Graph> self_check_networks();
 
 /// Return networks for training's operations: networks of several operations, one for each loss and each

@@ -31,8 +31,8 @@ void fill_weights(Graph &graph) {
 }
 
 /// A layer of images, with weights.
-Graph layer_of(const ops::Case &one) {
-    Graph graph(concat({"self-check: ", one.name}));
+Graph layer_of(const ops::Case &one, const char *title = "self-check: ") {
+    Graph graph(concat({title, one.name}));
     std::vector<ValueId> images;
     for (const Shape &image : one.inputs) {
         std::vector<std::int64_t> extents{Shape::any};
@@ -46,6 +46,23 @@ Graph layer_of(const ops::Case &one) {
         graph.add_node(one.name, ops::make_operation(one.operation, one.attributes), images, activation));
     fill_weights(graph);
     return graph;
+}
+
+/// A convolution for own kernels. One without groups and an activation is added to another image, which the
+/// same kernel does.
+Graph own_layer_of(const ops::Case &one) {
+    Graph graph = layer_of(one, self_check_own);
+    const ValueId result = graph.outputs()[0];
+    const auto &convolution = std::get<ops::Convolution>(graph.producer(result).operation);
+    if (convolution.groups > 1 || graph.producer(result).activation) return graph;
+    Graph sum(graph.name());
+    const ValueId image = sum.add_input(graph.inputs()[0].name, graph.inputs()[0].shape);
+    const ValueId addend = sum.add_input("addend", graph.shape(result));
+    const ValueId layer = sum.add_node(one.name, convolution, {image}, std::nullopt);
+    sum.mark_output(
+        sum.add_node(concat({one.name, " in a sum"}), ops::Addition{}, {layer, addend}, std::nullopt));
+    fill_weights(sum);
+    return sum;
 }
 
 /// An operation on tensors of the graph.
@@ -84,6 +101,10 @@ std::vector<Graph> self_check_networks() {
     for (const ops::Case &one : ops::cases())
         if (one.tags & ops::Case::self_check)
             graphs.push_back(one.tags & ops::Case::training ? training_of(one) : layer_of(one));
+    for (const ops::Case &one : ops::cases())
+        if ((one.tags & ops::Case::self_check) && !(one.tags & ops::Case::training) &&
+            one.operation == ops::Convolution::info.name)
+            graphs.push_back(own_layer_of(one));
     for (Graph &graph : self_check_training()) graphs.push_back(std::move(graph));
     return graphs;
 }

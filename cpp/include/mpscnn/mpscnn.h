@@ -249,6 +249,10 @@ typedef struct mpscnn_compile_options {
      * Winograd's algorithm, whose errors are those of the largest input in a tile of 6 x 6. Only for the
      * CPU: Metal, where MPS chooses, refuses it with MPSCNN_ERROR_UNSUPPORTED. */
     int no_winograd;
+    /* "mps": on Metal, MPS computes convolutions. "own": own kernels compute those with constant weights;
+     * they run on arrays, so the program cannot be encoded with images of the caller's. No effect on other
+     * engines. NULL: "mps" */
+    const char *metal_kernels;
 } mpscnn_compile_options;
 
 typedef struct mpscnn_session_options {
@@ -269,7 +273,8 @@ MPSCNN_API mpscnn_status mpscnn_program_compile(const mpscnn_graph *graph,
                                                 mpscnn_program **program);
 MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
 /* {"name", "device", "device_name", "precision", "reason", "inputs": [{"name", "shape"}],
- *  "outputs": [...], "weight_type", "accumulate_dtype", "winograd", "weight_bytes", "max_memory"} */
+ *  "outputs": [...], "weight_type", "accumulate_dtype", "winograd", "metal_kernels", "weight_bytes",
+ * "max_memory"} */
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
 /* The device it is compiled for: "cpu" or "metal"; NULL for NULL. */
 MPSCNN_API const char *mpscnn_program_device(const mpscnn_program *program);

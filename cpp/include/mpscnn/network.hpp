@@ -180,6 +180,7 @@ struct CompileOptions {
     std::string weights = "auto";          ///< mpscnn_compile_options.weights
     std::string accumulate_dtype = "auto"; ///< mpscnn_compile_options.accumulate_dtype
     bool winograd = true;                  ///< the opposite of mpscnn_compile_options.no_winograd
+    std::string metal_kernels = "mps";     ///< mpscnn_compile_options.metal_kernels
 };
 
 /// Like other options that are plain numbers, this is the C struct: Session(program, {.threads = 2}).
@@ -373,6 +374,7 @@ template <class Function> Program compile(const CompileOptions &options, Functio
     raw.weights = detail::c_string(options.weights);
     raw.accumulate_dtype = detail::c_string(options.accumulate_dtype);
     raw.no_winograd = options.winograd ? 0 : 1;
+    raw.metal_kernels = detail::c_string(options.metal_kernels);
     mpscnn_program *program = nullptr;
     check(function(&raw, &program));
     return Program(program);

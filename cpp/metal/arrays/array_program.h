@@ -1,11 +1,12 @@
 #pragma once
 
-// Operations on arrays, for networks that are trained; other networks have layers on images. The kernels are
-// those of shaders/array_*.metal.
+// Operations on arrays, for networks that are trained and for own kernels; other networks have layers on
+// images. The kernels are those of shaders/array_*.metal.
 
 #include <cstddef>
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,10 +27,12 @@ struct ArrayOperand {
 
 /// The tensors that an operation reads and writes.
 struct ArrayOperands {
-    std::vector<ArrayOperand> sources;          ///< the inputs, then the weights
+    std::vector<ArrayOperand> sources;          ///< the inputs, the addend, then the weights
+    std::optional<std::size_t> addend;          ///< index of a source that is added before the activation
     std::map<std::string, std::size_t> weights; ///< index of the source, by role
     ArrayOperand result;
-    ops::Neuron activation; ///< attached to the operation
+    ops::Neuron activation;        ///< attached to the operation
+    bool constant_weights = false; ///< they are in the order of weights_for_arrays()
 };
 
 /// Return the extents as of an image; with more than four axes, all axes between the batch and the last two
@@ -85,6 +88,10 @@ public:
         const ArrayRun run = run_of(arrays, threads);
         add_stage(std::move(shader), std::as_bytes(std::span(&run, 1)), std::move(arrays), threads);
     }
+
+    /// Return the shader's variant for halves if source 0 and the weight hold halves and the device may take
+    /// it, otherwise the shader.
+    std::string variant_of(const std::string &shader, NeuronKind activation) const;
 
     const std::vector<ArrayStage> &stages() const { return stages_; }
     /// Return the bytes of the scratch arrays.

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "metal/arrays/array_operations.h"
+#include "metal/arrays/depthwise.h"
 #include "metal/layers/neuron.h"
 #include "metal/layers/window.h"
 #include "shaders/array_convolution_params.h"
@@ -9,7 +10,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(ArrayConvolutionParams) == 26 * sizeof(int));
+static_assert(sizeof(ArrayConvolutionParams) == 27 * sizeof(int));
 
 ArrayConvolutionParams convolution_params(const ops::Convolution &convolution, const Shape &input,
                                           const Shape &output) {
@@ -25,8 +26,9 @@ ArrayConvolutionParams convolution_params(const ops::Convolution &convolution, c
 unsigned int pixels_of(const ArrayImage &image) { return image.images * image.height * image.width; }
 
 /// Add a kernel of shaders/array_product.metal, with one threadgroup for each tile of each part.
-ArrayStage &add_product(ArrayProgram &program, const char *shader, const ArrayConvolutionParams &params,
-                        std::vector<std::size_t> arrays, std::int64_t tiles, std::int64_t parts = 1) {
+ArrayStage &add_product(ArrayProgram &program, const std::string &shader,
+                        const ArrayConvolutionParams &params, std::vector<std::size_t> arrays,
+                        std::int64_t tiles, std::int64_t parts = 1) {
     ArrayStage &stage =
         program.add(shader, params, std::move(arrays), tiles * parts * std::int64_t{product_threads});
     stage.share(product_threads, 2 * product_floats * sizeof(float));
@@ -44,6 +46,12 @@ bool is_product(const ArrayProgram &program, const ops::Convolution &convolution
     return convolution.groups == 1 && program.choice().may_take(shader, activation);
 }
 
+/// True if the results read each pixel of the input in turn.
+bool is_pointwise(const WindowParams &window) {
+    return window.kernel_width == 1 && window.kernel_height == 1 && window.stride_x == 1 &&
+           window.stride_y == 1 && window.pad_left == 0 && window.pad_top == 0;
+}
+
 /// Divide a product's sums over pixels: there are enough groups for a large GPU, and a part is short enough
 /// for sums in floats.
 SumParts product_parts(std::int64_t tiles, std::int64_t pixels) {
@@ -53,26 +61,41 @@ SumParts product_parts(std::int64_t tiles, std::int64_t pixels) {
     return SumParts::of_length((each + product_depth - 1) / product_depth * product_depth, pixels);
 }
 
+/// Return the shader for a convolution; null: there is none for groups, or none may be taken.
+const char *product_shader(const ArrayProgram &program, const ops::Convolution &convolution,
+                           const ArrayConvolutionParams &params, NeuronKind activation) {
+    if (is_pointwise(params.window) &&
+        is_product(program, convolution, "array_pointwise_product", activation))
+        return "array_pointwise_product";
+    return is_product(program, convolution, "array_product", activation) ? "array_product" : nullptr;
+}
+
 /// `weight` and the optional `bias` are sources.
 void add_convolution(ArrayProgram &program, const ops::Convolution &convolution,
                      ArrayConvolutionParams params) {
     const ops::Neuron &neuron = program.operands().activation;
     const Activation activation = activation_of(neuron);
     const std::size_t weight = *program.weight("weight"), *bias = program.weight("bias");
+    const std::optional<std::size_t> addend = program.operands().addend;
     params.has_bias = bias ? 1 : 0;
+    params.has_addend = addend ? 1 : 0;
     params.activation = activation.params;
-    const std::vector<std::size_t> arrays{0, weight, bias ? *bias : weight, program.result()};
-    ArrayStage &stage =
-        is_product(program, convolution, "array_product", activation.kind)
-            ? add_product(program, "array_product", params, arrays,
-                          tiles_of(pixels_of(params.output), params.output.channels))
-            : program.add("array_convolution", params, arrays, program.operands().result.shape.elements());
+    const std::size_t biases = bias ? *bias : weight;
+    const char *product = product_shader(program, convolution, params, activation.kind);
+    ArrayStage &stage = product
+                            ? add_product(program, program.variant_of(product, activation.kind), params,
+                                          {0, weight, biases, addend.value_or(weight), program.result()},
+                                          tiles_of(pixels_of(params.output), params.output.channels))
+                            : program.add("array_convolution", params, {0, weight, biases, program.result()},
+                                          program.operands().result.shape.elements());
     stage.activation = activation.kind;
 }
 
 } // namespace
 
 void make_program(ArrayProgram &program, const ops::Convolution &operation) {
+    if (program.operands().constant_weights && is_array_depthwise(operation, program.shape(0)))
+        return add_depthwise(program, operation);
     add_convolution(program, operation,
                     convolution_params(operation, program.shape(0), program.operands().result.shape));
 }

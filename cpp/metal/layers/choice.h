@@ -14,8 +14,9 @@ namespace mpscnn::metal {
 /// each kernel that it makes.
 class Choice {
 public:
-    /// Training runs on arrays, and its implementations have other names than those of images.
-    enum class Scope { images, arrays };
+    /// Training runs on arrays, and its implementations have other names than those of images. So do the own
+    /// kernels on arrays that inference takes if the program asks for them.
+    enum class Scope { images, arrays, own };
 
     Choice(std::shared_ptr<const engine::Implementations> all, const engine::Node &node, Scope scope);
 

@@ -11,7 +11,9 @@ using ops::NeuronKind;
 
 Choice::Choice(std::shared_ptr<const engine::Implementations> all, const engine::Node &node, Scope scope)
     : all_(std::move(all)), layer_(node.name), operation_(ops::info_of(node.operation).name),
-      scope_(scope == Scope::arrays ? "training " : "") {}
+      scope_(scope == Scope::arrays ? "training "
+             : scope == Scope::own  ? "own "
+                                    : "") {}
 
 std::string Choice::kernel_name(const std::string &kernel) const {
     return concat({scope_, operation_, " by ", kernel});

@@ -44,6 +44,7 @@ private:
     struct NodeStep {
         std::size_t node = 0;
         std::vector<engine::ValueId> values; ///< arrays of the sources and then of the result
+        const OwnLayer *own = nullptr;       ///< has constant weights, which come before the result
         std::vector<Kernel> kernels;
         std::vector<std::size_t> scratch_bytes;
         std::vector<Place> scratch;
@@ -58,8 +59,12 @@ private:
     ArrayOperand operand_of(engine::ValueId value) const;
     void require_countable() const;
     void bind_nodes();
-    Choice choice_for(const engine::Node &node) const;
+    Choice choice_for(const engine::Node &node, Choice::Scope scope = Choice::Scope::arrays) const;
     void bind_program(NodeStep &step, const engine::Node &node) const;
+    void bind_own(NodeStep &step, const OwnLayer &own) const;
+    /// Take the kernels of an operation.
+    void add_kernels(NodeStep &step, const ops::Operation &operation, const ArrayOperands &operands,
+                     const Choice &choice) const;
     void bind_layer(NodeStep &step, const LoweredLayer &layer) const;
     /// Return true if an MPS kernel computes the gradient.
     bool bind_gradient(NodeStep &step, const engine::Node &node) const;

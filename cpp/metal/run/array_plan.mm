@@ -101,10 +101,12 @@ void ArrayPlan::bind_nodes() {
     const Graph &graph = network_->graph;
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
         const ValueId result = graph.result_of(i);
-        if (array_of(graph, result) != result) continue;
+        if (array_of(graph, result) != result || network_->merged[i]) continue;
         NodeStep step;
         step.node = i;
-        if (const auto &layer = network_->layers[i])
+        if (const auto &own = network_->own[i])
+            bind_own(step, *own);
+        else if (const auto &layer = network_->layers[i])
             bind_layer(step, *layer);
         else if (!bind_gradient(step, graph.nodes()[i]))
             bind_program(step, graph.nodes()[i]);
@@ -112,8 +114,8 @@ void ArrayPlan::bind_nodes() {
     }
 }
 
-Choice ArrayPlan::choice_for(const engine::Node &node) const {
-    return Choice(network_->implementations, node, Choice::Scope::arrays);
+Choice ArrayPlan::choice_for(const engine::Node &node, Choice::Scope scope) const {
+    return Choice(network_->implementations, node, scope);
 }
 
 void ArrayPlan::bind_program(NodeStep &step, const engine::Node &node) const {
@@ -132,8 +134,38 @@ void ArrayPlan::bind_program(NodeStep &step, const engine::Node &node) const {
     operands.result = operand_of(result);
     operands.activation = node.activation.value_or(ops::Neuron{});
     step.values.push_back(result);
-    const Choice choice = choice_for(node);
-    const ArrayProgram program = array_program(node.operation, operands, choice);
+    add_kernels(step, node.operation, operands, choice_for(node));
+}
+
+void ArrayPlan::bind_own(NodeStep &step, const OwnLayer &own) const {
+    const Graph &graph = network_->graph;
+    const engine::Node &node = graph.nodes()[own.convolution], &last = graph.nodes()[step.node];
+    const ValueId result = graph.result_of(step.node);
+    step.own = &own;
+    ArrayOperands operands;
+    const auto add = [&](ValueId value) {
+        operands.sources.push_back(operand_of(value));
+        step.values.push_back(array_of(graph, value));
+    };
+    add(node.inputs[0]);
+    if (own.addend >= 0) {
+        operands.addend = operands.sources.size();
+        add(own.addend);
+    }
+    operands.constant_weights = true;
+    for (const ConstantArray &weight : own.weights) {
+        operands.weights[weight.role] = operands.sources.size();
+        operands.sources.push_back(weight.operand);
+    }
+    operands.result = operand_of(result);
+    operands.activation = last.activation.value_or(ops::Neuron{});
+    step.values.push_back(result);
+    add_kernels(step, node.operation, operands, choice_for(node, Choice::Scope::own));
+}
+
+void ArrayPlan::add_kernels(NodeStep &step, const ops::Operation &operation, const ArrayOperands &operands,
+                            const Choice &choice) const {
+    const ArrayProgram program = array_program(operation, operands, choice);
     step.scratch_bytes = program.scratch();
     for (const ArrayStage &stage : program.stages()) {
         choice.take(stage.shader, stage.activation);
@@ -290,6 +322,9 @@ void ArrayPlan::encode_step(id<MTLCommandBuffer> command_buffer, const NodeStep 
                             const Slot &slot) const {
     std::vector<ArrayView> arrays;
     for (ValueId value : step.values) arrays.push_back(view_of(place_of(value), slot));
+    if (step.own)
+        for (const ConstantArray &weight : step.own->weights)
+            arrays.insert(arrays.end() - 1, {weight.buffer.get(), DType::float32, {}, 0});
     if (step.array_step) return step.array_step->encode(command_buffer, arrays);
     for (const Place &place : step.scratch) arrays.push_back(view_of(place, slot));
     Dispatch dispatch(command_buffer, name_of(step), step.kernels.front().pipeline);

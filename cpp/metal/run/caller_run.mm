@@ -35,7 +35,7 @@ const ImagePlan &own_image_plan(const engine::Plan &plan) {
     const auto *on_images = dynamic_cast<const ImagePlan *>(&own);
     if (!on_images)
         fail(ErrorKind::parameter, {"network ", quoted(own.name()),
-                                    " reads weights that are variables; it "
+                                    " reads weights that are variables, or was compiled for own kernels; it "
                                     "runs on arrays, not on images of the caller's"});
     return *on_images;
 }

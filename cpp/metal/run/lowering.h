@@ -9,6 +9,7 @@
 #include "metal/arrays/array_program.h"
 #include "metal/gradients/convolution_gradient.h"
 #include "metal/layers/layer.h"
+#include "metal/run/own_layers.h"
 
 namespace mpscnn::metal {
 
@@ -44,8 +45,8 @@ std::shared_ptr<const LoweredNetwork>
 lower_network(const engine::Graph &graph, const engine::LowerOptions &options, std::shared_ptr<Device> device,
               std::shared_ptr<const engine::Implementations> implementations);
 
-/// A network on arrays: one that is trained, or one whose weights are variables. Shared by all plans of a
-/// program; immutable, except for the state that `encoding` guards.
+/// A network on arrays: one that is trained, one whose weights are variables, or one with own kernels. Shared
+/// by all plans of a program; immutable, except for the state that `encoding` guards.
 struct ArrayNetwork {
     std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
     std::shared_ptr<const engine::Implementations> implementations;
@@ -54,14 +55,18 @@ struct ArrayNetwork {
     /// By node: the layer of a node that runs on images. Empty for a node that has kernels on arrays or only
     /// renames an array.
     std::vector<std::optional<LoweredLayer>> layers;
+    /// By node: the layer that an own kernel computes. Empty unless the program asks for own kernels.
+    std::vector<std::optional<OwnLayer>> own;
+    std::vector<bool> merged; ///< by node: true if the own layer of another node computes it
+    Choice::Scope scope = Choice::Scope::arrays; ///< of the layers on images
     std::size_t weight_bytes = 0;
     mutable ConvolutionGradientCache convolution_gradients;
     /// Held while steps are encoded, since MPS kernels may be used by one thread at a time.
     mutable std::mutex encoding;
 };
 
-/// True if a graph runs on arrays; all others run on images.
-bool runs_on_arrays(const engine::Graph &graph);
+/// True if a graph reads variables or is trained, so it runs on arrays.
+bool needs_arrays(const engine::Graph &graph);
 
 /// True if the first axis of a value is a batch; weights and statistics have none.
 bool counts_images(const engine::Graph &graph, engine::ValueId value);
@@ -75,7 +80,7 @@ ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands 
 
 /// Throws as lower_network().
 std::shared_ptr<const ArrayNetwork>
-lower_arrays(const engine::Graph &graph, engine::Precision precision, std::shared_ptr<Device> device,
+lower_arrays(const engine::Graph &graph, const engine::LowerOptions &options, std::shared_ptr<Device> device,
              std::shared_ptr<const engine::Implementations> implementations);
 
 } // namespace mpscnn::metal

@@ -132,7 +132,7 @@ std::vector<bool> arrays_of_halves(const Graph &graph, Precision precision) {
 bool has_array_program(const Node &node) {
     return std::visit(
         [&]<class Op>(const Op &) {
-            // Layers with constant weights run on images, with MPS.
+            // Other layers with constant weights run on images, with MPS.
             return HasArrayProgram<Op> &&
                    (Op::info.for_training || Op::info.joins_images || !node.variables.empty());
         },
@@ -141,7 +141,7 @@ bool has_array_program(const Node &node) {
 
 } // namespace
 
-bool runs_on_arrays(const Graph &graph) {
+bool needs_arrays(const Graph &graph) {
     return std::any_of(graph.inputs().begin(), graph.inputs().end(),
                        [](const engine::Input &input) { return input.is_variable; }) ||
            std::any_of(graph.nodes().begin(), graph.nodes().end(),
@@ -171,7 +171,7 @@ ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands 
 }
 
 std::shared_ptr<const ArrayNetwork>
-lower_arrays(const Graph &graph, Precision precision, std::shared_ptr<Device> device,
+lower_arrays(const Graph &graph, const engine::LowerOptions &options, std::shared_ptr<Device> device,
              std::shared_ptr<const engine::Implementations> implementations) {
     device->require_usable();
     const autorelease_scope pool;
@@ -183,15 +183,28 @@ lower_arrays(const Graph &graph, Precision precision, std::shared_ptr<Device> de
     network->device = std::move(device);
     network->implementations = std::move(implementations);
     network->graph = graph.without_weights();
-    network->halves = arrays_of_halves(graph, precision);
+    network->halves = arrays_of_halves(graph, options.precision);
+    network->own.resize(graph.nodes().size());
+    network->merged.resize(graph.nodes().size(), false);
+    engine::Sums sums = engine::Sums::float32;
+    if (!needs_arrays(graph)) {
+        network->scope = Choice::Scope::images;
+        sums = options.sums;
+        network->own =
+            own_layers(graph, options.precision, *network->device, network->implementations, network->merged);
+    }
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
         const ValueId value = graph.result_of(i);
         network->layers.emplace_back();
-        if (array_of(graph, value) != value || has_array_program(graph.nodes()[i])) continue;
+        if (const auto &own = network->own[i])
+            for (const ConstantArray &weight : own->weights) network->weight_bytes += weight.operand.bytes();
+        if (array_of(graph, value) != value || network->own[i] || network->merged[i] ||
+            has_array_program(graph.nodes()[i]))
+            continue;
         const Precision own =
             network->halves[static_cast<std::size_t>(value)] ? Precision::float16 : Precision::float32;
-        const Choice choice(network->implementations, graph.nodes()[i], Choice::Scope::arrays);
-        network->layers.back() = lower_node(graph, i, own, engine::Sums::float32, choice, *network->device);
+        const Choice choice(network->implementations, graph.nodes()[i], network->scope);
+        network->layers.back() = lower_node(graph, i, own, sums, choice, *network->device);
         network->weight_bytes += network->layers.back()->weight_bytes;
     }
     return network;

@@ -44,9 +44,9 @@ public:
     }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
-        if (runs_on_arrays(graph))
+        if (needs_arrays(graph) || options.metal_kernels == engine::MetalKernels::own)
             return std::make_unique<MetalLoweredGraph<ArrayNetwork, ArrayPlan>>(
-                lower_arrays(graph, options.precision, device_, implementations_));
+                lower_arrays(graph, options, device_, implementations_));
         return std::make_unique<MetalLoweredGraph<LoweredNetwork, ImagePlan>>(
             lower_network(graph, options, device_, implementations_));
     }

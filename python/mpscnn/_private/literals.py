@@ -7,6 +7,7 @@ from typing import Literal
 PrecisionName = Literal["auto", "float32", "float16", "bfloat16", "int8"]
 WeightsName = Literal["auto", "int8"]
 AccumulateName = Literal["auto", "float32", "float16"]
+MetalKernelsName = Literal["mps", "own"]
 StoredTypeName = Literal["float16", "float32", "uint8"]
 ImageFormatName = Literal["float32", "float16", "unorm8", "unorm16"]
 ChannelOrderName = Literal["gray", "gray_alpha", "rgb", "rgba", "rgbx", "bgr", "bgra", "bgrx"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
+    from mpscnn._private.literals import AccumulateName, MetalKernelsName, PrecisionName, WeightsName
 
     class CompileArguments(TypedDict, total=False):
         """The fields of `CompileOptions` as keyword arguments, for type checkers."""
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         weights: WeightsName
         accumulate_dtype: AccumulateName
         winograd: bool
+        metal_kernels: MetalKernelsName
         max_memory: int | None
 
     class RunArguments(TypedDict, total=False):
@@ -170,6 +171,12 @@ class CompileOptions(_Options):
         require_bool,
         "whether large 3x3 and 5x5 convolutions use Winograd's algorithm on the CPU. It is faster, but less exact next "
         "to very large values. Metal refuses False, since Apple's library chooses the algorithm there.",
+    )
+    metal_kernels: MetalKernelsName = _option(
+        "mps",
+        require_text,
+        'which kernels compute convolutions on Metal. "mps" takes those of Metal Performance Shaders where they have '
+        'them, "own" mpscnn\'s own kernels on arrays for all with constant weights. No effect on the CPU.',
     )
     max_memory: int | None = _option(
         None,

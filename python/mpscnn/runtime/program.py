@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
     from numpy.typing import NDArray
     from typing_extensions import Unpack
 
-    from mpscnn._private.literals import PrecisionName
+    from mpscnn._private.literals import MetalKernelsName, PrecisionName
     from mpscnn.runtime.commands import CommandBuffer
     from mpscnn.runtime.explanation import Explanation
     from mpscnn.runtime.feature_image import Image
@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
         weight_type: str
         accumulate_dtype: Literal["float32", "float16"]
         winograd: bool
+        metal_kernels: MetalKernelsName
         weight_bytes: int
         max_memory: int
 
@@ -144,6 +145,11 @@ class Program(Expected):
     def winograd(self) -> bool:
         """True if convolutions may use Winograd's algorithm, which they do if it is faster."""
         return self._description["winograd"]
+
+    @property
+    def metal_kernels(self) -> MetalKernelsName:
+        """The kernels that compute convolutions on Metal: "mps" or "own". It means nothing on the CPU."""
+        return self._description["metal_kernels"]
 
     @property
     def numbers(self) -> str:

@@ -21,6 +21,7 @@ CHANGED: dict[str, Any] = {
     "weights": "int8",
     "accumulate_dtype": "float32",
     "winograd": False,
+    "metal_kernels": "own",
     "max_memory": 1 << 24,
     "threads": 1,
     "check_finite": True,
@@ -110,6 +111,7 @@ def test_models_and_their_features_keep_all_options() -> None:
     for program in (model.program, model.features("conv").program, pickle.loads(pickle.dumps(model.program))):
         assert program.numbers == "float16, weights int8"
         assert program.winograd is False
+        assert program.metal_kernels == "own"
         assert program.max_memory == CHANGED["max_memory"]
     for found in (model, model.features("conv")):
         assert found._sessions.options == mpscnn.RunOptions(threads=1, check_finite=True)

@@ -142,6 +142,7 @@ class HostedModel:
             "weights": program.weight_type,
             "accumulate_dtype": program.accumulate_dtype,
             "winograd": program.winograd,
+            "metal_kernels": program.metal_kernels,
             "reason": program.reason,
             "threads": compiled.threads_of_a_request,
         }

@@ -1,0 +1,117 @@
+#include "metal/run/own_layers.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "metal/arrays/depthwise.h"
+#include "metal/layers/weights.h"
+#include "metal/run/lowering.h"
+
+namespace mpscnn::metal {
+
+using engine::Graph;
+using engine::Node;
+using engine::Precision;
+using engine::ValueId;
+
+namespace {
+
+/// Return the convolution of a node that an own kernel can compute; null for other nodes. Slopes of a PReLU
+/// are no operand of the kernels.
+const ops::Convolution *own_convolution(const Node &node) {
+    const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
+    const bool has_slopes = node.activation && node.activation->kind == NeuronKind::prelu;
+    return convolution && node.variables.empty() && !has_slopes ? convolution : nullptr;
+}
+
+/// Count those who read each array: nodes, and outputs of the network.
+std::vector<int> count_readers(const Graph &graph) {
+    std::vector<int> readers(static_cast<std::size_t>(graph.values()), 0);
+    for (const Node &node : graph.nodes())
+        for (ValueId value : node.inputs) ++readers[static_cast<std::size_t>(array_of(graph, value))];
+    for (ValueId value : graph.outputs()) ++readers[static_cast<std::size_t>(array_of(graph, value))];
+    return readers;
+}
+
+std::vector<ConstantArray> constants_of(const Graph &graph, const Node &node,
+                                        const ops::Convolution &convolution, Precision precision,
+                                        const Device &device) {
+    std::vector<ConstantArray> arrays;
+    for (const auto &[role, tensor] : node.weights) {
+        const bool is_weight = role == "weight";
+        const Precision held = is_weight ? precision : Precision::float32;
+        std::vector<float> values = tensor.values();
+        if (is_weight) {
+            require_weights_fit(values, held, node.name);
+            values = weights_for_arrays(convolution, graph.shape(node.inputs[0]), std::move(values));
+        }
+        DeviceWeights packed(values, held);
+        arrays.push_back({role,
+                          {tensor.shape(), held == Precision::float16},
+                          device.make_buffer(packed.data(), packed.bytes())});
+    }
+    return arrays;
+}
+
+/// True if the device may take an own kernel for the layer and for its activation.
+bool may_be_own(const Graph &graph, const Node &node, const ops::Convolution &convolution,
+                const std::shared_ptr<const engine::Implementations> &implementations) {
+    const Choice choice(implementations, node, Choice::Scope::own);
+    const NeuronKind activation = node.activation ? node.activation->kind : NeuronKind::none;
+    if (is_array_depthwise(convolution, graph.shape(node.inputs[0])))
+        return choice.may_take("array_depthwise", activation);
+    return choice.may_take(convolution.groups == 1 ? "array_product" : "array_convolution", activation);
+}
+
+/// Return which input of a plain sum is the result of a convolution without an activation that nobody else
+/// reads; nothing if there is none.
+std::optional<std::size_t> merged_input(const Graph &graph, const Node &sum,
+                                        const std::vector<std::optional<OwnLayer>> &layers,
+                                        const std::vector<int> &readers) {
+    const auto *add = std::get_if<ops::Addition>(&sum.operation);
+    if (!add || !add->is_plain() || sum.inputs[0] == sum.inputs[1]) return std::nullopt;
+    if (sum.activation && sum.activation->kind == NeuronKind::prelu) return std::nullopt;
+    for (std::size_t i : {std::size_t{1}, std::size_t{0}}) {
+        const ValueId value = sum.inputs[i];
+        if (graph.is_input(value) || readers[static_cast<std::size_t>(value)] != 1) continue;
+        const Node &node = graph.producer(value);
+        const auto number = static_cast<std::size_t>(&node - graph.nodes().data());
+        const auto &layer = layers[number];
+        // A group's convolution has no addend, and shapes that differ are broadcast.
+        if (layer && layer->addend < 0 && layer->convolution == number && !node.activation &&
+            std::get<ops::Convolution>(node.operation).groups == 1 && node.keep_float32 == sum.keep_float32 &&
+            graph.shape(sum.inputs[1 - i]) == graph.shape(value))
+            return i;
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+std::vector<std::optional<OwnLayer>>
+own_layers(const Graph &graph, Precision precision, const Device &device,
+           const std::shared_ptr<const engine::Implementations> &implementations, std::vector<bool> &merged) {
+    std::vector<std::optional<OwnLayer>> layers(graph.nodes().size());
+    merged.assign(layers.size(), false);
+    const std::vector<int> readers = count_readers(graph);
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        const Node &node = graph.nodes()[i];
+        const ops::Convolution *convolution = own_convolution(node);
+        if (convolution && may_be_own(graph, node, *convolution, implementations)) {
+            layers[i].emplace();
+            layers[i]->convolution = i;
+            const Precision held = node.keep_float32 ? Precision::float32 : precision;
+            layers[i]->weights = constants_of(graph, node, *convolution, held, device);
+        } else if (const auto input = merged_input(graph, node, layers, readers)) {
+            const auto number =
+                static_cast<std::size_t>(&graph.producer(node.inputs[*input]) - graph.nodes().data());
+            layers[i] = std::exchange(layers[number], std::nullopt);
+            layers[i]->addend = node.inputs[1 - *input];
+            merged[number] = true;
+        }
+    }
+    return layers;
+}
+
+} // namespace mpscnn::metal

@@ -1,0 +1,187 @@
+"""metal_kernels="own": convolutions by own kernels on arrays, beside the CPU engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from metal.emulation import Emulation
+from numpy.typing import NDArray
+
+import mpscnn
+
+Build = Callable[[mpscnn.Network, Any], Any]
+
+
+@pytest.fixture(autouse=True)
+def no_check(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check of the device is tested elsewhere."""
+    assert emulation.violations() == []
+    monkeypatch.setenv("MPSCNN_SKIP_SELF_CHECK", "1")
+
+
+def network(shape: tuple[int, int, int], build: Build) -> mpscnn.Network:
+    net = mpscnn.Network(input=shape, name="own")
+    net.output(build(net, net.input))
+    generator = np.random.default_rng(1)
+    net.load_weights(
+        {
+            f"{spec['layer']}.{spec['role']}": generator.normal(0, 0.3, spec["shape"]).astype(np.float32)
+            for spec in net.weight_specs()
+        }
+    )
+    return net
+
+
+def compare(
+    net: mpscnn.Network,
+    shape: tuple[int, int, int],
+    precision: Literal["float32", "float16"],
+    images: int = 2,
+) -> set[str]:
+    """Results are those of the CPU engine. Returns the kernels."""
+    x = np.random.default_rng(0).normal(0, 1, (images, *shape)).astype(np.float16).astype(np.float32)
+    expected = np.asarray(net.compile(device="cpu", precision="float32").session().run(x))
+    program = net.compile(device="metal", precision=precision, metal_kernels="own")
+    assert program.metal_kernels == "own"
+    session = program.session()
+    result = np.asarray(session.run(x))
+    bound = 4e-6 if precision == "float32" else 4e-3
+    assert np.abs(result - expected).max() <= bound * np.abs(expected).max()
+    return {kernel for step in session.profile(x, runs=1).steps for kernel in step.kernel.split(" + ")}
+
+
+LAYERS: dict[str, tuple[tuple[int, int, int], Build, str]] = {
+    "pointwise": ((7, 5, 24), lambda n, x: n.conv2d(x, 40, 1), "array_pointwise_product"),
+    "pointwise of odd channels": ((7, 5, 7), lambda n, x: n.conv2d(x, 5, 1), "array_pointwise_product"),
+    "pointwise by 2": ((7, 5, 8), lambda n, x: n.conv2d(x, 12, 1, strides=2), "array_product"),
+    "window": ((9, 8, 12), lambda n, x: n.conv2d(x, 68, 3, padding="same"), "array_product"),
+    "window of odd channels": ((9, 8, 3), lambda n, x: n.conv2d(x, 7, 3, strides=2), "array_product"),
+    "activation": (
+        (6, 6, 8),
+        lambda n, x: n.conv2d(x, 8, 3, activation="hard_swish"),
+        "array_product",
+    ),
+    "depthwise": (
+        (9, 10, 8),
+        lambda n, x: n.depthwise_conv2d(x, 3, padding="same", activation="relu6"),
+        "array_depthwise_3x3_step1",
+    ),
+    "depthwise by 2": (
+        (9, 10, 8),
+        lambda n, x: n.depthwise_conv2d(x, 3, strides=2, padding="same"),
+        "array_depthwise_3x3_step2",
+    ),
+    "depthwise 5x5": ((9, 10, 8), lambda n, x: n.depthwise_conv2d(x, 5, padding="same"), "array_depthwise"),
+    "depthwise, dilated": (
+        (9, 10, 8),
+        lambda n, x: n.depthwise_conv2d(x, 3, dilation=2, padding="same"),
+        "array_depthwise",
+    ),
+    "depthwise of odd channels": ((6, 6, 5), lambda n, x: n.depthwise_conv2d(x, 3), "array_convolution"),
+    "groups": ((6, 6, 12), lambda n, x: n.conv2d(x, 9, 3, groups=3), "array_convolution"),
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers(layer: str, precision: Literal["float32", "float16"]) -> None:
+    shape, build, kernel = LAYERS[layer]
+    assert kernel in compare(network(shape, build), shape, precision)
+
+
+@pytest.mark.parametrize("layer", ["pointwise", "window", "depthwise", "depthwise by 2"])
+def test_layers_between_halves_have_kernels_of_halves(layer: str) -> None:
+    shape, build, kernel = LAYERS[layer]
+    net = network(shape, lambda n, x: n.activation(build(n, n.activation(x, "relu")), "tanh"))
+    assert f"{kernel}_of_halves" in compare(net, shape, "float16")
+    assert f"{kernel}_of_halves" not in compare(net, shape, "float32")
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_sum_is_part_of_the_convolution(size: int, precision: Literal["float32", "float16"]) -> None:
+    shape = (6, 5, 8)
+    for build in (
+        lambda n, x: n.add(x, n.conv2d(x, 8, size, padding="same"), activation="relu"),
+        lambda n, x: n.add(n.conv2d(x, 8, size, padding="same"), x),
+    ):
+        kernels = compare(network(shape, build), shape, precision)
+        assert len(kernels) == 1
+        assert next(iter(kernels)).startswith("array_p")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        # The convolution's own activation comes before the sum.
+        lambda n, x: n.add(x, n.conv2d(x, 8, 1, activation="relu")),
+        # Another layer reads the convolution, too.
+        lambda n, x: n.add(n.activation(y := n.conv2d(x, 8, 1), "tanh"), y),
+        # Both operands are the convolution.
+        lambda n, x: n.add(y := n.conv2d(x, 8, 1), y),
+        # One operand is broadcast.
+        lambda n, x: n.add(x, n.conv2d(n.global_average_pool2d(x), 8, 1)),
+        # Kernels of groups add nothing.
+        lambda n, x: n.add(x, n.conv2d(x, 8, 3, groups=2, padding="same")),
+        lambda n, x: n.add(x, n.depthwise_conv2d(x, 3, padding="same")),
+    ],
+)
+def test_other_sums_are_layers(build: Build) -> None:
+    shape = (6, 5, 8)
+    for precision in ("float32", "float16"):
+        assert len(compare(network(shape, build), shape, precision)) > 1  # type: ignore[arg-type]
+
+
+def test_both_convolutions_of_a_sum_are_right() -> None:
+    shape = (6, 5, 8)
+    kernels = compare(
+        network(shape, lambda n, x: n.add(n.conv2d(x, 12, 1), n.conv2d(x, 12, 3, padding="same"))),
+        shape,
+        "float32",
+    )
+    assert kernels == {"array_product", "array_pointwise_product"}
+
+
+def test_slopes_stay_on_images() -> None:
+    shape = (6, 5, 8)
+    kernels = compare(network(shape, lambda n, x: n.conv2d(x, 8, 3, activation="prelu")), shape, "float32")
+    assert not any(kernel.startswith("array_product") for kernel in kernels)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_whole_network(precision: Literal["float32", "float16"]) -> None:
+    net = mpscnn.models.mobilenet_v2(classes=10, input_size=32, depth_multiplier=0.35)
+    net.initialize_weights(seed=1)
+    kernels = compare(net, (32, 32, 3), precision)
+    assert "MPSCNNConvolution" not in kernels
+
+
+def test_weights_of_bytes_are_those_of_other_kernels() -> None:
+    shape = (6, 5, 8)
+    net = network(shape, lambda n, x: n.conv2d(x, 8, 3))
+    x: NDArray[np.float32] = np.random.default_rng(0).normal(0, 1, (1, *shape)).astype(np.float32)
+    results = [
+        np.asarray(net.compile(device="metal", weights="int8", metal_kernels=kernels).session().run(x))
+        for kernels in ("mps", "own")
+    ]
+    np.testing.assert_allclose(results[0], results[1], atol=1e-5)
+
+
+def test_weights_must_fit_halves() -> None:
+    net = mpscnn.Network(input=(4, 4, 4), name="large")
+    net.output(net.conv2d(net.input, 4, 1, name="conv"))
+    net.set_weights(
+        {"conv.weight": np.full((4, 1, 1, 4), 1e5, np.float32), "conv.bias": np.zeros(4, np.float32)}
+    )
+    with pytest.raises(mpscnn.WeightsError, match="does not fit into float16"):
+        net.compile(device="metal", precision="float16", metal_kernels="own")
+
+
+def test_names_of_kernels() -> None:
+    net = network((4, 4, 4), lambda n, x: n.conv2d(x, 4, 1))
+    with pytest.raises(mpscnn.ParameterError, match='metal_kernels must be mps or own, got "cuda"'):
+        net.compile(device="metal", metal_kernels="cuda")  # type: ignore[arg-type]
+    assert net.compile(device="metal").metal_kernels == "mps"
