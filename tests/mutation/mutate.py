@@ -27,7 +27,7 @@ KERNELS = Path("cpp/cpu/kernels")
 #: Kernels, by the tests that must notice. What only cuts work, such as work_split.h, changes no result.
 SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("elementwise/pooling.cpp", "elementwise/pooling_taps.h", "elementwise/pooling_reduction.h"): (
-        "tests/ops/test_pooling.py",
+        "tests/operations/test_pooling.py",
     ),
     ("movement/padding.cpp",): ("tests/ops/test_padding.py",),
     ("movement/resize.cpp",): ("tests/ops/test_resize.py",),

@@ -16,6 +16,11 @@ def _drawn(operation: Operation) -> Any:
     return {name: (operation, samples) for name, samples in operation.draws.items()}
 
 
+def _drawn_for_torch(operation: Operation) -> Any:
+    draws = operation.draws if operation.torch_draws is None else operation.torch_draws
+    return {name: (operation, samples) for name, samples in draws.items()}
+
+
 #: The records of an operation, by the argument through which a test takes them.
 RECORDS: dict[str, Callable[[Operation], dict[str, Any]]] = {
     "drawn": _drawn,
@@ -31,7 +36,7 @@ RECORDS: dict[str, Callable[[Operation], dict[str, Any]]] = {
         name: layers for name, layers in operation.layers.items() if not isinstance(layers, Layers)
     },
     "divided": lambda operation: {name: (operation, sample) for name, sample in operation.divided.items()},
-    "oracle": lambda operation: _drawn(operation) if operation.torch else {},
+    "oracle": lambda operation: _drawn_for_torch(operation) if operation.torch else {},
     "gradients": lambda operation: dict(operation.gradients),
 }
 
@@ -45,7 +50,7 @@ def parameters(argument: str, operations: list[Operation]) -> list[Any]:
 
 
 def _marks(record: Any) -> Any:
-    return getattr(record[-1], "marks", ()) if isinstance(record, tuple) else ()
+    return getattr(record[-1] if isinstance(record, tuple) else record, "marks", ())
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

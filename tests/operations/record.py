@@ -71,6 +71,7 @@ class Layers:
     weights: Mapping[str, Array] = field(default_factory=dict)
     rtol: float = 0.0
     atol: float = 0.0
+    marks: Marks = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class Operation:
     divided: Mapping[str, Sample] = field(default_factory=dict)
     #: PyTorch's result for a module torch and the sample with tensors of float64 as inputs; images stay (n, h, w, c).
     torch: Callable[[Any, Sample], Any] | None = None
+    #: What is drawn for PyTorch where that has less than `draws`.
+    torch_draws: Mapping[str, SearchStrategy[Sample]] | None = None
     #: Layers whose gradients are compared with those of `expected`, which takes and returns PyTorch's tensors here.
     gradients: Mapping[str, SearchStrategy[Layers]] = field(default_factory=dict)
     training: bool = False

@@ -323,6 +323,11 @@ def kept_axes(draw: st.DrawFn) -> Sample:
     return Sample([values(draw(seeds), shape), np.zeros(like, np.float32)])
 
 
+BIASES = {
+    f"{shape}": Sample([values(1, shape) + 100, np.zeros((1, shape[-1]), np.float32)])
+    for shape in ((7, 60, 50, 33), (300, 70), (300, 5, 70))
+}
+
 SUM_LIKE = Operation(
     "sum_like",
     expect_sum_like,
@@ -330,10 +335,8 @@ SUM_LIKE = Operation(
     refused=refusals(
         {"each extent of input 1 must be that of input 0 or 1": {}}, [(2, 4, 3), (2, 2, 3)], ShapeError
     ),
-    divided={
-        f"{shape}": Sample([values(1, shape) + 100, np.zeros((1, shape[-1]), np.float32)])
-        for shape in ((7, 60, 50, 33), (300, 70), (300, 5, 70))
-    },
+    known=BIASES,
+    divided=BIASES,
     training=True,
 )
 

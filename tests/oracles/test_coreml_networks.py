@@ -35,12 +35,16 @@ KINDS = {"neural network": "iOS14", "program": "iOS16"}
 TORCHVISION = {
     **dict.fromkeys(("mobilenet_v2", "mobilenet_v3_small", "resnet18", "squeezenet1_1", "mnasnet0_5"), 96),
     **dict.fromkeys(("shufflenet_v2_x1_0", "efficientnet_b0", "regnet_y_400mf", "densenet121"), 96),
-    "convnext_tiny": 64, "inception_v3": 107,
+    "convnext_tiny": 64,
+    "inception_v3": 107,
 }
 TIMM = {
     **dict.fromkeys(("mobilenetv4_conv_small", "ghostnet_100", "repvgg_a0", "mixnet_s"), 96),
     **dict.fromkeys(("mobilevit_xxs", "edgenext_xx_small"), 96),
-    "fastvit_t8": 128, "tf_efficientnet_b0": 97, "vit_tiny_patch16_224": 224, "levit_128s": 224,
+    "fastvit_t8": 128,
+    "tf_efficientnet_b0": 97,
+    "vit_tiny_patch16_224": 224,
+    "levit_128s": 224,
 }
 SEGMENTERS = {"lraspp_mobilenet_v3_large": 96, "deeplabv3_mobilenet_v3_large": 96}
 SIZES = {**TORCHVISION, **TIMM, **SEGMENTERS}
