@@ -10,10 +10,12 @@ __all__ = [
     "ARGUMENTS",
     "DEVICES",
     "NO_ARGUMENTS",
+    "NO_OPTIONS",
     "PRECISIONS",
     "SAID",
     "WORDS",
     "Expected",
+    "NamedArrays",
     "arguments_of",
     "no_option",
     "takes_expected_arguments",
@@ -66,6 +68,17 @@ NO_ARGUMENTS = {
     "threads": _THREADS,
     "lr": "learning_rate= of Trainer and of optimizers says it, and Trainer.learning_rate can be assigned",
     "accumulate": "it is accumulate_dtype= here, 'float16' or 'float32'",
+    "half": "it is precision='float16' here",
+}
+
+#: What to write instead of an option of commands that there is not.
+NO_OPTIONS = {
+    "--save": "-o FOLDER (or --output) writes the results",
+    "--source": "photos and videos are given without an option",
+    "--conf": "only objects have a lowest score: `mpscnn detect`",
+    "--half": "it is --precision float16 here",
+    "--gpu": "it is --device metal here",
+    "--pretrained": "--model NAME loads trained weights",
 }
 
 _LOAD = "mpscnn.load(path) reads files of ONNX, Keras, TensorFlow Lite, Caffe and PyTorch"
@@ -145,14 +158,23 @@ SAID: dict[str, dict[str, str]] = {
         **_PICTURE,
     },
     "Detections": {
+        "label": "labels has the label of each object, and detections[0].label that of the first",
+        "score": "scores has the probability of each object, and detections[0].score that of the first",
         "top1": _MOST_PROBABLE,
         "top5": _MOST_PROBABLE,
         "probs": "scores has the probability of each object",
         **_PICTURE,
     },
     "Segmentation": {
-        "boxes": "areas has the classes and their pixels",
+        "top1": "areas[0] is the largest class",
+        "top5": "areas has the classes, the largest first",
+        "label": "labels has the class of each pixel, and areas[0].label is the largest",
+        "filter": "[one for one in result if one.fraction > 0.1] has some classes",
         "masks": "mask(label) has the pixels of a class",
+        **dict.fromkeys(("boxes", "xyxy"), "areas has the classes and their pixels"),
+        **dict.fromkeys(
+            ("probs", "score", "confidence"), "segment(photo, scores=True).scores has them for each pixel"
+        ),
         **_PICTURE,
     },
     "Program": {
@@ -166,6 +188,13 @@ def told(owner: str, name: str) -> str:
     """Return a hint to append to the error about an unknown attribute of a class or the module; "" if there is none."""
     text = SAID.get(owner, {}).get(name)
     return "" if text is None else f"; {text}"
+
+
+class NamedArrays(dict[str, Any]):
+    """Arrays by name. It says what it is to users who call it, as they call `parameters` of a PyTorch module."""
+
+    def __call__(self) -> NoReturn:
+        raise TypeError("parameters is a dict of arrays by name, and no method: parameters.values()")
 
 
 class Expected:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, require_text, whole_number, whole_numbers
-from mpscnn._private.expected_names import PRECISIONS, Expected, takes_expected_arguments
+from mpscnn._private.expected_names import PRECISIONS, Expected, NamedArrays, takes_expected_arguments
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
@@ -274,7 +274,7 @@ class Network(
     @property
     def parameters(self) -> dict[str, NDArray[Any]]:
         """An alias of `weights`."""
-        return self.weights
+        return NamedArrays(self.weights)
 
     def copy(self) -> Network:
         """Return an independent copy, like `copy.deepcopy`."""

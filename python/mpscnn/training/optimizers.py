@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from functools import wraps
 from typing import Any, Literal
 
 from mpscnn._private.arguments import is_finite_number
@@ -83,8 +85,24 @@ class Adam(_Gradient):
 
 Optimizer = Sgd | RmsProp | Adam
 
+
+def _without_weights(construct: Callable[..., None]) -> Callable[..., None]:
+    """Let a constructor refuse weights, which optimizers of PyTorch take first."""
+
+    @wraps(construct)
+    def call(self: Optimizer, *arguments: Any, **options: Any) -> None:
+        if arguments and isinstance(arguments[0], Iterable) and not isinstance(arguments[0], str):
+            raise TypeError(
+                f"{type(self).__name__}() takes a learning rate and no weights: mpscnn.Trainer(network, optimizer=...) "
+                "has those of the network"
+            )
+        construct(self, *arguments, **options)
+
+    return call
+
+
 for _optimizer in (Sgd, RmsProp, Adam):
-    _optimizer.__init__ = takes_expected_arguments(_optimizer.__init__)  # type: ignore[method-assign]
+    _optimizer.__init__ = _without_weights(takes_expected_arguments(_optimizer.__init__))  # type: ignore[method-assign]
 
 
 def optimizer_named(optimizer: Optimizer | str | None, rate: float | Schedule | None) -> Optimizer:

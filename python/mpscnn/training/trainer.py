@@ -196,12 +196,17 @@ class Trainer(NoCopies, Expected, EpochLoop):
         with self._one_at_a_time:
             return Profile.parsed(*self._built.core.profile(given, targets, count))
 
-    def evaluate(self, data: Data, *, batch_size: int = 250, averaged: bool = False) -> Evaluated:
+    def evaluate(
+        self, data: Data, labels: Any = None, *, batch_size: int = 250, averaged: bool = False
+    ) -> Evaluated:
         """Return the loss and accuracy of the present weights. The network runs as in inference.
 
         Args:
+            data, labels: as for `fit`.
             averaged: use the moving average of the weights.
         """
+        if labels is not None:
+            data = (data, labels)
         layers = self._built.described["prediction_layers"]
         network = self.averaged if averaged else self.network
         session = network.compile(

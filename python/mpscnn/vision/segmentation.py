@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,10 @@ class Segmentation(PhotoResult):
         return [
             Area(self.names[index], index, int(counts[index]), int(counts[index]) / total) for index in found
         ]
+
+    def __iter__(self) -> Iterator[Area]:
+        """Iterate over `areas`."""
+        return iter(self.areas)
 
     def rows(self) -> list[tuple[Cell, ...]]:
         """Return a row for each class on the photo."""

@@ -59,9 +59,10 @@ GUESSED = {
     "Network": "predict layers parameters count_params state_dict copy relu linear upsample",
     "Trainer": "history lr state_dict predict",
     "Program": "run",
-    "Classification": "top1 top5 probs label score confidence xyxy to_pandas plot save show filter",
-    "Detections": "top1 top5 probs confidence xyxy to_pandas plot save show filter",
-    "Segmentation": "to_pandas plot save show boxes masks",
+    **dict.fromkeys(
+        ("Classification", "Detections", "Segmentation"),
+        "top1 top5 probs label score confidence xyxy boxes to_pandas plot save show filter __iter__",
+    ),
 }
 
 
@@ -118,6 +119,8 @@ def test_names_of_networks_and_programs() -> None:
     for found in (net(X), net.predict(X), program(X), program.run(X), program.run(X), net.copy()(X)):
         np.testing.assert_array_equal(found, expected)
     assert net.parameters.keys() == net.weights.keys()
+    with pytest.raises(TypeError, match=r"no method: parameters.values\(\)"):
+        net.parameters()  # type: ignore[operator]
     for other in (copy.copy(program), copy.deepcopy(net).compile(), pickle.loads(pickle.dumps(program))):
         np.testing.assert_array_equal(other.run(X), expected)
 
@@ -240,6 +243,7 @@ def test_names_of_results() -> None:
     )
     assert found[0].confidence == found[0].probability
     boxes = detections()
+    assert list(segmentation()) == segmentation().areas
     np.testing.assert_array_equal(boxes.xyxy, boxes.boxes)
     np.testing.assert_array_equal(boxes.confidence, boxes.scores)
     assert boxes.labels == ["cat"] * 3
@@ -333,6 +337,7 @@ ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
     (lambda **options: mpscnn.Trainer(network(), **options), {"lr": 0.1, "optimizer": "adam"}, None),
     (mpscnn.Adam, {"lr": 0.1}, None),
     (mpscnn.Adam, {"betas": (0.9, 0.99)}, "betas"),
+    (mpscnn.load, {"half": True}, "half"),
 ]
 
 
@@ -384,6 +389,19 @@ def test_optimizers_by_name(optimizer: str) -> None:
         mpscnn.Trainer(network(), optimizer="lion")
     with pytest.raises(mpscnn.ParameterError, match="give it to the optimizer itself"):
         mpscnn.Trainer(network(), optimizer=mpscnn.Adam(), learning_rate=0.1)
+
+
+@pytest.mark.parametrize("optimizer", [mpscnn.SGD, mpscnn.RMSprop, mpscnn.Adam])
+def test_optimizers_take_no_weights(optimizer: Callable[..., Any]) -> None:
+    net = network()
+    for weights in (net.parameters, list(net.weights.values()), iter(net.weights.values())):
+        with pytest.raises(TypeError, match=r"takes a learning rate and no weights: mpscnn.Trainer\(network"):
+            optimizer(weights, lr=0.1)
+
+
+def test_evaluation_takes_what_a_training_takes() -> None:
+    trainer = mpscnn.Trainer(network())
+    assert trainer.evaluate(X, Y) == trainer.evaluate((X, Y))
 
 
 @pytest.mark.parametrize(("name", "ours"), [*WORDS.items(), ("MSE", "mean_squared_error")])

@@ -12,6 +12,8 @@ import pytest
 from command_line import call, save_photo
 from PIL import Image
 
+from mpscnn._private.expected_names import NO_OPTIONS
+
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_completion_is_printed_and_installed_only_when_told(tmp_path: Path, shell: str) -> None:
@@ -52,6 +54,14 @@ def test_commands_that_users_guess(
     guessed = capsys.readouterr().out
     assert call(monkeypatch, *ours) == 0
     assert guessed == capsys.readouterr().out != ""
+
+
+@pytest.mark.parametrize("option", NO_OPTIONS)
+def test_options_that_users_guess(
+    option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "classify", "photo.png", option) == 2
+    assert f"No such option: {option}; {NO_OPTIONS[option]}" in capsys.readouterr().err
 
 
 def test_a_picture_is_written_where_its_name_says(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mpscnn._private.expected_names import NO_OPTIONS
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
 from mpscnn.apps.cli.benchmark import benchmark
@@ -101,6 +102,8 @@ def _printable_usage() -> Iterator[None]:
             error.ctx is None or error.message != error.ctx.get_help()
         ):  # the help is the message if no command was given; it keeps its line breaks
             error.message = printable(error.message)
+        if hint := NO_OPTIONS.get(getattr(error, "option_name", "")):
+            error.message, error.possibilities = f"{error.message.rstrip('.')}; {hint}", None
         raise
 
 
