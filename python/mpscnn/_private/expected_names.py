@@ -69,6 +69,9 @@ NO_ARGUMENTS = {
     "lr": "learning_rate= of Trainer and of optimizers says it, and Trainer.learning_rate can be assigned",
     "accumulate": "it is accumulate_dtype= here, 'float16' or 'float32'",
     "half": "it is precision='float16' here",
+    "verbose": "it is progress=True or False here",
+    "shuffle": "arrays are shuffled by the seed, Trainer(seed=...), and other iterables keep their order",
+    "validation_split": "validation_data= takes the data to validate on",
 }
 
 #: What to write instead of an option of commands that there is not.

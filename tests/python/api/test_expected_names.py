@@ -338,6 +338,10 @@ ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
     (mpscnn.Adam, {"lr": 0.1}, None),
     (mpscnn.Adam, {"betas": (0.9, 0.99)}, "betas"),
     (mpscnn.load, {"half": True}, "half"),
+    *(
+        (lambda **options: mpscnn.Trainer(network()).fit(X, Y, **options), {name: 1}, name)
+        for name in ("verbose", "shuffle", "validation_split")
+    ),
 ]
 
 
