@@ -127,6 +127,7 @@ SINGLE: dict[str, Callable[[], Any]] = {
     "flatten": L.Flatten,
     "reshape": lambda: L.Reshape((8, 9, 4)),
     "dropout": lambda: L.Dropout(0.5),
+    "spatial_dropout": lambda: L.SpatialDropout2D(0.5),
     "adaptive_average_pool": lambda: L.AdaptiveAveragePooling2D((3, 4)),
     "adaptive_max_pool": lambda: L.AdaptiveMaxPooling2D((1, 2)),
     "center_crop": lambda: L.CenterCrop(6, 5),
@@ -178,6 +179,14 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize("name", list(SINGLE))
 def test_layer(tmp_path: Path, name: str, suffix: str) -> None:
     agrees(sequential(SINGLE[name]()), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
+
+
+@pytest.mark.parametrize("name", list(SINGLE))
+def test_layer_of_a_functional_model(tmp_path: Path, name: str) -> None:
+    """In .h5 files functions of keras.ops and layers look alike."""
+    source = keras.Input((9, 8, 4))
+    model = randomized(keras.Model(source, SINGLE[name]()(source)))
+    agrees(model, tmp_path / "model.h5", image(2, 9, 8, 4))
 
 
 def _with_numbers(value: Any) -> Any:

@@ -14,6 +14,8 @@ from mpscnn.errors import UnsupportedError, WeightsError
 MODELS = ("Functional", "Model", "Sequential")
 _MAX_NESTING = 32
 _MAX_LAYERS = 10_000
+# Layers whose settings in .h5 files do not state whether they are trained.
+_WITHOUT_TRAINABLE = ("InputLayer", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,11 @@ def _layer(entry: Any, nesting: int) -> KerasLayer:
 
 
 def _is_function(entry: Mapping[str, Any], settings: Mapping[str, Any], nodes: list[Any]) -> bool:
-    """Archives say where a class comes from; of Keras 3's classes in .h5 files only layers can be trained."""
+    """Archives say where a class comes from; in .h5 files of Keras 3 most layers state whether they are trained."""
     if "module" in entry:
         return isinstance(entry["module"], str) and ".ops" in entry["module"]
     return (
-        entry["class_name"] != "InputLayer"
+        entry["class_name"] not in _WITHOUT_TRAINABLE
         and "trainable" not in settings
         and any(isinstance(node, Mapping) for node in nodes)
     )
