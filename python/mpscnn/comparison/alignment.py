@@ -44,9 +44,9 @@ def aligned(first: Trace, second: Trace, tolerance: float) -> Pairs:
 
 
 def fitted(array: Array, shape: tuple[int, ...]) -> Array | None:
-    """Return a result in the shape of the other engine's result; None if the elements do not correspond.
+    """Return an array in the shape of the other engine's result; None if the elements do not correspond.
 
-    (n, 1, 1, c) counts as (n, c). (n, c, length), from engines with channels first, counts as (n, 1, length, c).
+    (n, 1, 1, c) is the same as (n, c). (n, c, length), from engines with channels first, is (n, 1, length, c).
     """
     if _plain(array.shape) == _plain(shape):
         return array.reshape(shape)
@@ -62,7 +62,7 @@ def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _with_last_parts(trace: Trace, other: Trace) -> tuple[Value, ...]:
-    """Return the values of a trace. If several of them are one layer of the other trace, the last gets its name.
+    """Return a trace's values. If several are one layer of the other trace, the last also gets that name.
 
     Converters may divide a layer into several, called NAME and NAME/part. The parts before the last may have the same
     shape as the layer's result, but they have another meaning.
@@ -88,7 +88,7 @@ def _with_last_parts(trace: Trace, other: Trace) -> tuple[Value, ...]:
 
 
 def _wholes_of(name: str, wholes: Mapping[str, Value]) -> list[str]:
-    """Return the other trace's layers to which a name belongs: the one with its name, or those that it is a part of."""
+    """Return the other trace's layers to which a name may belong: the one with that name, or "NAME" for "NAME/part"."""
     if name in wholes:
         return [name]
     ends = [place for place, letter in enumerate(name) if letter == "/"]
@@ -119,13 +119,13 @@ def _scores(a: Sequence[Value], b: Sequence[Value], tolerance: float) -> NDArray
             if _close(sample, _sample(other), tolerance):
                 score += _SAME_VALUES
             elif x.part or y.part or x.name in named_second - y.names or y.name in named_first - x.names:
-                continue  # the other side has this layer elsewhere, in another shape, or not by itself
+                continue  # the other side has this layer in another place or shape, or only as a part of a layer
             found[i, j] = max(score + _INNER * (x.inner + y.inner), _ALIKE / 8)
     return found
 
 
 def _known(value: Value) -> frozenset[str]:
-    """Return the names of the layer that the other side could have, too."""
+    """Return the names of a layer that the other side may also use."""
     return value.aliases if value.part else value.names
 
 

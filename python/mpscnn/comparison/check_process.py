@@ -1,4 +1,7 @@
-"""`python -m mpscnn.comparison.check_process FILE --fold` prints the `Verdict` on a file as JSON."""
+"""Check a converted file in a separate process: `python -m mpscnn.comparison.check_process FILE --fold`.
+
+It prints the `Verdict` as JSON.
+"""
 
 from __future__ import annotations
 

@@ -30,20 +30,20 @@ _NUMBERS = (3, 4, 5, 6, 7)
 
 @dataclass(frozen=True)
 class ComparedLayer:
-    """One layer that both sides have.
+    """The difference of one layer that both sides have.
 
     Args:
-        name, other_name: what the two sides call it.
-        kind: of layer: "convolution", "pooling", ...; "" if neither side says.
-        shape: of the result, batch included, as the first side has it.
-        error: the largest absolute difference; infinite where one side alone is NaN or infinite.
+        name, other_name: the layer's names on both sides.
+        kind: the kind of layer: "convolution", "pooling", ...; "" if unknown.
+        shape: the first side's shape of the result, with the batch.
+        error: the largest absolute difference; infinite if only one side is NaN or infinite.
         mean_error: the mean absolute difference.
-        relative_error: `error` over the largest magnitude of the second side's result.
-        norm_error: the L2 norm of the difference over that of the second side's result.
-        cosine: of the angle between the two results as vectors; 1 for equal directions; NaN where one is not finite.
-        place: index of the largest difference.
-        value, other_value: what the two sides have there.
-        output: whether it is a result of the network.
+        relative_error: `error` divided by the largest magnitude of the second side's result.
+        norm_error: the L2 norm of the difference divided by that of the second side's result.
+        cosine: the cosine of the angle between the results as vectors; NaN if one is not finite.
+        place: the index of the largest difference.
+        value, other_value: the values of both sides at that index.
+        output: whether the layer is an output of the network.
     """
 
     name: str
@@ -63,17 +63,16 @@ class ComparedLayer:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two networks on one input, layer by layer in the order of the first. Printing it shows a table.
+    """The comparison of two networks on one input, layer by layer in the order of the first. Printing it shows a table.
 
     Args:
-        first, second: what was compared.
+        first, second: descriptions of both sides.
         tolerance: the largest error that counts as equal.
-        by_norm: whether that is the `norm_error`, not the `relative_error`: where a side computes in 8-bit integers,
-            which cut off single elements that lie outside a layer's range.
-        layers: those that both sides have.
-        only_first, only_second: names of layers that the other side does not have, for example since it computes them
-            together with their neighbours.
-        uncompared: results of either network that have no counterpart on the other side: the networks differ.
+        by_norm: whether the tolerance is for `norm_error` instead of `relative_error`. This is so if a side computes in
+            8-bit integers, which clip single elements outside of a layer's range.
+        layers: the layers that both sides have.
+        only_first, only_second: the names of layers that the other side lacks, for example because it fuses them.
+        uncompared: outputs of either network without a counterpart on the other side. Then the networks differ.
     """
 
     first: str
@@ -90,7 +89,7 @@ class Comparison:
         return layer.norm_error if self.by_norm else layer.relative_error
 
     def is_equal(self, layer: ComparedLayer) -> bool:
-        """Return True if it is within the tolerance."""
+        """Return True if a layer's error is within the tolerance."""
         return self.compared_error(layer) <= self.tolerance
 
     @property
@@ -100,12 +99,12 @@ class Comparison:
 
     @property
     def worst(self) -> ComparedLayer:
-        """The layer with the largest error of the kind that is compared with the tolerance."""
+        """The layer with the largest error, of the kind that is compared with the tolerance."""
         return max(self.layers, key=self.compared_error)
 
     @property
     def equal(self) -> bool:
-        """True if no layer lies beyond the tolerance, and every result of the networks was compared."""
+        """True if all layers are within the tolerance, and all outputs of the networks were compared."""
         return self.first_difference is None and not self.uncompared
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,7 +114,7 @@ class Comparison:
         return {**asdict(self), "equal": self.equal}
 
     def table(self, layers: Sequence[ComparedLayer] | None = None, *, width: int | None = None) -> str:
-        """Layers as text; None: all. In lines of at most `width` characters where that is possible."""
+        """Return a table of layers; None: all. Lines have at most `width` characters if possible."""
         rows = self._rows(self.layers if layers is None else layers)
         return text_table(_HEADERS, rows, right=_NUMBERS, width=width)
 
@@ -136,7 +135,7 @@ class Comparison:
         ]
 
     def verdict(self) -> str:
-        """Return the outcome, in a sentence or two."""
+        """Return the result of the comparison in a sentence or two."""
         kind = "L2 error" if self.by_norm else "relative error"
         pairs = f"{len(self.layers)} layers compared"
         found = self.first_difference
@@ -184,13 +183,13 @@ class Comparison:
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the picture. Raises ImageError for an unknown kind of file, or where it cannot be written."""
+        """Write the picture. Raises ImageError for an unknown suffix, or if it cannot be written."""
         with writing(path, ImageError):
             self.draw().save(path)
 
 
 def _shortened(name: str) -> str:
-    """Converters of TensorFlow join the names of all nodes of a layer."""
+    """Shorten a layer's name. TensorFlow's converters join the names of all nodes of a layer."""
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
 
 

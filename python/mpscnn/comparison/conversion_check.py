@@ -25,18 +25,18 @@ def prove(
 ) -> tuple[Comparison | None, str]:
     """Compare a converted network with its source on random input.
 
-    For a detector, the tensors of the source that its boxes and scores are computed from are compared.
+    For a detector, the tensors from which the source computes boxes and scores are compared.
 
     Args:
-        network: what was made of the source.
-        sources: the files it was made of.
-        size: (height, width) where the network leaves it free.
-        outputs: tensors that the network stops at instead of the source's outputs.
-        shapes: of inputs that the source leaves free, as for the conversion.
-        quick: LiteRT's fast kernels run a source of TensorFlow Lite, instead of its reference kernels.
+        network: the converted network.
+        sources: the files from which it was converted.
+        size: (height, width) if the network accepts any size.
+        outputs: tensors of the source at which the conversion stopped, instead of its outputs.
+        shapes: shapes of the source's free inputs, as for the conversion.
+        quick: run a TensorFlow Lite file with LiteRT's fast kernels instead of its reference kernels.
 
     Returns:
-        The comparison, with the verdict as a sentence; None with the reason where there can be none.
+        The comparison, and the verdict as a sentence. If there is no comparison, None and the reason.
     """
     if len(sources) != 1:
         return None, "not checked: the network was made of several files"
@@ -54,31 +54,35 @@ def prove(
         return None, f"not checked: {error}"
     except MemoryError:
         return None, f"not checked: there is not enough memory to run {sources[0].name} on its own engine"
-    except (OSError, ImportError, SystemError) as error:  # of code that is loaded when it is first needed
+    except (
+        OSError,
+        ImportError,
+        SystemError,
+    ) as error:  # raised by engines' code that is loaded at its first use
         return None, f"not checked: the engine of {sources[0].name} does not run here: {error}"
     return found, f"checked against {found.second}: {found.verdict()}"
 
 
 def differs(found: Comparison | None) -> bool:
-    """Return True if a comparison shows that the network computes something else than its source."""
+    """Return True if a comparison shows that the network's results differ from its source's."""
     return found is not None and not found.equal
 
 
 def any_size(network: Network) -> tuple[int, int] | None:
-    """Return a size to compare at if the network accepts any size, else None."""
+    """Return a size for the comparison if the network accepts any size, otherwise None."""
     from mpscnn.graph.free_size import leaves_size_free
 
     return (224, 224) if any(leaves_size_free(tensor.shape) for tensor in network.inputs) else None
 
 
 def _without_wrong_pairs(found: Comparison, outputs: int) -> Comparison:
-    """Return the comparison without pairs of inner layers that differ, if all outputs are equal.
+    """Return the comparison without inner layers that differ, if all outputs are equal.
 
-    Such layers were paired only because their shapes are the same. Each is then listed as a layer of one side.
+    Such layers were paired only because they have the same shape. Each is then listed as a layer of one side.
     """
     results = [layer for layer in found.layers if layer.output]
     if len(results) == outputs:
-        # Later operators of the source, such as an argmax, are left out on purpose. A note reports that.
+        # Later operators of the source, such as an argmax, were omitted deliberately. A note reports that.
         found = replace(found, uncompared=())
     if found.equal or len(results) != outputs or not all(map(found.is_equal, results)):
         return found

@@ -1,4 +1,4 @@
-"""Check whether another engine's package can be imported. With too little memory an import can fail in any way."""
+"""Check whether another engine's package can be imported. With too little memory, imports can fail in any way."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mpscnn._private.printable import printable
 
 __all__ = ["import_problem", "taken_bytes"]
 
-# Packages that the engine needs besides its own code.
+# Memory that the engine needs besides its own code.
 _MARGIN = 32 << 20
 _SECONDS = 300.0
 
-# Takes as much memory as this process has already, so that the child gets as far as this process would.
+# The child first takes as much memory as this process has, so that its import meets the same limit.
 _CHILD = """
 import mmap, sys
 import mpscnn
@@ -31,10 +31,10 @@ for name in sys.argv[2:]:
 
 
 def import_problem(modules: Sequence[str]) -> str | None:
-    """Import the modules; why that is impossible, or None.
+    """Import modules. Return the reason if that is impossible, otherwise None.
 
-    Where the process may not take all memory that it asks for, a child tries before: a library that gets none may end
-    its process.
+    If the memory of the process is limited, a child process tries the import first: libraries without memory may end
+    their process.
     """
     wanted = [name for name in modules if name not in sys.modules]
     if wanted and _is_limited() and (problem := _problem_of_child(wanted)):
@@ -44,7 +44,7 @@ def import_problem(modules: Sequence[str]) -> str | None:
             importlib.import_module(name)
         except MemoryError:
             return f"there is not enough memory to import {name}"
-        except Exception as error:  # of every kind: an import that gets no memory fails where it is
+        except Exception as error:  # an import without memory may fail with any exception
             return _reason(name, f"{type(error).__name__}: {error}")
     return None
 
@@ -60,7 +60,7 @@ def _is_limited() -> bool:
 
 
 def taken_bytes() -> int:
-    """Return the address space that this process takes; 0 where the system does not say."""
+    """Return the size of this process's address space; 0 if the system does not report it."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
     except (OSError, ValueError):

@@ -42,7 +42,7 @@ BACKENDS = ("tensorflow", "torch", "jax")
 
 
 def installed_backend() -> str | None:
-    """Return the one that Keras would take here; None if none is installed."""
+    """Return the backend that Keras would use here; None if none is installed."""
     return next((name for name in BACKENDS if importlib.util.find_spec(name) is not None), None)
 
 
@@ -54,7 +54,7 @@ def choose_backend() -> None:
 
 
 class KerasEngine:
-    """A .keras or .h5 file. Code in it (Lambda layers) is not run.
+    """A .keras or .h5 file, run by Keras. Code in it (Lambda layers) is not executed.
 
     Args:
         path: the file.
@@ -75,7 +75,7 @@ class KerasEngine:
         self.inputs = {tensor.name: tuple(tensor.shape) for tensor in self._model.inputs}
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`. Layers of models within the model are not looked into."""
+        """See `Engine`. Layers of nested models are not listed separately."""
         import keras
 
         model = self._model

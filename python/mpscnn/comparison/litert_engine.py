@@ -61,13 +61,13 @@ _DETECTION = "TFLite_Detection_PostProcess"
 
 
 class LitertEngine:
-    """A file on LiteRT's reference kernels; integers are shown as the real numbers that they stand for.
+    """A file on LiteRT's reference kernels. Integers are converted to the numbers that they represent.
 
-    The results of a detector are the boxes and scores before its suppression.
+    For a detector, the results are boxes and scores before the suppression.
 
     Args:
         path: the file.
-        quick: take LiteRT's fast kernels, each operator's alone, instead of the reference.
+        quick: use LiteRT's fast kernels, without fusing operators, instead of the reference kernels.
     """
 
     def __init__(self, path: Path, *, quick: bool = False) -> None:

@@ -12,11 +12,10 @@ from mpscnn.comparison.trace import Array, Trace, Value
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import operations
 
-# Layers whose result has the elements of their input, or some of them.
+# Layers that only move or select elements of their input.
 _MOVING = {"dropout", "reshape", "slice", "transpose"}
 _KINDS = {"fully_connected": "dense", "neuron": "activation"}
-# Operations that become a part of the layer before them when the network is compiled, with the operations that
-# include them.
+# Operations that compiling fuses into the layer before them, each with the operations that can include them.
 _TAKEN_OVER_BY = {
     "neuron": frozenset(entry["name"] for entry in operations() if entry["takes_activation"]),
     "batch_normalization": frozenset({"convolution", "fully_connected", "transposed_convolution"}),
@@ -27,8 +26,8 @@ class NativeEngine:
     """A network on a device, in a precision.
 
     Args:
-        network: with all weights.
-        name: for tables.
+        network: the network with all weights.
+        name: the name for tables.
         device, precision: as for `Network.compile`.
     """
 
@@ -46,7 +45,7 @@ class NativeEngine:
         self.inputs = {tensor.name: tensor.shape for tensor in network.inputs}
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`. Layers of other engines' convolution, normalization and activation are one here."""
+        """See `Engine`. A convolution with its normalization and activation is one layer here."""
         computed = self._session.run(dict(zip(self.inputs, inputs, strict=True)))
         results = computed if isinstance(computed, dict) else {self._nodes[0]["name"]: computed}
         values = [
@@ -62,7 +61,7 @@ class NativeEngine:
 
 
 def whole_layers(network: Network) -> list[dict[str, Any]]:
-    """Return the nodes of a network that compute something and stay when it is compiled.
+    """Return the nodes of a network that compute something and are not removed by compiling.
 
     A convolution with its batch normalization and its activation is one: the last of the nodes, with the operation of
     the first. "parts" has the names of the others. Operations that cannot include an activation, such as reductions,

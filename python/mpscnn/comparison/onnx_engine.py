@@ -47,7 +47,7 @@ _KINDS = {
     "Upsample": "resize",
     **dict.fromkeys(_ACTIVATIONS, ACTIVATION),
 }
-# Their results have elements of their inputs, or tell about shapes.
+# Operators that only move or select elements of their inputs, or compute shapes.
 _MOVING = {
     "Cast",
     "Constant",
@@ -65,19 +65,20 @@ _MOVING = {
     "Transpose",
     "Unsqueeze",
 }
-# Types by ONNX' numbers.
+# NumPy's types by the numbers of ONNX's types.
 _DTYPES = {1: np.float32, 10: np.float16}
 
 
 class OnnxEngine:
-    """A model on onnxruntime's CPU engine, without its optimisations: these would leave out layers.
+    """A model on onnxruntime's CPU engine. Its optimisations are off, because they would remove layers.
 
     Args:
-        model: an `onnx.ModelProto`; images are (n, channels, height, width) in it, unless `shapes` say otherwise.
-        name: for tables.
-        outputs: tensors to stop at; none: its outputs.
-        shapes: of the other side's inputs, as of `Value.array`: an input of the file may be in this order, or a row of
-            pixels (n, channels, width).
+        model: an `onnx.ModelProto`; its images are (n, channels, height, width) unless `shapes` show another order.
+        name: the name for tables.
+        outputs: tensors to stop at; empty: the model's outputs.
+        shapes: the shapes of the other side's inputs, as in `Value.array`. They show whether an input of the file has
+            the
+            same order, or is a row of pixels (n, channels, width).
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
@@ -136,7 +137,7 @@ class OnnxEngine:
             results = dict(zip(names, session.run(names, given), strict=True))
         except Exception as error:  # the exceptions of onnxruntime have no common base
             raise WeightsError(f"{self.title}: onnxruntime cannot run it: {error}") from error
-        # The inputs of such a file are NHWC, and the results of its transpositions at the end are, too.
+        # If the inputs of the file are NHWC, the results of transpositions at its end are NHWC, too.
         kept = any(order.to_file is _as_it_is and len(order.shape) == 4 for order in self._orders)
         as_is = {node.output[0] for node in nodes if kept and node.op_type == "Transpose"}
         values = [
@@ -154,7 +155,7 @@ class OnnxEngine:
 
 
 def _ending_at(model: Any, outputs: Sequence[str]) -> Any:
-    """Return a copy with other outputs, and the nodes that lead to them."""
+    """Return a copy of the model with other outputs, and only the nodes that these need."""
     import onnx
 
     result = onnx.ModelProto()
@@ -173,7 +174,7 @@ def _ending_at(model: Any, outputs: Sequence[str]) -> Any:
 
 
 def _extents(entry: Any) -> tuple[int | None, ...]:
-    """As the file has them."""
+    """Return the extents of a file's input; None is free."""
     kind = entry.type.tensor_type
     if kind.elem_type not in _DTYPES:
         raise UnsupportedError(f"input {entry.name!r} is neither float32 nor float16")
@@ -182,7 +183,7 @@ def _extents(entry: Any) -> tuple[int | None, ...]:
 
 @dataclass(frozen=True)
 class _Order:
-    """How an input is given, and how it becomes the file's."""
+    """The order of axes in which an input is given, and its conversion to the file's order."""
 
     shape: tuple[int | None, ...]
     to_file: Callable[[Array], Array]

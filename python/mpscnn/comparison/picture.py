@@ -1,4 +1,4 @@
-"""Draw a comparison."""
+"""Draw a comparison: the error of each layer as a bar."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 _LINE = 18
 _WIDTH = 600
-_LONGEST_NAME, _LETTER = 40, 7.5  # of the SVG: letters, and the width of a letter
+_LONGEST_NAME, _LETTER = 40, 7.5  # for SVG: the most letters of a name, and the width of a letter
 _EQUAL, _DIFFERENT = (120, 170, 230), (220, 90, 80)
-# The least error that is shown, and the greatest: powers of ten.
+# The powers of ten at both ends of the scale.
 _LOWEST, _HIGHEST = -9, 1
 
 
@@ -53,7 +53,7 @@ def error_picture(title: str, errors: Sequence[tuple[str, float]], tolerance: fl
 
 
 def error_svg(errors: Sequence[tuple[str, float]], tolerance: float) -> Html:
-    """Return the same bars as an SVG element. Long names are cut."""
+    """Return the same bars as SVG. Long names are shortened."""
     names = [name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}" for name, _ in errors]
     margin = 12 + _LETTER * max(map(len, names), default=0)
     top = 2 * _LINE

@@ -19,7 +19,7 @@ from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.graph.slicing import in_pieces
 
-#: Largest finite number and least normal one.
+#: The largest finite number and the smallest normal number of each precision.
 _LIMITS = {
     "float16": (65504.0, 2.0**-14),
     "bfloat16": (float(np.finfo(np.float32).max), 2.0**-126),
@@ -28,20 +28,22 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class LayerPrecision:
-    """The effect on one layer. A convolution with its batch normalization and activation is one layer.
+    """The effect of a lower precision on one layer, which includes its batch normalization and activation.
 
     Args:
-        name: the layer's.
-        largest: magnitude of its results in float32.
-        overflows: results that are beyond the precision's range, in all images together.
-        lost: share of the results other than zero that are so small that digits are lost (subnormal numbers of
-            float16) or that become zero.
-        weight_largest: magnitude of its weights; 0 without weights.
-        weights_lost: share of its weights that are in the same way too small.
-        error: L2 norm of the difference of its results from those in float32 over the norm of these, the whole network
-            in the lower precision.
-        own_error: the same with this layer alone in the lower precision, reading what float32 gives.
-        kept: whether it stays float32.
+        name: the layer's name.
+        largest: the largest magnitude of its results in float32.
+        overflows: the number of results beyond the precision's range, in all images together.
+        lost: the share of the results other than zero that lose digits because they are so small (subnormal in
+            float16),
+            or become zero.
+        weight_largest: the largest magnitude of its weights; 0 without weights.
+        weights_lost: the share of its weights that are too small in the same way.
+        error: the L2 norm of its results' difference from float32, divided by the norm of the float32 results. The
+            whole
+            network is in the lower precision.
+        own_error: the same if only this layer is in the lower precision, and reads float32 results.
+        kept: whether the layer stays in float32.
     """
 
     name: str
@@ -60,15 +62,15 @@ class PrecisionReport:
     """The effect of a lower precision on a network. Printing it shows a table.
 
     Args:
-        name: the network's.
+        name: the network's name.
         precision: "float16" or "bfloat16".
         images: the number of images.
-        layers: in order.
-        tolerance: allowed error of the network's results.
-        error: the largest error of the unchanged network's results.
-        keep: layers to keep in float32: all whose results or weights overflow, then those with the largest errors of
-            the layer alone, until the network's results are within the tolerance. Empty where none needs it.
-        kept_error: largest error of the network's results with these in float32.
+        layers: the effect on each layer, in order.
+        tolerance: the allowed error of the network's outputs.
+        error: the largest error of the unchanged network's outputs.
+        keep: layers to keep in float32: all whose results or weights overflow, then those with the largest `own_error`,
+            until the network's outputs are within the tolerance. Empty if none is needed.
+        kept_error: the largest error of the network's outputs with these layers in float32.
     """
 
     name: str
@@ -81,7 +83,7 @@ class PrecisionReport:
     kept_error: float
 
     def table(self, *, width: int | None = None) -> str:
-        """Return the layers as text, in lines of at most `width` characters where that is possible."""
+        """Return a table of the layers. Lines have at most `width` characters if possible."""
         headers = ("layer", "largest", "overflows", "lost", "weights", "lost", "error", "own error", "")
         rows = [
             (
@@ -145,18 +147,19 @@ def check_precision(
     tolerance: float = 0.01,
     device: str = "cpu",
 ) -> PrecisionReport:
-    """Say what a lower precision does to each layer of a network, and which layers to keep in float32.
+    """Measure what a lower precision does to each layer of a network, and which layers to keep in float32.
 
     Args:
-        network: with its weights. Layers that it keeps in float32 already (`Network.keep_float32`) stay so.
+        network: the network with its weights. Layers that it keeps in float32 (`Network.keep_float32`) stay so.
         images: inputs of a network with one input, (1, height, width, channels) or (1, features).
         precision: "float16" or "bfloat16". Only float16 can keep layers in float32.
-        tolerance: allowed L2 norm of the error of the network's results, as a share of the norm of the results.
-        device: what computes in the lower precision.
+        tolerance: the allowed L2 norm of the error of the network's outputs, relative to their norm.
+        device: the device that computes in the lower precision.
 
     Raises:
-        ParameterError: another precision, or no images. ShapeError: the images do not fit. UnsupportedError: the device
-            does not compute in this precision.
+        ParameterError: another precision, or no images.
+        ShapeError: the images do not fit.
+        UnsupportedError: the device does not support the precision.
     """
     if precision not in _LIMITS:
         raise ParameterError(f"check_precision: precision must be float16 or bfloat16, got {precision!r}")
@@ -173,7 +176,8 @@ def check_precision(
     weights = _folded_weights(network, nodes)
     kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
     kept = {node["name"] for node in nodes if not kept.isdisjoint([node["name"], *node["parts"]])}
-    # With weights that it cannot hold a network is not compiled: these layers are kept from the beginning.
+    # A network with weights beyond the precision's range cannot be compiled. So these layers are kept from the
+    # beginning.
     most = _LIMITS[precision][0]
     needed = [name for name, values in weights.items() if _largest(values) > most and name not in kept]
     trial = network.restructured(network.to_dict())
@@ -228,7 +232,7 @@ def _squares(values: Array) -> float:
 
 
 class _Pieces:
-    """Each layer by itself in the lower precision, reading what float32 gives."""
+    """Runs each layer separately in the lower precision, on float32 inputs."""
 
     def __init__(self, network: Network, precision: PrecisionName, device: str) -> None:
         self._outputs: list[str] = [node["name"] for node in whole_layers(network)]
@@ -237,14 +241,14 @@ class _Pieces:
         self._session = pieces.compile(device=device, precision=precision).session()
 
     def run(self, image: Array, results: dict[str, Array]) -> dict[str, Array]:
-        """`results`: of all layers, in float32."""
+        """Return the result of each layer. `results` are those of all layers in float32."""
         given = {name: results.get(name.removesuffix(" given"), image) for name in self._inputs}
         computed = self._session.run(given)
         return computed if isinstance(computed, dict) else {self._outputs[0]: computed}
 
 
 def _folded_weights(network: Network, layers: Sequence[dict[str, Any]]) -> dict[str, Array]:
-    """Return the weights of each compiled layer. Batch normalization scales output channels. Empty without any."""
+    """Return the weights of each layer as compiled, with folded batch normalizations."""
     given = network.weights
     nodes = {node["name"]: node for node in network.to_dict()["nodes"]}
     folded = {}
@@ -285,7 +289,7 @@ def _layer(name: str, seen: _Seen, weights: Array, precision: PrecisionName, kep
 
 
 def _output_error(network: Network, images: Sequence[Array], precision: PrecisionName, device: str) -> float:
-    """Return the largest of the network's results."""
+    """Return the largest error of the network's outputs."""
     names = [tensor.name for tensor in network.outputs]
     sessions = [
         network.compile(device="cpu", precision="float32").session(),
@@ -310,14 +314,17 @@ def _to_keep(
     error: float,
     device: str,
 ) -> tuple[tuple[str, ...], float]:
-    """See `PrecisionReport.keep`, and the error with these in float32. `network` keeps the `needed` ones already."""
+    """Return `PrecisionReport.keep`, and the error with these layers in float32.
+
+    `network` keeps the `needed` layers already.
+    """
     free = [layer for layer in layers if not layer.kept and layer.name not in needed]
     chosen = [layer.name for layer in free if layer.overflows]
     worst = [layer.name for layer in sorted(free, key=lambda layer: -layer.own_error) if not layer.overflows]
     keep = list(needed)
     while True:
         if not chosen and not error <= tolerance:
-            # Twice as many each time: a handful of trials for any network.
+            # The number is doubled each time, so a few trials suffice for any network.
             count = max(1, len(keep))
             chosen, worst = worst[:count], worst[count:]
         if not chosen:

@@ -1,4 +1,4 @@
-"""All precisions of a network side by side: `mpscnn.compare_precisions`."""
+"""Compare all precisions of a network: `mpscnn.compare_precisions`."""
 
 from __future__ import annotations
 
@@ -28,20 +28,23 @@ Outputs = dict[str, Array]
 
 @dataclass(frozen=True)
 class PrecisionFigures:
-    """The effect of one precision on a network.
+    """The results, time and memory of a network in one precision.
 
     Args:
-        precision: its name.
-        numbers: `Program.numbers`. It distinguishes rows of the same precision.
-        error: L2 norm of the difference of the results from those in float32 over the norm of these, the largest of
-            the network's outputs.
-        agreement: how often the answer is that of float32: the share of images with the same most probable class, of
-            pixels with the same class, or of objects found by both (the same class, boxes that overlap by half);
-            None where answers have no classes.
-        accuracy: share of the images whose most probable class is the right one; None where that is not known.
-        milliseconds: of one run, the shortest of all.
-        weight_bytes: of packed weights.
-        arena_bytes: of intermediate results.
+        precision: the precision's name.
+        numbers: `Program.numbers`, which distinguishes rows of the same precision.
+        error: the L2 norm of the results' difference from float32, divided by the norm of the float32 results; the
+            largest
+            of all outputs.
+        agreement: how often the result is the same as in float32: the share of images with the same most probable
+            class,
+            of pixels with the same class, or of objects that both find (the same class, and boxes that overlap by
+                half).
+            None if the results have no classes.
+        accuracy: the share of images whose most probable class is the right one; None if that is not known.
+        milliseconds: the shortest time of one run.
+        weight_bytes: the bytes of packed weights.
+        arena_bytes: the bytes of intermediate results.
         fingerprint: `Program.fingerprint`.
     """
 
@@ -61,12 +64,12 @@ class PrecisionTable:
     """All precisions of a network on one device. Printing it shows a table.
 
     Args:
-        name: the network's.
-        device: where it was computed.
-        images: how many were looked at.
+        name: the network's name.
+        device: the device.
+        images: the number of images.
         compared: what `PrecisionFigures.agreement` counts: "images", "pixels" or "objects".
-        rows: a precision each, and with weights in 8 bits or sums in halves.
-        refused: what this network or device does not have of them, and why.
+        rows: one for each precision, and for variants with 8-bit weights or float16 sums.
+        refused: the precisions that this network or device does not support, with reasons.
     """
 
     name: str
@@ -77,7 +80,7 @@ class PrecisionTable:
     refused: dict[str, str]
 
     def table(self, *, width: int | None = None) -> str:
-        """As text, in lines of at most `width` characters where that is possible."""
+        """Return the figures as a table. Lines have at most `width` characters if possible."""
         headers = [
             *("precision", "error", f"same {self.compared}", "accuracy", "ms", "weights", "intermediate"),
             "fingerprint",
@@ -123,23 +126,25 @@ def compare_precisions(
     threads: int | None = None,
     runs: int = 20,
 ) -> PrecisionTable:
-    """Compare the precisions in which a device computes a network: results, time and memory.
+    """Compare the precisions in which a device can run a network: results, time and memory.
 
     Args:
-        network: with one input; of a model its network.
-        images: inputs of the network, (n, height, width, channels) or what it takes, all of one shape.
+        network: a network with one input, or a model.
+        images: inputs of the network, (n, height, width, channels) or of its shape, all of one shape.
         classes: the right class of each image, for the accuracy of a classifier.
-        device: as for `Network.compile`; "float32" on it is what the others are compared with.
-        precisions: compared with float32; None: all that the device has, and float32 and float16 with weights
-            in 8 bits.
-        accumulate_dtype: "float16" adds float16 with sums in halves, which most processors compute slowly.
-        threads: of each session; None: all that this process may use.
-        runs: timed runs of each precision, interleaved.
+        device: as for `Network.compile`. Results are compared with "float32" on it.
+        precisions: the precisions to compare; None: all that the device supports, and float32 and float16 with 8-bit
+            weights.
+        accumulate_dtype: "float16" adds float16 with sums in half precision, which most processors compute slowly.
+        threads: the threads of each session; None: all that this process may use.
+        runs: the number of timed runs of each precision, interleaved.
 
     Raises:
-        ParameterError: no images or numbers in them that are not finite, another number of classes than images, no
-            runs, several inputs, no network.
-        ShapeError: images of another shape. DeviceError: no such device.
+        ParameterError: there are no images, they are not finite, `classes` has another length, there are no runs, or
+            the
+            network has several inputs or is not a network.
+        ShapeError: the images have another shape.
+        DeviceError: there is no such device.
     """
     if isinstance(network, Model):
         network = network.network
@@ -162,7 +167,7 @@ def compare_precisions(
     for name, options in _compared(device, precisions, accumulate_dtype).items():
         try:
             programs[name] = network.compile(device=device, **options)
-        except (UnsupportedError, WeightsError) as error:  # an operation or a number that it does not have
+        except (UnsupportedError, WeightsError) as error:  # an operation or a number that the precision lacks
             if name == "float32":
                 raise
             refused[name] = str(error)
@@ -207,7 +212,7 @@ def _compared(
 
 
 def image_arrays(what: str, images: Iterable[Any]) -> list[Array]:
-    """Arrays of images. Raises ParameterError for none, and for what is no number or not finite."""
+    """Return images as a list of arrays. Raises ParameterError if there are none, or if they are not finite numbers."""
     if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
         raise ParameterError(f"{what}: images must be arrays (n, ...), got {images!r}")
     given = [np.asarray(image) for image in images]
@@ -224,7 +229,7 @@ def image_arrays(what: str, images: Iterable[Any]) -> list[Array]:
 
 
 def right_classes(what: str, network: Network, classes: Sequence[int], count: int) -> list[int]:
-    """Return a class for each image, where the network is a classifier one that it has. Raises ParameterError."""
+    """Return a class number for each image. Raises ParameterError if there are too many, or a classifier lacks one."""
     right = whole_numbers(what, classes)
     function, _, argument = what.partition(": ")
     if len(right) != count:
@@ -241,7 +246,7 @@ def right_classes(what: str, network: Network, classes: Sequence[int], count: in
 
 
 class Answers:
-    """The answers of a network, which two precisions have in common or not: classes of images or pixels, or objects."""
+    """Extracts the results that two precisions may have in common: classes of images or pixels, or objects."""
 
     def __init__(self, network: Network, input_shape: tuple[int, ...]) -> None:
         self._names = [tensor.name for tensor in network.outputs]
@@ -255,7 +260,7 @@ class Answers:
             self.counted = "pixels"
 
     def classes(self, outputs: Outputs) -> Array | None:
-        """Return the class of each image or pixel; None if the only output does not have classes."""
+        """Return the class of each image or pixel; None if the outputs have no classes."""
         scores = outputs[self._names[0]]
         if len(self._names) > 1 or scores.ndim not in (2, 4) or scores.shape[-1] < 2:
             return None
@@ -263,7 +268,7 @@ class Answers:
         return found
 
     def same(self, right: Outputs, found: Outputs) -> tuple[int, int] | None:
-        """Return the number of equal answers and the number of answers; None if there are none to compare."""
+        """Return the number of equal results and the number of results; None if there is nothing to compare."""
         if self._head is not None:
             first, second = self._objects(right), self._objects(found)
             same = sum(_matches(a, b) for a, b in zip(first, second, strict=True))
@@ -280,7 +285,7 @@ class Answers:
 
 
 class AnswersSeen:
-    """The measurements of one precision so far."""
+    """The sums over the images so far, for one precision."""
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
@@ -289,7 +294,7 @@ class AnswersSeen:
         self._classes: list[Array] = []
 
     def add(self, right: Outputs, found: Outputs) -> None:
-        """Some images: what float32 gives, and what the other precision does."""
+        """Add the results of some images: `right` in float32, `found` in the other precision."""
         for name, expected in right.items():
             wide = expected.astype(np.float64)
             sums = self._squares.setdefault(name, [0.0, 0.0])
@@ -301,7 +306,7 @@ class AnswersSeen:
             self._classes.append(classes)
 
     def error(self) -> float:
-        """See `PrecisionFigures`, as the two below."""
+        """Return `PrecisionFigures.error`."""
         errors = [
             math.sqrt(error / right) if right else (0.0 if error == 0.0 else math.inf)
             for error, right in self._squares.values()
@@ -309,21 +314,21 @@ class AnswersSeen:
         return math.nan if any(map(math.isnan, errors)) else max(errors)
 
     def agreement(self) -> float | None:
-        """Return how often the answer is the same."""
+        """Return `PrecisionFigures.agreement`."""
         if not self._same:
             return None
         same, count = (sum(entry[i] for entry in self._same) for i in (0, 1))
-        return same / count if count else 1.0  # neither has found anything
+        return same / count if count else 1.0  # neither has found an object
 
     def accuracy(self, classes: Sequence[int] | None) -> float | None:
-        """Return how often it is the right one."""
+        """Return `PrecisionFigures.accuracy`."""
         if classes is None or not self._classes:
             return None
         return float((np.concatenate(self._classes) == np.asarray(classes)).mean())
 
 
 def _matches(first: Sequence[Detection], second: Sequence[Detection]) -> int:
-    """Objects of both: the same class, boxes that overlap by half; each counts once, the most probable first."""
+    """Count the objects that both have: the same class, and boxes that overlap by half. Each object counts once."""
     left = list(second)
     for one in first:
         match = next(
@@ -335,7 +340,7 @@ def _matches(first: Sequence[Detection], second: Sequence[Detection]) -> int:
 
 
 def _overlap(first: Detection, second: Detection) -> float:
-    """Intersection over union."""
+    """Return the intersection over union of two boxes."""
     a, b = first.box, second.box
     width = min(a.right, b.right) - max(a.left, b.left)
     height = min(a.bottom, b.bottom) - max(a.top, b.top)
@@ -351,7 +356,7 @@ def _run(session: Session, network: Network, image: Array) -> Outputs:
 
 
 def _times(sessions: dict[str, Session], image: Array, runs: int) -> dict[str, float]:
-    """Milliseconds of one image, the shortest of runs that take turns."""
+    """Return the shortest milliseconds of one image for each session, from interleaved runs."""
     one = np.ascontiguousarray(image[:1])
     least = dict.fromkeys(sessions, math.inf)
     for session in sessions.values():

@@ -30,27 +30,32 @@ def compare(
 ) -> Comparison:
     """Run two networks on the same input and compare them layer by layer.
 
-    Each side is a name or file as for `mpscnn.load`, a `Network`, a `Model`, a module of torch, or a file of another
-    framework, which that framework's engine runs: .onnx on onnxruntime, .tflite on LiteRT, .keras and .h5 on Keras.
-    After a name or file may stand "@cpu", "@metal", "@float16", "@bfloat16" (mpscnn's engine, device or precision;
-    "model.onnx@cpu" is the file as mpscnn converts and runs it) or "@onnxruntime" (a network of mpscnn as ONNX).
+    Each side is a name or file as for `mpscnn.load`, a `Network`, a `Model` or a torch module. Files of other
+    frameworks run in their own engines: .onnx in onnxruntime, .tflite in LiteRT, .keras and .h5 in Keras. A name or
+    file may be followed by "@cpu", "@metal", "@float16" or "@bfloat16" (then mpscnn converts and runs it), or by
+    "@onnxruntime" (then mpscnn writes the network as ONNX).
 
     Args:
-        first: one side. Its layers give the order.
-        second: the other. Errors are relative to its results.
-        input: "random" (uniform from -1 to 1, or over the range of an input of integers), a photo (its preprocessing is
-            that of the side that has one), an .npy file or an array: (n, height, width, channels), or (n, features);
-            a list of arrays for several inputs.
-        tolerance: the largest error that counts as equal, as a share of the largest magnitude of a layer's result;
-            None: by the lower precision of the two, 0.001 for float32, 0.02 for float16, 0.1 for bfloat16. With 8-bit
-            integers it is a share of the L2 norm, 0.35.
-        size: (height, width) where both networks leave it free.
-        seed: of random inputs.
+        first: one side. Its layers determine the order.
+        second: the other side. Errors are relative to its results.
+        input: "random" (uniform from -1 to 1, or over the range of an integer input), a photo (with the preprocessing
+            of
+            the side that has one), an .npy file or an array: (n, height, width, channels), or (n, features); a list of
+            arrays for several inputs.
+        tolerance: the largest error that counts as equal, relative to the largest magnitude of a layer's result. None:
+            by
+            the lower precision of both sides: 0.001 for float32, 0.02 for float16, 0.1 for bfloat16. With 8-bit
+                integers
+            it is relative to the L2 norm, 0.35.
+        size: (height, width) if both networks accept any size.
+        seed: the random seed of the input.
 
     Raises:
-        UnsupportedError: an engine is not installed, or cannot run its network. ShapeError: the inputs differ, or no
-            layer fits. WeightsError: a file is damaged. ParameterError: something else was given. ImageError: the
-            photo cannot be read.
+        UnsupportedError: an engine is not installed, or cannot run its network.
+        ShapeError: the inputs differ, or no layers correspond.
+        WeightsError: a file is damaged.
+        ParameterError: a side or an argument is invalid.
+        ImageError: the photo cannot be read.
     """
     sides = side_of(first), side_of(second)
     given = _given_arrays(input)
@@ -88,11 +93,9 @@ def compare(
 def _without_chance_pairs(
     pairs: Pairs, found: list[ComparedLayer], is_equal: Callable[[ComparedLayer], bool]
 ) -> tuple[Pairs, tuple[ComparedLayer, ...]]:
-    """Leave out differing layers without a common name if all results are equal.
+    """Leave out pairs of layers that differ and have no common name, if all outputs are equal.
 
-    They were paired only by their shape.
-
-    Each network may have layers that the other computes in other steps.
+    Such pairs have only their shape in common. Each network may have steps that the other one lacks.
     """
     outputs = [layer for layer in found if layer.output]
     if not outputs or not all(map(is_equal, outputs)):
@@ -108,7 +111,7 @@ def _without_chance_pairs(
 def _engines(
     sides: tuple[Side, Side], shapes: Shapes | None, size: tuple[int, int] | None
 ) -> tuple[Engine, Engine]:
-    """Return a side that does not say the shapes of its inputs, or their order, takes the other's."""
+    """Return both engines. A side that does not define its inputs' shapes or order gets those of the other side."""
     first, second = sides
     if first.module is not None or (first.network is None and second.network is not None):
         other = None if second.module is not None else second.engine(size=size)
@@ -119,7 +122,7 @@ def _engines(
 
 
 def _given_arrays(given: Any) -> list[Array] | None:
-    """None where the input still has to be made."""
+    """Return the given arrays; None if the input must be generated or read from a photo."""
     if isinstance(given, np.ndarray):
         return [_array(given)]
     if isinstance(given, (list, tuple)):
@@ -170,7 +173,7 @@ def _inputs(
 
 
 def _common_shapes(a: Engine, b: Engine, size: tuple[int, int] | None) -> list[tuple[int | None, ...]]:
-    """Return the inputs that both sides take."""
+    """Return the input shapes that both sides accept."""
     if len(a.inputs) != len(b.inputs):
         raise ShapeError(
             f"compare: {a.title} has the inputs {_text(a.inputs)}, {b.title} has {_text(b.inputs)}"

@@ -1,4 +1,4 @@
-"""Open the sides of a comparison: a network with its engine for the text or object that a user gives."""
+"""Open the sides of a comparison: find the network and the engine for the text or object that a user gives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model, model_path, open_model
 
-#: The words allowed after "@": where and how to run it.
+#: The words allowed after "@".
 DEVICES = ("cpu", "metal")
 PRECISIONS: tuple[PrecisionName, ...] = ("float32", "float16", "bfloat16")
 ENGINES = ("mpscnn", "onnxruntime")
@@ -31,14 +31,14 @@ _STATE_DICTS = (".pth", ".pt", ".safetensors")
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two that are compared, before its inputs are known.
+    """One side of a comparison, before its inputs are known.
 
     Args:
-        network: for mpscnn's engines; None for a file that its own engine runs.
+        network: the network for mpscnn's engines; None for a file that runs in its own engine.
         path: the file, if it is one.
-        preprocess: how a photo becomes the input, where that is known.
-        outputs: tensors of an ONNX file to stop at; none: its outputs.
-        quick: LiteRT's fast kernels run a file of TensorFlow Lite, instead of its reference kernels.
+        preprocess: the preprocessing for photos, if it is known.
+        outputs: tensors of an ONNX file to stop at; empty: its outputs.
+        quick: run a TensorFlow Lite file with LiteRT's fast kernels instead of its reference kernels.
     """
 
     network: Network | None
@@ -58,11 +58,11 @@ class Side:
         *,
         size: tuple[int, int] | None = None,
     ) -> Engine:
-        """Return the engine that runs it.
+        """Return the engine that runs this side.
 
         Args:
-            shapes: of the other side's inputs, for what does not say its own.
-            size: (height, width) where the network leaves it free.
+            shapes: the shapes of the other side's inputs, for a side that does not define its own.
+            size: (height, width) if the network accepts any size.
 
         Raises:
             UnsupportedError: the engine is not installed.
@@ -115,10 +115,10 @@ def own_engine(
     *,
     quick: bool = False,
 ) -> Engine:
-    """Return the engine that a file's format comes from. Raises UnsupportedError where there is none here.
+    """Return the engine of a file's own framework. Raises UnsupportedError if it is missing here.
 
-    `outputs`: tensors of an ONNX file to stop at. `shapes`: of the other side's inputs, if known. `quick`: LiteRT's
-    fast kernels.
+    `outputs` are tensors of an ONNX file to stop at. `shapes` are those of the other side's inputs, if known. `quick`
+    selects LiteRT's fast kernels.
     """
     suffix = suffix_of(path)
     missing = missing_engine(path)
@@ -149,7 +149,7 @@ def own_engine(
 
 
 def missing_engine(path: Path) -> str | None:
-    """Return why a file's own engine cannot run it here; None where it can."""
+    """Return why a file's own engine cannot run it here; None if it can."""
     if path.suffix.lower() in _STATE_DICTS:
         return (
             "a state dict has weights, but not the network that they belong to, so torch alone cannot run it; compare "
@@ -212,7 +212,7 @@ def _named(text: str) -> Side:
 
 
 def _exported(network: Network, name: str, size: tuple[int, int] | None, precision: str) -> Engine:
-    """Return a network of mpscnn on onnxruntime, as ONNX."""
+    """Return onnxruntime for a network of mpscnn, which is written as ONNX."""
     for module in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(module) is None:
             raise UnsupportedError(f"{name}@onnxruntime: {module} is not installed: pip install {module}")

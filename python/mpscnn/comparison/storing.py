@@ -15,10 +15,10 @@ from mpscnn.model import open_model
 
 @dataclass(frozen=True)
 class StoringCost:
-    """The largest difference between the results of a stored file and of the network that was stored.
+    """The largest difference between the results of a network and of the file in which it was stored.
 
     Args:
-        error: as a share of the largest magnitude of the result.
+        error: the difference relative to the largest magnitude of the result.
         output: the result's name.
     """
 
@@ -26,7 +26,7 @@ class StoringCost:
     output: str
 
     def sentence(self, path: Path, stored: str) -> str:
-        """For people: `stored` is the type of the weights in the file."""
+        """Return a sentence about the difference. `stored` is the type of the weights in the file."""
         if self.error == 0.0:
             return f"{path}, which stores weights in {stored}, gives the same results to the bit"
         advice = "" if stored == "float32" else "; --dtype float32 stores weights unchanged"
@@ -37,12 +37,12 @@ class StoringCost:
 
 
 def cost_of_storing(network: Network, path: Path, size: tuple[int, int] | None = None) -> StoringCost:
-    """Compare a network with the file that it was stored in, on one random input in float32.
+    """Compare a network with the file in which it was stored, on one random input in float32.
 
     Args:
-        network: as it was before it was stored.
+        network: the network before it was stored.
         path: the file.
-        size: (height, width) where the network leaves it free.
+        size: (height, width) if the network accepts any size.
     """
     stored = Network.from_graph(open_model(str(path)).graph())
     generator = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from mpscnn.errors import WeightsError
 
 
 class TensorflowEngine:
-    """A SavedModel or a frozen graph. Its trace has the outputs only.
+    """A SavedModel or a frozen graph, run by TensorFlow. Its trace has only the outputs.
 
     Args:
         path: the folder of a SavedModel, its saved_model.pb, or a frozen graph.

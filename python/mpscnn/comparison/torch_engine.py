@@ -35,7 +35,7 @@ _KINDS = {
 }
 
 
-# Calls between modules, by the names of torch's functions; others move elements or tell about shapes.
+# Kinds of torch's functions that modules call. Functions that are not listed only move elements or compute shapes.
 _FUNCTIONS = {
     **dict.fromkeys(("add", "add_", "__add__", "__iadd__", "__radd__"), "add"),
     **dict.fromkeys(("mul", "mul_", "__mul__", "__imul__", "__rmul__"), "multiply"),
@@ -59,11 +59,11 @@ _FUNCTIONS |= dict.fromkeys((name + end for name in _ACTIVATIONS for end in ("",
 
 
 class TorchEngine:
-    """A module in the mode in which it is given, on torch.
+    """A torch module in its present mode (training or evaluation).
 
     Args:
         module: a `torch.nn.Module` that takes images (n, channels, height, width).
-        shapes: of its inputs, as of `Value.array`, by name: a module does not say them.
+        shapes: the shapes of its inputs by name, as in `Value.array`, because a module does not define them.
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
@@ -78,7 +78,10 @@ class TorchEngine:
         self.precision = dtype if dtype in TOLERANCES else "float32"
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`. The values are results of modules that have none within them, and of calls between these."""
+        """See `Engine`.
+
+        The values are results of modules without submodules, and of functions called between modules.
+        """
         import torch
         from torch.overrides import TorchFunctionMode
 
@@ -101,7 +104,7 @@ class TorchEngine:
         def leave(name: str, module: Any, result: Any) -> None:
             kind = _KINDS.get(type(module).__name__, ACTIVATION if _is_activation(module) else "")
             notes.add(name, kind, notes.within[-1], result)
-            notes.within.pop()  # last: what this calls of torch is no part of the network
+            notes.within.pop()  # last, so that torch's own calls here are not recorded
 
         hooks = []
         for name, module in self._module.named_modules():
@@ -118,7 +121,7 @@ class TorchEngine:
                 if self._like is not None:
                     given = [array.to(self._like.device, self._like.dtype) for array in given]
                 result = self._module(*given)
-        except Exception as error:  # whatever the module raises
+        except Exception as error:  # a module may raise anything
             raise UnsupportedError(f"{self.title}: torch cannot run it: {error}") from error
         finally:
             for hook in hooks:
@@ -142,16 +145,16 @@ class _Notes:
         self.values: dict[str, Value] = {}
         self.inputs: dict[str, list[str]] = {}
         self.within: list[list[str]] = []
-        """For each module without modules that runs now: the names of its inputs."""
+        """A stack of the running modules without submodules: the names of their inputs."""
         self._names: dict[int, str] = {}
-        self._kept: list[torch.Tensor] = []  # so that no other tensor gets the same identity
+        self._kept: list[torch.Tensor] = []  # kept, so that no other tensor gets the same id
 
     def of(self, given: Any) -> list[str]:
-        """Return the names of the tensors in arguments."""
+        """Return the names of the tensors among the arguments."""
         return [self._names[id(tensor)] for tensor in _tensors(given) if id(tensor) in self._names]
 
     def add(self, name: str, kind: str | None, inputs: list[str], result: Any) -> None:
-        """A result. Without a kind it counts as a reader of its inputs only."""
+        """Add a result. Without a kind it is not a layer, but counts as a reader of its inputs."""
         import torch
 
         if not isinstance(result, torch.Tensor) or not result.is_floating_point():
@@ -162,7 +165,7 @@ class _Notes:
         self.inputs[unique] = inputs
         if kind is None:
             return
-        # A copy: activations in place change what the module before them computed.
+        # A copy, because activations in place change the result of the module before them.
         self.values[unique] = Value(unique, kind, _array(result))
         self._names[id(result)] = unique
         self._kept.append(result)

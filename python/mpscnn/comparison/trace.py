@@ -21,12 +21,12 @@ class Value:
     """A layer's result.
 
     Args:
-        name: the layer's, or the tensor's where the format names those.
-        kind: of layer, in words that all engines share: "convolution", "pooling", "add", ...; "" for others.
+        name: the layer's name, or the tensor's in formats that name tensors.
+        kind: the kind of layer, by the same words for all engines: "convolution", "pooling", "add", ...; "" for others.
         array: float32; images (n, height, width, channels), vectors (n, features).
         inner: whether an activation or a normalization follows that belongs to the layer.
         aliases: other names of the layer.
-        part: whether the other side of a comparison computes it only within a layer.
+        part: whether the other side of a comparison may compute it only as a part of a layer.
     """
 
     name: str
@@ -38,25 +38,25 @@ class Value:
 
     @property
     def names(self) -> frozenset[str]:
-        """All that the layer is called."""
+        """All names of the layer."""
         return self.aliases | {self.name}
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """All that a network computed for an input, in the order of computation."""
+    """All results of a network for one input, in the order of computation."""
 
     values: tuple[Value, ...]
     outputs: tuple[str, ...]
-    """Names among `values`."""
+    """The names of the outputs, which are among `values`."""
 
 
 class Engine(Protocol):
-    """A network together with what runs it."""
+    """A network together with the engine that runs it."""
 
     @property
     def title(self) -> str:
-        """For tables: the file and the engine."""
+        """The file and the engine, for tables."""
 
     @property
     def precision(self) -> str:
@@ -64,41 +64,41 @@ class Engine(Protocol):
 
     @property
     def inputs(self) -> dict[str, tuple[int | None, ...]]:
-        """Shapes as of `Value.array`, batch included; None is free."""
+        """The shapes of the inputs as in `Value.array`, with the batch; None is free."""
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """For inputs that are stored as integers, the smallest and largest numbers that they can represent."""
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """Run the network once, on arrays as of `Value.array`."""
+        """Run the network once, on arrays as in `Value.array`."""
 
 
-#: The default tolerances, as shares of a layer's largest magnitude. They allow for sums in another order and
-#: roundings to the format through many layers. For integers it is a share of the L2 norm, because integers clip
-#: values outside of a layer's range.
+#: The default tolerances, relative to a layer's largest magnitude. They allow for sums in another order, and for
+#: roundings through many layers. For integers the tolerance is relative to the L2 norm, because integers clip values
+#: outside of a layer's range.
 TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1, "int8": 0.35}
 
 
 def channels_last(array: NDArray[np.generic]) -> Array:
-    """Return an image (n, c, h, w) of engines with channels first; other arrays stay."""
+    """Convert an image (n, c, h, w) to (n, h, w, c). Other arrays stay unchanged."""
     return np.ascontiguousarray(np.moveaxis(array, 1, -1) if array.ndim == 4 else array, np.float32)
 
 
 def channels_first(array: Array) -> Array:
-    """Return the inverse of `channels_last`, for images."""
+    """Convert an image (n, h, w, c) to (n, c, h, w)."""
     return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else array
 
 
 def with_inner_marked(
     values: Sequence[Value], inputs: Mapping[str, Sequence[str]], outputs: Sequence[str]
 ) -> tuple[Value, ...]:
-    """Return the values, with activations and normalizations taken for part of the layer before.
+    """Mark the values that an activation or normalization follows, which then counts as a part of that layer.
 
     Args:
-        values: in the order of computation.
+        values: the values in the order of computation.
         inputs: for each value's name the values that it is computed from.
-        outputs: names of values that are results: no part of what follows.
+        outputs: the names of outputs, which are not a part of later layers.
     """
     readers: dict[str, int] = dict.fromkeys(outputs, 1)
     for names in inputs.values():

@@ -1,4 +1,4 @@
-"""Architectures of well-known networks. The registry has weights by name."""
+"""Build well-known architectures. Weights by name are in the registry."""
 
 from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 from mpscnn.models.deeplab import deeplab_v3, deeplab_v3_plus

@@ -1,4 +1,4 @@
-"""Blocks that networks of PyTorch's collections share: padding, squeeze and excitation, the end of a classifier."""
+"""Blocks of PyTorch's networks: padding, squeeze and excitation, the end of a classifier."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ HARD_SIGMOID = {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}
 
 @dataclass(frozen=True)
 class Classifier(ABC):
-    """An image classifier of PyTorch's collections: call it to build the network.
+    """A builder of an image classifier from PyTorch's collections. Call it to build the network.
 
-    Its layers have the paths of torchvision's modules as names. A batch normalization is part of the convolution
-    before it, and so is the activation behind both.
+    Layers are named like torchvision's modules. A convolution includes the batch normalization and the activation after
+    it.
 
     Attributes:
-        name: what torchvision or timm calls it.
-        input_size: height and width of its input unless the caller says otherwise.
-        preprocess: the preset of its photos.
+        name: the name in torchvision or timm.
+        input_size: the default height and width of the input.
+        preprocess: the preset for photos.
     """
 
     name: str
@@ -44,17 +44,17 @@ class Classifier(ABC):
         classes: int = 1000,
         output: str = "logits",
     ) -> Network:
-        """The network: (n, height, width, 3), preprocessed as `preprocess` says -> (n, classes).
+        """Return the network: (n, height, width, 3), preprocessed by `preprocess` -> (n, classes).
 
         Args:
-            weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry
-                name with exactly this architecture. Files of PyTorch are converted: `mpscnn.converters`.
-            input_size: one number, or (height, width), at least 32; None: the architecture's own.
+            weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
+                name with exactly this architecture. PyTorch files are converted (`mpscnn.converters`).
+            input_size: one number, or (height, width), at least 32; None: the architecture's default.
             classes: 1000 for ImageNet.
             output: "logits", as in PyTorch, or "softmax" for probabilities.
 
         Raises:
-            ParameterError: an argument out of range. WeightsError: weights that do not fit.
+            ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
         """
         if output not in OUTPUTS:
             raise ParameterError(f"output must be 'logits' or 'softmax', got {output!r}")
@@ -67,7 +67,7 @@ class Classifier(ABC):
 
     @abstractmethod
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
-        """Add the layers; returns the last one's result, (n, classes)."""
+        """Add the layers, and return the last one's result (n, classes)."""
 
 
 def convolution(
@@ -83,10 +83,10 @@ def convolution(
     activation: Activation = None,
     name: str,
 ) -> Tensor:
-    """A square convolution whose result has 1 / stride of the input's size, rounded up.
+    """Add a square convolution whose result has 1 / stride of the input's size, rounded up.
 
     Args:
-        same: TensorFlow's padding, the larger half behind; else as much on all sides.
+        same: use TensorFlow's padding, whose larger half is at the end; otherwise pad all sides alike.
     """
     return net.conv2d(
         x,
@@ -112,7 +112,7 @@ def depthwise(
     activation: Activation = None,
     name: str,
 ) -> Tensor:
-    """Return the same with each channel by itself."""
+    """Add a depthwise convolution with the same options."""
     channels = x.shape[-1] or 0
     return convolution(
         net,
@@ -131,7 +131,7 @@ def depthwise(
 def squeeze_excitation(
     net: Network, x: Tensor, squeezed: int, *, activation: Activation, gate: Activation, name: str
 ) -> Tensor:
-    """Return each channel times a gate that depends on the means of all (Hu et al. 2018).
+    """Multiply each channel by a factor that depends on the means of all channels (Hu et al. 2018).
 
     Layers: <name>.avgpool, <name>.fc1, <name>.fc2 and their product <name>.
     """

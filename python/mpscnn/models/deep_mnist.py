@@ -1,4 +1,4 @@
-"""Deep MNIST: the network of TensorFlow's tutorial, and the raw files that carry its weights to Metal.
+"""Deep MNIST: the network of TensorFlow's tutorial, and the raw files of its weights.
 
 The names, sizes and orders of the files are those of Matt Rajca's "Speeding Up TensorFlow with Metal Performance
 Shaders" (2016): float32, little-endian, [out][height][width][in].
@@ -32,21 +32,21 @@ def deep_mnist(
     output: str = "softmax",
     name: str = "deep_mnist",
 ) -> Network:
-    """Deep MNIST: (n, 28, 28, 1) in 0..1, white digits on black -> (n, 10).
+    """Return Deep MNIST: (n, 28, 28, 1) in 0..1, white digits on black -> (n, 10).
 
     Layers: conv1 (5x5, ReLU), pool1 (maximum of 2x2), conv2 (5x5, ReLU), pool2, fc1 (ReLU), fc2, softmax.
 
     Args:
-        weights: None (to be loaded later), a mapping as `Network.load_weights` takes, the folder of the eight files
-            W_conv1, b_conv1 ... W_fc2, b_fc2, or a model file or registry name of exactly this architecture.
-        channels: of the two convolutions.
-        hidden: features of fc1. The bundled model "digits" has channels=(16, 32), hidden=128.
-        output: "softmax" for probabilities, "logits" for the values before.
-        name: the network's.
+        weights: None (load them later), a mapping as for `Network.load_weights`, the folder of the eight files
+            W_conv1, b_conv1 ... W_fc2, b_fc2, or a model file or registry name with exactly this architecture.
+        channels: the channels of the two convolutions.
+        hidden: the features of fc1. The bundled model "digits" has channels=(16, 32), hidden=128.
+        output: "softmax" for probabilities, "logits" for the values before it.
+        name: the network's name.
 
     Raises:
-        ParameterError: an argument out of range. WeightsError: weights that do not fit; it names the file and the
-            size that is expected.
+        ParameterError: an argument is out of its range.
+        WeightsError: the weights do not fit; the message names the file and the expected size.
     """
     if output not in ("softmax", "logits"):
         raise ParameterError(f"output must be 'softmax' or 'logits', got {output!r}")
@@ -69,10 +69,10 @@ def deep_mnist(
 
 
 def export_deep_mnist(network: Network, directory: str | os.PathLike[str]) -> None:
-    """Write the eight files of a network that `deep_mnist` made; the folder is created if missing.
+    """Write the eight files of a network from `deep_mnist`. The folder is created if needed.
 
     Raises:
-        WeightsError: the network is none of `deep_mnist`, has no weights, or the folder cannot be written.
+        WeightsError: the network is not from `deep_mnist` or has no weights, or the folder cannot be written.
     """
     arrays = network.weights
     names = {f"{layer}.{role}": file for layer in _LAYERS for role, file in _files_of(layer).items()}
@@ -95,7 +95,7 @@ def is_deep_mnist(directory: Path) -> bool:
 
 
 def _files_of(layer: str) -> dict[str, str]:
-    """File names by role."""
+    """Return the file names by role."""
     return {"weight": f"W_{layer}", "bias": f"b_{layer}"}
 
 

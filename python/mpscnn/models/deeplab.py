@@ -18,10 +18,10 @@ from mpscnn.models.mobilenet import (
     with_weights,
 )
 
-_DEPTH = 256  # of the pyramid's branches, of their projection and of the decoder
+_DEPTH = 256  # channels of the pyramid's branches, of their projection and of the decoder
 _LOW_LEVEL_DEPTH = 48
-_LOW_LEVEL_LAYER = "depthwise3"  # the last at a quarter of the input's size
-#: The articles' dilations of the pyramid's convolutions by output stride.
+_LOW_LEVEL_LAYER = "depthwise3"  # the last layer at a quarter of the input's size
+#: The dilations of the pyramid's convolutions in the articles, by output stride.
 ARTICLE_RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 _OUTPUTS = ("logits", "softmax", "labels")
 
@@ -37,25 +37,26 @@ def deeplab_v3(
     atrous_rates: Sequence[int] = (),
     output: str = "logits",
 ) -> Network:
-    """DeepLabv3: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, height, width, classes).
+    """Return DeepLabv3: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, height, width, classes).
 
-    Layers: conv1 and blocks 1 to 17 as of `mobilenet_v2`; image_pool, image_pooling, image_upsampled; aspp0 and, for
+    Layers: conv1 and blocks 1 to 17 as in `mobilenet_v2`; image_pool, image_pooling, image_upsampled; aspp0 and, for
     each atrous rate, aspp<i>_depthwise and aspp<i>_pointwise; aspp_concat, aspp_projection; logits; upsampled.
 
     Args:
         weights: as for `mobilenet_v2`.
-        depth_multiplier: width of the MobileNet relative to the article's: rounded to multiples of 8 at 1, not rounded
-            at others, as TensorFlow's published DeepLabs are.
-        input_size: one number, or (height, width), at least 32; the published networks' is 513.
-        classes: 21 for Pascal VOC, the background included.
-        output_stride: 16 or 8, how many times smaller the last feature map is than the input.
-        atrous_rates: dilations of the pyramid's 3 x 3 convolutions (ASPP). The published networks on MobileNet have
+        depth_multiplier: the width of the MobileNet relative to the article's. At 1 widths are rounded to multiples of
+            8,
+            otherwise not, as in TensorFlow's published DeepLabs.
+        input_size: one number, or (height, width), at least 32; the published networks have 513.
+        classes: 21 for Pascal VOC, including the background.
+        output_stride: 16 or 8: the ratio between the sizes of the input and the last feature map.
+        atrous_rates: the dilations of the pyramid's 3 x 3 convolutions (ASPP). The published networks on MobileNet have
             none; the article's are 6, 12, 18 for output stride 16, twice that for 8.
         output: "logits", "softmax" for probabilities, or "labels" for (n, height, width, 1) with each pixel's class as
             a number.
 
     Raises:
-        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+        ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
     """
     net = Network(input=(*image_size(input_size), 3), name="deeplab_v3")
     x = _backbone(net, depth_multiplier, output_stride)
@@ -74,9 +75,11 @@ def deeplab_v3_plus(
     atrous_rates: Sequence[int] | None = None,
     output: str = "logits",
 ) -> Network:
-    """DeepLabv3+: as `deeplab_v3`, with a decoder that sharpens edges by features of a quarter of the input's size.
+    """Return DeepLabv3+: `deeplab_v3` with a decoder.
 
-    Layers: as of `deeplab_v3`, with decoder_projection (of depthwise3), decoder_upsampled, decoder_concat,
+    The decoder sharpens edges by features at a quarter of the input's size.
+
+    Layers: as in `deeplab_v3`, with decoder_projection (of depthwise3), decoder_upsampled, decoder_concat,
     decoder1_depthwise, decoder1_pointwise, decoder2_depthwise and decoder2_pointwise before logits.
 
     Args:
@@ -84,7 +87,7 @@ def deeplab_v3_plus(
         weights, depth_multiplier, input_size, classes, output_stride, output: as for `deeplab_v3`.
 
     Raises:
-        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+        ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
     """
     net = Network(input=(*image_size(input_size), 3), name="deeplab_v3_plus")
     x = _backbone(net, depth_multiplier, output_stride)
@@ -94,7 +97,7 @@ def deeplab_v3_plus(
 
 
 def _backbone(net: Network, depth_multiplier: float, output_stride: int) -> Tensor:
-    if output_stride not in tuple(ARTICLE_RATES):  # a list, which has no hash, is answered too
+    if output_stride not in tuple(ARTICLE_RATES):  # a tuple, because a list as a wrong value cannot be hashed
         raise ParameterError(f"output_stride must be 8 or 16, got {output_stride!r}")
     require_multiplier(depth_multiplier)
     return mobilenet_v2_blocks(
@@ -107,7 +110,7 @@ def _backbone(net: Network, depth_multiplier: float, output_stride: int) -> Tens
 
 
 def _pyramid(net: Network, x: Tensor, atrous_rates: Sequence[int]) -> Tensor:
-    """Atrous spatial pyramid pooling: the image as a whole, each pixel, and its surroundings at several distances."""
+    """Add atrous spatial pyramid pooling: the mean of the image, each pixel, and pixels at several distances."""
     pooled = net.global_average_pool2d(x, name="image_pool")
     pooled = net.conv2d(pooled, _DEPTH, 1, activation="relu", name="image_pooling")
     branches = [
@@ -127,7 +130,7 @@ def _decoder(net: Network, x: Tensor, low_level: Tensor) -> Tensor:
 
 
 def _separable(net: Network, x: Tensor, name: str, *, dilation: int = 1) -> Tensor:
-    """Return a 3 x 3 depthwise separable convolution with an activation behind both halves."""
+    """Add a 3 x 3 depthwise separable convolution with an activation after both convolutions."""
     x = net.depthwise_conv2d(
         x, 3, padding="same", dilation=dilation, activation="relu", name=f"{name}_depthwise"
     )
@@ -135,7 +138,7 @@ def _separable(net: Network, x: Tensor, name: str, *, dilation: int = 1) -> Tens
 
 
 def _upsampled(net: Network, x: Tensor, like: Tensor, name: str) -> Tensor:
-    """`x` at the size of `like`, corner pixels on corner pixels."""
+    """Resize `x` to the size of `like`, with aligned corner pixels."""
     height, width = (extent or 0 for extent in like.shape[1:3])
     return net.resize(x, (height, width), alignment="corners", name=name)
 

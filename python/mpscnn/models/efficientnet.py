@@ -1,4 +1,4 @@
-"""EfficientNet (Tan and Le 2019) and V2 (2021) as torchvision, timm and TensorFlow have them, and EfficientNet-Lite."""
+"""EfficientNet (Tan and Le 2019) and V2 (2021) of torchvision, timm and TensorFlow, and EfficientNet-Lite."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from mpscnn.models.mobilenet import round_channels
 
 @dataclass(frozen=True)
 class Stage:
-    """Blocks of one resolution, at width and depth 1.
+    """The blocks of one resolution, for width and depth 1.
 
     Attributes:
-        expansion: how many times wider the blocks are inside.
-        kernel: of their convolutions of more than one pixel.
-        stride: of the first block.
-        channels: of the result.
-        repetitions: how many blocks.
-        fused: one convolution expands and filters, instead of a pointwise and a depthwise one; no squeeze.
+        expansion: the factor by which the blocks are wider inside.
+        kernel: the size of their spatial convolutions.
+        stride: the stride of the first block.
+        channels: the channels of the result.
+        repetitions: the number of blocks.
+        fused: one convolution expands and filters, instead of a pointwise and a depthwise one; no squeeze and
+            excitation.
     """
 
     expansion: int
@@ -72,21 +73,21 @@ _V2_LARGE = (
 
 @dataclass(frozen=True)
 class EfficientNet(Classifier):
-    """One scale; see `Classifier`.
+    """One size of EfficientNet; see `Classifier`.
 
-    Layers: features.0.0; for block b of stage s, features.<s>.<b>.block.<i>.0 (expands, where it does; depthwise; the
-    last projects), features.<s>.<b>.block.<i> (squeeze and excitation, with .avgpool, .fc1, .fc2) and, where the shape
-    stays, their sum features.<s>.<b>; features.<last>.0; avgpool, flatten, classifier.1. Fused blocks have one or two
-    convolutions.
+    Layers: features.0.0; for block b of stage s, features.<s>.<b>.block.<i>.0 (an expansion if the block has one, a
+    depthwise convolution, a projection), features.<s>.<b>.block.<i> (squeeze and excitation, with .avgpool, .fc1, .fc2)
+    and, if the shape stays, their sum features.<s>.<b>; features.<last>.0; avgpool, flatten, classifier.1. Fused blocks
+    have one or two convolutions.
 
     Attributes:
-        width: of every layer relative to the table's, rounded to multiples of 8.
-        depth: repetitions relative to the table's, rounded up.
+        width: the width of every layer relative to the table, rounded to multiples of 8.
+        depth: the repetitions relative to the table, rounded up.
         lite: EfficientNet-Lite: ReLU6, no squeeze and excitation; the first and the last convolution keep their width,
             the first and the last stage their depth.
-        same: TensorFlow's padding.
-        stages: the table.
-        first: channels of the first convolution.
+        same: use TensorFlow's padding.
+        stages: the table of stages.
+        first: the channels of the first convolution.
     """
 
     width: float = 1.0

@@ -1,4 +1,4 @@
-"""MobileNet V1 and V2 as feature extractors: the base of detectors, segmenters and networks of your own."""
+"""MobileNet V1 and V2 as feature extractors: the base of detectors, segmenters and your own networks."""
 
 from __future__ import annotations
 
@@ -28,19 +28,21 @@ def mobilenet_v1_features(
     input_size: Size = 224,
     shallow: bool = False,
 ) -> Network:
-    """Feature maps of MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> one output a layer.
+    """Return the feature maps of MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow").
 
-    Layers: conv1; depthwise1, pointwise1 ... depthwise13, pointwise13. Layers that they do not need are left out.
+    There is one output for each requested layer. Layers: conv1; depthwise1, pointwise1 ... depthwise13, pointwise13.
+    Layers that are not needed are left out.
 
     Args:
-        weights: as for `mobilenet_v1`; those of a classifier are taken without its last layer's.
-        extract_layers: names of the outputs, in this order. "pointwise11" and "pointwise13" are what SSD reads.
+        weights: as for `mobilenet_v1`. The last layer of a classifier's weights is ignored.
+        extract_layers: the names of the outputs, in this order. SSD reads "pointwise11" and "pointwise13".
         pooling: None: feature maps (n, height, width, channels); "global": each channel's mean, (n, channels), in
             outputs named "<layer>/pooled".
         depth_multiplier, input_size, shallow: as for `mobilenet_v1`.
 
     Raises:
-        ParameterError: an argument out of range, a layer that there is not. WeightsError: weights that do not fit.
+        ParameterError: an argument is out of its range, or a layer does not exist. WeightsError: the weights do not
+            fit.
     """
     net = Network(input=(*image_size(input_size), 3), name="mobilenet_v1_features")
     mobilenet_v1_layers(net, net.input, depth_multiplier=depth_multiplier, shallow=shallow)
@@ -55,18 +57,19 @@ def mobilenet_v2_features(
     depth_multiplier: float = 1.0,
     input_size: Size = 224,
 ) -> Network:
-    """Feature maps of MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> one output a layer.
+    """Return the feature maps of MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow").
 
-    Layers: conv1; for each block b from 1 to 17: expand<b> (not in block 1), depthwise<b>, project<b> and, where the
-    shape stays, add<b>; conv_last. Layers that they do not need are left out.
+    There is one output for each requested layer. Layers: conv1; for each block b from 1 to 17: expand<b> (not in block
+    1), depthwise<b>, project<b> and, if the shape stays, add<b>; conv_last. Layers that are not needed are left out.
 
     Args:
-        weights: as for `mobilenet_v2`; those of a classifier are taken without its last layer's.
-        extract_layers: names of the outputs, in this order. "expand14" and "conv_last" are what SSDLite reads.
+        weights: as for `mobilenet_v2`. The last layer of a classifier's weights is ignored.
+        extract_layers: the names of the outputs, in this order. SSDLite reads "expand14" and "conv_last".
         pooling, depth_multiplier, input_size: as for `mobilenet_v1_features`.
 
     Raises:
-        ParameterError: an argument out of range, a layer that there is not. WeightsError: weights that do not fit.
+        ParameterError: an argument is out of its range, or a layer does not exist. WeightsError: the weights do not
+            fit.
     """
     net = Network(input=(*image_size(input_size), 3), name="mobilenet_v2_features")
     x = mobilenet_v2_blocks(net, net.input, depth_multiplier=depth_multiplier)

@@ -1,4 +1,4 @@
-"""MNASNet-B1 (Tan et al. 2019) as torchvision has it."""
+"""MNASNet-B1 (Tan et al. 2019) of torchvision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier, convolution, depthwise, pooled
 from mpscnn.models.mobilenet import round_channels
 
-_BLOCKS = [  # (channels, kernel, stride of the first, expansion, repetitions)
+_BLOCKS = [  # (channels, kernel, stride of the first block, expansion, repetitions)
     (24, 3, 2, 3, 3),
     (40, 5, 2, 3, 3),
     (80, 5, 2, 6, 3),
@@ -17,18 +17,20 @@ _BLOCKS = [  # (channels, kernel, stride of the first, expansion, repetitions)
     (192, 5, 2, 6, 4),
     (320, 3, 1, 6, 1),
 ]
-_FIRST_STACK = 8  # torchvision's modules before it: three convolutions with what follows each
+_FIRST_STACK = (
+    8  # torchvision's modules before it are three convolutions, each with a normalization and an activation
+)
 
 
 @dataclass(frozen=True)
 class MNASNet(Classifier):
-    """One width; see `Classifier`.
+    """One width of MNASNet; see `Classifier`.
 
-    Layers: layers.0, layers.3, layers.6; for block b of stack s from 8 to 13, layers.<s>.<b>.layers.0, .3, .6 and,
-    where the shape stays, their sum layers.<s>.<b>; layers.14; avgpool, flatten, classifier.1.
+    Layers: layers.0, layers.3, layers.6; for block b of stack s from 8 to 13, layers.<s>.<b>.layers.0, .3, .6 and, if
+    the shape stays, their sum layers.<s>.<b>; layers.14; avgpool, flatten, classifier.1.
 
     Attributes:
-        width: of every layer but the last relative to the article's, rounded to multiples of 8.
+        width: the width of every layer but the last relative to the article's, rounded to multiples of 8.
     """
 
     width: float

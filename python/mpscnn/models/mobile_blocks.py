@@ -1,4 +1,4 @@
-"""Networks that are tables of blocks, as timm writes its MobileNets."""
+"""Build networks from tables of blocks, like timm's MobileNets."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Plain:
 
 @dataclass(frozen=True)
 class Separable:
-    """A depthwise convolution, and one of 1 x 1 pixels.
+    """A depthwise convolution, followed by a 1 x 1 convolution.
 
     Attributes:
-        kernel, stride: of the depthwise convolution.
+        kernel, stride: those of the depthwise convolution.
         squeeze: whether there is squeeze and excitation between both.
-        activation: after the first one; None: the network's.
+        activation: the activation after the first one; None: the network's.
         linear: no activation after the last one.
-        skips: adds its input where the shape stays.
+        skips: add the input if the shape stays.
     """
 
     kernel: int
@@ -45,14 +45,14 @@ class Separable:
 
 @dataclass(frozen=True)
 class Inverted:
-    """The inverted bottleneck: expands, filters each channel, projects.
+    """An inverted bottleneck: expand, filter each channel, project.
 
     Attributes:
-        kernel, stride: of the depthwise convolution.
-        expansion: how many times wider it is inside.
+        kernel, stride: those of the depthwise convolution.
+        expansion: the factor by which it is wider inside.
         squeeze: whether there is squeeze and excitation before the projection.
-        activation: after all convolutions but the last; None: the network's.
-        skips: adds its input where the shape stays.
+        activation: the activation after all convolutions but the last; None: the network's.
+        skips: add the input if the shape stays.
     """
 
     kernel: int
@@ -66,10 +66,10 @@ class Inverted:
 
 @dataclass(frozen=True)
 class Fused:
-    """A 3 x 3 convolution that expands, and one of 1 x 1 pixels that projects.
+    """A 3 x 3 convolution that expands, followed by a 1 x 1 convolution that projects.
 
     Attributes:
-        group: channels of each group of the first one; 0: a single group.
+        group: the channels of each group of the first one; 0: a single group.
     """
 
     stride: int
@@ -80,14 +80,14 @@ class Fused:
 
 @dataclass(frozen=True)
 class Universal:
-    """The universal inverted bottleneck.
+    """A universal inverted bottleneck.
 
     Attributes:
-        before: kernel of the depthwise convolution before the expansion; 0: none.
-        between: of that after it; 0: none.
-        stride: of the last of both.
-        expansion: how many times wider it is inside.
-        channels: of the result.
+        before: the kernel of a depthwise convolution before the expansion; 0: none.
+        between: the kernel of a depthwise convolution after the expansion; 0: none.
+        stride: the stride of the last of these two.
+        expansion: the factor by which it is wider inside.
+        channels: the channels of the result.
     """
 
     before: int
@@ -99,12 +99,12 @@ class Universal:
 
 @dataclass(frozen=True)
 class Attention:
-    """Attention of every pixel to all, whose heads share keys and values (multi-query; Shazeer 2019).
+    """Attention of every pixel to all pixels. The heads share keys and values (multi-query; Shazeer 2019).
 
     Attributes:
-        heads: how many.
-        features: of queries, keys and values.
-        stride: of the depthwise 3 x 3 convolutions before keys and values; 1: there are none.
+        heads: the number of heads.
+        features: the features of queries, keys and values.
+        stride: the stride of the depthwise 3 x 3 convolutions before keys and values; 1: there are none.
     """
 
     heads: int
@@ -118,21 +118,21 @@ Stages = tuple[tuple[Block, ...], ...]
 
 @dataclass(frozen=True)
 class BlockNetwork(Classifier):
-    """A table of blocks; see `Classifier`. Its layers have the paths of timm's modules.
+    """A network given by a table of blocks; see `Classifier`. Its layers are named like timm's modules.
 
-    Layers: conv_stem; for block b of stage s those of timm's block under blocks.<s>.<b>. and, where the input is added,
+    Layers: conv_stem; for block b of stage s those of timm's block under blocks.<s>.<b>. and, if the input is added,
     the sum blocks.<s>.<b>; avgpool, conv_head, flatten, classifier.
 
     Attributes:
-        stages: the table.
-        stem: channels of the first convolution.
-        stem_kernel: of it.
-        width: of every block relative to the table's, rounded to multiples of 8.
-        activation: of the network.
-        squeezed: how many channels are left of a quarter of a block's in squeeze and excitation.
-        squeeze_activation: in it; None: the block's.
-        head: where the last convolution is: before the pooling, after it, or nowhere.
-        features: of it.
+        stages: the table of stages.
+        stem: the channels of the first convolution.
+        stem_kernel: its kernel.
+        width: the width of every block relative to the table, rounded to multiples of 8.
+        activation: the network's activation.
+        squeezed: the number of channels within squeeze and excitation, relative to a quarter of the block's.
+        squeeze_activation: the activation within it; None: the block's.
+        head: the place of the last convolution: before the pooling, after it, or nowhere.
+        features: the channels of the last convolution.
     """
 
     stages: Stages
@@ -196,7 +196,7 @@ class BlockNetwork(Classifier):
         return convolution(net, self._filtered(net, x, block, name), channels, name=f"{name}.conv_pwl")
 
     def _filtered(self, net: Network, x: Tensor, block: Separable | Inverted, name: str) -> Tensor:
-        """Return each channel by itself, and weighed, if the block does so."""
+        """Add a depthwise convolution, and squeeze and excitation if the block has it."""
         activation = block.activation or self.activation
         x = depthwise(
             net, x, block.kernel, stride=block.stride, activation=activation, name=f"{name}.conv_dw"
@@ -245,7 +245,10 @@ class BlockNetwork(Classifier):
 
 
 def _attention(net: Network, x: Tensor, block: Attention, name: str) -> Tensor:
-    """Pixel by pixel the heads of the queries lie side by side: as rows of a matrix they need not be moved."""
+    """Add an attention block.
+
+    The heads of a pixel's queries are contiguous in memory, so they become the rows of a matrix without being moved.
+    """
     _, height, width, channels = x.shape
     heads, features = block.heads, block.features
     x = net.batch_norm(x, epsilon=1e-5, name=f"{name}.norm")

@@ -27,7 +27,7 @@ _V1_LAYERS = [  # (stride, channels) of each depthwise separable convolution
     (2, 1024),
     (1, 1024),
 ]
-_V1_SHALLOW_LEFT_OUT = range(6, 11)  # the five layers of 512 channels at one resolution
+_V1_SHALLOW_LEFT_OUT = range(6, 11)  # the five layers with 512 channels at one resolution
 
 V2_BLOCKS = [  # (expansion, channels, repetitions, stride of the first)
     (1, 16, 1, 1),
@@ -50,21 +50,21 @@ def mobilenet_v1(
     output: str = "softmax",
     shallow: bool = False,
 ) -> Network:
-    """MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, classes).
+    """Return MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, classes).
 
     Layers: conv1; depthwise1, pointwise1 ... depthwise13, pointwise13; pool; classifier.
 
     Args:
-        weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry
+        weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
             name with exactly this architecture.
-        depth_multiplier: width of every layer relative to the article's, at least 8 channels each.
+        depth_multiplier: the width of every layer relative to the article's; each has at least 8 channels.
         input_size: one number, or (height, width); the article's are 128, 160, 192 and 224.
         classes: 1001 in TensorFlow's files, where class 0 is the background.
-        output: "softmax" for probabilities, "logits" for the values before.
-        shallow: leave out the five layers of 512 channels (the article's shallow variant).
+        output: "softmax" for probabilities, "logits" for the values before it.
+        shallow: leave out the five layers with 512 channels (the article's shallow variant).
 
     Raises:
-        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+        ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
     """
     net = Network(input=(*image_size(input_size), 3), name="mobilenet_v1")
     x = mobilenet_v1_layers(net, net.input, depth_multiplier=depth_multiplier, shallow=shallow)
@@ -80,22 +80,22 @@ def mobilenet_v2(
     classes: int = 1001,
     output: str = "softmax",
 ) -> Network:
-    """MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, classes).
+    """Return MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, classes).
 
-    Layers: conv1; for each block b from 1 to 17: expand<b> (not in block 1), depthwise<b>, project<b> and, where
-    the shape stays, add<b>; conv_last; pool; classifier.
+    Layers: conv1; for each block b from 1 to 17: expand<b> (not in block 1), depthwise<b>, project<b> and, if the shape
+    stays, add<b>; conv_last; pool; classifier.
 
     Args:
-        weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry
+        weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
             name with exactly this architecture.
         depth_multiplier: the width of every layer relative to the article's. Channels are rounded to multiples of 8. If
             it is below 1, the last convolution still has 1280 channels.
         input_size: one number, or (height, width).
         classes: 1001 in TensorFlow's files, where class 0 is the background.
-        output: "softmax" for probabilities, "logits" for the values before.
+        output: "softmax" for probabilities, "logits" for the values before it.
 
     Raises:
-        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+        ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
     """
     net = Network(input=(*image_size(input_size), 3), name="mobilenet_v2")
     x = mobilenet_v2_blocks(net, net.input, depth_multiplier=depth_multiplier)
@@ -106,7 +106,7 @@ def mobilenet_v2(
 def mobilenet_v1_layers(
     net: Network, x: Tensor, *, depth_multiplier: float = 1.0, shallow: bool = False
 ) -> Tensor:
-    """conv1 and the depthwise separable convolutions of `mobilenet_v1`; returns the last one's result."""
+    """Add conv1 and the depthwise separable convolutions of `mobilenet_v1`. Return the last one's result."""
     width = _width_v1(depth_multiplier)
     x = net.conv2d(x, width(32), 3, strides=2, padding="same", activation="relu6", name="conv1")
     layers = [layer for i, layer in enumerate(_V1_LAYERS) if not (shallow and i in _V1_SHALLOW_LEFT_OUT)]
@@ -121,12 +121,13 @@ def mobilenet_v1_layers(
 def mobilenet_v2_blocks(
     net: Network, x: Tensor, *, depth_multiplier: float = 1.0, output_stride: int = 32, divisor: int = 8
 ) -> Tensor:
-    """conv1 and the 17 blocks of `mobilenet_v2`; returns the last one's result.
+    """Add conv1 and the 17 blocks of `mobilenet_v2`. Return the last one's result.
 
     Args:
-        output_stride: how many times smaller the result is than `x`. Blocks whose strides would go beyond it have
-            stride 1, and those after them dilated kernels instead, which see what they would have seen (Chen et al.
-            2017, atrous convolution).
+        output_stride: the ratio between the sizes of `x` and the result. Blocks whose strides would exceed it have
+            stride 1
+            instead, and the kernels after them are dilated so that they cover the same area (Chen et al. 2017, atrous
+            convolution).
         divisor: widths are multiples of it.
     """
     require_multiplier(depth_multiplier)
@@ -146,7 +147,7 @@ def mobilenet_v2_blocks(
 
 
 def mobilenet_v2_last(net: Network, x: Tensor, *, depth_multiplier: float = 1.0) -> Tensor:
-    """conv_last, the convolution of `mobilenet_v2` after its blocks."""
+    """Add conv_last, the convolution of `mobilenet_v2` after its blocks."""
     channels = round_channels(1280 * max(1.0, depth_multiplier))
     return net.conv2d(x, channels, 1, activation="relu6", name="conv_last")
 
@@ -154,7 +155,7 @@ def mobilenet_v2_last(net: Network, x: Tensor, *, depth_multiplier: float = 1.0)
 def inverted_residual(
     net: Network, x: Tensor, block: int, channels: int, *, expansion: int, stride: int, dilation: int = 1
 ) -> Tensor:
-    """One block of MobileNet V2: expand, filter depthwise, project, and add where the shape stays."""
+    """Add one block of MobileNet V2: expand, depthwise convolution, project, and add the input if the shape stays."""
     inputs = x.shape[-1] or 0
     y = x
     if expansion != 1:
@@ -173,7 +174,7 @@ def inverted_residual(
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
-    """To a multiple of `divisor`, never more than a tenth below (TensorFlow's make_divisible)."""
+    """Round to a multiple of `divisor`, never more than a tenth below (TensorFlow's make_divisible)."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
@@ -188,14 +189,14 @@ def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weig
 
 
 def with_weights(net: Network, weights: Weights) -> Network:
-    """Return the network itself, with these weights if there are any."""
+    """Load the weights, if there are any, and return the network."""
     if weights is not None:
         net.load_weights(weight_arrays(weights))
     return net
 
 
 def weight_arrays(weights: Mapping[str, Any] | str | PathLike[str]) -> Mapping[str, Any]:
-    """Weights as a mapping, from the file or registry name where they are given so."""
+    """Return weights as a mapping. A file or registry name is loaded."""
     if isinstance(weights, Mapping):
         return weights
     return weights_of(weights)
@@ -207,13 +208,13 @@ def _width_v1(multiplier: float) -> Callable[[int], int]:
 
 
 def require_multiplier(multiplier: float) -> None:
-    """ParameterError for a depth multiplier out of range."""
+    """Raise ParameterError for a depth multiplier out of its range."""
     if not isinstance(multiplier, (int, float)) or not 0.1 <= multiplier <= 4.0:
         raise ParameterError(f"depth_multiplier must be from 0.1 to 4, got {multiplier!r}")
 
 
 def image_size(size: Size) -> tuple[int, int]:
-    """(height, width) of an input; ParameterError below 32."""
+    """Return (height, width) of an input. Raise ParameterError below 32."""
     height, width = pair("input_size", size)
     if min(height, width) < 32:
         raise ParameterError(f"input_size must be at least 32, got {size!r}")

@@ -1,4 +1,4 @@
-"""MobileNet V2 (Sandler et al. 2018) as torchvision and timm have it: padded by as much on all sides."""
+"""MobileNet V2 (Sandler et al. 2018) of torchvision and timm, which pad all sides alike."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mpscnn.models.mobilenet import V2_BLOCKS, round_channels
 
 @dataclass(frozen=True)
 class MobileNetV2(Classifier):
-    """One width; see `Classifier`. `mpscnn.models.mobilenet_v2` is TensorFlow's.
+    """One width of MobileNet V2; see `Classifier`. `mpscnn.models.mobilenet_v2` is TensorFlow's.
 
     Layers: features.0.0; for each block b, features.<b>.conv.0.0 (expands; not in block 1), .conv.1.0 (depthwise;
-    .conv.0.0 in block 1), .conv.2 (.conv.1 in block 1) and, where the shape stays, their sum features.<b>;
+    .conv.0.0 in block 1), .conv.2 (.conv.1 in block 1) and, if the shape stays, their sum features.<b>;
     features.<last>.0; avgpool, flatten, classifier.1.
 
     Attributes:
-        width: of every layer relative to the article's, rounded to multiples of 8; the last convolution keeps its 1280
-            channels below 1.
-        depth: repetitions relative to the article's, rounded up.
+        width: the width of every layer relative to the article's, rounded to multiples of 8. If it is below 1, the last
+            convolution still has 1280 channels.
+        depth: the repetitions relative to the article's, rounded up.
         fixed_ends: the first and the last convolution keep the article's width, the first and the last stage their
             depth.
     """

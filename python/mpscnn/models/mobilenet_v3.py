@@ -1,4 +1,4 @@
-"""MobileNet V3 (Howard et al. 2019), large and small, as torchvision, timm and TensorFlow have it."""
+"""MobileNet V3 (Howard et al. 2019), large and small, of torchvision, timm and TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mpscnn.models.mobilenet import round_channels
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """One block, at width 1.
+    """One block, for width 1.
 
     Attributes:
-        inputs: channels that it takes.
-        kernel: of its depthwise convolution.
-        expanded: channels of it.
-        channels: of the result.
+        inputs: the channels of the input.
+        kernel: the kernel of the depthwise convolution.
+        expanded: the channels of the depthwise convolution.
+        channels: the channels of the result.
         squeeze: whether there is squeeze and excitation.
-        activation: after all convolutions but the last.
-        stride: of the depthwise convolution.
+        activation: the activation after all convolutions but the last.
+        stride: the stride of the depthwise convolution.
     """
 
     inputs: int
@@ -69,22 +69,23 @@ SMALL = (
 
 @dataclass(frozen=True)
 class MobileNetV3(Classifier):
-    """One size and width; see `Classifier`.
+    """One size and width of MobileNet V3; see `Classifier`.
 
-    Layers: features.0.0; for block b, features.<b>.block.<i>.0 (expands, where the width changes; depthwise; the last
-    projects), features.<b>.block.<i> (squeeze and excitation, with .avgpool, .fc1, .fc2) and, where the shape stays,
-    their sum features.<b>; features.<last>.0; avgpool, flatten, classifier.0, classifier.3.
+    Layers: features.0.0; for block b, features.<b>.block.<i>.0 (an expansion if the width changes, a depthwise
+    convolution, a projection), features.<b>.block.<i> (squeeze and excitation, with .avgpool, .fc1, .fc2) and, if the
+    shape stays, their sum features.<b>; features.<last>.0; avgpool, flatten, classifier.0, classifier.3.
 
     Attributes:
         blocks: the table of the size.
-        hidden: width of the layer before the classes, at width 1.
-        width: of every layer relative to the article's, rounded to multiples of 8.
-        timm: widths as timm rounds them: each block expands what it takes by the article's ratio, the layer before the
-            classes keeps its width, and below 0.75 the first convolution does.
-        minimal: the article's variant for processors without fast hard-swish: ReLU, 3 x 3 kernels, no squeeze.
-        same: TensorFlow's padding.
-        reduced_tail: from the last block with a stride on half as many channels, as detectors have it.
-        dilated: the last blocks have dilated kernels instead of that stride, as segmenters have it.
+        hidden: the width of the layer before the classes, for width 1.
+        width: the width of every layer relative to the article's, rounded to multiples of 8.
+        timm: round widths as timm does: each block expands its input by the article's ratio, the layer before the
+            classes keeps its width, and below 0.75 the first convolution does, too.
+        minimal: the article's variant for processors without fast hard-swish: ReLU, 3 x 3 kernels, no squeeze and
+            excitation.
+        same: use TensorFlow's padding.
+        reduced_tail: halve the channels from the last block with a stride on, as in detectors.
+        dilated: use dilated kernels in the last blocks instead of that stride, as in segmenters.
     """
 
     blocks: tuple[Bottleneck, ...]
@@ -104,10 +105,10 @@ class MobileNetV3(Classifier):
         return net.dense(x, classes, name="classifier.3")
 
     def features(self, net: Network, x: Tensor, rename: Callable[[str], str] = str) -> list[Tensor]:
-        """Add the layers before the pooling; returns the results of the first, each block and the last.
+        """Add the layers before the pooling. Return the results of the first layer, each block and the last layer.
 
         Args:
-            rename: the layers' names instead of those of the classifier.
+            rename: returns the name of a layer from its name in the classifier.
         """
         stem = 16 if self.timm and self.width < 0.75 else self._scaled(16)
         activation, same = self._activation, self.same
@@ -127,7 +128,7 @@ class MobileNetV3(Classifier):
 
     @property
     def _activation(self) -> ActivationName:
-        """Widths of the first and the last layers."""
+        """The activation of the first and the last layers."""
         return "relu" if self.minimal else "hard_swish"
 
     def _scaled(self, channels: float) -> int:
@@ -183,7 +184,7 @@ class MobileNetV3(Classifier):
 
 
 def _last_stride(blocks: Sequence[Bottleneck]) -> int:
-    """Position of the last block with a stride."""
+    """Return the position of the last block with a stride."""
     return max(position for position, block in enumerate(blocks) if block.stride > 1)
 
 

@@ -1,4 +1,4 @@
-"""LR-ASPP (Howard et al. 2019) and DeepLabv3 (Chen et al. 2017) on MobileNet V3, as torchvision has them."""
+"""LR-ASPP (Howard et al. 2019) and DeepLabv3 (Chen et al. 2017) on MobileNet V3, of torchvision."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from mpscnn.models.mobilenet_v3 import LARGE, MobileNetV3
 _BACKBONE = MobileNetV3("mobilenet_v3_large", LARGE, 1280, dilated=True)
 _LOW = 4  # the block whose result has an eighth of the input's size
 _INNER = 128  # channels within the head of LR-ASPP
-_DEPTH = 256  # of the branches of DeepLab's pyramid
+_DEPTH = 256  # channels of the branches of DeepLab's pyramid
 _RATES = (12, 24, 36)
 _OUTPUTS = ("logits", "softmax", "labels")
 
 
 @dataclass(frozen=True)
 class Segmenter(ABC):
-    """A class for every pixel, on MobileNet V3-Large with an output stride of 16: call it to build the network.
+    """A builder of a segmenter on MobileNet V3-Large with an output stride of 16. Call it to build the network.
 
-    Its layers have the paths of torchvision's modules as names: backbone.<b> are the features.<b> of
-    `mobilenet_v3_large`, classifier... those of the head; the last one is "out".
+    Its layers are named like torchvision's modules: backbone.<b> are the features.<b> of `mobilenet_v3_large`,
+    classifier... those of the head; the last one is "out".
 
     Attributes:
-        name: what torchvision calls it.
+        name: the name in torchvision.
     """
 
     name: str
@@ -39,17 +39,17 @@ class Segmenter(ABC):
     def __call__(
         self, weights: Weights = None, *, input_size: Size = 520, classes: int = 21, output: str = "logits"
     ) -> Network:
-        """The network: (n, height, width, 3), preprocessing "torch" -> (n, height, width, classes).
+        """Return the network: (n, height, width, 3), preprocessing "torch" -> (n, height, width, classes).
 
         Args:
             weights: as for `resnet18`.
             input_size: one number, or (height, width), at least 32.
-            classes: 21 for Pascal VOC, the background included.
+            classes: 21 for Pascal VOC, including the background.
             output: "logits", as in PyTorch, "softmax" for probabilities, or "labels" for (n, height, width, 1) with
                 each pixel's class as a number.
 
         Raises:
-            ParameterError: an argument out of range. WeightsError: weights that do not fit.
+            ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
         """
         if output not in _OUTPUTS:
             raise ParameterError(f"output must be {', '.join(map(repr, _OUTPUTS))}, got {output!r}")
@@ -67,10 +67,10 @@ class Segmenter(ABC):
 
     @abstractmethod
     def _head(self, net: Network, features: list[Tensor], classes: int) -> Tensor:
-        """Add the head; returns logits at any size.
+        """Add the head, and return logits, whose size may differ from the input's.
 
         Args:
-            features: of the first layer, of each block, and of the last layer.
+            features: the results of the first layer, of each block, and of the last layer.
         """
 
 
@@ -110,7 +110,7 @@ class DeepLabV3(Segmenter):
 
 
 def _resized(net: Network, x: Tensor, like: Tensor, name: str) -> Tensor:
-    """`x` at the size of `like`, as PyTorch does without align_corners."""
+    """Resize `x` to the size of `like`, like PyTorch without align_corners."""
     height, width = (extent or 0 for extent in like.shape[1:3])
     return net.resize(x, (height, width), name=name)
 

@@ -1,4 +1,4 @@
-"""MobileNets that timm alone has: V1, V3 in other proportions, PP-LCNet (Cui et al. 2021) and those for Edge TPUs."""
+"""MobileNets that only timm has: V1, other variants of V3, PP-LCNet (Cui et al. 2021) and those for Edge TPUs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _LCNET: Stages = (
 
 
 def _v3(skips: bool, depths: tuple[tuple[int, ...], ...]) -> Stages:
-    """V3-Large with other numbers of repetitions.
+    """Return V3-Large with other numbers of repetitions.
 
     Args:
         skips: whether the first stage adds its input.
-        depths: how often the blocks of each stage are repeated.
+        depths: the repetitions of the blocks of each stage.
     """
     first = Separable(3, 1, 16, activation="relu", linear=True, skips=skips)
     stages: tuple[tuple[Sequence[Block], ...], ...] = (
@@ -70,7 +70,7 @@ _EDGE_V1: Stages = (
 
 
 def _edge_v2(channels: tuple[int, ...], group: int) -> Stages:
-    """Channels of each stage, and of each group of the grouped convolutions."""
+    """Return the stages of MobileNet EdgeTPU V2 for these channels and channels of a group."""
     a, b, c, d, e, f, g = channels
     return (
         (Plain(1, 1, a),),

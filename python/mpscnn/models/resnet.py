@@ -1,4 +1,4 @@
-"""ResNet (He et al. 2016), ResNeXt (Xie et al. 2017), wide ResNet (Zagoruyko et al. 2016) as torchvision has them."""
+"""ResNet (He et al. 2016), ResNeXt (Xie et al. 2017), wide ResNet (Zagoruyko et al. 2016) of torchvision."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mpscnn.models.blocks import Classifier, convolution, pooled
 class ResNet(Classifier):
     """One network of the family; see `Classifier`.
 
-    Layers: conv1, maxpool; for block b of stage s, layer<s>.<b>.conv1, ..., where the shape changes
+    Layers: conv1, maxpool; for block b of stage s, layer<s>.<b>.conv1, ..., if the shape changes
     layer<s>.<b>.downsample.0, and their sum layer<s>.<b>; avgpool, flatten, fc.
 
     Attributes:
-        blocks: how many each of the four stages has.
-        bottleneck: blocks of three convolutions, the first and the last of 1 x 1 pixels, instead of two.
-        groups: of a bottleneck's 3 x 3 convolution.
-        base_width: channels of each of these groups in the first stage.
+        blocks: the number of blocks in each of the four stages.
+        bottleneck: blocks have three convolutions, the first and the last with 1 x 1 kernels, instead of two.
+        groups: the groups of a bottleneck's 3 x 3 convolution.
+        base_width: the channels of each of these groups in the first stage.
     """
 
     blocks: tuple[int, int, int, int]
@@ -38,7 +38,7 @@ class ResNet(Classifier):
         return net.dense(pooled(net, x), classes, name="fc")
 
     def _block(self, net: Network, x: Tensor, planes: int, stride: int, name: str) -> Tensor:
-        """`planes` is the width of the stage, the result's a fourth of which in a bottleneck."""
+        """Add a block. `planes` is the width of the stage; the result of a bottleneck has 4 times as many channels."""
         if self.bottleneck:
             width, channels = planes * self.base_width // 64 * self.groups, 4 * planes
             y = convolution(net, x, width, activation="relu", name=f"{name}.conv1")

@@ -1,4 +1,4 @@
-"""ShuffleNet V2 (Ma et al. 2018) as torchvision has it."""
+"""ShuffleNet V2 (Ma et al. 2018) of torchvision."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _REPETITIONS = (4, 8, 4)
 
 @dataclass(frozen=True)
 class ShuffleNetV2(Classifier):
-    """One width; see `Classifier`.
+    """One width of ShuffleNet V2; see `Classifier`.
 
-    Layers: conv1.0, maxpool; for block b of stage s from 2 to 4, where the stride is 2 stage<s>.<b>.branch1.0 and
-    .branch1.2, stage<s>.<b>.branch2.0, .branch2.3 and .branch2.5, and stage<s>.<b>, which has the channels of
-    both halves alternately; conv5.0; avgpool, flatten, fc.
+    Layers: conv1.0, maxpool; for block b of stage s from 2 to 4, if the stride is 2 stage<s>.<b>.branch1.0 and
+    .branch1.2, stage<s>.<b>.branch2.0, .branch2.3 and .branch2.5, and stage<s>.<b>, in which the channels of both
+    halves alternate; conv5.0; avgpool, flatten, fc.
 
     Attributes:
-        channels: of the results of the three stages.
-        last: channels of the last convolution.
+        channels: the channels of the results of the three stages.
+        last: the channels of the last convolution.
     """
 
     channels: tuple[int, int, int]
@@ -41,7 +41,7 @@ class ShuffleNetV2(Classifier):
 
 
 def _block(net: Network, x: Tensor, half: int, stride: int, name: str) -> Tensor:
-    """Each half of the result has `half` channels."""
+    """Add a block. Each half of its result has `half` channels."""
     if stride == 1:
         kept = net.slice(x, channels=(0, half), name=f"{name}.kept")
         y = net.slice(x, channels=(half, 2 * half), name=f"{name}.changed")

@@ -1,4 +1,4 @@
-"""SqueezeNet 1.0 and 1.1 (Iandola et al. 2016) as torchvision has them."""
+"""SqueezeNet 1.0 and 1.1 (Iandola et al. 2016) of torchvision."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier, convolution
 
-# Channels after the squeeze, and of each half of the result, of the eight fire modules.
+# For each of the eight fire modules, the channels after the squeeze and of each half of the result.
 _FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
 
 
 @dataclass(frozen=True)
 class SqueezeNet(Classifier):
-    """One of both versions; see `Classifier`.
+    """One of both versions of SqueezeNet; see `Classifier`.
 
     Layers: features.0; for each fire module m, features.<m>.squeeze, .expand1x1, .expand3x3, and features.<m>, which
-    joins the last two; features.<p> for each max pooling p; classifier.1, avgpool, flatten.
+    concatenates the last two; features.<p> for each max pooling p; classifier.1, avgpool, flatten.
 
     Attributes:
-        channels: of the first convolution.
-        kernel: of it.
-        pooled_before: numbers of the fire modules with a max pooling before them.
+        channels: the channels of the first convolution.
+        kernel: its kernel.
+        pooled_before: the numbers of the fire modules with a max pooling before them.
     """
 
     channels: int
@@ -31,7 +31,7 @@ class SqueezeNet(Classifier):
 
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
         x = net.conv2d(x, self.channels, self.kernel, strides=2, activation="relu", name="features.0")
-        module = 2  # after the convolution and its activation
+        module = 2  # modules 0 and 1 are the convolution and its activation
         for number, (squeeze, expand) in enumerate(_FIRES):
             if number in self.pooled_before:
                 x = net.max_pool2d(x, 3, strides=2, ceil_mode=True, name=f"features.{module}")

@@ -1,4 +1,4 @@
-"""SSD (Liu et al. 2016) on MobileNet V1, SSDLite (Sandler et al. 2018) on MobileNet V2, as TensorFlow builds them."""
+"""SSD (Liu et al. 2016) on MobileNet V1 and SSDLite (Sandler et al. 2018) on MobileNet V2, as built by TensorFlow."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from mpscnn.models.mobilenet import (
 from mpscnn.vision.detector import DetectionHead
 
 _STRIDES = (16, 32, 64, 128, 256, 512)
-_ASPECT_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)  # as the published configurations round 1 / 3
-_EXTRA_CHANNELS = (512, 256, 256, 128)  # of the four maps after the classifier's layers
+_ASPECT_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)  # the published configurations round 1 / 3 like this
+_EXTRA_CHANNELS = (512, 256, 256, 128)  # channels of the four maps after the classifier's layers
 _FIRST_SHAPES = 3
-_LEAST_EXTRA_CHANNELS = 16  # TensorFlow's min_depth of its SSD configurations
+_LEAST_EXTRA_CHANNELS = 16  # min_depth in TensorFlow's SSD configurations
 
 _Layer = Callable[[Network, Tensor, int, str], Tensor]
 
@@ -39,24 +39,24 @@ def ssd_mobilenet_v1(
     depth_multiplier: float = 1.0,
     score: str = "sigmoid",
 ) -> Network:
-    """SSD on MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> boxes and scores.
+    """Return SSD on MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> boxes and scores.
 
-    Six feature maps: pointwise11, pointwise13 and extra1 ... extra4, each half as large as the one before. For each
-    map m from 1 to 6 there are the convolutions box<m> and score<m>. Outputs, the raw heads: boxes (n, anchors, 4), the
-    numbers y, x, height, width relative to the anchor, and scores (n, anchors, classes + 1), logits, the background
-    first. 300 x 300 pixels have 1917 anchors. The network's `detection` has the settings that turn them into boxes,
-    and `Network.save` keeps it.
+    There are six feature maps: pointwise11, pointwise13 and extra1 ... extra4, each half as large as the one before.
+    Each map m from 1 to 6 has the convolutions box<m> and score<m>. The outputs are raw: boxes (n, anchors, 4), the
+    numbers y, x, height, width relative to the anchor, and scores (n, anchors, classes + 1), which are logits with the
+    background first. 300 x 300 pixels have 1917 anchors. The network's `detection` has the settings that turn them into
+    boxes, and `Network.save` stores it.
 
     Args:
-        weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry
+        weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
             name with exactly this architecture.
-        classes: without the background: 90 for COCO as TensorFlow numbers it, 20 for Pascal VOC.
+        classes: the number of classes without the background: 90 for COCO in TensorFlow's numbering, 20 for Pascal VOC.
         input_size: one number, or (height, width).
-        depth_multiplier: width of every layer of the backbone relative to the article's, and of the extra maps.
-        score: how the logits are read: "sigmoid" for each class on its own (TensorFlow's), or "softmax".
+        depth_multiplier: the width of every layer of the backbone and of the extra maps relative to the article's.
+        score: the meaning of the logits: "sigmoid" for each class separately (TensorFlow's), or "softmax".
 
     Raises:
-        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+        ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
     """
     net = Network(input=(*image_size(input_size), 3), name="ssd_mobilenet_v1")
     last = mobilenet_v1_layers(net, net.input, depth_multiplier=depth_multiplier)
@@ -73,7 +73,7 @@ def ssdlite_mobilenet_v2(
     depth_multiplier: float = 1.0,
     score: str = "sigmoid",
 ) -> Network:
-    """SSDLite on MobileNet V2: as `ssd_mobilenet_v1`, with depthwise separable convolutions in extra maps and heads.
+    """Return SSDLite on MobileNet V2: its extra maps and heads have depthwise separable convolutions.
 
     Feature maps: expand14, conv_last and extra1 ... extra4. Heads: box<m>_depthwise, box<m>, score<m>_depthwise,
     score<m>. Arguments and results are those of `ssd_mobilenet_v1`.
@@ -86,11 +86,11 @@ def ssdlite_mobilenet_v2(
 
 
 def ssd_head(*, score: str = "sigmoid", strides: Sequence[int] = _STRIDES) -> DetectionHead:
-    """Return how the heads of TensorFlow's SSD networks become boxes (docs/detection.md): its configurations' numbers.
+    """Return the settings that turn the outputs of TensorFlow's SSD networks into boxes (docs/detection.md).
 
     Args:
         score: "sigmoid" or "softmax".
-        strides: of the feature maps, in pixels of the input.
+        strides: the strides of the feature maps, in pixels of the input.
     """
     if score not in ("sigmoid", "softmax"):
         raise ParameterError(f"score must be 'sigmoid' or 'softmax', got {score!r}")
@@ -106,10 +106,10 @@ def ssd_head(*, score: str = "sigmoid", strides: Sequence[int] = _STRIDES) -> De
 
 
 def ultraface_head(*, boxes: str = "boxes", scores: str = "scores") -> DetectionHead:
-    """Return the same for Ultra-Light-Fast-Generic-Face-Detector, whose networks end in a softmax.
+    """Return the settings for Ultra-Light-Fast-Generic-Face-Detector, whose networks end with a softmax.
 
     Args:
-        boxes, scores: names of the outputs.
+        boxes, scores: the names of the outputs.
     """
     sizes = [[10, 16, 24], [32, 48], [64, 96], [128, 192, 256]]
     return DetectionHead(
@@ -130,7 +130,7 @@ def ultraface_head(*, boxes: str = "boxes", scores: str = "scores") -> Detection
 
 
 def _extra_maps(net: Network, x: Tensor, depth_multiplier: float, halve: _Layer) -> list[Tensor]:
-    """Each is a pointwise convolution to half its channels, and one of 3 x 3 pixels with a stride of 2."""
+    """Add the extra feature maps: each a pointwise convolution to half its channels, and a 3 x 3 one with stride 2."""
     maps = []
     for number, channels in enumerate(_EXTRA_CHANNELS, start=1):
         inner = max(int(channels // 2 * depth_multiplier), _LEAST_EXTRA_CHANNELS)
@@ -153,7 +153,10 @@ def _separable(net: Network, x: Tensor, channels: int, name: str) -> Tensor:
 def _with_heads(
     net: Network, maps: Sequence[Tensor], classes: int, score: str, depthwise: int, weights: Weights
 ) -> Network:
-    """`depthwise`: size of the depthwise kernels before the heads; 1: there are none."""
+    """Add the heads and the outputs.
+
+    `depthwise` is the size of depthwise kernels before the heads; 1: there are none.
+    """
     head = ssd_head(score=score)
     columns = {"box": 4, "score": whole_number("classes", classes) + 1}
     parts: dict[str, list[Any]] = {kind: [] for kind in columns}

@@ -1,4 +1,4 @@
-"""SSDLite (Sandler et al. 2018) on MobileNet V3, as torchvision has it."""
+"""SSDLite (Sandler et al. 2018) on MobileNet V3, of torchvision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STRIDES = (16, 32, 64, 128, 256, 512)
 _EXTRA_CHANNELS = (512, 256, 256, 128)
 _SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
 _ASPECT_RATIOS = (2.0, 3.0)
-_ANCHORS = 2 + 2 * len(_ASPECT_RATIOS)  # of each place of a map
+_ANCHORS = 2 + 2 * len(_ASPECT_RATIOS)  # anchors for each point of a map
 _SPLIT = 13  # the block whose expansion is the first feature map
 
 
@@ -26,24 +26,24 @@ _SPLIT = 13  # the block whose expansion is the first feature map
 def ssdlite320_mobilenet_v3_large(
     weights: Weights = None, *, classes: int = 90, input_size: Size = 320, reduced_tail: bool = True
 ) -> Network:
-    """SSDLite on MobileNet V3-Large: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> boxes and scores.
+    """Return SSDLite on MobileNet V3-Large: (n, height, width, 3) in -1..1 (preprocessing "tensorflow").
 
-    Layers have the paths of torchvision's modules as names: backbone.features.0.<b>, those of `mobilenet_v3_large` up
-    to the expansion of block 13, backbone.features.1.<b> those after it, backbone.extra.<m>, and for each of six maps
-    head.classification_head.module_list.<m> and head.regression_head.module_list.<m>. Outputs, the raw heads: boxes
-    (n, anchors, 4), the numbers x, y, width, height relative to the anchor, and scores (n, anchors, classes + 1),
-    logits, the background first. 320 x 320 pixels have 3234 anchors. The network's `detection` turns them into boxes,
-    with torchvision's settings, and `Network.save` keeps it.
+    Layers are named like torchvision's modules: backbone.features.0.<b>, those of `mobilenet_v3_large` up to the
+    expansion of block 13, backbone.features.1.<b> those after it, backbone.extra.<m>, and for each of six maps
+    head.classification_head.module_list.<m> and head.regression_head.module_list.<m>. The outputs are raw: boxes (n,
+    anchors, 4), the numbers x, y, width, height relative to the anchor, and scores (n, anchors, classes + 1), which are
+    logits with the background first. 320 x 320 pixels have 3234 anchors. The network's `detection` has torchvision's
+    settings that turn them into boxes, and `Network.save` stores it.
 
     Args:
         weights: as for `resnet18`.
-        classes: without the background: 90 for COCO.
+        classes: the number of classes without the background: 90 for COCO.
         input_size: one number, or (height, width), at least 32.
-        reduced_tail: half as many channels in the last blocks, as in the published network; False for one that was
+        reduced_tail: halve the channels of the last blocks, as in the published network; False for one that was
             trained on the backbone of a classifier.
 
     Raises:
-        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+        ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
     """
     height, width = image_size(input_size)
     net = Network(input=(height, width, 3), name="ssdlite320_mobilenet_v3_large")
@@ -69,7 +69,7 @@ def ssdlite320_mobilenet_v3_large(
 
 
 def _renamed(name: str) -> str:
-    """torchvision cuts the backbone in two after the expansion of a block."""
+    """Return torchvision's name of a layer: it divides the backbone after the expansion of one block."""
     _, block, *rest = name.split(".", 2)
     if int(block) < _SPLIT:
         return ".".join(("backbone.features.0", block, *rest))
@@ -80,7 +80,7 @@ def _renamed(name: str) -> str:
 
 
 def _predicted(net: Network, x: Tensor, width: int, name: str) -> Tensor:
-    """Return a row of numbers for each anchor: (n, anchors, width)."""
+    """Add a head. Return a row of `width` numbers for each anchor: (n, anchors, width)."""
     x = depthwise(net, x, activation="relu6", name=f"{name}.0.0")
     x = convolution(net, x, _ANCHORS * width, name=f"{name}.1")
     return net.reshape(x, (-1, width), name=name)
@@ -114,7 +114,7 @@ def _detection(height: int, width: int) -> DetectionHead:
 
 
 def _shapes(scale: float, next_scale: float) -> list[tuple[float, float]]:
-    """Widths and heights of a map's anchors, as fractions of the image."""
+    """Return the widths and heights of a map's anchors, as fractions of the image."""
     between = math.sqrt(scale * next_scale)
     shapes = [(scale, scale), (between, between)]
     for ratio in _ASPECT_RATIOS:

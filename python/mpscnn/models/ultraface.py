@@ -1,4 +1,4 @@
-"""Ultra-Light-Fast-Generic-Face-Detector, its slim version, as PyTorch has it."""
+"""The slim version of Ultra-Light-Fast-Generic-Face-Detector, of its PyTorch implementation."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ _BLOCKS = [  # (channels, stride) of each depthwise separable convolution
     (256, 1),
 ]
 _MAPS = (7, 10, 12)  # the blocks whose results are feature maps
-_ANCHORS = (3, 2, 2, 3)  # of each place of each map
+_ANCHORS = (3, 2, 2, 3)  # anchors for each point of each map
 
 
 @takes_expected_arguments
 def ultraface_slim(weights: Weights = None, *, classes: int = 1, input_size: Size = (240, 320)) -> Network:
-    """The slim face detector: (n, height, width, 3), (x - 127) / 128 -> boxes (n, anchors, 4), scores (n, anchors, 2).
+    """Return the slim face detector: (n, height, width, 3), (x - 127) / 128 -> boxes and scores.
 
-    Layers have the paths of its PyTorch modules as names: base_net.0.0; base_net.<b>.0 and base_net.<b>.3 for block b
-    from 1 to 12; extras.0.0, extras.0.2.0, extras.0.2.2; for each of four maps classification_headers.<m> and
-    regression_headers.<m>, with .0 and .2 but for the last. Boxes are the numbers x, y, width, height relative to the
-    anchor; scores are probabilities, the background first. 320 x 240 pixels have 4420 anchors. The network's
-    `detection` is `ultraface_head`.
+    Layers are named like its PyTorch modules: base_net.0.0; base_net.<b>.0 and base_net.<b>.3 for block b from 1 to 12;
+    extras.0.0, extras.0.2.0, extras.0.2.2; for each of four maps classification_headers.<m> and regression_headers.<m>,
+    with .0 and .2 except for the last. The outputs are boxes (n, anchors, 4), the numbers x, y, width, height relative
+    to the anchor, and scores (n, anchors, 2), probabilities with the background first. 320 x 240 pixels have 4420
+    anchors. The network's `detection` is `ultraface_head`.
 
     Args:
         weights: as for `resnet18`.
-        classes: without the background.
+        classes: the number of classes without the background.
         input_size: one number, or (height, width), at least 32.
 
     Raises:
-        ParameterError: an argument out of range. WeightsError: weights that do not fit.
+        ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
     """
     net = Network(input=(*image_size(input_size), 3), name="ultraface_slim")
     net.preprocess = {"mean": [127.0] * 3, "scale": [1 / 128] * 3}

@@ -1,4 +1,4 @@
-"""Graphs of nodes with Apple's names, as MPSNNGraph, which become a `mpscnn.Network`.
+"""Graphs of nodes with Apple's names, like MPSNNGraph. They become a `mpscnn.Network`.
 
     from mpscnn import nodes
 
@@ -7,8 +7,8 @@
     pooled = nodes.MPSCNNPoolingMaxNode(hidden, 2, 2, stride_x=2, stride_y=2).result_image
     network = nodes.MPSNNGraph(nodes.MPSCNNSoftMaxNode(pooled).result_image).network
 
-Every filter node is made from a source image and what the raw kernel of that name takes (`mpscnn.kernels`); its
-properties are that kernel's, in snake_case. `names()` lists them.
+A filter node takes a source image and the arguments of the raw kernel with that name (`mpscnn.kernels`). Its properties
+are that kernel's, in snake_case. `names()` lists the nodes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["FilterNode", "MPSNNGraph", "MPSNNImageNode", "names"]
 
 
 def names() -> list[str]:
-    """Return the classes of filter nodes."""
+    """Return the names of the filter nodes' classes."""
     return sorted(NODES)
 
 

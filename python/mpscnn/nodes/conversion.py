@@ -13,8 +13,8 @@ from mpscnn.kernels.properties import UNBOUNDED
 from mpscnn.nodes.filter_node import FilterNode
 from mpscnn.runtime.feature_image import Image
 
-#: Properties that say where in an image a kernel reads and writes, which layers do as a whole. Offsets follow from the
-#: padding policy, as they do where a kernel makes its destination.
+#: Properties that select a part of an image, with the values that select the whole image. Layers always read and write
+#: whole images. Offsets follow from the padding policy, as for a kernel that creates its destination.
 _WHOLE: dict[str, Any] = {
     "clip_rect": None,
     "clip_rect_source": None,
@@ -26,7 +26,7 @@ _PREFIXES = ("", "primary_", "secondary_")
 
 
 def require_whole(node: FilterNode) -> None:
-    """Raise UnsupportedError for a property with which a kernel reads or writes a part of an image."""
+    """Raise UnsupportedError if a property selects a part of an image."""
     properties = node.kernel._properties()
     for name, whole in _WHOLE.items():
         for prefix in _PREFIXES:
@@ -39,7 +39,7 @@ def require_whole(node: FilterNode) -> None:
 
 
 def as_image(network: Network, x: Tensor) -> Tensor:
-    """Return the results of a dense layer as an image of one pixel."""
+    """Return the result of a dense layer as an image of one pixel."""
     return x if len(x.shape) == 4 else network.reshape(x, (1, 1, *_extents(x)))
 
 
@@ -53,7 +53,7 @@ def add(
     activation: Mapping[str, Any] | None = None,
     weights: Mapping[str, Any] | None = None,
 ) -> Tensor:
-    """Return a layer with its weights; those that are None are left out."""
+    """Add a layer with its weights. Weights that are None are left out."""
     result = network.layer(operation, sources, attributes, activation=activation, name=name)
     shapes = {spec["role"]: spec["shape"] for spec in network.weight_specs() if spec["layer"] == result.name}
     for role, values in (weights or {}).items():
@@ -63,23 +63,23 @@ def add(
 
 
 def neuron_of(descriptor: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return the activation of a neuron descriptor, as properties have it."""
+    """Return the activation of a neuron descriptor's properties."""
     if descriptor is None or descriptor["neuron_type"] == "none":
         return None
     return {"kind" if key == "neuron_type" else key: value for key, value in descriptor.items()}
 
 
 def weight_of(kernel: Any, role: str) -> Any:
-    """Return a weight of the kernel; None where it is not set."""
+    """Return a weight of the kernel; None if it is not set."""
     return kernel._weight(role) if role in kernel._weight_specs() else None
 
 
 class Placement:
-    """Where a kernel's padding policy puts it on the whole of an image.
+    """The size and position that a kernel's padding policy gives for a whole image.
 
     Attributes:
-        kernel: a copy that the policy has been applied to.
-        height, width: of the result.
+        kernel: a copy to which the policy was applied.
+        height, width: the size of the result.
     """
 
     def __init__(self, node: FilterNode, x: Tensor) -> None:
@@ -96,7 +96,7 @@ class Placement:
         return y, x
 
     def window(self) -> dict[str, Any]:
-        """Return the window with explicit padding, as operations have it."""
+        """Return the window with explicit padding, as parameters of operations."""
         kernel = self.kernel
         attributes: dict[str, Any] = {"padding": "explicit"}
         for axis, sides, place, size, result in (

@@ -12,15 +12,14 @@ from mpscnn.kernels.apple_names import property_hint
 
 
 class MPSNNImageNode:
-    """An image between nodes: an input of the graph, or what a filter node makes.
+    """An image between nodes: an input of the graph, or the result of a filter node.
 
     Args:
-        shape: (height, width, feature channels) of an input. The sizes of a graph are those of its inputs: padding
-            policies place windows by them.
+        shape: (height, width, feature channels) of an input. All sizes in the graph follow from those of its inputs.
         label: the input's name in the network.
 
     Attributes:
-        export_from_graph: whether the graph gives this image next to its result.
+        export_from_graph: whether the image is an additional output of the graph.
     """
 
     def __init__(self, shape: Sequence[int], *, label: str = "image") -> None:
@@ -54,26 +53,26 @@ class MPSNNImageNode:
 
 
 class FilterNode:
-    """A filter node, as MPSNNFilterNode: the raw kernel of its class, and the images that it reads.
+    """A filter node, like MPSNNFilterNode: the raw kernel of its class, and the images that it reads.
 
     Args:
         sources: the image that it reads, or several, one after the other or as a list.
         arguments, properties: those of the kernel, such as `mpscnn.kernels.PoolingMax`.
 
     Attributes:
-        kernel: which computes the same in a command buffer.
-        padding_policy: a `mpscnn.DefaultPadding`, as of the kernel's `padding`.
-        result_image: what the node makes.
-        label: the layer's name in the network; without one it gets a name by its kind.
+        kernel: the kernel that computes the same in a command buffer.
+        padding_policy: a `mpscnn.DefaultPadding`, the kernel's `padding`.
+        result_image: the node's result.
+        label: the layer's name in the network; by default it is named after its kind.
 
     Every other attribute is a property of the kernel.
     """
 
     kernel_class: ClassVar[str] = ""
     source_count: ClassVar[int | None] = 1
-    """None: a list of any number."""
+    """The number of images that it reads; None: a list of any number."""
     defaults: ClassVar[dict[str, Any]] = {}
-    """Properties that nodes have otherwise than raw kernels."""
+    """Properties whose defaults differ from the raw kernel's."""
 
     _own = ("kernel", "padding_policy", "result_image", "label", "sources")
 
@@ -103,7 +102,7 @@ class FilterNode:
 
     @property
     def padding_policy(self) -> Any:
-        """Size and place of the result."""
+        """The padding policy, which determines the size and position of the result."""
         return self.kernel.padding
 
     @padding_policy.setter
@@ -111,7 +110,7 @@ class FilterNode:
         self.kernel.padding = policy
 
     def __getattr__(self, name: str) -> Any:
-        """The kernel's properties."""
+        """Return a property of the kernel."""
         if name.startswith("_") or name in self._own:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if (hint := property_hint(name, self._own)).startswith("; it is ") or self.kernel is None:

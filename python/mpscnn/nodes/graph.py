@@ -12,19 +12,19 @@ from mpscnn.nodes.table import CONVERSIONS
 
 
 class MPSNNGraph:
-    """All nodes that a result needs, as MPSNNGraph.
+    """The graph of all nodes that a result needs, like MPSNNGraph.
 
     Args:
-        result_image: the image wanted, or several. Images with `export_from_graph` become outputs after them.
-        name: of the network.
+        result_image: the requested image, or several. Images with `export_from_graph` become outputs after them.
+        name: the network's name.
 
     Attributes:
-        network: the `mpscnn.Network`, with weights; it is planned as a whole, saved in a file, and run on every device.
-        source_images: the inputs, in the order in which the nodes first read them: that of the network's inputs.
+        network: the `mpscnn.Network` with its weights, which can be saved and run on every device.
+        source_images: the inputs in the order of the network's inputs: that in which nodes first read them.
 
     Raises:
-        ParameterError: images that are none, inputs of one name, no node between input and result. UnsupportedError: a
-            property that a network's layer does not have; it is named with the node.
+        ParameterError: a result is not an image, inputs have equal names, or there is no node between input and result.
+        UnsupportedError: a property that a network's layer does not have; the message names it and the node.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class MPSNNGraph:
 
 
 def _in_order(wanted: Sequence[MPSNNImageNode]) -> tuple[list[FilterNode], list[MPSNNImageNode]]:
-    """Return the nodes that the images need, each after those that it reads; and the inputs."""
+    """Return the nodes that the images need in an order of computation, and the inputs."""
     nodes: list[FilterNode] = []
     inputs: list[MPSNNImageNode] = []
     done: set[int] = set()

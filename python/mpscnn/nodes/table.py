@@ -1,4 +1,4 @@
-"""THE table of filter nodes: of which raw kernel each has the properties, and which layer it becomes."""
+"""The table of filter nodes: the raw kernel that provides each node's properties, and the layer that it becomes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mpscnn.nodes.filter_node import FilterNode
 
 Conversion = Callable[[Network, FilterNode, list[Tensor], "str | None"], Tensor]
 
-#: The classes of nodes by name, and what each becomes.
+#: The classes of nodes by name, and the functions that convert them to layers.
 NODES: dict[str, type[FilterNode]] = {}
 CONVERSIONS: dict[str, Conversion] = {}
 
@@ -73,7 +73,7 @@ def _transposed_convolution(
     for axis, extent, before, behind in (("y", "height", "top", "bottom"), ("x", "width", "left", "right")):
         taps, dilation = properties[f"kernel_{extent}"], properties[f"dilation_rate_{axis}"]
         reach = (taps - 1) * dilation + 1
-        # The result is as large as all that the windows reach, moved by the kernel offset.
+        # The result covers everything that the windows reach, moved by the kernel offset.
         moved = properties[f"kernel_offset_{axis}"] + reach - 1 - reach // 2
         attributes |= {
             f"kernel_{extent}": taps,
@@ -90,7 +90,7 @@ def _transposed_convolution(
 
 
 def _fused_neuron(network: Network, node: FilterNode, x: Tensor) -> Tensor:
-    """Return a separate layer."""
+    """Add the fused neuron as a separate layer."""
     neuron = neuron_of(node.kernel._properties()["fused_neuron_descriptor"])
     if neuron is None:
         return x
@@ -252,7 +252,7 @@ def _comparison(network: Network, node: FilterNode, sources: list[Tensor], name:
         )
     attributes = _arithmetic_attributes(kernel)
     operation = kernel.comparison_type.replace("_or_equal", "_equal")
-    if operation.startswith("less"):  # x < y where -x > -y
+    if operation.startswith("less"):  # x < y is -x > -y
         operation = operation.replace("less", "greater")
         for scale in ("primary_scale", "secondary_scale"):
             attributes[scale] = -attributes[scale]
@@ -376,7 +376,7 @@ _row("MPSCNNBinaryFullyConnectedNode", "BinaryFullyConnected", _binary("binary_f
 for _name in _NEURONS.split():
     _row(f"MPSCNNNeuron{_name}Node", f"Neuron{_name}", _neuron)
 _row("MPSCNNNeuronGeLUNode", "Neuron", _neuron, neuron_descriptor=NeuronDescriptor("gelu"))
-# Poolings of graphs do not see zeros around the image (MPSNNGraphNodes.h).
+# In graphs, poolings ignore zeros around the image (MPSNNGraphNodes.h).
 _row("MPSCNNPoolingAverageNode", "PoolingAverage", _pooling("average"), edge_mode="clamp")
 _row("MPSCNNPoolingL2NormNode", "PoolingL2Norm", _pooling("l2_norm"), edge_mode="clamp")
 _row("MPSCNNPoolingMaxNode", "PoolingMax", _pooling("max"), edge_mode="clamp")

@@ -1,4 +1,4 @@
-"""mpscnn as a backend of ONNX: the interface `onnx.backend.base`.
+"""An ONNX backend: mpscnn with the interface `onnx.backend.base`.
 
     import mpscnn.onnx_backend
     prepared = mpscnn.onnx_backend.prepare(onnx.load("model.onnx"))
@@ -56,7 +56,7 @@ def is_compatible(model: onnx.ModelProto, device: str = "CPU", **options: Any) -
 
 
 def supports_device(device: str) -> bool:
-    """Return True for "CPU", and for "METAL" where there is a GPU that passed its self-check."""
+    """Return True for "CPU", and for "METAL" if a GPU passed its self-check."""
     return _backend().supports_device(device)
 
 
@@ -71,7 +71,7 @@ def _backend() -> type[Backend]:
     return Backend
 
 
-if not TYPE_CHECKING:  # for type checkers it would make every wrong name an Any
+if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
 
     def __getattr__(name: str) -> Any:
         if name not in ("Backend", "PreparedModel"):

@@ -1,4 +1,4 @@
-"""The classes of onnx.backend.base, with mpscnn's engine as what computes."""
+"""The classes of onnx.backend.base, implemented by mpscnn's engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DEVICES = {"CPU": "cpu", "METAL": "metal"}
 
 
 class PreparedModel(_base.BackendRep):  # type: ignore[misc,name-defined]
-    """A model that was prepared for many runs; made by `Backend.prepare`. Several threads may use one."""
+    """A model that is prepared for many runs, made by `Backend.prepare`. Several threads may use it."""
 
     def __init__(self, model: onnx.ModelProto, for_programs: CompileOptions, for_runs: RunOptions) -> None:
         self._model = BackendModel(model)
@@ -38,14 +38,15 @@ class PreparedModel(_base.BackendRep):  # type: ignore[misc,name-defined]
         """Compute the model.
 
         Args:
-            inputs: an array for each input of the model that has no initializer, in the model's order or by name. One
-                input may be given as it is. Shapes and types are those that the model states.
+            inputs: an array for each input of the model without an initializer, in the model's order or by name. A
+                single
+                input may be one array. Shapes and types are those of the model.
 
         Returns:
-            A named tuple with an array for each output, of the type and order of axes that the model states.
+            A named tuple with an array for each output, with the model's types and order of axes.
 
         Raises:
-            ParameterError: another number of inputs, an unknown name, or an array of another type or shape.
+            ParameterError: another number of inputs, an unknown name, or an array with another type or shape.
             UnsupportedError: an operator that mpscnn lacks; the message names all of them.
         """
         given = self._model.arrays(inputs)
@@ -53,23 +54,25 @@ class PreparedModel(_base.BackendRep):  # type: ignore[misc,name-defined]
 
 
 class Backend(_base.Backend):  # type: ignore[misc,name-defined]
-    """The backend, as ONNX' tools and tests take it: all its methods are class methods."""
+    """The backend class for ONNX' tools and tests. All its methods are class methods."""
 
     @classmethod
     def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> PreparedModel:
         """Prepare a model for many runs.
 
-        A model whose inputs are all floats of known shapes is compiled here, another one at its first run.
+        A model whose inputs are all floats with known shapes is compiled here, any other one at its first run.
 
         Args:
-            model: of opset 1 or later; models before opset 7 are brought to it by the package onnx. Tensors must not
-                lie in other files.
+            model: a model of opset 1 or later. The package onnx converts models before opset 7. All tensors must be in
+                the
+                model itself.
             device: "CPU" or "METAL".
-            options: those of `mpscnn.CompileOptions` but the device, and those of `mpscnn.RunOptions`.
+            options: the fields of `mpscnn.CompileOptions` except the device, and those of `mpscnn.RunOptions`.
 
         Raises:
-            WeightsError: the model contradicts the rules of ONNX. ParameterError: a device or option that there is not.
-            UnsupportedError: what mpscnn lacks; the message names all operators.
+            WeightsError: the model violates the rules of ONNX.
+            ParameterError: an unknown device or option.
+            UnsupportedError: mpscnn lacks an operator; the message names all of them.
         """
         if device not in _DEVICES:
             raise ParameterError(f"onnx_backend: device must be 'CPU' or 'METAL', got {device!r}")
@@ -103,7 +106,7 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
             node: the operator.
             inputs: an array for each of its inputs that is not left out.
             device: "CPU" or "METAL".
-            outputs_info: type and shape of each result; None: ONNX' inference of types tells the types.
+            outputs_info: the type and shape of each result; None: ONNX infers the types.
             opset_version: the version of ONNX' operators; None: the newest that the package onnx knows.
             options: as for `prepare`.
 
@@ -117,7 +120,7 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
     def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> bool:
         """Return True if `prepare` accepts the model.
 
-        Where inputs such as shapes or weights are needed as constants, a run may still refuse their values.
+        If inputs such as shapes or weights must be constants, a run may still refuse their values.
         """
         try:
             cls.prepare(model, device, **options)

@@ -1,4 +1,4 @@
-"""A model in memory as a backend sees it: its inputs and outputs, and which arrays fit them."""
+"""A model in memory: its inputs and outputs, and checks of the arrays for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FLOATS = frozenset({"float32", "float16", "bfloat16"})
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output: its name, the type of its elements, and its shape as far as the model states it."""
+    """An input or output: its name, element type and shape, as far as the model defines them."""
 
     name: str
     dtype: np.dtype[Any]
@@ -31,7 +31,7 @@ class Port:
 
     @property
     def is_data(self) -> bool:
-        """Whether the engine can take it as an input; else it is bound as a constant."""
+        """True if the engine can take it as an input; otherwise it becomes a constant."""
         return self.dtype.name in _FLOATS
 
 
@@ -39,15 +39,16 @@ class BackendModel:
     """A checked model.
 
     Args:
-        model: it is copied where it has to be changed.
+        model: the model. It is copied if it must be changed.
 
     Attributes:
-        proto: the model, of opset 7 or later.
-        inputs: those without an initializer.
-        outputs: the names of its outputs.
+        proto: the model in opset 7 or later.
+        inputs: the inputs without an initializer.
+        outputs: the names of the outputs.
 
     Raises:
-        WeightsError: it contradicts the rules of ONNX. UnsupportedError: an input or output that is not a tensor.
+        WeightsError: the model violates the rules of ONNX.
+        UnsupportedError: an input or output is not a tensor.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -66,7 +67,7 @@ class BackendModel:
         self.outputs = [port.name for port in self._ends]
 
     def arrays(self, inputs: Sequence[Array] | Mapping[str, Array] | Array) -> list[Array]:
-        """Return the arrays in the order of `inputs`. Raises ParameterError for others than the model has."""
+        """Return the arrays in the order of `inputs`. Raises ParameterError if they do not match the model's inputs."""
         given: Sequence[Any]
         if isinstance(inputs, Mapping):
             names = [port.name for port in self.inputs]
@@ -84,7 +85,7 @@ class BackendModel:
         return [self._fitting(port, one) for port, one in zip(self.inputs, given, strict=True)]
 
     def typed(self, results: Sequence[Array]) -> list[Array]:
-        """Return results with the types that the model states."""
+        """Convert results to the types that the model defines."""
         return [
             result.astype(port.dtype, copy=False) for port, result in zip(self._ends, results, strict=True)
         ]
@@ -122,7 +123,7 @@ class BackendModel:
 
 
 def _renewed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model in an opset that the reader knows."""
+    """Convert the model to an opset that the reader supports."""
     from onnx import version_converter
 
     opset = next(

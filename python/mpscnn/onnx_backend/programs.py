@@ -1,4 +1,4 @@
-"""The programs of a model: one for each combination of shapes, and of values that are needed as constants."""
+"""Compile a model: one program for each combination of input shapes and of values that must be constants."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _MOST_KEPT = 8
 
 @dataclass(frozen=True)
 class _Form:
-    """A way to make a network of a model.
+    """One way to build a network from a model.
 
     Attributes:
-        taken: the numbers of the model's inputs that are the network's; the others are bound as constants.
-        has_batch: whether their first axis is the batch; otherwise the network computes all as one image.
+        taken: the numbers of the model's inputs that are inputs of the network; the others become constants.
+        has_batch: whether their first axis is the batch; otherwise the network computes everything as one image.
     """
 
     taken: tuple[int, ...]
@@ -43,7 +43,7 @@ class _Form:
 
 
 class _Compiled:
-    """A program, with the shapes of inputs and the values of bound inputs that it is for."""
+    """A program, with the input shapes and constants for which it was compiled."""
 
     def __init__(
         self, form: _Form, made: Converted, pool: SessionPool, inputs: Sequence[Array] | None
@@ -57,7 +57,7 @@ class _Compiled:
         }
 
     def is_for(self, inputs: Sequence[Array]) -> bool:
-        """Whether it computes the model for these inputs."""
+        """Return True if the program can compute these inputs."""
         return self._shapes in (None, [array.shape for array in inputs]) and all(
             array.tobytes() == inputs[place].tobytes() for place, array in self._bound.items()
         )
@@ -79,10 +79,10 @@ class BoundPrograms:
 
     Args:
         model: the model.
-        for_programs: the options of each program.
-        for_runs: the options of each run.
+        for_programs: the options for compiling.
+        for_runs: the options for running.
 
-    Raises UnsupportedError where it is certain that no input lets the model run.
+    Raises UnsupportedError if the model cannot run for any input.
     """
 
     def __init__(self, model: BackendModel, for_programs: CompileOptions, for_runs: RunOptions) -> None:
@@ -95,7 +95,7 @@ class BoundPrograms:
         self._compile_early()
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """Compute the model's outputs. Raises UnsupportedError where mpscnn lacks something."""
+        """Compute the model's outputs. Raises UnsupportedError if mpscnn lacks something."""
         with self._lock:
             compiled = next((one for one in self._kept if one.is_for(inputs)), None)
             if compiled is None:
@@ -104,7 +104,7 @@ class BoundPrograms:
         return self._model.typed(compiled.run(inputs))
 
     def _compile_early(self) -> None:
-        """Compile a model whose inputs all are data of known shapes, whatever their batch is."""
+        """Compile a model whose inputs all are floats with known shapes, except for the batch."""
         ports = self._model.inputs
         shapes = [port.shape for port in ports if port.is_data]
         if len(shapes) < len(ports) or any(shape is None or None in shape[1:] for shape in shapes):
@@ -121,7 +121,7 @@ class BoundPrograms:
                 raise
 
     def _first_of(self, forms: Sequence[_Form], inputs: Sequence[Array] | None) -> _Compiled:
-        """Compile the first form that mpscnn has. Raises the first error that names layers if there is none."""
+        """Compile the first form that mpscnn supports. If there is none, raise the first error that names layers."""
         errors: list[UnsupportedError] = []
         for form in forms:
             try:
@@ -133,7 +133,7 @@ class BoundPrograms:
         raise next(iter([*named, *errors]), none)
 
     def _compiled(self, form: _Form, inputs: Sequence[Array] | None) -> _Compiled:
-        """Compile for these inputs, or for the shapes that the model states."""
+        """Compile a form for these inputs, or without them for the model's own shapes."""
         title, ports = self._model.title, self._model.inputs
         bound = {
             port.name: array
@@ -150,7 +150,7 @@ class BoundPrograms:
 
 
 def _forms(model: BackendModel, inputs: Sequence[Array]) -> list[_Form]:
-    """The forms that are tried, in order."""
+    """Return the forms to try, in order."""
     data = [
         place
         for place, (port, array) in enumerate(zip(model.inputs, inputs, strict=True))

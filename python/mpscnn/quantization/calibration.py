@@ -1,4 +1,4 @@
-"""Measure the range and distribution of a network's numbers on some images."""
+"""Measure the range and distribution of a network's values on some images."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mpscnn.quantization.ranges import Histogram
 
 @dataclass
 class Seen:
-    """The values seen at one input or layer.
+    """The values of one input or layer on the images.
 
     Args:
-        histogram: of all its numbers.
-        largest: magnitude for each feature channel.
-        mean: for each feature channel; of what a dense layer reads, for each element.
+        histogram: a histogram of all values.
+        largest: the largest magnitude of each feature channel.
+        mean: the mean of each feature channel; for the input of a dense layer, of each element.
     """
 
     histogram: Histogram = field(default_factory=Histogram)
@@ -31,7 +31,7 @@ class Seen:
     _images: int = 0
 
     def add(self, values: Array, by_element: bool) -> None:
-        """A batch."""
+        """Add the values of a batch."""
         self.histogram.add(values)
         axes = (0,) if by_element else tuple(range(values.ndim - 1))
         channels = np.abs(values).max(axis=tuple(range(values.ndim - 1))).astype(np.float64)
@@ -48,23 +48,23 @@ class Seen:
 
 
 class Computed:
-    """A network that gives the results of all its layers."""
+    """A compiled network that outputs the results of all its layers."""
 
     def __init__(self, network: Network, **options: Any) -> None:
         self.names = [node["name"] for node in network.to_dict()["nodes"]]
         self._session = network.compile(device="cpu", outputs=self.names, **options).session()
 
     def run(self, batch: Given) -> dict[str, Array]:
-        """Return the values seen at the inputs and all layers."""
+        """Return the values of the inputs and of all layers."""
         found: Any = self._session.run(list(batch.values()))
         results = found if isinstance(found, dict) else {self.names[0]: found}
         return {**batch, **results}
 
 
 def calibrate(network: Network, images: Sequence[Given]) -> dict[str, Seen]:
-    """Return the values seen at the inputs and at each layer.
+    """Measure the values of the inputs and of each layer on the images.
 
-    Raises ParameterError for results that are not finite.
+    Raises ParameterError if results are not finite.
     """
     engine = Computed(network, precision="float32")
     whole = {

@@ -1,8 +1,8 @@
 """Cross-layer equalisation (Nagel et al. 2019): bring the ranges of a result's channels closer together.
 
-A channel's numbers are divided by a factor in the layer that computes them, and multiplied by it in the only layer that
-reads them. That changes nothing where the activation between the two is none or relu. Relu6 and clamp have limits that
-would move along, one for each channel, which integers do not have: such pairs are left unchanged.
+The layer that computes a result divides its channels by factors, and the only layer that reads it multiplies them by
+these factors. This changes nothing if the activation between both is none or relu. Relu6 and clamp would need a
+separate limit for each channel, which integers do not have, so such pairs stay unchanged.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from mpscnn.graph.integer_layers import PRODUCTS, Node
 from mpscnn.graph.network import Network
 from mpscnn.quantization.calibration import Seen
 
-_MOST = 6  # a factor is at most 2^6, or one over it
+_MOST = 6  # a factor is from 2^-6 to 2^6
 
 
 def equalized(network: Network, seen: Mapping[str, Seen]) -> Network | None:
-    """Return the network with other weights, and the same results to the bit, since factors are powers of two.
+    """Return the network with equalised weights. Results have the same bits, since factors are powers of two.
 
     Args:
-        network: as of `prepare`.
-        seen: on some images.
+        network: a network from `prepare`.
+        seen: its values on some images.
 
-    None: there is no pair of layers to equalise.
+    None if there is no pair of layers to equalise.
     """
     structure = network.to_dict()
     readers: dict[str, list[Node | None]] = {name: [None] for name in structure["outputs"]}
@@ -78,7 +78,7 @@ def _is_depthwise(node: Node) -> bool:
 
 
 def _along_inputs(weight: NDArray[Any], factors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a factor for each weight, of the input channel that it multiplies."""
+    """Return for each weight the factor of the input channel that it multiplies."""
     if weight.shape[-1] == len(factors):
         return factors
     each = np.repeat(factors, len(weight) // len(factors))
@@ -88,8 +88,8 @@ def _along_inputs(weight: NDArray[Any], factors: NDArray[np.float64]) -> NDArray
 def _exponents(weight: NDArray[Any], largest: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return an exponent of two for each channel.
 
-    It brings the channel's range closer to that of the weights that read it. Weights of a depthwise layer have a
-    scale for each channel, so only the results' ranges matter there.
+    It brings the channel's range closer to that of the weights that read it. Weights of a depthwise layer have a scale
+    for each channel, so only the results' ranges matter there.
     """
     if weight.shape[-1] == len(largest):
         flat = np.abs(weight.astype(np.float64))

@@ -1,4 +1,4 @@
-"""The inputs of a network that is quantised: arrays for each input, or photos."""
+"""Prepare the images for quantisation: arrays for each input, or photos."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from mpscnn.runtime.library import preprocess
 
 Array = NDArray[np.float32]
 Given = Mapping[str, Array]
-"""Some images: an array for each input of the network."""
-#: The number of elements of images that run as one batch. Each small image alone would cost more than its layers.
+"""Some images: an array for each input of the network, by name."""
+#: The number of elements of images that run as one batch. Small images would otherwise spend most time on overhead.
 _BATCH = 1 << 17
 
 
 def inputs_of(network: Network, images: Iterable[Any], what: str) -> list[Given]:
-    """Convert the images that a user gives. Errors begin with `what`. Raises as `mpscnn.quantize`."""
+    """Convert a user's images to arrays. Errors begin with `what`. Raises the errors of `mpscnn.quantize`."""
     if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
         raise ParameterError(f"quantize: {what} must be a list of arrays or photos, got {images!r}")
     found = [_inputs(network, image) for image in images]
@@ -37,7 +37,7 @@ def count_of(given: Given) -> int:
 
 
 def batches(images: Sequence[Given]) -> Iterator[Given]:
-    """Images of one size, several at a time where they are small."""
+    """Yield batches of images with equal sizes. Small images are combined."""
     waiting: list[Given] = []
     for image in (one for given in images for one in _one_by_one(given)):
         size = (len(waiting) + 1) * sum(array.size for array in image.values())

@@ -1,4 +1,4 @@
-"""A prepared network with integers for each of its tensors and weights."""
+"""Give a prepared network integers for its tensors and weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_kept(node: Node) -> bool:
 
 
 def scales_of(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale]:
-    """Return the integers of the input and of each layer with the smallest mean squared error over the images."""
+    """Return the scales of the input and of each layer with the smallest mean squared error over the images."""
     nodes = network.to_dict()["nodes"]
     first = {name: name for name in network.layer_names()}
     for node in nodes:
@@ -41,12 +41,12 @@ def scales_of(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale]:
 
 
 def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: bool) -> Network:
-    """Return the network with integers: those of tensors for what was seen on some images, weights for their own range.
+    """Return the network with integers. Scales of tensors follow from the images, those of weights from the weights.
 
     Args:
-        network: as of `prepare`.
-        seen: on some images.
-        correct_bias: whether biases make up for what rounding weights does to the mean of each channel.
+        network: a network from `prepare`.
+        seen: its values on some images.
+        correct_bias: whether biases compensate the change of each channel's mean by rounding the weights.
     """
     result = deepcopy(network)
     scales = scales_of(network, seen)
@@ -70,7 +70,7 @@ def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: b
 def _mean_error(
     node: Node, made: IntegerWeights, weight: NDArray[Any], mean: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the mean change of each output by rounding the weights, over all images and places apart from borders."""
+    """Return the mean change of each output by rounding the weights, over all images and pixels, ignoring borders."""
     error = made.numbers() - weight
     if node["operation"] == "fully_connected":
         return np.asarray(error.reshape(len(error), -1) @ mean.reshape(-1))
@@ -81,7 +81,7 @@ def _mean_error(
 
 
 def integer_pieces(network: Network) -> tuple[Network, Sequence[str]]:
-    """Return each layer of a quantised network by itself, and what its inputs are the results of, in their order."""
+    """Return each layer of a quantised network separately, and the names of the results that its inputs stand for."""
     pieces = in_pieces(network)
     stated = network.to_dict()
     integers = {entry["name"]: entry["quantization"] for entry in [*stated["inputs"], *stated["nodes"]]}

@@ -1,4 +1,4 @@
-"""Check whether onnxruntime computes the layers of a quantised network as the engine does."""
+"""Check that onnxruntime computes the layers of a quantised network like the engine."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _IMAGES = 2
 
 
 def layers_beyond_one_step(network: Network, *, seed: int = 0) -> dict[str, float]:
-    """Layers whose results differ by more than one integer, and by how many; each by itself, on random integers.
+    """Return the layers whose results differ by more than one integer, with the difference.
 
-    Engines round at other places, which makes results differ by one here and there. In a network such differences add
-    up, so each layer is looked at alone.
+    Each layer is checked separately on random integers. Engines round at different places, so single results differ by
+    one. In a network such differences would add up.
 
     Args:
-        network: quantised, of fixed extents.
-        seed: of the integers that layers read.
+        network: a quantised network with fixed extents.
+        seed: the random seed of the integers.
 
     Raises ImportError without onnxruntime.
     """
@@ -58,10 +58,10 @@ def layers_beyond_one_step(network: Network, *, seed: int = 0) -> dict[str, floa
 
 
 def exact_options() -> Any:
-    """Options of a session of onnxruntime's that adds products of integers without limits.
+    """Return options for onnxruntime sessions that add products of integers exactly.
 
-    On x86-64 processors without VNNI it adds pairs of products of bytes in 16 bits otherwise, which saturate: whole
-    layers are wrong then. Raises ImportError without onnxruntime.
+    On x86-64 processors without VNNI, onnxruntime otherwise adds pairs of products in 16 bits, which saturate, so whole
+    layers are wrong. Raises ImportError without onnxruntime.
     """
     import onnxruntime
 

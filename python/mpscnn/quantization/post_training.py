@@ -33,34 +33,36 @@ def quantize(
     equalize: bool | None = None,
     correct_bias: bool = True,
 ) -> tuple[Network, QuantizationReport]:
-    """Post-training quantisation: the network in 8-bit integers, which precision "int8" computes.
+    """Quantise a network to 8-bit integers after its training. Precision "int8" computes in these integers.
 
-    Weights get a scale for each output, symmetric around zero; tensors the range with the least mean squared error over
-    the images, so a few hundred like those that the network is for are needed. `Network.save` keeps the integers.
+    Weights get a scale for each output and are symmetric around zero. Tensors get the range with the smallest mean
+    squared error over the images, so a few hundred typical images are needed. `Network.save` stores the integers.
 
     Args:
-        network: of floats, with its weights. It stays unchanged.
+        network: a float network with its weights. It stays unchanged.
         images: inputs (n, height, width, channels) or of the network's shape, or photos if the network has a
             `Network.preprocess`. For a network with several inputs: mappings by their names, or sequences, of inputs.
-        test_images: on which to compare the answers before and after; None: on `images`.
+        test_images: images on which results before and after are compared; None: `images`.
         test_classes: the right class of each of these, for the accuracy of a classifier.
-        keep_float: layers to keep in float32, besides those that the network keeps in float32 already
-            (`Network.keep_float32`): those that lose most. A layer together with the batch normalization and the
-            activation after it counts as one. Layers that integers do not have stay in float32, too; the report
-            names them.
-        equalize: whether to equalise channels between layers (Nagel et al. 2019), where the activation between them is
-            none or relu; None: where that makes the error of the results on `images` smaller.
-        correct_bias: whether biases make up for the mean error of rounded weights.
+        keep_float: layers to keep in float32, for example those with the largest errors, besides those that the network
+            keeps already (`Network.keep_float32`). A layer includes the batch normalization and the activation after
+                it.
+            Layers that have no integer version stay in float32, too; the report names them.
+        equalize: whether to equalise channels between layers (Nagel et al. 2019) if the activation between them is
+            none or relu; None: if that reduces the error of the results on `images`.
+        correct_bias: whether biases compensate the mean error of rounded weights.
 
-    Returns the network in integers and what that did to it. Layers that became part of the layer before them, batch
-    normalizations and activations, are no longer there.
+    Returns the quantised network and a report. Batch normalizations and activations that became part of the layer
+    before them are no longer separate layers.
 
     Raises:
-        UnsupportedError: integers have none of the layers.
-        ParameterError: a network that is quantised already, no such layer to keep, no images, other inputs than the
-            network has, results that are not finite, another number of classes than images or classes that the network
-            does not have. ShapeError: images that
-            do not fit. WeightsError: weights are missing. ImageError: a photo cannot be read.
+        UnsupportedError: no layer has an integer version.
+        ParameterError: the network is quantised already; a layer to keep does not exist; there are no images, or they
+            are
+            not the network's inputs; results are not finite; or `test_classes` has another length or unknown classes.
+        ShapeError: the images do not fit.
+        WeightsError: weights are missing.
+        ImageError: a photo cannot be read.
     """
     if isinstance(network, Model):
         network = network.network
@@ -104,8 +106,8 @@ class Quantizable:
     """A network that can be quantised.
 
     Args:
-        network: as `prepare` makes it, with what is kept in float32.
-        refused: layers that are kept because integers do not have them, and why.
+        network: the network from `prepare`, with layers that are kept in float32.
+        refused: layers that are kept because they have no integer version, with reasons.
     """
 
     network: Network
@@ -113,9 +115,9 @@ class Quantizable:
 
 
 def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Quantizable:
-    """The network as `prepare` makes it, which keeps these layers in float32, and those that integers do not have.
+    """Return the prepared network, in which these layers and those without an integer version are kept in float32.
 
-    Raises as `quantize`, for all that the images have no part in.
+    Raises the errors of `quantize` that do not depend on the images.
     """
     structure = network.to_dict()
     if any("quantization" in entry for entry in [*structure["inputs"], *structure["nodes"]]):
@@ -123,7 +125,7 @@ def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Qua
             f'quantize: network {network.name!r} is quantised already; it computes in precision "int8"'
         )
     for name in name_list("keep_float", keep_float):
-        if network[name].index < len(network.inputs):  # raises for a layer that there is not
+        if network[name].index < len(network.inputs):  # raises an error for an unknown layer
             raise ParameterError(f"quantize: keep_float: {name!r} is an input, not a layer")
     prepared, became = prepare(network, keep_float)
     inputs = {tensor.name for tensor in prepared.inputs}
@@ -142,7 +144,7 @@ def _what_they_say(network: Network, images: Sequence[Given]) -> Answers:
 def _quantized(
     prepared: Network, images: Sequence[Given], equalize: bool | None, correct_bias: bool
 ) -> tuple[Network, Network, bool]:
-    """The network of floats whose layers the integers stand for, that of integers, and whether it was equalised."""
+    """Return the float network that was quantised, the quantised network, and whether it was equalised."""
     seen = calibrate(prepared, images)
     plain = with_integers(prepared, seen, correct_bias=correct_bias)
     other = None if equalize is False else equalized(prepared, seen)
@@ -208,7 +210,7 @@ def _layers(floats: Network, quantized: Network, images: Sequence[Given]) -> tup
 
 
 def _square(values: Array) -> float:
-    """Sum of squares, which may be beyond float32."""
+    """Return the sum of squares, computed in float64 because it may exceed float32."""
     return float(np.square(values, dtype=np.float64).sum())
 
 

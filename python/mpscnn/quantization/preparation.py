@@ -1,4 +1,4 @@
-"""Prepare a network for integers: normalizations and activations become parts of the layers before them."""
+"""Prepare a network for integers: merge normalizations and activations into the layers before them."""
 
 from __future__ import annotations
 
@@ -20,25 +20,24 @@ _TAKES_ACTIVATION = {entry["name"] for entry in operations() if entry["takes_act
 
 
 def is_limit(neuron: Mapping[str, Any]) -> bool:
-    """Return True if an activation only limits numbers, as integers can: none, relu, relu6 and clamp."""
+    """Return True if an activation is only a limit, which integers can express: none, relu, relu6 and clamp."""
     if neuron["kind"] in ("relu", "relun"):
         return bool(neuron["a"] == 0.0)
     return neuron["kind"] in ("none", "clamp")
 
 
 def prepare(network: Network, keep_float: Sequence[str] = ()) -> tuple[Network, dict[str, str]]:
-    """Return a network that computes the same with the smallest number of results. Each result gets its own integers.
+    """Return a network that computes the same with as few separate results as possible. Each result gets its own scale.
 
-    Batch normalizations become part of the convolution or dense layer before them, others a depthwise 1x1 convolution.
-    Relu, relu6 and clamp become the activation of the layer before them. Dropout is left out. A layer that takes over
-    others keeps its name, except that outputs of the network keep theirs; it stays in float32 where one of them does.
-    Any other activation becomes a separate layer, which keeps the name, unless its layer is in `keep_float` or kept
-    in float32 already.
+    Batch normalizations become part of the convolution or dense layer before them, or a depthwise 1x1 convolution.
+    Relu, relu6 and clamp become the activation of the layer before them. Dropout is removed. A merged layer keeps the
+    first layer's name, but outputs of the network keep theirs. It stays in float32 if one of the merged layers does.
+    Any other activation becomes a separate layer, which keeps the name, unless its layer is kept in float32.
 
-    Returns the network, and for each layer of the given one the layer of it, or the input, that has its result now.
+    Returns the network, and for each layer of the given network the layer or input that now has its result.
 
-    Raises WeightsError for weights that are missing, and for a normalization whose variance is so small that the
-    weights are no longer finite.
+    Raises WeightsError if weights are missing, or if a normalization's variance is so small that the merged weights are
+    not finite.
     """
     preparation = _Preparation(network, keep_float)
     return preparation.run()
@@ -49,7 +48,9 @@ class _Preparation:
         self._network = network
         self._structure = network.to_dict()
         self._keep_float = set(keep_float)
-        self._before_activation: dict[str, str] = {}  # layers that lost theirs, by their new names
+        self._before_activation: dict[
+            str, str
+        ] = {}  # by new names: layers whose activation became a separate layer
         missing = [spec for spec in network.weight_specs() if spec["required"] and not spec["set"]]
         if missing:
             first = missing[0]
@@ -76,7 +77,7 @@ class _Preparation:
         return result, self._became
 
     def _apart(self) -> Iterator[Node]:
-        """Yield the nodes, with the activations that become layers."""
+        """Yield the nodes, with activations as separate layers where needed."""
         for node in self._structure["nodes"]:
             name, activation = node["name"], _activation(node)
             stays = node.get("keep_float32") or name in self._keep_float or node["operation"] == "neuron"
@@ -88,7 +89,7 @@ class _Preparation:
                 linear += "_"
             del node["activation"]
             for key in [key for key in self._weights if key.rpartition(".")[0] == name]:
-                if (role := key.rpartition(".")[2]) != "slope":  # the activation's
+                if (role := key.rpartition(".")[2]) != "slope":  # the slope belongs to the activation
                     self._weights[f"{linear}.{role}"] = self._weights.pop(key)
             self._uses[linear] = 1
             self._before_activation[linear] = name
@@ -104,7 +105,7 @@ class _Preparation:
         return name in self._structure["outputs"]
 
     def _sole_producer(self, node: Node) -> Node | None:
-        """Return the layer whose result only this one reads, when it can still take something over."""
+        """Return the layer whose result only this node reads, if another layer can be merged into it."""
         if len(node["inputs"]) != 1:
             return None
         producer = self._kept.get(node["inputs"][0])
@@ -113,7 +114,10 @@ class _Preparation:
         return None if _activation(producer)["kind"] != "none" else producer
 
     def _leave_out(self, node: Node) -> bool:
-        """Dropout outside of training, and activations that change nothing."""
+        """Remove a node that changes nothing: dropout outside of training, or an empty activation.
+
+        Return True if removed.
+        """
         idle = node["operation"] == "dropout" and not node["attributes"]["training"]
         idle |= node["operation"] == "neuron" and node["attributes"]["kind"] == "none"
         if not idle or self._is_output(node["name"]):
@@ -125,7 +129,7 @@ class _Preparation:
         return True
 
     def _merge(self, node: Node, producer: Node) -> None:
-        """`producer` computes what `node` did. The result of a network keeps its name."""
+        """Merge `node` into `producer`. Outputs of the network keep their names."""
         source, name = producer["name"], node["name"]
         self._uses[source] = self._uses[name]
         if node.get("keep_float32"):
@@ -178,7 +182,7 @@ class _Preparation:
         return True
 
     def _as_convolution(self, node: Node) -> None:
-        """A normalization that follows no product, of an image."""
+        """Convert a normalization of an image that follows no product to a depthwise convolution."""
         name: str = node["name"]
         given = self._before_activation.get(name, name)
         if len(node["inputs"]) != 1 or len(self._network[given].shape) != 4:

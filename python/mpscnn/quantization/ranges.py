@@ -1,4 +1,4 @@
-"""Choose the scale and zero point of a tensor's integers with the smallest mean squared error."""
+"""Choose the scale and zero point of a tensor with the smallest mean squared error."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from mpscnn.graph.integer_layers import HIGHEST, LOWEST, Scale
 
-_BINS = 8192  # 32 for each integer when the range is used up
+_BINS = 8192  # 32 bins for each integer, if the range is fully used
 _LEVELS = 255
-#: Shares of the range that are tried: first of both ends, then of each.
+#: Shares of the range that are tried: first for both ends together, then for each end.
 _SHARES = np.linspace(1.0, 0.2, 81)
-#: Below this a scale would be no normal float32 number once it is multiplied with another one.
+#: With smaller scales, the product of two scales would not be a normal float32 number.
 _LEAST_SCALE = 2.0**-60
 
 
 class Histogram:
-    """How often numbers other than zero, which costs nothing, occur: in bins of one width from -reach to reach."""
+    """A histogram of numbers other than zero (zeros have no error). Its bins have equal widths from -reach to reach."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(_BINS, np.int64)
@@ -28,7 +28,7 @@ class Histogram:
         self.seen = 0
 
     def add(self, values: NDArray[np.float32]) -> None:
-        """Count the numbers, which are finite. The reach doubles until it holds all."""
+        """Count finite numbers. The reach is doubled until it includes all of them."""
         flat = values.reshape(-1)
         self.seen += flat.size
         low, high = float(flat.min(initial=0.0)), float(flat.max(initial=0.0))
@@ -37,7 +37,7 @@ class Histogram:
         if most == 0.0:
             return
         if self._reach == 0.0:
-            # A power of two: zero is the border of two bins.
+            # The reach is a power of two, and zero is the border of two bins.
             self._reach = max(2.0 ** math.ceil(math.log2(most)), _LEAST_SCALE)
         while self._reach < most:
             pairs = self._counts.reshape(-1, 2).sum(axis=1)
@@ -51,17 +51,17 @@ class Histogram:
         self._counts[_BINS // 2] -= flat.size - np.count_nonzero(flat)
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return the middles of the bins that are not empty, and their counts."""
+        """Return the centres of the bins that are not empty, and their counts."""
         found = np.flatnonzero(self._counts)
         middles = ((found + 0.5) * (2.0 / _BINS) - 1.0) * self._reach
         return np.clip(middles, self.lowest, self.highest), self._counts[found]
 
 
 def best_scale(histograms: Sequence[Histogram]) -> Scale:
-    """The integers with the least mean squared error, of tensors which share them relative to their mean squares.
+    """Return the scale with the smallest mean squared error for tensors that share it, relative to their mean squares.
 
-    Ends of the range are cut where the finer steps gain more than the numbers beyond them lose. Zero is always one of
-    the numbers, exactly. Tensors of zeros alone have steps of 1.
+    The ends of the range are cut if finer steps reduce the error by more than clipping adds. Zero is always represented
+    exactly. Tensors with only zeros have the scale 1.
     """
     low = min(histogram.lowest for histogram in histograms)
     high = max(histogram.highest for histogram in histograms)

@@ -1,4 +1,4 @@
-"""The effect of quantising a network, layer by layer."""
+"""Report the effect of quantising a network, layer by layer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ class QuantizedLayer:
     """The range and error of one layer in integers.
 
     Args:
-        name: the layer's.
-        operation: what it computes.
+        name: the layer's name.
+        operation: the layer's operation.
         lowest: the smallest number that its integers represent.
-        highest: the greatest one.
-        own_error: L2 norm of the difference of its results from those in float32 over the norm of these, this layer
-            alone in integers, reading what float32 gives, as integers.
+        highest: the largest number that its integers represent.
+        own_error: the L2 norm of its results' difference from float32, divided by the norm of the float32 results, if
+            only
+            this layer is in integers and reads rounded float32 results.
         error: the same with the whole network in integers.
     """
 
@@ -34,23 +35,23 @@ class QuantizedLayer:
 
 @dataclass(frozen=True)
 class QuantizationReport:
-    """The outcome of a quantisation. Printing it shows the layers that lose most.
+    """The outcome of a quantisation. Printing it shows the layers with the largest errors.
 
     Args:
-        name: the network's.
-        calibration_images: by how many the integers were chosen.
-        images: on how many the answers were compared.
+        name: the network's name.
+        calibration_images: the number of images for choosing the integers.
+        images: the number of images for comparing results.
         compared: what `agreement` counts: "images", "pixels" or "objects".
-        agreement: how often the answer is that of the network in float32, 0 to 1; None where answers have no classes.
-        accuracy_before: share of the images whose most probable class is the right one, in float32; None where that is
-            not known.
+        agreement: how often the result is the same as in float32, 0 to 1; None if results have no classes.
+        accuracy_before: the share of images whose most probable class is right, in float32; None if unknown.
         accuracy: the same in integers.
-        error: L2 norm of the difference of the results from those in float32 over the norm of these, the largest of
-            the network's outputs.
+        error: the L2 norm of the results' difference from float32, divided by the norm of the float32 results; the
+            largest
+            of all outputs.
         equalized: whether channels were equalised between layers.
-        kept: layers that stay in float32.
-        refused: those of them that integers do not have, and why.
-        layers: in the order of the network.
+        kept: the layers that stay in float32.
+        refused: those of them that have no integer version, with reasons.
+        layers: the layers in the order of the network.
     """
 
     name: str
@@ -67,11 +68,11 @@ class QuantizationReport:
     layers: tuple[QuantizedLayer, ...]
 
     def worst(self, count: int = 10) -> list[QuantizedLayer]:
-        """Return the layers that lose most by themselves, the worst first."""
+        """Return the layers with the largest errors of their own, the worst first."""
         return sorted(self.layers, key=lambda layer: -layer.own_error)[:count]
 
     def table(self, count: int = 10, *, width: int | None = None) -> str:
-        """`worst` as text, in lines of at most `width` characters where that is possible."""
+        """Return a table of `worst`. Lines have at most `width` characters if possible."""
         rows = [
             (
                 layer.name,
@@ -87,7 +88,7 @@ class QuantizationReport:
         return text_table(headers, rows, right=(2, 3, 4, 5), width=width)
 
     def verdict(self) -> str:
-        """Return the outcome in a few words."""
+        """Return the outcome as a sentence."""
         found = [f"error of the results {self.error:.2g}"]
         if self.agreement is not None:
             found.append(f"the same answer for {self.agreement:.1%} of {self.compared}")

@@ -11,12 +11,12 @@ from mpscnn.graph.integer_layers import Scale
 from mpscnn.graph.network import Network
 
 _MOST = 127
-#: Largest magnitude of a sum of products and the bias.
+#: The largest magnitude of a sum of products and the bias.
 _LARGEST_SUM = 2.0**31 - 1.0
-#: A bias has at most these bits, so that there is room for products.
+#: The largest magnitude of a bias, which leaves room for the products.
 _LARGEST_BIAS = 2.0**30
-_STORED_ZERO = 128  # model files hold weights as uint8
-#: Where an output has no weights: steps of the products this much finer than those of the result.
+_STORED_ZERO = 128  # model files store weights as uint8
+#: For an output without weights, the scale of the products relative to that of the result.
 _FINER = 2.0**-8
 
 
@@ -30,7 +30,7 @@ class IntegerWeights:
     bias_scales: NDArray[np.float32]
 
     def set_in(self, network: Network, layer: str) -> None:
-        """Give them to a layer."""
+        """Set these weights in a layer."""
         outputs = len(self.scales)
         zeros = np.full(outputs, _STORED_ZERO, np.float32)
         network.set_quantized_weight(f"{layer}.weight", self.values, self.scales, zeros)
@@ -38,7 +38,7 @@ class IntegerWeights:
         network.set_quantized_weight(f"{layer}.bias", self.bias, self.bias_scales, none)
 
     def numbers(self) -> NDArray[np.float64]:
-        """Return the weights that the integers stand for."""
+        """Return the numbers that the integers represent."""
         steps = self.values.astype(np.float64) - _STORED_ZERO
         return steps * self.scales.astype(np.float64).reshape(-1, *[1] * (steps.ndim - 1))
 
@@ -46,21 +46,20 @@ class IntegerWeights:
 def integer_weights(
     weight: NDArray[np.floating], bias: NDArray[np.floating], source: Scale, result: Scale
 ) -> IntegerWeights:
-    """Symmetric 8-bit weights of each output from -127 to 127, and the bias in steps of the products.
+    """Return symmetric 8-bit weights from -127 to 127 for each output, and the bias with the scale of the products.
 
     Args:
         weight: [out][...].
         bias: (out,).
-        source: integers of what the layer reads.
-        result: integers of what it computes.
+        source: the scale of the layer's input.
+        result: the scale of the layer's result.
 
-    An output without weights, or with weights so small that the bias does not fit 32 bits in steps of the products,
-    gets larger steps.
+    An output gets a larger scale if it has no weights, or weights so small that the bias would not fit into 32 bits.
     """
     flat = np.asarray(weight, np.float64).reshape(len(weight), -1)
     bias = np.asarray(bias, np.float64)
     largest = np.abs(flat).max(axis=1, initial=0.0)
-    # Two numbers and their product with the source's step are normal float32 numbers.
+    # Both scales, and the product of the weights' scale with the input's, must be normal float32 numbers.
     least = np.maximum(np.abs(bias) / (_LARGEST_BIAS * source.scale), 2.0**-60)
     dead = largest == 0.0
     least = np.where(dead, np.maximum(least, _FINER * result.scale / source.scale), least)
@@ -72,7 +71,7 @@ def integer_weights(
         sums = 255.0 * np.abs(steps).sum(axis=1) + np.abs(bias_steps)
         if (sums <= _LARGEST_SUM).all():
             break
-        # Coarser weights keep sums of many products within 32 bits.
+        # Larger scales of weights keep the sums of many products within 32 bits.
         scales = (wide * np.maximum(sums / (_LARGEST_SUM * 0.99), 1.0)).astype(np.float32)
     values = (steps + _STORED_ZERO).astype(np.uint8).reshape(weight.shape)
     bias_scales = (scales.astype(np.float64) * source.scale).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Estimators of scikit-learn: a classifier of images, and features of images for other estimators.
+"""Estimators for scikit-learn: a classifier of images, and features of images for other estimators.
 
     from mpscnn.sklearn import FeatureExtractor
     classifier = make_pipeline(FeatureExtractor(), LogisticRegression())
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["FeatureExtractor", "ImageClassifier"]
 
 
-if not TYPE_CHECKING:  # for type checkers it would make every wrong name an Any
+if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:

@@ -32,7 +32,7 @@ _LARGEST_SEED = 2**31 - 1
 
 
 def small_network(shape: tuple[int, int, int], classes: int) -> Network:
-    """The network that is trained where no other is given: convolutions and poolings, then two dense layers.
+    """Build the default network: convolutions and poolings, then two dense layers.
 
     Args:
         shape: (height, width, channels) of an image.
@@ -52,28 +52,29 @@ def small_network(shape: tuple[int, int, int], classes: int) -> Network:
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Trains a network to tell the classes of images.
+    """Trains a network to classify images.
 
     Images are photos (paths, bytes, Pillow images, arrays of any size), arrays (n, height, width[, channels]), or rows
-    (n, numbers) with an image in each, as scikit-learn's own data sets of images have them.
+    (n, numbers) with an image in each, as in scikit-learn's own data sets.
 
     Args:
-        backbone: a classifier of photos that gets a new last layer, which alone learns: a name of `mpscnn.registry`, a
-            path, a `mpscnn.Model` or a `mpscnn.Network`. None: a small network begins with random weights.
-        network: a function of an image's shape (height, width, channels) and the number of classes that makes the
-            network to train; None: `small_network`. Not together with a backbone.
-        size: (height, width), or one number, to which photos are resized for a network that begins with random weights.
+        backbone: a pretrained classifier of photos, of which only a new last layer is trained: a name of
+            `mpscnn.registry`, a path, a `mpscnn.Model` or a `mpscnn.Network`. None: train a small network from random
+            weights.
+        network: a function that builds the network from an image's shape (height, width, channels) and the number of
+            classes; None: `small_network`. Not together with a backbone.
+        size: (height, width), or one number, to which photos are resized for a network without backbone.
         image_shape: (height, width) or (height, width, channels) of images in rows; None: square, or one row of pixels.
-        epochs: passes over the images.
-        batch_size: images of a step.
-        learning_rate: of Adam.
-        random_state: seed of the first weights and of the order of images; an int gives the same bits again.
+        epochs: the number of passes over the images.
+        batch_size: the number of images in a step.
+        learning_rate: Adam's learning rate.
+        random_state: the random seed of the initial weights and the order of images. The same int gives the same bits.
         device, threads: as for `mpscnn.Trainer`.
 
     Attributes:
         classes_: the labels, sorted.
-        n_features_in_: numbers of an image, where it was fitted with numbers.
-        network_: the trained network; its output is a probability for each class.
+        n_features_in_: the number of numbers in an image, if it was fitted with numbers.
+        network_: the trained network, which outputs a probability for each class.
         history_: losses and accuracies, a `mpscnn.History`.
     """
 
@@ -110,8 +111,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             y: (n,), the label of each image: numbers or text.
 
         Raises:
-            ValueError: labels that are no classes, other numbers of images and labels, or numbers that are not finite.
-            ParameterError: an option out of its range. ImageError: a photo cannot be read.
+            ValueError: the labels are not classes, their number differs from that of the images, or numbers are not
+                finite.
+            ParameterError: an option is out of its range.
+            ImageError: a photo cannot be read.
         """
         if self.backbone is not None and self.network is not None:
             raise ParameterError("give a backbone or a network, not both")
@@ -125,7 +128,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_consistent_length(images, numbers)
         self.classes_ = labels
         if self._backbone is None:
-            # An image with one row of pixels has other numbers at each of them, so each has its own mean.
+            # In an image with one row of pixels each pixel is a different quantity, so each gets its own mean.
             self._shift, self._factor = _scaling(images, (0,) if images.shape[1] == 1 else (0, 1, 2))
             make = small_network if self.network is None else self.network
             network = make(tuple(images.shape[1:]), len(labels))
@@ -141,8 +144,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Compute the probability of each class: (n, classes) float32, in the order of `classes_`.
 
-        Raises:
-            As `fit` for images.
+        Raises the errors of `fit` for images.
         """
         check_is_fitted(self, "network_")
         images = (self._images(X, reset=False) - self._shift) * self._factor
@@ -169,7 +171,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         epochs: int,
         seed: int,
     ) -> Network:
-        """The backbone with a last layer for the classes. It learns from scaled features, and gets their scaling."""
+        """Return the backbone with a trained last layer.
+
+        It is trained on scaled features; the scaling is then merged into it.
+        """
         session = backbone.extractor().compile(device=self.device).session(threads=self.threads)
         features = _in_batches(session.run, images, self.batch_size)
         shift, factor = _scaling(features, tuple(range(features.ndim - 1)))
@@ -202,7 +207,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return trainer.network
 
     def _images(self, x: Any, *, reset: bool) -> NDArray[np.float32]:
-        """Images (n, height, width, channels): the input of the backbone, or numbers as they are given."""
+        """Return images (n, height, width, channels): inputs of the backbone, or the numbers as given."""
         backbone = self._backbone
         extents: Extents = (None, None, None)
         if backbone is not None:
@@ -227,21 +232,21 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _scaling(
     values: NDArray[np.float32], axes: tuple[int, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the offset that is subtracted and the factor after it, for mean 0 and deviation 1 along other axes."""
+    """Return the offset and the factor that give mean 0 and standard deviation 1 along the other axes."""
     deviation = values.std(axes, dtype=np.float64)
     factor = 1.0 / np.where(deviation > 0, deviation, 1.0)
     return values.mean(axes, dtype=np.float64).astype(np.float32), factor.astype(np.float32)
 
 
 def _prepared(network: Network, settings: Any) -> Backbone:
-    """Return a backbone of which no layer but a new last one learns."""
+    """Return a backbone of which only a new last layer is trained."""
     backbone = Backbone(network, 0)
     backbone.network.preprocess = settings
     return backbone
 
 
 def _classes_of(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the labels, and the number of each image's."""
+    """Return the labels, and the label's number for each image."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     check_classification_targets(y)

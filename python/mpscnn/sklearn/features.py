@@ -1,4 +1,4 @@
-"""Features of images by the layers of a network, as a transformer of scikit-learn."""
+"""Compute features of images by the layers of a network, as a transformer for scikit-learn."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ __all__ = ["FeatureExtractor", "network_of"]
 
 
 class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Computes features of images by a network that was trained before.
+    """Computes features of images by a pretrained network.
 
-    Nothing is learnt: `fit` loads the network. Images are photos (paths, bytes, Pillow images, arrays of any size),
-    which are prepared as the network's preprocessing says; or numbers that are the network's input: float arrays
-    (n, height, width, channels), or rows (n, numbers) with an image in each.
+    Nothing is trained: `fit` only loads the network. Images are photos (paths, bytes, Pillow images, arrays of any
+    size), which get the network's preprocessing; or numbers that are the network's input: float arrays (n, height,
+    width, channels), or rows (n, numbers) with an image in each.
 
     Args:
         model: a name of `mpscnn.registry`, a path, a `mpscnn.Model` or a `mpscnn.Network`.
-        layers: a layer's name, or several, whose results are joined; None: what the last layer of a classifier reads,
+        layers: a layer's name, or several, whose results are concatenated; None: the input of a classifier's last
+            layer,
             or the output of another network.
         pooling: "global": the mean of each channel of a feature map; None: all its numbers.
-        image_shape: (height, width) or (height, width, channels) of images in rows; None: as the network's input, or
+        image_shape: (height, width) or (height, width, channels) of images in rows; None: the network's input shape, or
             square.
-        preprocess: as in a model file (docs/preprocessing.md); None: as the model says.
+        preprocess: as in a model file (docs/preprocessing.md); None: the model's settings.
         device, threads: as for `mpscnn.load`.
-        batch_size: images that are computed together.
+        batch_size: the number of images that are computed together.
 
     Attributes:
-        n_features_in_: numbers of an image, where it was fitted with numbers.
+        n_features_in_: the number of numbers in an image, if it was fitted with numbers.
         extractor_: the `mpscnn.FeatureExtractor` that computes.
     """
 
@@ -74,7 +75,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             y: not used.
 
         Raises:
-            ParameterError: no such layer or model. ShapeError: images that the network does not take.
+            ParameterError: there is no such layer or model. ShapeError: the network does not accept such images.
         """
         network, preprocess = network_of(self.model)
         layers = _layers_of(network) if self.layers is None else self.layers
@@ -101,8 +102,9 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             (images, features) float32.
 
         Raises:
-            ImageError: a photo cannot be read. ShapeError: images that the network does not take. UnsupportedError:
-                photos for a network without preprocessing.
+            ImageError: a photo cannot be read.
+            ShapeError: the network does not accept such images.
+            UnsupportedError: photos for a network without preprocessing.
         """
         check_is_fitted(self)
         size = whole_number("batch_size", self.batch_size)
@@ -117,7 +119,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return images_of(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
 
     def _features(self, x: Any) -> NDArray[np.float32]:
-        """Features of a few images."""
+        """Return the features of some images."""
         results = self.extractor_.run(x if isinstance(x, np.ndarray) and x.ndim == 4 else list(x))
         return np.concatenate([values.reshape(len(values), -1) for values in results.values()], axis=1)
 
@@ -130,7 +132,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
 
 def network_of(model: Any) -> tuple[Network, Any]:
-    """Return the network of a model, and how photos become its input. Raises ParameterError for anything else."""
+    """Return a model's network and preprocessing. Raises ParameterError for anything else."""
     if isinstance(model, Network):
         network, preprocess = model, model.preprocess
     elif isinstance(model, (str, os.PathLike, Model)):
@@ -146,7 +148,7 @@ def network_of(model: Any) -> tuple[Network, Any]:
 
 
 def _layers_of(network: Network) -> str:
-    """The layer whose results are features."""
+    """Return the layer whose results are the features."""
     try:
         return Backbone(network, 0).features
     except UnsupportedError:

@@ -1,4 +1,4 @@
-"""Inputs of estimators: photos, arrays of images, and scikit-learn's rows, in which each row is an image."""
+"""Convert inputs of estimators: photos, arrays of images, and scikit-learn's rows, in which each row is an image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def are_photos(x: Any) -> bool:
 
 
 def _is_photo(one: Any) -> bool:
-    """Whether it is a photo by itself. Lists of numbers are rows."""
+    """Return True if the value is a photo. Lists of numbers are rows."""
     is_array = isinstance(one, np.ndarray) and one.ndim in (2, 3)
     return isinstance(one, (str, bytes, os.PathLike)) or is_array or hasattr(one, "convert")
 

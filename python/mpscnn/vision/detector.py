@@ -28,10 +28,7 @@ class DetectionHead:
     settings: Mapping[str, Any]
     """The settings, as for `Detector`."""
     anchors: NDArray[np.float32] | None = None
-    """The anchors (n, 4) in the order of the network's boxes; none for the rule "none".
-
-    Each has centre x, centre y, width and height.
-    """
+    """The anchors (n, 4), for the rule "stored"."""
 
     def detector(self, input_size: tuple[int, int]) -> Detector:
         """Return a `Detector` for outputs that your program computes. Raises the errors of `Detector`."""
@@ -87,8 +84,9 @@ class Detector:
 
     @property
     def anchors(self) -> NDArray[np.float32]:
-        """The anchors (n, 4): centre x, centre y, width, height, in the order of the network's boxes; none for the rule
-        "none".
+        """The anchors (n, 4) in the order of the network's boxes; none for the rule "none".
+
+        The four numbers are centre x, centre y, width and height.
         """
         return self._core.anchors()
 
