@@ -203,5 +203,5 @@ __all__ += classes.__all__
 
 
 def __getattr__(name: str) -> NoReturn:
-    """Only called for what is not there."""
+    """Raise AttributeError with a hint. Python calls this function only for missing attributes."""
     raise AttributeError(f"module 'mpscnn.kernels' has no attribute {name!r}{class_hint(name, __all__)}")

@@ -1,4 +1,4 @@
-"""Answers to names in Apple's spelling: `strideInPixelsX` is `stride_x`, `MPSCNNConvolution` is `Convolution`."""
+"""Hints for names in Apple's spelling: `strideInPixelsX` is `stride_x`, `MPSCNNConvolution` is `Convolution`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mpscnn._private.names import did_you_mean
 __all__ = ["class_hint", "property_hint"]
 
 
-#: Names of Apple's that are no snake case of ours, and what to say of them.
+#: Apple's names that differ from ours by more than the spelling, with hints.
 _OTHERS = {
     "use_nestrov_momentum": "it is 'use_nesterov_momentum' here",
     "gradient_option": "it is which of encode, encode_data and encode_weights is called",
@@ -30,6 +30,6 @@ def property_hint(name: str, known: Sequence[str]) -> str:
 
 
 def class_hint(name: str, known: Sequence[str]) -> str:
-    """Return the same for an unknown class."""
+    """Return a hint for an error about an unknown class: our name for Apple's, or similar names."""
     own = re.sub(r"^(MPS)?(CNN|NN)?", "", name)
     return f"; it is {own!r} here" if own in known else did_you_mean(name, known)

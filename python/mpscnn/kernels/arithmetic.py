@@ -10,20 +10,20 @@ from mpscnn.runtime.feature_image import Image
 
 
 class ArithmeticKernel(ArithmeticKernelFields, BinaryKernel):
-    """The properties of arithmetic kernels and their gradients."""
+    """Base class with the properties of arithmetic kernels and their gradients."""
 
 
 class Arithmetic(ArithmeticKernel):
     """Base of the kernels that combine two images element by element, as MPSCNNArithmetic.
 
-    result = min(max((primary_scale * x) op (secondary_scale * y) + bias, minimum_value), maximum_value). A stride of 0
-    takes one row, column or channel of a source for all of the result's.
+    result = min(max((primary_scale * x) op (secondary_scale * y) + bias, minimum_value), maximum_value). With a stride
+    of 0, one row, column or channel of a source is used for all of the result's.
     """
 
     apple_class = "MPSCNNArithmetic"
 
     def result_state(self, primary: Image, secondary: Image) -> ArithmeticGradientState:
-        """Return a new state for the gradient kernels of both operands, as resultStateForPrimaryImage."""
+        """Return a new state for the gradient kernels of both operands, like resultStateForPrimaryImage."""
         for image in (primary, secondary):
             require_type(f"{type(self).__name__}.result_state", image, Image)
         return ArithmeticGradientState(self)
@@ -37,7 +37,7 @@ class Arithmetic(ArithmeticKernel):
         *,
         destination_state: ArithmeticGradientState | None = None,
     ) -> Image:
-        """Like `BinaryKernel.encode`; a `destination_state` remembers what the gradient kernels need."""
+        """Encode as `BinaryKernel.encode`, and record in `destination_state` what the gradient kernels need."""
         if destination_state is not None:
             require_type(f"{type(self).__name__}.encode", destination_state, ArithmeticGradientState)
             require_type(f"{type(self).__name__}.encode: destination_state", self, destination_state._forward)
@@ -48,4 +48,4 @@ class Arithmetic(ArithmeticKernel):
 
 
 class ArithmeticGradientState(BinaryGradientState):
-    """The arguments of an arithmetic kernel for both of its gradient kernels, as MPSCNNArithmeticGradientState."""
+    """A state that records an arithmetic kernel for both gradient kernels, as MPSCNNArithmeticGradientState."""

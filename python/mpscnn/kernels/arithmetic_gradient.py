@@ -29,12 +29,12 @@ _PLACES = (
 
 
 class ArithmeticGradient(ArithmeticGradientFields, ArithmeticKernel):
-    """Base of the gradients of arithmetic kernels, as MPSCNNArithmeticGradient: of one operand.
+    """Base of the gradients of arithmetic kernels, as MPSCNNArithmeticGradient. Each is for one operand.
 
-    The primary source is the gradient of the result, the secondary source the *other* operand. Scales and strides are
-    those of the forward kernel; where its operand has one row, column or channel for all, the gradients are added.
-    `minimum_value` and `maximum_value` limit the gradient that is written; those of the forward kernel have no part in
-    it, and no bias has.
+    The primary source is the gradient of the result, the secondary source is the *other* operand. Scales and strides
+    are those of the forward kernel. If its operand has one row, column or channel for all, the gradients are added.
+    `minimum_value` and `maximum_value` limit the resulting gradient; those of the forward kernel, and its bias, have no
+    effect.
 
     Args:
         is_secondary_source_filter: whether the gradient is that of the secondary operand.
@@ -54,14 +54,14 @@ class ArithmeticGradient(ArithmeticGradientFields, ArithmeticKernel):
         """Append the kernel to a command buffer and return the gradient of an operand.
 
         Args:
-            source_gradient: of the forward kernel's result.
-            source_image: the operand whose gradient this is not.
-            gradient_state: of the forward kernel, for its scales and strides; without one the properties count.
-            destination: as large as the operand; made if there is none.
+            source_gradient: the gradient of the forward kernel's result.
+            source_image: the other operand.
+            gradient_state: the forward kernel's state, which sets scales and strides; None: the kernel's properties.
+            destination: an image as large as the operand; None: a new image.
 
         Raises:
-            ShapeError, ParameterError: what does not go together. UnsupportedError: the forward kernel read or wrote
-                a part of an image.
+            ShapeError, ParameterError: images, state and properties do not fit each other.
+            UnsupportedError: the forward kernel read or wrote a part of an image.
         """
         if gradient_state is not None:
             self._follow(gradient_state)

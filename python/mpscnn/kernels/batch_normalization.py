@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class NormalizationMeanAndVarianceState:
-    """Mean and variance as an object, as MPSCNNNormalizationMeanAndVarianceState: [channels] each."""
+    """A state with mean and variance, [channels] each, as MPSCNNNormalizationMeanAndVarianceState."""
 
     mean: NDArray[Any]
     variance: NDArray[Any]
@@ -38,13 +38,13 @@ class NormalizationMeanAndVarianceState:
 class BatchNormalization(BatchNormalizationFields, ScaledNormalization, UnaryKernel):
     """gamma (x - mean) / sqrt(variance + epsilon) + beta for each channel, as MPSCNNBatchNormalization.
 
-    Mean and variance are those given here or, where `encode` is given a `BatchNormalizationState`, those of the state.
+    Mean and variance are those of the constructor, or of the `BatchNormalizationState` passed to `encode`.
 
     Args:
-        mean, variance: [channels]; may be left out for a kernel that is always encoded with a state.
-        gamma, beta: [channels]; 1 and 0 unless given.
-        fused_neuron_descriptor: applied to the result.
-        number_of_feature_channels: needed when no array is given.
+        mean, variance: [channels]; not needed if every `encode` gets a state.
+        gamma, beta: [channels]; 1 and 0 by default.
+        fused_neuron_descriptor: an activation for the result.
+        number_of_feature_channels: needed if no array is given.
     """
 
     apple_class = "MPSCNNBatchNormalization"
@@ -70,11 +70,11 @@ class BatchNormalization(BatchNormalizationFields, ScaledNormalization, UnaryKer
             self._set_weight("neuron_data", fused_neuron_descriptor.data, required=False)
 
     def result_state(self) -> BatchNormalizationState:
-        """Return a new state for statistics of this kernel's sources."""
+        """Return a new state for the statistics of this kernel's sources."""
         return BatchNormalizationState(self)
 
     def reload_mean_and_variance(self, state: NormalizationMeanAndVarianceState) -> None:
-        """Other mean and variance for what is encoded from now on without a `BatchNormalizationState`.
+        """Replace mean and variance for later `encode` calls without a `BatchNormalizationState`.
 
         Raises WeightsError for other sizes, a negative variance and values that are not finite; then nothing has
         changed.
@@ -90,11 +90,9 @@ class BatchNormalization(BatchNormalizationFields, ScaledNormalization, UnaryKer
         *,
         batch_normalization_state: BatchNormalizationState | None = None,
     ) -> Image:
-        """Encode as `UnaryKernel.encode` does.
+        """Encode as `UnaryKernel.encode`. With a state, the kernel uses the statistics that it has when the work runs.
 
-        If a state is given, the kernel uses the statistics that it has when the work runs.
-
-        Raises StateError when no statistics have been encoded for the state, and when it belongs to another queue.
+        Raises StateError if no statistics were encoded for the state, or if it belongs to another queue.
         """
         return self._encode(commands, [source], destination, self._core_state(batch_normalization_state))
 
@@ -106,7 +104,7 @@ class BatchNormalization(BatchNormalizationFields, ScaledNormalization, UnaryKer
         *,
         batch_normalization_state: BatchNormalizationState | None = None,
     ) -> list[Image]:
-        """Return the same for each image of a batch."""
+        """Encode each image of a batch, and return the results."""
         state = self._core_state(batch_normalization_state)
         return self._encode_batch(commands, [sources], destinations, state)
 
@@ -118,11 +116,11 @@ class BatchNormalization(BatchNormalizationFields, ScaledNormalization, UnaryKer
 
 
 class BatchNormalizationState(NoCopies):
-    """Mean and variance of each channel of all batches since it was made or reset, as MPSCNNBatchNormalizationState.
+    """The mean and variance of each channel over several batches, as MPSCNNBatchNormalizationState.
 
-    `BatchNormalizationStatistics` adds to it, `BatchNormalization` uses it. A state belongs to the command queue whose
-    buffers use it first; they read and write it in the order in which they run. Not a temporary object: it lives as
-    long as the program or an encoded kernel needs it. One thread at a time may use it.
+    `BatchNormalizationStatistics` adds batches to it, `BatchNormalization` uses it, and `reset` begins again. A state
+    belongs to the command queue that uses it first; command buffers read and write it in the order in which they run.
+    It lives as long as the program or an encoded kernel needs it. One thread at a time may use it.
 
     Args:
         batch_normalization: the kernel that the state is for.
@@ -143,12 +141,15 @@ class BatchNormalizationState(NoCopies):
 
     @property
     def mean(self) -> NDArray[np.float32]:
-        """A copy, [channels]. StateError before there are statistics, and while a command buffer uses the state."""
+        """A copy of the mean, [channels].
+
+        StateError if there are no statistics yet, or while a command buffer uses the state.
+        """
         return self._state.read()[0]
 
     @property
     def variance(self) -> NDArray[np.float32]:
-        """A copy, [channels], divided by the number of elements. StateError as for `mean`."""
+        """A copy of the variance, [channels], divided by the number of elements. StateError as for `mean`."""
         return self._state.read()[1]
 
     @property
@@ -167,7 +168,7 @@ class BatchNormalizationState(NoCopies):
 
     @property
     def gradient_for_gamma(self) -> NDArray[np.float32]:
-        """A copy, [channels]. StateError before the buffer with `BatchNormalizationStatisticsGradient` is completed."""
+        """A copy of gamma's gradient, [channels]. StateError before its command buffer is completed."""
         gradient: NDArray[np.float32] = self._sums().read("BatchNormalizationState: the gradient of gamma")[
             0, 1, 0
         ]
@@ -175,7 +176,7 @@ class BatchNormalizationState(NoCopies):
 
     @property
     def gradient_for_beta(self) -> NDArray[np.float32]:
-        """A copy, [channels]. StateError as for gamma."""
+        """A copy of beta's gradient, [channels]. StateError before its command buffer is completed."""
         gradient: NDArray[np.float32] = self._sums().read("BatchNormalizationState: the gradient of beta")[
             0, 0, 0
         ]
@@ -196,7 +197,7 @@ class BatchNormalizationState(NoCopies):
         return self._gradients
 
     def reset(self) -> None:
-        """Statistics that are encoded from now on begin at zero. Work that was encoded before does not change."""
+        """Begin the statistics again for everything that is encoded from now on. Encoded work is not affected."""
         self._state.reset()
         self._gradients = None
 
@@ -204,8 +205,8 @@ class BatchNormalizationState(NoCopies):
 class BatchNormalizationStatistics(UnaryKernel):
     """Adds the mean and variance of a batch to a state, as MPSCNNBatchNormalizationStatistics.
 
-    All pixels of the images count the same, whatever the size of the batches; variances are divided by the number of
-    elements. The whole source is read: `offset` must be (0, 0, z).
+    All pixels have the same weight, whatever the size of the batches. Variances are divided by the number of elements.
+    The whole source is read: `offset` must be (0, 0, z).
     """
 
     apple_class = "MPSCNNBatchNormalizationStatistics"
@@ -213,15 +214,15 @@ class BatchNormalizationStatistics(UnaryKernel):
     def __init__(self, **properties: Unpack[UnaryProperties]) -> None:
         Kernel.__init__(self, **properties)
 
-    # As with Apple's class, there is no destination.
+    # Like Apple's class, this kernel has no destination.
     def encode(  # type: ignore[override]
         self, commands: CommandBuffer, source: Image, batch_normalization_state: BatchNormalizationState
     ) -> None:
-        """Append the kernel to a command buffer: adds statistics of all images of the source to the state.
+        """Append the kernel to a command buffer. It adds the statistics of all images of the source to the state.
 
         Raises:
-            ShapeError: the state has another number of channels. StateError: it belongs to another queue, or the
-                command buffer has been committed.
+            ShapeError: the state has another number of channels.
+            StateError: the state belongs to another queue, or the command buffer has been committed.
         """
         self._require_arguments(commands, [source])
         require_type(type(self).__name__, batch_normalization_state, BatchNormalizationState)
@@ -233,7 +234,7 @@ class BatchNormalizationStatistics(UnaryKernel):
         sources: Sequence[Image],
         batch_normalization_state: BatchNormalizationState,
     ) -> None:
-        """The same for each image of a batch."""
+        """Encode each image of a batch."""
         self._require_batch(sources)
         for source in sources:
             self.encode(commands, source, batch_normalization_state)

@@ -18,7 +18,7 @@ from mpscnn.runtime.feature_image import Image
 class _BatchGradient(BatchNormalizationGradientFields, Kernel):
     """The base of both gradient kernels.
 
-    They take whole images, and gamma, beta and epsilon from the state's kernel.
+    They read whole images, and take gamma, beta and epsilon from the state's kernel.
     """
 
     def _follow(
@@ -45,7 +45,8 @@ class _BatchGradient(BatchNormalizationGradientFields, Kernel):
 class BatchNormalizationStatisticsGradient(_BatchGradient):
     """The gradients of gamma and beta, for the state, as MPSCNNBatchNormalizationStatisticsGradient.
 
-    To be encoded before `BatchNormalizationGradient`, which needs them, for all images whose statistics the state has.
+    Encode it before `BatchNormalizationGradient`, which needs these gradients, for all images of the state's
+    statistics.
     """
 
     apple_class = "MPSCNNBatchNormalizationStatisticsGradient"
@@ -57,15 +58,16 @@ class BatchNormalizationStatisticsGradient(_BatchGradient):
         source_image: Image,
         batch_normalization_state: BatchNormalizationState,
     ) -> None:
-        """Append the kernel to a command buffer; the state gets the gradients.
+        """Append the kernel to a command buffer. It stores the gradients in the state.
 
         Args:
-            source_gradient: of the result of the `BatchNormalization`.
-            source_image: its source.
-            batch_normalization_state: with the statistics of these images.
+            source_gradient: the gradient of the `BatchNormalization`'s result.
+            source_image: the source of the `BatchNormalization`.
+            batch_normalization_state: the state with the statistics of these images.
 
         Raises:
-            ShapeError: sizes or channels differ. StateError: the state has no statistics or belongs to another queue.
+            ShapeError: sizes or channels differ.
+            StateError: the state has no statistics or belongs to another queue.
         """
         self.encode_batch(commands, [source_gradient], [source_image], batch_normalization_state)
 
@@ -76,7 +78,7 @@ class BatchNormalizationStatisticsGradient(_BatchGradient):
         source_images: Sequence[Image],
         batch_normalization_state: BatchNormalizationState,
     ) -> None:
-        """The same for all images of a batch: gradients are added."""
+        """Encode all images of a batch. Their gradients are added."""
         state = self._follow(commands, [*source_gradients, *source_images], batch_normalization_state)
         if len(source_images) != 1 or len(source_gradients) != 1:
             self._require_pairs(source_gradients, source_images)
@@ -94,8 +96,8 @@ class BatchNormalizationStatisticsGradient(_BatchGradient):
 class BatchNormalizationGradient(_BatchGradient):
     """The gradient of a batch normalization's source, as MPSCNNBatchNormalizationGradient.
 
-    gamma / sqrt(variance + epsilon) * (g - mean(g) - normalized * mean(g normalized)): the statistics of the state
-    depend on the source, and the means are those over all images of the batch.
+    gamma / sqrt(variance + epsilon) * (g - mean(g) - normalized * mean(g normalized)): the state's statistics depend on
+    the source, and the means are over all images of the batch.
     """
 
     apple_class = "MPSCNNBatchNormalizationGradient"
@@ -111,8 +113,10 @@ class BatchNormalizationGradient(_BatchGradient):
         """Append the kernel to a command buffer and return the gradient of the source image.
 
         Raises:
-            ShapeError: sizes or channels differ. StateError: the state has no gradients (encode
-                `BatchNormalizationStatisticsGradient` first) or belongs to another queue.
+            ShapeError: sizes or channels differ.
+            StateError: the state has no gradients (encode `BatchNormalizationStatisticsGradient` first) or belongs to
+                another
+                queue.
         """
         (result,) = self.encode_batch(
             commands,
@@ -131,7 +135,7 @@ class BatchNormalizationGradient(_BatchGradient):
         batch_normalization_state: BatchNormalizationState,
         destinations: Sequence[Image] | None = None,
     ) -> list[Image]:
-        """Return the same for all images of a batch: all of those whose gradients of gamma and beta the state has."""
+        """Encode all images of a batch, and return the gradients. They must be the images of the state's gradients."""
         state = self._follow(commands, [*source_gradients, *source_images], batch_normalization_state)
         sums = state._sums().image
         count = len(source_images)

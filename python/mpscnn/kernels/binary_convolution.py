@@ -1,4 +1,4 @@
-"""Convolution and fully connected kernels with weights of one bit."""
+"""Convolution and fully connected kernels with 1-bit weights."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 class BinaryConvolution(BinaryConvolutionFields, UnaryKernel):
     """Convolution with weights of one bit, as MPSCNNBinaryConvolution.
 
-    result[o] = neuron(output_scale[o] * beta * sum + output_bias[o]) over the window of `Convolution`, with
-    x' = (x + input_bias[c]) * input_scale[c]. By `type` the sum is that of x' times -1 or +1 ("binary_weights"), of the
-    sign of x' times -1 or +1 ("xnor"; zero counts as +1), or the number of places where both are positive ("and").
+    result[o] = neuron(output_scale[o] * beta * sum + output_bias[o]) over the window of `Convolution`, with x' = (x +
+    input_bias[c]) * input_scale[c]. By `type`, the sum is that of x' times -1 or +1 ("binary_weights"), of the sign of
+    x' times -1 or +1 ("xnor"; zero counts as +1), or the number of places where both are positive ("and").
 
     Args:
         descriptor: sizes and neuron; groups must be 1.
-        weights: `[output][kernel height][kernel width][input]`, of which the sign counts, or Apple's uint32 words
+        weights: `[output][kernel height][kernel width][input]`, of which only the signs count, or Apple's uint32 words
             `[output][kernel height][kernel width][ceil(input / 32)]`, the first channel in the least significant bit.
         type: "binary_weights", "xnor" or "and".
         use_beta_scaling: beta is the mean of |x| over window and channels instead of 1.
-        output_bias_terms, output_scale_terms: [output]; 0 and 1 unless given.
-        input_bias_terms, input_scale_terms: [input]; 0 and 1 unless given.
+        output_bias_terms, output_scale_terms: [output]; 0 and 1 by default.
+        input_bias_terms, input_scale_terms: [input]; 0 and 1 by default.
 
     Raises:
-        ParameterError, WeightsError: what does not go together.
+        ParameterError, WeightsError: the arguments do not fit each other.
     """
 
     apple_class = "MPSCNNBinaryConvolution"
@@ -85,8 +85,8 @@ class BinaryConvolution(BinaryConvolutionFields, UnaryKernel):
 class BinaryFullyConnected(BinaryConvolution):
     """Weighted sums of the whole source with weights of one bit, as MPSCNNBinaryFullyConnected.
 
-    The descriptor's kernel is as large as the source; strides are 1 and `offset` is ignored. Weights are
-    `[output][source height][source width][input]`; otherwise as `BinaryConvolution`.
+    The descriptor's kernel must be as large as the source; strides are 1 and `offset` is ignored. Weights are
+    `[output][source height][source width][input]`. Everything else is as for `BinaryConvolution`.
     """
 
     apple_class = "MPSCNNBinaryFullyConnected"

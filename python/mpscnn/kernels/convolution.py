@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
     from mpscnn.kernels.named import TransposeProperties, UnaryProperties
 
-# FLT_MIN, as where Apple's data sources name no epsilon.
+# FLT_MIN, which Apple's data sources use if they name no epsilon.
 SMALLEST_EPSILON = float(np.finfo(np.float32).tiny)
 
 
 @dataclass
 class ConvolutionDescriptor(NamedFields):
-    """Sizes of a convolution, as MPSCNNConvolutionDescriptor.
+    """The sizes of a convolution, as MPSCNNConvolutionDescriptor.
 
-    `fused_neuron_descriptor` is applied to the result, behind the batch normalization of
+    `fused_neuron_descriptor` is applied to the result, after the batch normalization of
     `set_batch_normalization_parameters_for_inference`.
     """
 
@@ -58,15 +58,15 @@ class ConvolutionDescriptor(NamedFields):
     def set_batch_normalization_parameters_for_inference(
         self, mean: Any, variance: Any, gamma: Any = None, beta: Any = None, epsilon: float = SMALLEST_EPSILON
     ) -> None:
-        """gamma (x - mean) / sqrt(variance + epsilon) + beta for each output channel; gamma 1, beta 0 unless given.
+        """Set a batch normalization: gamma (x - mean) / sqrt(variance + epsilon) + beta for each output channel.
 
-        epsilon is above 0.
+        By default gamma is 1 and beta 0. epsilon must be above 0.
         """
         self._batch_normalization = {"mean": mean, "variance": variance, "gamma": gamma, "beta": beta}
         self._epsilon = float(epsilon)
 
     def properties(self) -> dict[str, Any]:
-        """Properties of a kernel with this descriptor."""
+        """Return the properties of a kernel with this descriptor."""
         return {
             "kernel_width": self.kernel_width,
             "kernel_height": self.kernel_height,
@@ -83,7 +83,7 @@ class ConvolutionDescriptor(NamedFields):
         }
 
     def weights(self) -> dict[str, Any]:
-        """Weights of the batch normalization and of the neuron."""
+        """Return the weights of the batch normalization and of the neuron."""
         weights = {
             role: value for role, value in (self._batch_normalization or {}).items() if value is not None
         }
@@ -94,45 +94,45 @@ class ConvolutionDescriptor(NamedFields):
 
 @dataclass
 class DepthWiseConvolutionDescriptor(ConvolutionDescriptor):
-    """Each source channel on its own, as MPSCNNDepthWiseConvolutionDescriptor.
+    """A convolution of each source channel separately, as MPSCNNDepthWiseConvolutionDescriptor.
 
-    Output channel c * channel_multiplier + m comes from source channel c; weights are
-    `[output channel][kernel height][kernel width]`.
+    Output channel c * channel_multiplier + m comes from source channel c. Weights are `[output channel][kernel
+    height][kernel width]`.
     """
 
     @property
     def channel_multiplier(self) -> int:
-        """Output channels of each source channel."""
+        """The number of output channels for each source channel."""
         return self.output_feature_channels // self.input_feature_channels
 
     def properties(self) -> dict[str, Any]:
-        """Properties of a kernel with this descriptor."""
+        """Return the properties of a kernel with this descriptor."""
         return super().properties() | {"depthwise": True}
 
 
 @dataclass
 class SubPixelConvolutionDescriptor(ConvolutionDescriptor):
-    """Channels that become pixels, as MPSCNNSubPixelConvolutionDescriptor.
+    """A convolution whose channels become pixels, as MPSCNNSubPixelConvolutionDescriptor.
 
-    With scale r the result has output_feature_channels / r^2 channels and r times as many rows and columns: pixel
-    (y, x), channel c is the convolution's at (y // r, x // r), channel (output_feature_channels / r^2) *
-    (r * (y % r) + x % r) + c. All channels of a pixel follow each other, unlike in PyTorch's PixelShuffle.
+    With scale r the result has output_feature_channels / r^2 channels, and r times as many rows and columns. Pixel (y,
+    x), channel c is the convolution's pixel (y // r, x // r), channel (output_feature_channels / r^2) * (r * (y % r) +
+    x % r) + c. So the channels of a pixel are contiguous, unlike in PyTorch's PixelShuffle.
     """
 
     sub_pixel_scale_factor: int = 1
 
     def properties(self) -> dict[str, Any]:
-        """Properties of a kernel with this descriptor."""
+        """Return the properties of a kernel with this descriptor."""
         return super().properties() | {"sub_pixel_scale_factor": self.sub_pixel_scale_factor}
 
 
 class WeightedKernel(Kernel):
-    """A convolution's weights, and how they are exchanged."""
+    """Base class for a convolution's weights, which can be replaced and exported."""
 
     def reload_weights_and_biases(self, state: ConvolutionWeightsAndBiasesState) -> None:
-        """Other weights and bias terms of the same shapes, for what is encoded from now on; no biases are zeros.
+        """Replace weights and bias terms for later `encode` calls. Their shapes must be the same; no biases mean zeros.
 
-        Work that was encoded before keeps its weights, also in the same command buffer, as with
+        Encoded work keeps its weights, even in the same command buffer, as with
         reloadWeightsAndBiasesWithCommandBuffer:state:.
 
         Raises WeightsError for other shapes and for values that are not finite; then nothing has changed.
@@ -159,14 +159,14 @@ class ConvolutionProperties(ConvolutionFields, Kernel):
     def _same_elements(self, role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
         if (
             role == "weights" and self.depthwise and len(given) == 3
-        ):  # [output], of which the core makes two axes
+        ):  # [output]; the core divides the channels into two axes
             channels, multiplier, *taps = shape
             shape = (channels * multiplier, *taps)
         return super()._same_elements(role, given, shape)
 
     @property
     def channel_multiplier(self) -> int:
-        """Output channels of each source channel; 0 unless the convolution is depthwise."""
+        """The number of output channels for each source channel; 0 unless the convolution is depthwise."""
         return self.output_feature_channels // self.input_feature_channels if self.depthwise else 0
 
 
@@ -179,13 +179,13 @@ class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
     with left = offset + stride * position - (((kernel - 1) * dilation + 1) >> 1) along each axis.
 
     Args:
-        descriptor: sizes, neuron, batch normalization; its class says whether the convolution is depthwise.
+        descriptor: sizes, neuron and batch normalization. Its class decides whether the convolution is depthwise.
         weights: `[output][kernel height][kernel width][input / groups]`; depthwise
             `[output][kernel height][kernel width]`.
-        bias_terms: [output]; 0 unless given.
+        bias_terms: [output]; 0 by default.
 
     Raises:
-        ParameterError, WeightsError: what does not go together.
+        ParameterError, WeightsError: the arguments do not fit each other.
     """
 
     apple_class = "MPSCNNConvolution"
@@ -202,7 +202,7 @@ class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
         self._load(weights, bias_terms, descriptor.weights())
 
     def result_state(self, source: Image) -> ConvolutionGradientState:
-        """A new state: for the gradient kernel, and to undo an encode of this source by a transposed convolution."""
+        """Return a new state for the gradient kernel. A transposed convolution can use it, too, to restore the size."""
         return ConvolutionGradientState(self, source)
 
     def _require_state(self, method: str, state: object) -> None:
@@ -210,7 +210,7 @@ class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
 
 
 def _plain_properties(kernel: str, descriptor: object) -> dict[str, Any]:
-    """Properties of a descriptor of neither depthwise nor sub-pixel convolutions."""
+    """Return the properties of a descriptor. Raise ParameterError for depthwise and sub-pixel convolutions."""
     if type(descriptor) is not ConvolutionDescriptor:
         raise ParameterError(f"{kernel}: expected a ConvolutionDescriptor, got {type(descriptor).__name__}")
     return descriptor.properties()
@@ -234,13 +234,14 @@ class FullyConnectedProperties(FullyConnectedFields, Kernel):
 class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKernel):
     """Weighted sums of the whole source, as MPSCNNFullyConnected: a 1 x 1 image of `output_feature_channels`.
 
-    The descriptor's kernel is as large as the source; strides and groups are 1 and `offset` is ignored.
+    The descriptor's kernel must be as large as the source; strides and groups are 1 and `offset` is ignored.
 
     Args:
         descriptor: sizes and neuron.
-        weights: `[output][source height][source width][input]`. Where Apple's headers disagree on the order of height
-            and width, this is the layout of its data sources.
-        bias_terms: [output]; 0 unless given.
+        weights: `[output][source height][source width][input]`. Apple's headers disagree on the order of height and
+            width;
+            this is the order of its data sources.
+        bias_terms: [output]; 0 by default.
     """
 
     apple_class = "MPSCNNFullyConnected"
@@ -278,15 +279,15 @@ class ConvolutionTransposeProperties(ConvolutionTransposeFields, Kernel):
 class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, DifferentiableKernel):
     """Transposed convolution, as MPSCNNConvolutionTranspose.
 
-    A correlation of stride 1 over the source with stride - 1 zeros between its pixels; its window begins at
-    offset * stride + kernel_offset + position - (((kernel - 1) * dilation + 1) >> 1). Weights are not rotated. For
-    the layer of TensorFlow and PyTorch, rotate them by 180 degrees. Results that the kernel makes itself have
-    (n - 1) * stride + (kernel - 1) * dilation + 1 pixels.
+    It is a correlation of stride 1 over the source with stride - 1 zeros between its pixels. Its window begins at
+    offset * stride + kernel_offset + position - (((kernel - 1) * dilation + 1) >> 1). Weights are not rotated; for the
+    layer of TensorFlow and PyTorch, rotate them by 180 degrees. Results that the kernel creates have (n - 1) * stride +
+    (kernel - 1) * dilation + 1 pixels.
 
     Args:
         descriptor: sizes and neuron.
         weights: `[output][kernel height][kernel width][input / groups]`.
-        bias_terms: [output]; 0 unless given.
+        bias_terms: [output]; 0 by default.
     """
 
     apple_class = "MPSCNNConvolutionTranspose"
@@ -318,11 +319,11 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
         image_size_encoding_state: ImageSizeEncodingState | ConvolutionGradientState | None = None,
         destination_state: ConvolutionTransposeGradientState | None = None,
     ) -> Image:
-        """Like `UnaryKernel.encode`; a state makes pixels return to where a convolution took them from.
+        """Encode as `UnaryKernel.encode`. A state of a convolution places pixels where that convolution read them.
 
-        The convolution has the same kernel size, stride and dilation. Its state sets `offset` to (0, 0, z), the kernel
-        offsets, and the size of a result that the kernel makes. With the convolution's weights rotated by 180 degrees
-        the kernel is then its adjoint. A `destination_state` remembers what the gradient kernel needs.
+        The convolution must have the same kernel size, stride and dilation. Its state sets `offset` to (0, 0, z), the
+        kernel offsets, and the size of a result that the kernel creates. With the convolution's weights rotated by 180
+        degrees, the kernel is then its adjoint. A `destination_state` records what the gradient kernel needs.
         """
         if image_size_encoding_state is None:
             return super().encode(commands, source, destination, destination_state=destination_state)
@@ -335,7 +336,7 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
     def _undo(
         self, source: Image, state: ImageSizeEncodingState | ConvolutionGradientState
     ) -> ImageDescriptor:
-        """Set the offsets; the result's size."""
+        """Set the offsets that undo a convolution, and return the result's descriptor."""
         if isinstance(state, ConvolutionTransposeGradientState):
             raise ParameterError(
                 "ConvolutionTranspose.encode: image_size_encoding_state must be of a Convolution, got one of a "
@@ -345,7 +346,7 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
             state = state.image_size
         require_type("ConvolutionTranspose.encode", state, ImageSizeEncodingState)
         made = self.destination_image_descriptor(source)
-        # An even window reaches one further to the left than to the right.
+        # An even window extends one pixel further to the left than to the right.
         moved = [
             1 - ((kernel - 1) * dilation + 1) % 2 - offset
             for kernel, dilation, offset in zip(

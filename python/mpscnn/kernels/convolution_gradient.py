@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class _WithState(WeightedKernel, WeightedGradientKernel):
-    """Gradients of weights and bias terms go to a `ConvolutionGradientState`."""
+    """A gradient kernel that stores the gradients of weights and bias terms in a `ConvolutionGradientState`."""
 
     _roles = ("weights", "bias_terms")
 
@@ -40,7 +40,7 @@ class _WithState(WeightedKernel, WeightedGradientKernel):
         self._load(weights, zeros if bias_terms is None else bias_terms, descriptor.weights())
 
     def _replace_weight(self, role: str, value: Any) -> None:
-        if role == "bias_terms" and value is None:  # they have a gradient all the same
+        if role == "bias_terms" and value is None:  # missing bias terms have a gradient, too
             value = np.zeros(self.output_feature_channels, np.float32)
         super()._replace_weight(role, value)
 
@@ -49,20 +49,20 @@ class _WithState(WeightedKernel, WeightedGradientKernel):
 
     @property
     def source_gradient_feature_channels(self) -> int:
-        """Feature channels of the gradient that the kernel reads."""
+        """The number of feature channels of the gradient that the kernel reads."""
         return int(self.output_feature_channels // getattr(self, "sub_pixel_scale_factor", 1) ** 2)
 
     @property
     def source_image_feature_channels(self) -> int:
-        """Feature channels of the forward kernel's source."""
+        """The number of feature channels of the forward kernel's source."""
         return int(self.input_feature_channels)
 
 
 class ConvolutionGradient(ConvolutionProperties, _WithState):
     """Gradients of a convolution's source, weights and bias terms, as MPSCNNConvolutionGradient.
 
-    Takes what the forward kernel takes. The gradient is that of the forward kernel's result, behind its neuron. The
-    state gets the gradients of weights and bias terms, summed over all pixels and images.
+    The source gradient is that of the forward kernel's result, after its neuron. The gradients of weights and bias
+    terms, summed over all pixels and images, are stored in the state.
 
     Args:
         descriptor, weights, bias_terms: those of the `Convolution`.
@@ -84,7 +84,7 @@ class ConvolutionGradient(ConvolutionProperties, _WithState):
 
 
 class _WithSizes(_WithState):
-    """Takes of the descriptor what the forward kernel's `_sizes` does."""
+    """A gradient kernel that takes the same sizes from the descriptor as the forward kernel."""
 
     def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
         raise NotImplementedError
@@ -114,9 +114,9 @@ class FullyConnectedGradient(FullyConnectedProperties, _WithSizes):
 class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithSizes):
     """Gradients of a transposed convolution's source, weights and bias terms, as MPSCNNConvolutionTransposeGradient.
 
-    The gradient of the source is a convolution of the given gradient with the forward kernel's strides: the window's
-    centre is at
-    primary_offset + kernel_offset + stride * position.
+    The gradient of the source is a convolution of the
+    given gradient with the forward kernel's strides. The window's centre is at primary_offset + kernel_offset + stride
+    * position.
 
     Args:
         descriptor, weights, bias_terms: those of the `ConvolutionTranspose`.

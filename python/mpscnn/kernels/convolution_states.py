@@ -16,9 +16,9 @@ Weights = NDArray[Any]
 
 
 class ConvolutionWeightsAndBiasesState:
-    """Weights and bias terms of a convolution as an object, as MPSCNNConvolutionWeightsAndBiasesState.
+    """A state with a convolution's weights and bias terms, as MPSCNNConvolutionWeightsAndBiasesState.
 
-    Weights that an optimiser computes are available once its command buffer has completed; before, they raise
+    Weights computed by an optimiser are available when its command buffer is completed. Before that they raise
     StateError.
     """
 
@@ -29,21 +29,21 @@ class ConvolutionWeightsAndBiasesState:
 
     @property
     def weights(self) -> Weights:
-        """Weights `[output][kernel height][kernel width][input / groups]`.
+        """The weights `[output][kernel height][kernel width][input / groups]`.
 
-        Depthwise convolutions have `[output][kernel height][kernel width]`.
+        For depthwise convolutions they are `[output][kernel height][kernel width]`.
         """
         return self._weights() if callable(self._weights) else self._weights
 
     @property
     def biases(self) -> Weights | None:
-        """[output], or None for zeros."""
+        """The bias terms [output]; None for zeros."""
         return self._biases() if callable(self._biases) else self._biases
 
 
 @dataclass(frozen=True)
 class ImageSizeEncodingState:
-    """The size of a convolution's source, for `ConvolutionTranspose` to return to, as MPSImageSizeEncodingState."""
+    """The size of a convolution's source, which `ConvolutionTranspose` restores, as MPSImageSizeEncodingState."""
 
     source_width: int
     source_height: int
@@ -54,8 +54,8 @@ class ImageSizeEncodingState:
 class ConvolutionGradientState(WeightGradientState):
     """A state of a convolution or fully connected kernel, as MPSCNNConvolutionGradientState.
 
-    Gets the gradients of weights and bias terms from the gradient kernel. It is an image size encoding state, too: a
-    transposed convolution takes it.
+    The gradient kernel stores the gradients of weights and bias terms in it. A transposed convolution accepts it as an
+    image size encoding state, too.
     """
 
     def __init__(self, convolution: Any, source: Image | None = None) -> None:
@@ -70,12 +70,12 @@ class ConvolutionGradientState(WeightGradientState):
 
     @property
     def offset(self) -> tuple[int, int]:
-        """The kernel's `offset`, (x, y): as it was encoded, before that as it was when the state was made."""
+        """The kernel's `offset`, (x, y), when it was encoded; before that, when the state was made."""
         return self._offset if self._properties is None else super().offset
 
     @property
     def image_size(self) -> ImageSizeEncodingState:
-        """The size and offset alone."""
+        """Only the size and the offset."""
         return ImageSizeEncodingState(self.source_width, self.source_height, self.offset)
 
     @property
@@ -85,7 +85,7 @@ class ConvolutionGradientState(WeightGradientState):
 
     @property
     def gradient_for_weights(self) -> NDArray[np.float32]:
-        """A copy, in the shape of the weights; of depthwise convolutions `[output][kernel height][kernel width]`.
+        """A copy of the weights' gradient in the shape of the weights.
 
         StateError before the command buffer with the gradient kernel is completed.
         """
@@ -94,14 +94,15 @@ class ConvolutionGradientState(WeightGradientState):
 
     @property
     def gradient_for_biases(self) -> NDArray[np.float32]:
-        """A copy, [output]. StateError as for the weights."""
+        """A copy of the bias terms' gradient, [output]. StateError as for the weights."""
         return self._gradient("bias_terms").reshape(-1)
 
 
 class ConvolutionTransposeGradientState(ConvolutionGradientState):
     """A state of a transposed convolution, as MPSCNNConvolutionTransposeGradientState.
 
-    Gets the gradients of weights and bias terms as those of convolutions do. It sizes no other transposed convolution.
+    The gradient kernel stores the gradients of weights and bias terms in it. Other transposed convolutions do not
+    accept it for a size.
     """
 
     @property

@@ -18,10 +18,9 @@ from mpscnn.runtime.feature_image import Image
 class Dropout(DropoutFields, DifferentiableKernel):
     """Keep each element with a probability and divide it by that, or set it to 0, as MPSCNNDropout.
 
-    The same seed gives the same mask on every engine; the network layer `dropout` has the same mask, too. The mask
-    belongs to
-    the pixels and channels that are written, and starts from the beginning with every `encode`. Several images in one
-    `Image` have different masks; those of `encode_batch` have the same mask. A `DropoutGradientState` shows it.
+    The same seed gives the same mask on every engine, and in the network layer `dropout`. The mask covers the pixels
+    and channels that are written, and is the same for every `encode`. Several images in one `Image` have different
+    masks; those of `encode_batch` have the same mask. A `DropoutGradientState` stores the mask.
     """
 
     apple_class = "MPSCNNDropout"
@@ -65,7 +64,9 @@ class DropoutGradientState(GradientState):
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Which elements are kept: (images, rows, columns, channels) of what is written, 1 where all share one element.
+        """True for elements that are kept, with the axes (images, rows, columns, channels).
+
+        An axis has extent 1 where all positions along it share one element.
 
         Raises StateError before a kernel has been encoded with the state and its command buffer is completed.
         """

@@ -1,4 +1,4 @@
-"""Base classes of raw kernels that have the same properties."""
+"""Base classes of raw kernels with common properties."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mpscnn.kernels.kernel import BinaryKernel, UnaryKernel
 class Pooling(PoolingFields, DifferentiableKernel):
     """Base of the pooling kernels, as MPSCNNPooling.
 
-    Destination pixel o reads the window that begins at offset + stride * o - (reach >> 1) with reach =
-    (kernel - 1) * dilation_rate + 1, along each axis.
+    Destination pixel o reads the window that begins at offset + stride * o - (reach >> 1) with reach = (kernel - 1) *
+    dilation_rate + 1, along each axis.
     """
 
     apple_class = "MPSCNNPooling"
 
 
 class ReduceUnary(ReduceUnaryFields, UnaryKernel):
-    """Base of the reductions of one image, as MPSNNReduceUnary. `clip_rect_source` takes the place of `offset`."""
+    """Base of the reductions of one image, as MPSNNReduceUnary. `clip_rect_source` replaces `offset`."""
 
     apple_class = "MPSNNReduceUnary"
 
@@ -36,10 +36,10 @@ class ReduceBinary(ReduceBinaryFields, BinaryKernel):
 
 
 class Upsampling(UpsamplingFields, DifferentiableKernel):
-    """Base of the upsampling kernels, as MPSCNNUpsampling: an image scale_factor times as large.
+    """Base of the upsampling kernels, as MPSCNNUpsampling, which enlarge an image by scale_factor.
 
-    The first pixel written is the first of the enlarged image; `offset` must be (0, 0, z). Reads outside of the
-    source give its nearest pixel for every `edge_mode`. Apple's bilinear classes use the mode (docs/kernels.md).
+    The first pixel written is the first of the enlarged image; `offset` must be (0, 0, z). Outside of the source the
+    nearest pixel is read, for every `edge_mode`. Apple's bilinear classes obey the mode (docs/kernels.md).
     """
 
     apple_class = "MPSCNNUpsampling"

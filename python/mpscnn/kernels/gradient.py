@@ -1,4 +1,4 @@
-"""The base of all gradient kernels, and states that receive gradients of weights."""
+"""The base of all gradient kernels, and states that receive the gradients of weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mpscnn.kernels.named import GradientProperties
 
-# A kernel's place in its images; all others are what it computes.
+# Properties that select a part of an image. All other properties belong to the computation.
 _PLACE = {
     "clip_rect",
     "destination_feature_channel_offset",
@@ -56,14 +56,14 @@ class DeviceArray(NoCopies):
 
 
 def add_read(images: Sequence[Image]) -> None:
-    """One more kernel reads the images for what is one encode to the program."""
+    """Add 1 to the read counts of temporary images, for one more kernel that reads them in a caller's `encode`."""
     for image in images:
         if isinstance(image, TemporaryImage):
             image.read_count += 1
 
 
 class WeightGradientState(GradientState):
-    """A state that also gets gradients of weights."""
+    """A state in which a gradient kernel also stores the gradients of weights."""
 
     def __init__(self, kernel: UnaryKernel, source: Image | None = None) -> None:
         super().__init__(kernel, source)
@@ -88,7 +88,7 @@ class DifferentiableKernel(UnaryKernel):
     """A kernel that has a gradient kernel."""
 
     def result_state(self, source: Image) -> GradientState:
-        """Return a new state for the gradient kernel, as resultStateForSourceImage."""
+        """Return a new state for the gradient kernel, like resultStateForSourceImage."""
         require_type(f"{type(self).__name__}.result_state", source, Image)
         return GradientState(self, source)
 
@@ -100,7 +100,7 @@ class DifferentiableKernel(UnaryKernel):
         *,
         destination_state: Any = None,
     ) -> Image:
-        """Like `UnaryKernel.encode`; a `destination_state` remembers what the gradient kernel needs."""
+        """Encode as `UnaryKernel.encode`, and record in `destination_state` what the gradient kernel needs."""
         if destination_state is not None:
             self._require_state("encode", destination_state)
         result = super().encode(commands, source, destination)
@@ -116,7 +116,7 @@ class DifferentiableKernel(UnaryKernel):
         *,
         destination_states: Sequence[Any] | None = None,
     ) -> list[Image]:
-        """Return the same for each image of a batch; its images may share a state."""
+        """Encode each image of a batch, and return the results. Images may share a state."""
         if destination_states is None:
             return super().encode_batch(commands, sources, destinations)
         for state in destination_states:
@@ -147,16 +147,15 @@ def require_states(where: str, states: Sequence[object], images: Sequence[Image]
 class GradientKernel(GradientKernelFields, BinaryKernel):
     """A kernel that computes a gradient, as MPSCNNGradientKernel.
 
-    The primary source is the gradient of the forward kernel's result, the secondary source its source. A pixel of the
-    result belongs to the pixel of the source that is `secondary_offset` after it. With stride - 1 zeros between the
-    pixels of
-    the primary source, the window's centre is at primary_offset * stride + kernel_offset + position there. A state of
-    the forward kernel sets all of these, and what the kernel computes.
+    The primary source is the gradient of the forward kernel's result, the secondary source is the forward kernel's
+    source. A pixel of the result belongs to the pixel of the source that is `secondary_offset` after it. With stride -
+    1 zeros between the pixels of the primary source, the window's centre is at primary_offset * stride + kernel_offset
+    + position there. A state of the forward kernel sets all of these, and the parameters of the computation.
     """
 
     apple_class = "MPSCNNGradientKernel"
     forward_class: ClassVar[type[UnaryKernel]] = UnaryKernel
-    """The kernel whose gradient it is."""
+    """The forward kernel's class."""
 
     if TYPE_CHECKING:
 
@@ -197,7 +196,7 @@ class GradientKernel(GradientKernelFields, BinaryKernel):
         gradient_states: Sequence[GradientState] | None = None,
         destinations: Sequence[Image] | None = None,
     ) -> list[Image]:
-        """Return the same for each image of a batch."""
+        """Encode each image of a batch, and return the gradients."""
         if gradient_states is None:
             return self._encode_batch(commands, [source_gradients, source_images], destinations)
         require_states(f"{type(self).__name__}.encode_batch", gradient_states, source_images)
@@ -219,7 +218,7 @@ class GradientKernel(GradientKernelFields, BinaryKernel):
             )
 
     def _follow(self, state: GradientState, source_image: Image) -> None:
-        """Take over the properties that the forward kernel had."""
+        """Set the properties to those that the forward kernel had."""
         name = type(self).__name__
         require_type(f"{name}.encode", state, GradientState)
         if not issubclass(state._forward, self.forward_class):
@@ -253,7 +252,7 @@ class GradientKernel(GradientKernelFields, BinaryKernel):
 
         def moved(kernel: str, dilation: str, offset: int) -> int:
             reach = (forward.get(kernel, 1) - 1) * forward.get(dilation, 1) + 1
-            return int(1 - reach % 2 - offset)  # an even window reaches one further to the left
+            return int(1 - reach % 2 - offset)  # an even window extends one pixel further to the left
 
         return {
             "primary_offset": [0, 0, self.primary_offset[2]],
@@ -267,7 +266,7 @@ class GradientKernel(GradientKernelFields, BinaryKernel):
 
 
 class WeightedGradientKernel(GradientKernel):
-    """A gradient kernel that also computes the gradients of weights, for a state."""
+    """A gradient kernel that also computes the gradients of weights, and stores them in a state."""
 
     _roles: ClassVar[tuple[str, ...]] = ()
 
@@ -279,7 +278,7 @@ class WeightedGradientKernel(GradientKernel):
         gradient_state: WeightGradientState,
         destination: Image | None = None,
     ) -> Image:
-        """Like `GradientKernel.encode`; the state gets the gradients of the weights."""
+        """Encode as `GradientKernel.encode`. The state receives the gradients of the weights."""
         self._require_weight_state(gradient_state)
         self._follow(gradient_state, source_image)
         gradients = self._weight_gradients(commands, source_gradient, source_image)
@@ -295,7 +294,7 @@ class WeightedGradientKernel(GradientKernel):
         gradient_states: Sequence[WeightGradientState],
         destinations: Sequence[Image] | None = None,
     ) -> list[Image]:
-        """The same for each image of a batch; a state that several images have gets the sums of their gradients."""
+        """Encode each image of a batch. A state that several images share gets the sum of their gradients."""
         name = f"{type(self).__name__}.encode_batch"
         require_states(name, gradient_states, source_images)
         self._require_batches(source_gradients, source_images, destinations)
@@ -326,7 +325,7 @@ class WeightedGradientKernel(GradientKernel):
         gradient_state: GradientState,
         destination: Image | None = None,
     ) -> Image:
-        """Return the gradient of the source alone: for layers that are not trained."""
+        """Append only the gradient of the source, for layers that are not trained. Return it."""
         return super().encode(commands, source_gradient, source_image, gradient_state, destination)
 
     def encode_weights(
@@ -336,14 +335,14 @@ class WeightedGradientKernel(GradientKernel):
         source_image: Image,
         gradient_state: WeightGradientState,
     ) -> None:
-        """The gradients of the weights alone: for the first layer."""
+        """Append only the gradients of the weights, for a network's first layer."""
         self._require_weight_state(gradient_state)
         self._follow(gradient_state, source_image)
         gradients = self._weight_gradients(commands, source_gradient, source_image)
         gradient_state._gradients = gradients
         for image in (source_gradient, source_image):
             if isinstance(image, TemporaryImage):
-                image.read_count -= 1  # what was added for each weight
+                image.read_count -= 1  # undo the additional reads for the weights
 
     def _require_weight_state(self, state: object) -> None:
         require_type(f"{type(self).__name__}.encode", state, WeightGradientState)

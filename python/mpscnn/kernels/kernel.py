@@ -28,13 +28,13 @@ ImageAllocator = Callable[[CommandBuffer, ImageDescriptor], Image]
 
 
 def allocate_image(_commands: CommandBuffer, descriptor: ImageDescriptor) -> Image:
-    """Return the default allocator: an image that the program can read, as MPSImage.defaultAllocator."""
+    """Create an image that programs can read, as MPSImage.defaultAllocator. This is the default allocator."""
     size = descriptor
     return Image(size.width, size.height, size.feature_channels, size.number_of_images, format=size.format)
 
 
 def allocate_temporary_image(commands: CommandBuffer, descriptor: ImageDescriptor) -> Image:
-    """Return a temporary image, as MPSTemporaryImage.defaultAllocator."""
+    """Create a temporary image, as MPSTemporaryImage.defaultAllocator."""
     size = descriptor
     return TemporaryImage(
         commands, size.width, size.height, size.feature_channels, size.number_of_images, format=size.format
@@ -52,12 +52,12 @@ def require_type(kernel: str, value: object, expected: type) -> None:
 class Kernel(KernelFields):
     """A raw kernel, as MPSKernel: one of Apple's classes with its properties in snake_case.
 
-    Properties are copied when the kernel is encoded: it may be changed and encoded again. One thread at a time may use
-    a kernel.
+    Properties are copied when the kernel is encoded, so it may be changed and encoded again. One thread at a time may
+    use a kernel.
     """
 
     apple_class: ClassVar[str] = "MPSKernel"
-    """The class whose names and rules this one follows."""
+    """The name of the corresponding Apple class."""
 
     def __init__(self, **properties: Any) -> None:
         allocator = properties.pop("destination_image_allocator", allocate_image)
@@ -69,7 +69,7 @@ class Kernel(KernelFields):
             setattr(self, name, properties[name])
 
     def __getstate__(self) -> dict[str, Any]:
-        """Properties and weights, for `copy` and `pickle`; what is encoded stays with the original."""
+        """Return properties and weights for `copy` and `pickle`. Encoded work stays with the original."""
         weights = {role: self._weight(role) for role, spec in self._weight_specs().items() if spec["set"]}
         others = {name: value for name, value in self.__dict__.items() if name != "_kernel"}
         return {"properties": self._kernel.properties(), "weights": weights, "others": others}
@@ -85,10 +85,10 @@ class Kernel(KernelFields):
             raise self._unknown(name)
         super().__setattr__(name, value)
 
-    if not TYPE_CHECKING:  # where it would make every attribute Any
+    if not TYPE_CHECKING:  # hidden from type checkers, for which every attribute would be Any
 
         def __getattr__(self, name: str) -> Any:
-            """Only called for what is not there."""
+            """Raise AttributeError with a hint. Python calls this method only for missing attributes."""
             if name.startswith("_"):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             raise AttributeError(
@@ -115,7 +115,7 @@ class Kernel(KernelFields):
         self._kernel.set(json.dumps(changes))
 
     def _set_weight(self, role: str, value: Any, *, required: bool = True) -> None:
-        """An array of the shape that the core asks for, extents of 1 aside, or all of its elements in one row."""
+        """Set a weight. Its shape may differ from the core's by extents of 1, or be one row of all elements."""
         if value is None and not required:
             return
         specs = self._weight_specs()
@@ -134,7 +134,7 @@ class Kernel(KernelFields):
         self._kernel.set_weight(role, array.reshape(shape))
 
     def _same_elements(self, _role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
-        """Return True if arrays of both shapes have the same elements in the same order, beyond doubt."""
+        """Return True if arrays of both shapes certainly have the same elements in the same order."""
         if len(given) == 1:
             return given[0] == np.prod(shape, dtype=np.int64)
         return _without_ones(given) == _without_ones(shape)
@@ -143,11 +143,11 @@ class Kernel(KernelFields):
         return {spec["role"]: spec for spec in json.loads(self._kernel.weights())}
 
     def _weight(self, role: str) -> NDArray[Any] | None:
-        """Return a copy; None for a weight that is not set."""
+        """Return a copy of a weight; None if it is not set."""
         return self._kernel.weight(role) if self._weight_specs()[role]["set"] else None
 
     def _reload(self, values: Mapping[str, Any]) -> None:
-        """Other weights; None takes one away that need not be there. All or, when it raises, none."""
+        """Replace weights; None removes an optional one. If one of them raises an error, all stay unchanged."""
         before = {role: self._weight(role) for role in values}
         try:
             for role, value in values.items():
@@ -195,7 +195,7 @@ class Kernel(KernelFields):
         destinations: Sequence[Image] | None,
         state: _core.BatchNormalizationState | None = None,
     ) -> list[Image]:
-        """One image after the other."""
+        """Encode the images of a batch one by one."""
         for batch in sources:
             self._require_batch(batch)
         lengths = {len(batch) for batch in [*sources, *([] if destinations is None else [destinations])]}
@@ -210,7 +210,7 @@ class Kernel(KernelFields):
         ]
 
     def _require_batch(self, images: Sequence[Image]) -> None:
-        """All of one size and format, as MPSImageBatch demands."""
+        """Raise an error unless all images of a batch have one size and format, as MPSImageBatch requires."""
         if len({image.descriptor for image in images}) > 1 or any(i.number_of_images > 1 for i in images):
             raise ShapeError(
                 f"{type(self).__name__}.encode_batch: the images of a batch must have one size and format and "
@@ -245,31 +245,32 @@ class UnaryKernel(UnaryKernelFields, PlacedKernel):
     def encode(self, commands: CommandBuffer, source: Image, destination: Image | None = None) -> Image:
         """Append the kernel to a command buffer and return the destination.
 
-        Without a destination the padding policy sizes one, sets `offset`, and `destination_image_allocator` makes it.
+        Without a destination, `destination_image_allocator` creates one. The padding policy then determines its size
+        and `offset`.
 
         Raises:
-            ShapeError, ParameterError: images and properties do not go together. StateError: the command buffer has
-                been committed, or a temporary image is used up.
+            ShapeError, ParameterError: images and properties do not fit each other.
+            StateError: the command buffer has been committed, or a temporary image has no reads left.
         """
         return self._encode(commands, [source], destination)
 
     def encode_batch(
         self, commands: CommandBuffer, sources: Sequence[Image], destinations: Sequence[Image] | None = None
     ) -> list[Image]:
-        """Return the same for each image of a batch."""
+        """Encode each image of a batch, and return the destinations."""
         return self._encode_batch(commands, [sources], destinations)
 
     def destination_image_descriptor(self, source: Image) -> ImageDescriptor:
-        """Return the destination that the padding policy gives for this source.
+        """Return the size and format of the destination that the padding policy gives for a source.
 
-        Sets `offset`, as Apple's kernels do.
+        Like Apple's method, it also sets `offset`.
         """
         return self._destination_descriptor([source])
 
     def source_region(self, width: int, height: int) -> Region:
-        """(x, y, z, width, height, depth) of the source pixels for a destination of this size.
+        """Return (x, y, z, width, height, depth) of the source pixels that a destination of this size needs.
 
-        They may reach outside the source. Raises UnsupportedError for kernels that always read the whole source.
+        They may extend outside of the source. Raises UnsupportedError for kernels that always read the whole source.
         """
         return self._source_region(width, height, 0)
 
@@ -286,7 +287,7 @@ class BinaryKernel(BinaryKernelFields, PlacedKernel):
     def encode(
         self, commands: CommandBuffer, primary: Image, secondary: Image, destination: Image | None = None
     ) -> Image:
-        """Append the kernel to a command buffer and return the destination, see `UnaryKernel.encode`."""
+        """Append the kernel to a command buffer and return the destination. See `UnaryKernel.encode`."""
         return self._encode(commands, [primary, secondary], destination)
 
     def encode_batch(
@@ -296,22 +297,22 @@ class BinaryKernel(BinaryKernelFields, PlacedKernel):
         secondary: Sequence[Image],
         destinations: Sequence[Image] | None = None,
     ) -> list[Image]:
-        """Return the same for each pair of images of two batches."""
+        """Encode each pair of images of two batches, and return the destinations."""
         return self._encode_batch(commands, [primary, secondary], destinations)
 
     def destination_image_descriptor(self, primary: Image, secondary: Image) -> ImageDescriptor:
-        """Return the destination that the padding policy gives for these sources.
+        """Return the size and format of the destination that the padding policy gives for two sources.
 
-        Sets the offsets, as Apple's kernels do.
+        Like Apple's method, it also sets the offsets.
         """
         return self._destination_descriptor([primary, secondary])
 
     def primary_source_region(self, width: int, height: int) -> Region:
-        """(x, y, z, width, height, depth) of the primary source's pixels, see `UnaryKernel.source_region`."""
+        """Return (x, y, z, width, height, depth) of the primary source's pixels. See `UnaryKernel.source_region`."""
         return self._source_region(width, height, 0)
 
     def secondary_source_region(self, width: int, height: int) -> Region:
-        """(x, y, z, width, height, depth) of the secondary source's pixels, see `UnaryKernel.source_region`."""
+        """Return (x, y, z, width, height, depth) of the secondary source's pixels. See `UnaryKernel.source_region`."""
         return self._source_region(width, height, 1)
 
 

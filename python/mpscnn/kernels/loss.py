@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class LossDescriptor(LossDescriptorFields):
-    """Which loss and how it is reduced, as MPSCNNLossDescriptor.
+    """The kind of a loss and its reduction, as MPSCNNLossDescriptor.
 
     loss_type: see the table of docs/training.md. reduction_type: "none", "sum", "mean" or "sum_by_nonzero_weights".
     """
@@ -61,7 +61,7 @@ class LossDataDescriptor:
 
     @property
     def bytes_per_row(self) -> int:
-        """From one row to the next, as the array lies in memory. Setting it raises UnsupportedError."""
+        """The distance between rows of the array in bytes. Setting it raises UnsupportedError."""
         return self.data.strides[-3]
 
     @bytes_per_row.setter
@@ -70,7 +70,7 @@ class LossDataDescriptor:
 
     @property
     def bytes_per_image(self) -> int:
-        """Bytes of an image, or with layout "chw" of one of its channels. Setting it raises UnsupportedError."""
+        """The bytes of an image, or with layout "chw" of one of its channels. Setting it raises UnsupportedError."""
         return int(self.data.shape[-3]) * self.bytes_per_row
 
     @bytes_per_image.setter
@@ -94,7 +94,7 @@ def _as_image(what: str, given: Any) -> Image | None:
 
 
 class LossLabels(NoCopies):
-    """Labels, weights and the loss that a kernel computes from them, as MPSCNNLossLabels.
+    """Labels, optional weights, and the loss that a kernel computes from them, as MPSCNNLossLabels.
 
     Args:
         labels: a `LossDataDescriptor` or an `Image`, as large as the prediction.
@@ -124,7 +124,7 @@ class LossLabels(NoCopies):
 
     @property
     def loss_image(self) -> Image:
-        """The loss that the last kernel encoded with these labels computes: one pixel, or as large as the prediction.
+        """The loss of the last kernel that was encoded with these labels: one pixel, or as large as the prediction.
 
         StateError before a kernel has been encoded.
         """
@@ -144,7 +144,7 @@ class LossLabels(NoCopies):
         return [self._labels] if self._weights is None else [self._labels, self._weights]
 
 
-#: Losses that stay the same where prediction and labels change places.
+#: Symmetric losses: they do not change if prediction and labels are swapped.
 _SYMMETRIC = ("mean_absolute_error", "mean_squared_error", "huber", "cosine_distance")
 
 
@@ -160,11 +160,11 @@ class _LossKernel(LossFields, Kernel):
 class ForwardLoss(_LossKernel):
     """The loss of a prediction, as MPSNNForwardLoss: without its gradient, which `LossGradient` computes.
 
-    Reads whole images. The result has one pixel: of one image with `reduce_across_batch`, else of each image; without a
-    reduction it is as large as the prediction.
+    The kernel reads whole images. The result has one pixel for each image, or one in all with `reduce_across_batch`.
+    Without a reduction it is as large as the prediction.
 
     Args:
-        descriptor: which loss.
+        descriptor: the kind of loss.
     """
 
     apple_class = "MPSNNForwardLoss"
@@ -180,8 +180,8 @@ class ForwardLoss(_LossKernel):
         """Append the kernel to a command buffer and return the loss.
 
         Raises:
-            ShapeError: labels or weights have another size than the prediction. ParameterError, StateError: see
-                `UnaryKernel.encode`.
+            ShapeError: labels or weights have another size than the prediction.
+            ParameterError, StateError: see `UnaryKernel.encode`.
         """
         sources = [source_image, labels, *([] if weights is None else [weights])]
         return self._encode(commands, sources, destination)
@@ -190,7 +190,7 @@ class ForwardLoss(_LossKernel):
 class LossGradient(_LossKernel):
     """The gradient of a prediction from that of its loss, as MPSNNLossGradient.
 
-    The reduction has no part in it but for what it does to the size of the loss: gradients are not divided.
+    The reduction only determines the size of the loss: gradients are not divided.
 
     Args:
         descriptor: that of the `ForwardLoss`.
@@ -221,15 +221,16 @@ class LossGradient(_LossKernel):
         """Append the kernel to a command buffer and return the gradient of the prediction.
 
         Args:
-            source_gradient: of the loss, as `InitialGradient` makes it: one number, one for each image, or one for each
-                element.
+            source_gradient: the gradient of the loss, for example from `InitialGradient`: one number, one for each
+                image, or
+                one for each element.
             source_image: the prediction.
             labels, weights: those of the `ForwardLoss`.
-            destination: as large as the prediction; made if there is none.
+            destination: an image as large as the prediction; None: a new image.
 
         Raises:
-            UnsupportedError: `compute_label_gradients` of another loss than it is for. ShapeError, ParameterError,
-                StateError: see `UnaryKernel.encode`.
+            UnsupportedError: `compute_label_gradients` is not supported for this loss.
+            ShapeError, ParameterError, StateError: see `UnaryKernel.encode`.
         """
         pair = [source_image, labels]
         if self.compute_label_gradients:
@@ -259,11 +260,11 @@ class InitialGradient(Kernel):
 class Loss(_LossKernel):
     """The loss of a prediction and its gradient, as MPSCNNLoss.
 
-    The result is the gradient, which is not divided, whatever the reduction; the loss goes to the labels. Reads whole
-    images.
+    The result is the gradient, which is not divided, whatever the reduction is. The loss is stored in the labels. The
+    kernel reads whole images.
 
     Args:
-        descriptor: which loss.
+        descriptor: the kind of loss.
     """
 
     apple_class = "MPSCNNLoss"
@@ -278,8 +279,8 @@ class Loss(_LossKernel):
         """Append the kernel to a command buffer and return the gradient of the prediction.
 
         Raises:
-            ShapeError: labels or weights have another size than the prediction. ParameterError, StateError: see
-                `UnaryKernel.encode`.
+            ShapeError: labels or weights have another size than the prediction.
+            ParameterError, StateError: see `UnaryKernel.encode`.
         """
         require_type("Loss.encode", labels, LossLabels)
         sources = [source_image, *labels._images()]
@@ -296,9 +297,9 @@ class Loss(_LossKernel):
         labels: Sequence[LossLabels],
         destinations: Sequence[Image] | None = None,
     ) -> list[Image]:
-        """Return the same for each image of a batch.
+        """Encode each image of a batch, and return the gradients.
 
-        With `reduce_across_batch` the labels of the first image get the loss of all, those of the others zero.
+        With `reduce_across_batch`, the labels of the first image get the loss of all images, and the others zero.
         """
         self._require_batch(source_images)
         results: list[Image | None] = [None] * len(source_images) if destinations is None else [*destinations]

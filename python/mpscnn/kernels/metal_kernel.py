@@ -1,4 +1,4 @@
-"""Kernels that users write in Metal's shading language."""
+"""Kernels written by users in Metal's shading language."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mpscnn.kernels.kernel import require_type
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
-# numpy's types and the shading language's. Python's own numbers, and numpy's of 64 bits, which the language lacks, take
-# the type that a constant or parameter is declared with.
+# NumPy's types and those of the shading language. Python's numbers, and NumPy's 64-bit numbers, which the language
+# lacks, are converted to the declared type.
 _TYPES = {
     np.dtype(np.bool_): "bool",
     np.dtype(np.int8): "char",
@@ -35,16 +35,16 @@ _DTYPES = {name: dtype for dtype, name in _TYPES.items()}
 
 @dataclass(frozen=True)
 class MetalParameter:
-    """A parameter of a kernel function that `MetalKernel.encode` gives an argument.
+    """A parameter of a kernel function, for which `MetalKernel.encode` takes an argument.
 
     Attributes:
         kind: "image" or "buffer".
-        name: in the source.
+        name: the name in the source.
         index: n of `[[texture(n)]]` or `[[buffer(n)]]`.
         written: whether the function may write to it.
-        array: of an image: whether it is a texture2d_array.
-        element: of a buffer: "float", "half", "int", ...; "" for structs.
-        bytes: of a buffer: size of what it refers to.
+        array: for images: whether it is a texture2d_array.
+        element: for buffers: "float", "half", "int", ...; "" for structs.
+        bytes: for buffers: the size of the type to which it refers.
     """
 
     kind: str
@@ -57,32 +57,31 @@ class MetalParameter:
 
 
 class MetalKernel:
-    """A kernel function of the user's in Metal's shading language, between other kernels on a Metal device.
+    """Your own kernel function in Metal's shading language, which runs between other kernels on a Metal device.
 
         blur = mpscnn.kernels.MetalKernel(source, "blur", constants={"radius": 2})
         with mpscnn.CommandQueue("metal").command_buffer() as commands:
             blur.encode(commands, image, result)
 
-    The constructor compiles the source, for version 2.3 of the language and without fast math; the same source,
-    function
-    and constants are compiled once for all kernels of a device that are alive. Immutable and safe to use from several
-    threads.
+    The constructor compiles the source, for version 2.3 of the language and without fast math. Living kernels with the
+    same source, function, constants and device share the compiled form. A kernel is immutable, and several threads may
+    use it.
 
     Args:
-        source: with `#include <metal_stdlib>`; other files cannot be included.
+        source: the source with `#include <metal_stdlib>`; other files cannot be included.
         function: a `kernel void` in it. Parameters are images (texture2d and texture2d_array of float or half) and
-            buffers (pointers and references, device or constant); threadgroup memory and samplers are declared in its
-            body.
-        constants: values of its function constants by name: numbers and booleans, or sequences of two to four for
-            vectors. Python's take the type of the constant, if they fit it; numpy's scalars and arrays (but float64
-            and int64) must have it.
-        device: "metal", or another name of a Metal device that `mpscnn.devices` lists; kernels run on its queues
-            only.
+            buffers (pointers and references, device or constant). Declare threadgroup memory and samplers in its body.
+        constants: the values of function constants by name: numbers and booleans, or sequences of two to four for
+            vectors. Python's numbers are converted to the constant's type if they fit. NumPy's scalars and arrays
+                (except
+            float64 and int64) must have that type.
+        device: "metal", or another name of a Metal device in `mpscnn.devices`. The kernel runs only on its queues.
 
     Raises:
         ParameterError: the source does not compile (with the compiler's message), or has no such function or
-            constant; a constant is missing or of another type. UnsupportedError: a parameter is neither image nor
-            buffer, or the device is the CPU. DeviceError: there is no Metal device, or it failed.
+            constant; a constant is missing or has another type.
+        UnsupportedError: a parameter is neither image nor buffer, or the device is the CPU.
+        DeviceError: there is no Metal device, or it failed.
     """
 
     def __init__(
@@ -112,8 +111,8 @@ class MetalKernel:
         except DeviceError:
             reasons = [entry.get("reason") for entry in json.loads(_core.devices()) if entry["name"] != "cpu"]
             if not reasons or None in reasons:
-                raise  # a device that is there has failed
-            # The engine's advice to use the CPU is of no help here.
+                raise  # the device exists, but failed
+            # The engine would advise to use the CPU, which is not possible here.
             raise DeviceError(
                 f"MetalKernel: {function!r} is in Metal's language: {reasons[0]}; the CPU engine runs no such "
                 "kernels: compute it there from layers (mpscnn.Network) or the other classes of mpscnn.kernels"
@@ -121,15 +120,15 @@ class MetalKernel:
         self._description: dict[str, Any] = json.loads(self._kernel.description())
 
     def __copy__(self) -> MetalKernel:
-        """Itself: it never changes."""
+        """Return the kernel itself, because it is immutable."""
         return self
 
     def __deepcopy__(self, _memo: Any) -> MetalKernel:
-        """Itself."""
+        """Return the kernel itself, because it is immutable."""
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Compiled again where it is unpickled."""
+        """Pickle the source. Unpickling compiles it again."""
         return _compiled, self._given
 
     @property
@@ -139,7 +138,7 @@ class MetalKernel:
 
     @property
     def parameters(self) -> tuple[MetalParameter, ...]:
-        """The parameters of the function by the compiler's reflection: images, then buffers, each by their indices."""
+        """The parameters that the compiler reports: images, then buffers, each by index."""
         fields = MetalParameter.__dataclass_fields__
         return tuple(
             MetalParameter(**{name: entry[name] for name in fields})
@@ -148,12 +147,12 @@ class MetalKernel:
 
     @property
     def max_total_threads_per_threadgroup(self) -> int:
-        """As MTLComputePipelineState's."""
+        """The value of MTLComputePipelineState."""
         return int(self._description["max_threads"])
 
     @property
     def thread_execution_width(self) -> int:
-        """Threads that run in step, as MTLComputePipelineState's."""
+        """The number of threads that run in step, from MTLComputePipelineState."""
         return int(self._description["thread_execution_width"])
 
     def encode(
@@ -164,33 +163,37 @@ class MetalKernel:
         threadgroup: Sequence[int] | int | None = None,
         **named: Image | NDArray[Any] | float | bool,
     ) -> None:
-        """Append the kernel to a command buffer; it runs when its turn comes.
+        """Append the kernel to a command buffer.
 
         Args:
-            commands: of a queue of the same Metal device.
-            arguments: images go to the function's textures, arrays and numbers to its buffers, in order of their
+            commands: a command buffer of the same Metal device.
+            arguments: images for the function's textures, arrays and numbers for its buffers, in the order of their
                 indices.
-            named: the same by the names of parameters.
-            grid: threads, (width, height, depth), (width, height) or width. Without it there is one for each pixel of
-                each slice of the last image that is written. It is rounded up to whole threadgroups, so the function
-                must return where its position lies outside.
-            threadgroup: threads of a threadgroup, in the same form. None: chosen for the device.
+            named: arguments by the names of parameters.
+            grid: the threads: (width, height, depth), (width, height) or width. By default there is one for each pixel
+                of
+                each slice of the last image that is written. The grid is rounded up to whole threadgroups, so the
+                    function
+                must return if its position is outside.
+            threadgroup: the threads of a threadgroup, in the same form. None: chosen for the device.
 
-        An image of at most four feature channels is a texture2d; one of more channels, or several images, are a
-        texture2d_array: slice s of image i is at i * slices + s. Lanes without a channel are not kept. "float16" images
-        hold halves, all others floats, "unorm" formats numbers of 0 to 1. Pixels that the function does not write keep
-        what they hold.
+        An image of at most four feature channels is a texture2d. With more channels, or with several images, it is a
+        texture2d_array: slice s of image i is at i * slices + s. Places without a channel are not stored. "float16"
+        images hold halves, "unorm" formats numbers from 0 to 1, and others floats. Pixels that the function does not
+        write keep their values.
 
-        Arrays lie without gaps and must not change until the command buffer is completed; then those that the function
-        writes hold its results. The GPU uses arrays of `mpscnn.empty` in place; others are copied. A
-        number becomes an array of one element of the parameter's type.
+        Arrays have no gaps, and must not change until the command buffer is completed. Then those that the function
+        writes hold its results. The GPU uses arrays of `mpscnn.empty` in place; others are copied. A number becomes an
+        array of one element with the parameter's type.
 
         Raises:
-            ParameterError: arguments do not go with the parameters (an array of float64 never does: the language has no
-                such type), grid or threadgroup is not possible.
-            ShapeError: an image is another kind of texture than declared. StateError: the command buffer has been
-            committed, or a temporary image is used up. UnsupportedError: the queue is not Metal's.
-            DeviceError: it is another device's.
+            ParameterError: the arguments do not fit the parameters (float64 never does, because the language lacks it),
+                or
+                the grid or threadgroup is not possible.
+            ShapeError: an image is another kind of texture than declared.
+            StateError: the command buffer has been committed, or a temporary image has no reads left.
+            UnsupportedError: the queue is not Metal's.
+            DeviceError: the queue belongs to another device.
         """
         what = f"kernel {self.function!r}"
         require_type(f"MetalKernel.encode of {what}", commands, CommandBuffer)
@@ -217,7 +220,7 @@ class MetalKernel:
 
 
 def _text(what: str, value: object) -> str:
-    """Text that the core takes whole."""
+    """Return a text without zero characters, which the core would cut off there."""
     if not isinstance(value, str):
         raise ParameterError(f"MetalKernel: {what} must be text, got {type(value).__name__}")
     if "\0" in value:
@@ -230,7 +233,7 @@ def _text(what: str, value: object) -> str:
 
 
 def _without_equal(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
-    """Return the first type in a dtype that the shading language has no type for."""
+    """Return the first type within a dtype that the shading language lacks."""
     base = dtype.base
     if base.fields is not None:
         parts = (_without_equal(field[0]) for field in base.fields.values())
@@ -239,7 +242,7 @@ def _without_equal(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
 
 
 def _require_element(what: str, array: NDArray[Any], parameter: MetalParameter | None) -> None:
-    """That a struct gets no numbers which none can hold; the core compares what has a name."""
+    """Raise ParameterError for numbers that no struct can hold. The core compares named types."""
     if parameter is None or parameter.element:
         return
     if (lacking := _without_equal(array.dtype)) is not None:
@@ -250,7 +253,7 @@ def _require_element(what: str, array: NDArray[Any], parameter: MetalParameter |
 
 
 def _array(what: str, value: Any, parameter: MetalParameter | None) -> NDArray[Any]:
-    """Return an array as it lies, or a number as one element."""
+    """Return an array without a copy, or a number as an array of one element."""
     if isinstance(value, np.ndarray):
         _require_element(what, value, parameter)
         if not value.flags.c_contiguous or not value.dtype.isnative:
@@ -273,10 +276,10 @@ def _array(what: str, value: Any, parameter: MetalParameter | None) -> NDArray[A
 
 
 def _constant(name: str, value: Any) -> Any:
-    """As the core takes it: a JSON value, with a type if numpy gives one."""
+    """Return a constant for the core: a JSON value, and its type if NumPy defines one."""
     try:
         array = np.asarray(value)
-    except ValueError:  # of no regular shape
+    except ValueError:  # sequences of unequal lengths
         array = np.asarray(None)
     if array.dtype.kind not in "biuf" or array.ndim > 1:
         raise ParameterError(f"function constant {name!r}: expected numbers or booleans, got {value!r}")
@@ -290,7 +293,7 @@ def _constant(name: str, value: Any) -> Any:
 
 
 def _size(what: str, given: Sequence[int] | int | None) -> tuple[int, ...] | None:
-    """Width, height and depth; those that are not given are 1."""
+    """Return width, height and depth; missing ones are 1."""
     if given is None:
         return None
     extents = whole_numbers(what, [given] if isinstance(given, (int, np.integer)) else given)

@@ -28,7 +28,7 @@ class Neuron(NeuronFields, DifferentiableKernel):
 
 
 def _make(kernel: Kernel, descriptor: NeuronDescriptor, properties: Any) -> None:
-    """Properties that a neuron and its gradient have in common."""
+    """Set the properties that a neuron and its gradient have in common."""
     if not isinstance(descriptor, NeuronDescriptor):
         raise ParameterError(
             f"{type(kernel).__name__}: expected a NeuronDescriptor, got {type(descriptor).__name__}"
@@ -42,7 +42,7 @@ def _make(kernel: Kernel, descriptor: NeuronDescriptor, properties: Any) -> None
 class NeuronGradient(NeuronFields, GradientKernel):
     """The gradient times the activation function's derivative at the source image, as MPSCNNNeuronGradient.
 
-    "absolute" has the derivative 0 at 0, "relu" there a, the derivative of the left side.
+    At 0 the derivative of "absolute" is 0, and that of "relu" is a, the derivative from the left.
     """
 
     apple_class = "MPSCNNNeuronGradient"

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class NormalizationGammaAndBetaState:
-    """gamma and beta of a normalization as an object, as MPSCNNNormalizationGammaAndBetaState: [channels] each.
+    """A state with gamma and beta, [channels] each, as MPSCNNNormalizationGammaAndBetaState.
 
-    Weights that an optimiser computes are available once its command buffer has completed; before, they raise
+    Weights computed by an optimiser are available when its command buffer is completed. Before that they raise
     StateError.
     """
 
@@ -39,20 +39,20 @@ class NormalizationGammaAndBetaState:
 
     @property
     def gamma(self) -> NDArray[Any] | None:
-        """None for ones."""
+        """gamma; None for ones."""
         return self._gamma() if callable(self._gamma) else self._gamma
 
     @property
     def beta(self) -> NDArray[Any] | None:
-        """None for zeros."""
+        """beta; None for zeros."""
         return self._beta() if callable(self._beta) else self._beta
 
 
 class ScaledNormalization(ScaledNormalizationFields, Kernel):
-    """A normalization with gamma and beta."""
+    """Base class of normalizations with gamma and beta."""
 
     def reload_gamma_and_beta(self, state: NormalizationGammaAndBetaState) -> None:
-        """Other gamma and beta for what is encoded from now on; None is 1 and 0.
+        """Replace gamma and beta for later `encode` calls; None means 1 and 0.
 
         Raises WeightsError for other sizes and for values that are not finite; then nothing has changed.
         """
@@ -61,7 +61,7 @@ class ScaledNormalization(ScaledNormalizationFields, Kernel):
 
 
 class ScaledNormalizationGradientState(WeightGradientState):
-    """A state with gradients of gamma and beta."""
+    """A state in which a gradient kernel stores the gradients of gamma and beta."""
 
     def __init__(self, kernel: Any, source: Image | None = None) -> None:
         super().__init__(kernel, source)
@@ -81,12 +81,18 @@ class ScaledNormalizationGradientState(WeightGradientState):
 
     @property
     def gradient_for_gamma(self) -> NDArray[np.float32]:
-        """A copy, [channels]. StateError before the command buffer with the gradient kernel is completed."""
+        """A copy of gamma's gradient, [channels].
+
+        StateError before the gradient kernel's command buffer is completed.
+        """
         return self._gradient("gamma").reshape(-1)
 
     @property
     def gradient_for_beta(self) -> NDArray[np.float32]:
-        """A copy, [channels]. StateError as for gamma."""
+        """A copy of beta's gradient, [channels].
+
+        StateError before the gradient kernel's command buffer is completed.
+        """
         return self._gradient("beta").reshape(-1)
 
 
@@ -111,8 +117,8 @@ class GroupNormalizationGradientState(ScaledNormalizationGradientState):
 class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
     """gamma (x - mean) / sqrt(variance + epsilon) + beta, as MPSCNNInstanceNormalization.
 
-    Mean and variance (divided by the number of pixels) are those of each channel of each image; the whole source is
-    read and the whole result written.
+    Mean and variance (divided by the number of pixels) are computed for each channel of each image. The kernel reads
+    the whole source and writes the whole result.
     """
 
     apple_class = "MPSCNNInstanceNormalization"
@@ -159,7 +165,7 @@ class GroupNormalization(GroupNormalizationFields, ScaledNormalization, Differen
 
 
 class _ScaledGradient(ScaledNormalization, WeightedGradientKernel):
-    """Gradients of a normalization by the statistics of its image, of gamma and of beta."""
+    """Computes the gradients of a normalization by its image's statistics: of the source, gamma and beta."""
 
     _roles = ("gamma", "beta")
 
@@ -176,7 +182,8 @@ class _ScaledGradient(ScaledNormalization, WeightedGradientKernel):
 class InstanceNormalizationGradient(_ScaledGradient):
     """Gradients of an instance normalization's source, gamma and beta, as MPSCNNInstanceNormalizationGradient.
 
-    The state gets those of gamma and beta. The whole gradient is read and the whole result written.
+    The gradients of gamma and beta are stored in the state. The kernel reads the whole
+    gradient and writes the whole result.
     """
 
     apple_class = "MPSCNNInstanceNormalizationGradient"

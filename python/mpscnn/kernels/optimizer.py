@@ -1,4 +1,4 @@
-"""Optimisers: new weights from gradients."""
+"""Optimisers, which compute new weights from gradients."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ S = TypeVar("S", ConvolutionWeightsAndBiasesState, NormalizationGammaAndBetaStat
 
 
 class OptimizerDescriptor(OptimizerDescriptorFields):
-    """The changes that all optimisers make to a gradient before they use it, as MPSNNOptimizerDescriptor.
+    """The options that all optimisers apply to a gradient first, as MPSNNOptimizerDescriptor.
 
-    It is limited to gradient_clip_min to gradient_clip_max if `apply_gradient_clipping`, multiplied with
-    `gradient_rescale`, and gets the gradient of the regularization: regularization_scale times the weight ("l2") or its
+    With `apply_gradient_clipping` it is limited to gradient_clip_min to gradient_clip_max. It is multiplied by
+    `gradient_rescale`. Then the regularization's gradient is added: regularization_scale times the weight ("l2") or its
     sign ("l1").
     """
 
 
 @dataclass
 class OptimizerMoments:
-    """The state of an optimiser for one layer: an image for each weight and moment. Begins with zeros."""
+    """The state of an optimiser for one layer: an image for each weight and moment. It begins with zeros."""
 
     images: dict[tuple[str, str], Image] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
@@ -57,7 +57,8 @@ class OptimizerMoments:
 class Optimizer(OptimizerFields, Kernel):
     """Base of the optimisers, as MPSNNOptimizer. Weights, gradients and moments are whole images of one size.
 
-    One `encode` computes one of the optimiser's results, `result`; `update` computes all of them, for a layer.
+    `encode` computes one of the optimiser's results, which the property `result` selects. `update` computes all of them
+    for a layer.
 
     Args:
         descriptor: an `OptimizerDescriptor`, or a learning rate.
@@ -78,7 +79,7 @@ class Optimizer(OptimizerFields, Kernel):
         Kernel.__init__(self, **descriptor.properties(), **own, **others)
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """As setLearningRate:."""
+        """Set the learning rate, like setLearningRate:."""
         self.learning_rate = learning_rate
 
     def encode(
@@ -93,20 +94,21 @@ class Optimizer(OptimizerFields, Kernel):
 
         Args:
             input_gradient, input_values: whole images of one size.
-            input_moments: in the order of the class' documentation, as they were before the step.
-            destination: of the same size, none of the sources; made if there is none.
+            input_moments: the moments before the step, in the order of the class's documentation.
+            destination: an image of the same size that is not a source; None: a new image.
 
         Raises:
-            ShapeError, ParameterError: sizes differ, or moments are missing. StateError: see `UnaryKernel.encode`.
+            ShapeError, ParameterError: sizes differ, or moments are missing.
+            StateError: see `UnaryKernel.encode`.
         """
         return self._encode(commands, [input_gradient, input_values, *input_moments], destination)
 
     def _moments(self) -> tuple[str, ...]:
-        """Return the results besides the values, in the order in which they are sources."""
+        """Return the results other than the values, in their order as sources."""
         raise NotImplementedError
 
     def _at(self, _steps: int) -> dict[str, Any]:
-        """Properties that follow from the number of steps that were made."""
+        """Return properties that depend on the number of steps."""
         return {}
 
     def step(
@@ -117,7 +119,7 @@ class Optimizer(OptimizerFields, Kernel):
         moments: OptimizerMoments,
         role: str = "values",
     ) -> Image:
-        """New values and moments of one weight; `moments`, with those of the weight `role`, is brought up to date."""
+        """Append one step for one weight, and return its new values. `moments` is updated for the weight `role`."""
         names = self._moments()
         size = input_values.descriptor
         before = [
@@ -150,16 +152,16 @@ class Optimizer(OptimizerFields, Kernel):
         source_state: S,
         moments: OptimizerMoments,
     ) -> S:
-        """New weights of a layer: of a convolution or fully connected kernel, or gamma and beta of a normalization.
+        """Append one step for all weights of a layer: a convolution, a fully connected kernel or a normalization.
 
         Args:
-            gradient_state: that of the gradient kernel, encoded before.
+            gradient_state: the state of the gradient kernel, which was encoded before.
             source_state: the current weights.
-            moments: of this layer; they are updated.
+            moments: the moments of this layer. They are updated.
 
         Returns:
-            A state like `source_state`, whose arrays are there once the command buffer is completed. Reload the layer's
-            forward and gradient kernels from it.
+            A state like `source_state`, whose arrays are available when the command buffer is completed. Reload the
+            layer's forward and gradient kernels from it.
         """
         name = f"{type(self).__name__}.update"
         if isinstance(gradient_state, ConvolutionGradientState):
@@ -221,8 +223,9 @@ class Optimizer(OptimizerFields, Kernel):
 class OptimizerStochasticGradientDescent(OptimizerStochasticGradientDescentFields, Optimizer):
     """value - moment, moment = momentum_scale * moment + learning_rate * g, as MPSNNOptimizerStochasticGradientDescent.
 
-    With Nesterov's moment, momentum_scale * moment + g, the value loses learning_rate * (g + momentum_scale * moment).
-    Without momentum_scale there is no moment.
+    With Nesterov's method the moment is momentum_scale * moment + g, and
+    learning_rate * (g + momentum_scale * moment) is subtracted from the value. Without momentum_scale there is no
+    moment.
 
     Args:
         descriptor: an `OptimizerDescriptor`, or a learning rate.
@@ -271,9 +274,9 @@ class OptimizerRMSProp(OptimizerRMSPropFields, Optimizer):
 class OptimizerAdam(OptimizerAdamFields, Optimizer):
     """value - rate * momentum / (sqrt(velocity) + epsilon), as MPSNNOptimizerAdam.
 
-    The moments are averages of g and g^2, beta1 and beta2 of them kept, and rate is learning_rate * sqrt(1 - beta2^t) /
-    (1 - beta1^t) with t = time_step + 1. With a maximum velocity as third moment its root divides (AMSGrad).
-    `step` and `update` add the steps that their moments have made to `time_step`.
+    The moments are moving averages of g and g^2, which keep the shares beta1 and beta2. The rate is learning_rate *
+    sqrt(1 - beta2^t) / (1 - beta1^t) with t = time_step + 1. With a maximum velocity as third moment, its root is the
+    divisor (AMSGrad). `step` and `update` add the number of steps in their moments to `time_step`.
 
     Args:
         descriptor: an `OptimizerDescriptor`, or a learning rate.

@@ -19,10 +19,10 @@ from mpscnn.runtime.feature_image import Image, TemporaryImage
 
 
 class PoolingGradient(PoolingGradientFields, GradientKernel):
-    """Base of the gradients of pooling kernels, as MPSCNNPoolingGradient: of the source, which is as large as it was.
+    """Base of the gradients of pooling kernels, as MPSCNNPoolingGradient. The result is as large as the source was.
 
-    Takes what the forward kernel takes. Without a state, `kernel_offset` is that of a forward kernel whose window
-    begins at the first pixel where the window is even, and half before it where it is odd.
+    The arguments are those of the forward kernel. Without a state, set `kernel_offset`. Its default belongs to a
+    forward kernel whose window begins at the first pixel (even sizes) or half a window before it (odd sizes).
     """
 
     apple_class = "MPSCNNPoolingGradient"
@@ -44,7 +44,7 @@ class PoolingGradient(PoolingGradientFields, GradientKernel):
         return super()._encode(commands, [self._counted(commands, gradient), image], destination, state)
 
     def _counted(self, commands: CommandBuffer, gradient: Image) -> Image:
-        """Return the gradient, with zeros where it does not count."""
+        """Return the gradient with zeros for pixels that do not count."""
         if self.source_size is None:
             return gradient
         self._require_arguments(commands, [gradient])
@@ -61,5 +61,5 @@ class PoolingGradient(PoolingGradientFields, GradientKernel):
             copy = _core.Kernel("Slice", json.dumps(part))
             copy.encode(commands._commands, [gradient._image], result._image)
         elif isinstance(gradient, TemporaryImage):
-            gradient.read_count -= 1  # by this kernel, which has nothing to read of it
+            gradient.read_count -= 1  # this kernel does not read the gradient after all
         return result

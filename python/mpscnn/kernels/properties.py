@@ -1,4 +1,4 @@
-"""Typed properties of raw kernels. Their values live in the core, which checks ranges."""
+"""Typed properties of raw kernels. The core stores their values and checks ranges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class PropertyOwner:
-    """A kernel, as its properties see it."""
+    """The part of a kernel that properties need."""
 
     def __init__(self, **properties: Any) -> None:
         """Make the core's kernel with properties."""
@@ -27,12 +27,12 @@ class PropertyOwner:
         raise NotImplementedError
 
     def _set(self, changes: dict[str, Any]) -> None:
-        """Give values to the core, by name."""
+        """Set values in the core, by name."""
         raise NotImplementedError
 
 
 class Property(Generic[T]):
-    """One property: `kernel.name` reads it, `kernel.name = value` checks its type and sets it."""
+    """A property of a kernel: reading gets it from the core, and assigning checks the type and sets it."""
 
     expected = ""
 
@@ -55,7 +55,7 @@ class Property(Generic[T]):
         kernel._set({self.name: self.checked(type(kernel).__name__, value)})
 
     def checked(self, kernel: str, value: Any) -> Any:
-        """The value as the core takes it. Raises ParameterError for one of the wrong type."""
+        """Return the value for the core. Raises ParameterError for the wrong type."""
         try:
             return self._to_core(value)
         except ParameterError as error:
@@ -64,7 +64,7 @@ class Property(Generic[T]):
             raise ParameterError(f"{kernel}: {self.name} must be {self.expected}, got {value!r}") from error
 
     def _to_core(self, value: Any) -> Any:
-        """The value as JSON has it; TypeError or ValueError for what is not such a value."""
+        """Return the value for JSON. Raises TypeError or ValueError for an unsuitable value."""
         raise NotImplementedError
 
     def _from_core(self, value: Any) -> T:
@@ -85,7 +85,7 @@ class Integer(Property[int]):
 
 
 class Number(Property[float]):
-    """A number, kept as float32."""
+    """A number, stored as float32."""
 
     expected = "a finite number"
 
@@ -110,7 +110,7 @@ class Flag(Property[bool]):
 
 
 class Text(Property[str]):
-    """A text, or one of several names."""
+    """A text, which may have to be one of several names."""
 
     expected = "a string"
 
@@ -169,7 +169,7 @@ class ClipRect(Property[Region | None]):
 
 
 class Padding(Property[DefaultPadding]):
-    """A padding policy; bits of `PaddingMethod` are taken as well."""
+    """A padding policy. Bits of `PaddingMethod` are accepted, too."""
 
     expected = "a DefaultPadding"
 
@@ -185,7 +185,7 @@ class Padding(Property[DefaultPadding]):
 
 
 class Descriptor(Property["Mapping[str, Any] | None"]):
-    """A neuron: None, or a mapping with neuron_type, a, b and c, such as a `NeuronDescriptor` has."""
+    """A neuron: None, or a mapping with neuron_type, a, b and c, such as a `NeuronDescriptor`."""
 
     expected = "None or a NeuronDescriptor"
 
@@ -214,7 +214,7 @@ class Numbers(Property[Sequence[float]]):
 
 
 class Kept(Property[T]):
-    """A property that the kernel's Python object keeps, for the core computes without it."""
+    """A property that the kernel's Python object stores, because the core does not need it."""
 
     default: T
 
@@ -233,7 +233,7 @@ class Kept(Property[T]):
 
 
 class KeptFlag(Kept[bool], Flag):
-    """True or False; False unless it is set."""
+    """True or False; the default is False."""
 
     default = False
 
@@ -242,7 +242,7 @@ Extent = tuple[int, int, int]
 
 
 class KeptExtent(Kept["Extent | None"]):
-    """(width, height, images), (width, height) of all images, or None for all there is, unless it is set."""
+    """(width, height, images), (width, height) for all images, or None (the default) for everything."""
 
     default = None
     expected = "None, (width, height) or (width, height, images), whole numbers of at least 0"

@@ -28,7 +28,10 @@ class ReshapeGradient(GradientKernel):
         gradient_state: GradientState | None = None,
         destination: Image | None = None,
     ) -> Image:
-        """Like `GradientKernel.encode`; with a state the gradient must have the shape that the forward kernel made."""
+        """Encode as `GradientKernel.encode`.
+
+        With a state, the gradient must have the shape of the forward kernel's result.
+        """
         if gradient_state is not None:
             self._follow(gradient_state, source_image)
             require_type("ReshapeGradient.encode", source_gradient, Image)

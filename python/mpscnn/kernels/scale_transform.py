@@ -1,4 +1,4 @@
-"""The place of a scaled image, and the property that holds it."""
+"""The position and scale of a scaled image, and the property that holds them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from mpscnn.kernels.properties import Number, Property
 
 
 class ScaleTransform(NamedTuple):
-    """The positions of the source in the destination, as MPSScaleTransform.
+    """The scale and translation from the source to the destination, as MPSScaleTransform.
 
-    destination position = source position * scale + translation, in pixels, of the edges of pixels: the first pixel
-    lies between 0 and 1. The first pixel written has the destination position 0. With scale_x = 2 and translate_x = -20
-    the destination begins with the source's column 10.
+    destination position = source position * scale + translation, in pixels. Positions are those of the edges of pixels:
+    the first pixel extends from 0 to 1. The first pixel written has the destination position 0. With scale_x = 2 and
+    translate_x = -20 the destination begins with the source's column 10.
     """
 
     scale_x: float = 1.0

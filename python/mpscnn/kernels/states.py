@@ -1,4 +1,4 @@
-"""States that kernels with one, two or more sources make for their gradient kernels."""
+"""States that kernels fill for their gradient kernels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class KernelState(NoCopies):
-    """The properties that a kernel had when it was encoded."""
+    """Records the properties that a kernel had when it was encoded."""
 
     _instead = "it belongs to a kernel; make another with its result_state"
 
@@ -33,10 +33,10 @@ class KernelState(NoCopies):
 
 
 class GradientState(KernelState):
-    """The arguments of a kernel when it was encoded, for its gradient kernel, as MPSNNGradientState.
+    """Records a kernel when it is encoded, for its gradient kernel, as MPSNNGradientState.
 
-    Made by a kernel's `result_state` and filled by its `encode(..., destination_state=state)`. Encoding again replaces
-    what it holds.
+    A kernel's `result_state` makes it, and its `encode(..., destination_state=state)` fills it. Encoding again replaces
+    the content.
     """
 
     def __init__(self, kernel: UnaryKernel, source: Image | None = None) -> None:
@@ -56,7 +56,7 @@ class GradientState(KernelState):
 
 
 class BinaryGradientState(KernelState):
-    """The same of a kernel with two sources, for the gradient kernels of both, as MPSNNBinaryGradientState."""
+    """Records a kernel with two sources, for the gradient kernels of both, as MPSNNBinaryGradientState."""
 
     def _record(self, kernel: BinaryKernel) -> None:
         self._properties = kernel._properties()
@@ -75,13 +75,13 @@ class BinaryGradientState(KernelState):
 
 
 class MultiaryGradientState(KernelState):
-    """The state of your own kernel with any number of sources, as MPSNNMultiaryGradientState.
+    """A state for your own kernel with any number of sources, as MPSNNMultiaryGradientState.
 
-    Neither MPS nor this package has such kernels, so a program fills the state: where it encodes one, such as a
-    `MetalKernel`, with the sources and values that the gradient needs.
+    Neither MPS nor this package has kernels that fill it. Fill it when you encode your kernel, such as a `MetalKernel`,
+    with the sources and values that the gradient needs.
 
     Args:
-        kernel: that the state is for.
+        kernel: the kernel that the state is for.
     """
 
     _instead = "it belongs to a kernel; make another"
@@ -91,18 +91,18 @@ class MultiaryGradientState(KernelState):
         self._sources: tuple[Image, ...] = ()
 
     def record(self, sources: Sequence[Image], **values: Any) -> None:
-        """Replace what the state holds: images, which live as long as it does, and values by name."""
+        """Replace the content: images, which live as long as the state, and values by name."""
         for source in sources:
             require_type("MultiaryGradientState.record", source, Image)
         self._sources, self._properties = tuple(sources), dict(values)
 
     @property
     def sources(self) -> tuple[Image, ...]:
-        """In their order. StateError before there are any."""
+        """The images in order. StateError before there are any."""
         self._recorded()
         return self._sources
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """By name. StateError before there are any."""
+        """The values by name. StateError before there are any."""
         return MappingProxyType(dict(self._recorded()))

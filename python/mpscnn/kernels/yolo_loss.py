@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class YOLOLossDescriptor(YOLOLossDescriptorFields):
     """The parts of a `YOLOLoss`, as MPSCNNYOLOLossDescriptor.
 
-    anchor_boxes: width and height of each anchor, in cells, one after the other. Loss types: see the table of
+    anchor_boxes: width and height of each anchor, in cells, one after the other. For loss types see the table of
     docs/training.md; reduction_type: "none", "sum" or "mean".
     """
 
@@ -29,19 +29,20 @@ class YOLOLossDescriptor(YOLOLossDescriptorFields):
 class YOLOLoss(YOLOLossFields, Kernel):
     """The loss of a YOLO detector's prediction and its gradient, as MPSCNNYOLOLoss.
 
-    Prediction and labels have one pixel for each cell, and of each anchor the channels x, y, w, h, confidence and
-    classes. x and y are the centre within the cell, 0 to 1, of the prediction before a sigmoid; w and h logarithms of
-    width and height, divided by the anchor's. The confidence of a label is 1 where there is an object, else 0.
+    Prediction and labels have one pixel for each cell, and for each anchor the channels x, y, w, h, confidence and
+    classes. x and y are the centre within the cell, 0 to 1; the prediction holds them before a sigmoid. w and h are
+    logarithms of width and height divided by the anchor's. The confidence of a label is 1 if there is an object, else
+    0.
 
-    - Where there is an object: scale_xy, scale_wh and scale_class times the losses of these channels, and scale_object
-      times that of the confidence, which shall be the IOU of predicted box and label, or 1 without `rescore`.
-    - Elsewhere, with the largest IOU of the predicted box and any label of the image: above
+    - If there is an object: scale_xy, scale_wh and scale_class times the losses of these channels, and scale_object
+      times the loss of the confidence. Its target is the IOU of predicted box and label, or 1 without `rescore`.
+    - Otherwise it depends on the largest IOU of the predicted box and any label of the image: above
       `min_iou_for_object_presence` scale_object times the same loss of the confidence; below
-      `max_iou_for_object_absence` scale_no_object times the loss of the confidence against 0; between the two,
+      `max_iou_for_object_absence` scale_no_object times the loss of the confidence with target 0; between the two,
       nothing.
 
     "mean" divides by the number of the prediction's elements. Gradients are not divided. They treat the target of the
-    confidence as a constant. The time and memory taken grow with the square of the number of boxes of an image.
+    confidence as a constant. Time and memory grow with the square of the number of boxes of an image.
 
     Args:
         descriptor: the settings of the loss.
@@ -65,11 +66,14 @@ class YOLOLoss(YOLOLossFields, Kernel):
         labels: LossLabels,
         destination: Image | None = None,
     ) -> Image:
-        """Append the kernel to a command buffer and return the gradient of the prediction; the labels get the loss.
+        """Append the kernel to a command buffer and return the gradient of the prediction.
+
+        The loss is stored in the labels.
 
         Raises:
             ShapeError: labels have another size than the prediction, or its channels do not belong to the anchors.
-            ParameterError: there are weights. StateError: see `UnaryKernel.encode`.
+            ParameterError: there are weights.
+            StateError: see `UnaryKernel.encode`.
         """
         require_type("YOLOLoss.encode", labels, LossLabels)
         if labels.weights_image is not None:
