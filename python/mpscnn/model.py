@@ -78,10 +78,8 @@ def load(
 
     Args:
         model: a registry name (`mpscnn.registry.names()`), which is searched in the package, in MPSCNN_MODELS, in the
-            cache
-            and at the publisher. Or a path, which is anything with a suffix or a folder: a model file, or a file of
-                another
-            framework (docs/conversion.md), which is converted once and kept in the cache. Or a `Network`.
+            cache and at the publisher. Or a path, which is anything with a suffix or a folder: a model file, or a file
+            of another framework (docs/conversion.md), which is converted once and kept in the cache. Or a `Network`.
         fold: as for `mpscnn.converters.read_network`; False for PyTorch weights that will be trained.
         preprocess: how photos become inputs, see `mpscnn.preprocess`; None: the file's settings.
         labels: the names of the classes, in the order of the outputs; None: those of the file.
@@ -424,8 +422,7 @@ class Model(Expected, Generic[Answer]):
             photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. A list of
                 photos gives a list of results. `Runner.map` accepts streams and computes several photos at a time.
             options: the options of that method. Type checkers derive the result's type from them, or from the name
-                given to
-                `load`; for other files call `classify`, `detect` or `segment`.
+                given to `load`; for other files call `classify`, `detect` or `segment`.
 
         Raises:
             The errors of that method. TypeError: an option that it does not have.
@@ -477,8 +474,7 @@ class Model(Expected, Generic[Answer]):
             photo: as for `classify`.
             score_threshold: the smallest probability, above 0 and at most 1; None: the model's setting.
             iou_threshold: boxes of one class with a larger overlap (intersection / union) count as one object; None:
-                the
-                model's setting.
+                the model's setting.
             max_detections: the most objects; None: the model's setting.
             classes: return only objects of these classes, by name or number; None: all.
             channel_order: as for `classify`.

@@ -27,8 +27,7 @@ def convolve1d(
         x: signals (..., n), float32 or float64; whole numbers become float64.
         kernel: (taps,). A list gets the type of x; an array of another type makes both float64.
         mode: "full": n + taps - 1 results; "same": n, the middle of full; "valid": n - taps + 1, without positions
-            where
-            the kernel extends beyond the signal. As in scipy.signal.convolve.
+            where the kernel extends beyond the signal. As in scipy.signal.convolve.
         boundary: the values outside the signal: "zero", or "clamp" for its first and last sample.
         device: "cpu", or a Metal device, which computes in float32 only.
 

@@ -77,8 +77,7 @@ class OnnxEngine:
         name: the name for tables.
         outputs: tensors to stop at; empty: the model's outputs.
         shapes: the shapes of the other side's inputs, as in `Value.array`. They show whether an input of the file has
-            the
-            same order, or is a row of pixels (n, channels, width).
+            the same order, or is a row of pixels (n, channels, width).
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}

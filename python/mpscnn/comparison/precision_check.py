@@ -35,13 +35,11 @@ class LayerPrecision:
         largest: the largest magnitude of its results in float32.
         overflows: the number of results beyond the precision's range, in all images together.
         lost: the share of the results other than zero that lose digits because they are so small (subnormal in
-            float16),
-            or become zero.
+            float16), or become zero.
         weight_largest: the largest magnitude of its weights; 0 without weights.
         weights_lost: the share of its weights that are too small in the same way.
         error: the L2 norm of its results' difference from float32, divided by the norm of the float32 results. The
-            whole
-            network is in the lower precision.
+            whole network is in the lower precision.
         own_error: the same if only this layer is in the lower precision, and reads float32 results.
         kept: whether the layer stays in float32.
     """

@@ -34,13 +34,10 @@ class PrecisionFigures:
         precision: the precision's name.
         numbers: `Program.numbers`, which distinguishes rows of the same precision.
         error: the L2 norm of the results' difference from float32, divided by the norm of the float32 results; the
-            largest
-            of all outputs.
+            largest of all outputs.
         agreement: how often the result is the same as in float32: the share of images with the same most probable
-            class,
-            of pixels with the same class, or of objects that both find (the same class, and boxes that overlap by
-                half).
-            None if the results have no classes.
+            class, of pixels with the same class, or of objects that both find (the same class, and boxes that overlap
+            by half). None if the results have no classes.
         accuracy: the share of images whose most probable class is the right one; None if that is not known.
         milliseconds: the shortest time of one run.
         weight_bytes: the bytes of packed weights.
@@ -141,8 +138,7 @@ def compare_precisions(
 
     Raises:
         ParameterError: there are no images, they are not finite, `classes` has another length, there are no runs, or
-            the
-            network has several inputs or is not a network.
+            the network has several inputs or is not a network.
         ShapeError: the images have another shape.
         DeviceError: there is no such device.
     """

@@ -39,14 +39,11 @@ def compare(
         first: one side. Its layers determine the order.
         second: the other side. Errors are relative to its results.
         input: "random" (uniform from -1 to 1, or over the range of an integer input), a photo (with the preprocessing
-            of
-            the side that has one), an .npy file or an array: (n, height, width, channels), or (n, features); a list of
-            arrays for several inputs.
+            of the side that has one), an .npy file or an array: (n, height, width, channels), or (n, features); a list
+            of arrays for several inputs.
         tolerance: the largest error that counts as equal, relative to the largest magnitude of a layer's result. None:
-            by
-            the lower precision of both sides: 0.001 for float32, 0.02 for float16, 0.1 for bfloat16. With 8-bit
-                integers
-            it is relative to the L2 norm, 0.35.
+            by the lower precision of both sides: 0.001 for float32, 0.02 for float16, 0.1 for bfloat16. With 8-bit
+            integers it is relative to the L2 norm, 0.35.
         size: (height, width) if both networks accept any size.
         seed: the random seed of the input.
 

@@ -144,8 +144,7 @@ def evaluate(
             one.
         inflight: the number of photos in progress, see `mpscnn.Runner`.
         failed: called with a photo that cannot be classified, and the error. That photo is not counted. None: the error
-            is
-            raised.
+            is raised.
 
     Raises:
         ParameterError: the model has no such class, or there are no photos.

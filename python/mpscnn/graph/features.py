@@ -72,8 +72,7 @@ class FeatureExtractor:
         network: the whole network.
         layers, pooling: as for `extractor_network`.
         preprocess: how a photo becomes the input, as in a model file; None: the network's own settings. Without any,
-            only
-            arrays are accepted.
+            only arrays are accepted.
         options: the fields of `CompileOptions` and `RunOptions`, such as `device` and `threads`.
     """
 
@@ -106,10 +105,8 @@ class FeatureExtractor:
 
         Args:
             image: a photo (path, bytes, Pillow image or array (height, width[, channels]), see
-                `mpscnn.photo.open_photo`); a
-                list or a uint8 array (n, height, width, channels) of photos; or a NumPy array of floats (n, height,
-                    width,
-                channels), which is the network's input.
+                `mpscnn.photo.open_photo`); a list or a uint8 array (n, height, width, channels) of photos; or a NumPy
+                array of floats (n, height, width, channels), which is the network's input.
             channel_order: the order of channels in photos that are arrays, such as "bgr", as for `open_photo`.
 
         Returns:

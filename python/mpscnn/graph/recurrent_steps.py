@@ -19,8 +19,7 @@ class Recurrent(NamedTuple):
 
     Attributes:
         steps: the hidden state of each step in the input's order: (n, steps, units), or (n, steps, sequences, units)
-            for
-            several sequences.
+            for several sequences.
         last: the hidden state after the step that is computed last, (n, units) or (n, sequences, units).
         cell: the cell state after that step, with the same shape; None for layers without one.
     """

@@ -19,8 +19,7 @@ def in_pieces(network: Network, results: Sequence[str] | None = None) -> Network
     Args:
         network: the network with its weights.
         results: the layers to separate. Their results become outputs; other layers stay connected to their readers.
-            None:
-            all layers.
+            None: all layers.
     """
     structure = network.to_dict()
     names = [node["name"] for node in structure["nodes"]]

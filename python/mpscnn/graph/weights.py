@@ -42,17 +42,13 @@ class GraphWeights(ABC):
             weights: floating-point arrays with any strides, or PyTorch tensors on any device. float64 is rounded to
                 float32.
             layout: the order of axes in convolution weights: "OHWI", `[out][kernel height][kernel width][in]`, or
-                PyTorch's
-                "OIHW". Transposed convolutions of PyTorch need `weight.transpose(0, 1)` first. The layout also applies
-                    to the
-                columns of dense layers that read a flattened image, which PyTorch flattens channel by channel. None:
-                    "OHWI",
-                and for PyTorch tensors the layout that fits.
+                PyTorch's "OIHW". Transposed convolutions of PyTorch need `weight.transpose(0, 1)` first. The layout
+                also applies to the columns of dense layers that read a flattened image, which PyTorch flattens channel
+                by channel. None: "OHWI", and for PyTorch tensors the layout that fits.
 
         Raises:
             WeightsError: a name is unknown, a weight is missing, a shape is wrong, a value is not finite, or `layout`
-                is None
-                and a PyTorch tensor fits both layouts.
+                is None and a PyTorch tensor fits both layouts.
             ParameterError: the layout is unknown, or `weights` is not a mapping of names to arrays.
         """
         self.set_weights(weights, layout=layout)

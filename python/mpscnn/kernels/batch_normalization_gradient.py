@@ -115,8 +115,7 @@ class BatchNormalizationGradient(_BatchGradient):
         Raises:
             ShapeError: sizes or channels differ.
             StateError: the state has no gradients (encode `BatchNormalizationStatisticsGradient` first) or belongs to
-                another
-                queue.
+                another queue.
         """
         (result,) = self.encode_batch(
             commands,

@@ -180,8 +180,8 @@ class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
 
     Args:
         descriptor: sizes, neuron and batch normalization. Its class decides whether the convolution is depthwise.
-        weights: `[output][kernel height][kernel width][input / groups]`; depthwise
-            `[output][kernel height][kernel width]`.
+        weights: `[output][kernel height][kernel width][input / groups]`; depthwise `[output][kernel height][kernel
+            width]`.
         bias_terms: [output]; 0 by default.
 
     Raises:
@@ -239,8 +239,7 @@ class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKer
     Args:
         descriptor: sizes and neuron.
         weights: `[output][source height][source width][input]`. Apple's headers disagree on the order of height and
-            width;
-            this is the order of its data sources.
+            width; this is the order of its data sources.
         bias_terms: [output]; 0 by default.
     """
 

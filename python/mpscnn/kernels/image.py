@@ -39,12 +39,10 @@ class ImageConversion(ImageConversionFields, UnaryKernel):
 
     Args:
         source_alpha, destination_alpha: "non_premultiplied", "alpha_is_one" or "premultiplied", as in MPSAlphaType.
-            With
-            "alpha_is_one" the source's alpha is ignored, and the destination's is 1.
+            With "alpha_is_one" the source's alpha is ignored, and the destination's is 1.
         background_color: a number for each colour channel, in the source's colour space; empty: zeros.
         source_color_space, destination_color_space: "srgb", "linear_srgb", "gray_gamma_2_2" or "linear_gray", instead
-            of a
-            CGColorConversionInfo; "none" for both: colours do not change.
+            of a CGColorConversionInfo; "none" for both: colours do not change.
 
     Raises:
         ParameterError: an unknown colour space, or one without the other.

@@ -222,8 +222,7 @@ class LossGradient(_LossKernel):
 
         Args:
             source_gradient: the gradient of the loss, for example from `InitialGradient`: one number, one for each
-                image, or
-                one for each element.
+                image, or one for each element.
             source_image: the prediction.
             labels, weights: those of the `ForwardLoss`.
             destination: an image as large as the prediction; None: a new image.

@@ -73,8 +73,7 @@ class MetalKernel:
             buffers (pointers and references, device or constant). Declare threadgroup memory and samplers in its body.
         constants: the values of function constants by name: numbers and booleans, or sequences of two to four for
             vectors. Python's numbers are converted to the constant's type if they fit. NumPy's scalars and arrays
-                (except
-            float64 and int64) must have that type.
+            (except float64 and int64) must have that type.
         device: "metal", or another name of a Metal device in `mpscnn.devices`. The kernel runs only on its queues.
 
     Raises:
@@ -171,10 +170,8 @@ class MetalKernel:
                 indices.
             named: arguments by the names of parameters.
             grid: the threads: (width, height, depth), (width, height) or width. By default there is one for each pixel
-                of
-                each slice of the last image that is written. The grid is rounded up to whole threadgroups, so the
-                    function
-                must return if its position is outside.
+                of each slice of the last image that is written. The grid is rounded up to whole threadgroups, so the
+                function must return if its position is outside.
             threadgroup: the threads of a threadgroup, in the same form. None: chosen for the device.
 
         An image of at most four feature channels is a texture2d. With more channels, or with several images, it is a
@@ -188,8 +185,7 @@ class MetalKernel:
 
         Raises:
             ParameterError: the arguments do not fit the parameters (float64 never does, because the language lacks it),
-                or
-                the grid or threadgroup is not possible.
+                or the grid or threadgroup is not possible.
             ShapeError: an image is another kind of texture than declared.
             StateError: the command buffer has been committed, or a temporary image has no reads left.
             UnsupportedError: the queue is not Metal's.

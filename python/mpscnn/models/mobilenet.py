@@ -125,9 +125,8 @@ def mobilenet_v2_blocks(
 
     Args:
         output_stride: the ratio between the sizes of `x` and the result. Blocks whose strides would exceed it have
-            stride 1
-            instead, and the kernels after them are dilated so that they cover the same area (Chen et al. 2017, atrous
-            convolution).
+            stride 1 instead, and the kernels after them are dilated so that they cover the same area (Chen et al. 2017,
+            atrous convolution).
         divisor: widths are multiples of it.
     """
     require_multiplier(depth_multiplier)

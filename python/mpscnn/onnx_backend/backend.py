@@ -39,8 +39,7 @@ class PreparedModel(_base.BackendRep):  # type: ignore[misc,name-defined]
 
         Args:
             inputs: an array for each input of the model without an initializer, in the model's order or by name. A
-                single
-                input may be one array. Shapes and types are those of the model.
+                single input may be one array. Shapes and types are those of the model.
 
         Returns:
             A named tuple with an array for each output, with the model's types and order of axes.
@@ -64,8 +63,7 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
 
         Args:
             model: a model of opset 1 or later. The package onnx converts models before opset 7. All tensors must be in
-                the
-                model itself.
+                the model itself.
             device: "CPU" or "METAL".
             options: the fields of `mpscnn.CompileOptions` except the device, and those of `mpscnn.RunOptions`.
 

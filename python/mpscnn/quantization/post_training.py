@@ -46,8 +46,7 @@ def quantize(
         test_classes: the right class of each of these, for the accuracy of a classifier.
         keep_float: layers to keep in float32, for example those with the largest errors, besides those that the network
             keeps already (`Network.keep_float32`). A layer includes the batch normalization and the activation after
-                it.
-            Layers that have no integer version stay in float32, too; the report names them.
+            it. Layers that have no integer version stay in float32, too; the report names them.
         equalize: whether to equalise channels between layers (Nagel et al. 2019) if the activation between them is
             none or relu; None: if that reduces the error of the results on `images`.
         correct_bias: whether biases compensate the mean error of rounded weights.
@@ -58,8 +57,8 @@ def quantize(
     Raises:
         UnsupportedError: no layer has an integer version.
         ParameterError: the network is quantised already; a layer to keep does not exist; there are no images, or they
-            are
-            not the network's inputs; results are not finite; or `test_classes` has another length or unknown classes.
+            are not the network's inputs; results are not finite; or `test_classes` has another length or unknown
+            classes.
         ShapeError: the images do not fit.
         WeightsError: weights are missing.
         ImageError: a photo cannot be read.

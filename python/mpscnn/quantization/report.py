@@ -20,8 +20,7 @@ class QuantizedLayer:
         lowest: the smallest number that its integers represent.
         highest: the largest number that its integers represent.
         own_error: the L2 norm of its results' difference from float32, divided by the norm of the float32 results, if
-            only
-            this layer is in integers and reads rounded float32 results.
+            only this layer is in integers and reads rounded float32 results.
         error: the same with the whole network in integers.
     """
 
@@ -46,8 +45,7 @@ class QuantizationReport:
         accuracy_before: the share of images whose most probable class is right, in float32; None if unknown.
         accuracy: the same in integers.
         error: the L2 norm of the results' difference from float32, divided by the norm of the float32 results; the
-            largest
-            of all outputs.
+            largest of all outputs.
         equalized: whether channels were equalised between layers.
         kept: the layers that stay in float32.
         refused: those of them that have no integer version, with reasons.

@@ -182,14 +182,12 @@ class Runner(NoCopies, Generic[Result]):
             single photos or floats (n, height, width, channels), results are those of its `run`. Or a `Program`: frames
             are its input arrays, (n, height, width, channels), results are those of `Session.run`.
         inflight: the largest number of requests in progress, 1 to 32. A GPU queues all of them. The CPU computes as
-            many at
-            a time as it has cores, and keeps the others ready.
+            many at a time as it has cores, and keeps the others ready.
         max_batch: the largest number of images that may be combined to one request, 1 to 1024. Frames of another size
             are separate requests. If a request fails, its frames run again one by one.
         max_wait: the seconds that a frame may wait for others to be combined with.
         max_memory: the limit in bytes for packed weights and the intermediate results of one request; None: the
-            program's
-            `max_memory`. A frame that needs more fails. Combined frames then run one by one.
+            program's `max_memory`. A frame that needs more fails. Combined frames then run one by one.
         options: the fields of `RunOptions`. `threads` is for each request; "auto" divides the cores among the requests.
             With `check_finite`, a frame fails if its results are not finite.
 
@@ -265,8 +263,7 @@ class Runner(NoCopies, Generic[Result]):
         Raises:
             TypeError, ParameterError: an option is unknown or out of its range.
             StateError: the runner is closed, was created before this process was forked, or has no free place for a
-                frame
-                that one of its callbacks submits.
+                frame that one of its callbacks submits.
         """
         wanted = self._frames.checked(options)
         future: FrameFuture[Result] = FrameFuture(self)

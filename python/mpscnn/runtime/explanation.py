@@ -38,11 +38,9 @@ class ExplainedStep:
         kernel: the kind of kernel: "convolution", "depthwise", "chain", ...
         choice: the way to compute, as for `Alternative`.
         predicted_us: the predicted time in microseconds. The cost model assumes a typical processor, so compare these
-            times
-            only with each other. None if there is no prediction: for operations other than convolutions, dense layers,
-            poolings, resizes, arithmetic, softmax and copies, and for chains that MPSCNN_FUSION forces although they do
-                not
-            fit into the caches.
+            times only with each other. None if there is no prediction: for operations other than convolutions, dense
+            layers, poolings, resizes, arithmetic, softmax and copies, and for chains that MPSCNN_FUSION forces although
+            they do not fit into the caches.
         reason: a sentence for people; its wording may change.
         alternatives: other ways that were compared.
     """
@@ -63,13 +61,10 @@ class ExplainedTensor:
         name: the input's or the layer's name.
         shape: the shape with the batch.
         memory: "input" and "output" are the caller's arrays (or the arena, if kernels cannot use these in place);
-            "arena"
-            is the session's memory for intermediate results; a tensor of a "chain" is never complete: each thread has
-                some
-            of its rows in scratch memory.
+            "arena" is the session's memory for intermediate results; a tensor of a "chain" is never complete: each
+            thread has some of its rows in scratch memory.
         pixel_pitch: the distance between pixels in the arena in elements. It exceeds the number of channels if pixels
-            are
-            padded to whole vectors, or if the tensor is a part of a wider one. None outside of the arena.
+            are padded to whole vectors, or if the tensor is a part of a wider one. None outside of the arena.
         within: the tensor of which it is a part, or whose memory it shares; None if it has its own memory.
         rows: the number of rows that a chain keeps; None outside of chains, and if a pooling determines it.
         panel_channels: the approximate number of channels that a chain keeps at a time; None for all.

@@ -183,11 +183,9 @@ class Program(Expected):
 
         Args:
             inflight: the largest number of unfinished requests of `Session.submit`, 1 to 32. On a GPU each has its own
-                memory.
-                The CPU always computes one at a time.
+                memory. The CPU always computes one at a time.
             max_memory: the limit in bytes for packed weights and this session's intermediate results; None: the
-                program's
-                `max_memory`. A run that needs more raises ShapeError.
+                program's `max_memory`. A run that needs more raises ShapeError.
             options: the fields of `RunOptions`, such as `threads`.
         """
         wanted = whole_number("inflight", inflight, most=32)
@@ -340,8 +338,7 @@ class Session(NoCopies):
 
         Returns:
             The output, or a dict by layer name if there are several; `out` itself if given. Without `out`, the outputs
-                are
-            float16 if all inputs are float16, otherwise float32.
+            are float16 if all inputs are float16, otherwise float32.
 
         Raises:
             ShapeError: a shape or element type does not fit.

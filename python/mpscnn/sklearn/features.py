@@ -32,8 +32,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     Args:
         model: a name of `mpscnn.registry`, a path, a `mpscnn.Model` or a `mpscnn.Network`.
         layers: a layer's name, or several, whose results are concatenated; None: the input of a classifier's last
-            layer,
-            or the output of another network.
+            layer, or the output of another network.
         pooling: "global": the mean of each channel of a feature map; None: all its numbers.
         image_shape: (height, width) or (height, width, channels) of images in rows; None: the network's input shape, or
             square.

@@ -27,8 +27,7 @@ class Backbone:
 
     Args:
         network: a classifier with one image as input. Its last layer is fully connected or a convolution with one
-            output
-            pixel, and may be followed by a softmax.
+            output pixel, and may be followed by a softmax.
         learning: the last blocks have at least this many layers with weights; 0: none is trained. They begin at a place
             where only one tensor is passed on.
 

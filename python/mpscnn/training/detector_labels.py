@@ -27,8 +27,7 @@ class DetectorLabels:
 
     Raises:
         ParameterError: the network has no `detection`, or one whose scores are not a softmax with a background class;
-            or
-            the threshold is not above 0 and at most 1.
+            or the threshold is not above 0 and at most 1.
         ShapeError: the network has another number of boxes than the detection has anchors.
     """
 
@@ -73,8 +72,7 @@ class DetectorLabels:
         Raises:
             ShapeError: another number of images, or arrays that do not fit each other.
             ParameterError: a box is outside of the image or has no area, or a class does not exist. The message names
-                the
-                image.
+                the image.
         """
         if not is_object_list(labels):
             return self._given_targets(labels, images)

@@ -94,8 +94,7 @@ def train_digits(
     Args:
         architecture: one of `DIGIT_NETWORKS`: "deep_mnist" of the article, or the small bundled "digits".
         augment: train on other variants of the images in each epoch (`DigitViews`), with a learning rate of 0.002,
-            weight
-            decay, and a moving average of the weights as the result.
+            weight decay, and a moving average of the weights as the result.
     """
     channels, hidden = DIGIT_NETWORKS[architecture]
     network = _with_dropout(channels, hidden)

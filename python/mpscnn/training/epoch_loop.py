@@ -78,8 +78,7 @@ class EpochLoop(ABC):
 
         Args:
             data: (inputs, labels) or (inputs, labels, weights of the losses) as arrays of one length; or an iterable of
-                such
-                tuples for each batch, such as a DataLoader of PyTorch; or an `ImageFolder`.
+                such tuples for each batch, such as a DataLoader of PyTorch; or an `ImageFolder`.
             labels: the labels, if `data` is only an array of inputs.
             epochs: the number of further passes over the data.
             batch_size: the batch size for arrays and folders; the last batch of an epoch may be smaller.
@@ -87,8 +86,7 @@ class EpochLoop(ABC):
             callbacks: one or several functions that are called with each `Epoch`. If one returns True, the training
                 ends.
             early_stopping: `mpscnn.EarlyStopping`, or its patience in epochs. At the end the weights are those of the
-                best
-                epoch.
+                best epoch.
             progress: whether to show a progress line on stderr; None: in a terminal or a notebook.
 
         Raises:

@@ -51,10 +51,8 @@ class ImageFolder(EpochData):
 
     Raises:
         ImageError: the folder cannot be read or has fewer than two classes, a class has no photos, photos are next to
-            the
-            class folders, names of classes differ only by case or Unicode form, or a link leads nowhere, to a folder
-                that
-            contains it, or to another class.
+            the class folders, names of classes differ only by case or Unicode form, or a link leads nowhere, to a
+            folder that contains it, or to another class.
         ParameterError: an option is out of its range.
     """
 
@@ -126,8 +124,7 @@ class ImageFolder(EpochData):
 
         Args:
             share: the share of each class for validation, above 0 and below 1. Each part has at least one photo of each
-                class.
-                The seed decides which.
+                class. The seed decides which.
 
         Raises:
             ParameterError: the share is out of its range. ImageError: a class has only one photo.

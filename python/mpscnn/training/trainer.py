@@ -72,13 +72,10 @@ class Trainer(NoCopies, Expected, EpochLoop):
 
     Args:
         network: a network with one output, or a detector's outputs, and all weights; it stays unchanged. If the output
-            is
-            a softmax and the loss is "softmax_cross_entropy", the loss is computed from the softmax's input.
+            is a softmax and the loss is "softmax_cross_entropy", the loss is computed from the softmax's input.
         loss: a loss of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind". The kind
-            "multibox"
-            is the loss of a single-shot detector whose `detection` has scores of the kind "softmax". It has the
-                parameters
-            of the operation "multibox_loss", and "iou_threshold".
+            "multibox" is the loss of a single-shot detector whose `detection` has scores of the kind "softmax". It has
+            the parameters of the operation "multibox_loss", and "iou_threshold".
         optimizer: mpscnn.Sgd, RmsProp or Adam, or its name; None: Adam.
         learning_rate: the learning rate for an optimizer given by name; None: its default.
         device: "auto", "cpu", "metal" or a name of `mpscnn.devices()`.
@@ -167,11 +164,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
         Args:
             inputs: float32 or float16 in the network's input shape, a list for several inputs.
             labels: class numbers (n,), or floats of the prediction's shape (n, ...). For a prediction with one channel,
-                whole
-                numbers and booleans are values, too. For a detector, a list with a mapping for each image: "boxes" (k,
-                    4) with
-                left, top, right and bottom as fractions of the input, and "classes" (k,) from 0 on; or the results of
-                `Detector.targets`.
+                whole numbers and booleans are values, too. For a detector, a list with a mapping for each image:
+                "boxes" (k, 4) with left, top, right and bottom as fractions of the input, and "classes" (k,) from 0 on;
+                or the results of `Detector.targets`.
             weights: the weights of the losses, if the trainer is `weighted`: (n,), or with more axes of the prediction.
 
         Raises:
@@ -324,8 +319,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
 
         Args:
             optimizer: None: the saved one. Another optimiser may differ only in its learning rate. It is required if
-                the saved
-                learning rate was a function that is not from `mpscnn.training.schedules`.
+                the saved learning rate was a function that is not from `mpscnn.training.schedules`.
             device: None: the saved one.
             threads: None: the saved number.
 

@@ -114,8 +114,7 @@ class Detector:
             classes: (k,) the objects' class numbers from 0 on, without the background.
             columns: the number of columns of the network's scores, including the background.
             iou_threshold: an anchor is assigned to an object if they overlap by at least this. The best anchor of each
-                object
-                is always assigned.
+                object is always assigned.
 
         Returns:
             (anchors, 4 + columns): the four numbers of each anchor's box, and 1 for its class; the background is the
@@ -124,8 +123,7 @@ class Detector:
         Raises:
             ShapeError: the arrays do not fit each other.
             ParameterError: a box is outside of the image or has no area, a class does not exist, the threshold is not
-                above 0
-                and at most 1, or the settings have no anchors or no background.
+                above 0 and at most 1, or the settings have no anchors or no background.
         """
         threshold = require_threshold("iou_threshold", iou_threshold)
         numbers = as_array("classes", classes)

@@ -71,8 +71,7 @@ class YuvImage:
         matrix: "bt601" or "bt709" (usual for 720 lines and more).
         range: "video" (luma 16 to 235, chroma 16 to 240) or "full" (0 to 255).
         siting: the horizontal position of chroma samples: "left", at the left column, as in H.264 and HEVC, or
-            "center",
-            between the two columns, as in JPEG.
+            "center", between the two columns, as in JPEG.
         orientation: EXIF, 1 to 8.
 
     Raises:
@@ -172,8 +171,7 @@ def open_photo(
             with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels. A .npy file
             holds such an array.
         channel_order: the order of an array's channels, if it is not the usual one: "bgr", "bgra", or for uint8 "rgbx"
-            and
-            "bgrx", whose fourth channel is ignored; also the usual "gray", "gray_alpha", "rgb" and "rgba".
+            and "bgrx", whose fourth channel is ignored; also the usual "gray", "gray_alpha", "rgb" and "rgba".
         orientation: the EXIF orientation, 1 to 8, instead of the photo's own.
 
     Returns: An image that is accepted wherever a photo is.

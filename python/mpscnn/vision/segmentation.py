@@ -101,8 +101,7 @@ class Segmentation(PhotoResult):
 
         Args:
             photo: the photo, see `mpscnn.photo.open_photo`; None: the one that was given to the model, or a black
-                picture if
-                there is none.
+                picture if there is none.
             opacity: the opacity of the colours, 0 to 1.
             legend: whether to list the classes below, with their share of the photo.
 

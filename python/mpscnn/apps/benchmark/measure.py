@@ -102,8 +102,7 @@ def measure(
         seed: the random seed of the input, whose numbers are uniform from -1 to 1.
         directory: the folder for the engines' files. Files that exist there are used again.
         failed: called for a peer that cannot load the network or has outputs of other shapes. The peer is then left
-            out.
-            None: its error is raised.
+            out. None: its error is raised.
         options: the fields of `CompileOptions`, for mpscnn.
 
     Raises:

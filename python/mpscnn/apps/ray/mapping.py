@@ -51,8 +51,7 @@ def map(  # noqa: A001 - as Ray's datasets call it
     Args:
         source: a folder, files or patterns, as for the commands, on a file system that all machines can read; Parquet
             files or a folder of them, with a column of image files' bytes; or a dataset of Ray Data with a column of
-                such
-            bytes or of paths.
+            such bytes or of paths.
         model: a name or path as for `mpscnn.load`, or a `Model`, whose device, precision and memory limit are used.
         layers: compute the outputs of these layers (`Model.features`) instead of the model's task.
         pooling: for `layers`: None or "global".
@@ -60,8 +59,7 @@ def map(  # noqa: A001 - as Ray's datasets call it
         threads: the number of photos that each machine computes in parallel; None: the number of its CPUs in the
             cluster.
         address: the cluster: HOST:PORT, "auto" (the one on this machine) or "local" (start one here); None: the one
-            that
-            this process is connected to, otherwise the environment variable RAY_ADDRESS, otherwise "local".
+            that this process is connected to, otherwise the environment variable RAY_ADDRESS, otherwise "local".
         photo_column: the column of photos in Parquet files and datasets; None: the only one with bytes, or with structs
             of "bytes" and "path".
         name_column: the column of the photos' names; None: the struct's path, a column with a usual name, or the only
@@ -71,8 +69,7 @@ def map(  # noqa: A001 - as Ray's datasets call it
     Returns:
         A lazy `ray.data.Dataset` with a row for each photo, in the order of the source; folders are read by name.
         Columns are "image" (the name; "(no name)" for null), the source's other columns (as "source_NAME" if a result
-            has
-        that name), "model", "device", "precision", "milliseconds", and the items of the result's `to_dict`
+        has that name), "model", "device", "precision", "milliseconds", and the items of the result's `to_dict`
         ("predictions"; "width", "height" and "detections" or "areas"). With `layers` there is a list of floats for each
         layer, row by row and channels last. If a photo cannot be read, these are null, and "error" and "error_kind" (a
         class of `mpscnn.errors`) have the reason.

@@ -97,8 +97,7 @@ def verify(
 
     Args:
         device: "metal", a Metal device listed by `mpscnn.devices`, or "cpu", whose best instruction set is compared
-            with
-            the baseline; "auto": "metal" if there is one, otherwise "cpu".
+            with the baseline; "auto": "metal" if there is one, otherwise "cpu".
         only: test only rows of the table whose names contain this.
         time_limit: seconds that a case may take.
         progress: called with the name of each group before it runs.

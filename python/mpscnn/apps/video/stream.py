@@ -124,8 +124,7 @@ def video(
 
     Returns:
         An iterator over (`VideoFrame`, result), which is also a context manager. If a loop ends early, decoding stops
-            as
-        soon as the iterator is closed or deleted.
+        as soon as the iterator is closed or deleted.
 
     Raises:
         ImageError: the source cannot be read, is empty or has no video. If it is damaged or the camera is disconnected,

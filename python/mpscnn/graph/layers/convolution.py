@@ -32,8 +32,7 @@ class ConvolutionLayers(LayerMaker):
             padding: "valid", "same" (TensorFlow's rule), "full", one number for all sides, (vertical, horizontal),
                 or ((top, bottom), (left, right)).
             use_bias: True: the layer has a bias, which is zero until weights are loaded. False: it has none. None: it
-                has
-                one if its weights have one.
+                has one if its weights have one.
             activation: a name or a mapping, see `activation`.
 
         Weights: `weight` `[filters][kernel height][kernel width][c / groups]`, `bias` [filters] (optional).

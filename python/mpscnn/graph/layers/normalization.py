@@ -31,8 +31,7 @@ class NormalizationLayers(LayerMaker):
 
         Args:
             statistics: means and variances computed by the network: (1, 2, 1, c) from `batch_statistics`, or (n, 2, 1,
-                c) for
-                each image.
+                c) for each image.
         """
         return self.layer(
             "batch_normalization",
@@ -141,8 +140,7 @@ class NormalizationLayers(LayerMaker):
         Args:
             order: 2: the root of the sum of squares; 1: the sum of magnitudes.
             epsilon_rule: "minimum": the norm is at least epsilon; "outside": epsilon is added to the norm; "inside": it
-                is
-                added to the sum of squares or magnitudes.
+                is added to the sum of squares or magnitudes.
         """
         if order not in (1, 2):
             raise ParameterError(f"order must be 1 or 2, got {order!r}")

@@ -29,8 +29,7 @@ class PoolingLayers(LayerMaker):
             pool_size: (vertical, horizontal), or one number for both. It is also the default of `strides`.
             padding: "valid", "same", "full" or numbers; negative ones skip rows or columns.
             edge: values outside the image: "exclude" ignores them (as other frameworks do), "zero", or "clamp" (the
-                nearest
-                pixel).
+                nearest pixel).
 
         Raises ShapeError for a window that covers only padding, unless `edge` gives values for it.
         """
@@ -63,8 +62,7 @@ class PoolingLayers(LayerMaker):
             zero_pad: (vertical, horizontal) pixels on each side of the image that count in the divisor, wherever the
                 windows are (MPS' zeroPadSize).
             edge: "exclude" (other frameworks); "zero": the divisor is always the size of the window; "clamp" as in MPS:
-                like
-                "exclude", but 0 if a window covers no pixel.
+                like "exclude", but 0 if a window covers no pixel.
         """
         attributes = window_attributes(pool_size, pool_size if strides is None else strides, padding, 1)
         attributes |= {

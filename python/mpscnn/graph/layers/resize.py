@@ -35,8 +35,7 @@ class ResizeLayers(LayerMaker):
             size: (height, width) of the result, or one number for both.
             scale: without `size`, factors (vertical, horizontal); the result's size is rounded down.
             method: "bilinear" or "nearest", without antialiasing; or "lanczos" with three lobes, which widen in
-                proportion
-                when the image becomes smaller.
+                proportion when the image becomes smaller.
             alignment: the position in the input that output pixel o samples, with r = input / output size or 1 / scale:
                 "half_pixel": (o + 0.5) * r - 0.5 (TensorFlow 2, PyTorch); "corners": o * (input - 1) / (output - 1)
                 (align_corners); "asymmetric": o * r (TensorFlow 1; PyTorch's nearest); "pytorch_half_pixel": like

@@ -43,8 +43,7 @@ class SliceLayers(LayerMaker):
 
         Args:
             rows, columns, channels: (start, stop) or a Python slice with any step but 0; None for all. If one of start
-                and
-                stop counts from the end, the axis must have a fixed extent.
+                and stop counts from the end, the axis must have a fixed extent.
 
         Raises ShapeError if the slice is empty or not within the image.
         """
