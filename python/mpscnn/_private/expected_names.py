@@ -203,7 +203,7 @@ class NamedArrays(dict[str, Any]):
 class Expected:
     """Base class that adds a hint to errors about unknown attributes."""
 
-    if not TYPE_CHECKING:  # for type checkers it would make every name an Any
+    if not TYPE_CHECKING:  # type checkers would accept every name as an Any
 
         def __getattr__(self, name: str) -> NoReturn:
             if not name.startswith("__") and hasattr(type(self), name):

@@ -1,4 +1,4 @@
-"""`mpscnn.compare`."""
+"""`mpscnn.compare`: compare the results of two networks layer by layer."""
 
 from __future__ import annotations
 

@@ -114,9 +114,8 @@ class FullyConnectedGradient(FullyConnectedProperties, _WithSizes):
 class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithSizes):
     """Gradients of a transposed convolution's source, weights and bias terms, as MPSCNNConvolutionTransposeGradient.
 
-    The gradient of the source is a convolution of the
-    given gradient with the forward kernel's strides. The window's centre is at primary_offset + kernel_offset + stride
-    * position.
+    The gradient of the source is a convolution of the given gradient with the forward kernel's strides. The window's
+    centre is at primary_offset + kernel_offset + stride * position.
 
     Args:
         descriptor, weights, bias_terms: those of the `ConvolutionTranspose`.

@@ -1,4 +1,4 @@
-"""`mpscnn.quantize`."""
+"""`mpscnn.quantize`: convert a network to 8-bit integers, calibrated with images."""
 
 from __future__ import annotations
 

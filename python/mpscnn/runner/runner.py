@@ -60,15 +60,15 @@ class FrameFuture(NoCopies, Future[Result]):
         self._condition = SafeCondition()
         self._runner: Runner[Result] | None = runner
         self._slot = _core.Frame()
-        # The base class would call callbacks immediately when a frame is cancelled. These are called in the frame's
-        # turn.
+        # The base class would call its own callbacks immediately when a frame is cancelled. These callbacks wait until
+        # earlier frames are done.
         self._callbacks: list[Callable[[FrameFuture[Result]], object]] | None = []
         self._lock = runner._callbacks_lock
 
     def cancel(self) -> bool:
         """Cancel the frame if it has not begun. Return True if it is cancelled.
 
-        Its callbacks are still called in the frame's turn.
+        Its callbacks are still called in the order of submission.
         """
         runner = self._runner
         if runner is not None and runner._cancel(self._slot):
@@ -76,7 +76,7 @@ class FrameFuture(NoCopies, Future[Result]):
         return self.cancelled()
 
     def add_done_callback(self, fn: Callable[[FrameFuture[Result]], object]) -> None:
-        """Call `fn` with this future in the frame's turn, or immediately if it is done."""
+        """Call `fn` with this future when earlier frames and this one are done, or immediately if they are."""
         with self._lock:
             if self._callbacks is not None:
                 self._callbacks.append(fn)
@@ -117,7 +117,7 @@ class FrameFuture(NoCopies, Future[Result]):
             runner._require_end()
 
     def _hand_out(self) -> None:
-        """Deliver the result. The runner's delivery thread calls this in the frame's turn."""
+        """Deliver the result. The runner's delivery thread calls this for each frame in the order of submission."""
         slot = self._slot
         error: BaseException | None
         try:
@@ -151,7 +151,7 @@ class FrameFuture(NoCopies, Future[Result]):
 
 
 class _Turn:
-    """The function that is called once when a frame's turn has come. It then releases the future.
+    """The function that is called once when a frame and all earlier ones are done. It then releases the future.
 
     The future has the frame's exception, whose traceback refers to this object: a cycle that would keep memory.
     """
@@ -327,7 +327,7 @@ class Runner(NoCopies, Generic[Result]):
     def _take(self, slot: _core.Frame, frame: Any, wanted: Any, on_end: EndCallback) -> None:
         """Submit a frame to the core as `slot`. Even after an interruption the slot knows whether it was submitted.
 
-        The error of an invalid frame is delivered in the frame's turn.
+        The error of an invalid frame is delivered like a result, after those of earlier frames.
         """
         self._require_open()
         try:

@@ -363,7 +363,7 @@ def _of_planes(image: ImageFile) -> _Unpacking | None:
 
 
 def _set_planes(order: str, image: ImageFile) -> None:
-    """Change the opened image so that one byte of each plane's samples is decoded."""
+    """Make Pillow decode one byte of each 16-bit sample, which `order` selects: the high or the low one."""
     _set_raw_modes(image, lambda raw: f"{raw[0].upper()};16{order}")
     # Planes without a meaning have no raw mode.
     tiles: list[Any] = image.tile

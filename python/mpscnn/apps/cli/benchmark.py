@@ -1,4 +1,4 @@
-"""`mpscnn benchmark`."""
+"""The command `mpscnn benchmark`."""
 
 from __future__ import annotations
 

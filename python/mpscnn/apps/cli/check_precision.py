@@ -1,4 +1,4 @@
-"""`mpscnn check-precision`."""
+"""The command `mpscnn check-precision`."""
 
 from __future__ import annotations
 

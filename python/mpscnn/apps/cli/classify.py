@@ -1,4 +1,4 @@
-"""`mpscnn classify`."""
+"""The command `mpscnn classify`."""
 
 from __future__ import annotations
 

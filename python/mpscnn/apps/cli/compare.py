@@ -1,4 +1,4 @@
-"""`mpscnn compare`."""
+"""The command `mpscnn compare`."""
 
 from __future__ import annotations
 

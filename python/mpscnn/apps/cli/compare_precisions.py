@@ -1,4 +1,4 @@
-"""`mpscnn compare-precisions`."""
+"""The command `mpscnn compare-precisions`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn convert`."""
+"""The command `mpscnn convert`."""
 
 from __future__ import annotations
 

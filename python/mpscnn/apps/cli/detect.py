@@ -1,4 +1,4 @@
-"""`mpscnn detect`."""
+"""The command `mpscnn detect`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn devices`."""
+"""The command `mpscnn devices`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn digits`."""
+"""The command `mpscnn digits`."""
 
 from __future__ import annotations
 

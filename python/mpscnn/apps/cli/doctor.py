@@ -1,4 +1,4 @@
-"""`mpscnn doctor`."""
+"""The command `mpscnn doctor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn explain`."""
+"""The command `mpscnn explain`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn features`."""
+"""The command `mpscnn features`."""
 
 from __future__ import annotations
 

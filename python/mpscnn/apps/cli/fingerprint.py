@@ -1,4 +1,4 @@
-"""`mpscnn fingerprint`."""
+"""The command `mpscnn fingerprint`."""
 
 from __future__ import annotations
 

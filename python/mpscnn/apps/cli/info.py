@@ -1,4 +1,4 @@
-"""`mpscnn info`."""
+"""The command `mpscnn info`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn models`."""
+"""The command `mpscnn models`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn profile`."""
+"""The command `mpscnn profile`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn quantize`."""
+"""The command `mpscnn quantize`."""
 
 from __future__ import annotations
 

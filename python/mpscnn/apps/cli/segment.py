@@ -1,4 +1,4 @@
-"""`mpscnn segment`."""
+"""The command `mpscnn segment`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn serve`."""
+"""The command `mpscnn serve`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn train`."""
+"""The command `mpscnn train`."""
 
 from __future__ import annotations
 

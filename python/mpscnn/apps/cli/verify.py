@@ -1,4 +1,4 @@
-"""`mpscnn verify`."""
+"""The command `mpscnn verify`."""
 
 from __future__ import annotations
 

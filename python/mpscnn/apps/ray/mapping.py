@@ -1,4 +1,4 @@
-"""`mpscnn.ray.map`."""
+"""`mpscnn.ray.map`: run a model over a data set of Ray Data."""
 
 from __future__ import annotations
 
