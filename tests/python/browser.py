@@ -12,10 +12,10 @@ from typing import Any
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 
-# Neither settings of the person who runs the tests, nor anything that Chromium fetches for itself.
+# Ignore the settings of the person who runs the tests, and make no requests of Chromium's own.
 _ARGUMENTS = (
     "--headless=new",
-    "--no-sandbox",  # which does not start as root
+    "--no-sandbox",  # as root, Chromium does not start with its sandbox
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-quic",
@@ -36,7 +36,7 @@ _ARGUMENTS = (
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A Selenium driver. Its logs "browser" and "performance" hold messages of the console, and all requests."""
+    """Yield a Selenium driver. Its log "browser" has the console's messages, and "performance" all requests."""
     from selenium import webdriver
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
@@ -60,6 +60,6 @@ def prefer(driver: Any, **features: str) -> None:
 
 
 def resize(driver: Any, width: int, height: int, scale: float = 1.0) -> None:
-    """The viewport, in CSS pixels; below 600 of width as on a phone."""
+    """Set the viewport's size in CSS pixels. Below a width of 600 it is that of a phone."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)

@@ -1,4 +1,4 @@
-"""For tests of the command line: how to call it, and a tiny classifier of red, green and blue photos."""
+"""Helpers for tests of the command line: calls, and a tiny classifier of red, green and blue photos."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "gray"
 
 
 def colour_network(name: str = "colours") -> mpscnn.Network:
-    """The mean of each channel, times ten, through softmax."""
+    """Return a network that computes the softmax of ten times each channel's mean."""
     network = mpscnn.Network(input=(8, 8, 3), name=name)
     x = network.global_average_pool2d(network.input, name="pool")
     x = network.dense(network.flatten(x, name="flat"), 3, name="dense")
@@ -31,7 +31,7 @@ def colour_network(name: str = "colours") -> mpscnn.Network:
 
 
 def save_colour_model(path: Path, name: str = "colours", labels: Sequence[str] = LABELS) -> Path:
-    """Write the classifier as a model file."""
+    """Write the classifier of `colour_network` as a model file."""
     colour_network(name).save(
         path, labels=labels, preprocess="unit", information={"license": "Apache-2.0", "source": "a test"}
     )
@@ -45,14 +45,14 @@ def save_photo(path: Path, colour: str, size: tuple[int, int] = (40, 30)) -> Pat
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own."""
+    """Run the command line in a new process."""
     command = [sys.executable, "-m", "mpscnn", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The output of the command line in this process."""
+    """The exit code and the output of a call of the command line in this process."""
 
     returncode: int
     stdout: str
@@ -64,7 +64,7 @@ Command = Callable[..., Ended]
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The command line in this process; its exit code."""
+    """Call the command line in this process, and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["mpscnn", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -16,7 +16,7 @@ from mpscnn.registry.download import Client
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command line in this process; `command_line.run` takes one of its own."""
+    """Return a function that calls the command line in this process. `command_line.run` starts a new process."""
 
     def ended(*arguments: str) -> Ended:
         code = call(monkeypatch, *arguments)
@@ -34,7 +34,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache of its own and no proxy."""
+    """Set an empty cache folder, and remove proxies."""
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MPSCNN_MODELS", raising=False)
     for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):

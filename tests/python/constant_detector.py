@@ -29,7 +29,7 @@ def constant_network(
     size: tuple[int, int] = (16, 32),
     settings: dict[str, Any] | None = None,
 ) -> mpscnn.Network:
-    """Outputs "boxes" (n, count, 4) and "scores" (n, count, classes) are these numbers."""
+    """Return a network whose outputs "boxes" (n, count, 4) and "scores" (n, count, classes) are these numbers."""
     net = mpscnn.Network(input=(*size, 3), name="constants")
     pooled = net.global_average_pool2d(net.input)
     weights = {}
@@ -47,6 +47,6 @@ def constant_network(
 def save_constant_detector(
     path: Path, *, preprocess: Any = "unit", labels: Any = LABELS, **network: Any
 ) -> Path:
-    """Write it as a model file."""
+    """Write the detector as a model file."""
     constant_network(**network).save(path, preprocess=preprocess, labels=labels, dtype="float32")
     return path

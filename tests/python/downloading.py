@@ -1,4 +1,4 @@
-"""For tests of downloads: the published file, and what a download must leave behind."""
+"""Helpers for tests of downloads: the published file, and checks of the files on disk."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def part(file: PublishedFile) -> Path:
 
 
 def download(client: Client, file: PublishedFile) -> None:
-    """Fetch the file and check that exactly it is there."""
+    """Download the file, and check that it is complete and no .part file is left."""
     client.download(file, destination(file))
     assert destination(file).read_bytes() == BODY
     assert not part(file).exists()
 
 
 def failure(client: Client, file: PublishedFile) -> str:
-    """Return the first line of the error, after checking that it has the remedy."""
+    """Return the first line of the error, after checking that the message says what to do."""
     with pytest.raises(DownloadError) as caught:
         client.download(file, destination(file))
     assert not destination(file).exists()

@@ -1,7 +1,7 @@
-"""The program of test_failing_memory.py. Its process uses the allocation library of failing_allocations.cpp.
+"""The program of test_failing_memory.py. It runs with the allocation library of failing_allocations.cpp.
 
-Every step is repeated with memory enough where it failed: it must pass then. Arguments: that library, a directory for
-files, and how many positions to try, 0 for all.
+A step that failed is repeated with enough memory, and must then succeed. Arguments: the library, a directory for files,
+and the number of positions to try; 0: all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Trial:
-    """Memory fails from its beginning to its end."""
+    """Allocations fail from the trial's start to its end."""
 
     def __init__(self, library: ctypes.CDLL, position: int, *, for_ever: bool) -> None:
         self._library = library
@@ -30,7 +30,7 @@ class Trial:
         library.failing_begin(ctypes.c_long(position), int(for_ever))
 
     def end(self) -> int:
-        """How often memory was asked for."""
+        """End the trial. Return the number of allocations that were requested."""
         self._library.failing_pause()
         return int(self._library.failing_tried())
 
@@ -102,7 +102,7 @@ def main() -> None:
         photo_models.load(directory, task)
     for name, work in (("network", use_network), ("photos", use_photos)):
         for for_ever in (False, True):
-            for _ in range(2):  # what is made once is made now
+            for _ in range(2):  # the first call creates objects that later calls reuse
                 everything = Trial(library, 1 << 40, for_ever=for_ever)
                 work(everything, directory)
                 last = everything.end()

@@ -1,4 +1,4 @@
-"""A local server for download tests that serves one file and misbehaves on demand."""
+"""A local server for download tests. It serves one file, and sends wrong answers if a test asks for them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves BODY; `script` holds what to do instead on the next requests."""
+    """Serves BODY. `script` has the functions that answer the next requests instead."""
 
     daemon_threads = True
 
@@ -59,7 +59,7 @@ class Server(ThreadingHTTPServer):
         return f"{self.scheme}://127.0.0.1:{self.server_port}/"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that give up are part of the tests."""
+        """Print nothing, because tests include clients that close the connection."""
 
 
 def serve(handler: Handler) -> None:

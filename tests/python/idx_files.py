@@ -1,4 +1,4 @@
-"""IDX files for tests."""
+"""Write IDX files for tests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import mpscnn
 
 
 def save_idx(path: Path, array: np.ndarray) -> Path:
-    """Write uint8 as IDX."""
+    """Write an array of uint8 as a gzipped IDX file."""
     header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     path.write_bytes(gzip.compress(header + array.tobytes()))
     return path
 
 
 def write_drawn_digits(folder: Path) -> None:
-    """Write files with MNIST's names: each drawn digit many times, at other places and with noise."""
+    """Write files with MNIST's names: each drawn digit many times, shifted and with noise."""
     drawn = [mpscnn.preprocess(draw(digit), (28, 28), "mnist", channels=1)[0, ..., 0] for digit in range(10)]
     random = np.random.default_rng(0)
     for part, count in (("train", 640), ("t10k", 40)):

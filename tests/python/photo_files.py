@@ -1,4 +1,4 @@
-"""Image files made for tests: whole ones, and ones whose headers promise what is not there."""
+"""Image files made for tests, also files whose headers do not match their data."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 from PIL import Image
 
 Image.init()
-HAS_AVIF = "AVIF" in Image.SAVE  # newer than the oldest Pillow, and not in each one's wheels
+HAS_AVIF = (
+    "AVIF" in Image.SAVE
+)  # AVIF is newer than the oldest supported Pillow, and not part of all its wheels
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
-    """One chunk with its length and checksum."""
+    """Return one PNG chunk with its length and checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
@@ -30,7 +32,11 @@ def png(
     interlaced: bool = False,
     pixels: Sequence[bytes] | None = None,
 ) -> bytes:
-    """A PNG whose header may promise anything. `pixels`: contents of the IDAT chunks, instead of `data` compressed."""
+    """Return a PNG. Its header need not match its data.
+
+    Args:
+           pixels: the contents of the IDAT chunks, instead of `data`, which is compressed.
+    """
     chunks = [png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced))]
     if color == 3:
         chunks.append(png_chunk(b"PLTE", bytes(range(6))))
@@ -39,19 +45,19 @@ def png(
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """The image's file, as Pillow writes it."""
+    """Return the image file that Pillow writes."""
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
 
 
-# Tags of a gray picture that is smaller than its one tile, and the tile.
+# The tags of a gray picture that is smaller than its only tile, and that tile.
 TILE = zlib.compress(bytes(16 * 16))
 TILED = {256: 4, 257: 4, 258: 8, 259: 8, 262: 1, 277: 1, 322: 16, 323: 16, 324: 8, 325: len(TILE)}
 
 
 def tiff(tags: dict[int, int], content: bytes, further: bytes = b"") -> bytes:
-    """A file with these tags, whose content begins at byte 8, and further entries of its directory."""
+    """Return a TIFF file with these tags, content from byte 8, and further directory entries."""
     entries = (
         b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items())) + further
     )

@@ -1,4 +1,4 @@
-"""Small models of every task whose results depend on the photo, and what a runner has to make of them."""
+"""Small models of every task whose results depend on the photo, and the check that a runner gives the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ PREPROCESS = {"fit": "letterbox", "scale": [1 / 255] * 3}
 
 
 def _detector() -> mpscnn.Network:
-    """The width of the first box is the photo's red, the height of the second its green; scores are the colours."""
+    """Return a detector.
+
+    The first box's width is the photo's red, the second's height its green; scores are the colours.
+    """
     network = mpscnn.Network(input=(16, 24, 3), name="boxes")
     pooled = network.global_average_pool2d(network.input, name="pool")
     edges = np.zeros((8, 1, 1, 3), np.float32)
@@ -66,7 +69,7 @@ def load(directory: Path, task: str, device: str = "cpu") -> mpscnn.Model:
 
 
 def photos(count: int) -> list[NDArray[np.uint8]]:
-    """Photos of several sizes."""
+    """Return photos of several sizes."""
     random = np.random.default_rng(5)
     made = []
     for i in range(count):
@@ -77,7 +80,7 @@ def photos(count: int) -> list[NDArray[np.uint8]]:
 
 
 def same(result: Any, expected: Any) -> bool:
-    """Return True if both are the same to the last bit, but for the time they took."""
+    """Return True if both results are equal to the last bit, except for their times."""
     if isinstance(expected, mpscnn.Segmentation):
         if (expected.scores is None) != (result.scores is None):
             return False
@@ -89,7 +92,7 @@ def same(result: Any, expected: Any) -> bool:
 def check_runner(
     model: mpscnn.Model, stream: Sequence[Any], options: dict[str, Any], **arguments: Any
 ) -> None:
-    """A runner gives what `predict` gives."""
+    """Check that a runner's results are those of `predict`."""
     expected = [model.predict(photo, **options) for photo in stream]
     with mpscnn.Runner(model, **arguments) as runner:
         results = list(runner.map(stream, **options))

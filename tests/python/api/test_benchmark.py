@@ -1,4 +1,4 @@
-"""Measuring: the figures, the peers in their own processes, what is refused."""
+"""`mpscnn benchmark` and its Python functions: figures, peers in their own processes, and refusals."""
 
 from __future__ import annotations
 
@@ -76,11 +76,13 @@ def test_measuring_with_litert(shared: Path) -> None:
     _, theirs = measure(open_subject(str(source)), peers=["litert"], threads=1, runs=2)
     assert theirs.note == "CPU, uint8"
     assert theirs.difference is not None
-    assert theirs.difference < 0.1  # probabilities; quantised arithmetic
+    assert (
+        theirs.difference < 0.1
+    )  # the networks' outputs are probabilities, and one engine computes in 8-bit integers
 
 
 def test_quantised_networks_are_measured_in_integers(tmp_path: Path) -> None:
-    """Engines that read ONNX files get QDQ graphs; others are refused, which would be given floats."""
+    """Engines that read ONNX files get QDQ graphs. Engines that would compute in floats are refused."""
     pytest.importorskip("onnxruntime")
     network = mpscnn.Network(input=(6, 5, 3), name="small")
     network.output(network.conv2d(network.input, 4, 3, name="conv"))
@@ -153,7 +155,7 @@ def test_refusals(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def every_layer() -> mpscnn.Network:
-    """Each layer that is written for all peers, with borders that differ at the top and the bottom."""
+    """Return a network with each layer that is written for all peers. Its borders differ at the top and the bottom."""
     network = mpscnn.Network(input=(12, 13, 3), name="every_layer")
     x = network.conv2d(network.input, 8, 3, strides=2, padding="same", activation="relu6")
     y = network.depthwise_conv2d(x, 3, dilation=2, padding="same", activation="relu")
@@ -170,7 +172,7 @@ def every_layer() -> mpscnn.Network:
 
 
 def gated(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
-    """A block with the other layers of MobileNetV3, EfficientNet and ShuffleNet: (3, 4, 8) -> (3, 4, 8)."""
+    """Append a block with the other layers of MobileNetV3, EfficientNet and ShuffleNet: (3, 4, 8) -> (3, 4, 8)."""
     halves = [network.slice(x, channels=part) for part in ((0, 4), (4, 8))]
     y = network.conv2d(halves[0], 4, 3, padding=1, activation="hard_swish")
     y = network.depthwise_conv2d(y, 3, padding=1, activation={"kind": "swish", "b": 1})
@@ -182,7 +184,7 @@ def gated(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
 
 
 def upsampled(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
-    """Padding by numbers, and each way to a larger image: (3, 4, 8) -> (6, 8, ...)."""
+    """Append padding by numbers, and each way to a larger image: (3, 4, 8) -> (6, 8, ...)."""
     x = network.conv2d(x, 4, 3, strides=2, padding=1)  # (2, 2)
     x = network.max_pool2d(network.resize(x, (5, 7)), 3, strides=2, padding=1)  # (3, 4)
     return network.concat(
@@ -193,7 +195,7 @@ def upsampled(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
     )
 
 
-@pytest.mark.filterwarnings("ignore")  # torch warns of its own
+@pytest.mark.filterwarnings("ignore")  # torch emits warnings about its own code
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("peer", PEERS)
 def test_every_peer_computes_the_same(peer: str, batch: int) -> None:
@@ -210,7 +212,7 @@ def test_every_peer_computes_the_same(peer: str, batch: int) -> None:
 
 
 def added_twice() -> mpscnn.Network:
-    """A sum that is read once more: oneDNN's graph compiler computes the second sum in its place."""
+    """Return a network whose sum has a second reader. oneDNN's graph compiler computes the second sum in place."""
     network = mpscnn.Network(input=(16, 16, 8), name="added_twice")
     parts = network.split(network.conv2d(network.input, 16, 1, activation="hard_swish"), 2)
     for _ in range(2):
@@ -248,7 +250,7 @@ def test_layers_that_are_not_written(tmp_path: Path) -> None:
 
 def test_a_peer_that_fails_is_left_out(model: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    (tmp_path / "network.onnx").write_text("not ONNX")  # taken unchanged: somebody wrote it before
+    (tmp_path / "network.onnx").write_text("not ONNX")  # an existing file is not converted again
     failures: dict[str, mpscnn.Error] = {}
     results = measure(
         open_subject(model),
@@ -310,7 +312,9 @@ def test_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded, timed, written, peak = answers([setup, {"runs": 4}, {"output": str(tmp_path)}, {"finish": True}])
     assert loaded == {"note": "test"}
     assert len(timed["milliseconds"]) == 4
-    assert Counting.runs == 1 + 1 + 4  # when loaded, unmeasured at the beginning of the turn, measured
+    assert (
+        Counting.runs == 1 + 1 + 4
+    )  # one at loading, one unmeasured at the start of the turn, and four measured
     assert written == {"count": 2}
     assert np.load(tmp_path / "1.npy").tolist() == [2, 4]
     assert peak["peak_bytes"] > 1_000_000
@@ -409,7 +413,7 @@ def test_figures_of_a_runner() -> None:
         latencies=tuple(float(value) for value in range(1, 102)),
     )
     assert measured.images_per_second == 190.0
-    assert measured.speedup == pytest.approx(1.9)  # of 1.9, 2.0 and 1.5
+    assert measured.speedup == pytest.approx(1.9)  # the median of 1.9, 2.0 and 1.5
     assert measured.map_images_per_second == 195.0
     assert measured.map_speedup == pytest.approx(1.95)
     assert [measured.latency(percentile) for percentile in (50, 95, 100)] == [51.0, 96.0, 101.0]

@@ -1,4 +1,4 @@
-"""The computations of benchmarks/signals.py and benchmarks/sizes.py before they compare."""
+"""The computations of benchmarks/signals.py and benchmarks/sizes.py, without their comparison."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_no_loop_that_takes_seconds(signals: ModuleType) -> None:
 
 
 def write_package(site: Path, name: str, size: int, *requires: str) -> None:
-    """An installed package as pip leaves it: files and their record."""
+    """Write an installed package as pip does: its files and their RECORD."""
     (site / name).mkdir()
     (site / name / "data.bin").write_bytes(b"x" * size)
     (site / name / "compiled.pyc").write_bytes(b"x" * 10**6)

@@ -16,7 +16,7 @@ from mpscnn.comparison.precision_check import PrecisionReport
 
 
 def network_with_large_numbers() -> mpscnn.Network:
-    """The second layer's results are beyond float16, the third scales them down again."""
+    """Return a network whose second layer's results exceed float16. The third layer scales them down again."""
     network = mpscnn.Network(input=(6, 5, 3), name="large")
     x = network.conv2d(network.input, 4, 1, name="first")
     x = network.conv2d(x, 4, 1, name="second")
@@ -53,7 +53,7 @@ def test_layers_stay_float32() -> None:
     assert not np.isfinite(outputs(network, "float16", x)).all()
     network.keep_float32(["relu"])
     np.testing.assert_allclose(outputs(network, "float16", x), exact, rtol=0.05)  # small weights lose digits
-    # All of them: only the inputs are rounded.
+    # If all layers are kept, only the inputs are rounded.
     network.keep_float32(["first", "second", "third", "pool"])
     halves = x.astype(np.float16).astype(np.float32)
     np.testing.assert_array_equal(outputs(network, "float16", x), outputs(network, "float32", halves))
@@ -62,7 +62,7 @@ def test_layers_stay_float32() -> None:
 
 
 def test_only_the_kept_layer_changes() -> None:
-    """Its result has more digits than a half, its neighbours' do not."""
+    """The kept layer's result has more digits than a half. Its neighbours' results do not."""
     network, x = mpscnn.Network(input=(4, 4, 8)), np.random.default_rng(0).uniform(-1, 1, (1, 4, 4, 8))
     first = network.conv2d(network.input, 16, 3, padding="same", activation="relu", name="first")
     second = network.depthwise_conv2d(first, 3, padding="same", name="second")
@@ -166,7 +166,7 @@ def test_refused() -> None:
 
 
 def test_weights_that_float16_cannot_hold() -> None:
-    """Such a network is not compiled in float16, unless the layer is kept; what counts is the folded weight."""
+    """Such a network is not compiled in float16 unless the layer is kept. The weight with its normalization counts."""
     network = network_with_large_numbers()
     network.load_weights(
         {"norm.variance": np.full(4, 1e-6, np.float32), "third.weight": 0 * network.weights["third.weight"]}
@@ -209,7 +209,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert model.labels == list("abcd")
     for name, values in mpscnn.load(path).network.weights.items():
         np.testing.assert_array_equal(model.network.weights[name], values)
-    # Named ones, in place.
+    # Set the kept layers by name, in the file itself.
     assert call(monkeypatch, "check-precision", str(path), "--keep-float32", "first,third") == 0
     nodes = mpscnn.load(path).network.to_dict()["nodes"]
     assert [node["name"] for node in nodes if node.get("keep_float32")] == ["first", "third"]
@@ -262,7 +262,7 @@ def test_several_inputs_are_refused_in_words_of_the_command(
 
 
 def _beyond(network: mpscnn.Network, x: Any, operation: str) -> Any:
-    """Results of some 200,000 by operations that take no activation over."""
+    """Append an operation that cannot include an activation. Its results are about 200,000."""
     if operation == "sum":
         return network.reduce_sum(x, "channels", name="large")
     if operation == "l2":
@@ -278,7 +278,7 @@ def _beyond(network: mpscnn.Network, x: Any, operation: str) -> Any:
 @pytest.mark.parametrize("operation", ["sum", "l2", "matrix product", "weighted sum"])
 @pytest.mark.parametrize("behind", ["activation", "normalization", "two"])
 def test_layers_in_front_of_an_activation_are_proposed(operation: str, behind: str) -> None:
-    """They round their own result, so keeping only the activation in float32 would change nothing."""
+    """Such layers round their own result, so keeping only the activation in float32 would change nothing."""
     network = mpscnn.Network(input=(4, 4, 64), name="net")
     squares = operation in ("matrix product", "weighted sum")
     factor = 60.0 if squares else 30_000.0 if operation == "l2" else 3_000.0

@@ -1,4 +1,4 @@
-"""The examination of wheels finds what would fail on somebody else's machine."""
+"""`.ci/check_wheel.py` finds what would fail on another machine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def checker() -> ModuleType:
 
 
 def with_text(command: int, text: str, offset: int) -> bytes:
-    """A load command that ends with a string, `offset` bytes from its begin."""
+    """Return a load command that ends with a string, `offset` bytes after its begin."""
     body = text.encode() + b"\0"
     body += b"\0" * (-len(body) % 8)
     return struct.pack("<3I", command, offset + len(body), offset).ljust(offset, b"\0") + body
@@ -47,7 +47,7 @@ def macho(
     libraries: list[str] = FRAMEWORKS,
     search_paths: tuple[str, ...] = ("@loader_path/lib",),
 ) -> bytes:
-    """The header of a macOS library."""
+    """Return the header of a macOS library."""
     commands = [
         struct.pack("<6I", 0x32, 24, 1, macos[0] << 16 | macos[1] << 8, 0, 0),
         with_text(0xD, name, 24),
@@ -59,7 +59,7 @@ def macho(
 
 
 def elf(*section_kinds: int) -> bytes:
-    """The headers of a Linux library with sections of these kinds."""
+    """Return the headers of a Linux library with sections of these kinds."""
     header = struct.pack(
         "<16s2HI3QI6H", b"\x7fELF\x02", 3, 62, 1, 0, 0, 64, 0, 64, 56, 0, 64, len(section_kinds), 0
     )

@@ -19,7 +19,7 @@ from mpscnn.apps.benchmark.peers import PEERS
 from mpscnn.apps.verify.case import Case
 from mpscnn.apps.verify.processes import run_cases
 
-# The first imports of child processes, and their own later ones: names of all kinds of packages.
+# The first imports of child processes, and their later ones: names of all kinds of packages.
 NAMES = (
     *(
         "numpy",
@@ -42,7 +42,7 @@ HOSTILE = "import sys\nopen({mark!r}, 'a').write(__name__ + '\\n')\n"
 
 @pytest.fixture
 def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that lists which modules of the current folder were imported."""
+    """Return the file that lists which modules of the current folder were imported."""
     folder = tmp_path / "downloads"
     folder.mkdir()
     mark = tmp_path / "imported"
@@ -52,7 +52,7 @@ def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(HOSTILE.format(mark=str(mark)))
     monkeypatch.chdir(folder)
-    # As in a shell whose PYTHONPATH begins or ends with its separator.
+    # A shell's PYTHONPATH may begin or end with its separator.
     monkeypatch.setenv("PYTHONPATH", os.pathsep)
     return mark
 
@@ -86,7 +86,7 @@ def test_benchmark(mark: Path, tmp_path: Path, peer: str | None) -> None:
 def test_each_kind_of_command(
     mark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """The program that runs, its arguments, and its path of modules."""
+    """Each kind of command passes its arguments unchanged, and finds the modules of this process."""
     code = "import sys, json, numpy, mpscnn\nprint(json.dumps([__name__, sys.argv[1:], sys.path, mpscnn.__file__]))"
     places = tmp_path / "places"
     places.mkdir()
@@ -113,7 +113,7 @@ def test_each_kind_of_command(
 
 
 def test_each_process_is_started_that_way(project: Path) -> None:
-    """Python's path is named in one file only, and every process gets that file's environment."""
+    """Only one file names Python's module path, and every process is started with that file's environment."""
     own = "child_python.py"
     for path in (project / "python" / "mpscnn").rglob("*.py"):
         text = path.read_text(encoding="utf-8")

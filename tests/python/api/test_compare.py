@@ -1,4 +1,4 @@
-"""`mpscnn.compare` and `mpscnn compare`: which layers belong together, how far they lie apart, and what cannot be."""
+"""`mpscnn.compare` and `mpscnn compare`: how layers are paired, their differences, and refusals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from mpscnn.converters.onnx_writer.export import export
 
 
 def small_network(scale: float = 1.0, name: str = "small") -> mpscnn.Network:
-    """Two branches that meet, and a classifier. `scale` changes one layer's weights."""
+    """Return a network with two branches that are concatenated, and a classifier.
+
+    `scale` changes one layer's weights.
+    """
     network = mpscnn.Network(input=(12, 10, 3), name=name)
     x = network.conv2d(network.input, 8, 3, padding="same", activation="relu6", name="first")
     left = network.conv2d(x, 6, 1, activation="relu", name="left")
@@ -70,7 +73,7 @@ def test_the_first_difference_is_named() -> None:
 def test_orders_of_an_onnx_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Images with the channels last at inputs and outputs of the file: it is proved when it is written and read."""
+    """The file's inputs and outputs have the channels last. It is compared when it is written and when it is read."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     network = mpscnn.Network(input=(12, 10, 3), name="image")
     x = network.conv2d(network.input, 8, 3, activation="relu", name="first")
@@ -90,7 +93,7 @@ def test_orders_of_an_onnx_file(
 def test_results_that_are_whole_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """ONNX' ArgMax gives int64."""
+    """Operators such as ONNX' ArgMax give int64."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     types = onnx.TensorProto
@@ -134,7 +137,7 @@ def test_precisions(model: Path) -> None:
 
 
 def test_precisions_of_onnxruntime(model: Path, tmp_path: Path) -> None:
-    """A network is written in the precision that is named; a file has its own."""
+    """A network is written in the named precision. A file keeps its own precision."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     found = mpscnn.compare(f"{model}@onnxruntime@float16", str(model))
     assert found.equal
@@ -151,7 +154,7 @@ def test_precisions_of_onnxruntime(model: Path, tmp_path: Path) -> None:
 
 
 def test_onnxruntime(model: Path, tmp_path: Path) -> None:
-    """Its layers have other names and separate activations."""
+    """The file's layers have other names, and activations are separate layers."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     path = tmp_path / "renamed.onnx"
     export(small_network(name="other"), path, layout="nchw")
@@ -218,7 +221,7 @@ def test_an_activation_belongs_to_the_layer_before() -> None:
         ("convolution", False),
     ]
     assert marked[-1].names == {"c", "n", "r"}
-    # A result that something else reads as well stays a layer.
+    # A result that is also read by another layer stays a layer.
     marked = with_inner_marked(values, {"n": ["c"], "r": ["n"], "other": ["n"]}, ["r"])
     assert [entry.inner for entry in marked] == [True, False, False]
 
@@ -311,7 +314,7 @@ def test_networks_that_have_nothing_in_common() -> None:
 
 
 def test_state_dicts_have_no_proof(tmp_path: Path) -> None:
-    """The reason has the remedy."""
+    """The reason says what to do instead."""
     network = mpscnn.Network(input=(4, 4, 3))
     for name in ("weights.pth", "weights.safetensors"):
         found, reason = prove(network, [tmp_path / name])
@@ -372,11 +375,11 @@ def test_layers_with_names_of_their_own_are_no_parts() -> None:
     ]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, of NumPy
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a warning of Keras about NumPy
 @pytest.mark.parametrize("behind", [None, "ReLU", "BatchNormalization"])
 @pytest.mark.parametrize("layer", ["SeparableConv2D", "Average", "MultiHeadAttention", "Dense"])
 def test_layers_of_keras_that_are_several_here(tmp_path: Path, layer: str, behind: str | None) -> None:
-    """Results agree, so nothing differs; a weight that is another one is found."""
+    """The results agree, so no layer is reported. A changed weight is reported."""
     keras = pytest.importorskip("keras", reason="keras is not installed")
     first = keras.Input((6, 6, 8) if layer in ("SeparableConv2D", "Average") else (6, 8))
     x = first

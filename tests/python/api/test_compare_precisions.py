@@ -38,7 +38,7 @@ def test_a_classifier() -> None:
     found = mpscnn.compare_precisions(network, images, classes=wrong, runs=2)
     assert (found.images, found.compared) == (12, "images")
     precisions = mpscnn.devices()[0]["precisions"]
-    assert set(found.refused) == {"int8"}  # of a network without integers
+    assert set(found.refused) == {"int8"}  # the network has no integers
     assert [row.numbers for row in found.rows] == [
         *(precision for precision in precisions if precision != "int8"),
         "float32, weights int8",
@@ -83,7 +83,7 @@ def test_answers_that_change_are_counted() -> None:
     network.set_weights({"scores.weight": np.array([[60000.0, 0.0], [0.0, 60001.0]]).reshape(2, 1, 1, 2)})
     images = [np.array([[[[1.0, 1.0]]]], np.float32), np.array([[[[0.1, 1.0]]]], np.float32)]
     found = mpscnn.compare_precisions(network, images, precisions=["float16"], runs=1)
-    # 60001 is 60000 in float16, and of equal scores the first wins.
+    # 60001 is rounded to 60000 in float16. Of equal scores the first wins.
     assert found.rows[1].agreement == 0.5
 
 
@@ -91,7 +91,7 @@ def test_a_result_that_is_no_number_shows_whichever_output_it_is_of() -> None:
     network = mpscnn.Network((1, 1, 2))
     x = network.input
     small, large, larger = (network.dense(x, 2, name=name) for name in ("small", "large", "larger"))
-    # In float16 the two are infinite, and their difference is no number.
+    # In float16 both results are infinite, and their difference is NaN.
     for result in (small, network.subtract(larger, large, name="difference")):
         network.output(result)
     for name, size in (("small", 1.0), ("large", 50000.0), ("larger", 60000.0)):

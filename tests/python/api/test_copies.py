@@ -1,4 +1,4 @@
-"""Copies and pickles: in this process, and in a new one."""
+"""Copies and pickles of objects, in this process and in a new one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_networks(copied: Copier) -> None:
     assert (other.name, other.preprocess, other.labels) == (network.name, "unit", ["r", "g", "b"])
     assert other.to_dict() == network.to_dict()
     np.testing.assert_array_equal(results(other.compile(device="cpu")), expected)
-    # Each can be changed without the other.
+    # Each network can be changed without changing the other.
     other.output(other.activation(other["dense"], "relu", name="more"))
     other.load_weights({"dense.weight": np.zeros((3, 3), np.float32)})
     assert "more" not in network.layer_names()

@@ -1,4 +1,4 @@
-"""Functions of the program as layers."""
+"""Python functions as layers of a network."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Array = NDArray[np.float32]
 
 
 def double(x: Array, out: Array) -> None:
-    """Twice the input."""
+    """Write twice the input to `out`."""
     np.multiply(x, 2, out=out)
 
 
 def around(function: Any, **options: Any) -> mpscnn.Network:
-    """A convolution, the function and a neuron."""
+    """Return a network of a convolution, the function and an activation."""
     net = mpscnn.Network((6, 5, 3), name="around")
     x = net.conv2d(net.input, 4, 3, padding="same", name="conv")
     x = net.custom(function, x, name="mine", **options)
@@ -38,7 +38,7 @@ def around(function: Any, **options: Any) -> mpscnn.Network:
 
 
 def without(scale: float) -> mpscnn.Network:
-    """The same as a network of the core's own layers."""
+    """Return the network of `around` with a layer of the core instead of the function."""
     net = mpscnn.Network((6, 5, 3), name="around")
     x = net.conv2d(net.input, 4, 3, padding="same", name="conv")
     x = net.activation(x, {"kind": "linear", "a": scale}, name="mine")
@@ -113,7 +113,7 @@ def test_what_a_function_raises_names_the_layer() -> None:
         raise ValueError("no luck")
 
     session = around(broken).compile(device="cpu").session(threads=1)
-    for _ in range(2):  # and leaves the session usable
+    for _ in range(2):  # the session can be used again after an error
         with pytest.raises(ParameterError, match="layer 'mine': ValueError: no luck"):
             session.run(photos())
 

@@ -76,7 +76,7 @@ def test_its_command_and_its_check_work(instructions: list[tuple[str, str]], tmp
 
     environment = {**os.environ, "MPSCNN_SERVE_TOKEN": "abc"}
     for more in ((), ("--host", "127.0.0.2"), ("--allow-host", "photos.example")):
-        # Its --port 0 comes last, and counts.
+        # The last --port is used, here 0.
         with serving(*arguments, *more, environment=environment) as service:
             assert service.place[1] != int(port)
             assert healthy()

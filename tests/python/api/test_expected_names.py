@@ -1,4 +1,4 @@
-"""Names of other frameworks: each works, or its error says what to write here."""
+"""Names of other frameworks: each is accepted, or its error suggests mpscnn's name."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ OBJECTS: dict[str, Callable[[], Any]] = {
 }
 
 
-#: What users of PyTorch, Keras, scikit-learn and Ultralytics write first.
+#: The first guesses of users of PyTorch, Keras, scikit-learn and Ultralytics.
 GUESSED = {
     "mpscnn": "SGD RMSprop AdamW optim losses load_model from_onnx from_keras list_models create_model set_num_threads "
     "manual_seed Sequential DataLoader Dataset classify detect segment train convert export benchmark InferenceSession",
@@ -196,7 +196,7 @@ def test_layers_by_other_names() -> None:
 
 
 def test_biases() -> None:
-    """`use_bias` says whether a layer has one, also before batch normalization and for weights drawn again."""
+    """`use_bias` determines whether a layer has a bias, also before a batch normalization."""
     net = mpscnn.Network(input=(4, 4, 2))
     x = net.conv2d(net.input, 3, 3, use_bias=False, name="without")
     x = net.conv2d(x, 3, 1, bias=True, name="with")  # type: ignore[call-arg]
@@ -297,7 +297,7 @@ def test_precision_by_another_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", DEVICES)
 def test_devices(name: str, command: Command) -> None:
-    """These mean "metal", which the error says where there is none."""
+    """Names such as "cuda" mean "metal". On a machine without Metal the error says so."""
     if mpscnn.devices()[1]["available"]:
         assert network().compile(device=name).device == "metal"
         return
@@ -322,7 +322,7 @@ def test_cuda_is_refused_with_what_there_is(name: str) -> None:
         assert there in str(refused.value)
 
 
-#: Arguments of other frameworks: they work, or the error says what to write.
+#: Arguments of other frameworks: each is accepted, or its error suggests mpscnn's argument.
 ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
     (mpscnn.models.resnet18, {"num_classes": 10}, None),
     (mpscnn.models.mobilenet_v2, {"num_classes": 10}, None),

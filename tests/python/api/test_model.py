@@ -1,4 +1,4 @@
-"""`mpscnn.Model` for several callers: its network is made once, and its sessions are lent to one at a time."""
+"""`mpscnn.Model` used by several threads: its network is created once, and each session has one user at a time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def test_threads_that_ask_at_once_get_one_network(
 
     def from_graph(graph: _core.Graph) -> mpscnn.Network:
         with contextlib.suppress(threading.BrokenBarrierError):
-            both_make_one.wait(timeout=0.5)  # in vain where cached_property has a lock: Python 3.10 and 3.11
+            both_make_one.wait(
+                timeout=0.5
+            )  # times out where cached_property has a lock (Python 3.10 and 3.11)
         return make(graph)
 
     monkeypatch.setattr(mpscnn.Network, "from_graph", from_graph)

@@ -1,4 +1,4 @@
-"""Building networks from Python: what the methods refuse before the core sees it."""
+"""Building networks from Python: errors that the methods raise before they call the core."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def test_tensors_of_another_network() -> None:
 
 
 def test_weights_go_with_the_last_reference() -> None:
-    """Without waiting for the collector of cycles."""
+    """The weights are freed without waiting for Python's cycle collector."""
     net = network()
     net.output(net.softmax(net.conv2d(net.input, 4, 3)))
     net.initialize_weights()
     copied = copy.deepcopy(net)
-    copied.softmax(copied.outputs[0])  # its tensors are its own
+    copied.softmax(copied.outputs[0])  # a copy has tensors of its own
     graphs = [weakref.ref(one) for one in (net, copied)]
     gc.collect()
     gc.disable()

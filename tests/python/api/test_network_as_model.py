@@ -1,4 +1,4 @@
-"""From a network to files and photos: `Network.save`, `Model(network)`, `load(...)` with preprocessing and labels."""
+"""From a network to files and photos: `Network.save`, `Model(network)` and `load(...)`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LABELS = ["red", "green", "blue"]
 
 
 def network() -> mpscnn.Network:
-    """It answers with the channel that is the brightest."""
+    """Return a network that classifies a photo by its brightest channel."""
     net = mpscnn.Network(input=(8, 8, 3), name="colours")
     x = net.global_average_pool2d(net.conv2d(net.input, 3, 1, name="conv"))
     net.output(net.softmax(net.dense(x, 3, name="fc")))
-    # Weights that float16 cannot hold: a model made of a network rounds none.
+    # These weights have more digits than float16. A model from a network in memory does not round them.
     eye = 9.123456789 * np.eye(3, dtype=np.float32)
     net.load_weights({"conv.weight": eye.reshape(3, 1, 1, 3), "fc.weight": eye})
     return net
@@ -69,7 +69,7 @@ def test_a_file_is_loaded_with_other_choices(tmp_path: Path) -> None:
     model = mpscnn.load(path, preprocess="unit", labels=LABELS)
     assert model.predict(PHOTO)[0].label == "green"
     assert model.information == {"license": "MIT"}
-    assert mpscnn.load(path).labels is None  # the file stays as it is
+    assert mpscnn.load(path).labels is None  # the file is unchanged
     extractor = mpscnn.FeatureExtractor(model.network, "conv")
     assert extractor.run(PHOTO)["conv"].shape == (1, 8, 8, 3)
     with pytest.raises(

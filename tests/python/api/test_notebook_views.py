@@ -1,4 +1,4 @@
-"""What notebooks show of networks, models and results: well-formed, complete, and safe whatever the names are."""
+"""The HTML of networks, models and results in notebooks: well-formed, complete, and safe for all names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ EMPTY = {"br", "img"}
 
 
 class Page(HTMLParser):
-    """The elements and the text of a page. Raises AssertionError for an element of no table or drawing of ours."""
+    """A parser that counts elements and collects text. Unexpected elements raise AssertionError."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
@@ -161,9 +161,9 @@ def test_network() -> None:
     assert page.counts["svg"] == 1
     assert (
         page.counts["g"] == page.counts["tr"] - 2 == 5
-    )  # each input and layer; the table has a head and a foot
-    assert page.counts["path"] == 5  # each input of a layer
-    assert content.count('stroke="black"') == 1  # the output
+    )  # a row for each input and layer, and the table's head and foot
+    assert page.counts["path"] == 5  # one line for each input of a layer
+    assert content.count('stroke="black"') == 1  # the box of the output
 
 
 def test_a_network_of_too_many_layers_is_a_table() -> None:
@@ -195,10 +195,11 @@ def test_model() -> None:
 
 
 def test_comparison() -> None:
-    """A bar for each layer; those beyond the tolerance have another color."""
+    """Each layer has a bar. Bars beyond the tolerance have another colour."""
     first, second = (mpscnn.load().network for _ in range(2))
     weights = first.weights
-    second.set_weights({"classifier.bias": weights["classifier.bias"] + 1000})  # which softmax takes away
+    # softmax is not changed by a number added to all scores
+    second.set_weights({"classifier.bias": weights["classifier.bias"] + 1000})
     compared = mpscnn.compare(first, second)
     assert [layer.name for layer in compared.layers if not compared.is_equal(layer)] == ["classifier"]
     content = compared._repr_html_()
@@ -247,7 +248,7 @@ BOX, GAPS = (100.0, 30.0), (10.0, 20.0)
 
 @st.composite
 def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
-    """What each of some nodes reads: any nodes before it."""
+    """Draw a graph as a mapping from each node to the earlier nodes that it reads."""
     nodes: dict[str, list[str]] = {}
     for index in range(draw(st.integers(1, 14))):
         known = list(nodes)
@@ -279,7 +280,7 @@ def test_boxes_do_not_overlap_and_lines_pass_between_them(nodes: dict[str, list[
             assert next_y > y
             for _, place in places:
                 for part in np.linspace(0.1, 0.9, 5):
-                    # Between rows a line changes its column; beside boxes it is upright.
+                    # A line changes its column only between rows. Beside boxes it is vertical.
                     assert not is_within(x + part * (next_x - x), y + part * (next_y - y), place)
 
 

@@ -26,7 +26,7 @@ SHOWN = {
 @pytest.mark.parametrize("name", SHOWN)
 def test_notebooks_run(name: str, tmp_path: Path) -> None:
     folders = {"IPYTHONDIR": "ipython", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_DATA_DIR": "data"}
-    own = {variable: str(tmp_path / folder) for variable, folder in folders.items()}  # nothing of the user's
+    own = {variable: str(tmp_path / folder) for variable, folder in folders.items()}  # no folder of the user
     ended = subprocess.run(
         [sys.executable, str(PROJECT / ".ci" / "run_notebooks.py"), str(tmp_path), name],
         env={**os.environ, **own},

@@ -1,4 +1,4 @@
-"""The package with numpy alone, as `pip install mpscnn` without its extras and without Pillow leaves it."""
+"""The package with NumPy as its only dependency, as `pip install mpscnn` leaves it without Pillow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ print(len(result))
 
 @pytest.fixture(scope="module")
 def python_with_numpy_alone(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The interpreter of a virtual environment of its own, with this numpy and this package."""
+    """Return the interpreter of a new virtual environment that has only this NumPy and this package."""
     place = tmp_path_factory.mktemp("bare")
     venv.create(place, symlinks=True, with_pip=False)
     (site_packages,) = place.glob("lib/python*/site-packages")
@@ -35,7 +35,7 @@ def python_with_numpy_alone(tmp_path_factory: pytest.TempPathFactory) -> str:
     for directory in (numpy, numpy.parent / "numpy.libs"):
         if directory.is_dir():
             (site_packages / directory.name).symlink_to(directory)
-    # Where an editable install has the extension module elsewhere than the Python files, both are needed.
+    # An editable install may have the extension module in another folder than the Python files.
     package = site_packages / "mpscnn"
     package.mkdir()
     for source in (Path(mpscnn.__file__).parent, Path(mpscnn._core.__file__).parent):

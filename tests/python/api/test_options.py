@@ -1,4 +1,4 @@
-"""Options are stated once: everything that compiles or runs has each field of their classes."""
+"""Each option is defined once: all functions that compile or run accept every field of the option classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import mpscnn
 from mpscnn.runtime import options as stated
 
-#: Another value than the default for each field.
+#: For each field, a value other than the default.
 CHANGED: dict[str, Any] = {
     "device": "cpu",
     "precision": "float16",
@@ -37,7 +37,7 @@ def network() -> mpscnn.Network:
 
 @pytest.mark.parametrize("kind", ["Compile", "Run"])
 def test_type_checkers_know_the_fields(kind: str) -> None:
-    """The classes of arguments are for type checkers alone: making them takes time at the start."""
+    """The argument classes exist for type checkers only. Creating them at runtime would slow down the import."""
     tree = ast.parse(Path(stated.__file__).read_text("utf-8"))
     classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     options, arguments = (

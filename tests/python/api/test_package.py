@@ -1,4 +1,4 @@
-"""The package as such: what importing it costs, its version, its types, how it was built."""
+"""The package as a whole: the cost of importing it, its version, its types and its build."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 import mpscnn
 
-# Classes of pybind11 have its metaclass; those that Python cannot make have an __init__ that refuses.
+# pybind11's classes have its own metaclass. Classes that Python cannot create have an __init__ that raises an error.
 DIFFERENCES_OF_PYBIND11 = r"""
 mpscnn\._core\.(BatchNormalizationState|CommandBuffer|CommandQueue|CustomKernel|Detector|FeatureImage|Frame|FrameQueue|Graph|Kernel|Model|Pixels|Program|Request|Runner|Session|Trainer)
 mpscnn\._core\.(CommandBuffer|Model|Program|Request)\.__init__
@@ -27,8 +27,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 """
 
 
-# Modules that numpy has loaded cost nothing. So is what the finder of an editable install brings, which may build
-# first.
+# Modules that NumPy has loaded are not counted, nor those of an editable install's finder, which may build first.
 PROGRAM_BEYOND_NUMPY = """
 import importlib.util, sys
 import numpy
@@ -38,7 +37,7 @@ before = set(sys.modules)
 print(sorted(set(sys.modules) - before))
 """
 
-# All of the package that an array's way through a model file needs.
+# All modules of the package that are needed to run a model file on an array.
 MODULES_OF_A_RUN = {
     "mpscnn",
     "mpscnn._core",
@@ -58,7 +57,7 @@ MODULES_OF_A_RUN = {
     "mpscnn.runtime.session_pool",
 }
 
-# Other modules that would take milliseconds at the start.
+# Other modules that would take milliseconds to import.
 SLOW_MODULES = {
     "PIL",
     "asyncio",
@@ -82,7 +81,7 @@ def test_import_loads_numpy_and_the_standard_library_only() -> None:
     assert result.returncode == 0, result.stderr
     loaded = set(json.loads(result.stdout))
     assert {"mpscnn", "numpy"} <= loaded
-    # An editable install brings its own finder, whose name begins with an underscore.
+    # An editable install has its own finder module, whose name begins with an underscore.
     others = {
         name for name in loaded - {"mpscnn", "numpy"} - sys.stdlib_module_names if not name.startswith("_")
     }
@@ -135,7 +134,7 @@ def model_file(tmp_path: Path) -> str:
 
 
 def test_running_a_file_imports_only_what_runs_it(model_file: str) -> None:
-    """The first answer of a process waits for each import."""
+    """Every import delays the first result of a process, so only the necessary modules may be imported."""
     loaded = modules_beyond_numpy(
         "import mpscnn\n"
         "program = mpscnn.load(sys.argv[1], device='cpu', precision='float32').program\n"

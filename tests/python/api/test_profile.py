@@ -1,4 +1,4 @@
-"""Profiles are complete and consistent, and are refused with a reason where they are not possible."""
+"""Profiles are complete and consistent. If a profile is impossible, the error has the reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mpscnn import models
 
 
 def network_of_all_sorts() -> mpscnn.Network:
-    """Fused, folded, dropped and copied layers, layers of several steps, and two outputs."""
+    """Return a network with fused, folded, dropped and copied layers, layers of several steps, and two outputs."""
     net = mpscnn.Network(input=(24, 20, 3), name="all sorts")
     x = net.conv2d(net.input, 16, 3, strides=2, padding="same", name="conv")
     x = net.batch_norm(x, name="folded")
@@ -67,7 +67,7 @@ def test_flops_are_those_of_the_definition(batch: int) -> None:
     net = network_of_all_sorts()
     layers = {layer["name"]: layer["flops"] for layer in net.describe()["layers"]}
     profile = profiled(net, device="cpu", batch=batch)
-    # A folded batch normalization is in the weights, and dropout is for training.
+    # A folded batch normalization is part of the weights, and dropout is skipped.
     assert profile.flops == batch * (sum(layers.values()) - layers["folded"] - layers["dropped"])
     classifier = models.mobilenet_v1(depth_multiplier=0.25, input_size=128)
     classifier.initialize_weights()
@@ -138,7 +138,7 @@ def test_trace_is_complete_and_events_of_one_row_do_not_overlap(tmp_path: Path) 
         events.sort(key=lambda event: event["ts"])
         for event, following in itertools.pairwise(events):
             assert event["ts"] + event["dur"] <= following["ts"] + 1e-6
-    # The work of threads lies within their steps.
+    # The threads' work lies within their steps.
     for tid, events in rows.items():
         for event in events if tid else []:
             assert any(

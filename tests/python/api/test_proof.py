@@ -1,4 +1,4 @@
-"""Conversions that differ from their files: an error for `mpscnn convert`, a warning wherever files are loaded."""
+"""Conversions whose results differ from the file's: an error in `mpscnn convert`, a warning when a file is loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mpscnn.converters.tflite import arithmetic
 from mpscnn.graph.network import Network
 
 ADD, NEG, RELU = 0, 59, 19
-#: Conversions of RELU as relu6, in a child, too.
+#: Code that converts RELU as relu6, for child processes.
 _WRONG = "from mpscnn.converters.tflite import arithmetic; arithmetic._FUNCTIONS['RELU'] = 'relu6'"
 
 
@@ -33,7 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Sixteen times a number, limited below."""
+    """Return a file that computes sixteen times its input, and then a ReLU."""
     shape = (1, 4, 4, 3)
     tensors = [Tensor("x", shape), *(Tensor(f"times{2**i}", shape) for i in range(1, 5)), Tensor("y", shape)]
     operators = [Operator(ADD, [i, i], [i + 1], 11) for i in range(4)] + [Operator(RELU, [4], [5])]
@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A converter with a fault."""
+    """Replace the conversion of RELU by a wrong one."""
     monkeypatch.setitem(arithmetic._FUNCTIONS, "RELU", "relu6")
     monkeypatch.setattr(
         proof,
@@ -89,7 +89,7 @@ def test_convert_says_nothing_of_what_is_equal(
 def test_a_file_that_litert_computes_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    """LiteRT negates integers without a look at their zero point: mpscnn negates the numbers."""
+    """LiteRT negates the stored integers and ignores the zero point. mpscnn negates the numbers."""
     tensors = [quantized(Tensor(name, (1, 4, 4, 3), "int8"), [0.1], [-100]) for name in "xy"]
     file = tmp_path / "negated.tflite"
     file.write_bytes(write_tflite(tensors, [Operator(NEG, [0], [1], 42)], [0], [1]))

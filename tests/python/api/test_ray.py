@@ -1,4 +1,4 @@
-"""Many machines: a cluster of two on this one. Every photo once and in order, whatever dies."""
+"""`mpscnn.ray` on a cluster of two nodes: every photo appears once and in order, even if nodes or workers die."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: nox -s ray")
 pytest.importorskip("ray.data", reason="Ray Data is not installed: nox -s ray", exc_type=ImportError)
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: nox -s ray")
 
-# Ray's own: sockets and files that it leaves to the end of the process, and what will change in it.
+# Ray leaves sockets and files open until the end of the process, and warns about future changes.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -51,7 +51,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos of several colours in two folders, one that is none, and a folder that has none."""
+    """Return a folder with photos in two subfolders, a file that is no photo, and a subfolder without photos."""
     folder = tmp_path_factory.mktemp("photos")
     for number in range(24):
         place = folder / ("first" if number < 12 else "second")
@@ -97,7 +97,7 @@ def test_a_folder_becomes_rows_in_order(cluster: Any, photos: Path, tmp_path: Pa
 
 
 def parquet_of(folder: Path, target: Path, form: str) -> list[str]:
-    """Two Parquet files of the photos' bytes; their names in order."""
+    """Write the photos' bytes to two Parquet files. Return the photos' names in order."""
     names = names_of(folder)
     target.mkdir()
     for part, files in enumerate((names[:10], names[10:])):
@@ -265,7 +265,7 @@ def test_damage_within_a_parquet_file_is_told_in_a_line(
     path = tmp_path / "a.parquet"
     pa.parquet.write_table(pa.table({"name": ["a"], "bytes": [bytes(500)]}), path, compression="none")
     content = bytearray(path.read_bytes())
-    content[4:200] = b"\xaa" * 196  # the pages begin after the first bytes, which name the format
+    content[4:200] = b"\xaa" * 196  # the first four bytes name the format, and the pages follow
     path.write_bytes(content)
     ended = command("classify", str(path), "--ray")
     assert ended.returncode == 1
@@ -380,7 +380,7 @@ def test_evaluations_have_the_figures_of_one_machine(cluster: Any, tmp_path: Pat
         assert figures(many.stdout) == figures(alone.stdout)
 
     classes = tmp_path / "classes"
-    for number in range(12):  # some are in the wrong folder
+    for number in range(12):  # some photos are in the wrong folder
         place = classes / LABELS[number % 3]
         place.mkdir(parents=True, exist_ok=True)
         save_photo(place / f"{number}.png", LABELS[(number + number // 9) % 3])
@@ -507,7 +507,7 @@ def test_a_killed_process_and_a_killed_machine_lose_no_photo(cluster: Any, photo
     rows: list[dict[str, Any]] = []
     machines: set[str] = set()
     for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
-        if not rows:  # all have begun, and none has done more than a part
+        if not rows:  # all tasks have begun, and each has computed only a part
             programs = [
                 one for one in ray.util.list_named_actors(all_namespaces=True) if one["namespace"] == "mpscnn"
             ]

@@ -18,7 +18,7 @@ from mpscnn.apps.cli.package import cmake_directory
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
-    """A directory in which the README's relative paths are right, and whose files may be written."""
+    """Return a directory in which the README's relative paths are right. Its files may be written."""
     (tmp_path / "examples").symlink_to(PROJECT / "examples")
     return tmp_path
 
@@ -53,7 +53,7 @@ def test_cpp_program_runs(tmp_path: Path) -> None:
 
 
 def gray_photo() -> bytes:
-    """A 640 x 480 photo of value 128, as an image file."""
+    """Return a 640 x 480 photo of value 128, as an image file."""
     header = b"P6 640 480 255\n"
     return header + bytes([128]) * (640 * 480 * 3)
 

@@ -1,4 +1,4 @@
-"""How benchmarks/scaling.py schedules items for threads that are not there."""
+"""benchmarks/scaling.py: the schedule of items that it simulates for more threads than the machine has."""
 
 from __future__ import annotations
 

@@ -17,7 +17,10 @@ MACHO = b"\xcf\xfa\xed\xfe"
 
 
 def write_tools(folder: Path) -> None:
-    """Stand-ins for Apple's tools: each leaves a word in the binary and a line of what it was asked."""
+    """Write replacements for Apple's tools.
+
+    Each appends a word to the binary and a line with its arguments to a log.
+    """
     for name, script in (
         ("strip", 'printf " stripped" >> "$2"'),
         (

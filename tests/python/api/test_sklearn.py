@@ -29,7 +29,7 @@ Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
 
 def any_width() -> mpscnn.Network:
-    """A network for images of any size: the checks make rows of any length."""
+    """Return a network for images of any size, because the checks use rows of any length."""
     network = mpscnn.Network(input=(None, None, 1), name="any_width")
     network.output(network.conv2d(network.input, 4, 1, activation="relu", name="conv"))
     network.initialize_weights(seed=0)
@@ -41,13 +41,12 @@ def any_width() -> mpscnn.Network:
 )
 def test_scikit_learns_own_checks_pass(estimator: Any) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of scikit-learn's own checks
+        warnings.simplefilter("ignore")  # warnings from scikit-learn's own checks
         results = check_estimator(estimator, on_fail=None, on_skip=None)
     failed = {one["check_name"]: one["exception"] for one in results if one["status"] == "failed"}
     skipped = {one["check_name"] for one in results if one["status"] == "skipped"}
     assert not failed
-    # Numbers of other array libraries, for which scikit-learn needs an environment variable.
-    # The other check needs pandas.
+    # scikit-learn skips the first check unless an environment variable is set, and the second one without pandas.
     allowed = {"check_array_api_input", "check_classifier_data_not_an_array"}
     assert skipped <= (allowed if find_spec("pandas") is None else {"check_array_api_input"})
     assert sum(one["status"] == "passed" for one in results) > 40
@@ -58,7 +57,7 @@ KINDS = ("cat", "noise", "gradient")
 
 
 def photo(kind: int, seed: int) -> NDArray[np.uint8]:
-    """A part of the cat's photo, noise, or a gradient."""
+    """Return a part of the cat's photo, noise or a gradient."""
     random = np.random.default_rng([kind, seed])
     if kind == 0:
         with Image.open(CAT) as cat:
@@ -73,7 +72,7 @@ def photo(kind: int, seed: int) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
-    """Paths of photos, and what they show."""
+    """Return the paths of photos and the labels of their contents."""
     folder, paths, labels = tmp_path_factory.mktemp("photos"), [], []
     for kind, name in enumerate(KINDS):
         for seed in range(8):

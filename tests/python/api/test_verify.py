@@ -1,4 +1,4 @@
-"""`mpscnn verify`: what it covers, what it notices, and what it leaves behind."""
+"""`mpscnn verify`: the cases that it covers, the errors that it finds, and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mpscnn.apps.verify.training_cases import training_cases
 def test_every_operation_raw_kernel_and_neuron_has_cases() -> None:
     subjects = {case.subject for case in all_cases("metal")}
     assert {entry["name"] for entry in mpscnn.operations()} <= subjects
-    # Base classes, and users' kernels, which have no result to compare.
+    # Base classes, and kernels of users, have no results to compare.
     bases = {"Kernel", "UnaryKernel", "BinaryKernel", "Arithmetic", "Pooling", "Upsampling", "ReduceUnary"}
     bases |= {"ReduceBinary", "MetalKernel", "ArithmeticGradient", "GradientKernel", "PoolingGradient"}
     bases |= {"UpsamplingGradient", "ImageScale", "Optimizer"}
@@ -92,17 +92,17 @@ def test_what_is_promised_is_documented(project: Path) -> None:
 # ---- Whole runs ---------------------------------------------------------------------------------------------------
 
 
-#: Gradients of steps, which are zero everywhere.
+#: Activations that are step functions: their gradient is 0 everywhere.
 STEPS = {("NeuronGradient", kind) for kind in ("sign", "floor", "ceil", "round")}
 
 
 @pytest.mark.parametrize("group", sorted({case.group for case in all_cases("cpu")}))
 def test_every_case_runs_and_has_bounds(group: str) -> None:
-    """In this process; what is in use is compared with itself, of which `full` does more."""
+    """Every case runs in this process. Bounds are never negative, and Metal's are at least the CPU's."""
     for case in all_cases("cpu"):
         if case.group == group:
             results = run(case.recipe, "cpu")
-            # A negative number to a power that is not whole is NaN.
+            # A negative number to a fractional power is NaN.
             may_be_nan = group == "power"
             assert all((np.isfinite(x) | (may_be_nan & np.isnan(x))).all() for x in results.values()), case
             all_zeros = (case.subject, case.name) in STEPS
@@ -283,7 +283,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def outcomes(*steps: str, time_limit: float = 60.0) -> list[Any]:
-    """The number of each case that has results, and the problem of each other."""
+    """Run the steps as cases. Return each case's number, or its problem if it has no results."""
     cases = [Case("group", "subject", step, {"do": step}) for step in steps]
     found = run_cases(cases, "cpu", {}, time_limit)
     return [outcome.problem or int(outcome.results["result"][0]) for outcome in found]

@@ -1,4 +1,4 @@
-"""Weights in other libraries' orders: which are taken, which must be said."""
+"""Weights in the order of other libraries: the accepted ones, and those that need `layout`."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_parameters_of_torch() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     module = torch.nn.Conv2d(3, 6, 5)
     expected = module(torch.from_numpy(X).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).detach().numpy()
-    for layout in (None, "OIHW"):  # 5 x 5 taps of 3 channels fit one layout only
+    for layout in (None, "OIHW"):  # 5 x 5 taps of 3 channels fit only one layout
         net = network(5)
         net.load_weights({"conv1.weight": module.weight, "conv1.bias": module.bias}, layout=layout)
         np.testing.assert_allclose(run(net), expected, atol=1e-5)
@@ -155,7 +155,7 @@ def flattened(kind: str, channels: int = 3) -> mpscnn.Network:
 
 
 def by_channel(own: np.ndarray[Any, Any], channels: int = 3) -> np.ndarray[Any, Any]:
-    """The columns as PyTorch's Flatten has them."""
+    """Return the columns in the order of PyTorch's Flatten."""
     return own.reshape(5, 4, 2, channels).transpose(0, 3, 1, 2).reshape(5, -1)
 
 

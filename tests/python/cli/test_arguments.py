@@ -1,4 +1,4 @@
-"""Arguments: numpy's numbers are as good as Python's, and errors name what is wrong."""
+"""Arguments: NumPy's numbers are accepted like Python's, and errors name the wrong argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that no file can have or that are not Unicode, and settings nested without end: errors of mpscnn's own."""
+"""Impossible file names, names that are not Unicode, and deeply nested settings: all raise errors of mpscnn."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEPTH = 100_000
 
 
 def nested(depth: int = DEPTH) -> dict[str, Any]:
-    """A mapping in a mapping in a mapping ..."""
+    """Return nested mappings of this depth."""
     settings: dict[str, Any] = {}
     for _ in range(depth):
         settings = {"a": settings}
@@ -34,7 +34,7 @@ def nested(depth: int = DEPTH) -> dict[str, Any]:
 
 
 def unnest(settings: dict[str, Any]) -> None:
-    """Take it apart: Python itself would recurse."""
+    """Delete nested mappings from the outside in, because Python itself would recurse."""
     while settings:
         settings = settings.pop("a", None)
 
@@ -137,7 +137,7 @@ for name, attempt in attempts.items():
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_pipes_and_devices_are_refused(kind: str, tmp_path: Path) -> None:
-    """Whoever waits for a pipe's end may do so for ever, and a device may have none."""
+    """A pipe or a device may have no end, so reading it could take for ever."""
     if kind == "pipe":
         os.mkfifo(tmp_path / "endless")
     else:
@@ -160,7 +160,7 @@ def test_pipes_and_devices_are_refused(kind: str, tmp_path: Path) -> None:
 
 
 def test_files_whose_names_are_not_unicode(tmp_path: Path) -> None:
-    """They are read and written where the system has them, and named where they are missing."""
+    """They are read and written if the system supports them. If they are missing, the error shows the name."""
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xe9j\xe0"))
     try:
         folder.mkdir()

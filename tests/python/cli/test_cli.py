@@ -1,4 +1,4 @@
-"""The commands other than classify, and what all of them share."""
+"""The commands other than classify, and behaviour that all commands share."""
 
 from __future__ import annotations
 
@@ -484,7 +484,7 @@ def test_help_shows_what_an_option_may_be(
 
 
 def test_options_are_lower_case() -> None:
-    """Some versions of typer take the metavar of an option with a parser for its name, unless it has one."""
+    """If an option with a parser has no metavar, some versions of typer use the metavar as its name."""
     commands = typer.main.get_command(app).commands.values()
     options = [option for command in commands for parameter in command.params for option in parameter.opts]
     assert "--device" in options

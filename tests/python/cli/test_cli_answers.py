@@ -16,7 +16,7 @@ COMMANDS = {"classification": "classify", "detection": "detect", "segmentation":
 
 @pytest.fixture(params=photo_models.NETWORKS)
 def arguments(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
-    """The command of a task with its model."""
+    """Return the command line of each task, with its model."""
     photo_models.load(tmp_path, request.param)
     model = str(tmp_path / f"{request.param}.safetensors")
     return [COMMANDS[request.param], "--model", model, "--device", "cpu", "--precision", "float32"]
@@ -24,7 +24,7 @@ def arguments(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> list[str]:
-    """The second of three cannot be read."""
+    """Return three paths. The second file cannot be read."""
     paths = [tmp_path / "red.png", tmp_path / "bad.png", tmp_path / "green.png"]
     save_photo(paths[0], "red")
     paths[1].write_bytes(b"no photo")

@@ -1,4 +1,4 @@
-"""`mpscnn classify`: what it prints, what it refuses, how it ends."""
+"""`mpscnn classify`: its output, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_pixels_that_no_photo_has(
     for name, value in (("nan.tif", np.nan), ("huge.tif", 3e38)):
         Image.fromarray(np.full((8, 8), value, np.float32)).save(tmp_path / name)
     good = save_photo(tmp_path / "red.png", "red")
-    options = ["--model", model, "--precision", "float16", "--json"]  # half overflows at 65520
+    options = ["--model", model, "--precision", "float16", "--json"]  # values from 65520 overflow in float16
     assert call(monkeypatch, "classify", str(tmp_path), *options) == 1
     captured = capsys.readouterr()
     answers = [json.loads(line) for line in captured.out.splitlines()]
@@ -184,7 +184,7 @@ def test_gray_photos_are_of_all_colours(
 
 @pytest.fixture
 def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tiny classifier in the place of the bundled one."""
+    """Replace the bundled classifier by the tiny one."""
     folder = tmp_path / "packaged"
     folder.mkdir()
     save_colour_model(folder / "cifar10_mobilenet_v2.safetensors", "cifar10_mobilenet_v2")
@@ -356,7 +356,7 @@ def test_labels_and_names_on_any_terminal(tmp_path: Path, encoding: str) -> None
         timeout=120,
         check=False,
     )
-    assert result.returncode == 1  # the missing photo
+    assert result.returncode == 1  # one photo is missing
     text = result.stdout.decode(encoding)
     assert ("赤" if encoding == "utf-8" else "\\u8d64") in text
     assert b"Traceback" not in result.stderr
@@ -408,7 +408,7 @@ def test_interrupt(tmp_path: Path, model: str) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        process.stdout.readline()  # it has begun
+        process.stdout.readline()  # wait until the first line is printed
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         errors = process.stderr.read()
@@ -417,7 +417,7 @@ def test_interrupt(tmp_path: Path, model: str) -> None:
 
 
 class Screen(io.StringIO):
-    """A terminal."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""`mpscnn detect`: what it prints and writes, and what it refuses."""
+"""`mpscnn detect`: its output, files and errors."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_without_a_model_it_finds_digits_on_a_page(tmp_path: Path) -> None:
 def test_without_a_model_the_detectors_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The digits detector finds an 8 on dogs, so no detector is taken that nobody asked for."""
+    """There is no default detector. The bundled one knows only digits, and would find an 8 in a dog."""
     photo = str(save_photo(tmp_path / "lake.png", "blue"))
     assert call(monkeypatch, "detect", photo) == 2
     output, told = capsys.readouterr()
@@ -141,7 +141,7 @@ def test_without_a_model_the_detectors_are_listed(
 def test_the_way_to_detectors_of_other_things(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The model of the hint is not on this machine. The message says which file to get and where to put it."""
+    """The model that the hint names is not on this machine. The message names the file to get and its folder."""
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MPSCNN_MODELS", raising=False)
 

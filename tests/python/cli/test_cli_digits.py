@@ -16,7 +16,7 @@ from PIL import Image
 
 @pytest.fixture(scope="module")
 def idx(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Twenty drawn digits as MNIST has them, and their labels, one of which is wrong."""
+    """Write twenty drawn digits and their labels in MNIST's format. One label is wrong."""
     import mpscnn
 
     folder = tmp_path_factory.mktemp("idx")
@@ -85,7 +85,7 @@ def test_pictures_are_of_photos(idx: tuple[str, str], tmp_path: Path, command: C
 def test_doubt_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    draw(1).save(tmp_path / "one.png")  # with a flag: nearly a seven
+    draw(1).save(tmp_path / "one.png")  # a 1 with a serif, which resembles a 7
     assert call(monkeypatch, "digits", str(tmp_path / "one.png")) == 0
     assert re.search(r"one\.png: 1 \([5-8]\d\.\d%\), or 7 \(\d+\.\d%\)$", capsys.readouterr().out.strip())
 

@@ -18,7 +18,7 @@ def test_each_precision_of_the_cpu(
     assert call(monkeypatch, "fingerprint", "digits", "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["device"] == "cpu"
-    assert set(shown["refused"]) == {"int8"}  # of a network without integers
+    assert set(shown["refused"]) == {"int8"}  # the network has no integers
     (cpu,) = (entry for entry in mpscnn.devices() if entry["name"] == "cpu")
     assert [*shown["fingerprints"], "int8"] == cpu["precisions"]
     network = mpscnn.load("digits").network

@@ -166,7 +166,7 @@ def test_classes_of_detections(tmp_path: Path, command: Command) -> None:
         assert list(model.detect(photo, iou_threshold=0.9, classes=[entry.label])) == wanted
         assert list(model.detect(photo, iou_threshold=0.9, classes=[entry.index])) == wanted
     least = everything[-1].label
-    # Others do not count for the limit.
+    # Objects of other classes do not count towards the limit.
     found = model.detect(photo, iou_threshold=0.9, classes=[least], max_detections=1)
     assert [entry.label for entry in found] == [least]
     with mpscnn.Runner(model) as runner:

@@ -1,4 +1,4 @@
-"""`mpscnn segment` and `mpscnn features`: what they print and write, what they refuse."""
+"""`mpscnn segment` and `mpscnn features`: their output, files and errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ NAMES = ("background", "red", "green", "blue")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Scores are 0.3 for the background and the amounts of red, green and blue; layer "half" is pooled twofold."""
+    """Return a segmenter.
+
+    Scores are 0.3 for the background, and red, green and blue; layer "half" pools 2 x 2 pixels.
+    """
     network = mpscnn.Network(input=(8, 8, 3), name="colours")
     x = network.average_pool2d(network.input, 2, name="half")
     network.output(network.conv2d(x, 4, 1, name="scores"))
@@ -207,7 +210,7 @@ def test_features_as_pictures(
     assert json.loads(capsys.readouterr().out) == written
     with Image.open(files["half"]) as picture:
         channels = np.asarray(picture)
-    # One column of three 4 x 4 maps, 24 pixels each: the red channel is white, the others are black.
+    # One column of three maps of 4 x 4 values, with 24 pixels each: the red channel is white, the others are black.
     assert channels.shape == (3 * 25, 25)
     assert [channels[25 * i : 25 * i + 24, :24].mean() for i in range(3)] == [255, 0, 0]
 

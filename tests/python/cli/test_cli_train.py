@@ -1,4 +1,4 @@
-"""`mpscnn train --digits`: from IDX files to a model that reads digits."""
+"""`mpscnn train --digits`: from IDX files to a model of digits."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_same_seed_makes_the_same_file(mnist: Path, tmp_path: Path) -> None:
 
 
 def test_the_small_reader_learns_from_views(mnist: Path, tmp_path: Path) -> None:
-    """As the bundled one was made: the same seed, the same file; without the views another."""
+    """The bundled model was trained this way. The same seed gives the same file; without --augment it differs."""
     files = []
     for views, threads in ((["--augment"], "1"), (["--augment"], "2"), ([], "1")):
         files.append(tmp_path / f"{len(files)}.safetensors")

@@ -1,4 +1,4 @@
-"""`mpscnn train FOLDER`: from photos by class to a model that classifies, and what stops on the way."""
+"""`mpscnn train FOLDER`: from photos sorted by class to a classifier, and its errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(photos: Path, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model of an undisturbed run of some epochs, and its report."""
+    """Train some epochs without interruption. Return the model's path; the report is next to it."""
     folder = tmp_path_factory.mktemp("trained")
     result = run(
         *arguments(photos, backbone, folder / "mine.safetensors"), "--report", str(folder / "report")
@@ -87,7 +87,7 @@ def test_the_bar_is_seen_in_a_terminal_of_80_columns(photos: Path, backbone: Pat
     ) as process:
         os.close(terminal)
         content = b""
-        with contextlib.suppress(OSError):  # the end of a terminal on Linux
+        with contextlib.suppress(OSError):  # on Linux, reading a closed terminal raises OSError
             while part := os.read(reader, 1 << 16):
                 content += part
         os.close(reader)
@@ -107,7 +107,7 @@ def test_the_report_shows_how_it_went(trained: Path) -> None:
 
 
 def test_the_worst_mistakes_come_first(photos: Path, backbone: Path, tmp_path: Path) -> None:
-    mixed = tmp_path / "mixed"  # a class of photos of another's colour cannot be told
+    mixed = tmp_path / "mixed"  # a class with photos in the colour of another class cannot be learnt
     make_photos(mixed, {"red": 10, "green": 10})
     (mixed / "green").rename(mixed / "a <green>")
     for path in sorted((photos / "red").iterdir()):
@@ -134,7 +134,7 @@ def test_the_same_seed_makes_the_same_file(
 
 
 class _Stopped(BaseException):
-    """As a kill: nothing may catch it."""
+    """An exception that no code may catch, like a kill."""
 
 
 @pytest.mark.parametrize("place", ["features", "head", "keep", "checkpoint", "checkpoint 2"])
@@ -153,7 +153,7 @@ def test_a_killed_run_goes_on_to_the_same_file(
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """End the run there, with what is written till then."""
+    """Raise `_Stopped` at this place of the run. Files written until then stay."""
     if place == "features":
         whole = feature_store.store_features
 
@@ -257,7 +257,7 @@ def test_a_loss_that_is_not_finite_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The state of the training stays, and so does an older model file."""
+    """The training's state and an older model file are kept."""
     output = tmp_path / "mine.safetensors"
     output.write_bytes(b"an older model")
     monkeypatch.setattr(classifier, "_RATE", 3e38)
@@ -278,7 +278,7 @@ def test_photos_that_cannot_be_read_are_all_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Each on a line of its own, with what is wrong with it; after they are mended nothing stands in the way."""
+    """Each photo has a line with the reason. When all are repaired, the command succeeds."""
     folder = make_photos(tmp_path / "photos", {"red": 6, "green": 6})
     broken = [
         folder / f"{name}.png" for name in ("green/001", "green/003", "green/004", "red/000", "red/001")
@@ -302,7 +302,7 @@ def test_photos_that_cannot_be_read_are_all_named(
 def test_a_photo_without_a_digit_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Such errors come from what a photo shows, not from reading its file."""
+    """Such errors are due to the photo's content, not to reading its file."""
     folder = make_photos(tmp_path / "photos", {"red": 3, "green": 3}, noise=0)
     output = str(tmp_path / "mine.safetensors")
     assert call(monkeypatch, "train", str(folder), "--model", "digits", "-o", output) == 1
@@ -338,7 +338,7 @@ def test_an_output_that_cannot_be_written_is_found_at_the_start(
     capsys: pytest.CaptureFixture[str],
     kind: str,
 ) -> None:
-    """Before anything is read, let alone learnt."""
+    """The error is raised before anything is read or trained."""
     (tmp_path / "folder.safetensors").mkdir()
     data = [str(tmp_path / "no data")] if kind == "FOLDER" else [kind, str(tmp_path / "no data")]
     for output in (tmp_path / "none" / "mine.safetensors", tmp_path / "folder.safetensors"):
@@ -371,7 +371,7 @@ def test_two_trainings_do_not_make_one_file(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The second is refused and takes nothing away from the first; a killed one locks nobody out."""
+    """The second training is refused and does not change the first one's files. A killed training leaves no lock."""
     output = tmp_path / "mine.safetensors"
     command = [sys.executable, "-m", "mpscnn", *arguments(photos, backbone, output), "--epochs", "200"]
     command += ["--patience", "200"]
@@ -480,7 +480,7 @@ def test_the_backbone_is_not_overwritten(
     capsys: pytest.CaptureFixture[str],
     given: str,
 ) -> None:
-    """An interrupted run could not go on without it."""
+    """An interrupted run needs the backbone to continue."""
     model = output = tmp_path / "mine.safetensors"
     model.write_bytes(backbone.read_bytes())
     link = tmp_path / "link.safetensors"
@@ -544,7 +544,7 @@ def test_a_model_without_preprocessing(
 def test_a_resumed_run_that_is_stopped_keeps_the_best_of_before(
     photos: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last layer is not learnt once more, whose first epochs are worse than what the run has."""
+    """The first epochs of a retrained last layer are worse than the run's best, so it is not retrained."""
     output = tmp_path / "mine.safetensors"
     command = arguments(photos, backbone, output)
     stop_at(monkeypatch, "checkpoint 2")

@@ -1,4 +1,4 @@
-"""Videos on the command line: what is printed and written, and what is refused."""
+"""Videos on the command line: output, files and errors."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def test_a_terminal_shows_rates_beside_a_bar(clip: Path) -> None:
     with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=theirs, env=environment) as program:
         os.close(theirs)
         shown = b""
-        with contextlib.suppress(OSError):  # Linux' way to say that the other side has closed it
+        with contextlib.suppress(OSError):  # on Linux, the other side of a closed terminal raises OSError
             while part := os.read(ours, 4096):
                 shown += part
     os.close(ours)
     assert program.returncode == 0
     text = shown.decode()
-    assert "\u2501" in text  # the bar
+    assert "\u2501" in text  # the progress bar
     assert re.search(r"20 frames, [\d.]+ per second, latency \d+ ms, 0 dropped", text)
 
 
@@ -88,7 +88,7 @@ def test_an_annotated_video_has_every_frame_at_its_time(command: Command, clip: 
     np.testing.assert_allclose([frame.time for frame in frames], np.arange(10) / 12.5, atol=1e-4)
     (first, *_) = photo_that_moves(1, (160, 120))
     photo: Any = frames[0].photo
-    assert photo.y.shape[0] > 120  # the classes lie below
+    assert photo.y.shape[0] > 120  # the legend is below the photo
     assert np.abs(photo.y[:120, :160].astype(float) - (16 + first @ (0.257, 0.504, 0.098))).mean() < 6
 
 
@@ -117,7 +117,7 @@ def test_segmenters_colour_the_video(command: Command, clip: Path, tmp_path: Pat
     assert ended.returncode == 0, ended.stderr
     assert {row["frame"] for row in csv.DictReader(io.StringIO(ended.stdout))} == set(map(str, range(20)))
     photo: Any = next(open_source(output).frames()).photo
-    assert photo.y.shape == (150, 160)  # with a quarter of the height for the legend
+    assert photo.y.shape == (150, 160)  # the legend has a quarter of the height
 
 
 def test_features_of_frames_with_times(command: Command, clip: Path, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_features_that_do_not_come_leave_the_file_that_was_there(
     ended = command("features", str(clip), *arguments, str(tmp_path / "no" / f"out.{ending}"))
     assert ended.returncode == 2
     assert "cannot be written: No such file" in ended.stderr
-    assert " frames, " not in ended.stderr  # before the work begins
+    assert " frames, " not in ended.stderr  # the error came before the first frame
     assert {path.name for path in tmp_path.iterdir()} == {output.name, model.name}
 
 
@@ -250,7 +250,7 @@ def test_features_of_photos_take_their_place_when_all_are_done(
 
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
-    """Photos of one size, and one of another in their midst."""
+    """Write photos of one size, and in the middle one of another size."""
     folder = tmp_path / "album"
     folder.mkdir()
     for number, pixels in enumerate(photo_that_moves(6, (160, 120))):
@@ -306,7 +306,7 @@ def test_a_folder_becomes_a_video_of_the_first_photos_size(
         tmp_path / "constants.safetensors",
     )
     output = tmp_path / "out.mp4"
-    threshold = ("--score-threshold", "1")  # no box
+    threshold = ("--score-threshold", "1")  # no box reaches this score
     ended = command("detect", str(album), "--model", str(model), *threshold, "--output", str(output))
     assert ended.returncode == 0, ended.stderr
     frames = list(open_source(output).frames())
@@ -316,7 +316,7 @@ def test_a_folder_becomes_a_video_of_the_first_photos_size(
         assert photo.y.shape == (120, 160)
         expected = np.full((120, 160, 3), 255.0)
         picture = Image.open(album / f"{number}.png")
-        if number == 3:  # as high as fits, in the middle
+        if number == 3:  # scaled to the frame's height, and centred
             expected[:, 50:110] = np.asarray(picture.resize((60, 120)))
         else:
             expected[:] = np.asarray(picture)
@@ -470,7 +470,7 @@ def test_interrupted_it_leaves_a_playable_video(tmp_path: Path, number: int) -> 
     path = write_clip(tmp_path / "long.mp4", photo_that_moves(2000), options={"preset": "ultrafast"})
     output = tmp_path / "out.mp4"
     call = [sys.executable, "-m", "mpscnn", "classify", str(path), "--output", str(output), "--json"]
-    # Under nohup a hang-up is ignored, here as by all that it starts.
+    # nohup makes the program and its children ignore the signal.
     heard = partial(signal.signal, number, signal.SIG_DFL)
     with subprocess.Popen(
         call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard

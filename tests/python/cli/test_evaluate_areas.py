@@ -1,4 +1,4 @@
-"""How well detectors and segmenters do: mean average precision and mean intersection over union."""
+"""`mpscnn evaluate` for detectors and segmenters: mean average precision and mean intersection over union."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import mpscnn
 
 # ---- Detectors -----------------------------------------------------------------------------------------------------
 
-#: Where the detector sees a cat (90 %) and a dog (20 %) on photos of 200 x 80 pixels: left, top, width, height.
+#: The box of the detector's cat (90 %) and dog (20 %) on photos of 200 x 80 pixels: left, top, width, height.
 SEEN = [50.0, 10.0, 100.0, 30.0]
 CATEGORIES = [{"id": 17, "name": "Cat"}, {"id": 18, "name": "dog"}]
 
@@ -28,7 +28,7 @@ def detector(tmp_path: Path) -> str:
 
 
 def annotated(folder: Path, boxes: Sequence[Sequence[tuple[int, list[float]]]], **others: Any) -> Path:
-    """Photos, and a file with the categories and boxes of each."""
+    """Write photos, and an annotation file with categories and each photo's boxes."""
     images, entries = [], []
     for number, objects in enumerate(boxes, start=1):
         name = f"{number}.png"
@@ -57,14 +57,14 @@ def test_all_objects_found(tmp_path: Path, detector: str) -> None:
 
 @pytest.mark.usefixtures("needs_pycocotools")
 def test_precision_by_hand(tmp_path: Path, detector: str) -> None:
-    """One of two cats is found: the precision is 1 up to a recall of 0.5, which are 51 of COCO's 101 places."""
+    """One of two cats is found. The precision is 1 up to a recall of 0.5, which is 51 of COCO's 101 recall levels."""
     elsewhere = [0.0, 45.0, 40.0, 30.0]
     path = annotated(tmp_path, [[(17, SEEN)], [(17, elsewhere)]])
     result = mpscnn.evaluate_detector(mpscnn.load(detector, device="cpu"), tmp_path, path)
-    # Both photos have a cat of the same probability; the first is right.
+    # Both photos have a cat of the same probability. Only the first one is right.
     assert result.map50 == pytest.approx(51 / 101, abs=1e-3)
     assert result.by_class["dog"] == -1.0
-    # Moved by a tenth: an intersection / union of 90 / 110, above seven of the ten thresholds.
+    # Moved by a tenth, the intersection over union is 90 / 110, which exceeds seven of the ten thresholds.
     path = annotated(tmp_path, [[(17, [60.0, 10.0, 100.0, 30.0])]])
     result = mpscnn.evaluate_detector(mpscnn.load(detector, device="cpu"), tmp_path, path)
     assert result.map == pytest.approx(0.7, abs=1e-3)
@@ -143,7 +143,7 @@ NAMES = ("background", "red", "green", "blue")
 
 @pytest.fixture
 def segmenter(tmp_path: Path) -> str:
-    """The background has 0.3, the others the amounts of red, green and blue."""
+    """Return a segmenter whose scores are 0.3 for the background, and red, green and blue."""
     network = mpscnn.Network(input=(8, 8, 3), name="colours")
     network.output(network.conv2d(network.input, 4, 1, name="scores"))
     weight = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype(np.float32)
@@ -154,7 +154,7 @@ def segmenter(tmp_path: Path) -> str:
 
 
 def save_pair(folder: Path, name: str, mask: np.ndarray[Any, Any]) -> None:
-    """A photo that is red on its left and green on its right half, and its mask."""
+    """Write a photo with a red left half and a green right half, and its mask."""
     for part in ("photos", "masks"):
         (folder / part).mkdir(exist_ok=True)
     photo = np.zeros((8, 8, 3), np.uint8)
@@ -173,14 +173,14 @@ def half_and_half() -> np.ndarray[Any, Any]:
 
 def test_mean_iou_by_hand(tmp_path: Path, segmenter: str) -> None:
     right, wrong = half_and_half(), half_and_half()
-    wrong[:, 2:4] = 3  # a quarter of the photo is blue in truth
-    wrong[0] = 255  # and eight pixels do not count
+    wrong[:, 2:4] = 3  # a quarter of the photo is labelled blue
+    wrong[0] = 255  # eight pixels are not counted
     photo = np.zeros((8, 8, 3), np.uint8)
     photo[:, :4, 0] = photo[:, 4:, 1] = 255
     model = mpscnn.load(segmenter, device="cpu")
     result = mpscnn.evaluate_segmenter(model, [(photo, right), (photo, wrong)])
     assert result.images == 2
-    # Red: 32 + 14 pixels of 32 + 28 found; green: all 32 + 28; blue: none of 14.
+    # Red: 32 + 14 of 32 + 28 pixels were found; green: all 32 + 28; blue: none of 14.
     np.testing.assert_allclose(result.ious, [np.nan, 46 / 60, 1.0, 0.0])
     assert result.mean_iou == pytest.approx((46 / 60 + 1) / 3)
     assert result.pixel_accuracy == pytest.approx(106 / 120)

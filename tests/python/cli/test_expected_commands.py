@@ -1,4 +1,4 @@
-"""The command line does what users of other commands expect of it."""
+"""The command line supports the conventions of other commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mpscnn._private.expected_names import NO_OPTIONS
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_completion_is_printed_and_installed_only_when_told(tmp_path: Path, shell: str) -> None:
-    """The user's files are edited with --yes only. The line that is printed gives the shell its completion."""
+    """The user's files are changed only with --yes. The printed line activates the completion in the shell."""
     environment = {**os.environ, "HOME": str(tmp_path), "SHELL": f"/bin/{shell}"}
     environment |= {name: str(tmp_path) for name in ("XDG_CONFIG_HOME", "ZDOTDIR")}
     command = [sys.executable, "-m", "mpscnn", "--install-completion"]
@@ -67,7 +67,7 @@ def test_options_that_users_guess(
 def test_a_picture_is_written_where_its_name_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """FILE.png is a file, and other names are folders."""
+    """A name with a picture's suffix is a file, and other names are folders."""
     photos = [str(save_photo(tmp_path / f"{name}.png", "blue")) for name in ("lake", "sea")]
     before = Path(photos[0]).read_bytes()
     for name in ("out.png", "out.JPG", "out.webp"):

@@ -1,4 +1,4 @@
-"""`--help` speaks in plain sentences: a command does something, and so does an option."""
+"""Texts of `--help` are plain sentences that begin with a verb."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpscnn.apps.cli.app import app
 
 ROOT: Any = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = {"": ROOT, **ROOT.commands}
-#: The first words of commands and options. A new one that is a verb is added here.
+#: The verbs that begin texts of commands and options. Add a verb here when a new text needs one.
 VERBS = {
     *(
         "Allow",
@@ -77,7 +77,7 @@ VERBS = {
     ),
     *("keep", "put", "read", "train", "use"),
 }
-#: These options are fields of the library, whose documentation says what they are.
+#: These options are fields of the library's classes, whose documentation describes them.
 FIELDS = {
     name.replace("_", "-")
     for options in (mpscnn.CompileOptions, mpscnn.RunOptions)
@@ -86,7 +86,7 @@ FIELDS = {
 
 
 def first_word(sentence: str) -> str:
-    """Return the verb, after the case that a sentence is for: "For a video: use every N-th frame."."""
+    """Return the verb, which follows a case such as "For a video:"."""
     case, colon, rest = sentence.partition(": ")
     return (rest if colon and case.startswith(("For ", "With ")) else sentence).split()[0].strip(",")
 
@@ -105,7 +105,7 @@ def test_a_command_is_an_imperative_sentence(name: str) -> None:
 def test_options_are_imperative_sentences(name: str) -> None:
     for parameter in COMMANDS[name].params:
         if "--show-completion" in parameter.opts or "--install-completion" in parameter.opts:
-            continue  # of Typer
+            continue  # an option of Typer
         text = parameter.help
         assert text, parameter.name
         assert text.endswith("."), text

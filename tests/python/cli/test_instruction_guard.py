@@ -1,4 +1,4 @@
-"""The guard against regressions compares counts with the expected ones."""
+"""`.ci`'s guard against regressions compares instruction counts with the expected ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def guard(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_counts_must_not_be_above_those_expected(
     guard: ModuleType, capsys: pytest.CaptureFixture[str], count: int, status: int
 ) -> None:
-    """Fewer are good news, to be recorded."""
+    """Lower counts pass, with a notice to record them."""
     assert guard.report({"net": {"avx2": count}}, EXPECTED) == status
     assert ("NOTICE: 1 counts are lower" in capsys.readouterr().out) == (count < 980_000)
 
@@ -37,4 +37,6 @@ def test_what_has_no_expectation_beside_others_is_a_failure(
     assert guard.report({"net": {"avx2": 1_000_000}, "new": {"avx2": 5}}, EXPECTED) == 1
     assert "no expectation" in capsys.readouterr().out
     assert guard.report({"net": {"baseline": 5}}, EXPECTED) == 1
-    assert guard.report({"net": {"avx2": 5}}, {}) == 0  # of another compiler, as main() says
+    assert (
+        guard.report({"net": {"avx2": 5}}, {}) == 0
+    )  # no expected counts for this compiler; main() prints this

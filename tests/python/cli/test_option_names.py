@@ -1,4 +1,4 @@
-"""One name for one thing: the options of all commands, of the service and of Python."""
+"""Option names are the same in all commands, in the service and in Python."""
 
 from __future__ import annotations
 

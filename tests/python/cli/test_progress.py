@@ -1,4 +1,4 @@
-"""The progress bar of downloads: on stderr, and only when a person looks at it."""
+"""The progress bar of downloads is printed on stderr, and only if it is a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpscnn.registry.progress import progress_bar
 
 
 class Screen(io.StringIO):
-    """A stderr that says whether it is a terminal."""
+    """A stderr whose `isatty` is set by the test."""
 
     def __init__(self, terminal: bool) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def test_progress_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class NotebookStream(Screen):
-    """What ipykernel has in the place of stderr."""
+    """A stream like ipykernel's stderr."""
 
     __module__ = "ipykernel.iostream"
 

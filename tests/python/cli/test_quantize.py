@@ -110,7 +110,7 @@ def test_a_classifier(tmp_path: Path) -> None:
 
 
 def _tensors(path: Path) -> dict[str, int]:
-    """The bytes of each."""
+    """Return the number of bytes of each tensor."""
     content = path.read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     ends = {name: entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"}
@@ -135,7 +135,7 @@ def test_resizes_concatenations_and_layers_of_their_own_scale() -> None:
 
 
 def test_moves_have_the_integers_of_what_they_move() -> None:
-    """A unit as ShuffleNet has: halves of the channels, shuffled; rows and columns changed; a constant."""
+    """The network is like a unit of ShuffleNet: shuffled halves of channels, transposed axes, and a constant."""
     network = mpscnn.Network(SHAPE)
     x = network.conv2d(network.input, 8, 3, padding="same", activation="relu", name="conv")
     left = network.slice(x, channels=slice(0, 4), name="left")
@@ -173,7 +173,7 @@ def test_one_image_and_photos(tmp_path: Path) -> None:
 
 
 def test_activations_that_integers_have_become_layers() -> None:
-    """As in MobileNetV3: hard swish after a convolution and after a normalization, a gate of hard sigmoids."""
+    """The network is like MobileNetV3: hard swish after a convolution and a normalization, and a hard sigmoid gate."""
     network = mpscnn.Network(SHAPE, name="gated")
     x = network.conv2d(network.input, 8, 3, padding="same", activation="hard_swish", name="stem")
     x = network.conv2d(network.pad(x, 1, name="border"), 8, 3, name="conv")
@@ -215,7 +215,7 @@ def test_other_activations_become_tables(kind: str) -> None:
 
 
 def test_what_integers_do_not_have_stays_in_float32() -> None:
-    """The layers without one by one, the activation alone where integers have the layer; all are named."""
+    """Layers without an integer version stay in float32, or only their activation. The report names all."""
     network = mpscnn.Network(SHAPE, name="some")
     x = network.conv2d(network.input, 8, 3, padding="same", activation="relu", name="first")
     x = network.conv2d(x, 8, 1, activation="prelu", name="sloped")
@@ -264,7 +264,7 @@ def test_resizes_by_a_scale_are_those_to_a_size(method: Any, scale: Any) -> None
 
 
 def test_several_inputs() -> None:
-    """Inputs as mappings or in order, several images in one batch, and images of several sizes."""
+    """Images may be mappings or sequences by input, batches, and of several sizes."""
     network = mpscnn.Network({"photo": SHAPE, "place": (1, 1, 4)})
     photo, place = network.inputs
     x = network.conv2d(photo, 4, 3, padding="same", activation="relu", name="conv")
@@ -293,7 +293,7 @@ def test_several_inputs() -> None:
 
 
 def test_numbers_of_any_size() -> None:
-    """Smaller than float32's normal numbers, and with squares beyond float32."""
+    """Numbers below float32's normal range, and numbers whose squares overflow float32."""
     random = np.random.default_rng(0)
     for size in (1e-42, 1e22):
         network = mpscnn.Network((4, 4, 3))
@@ -307,7 +307,7 @@ def test_numbers_of_any_size() -> None:
 
 
 def test_a_mean_of_the_image_has_integers_of_its_own() -> None:
-    """Means spread less than what they are the means of; other poolings keep integers."""
+    """Means have a smaller range than their inputs, so they get their own scale. Other poolings keep the input's."""
     network = mpscnn.Network((8, 8, 3), name="means")
     x = network.average_pool2d(network.conv2d(network.input, 6, 3, name="conv"), 2, name="small")
     network.output(network.dense(network.flatten(network.global_average_pool2d(x, name="mean")), 4))
@@ -381,7 +381,7 @@ def test_a_normalization_of_too_small_a_variance() -> None:
 
 
 def test_the_bundled_model_keeps_its_accuracy(shared: Path) -> None:
-    """At most half a point of the CIFAR-10 test images; one in twenty here."""
+    """The accuracy may fall by half a point at most. By default one in twenty of CIFAR-10's test images is used."""
     model = mpscnn.load("cifar10_mobilenet_v2", device="cpu")
     assert model.labels is not None
     photos: dict[str, list[tuple[NDArray[np.float32], int]]] = {"train": [], "test": []}

@@ -21,7 +21,7 @@ from mpscnn.graph.integer_layers import Scale
 
 
 def mixed() -> mpscnn.Network:
-    """With layers that integers do not have, at borders of all kinds."""
+    """Return a network in which layers without integers are next to all kinds of integer layers."""
     network = mpscnn.Network(SHAPE, name="mixed")
     x = network.conv2d(network.input, 8, 3, padding="same", activation="relu6", name="stem")
     y = network.conv2d(x, 8, 1, activation="mish", name="swished")
@@ -50,7 +50,7 @@ def outputs(
 
 
 def test_layers_in_float32_among_integers() -> None:
-    """Against the same network in float32 whose tensors are rounded to their integers by hand."""
+    """The reference is the float32 network with tensors rounded to their integers in the test."""
     network, image = mixed(), noise(1)[0]
     quantized, report = mpscnn.quantize(network, noise(12), keep_float=FLOATS)
     assert report.kept == tuple(FLOATS)
@@ -60,7 +60,7 @@ def test_layers_in_float32_among_integers() -> None:
         for group in ("inputs", "nodes")
         for entry in quantized.to_dict()[group]
     }
-    # Layer by layer, each reading what the whole network gives.
+    # Compare layer by layer. Each layer reads the whole network's tensors.
     names = [node["name"] for node in quantized.to_dict()["nodes"]]
     session = quantized.compile(device="cpu", precision="int8", outputs=names).session(threads=1)
     found = session.run(image)
@@ -154,7 +154,7 @@ def test_what_cannot_be_kept() -> None:
         mpscnn.quantize(mixed(), noise(1), keep_float=["swish"])
     with pytest.raises(mpscnn.ParameterError, match="'image' is an input, not a layer"):
         mpscnn.quantize(mixed(), noise(1), keep_float=["image"])
-    # Inputs of integer layers need integers.
+    # Inputs of integer layers must have a scale.
     quantized, _ = mpscnn.quantize(classifier(), noise(1))
     structure = quantized.to_dict()
     for node in structure["nodes"]:

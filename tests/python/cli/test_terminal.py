@@ -1,4 +1,4 @@
-"""Text from files and users can neither control the terminal nor look like a line of mpscnn's."""
+"""Texts from files and users can neither control the terminal nor imitate a line of mpscnn."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from mpscnn.runtime.profile import Profile
 from mpscnn.vision.results import Classification, Prediction
 
 ESCAPE = "\x1b[31m"
-#: C0, DEL, C1, changes of direction, separators of lines, and what rich takes for markup.
+#: C0, DEL, C1, text direction marks, line separators, and rich's markup.
 EVIL = f"a{ESCAPE}b\x07c\x7fd\x9be\u202ef\u2066g\u2028h\nerror: i\r\tj[red]k[/red]"
 SHOWN = r"a\x1b[31mb\x07c\x7fd\x9be\u202ef\u2066g\u2028h\nerror: i\r\tj[red]k[/red]"
 CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 
 
 def assert_plain(text: str) -> None:
-    """Neither controls, nor a line that a name has begun."""
+    """Require that the text has no control characters, and no line that begins within a name."""
     assert not CONTROLS.search(text), ascii(text)
     assert "\nerror: i" not in text
 
@@ -42,7 +42,7 @@ def test_printable() -> None:
 
 @pytest.fixture(scope="module")
 def evil_model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A classifier whose every name and label is evil."""
+    """Return a classifier whose names and labels all contain EVIL."""
     path = tmp_path_factory.mktemp("evil") / "evil.safetensors"
     network = mpscnn.Network(input=(8, 8, 3), name=EVIL)
     x = network.global_average_pool2d(network.input, name=f"pool {EVIL}")
@@ -121,13 +121,13 @@ def test_beside_a_progress_bar(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """rich prints for us there, and takes neither escapes nor markup from names."""
+    """Next to a progress bar rich prints the lines. It must not interpret escapes or markup in names."""
     photos = [str(save_photo(tmp_path / f"{index} {EVIL.replace('/', '')}.png", "red")) for index in range(6)]
     for stream in ("stdout", "stderr"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
     monkeypatch.setenv("TERM", "dumb")
     assert call(monkeypatch, "classify", *photos, "--model", evil_model) == 0
-    printed = capsys.readouterr().err  # rich has one console for both
+    printed = capsys.readouterr().err  # rich has one console for stdout and stderr
     assert printed.count(f"red {SHOWN}") == 6, ascii(printed)
     for part in ("\x07", "\x7f", "\x9b", ESCAPE, "\u202e", "\nerror"):
         assert part not in printed
@@ -145,7 +145,7 @@ def test_warnings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 
 
 def test_texts_of_the_library(evil_model: str) -> None:
-    """Python users print these, too."""
+    """Python users print these texts, too."""
     assert text_table(("a", "b"), [(EVIL, "c")]).splitlines()[2] == f"{SHOWN}  c"
     network = mpscnn.load(evil_model).network
     program = network.compile(device="cpu")
@@ -166,7 +166,7 @@ def test_texts_of_the_library(evil_model: str) -> None:
 
 
 def test_all_output_goes_one_way(project: Path) -> None:
-    """Nothing in the command line prints on its own, except the two fixed texts of output.py's neighbours."""
+    """Only output.py prints. The two exceptions are fixed texts in its neighbours."""
     printing = re.compile(r"(?<![\w.])print\(|\becho\(|std(?:out|err)\.write\(")
     found = {
         path.name: len(printing.findall(path.read_text(encoding="utf-8")))
@@ -176,7 +176,7 @@ def test_all_output_goes_one_way(project: Path) -> None:
 
 
 def test_a_name_that_is_not_unicode(tmp_path: Path) -> None:
-    """As a process of its own, for its arguments are bytes."""
+    """Run the command line in a new process, because its arguments are bytes."""
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.safetensors"))
     try:
         colour_network().save(path, labels=("red", "green", "blue"), preprocess="unit")

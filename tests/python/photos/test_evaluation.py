@@ -183,7 +183,7 @@ def test_folders_are_named_like_labels_or_numbers() -> None:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Two red ones, a blue one among the green."""
+    """Write two red photos in the folder "red", and a green and a blue one in the folder "Green"."""
     folder = tmp_path / "photos"
     for name, colours in {"red": ["red", "red"], "Green": ["green", "blue"]}.items():
         (folder / name).mkdir(parents=True)
@@ -226,7 +226,8 @@ def test_idx_files(
     arguments = ["--idx", str(images), "--labels", str(labels), "--model", model_file, "--json"]
     assert call(monkeypatch, "evaluate", *arguments) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert (answer["images"], answer["top1"]) == (2, 0.5)  # gray: all channels alike, the first class wins
+    # on gray photos all scores are equal, so the first class wins
+    assert (answer["images"], answer["top1"]) == (2, 0.5)
 
 
 def test_wrong_usage(

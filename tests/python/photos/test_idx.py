@@ -1,4 +1,4 @@
-"""IDX files: what is read, and what is refused."""
+"""IDX files: supported files and errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mpscnn.vision.idx import read_labelled
 
 
 def idx(kind: int, shape: tuple[int, ...], content: bytes) -> bytes:
-    """A file of this header and content, whether they fit or not."""
+    """Return a file with this header and content, which need not match."""
     return bytes([0, 0, kind, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + content
 
 
@@ -85,7 +85,7 @@ def test_headers_that_lie(tmp_path: Path, case: str) -> None:
 
 
 def test_a_small_file_does_not_become_a_huge_one(tmp_path: Path) -> None:
-    """A gzipped file is read no further than its header says."""
+    """A gzipped file is not unpacked beyond the length in its header."""
     (tmp_path / "bomb").write_bytes(gzip.compress(idx(8, (4,), bytes(100_000_000)), compresslevel=1))
     tracemalloc.start()
     with pytest.raises(mpscnn.ImageError, match="more follow"):
