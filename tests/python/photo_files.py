@@ -35,7 +35,7 @@ def png(
     """Return a PNG. Its header need not match its data.
 
     Args:
-           pixels: the contents of the IDAT chunks, instead of `data`, which is compressed.
+        pixels: the contents of the IDAT chunks, instead of `data`, which is compressed.
     """
     chunks = [png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced))]
     if color == 3:

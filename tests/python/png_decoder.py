@@ -1,4 +1,4 @@
-"""A decoder of PNG from its specification (W3C, Portable Network Graphics, third edition), for tests only."""
+"""A PNG decoder for tests, written from the specification (W3C, Portable Network Graphics, third edition)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type -> samples of a pixel
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type -> samples in each pixel
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 def chunks_of(content: bytes) -> dict[bytes, bytes]:
-    """The contents of chunks by their kind, joined where there are several."""
+    """Return the contents of chunks by kind. Chunks of one kind are joined."""
     found: dict[bytes, bytes] = {}
     position = 8
     while position < len(content):
@@ -24,10 +24,10 @@ def chunks_of(content: bytes) -> dict[bytes, bytes]:
 
 
 def _unfiltered(data: bytes, rows: int, row_bytes: int, pixel_bytes: int) -> np.ndarray[Any, Any]:
-    """Section 9, "Filtering"."""
+    """Undo the filters of all rows (section 9, "Filtering")."""
     lines = np.zeros(
         (rows + 1, pixel_bytes + row_bytes), np.int64
-    )  # with a row above, and a pixel before, of zeros
+    )  # a row of zeros above, and a pixel of zeros before each row
     for row in range(rows):
         kind, *line = data[row * (row_bytes + 1) : (row + 1) * (row_bytes + 1)]
         for i, value in enumerate(line):
@@ -41,7 +41,7 @@ def _unfiltered(data: bytes, rows: int, row_bytes: int, pixel_bytes: int) -> np.
 
 
 def _samples(lines: np.ndarray[Any, Any], columns: int, depth: int, count: int) -> np.ndarray[Any, Any]:
-    """Whole numbers (rows, columns, samples of a pixel) of packed bytes."""
+    """Unpack bytes to whole numbers (rows, columns, samples of a pixel)."""
     if depth == 16:
         whole = lines[:, 0::2].astype(np.int64) * 256 + lines[:, 1::2]
     else:
@@ -51,7 +51,7 @@ def _samples(lines: np.ndarray[Any, Any], columns: int, depth: int, count: int) 
 
 
 def decoded(content: bytes) -> np.ndarray[Any, Any]:
-    """RGBA from 0 to 1, float64 (height, width, 4)."""
+    """Decode a PNG to RGBA from 0 to 1, float64 (height, width, 4)."""
     chunks = chunks_of(content)
     width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
     count = SAMPLES[color]
@@ -93,6 +93,6 @@ def _colors(
 
 
 def on_white(rgba: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """RGB from 0 to 255, composed over white."""
+    """Return RGB from 0 to 255, composited over white."""
     alpha = rgba[..., 3:]
     return 255 * (rgba[..., :3] * alpha + 1 - alpha)

@@ -18,7 +18,7 @@ def noise(count: int, *shape: int, seed: int = 0) -> list[NDArray[np.float32]]:
 
 
 def drawn_weights(network: mpscnn.Network, seed: int = 1) -> mpscnn.Network:
-    """No weight is neutral."""
+    """Set random weights, such that no weight is neutral (a scale of 1, or an offset of 0)."""
     network.initialize_weights(seed)
     random = np.random.default_rng(seed)
     neutral = {
@@ -34,7 +34,7 @@ def drawn_weights(network: mpscnn.Network, seed: int = 1) -> mpscnn.Network:
 
 
 def classifier() -> mpscnn.Network:
-    """Every operation that integers have, but resizes and concatenations; what is folded; dropout."""
+    """Return a network with all integer operations except resizes and concatenations, folded layers, and dropout."""
     network = mpscnn.Network(SHAPE, name="classifier")
     x = network.conv2d(network.input, 16, 3, padding="same", name="stem")
     x = network.activation(network.batch_norm(x, name="stem_bn"), "relu6", name="stem_relu")
@@ -70,7 +70,7 @@ def relative_error(found: NDArray[np.float32], right: NDArray[np.float32]) -> fl
 
 
 def uneven(activation: str) -> mpscnn.Network:
-    """Channels of a depthwise layer's input whose ranges are up to a thousandfold each other's."""
+    """Return a network with a depthwise layer whose input channels have ranges that differ up to a thousandfold."""
     network = mpscnn.Network(SHAPE)
     x = network.conv2d(network.input, 16, 1, activation=activation, name="expand")
     x = network.depthwise_conv2d(x, 3, padding="same", activation=activation, name="depthwise")

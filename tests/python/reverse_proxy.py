@@ -1,4 +1,4 @@
-"""nginx before a service, as examples/service/nginx.conf has it, with shorter times."""
+"""nginx in front of a service, configured as in examples/service/nginx.conf but with shorter times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 OPENSSL = shutil.which("openssl")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "service" / "nginx.conf"
 NAME = "photos.example"
-#: Seconds, in place of the example's.
+#: Seconds; the example has longer times.
 TIMEOUT = 3
 CONNECTIONS = 32
 
@@ -48,7 +48,7 @@ def _free_port() -> int:
 
 @contextmanager
 def proxied(service: tuple[str, int], folder: Path) -> Iterator[tuple[str, int]]:
-    """nginx before a service on a free port, which it gives. Its certificate is nobody's."""
+    """Yield the address of an nginx in front of a service, on a free port with a self-signed certificate."""
     assert NGINX is not None
     assert OPENSSL is not None
     port = _free_port()
@@ -68,7 +68,9 @@ def proxied(service: tuple[str, int], folder: Path) -> Iterator[tuple[str, int]]
         site, count = re.subn(pattern, text, site)
         assert count, pattern
     (folder / "site.conf").write_text(site)
-    user = "user root;" if os.geteuid() == 0 else ""  # whose folder it is
+    user = (
+        "user root;" if os.geteuid() == 0 else ""
+    )  # root owns the folder, so nginx must not change its user
     (folder / "nginx.conf").write_text(_MAIN.format(folder=folder, user=user))
     process = subprocess.Popen([NGINX, "-p", folder, "-c", folder / "nginx.conf"], stderr=subprocess.DEVNULL)
     try:
@@ -86,7 +88,7 @@ def proxied(service: tuple[str, int], folder: Path) -> Iterator[tuple[str, int]]
 
 
 def connected(place: tuple[str, int]) -> ssl.SSLSocket:
-    """A connection with TLS."""
+    """Return a connection with TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""A small server of RTSP (RFC 2326): one H.264 stream, within the connection, whose frames come in real time."""
+"""A small RTSP server (RFC 2326) with one H.264 stream inside the connection. Its frames are sent in real time."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CLOCK = 90_000
-_LARGEST = 1_300  # bytes of a packet's payload
+_LARGEST = 1_300  # the largest payload of a packet in bytes
 
 
 class RtspServer:
     """A server of `rtsp://127.0.0.1:PORT/camera`, for one client after another.
 
     Args:
-        frames: RGB, of one size.
+        frames: RGB frames of one size.
         rate: frames per second.
-        silent: after the last frame the connection stays open, and nothing comes.
+        silent: after the last frame, keep the connection open and send nothing.
     """
 
     def __init__(self, frames: Iterator[NDArray[np.uint8]], rate: int = 25, *, silent: bool = False) -> None:
@@ -36,7 +36,7 @@ class RtspServer:
         self.address = f"rtsp://127.0.0.1:{self._listener.getsockname()[1]}/camera"
         self._end = threading.Event()
         self.sent = 0
-        """Frames."""
+        """The number of frames sent."""
         self._thread = threading.Thread(target=self._serve)
 
     def __enter__(self) -> RtspServer:
@@ -60,7 +60,7 @@ class RtspServer:
             with connection:
                 try:
                     self._talk(connection)
-                except OSError:  # the client has gone
+                except OSError:  # the client has closed the connection
                     continue
 
     def _talk(self, connection: socket.socket) -> None:
@@ -131,7 +131,7 @@ class RtspServer:
 
 
 def _encoded(frames: Iterator[NDArray[np.uint8]], rate: int) -> Iterator[list[bytes]]:
-    """The H.264 units of each frame."""
+    """Yield the H.264 units of each frame."""
     import av
 
     encoder: Any = None
@@ -148,7 +148,7 @@ def _encoded(frames: Iterator[NDArray[np.uint8]], rate: int) -> Iterator[list[by
 
 
 def _packets(unit: bytes) -> Iterator[bytes]:
-    """Return a unit as payloads of RTP (RFC 6184): whole, or in fragments."""
+    """Yield a unit as RTP payloads (RFC 6184): whole, or in fragments."""
     if len(unit) <= _LARGEST:
         yield unit
         return

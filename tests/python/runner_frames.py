@@ -1,4 +1,4 @@
-"""Frames for tests of the runner: each has its number, and so has its result."""
+"""Frames for tests of the runner. Each frame and its result have a number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import mpscnn
 
 
 def doubling_program(device: str = "cpu", size: int | None = 2) -> mpscnn.Program:
-    """Its result is twice its input, which is (n, size, size, 1)."""
+    """Return a program that doubles its input, (n, size, size, 1)."""
     network = mpscnn.Network(input=(size, size, 1), name="doubling")
     network.output(network.activation(network.input, {"kind": "linear", "a": 2.0}, name="twice"))
     return network.compile(device=device, precision="float32")
@@ -26,17 +26,17 @@ def frame(value: float, size: int = 2) -> NDArray[np.float32]:
 
 
 def value_of(result: Any) -> float:
-    """The value of the frame that the result belongs to."""
+    """Return the number of the frame that a result belongs to."""
     assert isinstance(result, np.ndarray)
     assert (result == result.flat[0]).all()
     return float(result.flat[0]) / 2
 
 
 def in_callback(runner: mpscnn.Runner, action: Callable[[Any], object]) -> None:
-    """Has `action` called on the thread on which a runner hands frames out."""
+    """Call `action` on the thread that delivers a runner's results."""
     caller = threading.get_ident()
     too_late = True
-    while too_late:  # a frame that is done already calls back where the callback is added
+    while too_late:  # if a frame is done already, the callback runs on the thread that adds it
         too_late = False
 
         def call(future: Any) -> None:
@@ -50,7 +50,7 @@ def in_callback(runner: mpscnn.Runner, action: Callable[[Any], object]) -> None:
 
 
 class Gate:
-    """Keeps a runner from handing frames out. One frame, `first`, of the value -2, stands before it."""
+    """Blocks the delivery of a runner's results. The frame `first`, with the value -2, is before the others."""
 
     def __init__(self, runner: mpscnn.Runner) -> None:
         self._reached = threading.Event()
@@ -68,7 +68,7 @@ class Gate:
 
 
 def with_pauses(frames: Iterator[Any], seed: int, share: float = 0.01) -> Iterator[Any]:
-    """The same frames, some of them up to a millisecond late."""
+    """Yield the same frames, some of them up to a millisecond late."""
     chance = random.Random(seed)
     for item in frames:
         if chance.random() < share:

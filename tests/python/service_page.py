@@ -25,7 +25,7 @@ CLASSIFIER = "cifar10_mobilenet_v2"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The bundled classifier, and a small detector and segmenter."""
+    """Yield a service with the bundled classifier, and a small detector and segmenter."""
     directory = tmp_path_factory.mktemp("served")
     files = []
     for task in ("detection", "segmentation"):
@@ -42,7 +42,7 @@ def driver() -> Iterator[Any]:
 
 
 class Page:
-    """The page as a person sees it."""
+    """Reads and operates the page as a person does."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
@@ -57,7 +57,7 @@ class Page:
         return self.driver.execute_script(script, *arguments)
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = 15) -> Any:
-        """Return the value of a condition as soon as it is true."""
+        """Wait until a condition is true, and return its value."""
         end = time.monotonic() + seconds
         while not (found := condition()):
             shown = f"notices: {self.text('notices')!r}, results: {self.text('results')!r}"
@@ -69,7 +69,7 @@ class Page:
         self.element("files").send_keys("\n".join(map(str, files)))
 
     def drop(self, *files: tuple[str, str, bytes]) -> None:
-        """Files by name, media type and content."""
+        """Drop files, given by name, media type and content, on the page."""
         self.run(
             """const data = new DataTransfer();
             for (const [name, type, content] of arguments[0]) {
@@ -107,7 +107,7 @@ class Page:
         return int(self.element("rates").get_attribute("data-frames") or 0)
 
     def drawn(self) -> int:
-        """Pixels of the picture over which something is drawn."""
+        """Return the number of pixels that are drawn over the picture."""
         return int(
             self.run(
                 """const overlay = document.getElementById("overlay");
@@ -135,7 +135,7 @@ def opened(driver: Any, service: Service) -> Page:
 
 
 def clip(directory: Path) -> bytes:
-    """A second of the cat as WebM."""
+    """Return one second of the cat's photo as a WebM video."""
     av = pytest.importorskip("av", reason="PyAV is not installed")
     from PIL import Image
 

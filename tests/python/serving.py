@@ -1,4 +1,4 @@
-"""A service in a process of its own, and requests to it."""
+"""Run a service in a separate process, and send requests to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _START = 120.0
 
 
 def require_packages() -> None:
-    """Skip where a package of the extra `serve` is missing."""
+    """Skip the test if a package of the extra `serve` is missing."""
     for package in PACKAGES:
         pytest.importorskip(package, reason=f"{package} is not installed")
 
@@ -33,7 +33,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    """By names in lower case."""
+    """The headers by lower-case name."""
     body: bytes
 
     @property
@@ -47,14 +47,14 @@ class Service:
 
     process: subprocess.Popen[str]
     events: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
-    """Lines of its log that nobody has taken."""
+    """Lines of the log that no test has read."""
     other_lines: list[str] = field(default_factory=list)
-    """Return the lines of stderr that are not JSON."""
+    """The lines of stderr that are not JSON."""
     address: str = ""
 
     @property
     def place(self) -> tuple[str, int]:
-        """Host and port."""
+        """The host and the port."""
         parts = urlsplit(self.address)
         assert parts.hostname is not None
         assert parts.port is not None
@@ -67,7 +67,7 @@ class Service:
         headers: Mapping[str, str] | None = None,
         method: str | None = None,
     ) -> Answer:
-        """One request over a connection of its own."""
+        """Send one request over a new connection."""
         connection = http.client.HTTPConnection(*self.place, timeout=60)
         try:
             connection.request(method or ("GET" if body is None else "POST"), path, body, dict(headers or {}))
@@ -80,14 +80,14 @@ class Service:
             connection.close()
 
     def wait_for(self, event: str, **fields: Any) -> dict[str, Any]:
-        """The next line of the log for an event with these fields; lines before it are lost."""
+        """Return the next line of the log for an event with these fields. Earlier lines are dropped."""
         while True:
             line = self.events.get(timeout=60)
             if line["event"] == event and all(line.get(name) == value for name, value in fields.items()):
                 return line
 
     def metric(self, name: str) -> float:
-        """A number of /metrics, by its name with labels."""
+        """Return a number of /metrics by its name with labels."""
         for line in self.request("/metrics").body.decode().splitlines():
             found, _, value = line.rpartition(" ")
             if found == name:
@@ -99,7 +99,11 @@ class Service:
 def serving(
     *arguments: str | Path, environment: Mapping[str, str] | None = None, limits: str = ":"
 ) -> Iterator[Service]:
-    """A service on a free port, which must end well; with limits that a shell's command sets."""
+    """Yield a service on a free port. It must end without an error.
+
+    Args:
+        limits: a shell command that sets resource limits for the service.
+    """
     command = [sys.executable, "-m", "mpscnn", "serve", *map(str, arguments), "--port", "0"]
     command = ["bash", "-c", f'{limits}; exec "$@"', "bash", *command]
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Clips for tests, and a live source whose frames come when a test sends them."""
+"""Video clips for tests, and a live source whose frames come when a test sends them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CAT = Path(__file__).resolve().parents[2] / "examples" / "images" / "cat.jpg"
 
 
 def photo_that_moves(count: int, size: tuple[int, int] = SIZE) -> Iterator[NDArray[np.uint8]]:
-    """RGB frames: a window that wanders over a photo."""
+    """Yield RGB frames: a window that moves over a photo."""
     width, height = size
     photo = np.asarray(Image.open(CAT).convert("RGB").resize((2 * width, 2 * height)))
     for i in range(count):
@@ -31,7 +31,7 @@ def photo_that_moves(count: int, size: tuple[int, int] = SIZE) -> Iterator[NDArr
 
 
 def shades(count: int) -> Iterator[NDArray[np.uint8]]:
-    """RGB frames whose gray is their number times four."""
+    """Yield RGB frames whose gray value is four times their number."""
     for i in range(count):
         yield np.full((SIZE[1], SIZE[0], 3), 4 * i, np.uint8)
 
@@ -46,7 +46,7 @@ def write_clip(
     times: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """A video of RGB frames; `times` in frames where they are not one after another."""
+    """Write RGB frames as a video. `times`: the frames' times, in frames, if they are not consecutive."""
     import av
 
     with av.open(str(path), "w") as container:
@@ -64,7 +64,7 @@ def write_clip(
 
 
 def turned(clip: Path, a: int, b: int, c: int, d: int) -> Path:
-    """The same MP4 file with a display matrix, of which these are -1, 0 or 1."""
+    """Return a copy of an MP4 file with another display matrix, whose elements are -1, 0 or 1."""
     content = bytearray(clip.read_bytes())
     place = content.index(b"tkhd") + 44
     content[place : place + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
@@ -74,7 +74,7 @@ def turned(clip: Path, a: int, b: int, c: int, d: int) -> Path:
 
 
 class FakeCamera(VideoSource):
-    """A live source: `give` is when its next frames come, `end` is when it goes away."""
+    """A live source. `give` lets frames come, and `end` disconnects it."""
 
     name = "camera:0"
     live = True
@@ -87,7 +87,7 @@ class FakeCamera(VideoSource):
         self.closed = threading.Event()
 
     def give(self, count: int) -> None:
-        """Return when all of N frames but the last wait to be computed."""
+        """Let N frames come. Return when all but the last wait to be computed."""
         for _ in range(count):
             self._wanted.release()
         for _ in range(count):

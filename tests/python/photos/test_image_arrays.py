@@ -1,4 +1,4 @@
-"""Images as arrays of other libraries, without a copy."""
+"""Photos given as arrays of other libraries, which are read without a copy."""
 
 from __future__ import annotations
 

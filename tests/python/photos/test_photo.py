@@ -1,4 +1,4 @@
-"""Photos of every kind and with every kind of damage, compared with Pillow's own conversions."""
+"""Photos of all kinds, whole and damaged, compared with Pillow's own conversions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORIENTATION = 0x0112
 
 
 def scene(height: int = 6, width: int = 9) -> np.ndarray[Any, Any]:
-    """RGB pixels that differ in every row, column and channel."""
+    """Return RGB pixels that differ in every row, column and channel."""
     rows, columns = np.mgrid[0:height, 0:width]
     return np.stack([rows * 40 % 256, columns * 27 % 256, (rows * 7 + columns * 11) % 256], axis=-1).astype(
         np.uint8
@@ -136,7 +136,7 @@ def test_a_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_largest_cameras_are_within_the_limit() -> None:
-    # A telephone's 200 megapixel mode, beyond Pillow's own limit. Only the header is there, so decoding is begun.
+    # The file has the size of a telephone's 200 megapixel mode, above Pillow's own limit. Only its header is present.
     with pytest.raises(ImageError, match="is damaged or cut off"):
         open_photo(png(16_320, 12_240, depth=1, color=0))
     with pytest.raises(ImageError, match="more than the 200 million"):
@@ -282,7 +282,7 @@ def test_float_pixels_have_pillows_range() -> None:
 
 @pytest.mark.parametrize("low", [0, -1])
 def test_files_of_floats_to_one_are_refused(tmp_path: Path, low: float) -> None:
-    """They would be black: Pillow's floats go to 255, of which those of other programs say nothing."""
+    """They would become black, because Pillow's floats range to 255. The range of other programs' files is unknown."""
     path = tmp_path / "floats.tiff"
     values = np.linspace(low, 1, 54, dtype=np.float32).reshape(6, 9)
     Image.fromarray(values).save(path)
@@ -292,7 +292,9 @@ def test_files_of_floats_to_one_are_refused(tmp_path: Path, low: float) -> None:
     for readable in (values * 255, np.zeros_like(values)):
         Image.fromarray(readable).save(path)
         np.testing.assert_array_equal(open_photo(path).pixels, readable / np.float32(255))
-    assert open_photo(Image.fromarray(values)).format == "gray32f"  # of a program, which knows what it makes
+    assert (
+        open_photo(Image.fromarray(values)).format == "gray32f"
+    )  # an image in memory, whose program knows its range
 
 
 def test_pillow_image_gives_its_file_name(tmp_path: Path) -> None:
@@ -321,7 +323,9 @@ def test_bytes_and_file_objects(tmp_path: Path) -> None:
 # ---- EXIF orientation --------------------------------------------------------------------------------------------
 
 
-TURNED: dict[int, Callable[[Any], Any]] = {  # EXIF 2.32, table 6: where row 0 and column 0 are seen
+TURNED: dict[
+    int, Callable[[Any], Any]
+] = {  # by EXIF 2.32, table 6: the side at which row 0 and column 0 are displayed
     1: lambda x: x,
     2: lambda x: x[:, ::-1],
     3: lambda x: x[::-1, ::-1],

@@ -1,4 +1,4 @@
-"""Arrays as photos: floats of the wrong range, orders of channels, NumPy's files."""
+"""Arrays as photos: floats outside the range, orders of channels, and NumPy's files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_floats_of_bytes_range_are_refused(model: mpscnn.Model, dtype: Any) -> N
 def test_floats_of_a_networks_range_are_refused(model: mpscnn.Model) -> None:
     with pytest.raises(mpscnn.ImageError, match="from -1 to 1; floats mean 0 to 1: scale them"):
         model.predict((RED / 127.5 - 1).astype(np.float32))
-    # A little more is what sharp resizing gives.
+    # Values slightly outside 0 to 1 are accepted, because sharp resizing produces them.
     assert model.predict((RED / 255 * 1.2 - 0.1).astype(np.float32))[0].label == "red"
 
 
@@ -66,7 +66,7 @@ def test_channel_order_in_every_task(task: str, tmp_path: Path) -> None:
             np.testing.assert_array_equal(result.labels, expected.labels)
         else:
             assert list(result) == list(expected)
-    # A picture of the result shows the photo in its colours.
+    # The picture of the result shows the photo in its own colours.
     np.testing.assert_array_equal(np.asarray(found[0].draw()), np.asarray(expected.draw()))
 
 

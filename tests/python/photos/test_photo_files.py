@@ -1,4 +1,4 @@
-"""Photo files made to harm: programs that decoders start, sizes that nothing explains, pixels that are missing."""
+"""Photo files made to do harm: they start programs, claim large sizes, or lack pixels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EPS = (
 
 
 def noise(height: int = 40, width: int = 60) -> Image.Image:
-    """A picture without two equal rows."""
+    """Return a picture without two equal rows."""
     return Image.fromarray(np.random.default_rng(3).integers(1, 256, (height, width, 3), np.uint8))
 
 
@@ -40,7 +40,10 @@ def noise(height: int = 40, width: int = 60) -> Image.Image:
 
 @pytest.fixture
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that lists the programs started of those that Pillow knows, which are the only ones in PATH."""
+    """Return the file that lists which programs were started.
+
+    PATH has only stand-ins for the programs that Pillow calls.
+    """
     programs = tmp_path / "programs"
     programs.mkdir()
     record = tmp_path / "started"
@@ -66,7 +69,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _iptc(content: bytes) -> bytes:
-    """An IPTC record of a picture, which Pillow's decoder opens as a file of its own."""
+    """Return an IPTC record with a picture, which Pillow's decoder opens as a separate file."""
 
     def field(section: int, dataset: int, value: bytes) -> bytes:
         return struct.pack(">BBBH", 0x1C, section, dataset, len(value)) + value
@@ -161,7 +164,7 @@ def test_the_longest_side_is_read() -> None:
         open_photo(Image.new("L", (MAX_SIDE + 1, 1)))
 
 
-# One row of thousands, with what decoders take for the end of the data or skip.
+# Only one row of thousands is there, and data after it that decoders ignore or take for the end.
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("trailing", [b"", b"more", zlib.compress(ROW)])
 def test_missing_pixels_of_png(interlaced: bool, trailing: bytes) -> None:
@@ -180,7 +183,7 @@ ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (
 @pytest.mark.parametrize("height", [1, 2, 3, 4, 5, 8, 9, 13])
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 9, 13])
 def test_interlaced_png(width: int, height: int) -> None:
-    """A black photo, so that only the number of bytes shows that it is whole."""
+    """The photo is black, like missing pixels, so only the number of bytes shows whether it is complete."""
     size = 0
     for left, top, across, down in ADAM7:
         columns, rows = len(range(left, width, across)), len(range(top, height, down))
@@ -231,7 +234,7 @@ FLAT = {
 @pytest.mark.parametrize("kind", FLAT)
 @pytest.mark.parametrize("side", [40, 2_000])
 def test_flat_pictures_are_read(kind: str, side: int) -> None:
-    """However few bytes they take."""
+    """Complete pictures of one colour are read, even if they have very few bytes."""
     mode, format_, options = FLAT[kind]
     if format_ == "AVIF" and not HAS_AVIF:
         pytest.skip("this Pillow has no AVIF")
@@ -248,7 +251,7 @@ def test_large_flat_pictures_are_read(kind: str) -> None:
 
 
 def _claiming(content: bytes, kind: str, side: int) -> bytes:
-    """The file with another size in its header."""
+    """Return the file with another size in its header."""
     if kind == "JPEG":
         start = content.index(b"\xff\xc0") + 5
         return content[:start] + struct.pack(">HH", side, side) + content[start + 4 :]
@@ -279,7 +282,7 @@ def test_more_pixels_than_flat_pictures_have(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_scans_of_progressive_jpeg_are_bounded() -> None:
-    """Each scan may go through all pixels, and takes a few bytes."""
+    """A scan of a few bytes may make the decoder visit all pixels."""
     content = encoded(Image.new("L", (8_000, 8_000), 9), "JPEG", progressive=True)
     scan = content.rindex(b"\xff\xda")
     end = content.rindex(b"\xff\xd9")
@@ -289,7 +292,7 @@ def test_scans_of_progressive_jpeg_are_bounded() -> None:
 
 
 def test_comments_between_the_pixels_are_bounded() -> None:
-    """For each the decoder copies a block."""
+    """The decoder copies a block for each comment."""
     commented = b"P2 4 4 255 " + b"#c\n" * 1_000 + b"1 " * 16
     assert open_photo(commented).size == (4, 4)
     with little_work(), pytest.raises(ImageError, match="1000000 comments, more than the 1000 allowed"):
@@ -299,7 +302,7 @@ def test_comments_between_the_pixels_are_bounded() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(40_000, 40_000), (1 << 31, 1), (1 << 24, 16)])
 def test_tiles_are_bounded(width: int, height: int) -> None:
-    """Decoders take memory for a whole tile."""
+    """Decoders allocate memory for a whole tile."""
     content = tiff({**TILED, 322: width, 323: height}, TILE)
     with pytest.raises(ImageError, match=f"tiles of {width} x {height} pixels are more than"):
         open_photo(content)
@@ -313,7 +316,7 @@ def test_tiles_larger_than_their_picture() -> None:
 
 
 def tiff_of_shared_bytes(tags: int, size: int) -> bytes:
-    """A gray pixel, and tags that all have the same `size` bytes as their value."""
+    """Return a TIFF file of one gray pixel, with tags that all share the same `size` bytes as their value."""
     pixel = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: 1}
     end = 9 + 2 + 12 * (len(pixel) + tags) + 4
     shared = b"".join(struct.pack("<HHII", 1_000 + i, 1, size, end) for i in range(tags))
@@ -321,7 +324,7 @@ def tiff_of_shared_bytes(tags: int, size: int) -> bytes:
 
 
 def jpeg_with_exif(block: bytes) -> bytes:
-    """In as many segments as it takes, of which a decoder makes one block."""
+    """Return a JPEG with an EXIF block in as many segments as necessary, which a decoder joins."""
     content = encoded(Image.new("L", (8, 8)), "JPEG")
     most = 65_535 - 2 - 6
     parts = [block[i : i + most] for i in range(0, len(block), most)]
@@ -330,7 +333,7 @@ def jpeg_with_exif(block: bytes) -> bytes:
     return content[:2] + b"".join(segments) + content[end_of_jfif:]
 
 
-# Pillow reads the whole block of AVIF files when it opens them. It has its own limit from version 13 on.
+# Pillow reads the whole EXIF block of AVIF files when it opens them. From version 13 on it has its own limit.
 SHARED_BYTES = tiff_of_shared_bytes(8_000, 300_000)
 
 
@@ -348,9 +351,9 @@ SHARED_BYTES = tiff_of_shared_bytes(8_000, 300_000)
     ids=["tiff", "jpeg", "png", "webp"],
 )
 def test_metadata_take_memory_by_their_size(content: bytes) -> None:
-    """Each of the 8,000 tags would get a copy of its 300,000 bytes."""
+    """A decoder that copies the 300,000 bytes for each of the 8,000 tags would need 2.4 GB."""
     tracemalloc.start()
-    with contextlib.suppress(ImageError):  # by some versions of Pillow
+    with contextlib.suppress(ImageError):  # some versions of Pillow refuse the file
         open_photo(content)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -396,7 +399,7 @@ if HAS_AVIF:
 
 @pytest.fixture(params=[False, True], ids=["", "LOAD_TRUNCATED_IMAGES"])
 def permissive(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """With and without the program's wish that Pillow fills what is missing."""
+    """Test with and without Pillow's option to fill missing pixels."""
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", request.param)
     return bool(request.param)
 
@@ -404,7 +407,7 @@ def permissive(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", WHOLE)
 def test_truncated_photos(kind: str, permissive: bool) -> None:
-    """Cut anywhere, a photo is refused, unless all its pixels come before the cut."""
+    """A photo that is cut off anywhere is refused, unless all its pixels come before the cut."""
     whole = WHOLE[kind]
     expected = open_photo(whole).pixels
     rng = np.random.default_rng(5)
@@ -428,7 +431,7 @@ def test_half_a_photo(kind: str, permissive: bool) -> None:
 
 
 def _short_gif() -> bytes:
-    """40 x 40 pixels, of which the compressed data have one: clear, a pixel, end."""
+    """Return a GIF of 40 x 40 pixels whose compressed data have one pixel: clear, a pixel, end."""
     frame = b"\x2c" + struct.pack("<4HB", 0, 0, 40, 40, 0) + b"\2\2" + struct.pack("<H", 4 | 1 << 3 | 5 << 6)
     return (
         b"GIF89a" + struct.pack("<HHBBB", 40, 40, 0x80, 0, 0) + bytes(range(6)) + frame + b"\0;" + bytes(100)
@@ -436,7 +439,7 @@ def _short_gif() -> bytes:
 
 
 def _short_tiff(compression: int, strip: bytes) -> bytes:
-    """40 x 40 gray pixels in one strip."""
+    """Return a TIFF file of 40 x 40 gray pixels in one strip."""
     size = {256: 40, 257: 40, 258: 8, 259: compression, 262: 1, 273: 8, 277: 1, 278: 40, 279: len(strip)}
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in size.items())
     header = b"II*\0" + struct.pack("<I", 8 + len(strip))
@@ -444,7 +447,7 @@ def _short_tiff(compression: int, strip: bytes) -> bytes:
 
 
 def _short_bmp() -> bytes:
-    """40 x 40 pixels by run lengths, which end after five."""
+    """Return a BMP file of 40 x 40 run-length encoded pixels, of which only five are present."""
     header = struct.pack("<IHHIIiiHHIIiiII", 1082, 0, 0, 1078, 40, 40, 40, 1, 8, 1, 4, 0, 0, 256, 0)
     return b"BM" + header + bytes(1024) + b"\5\1\0\1" + bytes(100)
 

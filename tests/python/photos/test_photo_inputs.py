@@ -1,4 +1,4 @@
-"""How photos are named: standard input, folders, patterns, lists, URLs."""
+"""Ways to name photos: standard input, folders, patterns, lists, URLs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def model(tmp_path: Path) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: photos in it, in a subfolder, hidden, and behind a link to itself."""
+    """Change to a folder with photos, also in subfolders, in hidden ones, and behind a link to the folder itself."""
     top = tmp_path / "photos"
     (top / "summer" / "lake").mkdir(parents=True)
     (top / ".hidden").mkdir()
@@ -145,5 +145,5 @@ def test_lists_of_photos(tmp_path: Path, model: str) -> None:
     assert [result[0].label for result in results] == ["red", "green"]
     assert [len(result) for result in results] == [1, 1]
     assert loaded.predict([]) == []
-    # Numbers are the pixels of one.
+    # A list of numbers is the pixels of one photo.
     assert len(loaded.predict([[0.5, 0.5], [0.5, 0.5]])) == 3

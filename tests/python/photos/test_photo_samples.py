@@ -1,7 +1,6 @@
-"""Every kind of samples in photo files: the network's input is what each format defines.
+"""The samples of photo files of every kind: the network's input is what the format defines.
 
-The right values come from a PNG decoder of the tests' own, and for the other formats from the numbers that a file was
-written of.
+The expected values are from the tests' own PNG decoder. For other formats they are the numbers that were written.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ DEEPEST = 65535
 
 
 def network_input(photo: Any) -> np.ndarray[Any, Any]:
-    """RGB from 0 to 255 (height, width, 3), as a network gets it."""
+    """Return RGB from 0 to 255 (height, width, 3), as a network gets it."""
     width, height = open_photo(photo).size
     return mpscnn.preprocess(photo, (height, width), "none")[0]
 
 
 def assert_input(photo: Any, expected: np.ndarray[Any, Any], tolerance: float = 2e-4) -> None:
-    """That a network gets these numbers, gray or RGB. A step of 16 bits is 3.9e-3."""
+    """Check that a network gets these numbers, gray or RGB. A step of 16 bits is 3.9e-3."""
     if expected.ndim == 2:
         expected = np.repeat(expected[..., None], 3, axis=-1)
     np.testing.assert_allclose(network_input(photo), expected, rtol=0, atol=tolerance)
@@ -45,7 +44,7 @@ DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 1
 
 
 def _packed(numbers: np.ndarray[Any, Any], depth: int) -> bytes:
-    """Rows of whole numbers (rows, columns, samples), each filtered by another rule of the five, without prediction."""
+    """Return packed rows of whole numbers (rows, columns, samples). The rows use the five PNG filters in turn."""
     rows = []
     for line in numbers.reshape(len(numbers), -1):
         if depth == 16:
@@ -57,7 +56,7 @@ def _packed(numbers: np.ndarray[Any, Any], depth: int) -> bytes:
 
 
 def png_of(depth: int, color: int, *, interlaced: bool = False, transparency: bytes | None = None) -> bytes:
-    """Random bytes: whatever a filter makes of them are pixels."""
+    """Return a PNG of random bytes, which are pixels whatever the filter is."""
     rng = np.random.default_rng(depth * 10 + color)
     count = SAMPLES[color]
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, depth, color, 0, 0, interlaced)
@@ -65,7 +64,7 @@ def png_of(depth: int, color: int, *, interlaced: bool = False, transparency: by
     for left, top, across, down in ADAM7 if interlaced else ((0, 0, 1, 1),):
         columns, rows = len(range(left, WIDTH, across)), len(range(top, HEIGHT, down))
         if columns and rows:
-            # Few numbers, so that many pixels have the transparent colour.
+            # There are only two numbers, so many pixels have the transparent colour.
             few = rng.integers(0, 2**depth, 2)
             data += _packed(few[rng.integers(0, 2, (rows, columns, count))], depth)
     chunks = [png_chunk(b"IHDR", header)]
@@ -78,7 +77,7 @@ def png_of(depth: int, color: int, *, interlaced: bool = False, transparency: by
 
 
 def transparencies(depth: int, color: int) -> list[bytes | None]:
-    """Transparent colours that a PNG has, that it has not, and with bits beyond those of its samples."""
+    """Return colours for a PNG's tRNS chunk: one of the image, one not in it, and one with too many bits."""
     if color in (4, 6):
         return [None]
     if color == 3:
@@ -110,7 +109,7 @@ def test_png(depth: int, color: int, interlaced: bool, transparency: bytes | Non
 
 
 def test_some_pngs_are_partly_transparent() -> None:
-    """Without that, the cases above would say nothing about transparency."""
+    """Checks that the cases above test transparency."""
     partly = set()
     for depth, color, interlaced, transparency in PNGS:
         alpha = decoded(png_of(depth, color, interlaced=interlaced, transparency=transparency))[..., 3]
@@ -142,7 +141,7 @@ def test_an_opened_pillow_image_stays_as_it_was() -> None:
 
 
 def test_colours_that_pillow_has_cut_are_not_compared_with_whole_ones() -> None:
-    """In a decoded image it is unknown which pixels had the transparent colour."""
+    """A decoded image does not tell which pixels had the transparent colour."""
     with Image.open(io.BytesIO(png_of(16, 2, transparency=struct.pack(">3H", 1000, 2, 3)))) as image:
         image.load()
         with pytest.raises(ImageError, match=r"transparent colour \(1000, 2, 3\) has 16: give the file"):
@@ -201,7 +200,7 @@ def tiff_of(
     strips: int = 1,
     further: dict[int, tuple[int, ...]] | None = None,
 ) -> bytes:
-    """A TIFF file of whole numbers (height, width, samples), in strips of rows."""
+    """Return a TIFF file of whole numbers (height, width, samples), in strips of rows."""
     height, width, samples = numbers.shape
     rows = -(-height // strips)
     parts = []
@@ -260,7 +259,7 @@ def random_numbers(samples: int, bits: int) -> np.ndarray[Any, Any]:
 def meaning(
     numbers: np.ndarray[Any, Any], bits: int, photometric: int, extra: int | None
 ) -> np.ndarray[Any, Any]:
-    """RGB or gray from 0 to 255 by TIFF 6.0, sections 4, 16 and 18: composed over white."""
+    """Return RGB or gray from 0 to 255, composited over white, by TIFF 6.0, sections 4, 16 and 18."""
     values = numbers / (2**bits - 1)
     colors = values[..., : CHANNELS[photometric]]
     if photometric == 0:
@@ -282,7 +281,7 @@ def pillow_knows(bits: int, photometric: int, extra: int | None, order: str) -> 
     return key in TiffImagePlugin.OPEN_INFO
 
 
-# Bits, photometric interpretation, extra sample (0 nothing, 1 multiplied alpha, 2 alpha).
+# Bits, photometric interpretation, and extra sample (0 unspecified, 1 premultiplied alpha, 2 alpha).
 TIFFS = [
     *((bits, photometric, None) for bits in (1, 2, 4, 8, 16) for photometric in (0, 1)),
     (12, 1, None),
@@ -314,7 +313,7 @@ def test_tiff(bits: int, photometric: int, extra: int | None, order: str, deflat
             with pytest.raises(ImageError, match="is not an image that Pillow can read"):
                 open_photo(content)
             continue
-        # Pillow mixes inks of 8 bits in 8 bits.
+        # Pillow mixes 8-bit inks with 8-bit arithmetic.
         tolerance = 0.51 if (bits, photometric) == (8, 5) else 2e-4
         assert_input(content, meaning(numbers, bits, photometric, extra), tolerance)
 
@@ -348,16 +347,16 @@ def test_tiff_in_planes(bits: int, photometric: int, extra: int | None, order: s
             open_photo(content)
         return
     if extra == 0 and not deflated:
-        # Some versions of Pillow refuse planes that mean nothing.
+        # Some versions of Pillow refuse planes without a meaning.
         try:
             open_photo(content)
         except ImageError:
             return
     tolerance = 2e-4
     if bits == 8 and photometric == 5:
-        tolerance = 0.51  # Pillow mixes inks of 8 bits in 8 bits
+        tolerance = 0.51  # Pillow mixes 8-bit inks with 8-bit arithmetic
     elif bits == 8 and extra == 1 and deflated:
-        tolerance = 1.0  # and divides by alpha
+        tolerance = 1.0  # Pillow also divides by alpha in 8 bits
     assert_input(content, meaning(numbers, bits, photometric, extra), tolerance)
 
 
@@ -388,7 +387,7 @@ def test_tiff_of_floats() -> None:
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_tiff_with_a_palette(bits: int, order: str) -> None:
-    """Its 16-bit colours are 8-bit ones times 256 or 257, as for libtiff."""
+    """The palette's 16-bit colours are 8-bit ones times 256 or 257. libtiff accepts both, too."""
     numbers = random_numbers(1, bits)
     palette = np.random.default_rng(1).integers(0, 256, (3, 2**bits))
     for factor in (256, 257):
@@ -398,7 +397,7 @@ def test_tiff_with_a_palette(bits: int, order: str) -> None:
 
 
 def _ycbcr(colors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """RGB of full-range YCbCr (JFIF 1.02)."""
+    """Convert full-range YCbCr to RGB (JFIF 1.02)."""
     y, blue, red = np.moveaxis(colors.astype(float), -1, 0)
     r, b = y + 1.402 * (red - 128), y + 1.772 * (blue - 128)
     return np.clip(np.stack([r, (y - 0.299 * r - 0.114 * b) / 0.587, b], -1), 0, 255)
@@ -418,7 +417,7 @@ def test_tiff_of_luma_and_chroma() -> None:
 
 
 def _cielab(lab: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """sRGB (IEC 61966-2-1) of CIELAB with the white point D50, by Bradford's adaptation (ICC.1, annex E)."""
+    """Convert CIELAB with the white point D50 to sRGB (IEC 61966-2-1), with Bradford's adaptation (ICC.1, annex E)."""
     f_y = (lab[..., 0] + 16) / 116
     f = np.stack([f_y + lab[..., 1] / 500, f_y, f_y - lab[..., 2] / 200], -1)
     xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.9642, 1.0, 0.8249]
@@ -434,7 +433,7 @@ def _cielab(lab: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def test_tiff_of_cielab() -> None:
-    """Colours of sRGB; of others the conversion is free."""
+    """The colours are within sRGB. For others the conversion is not defined."""
     numbers = np.array([[[0, 0, 0], [255, 0, 0], [128, 0, 0], [100, 20, -30 + 256], [180, -20 + 256, 25]]])
     signed = np.where(numbers > 127, numbers - 256, numbers)
     lab = np.stack([numbers[..., 0] / 2.55, signed[..., 1], signed[..., 2]], -1)
@@ -478,7 +477,7 @@ def test_bitmaps(plain: bool) -> None:
 
 
 def test_samples_beyond_the_header() -> None:
-    """As Pillow takes them: binary ones are limited, those in letters are errors."""
+    """Samples above the header's maximum are treated as in Pillow: limited in binary files, errors in text files."""
     assert_input(b"P6 1 1 100\n" + bytes([50, 100, 200]), np.array([[[127.5, 255, 255]]]))
     with pytest.raises(ImageError, match="has the sample 200, its header allows up to 100"):
         open_photo(b"P3 1 1 100\n50 100 200\n")
@@ -495,7 +494,10 @@ def test_portable_floats() -> None:
 
 
 def bmp_of(rows: list[bytes], bits: int, *, colors: bytes = b"", masks: tuple[int, ...] = ()) -> bytes:
-    """A BITMAPINFOHEADER with masks after it, or a BITMAPV4HEADER if there is a mask of alpha; rows upwards."""
+    """Return a BMP file with a BITMAPINFOHEADER and masks after it, or a BITMAPV4HEADER if alpha has a mask.
+
+    The rows are stored from the bottom up.
+    """
     packed = b"".join(row.ljust(-(-len(row) // 4) * 4, b"\0") for row in reversed(rows))
     v4 = len(masks) == 4
     size = 108 if v4 else 40
@@ -586,7 +588,7 @@ def test_gif(gray: bool, transparency: int | None) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "YCbCr"])
 def test_jpeg(mode: str) -> None:
-    """Flat colours at the best quality; the decoder may round each block by one or two."""
+    """The colours are uniform and the quality is the best. The decoder may still round each block by one or two."""
     colors = {"L": (77,), "RGB": (200, 120, 40), "CMYK": (30, 90, 200, 20), "YCbCr": (120, 100, 160)}[mode]
     content = encoded(
         Image.new(mode, (16, 16), colors if len(colors) > 1 else colors[0]), "JPEG", quality=100
@@ -690,15 +692,16 @@ def test_palette_images_with_alpha() -> None:
 
 
 def test_every_mode_is_walked() -> None:
-    """The modes that Pillow lists, without the other names of 16-bit gray and modes tested above or converted in the
-    same way.
+    """The cases cover all modes that Pillow lists.
+
+    Exceptions are other names of 16-bit gray, and modes tested above or converted in the same way.
     """
     walked = {kind.split(",")[0] for kind in PILLOW} | {"PA", "LAB"}
     assert set(Image.MODES) - {"I;16L", "I;16N", "HSV"} <= walked
 
 
 def test_rows_of_all_filters_are_walked() -> None:
-    """The decoder of the tests has each rule of filtering to apply."""
+    """The PNG files use each of the five filters."""
     rows = zlib.decompress(png_of(8, 0)[png_of(8, 0).index(b"IDAT") + 4 :])
     assert {rows[start] for start in range(0, len(rows), WIDTH + 1)} == set(range(5))
     assert list(itertools.islice(DEPTHS, 5)) == list(SAMPLES)

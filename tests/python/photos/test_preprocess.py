@@ -1,4 +1,4 @@
-"""Photos of every kind of memory to a network's input, against the definition in float64."""
+"""Photos in memory of every kind become a network's input, compared with the definition in float64."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import mpscnn
 from mpscnn import ImageError, ParameterError, YuvImage, open_photo
 from mpscnn.vision.visualize import upright_picture
 
-#: Sums of float32 products of values to 255, as in tests/cpp/preprocess_test.cpp; the matrix of YUV triples it.
+#: The error of sums of float32 products of values up to 255, as in tests/cpp/preprocess_test.cpp. The matrix of YUV
+#: triples it.
 TOLERANCE = 255 * 80 * float(np.finfo(np.float32).eps) / 2
 
-ORDERS = {  # of the channels of uint8 arrays -> as red, green, blue and alpha
+ORDERS = {  # channels of uint8 arrays -> the positions of red, green, blue and alpha
     "gray": [0],
     "gray_alpha": [0, 1],
     "rgb": [0, 1, 2],
@@ -75,7 +76,7 @@ def test_arrays(
 ) -> None:
     random = np.random.default_rng(seed)
     samples = random.random((*shape, CHANNELS.get(order, 3)))
-    # Opaque rows take another way than transparent ones.
+    # Opaque rows are computed by other code than transparent ones.
     if order.endswith("a"):
         samples[random.random(shape[0]) < 0.5, :, -1] = 1
     if order not in ("gray", "rgb", "rgba"):
@@ -130,9 +131,7 @@ def test_yuv(
 
 
 def test_known_colours() -> None:
-    """The colours that ITU-R BT.601 names: white, black, gray, and 100% red, whose luma is 81 and differences 90 and
-    240.
-    """
+    """The colours are those of ITU-R BT.601: white, black, gray, and 100% red (luma 81, chroma 90 and 240)."""
     for (y, u, v), rgb in {
         (235, 128, 128): (255, 255, 255),
         (16, 128, 128): (0, 0, 0),
@@ -149,7 +148,7 @@ def test_known_colours() -> None:
 def test_planes_are_read_where_they_lie() -> None:
     y, u, v = planes(np.random.default_rng(1), 10, 14)
     expected = mpscnn.preprocess(YuvImage(y, u, v), (5, 5))
-    buffer = np.zeros((15, 32), np.uint8)  # as decoders leave frames: rows padded, chroma behind luma
+    buffer = np.zeros((15, 32), np.uint8)  # like a decoder's frame: padded rows, and chroma after luma
     buffer[:10, :14] = y
     buffer[10:, :14] = np.stack([u, v], axis=-1).reshape(5, 14)
     frame = YuvImage(buffer[:10, :14], buffer[10:, :14])

@@ -1,4 +1,4 @@
-"""The display of results: as text, in pictures, in notebooks.
+"""Results as text, as pictures and in notebooks.
 
 Classifications are tested here, others next to their own tests.
 """
@@ -58,11 +58,12 @@ def test_bars_are_as_long_as_probabilities(model: mpscnn.Model, tmp_path: Path) 
     line = (len(drawn) - 300) // 3
     assert len(drawn) == 300 + 3 * line
     for row, entry in enumerate(result):
-        first = drawn[300 + row * line + 2]  # above the text
+        first = drawn[300 + row * line + 2]  # a row above the text
         filled = int((first != 255).any(axis=1).sum())
         assert filled == pytest.approx(entry.probability * 400, abs=1.5)
     assert result.draw(count=1).height == 300 + line
-    assert result.draw(np.zeros((10, 10, 3), np.uint8)).width > 10  # room for the text
+    # the picture is wider than the photo, so the text fits
+    assert result.draw(np.zeros((10, 10, 3), np.uint8)).width > 10
 
 
 @pytest.mark.parametrize("kind", ["path", "array", "pillow", "bytes", "file"])
@@ -124,7 +125,7 @@ def test_texts_are_short(model: mpscnn.Model) -> None:
     detector = head.detector((300, 300))
     assert repr(detector) == "<Detector: 1917 anchors (scales), sigmoid scores, hard suppression>"
     assert repr(mpscnn.open_photo(plain_photo(8, 6))) == "<Photo 'array (6, 8, 3) uint8': 8 x 6, rgb8>"
-    # Gathered, so that the first frame cannot be done before the second one is taken.
+    # Frames are combined, so the first one cannot be done before the second one is submitted.
     with mpscnn.Runner(model.program, max_batch=2, max_wait=1e6) as runner:
         results = runner.map([np.zeros((1, 8, 8, 3), np.float32)] * 2)
         assert repr(results) == f"<OrderedResults of {runner!r}, 0 under way>"

@@ -1,4 +1,4 @@
-"""Segmentation: labels and scores against the plain definition, what the result can do, what is refused."""
+"""Return a segmenter. Scores: 0.3 for class 0, then red, green and blue, averaged over `pool` x `pool` pixels."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_labels_lie_as_the_photo_is_seen(model: mpscnn.Model, tmp_path: Path, or
     result = model.segment(path)
     seen = oriented(pixels, orientation)
     assert result.labels.shape == seen.shape[:2]
-    # Turned photos are resized; corners stay what they are.
+    # Rotated photos are also resized, but their corners keep their colours.
     for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
         colour = seen[corner]
         assert result.labels[corner] == (0 if not colour.any() else 1 + int(colour.argmax()))
@@ -167,7 +167,7 @@ def test_pictures() -> None:
     photo = np.full((2, 2, 3), 200, np.uint8)
     drawn = np.asarray(result.draw(photo, opacity=1.0, legend=False))
     assert drawn[0, 0].tolist() == drawn[1, 0].tolist() == [200, 200, 200]
-    assert drawn[0, 1].tolist() == [128, 0, 0]  # Pascal VOC's colours of classes 1 and 2
+    assert drawn[0, 1].tolist() == [128, 0, 0]  # the colours of Pascal VOC for the classes 1 and 2
     assert drawn[1, 1].tolist() == [0, 128, 0]
     half = np.asarray(result.draw(photo, opacity=np.float32(0.5), legend=False))
     assert abs(int(half[0, 1, 0]) - 164) <= 1

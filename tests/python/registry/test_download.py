@@ -1,4 +1,4 @@
-"""Downloading published files, from a server on this machine that misbehaves on demand."""
+"""Downloading published files from a server on this machine, which sends wrong answers if a test asks for them."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_connection_lost_in_the_middle(
     server.script.append(end)
     download(replace(client, timeout=3.0 if end is stall_in_the_middle else PATIENCE), file)
     assert (len(server.ranges), pauses) == (2, [0.5])
-    if end is not reset_in_the_middle:  # A reset may overtake what was sent before it.
+    if end is not reset_in_the_middle:  # A reset may arrive before the data sent earlier.
         assert server.ranges[1] == f"bytes={HALF}-"
 
 
@@ -239,7 +239,7 @@ def _folder(path: Path, victim: Path) -> None:
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """A foreign file that must not change. It has the length of half a download."""
+    """Write a file that a download must not change. It has the length of half a download."""
     path = tmp_path / "victim"
     path.write_bytes(BODY[:HALF])
     return path
@@ -275,7 +275,7 @@ def test_a_lock_that_is_a_link_is_not_followed(
 def test_a_part_that_becomes_a_link_is_not_followed(
     server: Server, client: Client, file: PublishedFile, victim: Path, make: Callable[[Path, Path], None]
 ) -> None:
-    """Between the look at the file and its opening."""
+    """The link is made between the check of the file and its opening."""
 
     def answer(handler: Handler) -> None:
         make(part(file), victim)

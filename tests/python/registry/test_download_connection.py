@@ -1,4 +1,4 @@
-"""Which servers a download trusts: https, certificates, redirects, proxies, and none at all."""
+"""The servers that a download trusts: https, certificates, redirects, proxies."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_default_client_refuses_http(server: Server, file: PublishedFile) -> Non
 
 @pytest.fixture
 def https_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server whose certificate the default client trusts."""
+    """Yield a server whose certificate the default client trusts."""
     if shutil.which("openssl") is None:
         pytest.skip("needs the openssl command to make a certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -103,7 +103,8 @@ def test_nobody_listens(pauses: list[float]) -> None:
     assert len(pauses) == 3
 
 
-# http.client of Python 3.11 leaves the refused tunnel's answer open; it is collected here, not in another test.
+# http.client of Python 3.11 does not close the answer of a refused tunnel. It is collected in this test, not in another
+# one.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_proxy_of_the_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", server.root)
@@ -123,7 +124,7 @@ MALFORMED = [
     b"https://host:-1/x",
     b"https://127.0.0.1:65536/x",
     b"https://host:\xb2/x",
-    b"https://" + b"a" * 70 + b"/",  # longer than a label of DNS
+    b"https://" + b"a" * 70 + b"/",  # longer than a label of DNS may be
     b"https://a..b/",
     b"https://.a/",
     b"https://a b/",
@@ -147,7 +148,7 @@ MALFORMED = [
     b"data:,x",
     b"javascript:x",
     b"https://\xc2\xad/",
-    b"https://\xe2\x84\x80@x/",  # letters that a normalisation makes separators of
+    b"https://\xe2\x84\x80@x/",  # Unicode normalisation changes these letters to separators
 ]
 
 
@@ -156,7 +157,7 @@ MALFORMED = [
 def test_redirects_to_malformed_urls(
     server: Server, client: Client, file: PublishedFile, location: bytes, status: int
 ) -> None:
-    """Each is an error with a remedy, also for a client that allows every URL."""
+    """Each redirect is an error with a remedy, even for a client that allows every URL."""
 
     def answer(handler: Handler) -> None:
         handler.wfile.write(

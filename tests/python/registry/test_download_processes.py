@@ -54,7 +54,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-# A process that gets a model with two files, ready or not, as `mpscnn.registry.find` does.
+# A process that gets a model of two files, which may be in the cache already, like `mpscnn.registry.find`.
 PROCESS = """
 import os, pathlib, sys, types
 import mpscnn

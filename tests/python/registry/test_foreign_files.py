@@ -1,4 +1,4 @@
-"""Files of other frameworks given to `mpscnn.load` and --model: converted once, kept by their contents."""
+"""Files of other frameworks given to `mpscnn.load` and --model: they are converted once and cached by content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 
 
 def tflite_file(path: Path, scale: float = 1.0) -> Path:
-    """The mean colour times a matrix."""
+    """Write a network that multiplies the mean colour by a matrix."""
     weights = scale * np.eye(3, dtype=np.float32)
     tensors = [
         Tensor("image", (1, 4, 5, 3)),
@@ -72,7 +72,7 @@ def test_converted_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_results_that_were_cut_short_are_made_again(tmp_path: Path, cache: Path) -> None:
-    """As by a full disk, or a crash before the file was on it."""
+    """A full disk, or a crash before the file is on disk, cuts a cached file short."""
     path = tflite_file(tmp_path / "colours.tflite")
     x = np.linspace(0, 1, 60, dtype=np.float32).reshape(1, 4, 5, 3)
     mpscnn.load(path)
@@ -86,7 +86,7 @@ def test_results_that_were_cut_short_are_made_again(tmp_path: Path, cache: Path)
 
 
 def test_another_suffix_is_another_format(tmp_path: Path) -> None:
-    """Whatever the cache has of the same contents."""
+    """The file's suffix determines its reader, even if the cache has a network of the same contents."""
     path = tflite_file(tmp_path / "colours.tflite")
     mpscnn.load(path)
     with pytest.raises(
@@ -122,7 +122,7 @@ def test_commands(
     assert call(monkeypatch, "info", path) == 0
     assert "scores" in capsys.readouterr().out
     assert call(monkeypatch, "benchmark", path, "--runs", "2") == 0
-    # It does not say how a photo becomes its input.
+    # The file does not say how a photo becomes the input.
     photo = save_photo(tmp_path / "red.png", "red")
     assert call(monkeypatch, "classify", "--model", path, str(photo)) == 1
     assert "preprocess" in capsys.readouterr().err
@@ -130,7 +130,7 @@ def test_commands(
 
 # ---- Files that are not named as their readers want them, and formats that are not read ----------------------------
 
-#: The first bytes of such files, and the expected error.
+#: For each file name, the first bytes and the expected error.
 OTHERS = {
     "net.bin": (b"\x08\x07\x12\x07pytorch", r"is an ONNX file; named net\.onnx it is read"),
     "net.safetensors": (b"\x1c\0\0\0TFL3", r"is a TensorFlow Lite file; named net\.tflite it is read"),
@@ -149,7 +149,7 @@ OTHERS = {
     "notes.txt": (b"this is a text of some length", "is not a model file, nor of a format"),
     "text.safetensors": (b"this is a text of some length", "is not a model file: its header is damaged"),
     "empty.safetensors": (b"", r"is empty \(0 bytes\)"),
-    # Their suffix is that of a format that is read.
+    # These files have suffixes of supported formats.
     "empty.onnx": (b"", r"is empty \(0 bytes\)"),
     "empty.tflite": (b"", r"is empty \(0 bytes\)"),
     "empty.pth": (b"", r"is empty \(0 bytes\)"),
@@ -175,7 +175,7 @@ def test_files_of_other_formats_are_named_with_what_helps(name: str, tmp_path: P
     with pytest.raises((mpscnn.UnsupportedError, mpscnn.WeightsError), match=message) as raised:
         mpscnn.load(path)
     assert "header of" not in str(raised.value)
-    if path.suffix != ".safetensors":  # which convert takes for weights of PyTorch
+    if path.suffix != ".safetensors":  # convert treats .safetensors files as PyTorch weights
         with pytest.raises((mpscnn.UnsupportedError, mpscnn.WeightsError), match=message):
             converters.convert_files([path], tmp_path / "out.safetensors")
 
@@ -217,7 +217,7 @@ def test_folders_as_models(tmp_path: Path) -> None:
 
 
 def test_files_and_folders_that_look_like_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever lies in the working directory under a name that no model has."""
+    """The working directory has files and folders whose names no model has."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my folder").mkdir()
     (tmp_path / "model.ckpt.index").touch()
@@ -234,13 +234,13 @@ def test_files_and_folders_that_look_like_names(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "own.safetensors").rename(tmp_path / "own model")
     assert len(mpscnn.load("own model").labels or ()) == 10
     (tmp_path / "digits").mkdir()
-    assert mpscnn.load("digits").name == "digits"  # models come first
+    assert mpscnn.load("digits").name == "digits"  # a model's name has priority over a folder
 
 
 def test_commands_in_messages_are_quoted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command in a message works unchanged."""
+    """The command in a message works when it is copied."""
     monkeypatch.chdir(tmp_path)
     photo = save_photo(tmp_path / "red.png", "red")
     for name in ("my colours.tflite", "-colours.tflite"):

@@ -1,4 +1,4 @@
-"""Arrays in their own memory pages, and requests, on the CPU; tests/metal has those of a GPU."""
+"""Arrays in separate memory pages, and requests, on the CPU. tests/metal has the tests for a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding models by name without a network: bundled, MPSCNN_MODELS, cache."""
+"""Finding models by name without downloads: bundled, in MPSCNN_MODELS, in the cache."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FILES = {**dict(TWO_PARTS), "labels.txt": b"cat\ndog\n"}
 
 
 class FakeConverter(types.ModuleType):
-    """Stands for the converters: writes what it was given, and counts."""
+    """A stand-in for the converters, which writes its arguments to a file and counts the calls."""
 
     def __init__(self) -> None:
         super().__init__("mpscnn.converters.cached")
@@ -173,7 +173,7 @@ def test_other_file_under_the_published_name(
 ) -> None:
     put_in_cache(ENTRY, FILES)
     if place == "models":
-        registry.find("tiny")  # Even a finished conversion must not hide that the file is another one.
+        registry.find("tiny")  # a cached conversion must not hide that the file has changed
         monkeypatch.setenv("MPSCNN_MODELS", str(put(tmp_path / "mine", {"tiny_body.tflite": wrong})))
         path = tmp_path / "mine" / "tiny_body.tflite"
     else:
@@ -399,7 +399,7 @@ def test_catalogue_is_consistent() -> None:
     assert [name for name in names if registry.is_path(name)] == []
     assert registry.names()[: len(catalogue.CATALOGUE)] == [entry.name for entry in catalogue.CATALOGUE]
     for file in (file for entry in catalogue.CATALOGUE for file in entry.files):
-        # A commit, not a branch: what a branch names changes.
+        # URLs name a commit, because a branch may change.
         assert re.fullmatch(r"https://\S+/[0-9a-f]{40}/(\S+/)?" + re.escape(file.name), file.url)
         assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
         assert file.size > 0

@@ -1,4 +1,4 @@
-"""Files that take the place of others: links stay, and pipes."""
+"""Replacing files: links and pipes are kept."""
 
 from __future__ import annotations
 

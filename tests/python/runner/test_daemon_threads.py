@@ -1,4 +1,4 @@
-"""Daemon threads that are at work in the core when the interpreter ends: Python ends them when they come back."""
+"""Daemon threads that are computing in the core when the interpreter ends. Python ends them when they return to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# Each is what a thread does over and over; `begun` counts the rounds of all threads.
+# The code that a thread repeats. `begun` counts the rounds of all threads.
 WORK = {
     "session": "session = program.session(threads=1)\nwhile True: session.run(x); begun.release()",
     "session with out": (

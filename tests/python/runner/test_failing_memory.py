@@ -1,4 +1,4 @@
-"""Allocations of the core fail while Python uses it: always an error, and everything goes on afterwards."""
+"""Allocations of the core fail while Python uses it: each failure is an error, and the next call works."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """failing_allocations.cpp as a library to preload."""
+    """Compile failing_allocations.cpp to a library that can be preloaded."""
     compiler = shutil.which("g++")
     if not sys.platform.startswith("linux") or compiler is None:
         pytest.skip("needs g++ and glibc")
@@ -51,7 +51,7 @@ def _try(library: Path, directory: Path, positions: int) -> None:
     for tried, _, failed, left in (map(int, line) for line in lines):
         assert tried >= positions
         assert failed > 0
-        assert left < 10  # of caches; every trial that leaks leaves one at least
+        assert left < 10  # blocks of caches; every trial that leaks leaves at least one
 
 
 def test_some_allocations_fail(library: Path, tmp_path: Path) -> None:

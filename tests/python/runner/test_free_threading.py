@@ -1,4 +1,4 @@
-"""Threads that share objects of the bindings: what the GIL guards elsewhere, Python without it must not lose."""
+"""Threads that share objects of the bindings. Without the GIL, Python must not corrupt them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUNDS = 60
 
 
 def at_once(work: Callable[[int], Any]) -> list[Any]:
-    """Return the results of `work` in several threads that begin together. Raise an error of `work`."""
+    """Run `work` in several threads that begin together. Return the results, or raise an error of `work`."""
     begin = threading.Barrier(THREADS)
     results: list[Any] = [None] * THREADS
     failures: list[BaseException] = []
@@ -89,7 +89,7 @@ def test_an_iterator_shared_by_threads_loses_and_repeats_nothing() -> None:
                     sums.append(float(next(results).sum()))
                 except StopIteration:
                     return sums
-                except mpscnn.StateError:  # another thread is at it
+                except mpscnn.StateError:  # another thread uses the object
                     continue
 
         taken = at_once(take)

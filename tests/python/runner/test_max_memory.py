@@ -14,7 +14,7 @@ import mpscnn
 
 
 def network() -> mpscnn.Network:
-    """A network of any size with 10 MB of weights."""
+    """Return a network for images of any size, with 10 MB of weights."""
     made = mpscnn.Network(input=(None, None, 3), name="any_size")
     x = made.conv2d(made.input, 8, 3, padding="same", activation="relu")
     made.output(made.dense(made.global_average_pool2d(x), 300_000))
@@ -41,7 +41,7 @@ def test_a_plan_beyond_the_limit_names_both_numbers() -> None:
             run(image(2000))
     with pytest.raises(mpscnn.ShapeError, match=message):
         program.output_shapes((1, 2000, 2000, 3))
-    session.run(image(64))  # the refusal left it usable
+    session.run(image(64))  # after a refused run the session can be used again
 
 
 def test_the_limit_is_met_exactly() -> None:

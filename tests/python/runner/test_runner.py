@@ -21,7 +21,7 @@ import mpscnn
 
 @pytest.mark.parametrize("max_batch", [1, 6])
 def test_ten_thousand_frames_come_in_order_each_once(max_batch: int) -> None:
-    """With pauses of the producer, the consumer and the callbacks, and three kinds of failing frames."""
+    """The producer, the consumer and the callbacks pause at random, and three kinds of frames fail."""
     count = 10_000
     chance = random.Random(3)
     kinds = chance.choices(["fine", "other size", "nan", "wrong rank"], [93, 4, 2, 1], k=count)
@@ -54,7 +54,7 @@ def test_callbacks_are_called_in_the_order_of_submission() -> None:
     with mpscnn.Runner(doubling_program(), inflight=32) as runner:
         gate = Gate(runner)
         for i in range(30):
-            x = frame(i) if i % 7 else frame(i, size=5)  # that one fails before it is run
+            x = frame(i) if i % 7 else frame(i, size=5)  # this frame fails before it is computed
             runner.submit(x).add_done_callback(lambda _, i=i: called.append(i))  # type: ignore[misc]
         assert called == []
         gate.open()
@@ -166,13 +166,13 @@ def test_a_slow_stream_is_not_waited_for_longer_than_needed() -> None:
         for i, gate in enumerate(gates):
             assert gate.wait(60)
             yield frame(i)
-            runner.submit(frame(-1)).result(60)  # results come in order: the frame is done
+            runner.submit(frame(-1)).result(60)  # results come in order, so all earlier frames are done
 
     with mpscnn.Runner(doubling_program(), inflight=8) as runner:
         results = runner.map(slow())
         gates[0].set()
         gates[1].set()
-        assert value_of(next(results)) == 0  # one frame ahead, not eight
+        assert value_of(next(results)) == 0  # map is one frame ahead, not eight
         gates[2].set()
         gates[3].set()
         assert [value_of(result) for result in results] == [1, 2, 3]
@@ -256,7 +256,7 @@ def test_it_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("threshold", [1, 2])
 def test_garbage_is_collected_while_the_first_frames_are_made(threshold: int) -> None:
-    """In a process of its own: the first object of a class sets up what the others find."""
+    """A new process is used, because the first object of a class initialises shared state."""
     code = f"""if True:
         import gc
         import numpy as np

@@ -29,7 +29,7 @@ def test_results_come_in_order(source: str) -> None:
 
 
 def test_streams_share_a_runner() -> None:
-    """Each gets its own results, though together they want more permits than there are."""
+    """Each stream gets its own results, though together they ask for more frames in flight than allowed."""
 
     async def main() -> list[list[float]]:
         with mpscnn.Runner(doubling_program(), inflight=2) as runner:
@@ -66,7 +66,7 @@ def test_a_timeout_loses_no_result_and_no_permit() -> None:
         with mpscnn.Runner(doubling_program(), inflight=2) as runner:
             gate = Gate(runner)
             results = runner.map(frame(i) for i in range(1, 5))
-            for _ in range(2):  # the first takes the last permit, then there is none
+            for _ in range(2):  # the first call takes the last permit, so the second one finds none
                 with pytest.raises(asyncio.TimeoutError):
                     await asyncio.wait_for(anext(results), 0.05)
             gate.open()

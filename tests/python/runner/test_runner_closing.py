@@ -49,13 +49,15 @@ def test_callbacks_of_cancelled_frames_wait_for_their_turn() -> None:
         future.add_done_callback(partial(record, i))
     assert futures[3].cancel()
     assert futures[1].cancel()
-    futures[1].add_done_callback(partial(record, 10))  # its turn has not come
+    futures[1].add_done_callback(partial(record, 10))  # called when the earlier frames are done
     assert futures[4].cancel()
     assert called == []
     runner.close()
     assert called == [(0, False), (1, True), (10, True), (2, False), (3, True)]
     assert threading.get_ident() not in threads
-    futures[1].add_done_callback(partial(record, 11))  # its turn has come
+    futures[1].add_done_callback(
+        partial(record, 11)
+    )  # called immediately, because the earlier frames are done
     assert called[-1] == (11, True)
     assert not concurrent.futures.wait(futures, timeout=60).not_done
 
@@ -67,7 +69,7 @@ def test_a_frame_that_has_begun_cannot_be_cancelled() -> None:
         future = runner.submit(frame(7), out=out)
         while out[0, 1, 1, 0] == 0:
             time.sleep(0.001)
-        assert not future.done()  # it was run, and waits for its turn
+        assert not future.done()  # the frame is computed, but an earlier frame is not done
         assert not future.cancel()
         with pytest.raises(concurrent.futures.TimeoutError):
             future.result(timeout=0.01)
@@ -147,7 +149,7 @@ def test_closing_refuses_who_waits_for_a_permit() -> None:
     threads = [threading.Thread(target=submit), threading.Thread(target=runner.close)]
     for thread in threads:
         thread.start()
-        time.sleep(0.5)  # until it waits
+        time.sleep(0.5)  # until the thread waits
     gate.open()
     for thread in threads:
         thread.join()
@@ -156,7 +158,7 @@ def test_closing_refuses_who_waits_for_a_permit() -> None:
 
 
 def test_an_interrupted_map_can_go_on() -> None:
-    """As after Ctrl-C: nothing that was taken from the stream is lost."""
+    """After Ctrl-C, no frame that was taken from the stream is lost."""
 
     class Interrupted(BaseException):
         pass
@@ -167,7 +169,7 @@ def test_an_interrupted_map_can_go_on() -> None:
     runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000)
     results = runner.map([frame(i) for i in range(3)])
 
-    def take_interrupted() -> None:  # the signal may come before the wait on a busy machine
+    def take_interrupted() -> None:  # on a busy machine the signal may come before the wait
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         next(results)
 
@@ -188,7 +190,7 @@ def test_results_of_a_map_that_nobody_takes_keep_no_permit() -> None:
         assert value_of(next(second)) == 10
         futures = [runner.submit(frame(20 + i)) for i in range(4)]
         assert [value_of(future.result()) for future in futures] == [20, 21, 22, 23]
-        del second  # with frames that were begun
+        del second  # some of its frames have begun
         assert [value_of(result) for result in first] == [1, 2, 3]
 
 
@@ -199,7 +201,7 @@ def test_who_waits_for_a_permit_gets_that_of_a_map() -> None:
     results = runner.map([frame(0), frame(1)])
     mapping = threading.Thread(target=lambda: late.extend(value_of(result) for result in results))
     mapping.start()
-    time.sleep(0.05)  # until it has the other one
+    time.sleep(0.05)  # until the thread has the other permit
     submitting = threading.Thread(target=lambda: late.append(value_of(runner.submit(frame(7)).result())))
     submitting.start()
     time.sleep(0.05)
@@ -294,7 +296,7 @@ def test_a_runner_nobody_holds_finishes_its_frames() -> None:
 
 
 def test_failures_that_nobody_takes_keep_no_runner() -> None:
-    """Their tracebacks lead to the runner and to the results."""
+    """Tracebacks of the failures refer to the runner and to the results."""
 
     def abandon() -> list[weakref.ref[Any]]:
         runner = mpscnn.Runner(doubling_program(), inflight=4)

@@ -1,4 +1,4 @@
-"""Frames that fail leave nothing to Python's garbage collector: a photo would wait with them until it comes."""
+"""Frames that fail leave no reference cycles, because each would keep a photo until the garbage collector runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRONG_SHAPE = np.zeros((1, 3, 2, 1), np.float32)
 
 
 def unreachable(act: Callable[[], None]) -> int:
-    """Objects in reference cycles, after some calls."""
+    """Return the number of objects in reference cycles after some calls."""
     act()
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""The runner on photos: classifying, detecting, segmenting and features are those of the model."""
+"""The runner on photos: its classifications, detections, segmentations and features equal the model's."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_options_are_checked_when_a_frame_is_submitted(
 
 @pytest.mark.parametrize("task", photo_models.NETWORKS)
 def test_a_result_that_cannot_be_made_fails_alone(tmp_path: Path, task: str) -> None:
-    """The error of a photo with NaN that is in a batch with others."""
+    """A photo with NaN fails, and other photos in its batch do not."""
     model = photo_models.load(tmp_path, task)
     photos = [photo.astype(np.float32) / 255 for photo in photo_models.photos(4)]
     photos[2][:] = np.nan
@@ -150,7 +150,9 @@ def test_detections_in_order_with_failures_and_cancelled_frames(tmp_path: Path) 
                 future.cancel()
             futures.append(future)
     assert sorted(ends) == list(range(400))
-    kept = [i for i in ends if not futures[i].cancelled()]  # the others' callbacks are called by `cancel`
+    kept = [
+        i for i in ends if not futures[i].cancelled()
+    ]  # `cancel` itself calls the callbacks of cancelled frames
     assert kept == sorted(kept)
     for i, future in enumerate(futures):
         if future.cancelled():
@@ -165,7 +167,7 @@ def test_closing_cancels_photos_that_have_not_begun(tmp_path: Path) -> None:
     model = photo_models.load(tmp_path, "segmentation")
     (photo,) = photo_models.photos(1)
     runner = mpscnn.Runner(model, inflight=4, threads=1, max_batch=8, max_wait=60)
-    first = runner.submit(photo)  # waits for seven others
+    first = runner.submit(photo)  # waits until the batch has seven other photos
     runner.close(cancel=True)
     with pytest.raises(CancelledError):
         first.result()

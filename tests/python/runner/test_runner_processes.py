@@ -1,4 +1,4 @@
-"""The runner and what happens to processes: Ctrl-C, forks, the end."""
+"""The runner and processes: Ctrl-C, forks, and the end of the interpreter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner_frames import Gate, doubling_program, frame, value_of
 
 import mpscnn
 
-# A callback keeps the thread that hands frames out until it is released: nothing that is waited for ends before.
+# A callback blocks the thread that delivers results until a test releases it, so no later frame is done before.
 SLOW = """
 import mpscnn, numpy as np, sys, threading
 network = mpscnn.Network(input=(2, 2, 1))
@@ -62,10 +62,10 @@ except KeyboardInterrupt:
     process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "under way\n"
-    time.sleep(1.0)  # until it waits
+    time.sleep(1.0)  # until the process waits
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=120)
-    # 'with' waits for the frames that have begun, as both had.
+    # 'with' waits for frames that have begun. Both had.
     assert said == ("interrupted True False\n" if wait == "with" else "interrupted False False\n")
     assert process.returncode == 3
 
@@ -79,7 +79,7 @@ def test_a_forked_process_is_told_to_make_its_own() -> None:
     behind = gate.first
     child = os.fork()
     if child == 0:
-        signal.alarm(30)  # instead of hanging
+        signal.alarm(30)  # ends the process if it hangs
         refusals = []
         for use in (lambda: runner.submit(frame(3)), behind.result, lambda: runner.map([])):
             try:

@@ -1,4 +1,4 @@
-"""The runner under storms of signals, whose handlers raise wherever Python happens to be."""
+"""The runner while many signals arrive, whose handlers raise exceptions at arbitrary places of Python code."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from mpscnn._private.signal_handlers import raised_by_signal_handler
 
 
 class TimeLimit(Exception):
-    """The exception of a handler that ends something that takes too long."""
+    """The exception that a signal handler raises to end a call."""
 
 
 class Storm:
-    """Signals at random times. A handler raises, most of the time, but only in what `attempt` calls."""
+    """Sends signals at random times. The handler raises an exception, mostly, but only in calls by `attempt`."""
 
     def __init__(self, seed: int, seconds: float = 0.001) -> None:
         self._chance = random.Random(seed)
@@ -39,7 +39,7 @@ class Storm:
 
     def __enter__(self) -> Storm:
         gc.collect()
-        gc.disable()  # what a handler raises in a function that the garbage collector calls is lost
+        gc.disable()  # Python drops exceptions that a handler raises in a function called by the garbage collector
         self._before = signal.signal(signal.SIGALRM, self._handle)
         self._arm()
         return self
@@ -51,7 +51,7 @@ class Storm:
         gc.enable()
 
     def attempt(self, action: Callable[[], object]) -> bool:
-        """Return True if it was not interrupted."""
+        """Call `action`. Return True if it was not interrupted."""
         try:
             self._attempt(action)
         except (TimeLimit, KeyboardInterrupt):
@@ -70,7 +70,8 @@ class Storm:
         self._arm()
         if self._chance.random() < 0.1:
             return
-        while interrupted is not None and interrupted.f_globals is not vars(_weakrefset):  # which ignores it
+        # this module drops exceptions
+        while interrupted is not None and interrupted.f_globals is not vars(_weakrefset):
             if interrupted.f_code is Storm._attempt.__code__:
                 self.raised += 1
                 raise self._chance.choice([TimeLimit, KeyboardInterrupt])
@@ -78,12 +79,12 @@ class Storm:
 
 
 def stream(count: int, dtype: type) -> Iterator[NDArray[Any]]:
-    """Frames that say which they are, by an iterator without code in Python, which signals would end."""
+    """Return an iterator over numbered frames. It runs no Python code, because a signal would end a generator."""
     return iter(np.repeat(np.arange(count, dtype=dtype), 4).reshape(count, 1, 2, 2, 1))
 
 
 def require_all_permits(runner: mpscnn.Runner) -> None:
-    """That a callback can take each permit, and no more."""
+    """Check that callbacks can take all permits, and no more."""
     taken: list[mpscnn.FrameFuture] = []
     refused = threading.Event()
 
@@ -100,7 +101,7 @@ def require_all_permits(runner: mpscnn.Runner) -> None:
 
 
 def run_map(count: int, dtype: type, seed: int) -> int:
-    """Give how many signals' exceptions there were."""
+    """Return the number of exceptions that signals raised."""
     collected: list[Any] = []
     with mpscnn.Runner(doubling_program(), inflight=3, max_batch=2) as runner:
         results = runner.map(stream(count, dtype))
@@ -112,7 +113,7 @@ def run_map(count: int, dtype: type, seed: int) -> int:
     return storm.raised
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])  # the latter are made frames by code in Python
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])  # float64 frames are converted by Python code
 def test_map_loses_and_repeats_nothing(dtype: type) -> None:
     assert run_map(4000, dtype, seed=1) > 20
 
@@ -143,7 +144,7 @@ def test_failing_frames_fail_in_their_turn_and_no_others() -> None:
 
 
 def run_submit(count: int, seed: int) -> None:
-    """Frames of which nobody knows whether they were taken when a signal interrupts `submit`, or just after."""
+    """Interrupt `submit`, so that the test cannot know whether the frame was submitted."""
     settled: list[float] = []
     refused = threading.Lock()
     with mpscnn.Runner(doubling_program(), inflight=3, max_batch=2) as runner:
@@ -157,7 +158,7 @@ def run_submit(count: int, seed: int) -> None:
                 storm.attempt(lambda i=i: runner.submit(frame(i)).add_done_callback(take))  # type: ignore[misc]
         assert storm.raised > count / 1000
         require_all_permits(runner)
-    assert settled == sorted(set(settled))  # in order, each once
+    assert settled == sorted(set(settled))  # in order and each once
     assert len(settled) >= count - storm.raised
 
 
@@ -181,7 +182,7 @@ def test_closing_can_be_interrupted_and_repeated() -> None:
 
 
 class InterruptedAt:
-    """Raises in the n-th call or return of a function written in Python, where a signal's handler might as well."""
+    """Raises an exception in the n-th call or return of a Python function, where a signal handler might do so."""
 
     def __init__(self, n: int) -> None:
         self._left = n
@@ -192,12 +193,12 @@ class InterruptedAt:
             self._left -= 1
             if self._left < 0:
                 self.raised = True
-                raise TimeLimit  # which ends the tracing
+                raise TimeLimit  # the exception ends the tracing
         return self
 
     def attempt(self, action: Callable[[], object]) -> None:
         before = sys.gettrace()
-        gc.disable()  # it would call what belongs to other objects, where Python only prints what is raised
+        gc.disable()  # the collector would call methods of other objects, whose exceptions Python only prints
         sys.settrace(self)
         try:
             action()
@@ -220,7 +221,7 @@ class InterruptedAt:
     ids=["cancel", "result", "exception", "add_done_callback", "state"],
 )
 def test_a_future_that_is_left_by_an_exception_holds_nobody_up(action: Callable[[Any], object]) -> None:
-    """Futures of the standard library keep their lock then, for which the thread that settles them would wait."""
+    """A future of the standard library would keep its lock, and the thread that sets its result would wait for it."""
     points = 0
     while True:
         interrupted = InterruptedAt(points)
@@ -251,7 +252,7 @@ def wait_for(future: mpscnn.FrameFuture, errors: list[BaseException | None]) -> 
 
 
 def test_a_time_limit_interrupts_at_once_and_ends_no_stream() -> None:
-    """Its handler raises an ordinary exception, which is not a failure of a frame's or of the stream's."""
+    """The handler raises an ordinary exception, which is not a failure of the frame or the stream."""
 
     class Slow:
         interruptions = 0
@@ -297,7 +298,7 @@ def test_a_time_limit_interrupts_at_once_and_ends_no_stream() -> None:
                 with pytest.raises(TimeLimit):
                     next(results)
                 assert [value_of(result) for result in results] == [5, 1]
-                with pytest.raises(TimeLimit):  # raised in the stream's own code
+                with pytest.raises(TimeLimit):  # raised in the stream's code
                     list(runner.map(Stream(), return_exceptions=True))
             finally:
                 signal.signal(signal.SIGALRM, before)
@@ -306,7 +307,7 @@ def test_a_time_limit_interrupts_at_once_and_ends_no_stream() -> None:
 
 def test_a_stream_may_go_on_behind_its_exception() -> None:
     class Camera:
-        """Has no picture now and then."""
+        """A stream that sometimes has no picture."""
 
         def __init__(self) -> None:
             self.asked = 0

@@ -1,4 +1,4 @@
-"""Programs and sessions: memory that is used in place, shapes, threads, precision."""
+"""Programs and sessions: memory used in place, shapes, threads, precision."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 60.0
 
 
 def small_network(size: int | None = 12, channels: int = 5) -> mpscnn.Network:
-    """Every kind of layer of a MobileNet, with random weights."""
+    """Return a network with every kind of layer of a MobileNet, and random weights."""
     network = mpscnn.Network(input=(size, size, 3), name="small")
     x = network.conv2d(network.input, 8, 3, strides=2, padding="same", activation="relu6", name="conv1")
     y = network.conv2d(x, 24, 1, activation="relu6", name="expand")
@@ -41,7 +41,7 @@ def address(array: NDArray[Any]) -> int:
 
 
 class Lent:
-    """Memory of another framework: nothing but DLPack."""
+    """An array of another framework that supports only DLPack."""
 
     def __init__(self, array: NDArray[Any]) -> None:
         self.array = array
@@ -182,7 +182,7 @@ def test_wrong_inputs_are_named(x: Any, message: str) -> None:
     session = small_network().compile(device="cpu").session()
     with pytest.raises(mpscnn.ShapeError, match=message):
         session.run(x)
-    session.run(photo())  # and the session still works
+    session.run(photo())  # after an error the session can be used again
 
 
 def test_wrong_outputs_are_named() -> None:
@@ -222,7 +222,7 @@ def test_devices_precisions_and_threads_are_checked() -> None:
     with pytest.raises(mpscnn.DeviceError, match="Use device='cpu' or device='auto'"):
         network.compile(device="metal")
     with pytest.raises(mpscnn.DeviceError, match="Use device='cpu' or device='auto'"):
-        network.compile(device="gpu")  # another framework's name of the same device
+        network.compile(device="gpu")  # another framework's name for the device
     with pytest.raises(mpscnn.ParameterError, match="device 'tpu' is not supported: mpscnn runs on"):
         network.compile(device="tpu")
     with pytest.raises(
@@ -243,7 +243,7 @@ def test_devices_precisions_and_threads_are_checked() -> None:
 
 
 def test_texts_with_a_nul_are_refused() -> None:
-    """C would see what stands before it: "cpu"."""
+    """C code would read only the text before the NUL: "cpu"."""
     network = small_network()
     for options in ({"device": "cpu\0x"}, {"precision": "float32\0"}, {"device": "\0"}):
         with pytest.raises(mpscnn.ParameterError, match=r"\.\.\.' has a NUL at position \d"):
@@ -333,7 +333,9 @@ def test_a_session_serves_one_caller_at_a_time() -> None:
 
     def call() -> None:
         start.wait()
-        while not errors and time.monotonic() < give_up:  # a busy machine may run one thread after the other
+        while (
+            not errors and time.monotonic() < give_up
+        ):  # a busy machine may run the threads one after the other
             try:
                 session.run(x)
             except mpscnn.StateError as error:
@@ -384,7 +386,7 @@ def test_the_interpreter_lock_is_released() -> None:
     ticker = threading.Thread(target=tick)
     ticker.start()
     give_up, within = time.monotonic() + PATIENCE, 0
-    while within < 3 and time.monotonic() < give_up:  # fewer could be before and behind the run itself
+    while within < 3 and time.monotonic() < give_up:  # fewer could fall before and after the run itself
         started = time.perf_counter()
         session.run(x)
         ended = time.perf_counter()

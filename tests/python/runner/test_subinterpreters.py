@@ -1,4 +1,4 @@
-"""Imports in subinterpreters are refused: they would wait for the main interpreter's lock for ever."""
+"""Imports in subinterpreters are refused, because they would wait for the main interpreter's lock for ever."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-# The module has had several names, and arguments, on its way into the standard library.
+# The module for subinterpreters had several names and arguments before it became part of the standard library.
 SCRIPT = """
 import sys
 try:

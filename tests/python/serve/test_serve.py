@@ -1,4 +1,4 @@
-"""`mpscnn serve`: photos in, classes, boxes and masks out; models, profiles and options; what is refused."""
+"""`mpscnn serve`: photos, classes, boxes and masks; models, profiles and options; errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def service(models: dict[str, mpscnn.Model], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def photo() -> bytes:
-    """A PNG file."""
+    """Return a photo as a PNG file."""
     return encoded(photo_models.photos(1)[0])
 
 

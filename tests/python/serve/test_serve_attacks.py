@@ -1,4 +1,4 @@
-"""Hostile connections to `mpscnn serve`: what it answers itself, and what nginx before it holds.
+"""Hostile connections to `mpscnn serve`: attacks that the service withstands, and attacks that nginx stops.
 
 The proxy is that of examples/service/nginx.conf. docs/serve.md lists the attacks that each of the two stops.
 """
@@ -78,8 +78,8 @@ CHUNKS = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 PHOTO = png(16)
 WHOLE = POST + b"Content-Length: %d\r\n\r\n" % len(PHOTO) + PHOTO
 
-#: Bytes; the status of the service, and of the proxy. None: only the proxy holds it. 0: the connection is closed
-#: without an answer.
+#: Bytes, and the status of the service and of the proxy. None: only the proxy stops the attack. 0: the connection is
+#: closed without an answer.
 ATTACKS: dict[str, tuple[bytes, int | None, int]] = {
     "nothing wrong": (LIVE + b"\r\n", 200, 200),
     "90 fields of 500 bytes": (
@@ -138,7 +138,7 @@ ATTACKS: dict[str, tuple[bytes, int | None, int]] = {
 
 
 def answered(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """One answer: status, headers by names in lower case, and body."""
+    """Read one answer: status, headers by lower-case name, and body."""
     response = http.client.HTTPResponse(connection)
     with closing(response):
         response.begin()
@@ -147,7 +147,7 @@ def answered(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 
 def status_of(connection: socket.socket, content: bytes) -> int:
-    """0: closed without an answer."""
+    """Send bytes and return the answer's status, or 0 if the connection is closed without one."""
     with suppress(OSError):  # the connection may be closed before all is sent
         connection.sendall(content)
     try:
@@ -157,7 +157,7 @@ def status_of(connection: socket.socket, content: bytes) -> int:
 
 
 def is_closed(connection: socket.socket) -> bool:
-    """Return True if it is closed within the socket's time."""
+    """Return True if the connection is closed within the socket's time limit."""
     try:
         while connection.recv(65_536):
             pass
@@ -189,7 +189,7 @@ def test_the_proxy_answers(service: Service, proxy: tuple[str, int], attack: str
 
 @pytest.fixture
 def unseen(service: Service, proxy: tuple[str, int]) -> Iterator[tuple[str, int]]:
-    """The proxy, through which nothing comes to the service."""
+    """Yield the proxy, and check that no request reached the service."""
     name = 'mpscnn_requests_total{route="/v1/classify",status="%d"}'
 
     def seen() -> float:
@@ -203,7 +203,7 @@ def unseen(service: Service, proxy: tuple[str, int]) -> Iterator[tuple[str, int]
 
 
 def trickle(connection: socket.socket, content: bytes) -> bool:
-    """Send a byte now and then. Returns whether the connection is closed before all is sent."""
+    """Send a byte at a time, slowly. Return True if the connection is closed before all is sent."""
     connection.settimeout(0.05)
     for position in range(len(content)):
         try:
@@ -270,7 +270,7 @@ def test_an_answer_that_nobody_takes_goes_from_the_service_to_the_proxy(
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         connection.sendall(head.encode() + HOST + b"\r\n" + text + pixels.tobytes())
         assert service.wait_for("request", path="/v2/models/large/infer", status=200)
-        assert service.metric("mpscnn_held_tensor_bytes") == 0  # of 12 million
+        assert service.metric("mpscnn_held_tensor_bytes") == 0  # 12 million bytes were announced
 
 
 def test_one_address_has_so_many_connections(service: Service, proxy: tuple[str, int]) -> None:
@@ -317,7 +317,7 @@ def test_a_client_that_sends_all_before_it_reads_sees_why_it_was_refused(service
 
 
 def resident(service: Service) -> int:
-    """Bytes of the process."""
+    """Return the resident memory of the service's process in bytes."""
     for line in Path(f"/proc/{service.process.pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return 1024 * int(line.split()[1])
@@ -334,7 +334,7 @@ def test_slow_uploads_of_the_largest_body_do_not_add_up(service: Service) -> Non
             upload.sendall(head(MAX_BYTES) + b"x" * (MAX_BYTES - 1))
             uploads.append(upload)
         told = []
-        while len(uploads) > 2:  # which have room until their deadline
+        while len(uploads) > 2:  # uploads are allowed until their deadline
             for upload in select.select(uploads, [], [], 60)[0]:
                 uploads.remove(upload)
                 status, _, body = answered(upload)
@@ -350,7 +350,7 @@ def test_slow_uploads_of_the_largest_body_do_not_add_up(service: Service) -> Non
 
 
 def test_one_more_client_of_another_kind_is_answered_while_bodies_are_hostile(model: Path) -> None:
-    """Four bodies of 20 MB in parallel. Decoded without limits they would block health for minutes and take 4 GB."""
+    """Send four bodies of 20 MB in parallel. Decoded without limits, they would block the service for minutes."""
     lists = b"[" + b",".join([b"[" * 900 + b"]" * 900] * 11_000) + b"]"
     tensor: dict[str, Any] = {"name": "image", "datatype": "BYTES", "shape": [1]}
     tensor["parameters"] = {"binary_data_size": 19_000_000}
@@ -374,6 +374,6 @@ def test_one_more_client_of_another_kind_is_answered_while_bodies_are_hostile(mo
                 longest = max(longest, time.monotonic() - begun)
                 time.sleep(0.01)
             assert [answer.result().status for answer in answers] == [400] * 4
-            assert longest < 20  # some 0.1 on a machine without other work
+            assert longest < 20  # about 0.1 s on a machine without other work
             if sys.platform.startswith("linux"):
                 assert resident(service) < 600e6

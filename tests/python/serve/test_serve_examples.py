@@ -23,7 +23,7 @@ PHOTO = EXAMPLES / "images" / "cat.jpg"
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    """With a token, and the model that is served if none is named."""
+    """Yield a service with a token and the default model."""
     with serving("--token", "abc") as running:
         yield running
 

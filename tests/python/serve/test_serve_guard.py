@@ -1,4 +1,4 @@
-"""Who may ask `mpscnn serve`: tokens, hosts and origins; and what the command refuses to start with."""
+"""Access to `mpscnn serve`: tokens, hosts and origins, and options that the command refuses."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def service(model: Path) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def guarded(model: Path) -> Iterator[Service]:
-    """At all addresses of the machine, with a token."""
+    """Yield a service with a token at all addresses of the machine."""
     environment = {**os.environ, "MPSCNN_SERVE_TOKEN": TOKEN}
     with serving(model, "--host", "0.0.0.0", environment=environment) as running:
         running.address = running.address.replace("0.0.0.0", "127.0.0.1")
@@ -72,7 +72,7 @@ def test_requests_need_the_token(guarded: Service) -> None:
             assert answer.headers["www-authenticate"] == "Bearer"
     for path in ("/v1/classify", "/v1/models/colours/options", "/v2/models/colours/infer"):
         refused(guarded.request(path, b"{}"), 401, "Unauthorized")
-    for scheme in ("Bearer", "bearer", "BEARER"):  # of any case (RFC 9110, 11.1)
+    for scheme in ("Bearer", "bearer", "BEARER"):  # the scheme's case does not matter (RFC 9110, 11.1)
         assert guarded.request("/v1/models", headers={"Authorization": f"{scheme} {TOKEN}"}).status == 200
 
 
@@ -134,9 +134,9 @@ def test_other_names_are_not(service: Service, host: str) -> None:
     [
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
-        {"Origin": "http://127.0.0.1"},  # another port
+        {"Origin": "http://127.0.0.1"},  # another port is another origin
         {"Origin": "file://"},
-        {"Origin": "http://[evil"},  # which urlsplit refuses
+        {"Origin": "http://[evil"},  # urlsplit raises an error for this
         {"Origin": "http://evil]"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
@@ -262,7 +262,9 @@ def test_a_port_that_another_one_takes_first_is_named(model: Path) -> None:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", 0))
         settings = Settings(port=other.getsockname()[1], inflight=1)
-        with listening(settings) as listener:  # which both may, until one of them listens
+        with listening(
+            settings
+        ) as listener:  # several listeners may bind the address until one of them listens
             other.listen()
             with pytest.raises(mpscnn.ParameterError, match=f"port {settings.port}: "):
                 serve(Models([host(model, 1)]), settings, listener)

@@ -1,4 +1,4 @@
-"""The OpenAPI description of `mpscnn serve`: well formed, and true of what is answered."""
+"""The OpenAPI description of `mpscnn serve` is well formed and matches the answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn serve` under load: the queue, deadlines, clients that go away, slow bodies, and its end."""
+"""`mpscnn serve` under load: the queue, deadlines, clients that disconnect, slow bodies, and its end."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def photo() -> bytes:
 
 
 class Asked(threading.Thread):
-    """A request that is under way."""
+    """A thread that sends a request and keeps its answer."""
 
     def __init__(self, ask: Callable[[], Answer]) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def wait_until(service: Service, name: str, value: float) -> None:
 
 @pytest.fixture
 def busy(service: Service) -> Iterator[Asked]:
-    """With its one slot taken."""
+    """Yield a request that occupies the service's only slot."""
     wait_until(service, "mpscnn_computing", 0)
     slow = Asked(lambda: service.request(SLOW))
     wait_until(service, "mpscnn_computing", 1)
@@ -119,7 +119,7 @@ def test_the_deadline_comes_while_it_waits(service: Service, busy: Asked, photo:
     before = service.metric('mpscnn_refused_total{reason="deadline"}')
     late = service.request("/v1/classify", photo, {"X-Request-Timeout": "0.05"})
     refused(late, 504, "DeadlineExceeded")
-    assert service.metric("mpscnn_queue_length") == 0  # it has left
+    assert service.metric("mpscnn_queue_length") == 0  # the request has left the queue
     assert service.metric('mpscnn_refused_total{reason="deadline"}') == before + 1
 
 
@@ -133,7 +133,7 @@ def test_the_timeout_of_the_protocol_is_a_deadline(service: Service, busy: Asked
 def test_the_deadline_comes_while_it_is_computed(service: Service, photo: bytes) -> None:
     wait_until(service, "mpscnn_computing", 0)
     refused(service.request(SLOW, headers={"X-Request-Timeout": "0.05"}), 504, "DeadlineExceeded")
-    assert service.metric("mpscnn_computing") == 1  # it goes on, and keeps its slot
+    assert service.metric("mpscnn_computing") == 1  # the computation continues and keeps its slot
     assert service.request("/v1/classify", photo).status == 200
     assert service.metric("mpscnn_computing") == 0
 
@@ -154,7 +154,7 @@ def test_a_client_that_goes_away_leaves_the_queue(service: Service, busy: Asked,
         connection.sendall(head("/v1/classify", len(photo)) + photo)
         wait_until(service, "mpscnn_queue_length", 1)
     wait_until(service, "mpscnn_queue_length", 0)
-    assert service.metric("mpscnn_computing") == 1  # before its turn had come
+    assert service.metric("mpscnn_computing") == 1  # the request was cancelled while it waited
     assert service.metric('mpscnn_refused_total{reason="gone"}') == before + 1
     assert service.wait_for("request", path="/v1/classify", status=499)
 
@@ -185,7 +185,7 @@ def test_a_deadline_before_the_computation_is_one_of_the_service(service: Servic
 
 
 class service_connections:  # noqa: N801
-    """Connections without any request."""
+    """Open connections without any request."""
 
     def __init__(self, service: Service, count: int) -> None:
         self._service = service
@@ -263,7 +263,7 @@ def test_it_ends_soon_whatever_clients_leave_undone(files: list[Path], photo: by
         else:
             time.sleep(0.3)
         service.process.terminate()
-        assert service.process.wait(timeout=150) == 0  # some 8 s; the deadline without a limit
+        assert service.process.wait(timeout=150) == 0  # takes some 8 s; the limit only ends a hanging test
 
 
 def test_what_was_given_up_is_no_obstacle_to_the_end(files: list[Path]) -> None:
@@ -300,12 +300,12 @@ def test_changes_of_options_leave_no_models_behind(files: list[Path]) -> None:
             assert service.request("/v1/models/slow/options", body).status == 200
             assert service.request("/v1/models/slow/profile?runs=1").status == 200
             sizes.append(resident(service))
-    # One that stays takes some four million bytes.
+    # A program that is not freed takes some four million bytes.
     assert sizes[-1] - sizes[9] < 100e6
 
 
 class serving_colours:  # noqa: N801
-    """Three clients that ask again and again."""
+    """Three clients that repeat a request."""
 
     def __init__(self, service: Service) -> None:
         stream = io.BytesIO()
@@ -363,11 +363,11 @@ def test_one_is_computed_and_others_follow_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("slots", "here", "seconds", "expected"),
     [
-        (1, 1, 0.2, 1),  # at least a second
-        (1, 5, 0.5, 3),  # 2.5, in whole seconds
+        (1, 1, 0.2, 1),  # the shortest advice is a second
+        (1, 5, 0.5, 3),  # 2.5 s, rounded up
         (1, 65, 2.0, 130),
-        (4, 8, 3.0, 6),  # four at once
-        (4, 0, 9.0, 1),  # nobody is here
+        (4, 8, 3.0, 6),  # four are computed at once
+        (4, 0, 9.0, 1),  # no request is waiting
     ],
 )
 def test_the_wait_grows_with_the_queue_and_the_time_of_a_request(

@@ -1,4 +1,4 @@
-"""`mpscnn serve` keeps nothing of requests that fail, even if Python's garbage collector never runs."""
+"""`mpscnn serve` keeps no memory of failed requests, even if Python's garbage collector never runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mpscnn.apps.serve.settings import Settings
 
 MAX_PIXELS = 50_000
 REQUESTS = 60
-WARM = 5  # requests after which caches are full
+WARM = 5  # requests after which all caches are filled
 
 
 def png(width: int, height: int) -> bytes:
@@ -43,7 +43,7 @@ PHOTO = png(100, 100)
 
 
 class Client:
-    """A service in a thread of this process."""
+    """A service in a thread of this process, and a client for it."""
 
     def __init__(self, place: tuple[str, int], server: Any) -> None:
         self.place = place
@@ -51,7 +51,7 @@ class Client:
         self.connection = http.client.HTTPConnection(*place, timeout=60)
 
     def wait(self) -> None:
-        """Until the last request has gone."""
+        """Wait until the last request has ended."""
         while self._server.server_state.tasks:
             time.sleep(0.01)
         time.sleep(0.3)
@@ -63,7 +63,7 @@ class Client:
         return response.status
 
     def send(self, more: str, body: bytes, wait: float = 0.0) -> bytes:
-        """A photo's beginning over a connection of its own; what is answered within some time."""
+        """Send the beginning of a photo over a new connection. Return the bytes that are answered within some time."""
         head = f"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(PHOTO)}\r\n{more}\r\n"
         with socket.create_connection(self.place, timeout=60) as connection:
             connection.sendall(head.encode() + body)
@@ -157,7 +157,7 @@ def test_failed_requests_leave_nothing(client: Client, failure: Callable[[Client
     finally:
         tracemalloc.stop()
         gc.enable()
-    # A cycle for each would be 50 objects and more, and a photo of 30 kB or arrays.
+    # A reference cycle for each request would be at least 50 objects, and a photo of 30 kB or arrays.
     assert objects_after - objects < 25 * REQUESTS
     assert count_after - count < len(PHOTO) / 4 * REQUESTS
     assert unreachable < 25 * REQUESTS

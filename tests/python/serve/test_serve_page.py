@@ -1,4 +1,4 @@
-"""The page of `mpscnn serve` in a browser: what a person does with it."""
+"""The page of `mpscnn serve` in a browser: its use by a person."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_message_takes_the_place_of_a_broken_picture(page: Page) -> None:
 
 
 def saved(page: Page, folder: Path, name: str) -> Any:
-    """Return the picture that the button saves."""
+    """Return the picture that the page's button saves."""
     from PIL import Image
 
     page.driver.execute_cdp_cmd(
@@ -100,11 +100,11 @@ def test_the_picture_is_saved_with_its_classes(page: Page, tmp_path: Path) -> No
     line = max(18, round(max(width, height) / 24))
     assert found.size == (width, height + 5 * line)
     pixels = np.asarray(found, np.float64)
-    assert np.abs(pixels[:height] - expected).mean() < 3  # another decoder of JPEG
+    assert np.abs(pixels[:height] - expected).mean() < 3  # the browser has another JPEG decoder
     share = float(page.driver.find_element("css selector", "#results .share").text.removesuffix(" %")) / 100
     blue = np.all(pixels[height + 2] == (160, 200, 255), axis=-1).mean()
     assert abs(blue - share) < 0.02
-    assert (pixels[height + line // 2] < 60).any()  # the letters
+    assert (pixels[height + line // 2] < 60).any()  # the letters of the label
 
 
 def test_the_picture_is_saved_with_its_boxes(page: Page, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_one_frame_is_under_way_at_a_time(page: Page) -> None:
     page.element("camera").click()
     page.until(lambda: page.frames() >= 4, "four frames are computed")
     assert page.run("return window.most") == 1
-    # Twenty frames a second, of which at most five are computed.
+    # Twenty frames come in a second, and at most five are computed.
     assert int(page.text("dropped")) >= 4
 
 
@@ -387,7 +387,10 @@ def test_precision_and_threads_are_changed(page: Page, service: Service) -> None
 
 @pytest.fixture
 def in_half(service: Service) -> Iterator[Callable[[], None]]:
-    """Another client has the classifier computed in float16; later in float32 again."""
+    """Yield a function by which another client changes the classifier's precision to float16.
+
+    Restore float32 at the end.
+    """
     yield lambda: compiled(service, "float16")
     compiled(service, "float32")
 
@@ -440,7 +443,9 @@ def test_another_tab_shows_what_the_first_one_has_changed(page: Page, service: S
         page.choose("precision", "float16")
         shows(page, "float16")
         page.driver.switch_to.window(other)
-        page.run("document.dispatchEvent(new Event('visibilitychange'))")  # which headless tabs do not get
+        page.run(
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )  # headless tabs do not get this event
         shows(page, "float16")
         page.choose("precision", "float32")
         shows(page, "float32")
@@ -476,4 +481,4 @@ def test_the_profile_is_a_chart_and_a_table(page: Page, service: Service) -> Non
     shares = [float(row.find_elements("css selector", "td")[2].get_attribute("textContent")) for row in rows]
     assert sum(shares) == pytest.approx(100, abs=0.05 * len(steps))
     page.choose("model", "detection")
-    assert not chart.is_displayed()  # it was another model's
+    assert not chart.is_displayed()  # the chart belongs to another model

@@ -1,4 +1,4 @@
-"""The page of `mpscnn serve` in a browser: keys, names, sizes, colours, failures, and what it must never do."""
+"""The page of `mpscnn serve` in a browser: keys, names, sizes, colours, failures, and forbidden requests."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_service_with_other_models_is_asked_for_them(page: Page) -> None:
     ],
 )
 def test_a_camera_that_does_not_start_is_said(page: Page, error: str, message: str) -> None:
-    # Headless, Chromium's camera is always there and always allowed.
+    # In headless Chromium a camera is always present and allowed.
     page.run(
         "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', arguments[0]); }".replace(
             "arguments[0]", json.dumps(error)
@@ -225,7 +225,7 @@ def test_pages_of_other_sites_get_nothing(driver: Any, service: Service, tmp_pat
             service.address,
         )
         assert answers[0] == "failed"
-        assert answers[1] in ("failed", "opaque")  # a no-cors answer has no content for the page
+        assert answers[1] in ("failed", "opaque")  # a no-cors answer hides its content from the page
         line = service.wait_for("request", path="/v1/classify", status=403)
         assert line["method"] == "POST"
     finally:
@@ -235,7 +235,7 @@ def test_pages_of_other_sites_get_nothing(driver: Any, service: Service, tmp_pat
 
 
 def test_nothing_is_asked_of_other_hosts(driver: Any, service: Service) -> None:
-    driver.get_log("performance")  # of other tests, which tried
+    driver.get_log("performance")  # remove the requests of other tests
     page = opened(driver, service)
     page.pick(CAT)
     page.first_is("cat")

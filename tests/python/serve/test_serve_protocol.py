@@ -1,4 +1,4 @@
-"""The Open Inference Protocol of `mpscnn serve`: by Triton's client, and by hand what no client sends."""
+"""The Open Inference Protocol of `mpscnn serve`: by Triton's client, and by hand for requests that no client sends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> mpscnn.Model:
-    """With two outputs."""
+    """Return a model with two outputs."""
     return photo_models.load(tmp_path_factory.mktemp("models"), "detection")
 
 
@@ -80,7 +80,7 @@ def test_triton_sees_health_and_metadata(triton: Any, model: mpscnn.Model) -> No
     ("kind", "binary_in", "binary_out"),
     [
         *(("FP32", binary_in, binary_out) for binary_in in (False, True) for binary_out in (False, True)),
-        ("FP16", True, True),  # the client knows no other way
+        ("FP16", True, True),  # Triton's client sends FP16 only as bytes
         ("FP64", False, False),
         ("FP64", True, True),
     ],
@@ -170,7 +170,7 @@ def test_triton_is_told_what_is_wrong(triton: Any, images: NDArray[np.float32]) 
 
 
 def infer(service: Service, request: Any, rest: bytes = b"", length: str | None = None) -> Answer:
-    """A request made by hand; `rest` are bytes behind the JSON."""
+    """Send a request made by hand. `rest` are the bytes after the JSON."""
     text = request if isinstance(request, bytes) else json.dumps(request).encode()
     headers = {"Content-Type": "application/octet-stream"}
     if rest or length is not None:
@@ -359,7 +359,7 @@ def infer_files(service: Service, *files: bytes) -> Answer:
     return infer_photos(service, [len(files)], "BYTES", b"".join(map(element, files)))
 
 
-# An image of 5,000 pixels, which is 13 times the network's 16 x 24.
+# An image of 5,000 pixels, 13 times the network's 16 x 24.
 def test_photos_in_tensors_have_the_limit_of_a_photo_together(service: Service) -> None:
     assert infer_files(service, png(100, 50)).status == 200
     answer = infer_files(service, png(100, 51))

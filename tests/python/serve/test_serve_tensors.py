@@ -1,4 +1,4 @@
-"""Tensors of `mpscnn serve`: decoded from JSON and bytes, counted before they are made, held until they are taken."""
+"""Tensors of `mpscnn serve`: decoding from JSON and bytes, their size before decoding, and their memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NO_LIMIT = 10**12
 def parsed(
     shape: Any, datatype: str, data: Any = None, rest: bytes | None = None, **more: Any
 ) -> InferRequest:
-    """A request with one input, in JSON if there are no bytes."""
+    """Return a request with one input, in JSON if there are no bytes."""
     tensor = {"name": "image", "shape": shape, "datatype": datatype}
     tensor |= {"data": data} if rest is None else {"parameters": {"binary_data_size": len(rest)}}
     text = json.dumps({"inputs": [tensor], **more}).encode()
@@ -145,7 +145,7 @@ def test_millions_of_values_become_no_objects(kind: str, datatype: str, place: s
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    # Some copies of the text. Python's lists, numbers and texts would take 20 to 60 times as much.
+    # The peak is a few copies of the text. Python's lists, numbers and texts would take 20 to 60 times as much.
     assert peak < 5 * len(body)
 
 
@@ -154,7 +154,7 @@ def test_millions_of_values_become_no_objects(kind: str, datatype: str, place: s
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A detector with two outputs, and a network whose output has 256 times its input's numbers."""
+    """Write a detector with two outputs, and a network whose output has 256 times as many numbers as its input."""
     directory = tmp_path_factory.mktemp("served")
     boxes, large = directory / "boxes.safetensors", directory / "large.safetensors"
     boxes.write_bytes(photo_models.load(directory, "detection")._core.content())
@@ -245,7 +245,7 @@ def test_answers_have_their_outputs_in_order() -> None:
 
 def test_more_than_the_limit_is_refused(compiled: Compiled) -> None:
     for binary in (False, True):
-        request = wanted(np.zeros((40, 1, 1, 3), np.uint8), binary=binary)  # of 120 bytes
+        request = wanted(np.zeros((40, 1, 1, 3), np.uint8), binary=binary)  # 120 bytes
         needed = tensor_bytes(compiled, request, NO_LIMIT)
         assert needed > 40 * 16 * 24 * 3 * 4
         assert tensor_bytes(compiled, request, needed) == needed
@@ -276,7 +276,7 @@ def test_one_decoded_photo_is_held_at_a_time(compiled: Compiled) -> None:
     finally:
         tracemalloc.stop()
     np.testing.assert_array_equal(together, np.concatenate(alone))
-    # A photo is decoded with a copy or two.
+    # A photo is decoded with one or two copies.
     assert side * side * 3 <= peak < 5 * side * side * 3
 
 
@@ -328,7 +328,7 @@ def test_small_inputs_cannot_become_large_ones(service: Service) -> None:
         return asked_of(service, "boxes", infer("image", "UINT8", [count, 1, 1, 1], bytes(count)))
 
     assert ask(100).status == 200
-    answer = ask(2_000)  # which are nine megabytes for the network
+    answer = ask(2_000)  # the network gets nine megabytes
     assert (answer.status, answer.json["kind"]) == (413, "TooManyTensorBytes")
     assert f"inputs {2_000 * 16 * 24 * 3 * 4:,}, outputs" in answer.json["error"]
     until(lambda: held(service) == 0)
@@ -352,7 +352,8 @@ def test_answers_are_held_until_they_are_taken(service: Service) -> None:
         f"POST /v2/models/large/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         f"{HEADER_LENGTH}: {length}\r\n\r\n"
     )
-    room = (4 * MOST - COUNTED) // OUTPUT + 1  # requests whose answers leave none for another one
+    # the number of answers after which the budget has no room for another one
+    room = (4 * MOST - COUNTED) // OUTPUT + 1
     with ExitStack() as stack:
         slow = []
         for number in range(room):

@@ -1,4 +1,4 @@
-"""Videos through models: every frame once and in order, times, rotation, damage, live sources."""
+"""Videos through models: every frame once and in order, times, rotation, damaged files, live sources."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_frame_comes_once_in_order_with_its_time(clip: Path, model: mpscnn
     taken = [(frame, result) for frame, result in mpscnn.video(clip, model, top=1)]
     assert [frame.number for frame, _ in taken] == list(range(50))
     np.testing.assert_allclose([frame.time for frame, _ in taken], np.arange(50) / 25, atol=1e-6)
-    # Limited range: black is 16, white 235.
+    # In limited range, black is 16 and white 235.
     expected = 16 + 219 / 255 * 4 * np.arange(50)
     np.testing.assert_allclose([luma(frame.photo) for frame, _ in taken], expected, atol=2)
     assert all(len(result.top(5)) >= 1 for _, result in taken)
@@ -62,7 +62,7 @@ def test_planes_go_to_the_model_as_they_lie(clip: Path) -> None:
     photo = frame.photo
     assert isinstance(photo, mpscnn.YuvImage)
     assert photo.y.shape == (48, 64)
-    assert not photo.y.flags.owndata  # the decoder's memory
+    assert not photo.y.flags.owndata  # the decoder's memory, not a copy
     assert photo.v is not None
     assert (photo.matrix, photo.range, photo.siting, photo.orientation) == ("bt601", "video", "left", 1)
 
@@ -118,9 +118,9 @@ def test_rotated_videos_are_seen_upright(
 
 def test_a_turn_by_the_matrix_moves_a_corner_where_it_belongs(tmp_path: Path) -> None:
     corner = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
-    corner[:16, :16] = 255  # upper left
+    corner[:16, :16] = 255  # the upper left corner
     path = write_clip(tmp_path / "a.mp4", iter([corner]))
-    # x' = -y, y' = x: by a quarter to the right, so that the corner comes to the upper right.
+    # x' = -y, y' = x is a quarter turn to the right, so the upper left corner becomes the upper right one.
     picture = np.asarray(upright_picture(next(open_source(turned(path, 0, 1, -1, 0)).frames()).photo))
     assert picture[4, -4].min() > 200
     assert picture[4, 4].max() < 50
@@ -228,7 +228,7 @@ def test_a_file_without_frames_is_refused(tmp_path: Path, model: mpscnn.Model) -
 def test_a_file_that_ends_in_its_header_is_refused(tmp_path: Path, model: mpscnn.Model) -> None:
     path = write_clip(tmp_path / "a.mkv", photo_that_moves(1))
     content = path.read_bytes()
-    path.write_bytes(content[: content.index(b"\x1f\x43\xb6\x75")])  # where the first frames begin
+    path.write_bytes(content[: content.index(b"\x1f\x43\xb6\x75")])  # cut before the first frame
     with pytest.raises(mpscnn.ImageError, match="is not a video, or damaged or cut off"):
         mpscnn.video(path, model)
 
@@ -387,7 +387,7 @@ def test_a_live_source_drops_and_counts_rather_than_wait(model: mpscnn.Model) ->
     camera.end()
     camera.closed.wait()
     taken += [frame.number for frame, _ in results]
-    assert taken == [0, 10]  # the newest of those that came while nobody asked
+    assert taken == [0, 10]  # the newest of the frames that came while none was requested
     assert results.dropped == 9
 
 

@@ -1,4 +1,4 @@
-"""Videos whose end is missing: said behind the frames that are there, and never of whole ones."""
+"""Videos whose end is missing: an error follows the existing frames. Whole videos have no such error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mpscnn.apps.video.source import VideoFrame, open_source
 av: Any = pytest.importorskip("av", reason="PyAV is not installed")
 
 COUNT = 50
-#: Formats that have their length, by their endings, with their codecs.
+#: Formats that store their length, by suffix, with a codec.
 TOLD = {
     "avi": "mjpeg",
     "flv": "flv1",
@@ -35,14 +35,14 @@ TOLD = {
 
 
 def noise(count: int) -> Iterator[NDArray[np.uint8]]:
-    """RGB frames that take as many bytes as each other."""
+    """Yield RGB noise, whose frames have about the same size when encoded."""
     random = np.random.default_rng(0)
     for _ in range(count):
         yield random.integers(0, 256, (120, 160, 3), np.uint8)
 
 
 def until_the_end(path: Path, **part: Any) -> tuple[list[VideoFrame], str | None]:
-    """Return the frames and the error after them."""
+    """Return all frames and the error after them."""
     frames: list[VideoFrame] = []
     try:
         for frame in open_source(path, **part).frames():
@@ -60,7 +60,7 @@ def cut(path: Path, size: int) -> Path:
 
 def clip_of(folder: Path, ending: str, codec: str) -> Path:
     pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-    rate = {"b": "20M"} if codec == "libvpx" else {}  # else its first picture takes most bytes
+    rate = {"b": "20M"} if codec == "libvpx" else {}  # otherwise the first frame would have most of the bytes
     path = folder / f"a.{ending}"
     return write_clip(path, noise(COUNT), codec=codec, pix_fmt=pix_fmt, options=rate)
 
@@ -74,13 +74,15 @@ def test_a_missing_end_is_told_behind_the_frames_that_are_there(
     assert (len(frames), told) == (COUNT, None)
     size = path.stat().st_size
     for part in (0.6, 0.8, 0.95):
-        short = cut(path, int(part * size) // 192 // 188 * 192 * 188 + 100)  # in a packet of either MPEG-TS
+        short = cut(
+            path, int(part * size) // 192 // 188 * 192 * 188 + 100
+        )  # within a packet of either kind of MPEG-TS
         frames, told = until_the_end(short)
         assert told is not None
         assert told.startswith(f"{short}: is cut off after {len(frames)} frames: ")
         assert part * COUNT / 3 < len(frames) < COUNT
     _, told = until_the_end(short, end=0.1)
-    assert told is None  # what was asked for is there
+    assert told is None  # the requested part is complete
 
 
 @pytest.mark.parametrize("flags", ["faststart", "frag_keyframe+empty_moov"])
@@ -104,7 +106,8 @@ def test_an_mp4_file_whose_head_is_whole(tmp_path: Path, flags: str) -> None:
 
 def test_a_recording_without_a_length_may_end_between_its_parts_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
-    with av.open(str(path), "w", options={"live": "1"}) as container:  # as recorders write: of unknown length
+    # written like a recorder's file, without a length
+    with av.open(str(path), "w", options={"live": "1"}) as container:
         stream = container.add_stream("mjpeg", rate=25)
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuvj420p"
         for pixels in noise(COUNT):
@@ -147,7 +150,7 @@ def test_sound_that_goes_on_behind_the_pictures_is_no_missing_end(tmp_path: Path
 
 
 def test_pictures_that_come_bit_by_bit_are_whole_behind_a_seek(tmp_path: Path) -> None:
-    """Without key frames FFmpeg marks every picture until all of its parts have come."""
+    """A stream without key frames: FFmpeg marks every frame as damaged until all parts of a picture have come."""
     options = {"x264-params": "intra-refresh=1:keyint=25:bframes=0"}
     path = write_clip(tmp_path / "a.ts", photo_that_moves(COUNT, (320, 240)), options=options)
     assert until_the_end(path)[1] is None
@@ -157,7 +160,7 @@ def test_pictures_that_come_bit_by_bit_are_whole_behind_a_seek(tmp_path: Path) -
 
 
 def test_a_stream_that_is_cut_within_a_picture(tmp_path: Path) -> None:
-    """Raw streams have no lengths. A frame that their decoder finds unfinished is reported."""
+    """Raw streams store no length. An error is raised if their decoder reports an unfinished frame."""
     path = write_clip(tmp_path / "a.mpg", noise(COUNT), codec="mpeg1video")
     assert until_the_end(path)[1] is None
     frames, told = until_the_end(cut(path, path.stat().st_size * 9 // 10))
@@ -169,7 +172,7 @@ def test_a_stream_that_is_cut_within_a_picture(tmp_path: Path) -> None:
 def test_other_bytes_behind_a_whole_file_are_no_missing_end(tmp_path: Path) -> None:
     for ending, codec in TOLD.items():
         if ending == "y4m":
-            continue  # of which they are damage
+            continue  # a cut of these files is damage
         path = clip_of(tmp_path, ending, codec)
         path.write_bytes(path.read_bytes() + bytes(77))
         assert until_the_end(path)[1] is None, ending

@@ -1,4 +1,4 @@
-"""Videos that come over the network in real time, from a server of RTSP that the tests bring."""
+"""Videos that come over the network in real time, from the tests' RTSP server."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_frames_of_a_stream_come_in_order_and_those_that_do_not_are_counted(mode
         assert server.sent == FRAMES
     numbers = [frame.number for frame in frames]
     assert numbers == sorted(set(numbers))
-    # A stream may be joined in its midst; from then on each frame is computed or counted.
+    # A stream may be joined in the middle. From then on each frame is either computed or counted as dropped.
     assert len(frames) + results.dropped <= FRAMES
     assert len(frames) + results.dropped >= FRAMES - 5
     assert frames[-1].number + 1 == len(frames) + results.dropped
     times = [frame.time for frame in frames]
     assert times == sorted(times)
-    for frame in frames:  # of the first one FFmpeg may know the time of the next
+    for frame in frames:  # FFmpeg may give the first frame the time of the second
         assert frame.time == pytest.approx(frame.number / 25, abs=0.041)
 
 
