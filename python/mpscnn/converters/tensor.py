@@ -164,7 +164,7 @@ class FileTensor(Value):
             layer: gets a tensor, the settings and a name.
             settings: arguments of the layer.
         """
-        atoms = self.atoms_of(axes)
+        atoms = tuple(atom for atom in self.atoms_of(axes) if not atom.is_batch or atom.high != 1)
         if any(atom.is_batch for atom in atoms):
             raise UnsupportedError("compares images of the batch")
         tensor, rest, tail = self.arranger.channels_last(self, atoms)

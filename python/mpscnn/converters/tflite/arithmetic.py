@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine
-from mpscnn.converters.broadcast import align
-from mpscnn.converters.layout import Value
-from mpscnn.converters.special_values import exponential, have_reciprocals, power, quotient, root
+from mpscnn.converters.special_values import have_reciprocals
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms
-from mpscnn.converters.tflite.context import Handler, Reader
+from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.logic import operands
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -37,7 +36,7 @@ _BEHIND: dict[str, Activation] = {"FLOOR_DIV": "floor", "SQUARED_DIFFERENCE": _S
 # ---- Two operands ------------------------------------------------------------------------------------------
 
 
-def _binary(c: Reader, operator: FileOperator) -> None:
+def _binary(c: Reader, operator: FileOperator) -> Made:
     a, b = operator.inputs
     activation = c.activation(operator, 0) if operator.kind in ("ADD", "SUB", "MUL", "DIV") else None
     constants = [index for index in (a, b) if c.is_constant(index)]
@@ -45,33 +44,27 @@ def _binary(c: Reader, operator: FileOperator) -> None:
         values, x = c.constants.real(constants[0], "its operand"), c.seen(b if constants[0] == a else a)
         y = _with_constant(c, operator, x, values, activation, constant_first=constants[0] == a)
         if y is not None:
-            c.result(operator, y)
-            return
+            return y
     of_integers = all(map(c.has_integers, (*operator.inputs, operator.outputs[0])))
     if of_integers and operator.kind in ("MAXIMUM", "MINIMUM"):
-        integer_forms.larger(c, operator)
-        return
+        return integer_forms.larger(c, operator)
     (first, second), added = operands(c, operator)
     if operator.kind not in _BEHIND:
         activation = c.ending(operator, activation)
-    c.result(operator, _of_two(c, operator, first, second, activation), added)
+    return _of_two(operator, first, second, activation), added
 
 
-def _of_two(c: Reader, operator: FileOperator, a: Value, b: Value, activation: Activation) -> Value:
-    compute, behind = getattr(c.network, _TWO_TENSORS[operator.kind]), _BEHIND.get(operator.kind)
-    both = align(c.arranger, a, b)
-    name = c.layer_name(operator, "/first" if behind else "")
-    y = compute(both.first, both.second, activation=activation, name=name)
-    if behind:
-        y = c.network.activation(y, behind, name=c.layer_name(operator))
-    return both.result(y)
+def _of_two(operator: FileOperator, a: FileTensor, b: FileTensor, activation: Activation) -> FileTensor:
+    operation, behind = _TWO_TENSORS[operator.kind], _BEHIND.get(operator.kind)
+    y = a.combined(operation, b, "/first" if behind else "", activation)
+    return y.map(behind) if behind else y
 
 
-def _sum(c: Reader, operator: FileOperator) -> None:
+def _sum(c: Reader, operator: FileOperator) -> Made:
     (first, *others), added = operands(c, operator)
     for other in others:
-        first = _of_two(c, operator, first, other, None)
-    c.result(operator, first, added)
+        first += other
+    return first, added
 
 
 # ---- A constant --------------------------------------------------------------------------------------------
@@ -80,17 +73,17 @@ def _sum(c: Reader, operator: FileOperator) -> None:
 def _with_constant(
     c: Reader,
     operator: FileOperator,
-    x: Value,
+    x: FileTensor,
     values: Values,
     activation: Activation,
     *,
     constant_first: bool,
-) -> Value | None:
+) -> FileTensor | None:
     """With one number, or one for each channel; None for constants of other shapes, which become tensors.
 
     Also constants become tensors if they have their own integers.
     """
-    kind, net = operator.kind, c.network
+    kind = operator.kind
     if kind == "FLOOR_DIV" or values.size == 0 or values.ndim > x.rank:
         return None
     if kind in ("ADD", "SUB", "MUL") and all(map(c.has_integers, (*operator.inputs, operator.outputs[0]))):
@@ -100,33 +93,28 @@ def _with_constant(
         if values.size != 1:
             return None
         if kind == "POW" and constant_first:
-            return x.holding(exponential(net, number, x.tensor, c.names_of(operator)))
+            return x.exponential(number)
         if kind == "POW":
-            return x.holding(power(net, x.tensor, number, c.names_of(operator)))
-        name = c.layer_name(operator)
+            return x.power(number)
         function: Activation = {"kind": "power", "a": 1.0, "b": -number, "c": 2.0}
         if kind != "SQUARED_DIFFERENCE":
             constant, result = operator.inputs[0 if constant_first else 1], operator.outputs[0]
             number = c.number_seen_as(constant, result, number)
             limits = (number, _LARGEST) if kind == "MAXIMUM" else (-_LARGEST, number)
             function = c.ending(operator, {"kind": "clamp", "a": limits[0], "b": limits[1]})
-        return x.holding(net.activation(x.tensor, function, name=name))
+        return x.map(function)
     if kind == "DIV" and constant_first and values.size == 1:
-        number = float(values.reshape(-1)[0])
-        return x.holding(
-            quotient(net, number, x.tensor, c.names_of(operator), c.ending(operator, activation))
-        )
+        return x.reciprocal(float(values.reshape(-1)[0]), c.ending(operator, activation))
     if kind == "DIV" and (constant_first or not have_reciprocals(values)):
         return None
     if values.size > 1 and not (values.size == values.shape[-1] == x.shape[-1]):
         return None
     if values.size > 1:
         x = c.plain(x)
-    tensor = x.tensor
     scale, offset = _line(kind, values, constant_first=constant_first)
     ending = c.ending(operator, activation)
-    y = affine(net, tensor, scale=scale, offset=offset, activation=ending, name=c.layer_name(operator))
-    return x.holding(y)
+    name = c.layer_name(operator)
+    return x.holding(affine(c.network, x.tensor, scale=scale, offset=offset, activation=ending, name=name))
 
 
 def _line(kind: str, values: Values, *, constant_first: bool) -> tuple[Values | None, Values | None]:
@@ -166,7 +154,7 @@ _FUNCTIONS: dict[str, Activation] = {
 }
 
 
-def _function(c: Reader, operator: FileOperator) -> None:
+def _function(c: Reader, operator: FileOperator) -> Made:
     function = _FUNCTIONS.get(operator.kind)
     if operator.kind == "LEAKY_RELU":
         function = {"kind": "relu", "a": c.options(operator).number(0, "f")}
@@ -174,13 +162,11 @@ def _function(c: Reader, operator: FileOperator) -> None:
         function = "gelu_tanh" if operator.options and operator.options.boolean(0) else "gelu"
     x, function = c.seen(operator.inputs[0]), c.ending(operator, function)
     if operator.kind in ("SQRT", "RSQRT") and not c.has_integers(operator.inputs[0]):
-        inverse = operator.kind == "RSQRT"
-        c.result(operator, x.holding(root(c.network, x.tensor, c.names_of(operator), inverse=inverse)))
-        return
-    c.result(operator, x.holding(c.network.activation(x.tensor, function, name=c.layer_name(operator))))
+        return x.root(inverse=operator.kind == "RSQRT")
+    return x.map(function)
 
 
-def _fake_quantization(c: Reader, operator: FileOperator) -> None:
+def _fake_quantization(c: Reader, operator: FileOperator) -> Made:
     """Rounded to one of 2 ** bits numbers between limits, of which 0 is one."""
     options = c.options(operator)
     low, high = (options.number(field, "f") for field in (0, 1))
@@ -198,13 +184,8 @@ def _fake_quantization(c: Reader, operator: FileOperator) -> None:
     )  # of float32 numbers, as LiteRT finds it
     limits: Activation = {"kind": "clamp", "a": -zero * scale, "b": (steps - zero) * scale}
     to_numbers: Activation = {"kind": "linear", "a": 1.0 / scale, "b": zero + 0.5}
-    functions = [limits, to_numbers, "floor", {"kind": "linear", "a": scale, "b": -zero * scale}]
-    x = c.seen(operator.inputs[0])
-    tensor = x.tensor
-    for number, function in enumerate(functions, start=1):
-        name = c.layer_name(operator, "" if number == len(functions) else f"/{number}")
-        tensor = c.network.activation(tensor, function, name=name)
-    c.result(operator, x.holding(tensor))
+    x = c.seen(operator.inputs[0]).map(limits, "/1").map(to_numbers, "/2").map("floor", "/3")
+    return x.linear(scale, -zero * scale)
 
 
 ARITHMETIC: dict[str, Handler] = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits, activation_of, limits_of, within
 from mpscnn.converters.layer_names import LayerNames, shown
-from mpscnn.converters.layout import Axis, Value, batch_atom
+from mpscnn.converters.layout import Axis, batch_atom, without_batch
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
@@ -60,12 +60,12 @@ class OperatorReader:
         self.file = file
         self.constants = constants
         self.names = names
-        self.values: dict[int, Value] = {}
+        self.values: dict[int, FileTensor] = {}
         # The file's batch stands for any: shapes in the file are written with it.
         self.batch = (file.tensors[file.inputs[0]].shape or (1,))[0] if file.inputs and has_batch else 1
         self._batch_atom = batch_atom(self.batch)
         self.arranger = Arranger(network, self._batch_atom, self._name, constants.count)
-        self._named = -1
+        self._named, self._kind = -1, "value"
         self.integers: dict[int, Integers | None] = {}
         """How integers stand for the network's values; None if the file has several scales for a value."""
         self.detection: DetectionHead | None = None
@@ -79,11 +79,15 @@ class OperatorReader:
         """Results of convolutions that have a block as their dilation."""
         self._ended: set[int] = set()  # tensors of the file whose layer has the limits of their integers
 
-    def begin(self, tensor: int) -> None:
-        """Give the layers that are added from here on the name of this tensor of the file."""
-        self._named = tensor
+    def begin(self, tensor: int, kind: str | None = None) -> None:
+        """Give the layers that are added from here on the name of this tensor of the file.
 
-    def seen(self, index: int) -> Value:
+        `kind` is that of the operator, the name of layers of a tensor without a name.
+        """
+        self._named = tensor
+        self._kind = self._kind if kind is None else kind.lower()
+
+    def seen(self, index: int) -> FileTensor:
         """Return the network's value for a tensor of the file. The batch may be on any of its axes.
 
         Raises UnsupportedError if no layer has computed the tensor.
@@ -110,7 +114,7 @@ class OperatorReader:
             raise UnsupportedError("its operand has no axis but the batch")
         return self.arranger.physical(value, value.axes[1:])
 
-    def plain(self, value: Value) -> Value:
+    def plain(self, value: FileTensor) -> FileTensor:
         """Return the value with the axes of the file's tensor.
 
         The axis n comes before them if the batch is not a separate axis.
@@ -120,7 +124,7 @@ class OperatorReader:
         order = tuple(atom for axis in groups for atom in axis)
         return value.lying(self.arranger.physical(value, groups), order)
 
-    def operand(self, index: int, like: Value) -> Value:
+    def operand(self, index: int, like: FileTensor) -> FileTensor:
         """Return `seen`, or a constant as a value.
 
         A constant gets at least as many axes as `like`.
@@ -132,7 +136,7 @@ class OperatorReader:
         self.note_integers(index, value.tensor)
         return value
 
-    def constant(self, numbers: NDArray[np.float32], rank: int, name: str) -> Value:
+    def constant(self, numbers: NDArray[np.float32], rank: int, name: str) -> FileTensor:
         """Return the numbers as a value that is the same for each image, with axes of extent 1 added in front."""
         shape = (1,) * (rank - numbers.ndim) + numbers.shape
         if numbers.size == 0 or not np.isfinite(numbers).all():
@@ -145,20 +149,21 @@ class OperatorReader:
         self.network.graph.set_weight(layer, "value", np.ascontiguousarray(numbers.reshape(own)))
         return self.of_tensor(tensor, batch_first=len(own) < len(shape))
 
-    def of_tensor(self, tensor: Tensor, *, batch_first: bool = True) -> Value:
+    def of_tensor(self, tensor: Tensor, *, batch_first: bool = True) -> FileTensor:
         """Return a value with the tensor's axes. If the batch is not in front, it is a part of the first axis."""
         if batch_first:
             return FileTensor.plain(self.arranger, tensor)
         axes = self.arranger.atoms(tensor.shape[1:])
         first: Axis = (self._batch_atom, *axes[0])
-        return Value(tensor, (first, *axes[1:]), tuple(atom for axis in axes for atom in axis))
+        order = tuple(atom for axis in axes for atom in axis)
+        return FileTensor(tensor, (first, *axes[1:]), order, arranger=self.arranger)
 
     def only_user(self, index: int) -> FileOperator | None:
         """Return the one operator that reads a tensor. None if several do, or if it is an output of the file."""
         users = self.file.users.get(index, [])
         return users[0] if len(users) == 1 and index not in self.results else None
 
-    def apart(self, index: int, *, always: bool = False) -> tuple[Value, int]:
+    def apart(self, index: int, *, always: bool = False) -> tuple[FileTensor, int]:
         """Return `seen` with the batch as a separate axis, and the number of axes that this adds in front.
 
         Args:
@@ -167,26 +172,21 @@ class OperatorReader:
         """
         return self.set_apart(self.seen(index), always=always)
 
-    def set_apart(self, value: Value, *, always: bool = False) -> tuple[Value, int]:
+    def set_apart(self, value: FileTensor, *, always: bool = False) -> tuple[FileTensor, int]:
         """Do the same as `apart` for a value."""
         if self.batch != 1 or (value.has_batch_first and not always):
             return value, 0
         return replace(value, axes=((self._batch_atom,), *map(without_batch, value.axes))), 1
 
-    def result(self, operator: FileOperator, value: Tensor | Value, added: int = 0) -> None:
-        """Set what the network computes for the operator's first result.
+    def put(self, operator: FileOperator, made: Made) -> None:
+        """Set what the network computes for the operator's first result. A tensor has the batch first."""
+        if made is not None:
+            value, added = made if isinstance(made, tuple) else (made, 0)
+            value = value if isinstance(value, FileTensor) else self.of_tensor(value)
+            self.set_value(operator.outputs[0], value, added)
 
-        Args:
-            operator: of the file.
-            value: a tensor has the batch first.
-            added: the axes that `apart` added.
-        """
-        self.set_value(
-            operator.outputs[0], value if isinstance(value, Value) else self.of_tensor(value), added
-        )
-
-    def set_value(self, index: int, value: Value, added: int = 0) -> None:
-        """Do the same as `result` for any tensor of the file."""
+    def set_value(self, index: int, value: FileTensor, added: int = 0) -> None:
+        """Set what the network computes for a tensor of the file. `added`: the axes that `apart` added."""
         value = value.merged(0, 2) if added else value
         value = self._in_own_integers(index, self._within_integers(index, value))
         self.values[index] = value.beginning_with_batch(self._batch_atom if self.batch == 1 else None)
@@ -244,7 +244,7 @@ class OperatorReader:
             return activation
         return activation_of(limits, grid.step)
 
-    def _within_integers(self, index: int, value: Value) -> Value:
+    def _within_integers(self, index: int, value: FileTensor) -> FileTensor:
         """Return the value limited to the range of its integers, if no layer has limited it yet.
 
         A change of scale comes first, in a layer of its own: integers round it otherwise than an activation that
@@ -263,11 +263,10 @@ class OperatorReader:
         limits = within(None, grid, given)
         assert limits is not None
         name = self._name_for(index, maker.kind.lower(), "/limits")
-        return value.holding(
-            self.network.activation(value.tensor, activation_of(limits, grid.step), name=name)
-        )
+        limited = self.network.activation(value.tensor, activation_of(limits, grid.step), name=name)
+        return value.holding(limited)
 
-    def _in_own_integers(self, index: int, value: Value) -> Value:
+    def _in_own_integers(self, index: int, value: FileTensor) -> FileTensor:
         """Return the value in the integers of the file's tensor.
 
         If the network has it in other integers, a separate layer converts it.
@@ -295,7 +294,7 @@ class OperatorReader:
         finally:
             self.values.update({index: kept[index] for index in operator.inputs if index in kept})
 
-    def seen_as(self, index: int, other: int, value: Value) -> Value:
+    def seen_as(self, index: int, other: int, value: FileTensor) -> FileTensor:
         """Return the numbers of a tensor's integers with the scale and zero point of another tensor."""
         own, target = self.grid(index), self.grid(other)
         if own is None or target is None or own == target or own.dtype != target.dtype:
@@ -342,16 +341,12 @@ class OperatorReader:
         """Return the file's name of an operator: its result's name, if it has one."""
         return self.file.tensors[operator.outputs[0]].name if operator.outputs else "?"
 
-    def names_of(self, operator: FileOperator) -> Callable[[str], str]:
-        """Return a function that names the layers made from an operator. Its argument is the end of the name."""
-        return lambda suffix: self.layer_name(operator, suffix)
-
     def layer_name(self, operator: FileOperator, suffix: str = "") -> str:
         """Return the result's name in the file, made unique; `;` separates names that TensorFlow merged."""
         return self._name_for(operator.outputs[0], operator.kind.lower(), suffix)
 
     def _name(self, suffix: str) -> str:
-        return self._name_for(self._named, "value", suffix)
+        return self._name_for(self._named, self._kind, suffix)
 
     def _name_for(self, tensor: int, default: str, suffix: str) -> str:
         stem = self.file.tensors[tensor].name.split(";")[0]
@@ -392,10 +387,10 @@ class OperatorReader:
             self.constants.set_bias(self.network, layer, operator.inputs[2])
 
 
-def without_batch(axis: Axis) -> Axis:
-    """Return the atoms of an axis without the batch."""
-    return tuple(atom for atom in axis if not atom.is_batch)
-
-
 Reader = OperatorReader
-Handler = Callable[[OperatorReader, FileOperator], None]
+Made = FileTensor | Tensor | tuple[FileTensor, int] | None
+Handler = Callable[[OperatorReader, FileOperator], Made]
+"""Converts an operator. It returns the first result, with the axes that `apart` added if there are any.
+
+A handler that sets the results itself returns None.
+"""

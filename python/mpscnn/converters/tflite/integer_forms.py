@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mpscnn.converters.arrange import surroundings
-from mpscnn.converters.broadcast import align
-from mpscnn.converters.layout import Axis, Value
-from mpscnn.converters.slicing import part, taken
-from mpscnn.converters.tflite.context import Reader
+from mpscnn.converters.layout import Axis
+from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.tflite.context import Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.logic import met
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -23,7 +22,7 @@ def are_integers(c: Reader, operator: FileOperator) -> bool:
     return all(map(c.has_integers, (operator.inputs[0], operator.outputs[0])))
 
 
-def depth_to_space(c: Reader, operator: FileOperator, block: int) -> Value:
+def depth_to_space(c: Reader, operator: FileOperator, block: int) -> FileTensor:
     """Move channels (y * block + x) * channels + c to pixel (y, x) of a block."""
     x = c.seen(operator.inputs[0])
     if x.rank != 4 or not x.has_batch_first or None in x.shape[1:]:
@@ -36,10 +35,12 @@ def depth_to_space(c: Reader, operator: FileOperator, block: int) -> Value:
     left = channels // block**2
     apart = x.reshaped(*[[batch, height, width, block, block, left]] * 2).transposed((0, 1, 3, 2, 4, 5))
     target = [batch, height * block, width * block, left]
-    return c.arranger.reshaped(apart, target, target)
+    return apart.regrouped(target, target)
 
 
-def mirrored(c: Reader, operator: FileOperator, sides: Sequence[Sequence[int]], *, with_edge: bool) -> Value:
+def mirrored(
+    c: Reader, operator: FileOperator, sides: Sequence[Sequence[int]], *, with_edge: bool
+) -> FileTensor:
     """Take each axis with its mirror image before and after it; the border itself twice, or once."""
     x = c.seen(operator.inputs[0])
     if len(sides) != x.rank or min(map(min, sides)) < 0:
@@ -55,12 +56,12 @@ def mirrored(c: Reader, operator: FileOperator, sides: Sequence[Sequence[int]], 
             raise WeightsError(f"damaged: mirrors {before} and {after} of axis {axis} of {x.shown}")
         first = range(before - 1 + edge, edge - 1, -1)
         last = range(extent - 1 - edge, extent - 1 - edge - after, -1)
-        x = taken(c.arranger, x, axis, [*first, *range(extent), *last])
+        x = x.taken(axis, [*first, *range(extent), *last])
         c.note_integers(operator.inputs[0], x.tensor)
     return x
 
 
-def extreme(c: Reader, operator: FileOperator, x: Value, atoms: Axis) -> Value:
+def extreme(c: Reader, operator: FileOperator, x: FileTensor, atoms: Axis) -> FileTensor:
     """Find the maximum or minimum over these atoms by poolings. A minimum is a maximum of the numbers' opposites."""
     is_least = operator.kind == "REDUCE_MIN"
     x = _opposite(c, operator, x, back=False) if is_least else x
@@ -82,12 +83,10 @@ def extreme(c: Reader, operator: FileOperator, x: Value, atoms: Axis) -> Value:
     return _opposite(c, operator, x, back=True) if is_least else x
 
 
-def _opposite(c: Reader, operator: FileOperator, x: Value, *, back: bool) -> Value:
-    y = c.network.activation(
-        x.tensor, {"kind": "linear", "a": -1.0}, name=c.layer_name(operator, "/opposite")
-    )
-    _note(c, operator, y.index, opposite=not back)
-    return x.holding(y)
+def _opposite(c: Reader, operator: FileOperator, x: FileTensor, *, back: bool) -> FileTensor:
+    y = x.linear(-1.0, suffix="/opposite")
+    _note(c, operator, y.tensor.index, opposite=not back)
+    return y
 
 
 def _note(c: Reader, operator: FileOperator, tensor: int, *, opposite: bool) -> None:
@@ -99,25 +98,20 @@ def _note(c: Reader, operator: FileOperator, tensor: int, *, opposite: bool) -> 
     c.integers[tensor] = (grid.dtype.name, grid.step, zero_point)
 
 
-def larger(c: Reader, operator: FileOperator) -> None:
+def larger(c: Reader, operator: FileOperator) -> Made:
     """Compute a + max(b - a, 0), or a - max(a - b, 0) for the smaller one. With one scale no sum is rounded."""
     like = next(c.seen(index) for index in operator.inputs if not c.is_constant(index))
     (a, b), added = met(c, [_bytes_of(c, operator, index, like) for index in operator.inputs])
     is_maximum = operator.kind == "MAXIMUM"
-    both = align(c.arranger, *((b, a) if is_maximum else (a, b)))
-    above = c.network.subtract(
-        both.first, both.second, activation="relu", name=c.layer_name(operator, "/difference")
-    )
+    first, second = (b, a) if is_maximum else (a, b)
+    above = first.combined("subtract", second, "/difference", "relu")
     grid = c.grid(operator.outputs[0])
     assert grid is not None
-    c.integers[above.index] = (grid.dtype.name, grid.step, int(np.iinfo(grid.dtype).min))
-    total = align(c.arranger, a, both.result(above))
-    compute = c.network.add if is_maximum else c.network.subtract
-    y = compute(total.first, total.second, name=c.layer_name(operator))
-    c.result(operator, total.result(y), added)
+    c.integers[above.tensor.index] = (grid.dtype.name, grid.step, int(np.iinfo(grid.dtype).min))
+    return a.combined("add" if is_maximum else "subtract", above), added
 
 
-def _bytes_of(c: Reader, operator: FileOperator, index: int, like: Value) -> Value:
+def _bytes_of(c: Reader, operator: FileOperator, index: int, like: FileTensor) -> FileTensor:
     """Return an operand. A constant's integers stand for numbers with the result's scale."""
     if not c.is_constant(index):
         return c.seen(index)
@@ -139,7 +133,7 @@ def transposed_convolution(
     size: tuple[int, int],
     pads: tuple[int, int],
     activation: Activation,
-) -> Value:
+) -> FileTensor:
     """Compute all pixels of a block of strides as channels of one convolution, and move them to their places.
 
     Args:
@@ -190,11 +184,11 @@ def transposed_convolution(
     batch = value.stand_ins()[0][0]
     apart = value.reshaped(*[[batch, rows, columns, *strides, outputs]] * 2).transposed((0, 1, 3, 2, 4, 5))
     target = [batch, rows * strides[0], columns * strides[1], outputs]
-    moved = c.arranger.reshaped(apart, target, target)
+    moved = apart.regrouped(target, target)
     for axis, (before, extent) in enumerate(zip(pads, size, strict=True), start=1):
         if before + extent > target[axis]:
             raise WeightsError(f"damaged: makes {size} of {x.shape}")
-        moved = part(c.arranger, moved, axis, range(before, before + extent))
+        moved = moved.part(axis, range(before, before + extent))
     return moved
 
 

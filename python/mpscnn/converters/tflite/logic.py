@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from mpscnn.converters.broadcast import align
-from mpscnn.converters.layout import Value
-from mpscnn.converters.tflite.context import Handler, Reader
+from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -24,7 +23,7 @@ _TWO = {
 }
 
 
-def operands(c: Reader, operator: FileOperator) -> tuple[list[Value], int]:
+def operands(c: Reader, operator: FileOperator) -> tuple[list[FileTensor], int]:
     """Return the operands of an operator with as many axes as each other, and the axes that were added to all in front.
 
     Constants become tensors.
@@ -36,7 +35,7 @@ def operands(c: Reader, operator: FileOperator) -> tuple[list[Value], int]:
     return met(c, [c.operand(index, like) for index in operator.inputs])
 
 
-def met(c: Reader, values: list[Value]) -> tuple[list[Value], int]:
+def met(c: Reader, values: list[FileTensor]) -> tuple[list[FileTensor], int]:
     """Values with as many axes as each other, and the axes that were added to all in front."""
     rank = max(value.rank for value in values)
     if all(value.rank == rank and value.has_batch_first for value in values) or c.batch != 1:
@@ -45,36 +44,29 @@ def met(c: Reader, values: list[Value]) -> tuple[list[Value], int]:
     return [value.with_axes(range(1, 2 + rank - value.rank)) for value in apart], 1
 
 
-def _compare(c: Reader, operator: FileOperator) -> None:
-    values, added = operands(c, operator)
-    both = align(c.arranger, *values)
-    compare = getattr(c.network, _TWO[operator.kind])
-    c.result(operator, both.result(compare(both.first, both.second, name=c.layer_name(operator))), added)
+def _compare(c: Reader, operator: FileOperator) -> Made:
+    (a, b), added = operands(c, operator)
+    return a.combined(_TWO[operator.kind], b), added
 
 
-def _not(c: Reader, operator: FileOperator) -> None:
-    x = c.seen(operator.inputs[0])
-    opposite = {"kind": "linear", "a": -1.0, "b": 1.0}
-    c.result(operator, x.holding(c.network.activation(x.tensor, opposite, name=c.layer_name(operator))))
+def _not(c: Reader, operator: FileOperator) -> Made:
+    return c.seen(operator.inputs[0]).linear(-1.0, 1.0)
 
 
-def _select(c: Reader, operator: FileOperator) -> None:
+def _select(c: Reader, operator: FileOperator) -> Made:
     """The second operand where the first is true, else the third: of two sums one is 0."""
     ranks = [len(c.file.tensors[index].shape) for index in operator.inputs]
     if operator.kind == "SELECT" and ranks[0] == 1 < max(ranks):
         raise UnsupportedError("chooses between images of the batch")
-    (condition, *choices), added = operands(c, operator)
-    parts = []
-    for value, choose in zip(choices, (c.network.mask, c.network.mask_out), strict=True):
-        both = align(c.arranger, condition, value)
-        parts.append(both.result(choose(both.first, both.second, name=c.layer_name(operator, "/part"))))
-    both = align(c.arranger, *parts)
-    ending, name = c.ending(operator, None), c.layer_name(operator)
-    y = c.network.add(both.first, both.second, activation=ending, name=name)
-    c.result(operator, both.result(y), added)
+    (condition, first, second), added = operands(c, operator)
+    chosen, other = (
+        condition.combined("mask", first, "/part"),
+        condition.combined("mask_out", second, "/part"),
+    )
+    return chosen.combined("add", other, "", c.ending(operator, None)), added
 
 
-def _one_hot(c: Reader, operator: FileOperator) -> None:
+def _one_hot(c: Reader, operator: FileOperator) -> Made:
     """A new axis, on which the place that a number says differs from the others."""
     x = c.seen(operator.inputs[0])
     (depth,) = c.constants.integers(operator.inputs[1], "its depth")
@@ -86,11 +78,8 @@ def _one_hot(c: Reader, operator: FileOperator) -> None:
     axis %= x.rank + 1
     shape = [depth if place == axis else 1 for place in range(x.rank + 1)]
     places = c.constant(np.arange(depth, dtype=np.float32).reshape(shape), x.rank + 1, "places")
-    values, added = met(c, [x.with_axes([axis]), places])
-    both = align(c.arranger, *values)
-    same = c.network.equal(both.first, both.second, name=c.layer_name(operator, "/same"))
-    scaled = {"kind": "linear", "a": on - off, "b": off}
-    c.result(operator, both.result(c.network.activation(same, scaled, name=c.layer_name(operator))), added)
+    (numbers, places), added = met(c, [x.with_axes([axis]), places])
+    return numbers.combined("equal", places, "/same").linear(on - off, off), added
 
 
 LOGIC: dict[str, Handler] = {

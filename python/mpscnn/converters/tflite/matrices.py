@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from mpscnn.converters.contractions import product_of, running_sums, with_as_many_matrices
-from mpscnn.converters.layout import Atom, Value
-from mpscnn.converters.tflite.context import Handler, Reader
+from mpscnn.converters.layout import Atom
+from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.parts import checked_axis
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -14,12 +15,11 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
 
-def _fully_connected(c: Reader, operator: FileOperator) -> None:
+def _fully_connected(c: Reader, operator: FileOperator) -> Made:
     """The features of an image may be those of several positions: (n, positions, features)."""
     x = c.seen(operator.inputs[0])
     if not c.is_constant(operator.inputs[1]):
-        _with_computed_weights(c, operator, x)
-        return
+        return _with_computed_weights(c, operator, x)
     _, features = c.weight_shape(operator)
     options = operator.options
     if options and options.integer(1, "b"):
@@ -37,11 +37,11 @@ def _fully_connected(c: Reader, operator: FileOperator) -> None:
         rows = count // features
         if c.batch != 1 and rows != c.batch:
             raise UnsupportedError(f"changes the batch: {x.shown} has {rows} times its {features} features")
-        x = c.arranger.reshaped(x, [rows, features], [rows, features])
-    c.result(operator, _dense(c, operator, x, (0, 1), activation))
+        x = x.regrouped([rows, features], [rows, features])
+    return _dense(c, operator, x, (0, 1), activation)
 
 
-def _with_computed_weights(c: Reader, operator: FileOperator, x: Value) -> None:
+def _with_computed_weights(c: Reader, operator: FileOperator, x: FileTensor) -> FileTensor:
     """A product of two tensors, of which the second one has [results][features]."""
     weights = c.seen(operator.inputs[1])
     options = operator.options
@@ -60,18 +60,18 @@ def _with_computed_weights(c: Reader, operator: FileOperator, x: Value) -> None:
     rows, features = math.prod(extent or 1 for extent in x.shape), weights.shape[1]
     if not features or rows % features or x.shape[-1] != features:
         raise WeightsError(f"damaged: weights {weights.shown}, but its input is {x.shown}")
-    flat = c.arranger.reshaped(x, *[[rows // features, features]] * 2) if x.rank != 2 else x
+    flat = x.regrouped(*[[rows // features, features]] * 2) if x.rank != 2 else x
     first, second = (c.set_apart(value, always=True)[0] for value in (flat, weights))
-    y = product_of(c.arranger, first, second.transposed((0, 2, 1))).merged(0, 2)
+    y = (first @ second.transposed((0, 2, 1))).merged(0, 2)
     if keeps_axes and x.rank != 2:
         shape = [*(extent or 1 for extent in x.shape[:-1]), weights.shape[0] or 1]
-        y = c.arranger.reshaped(y, shape, shape)
-    c.result(operator, y)
+        y = y.regrouped(shape, shape)
+    return y
 
 
 def _dense(
-    c: Reader, operator: FileOperator, x: Value, order: tuple[int, ...], activation: Activation
-) -> Value:
+    c: Reader, operator: FileOperator, x: FileTensor, order: tuple[int, ...], activation: Activation
+) -> FileTensor:
     """Return the last axis of x times the weights, whose last two axes are [results][features] in this order."""
     *_, features = (c.weight_shape(operator)[axis] for axis in order)
     units = c.weight_shape(operator)[order[-2]]
@@ -85,10 +85,10 @@ def _dense(
     y = c.network.conv2d(tensor, units, 1, padding="valid", activation=activation, name=name)
     c.set_weights(operator, name, order, (units, 1, 1, features))
     new = () if units == 1 else (Atom(units),)
-    return Value(y, (*x.axes[:-1], new), rest + new)
+    return replace(x, tensor=y, axes=(*x.axes[:-1], new), order=rest + new)
 
 
-def _matrix_product(c: Reader, operator: FileOperator) -> None:
+def _matrix_product(c: Reader, operator: FileOperator) -> Made:
     """A product over the last two axes of both operands. The two axes of an operand may be swapped."""
     first, second = operator.inputs
     options = operator.options
@@ -102,8 +102,7 @@ def _matrix_product(c: Reader, operator: FileOperator) -> None:
                 raise WeightsError(f"damaged: multiplies {x.shown} and {shape}")
             leading = tuple(range(rank - 2))
             order = (*leading, rank - 2, rank - 1) if turned[1] else (*leading, rank - 1, rank - 2)
-            c.result(operator, _dense(c, operator, x, order, c.ending(operator, None)))
-            return
+            return _dense(c, operator, x, order, c.ending(operator, None))
     if c.is_constant(first) and c.is_constant(second):
         raise UnsupportedError("of large constants alone it is not supported")
     like = c.seen(second if c.is_constant(first) else first)
@@ -117,19 +116,17 @@ def _matrix_product(c: Reader, operator: FileOperator) -> None:
         if turned[place]:
             x = x.transposed([*range(x.rank - 2), x.rank - 1, x.rank - 2])
         operands[place] = x
-    y = product_of(c.arranger, *with_as_many_matrices(c.arranger, *operands))
-    c.result(operator, y, int(flat))
+    return operands[0] @ operands[1], int(flat)
 
 
-def _running_sum(c: Reader, operator: FileOperator) -> None:
+def _running_sum(c: Reader, operator: FileOperator) -> Made:
     (axis,) = c.constants.integers(operator.inputs[1], "its axis")
     rank = c.seen(operator.inputs[0]).rank
     x, added = c.apart(operator.inputs[0])
     options = operator.options
     exclusive, backwards = (bool(options and options.boolean(field)) for field in (0, 1))
     axis = checked_axis(axis, rank) + added
-    y = running_sums(c.arranger, x, axis, exclusive=exclusive, backwards=backwards)
-    c.result(operator, y, added)
+    return x.running_sums(axis, exclusive=exclusive, backwards=backwards), added
 
 
 MATRICES: dict[str, Handler] = {

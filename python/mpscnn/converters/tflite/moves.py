@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mpscnn._private.literals import BorderName
-from mpscnn.converters.layout import Value
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms, static_shapes
-from mpscnn.converters.tflite.context import Handler, Reader
+from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -23,7 +23,7 @@ _VALID = 1  # of the schema's kinds of padding
 # ---- Shapes ------------------------------------------------------------------------------------------------
 
 
-def _reshape(c: Reader, operator: FileOperator) -> None:
+def _reshape(c: Reader, operator: FileOperator) -> Made:
     """The new shape is the second input's, the options', or the result's."""
     x = c.seen(operator.inputs[0])
     target = list(c.file.tensors[operator.outputs[0]].shape)
@@ -32,36 +32,35 @@ def _reshape(c: Reader, operator: FileOperator) -> None:
             target = c.constants.integers(operator.inputs[1], "the new shape")
     elif operator.kind == "RESHAPE" and operator.options and operator.options.has(0):
         target = [int(extent) for extent in operator.options.numbers(0, "<i4")[:9]]
-    _reshape_to(c, operator, x, target)
+    return _reshape_to(c, operator, x, target)
 
 
-def _squeeze(c: Reader, operator: FileOperator) -> None:
+def _squeeze(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
     axes = [int(axis) for axis in operator.options.numbers(0, "<i4")[:9]] if operator.options else []
     if not axes:  # all extents of 1
-        _reshape_to(c, operator, x, list(c.file.tensors[operator.outputs[0]].shape))
-        return
+        return _reshape_to(c, operator, x, list(c.file.tensors[operator.outputs[0]].shape))
     dropped = {x.axis(axis) for axis in axes}
     if any(x.shape[axis] != 1 for axis in dropped):
         raise WeightsError(f"damaged: leaves out axes {sorted(dropped)} of {x.shown}, which must be 1")
-    _reshape_to(c, operator, x, [one for axis, one in enumerate(_extents(x)) if axis not in dropped])
+    return _reshape_to(c, operator, x, [one for axis, one in enumerate(_extents(x)) if axis not in dropped])
 
 
-def _expand(c: Reader, operator: FileOperator) -> None:
+def _expand(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
     (axis,) = c.constants.integers(operator.inputs[1], "the new axis")
     target = _extents(x)
     if not -len(target) - 1 <= axis <= len(target):
         raise WeightsError(f"damaged: axis {axis} added to {x.shown}")
     target.insert(axis % (len(target) + 1), 1)
-    _reshape_to(c, operator, x, target)
+    return _reshape_to(c, operator, x, target)
 
 
-def _extents(x: Value) -> list[int]:
+def _extents(x: FileTensor) -> list[int]:
     return [static_shapes.FREE if extent is None else extent for extent in x.shape]
 
 
-def _reshape_to(c: Reader, operator: FileOperator, x: Value, target: list[int]) -> None:
+def _reshape_to(c: Reader, operator: FileOperator, x: FileTensor, target: list[int]) -> Made:
     """Another shape, of which an extent may be -1: what is left.
 
     A layer where the batch stays first; only another view where elements are moved before it or after it.
@@ -78,41 +77,39 @@ def _reshape_to(c: Reader, operator: FileOperator, x: Value, target: list[int]) 
         if free and target.count(-1) != 1:
             raise UnsupportedError(f"makes {tuple(target)} of {x.shown}, whose size is free: {CHOOSE_SIZE}")
         tensor = c.value(operator.inputs[0])
-        c.result(operator, c.network.reshape(tensor, target[1:], name=c.layer_name(operator)))
-        return
+        return c.network.reshape(tensor, target[1:], name=c.layer_name(operator))
     if free or not target or (c.batch != 1 and not keeps_batch):
         free_size = f"; the size of the image is free: {CHOOSE_SIZE}" if free else ""
         raise UnsupportedError(f"changes the batch, {x.shown} to {tuple(target)}{free_size}")
     if math.prod(target) != math.prod(extent or 0 for extent in x.shape) or min(target) < 1:
         raise WeightsError(f"damaged: makes {tuple(target)} of {x.shown}")
-    c.result(operator, c.arranger.reshaped(x, target, target))
+    return x.regrouped(target, target)
 
 
-def _in_order(x: Value) -> bool:
+def _in_order(x: FileTensor) -> bool:
     """Return True if the elements lie in the order of the axes."""
     return x.order == tuple(atom for axis in x.axes for atom in axis if not atom.is_batch)
 
 
-def _transpose(c: Reader, operator: FileOperator) -> None:
+def _transpose(c: Reader, operator: FileOperator) -> Made:
     """Another view of the axes, until a layer needs the elements in order."""
     x = c.seen(operator.inputs[0])
     order = [x.axis(axis) for axis in c.constants.integers(operator.inputs[1], "its order")]
     y = x.transposed(order)
     if c.batch != 1 and order[0] != 0:
         raise UnsupportedError(f"changes the batch: the order {order} of {x.shown}")
-    c.result(operator, y)
+    return y
 
 
 # ---- Images ------------------------------------------------------------------------------------------------
 
 
-def _depth_to_space(c: Reader, operator: FileOperator) -> None:
+def _depth_to_space(c: Reader, operator: FileOperator) -> Made:
     block = c.options(operator).integer(0)
     if integer_forms.are_integers(c, operator):
-        c.result(operator, integer_forms.depth_to_space(c, operator, block))
-        return
+        return integer_forms.depth_to_space(c, operator, block)
     x, name = c.value(operator.inputs[0]), c.layer_name(operator)
-    c.result(operator, c.network.depth_to_space(x, block, name=name))
+    return c.network.depth_to_space(x, block, name=name)
 
 
 def _sides(c: Reader, operator: FileOperator, x: Tensor) -> list[list[int]]:
@@ -131,11 +128,10 @@ def _padded(
     x: Tensor,
     sides: Sequence[Sequence[int]],
     pad: Callable[[Tensor], Tensor],
-) -> None:
+) -> Tensor:
     """A tensor with fewer axes than an image becomes an image, is padded, and is reshaped back."""
     if len(x.shape) == _IMAGE_RANK:
-        c.result(operator, pad(x))
-        return
+        return pad(x)
     own = [-1 if extent is None else extent for extent in x.shape[1:]]
     extents = [1] * (_IMAGE_RANK - len(x.shape)) + own
     y = pad(c.network.reshape(x, extents, name=c.layer_name(operator, "/image")))
@@ -143,10 +139,10 @@ def _padded(
         extent if extent == -1 else extent + sum(both) for extent, both in zip(extents, sides, strict=True)
     ]
     back = whole[_IMAGE_RANK - len(x.shape) :]
-    c.result(operator, c.network.reshape(y, back, name=c.layer_name(operator, "/back")))
+    return c.network.reshape(y, back, name=c.layer_name(operator, "/back"))
 
 
-def _pad(c: Reader, operator: FileOperator) -> None:
+def _pad(c: Reader, operator: FileOperator) -> Made:
     value = 0.0
     if len(operator.inputs) > 2:
         value = float(c.constants.real(operator.inputs[2], "the padding's value").reshape(-1)[0])
@@ -155,10 +151,10 @@ def _pad(c: Reader, operator: FileOperator) -> None:
     (top, bottom), (left, right), (front, back) = sides
     if value == 0.0 and not (front or back) and _is_padding_of_convolution(c, operator):
         c.padded[operator.outputs[0]] = (x, ((top, bottom), (left, right)))
-        return
+        return None
     attributes = {"top": top, "bottom": bottom, "left": left, "right": right, "front": front, "back": back}
     name = c.layer_name(operator)
-    _padded(
+    return _padded(
         c,
         operator,
         x,
@@ -179,18 +175,17 @@ def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
     )
 
 
-def _mirror_pad(c: Reader, operator: FileOperator) -> None:
+def _mirror_pad(c: Reader, operator: FileOperator) -> Made:
     symmetric = operator.options is not None and bool(operator.options.integer(0, "b"))
     if integer_forms.are_integers(c, operator):
         pairs = np.reshape(c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)).tolist()
-        c.result(operator, integer_forms.mirrored(c, operator, pairs, with_edge=symmetric))
-        return
+        return integer_forms.mirrored(c, operator, pairs, with_edge=symmetric)
     x = c.value(operator.inputs[0])
     sides = _sides(c, operator, x)
     mode: BorderName = "mirror_with_edge" if symmetric else "mirror"
     rows, columns, channels = ((before, behind) for before, behind in sides)
     name = c.layer_name(operator)
-    _padded(
+    return _padded(
         c,
         operator,
         x,
@@ -202,7 +197,7 @@ def _mirror_pad(c: Reader, operator: FileOperator) -> None:
 # ---- Types -------------------------------------------------------------------------------------------------
 
 
-def _same_value(c: Reader, operator: FileOperator) -> None:
+def _same_value(c: Reader, operator: FileOperator) -> Made:
     """QUANTIZE and DEQUANTIZE change how a value is stored, which matters to precision "int8" only.
 
     A change of scale is a neuron without a function: integers round it otherwise than a RELU that changes the scale.
@@ -211,16 +206,15 @@ def _same_value(c: Reader, operator: FileOperator) -> None:
     index, result = operator.inputs[0], operator.outputs[0]
     if c.is_constant(index):
         c.constants.compute(result, c.constants.real(index, "its input"))
-        return
+        return None
     x = c.seen(index)
     if c.has_other_integers(index, result):
         limits = c.ending(operator, None)
-        name = c.layer_name(operator, "" if limits is None else "/integers")
-        x = x.holding(c.network.activation(x.tensor, {"kind": "none"}, name=name))
+        x = x.map({"kind": "none"}, "" if limits is None else "/integers")
         c.note_integers(result, x.tensor)
         if limits is not None:
-            x = x.holding(c.network.activation(x.tensor, limits, name=c.layer_name(operator)))
-    c.result(operator, x)
+            x = x.map(limits)
+    return x
 
 
 def _densify(c: Reader, operator: FileOperator) -> None:
@@ -236,21 +230,19 @@ def _zeros(c: Reader, operator: FileOperator) -> None:
     )
 
 
-def _cast(c: Reader, operator: FileOperator) -> None:
+def _cast(c: Reader, operator: FileOperator) -> Made:
     """Computed integers and booleans are numbers without a fraction; others would have to be rounded."""
     x = c.seen(operator.inputs[0])
     source, target = (c.file.tensors[index].dtype for index in (operator.inputs[0], operator.outputs[0]))
     if target.kind == "b" and source.kind != "b":
-        zero = c.constant(np.zeros((), np.float32), x.rank, "zero")
-        y = c.plain(_bytes_of(c, operator, x))
-        c.result(operator, y.holding(c.network.not_equal(y.tensor, zero.tensor, name=c.layer_name(operator))))
-        return
+        y = _bytes_of(c, operator, x)
+        return y.is_not(0.0)
     if target.kind != "f" and not (source.kind == "b" or np.can_cast(source, target)):
         raise UnsupportedError(f"makes {target} of {source} numbers that the network computes")
-    c.result(operator, _bytes_of(c, operator, x))
+    return _bytes_of(c, operator, x)
 
 
-def _bytes_of(c: Reader, operator: FileOperator, x: Value) -> Value:
+def _bytes_of(c: Reader, operator: FileOperator, x: FileTensor) -> FileTensor:
     """Convert CAST of a tensor of integers with a scale.
 
     It reads the integers, not the numbers that they represent.
@@ -262,8 +254,7 @@ def _bytes_of(c: Reader, operator: FileOperator, x: Value) -> Value:
     if c.grid(result) is not None:
         raise UnsupportedError("copies integers with one scale to a tensor with another scale")
     line: Activation = {"kind": "linear", "a": 1.0 / grid.step, "b": float(grid.zero_point)}
-    y = c.network.activation(x.tensor, line, name=c.layer_name(operator, "/integers"))
-    return x.holding(c.network.activation(y, "round", name=c.layer_name(operator)))
+    return x.map(line, "/integers").map("round")
 
 
 MOVES: dict[str, Handler] = {

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.broadcast import align
-from mpscnn.converters.layout import Value
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms, static_shapes
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC
-from mpscnn.converters.tflite.context import Handler, Reader
+from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.detection import detection_head
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.flatbuffer import Table
@@ -46,7 +45,7 @@ def _window(options: Table, size: tuple[int, int], dilation_fields: tuple[int, i
     return window
 
 
-def _convolution(c: Reader, operator: FileOperator) -> None:
+def _convolution(c: Reader, operator: FileOperator) -> Made:
     options = c.options(operator)
     outputs, height, width, inputs = c.weight_shape(operator)
     x, window = _spread(c, operator, _window(options, (height, width), (4, 5)))
@@ -57,10 +56,10 @@ def _convolution(c: Reader, operator: FileOperator) -> None:
         x, outputs, (height, width), groups=groups, activation=activation, name=name, **window
     )
     c.set_weights(operator, name, (0, 1, 2, 3))
-    c.result(operator, y)
+    return y
 
 
-def _depthwise(c: Reader, operator: FileOperator) -> None:
+def _depthwise(c: Reader, operator: FileOperator) -> Made:
     options = c.options(operator)
     _, height, width, outputs = c.weight_shape(operator)
     x, window = _spread(c, operator, _window(options, (height, width), (5, 6)))
@@ -75,10 +74,10 @@ def _depthwise(c: Reader, operator: FileOperator) -> None:
         **window,
     )
     c.set_weights(operator, name, (3, 1, 2, 0))  # [1][kh][kw][out] in the file
-    c.result(operator, y)
+    return y
 
 
-def _transposed_convolution(c: Reader, operator: FileOperator) -> None:
+def _transposed_convolution(c: Reader, operator: FileOperator) -> Made:
     """Its inputs are the result's shape, weights [out][kernel height][kernel width][in], the image and biases."""
     options = c.options(operator)
     x = c.value(operator.inputs[2])
@@ -94,9 +93,7 @@ def _transposed_convolution(c: Reader, operator: FileOperator) -> None:
         reach = [(one or 0) * stride - stride + taps - end for one, stride, taps, end in extents]
         first, second = (max(total, 0) // 2 if is_same else 0 for total in reach)
         pads, result = (first, second), (size[1], size[2])
-        made = integer_forms.transposed_convolution(c, operator, strides, result, pads, activation)
-        c.result(operator, made)
-        return
+        return integer_forms.transposed_convolution(c, operator, strides, result, pads, activation)
     name = c.layer_name(operator)
     y = c.network.conv2d_transpose(
         x,
@@ -111,7 +108,7 @@ def _transposed_convolution(c: Reader, operator: FileOperator) -> None:
     c.constants.set_weight(c.network, f"{name}.weight", operator.inputs[1], (0, 1, 2, 3))
     if len(operator.inputs) > 3 and operator.inputs[3] >= 0:
         c.network.graph.set_weight(name, "bias", c.constants.real(operator.inputs[3], "its biases"))
-    c.result(operator, y)
+    return y
 
 
 # ---- Dilation written with batches -------------------------------------------------------------------------
@@ -156,10 +153,10 @@ def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[
     return x, window | {"padding": ((top, bottom), (left, right)), "dilation": block}
 
 
-def _batch_to_space(c: Reader, operator: FileOperator) -> None:
+def _batch_to_space(c: Reader, operator: FileOperator) -> Made:
     if operator.inputs[0] not in c.joined:
         raise UnsupportedError("it is supported only after a convolution, as its dilation")
-    c.result(operator, c.value(operator.inputs[0]))
+    return c.value(operator.inputs[0])
 
 
 def _root_mean_square(
@@ -172,7 +169,7 @@ def _root_mean_square(
     return c.network.activation(y, root, name=c.layer_name(operator, "/root"))
 
 
-def _pool(c: Reader, operator: FileOperator) -> None:
+def _pool(c: Reader, operator: FileOperator) -> Made:
     options = c.options(operator)
     x = c.value(operator.inputs[0])
     size = (options.integer(4), options.integer(3))
@@ -193,66 +190,62 @@ def _pool(c: Reader, operator: FileOperator) -> None:
     if activation is not None:
         c.note_integers(operator.outputs[0], y)
         y = c.network.activation(y, activation, name=c.layer_name(operator, "/activation"))
-    c.result(operator, y)
+    return y
 
 
-def _resize(c: Reader, operator: FileOperator) -> None:
+def _resize(c: Reader, operator: FileOperator) -> Made:
     options = c.options(operator)
     height, width = c.constants.integers(operator.inputs[1], "the new size")
     x = c.value(operator.inputs[0])
     if static_shapes.FREE in (height, width):
         raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
     if x.shape[1:3] == (height, width):  # every sample lies on a pixel
-        c.result(operator, x)
-        return
+        return x
     bilinear = operator.kind == "RESIZE_BILINEAR"
     corners, centers = (options.boolean(field + (2 if bilinear else 0)) for field in (0, 1))
-    y = c.network.resize(
+    return c.network.resize(
         x,
         (height, width),
         method="bilinear" if bilinear else "nearest",
         alignment="corners" if corners else "half_pixel" if centers else "asymmetric",
         name=c.layer_name(operator),
     )
-    c.result(operator, y)
 
 
 # ---- Others ------------------------------------------------------------------------------------------------
 
 
-def _prelu(c: Reader, operator: FileOperator) -> None:
+def _prelu(c: Reader, operator: FileOperator) -> Made:
     """Slopes are broadcast: one for each channel is a layer's own, others multiply what is below 0."""
     slope = c.constants.real(operator.inputs[1], "its slopes")
     x = c.seen(operator.inputs[0])
     if all(map(c.has_integers, (*operator.inputs[:2], operator.outputs[0]))):
-        _prelu_by_parts(c, operator, x, slope)
-        return
+        return _prelu_by_parts(c, operator, x, slope)
     if slope.size == 0 or slope.ndim > x.rank or slope.size not in (1, slope.shape[-1]):
-        _prelu_by_parts(c, operator, x, slope)
-        return
+        return _prelu_by_parts(c, operator, x, slope)
     tensor = c.value(operator.inputs[0])
     channels = tensor.shape[-1] or 0
     if slope.size not in (1, channels):
         raise WeightsError(f"damaged: slopes of shape {slope.shape} for {x.shown}")
     name = c.layer_name(operator)
-    c.result(operator, c.network.activation(tensor, "prelu", name=name))
+    y = c.network.activation(tensor, "prelu", name=name)
     c.network.graph.set_weight(name, "slope", np.resize(slope, channels))
+    return y
 
 
-def _prelu_by_parts(c: Reader, operator: FileOperator, x: Value, slope: NDArray[np.float32]) -> None:
+def _prelu_by_parts(
+    c: Reader, operator: FileOperator, x: FileTensor, slope: NDArray[np.float32]
+) -> FileTensor:
     low: Activation = {"kind": "clamp", "a": -float(np.finfo(np.float32).max), "b": 0.0}
-    below = x.holding(c.network.activation(x.tensor, low, name=c.layer_name(operator, "/below")))
-    above = x.holding(c.network.activation(x.tensor, "relu", name=c.layer_name(operator, "/above")))
+    below = x.map(low, "/below")
+    above = x.map("relu", "/above")
     slopes = c.constant(slope, x.rank, c.file.tensors[operator.inputs[1]].name)
     c.note_integers(operator.inputs[1], slopes.tensor)
     c.note_integers(operator.inputs[0], below.tensor)
     c.note_integers(operator.outputs[0], above.tensor)
-    factors = align(c.arranger, below, slopes)
-    scaled = c.network.multiply(factors.first, factors.second, name=c.layer_name(operator, "/scaled"))
-    c.note_integers(operator.outputs[0], scaled)
-    both = align(c.arranger, above, factors.result(scaled))
-    ending, name = c.ending(operator, None), c.layer_name(operator)
-    c.result(operator, both.result(c.network.add(both.first, both.second, activation=ending, name=name)))
+    scaled = below.combined("multiply", slopes, "/scaled")
+    c.note_integers(operator.outputs[0], scaled.tensor)
+    return above.combined("add", scaled, "", c.ending(operator, None))
 
 
 def _detection(c: Reader, operator: FileOperator) -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpscnn.converters.concat import joined
-from mpscnn.converters.layout import Value
-from mpscnn.converters.lookup import looked_up
-from mpscnn.converters.slicing import part, taken, tiled
-from mpscnn.converters.tflite.context import Handler, Reader
+from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -21,7 +18,7 @@ def checked_axis(axis: int, rank: int) -> int:
     return axis % rank
 
 
-def _along(c: Reader, index: int, axis: int) -> tuple[Value, int, int]:
+def _along(c: Reader, index: int, axis: int) -> tuple[FileTensor, int, int]:
     """Return the network's value for a tensor, one of its axes, and the axes that were added before it."""
     rank = c.seen(index).rank
     x, added = c.apart(index)
@@ -31,22 +28,20 @@ def _along(c: Reader, index: int, axis: int) -> tuple[Value, int, int]:
 # ---- Parts -------------------------------------------------------------------------------------------------
 
 
-def _taken(c: Reader, x: Value, axis: int, start: int | None, stop: int | None, step: int) -> Value:
+def _taken(x: FileTensor, axis: int, start: int | None, stop: int | None, step: int) -> FileTensor:
     """x[..., start:stop:step, ...] along an axis."""
     if start in (0, None) and stop is None and step == 1:
         return x
-    extent = x.shape[axis]
-    if extent is None:
-        raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
+    extent = x.known_extent(axis, "takes a part of")
     if step == 0:
         raise WeightsError("damaged: its step is 0")
     positions = range(extent)[start:stop:step]
     if not positions:
         raise WeightsError(f"damaged: takes {start}:{stop} of axis {axis} of {x.shown}, which is nothing")
-    return part(c.arranger, x, axis, positions)
+    return x.part(axis, positions)
 
 
-def _strided_slice(c: Reader, operator: FileOperator) -> None:
+def _strided_slice(c: Reader, operator: FileOperator) -> Made:
     x, added = c.apart(operator.inputs[0])
     begin, end, strides = (c.constants.integers(index, "its range") for index in operator.inputs[1:4])
     masks = [operator.options.integer(field) if operator.options else 0 for field in range(5)]
@@ -68,8 +63,8 @@ def _strided_slice(c: Reader, operator: FileOperator) -> None:
             start, step = start or 0, 1
             stop = None if start == -1 else start + 1
             shrunk.append(axis)
-        x = _taken(c, x, axis, start, stop, step)
-    c.result(operator, x.without_axes(shrunk), added)
+        x = _taken(x, axis, start, stop, step)
+    return x.without_axes(shrunk), added
 
 
 def _bit(mask: int, entry: int) -> bool:
@@ -88,7 +83,7 @@ def _entries(count: int, rank: int, ellipsis_mask: int, new_axis_mask: int) -> l
     return [*listed[:place], *[None] * missing, *listed[place + len(ellipses) :]]
 
 
-def _slice(c: Reader, operator: FileOperator) -> None:
+def _slice(c: Reader, operator: FileOperator) -> Made:
     x, added = c.apart(operator.inputs[0])
     begin, size = (c.constants.integers(index, "its range") for index in operator.inputs[1:3])
     if not len(begin) == len(size) == x.rank - added or min(begin) < 0:
@@ -97,8 +92,8 @@ def _slice(c: Reader, operator: FileOperator) -> None:
         extent = x.shape[axis + added]
         if count != -1 and extent is not None and first + count > extent:
             raise WeightsError(f"damaged: takes {first}:{first + count} of axis {axis} of {x.shown}")
-        x = _taken(c, x, axis + added, first, None if count == -1 else first + count, 1)
-    c.result(operator, x, added)
+        x = _taken(x, axis + added, first, None if count == -1 else first + count, 1)
+    return x, added
 
 
 def _split(c: Reader, operator: FileOperator) -> None:
@@ -118,7 +113,7 @@ def _split(c: Reader, operator: FileOperator) -> None:
     start = 0
     for output, size in zip(operator.outputs, sizes, strict=True):
         c.begin(output)
-        y = part(c.arranger, x, axis, range(start, start + size))
+        y = x.part(axis, range(start, start + size))
         c.set_value(output, c.seen_as(operator.outputs[0], output, y), added)
         start += size
 
@@ -129,22 +124,22 @@ def _unpack(c: Reader, operator: FileOperator) -> None:
         raise WeightsError(f"damaged: takes {x.shown} apart along axis {axis} into {len(operator.outputs)}")
     for position, output in enumerate(operator.outputs):
         c.begin(output)
-        y = part(c.arranger, x, axis, range(position, position + 1))
+        y = x.part(axis, range(position, position + 1))
         c.set_value(output, y.without_axes([axis]), added)
 
 
-def _gather(c: Reader, operator: FileOperator) -> None:
+def _gather(c: Reader, operator: FileOperator) -> Made:
     """Positions of an axis, which become the axes of the table that lists them."""
     options = operator.options
     if c.is_constant(operator.inputs[0]):
-        _look_up(c, operator)
-        return
+        return _look_up(c, operator)
     x, axis, added = _along(c, operator.inputs[0], options.integer(0) if options else 0)
     if options and options.integer(1):
         raise UnsupportedError("takes other positions for each image of the batch")
-    table, extent = c.constants.stored(operator.inputs[1], "its positions"), x.shape[axis]
-    if extent is None:
-        raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
+    table, extent = (
+        c.constants.stored(operator.inputs[1], "its positions"),
+        x.known_extent(axis, "takes a part of"),
+    )
     if table.dtype.kind not in "iu" or table.size == 0:
         raise WeightsError(f"damaged: its positions are {table.dtype} of shape {table.shape}")
     c.constants.count(8 * table.size)
@@ -152,45 +147,38 @@ def _gather(c: Reader, operator: FileOperator) -> None:
         raise WeightsError(
             f"damaged: takes positions {int(table.min())} to {int(table.max())} of axis {axis} of {x.shown}"
         )
-    y = taken(c.arranger, x, axis, [int(number) for number in table.reshape(-1)])
-    if table.ndim == 0:
-        y = y.without_axes([axis])
-    elif table.ndim > 1:
-        low, high = ([*one[:axis], *table.shape, *one[axis + 1 :]] for one in y.stand_ins())
-        y = y.reshaped(low, high)
-    c.result(operator, y, added)
+    return x.taken_by(axis, table), added
 
 
-def _look_up(c: Reader, operator: FileOperator) -> None:
+def _look_up(c: Reader, operator: FileOperator) -> Made:
     """Rows of a constant table, such as embeddings of words."""
     options = operator.options
     table = c.constants.real(operator.inputs[0], "its table")
     if (options and (options.integer(0) or options.integer(1))) or table.ndim < 2:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
-    x = c.seen(operator.inputs[1])
-    c.result(operator, looked_up(c.arranger, x, table, c.names_of(operator)))
+    return c.seen(operator.inputs[1]).rows_of(table)
 
 
-def _reverse(c: Reader, operator: FileOperator) -> None:
+def _reverse(c: Reader, operator: FileOperator) -> Made:
     x, added = c.apart(operator.inputs[0])
     rank = x.rank - added
     for axis in c.constants.integers(operator.inputs[1], "its axes"):
-        x = _taken(c, x, checked_axis(axis, rank) + added, None, None, -1)
-    c.result(operator, x, added)
+        x = _taken(x, checked_axis(axis, rank) + added, None, None, -1)
+    return x, added
 
 
 # ---- Repeated ----------------------------------------------------------------------------------------------
 
 
-def _tile(c: Reader, operator: FileOperator) -> None:
+def _tile(c: Reader, operator: FileOperator) -> Made:
     x, added = c.apart(operator.inputs[0], always=True)
     counts = c.constants.integers(operator.inputs[1], "its counts")
     if len(counts) != x.rank - added or min(counts) < 1:
         raise UnsupportedError(f"repeats {x.shown} {counts} times")
-    c.result(operator, tiled(c.arranger, x, [1] * added + counts), added)
+    return x.tiled([1] * added + counts), added
 
 
-def _broadcast(c: Reader, operator: FileOperator) -> None:
+def _broadcast(c: Reader, operator: FileOperator) -> Made:
     x, added = c.apart(operator.inputs[0], always=True)
     target = [1] * added + c.constants.integers(operator.inputs[1], "its shape")
     if len(target) < x.rank:
@@ -198,10 +186,10 @@ def _broadcast(c: Reader, operator: FileOperator) -> None:
     if len(target) > x.rank:
         x = x.with_axes(range(added, added + len(target) - x.rank))
     counts = [_repeats(x, axis, wanted) for axis, wanted in enumerate(target)]
-    c.result(operator, tiled(c.arranger, x, counts), added)
+    return x.tiled(counts), added
 
 
-def _repeats(x: Value, axis: int, wanted: int) -> int:
+def _repeats(x: FileTensor, axis: int, wanted: int) -> int:
     extent = x.shape[axis]
     if extent == wanted:
         return 1
@@ -215,7 +203,7 @@ def _repeats(x: Value, axis: int, wanted: int) -> int:
 # ---- One after the other ----------------------------------------------------------------------------------
 
 
-def _computed(c: Reader, indices: Sequence[int]) -> list[Value]:
+def _computed(c: Reader, indices: Sequence[int]) -> list[FileTensor]:
     """Return the values of these tensors, of which some may be constants."""
     first = next((index for index in indices if not c.is_constant(index)), None)
     if first is None:
@@ -224,27 +212,26 @@ def _computed(c: Reader, indices: Sequence[int]) -> list[Value]:
     return [c.operand(index, like) for index in indices]
 
 
-def _concatenation(c: Reader, operator: FileOperator) -> None:
+def _concatenation(c: Reader, operator: FileOperator) -> Made:
     if c.activation(operator, 1) is not None:
         raise UnsupportedError("it ends with an activation, which is not supported")
-    _join(c, operator, _computed(c, operator.inputs), c.options(operator).integer(0))
+    return _join(c, _computed(c, operator.inputs), c.options(operator).integer(0))
 
 
-def _pack(c: Reader, operator: FileOperator) -> None:
+def _pack(c: Reader, operator: FileOperator) -> Made:
     parts = _computed(c, operator.inputs)
     axis = checked_axis(operator.options.integer(1) if operator.options else 0, parts[0].rank + 1)
-    _join(c, operator, [part.with_axes([axis]) for part in parts], axis)
+    return _join(c, [part.with_axes([axis]) for part in parts], axis)
 
 
-def _join(c: Reader, operator: FileOperator, parts: list[Value], axis: int) -> None:
+def _join(c: Reader, parts: list[FileTensor], axis: int) -> Made:
     axis = checked_axis(axis, parts[0].rank)
     apart = axis == 0 or not all(part.has_batch_first for part in parts)
-    values = [c.set_apart(part, always=apart) for part in parts]
-    added = values[0][1]
-    c.result(operator, joined(c.arranger, [value for value, _ in values], axis + added), added)
+    (first, added), *others = (c.set_apart(part, always=apart) for part in parts)
+    return first.joined([other for other, _ in others], axis + added), added
 
 
-def _space_to_depth(c: Reader, operator: FileOperator) -> None:
+def _space_to_depth(c: Reader, operator: FileOperator) -> Made:
     """Pixel (y, x) of a block becomes channels (y * block + x) * channels + c."""
     x, block = c.seen(operator.inputs[0]), c.options(operator).integer(0)
     if x.rank != 4 or not x.has_batch_first or None in x.shape[1:]:
@@ -255,7 +242,7 @@ def _space_to_depth(c: Reader, operator: FileOperator) -> None:
     rows, columns = height // block, width // block
     apart = x.reshaped(*[[batch, rows, block, columns, block, channels]] * 2).transposed((0, 1, 3, 2, 4, 5))
     target = [batch, rows, columns, block * block * channels]
-    c.result(operator, c.arranger.reshaped(apart, target, target))
+    return apart.regrouped(target, target)
 
 
 PARTS: dict[str, Handler] = {

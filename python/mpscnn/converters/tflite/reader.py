@@ -16,11 +16,12 @@ import numpy as np
 
 from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layout import without_batch
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.constants import Constants
-from mpscnn.converters.tflite.context import Integers, OperatorReader, without_batch
+from mpscnn.converters.tflite.context import Integers, OperatorReader
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.plain_integers import refuse_plain_integers
@@ -248,9 +249,9 @@ class _FileConverter(OperatorReader):
         if handler is None:
             raise UnsupportedError(reason_for(operator.kind))
         refuse_plain_integers(self.file, operator)
-        self.begin(operator.outputs[0])
+        self.begin(operator.outputs[0], operator.kind)
         with self.reading_bytes(operator):
-            handler(self, operator)
+            self.put(operator, handler(self, operator))
 
     def _shape_of(self, index: int) -> static_shapes.Constant:
         """Return a tensor's shape, with the file's own batch."""
@@ -281,12 +282,12 @@ class _FileConverter(OperatorReader):
             needed = [index for index in given if not self.constants.holds(index)]
             shapes = {f"input {index}": self._stated_shape(index) for index in needed}
             alone = OperatorReader(Network(input=shapes), self.file, self.constants, LayerNames())
-            alone.begin(operator.outputs[0])
+            alone.begin(operator.outputs[0], operator.kind)
             alone.values = {
                 index: alone.of_tensor(tensor)
                 for index, tensor in zip(needed, alone.network.inputs, strict=True)
             }
-            handler(alone, operator)
+            alone.put(operator, handler(alone, operator))
         except UnsupportedError as error:
             self._refuse(operator, str(error))
         except (Error, ArithmeticError, LookupError, TypeError, ValueError):

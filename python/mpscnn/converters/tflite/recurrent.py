@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.layout import Value
-from mpscnn.converters.tflite.context import Handler, Reader, without_batch
+from mpscnn.converters.layout import without_batch
+from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.names import activation_name
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -17,7 +19,7 @@ _INPUT_WEIGHTS, _STATE_WEIGHTS, _BIASES = (1, 2, 4, 3), (5, 6, 8, 7), (12, 13, 1
 _STATES_NOTE = "the states of its recurrent layers begin with zeros in each run"
 
 
-def _lstm(c: Reader, operator: FileOperator) -> None:
+def _lstm(c: Reader, operator: FileOperator) -> Made:
     """(n, steps, features), or (steps, n, features) where the file says so."""
     options = operator.options
     if options and (options.number(1, "f") or options.number(2, "f")):
@@ -64,11 +66,11 @@ def _lstm(c: Reader, operator: FileOperator) -> None:
     graph.set_weight(f"{name}/recurrent", "value", matrix)
     _note_states(c)
     (new,) = c.arranger.atoms([units])
-    y = Value(made.steps, (own.axes[0], own.axes[1], new), own.axes[1] + several + new)
-    c.result(operator, y.transposed((1, 0, 2)) if time_major else y)
+    y = replace(own, tensor=made.steps, axes=(*own.axes[:2], new), order=own.axes[1] + several + new)
+    return y.transposed((1, 0, 2)) if time_major else y
 
 
-def _svdf(c: Reader, operator: FileOperator) -> None:
+def _svdf(c: Reader, operator: FileOperator) -> Made:
     """A step of a layer that remembers numbers of the steps before, which are zeros here: only the newest count."""
     options = c.options(operator)
     rank = options.integer(0)
@@ -87,7 +89,7 @@ def _svdf(c: Reader, operator: FileOperator) -> None:
     if operator.inputs[3] >= 0:
         c.network.graph.set_weight(name, "bias", c.constants.real(operator.inputs[3], "its biases"))
     _note_states(c)
-    c.result(operator, y)
+    return y
 
 
 def _note_states(c: Reader) -> None:
