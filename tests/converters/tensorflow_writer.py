@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.skipped_bytes import varint
 from mpscnn.converters.tensorflow.schema import message
+from mpscnn.converters.varints import encoded as varint
 
 Array = NDArray[Any]
 NUMBERS = {"float32": 1, "int32": 3, "int64": 9, "bool": 10, "uint8": 4, "float16": 19}

@@ -34,14 +34,11 @@ class TensorflowEngine:
         self._names = list(file.outputs)
         self.title = f"{path.name} (TensorFlow)"
         # Functions of signatures take their inputs by name, those of frozen graphs in the order of the inputs.
-        folder = saved_model_folder(path)
-        self._is_signature = folder is not None
+        self._is_signature = file.signature is not None
         try:
-            if folder is not None:
-                self._loaded = tensorflow.saved_model.load(str(folder))
-                signatures = self._loaded.signatures
-                name = "serving_default" if "serving_default" in signatures else next(iter(signatures))
-                self._function = signatures[name]
+            if file.signature is not None:
+                self._loaded = tensorflow.saved_model.load(str(saved_model_folder(path)))
+                self._function = self._loaded.signatures[file.signature]
             else:
                 self._function = self._wrapped(path, list(file.places.values()))
         except (ValueError, TypeError, OSError, KeyError, tensorflow.errors.OpError) as error:

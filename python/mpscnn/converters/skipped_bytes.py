@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
+from mpscnn.converters import varints
+
 # Smaller data is not worth a separate read.
 _LARGE = 1 << 12
 # Behind this many fields all is kept: to look at each costs more than protobuf's own reading.
@@ -17,7 +19,6 @@ _MOST_FIELDS = 50_000
 
 VARINT, _EIGHT_BYTES, LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 """Kinds of fields."""
-_LONGEST_VARINT = 10
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ class SkippedData:
             else:
                 take = partial(self._without_data, inner=path)
             content = take(field.start, field.end)
-            tag = varint(field.number << 3 | LENGTH)
-            parts += [self._read(kept, field.first), tag, varint(len(content)), content]
+            tag = varints.encoded(field.number << 3 | LENGTH)
+            parts += [self._read(kept, field.first), tag, varints.encoded(len(content)), content]
             kept = field.end
         return b"".join([*parts, self._read(kept, end)])
 
@@ -126,13 +127,12 @@ class SkippedData:
 
     def _varint(self, position: int, end: int) -> tuple[int, int]:
         """Return the number at a position, and where it ends."""
-        found = self._read(position, min(position + _LONGEST_VARINT, end))
-        value = 0
-        for count, byte in enumerate(found, start=1):
-            value |= (byte & 0x7F) << 7 * (count - 1)
-            if byte < 0x80:
-                return value, position + count
-        raise ValueError(f"a number at byte {position} does not end")
+        found = self._read(position, min(position + varints.LONGEST, end))
+        try:
+            value, count = varints.decoded(found, 0)
+        except ValueError as error:
+            raise ValueError(f"a number at byte {position} does not end") from error
+        return value, position + count
 
     def _read(self, start: int, end: int) -> bytes:
         self._file.seek(start)
@@ -140,13 +140,3 @@ class SkippedData:
         if len(found) != end - start:
             raise ValueError("it has become shorter while it was read")
         return found
-
-
-def varint(value: int) -> bytes:
-    """Return a whole number in the wire format."""
-    result = bytearray()
-    while value >= 0x80:
-        result.append(value & 0x7F | 0x80)
-        value >>= 7
-    result.append(value)
-    return bytes(result)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mpscnn.converters.skipped_bytes import LENGTH, Field, Holder, Path, varint
+from mpscnn.converters.skipped_bytes import LENGTH, Field, Holder, Path
+from mpscnn.converters.varints import encoded
 
 WEIGHT_PLACE = 1001
 """The field of a weight that says where its data lies instead. Core ML has no such field."""
@@ -52,8 +53,8 @@ def _data(fields: Sequence[Field]) -> Field | None:
 
 
 def _reference(data: Field) -> bytes:
-    numbers = b"".join(map(varint, (data.number, data.start, data.end - data.start)))
-    return varint(WEIGHT_PLACE << 3 | LENGTH) + varint(len(numbers)) + numbers
+    numbers = b"".join(map(encoded, (data.number, data.start, data.end - data.start)))
+    return encoded(WEIGHT_PLACE << 3 | LENGTH) + encoded(len(numbers)) + numbers
 
 
 WEIGHT = Holder(_data, _reference)

@@ -13,6 +13,7 @@ from mpscnn.converters.pytorch.naming import timm_depths, timm_modules, torchvis
 from mpscnn.converters.pytorch.separate_norms import with_separate_norms
 from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, fit_of, set_weights
+from mpscnn.converters.renaming import renamed
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier
@@ -132,7 +133,7 @@ def _member(
         closest = min(candidates, key=lambda candidate: len(candidate.fit.differences))
         raise _no_member(state, family, closest)
     chosen = fitting[0] if len(fitting) == 1 else _by_name(state, fitting)
-    network, modules, fit = _named(chosen.network, name), chosen.modules, chosen.fit
+    network, modules, fit = renamed(chosen.network, name), chosen.modules, chosen.fit
     epsilons = chosen.architecture.epsilons
     if not fold:
         network, modules, fit = with_separate_norms(network, modules, fit, epsilons)
@@ -165,14 +166,6 @@ def _by_name(state: StateDict, fitting: Sequence[_Candidate]) -> _Candidate:
         f"{state.origin}: has the weights of {names}, which compute differently; choose one with --architecture "
         "(architecture= in Python), or let the file's name begin with it"
     )
-
-
-def _named(network: Network, name: str) -> Network:
-    """The same network, whose weights are not set yet, with another name."""
-    named = network.restructured(network.to_dict() | {"name": name}, {})
-    named.preprocess, named.detection = network.preprocess, network.detection
-    named.labels = network.labels
-    return named
 
 
 def _first_names(state: StateDict) -> str:

@@ -74,7 +74,7 @@ def _parsed(name: str, path: Path) -> Any:
 def _saved_model(folder: Path, path: Path) -> GraphFile:
     model = _parsed("SavedModel", folder / MODEL)
     graph = _graph_for_serving(model)
-    signature = _signature(graph)
+    name, signature = _signature(graph)
     inputs = {entry.key: entry.value for entry in signature.inputs}
     outputs = {entry.key: entry.value for entry in signature.outputs}
     if not outputs:
@@ -91,6 +91,7 @@ def _saved_model(folder: Path, path: Path) -> GraphFile:
         places,
         {name: flow.main.ref(info.name) for name, info in sorted(outputs.items())},
         _Variables(folder, flow, graph.saver_def.restore_op_name),
+        name,
     )
 
 
@@ -103,13 +104,14 @@ def _graph_for_serving(model: Any) -> Any:
     return model.meta_graphs[0]
 
 
-def _signature(graph: Any) -> Any:
+def _signature(graph: Any) -> tuple[str, Any]:
+    """Return the name and the message of the signature that is read."""
     named = {entry.key: entry.value for entry in graph.signature_def if entry.value.outputs}
     named.pop("__saved_model_init_op", None)
     if _DEFAULT_SIGNATURE in named:
-        return named[_DEFAULT_SIGNATURE]
+        return _DEFAULT_SIGNATURE, named[_DEFAULT_SIGNATURE]
     if len(named) == 1:
-        return next(iter(named.values()))
+        return next(iter(named.items()))
     if not named:
         raise UnsupportedError(
             "has no signature: save it with one (tf.saved_model.save(..., signatures=...), or model.export in Keras)"

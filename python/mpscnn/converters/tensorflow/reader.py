@@ -39,6 +39,7 @@ class GraphFile:
         places: the nodes of the inputs by the same names.
         outputs: the values that the network computes, by their names.
         variable: returns the numbers of a variable.
+        signature: the name of the SavedModel's signature; None for a frozen graph.
     """
 
     origin: str
@@ -47,6 +48,7 @@ class GraphFile:
     places: Mapping[str, str]
     outputs: Mapping[str, Ref]
     variable: Callable[[Ref], Array]
+    signature: str | None = None
 
 
 def convert(file: GraphFile, options: ReadOptions) -> Network:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.renaming import renamed
 from mpscnn.converters.tensorflow.bundle import Bundle
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -71,7 +72,8 @@ def _member(bundle: Bundle, family: Family, options: ReadOptions) -> Network:
     for network in family.members(bundle, options):
         differences = list(_differences(bundle, family, network))
         if not differences:
-            named = _named(network, options)
+            named = renamed(network, options.name)
+            named.preprocess = "tensorflow"
             _set_weights(bundle, family, named)
             return named
         if closest is None or len(differences) < len(closest):
@@ -245,12 +247,6 @@ def _last(bundle: Bundle, name: str) -> int:
 
 def _sized(options: ReadOptions) -> dict[str, tuple[int, int]]:
     return {} if options.size is None else {"input_size": options.size}
-
-
-def _named(network: Network, options: ReadOptions) -> Network:
-    named = network.restructured(network.to_dict() | {"name": options.name}, {})
-    named.preprocess, named.detection = "tensorflow", network.detection
-    return named
 
 
 Members = Callable[[Bundle, ReadOptions], Iterator[Network]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from mpscnn.converters import varints
 from mpscnn.converters.file_bytes import Content
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -66,13 +67,7 @@ def _block(content: Content, start: int, length: int) -> Iterator[tuple[bytes, b
 
 def _varint(content: bytes, position: int) -> tuple[int, int]:
     """Return the number at a position, and the position after it."""
-    value = 0
-    for shift in range(0, 64, 7):
-        if position >= len(content):
-            break
-        byte = content[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise WeightsError("damaged: a number in the index does not end")
+    try:
+        return varints.decoded(content, position)
+    except ValueError as error:
+        raise WeightsError("damaged: a number in the index does not end") from error

@@ -1,0 +1,152 @@
+"""The conversion of the nodes of an ONNX file, one after the other."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpscnn.converters.layer_names import LayerNames
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.fused_activation import begins_activation
+from mpscnn.converters.onnx_reader.layouts import TO_NHWC, Extents
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
+from mpscnn.converters.onnx_reader.response import begins_response
+from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.unrounded import Operators
+from mpscnn.converters.unsupported import UnsupportedLayers
+from mpscnn.errors import Error, UnsupportedError
+from mpscnn.graph.network import Network
+
+
+class Conversion:
+    """Converts one node after the other, and collects those that cannot be."""
+
+    def __init__(self, context: Context, nodes: Sequence[Node]) -> None:
+        self._c = context
+        self._nodes = nodes
+        self._unsupported = UnsupportedLayers(context.file.origin)
+        self._missing: set[str] = set()  # what could not be converted would compute, and all that needs it
+        self._operators = Operators(context.network)
+        self._free_size = any(None in tensor.shape[1:] for tensor in context.network.inputs)
+
+    def run(self) -> None:
+        """Convert all nodes. Constants are computed first, since a layer may read constants of later nodes."""
+        early = {id(node) for node in self._nodes if self._compute_early(node)}
+        for node in self._nodes:
+            if id(node) in early:
+                continue
+            if not self._missing.isdisjoint(node.inputs):
+                self._try_alone(node)
+            elif id(node) not in self._c.merged:
+                self._attempt(node)
+        if self._unsupported:
+            raise self._unsupported.error()
+        if not any("Quantize" in node.kind or node.kind.startswith("QLinear") for node in self._nodes):
+            self._operators.keep()
+
+    def _compute_early(self, node: Node) -> bool:
+        """Compute a node whose inputs are constants that other nodes state, not weights of the file.
+
+        An example is a shape that is assembled from parts. Return True if nothing is left to do for the node.
+        """
+        if not self._c.constants.is_made_of_stated(node):
+            return False
+        self._c.begin(node)
+        computed: list[bool] = []
+        compute = self._c.constants.compute
+        done = self._unsupported.attempt(
+            node.kind, node.name, lambda: computed.append(compute(node)), free_size=self._free_size
+        )
+        if not done:
+            self._missing.update(filter(None, node.outputs))
+        return not done or computed == [True]
+
+    def _attempt(self, node: Node) -> None:
+        self._c.begin(node)
+        known = len(self._c.values)
+        if not self._unsupported.attempt(
+            node.kind, node.name, lambda: self._convert_named(node), free_size=self._free_size
+        ):
+            self._missing.update(filter(None, node.outputs))
+        made = itertools.islice(self._c.values.values(), known, None)
+        self._operators.ended(value.tensor.name for value in made)
+
+    def _convert_named(self, node: Node) -> None:
+        """Convert a node. If that fails, the error names its parameters, which then could not be trained."""
+        try:
+            self._convert(node)
+        except UnsupportedError as error:
+            parameters = self._c.parameters.read_by(node)
+            if not parameters:
+                raise
+            raise UnsupportedError(f"{error}; so {', '.join(parameters)} would not learn") from error
+
+    def _convert(self, node: Node) -> None:
+        if self._c.constants.compute(node):
+            return
+        if node.kind in ("Shape", "Size"):
+            self._shape(node)
+            return
+        handler = OPERATORS.get(node.kind)
+        if handler is None:
+            raise UnsupportedError(reason_against(node.kind))
+        if not (begins_activation(self._c, node) or begins_response(self._c, node)):
+            self._c.put(node, handler(self._c, node))
+
+    def _shape(self, node: Node) -> None:
+        value = self._c.value(node.inputs[0], whole_numbers=True)
+        both = [np.asarray(extents, np.int64) for extents in value.stand_ins()]
+        if node.kind == "Size":
+            both = [np.asarray(np.prod(extents), np.int64) for extents in both]
+        else:
+            start, end = node.integer("start", 0), node.integer("end", value.rank)
+            both = [extents[start:end] for extents in both]
+        self._c.constants.put(node.outputs[0], *both)
+
+    def _try_alone(self, node: Node) -> None:
+        """Try a node whose inputs could not be converted, since the error names all nodes that cannot."""
+        self._missing.update(filter(None, node.outputs))
+        handler = OPERATORS.get(node.kind)
+        if handler is None:
+            if node.kind not in ("Shape", "Size"):
+                self._unsupported.add(node.kind, node.name, reason_against(node.kind))
+            return
+        alone = self._alone(node)
+        if alone is None:
+            return
+        try:
+            handler(alone, node)
+        except UnsupportedError as error:
+            self._unsupported.add(node.kind, node.name, str(error))
+        except (Error, ArithmeticError, LookupError, TypeError, ValueError):
+            return  # it may be what the file states of layers that were left out
+
+    def _alone(self, node: Node) -> Context | None:
+        """Return a network whose inputs are those of the node, or None if one of their shapes is not known."""
+        shapes: dict[str, Extents] = {}
+        for name in dict.fromkeys(node.inputs):
+            if not name or self._c.is_constant(name):
+                continue
+            value = self._c.values.get(name)
+            stated = self._c.file.stated.get(name)
+            shape = value.shape if value is not None else stated.shape if stated is not None else None
+            if shape is None or len(shape) < 2 or None in shape[1:]:
+                return None
+            shapes[name] = shape
+        if self._c.arranger.batch is None:
+            return None
+        network = Network(input={name: self._own(shape) for name, shape in shapes.items()})
+        c = self._c
+        alone = Context(network, c.file, c.constants, LayerNames(), c.arranger.batch, c.results, c.parameters)
+        alone.begin(node)
+        for (name, shape), tensor in zip(shapes.items(), network.inputs, strict=True):
+            made = FileTensor.of_image if len(shape) == 4 else FileTensor.plain
+            alone.values[name] = made(alone.arranger, tensor)
+        return alone
+
+    @staticmethod
+    def _own(shape: Extents) -> Extents:
+        return tuple(shape[axis] for axis in TO_NHWC)[1:] if len(shape) == 4 else shape[1:]

@@ -1,0 +1,200 @@
+"""The inputs of an ONNX file: which axis is the batch, and which are those of an image."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, replace
+
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_reader.file import Described, OnnxFile
+from mpscnn.converters.onnx_reader.layouts import IN_BETWEEN, TO_NCHW, TO_NHWC, Extents, InputLayout
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.tensor import FileTensor
+from mpscnn.errors import UnsupportedError
+
+_FLOATS = frozenset({"float", "float16", "bfloat16"})
+_INTEGERS = frozenset({f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"bool"})
+_MAX_RANK = 6  # of our tensors
+_MOST_IN_BETWEEN = 64
+
+
+@dataclass(frozen=True)
+class FileInput:
+    """An input of a file, and that of the network.
+
+    Attributes:
+        name: in the file.
+        extents: the file's.
+        own: the network's, without the batch.
+        axes: the file's axis i is axis axes[i] of the network's.
+        has_batch: whether the file's first axis is the batch; else its axes are those after it.
+        whole_numbers: whether the file takes integers.
+    """
+
+    name: str
+    extents: Extents
+    own: Extents
+    axes: tuple[int, ...]
+    has_batch: bool = True
+    whole_numbers: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the file's tensor has no axes."""
+        return len(self.axes) == 1
+
+    @property
+    def layout(self) -> InputLayout:
+        """Where the network's axes are in the file, the inverse of `axes`."""
+        places = sorted(range(len(self.axes)), key=self.axes.__getitem__)
+        return InputLayout(tuple(places), self.has_batch, len(self.axes) == len(self.own) + 1)
+
+    def seen(self, plain: FileTensor) -> FileTensor:
+        """Return the network's input as the file sees it."""
+        if not plain.has_batch_first:  # a network without a batch
+            own = replace(plain, axes=plain.axes[: len(self.axes) - 1])
+            return own.as_whole_numbers() if self.whole_numbers else own
+        value = replace(plain, axes=tuple(plain.axes[axis] for axis in self.axes))
+        if self.is_number:
+            value = replace(value, axes=())
+        elif not self.has_batch:
+            value = value.without_axes([0])
+        return value.as_whole_numbers() if self.whole_numbers else value
+
+
+def of_one_image(one: FileInput) -> FileInput:
+    """Return the input with a batch of 1 before its own axes."""
+    if not one.has_batch or one.is_number:
+        return one
+    extents = (1, *one.extents)
+    return replace(one, extents=extents, own=one.extents, axes=tuple(range(len(extents))), has_batch=False)
+
+
+def input_of(file: OnnxFile, described: Described, options: ReadOptions) -> FileInput:
+    """Return an input of the file. Raises UnsupportedError for a type or shape that networks do not have."""
+    where = f"{file.origin}: input {shown(described.name)}"
+    if described.type == "string":
+        raise UnsupportedError(f"{where} is text, which is not supported: give the network numbers")
+    if described.type not in _FLOATS | _INTEGERS:
+        raise UnsupportedError(
+            f"{where} is of {described.type}; supported are float, float16, bfloat16 and integers"
+        )
+    if described.shape is None:
+        shape = options.shape_of(described.name, None, where)
+    else:
+        shape = options.shape_of(described.name, described.shape, where)
+    if shape is not None and len(shape) > _MAX_RANK:
+        raise UnsupportedError(f"{where} has {len(shape)} axes; supported are {_MAX_RANK}")
+    if shape is None:
+        raise UnsupportedError(f"{where} has no stated shape: choose one with --shape (shapes= in Python)")
+    whole_numbers = described.type in _INTEGERS
+    if not options.has_batch:
+        return replace(_without_batch(described.name, shape, where), whole_numbers=whole_numbers)
+    made = _axes_of_input(file, described.name, shape, options, where)
+    if made.own[-1] is None or (len(shape) != 4 and None in made.own):
+        raise UnsupportedError(
+            f"{where} is {shape}; only its batch, and height and width of images, may be free: choose a shape with "
+            "--shape (shapes= in Python)"
+        )
+    return replace(made, whole_numbers=whole_numbers)
+
+
+def _axes_of_input(file: OnnxFile, name: str, shape: Extents, options: ReadOptions, where: str) -> FileInput:
+    """Find out which of the file's axes is the batch, and which are those of an image."""
+    if not shape:
+        return FileInput(name, (1,), (1,), (0,), has_batch=False)
+    if len(shape) == 1:
+        return FileInput(name, (1, *shape), shape, (0, 1), has_batch=False)
+    if len(shape) == 4:
+        channels_first = shape[1] is not None and shape[3] is None  # the number of channels is never free
+        nhwc = not channels_first and _is_nhwc(file, name)
+        image = shape if nhwc else tuple(shape[axis] for axis in TO_NHWC)
+        image = options.sized(image, where)
+        extents = image if nhwc else tuple(image[axis] for axis in TO_NCHW)
+        axes = (0, 1, 2, 3) if nhwc else TO_NCHW
+        return FileInput(name, extents, image[1:], axes)
+    if len(shape) == 3 and _gets_batch(file, name):
+        shape = (1, *shape)
+        image = options.sized(tuple(shape[axis] for axis in TO_NHWC), where)
+        return FileInput(name, shape, image[1:], TO_NCHW, has_batch=False)
+    if len(shape) == 3 and _reaches(file, name, "Conv"):
+        return FileInput(name, shape, (1, shape[2], shape[1]), (0, 3, 2))
+    if None not in shape and _gets_axis_first(file, name):
+        return FileInput(name, (1, *shape), shape, tuple(range(len(shape) + 1)), has_batch=False)
+    return FileInput(name, shape, shape[1:], tuple(range(len(shape))))
+
+
+def _without_batch(name: str, shape: Extents, where: str) -> FileInput:
+    """Return an input for a file without a batch. All its axes are those of one image."""
+    if None in shape or len(shape) >= _MAX_RANK:
+        raise UnsupportedError(f"{where} is {shape}; supported are up to {_MAX_RANK - 1} known extents")
+    return FileInput(name, (1, *shape), shape or (1,), tuple(range(len(shape) + 1)), has_batch=False)
+
+
+def _is_nhwc(file: OnnxFile, name: str) -> bool:
+    """Return True if the first operation on an image transposes it to NCHW."""
+    user = _first_user(file, name)
+    return user is not None and user.kind == "Transpose" and tuple(user.integers("perm", ())) == TO_NCHW
+
+
+def _gets_batch(file: OnnxFile, name: str) -> bool:
+    """Return True if the file adds the batch to an image (channels, height, width).
+
+    Elementwise arithmetic may come before that.
+    """
+    return "Conv" in file.kinds and _gets_axis_first(file, name)
+
+
+def _gets_axis_first(file: OnnxFile, name: str) -> bool:
+    """Return True if the file adds a first axis to a tensor. Elementwise arithmetic may come before that."""
+    user = _first_user(file, name)
+    if user is None or user.kind != "Unsqueeze":
+        return False
+    given = user.input(1)
+    if user.has("axes"):
+        return user.integers("axes") == [0]
+    constant = file.tensors.get(given) if given else None
+    maker = file.makers.get(given) if given else None
+    if constant is None and maker is not None and maker.kind == "Constant":
+        constant = maker.attributes.get("value")
+    return constant is not None and file.array(constant).reshape(-1).tolist() == [0]
+
+
+def _reaches(file: OnnxFile, name: str, kind: str) -> bool:
+    user = _first_user(file, name)
+    return user is not None and user.kind == kind
+
+
+def _first_user(file: OnnxFile, name: str) -> Node | None:
+    """Return the first node that reads a tensor, or reads what elementwise arithmetic makes of it."""
+    position = file.positions
+    places = {position[id(node)] for node in file.users.get(name, ())}
+    waiting = sorted(places)
+    for _ in range(_MOST_IN_BETWEEN):
+        if not waiting:
+            break
+        node = file.nodes[heapq.heappop(waiting)]
+        if node.kind not in IN_BETWEEN:
+            return node
+        users = {position[id(user)] for output in node.outputs for user in file.users.get(output, ())}
+        for place in users - places:
+            heapq.heappush(waiting, place)
+        places |= users
+    return None
+
+
+def with_one_batch(inputs: list[FileInput], file: OnnxFile) -> list[FileInput]:
+    """Give all inputs the same batch.
+
+    If their first axes have different fixed extents, only inputs with an extent of 1 have a batch. The others get one.
+    """
+    batches = {one.extents[0] for one in inputs}
+    if len(batches) == 1:
+        return inputs
+    if None in batches:
+        raise UnsupportedError(
+            f"{file.origin}: its inputs have different batches: {sorted(map(str, batches))}; choose one with --shape "
+            "(shapes= in Python)"
+        )
+    return [one if one.extents[0] == 1 else of_one_image(one) for one in inputs]
