@@ -95,7 +95,7 @@ def test_the_oldest_format_is_named(tmp_path: Path) -> None:
         ),
         (
             image(1, 3, 4, 4) + 'layer { name: "y" type: "Eltwise" bottom: "data" bottom: "data" }',
-            "'y' (Eltwise) contradicts itself: its inputs, settings and weights do not fit each other",
+            "'y' (Eltwise): damaged: it has 0 results instead of 1",
         ),
         (
             image(1, 3, 4, 4).replace("input_param", "transform_param { mean_value: nan } input_param")

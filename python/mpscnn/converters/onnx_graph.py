@@ -58,11 +58,8 @@ class Graph:
         self._places: set[tuple[str, str]] = set()
         self._current: dict[str, str] = {}
         self._read: set[str] = set()
-        self.shapes: dict[str, Shape | None] = {}
-        """The shapes of tensors by name; None for a shape that is not known."""
-        for name, shape in inputs.items():
+        for name in inputs:
             self._current[name] = self._names.unique(name)
-            self.shapes[name] = None if None in shape else tuple(one for one in shape if one is not None)
 
     def has(self, blob: str) -> bool:
         """Return True if there is such a blob at this point of the network."""
@@ -75,17 +72,10 @@ class Graph:
         self._read.add(self._current[blob])
         return self._current[blob]
 
-    def result(self, blob: str, shape: Shape | None) -> str:
+    def result(self, blob: str) -> str:
         """Return a new tensor name for a blob that a layer computes."""
         self._current[blob] = self._names.unique(blob)
-        self.shapes[self._current[blob]] = shape
         return self._current[blob]
-
-    def between(self, name: str, shape: Shape | None = None) -> str:
-        """Return a new name for an intermediate tensor that only the next node reads."""
-        made = self._names.unique(name)
-        self.shapes[made] = shape
-        return made
 
     def constant(self, name: str, values: NDArray[Any] | Blob) -> str:
         """Add a constant and return its name. A weight in a file is not copied; the graph refers to the file."""
@@ -132,10 +122,13 @@ class Graph:
             return None
         return found
 
-    def outputs(self) -> list[str]:
-        """Return the tensors of blobs that no layer reads, in the order of the file."""
-        ends = [name for name in dict.fromkeys(self._current.values()) if name not in self._read]
-        return [name for name in ends if name not in self._inputs]
+    def ends(self) -> list[str]:
+        """Return the blobs that no layer reads, in the order of the file."""
+        return [
+            blob
+            for blob, name in self._current.items()
+            if name not in self._read and name not in self._inputs
+        ]
 
     def onnx_file(self, outputs: Sequence[str]) -> OnnxFile:
         """Return the graph with these tensors as its outputs."""

@@ -11,16 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.onnx_graph import Graph
+from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 
 KINDS = ("PriorBox", "DetectionOutput")
 """The types of layers that make boxes."""
 
+_HEADS = ("boxes", "scores")
 _MAX_ANCHORS = 1_000_000
 _VARIANCES = [0.1, 0.1, 0.2, 0.2]
 _LEAST_SCORE = 1e-6  # thresholds must be above 0
+
+
+@dataclass(frozen=True)
+class Head:
+    """A result of a detector: its name, the blob that it is made of, and how many numbers it has for each anchor."""
+
+    name: str
+    bottom: str
+    columns: int
+
+    @property
+    def blob(self) -> str:
+        """The name of the result among the blobs of the file."""
+        return f"{self.bottom}/{self.name}"
+
+    def made(self, b: Builder) -> list[str]:
+        """Return the tensor (n, anchors, columns)."""
+        return [b.reshaped(b.tensor(self.bottom), [0, -1, self.columns])]
 
 
 @dataclass
@@ -30,28 +49,29 @@ class Priors:
     boxes: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """The anchors of each blob: (n, 4) left, top, right, bottom in fractions of the input."""
     variances: list[float] = field(default_factory=lambda: list(_VARIANCES))
-    heads: list[str] = field(default_factory=list)
-    """The tensors of boxes and scores at which the network ends."""
+    heads: list[Head] = field(default_factory=list)
+    """The boxes and scores at which the network ends."""
     _settings: dict[str, Any] = field(default_factory=dict)
     _anchors: NDArray[np.float32] | None = None
 
-    def join(self, layer: CaffeLayer) -> bool:
-        """Join the anchors that a Concat layer reads. Return False if the layer reads other blobs."""
-        if not layer.bottoms or layer.bottoms[0] not in self.boxes:
-            return False
+    def has(self, layer: CaffeLayer) -> bool:
+        """Return True if a layer reads anchors."""
+        return bool(layer.bottoms) and layer.bottoms[0] in self.boxes
+
+    def join(self, layer: CaffeLayer) -> None:
+        """Join the anchors that a Concat layer reads."""
         if any(bottom not in self.boxes for bottom in layer.bottoms):
             raise UnsupportedError("joins anchors and something else")
         self.boxes[layer.tops[0]] = np.concatenate([self.boxes[bottom] for bottom in layer.bottoms])
-        return True
 
-    def add(self, g: Graph, layer: CaffeLayer) -> None:
+    def add(self, b: Builder, layer: CaffeLayer) -> None:
         """Add the anchors of a PriorBox layer: for each pixel of a map, boxes of several sizes and shapes."""
         p = layer.parameters
         if len(layer.bottoms) != 2 or not layer.tops:
             raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs")
-        feature, image = (g.shapes.get(g.tensor(bottom)) for bottom in layer.bottoms)
-        if feature is None or image is None or len(feature) != 4 or len(image) != 4:
-            raise UnsupportedError("the shapes of its inputs are not known")
+        feature, image = (b.fixed(b.tensor(bottom)) for bottom in layer.bottoms)
+        if len(feature) != 4 or len(image) != 4:
+            raise UnsupportedError(f"its inputs are {feature} and {image}; supported are images")
         (rows, columns), size = feature[2:], _pair(p, "img", "img_size", image[2:])
         steps = _pair(p, "step", "step", (size[0] / rows, size[1] / columns))
         shapes = _shapes(list(p.min_size), list(p.max_size), _ratios(layer))
@@ -67,8 +87,8 @@ class Priors:
         given = [float(one) for one in p.variance] or list(_VARIANCES)
         self.variances = given * 4 if len(given) == 1 else given
 
-    def detect(self, g: Graph, layer: CaffeLayer) -> None:
-        """Read a DetectionOutput layer, and end the network before it."""
+    def detect(self, layer: CaffeLayer) -> None:
+        """Read a DetectionOutput layer, before which the network ends."""
         p = layer.parameters
         if len(layer.bottoms) < 3 or layer.bottoms[2] not in self.boxes:
             raise UnsupportedError("its third input is not what PriorBox layers compute")
@@ -82,14 +102,7 @@ class Priors:
             raise UnsupportedError(
                 "boxes of each class, or a background other than class 0, are not supported"
             )
-        for bottom, name, columns in zip(
-            layer.bottoms, ("boxes", "scores"), (4, p.num_classes), strict=False
-        ):
-            shape = (1, len(boxes), columns)
-            target = g.constant(f"{name}/shape", np.array([0, len(boxes), columns], np.int64))
-            made = g.between(name, shape)
-            g.node("Reshape", name, [g.tensor(bottom), target], [made])
-            self.heads.append(made)
+        self.heads = [Head(*one) for one in zip(_HEADS, layer.bottoms, (4, p.num_classes), strict=False)]
         suppression = {
             "iou_threshold": p.nms_param.nms_threshold or 0.3,
             "score_threshold": max(p.confidence_threshold, _LEAST_SCORE),

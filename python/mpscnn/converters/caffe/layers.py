@@ -10,11 +10,8 @@ from mpscnn.converters.caffe.parameters import Handler, same
 from mpscnn.converters.caffe.products import PRODUCTS
 from mpscnn.converters.caffe.windows import WINDOWS
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.onnx_graph import Graph
+from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError
-
-STAND_IN = "caffe.Refused"
-"""No operator of ONNX' own."""
 
 _REASONS = {
     "recurrent layers are not supported": "LSTM LSTMUnit RNN Recurrent",
@@ -30,28 +27,19 @@ REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.
 """The reason by Caffe's name for the type."""
 
 
-def _nothing(g: Graph, layer: CaffeLayer) -> None:
+def _nothing(b: Builder, layer: CaffeLayer) -> list[str]:
     for bottom in layer.bottoms:
-        g.tensor(bottom)
+        b.tensor(bottom)
+    return []
 
 
-def unknown(_: Graph, layer: CaffeLayer) -> None:
-    """For a type that is not in the table."""
+def refusal_of(layer: CaffeLayer) -> str | None:
+    """Return why layers of this type cannot be converted; None if they can."""
+    if layer.kind in HANDLERS:
+        return None
     if not layer.kind:
-        raise UnsupportedError(
-            "it is written in Caffe's oldest format: upgrade the file with Caffe's upgrade_net_proto_text"
-        )
-    raise UnsupportedError("mpscnn has no such layer yet")
-
-
-def stand_in(g: Graph, layer: CaffeLayer) -> None:
-    """In place of a layer that is refused, an operator that ONNX' reader refuses, together with all others."""
-    read = [g.tensor(bottom) for bottom in layer.bottoms if g.has(bottom)]
-    g.node(STAND_IN, layer.name, read, [g.result(top, None) for top in layer.tops])
-
-
-def _refuse(_: Graph, layer: CaffeLayer) -> None:
-    raise UnsupportedError(REFUSED[layer.kind])
+        return "it is written in Caffe's oldest format: upgrade the file with Caffe's upgrade_net_proto_text"
+    return REFUSED.get(layer.kind, "mpscnn has no such layer yet")
 
 
 HANDLERS: dict[str, Handler] = {
@@ -60,12 +48,14 @@ HANDLERS: dict[str, Handler] = {
     **NORMALIZATIONS,
     **PRODUCTS,
     **WINDOWS,
-    **dict.fromkeys(REFUSED, _refuse),
     "Dropout": same,
     "Silence": _nothing,
     "Split": same,
 }
 """The converters by Caffe's name for the type."""
+
+SEVERAL = frozenset({"Dropout", "Silence", "Slice", "Split"})
+"""The types with other than one result. Further results of other types are never computed."""
 
 
 def refuse_twice(layers: list[CaffeLayer], origin: str) -> None:

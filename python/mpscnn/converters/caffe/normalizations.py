@@ -10,164 +10,115 @@ from mpscnn.converters.caffe.parameters import (
     axis_of,
     blob,
     flag,
+    image,
     known,
     number,
     single,
     value,
 )
-from mpscnn.converters.onnx_graph import Graph
+from mpscnn.converters.onnx_builder.blocks import centred, expanded, reduced, unit
+from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
-def _batch_norm(g: Graph, layer: CaffeLayer) -> None:
+def _batch_norm(b: Builder, layer: CaffeLayer) -> str:
     """Means and variances are stored times a factor, the third blob."""
-    x, shape = single(g, layer)
-    if not value(layer.parameters, "use_global_stats", True):
+    x = single(b, layer)
+    if not flag(layer.parameters, "use_global_stats", True):
         raise UnsupportedError("it normalises with the statistics of the batch (use_global_stats: false)")
     if len(layer.blobs) > 3:
         raise UnsupportedError("it has its own factors and offsets: move them to a Scale layer after it")
     mean, variance = (blob(layer, place, "statistics").array().reshape(-1) for place in (0, 1))
     total = float(blob(layer, 2, "scale factor").array().reshape(-1)[0])
     factor = np.float32(0.0 if total == 0.0 else 1.0 / total)
-    one = np.ones_like(mean)
-    roles = {"scale": one, "bias": 0 * one, "mean": mean * factor, "variance": variance * factor}
-    operands = [g.constant(f"{layer.name}/{role}", values) for role, values in roles.items()]
-    epsilon = number(layer.parameters, "eps", 1e-5)
-    top = g.result(layer.tops[0], shape)
-    g.node("BatchNormalization", layer.name, [x, *operands], [top], epsilon=epsilon)
+    roles = {
+        "scale": np.ones_like(mean),
+        "bias": 0 * mean,
+        "mean": mean * factor,
+        "variance": variance * factor,
+    }
+    operands = [b.weight(role, values) for role, values in roles.items()]
+    return b.op("BatchNormalization", x, *operands, epsilon=number(layer.parameters, "eps", 1e-5))
 
 
-def _scale(g: Graph, layer: CaffeLayer) -> None:
+def _scale(b: Builder, layer: CaffeLayer) -> str:
     """Factors and offsets, one for each channel or computed by another layer."""
     if len(layer.bottoms) == 2:
-        _product_with_blob(g, layer)
-        return
+        return _product_with_blob(b, layer)
     factors = blob(layer, 0, "factors").array()
     offsets = None
     if layer.kind == "Bias":
         factors, offsets = np.ones_like(factors), factors
-    elif value(layer.parameters, "bias_term", False):
+    elif flag(layer.parameters, "bias_term", False):
         offsets = blob(layer, 1, "offsets").array()
-    x, shape = single(g, layer)
-    axis = axis_of(layer.parameters, 1, None if shape is None else len(shape))
-    if factors.ndim == 0 and shape is not None:  # one number for all channels (num_axes: 0)
+    x, shape = known(b, layer)
+    axis = axis_of(layer.parameters, 1, len(shape))
+    if factors.ndim == 0:  # one number for all channels (num_axes: 0)
         axis, factors = 1, np.full(shape[1], factors)
         offsets = None if offsets is None else np.full(shape[1], offsets)
     if axis != 1 or factors.ndim != 1:
         raise UnsupportedError(f"factors {factors.shape} along axis {axis}; supported are those of channels")
     offsets = np.zeros_like(factors) if offsets is None else offsets.reshape(-1)
-    normalization = g.last_node("BatchNormalization", x)
+    operands = [b.weight("scale", factors), b.weight("bias", offsets)]
+    normalization = b.last_node("BatchNormalization", x)
     if normalization is not None:  # of which it is a part in other frameworks
-        own = [
-            g.constant(f"{layer.name}/{role}", values)
-            for role, values in (("scale", factors), ("bias", offsets))
-        ]
-        operands = [normalization.input[0], *own, *normalization.input[3:]]
-        epsilon = next(one.f for one in normalization.attribute if one.name == "epsilon")
-        top = g.result(layer.tops[0], shape)
         # The one without factors is left out unless another layer reads it.
-        g.node("BatchNormalization", normalization.name, operands, [top], epsilon=epsilon)
-        return
+        b.begin(normalization.name)
+        epsilon = next(one.f for one in normalization.attribute if one.name == "epsilon")
+        rest = normalization.input[3:]
+        return b.op("BatchNormalization", normalization.input[0], *operands, *rest, epsilon=epsilon)
     # With this variance the square root of variance + epsilon is 1.
     epsilon = 2.0**-10
-    rest = {"mean": 0 * factors, "variance": 0 * factors + np.float32(1.0 - epsilon)}
-    roles = {"scale": factors, "bias": offsets} | rest
-    operands = [g.constant(f"{layer.name}/{role}", values) for role, values in roles.items()]
-    top = g.result(layer.tops[0], shape)
-    g.node("BatchNormalization", layer.name, [x, *operands], [top], epsilon=epsilon)
+    operands += [b.weight("mean", 0 * factors)]
+    operands += [b.weight("variance", 0 * factors + np.float32(1.0 - epsilon))]
+    return b.op("BatchNormalization", x, *operands, epsilon=epsilon)
 
 
-def _product_with_blob(g: Graph, layer: CaffeLayer) -> None:
+def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:
     """The second input has the axes of the first from `axis` on, or some of them."""
     if layer.blobs:
         raise UnsupportedError("it has two inputs and weights")
-    x, factors = (g.tensor(bottom) for bottom in layer.bottoms)
-    shape, given = g.shapes.get(x), g.shapes.get(factors)
-    if shape is None or given is None:
-        raise UnsupportedError("the shapes of its inputs are not known")
-    axis = axis_of(layer.parameters, 1, len(shape))
-    missing = len(shape) - axis - len(given)
+    x, factors = (b.tensor(bottom) for bottom in layer.bottoms)
+    shape, given = b.fixed(x), b.fixed(factors)
+    missing = len(shape) - axis_of(layer.parameters, 1, len(shape)) - len(given)
     if missing < 0:
-        raise WeightsError(f"damaged: factors {given} along axis {axis} of {shape}")
+        raise WeightsError(f"damaged: factors {given} along its axis of {shape}")
     if missing:
-        wider = g.between(f"{layer.name}/factors", (*given, *[1] * missing))
-        axes = g.constant(f"{layer.name}/axes", np.arange(len(given), len(given) + missing, dtype=np.int64))
-        g.node("Unsqueeze", f"{layer.name}/axes", [factors, axes], [wider])
-        factors = wider
-    kind = "Add" if layer.kind == "Bias" else "Mul"
-    g.node(kind, layer.name, [x, factors], [g.result(layer.tops[0], shape)])
+        factors = expanded(b, factors, range(len(given), len(given) + missing))
+    return b.op("Add" if layer.kind == "Bias" else "Mul", x, factors)
 
 
-def _local_response(g: Graph, layer: CaffeLayer) -> None:
-    p = layer.parameters
+def _local_response(b: Builder, layer: CaffeLayer) -> str:
+    p, x = layer.parameters, single(b, layer)
     size, alpha, beta = value(p, "local_size", 5), number(p, "alpha", 1.0), number(p, "beta", 0.75)
-    x, shape = single(g, layer)
     region = value(p, "norm_region", "ACROSS_CHANNELS")
     if region in ("ACROSS_CHANNELS", "0"):
-        top = g.result(layer.tops[0], shape)
-        settings = {"size": size, "alpha": alpha, "beta": beta, "bias": number(p, "k", 1.0)}
-        g.node("LRN", layer.name, [x], [top], **settings)
-        return
+        return b.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=number(p, "k", 1.0))
     if region not in ("WITHIN_CHANNEL", "1") or size % 2 == 0:
         raise UnsupportedError(f"its norm_region is {region} with {size} pixels")
     # x * (1 + alpha * mean of the squares around)^-beta, with zeros around the image
-    names = [f"{layer.name}/{part}" for part in ("squares", "mean", "weighted", "sum", "power")]
-    tensors = [g.between(name, shape) for name in names]
-    g.node("Mul", names[0], [x, x], [tensors[0]])
     window = {"kernel_shape": [size, size], "pads": [size // 2] * 4, "count_include_pad": 1}
-    g.node("AveragePool", names[1], [tensors[0]], [tensors[1]], **window)
-    for place, (kind, operand) in enumerate((("Mul", alpha), ("Add", 1.0), ("Pow", -beta)), start=1):
-        constant = g.constant(f"{names[place + 1]}/operand", np.float32(operand))
-        g.node(kind, names[place + 1], [tensors[place], constant], [tensors[place + 1]])
-    g.node("Mul", layer.name, [x, tensors[4]], [g.result(layer.tops[0], shape)])
+    mean = b.op("AveragePool", b.op("Mul", x, x), **window)
+    return b.op("Mul", x, b.op("Pow", b.scaled(mean, alpha, 1.0), b.number(-beta)))
 
 
-def _normalize(g: Graph, layer: CaffeLayer) -> None:
+def _normalize(b: Builder, layer: CaffeLayer) -> str:
     """x / sqrt(sum of squares of the channels, or of the image), times a factor for each channel."""
-    x, shape = known(g, layer)
-    if len(shape) != 4:
-        raise UnsupportedError(f"normalises {shape}; supported are images")
+    x, _ = image(b, layer)
     axes = [1, 2, 3] if flag(layer.parameters, "across_spatial", True) else [1]
-    norm = tuple(1 if axis in axes else extent for axis, extent in enumerate(shape))
-    sums, root, unit = (g.between(f"{layer.name}/{part}", norm) for part in ("sums", "root", "unit"))
-    squares = g.between(f"{layer.name}/squares", shape)
-    g.node("Mul", f"{layer.name}/squares", [x, x], [squares])
-    summed = g.constant(f"{layer.name}/axes", np.array(axes, np.int64))
-    g.node("ReduceSum", f"{layer.name}/sums", [squares, summed], [sums], keepdims=1)
-    least = g.constant(f"{layer.name}/eps", np.float32(number(layer.parameters, "eps", 1e-10)))
-    above = g.between(f"{layer.name}/above", norm)
-    g.node("Add", f"{layer.name}/above", [sums, least], [above])
-    g.node("Sqrt", f"{layer.name}/root", [above], [root])
-    g.node("Div", f"{layer.name}/unit", [x, root], [unit])
-    factors = g.constant(f"{layer.name}/factors", blob(layer, 0, "factors").reshaped(-1, 1, 1))
-    g.node("Mul", layer.name, [unit, factors], [g.result(layer.tops[0], shape)])
+    y = unit(b, x, axes, number(layer.parameters, "eps", 1e-10))
+    return b.op("Mul", y, b.weight("factors", blob(layer, 0, "factors").reshaped(-1, 1, 1)))
 
 
-def _mean_variance(g: Graph, layer: CaffeLayer) -> None:
+def _mean_variance(b: Builder, layer: CaffeLayer) -> str:
     """(x - mean) / (standard deviation + eps) of each channel of each image, or of all channels together."""
-    x, shape = known(g, layer)
-    if len(shape) != 4:
-        raise UnsupportedError(f"normalises {shape}; supported are images")
-    p = layer.parameters
+    p, (x, _) = layer.parameters, image(b, layer)
     axes = [1, 2, 3] if flag(p, "across_channels", False) else [2, 3]
-    small = tuple(1 if axis in axes else extent for axis, extent in enumerate(shape))
-    scales = flag(p, "normalize_variance", True)
-    mean = g.between(f"{layer.name}/mean", small)
-    g.node("ReduceMean", f"{layer.name}/mean", [x], [mean], axes=axes, keepdims=1)
-    centred = g.between(f"{layer.name}/centred", shape) if scales else g.result(layer.tops[0], shape)
-    g.node("Sub", f"{layer.name}/centred" if scales else layer.name, [x, mean], [centred])
-    if not scales:
-        return
-    squares = g.between(f"{layer.name}/squares", shape)
-    variance, root, above = (
-        g.between(f"{layer.name}/{part}", small) for part in ("variance", "root", "above")
-    )
-    g.node("Mul", f"{layer.name}/squares", [centred, centred], [squares])
-    g.node("ReduceMean", f"{layer.name}/variance", [squares], [variance], axes=axes, keepdims=1)
-    g.node("Sqrt", f"{layer.name}/root", [variance], [root])
-    least = g.constant(f"{layer.name}/eps", np.float32(number(p, "eps", 1e-9)))
-    g.node("Add", f"{layer.name}/above", [root, least], [above])
-    g.node("Div", layer.name, [centred, above], [g.result(layer.tops[0], shape)])
+    difference = centred(b, x, axes, None)
+    if not flag(p, "normalize_variance", True):
+        return difference
+    variance = reduced(b, "ReduceMean", b.op("Mul", difference, difference), axes, keep=True)
+    return b.op("Div", difference, b.op("Add", b.op("Sqrt", variance), b.number(number(p, "eps", 1e-9))))
 
 
 NORMALIZATIONS: dict[str, Handler] = {

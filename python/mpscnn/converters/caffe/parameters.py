@@ -11,12 +11,11 @@ from typing import Any
 
 from mpscnn.converters.blobs import Blob
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.onnx_graph import Graph, Shape
+from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
-Handler = Callable[[Graph, CaffeLayer], None]
-FLOAT = 1
-"""ONNX' number for float32."""
+Handler = Callable[[Builder, CaffeLayer], "str | list[str]"]
+"""Adds a layer to the graph and returns the tensors of its results."""
 
 
 def value(parameters: Any, name: str, default: Any) -> Any:
@@ -32,24 +31,19 @@ def number(parameters: Any, name: str, default: float) -> float:
     return given
 
 
-def axis_of(parameters: Any, default: int, rank: int | None, name: str = "axis") -> int:
+def axis_of(parameters: Any, default: int, rank: int, name: str = "axis") -> int:
     """Return an axis counted from the front."""
-    axis = int(value(parameters, name, default))
-    if axis < 0:
-        if rank is None:
-            raise UnsupportedError(f"its {name} is counted from the end of a blob of unknown shape")
-        axis += rank
-    if axis < 0 or (rank is not None and axis >= rank):
-        raise WeightsError(f"damaged: its {name} is {value(parameters, name, default)}")
-    return axis
+    given = int(value(parameters, name, default))
+    if not -rank <= given < rank:
+        raise WeightsError(f"damaged: its {name} is {given}")
+    return given % rank
 
 
-def single(g: Graph, layer: CaffeLayer) -> tuple[str, Shape | None]:
-    """Return the only input, and its shape."""
+def single(b: Builder, layer: CaffeLayer) -> str:
+    """Return the only input."""
     if len(layer.bottoms) != 1 or not layer.tops:
         raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs and {len(layer.tops)} results")
-    x = g.tensor(layer.bottoms[0])
-    return x, g.shapes.get(x)
+    return b.tensor(layer.bottoms[0])
 
 
 def blob(layer: CaffeLayer, place: int, what: str) -> Blob:
@@ -60,27 +54,27 @@ def blob(layer: CaffeLayer, place: int, what: str) -> Blob:
 
 
 def simple(kind: str, **attributes: Any) -> Handler:
-    """Make one operator of the only input, which keeps its shape."""
-
-    def convert(g: Graph, layer: CaffeLayer) -> None:
-        x, shape = single(g, layer)
-        g.node(kind, layer.name, [x], [g.result(layer.tops[0], shape)], **attributes)
-
-    return convert
+    """Make one operator of the only input."""
+    return lambda b, layer: b.op(kind, single(b, layer), **attributes)
 
 
-def same(g: Graph, layer: CaffeLayer) -> None:
+def same(b: Builder, layer: CaffeLayer) -> list[str]:
     """Make each result of the layer a copy of its input."""
-    x, shape = single(g, layer)
-    for top in layer.tops:
-        g.node("Identity", layer.name, [x], [g.result(top, shape)])
+    x = single(b, layer)
+    return [b.op("Identity", x) for _ in layer.tops]
 
 
-def known(g: Graph, layer: CaffeLayer) -> tuple[str, Shape]:
-    """Like `single`, of a shape that is known."""
-    x, shape = single(g, layer)
-    if shape is None:
-        raise UnsupportedError("the shape of its input is not known")
+def known(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:
+    """Like `single`, with the shape."""
+    x = single(b, layer)
+    return x, b.fixed(x)
+
+
+def image(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:
+    """Like `known`, an image (batch, channels, height, width)."""
+    x, shape = known(b, layer)
+    if len(shape) != 4:
+        raise UnsupportedError(f"its input is {shape}; supported are images")
     return x, shape
 
 

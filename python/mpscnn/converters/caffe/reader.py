@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from mpscnn.converters.caffe.detection import Priors
 from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
-from mpscnn.converters.caffe.layers import HANDLERS, STAND_IN, refuse_twice, stand_in, unknown
+from mpscnn.converters.caffe.layers import HANDLERS, SEVERAL, refusal_of, refuse_twice
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.onnx_graph import Graph
-from mpscnn.converters.onnx_reader.reader import convert as convert_onnx
+from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.photo_input import CAFFE_PHOTOS, takes_photos
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersError
-from mpscnn.errors import Error, UnsupportedError, WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
-_OPSET = 13
+_DATABASE = "reads a database: give the .prototxt for deployment, which has an Input"
 # Layers that say where photos come from, and layers for training only.
 _SOURCES = ("Data", "ImageData", "HDF5Data", "WindowData", "AnnotatedData", "VideoData", "DummyData")
 _TRAINING = (
@@ -45,21 +46,14 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     for name, shape in file.inputs.items():
         if not 2 <= len(shape) <= 4 or min(shape) < 1:
             raise WeightsError(f"{file.origin}: input {shown(name)} has the shape {shape}")
-    graph, priors = Graph(file.origin, file.inputs, "Caffe files", "convert", _OPSET), Priors()
-    unsupported = UnsupportedLayers(file.origin)
+    builder = Builder(file.origin, file.inputs, needed_for="Caffe files", extra="convert")
+    walk, priors = Walk(builder, file.origin), Priors()
     transform: Any = None
     for layer in file.layers:
         transform = transform or layer.transform
         if layer.kind not in (*_TRAINING, "Input", "MemoryData"):
-            _add(graph, priors, layer, unsupported)
-    try:
-        network = convert_onnx(graph.onnx_file(priors.heads or graph.outputs()), options)
-    except UnsupportedLayersError as error:
-        raise unsupported.joined(error, STAND_IN) from error
-    except Error as error:
-        if not unsupported:
-            raise
-        raise unsupported.error() from error
+            _add(walk, priors, layer)
+    network = walk.network([head.blob for head in priors.heads] or builder.ends(), options)
     if priors.heads:
         network.detection = priors.detection(*(output.name for output in network.outputs))
     network.preprocess = _preprocess(transform, network, file.origin)
@@ -68,24 +62,36 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     return network
 
 
-def _add(graph: Graph, priors: Priors, layer: CaffeLayer, unsupported: UnsupportedLayers) -> None:
-    if layer.kind in _SOURCES:
-        unsupported.add(
-            layer.kind, layer.name, "reads a database: give the .prototxt for deployment, which has an Input"
-        )
-        stand_in(graph, layer)
-        return
+def _add(walk: Walk, priors: Priors, layer: CaffeLayer) -> None:
+    if layer.kind == "DetectionOutput":
+        _add_boxes(walk, layer, lambda: priors.detect(layer))
+        for head in priors.heads:
+            walk.layer(
+                layer.kind, head.name, [head.bottom], [head.blob], partial(head.made, walk.builder), None
+            )
+    elif layer.kind == "PriorBox":
+        _add_boxes(walk, layer, lambda: priors.add(walk.builder, layer))
+    elif layer.kind == "Concat" and priors.has(layer):
+        _add_boxes(walk, layer, lambda: priors.join(layer))
+    else:
 
-    def convert_layer() -> None:
-        if layer.kind == "PriorBox":
-            priors.add(graph, layer)
-        elif layer.kind == "DetectionOutput":
-            priors.detect(graph, layer)
-        elif layer.kind != "Concat" or not priors.join(layer):
-            HANDLERS.get(layer.kind, unknown)(graph, layer)
+        def converted() -> Sequence[str]:
+            made = HANDLERS[layer.kind](walk.builder, layer)
+            return [made] if isinstance(made, str) else made
 
-    if not unsupported.attempt(layer.kind, layer.name, convert_layer, free_size=False):
-        stand_in(graph, layer)
+        refusal = _DATABASE if layer.kind in _SOURCES else refusal_of(layer)
+        tops = layer.tops if layer.kind in SEVERAL else layer.tops[:1]
+        walk.layer(layer.kind, layer.name, layer.bottoms, tops, converted, refusal)
+
+
+def _add_boxes(walk: Walk, layer: CaffeLayer, convert_layer: Callable[[], None]) -> None:
+    """Convert a layer that makes no tensor of the network."""
+
+    def converted() -> Sequence[str]:
+        convert_layer()
+        return []
+
+    walk.layer(layer.kind, layer.name, layer.bottoms, [], converted, None)
 
 
 def _preprocess(transform: Any, network: Network, origin: str) -> dict[str, object] | None:

@@ -116,10 +116,10 @@ class Builder(Graph):
         kind = self._types.get(tensor)
         return kind is not None and kind.tensor_type.elem_type == BOOL
 
-    def state(self, tensor: str, extents: Extents) -> None:
-        """The shape of a tensor as the file states it, where it is not known better."""
+    def state(self, tensor: str, extents: Extents, *, overrule: bool = False) -> None:
+        """The shape of a tensor as the file states it, where it is not known better. `overrule`: in any case."""
         kind = self._types.get(tensor)
-        if kind is None or not kind.tensor_type.HasField("shape"):
+        if overrule or kind is None or not kind.tensor_type.HasField("shape"):
             element = FLOAT if kind is None else kind.tensor_type.elem_type or FLOAT
             self._types[tensor] = self._type(element, extents)
 

@@ -107,7 +107,7 @@ class Walk:
         """In place of a layer, an operator that ONNX' reader refuses together with all others."""
         b = self.builder
         known = [b.tensor(blob) for blob in reads if b.has(blob) and blob not in self._missing]
-        made = [b.result(blob, None) for blob in makes]
+        made = [b.result(blob) for blob in makes]
         b.node(_STAND_IN, name, known, made)
         self._refused += made[:1]
 
