@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,6 +52,19 @@ def folded(b: Builder, kind: str, tensors: Sequence[str]) -> str:
     for tensor in tensors[1:]:
         result = b.op(kind, result, tensor)
     return result
+
+
+def turned(b: Builder, x: str) -> str:
+    """Return matrices with their rows and columns swapped."""
+    rank = b.rank(x)
+    if rank < 2:
+        raise WeightsError("damaged: transposes a vector")
+    return b.op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def power_of_two(b: Builder, x: str) -> str:
+    """2^x."""
+    return b.op("Exp", b.scaled(x, math.log(2.0), 0.0))
 
 
 def clipped(b: Builder, x: str, low: float, high: float) -> str:
@@ -221,3 +235,17 @@ def sliced(
 
 
 _LAST = 2**31 - 1
+
+
+def backwards(b: Builder, x: str, axes: Sequence[int]) -> str:
+    """Return a tensor with the elements of some axes from the last to the first."""
+    rank, chosen = b.rank(x), {b.axis(x, axis) for axis in axes}
+    return sliced(b, x, [None] * rank, [None] * rank, [-1 if axis in chosen else 1 for axis in range(rank)])
+
+
+def taken(b: Builder, x: str, begins: Sequence[int], sizes: Sequence[int]) -> str:
+    """Return a part that begins at these places. A size of -1 is all that follows."""
+    if len(begins) != len(sizes) or min([*begins, *sizes], default=0) < -1 or 0 in sizes:
+        raise WeightsError(f"damaged: takes {list(sizes)} from {list(begins)} on")
+    ends = [None if size == -1 else begin + size for begin, size in zip(begins, sizes, strict=True)]
+    return sliced(b, x, begins, ends, [1] * len(begins))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from mpscnn.converters.onnx_builder.blocks import (
+    backwards,
     equal_parts,
     expanded,
     padded,
-    sliced,
     split,
     squeezed,
     stacked,
+    taken,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL
@@ -98,11 +99,7 @@ def _strided_slice(b: Builder, op: Operation) -> str:
 
 
 def _slice(b: Builder, op: Operation) -> str:
-    begins, sizes = op.integers(1, "begins"), op.integers(2, "sizes")
-    if len(begins) != len(sizes):
-        raise WeightsError("damaged: its begins and sizes differ in number")
-    ends = [None if size == -1 else begin + size for begin, size in zip(begins, sizes, strict=True)]
-    return sliced(b, op.tensor(), begins, ends, [1] * len(begins))
+    return taken(b, op.tensor(), op.integers(1, "begins"), op.integers(2, "sizes"))
 
 
 def _gather(b: Builder, op: Operation) -> str:
@@ -123,10 +120,7 @@ def _broadcast(b: Builder, op: Operation) -> str:
 
 
 def _reverse(b: Builder, op: Operation) -> str:
-    x = op.tensor()
-    axes = {b.axis(x, axis) for axis in op.integers(1, "axes")}
-    rank = b.rank(x)
-    return sliced(b, x, [None] * rank, [None] * rank, [-1 if axis in axes else 1 for axis in range(rank)])
+    return backwards(b, op.tensor(), op.integers(1, "axes"))
 
 
 def _pad(b: Builder, op: Operation) -> str:

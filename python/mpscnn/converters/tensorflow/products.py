@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_builder.blocks import best_place, reduced
+from mpscnn.converters.onnx_builder.blocks import best_place, reduced, turned
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow.operation import Handler, Operation
 from mpscnn.converters.tensorflow.windows import fused
 
 
-def _transposed(b: Builder, x: str) -> str:
-    rank = b.rank(x)
-    return b.op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
-
-
 def _matmul(b: Builder, op: Operation) -> str:
     x, y = op.tensor(0), op.tensor(1)
     if op.flag("transpose_a") or op.flag("adj_x"):
-        x = _transposed(b, x)
+        x = turned(b, x)
     if op.flag("transpose_b") or op.flag("adj_y"):
-        y = _transposed(b, y)
+        y = turned(b, y)
     return b.op("MatMul", x, y)
 
 

@@ -10,6 +10,7 @@ from mpscnn.converters.onnx_builder.blocks import (
     compared,
     folded,
     gelu,
+    power_of_two,
     reduced,
     tanh_of,
     thresholded,
@@ -188,7 +189,7 @@ def _gelu(b: Builder, layer: Layer) -> str:
 
 
 def _exp2(b: Builder, layer: Layer) -> str:
-    return b.op("Exp", b.op("Mul", layer.x, b.number(float(np.log(2.0)))))
+    return power_of_two(b, layer.x)
 
 
 def _floor_div(b: Builder, layer: Layer) -> str:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
-from mpscnn.converters.onnx_builder.blocks import best_place, centred, reduced, unit
+from mpscnn.converters.onnx_builder.blocks import best_place, centred, reduced, turned, unit
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -48,20 +48,13 @@ def _matmul(b: Builder, layer: Layer) -> str:
         first, second = layer.x, b.weight("weight", np.ascontiguousarray(stored.array().T))
     else:
         first, second = layer.two()
-        first = _turned(b, first) if p.transposeA else first
-        second = _turned(b, second) if p.transposeB else second
+        first = turned(b, first) if p.transposeA else first
+        second = turned(b, second) if p.transposeB else second
     result = b.op("MatMul", first, second)
     if p.hasBias and len(layer.inputs) == 1:
         columns = int(p.weightMatrixSecondDimension)
         result = b.op("Add", result, b.weight("bias", layer.weight("bias", (columns,))))
     return result
-
-
-def _turned(b: Builder, x: str) -> str:
-    rank = b.rank(x)
-    if rank < 2:
-        raise WeightsError("damaged: transposes a vector")
-    return b.op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
 
 
 _BATCH_EPSILON, _EPSILON = 1e-5, 1e-6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, simple
-from mpscnn.converters.onnx_builder.blocks import clipped, gelu, tanh_of, thresholded
+from mpscnn.converters.onnx_builder.blocks import clipped, gelu, power_of_two, tanh_of, thresholded
 from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, INT64, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -106,7 +106,7 @@ def _square(b: Builder, op: Operation) -> str:
 
 
 def _exp2(b: Builder, op: Operation) -> str:
-    return b.op("Exp", b.op("Mul", op.tensor("x"), b.number(math.log(2.0))))
+    return power_of_two(b, op.tensor("x"))
 
 
 def _floor_div(b: Builder, op: Operation) -> str:

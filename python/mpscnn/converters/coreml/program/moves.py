@@ -8,6 +8,7 @@ import numpy as np
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import (
+    backwards,
     depth_to_space,
     equal_parts,
     expanded,
@@ -17,6 +18,7 @@ from mpscnn.converters.onnx_builder.blocks import (
     split,
     squeezed,
     stacked,
+    taken,
 )
 from mpscnn.converters.onnx_builder.builder import INT64, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -95,11 +97,7 @@ def _slice_by_index(b: Builder, op: Operation) -> str:
 
 
 def _slice_by_size(b: Builder, op: Operation) -> str:
-    begins, sizes = op.integers("begin"), op.integers("size")
-    if len(begins) != len(sizes) or min(begins + sizes, default=0) < -1 or 0 in sizes:
-        raise WeightsError(f"damaged: takes {sizes} from {begins} on")
-    ends = [None if size == -1 else begin + size for begin, size in zip(begins, sizes, strict=True)]
-    return sliced(b, op.tensor("x"), begins, ends, [1] * len(begins))
+    return taken(b, op.tensor("x"), op.integers("begin"), op.integers("size"))
 
 
 def _gather(b: Builder, op: Operation) -> str:
@@ -125,10 +123,8 @@ def _tile(b: Builder, op: Operation) -> str:
 
 
 def _reverse(b: Builder, op: Operation) -> str:
-    x, rank = op.tensor("x"), b.rank(op.tensor("x"))
-    axes = {b.axis(x, axis) for axis in op.integers("axes", list(range(rank)))}
-    steps = [-1 if axis in axes else 1 for axis in range(rank)]
-    return sliced(b, x, [None] * rank, [None] * rank, steps)
+    x = op.tensor("x")
+    return backwards(b, x, op.integers("axes", list(range(b.rank(x)))))
 
 
 def _block(op: Operation, name: str) -> int:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.onnx_builder.blocks import best_place, centred, reduced, unit
+from mpscnn.converters.onnx_builder.blocks import best_place, centred, reduced, turned, unit
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -27,18 +27,11 @@ def _linear(b: Builder, op: Operation) -> str:
     return b.op("Add", result, op.weight("bias")) if op.has("bias") else result
 
 
-def _turned(b: Builder, x: str) -> str:
-    rank = b.rank(x)
-    if rank < 2:
-        raise WeightsError("damaged: transposes a vector")
-    return b.op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
-
-
 def _matmul(b: Builder, op: Operation) -> str:
     operands = []
     for name in ("x", "y"):
         tensor = op.tensor(name)
-        operands.append(_turned(b, tensor) if op.flag(f"transpose_{name}", False) else tensor)
+        operands.append(turned(b, tensor) if op.flag(f"transpose_{name}", False) else tensor)
     return b.op("MatMul", *operands)
 
 
@@ -49,7 +42,7 @@ def _attention(b: Builder, op: Operation) -> str:
     if width is None:
         raise UnsupportedError("the width of its query is not known")
     scaled = b.op("Mul", query, b.number(1.0 / math.sqrt(width)))
-    scores = b.op("MatMul", scaled, _turned(b, key))
+    scores = b.op("MatMul", scaled, turned(b, key))
     if op.has("attn_mask"):
         mask = op.tensor("attn_mask")
         if b.is_truth(mask):
