@@ -198,6 +198,15 @@ def test_integers_without_negative_numbers_are_a_relu() -> None:
     assert ours.min() == 0.0
 
 
+@pytest.mark.parametrize("mode", ["wrap", "edge", "reflect", "constant"])
+@pytest.mark.parametrize("sides", [(2, -2), (-1, 3), (-2, -1), (1, -1)])
+def test_borders_on_one_side_and_cuts_on_the_other(mode: str, sides: tuple[int, int]) -> None:
+    pads = np.array([0, sides[0], 0, 0, sides[1], 0])
+    assert_like_onnxruntime(
+        model([node("Pad", ["x", "pads"], mode=mode)], {"x": (2, 5, 3)}, {"pads": pads}, opset=19)
+    )
+
+
 def test_a_border_that_is_cut_off_is_not_the_padding_of_a_convolution() -> None:
     made = model(
         [node("Pad", ["x", "p"], "b"), node("Conv", ["b", "w"], pads=[1, 1, 1, 1])],

@@ -202,12 +202,15 @@ def _padded_axis(
         if not math.isfinite(value):
             raise UnsupportedError(f"its border holds {value}, which is only supported for images")
         return x.bordered(axis, sides, {"mode": _MODES[mode], "value": value})
-    extent, (before, after) = x.known_extent(axis, "repeats"), sides
-    count = before + extent + after
-    if count < 1:
-        raise WeightsError(f"damaged: leaves {count} of axis {axis} of {x.shown}")
+    extent = x.known_extent(axis, "repeats")
+    before, after = (max(side, 0) for side in sides)
+    first, behind = (max(-side, 0) for side in sides)  # cut off before the rest is repeated
+    kept = extent - first - behind
+    if kept < 1:
+        raise WeightsError(f"damaged: leaves {kept} of axis {axis} of {x.shown}")
+    count = before + kept + after
     c.constants.budget.spend(Cost.look(count))
-    return x.taken(axis, [(place - before) % extent for place in range(count)])
+    return x.taken(axis, [first + (place - before) % kept for place in range(count)])
 
 
 def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[int]) -> bool:
