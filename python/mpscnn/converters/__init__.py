@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 #: Part of the cache's file names: raised whenever a converter gives other results for the same file.
-CONVERTER_VERSION = 11
+CONVERTER_VERSION = 12
 
 
 def read_network(
@@ -213,7 +213,7 @@ def export_coreml(
     """Write a network as a Core ML model: a program (.mlpackage) or a neural network (.mlmodel), for one image.
 
     A network that says how photos become its input (`Network.preprocess`) gets an image input, and one with labels is a
-    classifier, whose output are probabilities.
+    classifier, whose output are probabilities. A detector becomes a pipeline with Core ML's suppression of boxes.
 
     Args:
         network: with all its weights.

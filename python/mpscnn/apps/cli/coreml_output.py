@@ -52,8 +52,6 @@ def write_coreml(
     export_coreml(network, output, size=size, dtype=dtype, palette=palette, target=target)
     if network.preprocess is None and takes_photos(network):
         warn(f"{sources[0]} does not say how a photo becomes its input, so the input of {output} is an array")
-    if network.detection is not None:
-        warn(f"{output} gives the raw boxes and scores of the detector: your app makes boxes of them")
     files = [file for file in output.rglob("*") if file.is_file()] if is_folder(output) else [output]
     size_text = bytes_text(sum(file.stat().st_size for file in files))
     layers = len(network.to_dict()["nodes"])

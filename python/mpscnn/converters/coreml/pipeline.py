@@ -63,7 +63,10 @@ def boxes_and_scores(part: Any, suppression: Any) -> tuple[int, int]:
 
 
 def ending_of(places: tuple[int, int]) -> Ending:
-    """Adds the edges of boxes whose centres and sizes a network gives, and the axis of the batch."""
+    """Adds the edges of boxes whose centres and sizes a network gives, and the axis of the batch.
+
+    A box counts for its best class only, so its other scores become 0.
+    """
 
     def end(walk: Walk, outputs: Sequence[str]) -> None:
         boxes, scores = (outputs[place] for place in places)
@@ -79,6 +82,12 @@ def ending_of(places: tuple[int, int]) -> Ending:
                 raise UnsupportedError(f"boxes or scores of the shape {shape}; expected rows of boxes")
             return b.reshaped(x, [1 if len(shape) == 2 else 0, *shape[-2:]])
 
+        def best(x: str) -> str:
+            classes = np.arange(b.fixed(x)[-1], dtype=np.float32)
+            place = b.op("Cast", b.op("ArgMax", x, axis=-1, keepdims=1), to=1)
+            distance = b.op("Abs", b.op("Sub", place, b.weight("classes", classes)))
+            return b.op("Mul", x, b.op("Relu", b.op("Sub", b.number(1.0), distance)))
+
         def edges() -> Sequence[str]:
             return [b.op("MatMul", rows(boxes, 4), b.weight("edges", _EDGES))]
 
@@ -88,15 +97,31 @@ def ending_of(places: tuple[int, int]) -> Ending:
             "scores",
             [scores],
             [scores],
-            lambda: [b.op("Identity", rows(scores, None))],
+            lambda: [best(rows(scores, None))],
             None,
         )
 
     return end
 
 
-def make_detector(network: Network, places: tuple[int, int], suppression: Any, origin: str) -> None:
-    """Says in a network how its outputs become boxes, and the names of their classes."""
+def make_detector(
+    network: Network, places: tuple[int, int], description: Any, suppression: Any, origin: str
+) -> None:
+    """Says in a network how its outputs become boxes, and the names of their classes.
+
+    Args:
+        network: gives edges and scores.
+        places: of its outputs with boxes and with scores.
+        description: of the pipeline, which may limit the number of boxes.
+        suppression: the message.
+        origin: the file, for messages.
+    """
+    limits = [
+        int(one.type.multiArrayType.shapeRange.sizeRanges[0].upperBound)
+        for one in description.output
+        if one.type.multiArrayType.shapeRange.sizeRanges
+    ]
+    most = min((limit for limit in limits if limit > 0), default=_MOST_BOXES)
     boxes, scores = (network.outputs[place].name for place in places)
     network.detection = DetectionHead(
         {
@@ -108,8 +133,8 @@ def make_detector(network: Network, places: tuple[int, int], suppression: Any, o
                 "per_class": bool(suppression.pickTop.perClass),
                 "iou_threshold": float(suppression.iouThreshold),
                 "score_threshold": max(float(suppression.confidenceThreshold), _LEAST_SCORE),
-                "max_per_class": _MOST_BOXES,
-                "max_detections": _MOST_BOXES,
+                "max_per_class": most,
+                "max_detections": most,
             },
         }
     )

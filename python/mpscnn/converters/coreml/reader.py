@@ -40,7 +40,8 @@ def _network(file: CoremlFile, model: Any, options: ReadOptions, ending: Ending 
         for kind in _PIPELINES:
             if model.HasField(kind):
                 held = getattr(model, kind)
-                return _pipeline(file, held if kind == "pipeline" else held.pipeline, options)
+                pipeline = held if kind == "pipeline" else held.pipeline
+                return _pipeline(file, model.description, pipeline, options)
     for kind in OTHER_MODELS:
         if model.HasField(kind):
             raise UnsupportedError(
@@ -51,13 +52,13 @@ def _network(file: CoremlFile, model: Any, options: ReadOptions, ending: Ending 
     )
 
 
-def _pipeline(file: CoremlFile, pipeline: Any, options: ReadOptions) -> Network:
+def _pipeline(file: CoremlFile, description: Any, pipeline: Any, options: ReadOptions) -> Network:
     part, suppression = parts_of(pipeline, (*_NETWORKS, _PROGRAM))
     if suppression is None:
         return _network(file, part, options)
     places = boxes_and_scores(part, suppression)
     network = _network(file, part, options, ending_of(places))
-    make_detector(network, places, suppression, file.origin)
+    make_detector(network, places, description, suppression, file.origin)
     return network
 
 

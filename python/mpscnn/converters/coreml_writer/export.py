@@ -19,6 +19,7 @@ import numpy as np
 from mpscnn._private.files import is_folder, replacing, writing
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
 from mpscnn.converters.coreml_writer.compressed import PALETTE_BITS, with_halves, with_integers, with_palette
+from mpscnn.converters.coreml_writer.detector import DetectorEnding
 from mpscnn.converters.coreml_writer.operator import Operator
 from mpscnn.converters.coreml_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.package import coremltools, quiet
@@ -87,14 +88,19 @@ def export(
         raise UnsupportedError(
             f"{path}: a Core ML model has one size, and the network leaves its own free: {CHOOSE_SIZE}"
         )
+    ending = None if network.detection is None else DetectorEnding(network, size, str(path))
+    if ending is not None:
+        labels = None  # which the pipeline has
     if labels is not None and len(network.outputs) != 1:
         raise UnsupportedError(f"{path}: a classifier has one output, the network has {len(network.outputs)}")
     tools = coremltools()
     onnx_model = to_onnx(network, size=size, layout="nchw")
     with quiet():
-        made = _Made(tools, onnx_model, str(path), preprocess, labels, is_program=kind == PACKAGE)
+        made = _Made(tools, onnx_model, str(path), preprocess, labels, ending, is_program=kind == PACKAGE)
         model = _converted(tools, made, kind, target, dtype, str(path))
         model = _compressed(tools, model, kind, dtype, palette, str(path))
+        if ending is not None:
+            model = ending.pipeline(tools, model)
     _describe(model, information)
     _save(model, path)
 
@@ -133,6 +139,7 @@ class _Made:
         origin: str,
         preprocess: Mapping[str, Any] | None,
         labels: Sequence[str] | None,
+        ending: DetectorEnding | None,
         *,
         is_program: bool,
     ) -> None:
@@ -162,7 +169,11 @@ class _Made:
                 self._add(node)
             if self._unsupported:
                 raise self._unsupported.error()
-            function.set_outputs([self._output(entry.name) for entry in graph.output])
+            if ending is None:
+                outputs = [self._output(entry.name) for entry in graph.output]
+            else:
+                outputs = ending.outputs(self._mb, [self._values[entry.name] for entry in graph.output])
+            function.set_outputs(outputs)
         self.program.add_function("main", function)
 
     @staticmethod
