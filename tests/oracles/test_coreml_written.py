@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -311,10 +312,7 @@ def test_detectors(kind: str, suffix: str, tmp_path: Path) -> None:
     for path in paths:
         path.parent.mkdir()
         converters.export_coreml(network, path, information={"license": "MIT"})
-    contents = [
-        [file.read_bytes() for file in sorted((path, *path.rglob("*"))) if file.is_file()] for path in paths
-    ]
-    assert contents[0] == contents[1]
+    assert contents(paths[0]) == contents(paths[1])
 
     spec = coremltools.models.MLModel(str(paths[0]), skip_model_load=True).get_spec()
     assert [one.type.WhichOneof("Type") for one in spec.description.input] == [
@@ -354,3 +352,66 @@ def test_what_detectors_are_refused(tmp_path: Path) -> None:
     network.detection = mpscnn.DetectionHead(settings)
     with pytest.raises(UnsupportedError, match=r"by the method 'gaussian': set 'method' to 'hard'"):
         converters.export_coreml(network, tmp_path / "one.mlpackage")
+
+
+# ---- Segmenters ----------------------------------------------------------------------------------------------------
+
+
+def segmenter() -> Network:
+    network = Network(input=(48, 64, 3), name="segments")
+    x = network.conv2d(network.input, 8, 3, strides=4, activation="relu")
+    network.output(network.conv2d(x, 3, 1))
+    fill(network)
+    network.preprocess, network.labels = PHOTOS["BGR"], ["background", "cat", "dog"]
+    return network
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+def test_segmenters(suffix: str, tmp_path: Path) -> None:
+    """The file gives the number of each pixel's class, and the network that is read of it the scores."""
+    network, path = segmenter(), tmp_path / f"one{suffix}"
+    converters.export_coreml(network, path)
+    spec = coremltools.utils.load_spec(str(path))
+    metadata = spec.description.metadata.userDefined
+    assert metadata["com.apple.coreml.model.preview.type"] == "imageSegmenter"
+    settings = json.loads(metadata["com.apple.coreml.model.preview.params"])
+    assert settings == {"labels": network.labels, "colors": ["#000000", "#800000", "#008000"]}
+    (output,) = spec.description.output
+    assert output.name == "semanticPredictions"
+    back = converters.read_network([path])
+    assert back.labels == network.labels
+    assert any("the output is the scores" in note for note in back.notes)
+    expected = computed(network, pixels(network))
+    assert np.abs(computed(back, pixels(back)) - expected).max() < 1e-4 * np.abs(expected).max()
+    found = mpscnn.load(path, device="cpu").predict(np.zeros((48, 64, 3), np.uint8))
+    assert found.labels.shape == (48, 64)
+
+
+def test_labels_of_segmenters_fit(tmp_path: Path) -> None:
+    network = segmenter()
+    network.labels = ["cat", "dog"]
+    with pytest.raises(ParameterError, match="2 labels for 3 classes"):
+        converters.export_coreml(network, tmp_path / "one.mlmodel")
+
+
+def contents(path: Path) -> list[bytes]:
+    """What is in a model's files, in the order of their names."""
+    return [file.read_bytes() for file in sorted((path, *path.rglob("*"))) if file.is_file()]
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+def test_a_model_that_is_read_and_written_again_answers_the_same(suffix: str, tmp_path: Path) -> None:
+    network = mpscnn.models.mobilenet_v2(classes=5, depth_multiplier=0.35, input_size=32)
+    network.initialize_weights(seed=1)
+    network.preprocess, network.labels = "tensorflow", list("abcde")
+    photo = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
+    answers = []
+    for name in ("first", "second", "third"):
+        path = tmp_path / f"{name}{suffix}"
+        converters.export_coreml(network, path)
+        found = mpscnn.load(path, device="cpu").predict(photo, top=5)
+        answers.append({one.label: one.probability for one in found})
+        network = converters.read_network([path])
+    assert max(answers[0].values()) > 0.21
+    for answer in answers[1:]:
+        assert answer == pytest.approx(answers[0], abs=1e-5)

@@ -213,7 +213,8 @@ def export_coreml(
     """Write a network as a Core ML model: a program (.mlpackage) or a neural network (.mlmodel), for one image.
 
     A network that says how photos become its input (`Network.preprocess`) gets an image input, and one with labels is a
-    classifier, whose output are probabilities. A detector becomes a pipeline with Core ML's suppression of boxes.
+    classifier, whose output are probabilities. A detector becomes a pipeline with Core ML's suppression of boxes, and
+    a segmenter with labels gives the number of each pixel's class.
 
     Args:
         network: with all its weights.

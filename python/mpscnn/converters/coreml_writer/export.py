@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from mpscnn.converters.coreml_writer.detector import DetectorEnding
 from mpscnn.converters.coreml_writer.operator import Operator
 from mpscnn.converters.coreml_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.package import coremltools, quiet
+from mpscnn.converters.coreml_writer.segmenter import best_classes, described_segmenter, is_segmenter
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_writer.builder import OPSET
 from mpscnn.converters.onnx_writer.export import to_onnx
@@ -66,7 +67,7 @@ def export(
             compressed weights, iOS 14 for a file.
         preprocess: how photos become the input, with all keys (`mpscnn.preprocess`); the input is then an image. None:
             the input is an array.
-        labels: the names of the classes, which make the model a classifier.
+        labels: the names of the classes, which make the model a classifier or a segmenter.
         information: "license", "author", ... of the model.
 
     Raises:
@@ -91,12 +92,24 @@ def export(
     ending = None if network.detection is None else DetectorEnding(network, size, str(path))
     if ending is not None:
         labels = None  # which the pipeline has
+    segmenter = labels if labels is not None and is_segmenter(network) else None
+    if segmenter is not None:
+        information = {**(information or {}), **described_segmenter(segmenter, network, str(path))}
+        labels = None
     if labels is not None and len(network.outputs) != 1:
         raise UnsupportedError(f"{path}: a classifier has one output, the network has {len(network.outputs)}")
     tools = coremltools()
     onnx_model = to_onnx(network, size=size, layout="nchw")
     with quiet():
-        made = _Made(tools, onnx_model, str(path), preprocess, labels, ending, is_program=kind == PACKAGE)
+        made = _Made(
+            tools,
+            onnx_model,
+            str(path),
+            preprocess,
+            labels,
+            best_classes if segmenter is not None else ending.outputs if ending is not None else None,
+            is_program=kind == PACKAGE,
+        )
         model = _converted(tools, made, kind, target, dtype, str(path))
         model = _compressed(tools, model, kind, dtype, palette, str(path))
         if ending is not None:
@@ -139,7 +152,7 @@ class _Made:
         origin: str,
         preprocess: Mapping[str, Any] | None,
         labels: Sequence[str] | None,
-        ending: DetectorEnding | None,
+        ending: Callable[[Any, Sequence[Any]], list[Any]] | None,
         *,
         is_program: bool,
     ) -> None:
@@ -172,7 +185,7 @@ class _Made:
             if ending is None:
                 outputs = [self._output(entry.name) for entry in graph.output]
             else:
-                outputs = ending.outputs(self._mb, [self._values[entry.name] for entry in graph.output])
+                outputs = ending(self._mb, [self._values[entry.name] for entry in graph.output])
             function.set_outputs(outputs)
         self.program.add_function("main", function)
 
@@ -265,10 +278,13 @@ class _Made:
 
 
 def _are_probabilities(value: Any) -> bool:
-    """Return true if a softmax computes the value, also by way of a name for an output."""
-    while value.op is not None and value.op.op_type == "identity":
+    """Return true if a softmax over all classes computes the value, also by way of a name or a shape for an output."""
+    classes = value.shape[-1]
+    while value.op is not None and value.op.op_type in ("expand_dims", "identity", "reshape", "squeeze"):
         value = value.op.x
-    return value.op is None or value.op.op_type == "softmax"
+    if value.op is None:
+        return True
+    return value.op.op_type == "softmax" and value.shape[value.op.axis.val] == classes
 
 
 def _numpy(tensor: Any) -> Any:

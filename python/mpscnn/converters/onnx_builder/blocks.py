@@ -218,6 +218,8 @@ def sliced(
             stop, step = (None if start == -1 else start + 1), 1
         if start in (0, None) and stop is None and step == 1:
             continue
+        if axis in removed and extents[axis] == 1 and start in (0, -1):
+            continue
         if step < 0:
             extent = extents[axis]
             starts.append(_LAST if start is None else start)

@@ -79,6 +79,10 @@ class Builder(Graph):
         self._infer(self._nodes[-1])
         return made
 
+    def maker(self, tensor: str) -> onnx.NodeProto | None:
+        """Return the operator that computes a tensor; None for inputs and constants."""
+        return next((node for node in reversed(self._nodes) if tensor in node.output), None)
+
     # ---- Shapes ----------------------------------------------------------------------------------------------------
 
     def extents(self, tensor: str) -> Extents:

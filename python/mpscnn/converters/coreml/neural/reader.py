@@ -14,6 +14,7 @@ from mpscnn.converters.coreml.neural.layer import Layer
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED, kind_of
 from mpscnn.converters.coreml.pipeline import Ending
 from mpscnn.converters.coreml.schema import PACKAGES
+from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
@@ -48,9 +49,12 @@ def read_neural_network(
     outputs = _outputs(walk, file, net, description, old=old)
     if ending is not None:
         ending(walk, outputs)
+    is_segmenter = photo is not None and ending is None and leave_out_search(walk, outputs)
     network = walk.network(outputs, options)
     describe_photos(network, inputs, photo, file.origin)
     network.labels = class_labels(net, file.origin)
+    if is_segmenter:
+        describe_segmenter(network, description.metadata)
     return network
 
 

@@ -15,6 +15,7 @@ from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constants
 from mpscnn.converters.coreml.program.operation import Operation
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
 from mpscnn.converters.coreml.schema import PACKAGES
+from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
@@ -47,10 +48,13 @@ def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: End
     outputs = program.outputs(list(block.outputs))
     if ending is not None:
         ending(program.walk, outputs)
-    network = program.walk.network(outputs, options)
     photos = [one for one, _ in inputs]
+    is_segmenter = _is_photo(photos) and ending is None and leave_out_search(program.walk, outputs)
+    network = program.walk.network(outputs, options)
     describe_photos(network, photos, plain_photo(photos[0]) if _is_photo(photos) else None, file.origin)
     network.labels = program.labels
+    if is_segmenter:
+        describe_segmenter(network, model.description.metadata)
     return network
 
 

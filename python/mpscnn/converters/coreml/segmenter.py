@@ -1,0 +1,73 @@
+"""Core ML's segmenters, which give the number of each pixel's class, as networks that give scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mpscnn.converters.choices import MAX_LABELS
+from mpscnn.converters.onnx_builder.builder import Extents
+from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.graph.network import Network
+
+PREVIEW_TYPE, PREVIEW_SETTINGS = (f"com.apple.coreml.model.preview.{key}" for key in ("type", "params"))
+"""The keys of a model's metadata by which Xcode knows a segmenter, and finds the names of its classes."""
+SEGMENTER = "imageSegmenter"
+
+_NOTE = "the search for the best class at the end is left out: the output is the scores of all classes"
+# They keep the numbers of all pixels, unless they leave some out.
+_MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+_MOST_MOVES = 8
+_MAX_SETTINGS = 1 << 20
+
+
+def leave_out_search(walk: Walk, outputs: Sequence[str]) -> bool:
+    """Make the only output the scores of classes, where it is the class with the best score of each pixel.
+
+    Return whether it is.
+    """
+    if len(outputs) != 1 or not walk.builder.has(outputs[0]):
+        return False
+    scores = _scores(walk, outputs[0])
+    if scores is None:
+        return False
+    walk.layer("output", f"{outputs[0]}/scores", [outputs[0]], [outputs[0]], lambda: [scores], None)
+    return True
+
+
+def _scores(walk: Walk, blob: str) -> str | None:
+    b = walk.builder
+    node = b.maker(b.tensor(blob))
+    for _ in range(_MOST_MOVES):
+        if node is None or node.op_type not in _MOVES:
+            break
+        node = b.maker(node.input[0])
+    if node is None or node.op_type != "ArgMax":
+        return None
+    axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 0)
+    scores: str = node.input[0]
+    if b.rank(scores) != 4 or axis not in (1, -3):
+        return None
+    pixels = _pixels(b.extents(scores)[2:])
+    return scores if pixels == _pixels(b.extents(b.tensor(blob))) else None
+
+
+def _pixels(extents: Extents) -> list[int | None]:
+    return sorted((extent for extent in extents if extent != 1), key=lambda extent: extent or 0)
+
+
+def describe_segmenter(network: Network, metadata: Any) -> None:
+    """Say in a network that it gives scores, and the names of its classes, where the metadata has them."""
+    network.notes.append(_NOTE)
+    settings = {entry.key: entry.value for entry in metadata.userDefined}
+    text = settings.get(PREVIEW_SETTINGS, "")
+    if settings.get(PREVIEW_TYPE) != SEGMENTER or len(text) > _MAX_SETTINGS:
+        return
+    try:
+        labels = json.loads(text)["labels"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return
+    fits = isinstance(labels, list) and len(labels) == network.outputs[0].shape[-1] <= MAX_LABELS
+    if fits and all(isinstance(label, str) for label in labels):
+        network.labels = labels

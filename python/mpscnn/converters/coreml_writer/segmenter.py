@@ -1,0 +1,42 @@
+"""Segmenters as Core ML models: the number of each pixel's class, and what Xcode wants to know for its preview."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mpscnn.converters.coreml.segmenter import PREVIEW_SETTINGS, PREVIEW_TYPE, SEGMENTER
+from mpscnn.errors import ParameterError
+from mpscnn.vision.visualize import class_colors
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+_OUTPUT = "semanticPredictions"  # as Apple's own models name it
+
+
+def is_segmenter(network: Network) -> bool:
+    """Return whether the network's only output is scores for the pixels of an image."""
+    return network.detection is None and len(network.outputs) == 1 and len(network.outputs[0].shape) == 4
+
+
+def described_segmenter(labels: Sequence[str], network: Network, origin: str) -> dict[str, str]:
+    """Return the metadata of a segmenter. Raises ParameterError for labels that do not fit."""
+    classes = network.outputs[0].shape[-1]
+    if len(labels) != classes:
+        raise ParameterError(f"{origin}: {len(labels)} labels for {classes} classes")
+    colors = [f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in class_colors(classes).tolist()]
+    settings = json.dumps({"labels": list(labels), "colors": colors})
+    return {PREVIEW_TYPE: SEGMENTER, PREVIEW_SETTINGS: settings}
+
+
+def best_classes(mb: Any, values: Sequence[Any]) -> list[Any]:
+    """Add the number of each pixel's class (rows, columns) to a program.
+
+    Args:
+        mb: coremltools' builder of programs.
+        values: the scores (1, classes, rows, columns).
+    """
+    found = mb.reduce_argmax(x=values[0], axis=1, keep_dims=False)
+    return [mb.squeeze(x=found, axes=[0], name=_OUTPUT)]
