@@ -436,9 +436,8 @@ def _compare(found: Sequence[NDArray[Any]], expected: Any) -> None:
         )
 
 
-@pytest.mark.parametrize("name", TABLE)
-def test_operations(name: str, tmp_path: Path) -> None:
-    case = TABLE[name]
+def made_of(case: Case) -> tuple[Program, list[NDArray[Any]], Any]:
+    """A program of one operation, inputs for it, and what it computes of them."""
     inputs = _inputs(case.shapes, positive=case.positive)
     expected = case.expected(*(x.astype(np.float64) for x in inputs))
     program = Program({f"x{place}": shape for place, shape in enumerate(case.shapes)})
@@ -446,6 +445,12 @@ def test_operations(name: str, tmp_path: Path) -> None:
     first = "query" if case.kind.startswith("scaled_dot") else "x"
     program.add(case.kind, " ".join(makes), **{first: "%x0"}, **case.operands)
     program.block.outputs[:] = makes
+    return program, inputs, expected
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_operations(name: str, tmp_path: Path) -> None:
+    program, inputs, expected = made_of(TABLE[name])
     _compare(_computed(program, inputs, tmp_path), expected)
 
 

@@ -65,7 +65,6 @@ _OTHERS = (
 )
 #: Other formats by their suffix: folders, and files whose first bytes are not enough.
 _SUFFIXES = {
-    ".mlmodelc": ("a compiled Core ML model", "give the .mlmodel or .mlpackage that it was compiled from"),
     ".mnn": ("a network of MNN", _FROM_ONNX),
     ".param": ("a network of ncnn", _FROM_ONNX),
     ".bin": (

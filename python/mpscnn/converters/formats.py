@@ -64,7 +64,7 @@ def is_foreign(path: Path) -> bool:
 
 def is_package(path: Path) -> bool:
     """Return True if a path is a folder that is one model file of another framework's format."""
-    return is_folder(path) and (path.suffix.lower() == _PACKAGE or is_saved_model(path))
+    return is_folder(path) and (path.suffix.lower() in (_PACKAGE, _COMPILED) or is_saved_model(path))
 
 
 def files_of(path: Path) -> list[Path]:
@@ -72,7 +72,7 @@ def files_of(path: Path) -> list[Path]:
     if is_saved_model(path):
         return _saved_model_files(path)
     if is_package(path):
-        return _package_files(path)
+        return (_compiled_files if path.suffix.lower() == _COMPILED else _package_files)(path)
     others = _COMPANIONS.get(path.suffix.lower())
     return [path, *(others(path) if others else [])]
 
@@ -136,6 +136,19 @@ def _read_coreml(paths: list[Path], options: ReadOptions) -> Network:
     return convert(read_coreml(_only(paths)), options)
 
 
+def _read_compiled(paths: list[Path], options: ReadOptions) -> Network:
+    from mpscnn.converters.coreml.compiled import read_compiled
+    from mpscnn.converters.coreml.reader import convert
+
+    return convert(read_compiled(_only(paths)), options)
+
+
+def _compiled_files(path: Path) -> list[Path]:
+    from mpscnn.converters.coreml.compiled import files_of_compiled
+
+    return files_of_compiled(path)
+
+
 def _package_files(path: Path) -> list[Path]:
     from mpscnn.converters.coreml.file import files_of_package
 
@@ -196,8 +209,8 @@ def _only(paths: list[Path]) -> Path:
 
 # Files that begin as files of other formats may.
 _UNMARKED = (".pb", ".index", ".json")
-# The one suffix of folders that are models.
-_PACKAGE = ".mlpackage"
+# The suffixes of folders that are models.
+_PACKAGE, _COMPILED = ".mlpackage", ".mlmodelc"
 # Imported when used: each needs its format's own package.
 _READERS: dict[str, Reader] = {
     ".onnx": _read_onnx,
@@ -212,6 +225,7 @@ _READERS: dict[str, Reader] = {
     ".prototxt": _read_caffe,
     ".mlmodel": _read_coreml,
     _PACKAGE: _read_coreml,
+    _COMPILED: _read_compiled,
     ".pb": _read_tensorflow,
     ".index": _read_slim,
     ".json": _read_web,

@@ -203,7 +203,10 @@ def test_archives_are_named_by_what_they_hold(member: str, message: str, tmp_pat
 
 def test_folders_as_models(tmp_path: Path) -> None:
     for name, message in (
-        ("net.mlmodelc", "a compiled Core ML model; give the .mlmodel or .mlpackage"),
+        (
+            "net.mlmodelc",
+            r"a compiled Core ML model without .*\(model\.mil\): give the .mlmodel or .mlpackage",
+        ),
         ("digits", f"`mpscnn convert {tmp_path / 'digits'} deep_mnist.safetensors"),
         ("other", "is a folder; expected a model file"),
     ):

@@ -68,6 +68,6 @@ def describe_segmenter(network: Network, metadata: Any) -> None:
         labels = json.loads(text)["labels"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return
-    fits = isinstance(labels, list) and len(labels) == network.outputs[0].shape[-1] <= MAX_LABELS
-    if fits and all(isinstance(label, str) for label in labels):
+    fits = isinstance(labels, list) and len(labels) == network.outputs[0].shape[-1]
+    if fits and len(labels) <= MAX_LABELS and all(isinstance(label, str) for label in labels):
         network.labels = labels

@@ -284,7 +284,7 @@ def _are_probabilities(value: Any) -> bool:
         value = value.op.x
     if value.op is None:
         return True
-    return value.op.op_type == "softmax" and value.shape[value.op.axis.val] == classes
+    return bool(value.op.op_type == "softmax" and value.shape[value.op.axis.val] == classes)
 
 
 def _numpy(tensor: Any) -> Any:

@@ -54,6 +54,10 @@ _ELEMENTS = {
 }
 
 
+NUMBERS = tuple(_ELEMENTS)
+"""The numbers of all types but text."""
+
+
 def element(number: int) -> Element:
     """Return the type with a number. Raises UnsupportedError for those of bfloat16 and 8-bit floats."""
     if number not in _ELEMENTS:

@@ -1,0 +1,95 @@
+"""Compiled Core ML models (.mlmodelc): folders with the text of a program, its weights, and a description."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from mpscnn._private.files import content_of, is_folder, reading, require_regular
+from mpscnn.converters.coreml.features import ORDERS
+from mpscnn.converters.coreml.file import CoremlFile
+from mpscnn.converters.coreml.program.text import MAX_TEXT, program_of_text
+from mpscnn.converters.coreml.weights import Weights
+from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.named_errors import naming
+from mpscnn.errors import UnsupportedError, WeightsError
+
+COMPILED = ".mlmodelc"
+_PROGRAM, _DESCRIPTION = "model.mil", "metadata.json"
+_MAX_DESCRIPTION = 1 << 24
+_SOURCE = "give the .mlmodel or .mlpackage that it was compiled from"
+_COLORS = {order: number for number, order in ORDERS.items() if number in (10, 20, 30)}
+
+
+def read_compiled(path: Path) -> CoremlFile:
+    """Read a compiled model whose program is stated as text.
+
+    Raises:
+        UnsupportedError: it is a compiled neural network or pipeline. WeightsError: it is damaged.
+    """
+    origin = os.fspath(path)
+    if not is_folder(path):
+        raise WeightsError(f"{origin}: is no folder, as a compiled model ({COMPILED}) is: {_SOURCE}")
+    program = path / _PROGRAM
+    if not program.is_file():
+        raise UnsupportedError(f"{origin}: is {_kind(path)}: {_SOURCE}")
+    with naming(origin):
+        text = _text(program, MAX_TEXT)
+        model = program_of_text(text)
+        model.specificationVersion = 6
+        _describe(model, path / _DESCRIPTION)
+    total = sum(part.stat().st_size for part in files_of_compiled(path))
+    return CoremlFile(origin, program, model, Weights(FileBytes(program), {}), total, path)
+
+
+def files_of_compiled(path: Path) -> list[Path]:
+    """Return the files of a compiled model."""
+    return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+
+
+def _kind(path: Path) -> str:
+    names = {entry.name for entry in path.iterdir()}
+    if any(name.startswith("model.espresso.") for name in names):
+        return "a compiled neural network (model.espresso.net), whose format is Apple's own"
+    if "model0" in names:
+        return "a compiled pipeline, whose parts are in folders of their own"
+    return f"a compiled Core ML model without the text of a program ({_PROGRAM})"
+
+
+def _text(path: Path, limit: int) -> str:
+    with reading(path, WeightsError):
+        require_regular(path, WeightsError)
+        size = path.stat().st_size
+    if size > limit:
+        raise WeightsError(f"{path}: has {size} bytes; supported are {limit}")
+    try:
+        return content_of(path, WeightsError).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"damaged: {path.name} is not text: {error}") from error
+
+
+def _describe(model: Any, path: Path) -> None:
+    """Say which inputs are images, as the description next to a program does."""
+    images = {}
+    if path.is_file():
+        try:
+            (described,) = json.loads(_text(path, _MAX_DESCRIPTION))
+            images = {one["name"]: one for one in described["inputSchema"] if one["type"] == "Image"}
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise WeightsError(f"damaged: {path.name} does not describe the inputs: {error}") from error
+    function = next((entry.value for entry in model.mlProgram.functions if entry.key == "main"), None)
+    for given in function.inputs if function is not None else ():
+        if given.name not in images:
+            continue
+        one = model.description.input.add(name=given.name)
+        image = images[given.name]
+        order = {"RGB": "rgb", "BGR": "bgr", "Grayscale": "gray"}.get(str(image.get("colorspace")))
+        try:
+            if order is None:
+                raise ValueError(f"an image of the colours {image.get('colorspace')!r}")
+            one.type.imageType.colorSpace = _COLORS[order]
+            one.type.imageType.width, one.type.imageType.height = int(image["width"]), int(image["height"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise WeightsError(f"damaged: {path.name} does not describe the inputs: {error}") from error
