@@ -29,7 +29,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("elementwise/pooling.cpp", "elementwise/pooling_taps.h", "elementwise/pooling_reduction.h"): (
         "tests/operations/test_pooling.py",
     ),
-    ("movement/padding.cpp",): ("tests/ops/test_padding.py",),
+    ("movement/padding.cpp",): ("tests/operations/test_arrangement.py",),
     ("movement/resize.cpp",): ("tests/ops/test_resize.py",),
     ("elementwise/softmax.cpp",): ("tests/operations/test_reductions.py",),
     ("elementwise/reduction.cpp",): (

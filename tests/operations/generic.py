@@ -136,12 +136,12 @@ def built(layers: Layers) -> tuple[mpscnn.Network, list[Array]]:
         network.output(output)
     network.load_weights(dict(layers.weights))
     sizes = layers.sizes or [(2, *(extent or 1 for extent in shape)) for shape in layers.shapes]
-    return network, [values(i, size) for i, size in enumerate(sizes)]
+    return network, [values(i, size, precision=layers.precision) for i, size in enumerate(sizes)]
 
 
 def check_layers(layers: Layers) -> None:
     network, arrays = built(layers)
-    found: Any = network.compile(precision="float32").session(threads=2).run(arrays)
+    found: Any = network.compile(precision=layers.precision).session(threads=2).run(arrays)
     results: list[NDArray[Any]] = list(found.values()) if isinstance(found, dict) else [found]
     right = layers.expected(*arrays)
     expected = list(right) if isinstance(right, (list, tuple)) else [right]

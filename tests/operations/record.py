@@ -69,6 +69,7 @@ class Layers:
     #: Shapes of the arrays where they are not two images of `shapes`.
     sizes: Sequence[tuple[int, ...]] | None = None
     weights: Mapping[str, Array] = field(default_factory=dict)
+    precision: str = "float32"
     rtol: float = 0.0
     atol: float = 0.0
     marks: Marks = ()
