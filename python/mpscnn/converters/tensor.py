@@ -86,22 +86,23 @@ class FileTensor(Value):
         """x * factor + offset."""
         return self.map({"kind": "linear", "a": factor, "b": offset}, suffix)
 
-    def power(self, exponent: float, suffix: str = "") -> FileTensor:
+    def power(self, exponent: float) -> FileTensor:
         """x to the power of a number."""
-        names = self._names(suffix)
-        return self.holding(special_values.power(self.network, self.tensor, exponent, names))
+        return self.holding(special_values.power(self.network, self.tensor, exponent, self.arranger.name))
 
     def exponential(self, base: float) -> FileTensor:
         """Return the power of a number whose exponents are the elements."""
-        return self.holding(special_values.exponential(self.network, base, self.tensor, self._names()))
+        return self.holding(special_values.exponential(self.network, base, self.tensor, self.arranger.name))
 
     def root(self, *, inverse: bool = False) -> FileTensor:
         """Return the square root, or 1 divided by it: NaN for all numbers below zero."""
-        return self.holding(special_values.root(self.network, self.tensor, self._names(), inverse=inverse))
+        return self.holding(
+            special_values.root(self.network, self.tensor, self.arranger.name, inverse=inverse)
+        )
 
     def reciprocal(self, dividend: float = 1.0, activation: Activation = None) -> FileTensor:
         """Return a number divided by each element."""
-        made = special_values.quotient(self.network, dividend, self.tensor, self._names(), activation)
+        made = special_values.quotient(self.network, dividend, self.tensor, self.arranger.name, activation)
         return self.holding(made)
 
     def is_not(self, number: float) -> FileTensor:
@@ -117,9 +118,6 @@ class FileTensor(Value):
 
     def _number(self, number: float) -> Tensor:
         return special_values.one_number(self.network, number, self.tensor, self.arranger.name("/number"))
-
-    def _names(self, suffix: str = "") -> Callable[[str], str]:
-        return lambda own: self.arranger.name(suffix + own)
 
     # ---- Two tensors -----------------------------------------------------------------------------------------------
 
@@ -259,7 +257,7 @@ class FileTensor(Value):
 
     def rows_of(self, table: NDArray[np.float32]) -> FileTensor:
         """Look up each number in the rows of a table, whose other axes follow the tensor's."""
-        return self.of(looked_up(self.arranger, self, table, self._names()))
+        return self.of(looked_up(self.arranger, self, table, self.arranger.name))
 
     def tiled(self, times: Sequence[int]) -> FileTensor:
         """Repeat each axis."""
