@@ -229,8 +229,8 @@ inline float larger(float a, float b) { return max(a, b); }
     VALUE = shared[0];                                                                                       \
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-/// Compute the numbers of each unit, in a group of threads. If squares overflow or underflow a float, the
-/// elements are scaled first.
+/// Compute the numbers of each unit, in a group of threads. If squares overflow or underflow a float, or the
+/// inverse of the norm underflows, the elements are scaled first.
 [[max_total_threads_per_threadgroup(64)]] kernel void array_unit_statistics(
     constant ArrayUnitParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
     device float *result [[buffer(2)]], threadgroup float *shared [[threadgroup(0)]],
@@ -248,7 +248,7 @@ inline float larger(float a, float b) { return max(a, b); }
         TOGETHER(added, sums.squares)
         TOGETHER(larger, sums.largest)
         const float norm = unit_statistics(result, unit, sums, factor, mean, thread_index == 0u, params);
-        if (norm >= 1e-15f && norm < INFINITY) return;
+        if (norm >= 1e-15f && norm < 1e37f) return;
         if (!(sums.largest > 0.0f && sums.largest < INFINITY)) return;
         factor = exp2(-clamp(floor(log2(sums.largest)), -126.0f, 126.0f));
     }

@@ -97,6 +97,28 @@ template <typename Source> inline Statistics fetch_moments(Source moments, uint 
     return result;
 }
 
+/// Return the factor for means at these distances from the first one. `quarter` is a quarter of the largest
+/// distance, which may overflow itself. `smallest` is the smallest factor of the parts.
+inline float4 factor_for_distances(float4 quarter, float4 smallest) {
+    return select(smallest, min(smallest, factor_for(quarter)), quarter > float4(1e17f));
+}
+
+/// Return the distance of a mean from the first one, times the factor.
+inline float4 scaled_distance(Statistics of, float4 first, float4 factor) {
+    return of.mean * factor - first * factor + of.rest * factor;
+}
+
+/// Set the mean of statistics that have the first mean. `rest` is the distance between the two, times the
+/// factor. With a factor, this distance may be beyond float.
+inline Statistics with_mean(Statistics all, float4 rest) {
+    const float4 first = all.mean * all.factor, mean = first + rest, added = mean - first;
+    const float4 lost = (first - (mean - added)) + (rest - added);
+    const float4 one = float4(1.0f);
+    all.mean = select(all.mean, mean / all.factor, all.factor != one);
+    all.rest = select(rest, lost / all.factor, all.factor != one);
+    return all;
+}
+
 /// Combine the statistics of all rows of the united images; all rows have the same length. The smallest
 /// factor applies to all.
 template <typename Source, typename Destination>
@@ -107,53 +129,76 @@ inline void unite_rows(Source moments, Destination statistics, constant Statisti
     const uint first_image = place.image * params.united_images, rows = params.source.height;
     const float size = float(rows * params.united_images);
     Statistics all = fetch_moments(moments, 0, first_image * params.source.slices + place.slice);
-    all.rest = all.variance = float4(0.0f);
+    float4 quarter = float4(0.0f), rest = float4(0.0f);
     for (uint image = 0; image < params.united_images; ++image)
         for (uint y = 0; y < rows; ++y) {
             const Statistics row =
                 fetch_moments(moments, y, (first_image + image) * params.source.slices + place.slice);
-            all.rest += row.mean - all.mean + row.rest;
+            quarter = max(quarter, fabs(scaled_distance(row, all.mean, float4(0.25f))));
             all.factor = min(all.factor, row.factor);
         }
-    all.rest /= size;
+    all.factor = factor_for_distances(quarter, all.factor);
     for (uint image = 0; image < params.united_images; ++image)
         for (uint y = 0; y < rows; ++y) {
             const Statistics row =
                 fetch_moments(moments, y, (first_image + image) * params.source.slices + place.slice);
-            const float4 away = (row.mean - all.mean + row.rest - all.rest) * all.factor;
+            rest += scaled_distance(row, all.mean, all.factor);
+        }
+    rest /= size;
+    all.variance = float4(0.0f);
+    for (uint image = 0; image < params.united_images; ++image)
+        for (uint y = 0; y < rows; ++y) {
+            const Statistics row =
+                fetch_moments(moments, y, (first_image + image) * params.source.slices + place.slice);
+            const float4 away = scaled_distance(row, all.mean, all.factor) - rest;
             const float4 share = all.factor / row.factor;
             all.variance += fma(away, away, row.variance * share * share);
         }
     all.variance /= size;
+    all = with_mean(all, rest);
     const bool with_rest = params.statistics.height > uint(statistics_rest);
     if (!with_rest) all.mean += all.rest;
     store_statistics(statistics, all, with_rest, uint2(0u, 0u), uint2(0u, 1u), position, params.statistics);
 }
 
-/// Return mean, variance, rest and factor of a channel's group, from the statistics of its channels.
+/// Return the statistics of a channel, in all lanes.
 template <typename Source>
-inline float4 unite_group(Source channels, uint image, uint first, uint count, constant ImageParams &layout) {
+inline Statistics fetch_statistics(Source channels, uint image, uint channel, constant ImageParams &layout) {
+    Statistics result;
+    result.mean = float4(fetch_channel(channels, uint2(0u, uint(statistics_mean)), image, channel, layout));
+    result.variance =
+        float4(fetch_channel(channels, uint2(0u, uint(statistics_variance)), image, channel, layout));
+    result.rest = float4(fetch_channel(channels, uint2(0u, uint(statistics_rest)), image, channel, layout));
+    result.factor =
+        float4(fetch_channel(channels, uint2(0u, uint(statistics_factor)), image, channel, layout));
+    return result;
+}
+
+/// Return the statistics of a channel's group, in all lanes, from the statistics of its channels.
+template <typename Source>
+inline Statistics unite_group(Source channels, uint image, uint first, uint count,
+                              constant ImageParams &layout) {
     const float size = float(count);
-    const float mean = fetch_channel(channels, uint2(0u, uint(statistics_mean)), image, first, layout);
-    float rest = 0.0f, variance = 0.0f;
-    float factor = fetch_channel(channels, uint2(0u, uint(statistics_factor)), image, first, layout);
+    Statistics all = fetch_statistics(channels, image, first, layout);
+    float4 quarter = float4(0.0f), rest = float4(0.0f);
     for (uint c = first; c < first + count; ++c) {
-        rest += fetch_channel(channels, uint2(0u, uint(statistics_mean)), image, c, layout) - mean +
-                fetch_channel(channels, uint2(0u, uint(statistics_rest)), image, c, layout);
-        factor = min(factor, fetch_channel(channels, uint2(0u, uint(statistics_factor)), image, c, layout));
+        const Statistics channel = fetch_statistics(channels, image, c, layout);
+        quarter = max(quarter, fabs(scaled_distance(channel, all.mean, float4(0.25f))));
+        all.factor = min(all.factor, channel.factor);
     }
+    all.factor = factor_for_distances(quarter, all.factor);
+    for (uint c = first; c < first + count; ++c)
+        rest += scaled_distance(fetch_statistics(channels, image, c, layout), all.mean, all.factor);
     rest /= size;
+    all.variance = float4(0.0f);
     for (uint c = first; c < first + count; ++c) {
-        const float distance =
-            fetch_channel(channels, uint2(0u, uint(statistics_mean)), image, c, layout) - mean +
-            fetch_channel(channels, uint2(0u, uint(statistics_rest)), image, c, layout) - rest;
-        const float away = distance * factor;
-        const float share =
-            factor / fetch_channel(channels, uint2(0u, uint(statistics_factor)), image, c, layout);
-        const float own = fetch_channel(channels, uint2(0u, uint(statistics_variance)), image, c, layout);
-        variance += fma(away, away, own * share * share);
+        const Statistics channel = fetch_statistics(channels, image, c, layout);
+        const float4 away = scaled_distance(channel, all.mean, all.factor) - rest;
+        const float4 share = all.factor / channel.factor;
+        all.variance += fma(away, away, channel.variance * share * share);
     }
-    return float4(mean, variance / size, rest, factor);
+    all.variance /= size;
+    return with_mean(all, rest);
 }
 
 template <typename Source, typename Destination>
@@ -166,11 +211,11 @@ inline void unite_channels(Source channels, Destination statistics, constant Sta
     united.factor = float4(1.0f);
     for (uint lane = 0; lane < used_lanes(place.slice, params.statistics); ++lane) {
         const uint first = (4 * place.slice + lane) / params.group * params.group;
-        const float4 group = unite_group(channels, place.image, first, params.group, params.statistics);
-        united.mean[lane] = group[statistics_mean];
-        united.variance[lane] = group[statistics_variance];
-        united.rest[lane] = group[statistics_rest];
-        united.factor[lane] = group[statistics_factor];
+        const Statistics group = unite_group(channels, place.image, first, params.group, params.statistics);
+        united.mean[lane] = group.mean[lane];
+        united.variance[lane] = group.variance[lane];
+        united.rest[lane] = group.rest[lane];
+        united.factor[lane] = group.factor[lane];
     }
     store_statistics(statistics, united, true, uint2(0u, 0u), uint2(0u, 1u), position, params.statistics);
 }
@@ -188,11 +233,14 @@ inline void normalize(Source source, Moments statistics, Destination destination
     const bool is_complete = params.statistics.height > uint(statistics_rest);
     const float4 factor =
         is_complete ? fetch(statistics, uint2(0u, uint(statistics_factor)), of) : float4(1.0f);
-    const float4 epsilon = params.epsilon * factor * factor;
-    const float4 scale = terms[place.slice] * factor / sqrt(variance + epsilon);
+    const float4 square = variance + params.epsilon * factor * factor;
+    // A square of 0 is that of a constant image of large numbers.
+    const float4 scale = select(terms[place.slice] / sqrt(square), float4(0.0f), square == float4(0.0f));
     float4 shift = terms[slices + place.slice];
-    if (is_complete) shift -= fetch(statistics, uint2(0u, uint(statistics_rest)), of) * scale;
-    const float4 normalized = fma(fetch(source, position.xy, position.z) - mean, scale, shift);
+    if (is_complete) shift -= fetch(statistics, uint2(0u, uint(statistics_rest)), of) * factor * scale;
+    // The difference may overflow without the factor.
+    const float4 away = fetch(source, position.xy, position.z) * factor - mean * factor;
+    const float4 normalized = fma(away, scale, shift);
     const float4 result = activate(normalized, params.activation, slopes_of(terms, 2, place.slice, slices));
     store(destination, without_unused_lanes(result, place.slice, params.image), position.xy, position.z);
 }
@@ -242,14 +290,15 @@ inline float pixel_factor(Source source, uint2 at, uint first, constant ImagePar
     return factor_for(float4(magnitude))[0];
 }
 
-/// If squares overflow or underflow a float, the channels are scaled first.
+/// If squares overflow or underflow a float, or the inverse of the norm underflows, the channels are scaled
+/// first.
 template <typename Source, typename Destination>
 inline void pixel_statistics(Source source, Destination statistics, constant PixelStatisticsParams &params,
                              uint3 position) {
     if (outside(position, params.statistics)) return;
     const uint first = position.z * params.source.slices;
     float4 result = scaled_statistics(source, position.xy, first, params, 1.0f);
-    if (!(result[1] >= 1e-15f && result[1] < INFINITY)) {
+    if (!(result[1] >= 1e-15f && result[1] < 1e37f)) {
         const float factor = pixel_factor(source, position.xy, first, params.source);
         result = scaled_statistics(source, position.xy, first, params, factor);
     }

@@ -21,8 +21,11 @@ inline bool is_extreme(ReductionKind kind) {
 inline bool is_spread(ReductionKind kind) {
     return kind == ReductionKind::variance || kind == ReductionKind::deviation;
 }
-inline bool takes_root(ReductionKind kind) {
-    return kind == ReductionKind::l2_norm || kind == ReductionKind::deviation;
+/// True if squares that overflow or underflow are computed again, of scaled elements.
+inline bool has_scaled_form(ReductionKind kind) { return kind == ReductionKind::l2_norm || is_spread(kind); }
+/// Return the result of elements from that of the elements times `scale`.
+inline float4 unscaled(float4 result, float4 scale, ReductionKind kind) {
+    return kind == ReductionKind::variance ? result / scale / scale : result / scale;
 }
 /// Return the start value of a sum or product.
 inline float neutral(ReductionKind kind) { return kind == ReductionKind::product ? 1.0f : 0.0f; }
@@ -72,10 +75,12 @@ inline float4 scale_for(float4 magnitude) {
     return select(scale, one, magnitude == float4(INFINITY));
 }
 
-/// True if floats can hold the squares for a norm. Otherwise elements are first scaled by powers of two.
-inline bool are_in_range(float4 norm, uint lanes) {
+/// True if floats can hold the squares for a norm or variance. Otherwise elements are first scaled by powers
+/// of two. A variance has no limit below, because squares that underflow do not matter to their own sum.
+inline bool are_in_range(float4 result, uint lanes, ReductionKind kind) {
+    const float lowest = kind == ReductionKind::variance ? 0.0f : 1e-15f;
     for (uint lane = 0; lane < lanes; ++lane)
-        if (!(norm[lane] >= 1e-15f && norm[lane] < INFINITY)) return false;
+        if (!(result[lane] >= lowest && result[lane] < INFINITY)) return false;
     return true;
 }
 
@@ -119,11 +124,12 @@ inline float4 reduce_whole_line(Source source, uint2 first, uint2 step, uint cou
                                 constant ReductionParams &params) {
     const float4 value = finish_line(source, first, step, count, slice, params, float4(1.0f));
     const uint lanes = min(params.source.channels - slice % params.source.slices * 4u, 4u);
-    if (!takes_root(kind_of(params)) || are_in_range(value, lanes)) return value;
+    const ReductionKind kind = kind_of(params);
+    if (!has_scaled_form(kind) || are_in_range(value, lanes, kind)) return value;
     float4 largest = float4(0.0f);
     for (uint i = 0; i < count; ++i) largest = max(largest, fabs(fetch(source, first + i * step, slice)));
     const float4 scale = scale_for(largest);
-    return finish_line(source, first, step, count, slice, params, scale) / scale;
+    return unscaled(finish_line(source, first, step, count, slice, params, scale), scale, kind);
 }
 
 template <typename Source, typename Destination>
@@ -185,12 +191,14 @@ inline void reduce_channels(Source source, Destination destination, constant Red
     if (outside(position, params.destination)) return;
     const uint first = position.z * params.source.slices;
     float result = finish_pixel(source, position.xy, first, params, 1.0f);
-    if (takes_root(kind_of(params)) && !are_in_range(float4(result), 1u)) {
+    const ReductionKind kind = kind_of(params);
+    if (has_scaled_form(kind) && !are_in_range(float4(result), 1u, kind)) {
         float largest = 0.0f;
         for (uint c = 0; c < params.source.channels; ++c)
             largest = max(largest, fabs(fetch(source, position.xy, first + c / 4)[c % 4]));
         const float scale = scale_for(float4(largest))[0];
-        result = finish_pixel(source, position.xy, first, params, scale) / scale;
+        const float scaled = finish_pixel(source, position.xy, first, params, scale);
+        result = unscaled(float4(scaled), float4(scale), kind)[0];
     }
     store(destination, float4(result, 0.0f, 0.0f, 0.0f), position.xy, position.z);
 }

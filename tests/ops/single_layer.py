@@ -95,6 +95,19 @@ def held(x: NDArray[Any], precision: str) -> NDArray[np.float32]:
     return x.astype(np.float16 if precision == "float16" else np.float32).astype(np.float32)
 
 
+#: Magnitudes whose sums, and whose distances from a mean, are beyond float32.
+LARGEST = 1e38, 2e38, 3e38, float(np.finfo(np.float32).max)
+
+
+def large_numbers(shape: tuple[int, ...], magnitude: float) -> NDArray[np.float32]:
+    """Five images of numbers up to `magnitude`: random signs, one positive number, a constant, halves, and between."""
+    random, one = np.random.default_rng(0), -np.ones(shape)
+    one.flat[-1] = 1.0
+    halves = np.where(np.arange(one.size) < one.size // 2, 1.0, -1.0).reshape(shape)
+    units = random.choice([-1.0, 1.0], shape), one, np.ones(shape), halves, random.uniform(-1.0, 1.0, shape)
+    return (magnitude * np.stack(units)).astype(np.float32)
+
+
 def precisions() -> st.SearchStrategy[str]:
     """All arithmetics. The one layer's result is not rounded to bfloat16: no product follows it."""
     return st.sampled_from(["float32", "float16", *(["bfloat16"] if BFLOAT16 else [])])

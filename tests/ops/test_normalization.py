@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import assume, example, given
-from ops.single_layer import precisions, run_layer, seeds, values
+from ops.single_layer import LARGEST, large_numbers, precisions, run_layer, seeds, values
 from reference.convolution import convolution
 from reference.normalization import (
     batch_normalization,
@@ -299,6 +299,30 @@ def test_groups_whose_squares_are_beyond_float32(groups: int, magnitude: float) 
     mean, variance = group_statistics(x, groups)
     reference = group_normalization(x, groups, epsilon, gamma, beta)
     assert_close(result, reference, normalized_bound(x, mean, variance, epsilon, gamma, beta))
+
+
+@pytest.mark.parametrize("magnitude", LARGEST)
+@pytest.mark.parametrize("groups", [1, 3, 12])
+def test_groups_whose_distances_from_the_mean_are_beyond_float32(groups: int, magnitude: float) -> None:
+    x = large_numbers((30, 41, 12), magnitude)
+    gamma, beta = values(1, (12,)), values(2, (12,))
+    weights = {"gamma": gamma, "beta": beta}
+    result = run_layer("group_normalization", [x], {"groups": groups}, weights=weights, threads=2)
+    mean, variance = group_statistics(x, groups)
+    bound = normalized_bound(x, mean, variance, 1e-5, gamma, beta)
+    assert_close(result, group_normalization(x, groups, 1e-5, gamma, beta), bound)
+
+
+@pytest.mark.parametrize("magnitude", LARGEST)
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms_of_the_largest_numbers(norm: str, magnitude: float) -> None:
+    x = large_numbers((3, 4, 37), magnitude)
+    gamma, beta = values(1, (37,)), values(2, (37,))
+    weights = {"gamma": gamma, "beta": beta}
+    result = run_layer("layer_normalization", [x], {"norm": norm}, weights=weights)
+    unit = layer_normalization(x, 1e-5, 1.0, 0.0, norm)
+    bound = 4 * norm_bound(np.abs(gamma * unit).max(), beta)
+    assert_close(result, layer_normalization(x, 1e-5, gamma, beta, norm), bound)
 
 
 def test_zeros_stay_zeros_without_an_epsilon() -> None:

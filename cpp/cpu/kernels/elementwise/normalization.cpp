@@ -183,12 +183,15 @@ __attribute__((noinline)) inline void measure_channels(const StatisticsTask &tas
     };
     const double mean = sum([](double x) { return x; });
     const double variance = sum([mean](double x) { return (x - mean) * (x - mean); });
-    // The largest power of two that is not above the deviation, and its inverse.
+    // The largest power of two that is not above the divisor. Its inverse must be a normal float, and it must
+    // not enlarge a constant image.
     constexpr std::uint64_t exponent_bits = 0x7ff0000000000000;
-    const auto bits = __builtin_bit_cast(std::uint64_t, __builtin_sqrt(variance)) & exponent_bits;
-    const double below = __builtin_bit_cast(double, bits);
+    const double divisor = __builtin_sqrt(variance + static_cast<double>(task.epsilon));
+    const auto bits = __builtin_bit_cast(std::uint64_t, divisor) & exponent_bits;
+    const double below = __builtin_bit_cast(double, bits), highest = 0x1p126;
     double factor = 1.0;
-    if (below > 0x1p-126 && below < 0x1p127) factor = 1.0 / below;
+    if (below < __builtin_inf()) factor = 1.0 / (below < highest ? below : highest);
+    if (factor > 1.0 && __builtin_fabs(mean) >= 1.0) factor = 1.0;
     for (std::int64_t c = channels.begin; c < channels.end; ++c) {
         const auto at = [&](StatisticsRow row) { return pixel_at(to, image, row, 0) + c; };
         *at(statistics_mean) = static_cast<float>(mean);
@@ -265,24 +268,53 @@ template <class V> struct ImageNormalization {
         : mean(reinterpret_cast<float *>(scratch)), scale(mean + prepared_channels<V>(task)),
           shift(scale + prepared_channels<V>(task)) {}
 
-    void prepare(const NormalizationTask &task, std::int64_t image) const {
+    /// Return true if the statistics are those of the image itself, without a factor.
+    bool prepare(const NormalizationTask &task, std::int64_t image) const {
         const ConstView &statistics = task.second;
         const std::int64_t of = statistics.batch == 1 ? 0 : image;
+        const auto one = V::set1(1.0f);
+        auto differences = V::zero();
         for (std::int64_t channel = 0; channel < task.destination.channels; channel += V::width) {
             const std::int64_t left = task.destination.channels - channel;
             const auto read = [&](StatisticsRow row) {
                 return load_lanes<V>(pixel_at(statistics, of, row, 0) + channel, left);
             };
             const bool complete = statistics.height == statistics_rows;
-            const auto factor = complete ? read(statistics_factor) : V::set1(1.0f);
+            const auto factor = complete ? fill_lanes<V>(read(statistics_factor), left, 1.0f) : one;
             ScaleAndShift<V> own(statistics, of, task.epsilon, task.gamma, task.beta, channel, left, factor);
-            if (complete) own.shift = V::sub(own.shift, V::mul(read(statistics_rest), own.scale));
+            if (complete)
+                own.shift = V::sub(own.shift, V::mul(V::mul(read(statistics_rest), factor), own.scale));
             V::store(mean + channel, read(statistics_mean));
             V::store(scale + channel, own.scale);
             V::store(shift + channel, own.shift);
+            differences = V::add(differences, absolute<V>(V::sub(factor, one)));
         }
+        return V::sum(differences) == 0.0f;
     }
 };
+
+/// Normalize rows of an image whose statistics have factors. The factors are applied before the mean is
+/// subtracted, because the difference may overflow.
+template <class V>
+__attribute__((noinline)) void normalize_scaled(const NormalizationTask &task, const WorkSplit::Item &item,
+                                                const ImageNormalization<V> &own) {
+    const View &to = task.destination;
+    const std::int64_t of = task.second.batch == 1 ? 0 : item.image;
+    const float *factors = pixel_at(task.second, of, statistics_factor, 0);
+    for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+        for (std::int64_t x = 0; x < to.width; ++x) {
+            const float *from = pixel_at(task.source, item.image, y, x);
+            for (std::int64_t channel = 0; channel < to.channels; channel += V::width) {
+                const std::int64_t left = to.channels - channel;
+                const auto factor = load_lanes<V>(factors + channel, left);
+                const auto scaled = V::mul(load_lanes<V>(from + channel, left), factor),
+                           mean = V::mul(V::load(own.mean + channel), factor);
+                const auto value =
+                    V::fma(V::sub(scaled, mean), V::load(own.scale + channel), V::load(own.shift + channel));
+                finish_vector<V>(to, task.epilogue, item.image, y, x, channel, value);
+            }
+        }
+}
 
 template <class V>
 void normalization_run(const NormalizationTask &task, const Prepared &prepared, std::int64_t begin,
@@ -290,7 +322,10 @@ void normalization_run(const NormalizationTask &task, const Prepared &prepared, 
     const auto &split = prepared.plan_as<WorkSplit>();
     const ImageNormalization<V> own(task, worker.scratch);
     for (std::int64_t index = begin; index < end; ++index) {
-        own.prepare(task, split.item(index).image);
+        if (!own.prepare(task, split.item(index).image)) {
+            normalize_scaled<V>(task, split.item(index), own);
+            continue;
+        }
         for_each_vector<V>(
             task.destination, task.epilogue, split, index, index + 1,
             [&](std::int64_t image, std::int64_t y, std::int64_t x) {

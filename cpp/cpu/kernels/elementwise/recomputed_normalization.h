@@ -13,7 +13,8 @@ namespace {
 template <class V> struct ScaleAndShift {
     typename V::reg scale, shift;
 
-    /// Without `gamma` and `beta` these are 1 and 0. The variance is that of the source times `factor`.
+    /// Without `gamma` and `beta` these are 1 and 0. The variance is that of the source times `factor`, and
+    /// so are the differences from the mean to which `scale` applies.
     MPSCNN_INLINE ScaleAndShift(const ConstView &statistics, std::int64_t image, float epsilon,
                                 const float *gamma, const float *beta, std::int64_t channel,
                                 std::int64_t left, typename V::reg factor = V::set1(1.0f)) {
@@ -22,7 +23,7 @@ template <class V> struct ScaleAndShift {
         const auto added = V::mul(V::mul(V::set1(epsilon), factor), factor);
         const auto deviation = V::sqrt(V::add(variance, added));
         const auto size = gamma ? load_lanes<V>(gamma + channel, left) : V::set1(1.0f);
-        scale = V::div(V::mul(size, factor), deviation);
+        scale = V::div(size, deviation);
         shift = beta ? load_lanes<V>(beta + channel, left) : V::zero();
     }
     MPSCNN_INLINE ScaleAndShift(const RecomputedNormalization &normalization, const ConstView &statistics,

@@ -129,18 +129,22 @@ MPSCNN_INLINE typename V::reg log_sum(typename V::reg largest, typename V::reg e
     return V::select(V::less(V::set1(0x1.fffffep127f), absolute<V>(largest)), largest, result);
 }
 
-/// Return true if float is precise enough for the squares of a norm. Otherwise double is used.
-MPSCNN_INLINE bool is_in_range(float norm) { return norm >= 1e-15f && norm < __builtin_inff(); }
-MPSCNN_INLINE bool takes_root(const ReductionTask &task) {
-    return task.kind == ReductionKind::l2_norm || task.kind == ReductionKind::deviation;
+/// Return true if float is precise enough for the terms of a norm or variance. Otherwise double is used. A
+/// variance has no limit below, because squares that underflow a float do not matter to their own sum.
+MPSCNN_INLINE bool is_in_range(ReductionKind kind, float result) {
+    return (result >= 1e-15f || kind == ReductionKind::variance) && result < __builtin_inff();
+}
+MPSCNN_INLINE bool has_wide_form(const ReductionTask &task) {
+    return task.kind == ReductionKind::l2_norm || task.kind == ReductionKind::deviation ||
+           task.kind == ReductionKind::variance;
 }
 
-/// Compute a norm or deviation of `count` elements in double.
+/// Compute a norm, variance or deviation of `count` elements in double.
 __attribute__((noinline)) inline float wide_norm(const ReductionTask &task, const float *at,
                                                  std::ptrdiff_t step, std::int64_t count) {
     double mean = 0.0, squares = 0.0;
-    const bool is_deviation = task.kind == ReductionKind::deviation;
-    if (is_deviation) {
+    const bool is_centred = task.kind != ReductionKind::l2_norm;
+    if (is_centred) {
         for (std::int64_t i = 0; i < count; ++i) mean += static_cast<double>(at[i * step]);
         mean /= static_cast<double>(count);
     }
@@ -148,20 +152,21 @@ __attribute__((noinline)) inline float wide_norm(const ReductionTask &task, cons
         const double away = static_cast<double>(at[i * step]) - mean;
         squares += away * away;
     }
-    if (is_deviation) squares *= static_cast<double>(task.factor) / static_cast<double>(count);
-    return static_cast<float>(__builtin_sqrt(squares));
+    if (is_centred) squares *= static_cast<double>(task.factor) / static_cast<double>(count);
+    return static_cast<float>(task.kind == ReductionKind::variance ? squares : __builtin_sqrt(squares));
 }
 
 /// Recompute the lanes whose norms are out of range for float squares by norm(lane).
 template <class V, class Norm>
-MPSCNN_INLINE typename V::reg with_wide_norms(typename V::reg norms, std::int64_t lanes, Norm norm) {
+MPSCNN_INLINE typename V::reg with_wide_norms(ReductionKind kind, typename V::reg norms, std::int64_t lanes,
+                                              Norm norm) {
     float each[V::width];
     V::store(each, norms);
     bool all = true;
-    for (std::int64_t i = 0; i < min(lanes, V::width); ++i) all = all && is_in_range(each[i]);
+    for (std::int64_t i = 0; i < min(lanes, V::width); ++i) all = all && is_in_range(kind, each[i]);
     if (all) return norms;
     for (std::int64_t i = 0; i < min(lanes, V::width); ++i)
-        if (!is_in_range(each[i])) each[i] = norm(i);
+        if (!is_in_range(kind, each[i])) each[i] = norm(i);
     return V::load(each);
 }
 
@@ -214,12 +219,13 @@ __attribute__((noinline)) void reduce_pixels(const ReductionTask &task, const fl
         for (int v = 0; v < vectors; ++v) results[v] = log_sum<V>(pivots[v], results[v]);
         break;
     }
-    if (takes_root(task))
+    if (has_wide_form(task))
         for (int v = 0; v < vectors; ++v) {
             const float *first = at + channel + v * V::width;
-            results[v] = with_wide_norms<V>(results[v], left - v * V::width, [&](std::int64_t lane) {
-                return wide_norm(task, first + lane, step, count);
-            });
+            results[v] =
+                with_wide_norms<V>(task.kind, results[v], left - v * V::width, [&](std::int64_t lane) {
+                    return wide_norm(task, first + lane, step, count);
+                });
         }
     for (int v = 0; v < vectors; ++v) {
         const std::int64_t c = channel + v * V::width;
@@ -421,7 +427,7 @@ template <class V> MPSCNN_INLINE typename V::reg log_sum_each(const ReductionTil
 template <class V>
 MPSCNN_INLINE typename V::reg with_wide_norms(const ReductionTask &task, const ReductionTile<V> &tile,
                                               typename V::reg norms) {
-    return with_wide_norms<V>(norms, tile.pixels, [&](std::int64_t pixel) {
+    return with_wide_norms<V>(task.kind, norms, tile.pixels, [&](std::int64_t pixel) {
         return wide_norm(task, tile.pixel(pixel), 1, tile.channels);
     });
 }
@@ -461,13 +467,12 @@ void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int
     case ReductionKind::sum_of_squares:
         return reduce([&](const Tile &tile) {
             const auto result = finished<V>(task, fold_channels_of_each<V, Squares<V>>(tile));
-            return takes_root(task) ? with_wide_norms<V>(task, tile, result) : result;
+            return has_wide_form(task) ? with_wide_norms<V>(task, tile, result) : result;
         });
     case ReductionKind::variance:
     case ReductionKind::deviation:
         return reduce([&](const Tile &tile) {
-            const auto result = spread_each<V>(task, tile);
-            return takes_root(task) ? with_wide_norms<V>(task, tile, result) : result;
+            return with_wide_norms<V>(task, tile, spread_each<V>(task, tile));
         });
     case ReductionKind::log_sum_exp:
         return reduce([](const Tile &tile) { return log_sum_each<V>(tile); });

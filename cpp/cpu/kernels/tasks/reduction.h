@@ -59,8 +59,8 @@ struct MomentsTask {
 };
 
 /// Rows of the result of StatisticsTask, for each channel. Without statistics_rest the mean is complete.
-/// Means, variances and rests are those of the image times a power of two, statistics_factor. The factor is 1
-/// unless squares of elements overflow or underflow a float.
+/// The variances are those of the image times a power of two, statistics_factor. The factor is 1 unless
+/// squares of elements overflow or underflow a float.
 enum StatisticsRow {
     statistics_mean,
     statistics_variance,
