@@ -471,9 +471,8 @@ void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int
         });
     case ReductionKind::variance:
     case ReductionKind::deviation:
-        return reduce([&](const Tile &tile) {
-            return with_wide_norms<V>(task, tile, spread_each<V>(task, tile));
-        });
+        return reduce(
+            [&](const Tile &tile) { return with_wide_norms<V>(task, tile, spread_each<V>(task, tile)); });
     case ReductionKind::log_sum_exp:
         return reduce([](const Tile &tile) { return log_sum_each<V>(tile); });
     }
