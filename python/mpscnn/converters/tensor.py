@@ -201,13 +201,9 @@ class FileTensor(Value):
         """
         if any(atom.is_batch for atom in self.axes[axis]):
             raise UnsupportedError("compares images of the batch")
-        x, extent = self, self.shape[axis]
+        x = self
         if last:  # the first one from behind
-            if extent is None:
-                raise UnsupportedError(
-                    f"takes the last of equals of {self.shown}, whose size is free: {CHOOSE_SIZE}"
-                )
-            x = x.part(axis, range(extent - 1, -1, -1))
+            x = x.part(axis, range(x.known_extent(axis, "takes the last of equals of") - 1, -1, -1))
         atoms = x.axes[axis]
         rest = tuple(atom for atom in x.order if atom not in atoms)
         grouping = self.arranger.grouping(x)
@@ -217,7 +213,7 @@ class FileTensor(Value):
         y = find(tensor, name=self.arranger.name(""))
         axes = (*x.axes[:axis], (), *x.axes[axis + 1 :])
         places = self.of(Value(y, axes, rest, whole_numbers=True))
-        return places.linear(-1.0, (extent or 1) - 1.0, "/index") if last else places
+        return places.linear(-1.0, (self.shape[axis] or 1) - 1.0, "/index") if last else places
 
     def mapped(self, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]) -> FileTensor:
         """Multiply the elements of an axis by a constant matrix; see `contractions.mapped`."""

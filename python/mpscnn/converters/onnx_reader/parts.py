@@ -77,7 +77,7 @@ def _divided(x: FileTensor, axis: int, sizes: Sequence[int]) -> list[FileTensor]
 def _split(c: Context, node: Node) -> list[FileTensor]:
     x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
-    extent = _split_extent(x, axis)
+    extent = x.known_extent(axis, "splits")
     if node.has("split"):
         sizes = node.integers("split")
     elif node.input(1) is not None:
@@ -93,18 +93,11 @@ def _split(c: Context, node: Node) -> list[FileTensor]:
     return _divided(x, axis, sizes)
 
 
-def _split_extent(x: FileTensor, axis: int) -> int:
-    extent = x.shape[axis]
-    if extent is None:
-        raise UnsupportedError(f"splits {x.shown} along an axis that is free: {CHOOSE_SIZE}")
-    return extent
-
-
 def _split_to_sequence(c: Context, node: Node) -> None:
     """Parts of stated sizes, of one size, or of extent 1, whose axis then may be left out."""
     x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
-    extent, given = _split_extent(x, axis), node.input(1)
+    extent, given = x.known_extent(axis, "splits"), node.input(1)
     stated = [1] if given is None else c.constants.integers(given, "its parts")
     is_one_size = given is None or c.constants.fixed(given, "its parts").ndim == 0
     sizes = stated

@@ -48,9 +48,7 @@ def mirrored(
     for axis, (before, after) in enumerate(sides):
         if not before and not after:
             continue
-        extent = x.shape[axis]
-        if extent is None:
-            raise UnsupportedError(f"mirrors {x.shown}, whose size is free: {CHOOSE_SIZE}")
+        extent = x.known_extent(axis, "mirrors")
         edge = 0 if with_edge else 1
         if max(before, after) > extent - edge:
             raise WeightsError(f"damaged: mirrors {before} and {after} of axis {axis} of {x.shown}")

@@ -101,9 +101,7 @@ def _split(c: Reader, operator: FileOperator) -> None:
     index = operator.inputs[0 if sized else 1]
     (axis,) = c.constants.integers(operator.inputs[2 if sized else 0], "its axis")
     x, axis, added = _along(c, index, axis)
-    extent, count = x.shape[axis], len(operator.outputs)
-    if extent is None:
-        raise UnsupportedError(f"splits {x.shown} along an axis that is free: {CHOOSE_SIZE}")
+    extent, count = x.known_extent(axis, "splits"), len(operator.outputs)
     sizes = [extent // count] * count
     if sized:
         sizes = c.constants.integers(operator.inputs[1], "its sizes")
