@@ -58,6 +58,12 @@ def wrong_axes(*axes: int) -> dict[str, Any]:
     return {rf"axes must be each of 1 to 3 once for \(n, 4, 5, 3\), got \[{listed}\]": {"axes": [*axes]}}
 
 
+PERMUTED = {
+    f"{shape} {axes}": Sample([values(1, (1, *shape))], {"axes": list(axes)})
+    for axes in itertools.permutations((1, 2, 3))
+    for shape in ((33, 65, 48), (1, 200, 17), (130, 3, 2))
+}
+
 TRANSPOSE = Operation(
     "transpose",
     lambda sample: (transposed(sample.inputs[0], sample.attributes["axes"]), None),
@@ -75,15 +81,8 @@ TRANSPOSE = Operation(
             FREE, lambda net, x: net.transpose(x, (3, 1, 2)), lambda x: x.transpose(0, 3, 1, 2), FREE_SIZE
         ),
     },
-    known={
-        f"{shape} {axes}": Sample([values(1, (1, *shape))], {"axes": list(axes)})
-        for axes in itertools.permutations((1, 2, 3))
-        for shape in ((33, 65, 48), (1, 200, 17), (130, 3, 2))
-    },
-    divided={
-        f"{axes}": Sample([values(1, (1, 33, 65, 48))], {"axes": list(axes)})
-        for axes in itertools.permutations((1, 2, 3))
-    },
+    known=PERMUTED,
+    divided=PERMUTED,
     torch=lambda torch, sample: sample.inputs[0].permute(0, *sample.attributes["axes"]),
 )
 
@@ -237,7 +236,8 @@ def joined_parts(draw: st.DrawFn) -> Sample:
 def side_by_side(draw: st.DrawFn) -> Layers:
     """Layers that write their parts next to each other, which are outputs themselves or not."""
     channels, alone = draw(st.lists(st.integers(1, 19), min_size=2, max_size=4)), draw(st.booleans())
-    weights = [values(10 + i, (count, 1, 1, 3)) for i, count in enumerate(channels)]
+    # Each channel of a part is one of the input's, so that the results are exact.
+    sources = [[(i + channel) % 3 for channel in range(count)] for i, count in enumerate(channels)]
 
     def build(network: Network, x: Tensor) -> list[Tensor]:
         made = [
@@ -247,11 +247,16 @@ def side_by_side(draw: st.DrawFn) -> Layers:
         return [network.concat(made), *([] if alone else made)]
 
     def expected(x: Any) -> list[Any]:
-        made = [np.maximum(convolution(x, weight, None, {})[0], 0) for weight in weights]
+        made = [np.maximum(x[..., source], 0) for source in sources]
         return [np.concatenate(made, axis=-1), *([] if alone else made)]
 
-    named = {f"part{i}.weight": weight for i, weight in enumerate(weights)}
-    return Layers([(5, 5, 3)], build, expected, weights=named, rtol=1e-6, atol=1e-6)
+    one = np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3)
+    return Layers(
+        [(5, 5, 3)],
+        build,
+        expected,
+        weights={f"part{i}.weight": one[source] for i, source in enumerate(sources)},
+    )
 
 
 CONCATENATION = Operation(
