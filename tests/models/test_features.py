@@ -97,7 +97,7 @@ def test_wrong_arguments_are_named() -> None:
             mobilenet_v1_features(extract_layers=layers)  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="no layer to extract; name at least one"):
         mobilenet_v2_features(extract_layers=[])
-    with pytest.raises(mpscnn.ParameterError, match="'conv1' is to be extracted twice"):
+    with pytest.raises(mpscnn.ParameterError, match="'conv1' is named twice"):
         mobilenet_v2_features(extract_layers=["conv1", "conv1"])
     with pytest.raises(mpscnn.ParameterError, match="pooling must be None or 'global', got 'max'"):
         mobilenet_v1_features(pooling="max")

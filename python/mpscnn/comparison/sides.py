@@ -182,7 +182,7 @@ def _named(text: str) -> Side:
             engine = option
         else:
             known = ", ".join((*DEVICES, *PRECISIONS, *ENGINES))
-            raise ParameterError(f"compare: {text!r}: after @ may stand {known}, got {option!r}")
+            raise ParameterError(f"compare: {text!r}: after @ expected {known}, got {option!r}")
     path = Path(name)
     foreign = suffix_of(path) in OWN_ENGINES
     own = foreign and engine == "onnxruntime" and path.suffix.lower() == ".onnx"

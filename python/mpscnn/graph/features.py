@@ -48,7 +48,7 @@ def extractor_network(network: Network, layers: str | Sequence[str], pooling: st
         raise ParameterError(f"network {network.name!r}: no layer to extract; name at least one")
     for name in names:
         if names.count(name) > 1:
-            raise ParameterError(f"network {network.name!r}: layer {name!r} is to be extracted twice")
+            raise ParameterError(f"network {network.name!r}: layer {name!r} is named twice")
     if pooling not in (None, "global"):
         raise ParameterError(f"pooling must be None or 'global', got {pooling!r}")
     part = network.subgraph(names)

@@ -213,7 +213,7 @@ class _Preparation:
             narrow = values.astype(np.float32)
         if not np.isfinite(narrow).all():
             raise WeightsError(
-                f"layer {node['name']!r}: folding it gives weights beyond float32; its variance is too small"
+                f"layer {node['name']!r}: its variance is so small that folding it makes weights overflow float32"
             )
         self._weights[name] = narrow
 

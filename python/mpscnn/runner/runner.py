@@ -356,8 +356,8 @@ class Runner(NoCopies, Generic[Result]):
         """Raise StateError if waiting for a frame's end would never return here."""
         if os.getpid() != self._process:
             raise StateError(
-                "this process was forked while the frame was under way; its end is seen in the process that "
-                "submitted it only"
+                "this process was forked while the frame was in progress; only the process that submitted it "
+                "gets its result"
             )
         if self._core.in_delivery():
             raise StateError("a callback of a frame cannot wait for later frames")

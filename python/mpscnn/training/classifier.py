@@ -301,7 +301,7 @@ class ClassifierTraining:
         path = self._folder / _DESCRIPTION
         if resume:
             if not path.exists():
-                raise ParameterError(f"{self._folder}: there is no run to go on with")
+                raise ParameterError(f"{self._folder}: there is no run to resume")
             if _json(path) != description:
                 raise ParameterError(
                     f"{self._folder}: the run had other photos, another model or other options; --restart deletes it "
@@ -310,7 +310,7 @@ class ClassifierTraining:
             return
         if not restart and any(path.exists() for path in self._results()):
             raise ParameterError(
-                f"{self._folder}: has what a run learnt that was stopped; --resume goes on with it, --restart deletes "
+                f"{self._folder}: has the state of an interrupted run; --resume continues it, --restart deletes "
                 "it and starts again"
             )
         self.remove()

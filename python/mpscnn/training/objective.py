@@ -65,7 +65,7 @@ class Objective:
         is_checked = self._settings["kind"] in _OF_SHARES and np.asarray(labels).dtype.kind in "iu"
         if is_checked and not (targets.min(initial=0) >= 0 and targets.max(initial=0) <= 1):
             raise ParameterError(
-                f"labels of {self._settings['kind']} must be 0 to 1, got whole numbers beyond"
+                f"labels of {self._settings['kind']} must be 0 to 1, got whole numbers outside"
             )
         return targets
 

@@ -387,7 +387,7 @@ def _not_negative(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
     """Return signed 8-bit samples. Raise ImageError if one is negative, because Pillow ignores the sign."""
     low = int(arrays[0].view(np.int8).min())
     if low < 0:
-        raise ImageError(f"has integer pixels from {low} on; 0 to 127 can be read of 8 bits with a sign")
+        raise ImageError(f"has integer pixels from {low} on; of signed 8-bit integers 0 to 127 can be read")
     return arrays[0], "gray8"
 
 

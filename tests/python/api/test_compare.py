@@ -270,7 +270,7 @@ def test_command(
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"second": "b@gpu"}, mpscnn.ParameterError, "after @ may stand"),
+        ({"second": "b@gpu"}, mpscnn.ParameterError, "after @ expected"),
         ({"second": 5}, mpscnn.ParameterError, "got 5"),
         ({"second": "missing.onnx"}, mpscnn.Error, "missing.onnx"),
         ({"input": np.zeros((1, 5, 5, 3), np.float32)}, mpscnn.ShapeError, "(None, 12, 10, 3)"),

@@ -329,7 +329,7 @@ def test_outputs_that_cannot_be_are_told_at_once(
     there = tmp_path / "there.parquet"
     there.write_text("a result")
     for name, told in (
-        (str(there), "is there already"),
+        (str(there), "exists already"),
         ("out.png", "expected a name that ends in .parquet, .jsonl, .csv"),
         (str(tmp_path / "no" / "out.csv"), "cannot be written: No such file"),
     ):

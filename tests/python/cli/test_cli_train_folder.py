@@ -218,7 +218,7 @@ def test_nothing_to_go_on_with(
 ) -> None:
     command = arguments(photos, backbone, tmp_path / "mine.safetensors")
     assert call(monkeypatch, *command, "--resume") == 2
-    assert "there is no run to go on with" in capsys.readouterr().err
+    assert "there is no run to resume" in capsys.readouterr().err
     stop_at(monkeypatch, "head")
     with pytest.raises(_Stopped):
         call(monkeypatch, *command)
@@ -427,8 +427,8 @@ def test_a_stopped_run_is_not_deleted_unasked(
     for options in ([], ["--seed", "5"]):
         assert call(monkeypatch, *command, *options) == 2
         said = capsys.readouterr().err
-        assert f"{folder}: has what a run learnt that was stopped" in said
-        assert "--resume goes on with it, --restart deletes it" in said
+        assert f"{folder}: has the state of an interrupted run" in said
+        assert "--resume continues it, --restart deletes it" in said
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert call(monkeypatch, *command, "--restart") == 0
     assert output.read_bytes() == trained.read_bytes()

@@ -129,9 +129,7 @@ def _target(model: str, path: Path, output: Path | None) -> Path:
     if output is not None:
         return output
     if not is_path(model) or Path(model) != path:
-        raise ParameterError(
-            f"{model} is not a model file of yours: say where to write the changed one with --output"
-        )
+        raise ParameterError(f"{model} is not the path of a model file: name the changed file with --output")
     return path
 
 

@@ -90,7 +90,7 @@ def _prepared(model: str, subject: Subject, photo: str, random_weights: bool) ->
     if path is not None and path.suffix.lower() != ".tflite":
         settings = json.loads(open_model(str(path)).describe())["preprocess"]
     if settings is None:
-        raise ParameterError(f"{model} does not say how a photo becomes its input; leave --input away")
+        raise ParameterError(f"{model} does not say how a photo becomes its input; leave out --input")
     _, height, width, channels = subject.input_shape
     return preprocess(photo, (height, width), settings, channels=channels)
 

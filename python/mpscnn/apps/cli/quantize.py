@@ -79,7 +79,7 @@ def quantize(
     network, information = described_network(core)
     if len(network.inputs) != 1:
         raise UnsupportedError(
-            f"{model} has {len(network.inputs)} inputs, and photos become one; mpscnn.quantize takes arrays for each"
+            f"{model} has {len(network.inputs)} inputs, but photos are one input; mpscnn.quantize takes arrays for each"
         )
     check_size(network, size)
     target = output or Path(f"{Path(model).stem}_int8.safetensors")

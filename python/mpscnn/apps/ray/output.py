@@ -31,7 +31,7 @@ def check_output(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
         raise ParameterError(f"{path}: expected a name that ends in {', '.join(endings)}")
     if path.exists():
         raise ParameterError(
-            f"{path}: is there already; nothing is computed. Remove it, or choose another name"
+            f"{path}: exists already, so nothing is computed. Remove it, or choose another name"
         )
 
 
