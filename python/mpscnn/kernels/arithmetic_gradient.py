@@ -33,8 +33,8 @@ class ArithmeticGradient(ArithmeticGradientFields, ArithmeticKernel):
 
     The primary source is the gradient of the result, the secondary source is the *other* operand. Scales and strides
     are those of the forward kernel. If the operand has a single row, column or channel, which was used for
-    all, the gradients are summed along that axis. `minimum_value` and `maximum_value` limit the resulting gradient; those
-    of the forward kernel, and its bias, have no effect.
+    all, the gradients are summed along that axis. `minimum_value` and `maximum_value` limit the resulting gradient;
+    those of the forward kernel, and its bias, have no effect.
 
     Args:
         is_secondary_source_filter: whether the gradient is that of the secondary operand.
