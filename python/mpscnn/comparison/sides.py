@@ -11,6 +11,8 @@ from typing import Any
 
 from mpscnn._private.files import reading
 from mpscnn._private.literals import PrecisionName
+from mpscnn.comparison.coreml_engine import SUFFIXES as COREML
+from mpscnn.comparison.coreml_engine import CoremlEngine
 from mpscnn.comparison.engine_import import import_problem
 from mpscnn.comparison.keras_engine import BACKENDS, choose_backend, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
@@ -23,7 +25,7 @@ from mpscnn.model import Model, model_path, open_model
 #: The words allowed after "@".
 DEVICES = ("cpu", "metal")
 PRECISIONS: tuple[PrecisionName, ...] = ("float32", "float16", "bfloat16")
-ENGINES = ("mpscnn", "onnxruntime")
+ENGINES = ("mpscnn", "onnxruntime", "coreml")
 
 # The suffixes of files with PyTorch's weights.
 _STATE_DICTS = (".pth", ".pt", ".safetensors")
@@ -121,6 +123,8 @@ def own_engine(
     selects LiteRT's fast kernels.
     """
     suffix = suffix_of(path)
+    if suffix in COREML:
+        return CoremlEngine(path)
     missing = missing_engine(path)
     if missing is not None:
         raise UnsupportedError(f"{path}: {missing}")
@@ -184,6 +188,14 @@ def _named(text: str) -> Side:
             known = ", ".join((*DEVICES, *PRECISIONS, *ENGINES))
             raise ParameterError(f"compare: {text!r}: after @ expected {known}, got {option!r}")
     path = Path(name)
+    if engine == "coreml":
+        if len(options) > 1:
+            raise ParameterError(f"compare: {text!r}: Core ML runs the file in its own precision, on the CPU")
+        if path.suffix.lower() not in COREML:
+            raise ParameterError(f"compare: {text!r}: Core ML runs files of {' and '.join(COREML)}")
+        if not path.exists():
+            raise WeightsError(f"{path}: cannot be read: there is no such file")
+        return Side(None, path.name, path)
     foreign = suffix_of(path) in OWN_ENGINES
     own = foreign and engine == "onnxruntime" and path.suffix.lower() == ".onnx"
     if engine == "onnxruntime" and device != "cpu":
