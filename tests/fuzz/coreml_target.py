@@ -1,4 +1,4 @@
-"""Core ML models: a neural network, a pipeline, and a program with its file of weights behind its message."""
+"""Core ML models: a neural network, and a program with its file of weights behind its message or its text."""
 
 from __future__ import annotations
 
@@ -26,10 +26,28 @@ from converters.coreml_writer import (  # type: ignore[import-not-found]
     model,
     settings,
 )
+from converters.mil_text import text_of  # type: ignore[import-not-found]
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="mpscnn-fuzz-"))
 _TOKENS = tuple(
     kind.encode() for kind in ("conv", "constexpr_lut_to_dense", "const", "reshape", "softmax", "pad", "main")
+)
+_BEGINNING = b"program("
+_WORDS = (
+    *(
+        b"tensor<fp32, [1]>",
+        b"([1, 2])",
+        b"BLOBFILE(",
+        b"list<",
+        b"func",
+        b"[",
+        b"(",
+        b"{",
+        b"<",
+        b'"',
+        b"-> (y)",
+    ),
+    *_TOKENS,
 )
 _TEXTS = ("", "x", "y", "conv", "photo", "rows", "same", "custom", "const", *HANDLERS)
 
@@ -71,7 +89,7 @@ def _network() -> bytes:
     return _joined(message.SerializeToString(), b"")
 
 
-def _program() -> bytes:
+def _made() -> Program:
     made = Program({"photo": (1, 3, 6, 8)})
     made.constant(
         "filters", np.ones((4, 3, 3, 3), np.float32).tobytes(), kind=11, stored=2, shape=(4, 3, 3, 3)
@@ -85,7 +103,18 @@ def _program() -> bytes:
     made.add("concat", "both", values=("%a", "%b"), axis=1)
     made.add("reshape", "rows", x="%both", shape=[1, 8, -1])
     made.add("softmax", x="%rows", axis=2)
+    return made
+
+
+def _program() -> bytes:
+    made = _made()
     return _joined(made.message.SerializeToString(), bytes(made.blobs))
+
+
+def _text() -> bytes:
+    """The program of a compiled model. No message begins with the word of its beginning."""
+    made = _made()
+    return _joined(text_of(made, new=False).encode(), bytes(made.blobs))
 
 
 def _joined(message: bytes, weights: bytes) -> bytes:
@@ -97,6 +126,8 @@ def _mutate(data: bytes, random: Random) -> bytes:
     message, weights = data[4 : 4 + length], data[4 + length :]
     if weights and random.random() < 0.2:
         return _joined(message, mutated(weights, random))
+    if message.startswith(_BEGINNING):
+        return _joined(_BEGINNING + mutated(message[len(_BEGINNING) :], random, tokens=_WORDS), weights)
     if random.random() < 0.7:
         changed = other_values(model_message(), message, random, _TEXTS)
         return _joined(changed or mutated(message, random, tokens=_TOKENS), weights)
@@ -111,6 +142,13 @@ def _read(data: bytes) -> None:
         path.write_bytes(message)
         converters.read_network([path])
         return
+    if message.startswith(_BEGINNING):
+        folder = _FOLDER / "model.mlmodelc"
+        (folder / "weights").mkdir(parents=True, exist_ok=True)
+        (folder / "model.mil").write_bytes(message)
+        (folder / "weights" / "weight.bin").write_bytes(weights)
+        converters.read_network([folder])
+        return
     package = _FOLDER / "model.mlpackage"
     inner = package / "Data" / "com.apple.CoreML"
     if not package.exists():
@@ -122,7 +160,7 @@ def _read(data: bytes) -> None:
 
 # A layer of some 40 bytes is several nodes of ONNX and layers of a network.
 TARGET = Target(
-    lambda: [_network(), _program()],
+    lambda: [_network(), _program(), _text()],
     _read,
     _mutate,
     limits=Limits(seconds_per_byte=200e-6, memory_per_byte=2_000),
