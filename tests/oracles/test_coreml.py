@@ -283,3 +283,27 @@ def test_images_of_several_sizes(sizes: str, kind: str, tmp_path: Path) -> None:
         expected = module(torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))).numpy()
     assert np.abs(computed(network, x) - images(expected)).max() < TOLERANCE
     assert converters.read_network([path], size=(48, 16)).input.shape == (None, 48, 16, 3)
+
+
+def test_the_schema_is_that_of_coremltools() -> None:
+    """Each layer and each kind of model has its number, and no setting of a layer that is read is overlooked."""
+    from coremltools.proto import Model_pb2, NeuralNetwork_pb2
+
+    from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED
+    from mpscnn.converters.coreml.schema import LAYERS, model_message
+
+    layer = NeuralNetwork_pb2.NeuralNetworkLayer.DESCRIPTOR
+    layers = {field.name: field for field in layer.oneofs_by_name["layer"].fields}
+    assert {name: field.number for name, field in layers.items()} == {
+        name: number for name, (number, _) in LAYERS.items()
+    }
+    assert set(HANDLERS) | set(REFUSED) == set(LAYERS)
+    for name in HANDLERS:
+        theirs = {field.name: field.number for field in layers[name].message_type.fields}
+        ours = {field.split(":")[0]: int(field.split(":")[2]) for field in LAYERS[name][1].split()}
+        assert {key: number for key, number in ours.items() if key != "nothing"} == theirs, name
+    kinds = Model_pb2.Model.DESCRIPTOR.oneofs_by_name["Type"].fields
+    known = model_message().DESCRIPTOR.fields_by_name
+    assert {kind.name: kind.number for kind in kinds} == {
+        kind.name: known[kind.name].number for kind in kinds
+    }
