@@ -40,15 +40,16 @@ def compare(
     shape: tuple[int, int, int],
     precision: Literal["float32", "float16"],
     images: int = 2,
+    half_bound: float = 4e-3,
 ) -> set[str]:
-    """Results are those of the CPU engine. Returns the kernels."""
+    """Check that the results are those of the CPU engine, and return the names of the kernels."""
     x = np.random.default_rng(0).normal(0, 1, (images, *shape)).astype(np.float16).astype(np.float32)
     expected = np.asarray(net.compile(device="cpu", precision="float32").session().run(x))
     program = net.compile(device="metal", precision=precision, metal_kernels="own")
     assert program.metal_kernels == "own"
     session = program.session()
     result = np.asarray(session.run(x))
-    bound = 4e-6 if precision == "float32" else 4e-3
+    bound = 4e-6 if precision == "float32" else half_bound
     assert np.abs(result - expected).max() <= bound * np.abs(expected).max()
     return {kernel for step in session.profile(x, runs=1).steps for kernel in step.kernel.split(" + ")}
 
@@ -155,7 +156,8 @@ def test_slopes_stay_on_images() -> None:
 def test_a_whole_network(precision: Literal["float32", "float16"]) -> None:
     net = mpscnn.models.mobilenet_v2(classes=10, input_size=32, depth_multiplier=0.35)
     net.initialize_weights(seed=1)
-    kernels = compare(net, (32, 32, 3), precision)
+    # Halves between 50 layers of random weights: the kernels of MPS differ by up to 0.0075 for other seeds.
+    kernels = compare(net, (32, 32, 3), precision, half_bound=0.01)
     assert "MPSCNNConvolution" not in kernels
 
 
@@ -182,6 +184,6 @@ def test_weights_must_fit_halves() -> None:
 
 def test_names_of_kernels() -> None:
     net = network((4, 4, 4), lambda n, x: n.conv2d(x, 4, 1))
-    with pytest.raises(mpscnn.ParameterError, match='metal_kernels must be mps or own, got "cuda"'):
+    with pytest.raises(mpscnn.ParameterError, match="metal_kernels must be mps or own, got 'cuda'"):
         net.compile(device="metal", metal_kernels="cuda")  # type: ignore[arg-type]
     assert net.compile(device="metal").metal_kernels == "mps"
