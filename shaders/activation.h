@@ -25,9 +25,9 @@ inline float4 signed_power(float4 x, float c) {
 }
 
 /// Activations with an exponential or a logarithm.
-inline float4 activate_smoothly(float4 x, constant ActivationParams &activation) {
+inline float4 activate_smoothly(NeuronKind kind, float4 x, constant ActivationParams &activation) {
     const float a = activation.a, b = activation.b, c = activation.c;
-    switch (static_cast<NeuronKind>(activation_kind)) {
+    switch (kind) {
     case NeuronKind::sigmoid:
         return sigmoid(x);
     case NeuronKind::tanh:
@@ -56,13 +56,13 @@ inline float4 activate_smoothly(float4 x, constant ActivationParams &activation)
     }
 }
 
-/// Apply the activation to four feature channels. Comparisons are written so that NaN passes. A negative
+/// Apply an activation to four feature channels. Comparisons are written so that NaN passes. A negative
 /// slope of zero gives zero for -infinity too.
-inline float4 activate(float4 x, constant ActivationParams &activation, float4 slopes) {
+inline float4 activate_as(NeuronKind kind, float4 x, constant ActivationParams &activation, float4 slopes) {
     const float a = activation.a, b = activation.b;
     const float4 zero = float4(0.0f), one = float4(1.0f);
     const float4 rectified = select(x, a == 0.0f ? zero : a * x, x < zero);
-    switch (static_cast<NeuronKind>(activation_kind)) {
+    switch (kind) {
     case NeuronKind::none:
         return x;
     case NeuronKind::relu:
@@ -92,8 +92,13 @@ inline float4 activate(float4 x, constant ActivationParams &activation, float4 s
     case NeuronKind::round:
         return rint(x);
     default:
-        return select(activate_smoothly(x, activation), x, x != x);
+        return select(activate_smoothly(kind, x, activation), x, x != x);
     }
+}
+
+/// Apply the layer's activation.
+inline float4 activate(float4 x, constant ActivationParams &activation, float4 slopes) {
+    return activate_as(static_cast<NeuronKind>(activation_kind), x, activation, slopes);
 }
 
 /// Return the slopes of a PReLU, which follow `count` other terms of all slices.

@@ -294,6 +294,7 @@ SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
     "constant": ([(4, 4, 3)], {"shape": [2]}),
     "convolution": ([(4, 4, 3)], {"output_channels": 2}),
     "gather": ([(4, 4, 3)], {"indices": [0]}),
+    "lstm": ([(4, 4, 8)], {}),
     "matrix_product": ([(4, 4, 3), (4, 3, 4)], {}),
     "transpose": ([(4, 4, 3)], {"axes": [1, 2, 3]}),
     "fully_connected": ([(4, 4, 3)], {"outputs": 2}),

@@ -222,6 +222,14 @@ CASES = [
     ),
     Case(
         "metal",
+        "gru",
+        "units",
+        Layer("gru", [(1, 1, 3 * 2049)]),
+        Layer("gru", [(1, 1, 3 * 2048)]),
+        "2049",
+    ),
+    Case(
+        "metal",
         "subpixel_convolution",
         "channels of the convolution",
         Layer("subpixel_convolution", [(1, 1, 1)], {"output_channels": 513, "scale": 4}),

@@ -35,6 +35,9 @@ void add_own(const Tile &tile, GradientBuilder &builder);
 void add_own(const Reduction &reduction, GradientBuilder &builder);
 void add_own(const WeightedReduction &reduction, GradientBuilder &builder);
 
+void add_own(const Lstm &lstm, GradientBuilder &builder);
+void add_own(const Gru &gru, GradientBuilder &builder);
+
 void add_own(const SpatialNormalization &normalization, GradientBuilder &builder);
 void add_own(const LocalContrastNormalization &normalization, GradientBuilder &builder);
 

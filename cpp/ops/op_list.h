@@ -21,6 +21,7 @@
 #include "ops/normalization_gradient.h"
 #include "ops/optimizer.h"
 #include "ops/pooling.h"
+#include "ops/recurrent.h"
 #include "ops/reduction.h"
 #include "ops/resize.h"
 #include "ops/softmax.h"
@@ -32,21 +33,23 @@ namespace mpscnn::ops {
 /// THE table of operations. An operation added here is known to model files, the C interface, Python, the
 /// documentation and the tests that walk the table.
 #define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) TYPE,
-using OperationVariant = std::variant<
-    FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // the elementwise ones
-    Argument,
-    BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, ChannelShuffle,
-    Concatenation, Constant, Convolution, CrossChannelNormalization, DepthToSpace, Dropout, FullyConnected,
-    Gather, GroupNormalization, LayerNormalization, LocalContrastNormalization, LogSoftmax, MatrixProduct,
-    Neuron, Padding, Pooling, Reduction, Reshape, Resize, Slice, Softmax, SpatialNormalization,
-    SubpixelConvolution, Tile, Transpose, TransposedConvolution, WeightedReduction, SumLike, StepDropout,
-    Loss, LossGradient, MultiboxLoss, MultiboxLossGradient, OptimizerGradient, MovingAverage, MomentumUpdate,
-    SgdUpdate, AdaptiveUpdate, BatchNormalizationGradient, BatchNormalizationSums, ConvolutionDataGradient,
-    ConvolutionWeightGradient,
-    // gradients of layers without weights, losses, new weights
-    CrossChannelNormalizationGradient, GatherGradient, GroupNormalizationGradient, LayerNormalizationGradient,
-    NeuronGradient, PoolingGradient, ResizeGradient, SoftmaxGradient, SquaredSum,
-    Custom>; // a function of the program, which only it can make
+using OperationVariant =
+    std::variant<FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // the elementwise ones
+                 Argument,
+                 BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, ChannelShuffle,
+                 Concatenation, Constant, Convolution, CrossChannelNormalization, DepthToSpace, Dropout,
+                 FullyConnected, Gather, GroupNormalization, Gru, LayerNormalization,
+                 LocalContrastNormalization, LogSoftmax, Lstm, MatrixProduct, Neuron, Padding, Pooling,
+                 Reduction, Reshape, Resize, Slice, Softmax, SpatialNormalization, SubpixelConvolution, Tile,
+                 Transpose, TransposedConvolution, WeightedReduction, SumLike, StepDropout, Loss,
+                 LossGradient, MultiboxLoss, MultiboxLossGradient, OptimizerGradient, MovingAverage,
+                 MomentumUpdate, SgdUpdate, AdaptiveUpdate, BatchNormalizationGradient,
+                 BatchNormalizationSums, ConvolutionDataGradient, ConvolutionWeightGradient,
+                 // gradients of layers without weights, losses, new weights
+                 CrossChannelNormalizationGradient, GatherGradient, GroupNormalizationGradient, GruGradient,
+                 LayerNormalizationGradient, LstmGradient, NeuronGradient, PoolingGradient, ResizeGradient,
+                 SoftmaxGradient, SquaredSum,
+                 Custom>; // a function of the program, which only it can make
 #undef MPSCNN_ARITHMETIC
 
 template <class Op, class Variant> inline constexpr bool is_alternative = false;

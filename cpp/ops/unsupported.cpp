@@ -53,6 +53,7 @@ Refused reads_other_variables(const LayerUse &layer) {
         std::holds_alternative<FullyConnected>(layer.operation) ||
         std::holds_alternative<GroupNormalization>(layer.operation) ||
         std::holds_alternative<LayerNormalization>(layer.operation) ||
+        std::holds_alternative<Lstm>(layer.operation) || std::holds_alternative<Gru>(layer.operation) ||
         (std::holds_alternative<BatchNormalization>(layer.operation) && layer.inputs.size() == 2);
     const bool has_slopes = layer.activation && layer.activation->kind == NeuronKind::prelu;
     return refuse_if(layer.reads_variables && (!packs || has_slopes), "variables");
@@ -189,6 +190,12 @@ template <class Op> Refused wide_window(const LayerUse &layer) {
     return refuse_if(std::max(rows, columns) > widest_window, concat({rows, " x ", columns}));
 }
 
+/// The states of a sequence are in a threadgroup's memory of 32 KiB.
+Refused many_units(const LayerUse &layer) {
+    const std::int64_t units = layer.output.back();
+    return refuse_if(units > 2048, std::to_string(units));
+}
+
 Refused wide_transposed_window(const LayerUse &layer) {
     const TransposedWindow &window = as<TransposedConvolution>(layer).window;
     const std::int64_t rows = (window.kernel_height - 1) * window.dilation_y + 1,
@@ -252,7 +259,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
      not_of_integers},
 
     {"", "", "weights",
-     "constants; or those of a convolution, dense layer, group or layer normalization, or batch "
+     "constants; or those of a convolution, dense layer, group or layer normalization, LSTM, GRU, or batch "
      "normalization by statistics that are an input, without slopes of its activation",
      reads_other_variables},
 
@@ -269,6 +276,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
 
     {"metal", "binary_convolution", "window", metal_window, wide_window<BinaryConvolution>},
     {"metal", "convolution", "window", metal_window, wide_window<Convolution>},
+    {"metal", "gru", "units", "at most 2048", many_units},
     {"metal", "pooling", "window", metal_window, wide_window<Pooling>},
     {"metal", "subpixel_convolution", "channels of the convolution", "at most 8192", many_subpixel_channels},
     {"metal", "subpixel_convolution", "window", metal_window, wide_window<SubpixelConvolution>},

@@ -49,6 +49,11 @@ SHARED = {
     ("none", "srgb", "linear_srgb", "gray_gamma_2_2", "linear_gray"): "ColorSpace",
     ("equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal"): "ComparisonType",
     ("zero", "clamp", "mirror", "mirror_with_edge", "constant"): "EdgeMode",
+} | {
+    tuple(parameter["allowed"]): "NeuronKind"
+    for entry in mpscnn.operations()
+    for parameter in entry["parameters"]
+    if (entry["name"], parameter["name"]) == ("neuron", "kind")
 }
 #: Keywords of C++ among the names.
 KEYWORDS = {"and", "explicit"}

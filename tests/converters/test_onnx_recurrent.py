@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from converters.onnx_files import TOLERANCE, model, node, random_inputs, read, run_there, weights
 
+from mpscnn import Network
+from mpscnn.converters.onnx_writer.export import to_onnx
 from mpscnn.errors import UnsupportedError
 
 GATES = {"LSTM": 4, "GRU": 3}
@@ -42,12 +44,67 @@ def test_other_activations() -> None:
     np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=10 * TOLERANCE)
 
 
+def test_parameters_of_activations() -> None:
+    """Each list goes to the functions that have the parameter, one after the other."""
+    settings = {
+        "activations": ["HardSigmoid", "ScaledTanh", "LeakyRelu"] * 2,
+        "activation_alpha": [0.3, 0.8, 0.2, 0.25, 1.5, 0.1],
+        "activation_beta": [0.4, 0.7, 0.6, 1.2],
+    }
+    made = recurrent("LSTM", "bidirectional", 0, **settings)
+    network, feeds = read(made), random_inputs(made)
+    found = network.compile(device="cpu", precision="float32").session(threads=1).run(feeds["x"][None])
+    (wanted,) = run_there(made, feeds)
+    np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=10 * TOLERANCE)
+
+
+@pytest.mark.parametrize("has_states", [False, True])
+@pytest.mark.parametrize("reset_after", [None, False, True])
+def test_written_layers_are_one_operator(reset_after: bool | None, has_states: bool) -> None:
+    """The product of the inputs becomes a part of it, and reading gives the same results."""
+    names = ["h", "c"][: has_states * (2 if reset_after is None else 1)]
+    network = Network(input={"x": (5, 3), **dict.fromkeys(names, (4,))})
+    states = dict(zip(("hidden", "cell"), network.inputs[1:], strict=False))
+    if reset_after is None:
+        made = network.lstm(network.inputs[0], 4, reverse=True, activation="softsign", **states)
+        network.output(made.cell)
+    else:
+        made = network.gru(network.inputs[0], 4, reset_after=reset_after, **states)
+    network.output(made.steps)
+    network.initialize_weights(seed=3)
+    written = to_onnx(network)
+    kinds = [one.op_type for one in written.graph.node]
+    assert kinds.count("LSTM" if reset_after is None else "GRU") == 1
+    assert "Conv" not in kinds
+    generator = np.random.default_rng(0)
+    shapes = {"x": (2, 5, 3), **dict.fromkeys(names, (2, 4))}
+    feeds = {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    there = run_there(written, feeds)
+    here = network.compile(device="cpu").session(threads=1).run(feeds)
+    back = read(written).compile(device="cpu").session(threads=1).run(list(feeds.values()))
+    for results in (here, back):
+        listed = [results] if isinstance(results, np.ndarray) else list(results.values())
+        for found, wanted in zip(listed, there, strict=True):
+            np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=TOLERANCE)
+
+
+def test_functions_that_the_file_lacks_are_refused() -> None:
+    network = Network(input=(5, 3))
+    network.output(network.lstm(network.input, 4, activation="gelu", name="memory").last)
+    network.initialize_weights(seed=0)
+    with pytest.raises(UnsupportedError, match=r"memory/recurrent.*have no function 'gelu'"):
+        to_onnx(network)
+
+
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
         ({"clip": 1.0}, "with limits of its sums"),
         ({"input_forget": 1}, "with coupled gates"),
-        ({"activations": ["Sigmoid", "Tanh", "Affine"]}, "its activation 'Affine' is not supported"),
+        (
+            {"activations": ["Sigmoid", "Tanh", "ThresholdedRelu"]},
+            "its activation 'ThresholdedRelu' is not supported",
+        ),
     ],
 )
 def test_what_is_refused(attributes: dict[str, Any], message: str) -> None:

@@ -58,7 +58,7 @@ Array moved(Array values, const Array &direction, float step) {
 
 /// How far the slopes of a layer's results along random directions are from what its gradients say, relative
 /// to all the terms of both.
-double slope_error(const Layer &layer) {
+double slope_error(const Layer &layer, float step = 1.0f / 64) {
     const auto backend = cpu::make_cpu_backend();
     LayerGraph forward = graph_of(layer);
     forward.graph.mark_output(forward.result);
@@ -83,7 +83,6 @@ double slope_error(const Layer &layer) {
     for (const auto &entry : gradients) { // in the order of the variables
         const auto index = static_cast<std::size_t>(entry.first);
         const Array direction = random_array(values[index].shape, 77);
-        constexpr float step = 1.0f / 64;
         Arrays above = values, below = values;
         above[index] = moved(values[index], direction, step);
         below[index] = moved(values[index], direction, -step);
@@ -104,6 +103,37 @@ double slope_error(const Layer &layer) {
 const Shape image{2, 5, 6, 8};
 
 } // namespace
+
+TEST(recurrent_layers_have_gradients) {
+    const Shape state{2, 1, 3, 5};
+    constexpr float step = 1.0f / 256; // their slopes change fast
+    for (const bool reverse : {false, true}) {
+        ops::Lstm lstm;
+        lstm.reverse = reverse;
+        const std::map<std::string, Shape> weight{{"weight", {20, 5}}};
+        CHECK(slope_error({lstm, {{2, 4, 3, 20}}, weight}, step) < 1e-3);
+        CHECK(slope_error({lstm, {{2, 4, 3, 20}, state, state}, weight}, step) < 1e-3);
+        CHECK(slope_error({lstm, {{2, 1, 3, 20}, state, state}, weight}, step) < 1e-3);
+        ops::Gru gru;
+        gru.reverse = reverse;
+        std::map<std::string, Shape> weights{{"weight", {15, 5}}, {"bias", {1, 5}}};
+        CHECK(slope_error({gru, {{2, 4, 3, 15}}, weights}, step) < 1e-3);
+        CHECK(slope_error({gru, {{2, 4, 3, 15}, state}, weights}, step) < 1e-3);
+        gru.reset_after = false;
+        weights.erase("bias");
+        CHECK(slope_error({gru, {{2, 4, 3, 15}}, weights}, step) < 1e-3);
+        CHECK(slope_error({gru, {{2, 4, 3, 15}, state}, weights}, step) < 1e-3);
+    }
+    // The other functions whose derivatives follow from their results.
+    ops::Lstm other;
+    other.gate = {NeuronKind::hard_sigmoid, 0.03125f, 0.5f};
+    other.candidate = {NeuronKind::tanh, 1.5f, 0.5f};
+    other.output = {NeuronKind::linear, 0.5f, 0.25f};
+    CHECK(slope_error({other, {{2, 4, 3, 20}, state, state}, {{"weight", {20, 5}}}}, step) < 1e-3);
+    other.candidate = {NeuronKind::softplus, 1.0f, 1.0f};
+    const Layer refused{other, {{2, 4, 3, 20}}, {{"weight", {20, 5}}}};
+    CHECK_THROWS(slope_error(refused), ErrorKind::unsupported, "softplus");
+}
 
 TEST(normalizations_have_gradients) {
     const std::map<std::string, Shape> scaled{{"gamma", {1, 8}}, {"beta", {1, 8}}};

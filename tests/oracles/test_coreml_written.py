@@ -70,6 +70,30 @@ def test_every_layer(name: str, suffix: str, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_recurrent_layers(kind: str, reverse: bool, tmp_path: Path) -> None:
+    """A GRU without a bias of the product, which Core ML's lacks."""
+    network = Network(input=(5, 6))
+    made = getattr(network, kind)(network.input, 4, reverse=reverse, name="memory")
+    network.output(network.dense(network.concat([made.last, network.flatten(made.steps)]), 3))
+    network.initialize_weights(seed=2)
+    converters.export_coreml(network, tmp_path / "one.mlpackage")
+    back = converters.read_network([tmp_path / "one.mlpackage"])
+    x = np.random.default_rng(1).normal(size=(1, 5, 6)).astype(np.float32)
+    np.testing.assert_allclose(computed(back, x), computed(network, x), rtol=1e-4, atol=1e-5)
+    with pytest.raises(UnsupportedError, match=r"write a \.mlpackage"):
+        converters.export_coreml(network, tmp_path / "one.mlmodel")
+
+
+def test_a_gru_that_core_ml_lacks_is_refused(tmp_path: Path) -> None:
+    network = Network(input=(5, 6))
+    network.output(network.gru(network.input, 4, reset_after=False).last)
+    network.initialize_weights(seed=2)
+    with pytest.raises(UnsupportedError, match="Core ML's GRU multiplies the product"):
+        converters.export_coreml(network, tmp_path / "one.mlpackage")
+
+
 def pixels(network: Network) -> NDArray[np.float32]:
     """Random samples of a photo as the network's input, as its preprocessing makes them."""
     samples = np.random.default_rng(2).integers(0, 256, (1, *network.input.shape[1:])).astype(np.float32)  # type: ignore[arg-type]

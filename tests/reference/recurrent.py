@@ -64,12 +64,94 @@ def gru(
     return steps
 
 
-def svdf(x: Any, weights: Mapping[str, Any], rank: int) -> Array:
-    """`weights`: features (filters, features), time (filters, memory), the oldest first, and bias (units)."""
+def lstm_gradient(
+    gradient: Any, sums: Any, weight: Any, *, hidden: Any = 0.0, cell: Any = 0.0, reverse: bool = False
+) -> Array:
+    """Gradients of the sums of all steps, then those of both states before the first step and zeros.
+
+    `gradient` is that of the hidden states and the last cell state, and `weight` is (4 units, units).
+    """
+    gradient, sums, weight = (np.asarray(one, np.float64) for one in (gradient, sums, weight))
+    batch, steps, sequences, units = sums.shape[0], sums.shape[1], sums.shape[2], weight.shape[1]
+    h, c = (np.broadcast_to(state, (batch, sequences, units)) for state in (hidden, cell))
+    order = list(range(steps))[:: -1 if reverse else 1]
+    known = []
+    for step in order:
+        i, f, o, g = np.split(sums[:, step] + h @ weight.T, 4, axis=-1)
+        i, f, o, g = _sigmoid(i), _sigmoid(f), _sigmoid(o), np.tanh(g)
+        known.append((i, f, o, g, c))
+        c = f * c + i * g
+        h = o * np.tanh(c)
+    result = np.zeros((batch, steps + 1, sequences, 4 * units))
+    dh, dc = np.zeros_like(h), gradient[:, steps]
+    for step, (i, f, o, g, before) in zip(reversed(order), reversed(known), strict=True):
+        dh = dh + gradient[:, step]
+        y = np.tanh(f * before + i * g)
+        dc = dc + dh * o * (1 - y**2)
+        own = [dc * g * i * (1 - i), dc * before * f * (1 - f), dh * y * o * (1 - o), dc * i * (1 - g**2)]
+        result[:, step] = np.concatenate(own, axis=-1)
+        dh, dc = result[:, step] @ weight, dc * f
+    result[:, steps, :, : 2 * units] = np.concatenate([dh, dc], axis=-1)
+    return result
+
+
+def gru_gradient(
+    gradient: Any,
+    sums: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    hidden: Any = 0.0,
+    reverse: bool = False,
+) -> Array:
+    """Gradients of the sums of all steps and a quarter more, then that of the state before the first step and zeros.
+
+    With a bias, r multiplies the product of the states, and the last quarter is that product's gradient; otherwise it
+    is r h. `weight` is (3 units, units).
+    """
+    gradient, sums, weight = (np.asarray(one, np.float64) for one in (gradient, sums, weight))
+    batch, steps, sequences, units = sums.shape[0], sums.shape[1], sums.shape[2], weight.shape[1]
+    matrices = np.split(weight, 3)
+    h = np.broadcast_to(np.asarray(hidden, np.float64), (batch, sequences, units))
+    order = list(range(steps))[:: -1 if reverse else 1]
+    known = []
+    for step in order:
+        z, r, n = np.split(sums[:, step], 3, axis=-1)
+        z, r = _sigmoid(z + h @ matrices[0].T), _sigmoid(r + h @ matrices[1].T)
+        product = (r * h) @ matrices[2].T if bias is None else h @ matrices[2].T + bias
+        n = np.tanh(n + (product if bias is None else r * product))
+        known.append((z, r, n, product, h))
+        h = z * h + (1 - z) * n
+    result = np.zeros((batch, steps + 1, sequences, 4 * units))
+    dh = np.zeros_like(h)
+    for step, (z, r, n, product, before) in zip(reversed(order), reversed(known), strict=True):
+        dh = dh + gradient[:, step]
+        dz, dn = dh * (before - n) * z * (1 - z), dh * (1 - z) * (1 - n**2)
+        dh = dh * z
+        if bias is None:
+            gated = dn @ matrices[2]
+            dr, last = gated * before * r * (1 - r), r * before
+            dh = dh + gated * r
+        else:
+            dr, last = dn * product * r * (1 - r), dn * r
+            dh = dh + last @ matrices[2]
+        dh = dh + dz @ matrices[0] + dr @ matrices[1]
+        result[:, step] = np.concatenate([dz, dr, dn, last], axis=-1)
+    result[:, steps, :, :units] = dh
+    return result
+
+
+def svdf(x: Any, weights: Mapping[str, Any], rank: int, history: Any = None) -> Array:
+    """`weights`: features (filters, features), time (filters, memory), the oldest first, and bias (units).
+
+    `history`: the numbers of the memory - 1 steps before the first one.
+    """
     own, x = _doubles(weights), np.asarray(x, np.float64)
     numbers = x @ own["features"].T
     memory = own["time"].shape[1]
     padded = np.pad(numbers, ((0, 0), (memory - 1, 0), (0, 0)))
+    if history is not None:
+        padded[:, : memory - 1] = history
     filters = sum(padded[:, place : place + x.shape[1]] * own["time"][:, place] for place in range(memory))
     result: Array = np.asarray(filters).reshape(*x.shape[:2], -1, rank).sum(axis=-1) + own["bias"]
     return result

@@ -79,6 +79,7 @@ template <class Get> KernelTable assemble(Get get) {
     get(static_cast<VectorTraits &>(table));
     get(static_cast<HalfConversion &>(table));
     get(static_cast<ConvolutionPacking &>(table));
+    get(static_cast<RecurrentPacking &>(table));
     get(static_cast<NeuronFunctions &>(table));
     get(static_cast<SignalKernels &>(table));
     get(static_cast<FmaLoop &>(table));

@@ -5,6 +5,7 @@
 void get(VectorTraits &);
 void get(HalfConversion &);
 void get(ConvolutionPacking &);
+void get(RecurrentPacking &);
 void get(NeuronFunctions &);
 void get(SignalKernels &);
 void get(FmaLoop &);
@@ -40,6 +41,8 @@ void get(Kernel<TakeTask> &);
 void get(Kernel<ConstantTask> &);
 void get(Kernel<MatrixProductTask> &);
 void get(Kernel<LayerNormalizationTask> &);
+void get(Kernel<RecurrentTask> &);
+void get(Kernel<RecurrentGradientTask> &);
 void get(Kernel<SumTask> &);
 void get(Kernel<LossTask> &);
 void get(Kernel<MultiboxChoiceTask> &);

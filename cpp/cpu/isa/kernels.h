@@ -17,6 +17,7 @@
 #include "cpu/kernels/tasks/move.h"
 #include "cpu/kernels/tasks/multibox.h"
 #include "cpu/kernels/tasks/optimizer.h"
+#include "cpu/kernels/tasks/recurrent.h"
 #include "cpu/kernels/tasks/reduction.h"
 #include "cpu/kernels/tasks/signal.h"
 #include "cpu/kernels/tasks/training.h"
@@ -34,8 +35,8 @@ using Task =
                  ReductionTask, ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask,
                  SubpixelConvolutionTask, DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask,
                  HalfSumsTask, TransposeTask, InterleaveTask, TakeTask, ConstantTask, MatrixProductTask,
-                 LayerNormalizationTask, SumTask, WeightGradientTask, UpdateTask, LossTask, PartSumTask,
-                 NormalizationSumsTask, NormalizationGradientTask,
+                 LayerNormalizationTask, RecurrentTask, RecurrentGradientTask, SumTask, WeightGradientTask,
+                 UpdateTask, LossTask, PartSumTask, NormalizationSumsTask, NormalizationGradientTask,
                  // gradients of layers without weights, losses, new weights
                  NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ResizeGradientTask,
                  TakeGradientTask, GroupGradientTask, LayerGradientTask, CrossChannelGradientTask,
@@ -64,6 +65,13 @@ struct HalfConversion {
 struct ConvolutionPacking {
     std::size_t (*packed_size)(const ConvolutionShape &) = nullptr;
     void (*pack)(const ConvolutionShape &, const float *weights, float *packed) = nullptr;
+};
+
+/// Return the number of floats that a recurrent layer's packed weights take, and pack weights from
+/// [gates * units][units] order. A packed gru_before has first the gates, then the candidate.
+struct RecurrentPacking {
+    std::size_t (*recurrent_packed_size)(const RecurrentLayer &) = nullptr;
+    void (*pack_recurrent)(const RecurrentLayer &, const float *weights, float *packed) = nullptr;
 };
 
 /// Apply neuron functions that kernels call out of line.
@@ -110,6 +118,7 @@ struct QuadKernels {
 struct KernelTable : VectorTraits,
                      HalfConversion,
                      ConvolutionPacking,
+                     RecurrentPacking,
                      NeuronFunctions,
                      SignalKernels,
                      FmaLoop,

@@ -61,7 +61,8 @@ struct FusedOperation {
     std::optional<ops::BatchNormalization> normalization;
     std::vector<ConvolutionPart> parts; ///< for an interleaved convolution
     BinaryWeights binary;
-    std::optional<HalfWeights> half_sums;         ///< for a convolution or dense layer, instead of `packed`
+    RecurrentLayer recurrent;             ///< its weights are those of `packed`, and its bias is `shift`
+    std::optional<HalfWeights> half_sums; ///< for a convolution or dense layer, instead of `packed`
     std::shared_ptr<const IntegerLayer> integers; ///< in int8 networks, unless the layer is kept in float32
     /// Batch normalization that could not be folded. `shift` is also the value of an interleaved convolution
     /// where no part writes, and the bias after beta scaling.

@@ -66,7 +66,11 @@ void lower(const OperationLowering &lowering, const ops::Convolution &convolutio
 void lower(const OperationLowering &lowering, const ops::ConvolutionDataGradient &gradient);
 void lower(const OperationLowering &lowering, const ops::FullyConnected &dense);
 void lower(const OperationLowering &lowering, const ops::GroupNormalization &normalization);
+void lower(const OperationLowering &lowering, const ops::Gru &layer);
+void lower(const OperationLowering &lowering, const ops::GruGradient &gradient);
 void lower(const OperationLowering &lowering, const ops::LayerNormalization &normalization);
+void lower(const OperationLowering &lowering, const ops::Lstm &layer);
+void lower(const OperationLowering &lowering, const ops::LstmGradient &gradient);
 void lower(const OperationLowering &lowering, const ops::Neuron &neuron);
 void lower(const OperationLowering &lowering, const ops::NeuronGradient &gradient);
 void lower(const OperationLowering &lowering, const ops::Padding &padding);
@@ -108,6 +112,10 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dro
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::DepthToSpace &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::FullyConnected &dense);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LogSoftmax &softmax);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Gru &layer);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::GruGradient &gradient);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Lstm &layer);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LstmGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::MatrixProduct &product);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Neuron &neuron);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Padding &padding);

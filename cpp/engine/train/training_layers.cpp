@@ -171,13 +171,14 @@ bool trains_weights(const Node &layer) {
     const ops::Operation &operation = layer.operation;
     const bool is_learnt_constant =
         std::holds_alternative<ops::Constant>(operation) && layer.learns.value_or(false);
-    const bool own = std::holds_alternative<ops::Convolution>(operation) ||
-                     std::holds_alternative<ops::FullyConnected>(operation) ||
-                     std::holds_alternative<ops::SubpixelConvolution>(operation) ||
-                     std::holds_alternative<ops::TransposedConvolution>(operation) ||
-                     is_learnt_normalization(layer) || is_learnt_constant ||
-                     std::holds_alternative<ops::GroupNormalization>(operation) ||
-                     std::holds_alternative<ops::LayerNormalization>(operation);
+    const bool own =
+        std::holds_alternative<ops::Convolution>(operation) ||
+        std::holds_alternative<ops::FullyConnected>(operation) ||
+        std::holds_alternative<ops::SubpixelConvolution>(operation) ||
+        std::holds_alternative<ops::TransposedConvolution>(operation) || is_learnt_normalization(layer) ||
+        is_learnt_constant || std::holds_alternative<ops::GroupNormalization>(operation) ||
+        std::holds_alternative<ops::LayerNormalization>(operation) ||
+        std::holds_alternative<ops::Lstm>(operation) || std::holds_alternative<ops::Gru>(operation);
     const bool slopes_alone = layer.weights.size() == 1 && layer.weights.count(slope_role) == 1;
     return own || slopes_alone;
 }

@@ -31,6 +31,9 @@ constexpr std::array<const char *, 3> names_of(BinaryKind) { return {"binary_wei
 enum class ChannelOrder { position_major, channel_major };
 constexpr std::array<const char *, 2> names_of(ChannelOrder) { return {"position_major", "channel_major"}; }
 
+enum class NeuronKind { none, relu, linear, sigmoid, hard_sigmoid, tanh, absolute, softplus, softsign, elu, prelu, relun, power, exponential, logarithm, gelu, hard_swish, swish, mish, gelu_tanh, clamp, sign, floor, ceil, round, erf };
+constexpr std::array<const char *, 26> names_of(NeuronKind) { return {"none", "relu", "linear", "sigmoid", "hard_sigmoid", "tanh", "absolute", "softplus", "softsign", "elu", "prelu", "relun", "power", "exponential", "logarithm", "gelu", "hard_swish", "swish", "mish", "gelu_tanh", "clamp", "sign", "floor", "ceil", "round", "erf"}; }
+
 enum class LayerNormalizationNorm { deviation, root_mean_square, l2_norm, l1_norm };
 constexpr std::array<const char *, 4> names_of(LayerNormalizationNorm) { return {"deviation", "root_mean_square", "l2_norm", "l1_norm"}; }
 
@@ -39,9 +42,6 @@ constexpr std::array<const char *, 3> names_of(LayerNormalizationEpsilonRule) { 
 
 enum class Edge { zero, clamp, exclude };
 constexpr std::array<const char *, 3> names_of(Edge) { return {"zero", "clamp", "exclude"}; }
-
-enum class NeuronKind { none, relu, linear, sigmoid, hard_sigmoid, tanh, absolute, softplus, softsign, elu, prelu, relun, power, exponential, logarithm, gelu, hard_swish, swish, mish, gelu_tanh, clamp, sign, floor, ceil, round, erf };
-constexpr std::array<const char *, 26> names_of(NeuronKind) { return {"none", "relu", "linear", "sigmoid", "hard_sigmoid", "tanh", "absolute", "softplus", "softsign", "elu", "prelu", "relun", "power", "exponential", "logarithm", "gelu", "hard_swish", "swish", "mish", "gelu_tanh", "clamp", "sign", "floor", "ceil", "round", "erf"}; }
 
 enum class PaddingMode { constant, clamp, mirror, mirror_with_edge };
 constexpr std::array<const char *, 4> names_of(PaddingMode) { return {"constant", "clamp", "mirror", "mirror_with_edge"}; }
@@ -439,6 +439,20 @@ struct GroupNormalization {
     template <class Visit> void visit_fields(Visit &&visit) const { visit("groups", groups); visit("epsilon", epsilon); }
 };
 
+/// Gated recurrent unit: the hidden state of each step.
+struct Gru {
+    static constexpr const char *operation = "gru";
+    bool reverse = false; ///< whether the last step comes first
+    bool reset_after = true; ///< whether r multiplies the product of the state and its bias
+    NeuronKind gate = NeuronKind::sigmoid; ///< function of the gates z and r (docs/ops/neuron.md)
+    double gate_a = 0.0; ///< its parameter a
+    double gate_b = 0.0; ///< its parameter b
+    NeuronKind candidate = NeuronKind::tanh; ///< function of the candidate
+    double candidate_a = 1.0; ///< its parameter a
+    double candidate_b = 1.0; ///< its parameter b
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("reverse", reverse); visit("reset_after", reset_after); visit("gate", gate); visit("gate_a", gate_a); visit("gate_b", gate_b); visit("candidate", candidate); visit("candidate_a", candidate_a); visit("candidate_b", candidate_b); }
+};
+
 /// Normalization of each pixel's channels by their deviation or a norm.
 struct LayerNormalization {
     static constexpr const char *operation = "layer_normalization";
@@ -471,6 +485,22 @@ struct LocalContrastNormalization {
 struct LogSoftmax {
     static constexpr const char *operation = "log_softmax";
     template <class Visit> void visit_fields([[maybe_unused]] Visit &&visit) const {}
+};
+
+/// Long short-term memory: the hidden state of each step, then the last cell state.
+struct Lstm {
+    static constexpr const char *operation = "lstm";
+    bool reverse = false; ///< whether the last step comes first
+    NeuronKind gate = NeuronKind::sigmoid; ///< function of the gates i, f and o (docs/ops/neuron.md)
+    double gate_a = 0.0; ///< its parameter a
+    double gate_b = 0.0; ///< its parameter b
+    NeuronKind candidate = NeuronKind::tanh; ///< function of the candidate g
+    double candidate_a = 1.0; ///< its parameter a
+    double candidate_b = 1.0; ///< its parameter b
+    NeuronKind output = NeuronKind::tanh; ///< function of the cell state before the gate o
+    double output_a = 1.0; ///< its parameter a
+    double output_b = 1.0; ///< its parameter b
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("reverse", reverse); visit("gate", gate); visit("gate_a", gate_a); visit("gate_b", gate_b); visit("candidate", candidate); visit("candidate_a", candidate_a); visit("candidate_b", candidate_b); visit("output", output); visit("output_a", output_a); visit("output_b", output_b); }
 };
 
 /// Products of matrices, the last two axes of two tensors.

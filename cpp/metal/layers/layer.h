@@ -107,10 +107,12 @@ std::unique_ptr<Layer> make_layer(const ops::FullyConnected &operation, const La
                                   Device &device);
 std::unique_ptr<Layer> make_layer(const ops::GroupNormalization &operation, const LayerSource &source,
                                   Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Gru &operation, const LayerSource &source, Device &device);
 std::unique_ptr<Layer> make_layer(const ops::LocalContrastNormalization &operation, const LayerSource &source,
                                   Device &device);
 std::unique_ptr<Layer> make_layer(const ops::LogSoftmax &operation, const LayerSource &source,
                                   Device &device);
+std::unique_ptr<Layer> make_layer(const ops::Lstm &operation, const LayerSource &source, Device &device);
 std::unique_ptr<Layer> make_layer(const ops::Neuron &operation, const LayerSource &source, Device &device);
 std::unique_ptr<Layer> make_layer(const ops::Padding &operation, const LayerSource &source, Device &device);
 std::unique_ptr<Layer> make_layer(const ops::Pooling &operation, const LayerSource &source, Device &device);

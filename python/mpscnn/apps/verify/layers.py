@@ -44,6 +44,7 @@ _NORMALIZATIONS = {
     "local_contrast_normalization",
     "spatial_normalization",
 }
+_RECURRENT = {"gru", "lstm"}
 _ROUNDED = {entry["name"] for entry in operations() if entry["rounding_point"]}
 
 
@@ -92,6 +93,10 @@ def _bound(
     result: NDArray[Any] = plain
     if "activation" in node:
         result, bound = _through(promise, pieces, node, plain, bound)
+    if (
+        precision == "float16" and operation in _RECURRENT
+    ):  # each step rounds the states that the next one reads
+        bound = bound + reads[0].shape[1] * HALF_EPS
     if precision == "float16" and operation in _ROUNDED:
         sizes = np.nan_to_num(np.abs(result))  # powers can be NaN, which is not rounded
         bound = bound + (sizes + bound) * HALF_EPS / 2 + HALF_TINY / 2
@@ -114,6 +119,8 @@ def _plain_bound(
         return promise.neuron_bound(reads[0], attributes, plain)
     if operation == "batch_statistics":
         return promise.statistics_bound(plain)
+    if operation in _RECURRENT:
+        return promise.recurrent_bound(reads[0].shape[1], plain)
     if operation == "dropout":
         return promise.ulp_bound(plain)
     if operation == "power":  # NaN for negative bases

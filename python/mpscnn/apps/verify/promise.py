@@ -135,6 +135,16 @@ class Promise:
         """Return the allowed error of log-sum-exp: the rounded logarithm, and the sum with an error relative to 1."""
         return FLOAT32_EPS * (np.abs(reference) + self.softmax_ulps)
 
+    def recurrent_bound(self, steps: int, reference: NDArray[Any]) -> NDArray[Any]:
+        """For states of recurrent layers.
+
+        Each step rounds sums of as many products as there are units, and gives that error and those of its functions
+        to the next steps.
+        """
+        ulps = steps * (self.linear_factor * reference.shape[-1] + 4 * self.neuron_ulps)
+        bound: NDArray[Any] = ulps * FLOAT32_EPS * (np.abs(reference) + 1)
+        return bound
+
     def power_bound(self, reference: NDArray[Any], beta: float) -> NDArray[Any]:
         """Return the allowed error of x / base^beta."""
         return self.ulp_bound(reference, self.power_ulps * (1 + abs(beta)))

@@ -255,7 +255,9 @@ class _Made:
                 is_program=self._is_program,
             )
             try:
-                self._values[node.output[0]] = handler(operator)
+                made = handler(operator)
+                results = made if isinstance(made, list) else [made]
+                self._values |= dict(zip(node.output, results, strict=False))
             except Error:
                 raise
             except Exception as error:  # coremltools has no errors of its own

@@ -8,6 +8,7 @@ import numpy as np
 
 from mpscnn.converters.coreml_writer.moves import MOVES
 from mpscnn.converters.coreml_writer.operator import LARGEST, PROGRAMS_DO, Handler, Operator
+from mpscnn.converters.coreml_writer.recurrent import RECURRENT
 from mpscnn.errors import UnsupportedError
 
 
@@ -275,6 +276,7 @@ def _where(op: Operator) -> Any:
 
 OPERATORS: dict[str, Handler] = {
     **MOVES,
+    **RECURRENT,
     "Abs": _unary("abs"),
     "Add": _binary("add"),
     "ArgMax": _best_place("reduce_argmax"),

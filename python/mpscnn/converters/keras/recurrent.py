@@ -95,6 +95,7 @@ def _one_direction(
         raise UnsupportedError("its activation is not one of a single element, which is not supported")
     gates, candidate = (function.neuron for function in functions)
     name = c.name(suffix)
+    after = settings.flag("reset_after", generation > 1)
     try:
         if kind == "LSTM":
             made = c.network.lstm(
@@ -107,7 +108,6 @@ def _one_direction(
                 name=name,
             )
         else:
-            after = settings.flag("reset_after", c.generation > 1)
             made = c.network.gru(
                 x,
                 units,
@@ -119,7 +119,7 @@ def _one_direction(
             )
     except ParameterError as error:
         raise UnsupportedError(str(error)) from error
-    _set_weights(c, kind, name, weights, units)
+    _set_weights(c, kind, name, weights, units, reset_after=after)
     if not settings.flag("return_sequences", False):
         return made.last
     if backward and not in_order:  # Keras gives the results in the order in which they are computed
@@ -127,7 +127,9 @@ def _one_direction(
     return made.steps
 
 
-def _set_weights(c: Applied, kind: str, name: str, weights: Weights, units: int) -> None:
+def _set_weights(
+    c: Applied, kind: str, name: str, weights: Weights, units: int, *, reset_after: bool
+) -> None:
     order = _GATES[kind]
     count = len(order)
     kernel, matrix, bias = (weights.get(role) for role in ("kernel", "recurrent_kernel", "bias"))
@@ -141,26 +143,18 @@ def _set_weights(c: Applied, kind: str, name: str, weights: Weights, units: int)
     weight = _by_gate(kernel, units, order).T
     states = _by_gate(matrix, units, order)
     c.set_weight(f"{name}/input", "weight", np.ascontiguousarray(weight.reshape(count * units, 1, 1, -1)))
-    if kind == "LSTM":
-        c.set_weight(f"{name}/recurrent", "value", states[None])
-    else:
-        c.set_weight(f"{name}/recurrent", "value", np.ascontiguousarray(states[None, :, : 2 * units]))
-        c.set_weight(f"{name}/candidate", "value", np.ascontiguousarray(states[None, :, 2 * units :]))
+    c.set_weight(f"{name}/recurrent", "weight", np.ascontiguousarray(states.T))
     rows = np.zeros((1, count * units), np.float32) if bias is None else bias.reshape(-1, count * units)
     if (
         rows.shape[0] == 2
     ):  # of a GRU that multiplies the product by the gate: biases of the input and the state
         own = rows[1].copy()
         own[2 * units :] = 0.0
-        c.set_weight(f"{name}/bias", "value", rows[1, 2 * units :].reshape(1, 1, units))
+        c.set_weight(f"{name}/recurrent", "bias", rows[1, 2 * units :])
         rows = rows[:1] + own
-    elif kind == "GRU" and _has_state_bias(c, name):
-        c.set_weight(f"{name}/bias", "value", np.zeros((1, 1, units), np.float32))
+    elif kind == "GRU" and reset_after:
+        c.set_weight(f"{name}/recurrent", "bias", np.zeros(units, np.float32))
     c.set_weight(f"{name}/input", "bias", _by_gate(rows, units, order).reshape(-1))
-
-
-def _has_state_bias(c: Applied, name: str) -> bool:
-    return f"{name}/bias" in c.network.layer_names()
 
 
 def _by_gate(values: NDArray[np.float32], units: int, order: tuple[int, ...]) -> NDArray[np.float32]:

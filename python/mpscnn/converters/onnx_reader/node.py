@@ -61,6 +61,13 @@ class Node:
             raise WeightsError(f"damaged: its {name} is {value!r}, expected a number")
         return float(value)
 
+    def numbers(self, name: str) -> list[float]:
+        """Return the numbers of an attribute, none where it is missing. Raises as `integer`."""
+        value = self._attribute(name, [])
+        if not isinstance(value, (list, tuple)) or not all(isinstance(one, (int, float)) for one in value):
+            raise WeightsError(f"damaged: its {name} are {value!r}, expected numbers")
+        return [float(one) for one in value]
+
     def text(self, name: str, default: str) -> str:
         """See `integer`."""
         value = self._attribute(name, default)

@@ -14,18 +14,24 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
-from mpscnn.graph.recurrent_steps import Recurrent
+from mpscnn.graph.recurrent import Recurrent
 
 # The order of the file's gates in mpscnn's: i, f, o, g of i, o, f, g.
 _GATES = {"LSTM": (0, 2, 1, 3), "GRU": (0, 1, 2)}
-_ACTIVATIONS: dict[str, Activation] = {
+_ACTIVATIONS: dict[str, dict[str, Any]] = {
+    "Affine": {"kind": "linear", "a": 1.0, "b": 0.0},
+    "Elu": {"kind": "elu", "a": 1.0},
     "HardSigmoid": {"kind": "hard_sigmoid", "a": 0.2, "b": 0.5},
-    "Relu": "relu",
-    "Sigmoid": "sigmoid",
-    "Softplus": "softplus",
-    "Softsign": "softsign",
-    "Tanh": "tanh",
+    "LeakyRelu": {"kind": "relu", "a": 0.01},
+    "Relu": {"kind": "relu"},
+    "ScaledTanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
+    "Sigmoid": {"kind": "sigmoid"},
+    "Softplus": {"kind": "softplus", "a": 1.0, "b": 1.0},
+    "Softsign": {"kind": "softsign"},
+    "Tanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
 }
+# Which parameters of functions the attributes activation_alpha and activation_beta state, one after the other.
+_STATED = {"Affine": "ab", "Elu": "a", "HardSigmoid": "ab", "LeakyRelu": "a", "ScaledTanh": "ab"}
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh")}
 
 
@@ -67,9 +73,8 @@ def _joined(c: Context, tensors: list[Tensor], name: str) -> Tensor:
 
 
 def _refuse_settings(c: Context, node: Node) -> None:
-    for name, what in (("clip", "limits of its sums"), ("activation_alpha", "parameters of its activations")):
-        if node.has(name):
-            raise UnsupportedError(f"with {what} it is not supported")
+    if node.has("clip"):
+        raise UnsupportedError("with limits of its sums it is not supported")
     if node.integer("input_forget", 0):
         raise UnsupportedError("with coupled gates it is not supported")
     peepholes = node.input(7) if node.kind == "LSTM" else None
@@ -139,9 +144,7 @@ def _set_lstm(c: Context, name: str, parts: list[NDArray[Any]]) -> None:
     weight, matrix, first, second = parts
     units = matrix.shape[1]
     _set_input(c, name, weight, first + second)
-    c.set_weight(
-        f"{name}/recurrent", "value", matrix.reshape(4 * units, units).T.reshape(1, units, 4 * units)
-    )
+    c.set_weight(f"{name}/recurrent", "weight", matrix.reshape(4 * units, units))
 
 
 def _set_gru(c: Context, name: str, parts: list[NDArray[Any]], *, reset_after: bool) -> None:
@@ -150,11 +153,9 @@ def _set_gru(c: Context, name: str, parts: list[NDArray[Any]], *, reset_after: b
     bias = first + second
     if reset_after:
         bias[2] = first[2]
-        c.set_weight(f"{name}/bias", "value", second[2].reshape(1, 1, units))
+        c.set_weight(f"{name}/recurrent", "bias", second[2].reshape(units))
     _set_input(c, name, weight, bias)
-    gates = matrix[:2].reshape(2 * units, units).T
-    c.set_weight(f"{name}/recurrent", "value", gates.reshape(1, units, 2 * units))
-    c.set_weight(f"{name}/candidate", "value", matrix[2].T.reshape(1, units, units))
+    c.set_weight(f"{name}/recurrent", "weight", matrix.reshape(3 * units, units))
 
 
 def _set_input(c: Context, name: str, weight: NDArray[Any], bias: NDArray[Any]) -> None:
@@ -169,11 +170,17 @@ def _functions(node: Node, place: int, directions: int) -> list[Activation]:
     names = [text.decode("utf-8", "replace") for text in stated]
     if len(names) != len(defaults) * directions:
         raise WeightsError(f"damaged: its activations are {names}")
-    own = names[place * len(defaults) : (place + 1) * len(defaults)]
-    for text in own:
+    stated = {"a": node.numbers("activation_alpha"), "b": node.numbers("activation_beta")}
+    functions: list[Activation] = []
+    for text in names:
         if text not in _ACTIVATIONS:
             raise UnsupportedError(f"its activation {text!r} is not supported")
-    return [_ACTIVATIONS[text] for text in own]
+        function = dict(_ACTIVATIONS[text])
+        for parameter in _STATED.get(text, ""):
+            if stated[parameter]:
+                function[parameter] = stated[parameter].pop(0)
+        functions.append(function)
+    return functions[place * len(defaults) : (place + 1) * len(defaults)]
 
 
 def _state(c: Context, node: Node, number: int, place: int, units: int) -> Tensor | None:

@@ -81,6 +81,15 @@ class Builder:
         self._node(operation, inputs, result, layer, attributes)
         return result
 
+    def add_several(
+        self, operation: str, inputs: Sequence[str], layer: str, results: int, **attributes: Any
+    ) -> list[str]:
+        """Add a node and return the names of its results."""
+        names = [self._free_name(layer) for _ in range(results)]
+        self._node(operation, inputs, names[0], layer, attributes)
+        self._nodes[-1].output.extend(names[1:])
+        return names
+
     def _node(
         self, operation: str, inputs: Sequence[str], result: str, layer: str, attributes: Mapping[str, Any]
     ) -> None:

@@ -16,6 +16,7 @@ from mpscnn import _core
 from mpscnn._private.files import replacing
 from mpscnn.converters.onnx_writer import moves
 from mpscnn.converters.onnx_writer import normalization as onnx_normalization
+from mpscnn.converters.onnx_writer import recurrent as onnx_recurrent
 from mpscnn.converters.onnx_writer import reduction as onnx_reduction
 from mpscnn.converters.onnx_writer.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW, Builder, Value
@@ -101,6 +102,8 @@ def to_onnx(
         if entry["operation"] not in ARITHMETIC
         for name in entry["inputs"]
     } | set(structure["outputs"])
+    products: dict[str, Layer] = {}
+    merged = set() if integers else onnx_recurrent.projections(structure["nodes"], structure["outputs"])
     for entry in structure["nodes"]:
         reads = [values[name] for name in entry["inputs"]]
         if integers is not None:
@@ -110,6 +113,10 @@ def to_onnx(
             ]
         layer = Layer(builder, entry, reads, shapes[entry["name"]], weights, integers)
         layer.repeats_images = entry["name"] not in needs_images
+        if entry["name"] in merged:
+            products[entry["name"]], values[entry["name"]] = layer, reads[0]
+            continue
+        layer.product = products.get(entry["inputs"][0])
         result = EXPORTERS[entry["operation"]](layer)
         if "activation" in entry:
             result = activation(layer, result, entry["activation"])
@@ -224,6 +231,8 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "batch_normalization": _batch_normalization,
     "layer_normalization": onnx_normalization.layer_normalization,
     "matrix_product": moves.matrix_product,
+    "lstm": onnx_recurrent.lstm,
+    "gru": onnx_recurrent.gru,
     "batch_statistics": onnx_normalization.batch_statistics,
     "group_normalization": onnx_normalization.group_normalization,
     "cross_channel_normalization": onnx_normalization.cross_channel_normalization,

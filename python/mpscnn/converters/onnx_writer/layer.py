@@ -34,6 +34,8 @@ class Layer:
         self._integers = integers
         #: Whether all that read the result repeat a batch of one, as elementwise operations do.
         self.repeats_images = False
+        #: The product before a recurrent layer whose node computes it. Its input is the first one.
+        self.product: Layer | None = None
 
     def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
         """Add an ONNX node for this layer."""

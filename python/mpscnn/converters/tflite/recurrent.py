@@ -62,8 +62,7 @@ def _lstm(c: Reader, operator: FileOperator) -> Made:
     graph = c.network.graph
     graph.set_weight(f"{name}/input", "weight", weights.reshape(gates * units, 1, 1, features))
     graph.set_weight(f"{name}/input", "bias", biases.reshape(-1))
-    matrix = np.ascontiguousarray(states.reshape(gates * units, units).T[None])
-    graph.set_weight(f"{name}/recurrent", "value", matrix)
+    graph.set_weight(f"{name}/recurrent", "weight", states.reshape(gates * units, units))
     _note_states(c)
     (new,) = c.arranger.atoms([units])
     y = replace(own, tensor=made.steps, axes=(*own.axes[:2], new), order=own.axes[1] + several + new)

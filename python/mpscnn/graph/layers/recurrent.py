@@ -1,11 +1,14 @@
-"""Layer methods for recurrent layers. Each one adds layers for every step."""
+"""Layer methods for recurrent layers."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from mpscnn._private.arguments import require_bool, whole_number
+from mpscnn.errors import ParameterError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
-from mpscnn.graph.recurrent_steps import Recurrent, RecurrentSteps
+from mpscnn.graph.recurrent import Filtered, Recurrent, Sequences, gate_function
 
 
 class RecurrentLayers(LayerMaker):
@@ -30,8 +33,8 @@ class RecurrentLayers(LayerMaker):
         another matrix, plus biases. `recurrent_activation` is applied to the gates, `activation` to g. Then c = f c + i
         g, and h = o `cell_activation`(c). The states are 0 before the first step, unless they are given.
 
-        Weights: those of a convolution `NAME/input`, whose outputs are i, f, o and g with `units` each; and `value` of
-        the constant `NAME/recurrent`, (1, units, 4 * units) with the same columns.
+        Weights: those of a convolution `NAME/input`, whose outputs are i, f, o and g with `units` each; and `weight` of
+        `NAME/recurrent`, (4 * units, units) with rows in the same order.
 
         Args:
             x: (n, steps, features), or (n, steps, sequences, features) for several sequences in each image.
@@ -43,25 +46,18 @@ class RecurrentLayers(LayerMaker):
             reverse: begin with the last step.
             name: the prefix of all layers' names; None: "lstm" with a number.
 
-        Raises ShapeError if the number of steps is not fixed, and ParameterError if it exceeds 500.
+        Raises ShapeError if the number of steps is not fixed, and ParameterError for an activation with slopes or a
+        third parameter.
         """
-        maker = RecurrentSteps(self, x, units, 4, reverse=reverse, name=name, default="lstm")
-        units = maker.units
-        recurrent = maker.constant("recurrent", (1, units, 4 * units))
-        h, c = maker.given(hidden, "hidden"), maker.given(cell, "cell")
-        for step in maker.order:
-            gates = maker.projection(step)
-            if h is not None:
-                gates = maker.add(gates, maker.product(h, recurrent))
-            opened = maker.function(maker.channels(gates, 0, 3 * units), recurrent_activation)
-            candidate = maker.function(maker.channels(gates, 3 * units, units), activation)
-            kept = maker.multiply(maker.channels(opened, 0, units), candidate)
-            if c is not None:
-                kept = maker.add(maker.multiply(maker.channels(opened, units, units), c), kept)
-            c = kept
-            h = maker.multiply(maker.channels(opened, 2 * units, units), maker.function(c, cell_activation))
-            maker.ended(step, h)
-        return maker.results(h, c)
+        reverse = require_bool("lstm: reverse", reverse)
+        sequences = Sequences(self, x, units, name=name, default="lstm")
+        sums = sequences.product(4 * sequences.units, "input")
+        attributes = {"reverse": reverse} | gate_function("gate", recurrent_activation)
+        attributes |= gate_function("candidate", activation) | gate_function("output", cell_activation)
+        inputs = [sums, *sequences.states(hidden=hidden, cell=cell)]
+        own, default = sequences.names("recurrent")
+        states = self.layer("lstm", inputs, attributes, name=own, default=default)
+        return sequences.results(states, reverse=reverse, has_cell=True)
 
     def gru(
         self,
@@ -83,8 +79,8 @@ class RecurrentLayers(LayerMaker):
         Then h = z h + (1 - z) candidate.
 
         Weights: those of a convolution `NAME/input`, whose outputs are z, r and the candidate with `units` each;
-        `value` of the constants `NAME/recurrent`, (1, units, 2 * units) for z and r, and `NAME/candidate`, (1, units,
-        units); and with `reset_after` `value` of `NAME/bias`, (1, 1, units), the bias that r multiplies.
+        `weight` of `NAME/recurrent`, (3 * units, units) with rows in the same order; and with `reset_after` its `bias`,
+        (units,), which r multiplies.
 
         Args:
             x, units, hidden, reverse, name: as for `lstm`.
@@ -95,33 +91,15 @@ class RecurrentLayers(LayerMaker):
         Raises the errors of `lstm`.
         """
         reset_after = require_bool("gru: reset_after", reset_after)
-        maker = RecurrentSteps(self, x, units, 3, reverse=reverse, name=name, default="gru")
-        units = maker.units
-        recurrent = maker.constant("recurrent", (1, units, 2 * units))
-        matrix = maker.constant("candidate", (1, units, units))
-        bias = maker.constant("bias", (1, 1, units)) if reset_after else None
-        h = maker.given(hidden, "hidden")
-        for step in maker.order:
-            inputs = maker.projection(step)
-            gates = maker.channels(inputs, 0, 2 * units)
-            if h is not None:
-                gates = maker.add(gates, maker.product(h, recurrent))
-            opened = maker.function(gates, recurrent_activation)
-            update, reset = (maker.channels(opened, place * units, units) for place in (0, 1))
-            candidate = maker.channels(inputs, 2 * units, units)
-            if bias is not None:
-                state = bias if h is None else maker.add(maker.product(h, matrix), bias)
-                candidate = maker.add(candidate, maker.multiply(reset, state))
-            elif h is not None:
-                candidate = maker.add(candidate, maker.product(maker.multiply(reset, h), matrix))
-            candidate = maker.function(candidate, activation)
-            # h = z h + (1 - z) candidate
-            change = candidate if h is None else maker.subtract(candidate, h)
-            kept = maker.function(update, {"kind": "linear", "a": -1.0, "b": 1.0})
-            moved = maker.multiply(kept, change)
-            h = moved if h is None else maker.add(h, moved)
-            maker.ended(step, h)
-        return maker.results(h, None)
+        reverse = require_bool("gru: reverse", reverse)
+        sequences = Sequences(self, x, units, name=name, default="gru")
+        sums = sequences.product(3 * sequences.units, "input")
+        attributes = {"reverse": reverse, "reset_after": reset_after}
+        attributes |= gate_function("gate", recurrent_activation) | gate_function("candidate", activation)
+        inputs = [sums, *sequences.states(hidden=hidden)]
+        own, default = sequences.names("recurrent")
+        states = self.layer("gru", inputs, attributes, name=own, default=default)
+        return sequences.results(states, reverse=reverse, has_cell=False)
 
     def svdf(
         self,
@@ -131,19 +109,19 @@ class RecurrentLayers(LayerMaker):
         *,
         rank: int = 1,
         activation: Activation = None,
+        history: Tensor | None = None,
         name: str | None = None,
-    ) -> Tensor:
+    ) -> Filtered:
         """Add an SVDF layer (Nakkiran et al. 2015).
 
         Each filter is the product of a vector of features and a vector of time.
 
         Each unit has `rank` filters. A filter multiplies the features of each step by one vector, which gives one
         number a step. It multiplies the last `memory` of these numbers by the other vector; numbers before the first
-        step are 0. A unit is the sum of its filters and a bias.
+        step are 0, unless `history` has them. A unit is the sum of its filters and a bias.
 
-        Weights: `weight` of the convolution `NAME/features`, (units * rank, 1, 1, features); `weight` of the depthwise
-        convolution `NAME/time`, (units * rank, memory, 1, 1), the oldest number first; `value` of the constant
-        `NAME/bias`, (1, 1, units).
+        Weights: `weight` of the convolution `NAME/features`, (units * rank, 1, 1, features); `weight` of the grouped
+        convolution `NAME/time`, (units, memory, 1, rank), the oldest number first, and its `bias`, (units,).
 
         Args:
             x: (n, steps, features).
@@ -151,22 +129,35 @@ class RecurrentLayers(LayerMaker):
             memory: the number of steps that a result depends on.
             rank: the number of filters for each unit.
             activation: the function of the result.
+            history: the numbers of the memory - 1 steps before the first one, (n, memory - 1, units * rank).
             name: the prefix of all layers' names; None: "svdf" with a number.
 
-        Returns (n, steps, units). Raises ShapeError if the number of steps is not fixed.
+        Returns (n, steps, units), and with `history` the numbers of the newest memory - 1 steps. Raises ShapeError if
+        the number of steps is not fixed, and ParameterError for a history with a memory of 1.
         """
         units, memory, rank = (
             whole_number(f"svdf: {what}", value)
             for what, value in (("units", units), ("memory", memory), ("rank", rank))
         )
-        maker = RecurrentSteps(
-            self, x, units * rank, 1, reverse=False, name=name, default="svdf", most=None, role="features"
-        )
-        window = {"kernel_height": memory, "kernel_width": 1, "padding": "explicit", "pad_top": memory - 1}
-        window |= {"output_channels": units * rank, "groups": units * rank}
-        y = maker.layer("convolution", [maker.projected], window, "time")
-        y = maker.layer("reshape", [y], {"shape": [maker.steps, units, rank]}, "ranks")
-        y = maker.layer("reduction", [y], {"kind": "sum", "axis": "channels"}, "sum")
-        y = maker.layer("reshape", [y], {"shape": [maker.steps, 1, units]}, "units")
-        y = maker.function(maker.add(y, maker.constant("bias", (1, 1, units))), activation)
-        return maker.layer("reshape", [y], {"shape": [maker.steps, units]}, "steps")
+        filters, before = units * rank, memory - 1
+        sequences = Sequences(self, x, filters, name=name, default="svdf")
+        numbers = sequences.product(filters, "features")
+        window: dict[str, Any] = {
+            "kernel_height": memory,
+            "kernel_width": 1,
+            "output_channels": units,
+            "groups": units,
+        }
+        after = None
+        if history is None:
+            window |= {"padding": "explicit", "pad_top": before}
+        else:
+            if before == 0:
+                raise ParameterError("svdf: a memory of 1 has no history")
+            known = sequences.layer("reshape", [history], {"shape": [before, 1, filters]}, "known")
+            numbers = sequences.layer("concatenation", [known, numbers], {"axis": 1}, "numbers")
+            part = sequences.layer("slice", [numbers], {"top": sequences.steps, "height": before}, "newest")
+            after = sequences.layer("reshape", [part], {"shape": [before, filters]}, "history")
+        own, default = sequences.names("time")
+        y = self.layer("convolution", [numbers], window, activation=activation, name=own, default=default)
+        return Filtered(sequences.layer("reshape", [y], {"shape": [sequences.steps, units]}, "steps"), after)

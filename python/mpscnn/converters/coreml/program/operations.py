@@ -6,10 +6,11 @@ from mpscnn.converters.coreml.program.elements import ELEMENTS
 from mpscnn.converters.coreml.program.moves import MOVES
 from mpscnn.converters.coreml.program.operation import Handler
 from mpscnn.converters.coreml.program.products import PRODUCTS
+from mpscnn.converters.coreml.program.recurrent import RECURRENT
 from mpscnn.converters.coreml.program.windows import WINDOWS
 
 _REASONS = {
-    "recurrent layers are not supported": "gru lstm rnn reverse_sequence",
+    "recurrent layers of this kind are not supported": "rnn reverse_sequence",
     "control flow is not supported": "cond while_loop",
     "lists of tensors are not supported": "list_gather list_length list_read list_scatter list_write make_list",
     "states, values that are kept between runs, are not supported": "read_state coreml_update_state slice_update "
@@ -31,5 +32,5 @@ _REASONS = {
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason by Core ML's name for the operation."""
 
-HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **PRODUCTS, **WINDOWS}
+HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **PRODUCTS, **RECURRENT, **WINDOWS}
 """By Core ML's name for the operation."""

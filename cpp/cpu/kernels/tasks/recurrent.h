@@ -1,0 +1,48 @@
+#pragma once
+
+#include "cpu/kernels/tasks/task.h"
+
+namespace mpscnn::cpu {
+
+/// A recurrent layer (ops/recurrent.h), whose weights are packed for the instruction set.
+struct RecurrentLayer {
+    enum class Kind {
+        lstm,
+        gru_after, ///< the gate r multiplies the product
+        gru_before ///< the gate r multiplies the state
+    };
+    Kind kind = Kind::lstm;
+    bool reverse = false;
+    bool has_states = false;    ///< whether states before the first step are given
+    bool reads_weights = false; ///< whether weight and bias are tensors of the graph
+    std::int64_t units = 1;
+    Activation gate{}, candidate{}, output{};
+    const float *packed = nullptr; ///< in the order of RecurrentPacking
+    const float *bias = nullptr;   ///< gru_after: of the product that r multiplies, in whole vectors
+
+    constexpr std::int64_t gates() const { return kind == Kind::lstm ? 4 : 3; }
+};
+
+/// destination = the states of all steps. The source has the sums of the gates. The others are those of
+/// weight [gates * units][units] and bias that are tensors, then the states before the first step.
+struct RecurrentTask {
+    ConstView source, others[4];
+    View destination;
+    RecurrentLayer layer;
+    bool round_to_half = false;
+
+    const char *kernel_name() const { return "recurrent layer"; }
+};
+
+/// destination = the gradients that ops::LstmGradient and ops::GruGradient describe. The source is the
+/// gradient of the result. Others are the sums, the result, the weight, the bias of gru_after, and the
+/// states.
+struct RecurrentGradientTask {
+    ConstView source, others[6];
+    View destination;
+    RecurrentLayer layer;
+
+    const char *kernel_name() const { return "recurrent gradient"; }
+};
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+
+#include "ops/recurrent.h"
+#include "shaders/array_recurrent_params.h"
+
+namespace mpscnn::metal {
+
+/// Return the parameters for sums of this shape, with weights [outputs][inputs] and without halves.
+ArrayRecurrentParams recurrent_params(const ops::Lstm &lstm, const Shape &sums);
+ArrayRecurrentParams recurrent_params(const ops::Gru &gru, const Shape &sums);
+
+/// Return the memory of a threadgroup.
+inline std::size_t recurrent_bytes(const ArrayRecurrentParams &params) {
+    return recurrent_arrays * std::size_t{params.units} * sizeof(float);
+}
+
+} // namespace mpscnn::metal

@@ -1,0 +1,88 @@
+"""Convert ONNX' LSTM and GRU, as mpscnn's writer makes them, to those of Core ML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.coreml_writer.operator import Handler, Operator
+from mpscnn.errors import UnsupportedError
+
+# The order of ONNX' gates i, o, f and g, or z, r and the candidate, in Core ML's.
+_LSTM_ORDER, _GRU_ORDER = (0, 2, 1, 3), (1, 2, 0)
+_FUNCTIONS = {"HardSigmoid": "hard_sigmoid", "Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
+
+
+def _by_gate(values: NDArray[Any], order: tuple[int, ...]) -> NDArray[np.float32]:
+    parted = values.reshape(len(order), -1, *values.shape[1:])
+    return np.ascontiguousarray(parted[list(order)].reshape(values.shape), np.float32)
+
+
+def _functions(op: Operator) -> list[str]:
+    names = [one.decode() for one in op.attributes["activations"]]
+    alpha, beta = (
+        np.asarray(op.attributes.get(f"activation_{name}", ()), np.float32) for name in ("alpha", "beta")
+    )
+    count = names.count("HardSigmoid")
+    usual = np.all(alpha == np.float32(0.2)) and np.all(beta == np.float32(0.5))
+    other = next((name for name in names if name not in _FUNCTIONS), None)
+    if other is not None or alpha.size != count or beta.size != count or not usual:
+        raise UnsupportedError(
+            f"Core ML's recurrent layers have no function {other or 'with these parameters'}"
+        )
+    return [_FUNCTIONS[name] for name in names]
+
+
+def _state(op: Operator, place: int, units: int) -> Any:
+    if op.given(place):
+        return op.mb.squeeze(x=op.inputs[place], axes=[0])
+    return np.zeros((op.shape[1], units), np.float32)
+
+
+def _settings(op: Operator, order: tuple[int, ...]) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    """Return what LSTM and GRU have in common, and the biases of the state."""
+    if not op.is_program:  # whose recurrent layers the reader does not take
+        raise UnsupportedError("mpscnn writes recurrent layers as programs only: write a .mlpackage")
+    weight, matrix, biases = (op.constant(place)[0] for place in (1, 2, 3))
+    first, second = np.split(biases, 2)
+    units = matrix.shape[1]
+    return {
+        "x": op.x,
+        "initial_h": _state(op, 5, units),
+        "weight_ih": _by_gate(weight, order),
+        "weight_hh": _by_gate(matrix, order),
+        "bias": _by_gate(first, order),
+        "direction": op.attributes.get("direction", b"forward").decode(),
+        "output_sequence": True,
+        "name": f"{op.name}_states",
+    }, second
+
+
+def _lstm(op: Operator) -> list[Any]:
+    settings, _ = _settings(op, _LSTM_ORDER)
+    gate, candidate, output = _functions(op)
+    functions = {"recurrent_activation": gate, "cell_activation": candidate, "activation": output}
+    cell = _state(op, 6, settings["weight_hh"].shape[1])
+    steps, hidden, cell = op.mb.lstm(initial_c=cell, **settings, **functions)
+    return [
+        op.mb.expand_dims(x=steps, axes=[1], name=op.name),
+        op.mb.expand_dims(x=hidden, axes=[0]),
+        op.mb.expand_dims(x=cell, axes=[0]),
+    ]
+
+
+def _gru(op: Operator) -> list[Any]:
+    settings, state_bias = _settings(op, _GRU_ORDER)
+    if not int(op.attributes["linear_before_reset"]) or state_bias.any():
+        raise UnsupportedError(
+            "Core ML's GRU multiplies the product of the state, without a bias, by the reset gate"
+        )
+    gate, candidate = _functions(op)
+    steps, _ = op.mb.gru(recurrent_activation=gate, activation=candidate, **settings)
+    return [op.mb.expand_dims(x=steps, axes=[1], name=op.name)]
+
+
+RECURRENT: dict[str, Handler] = {"GRU": _gru, "LSTM": _lstm}
+"""By ONNX' name for the operator. The results are those of the node, in order."""

@@ -1,0 +1,156 @@
+"""Recurrent layers as ONNX nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_writer.builder import Value
+    from mpscnn.converters.onnx_writer.layer import Layer
+
+Array = NDArray[np.float32]
+
+# ONNX' order of the gates i, f, o and g is i, o, f and g.
+_LSTM_ORDER = (0, 2, 1, 3)
+# The names of functions, and which of a and b are ONNX' alpha and beta.
+_FUNCTIONS: dict[str, tuple[str, str]] = {
+    "sigmoid": ("Sigmoid", ""),
+    "softsign": ("Softsign", ""),
+    "hard_sigmoid": ("HardSigmoid", "ab"),
+    "linear": ("Affine", "ab"),
+    "elu": ("Elu", "a"),
+}
+
+
+def projections(nodes: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> set[str]:
+    """Return the names of the convolutions that become the input's part of a recurrent layer's node."""
+    reads = [name for node in nodes for name in node["inputs"]] + list(outputs)
+    first = {node["inputs"][0] for node in nodes if node["operation"] in ("lstm", "gru")}
+    return {
+        node["name"]
+        for node in nodes
+        if node["name"] in first and reads.count(node["name"]) == 1 and _is_product(node)
+    }
+
+
+def _is_product(node: Mapping[str, Any]) -> bool:
+    attributes = node["attributes"]
+    ones = ("kernel_height", "kernel_width", "stride_y", "stride_x", "groups")
+    pads = ("pad_top", "pad_bottom", "pad_left", "pad_right")
+    return (
+        node["operation"] == "convolution"
+        and "activation" not in node
+        and all(attributes[name] == 1 for name in ones)
+        and (attributes["padding"] != "explicit" or not any(attributes[name] for name in pads))
+    )
+
+
+def lstm(layer: Layer) -> str:
+    """Write an LSTM: its hidden states, then its last cell state."""
+    weight, bias = _input_part(layer, 4)
+    matrix = layer.required("weight")
+    zeros = np.zeros_like(bias)
+    parts = [_by_gate(values, _LSTM_ORDER) for values in (weight, matrix, bias, zeros)]
+    states, _, cell = _node(layer, "LSTM", parts, ("gate", "candidate", "output"), {}, results=3)
+    units = layer.shape[3]
+    last = layer.add("Reshape", cell, layer.constant([1, 1, -1, units], "cell"))
+    return _image(layer, layer.add("Concat", states, last, axis=0))
+
+
+def gru(layer: Layer) -> str:
+    """Write a GRU: its hidden states."""
+    weight, bias = _input_part(layer, 3)
+    state_bias = np.zeros_like(bias)
+    after = bool(layer.attributes["reset_after"])
+    if after:
+        state_bias[2 * layer.shape[3] :] = layer.required("bias")
+    parts = [weight, layer.required("weight"), bias, state_bias]
+    attributes = {"linear_before_reset": int(after)}
+    (states,) = _node(layer, "GRU", parts, ("gate", "candidate"), attributes, results=1)
+    return _image(layer, states)
+
+
+def _input_part(layer: Layer, gates: int) -> tuple[Array, Array]:
+    """Return weight and bias of the input: those of the product before this layer, or of the sums themselves."""
+    rows = gates * layer.shape[3]
+    if layer.product is None:
+        return np.eye(rows, dtype=np.float32), np.zeros(rows, np.float32)
+    bias = layer.product.weight("bias")
+    weight = layer.product.required("weight").reshape(rows, -1)
+    return weight, np.zeros(rows, np.float32) if bias is None else bias
+
+
+def _by_gate(values: Array, order: tuple[int, ...]) -> Array:
+    return values.reshape(len(order), -1)[list(order)].reshape(values.shape)
+
+
+def _node(
+    layer: Layer,
+    operation: str,
+    parts: Sequence[Array],
+    gates: Sequence[str],
+    attributes: dict[str, Any],
+    *,
+    results: int,
+) -> list[str]:
+    """Add the node of all sequences of all images, (steps, sequences, channels)."""
+    weight, matrix, first, second = parts
+    given = [_sequences(layer, value) for value in layer.inputs]
+    constants = [
+        layer.constant(values[None], role)
+        for values, role in (
+            (weight, "input"), (matrix, "recurrent"), (np.concatenate([first, second]), "biases"),
+        )
+    ]  # fmt: skip
+    inputs = [given[0], *constants, *([""] if len(given) > 1 else []), *given[1:]]
+    attributes |= _functions(layer, gates)
+    if layer.attributes["reverse"]:
+        attributes["direction"] = "reverse"
+    return layer.builder.add_several(
+        operation, inputs, layer.name, results, hidden_size=layer.shape[3], **attributes
+    )
+
+
+def _sequences(layer: Layer, value: Value) -> str:
+    _, rows, _, channels = value.shape
+    name = layer.add("Transpose", value.name, perm=(2, 0, 3, 1))
+    return layer.add("Reshape", name, layer.constant([rows, -1, channels], "sequences"))
+
+
+def _image(layer: Layer, states: str) -> str:
+    _, rows, sequences, units = layer.shape
+    name = layer.add("Reshape", states, layer.constant([rows, -1, sequences, units], "image"))
+    return layer.add("Transpose", name, perm=(1, 3, 0, 2))
+
+
+def _functions(layer: Layer, gates: Sequence[str]) -> dict[str, Any]:
+    names, given = [], {"a": [], "b": []}  # type: ignore[var-annotated]
+    for gate in gates:
+        name, parameters = _function(layer, gate)
+        names.append(name)
+        for parameter in parameters:
+            given[parameter].append(layer.attributes[f"{gate}_{parameter}"])
+    attributes: dict[str, Any] = {"activations": names}
+    for parameter, role in (("a", "activation_alpha"), ("b", "activation_beta")):
+        if given[parameter]:
+            attributes[role] = given[parameter]
+    return attributes
+
+
+def _function(layer: Layer, gate: str) -> tuple[str, str]:
+    kind, a, b = (layer.attributes[name] for name in (gate, f"{gate}_a", f"{gate}_b"))
+    if kind == "tanh":
+        return ("Tanh", "") if a == b == 1.0 else ("ScaledTanh", "ab")
+    if kind == "relu":
+        return ("Relu", "") if a == 0.0 else ("LeakyRelu", "a")
+    if kind == "softplus" and a == b == 1.0:
+        return "Softplus", ""
+    if kind not in _FUNCTIONS:
+        raise UnsupportedError(f"layer {layer.name!r}: ONNX' recurrent layers have no function {kind!r}")
+    return _FUNCTIONS[kind]
