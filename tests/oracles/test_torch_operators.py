@@ -163,7 +163,9 @@ CASES = {**{name: (made, (2, 6, 8, 8)) for name, made in IMAGES.items()}} | {
 }
 
 
-@pytest.mark.parametrize("fold", [True, False], ids=["inference", "training"])
+@pytest.mark.parametrize(
+    "fold", [pytest.param(True, id="inference"), pytest.param(False, id="training", marks=pytest.mark.full)]
+)
 @pytest.mark.parametrize("name", CASES)
 def test_operators(name: str, fold: bool) -> None:
     made, shape = CASES[name]
