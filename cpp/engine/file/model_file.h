@@ -14,16 +14,17 @@ struct ModelFile {
     static constexpr std::int64_t newest_version = 1;
 
     Graph graph;
-    std::vector<std::string> labels;   ///< empty: none
+    std::vector<std::string> labels;   ///< names of classes; empty if there are none
     std::optional<Json> preprocess;    ///< in the format of vision/preprocess.h
     std::optional<Json> detection;     ///< in the format of vision/detection.h
-    std::vector<float> anchors;        ///< for a detector that stores anchors: four numbers for each
-    Json information = Json::object(); ///< free text members: license, source, description
+    std::vector<float> anchors;        ///< box priors of a detector that stores them: four numbers for each
+    Json information = Json::object(); ///< free text: license, source, description
 
     /// Load a file. Weights are copied, so the file may change later. Throws WeightsError that names the file
     /// and its problem.
     static ModelFile load(const std::string &path);
-    /// As `load`, but free each weight after it was checked. The graph has no weights.
+    /// Check a file without keeping its weights: each is freed after its check. The returned graph has no
+    /// weights.
     static ModelFile check(const std::string &path);
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin);
 

@@ -13,7 +13,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// A tensor to write. Its bytes belong to the model.
+/// A tensor to write. The model owns its bytes.
 struct WrittenTensor {
     std::string name;
     const char *dtype;
@@ -106,7 +106,8 @@ std::string header_of(const ModelFile &model, const std::vector<WrittenTensor> &
         position += tensor.bytes;
     }
     std::string header = to_text(Json::object(std::move(members)));
-    header.resize((header.size() + 7) / 8 * 8, ' '); // so that the data begins on a multiple of 8
+    header.resize((header.size() + 7) / 8 * 8,
+                  ' '); // pad with spaces, so that the data begins at a multiple of 8
     return header;
 }
 
@@ -119,7 +120,7 @@ std::string ModelFile::content() const {
     for (const WrittenTensor &tensor : tensors) size += tensor.bytes;
     std::string content;
     content.reserve(size);
-    for (int byte = 0; byte < 8; ++byte) // little-endian
+    for (int byte = 0; byte < 8; ++byte) // the header's length, little-endian
         content += static_cast<char>(static_cast<std::uint64_t>(header.size()) >> (8 * byte) & 0xff);
     content += header;
     for (const WrittenTensor &tensor : tensors)

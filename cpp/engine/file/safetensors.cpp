@@ -121,7 +121,8 @@ Shape read_shape(const JsonView &view) {
     return Shape(extents);
 }
 
-/// Extents of 0 count as 1 in the overflow check: code that computes strides multiplies the others.
+/// Return the bytes of a tensor of this shape. Throws for a size that overflows. The check counts extents of
+/// 0 as 1, because code that computes strides multiplies the other extents.
 std::uint64_t bytes_needed(const JsonView &view, const Shape &shape, StoredType type) {
     std::uint64_t product = size_of(type);
     for (const std::int64_t extent : shape) {
@@ -163,7 +164,8 @@ std::vector<TensorEntry> read_entries(const std::string &origin, const Json::Obj
     return entries;
 }
 
-/// The format requires that the tensors cover the data exactly, so a file cannot contain hidden data.
+/// Throws unless the tensors cover the data exactly. The format requires this, so that a file cannot contain
+/// hidden data.
 void check_coverage(const std::string &origin, const std::vector<TensorEntry> &entries,
                     std::uint64_t data_size) {
     std::vector<const TensorEntry *> sorted;

@@ -14,7 +14,7 @@
 
 namespace mpscnn::engine {
 
-/// The element types of safetensors files whose elements are whole bytes of an ordinary number.
+/// The element types of safetensors files that this library reads. Their elements are whole bytes.
 enum class StoredType {
     boolean,
     uint8,
@@ -31,7 +31,7 @@ enum class StoredType {
     float64
 };
 
-/// The format's name: "F32", "BF16", "BOOL".
+/// Return the type's name in the format: "F32", "BF16", "BOOL".
 const char *name_of(StoredType type);
 std::size_t size_of(StoredType type);
 
@@ -43,9 +43,8 @@ struct StoredTensor {
     std::size_t size;    ///< size of its elements in bytes
 };
 
-/// The contents of a safetensors file, whose header is checked. Copies share the memory. Everything that is
-/// wrong with a file is a WeightsError that begins with the file's name.
-///
+/// The contents of a safetensors file, whose header is checked. Copies share the memory. Every fault of a
+/// file is a WeightsError that begins with the file's name.
 /// The format: eight bytes, the header's length as a little-endian integer; the header, a JSON object of
 /// tensors {"dtype", "shape", "data_offsets"} with an optional "__metadata__" object of strings; then the
 /// data, which the tensors cover without gaps or overlaps.
@@ -60,18 +59,18 @@ public:
 
     const std::string &origin() const { return origin_; }
     const std::map<std::string, std::string, std::less<>> &metadata() const { return metadata_; }
-    /// In the header's order.
+    /// Return the tensors in the header's order.
     const std::vector<StoredTensor> &tensors() const { return tensors_; }
     /// Return nullptr if there is no tensor with this name.
     const StoredTensor *find(std::string_view name) const;
-    /// As find, but a missing tensor is an error.
+    /// Return the tensor with this name. Throws WeightsError if there is none.
     const StoredTensor &at(std::string_view name) const;
-    /// Return the tensor's bytes, which do not need this object to stay alive. They may not be aligned for
+    /// Return the tensor's bytes. They stay valid after this object is destroyed, and may not be aligned for
     /// their type.
     std::shared_ptr<const std::byte> share(const StoredTensor &tensor) const;
 
 private:
-    /// Fills `target` with the file's bytes from `position` on.
+    /// Fills `target` with the file's bytes, beginning at `position`.
     using Read = std::function<void(std::uint64_t position, std::span<std::byte> target)>;
     SafetensorsFile(std::string origin, std::uint64_t size, Read read);
     void hold_everything();
@@ -85,7 +84,8 @@ private:
     std::shared_ptr<const std::byte[]> data_; ///< all bytes, or null if tensors are read one by one
 };
 
-/// "999 bytes", "4 MB", "1.2 GB": decimal units, two significant digits below 10, whole numbers above.
+/// Return a size as text: "999 bytes", "4 MB", "1.2 GB". Units are decimal; numbers below 10 have two digits,
+/// others are whole.
 std::string describe_size(std::uint64_t bytes);
 
 } // namespace mpscnn::engine

@@ -12,7 +12,8 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// MPSCNNConvolutionTranspose takes floats only, and binary layers have bits.
+/// True if the weights of a layer can be stored in 8 bits. Transposed convolutions cannot, because
+/// MPSCNNConvolutionTranspose takes floats only. Binary layers cannot, because their weights are single bits.
 bool takes_bytes(const ops::Operation &operation) {
     return std::holds_alternative<ops::Convolution>(operation) ||
            std::holds_alternative<ops::SubpixelConvolution>(operation) ||
@@ -35,9 +36,9 @@ void require_halves(const WeightRange &range, const std::string &layer) {
                   "leave the option out (batch normalization is folded into the weights)"});
 }
 
-/// Convert uint8 weights. The integers stay the same, except in channels that a batch normalization
-/// multiplies by a negative factor. There each integer i becomes 255 - i, since a range's low must not be
-/// above its high.
+/// Convert uint8 weights from scales and zero points to ranges. The integers stay the same, except in
+/// channels that a batch normalization multiplies by a negative factor. There each integer i becomes 255 - i,
+/// since a range's low must not be above its high.
 WeightTensor from_integers(const WeightTensor &tensor, const std::string &layer) {
     const auto channels = static_cast<std::size_t>(tensor.shape()[0]);
     const auto size = static_cast<std::size_t>(tensor.elements()) / channels;

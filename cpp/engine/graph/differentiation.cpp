@@ -43,12 +43,12 @@ private:
     static std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }
 
     Graph &graph_;
-    std::vector<bool> depends_;                   ///< true: depends on a wanted value
-    std::vector<std::vector<ValueId>> gradients_; ///< gradients that other nodes have contributed
+    std::vector<bool> depends_;                   ///< by value: whether it depends on a wanted value
+    std::vector<std::vector<ValueId>> gradients_; ///< by value: gradients that its consumers have contributed
     int added_ = 0;
 };
 
-/// The view of one node that its operation's gradient rules get.
+/// Gives a node's gradient rule (ops/gradient.h) access to the node and to the backward pass.
 class NodeGradients final : public ops::GradientBuilder {
 public:
     NodeGradients(BackwardPass &pass, Node node, ValueId result, ValueId gradient)
@@ -109,7 +109,7 @@ ValueId BackwardPass::add(ValueId owner, ops::Operation operation, std::vector<V
 }
 
 std::optional<ValueId> BackwardPass::gradient_of(ValueId value) {
-    const std::vector<ValueId> given = gradients_[index(value)]; // a copy: additions make that grow
+    const std::vector<ValueId> given = gradients_[index(value)]; // a copy, because `add` resizes gradients_
     if (given.empty()) return std::nullopt;
     ValueId sum = given[0];
     for (std::size_t i = 1; i < given.size(); ++i) sum = add(value, ops::Addition{}, {sum, given[i]});
@@ -125,7 +125,8 @@ void BackwardPass::run(ValueId value, ValueId gradient) {
         if (!depends(result)) continue;
         const std::optional<ValueId> own = gradient_of(result);
         if (!own) continue;
-        const ops::Operation operation = graph_.nodes()[i].operation; // graphs move theirs when they grow
+        const ops::Operation operation =
+            graph_.nodes()[i].operation; // a copy, because adding nodes may move the graph's nodes
         NodeGradients node(*this, graph_.nodes()[i], result, *own);
         node.pass_activation();
         ops::add_gradients(operation, node);

@@ -12,11 +12,12 @@ namespace {
 
 /// Limits far beyond any real network. The time for planning memory is quadratic in the number of values.
 constexpr std::size_t max_nodes = 10'000, max_inputs = 1'000;
-/// Each value may become a step with a copy of its layer's name.
+/// Limits on all layers' inputs together and on a name's length. Each value may become a step of a plan, with
+/// a copy of its layer's name.
 constexpr std::size_t max_arguments = 100'000, longest_name = 1'000;
 /// The largest number of elements in one image's tensor with fixed extents: 4 GiB of float32.
 constexpr std::int64_t max_image_elements = std::int64_t{1} << 30;
-/// So the bytes and the FLOPs of every element fit 64 bits.
+/// The largest number of elements in a tensor. The bytes and the FLOPs of all elements then fit 64 bits.
 constexpr std::int64_t max_elements = std::int64_t{1} << 56;
 
 /// Run `body`; if it throws, put the layer's name before the message.
@@ -28,7 +29,8 @@ template <class Body> decltype(auto) in_layer(const std::string &name, Body &&bo
     }
 }
 
-/// Limit the memory that a small file can request. The batch of `shape` is free.
+/// Throws ShapeError if one image of `shape` has too many elements. This limits the memory that a small file
+/// can request.
 void require_affordable(const std::string &owner, const Shape &shape) {
     const Shape image = shape.with_batch(1);
     if (image.fixed() && image.elements() > max_image_elements)
@@ -67,7 +69,7 @@ void require_countable(const Shape &shape) {
         fail(ErrorKind::shape, {"shape ", shape.text(), " has too many elements"});
 }
 
-/// Reserve room for one more element.
+/// Reserve room for one more element, so that the next push_back cannot fail.
 template <class T> void make_room(std::vector<T> &elements) {
     if (elements.size() == elements.capacity()) elements.reserve(2 * elements.size() + 1);
 }
@@ -119,7 +121,7 @@ ValueId Graph::add_input_value(Input input) {
     if (inputs_.size() >= max_inputs)
         fail(ErrorKind::parameter, {"a network has at most ", max_inputs, " inputs"});
     make_room(inputs_);
-    // This is the last call that can fail for lack of memory.
+    // All later operations cannot fail, because make_room has reserved their memory.
     const ValueId value = add_value(input.name, input.shape);
     inputs_.push_back(std::move(input));
     return value;
@@ -188,7 +190,7 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
         return output;
     });
     make_room(nodes_);
-    const ValueId value = add_value(node.name, result); // as in add_input
+    const ValueId value = add_value(node.name, result); // later operations cannot fail
     const bool in_order = std::holds_alternative<ops::FullyConnected>(node.operation) ||
                           ops::info_of(node.operation).for_training;
     for (ValueId input : node.inputs) uses_[static_cast<std::size_t>(input)].by_layer_of_images |= !in_order;
@@ -336,7 +338,7 @@ std::vector<LayerSummary> Graph::summary(const std::vector<Shape> &input_shapes)
 }
 
 Graph Graph::without_weights() const {
-    Graph copy = *this; // it shares their memory
+    Graph copy = *this; // the copy shares the weights' memory
     for (Node &node : copy.nodes_) node.weights.clear();
     return copy;
 }

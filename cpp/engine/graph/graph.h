@@ -20,10 +20,11 @@ using ValueId = int;
 struct Input {
     std::string name;
     Shape shape; ///< the batch is always free; other extents are free if the network accepts any size
-    /// True for a tensor that belongs to the network: its extents are fixed, and its first axis is not a
-    /// batch.
+    /// True for a tensor that belongs to the network, such as a trained weight. Its extents are fixed, and
+    /// its first axis is not a batch.
     bool is_variable = false;
-    std::optional<Quantization> quantization = std::nullopt; ///< of its integers in int8 networks
+    std::optional<Quantization> quantization =
+        std::nullopt; ///< meaning of the input's integers in int8 networks
 };
 
 /// A layer: one operation on earlier values. Its result has the layer's name.
@@ -33,14 +34,14 @@ struct Node {
     std::vector<ValueId> inputs;
     std::optional<ops::Neuron> activation;       ///< applied to the result before it is rounded
     std::map<std::string, WeightTensor> weights; ///< by role; an activation's slopes have the role "slope"
-    /// Weights that are tensors of the graph, by role: those of a network that is trained. A node has either
-    /// these or `weights`.
+    /// Weights that are tensors of the graph, by role, as in a network that is being trained. A node has
+    /// either variables or `weights`.
     std::map<std::string, ValueId> variables;
     bool keep_float32 = false; ///< in float16 and int8 networks: this layer is computed in float32
-    /// Whether training changes the weights. Nothing means the operation's default: all weights are trained,
-    /// except constants.
+    /// Whether training changes the weights. Without a value it changes all weights except constants.
     std::optional<bool> learns = std::nullopt;
-    std::optional<Quantization> quantization = std::nullopt; ///< of the result's integers in int8 networks
+    std::optional<Quantization> quantization =
+        std::nullopt; ///< meaning of the result's integers in int8 networks
 
     /// Return the weight's values, or `count` times `otherwise` if the weight is not set.
     std::vector<float> weight_or(const std::string &role, std::size_t count, float otherwise) const {
@@ -49,7 +50,7 @@ struct Node {
     }
 };
 
-/// Return the shape that a variable needs to serve as a weight of this shape.
+/// Return the shape that a variable needs to serve as a weight of the shape `weight`.
 Shape variable_shape(const Shape &weight);
 
 /// A summary of one layer at given input shapes, for tables and cost models.
@@ -61,14 +62,14 @@ struct LayerSummary {
 };
 
 /// Return the spec of role `role`, which `tensor` must fulfil. Throws WeightsError "<where>, <role>: ..." for
-/// an unknown role, another shape, and values that are not finite or too small.
+/// an unknown role, for a wrong shape, and for values that are not finite or below the spec's minimum.
 const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::string &where,
                                       std::string_view role, const WeightTensor &tensor);
 
-/// A network: the definition that every engine runs, files hold and converters produce. Nodes are in an order
-/// in which they can be computed; every addition is checked immediately, so a graph is always well formed.
-/// docs/model_format.md states its limits. Weights may be set later; `require_weights` throws an error that
-/// names those that are missing.
+/// A network: inputs, and nodes in an order in which they can be computed. Backends run graphs, files store
+/// them and converters produce them. Every addition is checked immediately, so a graph is always well formed.
+/// docs/model_format.md states its limits. Weights may be set later; `require_complete` throws an error that
+/// names missing ones.
 class Graph {
 public:
     explicit Graph(std::string name = "network") : name_(std::move(name)) {}
@@ -79,14 +80,16 @@ public:
     const std::vector<ValueId> &outputs() const { return outputs_; }
     int values() const { return static_cast<int>(inputs_.size() + nodes_.size()); }
 
-    /// `shape` includes the batch, which must be free. Inputs come before the first node.
+    /// Add an input. `shape` includes the batch, which must be free. All inputs are added before the first
+    /// node.
     ValueId add_input(std::string name, const Shape &shape);
     ValueId add_node(std::string name, ops::Operation operation, std::vector<ValueId> inputs,
                      std::optional<ops::Neuron> activation = std::nullopt);
     /// Add a tensor that belongs to the network and not to a batch. It has at least two axes: a bias has the
     /// shape (1, channels).
     ValueId add_variable(std::string name, const Shape &shape);
-    /// Let a node read a weight from a tensor. Throws WeightsError for a role or shape that does not fit.
+    /// Let a node read the weight `role` from a variable. Throws WeightsError for a role or shape that does
+    /// not fit.
     void use_variable(ValueId node, const std::string &role, ValueId variable);
     void mark_output(ValueId value);
     /// Set Node::keep_float32 of a value's layer. Throws ParameterError for an input, which has no layer.
@@ -102,15 +105,15 @@ public:
         return is_input(value) ? inputs_[static_cast<std::size_t>(value)].quantization
                                : producer(value).quantization;
     }
-    /// Set a weight. Its role and shape are checked, and that all values are finite.
+    /// Set a weight. Throws WeightsError for a wrong role or shape, and for values that are not finite.
     void set_weight(std::string_view node, std::string_view role, WeightTensor tensor);
-    /// Set weights that set_weight of another graph has checked for the same node.
+    /// Set weights without a check: another graph's set_weight has checked them for the same node.
     void adopt_weights(ValueId node, std::map<std::string, WeightTensor> weights) {
         own_node(node).weights = std::move(weights);
     }
 
     bool is_input(ValueId value) const { return value < static_cast<int>(inputs_.size()); }
-    /// Return the node that computes a value that is not an input.
+    /// Return the node that computes `value`, which must not be an input.
     const Node &producer(ValueId value) const {
         return nodes_[static_cast<std::size_t>(value) - inputs_.size()];
     }
@@ -119,21 +122,21 @@ public:
     }
     const std::string &value_name(ValueId value) const;
     bool is_output(ValueId value) const { return uses_[static_cast<std::size_t>(value)].output; }
-    /// True if a value is only read by fully_connected layers and by operations for training, which accept
-    /// the elements of any shape in order.
+    /// True if only fully_connected layers and operations for training read a value. They take the elements
+    /// of any shape in row-major order.
     bool only_dense_layers_read(ValueId value) const {
         return !is_output(value) && !uses_[static_cast<std::size_t>(value)].by_layer_of_images;
     }
     /// Return the value with this name. Throws ParameterError, with similar names, if there is none.
     ValueId find(std::string_view name) const;
-    /// Return the shape, in which extents may be free.
+    /// Return a value's shape, in which extents may be free.
     const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
 
     /// Return the shapes of all values for fixed input shapes. Throws ShapeError with the layer's name.
     std::vector<Shape> infer_shapes(const std::vector<Shape> &input_shapes) const;
     /// Return the weight roles and shapes of a node, including those of its activation.
     ops::WeightSpecs weight_specs(std::size_t node_index) const;
-    /// Throws WeightsError unless every required weight is set and the graph has an output.
+    /// Throws an error unless every required weight is set and the graph has an output.
     void require_complete() const;
     std::vector<LayerSummary> summary(const std::vector<Shape> &input_shapes) const;
 
@@ -145,7 +148,8 @@ public:
     static Graph from_json(const Json &json, ErrorKind kind = ErrorKind::parameter);
 
 private:
-    /// The users of a value: whether it is an output, and whether a layer of images reads it.
+    /// The users of a value: whether it is an output, and whether a layer reads it that needs its spatial
+    /// axes.
     struct Uses {
         bool output = false, by_layer_of_images = false;
     };

@@ -1,4 +1,4 @@
-// The JSON form of a graph: model files and the C interface. docs/model_format.md describes it.
+// The JSON form of a graph, for model files and the C interface. docs/model_format.md describes it.
 
 #include "engine/graph/graph.h"
 

@@ -17,7 +17,7 @@ template <class Visit> void for_each_argument(const Node &node, Visit visit) {
     for (const auto &variable : node.variables) visit(variable.second);
 }
 
-/// Copy a graph with its inputs and those of `nodes` that are kept. `nodes` replace the graph's own.
+/// Copy a graph with all inputs and the `kept` ones of `nodes`, which replace the graph's own nodes.
 Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::vector<bool> &kept,
                 const std::vector<ValueId> &outputs) {
     Graph result(graph.name());
@@ -54,7 +54,7 @@ bool has_weights_of_each_output(const ops::Operation &operation) {
            std::holds_alternative<ops::TransposedConvolution>(operation);
 }
 
-/// True if a neuron is a clamp whose limits contain all of the integers.
+/// True if a neuron changes none of the integers: it only clamps, and its limits contain all of them.
 bool lets_pass_all(const ops::Neuron &neuron, const Quantization &integers) {
     if (!ops::has_limits_only(neuron)) return false;
     if (neuron.kind == ops::NeuronKind::none) return true;
@@ -100,7 +100,8 @@ public:
 private:
     static std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }
 
-    /// Return the node whose single consumer is node i, if it can still absorb something.
+    /// Return the node that computes the first input of node i. Return null if other nodes read that value,
+    /// too, or if the computing node already has an activation.
     Node *sole_producer(std::size_t i) {
         const ValueId value = nodes_[i].inputs[0];
         if (graph_.is_input(value) || uses_[index(value)] != 1) return nullptr;
@@ -141,15 +142,15 @@ private:
     std::map<std::string, std::vector<std::string>> names_;
 };
 
-/// Outside of training dropout does nothing. A dropout whose result is an output is kept, because its input
-/// may be an output too.
+/// True for a dropout that can be removed: it does nothing outside of training. A dropout whose result is an
+/// output is kept, because its input may be an output too.
 bool Merger::drop_dropout(std::size_t i) const {
     const auto *dropout = std::get_if<ops::Dropout>(&nodes_[i].operation);
     return dropout && !dropout->training && !graph_.is_output(graph_.result_of(i));
 }
 
-/// A neuron that changes nothing: for numbers it has no function and only changes the scale of integers; for
-/// integers it is a clamp with the integers' own limits.
+/// True for a neuron that can be removed because it changes nothing. In networks of floats it has no function
+/// and only changes the scale of integers. In int8 networks it clamps to limits that contain all integers.
 bool Merger::drop_identity(std::size_t i) const {
     const Node &node = nodes_[i];
     const auto *neuron = std::get_if<ops::Neuron>(&node.operation);

@@ -13,22 +13,23 @@ Graph extract(const Graph &graph, const std::vector<ValueId> &wanted);
 
 struct Canonical {
     Graph graph;
-    /// By the name of a node or input: the layers of the original graph that were merged into it, in order.
+    /// The layers of the original graph that were merged into a node or input, in order, by the node's name.
     std::map<std::string, std::vector<std::string>> merged;
 };
 
-/// The layers that `canonicalise` merges into one.
+/// Which layers `canonicalise` merges into one.
 enum class Merging {
-    of_numbers, ///< batch normalization and neurons as well; only the last result is rounded
+    of_numbers, ///< batch normalization, neurons and layers without computation; only the last result is
+                ///< rounded
     /// Only layers without computation, because the result of each layer of an int8 network has its own
     /// scale.
     of_integers
 };
 
-/// Return the same network in the form that backends take. Batch normalization is folded into the convolution
-/// or dense layer before it. Neurons are attached to the layers before them. Dropout is removed outside of
-/// training. Rounding points are those of the original graph: a convolution with its batch normalization and
-/// neuron rounds once. The graph must be complete.
+/// Return an equivalent network in the form that backends take. Batch normalization is folded into the
+/// convolution or dense layer before it. Neurons are attached to the layers before them. Dropout is removed
+/// outside of training. Results are rounded where the original graph rounds them: a convolution with its
+/// batch normalization and neuron rounds once. The graph must be complete.
 Canonical canonicalise(const Graph &graph, Merging merging = Merging::of_numbers);
 
 } // namespace mpscnn::engine

@@ -21,7 +21,7 @@ struct Quantization {
     /// of the integers.
     void require_valid(const std::string &where) const;
 
-    /// {"type": "uint8", "scale": 0.5, "zero_point": 128}
+    /// Return {"type": "uint8", "scale": 0.5, "zero_point": 128}.
     Json to_json() const;
     static Quantization from_json(const JsonView &json);
 

@@ -13,7 +13,8 @@ bool is_reshape(const Node &node) { return std::holds_alternative<ops::Reshape>(
     fail(ErrorKind::unsupported, {what, " on device ", quoted(engine), ": ", reason});
 }
 
-/// Looks up the features of one graph for one engine.
+/// Asks the table of unsupported features (ops/unsupported.h) about the layers and values of one graph, for
+/// one engine.
 class Inquiry {
 public:
     Inquiry(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
@@ -42,9 +43,9 @@ private:
         return ops::why_unsupported(engine_, shape(value));
     }
 
-    /// True if a tensor holds images in the sense of the table's rows about tensors. Variables and tensors
-    /// that training makes do not. Neither do values that only dense layers and training read, which take
-    /// elements in order.
+    /// True if a tensor is a batch of images, to which the table's rows about tensors apply. Variables and
+    /// tensors that training makes are not. Neither are values that only dense layers and training read,
+    /// because they take the elements in row-major order.
     bool is_batch(ValueId value) const {
         if (graph_.shape(value)[0] != Shape::any) return false;
         if (graph_.is_input(value)) return true;
@@ -63,7 +64,7 @@ private:
             inputs.push_back(shape(value));
             quantized &= !reads || graph_.quantization(value).has_value();
         }
-        // The precision does not apply to functions of the program.
+        // Custom layers, which are functions of the calling program, compute in float32 in every precision.
         const bool kept = node.keep_float32 && !std::holds_alternative<ops::Custom>(node.operation);
         return ops::why_unsupported(engine_, ops::LayerUse{.operation = node.operation,
                                                            .inputs = inputs,

@@ -7,17 +7,18 @@
 
 namespace mpscnn::engine {
 
-/// Throws UnsupportedError for the first value or layer of a canonical graph that the table of unsupported
-/// features (ops/unsupported.h) contains for the engine. `shapes` are those of all values; extents may be
-/// free.
+/// Throws UnsupportedError for the first value or layer of a canonical graph that the engine does not
+/// support, by the table of ops/unsupported.h. `shapes` has the shapes of all values; extents may be free.
 void require_supported(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
                        Precision precision);
 
-/// The same for a program of the network in a precision, with LowerOptions::winograd.
+/// Throws UnsupportedError if the backend does not support programs in this precision, or with this value of
+/// LowerOptions::winograd.
 void require_supported(const Backend &backend, Precision precision, bool winograd,
                        const std::string &network);
 
-/// The same for a session of the program `network`.
+/// Throws UnsupportedError if the engine does not support these options of a session of the program
+/// `network`.
 void require_supported(const SessionOptions &options, const std::string &network, const std::string &engine);
 
 /// True if the backend's runs occupy threads of the processor. Then more parallel runs than cores are

@@ -8,7 +8,7 @@
 
 namespace mpscnn::engine {
 
-// Compare as integers, which compilers vectorize.
+// These functions compare floats as integers, because compilers vectorize that.
 
 bool any_not_finite(std::span<const float> values) {
     constexpr std::int32_t magnitude = 0x7fffffff, infinity = 0x7f800000;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Loops over many weights, in a separate file that is compiled with vectorization
+// Loops over many weights. They are in a separate file that is compiled with vectorization
 // (cmake/MpscnnCompiler.cmake).
 
 #include <cstddef>
@@ -12,13 +12,15 @@ namespace mpscnn::engine {
 /// True if a value is NaN or infinite.
 bool any_not_finite(std::span<const float> values);
 bool any_not_finite(std::span<const std::uint16_t> halves);
-/// Multiplies in double and rounds once.
+/// Multiply each value by `factor` in double precision, and round once.
 void scale(std::span<float> values, double factor);
 /// Set target[i] to (stored[i] - zero_point) * scale.
 void dequantize(const std::byte *stored, float scale, float zero_point, std::span<float> target);
-/// Compute the values of WeightTensor::set_ranges. Each of the three operations rounds to a float.
+/// Set target[i] to the half nearest to stored[i] / 255 * (high - low) + low. Each of the three operations
+/// rounds to a float.
 void dequantize_range(const std::byte *stored, float low, float high, std::span<float> target);
-/// Store the integers from 0 to 255 whose numbers in the range are nearest to `values`; ties round up.
+/// Store values as integers from 0 to 255 that stand for the range from `low` to `high`, rounded to the
+/// nearest; ties round up.
 void quantize_range(std::span<const float> values, float low, float high, std::byte *stored);
 
 } // namespace mpscnn::engine

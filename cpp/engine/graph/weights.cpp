@@ -24,8 +24,8 @@ template <class T> std::span<const T> elements_of(const std::byte *aligned, std:
     return {reinterpret_cast<const T *>(aligned), count};
 }
 
-/// Call work(channel, values) for each part of `target` that belongs to one of `channels`. `target` holds the
-/// values from `first` on.
+/// Call work(channel, values) for each part of `target` that belongs to one channel. `target` holds the
+/// values from index `first` on of a tensor that consists of `channels` equal parts.
 template <class Work>
 void for_each_channel(std::int64_t elements, std::size_t channels, std::size_t first, std::span<float> target,
                       Work work) {
@@ -146,7 +146,7 @@ const std::byte *WeightTensor::in_place(WeightType type) const {
 
 std::optional<WeightValue> WeightTensor::find_forbidden(float lowest) const {
     const auto count = static_cast<std::size_t>(elements());
-    if (lowest == std::numeric_limits<float>::lowest()) { // most weights are checked without a copy
+    if (lowest == std::numeric_limits<float>::lowest()) { // the usual check needs no copy of the weights
         if (const std::byte *floats = in_place(WeightType::float32))
             if (!any_not_finite(elements_of<float>(floats, count))) return std::nullopt;
         if (const std::byte *halves = in_place(WeightType::float16))

@@ -22,7 +22,7 @@ struct WeightRange {
     bool operator==(const WeightRange &) const = default;
 };
 
-/// One of a tensor's values.
+/// A value of a tensor and its index.
 struct WeightValue {
     std::size_t element;
     float value;
@@ -33,16 +33,16 @@ struct WeightValue {
 class WeightTensor {
 public:
     WeightTensor() = default;
-    /// Copies nothing: `bytes` keeps the elements alive.
+    /// Share the elements in `bytes` without a copy.
     WeightTensor(Shape shape, WeightType type, std::shared_ptr<const std::byte> bytes);
     static WeightTensor from_floats(Shape shape, std::vector<float> values);
 
-    /// uint8 and int32 only: one entry, or one for each index of the first axis.
+    /// Set scales and zero points of uint8 or int32 weights: one of each, or one for each index of the first
+    /// axis.
     void set_quantization(std::vector<float> scales, std::vector<float> zero_points);
 
-    /// For uint8 only: set one range for each index of the first axis. Values are then those that
-    /// MPSCNNConvolution computes from such weights: the halves nearest to integer / 255 * (high - low) +
-    /// low.
+    /// Set one range for each index of the first axis, for uint8 only. Values are then the halves nearest to
+    /// integer / 255 * (high - low) + low, as MPSCNNConvolution computes them from 8-bit weights.
     void set_ranges(std::vector<WeightRange> ranges) { ranges_ = std::move(ranges); }
     const std::vector<WeightRange> &ranges() const { return ranges_; }
 
@@ -51,30 +51,30 @@ public:
     std::int64_t elements() const { return shape_.elements(); }
     std::size_t bytes() const;
     const std::byte *data() const { return bytes_.get(); }
-    /// The owner that keeps the elements alive.
+    /// Return the owner that keeps the elements alive.
     const std::shared_ptr<const std::byte> &owner() const { return bytes_; }
     const std::vector<float> &scales() const { return scales_; }
     bool has_quantization() const { return type_ == WeightType::uint8 || type_ == WeightType::int32; }
     const std::vector<float> &zero_points() const { return zero_points_; }
 
-    /// Factors of a batch normalization that was folded into these values: one for each index of the first
-    /// axis, or none.
+    /// Return the factors of a batch normalization that was folded into these values: one for each index of
+    /// the first axis, or none.
     const std::vector<double> &factors() const { return factors_; }
 
-    /// The same elements in another shape with the same first axis.
+    /// Return the same elements in another shape with the same first axis.
     WeightTensor reshaped(const Shape &shape) const;
-    /// The same elements, whose values are multiplied by a factor for each index of the first axis and
-    /// rounded once; nothing if one would not be finite.
+    /// Return a tensor whose values are multiplied by a factor for each index of the first axis and rounded
+    /// once. Return nothing if a result would not be finite.
     std::optional<WeightTensor> scaled(std::vector<double> factors) const;
 
-    /// All values: float32, dequantised and scaled.
+    /// Return all values as float32, dequantised and scaled.
     std::vector<float> values() const;
-    /// Copy values to `target` until it is full, beginning with number `first`.
+    /// Copy values from index `first` on to `target` until it is full.
     void read(std::size_t first, std::span<float> target) const;
     /// Return the elements if their memory already holds values of this type, otherwise null.
     const std::byte *in_place(WeightType type) const;
 
-    /// The first value that is NaN, infinite or below `lowest`.
+    /// Return the first value that is NaN, infinite or below `lowest`.
     std::optional<WeightValue> find_forbidden(float lowest) const;
 
 private:

@@ -22,8 +22,10 @@ namespace mpscnn::engine {
 /// The arithmetic of a program; see docs/architecture.md, "Numbers".
 enum class Precision {
     float32,
-    float16,  ///< half weights, float32 sums, results rounded to half at the rounding points
-    bfloat16, ///< bf16 dot products, float32 sums; results that products read are rounded to bfloat16
+    float16,  ///< half weights, float32 sums, results rounded to half at the rounding points of
+              ///< docs/architecture.md
+    bfloat16, ///< bf16 dot products, float32 sums; results that convolutions and dense layers read are
+              ///< rounded to bfloat16
     int8      ///< quantised networks with integers, like TensorFlow Lite's reference kernels
 };
 
@@ -32,10 +34,10 @@ inline constexpr std::array all_precisions{Precision::float32, Precision::float1
 
 const char *name_of(Precision precision);
 
-/// The number type in which products of convolutions and dense layers are summed.
+/// The number type in which convolutions and dense layers accumulate their sums.
 enum class Sums {
     float32,
-    float16 ///< for Precision::float16; a phone's GPU may do the same
+    float16 ///< for Precision::float16 only; a phone's GPU may also sum in halves
 };
 
 /// Addresses of a tensor's first byte and of the one after its last.
@@ -65,8 +67,8 @@ struct Port {
 
 /// The kernels that compute convolutions on Metal.
 enum class MetalKernels {
-    mps, ///< MPS computes what it can
-    own  ///< own kernels on arrays, where there are some
+    mps, ///< kernels of MPS where MPS supports the layer
+    own  ///< this library's kernels on arrays, where there are some
 };
 const char *name_of(MetalKernels kernels);
 
@@ -87,14 +89,14 @@ struct SessionOptions {
     std::uint64_t max_memory = 0; ///< like the program's; 0: the program's limit
 };
 
-/// A backend's preparation for one combination of input shapes: memory layout, kernel choices. Immutable.
+/// A backend's preparation for one combination of input shapes: memory layout and kernel choices. Immutable.
 class Plan {
 public:
     virtual ~Plan() = default;
     /// Return the bytes of a session's arena for intermediate results.
     virtual std::size_t arena_bytes() const = 0;
     /// Explain how a session with this many threads (0: the best number) computes each layer; see
-    /// mpscnn_program_explain. Throws UnsupportedError unless the backend chooses on its own.
+    /// mpscnn_program_explain. Throws UnsupportedError unless the backend chooses between kernels itself.
     virtual Json explain(int threads) const;
 };
 
@@ -106,12 +108,13 @@ using Completion = std::function<void(Failure failure)>;
 class Executor {
 public:
     virtual ~Executor() = default;
-    /// Prepares memory for `plan`; a later run of this plan allocates nothing.
+    /// Prepare memory for `plan`. A later run of this plan allocates nothing.
     virtual void prepare(const Plan &plan) = 0;
-    /// Inputs and outputs have the plan's shapes; data types and strides as given. Blocks until done.
+    /// Run the plan and block until it is done. Inputs and outputs have the plan's shapes, and any data types
+    /// and strides.
     virtual void run(const Plan &plan, std::span<const TensorView> inputs,
                      std::span<const TensorView> outputs) = 0;
-    /// Starts a run. Nobody may change or free inputs and outputs until `done` is called. Blocks while the
+    /// Start a run. Nobody may change or free inputs and outputs until `done` is called. Blocks while the
     /// session has its largest number of runs in flight. Throws, without calling `done`, if the run cannot
     /// start. This default is for devices that compute on the calling thread.
     virtual void submit(const Plan &plan, std::span<const TensorView> inputs,
@@ -120,7 +123,8 @@ public:
         run(plan, inputs, outputs);
         call({});
     }
-    /// Share work before and after a run among threads. The default runs it on the calling thread.
+    /// Distribute work that precedes or follows a run among the threads. The default runs it on the calling
+    /// thread.
     virtual void share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {
         share_with_nobody(items, chunk, work);
     }
@@ -134,16 +138,16 @@ struct CustomKernelSource; // custom_kernel.h
 class CustomKernel;
 struct CustomRun;
 
-/// Runs that a device executes one after another without waiting for the processor. Each run sees the results
-/// of earlier ones. One thread uses it; plans, kernels and memory must not change until `finish` or
-/// `discard`. If a run uses memory that the device cannot access, it and all earlier runs have finished when
-/// its call returns.
+/// A sequence of runs that a device executes one after another without waiting for the processor. Each run
+/// sees the results of earlier ones. One thread uses it; plans, kernels and memory must not change until
+/// `finish` or `discard`. If a run uses memory that the device cannot access, it and all earlier runs have
+/// finished when its call returns.
 class Recording {
 public:
     virtual ~Recording() = default;
     /// True if the plan belongs to this device.
     virtual bool takes(const Plan &plan) const = 0;
-    /// Like Executor::run, but it may return before anything has run.
+    /// Append a run. Unlike Executor::run it may return before anything has run.
     virtual void run(const Plan &plan, std::span<const TensorView> inputs,
                      std::span<const TensorView> outputs) = 0;
     virtual void run(const CustomRun &run) = 0;
@@ -155,21 +159,20 @@ public:
 
 class NativeRun; // native_run.h
 
-/// A graph prepared by a backend: packed weights, chosen kernels. Immutable and safe to use from several
-/// threads.
+/// A graph that a backend has prepared, with packed weights and chosen kernels. Immutable and safe to use
+/// from several threads.
 class LoweredGraph {
 public:
     virtual ~LoweredGraph() = default;
     virtual std::unique_ptr<Plan> plan(const std::vector<Shape> &input_shapes) const = 0;
     virtual std::unique_ptr<Executor> executor(const SessionOptions &options) const = 0;
-    /// Bytes of packed weights.
+    /// Return the bytes of packed weights.
     virtual std::size_t weight_bytes() const = 0;
 };
 
 /// An engine that runs graphs. It gets canonical graphs only (engine/graph/passes.h): weights are complete,
 /// windows have the form of window.h, batch normalization is folded where possible, and activations are
-/// attached. They contain nothing that the table of unsupported features (ops/unsupported.h) lists under its
-/// name.
+/// attached. They contain no feature that ops/unsupported.h lists as unsupported by this engine.
 class Backend {
 public:
     static constexpr const char *no_bfloat16 = "it computes in float32 and float16";
@@ -179,34 +182,36 @@ public:
     virtual const char *name() const = 0;
     /// Return the device's name for display: "AMD EPYC, avx2", "Apple M2".
     virtual std::string device_name() const = 0;
-    /// Return why the device cannot run programs in bfloat16 precision; empty if it can.
+    /// Return why the device cannot run programs in bfloat16 precision, or an empty text if it can.
     virtual std::string why_no_bfloat16() const { return no_bfloat16; }
-    /// Return how products of bfloat16 numbers are summed (docs/precision.md); empty if there are none.
+    /// Return how dot products of bfloat16 numbers are summed (docs/precision.md), or an empty text if the
+    /// device has none.
     virtual std::string bfloat16_sums() const { return {}; }
     /// Return why the device is slower than it could be, if the user can change that; otherwise empty.
     virtual std::string warning() const { return {}; }
-    /// Return a text that changes whenever results might: with the device, the system and code that is
-    /// compiled at run time.
+    /// Return a text that changes whenever results may change: with the device, the operating system, and
+    /// code that is compiled at run time.
     virtual std::string identity() const { return device_name(); }
-    /// Return the implementations that may compute layers. A backend with one way for each layer refuses
-    /// none.
+    /// Return the implementations that may compute layers. A backend with a single way to compute each layer
+    /// refuses none.
     virtual const Implementations &implementations() const;
-    /// Return the same device with these; null for a backend with one way to compute each layer. Where all
-    /// implementations of a layer are refused, `lower` and `plan` throw UnsupportedError.
+    /// Return the same device restricted to these implementations, or null for a backend with one way to
+    /// compute each layer. If all implementations of a layer are refused, `lower` and `plan` throw
+    /// UnsupportedError.
     virtual std::shared_ptr<const Backend> with(Implementations) const { return nullptr; }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
-    /// Return a recording, if the device need not wait for the processor between runs. Return null if runs
+    /// Return a new recording if the device need not wait for the processor between runs. Return null if runs
     /// use the calling thread.
     virtual std::unique_ptr<Recording> record() const { return nullptr; }
-    /// Throws ParameterError with the compiler's message, and UnsupportedError unless the backend's device
-    /// supports users' kernels.
+    /// Compile a user's kernel. Throws ParameterError with the compiler's message, and UnsupportedError
+    /// unless the backend's device supports users' kernels.
     virtual std::shared_ptr<const CustomKernel> compile(const CustomKernelSource &source) const;
-    /// `inputs` are images of the program that embeds mpscnn, one for each of the ports. Throws
-    /// ParameterError or ShapeError for images that cannot be a network's inputs, and UnsupportedError unless
-    /// the backend's device has images.
+    /// Prepare a run on images of the program that embeds mpscnn. `inputs` are its images, one for each of
+    /// the ports. Throws ParameterError or ShapeError for images that cannot be a network's inputs, and
+    /// UnsupportedError unless the backend's device has images.
     virtual std::unique_ptr<NativeRun> native_run(void *inputs, std::span<const Port> ports) const;
-    /// Tensors are checked: they have no gaps and one type (float32 or float64), and do not overlap. Throws
-    /// UnsupportedError unless the backend supports it.
+    /// Convolve a signal. The tensors have been checked: they have no gaps and one type (float32 or float64),
+    /// and do not overlap. Throws UnsupportedError unless the backend supports it.
     virtual void convolve(const ops::SignalConvolution &convolution, const TensorView &signal,
                           const TensorView &kernel, const TensorView &result) const;
 };
@@ -222,25 +227,28 @@ struct DeviceDescription {
     Json properties = Json::object(); ///< further properties that its backend reports
 };
 
-/// The backend that a user's choice ("auto", "cpu", "metal", "metal:Apple M2") resolves to, with the reason.
+/// The backend that a user's choice ("auto", "cpu", "metal", "metal:Apple M2") resolves to, with the reason
+/// for it.
 struct BackendChoice {
     std::shared_ptr<const Backend> backend;
     Precision precision;
     std::string reason;
-    /// The reason why an existing device was not chosen, or Backend::warning(), if users should know.
+    /// Text for users if an existing device was not chosen, or if the backend has a warning
+    /// (Backend::warning()); otherwise empty.
     std::string warning = {};
 };
 
 /// Names of the backends that this build has, "cpu" first.
 std::vector<std::string> built_backends();
 
-/// All devices of this machine, "cpu" first; at least one entry for each backend that mpscnn has anywhere.
+/// Return all devices of this machine, "cpu" first. Each backend of mpscnn has at least one entry, also where
+/// it is unavailable.
 std::vector<DeviceDescription> list_devices();
 
 /// Choose the backend for a device. "auto" takes the device that the environment variable MPSCNN_DEVICE
 /// names, otherwise a trusted Metal device (device_trust.h), otherwise the CPU, and gives the reason. Throws
 /// DeviceError with the remedy for a device that does not exist or is not trusted, and ParameterError for an
-/// unknown name. No other file knows which backends exist.
+/// unknown name. Only backends.cpp knows which backends exist.
 BackendChoice choose_backend(const std::string &device, const std::string &precision);
 
 /// Compare a device's results with the CPU engine's, and replace the recorded verdict. The check runs in
@@ -250,13 +258,14 @@ BackendChoice choose_backend(const std::string &device, const std::string &preci
 std::string check_device(const std::string &device);
 
 /// Run cases of the check on a device in this process (case_check.h). The check program calls this for the
-/// library. Throws as check_device.
+/// library. Throws the errors of check_device.
 void check_cases(const std::string &device, const std::string &request,
                  const std::function<void(const std::string &line)> &report);
 
-/// A device and a queue of the program that embeds mpscnn: an id<MTLDevice> and an id<MTLCommandQueue>, of
-/// which one may be null. Throws UnsupportedError where there is no Metal engine, ParameterError for a queue
-/// of another device, and DeviceError for a device that cannot run networks or that answered wrongly.
+/// Choose the Metal backend for a device or queue of the program that embeds mpscnn: an id<MTLDevice> and an
+/// id<MTLCommandQueue>, of which one may be null. Throws UnsupportedError where there is no Metal engine,
+/// ParameterError for a queue of another device, and DeviceError for a device that cannot run networks or
+/// that gave wrong results.
 BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision);
 
 } // namespace mpscnn::engine

@@ -16,14 +16,14 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// A backend, why it is taken, and what its user should know.
+/// A backend, the reason why it was chosen, and a warning for users.
 struct FoundBackend {
     std::shared_ptr<const Backend> backend;
     std::string reason, warning = {};
 };
 
 #if defined(MPSCNN_WITH_METAL)
-/// "metal", or with the name of one device.
+/// Return "metal", or "metal:" and the wanted device's name.
 std::string name_of_metal(const std::string &wanted) { return wanted.empty() ? "metal" : "metal:" + wanted; }
 
 FoundBackend without_refused(std::shared_ptr<const Backend> backend, const Verdict &verdict,
@@ -67,7 +67,7 @@ void check_metal_cases(const std::string &wanted, const std::string &request,
 }
 FoundBackend make_native_backend(void *device, void *queue, const std::string &reason) {
     auto backend = metal::make_native_backend(device, queue);
-    // Not on the queue, which may wait for work that is not committed yet.
+    // The check does not use the caller's queue, which may wait for work that is not committed yet.
     const auto asked = metal::make_native_backend(device ? device : metal::device_of(queue), nullptr);
     const Verdict verdict = verdict_when_asked(*asked, *cpu::make_cpu_backend(),
                                                installed_check_program(name_of_metal(asked->device_name())));
@@ -95,7 +95,7 @@ FoundBackend make_native_backend(void *, void *, const std::string &) {
 std::vector<DeviceDescription> list_metal_devices() { return {{"metal", "", why_not_metal}}; }
 #endif
 
-/// The parts of a name: "metal:Apple M2" is the device "Apple M2" of backend "metal".
+/// A device name in two parts: "metal:Apple M2" is the device "Apple M2" of backend "metal".
 struct DeviceName {
     std::string backend, wanted;
 
@@ -129,7 +129,8 @@ BackendChoice choice_of(FoundBackend found, const std::string &precision) {
     return {std::move(found.backend), chosen, std::move(found.reason), std::move(found.warning)};
 }
 
-/// Throws ParameterError for invalid names, whichever devices this machine has.
+/// Split a device name into its parts. Throws ParameterError for invalid names, whichever devices this
+/// machine has.
 DeviceName require_device_name(const std::string &device) {
     DeviceName name(device);
     if ((device != "cpu" && name.backend != "metal") || device.ends_with(':'))
@@ -232,18 +233,19 @@ BackendChoice choose_backend(const std::string &asked, const std::string &precis
     const std::string device = instead && *instead ? instead : asked;
     if (device == "auto") return choice_of(automatic_backend(), precision);
     const DeviceName name = require_device_name(device);
-    precision_for(name.backend, precision); // a wrong one is an error before any device is looked for
+    precision_for(name.backend, precision); // throws for a wrong precision before any device is looked for
     return choice_of(make_backend(name, device == asked ? "as asked" : "as MPSCNN_DEVICE says"), precision);
 }
 
 BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision) {
-    precision_for("metal", precision); // before the device is looked at
+    precision_for("metal", precision); // throws for a wrong precision before the device is opened
     return choice_of(make_native_backend(device, queue, "the Metal device that was given"), precision);
 }
 
 namespace {
 
-/// The part of a name that finds a Metal device.
+/// Return the device's part of a name such as "metal:Apple M2". Throws ParameterError for "auto" and "cpu",
+/// which are not checked.
 std::string checked_device(const std::string &device) {
     if (device == "auto")
         fail(ErrorKind::parameter,

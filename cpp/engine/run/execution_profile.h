@@ -1,6 +1,7 @@
 #pragma once
 
-// A backend's measurements of profiled runs. engine/run/profile.h turns them into a readable table.
+// The measurements of profiled runs that a backend returns. engine/run/profile.h turns them into a readable
+// table.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,14 +14,14 @@ namespace mpscnn::engine {
 
 /// One step of a plan: usually one kernel call.
 struct StepDescription {
-    /// The nodes of the canonical graph that it computes, or a part of one. Several if they are fused, none
-    /// for a copy of an input or output.
+    /// The nodes of the canonical graph that this step computes, completely or in part. Fused nodes share a
+    /// step. A copy of an input or output has no nodes.
     std::vector<std::string> layers;
     std::string kind;       ///< "depthwise", "pointwise", "pooling", ...: a small fixed set
     std::string kernel;     ///< the kind with its variant: "depthwise 3x3/2", "convolution 3x3 (gathered)"
-    std::int64_t bytes = 0; ///< of its tensors and weights
-    /// A batch may be computed in parts whose steps differ. This step belongs to such a part, and computes
-    /// this share of the batch.
+    std::int64_t bytes = 0; ///< bytes of the step's tensors and weights
+    /// A batch may be computed in parts whose steps differ. This step belongs to part number `part`, which is
+    /// the fraction `share` of the batch.
     std::size_t part = 0;
     double share_of_batch = 1;
 };
@@ -43,8 +44,8 @@ struct WorkSpan {
 
 struct RunTimes {
     std::int64_t duration = 0; ///< from before the first step until after the last
-    /// Nanoseconds of each step. If threads compute separately, this is the mean over all threads. So the
-    /// steps' times add up to the run's, except for waiting.
+    /// Nanoseconds of each step. If each thread runs the steps on its own images, this is the mean over the
+    /// threads. The steps' times add up to the run's time, except for waiting.
     std::vector<double> steps;
     std::vector<WorkSpan> work; ///< kept for the fastest run only
 };
@@ -60,7 +61,7 @@ struct ExecutionProfile {
     std::size_t fastest = 0;     ///< index of the fastest run
     int threads = 0;             ///< of the session; 0 if the device does not use the processor's threads
     std::string instruction_set; ///< "avx512"; empty if it does not apply
-    std::optional<Peak> peak;    ///< if it can be measured
+    std::optional<Peak> peak;    ///< set if the peak can be measured
 
     /// Add a run, and drop the work spans of all runs except the fastest.
     void add(RunTimes run) {

@@ -32,7 +32,7 @@ void FrameSession::Staging::reserve(std::span<const TensorView> images, std::int
             static_cast<std::size_t>(tensor.image.shape.elements()) * size_of(tensor.image.type);
         const std::size_t bytes = tensor.image_bytes * static_cast<std::size_t>(count);
         if (tensor.memory && tensor.memory->bytes() >= bytes) continue;
-        tensor.memory.reset(); // frees the old pages first
+        tensor.memory.reset(); // frees the old pages before new ones are allocated
         tensor.memory = PageMemory::allocate(bytes);
     }
 }
@@ -59,11 +59,12 @@ std::vector<Failure> FrameSession::run(std::span<const Frame *const> frames) {
     std::int64_t first = 0;
     for (std::size_t i = 0; i < frames.size(); ++i) {
         failures[i] = failure_of([&] {
-            if (frames.size() == 1 && !frames[i]->fill) return; // a single frame runs in place
+            if (frames.size() == 1 && !frames[i]->fill)
+                return; // a single frame in the caller's memory is not copied
             inputs_.reserve(frames[i]->inputs, images);
             place(*frames[i], first);
         });
-        if (failures[i]) continue; // the next frame then uses its place in the batch
+        if (failures[i]) continue; // a failed frame takes no place in the batch
         members.push_back({i, first});
         first += frames[i]->images();
     }

@@ -10,9 +10,9 @@
 
 namespace mpscnn::engine {
 
-/// A run that is requested from a runner: a photo, or a batch.
+/// One run that a runner was asked for, on a photo or on a batch of arrays.
 struct Frame {
-    /// Functions that write the inputs, or make a result from the outputs. These tensors belong to the
+    /// Functions that write the inputs, or make a result from the outputs. Their tensors belong to the
     /// session and have no gaps. They are called on the session's thread; `share` distributes work to its
     /// other threads. If they throw, the frame fails.
     using Fill = std::function<void(std::span<const TensorView> inputs, const WorkSharing &share)>;
@@ -26,11 +26,11 @@ struct Frame {
     bool brief = false;              ///< `done` neither blocks nor calls the runner; see Runner
 
     std::int64_t images() const { return inputs.front().shape[0]; }
-    /// True if both frames can be parts of one batch.
+    /// True if both frames can run in one batch.
     bool goes_with(const Frame &other) const;
 };
 
-/// Runs frames in a session, several as one batch. Only one thread at a time may use it.
+/// Runs frames in a session, several of them as one batch. Only one thread at a time may use it.
 class FrameSession {
 public:
     explicit FrameSession(std::shared_ptr<Session> session) : session_(std::move(session)) {}
@@ -40,16 +40,16 @@ public:
     std::vector<Failure> run(std::span<const Frame *const> frames);
 
 private:
-    /// Tensors for a batch, in memory that is reused.
+    /// The tensors of a batch, in memory that later batches reuse.
     class Staging {
     public:
         void reserve(std::span<const TensorView> images, std::int64_t count);
-        /// Views of `count` images from `first` on.
+        /// Return views of `count` images, beginning with image `first`.
         std::vector<TensorView> views(std::int64_t first, std::int64_t count) const;
 
     private:
         struct Tensor {
-            std::shared_ptr<PageMemory> memory; ///< a GPU reads and writes it without a copy
+            std::shared_ptr<PageMemory> memory; ///< pages that a GPU reads and writes without a copy
             TensorView image;
             std::size_t image_bytes = 0;
         };

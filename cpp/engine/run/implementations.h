@@ -6,18 +6,17 @@
 
 namespace mpscnn::engine {
 
-/// The implementations of layers that a backend may use on its device. The name of an implementation is that
-/// of the operation and the kernel ("pooling by MPSCNNPoolingMax"), or of an activation that own shaders
-/// share
-/// ("activation mish"). No name contains a colon.
+/// The implementations of layers that a backend may use on its device. An implementation is named by its
+/// operation and kernel ("pooling by MPSCNNPoolingMax"), or by an activation that this library's shaders
+/// share ("activation mish"). No name contains a colon.
 class Implementations {
 public:
-    /// Reasons by name.
+    /// The reason why each implementation is refused, by the implementation's name.
     using Reasons = std::map<std::string, std::string>;
     using Listener = std::function<void(const std::string &name)>;
 
     Implementations() = default;
-    /// `listener` is called with the name of each implementation before it is made.
+    /// `listener` is called with the name of each implementation before the backend prepares it.
     explicit Implementations(Reasons refused, Listener listener = {});
 
     /// Return the implementations that must not be used, because their results were wrong or missing.

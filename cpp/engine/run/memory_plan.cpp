@@ -72,7 +72,7 @@ private:
 } // namespace
 
 std::size_t peak_live_bytes(const std::vector<BufferLifetime> &buffers) {
-    // By step: bytes that become live, and bytes that end.
+    // By step: the bytes of buffers that begin to live at it, and of buffers whose life ended before it.
     std::map<int, std::pair<std::size_t, std::size_t>> changes;
     for (const BufferLifetime &buffer : buffers) {
         auto &begin = changes[buffer.first].first;
@@ -91,11 +91,11 @@ MemoryPlan plan_memory(const std::vector<BufferLifetime> &buffers) {
     std::vector<std::size_t> order(buffers.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
 
-    // Large buffers first: small ones find gaps between them.
+    // Try large buffers first. Small ones then fit into gaps between them.
     std::stable_sort(order.begin(), order.end(),
                      [&](auto a, auto b) { return buffers[a].bytes > buffers[b].bytes; });
     MemoryPlan best = BestFit(buffers).run(order);
-    // No plan needs less than the peak number of live bytes.
+    // No plan can need less than the peak number of live bytes, so the search stops at a plan of that size.
     const std::size_t bound = peak_live_bytes(buffers);
     const auto try_order = [&](auto before) {
         if (best.bytes == bound) return;
@@ -106,8 +106,8 @@ MemoryPlan plan_memory(const std::vector<BufferLifetime> &buffers) {
     const auto length = [&](std::size_t i) {
         return static_cast<std::int64_t>(buffers[i].last) - buffers[i].first;
     };
-    // Long-lived buffers first, and buffers of equal lifetime by size: a skip connection across many steps is
-    // then at the bottom.
+    // Try long-lived buffers first, and larger ones first among equal lifetimes. A skip connection across
+    // many steps is then at the arena's beginning.
     try_order([&](auto a, auto b) { return length(a) > length(b); });
     try_order([&](auto a, auto b) { return buffers[a].first < buffers[b].first; });
     return best;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double nanoseconds_in_millisecond = 1e6, nanoseconds_in_microsecond = 1e3;
 
-/// The steps that compute each node, in order, by the node's name.
+/// Return the numbers of the steps that compute each node, in order, by the node's name.
 std::map<std::string, std::vector<std::size_t>> steps_by_layer(const std::vector<StepDescription> &steps) {
     std::map<std::string, std::vector<std::size_t>> computing;
     for (std::size_t i = 0; i < steps.size(); ++i)
@@ -20,7 +20,7 @@ std::map<std::string, std::vector<std::size_t>> steps_by_layer(const std::vector
     return computing;
 }
 
-/// Return the part of the FLOPs; for the whole batch it is exact.
+/// Return flops * share; for share 1 the result is exact.
 std::int64_t part_of(std::int64_t flops, double share) {
     return share == 1 ? flops : std::llround(static_cast<double>(flops) * share);
 }
@@ -67,7 +67,7 @@ Json json_of_peak(const std::optional<Peak> &peak) {
     return result;
 }
 
-/// Events of one run.
+/// Writes the events of one run in Chrome's trace event format.
 class Trace {
 public:
     explicit Trace(const Profile &profile)

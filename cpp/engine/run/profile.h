@@ -12,12 +12,14 @@
 
 namespace mpscnn::engine {
 
-/// Floating-point operations and layers of a program's steps, next to its backend's measurements.
+/// A backend's measurements of a program's steps, together with the layers and floating-point operations of
+/// each step.
 struct Profile {
     struct Step {
-        /// Layers of the original network that this step completes, including folded ones.
+        /// Layers of the original network that this step completes, including layers that were folded into
+        /// others.
         std::vector<std::string> layers;
-        std::vector<std::string> part_of; ///< layers that a later step completes
+        std::vector<std::string> part_of; ///< layers that this step begins and a later step completes
         std::int64_t flops = 0;           ///< FLOPs of `layers`
     };
 
@@ -25,14 +27,14 @@ struct Profile {
     std::vector<Shape> input_shapes;
     ExecutionProfile execution;
     std::vector<Step> steps;                      ///< one for each of execution.steps
-    std::vector<std::string> layers_without_step; ///< layers without computation: views of memory
+    std::vector<std::string> layers_without_step; ///< layers without computation, which are views of memory
 };
 
-/// `execution` is the profile of one of the program's plans, for these inputs.
+/// Combine `execution`, the measurements of a plan for these input shapes, with the program's layers.
 Profile make_profile(const Program &program, const std::vector<Shape> &input_shapes,
                      ExecutionProfile execution);
 
-/// Return all of it, with times in milliseconds for each run; see mpscnn_session_profile.
+/// Return the whole profile, with times in milliseconds for each run; see mpscnn_session_profile.
 Json to_json(const Profile &profile);
 /// Return the fastest run in Chrome's trace event format: one row for steps, and one for each thread.
 Json chrome_trace(const Profile &profile);

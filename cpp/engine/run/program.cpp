@@ -11,7 +11,8 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// The limit of plans that a program keeps, in case its caller always uses new shapes.
+/// The largest number of plans that a program keeps. It bounds memory if the caller uses new shapes all the
+/// time.
 constexpr std::size_t max_plans = 64;
 
 std::vector<ValueId> wanted_values(const Graph &graph, const std::vector<std::string> &outputs) {
@@ -27,8 +28,7 @@ std::vector<Shape> free_shapes(const Graph &graph) {
     return shapes;
 }
 
-/// Return the part of a wrong shape that the user should look at: "3 feature channels, not 4", "rank 4, not
-/// 3".
+/// Describe how a wrong shape differs: "3 feature channels, not 4", "rank 4, not 3".
 std::string difference(const Shape &expected, const Shape &given) {
     if (expected.rank() != given.rank()) return concat({expected.rank(), " axes, not ", given.rank()});
     if (given[0] < 1) return concat({"a batch of at least 1, not ", given[0]});
@@ -43,7 +43,7 @@ std::string difference(const Shape &expected, const Shape &given) {
     return "another shape";
 }
 
-/// Return the meaning of CompileOptions::accumulate_dtype.
+/// Return the number type of sums that CompileOptions::accumulate_dtype names.
 Sums sums_of(const std::string &dtype, Precision precision) {
     if (dtype == "auto" || dtype == "float32") return Sums::float32;
     if (dtype != "float16")
@@ -61,7 +61,8 @@ MetalKernels kernels_of(const std::string &name) {
     fail(ErrorKind::parameter, {"metal_kernels must be mps or own, got ", quoted(name)});
 }
 
-/// Weights that are tensors of the graph are packed while it runs, as floats.
+/// Throws UnsupportedError if a layer reads its weights from variables. Such weights are packed at run time
+/// as floats, which sums in halves do not support.
 void require_constant_weights(const Graph &graph) {
     for (const Node &node : graph.nodes())
         if (!node.variables.empty())
@@ -69,7 +70,7 @@ void require_constant_weights(const Graph &graph) {
                  {"layer ", quoted(node.name), ": sums in halves are for constant weights"});
 }
 
-/// Computed once, since raw kernels compile many programs.
+/// Return the default memory limit. It is computed once, because raw kernels compile many programs.
 std::uint64_t default_max_memory() {
     static const std::uint64_t bytes = platform::usable_memory();
     return bytes;
@@ -84,7 +85,7 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptio
     try {
         return compile(graph, std::move(choice), options);
     } catch (const Error &error) {
-        // "auto" runs whatever the CPU engine, which refuses least, can run.
+        // With device "auto", the CPU engine runs a network that the GPU's engine does not support.
         if (error.kind() != ErrorKind::unsupported && error.kind() != ErrorKind::device) throw;
         BackendChoice cpu = choose_backend("cpu", options.precision);
         cpu.reason = error.what();
@@ -98,8 +99,8 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
     wanted.require_complete();
     const Merging merging = choice.precision == Precision::int8 ? Merging::of_integers : Merging::of_numbers;
     std::shared_ptr<Program> program(new Program(canonicalise(wanted, merging), std::move(choice), options));
-    // Ports have the names of the original graph; merged layers would have the name of the layer that they
-    // were merged into.
+    // Ports have the names of the original graph's values. In the canonical graph, an output that was merged
+    // has the name of the layer that it was merged into.
     for (const Input &input : wanted.inputs()) program->inputs_.push_back({input.name, input.shape});
     for (ValueId value : wanted.outputs())
         program->outputs_.push_back({wanted.value_name(value), wanted.shape(value)});
@@ -151,7 +152,7 @@ void Program::check_inputs(const std::vector<Shape> &shapes) const {
     if (shapes.size() != inputs_.size())
         fail(ErrorKind::shape,
              {"network ", quoted(name()), " takes ", inputs_.size(), " inputs, got ", shapes.size()});
-    const Shape *batch = nullptr; // shape of an input with a batch
+    const Shape *batch = nullptr; // the first input that has a batch
     for (std::size_t i = 0; i < shapes.size(); ++i) {
         if (!inputs_[i].shape.admits(shapes[i]))
             fail(ErrorKind::shape,

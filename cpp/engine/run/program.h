@@ -18,17 +18,18 @@ namespace mpscnn::engine {
 struct CompileOptions {
     std::string device = "auto";
     std::string precision = "auto";
-    std::string weights = "auto";          ///< "int8": see byte_weights.h
-    std::string accumulate_dtype = "auto"; ///< the name of Sums; "auto": "float32"
-    bool winograd = true;                  ///< LowerOptions::winograd
-    std::string metal_kernels = "mps";     ///< the name of LowerOptions::metal_kernels
-    std::vector<std::string> outputs;      ///< layers whose results are wanted; empty: the graph's outputs
+    std::string weights = "auto"; ///< "int8": 8-bit weights, see byte_weights.h
+    std::string accumulate_dtype =
+        "auto";           ///< the type of sums (Sums): "float32", "float16", or "auto" for "float32"
+    bool winograd = true; ///< allow Winograd's algorithm, see LowerOptions::winograd
+    std::string metal_kernels = "mps"; ///< "mps" or "own", see LowerOptions::metal_kernels
+    std::vector<std::string> outputs;  ///< layers whose results are wanted; empty: the graph's outputs
     /// Maximum bytes of packed weights and one session's arena together; 0: the memory that this process may
     /// use
     std::uint64_t max_memory = 0;
 };
 
-/// A network compiled for a device. It is immutable for its users, and several threads may use it. It keeps a
+/// A network compiled for a device. Several threads may use it, and its users cannot change it. It keeps a
 /// plan for each combination of input shapes (batch included).
 class Program {
 public:
@@ -43,16 +44,16 @@ public:
     /// Return the type in which weights of convolutions and dense layers are stored: "int8", or the
     /// precision's name.
     const char *weight_type() const { return weights_in_bytes_ ? "int8" : name_of(precision()); }
-    /// Return the type in which products of convolutions and dense layers are summed.
+    /// Return the type in which convolutions and dense layers accumulate their sums.
     Sums sums() const { return sums_; }
-    /// LowerOptions::winograd.
+    /// Return whether Winograd's algorithm is allowed (LowerOptions::winograd).
     bool winograd() const { return winograd_; }
-    /// LowerOptions::metal_kernels.
+    /// Return which kernels compute convolutions on Metal (LowerOptions::metal_kernels).
     MetalKernels metal_kernels() const { return metal_kernels_; }
     std::uint64_t max_memory() const { return max_memory_; }
-    /// Return the reason for this device and precision.
+    /// Return the reason why this device and precision were chosen.
     const std::string &reason() const { return choice_.reason; }
-    /// BackendChoice::warning.
+    /// Return the warning for users (BackendChoice::warning), or an empty text.
     const std::string &warning() const { return choice_.warning; }
     const std::vector<Port> &inputs() const { return inputs_; }
     const std::vector<Port> &outputs() const { return outputs_; }
@@ -66,33 +67,35 @@ public:
         std::vector<Shape> input_shapes, output_shapes;
         std::unique_ptr<Plan> plan;
     };
-    /// The plan for these input shapes, made at first use. Throws ShapeError naming the input, and for a plan
-    /// beyond max_memory().
+    /// Return the plan for these input shapes; it is made at its first use. Throws ShapeError, with the
+    /// input's name, for a wrong shape, and for a plan that needs more than max_memory().
     std::shared_ptr<const Planned> plan_for(const std::vector<Shape> &input_shapes);
-    /// Throws ShapeError, with both numbers, if weights and the plan's arena take more than `most` bytes.
+    /// Throws ShapeError, with the needed and the allowed bytes, if weights and the plan's arena take more
+    /// than `most` bytes.
     void require_memory(const Planned &planned, std::uint64_t most) const;
-    /// Throws UnsupportedError where the processor computes some of the layers: commands of the caller's
-    /// cannot hold such a run.
+    /// Throws UnsupportedError if the processor computes some of the layers, because such a run cannot be
+    /// encoded into the caller's command buffers.
     void require_one_stage() const;
-    /// Return the images for results of these inputs; see Backend::native_run.
+    /// Return the images that can receive the results for these input images; see Backend::native_run.
     std::vector<NativeImage> output_images(void *inputs);
 
 private:
     Program(const Canonical &canonical, BackendChoice choice, const CompileOptions &options);
     void check_inputs(const std::vector<Shape> &shapes) const;
-    /// Layers without an implementation on the device go to the CPU engine, which reason() and warning()
-    /// tell.
+    /// Lower the graph for the chosen device. The CPU engine gets layers that the device has no
+    /// implementation for; reason() and warning() then name them.
     std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options);
 
-    Graph graph_; ///< canonical, and only the part that the outputs need; the backend has the weights
-    std::map<std::string, std::vector<std::string>> merged_; ///< as in Canonical
+    Graph graph_; ///< canonical and without weights; contains only the nodes that the outputs need
+    std::map<std::string, std::vector<std::string>>
+        merged_; ///< layers that were merged into others, see Canonical
     BackendChoice choice_;
     bool weights_in_bytes_;
     Sums sums_;
     bool winograd_;
     MetalKernels metal_kernels_;
     std::uint64_t max_memory_;
-    bool in_stages_ = false; ///< the processor works between parts of a run
+    bool in_stages_ = false; ///< true if the processor computes some layers between those of the device
     std::vector<Port> inputs_, outputs_;
     std::unique_ptr<LoweredGraph> lowered_;
     std::mutex mutex_;
@@ -109,16 +112,16 @@ public:
     const std::shared_ptr<Program> &program() const { return program_; }
     /// Read the inputs and write the outputs. Allocates nothing if the shapes are those of the previous run.
     void run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
-    /// The same, but it may return before the outputs are written; see Executor::submit.
+    /// Submit a run, which may return before the outputs are written; see Executor::submit.
     std::shared_ptr<Request> submit(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
-    /// Prepare runs with inputs of these shapes; their memory is not accessed. Throws the errors of such a
-    /// run for its shapes.
+    /// Prepare runs with inputs of these shapes; the inputs' memory is not accessed. Throws the errors that
+    /// such a run would throw for its shapes.
     void prepare(std::span<const TensorView> inputs);
-    /// A WorkSharing that uses the threads of the last run.
+    /// Distribute work among the threads that the last run used (WorkSharing).
     void share(std::int64_t items, std::int64_t chunk, const RangeWork &work);
     /// Run `runs` times with a profiler hook, and return the time of every step. The outputs are written.
     Profile profile(std::span<const TensorView> inputs, std::span<const TensorView> outputs, int runs);
-    /// Append a run to commands of the program that embeds mpscnn; see NativeRun.
+    /// Append a run to a command buffer of the program that embeds mpscnn; see NativeRun.
     void encode(void *commands, void *inputs, void *outputs);
 
 private:

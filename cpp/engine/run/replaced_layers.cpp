@@ -25,7 +25,7 @@ bool hands_on_float32(const Graph &graph) {
     });
 }
 
-/// The shapes of a graph's inputs for one image; nothing where extents are free.
+/// Return the input shapes of a graph for one image, or nothing if other extents are free, too.
 std::optional<std::vector<Shape>> shapes_for_one_image(const Graph &graph) {
     std::vector<Shape> shapes;
     for (const Input &input : graph.inputs()) {
@@ -37,7 +37,7 @@ std::optional<std::vector<Shape>> shapes_for_one_image(const Graph &graph) {
     return shapes;
 }
 
-/// Why the backend has no implementation for a graph; nothing where it has.
+/// Return why the backend has no implementation for a graph, or nothing if it has one.
 std::optional<std::string> why_none(const Graph &graph, const Backend &backend, const LowerOptions &options) {
     try {
         const auto lowered = backend.lower(graph, options);
@@ -49,7 +49,8 @@ std::optional<std::string> why_none(const Graph &graph, const Backend &backend, 
     }
 }
 
-/// Free extents choose between implementations later: none of the layer's may be refused.
+/// Return why a layer with free extents cannot stay on the device, or nothing. The extents of a later run
+/// decide which implementation it uses, so none of its implementations may be refused.
 std::optional<std::string> why_not_for_all_extents(const Node &node, const Backend &backend) {
     const std::string own = concat({ops::info_of(node.operation).name, " by "});
     for (const auto &[name, reason] : backend.implementations().refused())

@@ -8,12 +8,13 @@ void Request::finish(Failure failure) {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
     done_ = true;
-    // Under the lock, because the waiting thread may destroy this object right afterwards.
+    // Notify while the lock is held, because the waiting thread may destroy this object right after it wakes.
     changed_.notify_all();
 }
 
 bool Request::wait_for(std::chrono::nanoseconds time) const {
-    require_same_process(); // before the lock, which a thread of the parent process may hold forever
+    require_same_process(); // check before locking, because a thread of the parent process may hold the mutex
+                            // forever
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, time, [&] { return done_; });
 }

@@ -9,17 +9,17 @@
 
 namespace mpscnn::engine {
 
-/// A run that may still be in flight. Any number of threads may use it.
+/// A submitted run that may still be in flight. Any number of threads may use it.
 class Request {
 public:
-    /// Called once, by the thread that ran it.
+    /// Record the end of the run. The thread that ran it calls this once.
     void finish(Failure failure);
 
-    /// Wait for this time at most, and return true if it has ended.
+    /// Wait for the end of the run, at most for `time`. Return true if it has ended.
     bool wait_for(std::chrono::nanoseconds time) const;
-    /// Block until it has ended. Throws DeviceError in a forked child, which is never notified.
+    /// Block until the run has ended. Throws DeviceError in a forked child, which is never notified.
     void wait() const;
-    /// Return the error of a request that is done, or none.
+    /// Return the error of a run that has ended, or none.
     Failure failure() const;
 
 private:

@@ -14,7 +14,8 @@ bool repeats_elements(const TensorView &view) {
     return false;
 }
 
-/// Messages are only made for errors, because a run must not allocate.
+/// Throws unless all tensors are float32 or float16. Messages are only built for errors, because a run must
+/// not allocate memory.
 void require_floats(const char *role, const std::vector<Port> &ports, std::span<const TensorView> views) {
     for (std::size_t i = 0; i < std::min(ports.size(), views.size()); ++i) {
         const TensorView &view = views[i];
@@ -40,12 +41,13 @@ MemoryRange range_of(const char *role, const Port &port, const TensorView &view)
     return *range;
 }
 
-/// Inputs may overlap each other. Ranges are sorted by their beginnings, and each one is compared with those
-/// that reach farthest. With tens of thousands of outputs, comparing all pairs would take longer than a run.
+/// Throws if an output overlaps an input or another output. Inputs may overlap each other. Ranges are sorted
+/// by their beginnings, and each one is compared only with the input and the output before it that reach
+/// farthest. With tens of thousands of outputs, comparing all pairs would take longer than a run.
 void require_apart(std::span<PortRange> ranges, const std::vector<Port> &outputs) {
     std::sort(ranges.begin(), ranges.end(),
               [](const PortRange &a, const PortRange &b) { return a.memory.first < b.memory.first; });
-    const PortRange *farthest[2] = {}; // among inputs and among outputs
+    const PortRange *farthest[2] = {}; // the range that reaches farthest, among inputs and among outputs
     const auto reaches = [&](bool output, const PortRange &range) {
         return farthest[output] && farthest[output]->memory.behind > range.memory.first;
     };
@@ -77,7 +79,7 @@ void check_outputs(const Program &program, const Program::Planned &planned,
     if (outputs.size() != ports.size())
         fail(ErrorKind::shape, {"network ", quoted(program.name()), " has ", ports.size(),
                                 " outputs, got memory for ", outputs.size()});
-    // A usual number of tensors fits on the stack, since a run must not allocate memory.
+    // Up to a usual number of tensors, ranges are on the stack, because a run must not allocate memory.
     const std::size_t tensors = inputs.size() + outputs.size();
     std::array<PortRange, 16> few;
     std::vector<PortRange> many(tensors > few.size() ? tensors : 0);

@@ -13,12 +13,12 @@
 
 namespace mpscnn::engine {
 
-/// A submitted frame and its state.
+/// A frame from its submission to its delivery.
 struct Journey {
     enum class State { waiting, running, over };
 
     Frame frame;
-    /// The latest time until which it waits for others to form a batch.
+    /// The latest time until which the frame waits for others to form a batch.
     std::chrono::steady_clock::time_point latest_begin;
     State state = State::waiting;
     Failure failure;
@@ -35,7 +35,7 @@ using Clock = std::chrono::steady_clock;
 
 bool is_waiting(const std::unique_ptr<Journey> &journey) { return journey->state == Journey::State::waiting; }
 
-/// Return the first layer whose result for one image depends on other images of the batch.
+/// Return the first layer that computes one image's result from several images of the batch, or null.
 const Node *layer_over_the_batch(const Graph &graph) {
     for (const Node &node : graph.nodes()) {
         const auto *dropout = std::get_if<ops::Dropout>(&node.operation);
@@ -53,8 +53,8 @@ void require_batches(const Program &program, int max_batch) {
               quoted(layer->name), " makes the images of a batch depend on each other"});
 }
 
-/// Choose the number of sessions. On the processor at most cores / threads sessions run in parallel, but at
-/// least one.
+/// Choose the numbers of sessions and threads. On the processor at most cores / threads sessions run in
+/// parallel, but at least one.
 Division divide(const Backend &backend, const RunnerOptions &options) {
     if (!uses_processor(backend)) return {options.inflight, 1};
     const int cores = platform::useful_threads();
@@ -80,15 +80,15 @@ struct Runner::Crew {
 
     using Group = std::vector<Journey *>;
 
-    /// A session, its thread and the frames that it runs. The thread only allocates memory where a failure
-    /// can be reported as those frames' failure.
+    /// A session, its thread and the frames that it runs. While it has frames, a failed allocation becomes
+    /// their failure; elsewhere its thread does not allocate memory.
     struct Worker {
         Worker(std::shared_ptr<Session> runs, int max_batch) : session(std::move(runs)) {
             group.reserve(static_cast<std::size_t>(max_batch));
         }
 
         FrameSession session;
-        Group group; ///< with room for a whole request
+        Group group; ///< has the capacity for a whole request
         std::thread thread;
     };
 
@@ -97,14 +97,14 @@ struct Runner::Crew {
     const Division division;
     std::vector<Worker> workers;
     std::thread deliverer;
-    std::once_flag delivered;     ///< whether join_deliverer() has waited for its end
-    std::shared_ptr<Crew> itself; ///< keeps the crew alive if it must never be destroyed
+    std::once_flag delivered;     ///< set when join_deliverer() has waited for the deliverer's end
+    std::shared_ptr<Crew> itself; ///< set only to keep the crew alive for ever, in a forked child
 
     std::mutex mutex; ///< protects everything below
     std::condition_variable work, over, permit, idle;
     std::deque<std::unique_ptr<Journey>> journeys; ///< in order of submission; the first is delivered next
     FrameNumber first_number = 0;
-    std::size_t waiting = 0; ///< journeys that have not begun
+    std::size_t waiting = 0; ///< number of journeys that have not begun
     bool handing_out = false, closed = false;
 
     using Lock = std::unique_lock<std::mutex>;
@@ -132,7 +132,8 @@ struct Runner::Crew {
             waiting += to_run ? 1 : 0;
             number = first_number + journeys.size() - 1;
         }
-        // A thread that wakes while the lock is held would have to wait again.
+        // Notify after the lock is released, because a thread that wakes while it is held would have to wait
+        // again.
         (to_run ? work : over).notify_one();
         return number;
     }
@@ -198,8 +199,8 @@ struct Runner::Crew {
             last_ones = waiting < workers.size();
         }
         if (deliver) over.notify_one();
-        // Workers keep all cores busy. The thread that delivers results and submits new frames needs a core
-        // before they run out of work.
+        // Yield a core to the thread that delivers results and submits new frames. Otherwise workers keep all
+        // cores busy until they run out of work.
         if (last_ones) std::this_thread::yield();
     }
 
@@ -208,7 +209,8 @@ struct Runner::Crew {
     }
     bool at_end() const { return closed && journeys.empty(); }
 
-    /// Requires `next_is_over`. The lock is released while the handler is called.
+    /// Remove the first frame and call its handler; requires `next_is_over`. The lock is released during the
+    /// call.
     void hand_out_next(Lock &lock) {
         std::unique_ptr<Journey> journey = std::move(journeys.front());
         journeys.pop_front();
@@ -268,7 +270,7 @@ struct Runner::Crew {
         }
     }
 
-    /// Wait for the deliverer of a closed crew, which has delivered everything.
+    /// Wait until the deliverer of a closed crew has delivered everything.
     void join_deliverer() {
         std::call_once(delivered, [&] {
             if (deliverer.joinable()) deliverer.join();
@@ -281,7 +283,8 @@ struct Runner::Crew {
         for (Worker &worker : workers)
             if (worker.thread.joinable()) worker.thread.join();
         if (in_delivery())
-            deliverer.detach(); // it delivers the rest and keeps the crew alive
+            deliverer
+                .detach(); // this runs on the deliverer, which delivers the rest and keeps the crew alive
         else
             join_deliverer();
     }
@@ -296,7 +299,8 @@ Runner::~Runner() {
     if (process_ == platform::fork_generation())
         crew_->finish();
     else
-        crew_->itself = crew_; // its threads do not exist, and its mutex may be locked
+        crew_->itself = crew_; // in a forked child the threads do not exist and the mutex may be locked, so
+                               // the crew is never destroyed
 }
 
 void Runner::require_alive() const {
@@ -307,7 +311,7 @@ void Runner::require_alive() const {
 Runner::FrameNumber Runner::submit(Frame frame) {
     require_alive();
     const std::shared_ptr<Crew> crew = crew_;  // a handler may release the runner before this returns
-    std::span<const TensorView> read, written; // memory of the caller
+    std::span<const TensorView> read, written; // tensors in the caller's memory
     if (!frame.fill) read = frame.inputs;
     if (!frame.read) written = frame.outputs;
     check_elements(*crew->program, read, written);
@@ -332,7 +336,7 @@ Runner::FrameNumber Runner::mark(Completion done) {
 bool Runner::cancel(FrameNumber frame) {
     require_alive();
     const std::lock_guard lock(crew_->mutex);
-    // A huge number for a frame that has been delivered.
+    // For a frame that has been delivered this unsigned difference wraps around to a huge number.
     const FrameNumber index = frame - crew_->first_number;
     if (index >= crew_->journeys.size()) return false;
     if (!is_waiting(crew_->journeys[index])) return false;
@@ -353,7 +357,7 @@ void Runner::wait() {
     crew_->idle.wait(lock, [&] { return crew_->journeys.empty() && !crew_->handing_out; });
     const bool closed = crew_->closed;
     lock.unlock();
-    if (closed) crew_->join_deliverer(); // it releases thread-local objects of its handlers when it ends
+    if (closed) crew_->join_deliverer(); // the deliverer's end releases thread-local objects of its handlers
 }
 
 int Runner::sessions() const { return crew_->division.sessions; }

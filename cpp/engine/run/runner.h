@@ -18,13 +18,12 @@ struct RunnerOptions {
     std::uint64_t max_memory = 0; ///< for each session; see SessionOptions
 };
 
-/// Keeps a device busy. It runs frames in several sessions in parallel and delivers their results in the
-/// order of submission, each exactly once. Any number of threads may use it.
-///
+/// Keeps a device busy. It runs frames (photos or arrays) in several sessions in parallel, and delivers their
+/// results in the order of submission, each exactly once. Any number of threads may use it.
 /// A frame holds one of `permits()` permits from its submission until its turn to be delivered. `done` is
 /// called on one of the runner's threads, for one frame after another. It may submit frames; it must not
-/// throw. If it is `brief`, it is called on the thread that ended a frame, also in order. This avoids waking
-/// a thread for each short frame.
+/// throw. The handler of a `brief` frame is called on the thread that ended a frame, also in order. This
+/// avoids waking a thread for each short frame.
 class Runner {
 public:
     Runner(std::shared_ptr<Program> program, const RunnerOptions &options);
@@ -39,11 +38,12 @@ public:
     /// taken. Throws StateError if `done` would wait for itself, and after the runner is closed. Errors in
     /// the frame's arrays are thrown here; later errors are passed to `done`.
     FrameNumber submit(Frame frame);
-    /// Submit a frame without a run; `done` is called in its turn.
+    /// Submit a frame that runs nothing; its `done` is called in the order of submission.
     FrameNumber mark(Completion done);
-    /// Return true if the frame had not begun. Then its `done` gets `Cancelled` in its turn.
+    /// Cancel a frame. Return true if it had not begun; its `done` then gets `Cancelled` in the order of
+    /// submission.
     bool cancel(FrameNumber frame);
-    /// Accept no more frames; if `cancel`, cancel those that have not begun.
+    /// Accept no more frames. If `cancel` is true, cancel those that have not begun.
     void close(bool cancel);
     /// Block until every frame has been delivered. A frame's `done` must not call this.
     void wait();

@@ -20,18 +20,21 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Layers that run one after the other: a subgraph of the backend's, or functions of the program and nodes of
-/// another backend.
+/// A group of layers that runs before the next group begins. It is either a subgraph of the backend, or a
+/// list of custom functions and of nodes that another backend computes.
 struct Stage {
     std::vector<std::size_t> nodes;
-    std::vector<ValueId> inputs, outputs;           ///< of a subgraph, as values of the whole graph
-    std::unique_ptr<LoweredGraph> lowered;          ///< of a subgraph
-    std::map<std::size_t, std::size_t> others = {}; ///< numbers of parts by node, for another backend's
+    std::vector<ValueId> inputs,
+        outputs; ///< for a subgraph: its inputs and outputs, as values of the whole graph
+    std::unique_ptr<LoweredGraph> lowered; ///< for a subgraph: its lowered form
+    std::map<std::size_t, std::size_t> others =
+        {}; ///< for nodes of another backend: index in StagedNetwork::parts, by node
 };
 
 bool computed_by_program(const Node &node) { return std::holds_alternative<ops::Custom>(node.operation); }
 
-/// Cuts a graph: stages with even numbers are subgraphs, the others functions and another backend's nodes.
+/// Cuts a graph into stages. Stages with even numbers are subgraphs of the backend. Stages with odd numbers
+/// have the functions and the nodes of another backend.
 class Cutter {
 public:
     Cutter(const Graph &graph, const std::vector<std::size_t> &others)
@@ -77,8 +80,8 @@ private:
 
     const Graph &graph_;
     const std::vector<std::size_t> &others_;
-    std::vector<std::size_t> stage_of_; ///< by value
-    /// By value: whether another stage, a function or the caller reads it.
+    std::vector<std::size_t> stage_of_; ///< by value: the stage that computes it
+    /// By value: whether it is an output, or another stage or a function reads it.
     std::vector<bool> leaves_;
     std::size_t count_ = 0;
 };
@@ -117,13 +120,13 @@ Graph subgraph_of(const Graph &graph, Stage &stage) {
     return part;
 }
 
-/// The network's data that plans and executors share.
+/// The data of a network that its plans and executors share.
 struct StagedNetwork {
     Graph graph; ///< without weights
     std::vector<Stage> stages;
     std::vector<Stage> parts = {}; ///< nodes of another backend, each a subgraph
 
-    /// All that a backend has lowered.
+    /// Return the stages and parts that a backend has lowered.
     std::vector<const Stage *> subgraphs() const {
         std::vector<const Stage *> all;
         for (const std::vector<Stage> *list : {&stages, &parts})
@@ -133,7 +136,7 @@ struct StagedNetwork {
     }
 };
 
-/// Copy a tensor. Both have the same shape; types and strides may differ.
+/// Copy a tensor to another one of the same shape. Types and strides may differ.
 void copy_tensor(const TensorView &from, const TensorView &to) {
     if (from.type == to.type) return copy_elements(from, to);
     const auto count = static_cast<std::size_t>(from.shape.elements());
@@ -163,7 +166,8 @@ public:
         }
         for (const Stage &stage : network.stages)
             for (const ValueId value : stage.outputs) reserve(value);
-        // Functions read dense float32 tensors, which the caller's may not be.
+        // Functions read dense float32 tensors. The caller's tensors may have another form, so inputs need a
+        // place for a copy.
         for (const Stage &stage : network.stages)
             for (const std::size_t node : stage.nodes)
                 for (const ValueId value : network.graph.nodes()[node].inputs)
@@ -172,8 +176,9 @@ public:
 
     std::size_t arena_bytes() const override { return arena_ + bytes; }
 
-    std::vector<Shape> shapes;                      ///< of all values
-    std::vector<std::optional<std::size_t>> places; ///< of values in the executor's memory
+    std::vector<Shape> shapes; ///< by value: its shape
+    std::vector<std::optional<std::size_t>>
+        places; ///< by value: its place in the executor's memory, if it has one
     std::map<const Stage *, std::unique_ptr<Plan>> parts;
     std::size_t bytes = 0;
 
@@ -256,12 +261,12 @@ private:
         }
     }
 
-    /// The value as a dense float32 tensor for a custom function: without a copy if it is one, otherwise
-    /// copied.
+    /// Return a value as a dense float32 tensor for a custom function. It is copied only if its memory has
+    /// another form.
     ops::CustomTensor dense_floats(const StagedPlan &plan, ValueId value) {
         const auto index = static_cast<std::size_t>(value);
         TensorView &given = views_[index];
-        const auto &place = plan.places[index]; // every value that functions read has a place
+        const auto &place = plan.places[index]; // StagedPlan gave a place to every value that functions read
         if (place && (given.type != DType::float32 || !given.is_dense())) {
             const TensorView own =
                 TensorView::dense(memory_.data() + *place, DType::float32, plan.shapes[index]);

@@ -8,7 +8,7 @@
 
 namespace mpscnn::engine {
 
-/// True if functions of the program compute some of the layers (ops/custom.h).
+/// True if custom layers, which functions of the calling program compute, are in the graph (ops/custom.h).
 bool has_custom_layers(const Graph &graph);
 
 /// Nodes that another backend computes.
@@ -23,7 +23,8 @@ struct OtherNodes {
 std::unique_ptr<LoweredGraph> lower_in_stages(const Graph &graph, const Backend &backend,
                                               const LowerOptions &options, const OtherNodes &others = {});
 
-/// A node with inputs for what it reads, as lower_in_stages gives it to another backend.
+/// Return a graph of one node, whose inputs are the values that the node reads. lower_in_stages gives such
+/// graphs to the other backend.
 Graph subgraph_of_node(const Graph &graph, std::size_t node);
 
 } // namespace mpscnn::engine
