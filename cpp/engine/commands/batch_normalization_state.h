@@ -11,16 +11,17 @@ namespace mpscnn::engine {
 
 class CommandBuffer;
 
-/// Mean and variance of each channel over the elements that command buffers have added.
+/// The mean and variance of each channel over all elements that command buffers have added.
 class BatchMoments : public Resource {
 public:
     explicit BatchMoments(std::int64_t channels);
 
     std::int64_t channels() const { return static_cast<std::int64_t>(mean_.size()); }
     /// Include `elements` more elements of each channel. `statistics` holds the means of all channels, and
-    /// then their variances. If `generation` differs from that of the last call, old elements are forgotten.
+    /// then their variances. If `generation` differs from that of the last call, all earlier elements are
+    /// forgotten.
     void add(std::int64_t generation, std::int64_t elements, const std::vector<float> &statistics);
-    /// Return the means and then the variances. Throws StateError if nothing of this generation has been
+    /// Return the means and then the variances. Throws StateError if no elements of this generation have been
     /// added.
     std::vector<float> statistics(std::int64_t generation) const;
 
@@ -29,9 +30,9 @@ private:
     std::vector<double> mean_, squares_; ///< squares: sums of squared deviations from the mean
 };
 
-/// MPSCNNBatchNormalizationState: statistics of all batches since it was made or reset. Belongs to the queue
-/// whose command buffers use it first; they read and write it in the order in which they run. One thread at a
-/// time may encode with it.
+/// Statistics of all batches since this state was made or reset, MPSCNNBatchNormalizationState. It belongs to
+/// the queue whose command buffers use it first; they read and write it in the order in which they run. One
+/// thread at a time may encode with it.
 class BatchNormalizationState {
 public:
     static std::shared_ptr<BatchNormalizationState> create(std::int64_t feature_channels);
@@ -40,15 +41,15 @@ public:
     /// Start new statistics for commands that are encoded from now on. Commands that are already encoded keep
     /// theirs.
     void reset();
-    /// Return the means and then the variances. Throws StateError before there are any, and while a committed
-    /// command buffer uses the state.
+    /// Return the means and then the variances. Throws StateError if there are none yet, and while a
+    /// committed command buffer uses the state.
     std::vector<float> statistics() const;
 
-    /// Throws StateError or ShapeError unless `commands` may write the statistics of this many channels, or
-    /// read them.
+    /// Throws StateError or ShapeError unless `commands` may write the statistics of this many channels. With
+    /// `reads`, it checks whether they may be read.
     void require_usable(const CommandBuffer &commands, const std::string &kernel, std::int64_t channels,
                         bool reads) const;
-    /// Record that statistics have been encoded into `commands`.
+    /// Record that a kernel that writes the statistics has been encoded into `commands`.
     void written_by(const CommandBuffer &commands);
     std::int64_t generation() const { return generation_; }
     const std::shared_ptr<BatchMoments> &moments() const { return moments_; }
@@ -57,10 +58,10 @@ private:
     explicit BatchNormalizationState(std::int64_t feature_channels)
         : moments_(std::make_shared<BatchMoments>(feature_channels)) {}
 
-    std::shared_ptr<BatchMoments> moments_; ///< kept by encoded commands
+    std::shared_ptr<BatchMoments> moments_; ///< commands that use them keep a copy of the pointer
     std::weak_ptr<const void> queue_;
-    std::int64_t generation_ = 1; ///< of the statistics that are encoded at present
-    bool encoded_ = false;        ///< statistics of this generation have been encoded
+    std::int64_t generation_ = 1; ///< number of the statistics that new commands use; `reset` increments it
+    bool encoded_ = false;        ///< true: a command that writes statistics of this generation is encoded
 };
 
 using BatchNormalizationStatePointer = std::shared_ptr<BatchNormalizationState>;

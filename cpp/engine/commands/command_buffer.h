@@ -35,8 +35,8 @@ struct CommandError {
     std::string message;
 };
 
-/// Work for a device, MTLCommandBuffer. Kernels are encoded into it, and nothing runs before it is committed.
-/// One thread encodes; any thread may read the status and wait. Kernels' properties are copied when they are
+/// A sequence of kernels for a device, MTLCommandBuffer. Nothing runs before the buffer is committed. One
+/// thread encodes; any thread may read the status and wait. Kernels' properties are copied when they are
 /// encoded.
 class CommandBuffer {
 public:
@@ -48,35 +48,36 @@ public:
 
     virtual CommandStatus status() const = 0;
     virtual std::optional<CommandError> error() const = 0;
-    /// Reserves this buffer's place among those of its queue.
+    /// Reserve this buffer's place in the execution order of its queue.
     virtual void enqueue() = 0;
     virtual void commit() = 0;
-    /// Return once the work is done and the handlers have run; throws if the work failed. Throws StateError
-    /// unless it is committed.
+    /// Block until the work is done and the handlers have run. Throws the work's failure, and StateError
+    /// unless the buffer is committed.
     virtual void wait_until_completed() = 0;
-    /// Call the handler when the work is done or has failed, on one of the queue's threads. Throws StateError
-    /// once committed.
+    /// Register a handler that is called when the work is done or has failed, on one of the queue's threads.
+    /// Throws StateError once the buffer is committed.
     virtual void add_completed_handler(Handler handler) = 0;
 
     /// Append a kernel. A temporary image's read count decreases by the number of times that the kernel reads
-    /// it. With a `state`, the kernel uses its statistics.
+    /// it. If there is a `state`, the kernel uses the state's statistics.
     void encode(Kernel &kernel, std::span<const ImagePointer> sources, const ImagePointer &destination,
                 const BatchNormalizationStatePointer &state = nullptr);
-    /// Appends a kernel that adds statistics of the source to a state.
+    /// Append a kernel that adds the statistics of the source to a state.
     void encode_statistics(Kernel &kernel, const ImagePointer &source,
                            const BatchNormalizationStatePointer &state);
-    /// Appends a whole network: images to the program's inputs, its outputs to images.
+    /// Append a run of a whole network, which reads `inputs` and writes `outputs`, one image for each input
+    /// and output of the session's program.
     void encode(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
                 std::span<const ImagePointer> outputs);
 
-    /// Appends a kernel of the user. The memory of its arguments must not change until the buffer is
+    /// Append a kernel of the user. The memory of its arguments must not change until the buffer is
     /// completed.
     void encode(const std::shared_ptr<const CustomKernel> &kernel, std::span<const CustomArgument> arguments,
                 const CustomGrid &grid);
 
-    /// Throws StateError once committed.
+    /// Throws StateError if the buffer is already committed.
     void require_recording() const;
-    /// The identity of the queue, as long as it exists.
+    /// Return an object that identifies the queue and exists as long as the queue.
     virtual std::weak_ptr<const void> queue() const = 0;
 
 protected:
@@ -86,7 +87,8 @@ protected:
                                const BatchNormalizationStatePointer &state) = 0;
     virtual void encode_kernel(Kernel &kernel, const kernels::Encoding &encoding, const ImagePointer &source,
                                const BatchNormalizationStatePointer &destination) = 0;
-    /// Throws unless the kernel is for the queue's device. Arguments are in the order of its parameters.
+    /// Append a user's kernel to the device's commands; `arguments` are in the order of the kernel's
+    /// parameters. Throws unless the kernel is for the queue's device.
     virtual void encode_custom(const std::shared_ptr<const CustomKernel> &kernel,
                                std::span<const CustomArgument *const> arguments, const CustomGrid &grid) = 0;
     virtual void encode_session(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
@@ -99,7 +101,7 @@ private:
 
 struct QueueOptions {
     std::string device = "auto";
-    int threads = 0; ///< of the CPU device; 0: one for each core that the process may use
+    int threads = 0; ///< for the CPU device; 0: one for each core that the process may use
 };
 
 /// MTLCommandQueue: runs command buffers one after the other, in the order in which they were enqueued.
@@ -110,7 +112,7 @@ public:
     virtual ~CommandQueue() = default;
     virtual const std::string &device() const = 0;
     virtual std::shared_ptr<CommandBuffer> command_buffer() = 0;
-    /// Returns once every committed buffer is completed.
+    /// Block until every committed buffer is completed.
     virtual void wait_until_idle() = 0;
 };
 

@@ -92,7 +92,7 @@ void require_match(const CustomKernel &kernel, const CustomParameter &parameter,
         require_bytes(kernel, parameter, given);
 }
 
-/// Check that memory which the kernel may write is not bound to another parameter too.
+/// Throws if memory that the kernel may write is bound to another parameter too.
 void require_apart(const CustomKernel &kernel, std::span<const CustomArgument *const> bound) {
     const auto &parameters = kernel.parameters();
     for (std::size_t i = 0; i < bound.size(); ++i)

@@ -9,11 +9,11 @@
 
 namespace mpscnn::engine {
 
-/// An argument of a custom kernel for one encode: an image or memory of the caller.
+/// An argument for one run of a user's kernel: an image, or memory of the caller.
 struct CustomArgument {
-    /// Name of its parameter; empty: the next parameter of its kind without a named argument.
+    /// Name of the parameter. Empty: the next parameter of this kind for which no argument is named.
     std::string name;
-    ImagePointer image; ///< or:
+    ImagePointer image; ///< null: the argument is memory
     std::span<std::byte> bytes;
     std::string element; ///< type of the memory: "float", "half", ...; empty: untyped bytes
     bool writable = true;
@@ -21,12 +21,13 @@ struct CustomArgument {
 
 /// The numbers of threads, and of threads in a threadgroup.
 struct CustomGrid {
-    std::optional<GridSize> threads; ///< nothing: one for each pixel of each slice of the last image written
+    /// Without a value: one thread for each pixel and slice (four channels) of the last image written.
+    std::optional<GridSize> threads;
     std::optional<GridSize> threadgroup;
 };
 
 /// Return the argument of each of the kernel's parameters, in their order. Throws ParameterError unless each
-/// has a suitable one, and ShapeError for an image with another texture type.
+/// parameter has a suitable argument, and ShapeError for an image with another texture type.
 std::vector<const CustomArgument *> bind_arguments(const CustomKernel &kernel,
                                                    std::span<const CustomArgument> arguments);
 

@@ -17,7 +17,8 @@ namespace mpscnn::engine {
 struct CustomKernelSource {
     std::string source;
     std::string function;
-    /// By name: a number, a boolean, an array of up to four of them, or {"type": "half", "value": 2}.
+    /// Values of the function's constants, by name: a number, a boolean, an array of up to four of them, or
+    /// {"type": "half", "value": 2}.
     Json constants = Json::object();
 };
 
@@ -27,13 +28,13 @@ struct CustomParameter {
 
     Kind kind = Kind::image;
     std::string name;
-    int index = 0; ///< of its attribute, [[texture(index)]] or [[buffer(index)]]
+    int index = 0; ///< index of its attribute, [[texture(index)]] or [[buffer(index)]]
     bool read = true, written = false;
-    bool is_array = false; ///< for an image: texture2d_array
+    bool is_array = false; ///< for an image: whether it is a texture2d_array
     std::string element;   ///< for a buffer: "float", "half", "int", ...; empty for structs
     std::size_t bytes = 0; ///< for a buffer: size of the type that it refers to
 
-    /// "texture 0 'source'"
+    /// Return a description such as "texture 0 'source'".
     std::string text() const;
 };
 
@@ -45,18 +46,18 @@ class CustomKernel {
 public:
     virtual ~CustomKernel() = default;
     virtual const std::string &function() const = 0;
-    /// Images, then buffers, each by their indices.
+    /// Return the parameters: images, then buffers, each in the order of their indices.
     virtual const std::vector<CustomParameter> &parameters() const = 0;
     /// The name and identity of the backend that compiled it.
     virtual std::string backend() const = 0;
     virtual std::string identity() const = 0;
-    /// The largest number of threads in a threadgroup, and along each of its axes.
+    /// Return the largest number of threads in a threadgroup, and along each of its axes.
     virtual std::int64_t max_threads() const = 0;
     virtual GridSize max_threads_along() const = 0;
-    virtual std::int64_t threads_at_once() const = 0; ///< threadExecutionWidth
+    virtual std::int64_t threads_at_once() const = 0; ///< the width of a SIMD group, threadExecutionWidth
 };
 
-/// The argument of one parameter for one run.
+/// The argument of a custom kernel's parameter for one run.
 struct CustomBinding {
     const CustomParameter *parameter = nullptr;
     TensorView image; ///< (images, height, width, channels)
@@ -67,8 +68,8 @@ struct CustomBinding {
 struct CustomRun {
     std::shared_ptr<const CustomKernel> kernel;
     std::vector<CustomBinding> bindings;
-    GridSize grid{1, 1, 1};              ///< threads
-    std::optional<GridSize> threadgroup; ///< nothing: the backend chooses
+    GridSize grid{1, 1, 1};              ///< number of threads along each axis
+    std::optional<GridSize> threadgroup; ///< without a value: the backend chooses
 };
 
 } // namespace mpscnn::engine

@@ -9,7 +9,8 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// The programs for a kernel's encodings: one for each device and geometry, with weights packed once.
+/// The compiled programs of a raw kernel. There is one for each device and each graph that its encodings
+/// need, so weights are packed once.
 class HostKernelState : public KernelState {
 public:
     std::shared_ptr<Program> program_for(const Kernel &kernel, const kernels::Encoding &encoding, Graph graph,
@@ -27,7 +28,7 @@ std::shared_ptr<Program> HostKernelState::program_for(const Kernel &kernel, cons
     set_weights(graph, kernel, encoding);
     auto program = Program::compile(graph, target.choice);
     if (programs_.size() >= max_programs)
-        // Encoded commands keep the programs that they use.
+        // Commands that are already encoded keep the programs that they use alive.
         programs_.clear();
     programs_.emplace(std::move(key), program);
     return program;
@@ -46,7 +47,7 @@ std::vector<TensorView> views_of(const std::vector<RegionTensor> &tensors) {
     return views;
 }
 
-/// True if some have a normalised format, which the processor converts.
+/// True if one of the regions has a normalised format (unorm8 or unorm16), which the processor converts.
 bool are_converted(const std::vector<HostRegion> &regions) {
     return std::any_of(regions.begin(), regions.end(), [](const HostRegion &region) {
         const ImageFormat format = region.memory->descriptor().format;
@@ -65,7 +66,8 @@ void run_on(HostRunner &runner, const std::vector<HostRegion> &inputs, const std
     for (RegionTensor &result : results) result.store();
 }
 
-/// Return means and then variances as a tensor that has the same values for every image.
+/// Return means and then variances as a tensor for a program's input. Its stride of 0 along the batch gives
+/// every image the same values.
 TensorView statistics_view(std::vector<float> &statistics, std::int64_t images) {
     const auto channels = static_cast<std::int64_t>(statistics.size() / 2);
     TensorView view = TensorView::dense(statistics.data(), DType::float32,
@@ -74,7 +76,8 @@ TensorView statistics_view(std::vector<float> &statistics, std::int64_t images) 
     return view;
 }
 
-/// A kernel's program for the shapes of one encoding, with its inputs other than images.
+/// The program of a kernel for the shapes of one encoding, together with its inputs that are not images, such
+/// as weights.
 class PlannedProgram {
 public:
     PlannedProgram(Kernel &kernel, const kernels::Encoding &encoding, const KernelTarget &target) {
@@ -94,8 +97,8 @@ public:
     }
 
     int output_rank() const { return program_->outputs()[0].shape.rank(); }
-    /// `images` are those of the sources, in order. `statistics` are those of a state, if the kernel reads
-    /// them.
+    /// Run the program. `images` are those of the sources, in order. `statistics` are those of a state, if
+    /// the kernel reads them.
     void run(HostRunner &runner, std::span<const TensorView> images, std::span<const TensorView> outputs,
              std::vector<float> statistics = {}) {
         statistics_ = std::move(statistics);
@@ -114,18 +117,18 @@ public:
 
 private:
     struct Given {
-        std::size_t source; ///< EncodedSource::image
+        std::size_t source; ///< index of the input image, EncodedSource::image
         Shape shape;
-        std::vector<float> values; ///< of the numbers and weights
+        std::vector<float> values; ///< values of an input that is not an image
     };
 
     std::shared_ptr<Program> program_;
     std::shared_ptr<const Program::Planned> planned_;
     std::vector<Given> inputs_;
-    std::vector<float> statistics_; ///< for the current run
+    std::vector<float> statistics_; ///< those of the current run
 };
 
-/// Runs a kernel. If it has a state, it uses the state's statistics at the time when the command runs.
+/// Runs a raw kernel. If it has a state, it uses the state's statistics at the time when the command runs.
 class KernelCommand : public HostCommand {
 public:
     KernelCommand(PlannedProgram program, std::vector<HostRegion> sources, HostRegion destination,
@@ -198,13 +201,14 @@ private:
     std::vector<HostRegion> inputs_, outputs_;
 };
 
-/// A user's kernel. Its parameters begin with the images.
+/// Runs a user's kernel. The kernel's parameters begin with its images.
 class CustomCommand : public HostCommand {
 public:
     CustomCommand(CustomRun run, std::vector<HostRegion> images)
         : run_(std::move(run)), images_(std::move(images)) {}
 
-    /// Written images are read too, since the kernel may leave some pixels unchanged.
+    /// The images that the kernel writes are loaded, too, because it may leave some of their pixels
+    /// unchanged.
     void run(HostRunner &runner) override {
         if (are_converted(images_)) runner.finish();
         std::vector<RegionTensor> tensors = tensors_of(images_);
@@ -229,7 +233,8 @@ HostRegion whole(const ImagePointer &image, int rank) {
             rank};
 }
 
-/// Return the images as tensors with the shapes of a program's ports.
+/// Return whole images as regions for the inputs or outputs of a program. Throws for an image of another
+/// shape.
 std::vector<HostRegion> whole_images(const std::vector<Port> &ports, std::span<const ImagePointer> images,
                                      const char *role) {
     if (images.size() != ports.size())

@@ -13,20 +13,20 @@ namespace mpscnn::engine {
 
 class HostCommand;
 
-/// The state that a queue's commands share while they run on its thread. A device that records commands runs
-/// them when one needs the processor, and at the end of their buffer.
+/// The state that a queue's commands share while they run on its thread. A device that can record commands
+/// runs them later: when one of them needs the processor, and at the end of their buffer.
 class HostRunner {
 public:
     HostRunner(const Backend &backend, int threads) : threads_(threads), recording_(backend.record()) {}
 
-    /// Call command.run. Keep the command until the device no longer needs it.
+    /// Call command.run. The command is kept until the device no longer needs it.
     void run(std::unique_ptr<HostCommand> command);
-    /// Returns once all commands have run.
+    /// Block until the device has run all commands.
     void finish();
     /// Drop commands that have not begun to run.
     void discard();
 
-    // For commands.
+    // The following functions are for commands.
 
     void run(const LoweredGraph &lowered, const Plan &plan, std::span<const TensorView> inputs,
              std::span<const TensorView> outputs);
@@ -39,7 +39,7 @@ private:
     std::unique_ptr<Recording> recording_;
     std::vector<std::unique_ptr<HostCommand>> recorded_;
     std::unique_ptr<Executor>
-        executor_; ///< one for all kernels: their arenas are small, and they run one after another
+        executor_; ///< all kernels share one, because their arenas are small and they run one after another
     const Plan *prepared_ = nullptr;
 };
 
@@ -49,17 +49,17 @@ struct KernelTarget {
         : choice(std::move(chosen)), identity(choice.backend->identity()) {}
 
     BackendChoice choice;
-    std::string identity; ///< of the backend, which takes time to compute it
+    std::string identity; ///< Backend::identity(), which takes time to compute
 };
 
-/// A region of an image that a command reads or writes; keeps the memory alive.
+/// A region of an image that a command reads or writes. It keeps the image's memory alive.
 struct HostRegion {
     std::shared_ptr<HostImageMemory> memory;
     ImageRegion region;
     int rank = 4;
 };
 
-/// An encoded command with copies of all that it needs.
+/// A command that a buffer holds until the queue runs it. It has copies of all data that it needs.
 class HostCommand {
 public:
     virtual ~HostCommand() = default;
@@ -70,8 +70,8 @@ public:
 /// memory.
 std::shared_ptr<HostImageMemory> host_memory(const Image &image);
 
-/// The same for access by the program. Throws StateError for a temporary image and for one that a committed
-/// command buffer uses.
+/// Return the memory of an image for access by the calling program. Throws StateError for an image in a
+/// device's memory, for a temporary image, and for an image that a committed command buffer uses.
 std::shared_ptr<HostImageMemory> accessible_host_memory(const Image &image);
 
 std::unique_ptr<HostCommand> make_kernel_command(Kernel &kernel, const kernels::Encoding &encoding,

@@ -8,7 +8,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Kernels of the CPU may read one whole vector past the end.
+/// Bytes allocated after the elements, because kernels of the CPU may read one whole vector past the end.
 constexpr std::size_t spare_bytes = 64;
 
 /// Call visit(image, y, x) for the pixels of a region, counted from the region's corner.
@@ -18,7 +18,8 @@ template <class Visit> void for_each_pixel(const ImageRegion &region, Visit visi
             for (std::int64_t x = 0; x < region.width; ++x) visit(image, y, x);
 }
 
-/// Strides in bytes of images, rows, columns and channels outside an image.
+/// Return the strides in bytes of images, rows, columns and channels in memory of the layout that `data`
+/// describes.
 std::array<std::ptrdiff_t, 4> outer_strides(const ImageRegion &region, const ImageData &data,
                                             std::ptrdiff_t element) {
     const bool planar = data.layout == DataLayout::chw;
@@ -37,7 +38,8 @@ template <class Element> float normalised(const std::byte *at) {
     return static_cast<float>(value) / static_cast<float>(std::numeric_limits<Element>::max());
 }
 
-/// Round to the nearest value, ties to even, NaN to 0, like a texture of normalised integers.
+/// Store a float as a normalised integer. It rounds to nearest with ties to even, and NaN becomes 0, as in a
+/// texture of this format.
 template <class Element> void store_normalised(float value, std::byte *at) {
     constexpr auto largest = static_cast<float>(std::numeric_limits<Element>::max());
     const float clamped = value > 0.0f ? std::min(value, 1.0f) : 0.0f;

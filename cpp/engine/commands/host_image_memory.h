@@ -8,9 +8,9 @@
 
 namespace mpscnn::engine {
 
-/// Elements in main memory: NHWC with the channels of a pixel rounded up to whole slices, so that a slice of
-/// four channels is a strided view. Channels that do not exist hold zero. Allocated at first touch, in pages
-/// that a GPU can use directly.
+/// An image's elements in main memory: NHWC, with the channels of a pixel rounded up to a multiple of four. A
+/// slice of four channels is therefore a strided view. Channels that are only padding hold zero. Memory is
+/// allocated at the first use, in pages that a GPU can use directly.
 class HostImageMemory : public ImageMemory {
 public:
     explicit HostImageMemory(const ImageDescriptor &descriptor) : descriptor_(descriptor) {}
@@ -35,11 +35,12 @@ private:
     mutable std::shared_ptr<PageMemory> memory_;
 };
 
-/// A region as a tensor of float32 or float16, without a copy where its format is one of these. A normalised
-/// format is converted in memory of this object: `load` before reading it, `store` after writing.
+/// A region of an image as a tensor of float32 or float16. Such formats are not copied. A normalised format
+/// is converted in memory of this object: call `load` before reading it and `store` after writing.
 class RegionTensor {
 public:
-    /// `rank` 4: (images, height, width, channels), or 2 for one pixel: (images, channels).
+    /// Make a tensor of rank 4, (images, height, width, channels), or of rank 2 for one pixel, (images,
+    /// channels).
     RegionTensor(const HostImageMemory &memory, const ImageRegion &region, int rank);
 
     const TensorView &view() const { return view_; }

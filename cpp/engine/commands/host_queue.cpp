@@ -18,7 +18,8 @@ namespace {
 
 class HostCommandBuffer;
 
-/// A buffer's place in the queue; `committed` keeps it alive until it is completed.
+/// A place in the queue, which a command buffer reserves. `committed` keeps the buffer alive until it is
+/// completed.
 struct Slot {
     HostCommandBuffer *buffer;
     std::shared_ptr<HostCommandBuffer> committed;
@@ -44,7 +45,7 @@ struct QueueState {
     std::mutex mutex;
     std::condition_variable work, done;
     std::deque<Slot> slots;
-    bool stopping = false; ///< the queue is being destroyed; committed buffers still run
+    bool stopping = false; ///< true: the queue is being destroyed; committed buffers still run
     bool busy = false;
     std::thread::id thread;
     HostRunner runner; ///< used by the thread only
@@ -88,8 +89,8 @@ private:
 
     std::shared_ptr<QueueState> state_;
     std::atomic<CommandStatus> status_{CommandStatus::not_enqueued};
-    bool finished_ = false; ///< the handlers have run; guarded by the queue's mutex
-    Failure failure_;       ///< set when it has ended
+    bool finished_ = false; ///< true: the handlers have run; guarded by the queue's mutex
+    Failure failure_;       ///< set when the buffer has ended
     std::vector<Handler> handlers_;
     std::deque<std::unique_ptr<HostCommand>> commands_;
     std::set<std::shared_ptr<Resource>> used_;
@@ -97,7 +98,7 @@ private:
 
 HostCommandBuffer::~HostCommandBuffer() {
     if (!state_->alive()) {
-        keep_for_ever(state_); // its destructor would wait for a thread that does not exist
+        keep_for_ever(state_); // its destructor would wait for a thread that does not exist in a forked child
         return;
     }
     if (status_ != CommandStatus::enqueued) return;
@@ -165,7 +166,7 @@ void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &e
     use(sources);
     use({&destination, 1});
     if (state) used_.insert(state->moments());
-    commands_.push_back(std::move(command)); // last, so that a failure before it encodes nothing
+    commands_.push_back(std::move(command)); // added last, so that a failure before this line encodes nothing
 }
 
 void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &encoding,
@@ -206,8 +207,8 @@ void HostCommandBuffer::encode_session(const std::shared_ptr<Session> &session,
     commands_.push_back(std::move(command));
 }
 
-/// Run the commands and free each after it has run, unless the device records them. The images that only it
-/// holds are freed with it, so temporary images take memory only while they are needed.
+/// Run the commands, and free each after it has run, unless the device records them. Images that only a
+/// command holds are freed with it, so temporary images take memory only while they are needed.
 Failure HostCommandBuffer::run_commands() noexcept {
     return failure_of([&] {
         for (; !commands_.empty(); commands_.pop_front()) state_->runner.run(std::move(commands_.front()));
@@ -254,8 +255,8 @@ void work_until_stopped(const std::shared_ptr<QueueState> &state) {
     }
 }
 
-/// A queue for kernels that run as graphs on images in main memory. It has one thread, and the executor's
-/// threads. A backend whose device has separate memory copies the images.
+/// A queue that runs kernels as graphs on images in main memory. It has one thread, and the executor has
+/// further ones. A backend whose device has separate memory copies the images.
 class HostQueue : public CommandQueue {
 public:
     HostQueue(BackendChoice choice, int threads)
@@ -271,7 +272,7 @@ public:
 
     ~HostQueue() override {
         if (!state_->alive()) {
-            keep_for_ever(state_); // neither the state nor the thread can be destroyed here
+            keep_for_ever(state_); // in a forked child neither the state nor the thread can be destroyed
             return;
         }
         {
@@ -280,7 +281,7 @@ public:
             state_->work.notify_all();
         }
         if (thread_->get_id() == std::this_thread::get_id())
-            thread_->detach(); // a completed handler has released the queue
+            thread_->detach(); // this thread is the queue's: a completed handler has released the queue
         else
             thread_->join();
         delete thread_;
@@ -307,7 +308,7 @@ public:
 private:
     std::string device_;
     std::shared_ptr<QueueState> state_;
-    std::thread *thread_ = nullptr; ///< never destroyed in a forked child
+    std::thread *thread_ = nullptr; ///< a pointer, because it is never destroyed in a forked child
 };
 
 } // namespace

@@ -72,7 +72,7 @@ void Image::set_read_count(std::int64_t count) {
     read_count_ = count;
     if (count > 0) return;
     const std::lock_guard lock(mutex_);
-    memory_.reset(); // encoded commands keep it until they have run
+    memory_.reset(); // encoded commands keep the memory until they have run
 }
 
 void Image::count_reads(std::int64_t reads) {

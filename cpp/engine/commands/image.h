@@ -15,7 +15,7 @@ using kernels::ImageDescriptor;
 using kernels::ImageFormat;
 using kernels::ImageRegion;
 
-/// Order of an image's elements in memory outside it (MPSDataLayout).
+/// The order of an image's elements in the caller's memory (MPSDataLayout).
 enum class DataLayout { hwc = 0, chw = 1 };
 
 /// The place and layout of a region's elements in memory, in the image's format.
@@ -26,7 +26,7 @@ struct ImageData {
     std::ptrdiff_t image_bytes = 0; ///< between images; 0: without gaps
 };
 
-/// Memory of an image on one kind of device. It is made at the image's first use.
+/// An image's memory on one kind of device. It is made at the image's first use.
 class ImageMemory : public Resource {
 public:
     virtual const char *device() const = 0;
@@ -52,28 +52,30 @@ public:
     const std::string &label() const { return label_; }
     void set_label(std::string label) { label_ = std::move(label); }
 
-    /// 0 for an image that is not temporary.
+    /// Return the read count; 0 for an image that is not temporary.
     std::int64_t read_count() const { return read_count_; }
-    /// For temporary images whose count is not 0 yet; 0 frees the memory.
+    /// Set the read count of a temporary image whose count is not 0 yet. A count of 0 frees the memory.
     void set_read_count(std::int64_t count);
 
-    /// Throws StateError for a temporary image, and while a committed command buffer uses the image.
+    /// Copy a region to the caller's memory. Throws StateError for a temporary image, and while a committed
+    /// command buffer uses the image.
     void read(const ImageRegion &region, const ImageData &to) const;
     void write(const ImageRegion &region, const ImageData &from);
 
-    /// The memory, made by `make()` at first use.
+    /// Return the memory. At the first use `make()` makes it.
     template <class Make> std::shared_ptr<ImageMemory> memory(Make make) const {
         const std::lock_guard lock(mutex_);
         if (!memory_) memory_ = make();
         return memory_;
     }
-    /// Throws StateError unless the program may access the image now.
+    /// Throws StateError unless the calling program may access the image's contents now.
     void require_accessible() const { static_cast<void>(accessible_memory()); }
-    /// Throws StateError unless `commands` may read the image `reads` times, or write it (0 times).
+    /// Throws StateError unless `commands` may read the image `reads` times. With 0 reads it checks whether
+    /// they may write it.
     void require_usable(const CommandBuffer &commands, const char *role, std::int64_t reads) const;
-    /// Decrement a temporary image's read count.
+    /// Subtract `reads` from a temporary image's read count.
     void count_reads(std::int64_t reads);
-    /// "image 'relu1' (640 x 480 x 3)"
+    /// Return a description such as "image 'relu1' (640 x 480 x 3)".
     std::string text() const;
 
 private:
@@ -86,7 +88,7 @@ private:
     bool temporary_;
     std::string label_;
     std::int64_t read_count_ = 0;
-    std::weak_ptr<CommandBuffer> commands_; ///< of a temporary image
+    std::weak_ptr<CommandBuffer> commands_; ///< the only command buffer that may use a temporary image
     mutable std::mutex mutex_;
     mutable std::shared_ptr<ImageMemory> memory_;
 };

@@ -10,13 +10,14 @@
 
 namespace mpscnn::engine {
 
-/// Objects that a device has prepared for a kernel: compiled graphs, MPS objects.
+/// Base of the objects that a device prepares for a kernel, such as compiled graphs or MPS objects.
 class KernelState {
 public:
     virtual ~KernelState() = default;
 };
 
-/// A raw kernel with its weights. One thread at a time may use it; encoded work no longer refers to it.
+/// A raw kernel, one of Apple's kernel classes, with its weights. One thread at a time may use it. Encoded
+/// work does not refer to it.
 class Kernel {
 public:
     explicit Kernel(kernels::Kernel definition) : definition_(std::move(definition)) {}
@@ -27,7 +28,7 @@ public:
         return definition_.make_destination(sources);
     }
 
-    /// Checks role, shape and that all values are finite.
+    /// Set a weight. Throws WeightsError for a wrong role or shape, and for values that are not finite.
     void set_weight(const std::string &role, WeightTensor tensor);
     /// Return nullptr if the weight is not set.
     const WeightTensor *weight(const std::string &role) const;

@@ -37,8 +37,8 @@ private:
     const kernels::Encoding &encoding_;
     std::string name_;
     KernelGraph result_;
-    static constexpr ValueId unset = -1; ///< for a weight that the kernel does not have
-    std::vector<ValueId> values_;        ///< by value of the encoding
+    static constexpr ValueId unset = -1; ///< in values_, for a weight that the kernel does not have
+    std::vector<ValueId> values_;        ///< by value of the encoding: the graph's value
 };
 
 void KernelGraphMaker::add_sources() {
@@ -67,7 +67,8 @@ ValueId KernelGraphMaker::add_nodes() {
             if (value_of(value) != unset) variables.emplace(role, value_of(value));
         const std::string name = last ? name_ : concat({name_, " step ", i});
         if (std::holds_alternative<ops::TransposedConvolution>(node.operation) && !variables.empty()) {
-            // Use operations that have gradients.
+            // A transposed convolution with variable weights has no gradient, so operations that have one
+            // replace it.
             result = add_trained_layer(graph(), name, node.operation, std::move(inputs), variables);
         } else {
             result = graph().add_node(name, node.operation, std::move(inputs), node.activation);
@@ -91,7 +92,8 @@ ValueId KernelGraphMaker::differentiated(ValueId result, const kernels::EncodedD
              {name_, ": there is no gradient of ", kernel_.definition().properties.gradient_of});
     ValueId value = found->second;
     std::vector<ops::Operation> then = derivative.then;
-    if (then.empty() && graph().is_input(value)) then.emplace_back(ops::Neuron{}); // a copy
+    // An input cannot be an output, so this neuron copies it.
+    if (then.empty() && graph().is_input(value)) then.emplace_back(ops::Neuron{});
     for (std::size_t i = 0; i < then.size(); ++i)
         value = graph().add_node(concat({name_, " result ", i}), then[i], {value});
     return value;

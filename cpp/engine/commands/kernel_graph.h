@@ -7,15 +7,16 @@
 
 namespace mpscnn::engine {
 
-/// The graph for an encoding of a raw kernel.
+/// A graph that computes an encoding of a raw kernel, and where its inputs come from.
 struct KernelGraph {
     Graph graph;
-    /// For each input of the graph, the encoding's source. Weights that the kernel lacks are not sources.
+    /// For each input of the graph, the index of the encoding's source. Weights that the kernel does not have
+    /// are left out.
     std::vector<std::size_t> sources;
 };
 
-/// Make the graph without weights, except those that are sources; see set_weights. Throws UnsupportedError
-/// for a derivative that does not exist.
+/// Make the graph of an encoding. It has no weights, except those that are sources; see set_weights. Throws
+/// UnsupportedError for a derivative that does not exist.
 KernelGraph make_kernel_graph(const Kernel &kernel, const kernels::Encoding &encoding);
 void set_weights(Graph &graph, const Kernel &kernel, const kernels::Encoding &encoding);
 

@@ -4,12 +4,12 @@
 
 namespace mpscnn::engine {
 
-/// Memory that command buffers use.
+/// Base of memory that command buffers use.
 class Resource {
 public:
     virtual ~Resource() = default;
 
-    /// Command buffers that use it and are committed but not completed.
+    /// The number of command buffers that use this memory and are committed but not completed.
     std::atomic<int> in_flight{0};
 };
 

@@ -11,7 +11,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Integers up to this are exact as floats; the graph reads the step's number as a float.
+/// Limit of the number of steps. The graph reads the step's number as a float, which is exact up to 2^24.
 constexpr std::int64_t max_steps = std::int64_t{1} << 24;
 
 std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions device,
@@ -21,7 +21,7 @@ std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions dev
              {"training: on the CPU precision must be float32, got ", quoted(options.precision)});
     device.precision = options.precision;
     if (options.check_finite && device.device == "auto")
-        device.device = "cpu"; // which can check results of steps
+        device.device = "cpu"; // the CPU engine can check the results of each step
     return Program::compile(graph, device);
 }
 
@@ -69,11 +69,12 @@ Trainer::Trainer(const Graph &network, const TrainingOptions &options, const Com
         values_.emplace_back(variable);
         if (variable.first.empty() && !variable.layer.empty())
             weight_of(variable).read(0, values_.back().now());
-        // `network` replaces these weights, so the original memory need not be kept.
+        // The weights share the trainer's memory from here on, so the original memory need not be kept.
         if (is_weight(variable))
             network_.set_weight(variable.layer, variable.role,
                                 values_.back().weight(weight_of(variable).shape()));
-        std::vector<float>().swap(variable.first); // an assignment would keep the memory
+        // Frees the memory; assigning an empty vector would keep it.
+        std::vector<float>().swap(variable.first);
     }
     network_.forget_quantizations(); // they were valid for the original weights
 }
@@ -111,7 +112,8 @@ void Trainer::set_rates(float learning_rate) {
         if (seen < 0)
             fail(ErrorKind::state, {"training: a layer missed ", training_.missed_updates[i],
                                     " updates, but there have been only ", updates()});
-        const auto time = static_cast<double>(seen + 1); // the moments begin at zero
+        // Number of updates of the moments after this one; they begin at zero, which Adam's rates correct.
+        const auto time = static_cast<double>(seen + 1);
         const double first = 1.0 - std::pow(optimizer.beta1, time),
                      second = 1.0 - std::pow(optimizer.beta2, time);
         step = static_cast<float>(learning_rate * std::sqrt(second) / first);
@@ -128,7 +130,7 @@ void Trainer::require_finite_loss(double loss, std::span<const TensorView> input
                                   std::span<const TensorView> outputs) {
     if (std::isfinite(loss)) return;
     std::string where;
-    try { // repeat the step on the CPU with a check of each layer
+    try { // repeat the step on the CPU, with a check of each layer, to name the first wrong one
         CompileOptions cpu;
         cpu.device = "cpu";
         cpu.precision = "float32";
@@ -165,13 +167,13 @@ void Trainer::require_step(std::span<const TensorView> inputs, const TensorView 
     if (options_.weighted) require_prediction("weights", inputs.back().shape);
 }
 
-/// Make the new values of variables the current ones.
+/// Make the new values of all variables, which a step or an update has written, the current ones.
 void Trainer::swap_values(int TrainingVariable::*output) {
     for (std::size_t i = 0; i < values_.size(); ++i)
         if (training_.variables[i].*output >= 0) values_[i].swap();
 }
 
-/// With check_finite, a result that is not finite is an error of the session.
+/// Run one step. With check_finite, the session throws an error for a result that is not finite.
 void Trainer::run_step(std::span<const TensorView> given, std::span<const TensorView> made) {
     try {
         session_.run(given, made);
@@ -181,7 +183,7 @@ void Trainer::run_step(std::span<const TensorView> given, std::span<const Tensor
     }
 }
 
-/// Compute new weights from the sums of gradients, which then start again.
+/// Compute new weights from the sums of gradients, and set these sums to zero.
 void Trainer::update_weights(Session &update) {
     std::vector<TensorView> given, made;
     give_rates(given);
@@ -193,7 +195,7 @@ void Trainer::update_weights(Session &update) {
     try {
         update.run(given, made);
     } catch (const Error &error) {
-        swap_values(&TrainingVariable::output); // back to the previous sums
+        swap_values(&TrainingVariable::output); // restore the sums of before this step
         if (error.kind() != ErrorKind::parameter || !options_.check_finite) throw;
         fail_step(concat({": ", error.what()}));
     }
@@ -228,7 +230,8 @@ Profile Trainer::profile(std::span<const TensorView> inputs, const TensorView &l
     set_rates(0.0f);
     float loss = 0.0f;
     const auto [given, made] = step_tensors(inputs, labels, nullptr, loss);
-    return session_.profile(given, made, runs); // its new values are discarded
+    // The new values are never swapped in, so profiling changes no weights.
+    return session_.profile(given, made, runs);
 }
 
 double Trainer::step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,

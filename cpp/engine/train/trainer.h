@@ -17,21 +17,21 @@
 
 namespace mpscnn::engine {
 
-/// Trains a network. It owns the weights and their moments. A step reads one set of them and writes another,
-/// which becomes current only if the step succeeded. One caller at a time.
+/// Trains a network. It owns the weights and their moments, in two copies: a step reads the current copy and
+/// writes the other one, which becomes current only if the step succeeds. One caller at a time may use it.
 class Trainer {
 public:
     Trainer(const Graph &network, const TrainingOptions &options, const CompileOptions &device,
             const SessionOptions &session);
 
-    /// Make one step. `inputs` are those of the network and, if batches are weighted, the weights of the
-    /// losses. Labels and weights have the prediction's shape. If `prediction` has memory, the prediction
-    /// before the step is written there. Return the loss. For a loss that is not finite it throws StateError
-    /// and changes nothing.
+    /// Make one step and return its loss. `inputs` are those of the network, followed by the weights of the
+    /// losses if batches are weighted. Labels and weights have the prediction's shape. If `prediction` has
+    /// memory, the prediction before the step is written there. For a loss that is not finite it throws
+    /// StateError and changes nothing.
     double step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
                 const TensorView *prediction);
 
-    /// Make such a step `runs` times without keeping its results, and return the times of its parts.
+    /// Make a step `runs` times without keeping its results, and return the times of its parts.
     Profile profile(std::span<const TensorView> inputs, const TensorView &labels, int runs);
 
     /// Return the number of steps. If gradients are added over several batches, each batch is a step.
@@ -41,9 +41,9 @@ public:
     void set_steps(std::int64_t steps);
     const std::vector<TrainingVariable> &variables() const { return training_.variables; }
     std::span<float> values(std::string_view name);
-    /// The shape of the prediction that the loss compares with the labels; the batch is free.
+    /// Return the shape of the prediction that the loss compares with the labels; the batch is free.
     const Shape &prediction_shape() const { return prediction_shape_; }
-    /// The layers of the network that compute the prediction; a detector has one for boxes and one for
+    /// Return the layers of the network that compute the prediction. A detector has one for boxes and one for
     /// scores.
     const std::vector<std::string> &prediction_layers() const { return training_.prediction_layers; }
     /// Return the network with its current weights, or with their moving averages. Throws ParameterError if
@@ -51,16 +51,17 @@ public:
     Graph network(bool averaged) const;
 
 private:
-    /// The present and next values of a variable, in pages that a GPU reads and writes without a copy.
+    /// The current and next values of a variable, in pages that a GPU reads and writes without a copy.
     class Values {
     public:
         explicit Values(const TrainingVariable &variable);
 
         std::span<float> now() const { return floats(now_); }
         std::span<float> next() const { return floats(next_); }
-        /// The present values as a weight that shares their memory, so its elements change with every step.
+        /// Return the current values as a weight that shares their memory, so its elements change with every
+        /// step.
         WeightTensor weight(const Shape &shape) const;
-        /// Make the newly written values the present ones.
+        /// Make the newly written values the current ones.
         void swap() { std::swap(now_, next_); }
 
     private:
@@ -69,10 +70,10 @@ private:
         }
 
         std::size_t count_;
-        std::shared_ptr<PageMemory> now_, next_; ///< next_: for variables that change
+        std::shared_ptr<PageMemory> now_, next_; ///< next_ is only set for variables that steps change
     };
 
-    /// The inputs and outputs of a step. They are in the memory of the caller and of the trainer.
+    /// The inputs and outputs of a step. Some are in the caller's memory, the others in the trainer's.
     struct StepTensors {
         std::vector<TensorView> given, made;
     };
@@ -100,7 +101,7 @@ private:
     std::shared_ptr<Program> program_;
     SessionOptions session_options_;
     Session session_;
-    std::optional<Session> update_; ///< used if gradients are added over several batches
+    std::optional<Session> update_; ///< only set if gradients are added over several batches
     std::int64_t steps_ = 0;
 };
 

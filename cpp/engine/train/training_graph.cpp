@@ -15,14 +15,14 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Return a seed for each layer: a hash (FNV-1a) of its name.
+/// Return a seed for a layer: a hash (FNV-1a) of `seed` and the layer's name.
 std::int64_t seed_of(std::int64_t seed, const std::string &layer) {
     std::uint64_t hash = 14695981039346656037ull ^ static_cast<std::uint64_t>(seed);
     for (const char letter : layer) hash = (hash ^ static_cast<unsigned char>(letter)) * 1099511628211ull;
     return static_cast<std::int64_t>(hash >> 2);
 }
 
-/// True if a layer is a batch normalization whose statistics are weights.
+/// True if a layer is a batch normalization that stores its mean and variance as weights.
 bool keeps_statistics(const Node &layer) {
     return std::holds_alternative<ops::BatchNormalization>(layer.operation) && layer.inputs.size() == 1;
 }
@@ -86,14 +86,16 @@ private:
     std::vector<ValueId> predictions_;          ///< outputs of the network that are predictions
     Shape labels_shape_;                        ///< of all predictions concatenated
     std::vector<bool> needed_, trained_, reads_variables_;
-    /// By value: batch normalizations that are not trained, after layers that are.
+    /// By node: whether it is a batch normalization that is not trained and follows layers that are trained.
     std::vector<bool> is_fixed_;
-    std::vector<ValueId> copies_; ///< for each value of the network
+    std::vector<ValueId> copies_; ///< by value of the network: its copy in the training graph
     std::map<std::string, ValueId> by_name_;
-    std::vector<std::string> weights_;           ///< those that are trained
-    std::vector<ValueId> inputs_;                ///< copies of the network's inputs
-    std::map<std::string, std::int64_t> missed_; ///< by weight: updates that its moments have missed
-    std::map<std::int64_t, ValueId> rates_;      ///< by number of missed updates
+    std::vector<std::string> weights_; ///< names of the trained weights
+    std::vector<ValueId> inputs_;      ///< copies of the network's inputs
+    /// By weight: the number of updates that its moments have missed.
+    std::map<std::string, std::int64_t> missed_;
+    /// By number of missed updates: the input with the learning rates.
+    std::map<std::int64_t, ValueId> rates_;
     ValueId labels_ = -1, label_weights_ = -1, step_ = -1, prediction_ = -1, loss_ = -1;
 };
 
@@ -106,7 +108,7 @@ ValueId TrainingGraphMaker::output_named(const std::string &name) const {
           "outputs"});
 }
 
-/// Return the input of a final softmax, since the cross entropy includes the softmax.
+/// Return the input of the final softmax that computes `value`, because the cross entropy includes a softmax.
 ValueId TrainingGraphMaker::before_softmax(ValueId value) const {
     if (network_.is_input(value)) return value;
     const Node &last = network_.producer(value);
@@ -115,7 +117,7 @@ ValueId TrainingGraphMaker::before_softmax(ValueId value) const {
     return is_softmax ? last.inputs[0] : value;
 }
 
-/// Find the values that the loss compares with labels.
+/// Find the values that the loss compares with the labels.
 void TrainingGraphMaker::find_predictions() {
     if (detector_) {
         const ValueId boxes = output_named(detector_->boxes);
@@ -143,7 +145,8 @@ void TrainingGraphMaker::find_predictions() {
     for (const ValueId value : predictions_) result_.prediction_layers.push_back(network_.value_name(value));
 }
 
-/// `of_inputs`: true if gradients of the network's inputs are wanted.
+/// Find the layers that are needed, trained, or only passed by gradients. `of_inputs`: true if gradients of
+/// the network's inputs are wanted.
 void TrainingGraphMaker::look_at_layers(bool of_inputs) {
     network_.require_complete();
     find_predictions();
@@ -157,7 +160,7 @@ void TrainingGraphMaker::look_at_layers(bool of_inputs) {
     trained_.assign(count, false);
     is_fixed_.assign(count, false);
     reads_variables_.assign(count, false);
-    // On a value whose gradient is wanted.
+    // By value: whether its gradient is wanted.
     std::vector<bool> depends(static_cast<std::size_t>(network_.values()), false);
     std::fill_n(depends.begin(), inputs, of_inputs);
     bool any = of_inputs;
@@ -182,7 +185,8 @@ void TrainingGraphMaker::look_at_layers(bool of_inputs) {
              {"training: network ", quoted(network_.name()), " has no layer that can be trained"});
 }
 
-/// Rates differ between weights where Adam's moments began at different updates.
+/// Group the weights by the number of updates that their moments have missed. Adam corrects each group with
+/// its own rate.
 void TrainingGraphMaker::find_missed_updates() {
     const auto &given = options_.missed_updates;
     for (const auto &[layer, missed] : given)
@@ -270,8 +274,8 @@ void TrainingGraphMaker::add_inputs(bool with_rates) {
         if (reads_variables_[i]) add_weights(i);
 }
 
-/// Require statistics of the layer's own input, since the derivative of a batch normalization includes that
-/// of its statistics.
+/// Throws unless a batch normalization's second input has the statistics of its first input. Its derivative
+/// includes the derivative of these statistics.
 void TrainingGraphMaker::require_statistics_of_input(const Node &layer) const {
     const ValueId statistics = layer.inputs[1];
     if (!network_.is_input(statistics)) {
@@ -322,7 +326,8 @@ ValueId TrainingGraphMaker::copy_activation(std::size_t i, const ops::Neuron &ac
     return add_trained_layer(result_.graph, node(i).name, activation, {before}, weights);
 }
 
-/// Copy a layer. Its activation becomes a separate layer. Passes attach it again unless its input is needed.
+/// Copy a layer to the training graph. Its activation becomes a separate layer. Passes attach it again,
+/// unless gradients need its input.
 void TrainingGraphMaker::copy_layer(std::size_t i) {
     const Node &layer = node(i);
     std::vector<ValueId> inputs;
@@ -364,7 +369,7 @@ void TrainingGraphMaker::add_prediction() {
     prediction_ = detector_ ? add("training.prediction", ops::Concatenation{}, parts) : parts[0];
 }
 
-/// Return 1 / the number of loss weights that are not 0, as `loss` counts them.
+/// Return 1 / (number of loss weights that are not 0). The number counts elements or pixels, like `loss`.
 ValueId TrainingGraphMaker::add_share_of_weights(const ops::Loss &loss) {
     ops::Greater above_zero;
     above_zero.secondary_scale = 0.0f;
@@ -373,7 +378,8 @@ ValueId TrainingGraphMaker::add_share_of_weights(const ops::Loss &loss) {
     ValueId counted = add("training.weights.counted", above_zero, {sizes, label_weights_});
     if (loss.loss.joins_classes(loss.counts_pixels))
         counted = add("training.weights.pixels", ops::Reduction{.kind = ops::ReductionKind::max}, {counted});
-    const ValueId count = add("training.weights.count", ops::SumLike{}, {counted, step_}); // one number
+    // One number, in the shape of step_.
+    const ValueId count = add("training.weights.count", ops::SumLike{}, {counted, step_});
     const float largest = std::numeric_limits<float>::max();
     const ValueId divisor =
         add("training.weights.divisor", ops::Neuron{.kind = ops::NeuronKind::clamp, .a = 1.0f, .b = largest},
@@ -445,7 +451,7 @@ void TrainingGraphMaker::add_backward() {
     }
 }
 
-/// Add the graph that turns sums of gradients into new weights. It reads only variables.
+/// Add the graph that computes new weights from sums of gradients. It reads only variables.
 void TrainingGraphMaker::add_update_graph() {
     Graph graph("training.update");
     UpdateValues values;
@@ -489,7 +495,7 @@ TrainingGraph make_training_graph(const Graph &network, const TrainingOptions &o
 }
 
 Graph make_gradient_graph(const Graph &network, const TrainingOptions &options, bool of_output) {
-    TrainingOptions plain = options; // moments are not needed
+    TrainingOptions plain = options; // computing gradients needs no moments
     plain.optimizer = {};
     plain.optimizer.kind = OptimizerKind::sgd;
     plain.accumulate = 1;

@@ -21,8 +21,8 @@ ValueId add_reading(Graph &graph, const std::string &name, const ops::Operation 
     return value;
 }
 
-/// relu(x) + slope * (x - relu(x)), with the product as a depthwise convolution with 1x1 windows. At 0 the
-/// derivative is the slope, as in PyTorch.
+/// Add a prelu as relu(x) + slope * (x - relu(x)). The product is a depthwise convolution with 1x1 windows.
+/// At 0 the derivative is the slope, as in PyTorch.
 ValueId add_prelu(Graph &graph, const std::string &name, ValueId x, ValueId slope) {
     const Shape given = graph.shape(x);
     std::vector<std::int64_t> extents(given.begin() + 1, given.end());
@@ -49,7 +49,7 @@ ValueId add_prelu(Graph &graph, const std::string &name, ValueId x, ValueId slop
     return is_image ? result : graph.add_node(name, ops::Reshape{.shape = extents}, {result});
 }
 
-/// A convolution whose channels are rearranged to pixels.
+/// Add a subpixel convolution as a convolution and a rearrangement of channels to pixels.
 ValueId add_subpixel(Graph &graph, const std::string &name, const ops::SubpixelConvolution &subpixel,
                      std::vector<ValueId> inputs, const std::map<std::string, ValueId> &weights) {
     ops::Convolution convolution;
@@ -66,7 +66,7 @@ ValueId add_subpixel(Graph &graph, const std::string &name, const ops::SubpixelC
                           {pixels});
 }
 
-/// Insert zeros between the elements of an axis.
+/// Insert stride - 1 zeros between the elements of an axis.
 ValueId spread_out(Graph &graph, const std::string &name, ValueId x, int axis, std::int64_t stride) {
     if (stride == 1) return x;
     const std::int64_t extent = graph.shape(x)[axis];
@@ -77,7 +77,7 @@ ValueId spread_out(Graph &graph, const std::string &name, ValueId x, int axis, s
     return graph.add_node(concat({name, ".spread.", axis}), std::move(zeros), {x});
 }
 
-/// Rotate the kernel by 180 degrees.
+/// Rotate a convolution's kernel by 180 degrees.
 ValueId rotated(Graph &graph, const std::string &name, ValueId weight) {
     for (const int axis : {1, 2}) {
         ops::Gather backward;
@@ -89,7 +89,8 @@ ValueId rotated(Graph &graph, const std::string &name, ValueId weight) {
     return weight;
 }
 
-/// A convolution with the rotated kernel, of the input with zeros between its pixels.
+/// Add a transposed convolution. It is a convolution with the rotated kernel, and its input has zeros
+/// inserted between the pixels.
 ValueId add_transposed(Graph &graph, const std::string &name, const ops::TransposedConvolution &transposed,
                        ValueId x, std::map<std::string, ValueId> weights) {
     const Shape input = graph.shape(x);
@@ -131,7 +132,7 @@ template <class Op> Op of_channels(const Shape &shape) {
     return operation;
 }
 
-/// Add a constant with one number for each channel, the same for each image.
+/// Add a constant with one number for each channel, which is the same for each image.
 ValueId add_constant(Graph &graph, const std::string &name, const Shape &like, ValueId batch,
                      const std::vector<double> &each) {
     ops::Constant constant;
@@ -144,8 +145,8 @@ ValueId add_constant(Graph &graph, const std::string &name, const Shape &like, V
     return value;
 }
 
-/// A constant whose value is a variable: the outputs of a dense layer whose only feature is 1. A product with
-/// 1 changes no bit, and the gradient of the weights is the sum over the images.
+/// Add a constant whose value is trained. It is a dense layer with a single input feature, which is 1.
+/// Multiplying by 1 changes no bit, and the weights' gradient is the sum over the images.
 ValueId add_learnt_constant(Graph &graph, const std::string &name, const ops::Constant &constant,
                             ValueId batch, ValueId value) {
     ops::Constant feature;
@@ -214,7 +215,7 @@ ValueId add_trained_layer(Graph &graph, const std::string &name, const ops::Oper
     if (const auto *constant = std::get_if<ops::Constant>(&operation))
         return add_learnt_constant(graph, name, *constant, inputs[0], weights.at(value_role));
     std::map<std::string, ValueId> own = weights;
-    own.erase(slope_role); // it belongs to the activation after it
+    own.erase(slope_role); // the slope belongs to the activation that is added after this layer
     if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&operation))
         return add_subpixel(graph, name, *subpixel, std::move(inputs), own);
     if (const auto *transposed = std::get_if<ops::TransposedConvolution>(&operation))

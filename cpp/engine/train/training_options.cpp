@@ -14,7 +14,8 @@ void require_share(const char *field, double value) {
         fail(ErrorKind::parameter, {"training: ", field, " must be 0 to 1, got ", value});
 }
 
-/// Check the rate of a moving average that starts at 0 and is corrected for that: 0 or more, but less than 1.
+/// Throws unless `value` is 0 or more and below 1. The moving averages that start at 0 divide by 1 - value^n
+/// to correct for the start.
 void require_below_one(const char *field, double value) {
     if (!(value >= 0.0 && value < 1.0))
         fail(ErrorKind::parameter,

@@ -77,24 +77,24 @@ struct TrainingOptions {
     std::variant<ops::LossFields, MultiboxOptions> loss;
     OptimizerOptions optimizer;
     std::vector<std::string> frozen; ///< layers whose weights do not change
-    /// For layers that were frozen for a while: the number of updates that their moments have missed. Adam's
-    /// correction does not count these.
+    /// The number of updates that a layer's moments have missed because the layer was frozen for a while.
+    /// Adam's correction does not count these.
     std::map<std::string, std::int64_t> missed_updates;
-    std::int64_t seed = 0;        ///< for dropout
+    std::int64_t seed = 0;        ///< of the random masks of dropout
     double statistics_rate = 0.9; ///< share of running statistics that remains after each batch
     std::int64_t accumulate = 1;  ///< number of batches whose mean gradient updates the weights
     /// Share of the weights' moving average that remains after an update; 0: no average.
     double average_rate = 0.0;
     bool weighted = false;             ///< true: each batch has weights of its losses
     bool check_finite = false;         ///< true: each step checks all its results
-    std::string precision = "float32"; ///< of values between layers; everything else is float32
+    std::string precision = "float32"; ///< of values between layers; weights and gradients are always float32
 
     bool accumulates() const { return accumulate > 1; }
     bool averages() const { return average_rate > 0.0; }
 
-    /// {"loss": {...}, "optimizer": {...}, "frozen": [...], "missed_updates": {layer: n}, "seed": n,
-    /// "statistics_rate": x, "accumulate": n, "average_rate": x, "weighted": b, "check_finite": b,
-    /// "precision": s}. Omitted members keep their defaults.
+    /// Read the options from {"loss": {...}, "optimizer": {...}, "frozen": [...], "missed_updates": {layer:
+    /// n}, "seed": n, "statistics_rate": x, "accumulate": n, "average_rate": x, "weighted": b,
+    /// "check_finite": b, "precision": s}. Omitted members keep their defaults.
     static TrainingOptions from_json(const Json &json);
 };
 

@@ -33,7 +33,7 @@ private:
     const TrainingOptions &options_;
     const OptimizerOptions &optimizer_;
     const UpdateValues &values_;
-    ValueId factor_ = -1; ///< factor of all gradients; -1: none
+    ValueId factor_ = -1; ///< the factor that limits the norm of all gradients; -1: none
 };
 
 /// Compute the factor: limit / norm if the norm of all gradients is above the limit, otherwise 1.
@@ -43,7 +43,8 @@ void UpdateMaker::limit(const NamedGradients &gradients) {
         const ValueId own = add(concat({weight, ".squared_sum"}), ops::SquaredSum{}, {gradient});
         sum = sum < 0 ? own : add(concat({weight, ".squared_sums"}), ops::Addition{}, {sum, own});
     }
-    // The limit is for the mean gradient, so it is multiplied by the number of batches for their sum.
+    // The limit applies to the mean gradient over the batches. Gradients here are sums over the batches, so
+    // the limit is multiplied by their number.
     const auto batches = static_cast<float>(options_.accumulate);
     const float limit = optimizer_.global_norm * batches;
     using ops::NeuronKind;
@@ -56,7 +57,7 @@ void UpdateMaker::limit(const NamedGradients &gradients) {
                   ops::Neuron{.kind = NeuronKind::power, .a = 1.0f, .b = 0.0f, .c = -0.5f}, {sum});
 }
 
-/// Prepare a gradient for the optimiser.
+/// Return a gradient in the form that the optimiser takes: clipped, scaled and regularized.
 ValueId UpdateMaker::ready(const std::string &weight, ValueId gradient) {
     const ops::OptimizerGradient &own = optimizer_.gradient;
     const bool changes = own.clip || own.rescale != 1.0f || own.regularization != ops::Regularization::none;

@@ -10,7 +10,8 @@
 
 namespace mpscnn::engine {
 
-/// An optimiser keeps variables for each weight, which begin with zeros. Return the suffixes of their names.
+/// Return the suffixes of the names of the variables that an optimiser keeps for each weight. These variables
+/// begin with zeros.
 std::vector<std::string> moments_of(const OptimizerOptions &optimizer);
 /// The suffixes of two more variables of a weight: its moving average, and the sum of its gradients.
 inline constexpr const char *average_suffix = ".average", *sum_suffix = ".gradient_sum";
@@ -18,7 +19,8 @@ inline constexpr const char *average_suffix = ".average", *sum_suffix = ".gradie
 /// Gradients by the names of their weights, in the order of the layers.
 using NamedGradients = std::vector<std::pair<std::string, ValueId>>;
 
-/// The inputs for new weights: the rates of each weight (ops/optimizer.h), and variables by name.
+/// Values that the computation of new weights reads: the rates of each weight (ops/optimizer.h), and
+/// variables by name.
 struct UpdateValues {
     std::map<std::string, ValueId> rates;
     std::map<std::string, ValueId> variables;

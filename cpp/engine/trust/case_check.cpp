@@ -12,13 +12,13 @@ namespace {
 
 using End = CaseResult::End;
 
-/// Replace line ends, which separate the lines of records and of reports, by spaces.
+/// Replace line ends by spaces, because lines separate the entries of records and reports.
 std::string one_line(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
     return text;
 }
 
-/// Describe the fault in one precision; nothing for a right result.
+/// Describe what is wrong with a network's result in one precision, or return nothing for a right result.
 std::optional<std::string> fault_of(const Backend &subject, const Backend &reference, const Graph &network,
                                     Precision precision, bool &without) {
     for (int attempt = 0;; ++attempt) try {
@@ -62,12 +62,14 @@ private:
             if (result.end != End::right) continue;
             for (const std::string &name : result.implementations) cleared_.insert(name);
         }
-        // Refuse them immediately, because other cases with the same implementation would end as well.
+        // Refuse the implementations of ended cases immediately, because other cases with the same ones would
+        // end the process as well.
         for (const auto &[number, result] : batch.results)
             if (result.end == End::ended) blame(number);
     }
 
-    /// Refuse implementations with wrong results. Returns whether cases must run again with others.
+    /// Refuse implementations with wrong results. Return whether cases must run again with other
+    /// implementations.
     bool blame_wrong_answers() {
         const std::size_t before = verdict_.implementations.size();
         for (std::size_t i = 0; i < cases_.size(); ++i)
@@ -75,9 +77,9 @@ private:
         return verdict_.implementations.size() > before;
     }
 
-    /// Return the first implementation that has no right result in another case. If all of them are right
-    /// elsewhere, the parameters of the first one make the difference. If the process ended, a kernel of MPS
-    /// comes first, because shaders do not end processes.
+    /// Return the implementation to refuse: the first one without a right result in another case. If each of
+    /// them has one, the fault depends on the parameters, and the first one is refused. If the process ended,
+    /// a kernel of MPS comes first, because shaders do not end processes.
     const std::string *culprit(const CaseResult &result) const {
         const std::string *found = nullptr;
         for (const std::string &name : result.implementations) {
@@ -104,7 +106,8 @@ private:
         const std::string refused = *name;
         verdict_.implementations.emplace(refused, result.reason);
         cleared_.erase(refused);
-        // Cases that used it get another implementation, which has not run with these parameters.
+        // Repeat all cases that used the refused implementation. They get another one, which has not run with
+        // their parameters.
         for (CaseResult &other : cases_)
             if (std::find(other.implementations.begin(), other.implementations.end(), refused) !=
                 other.implementations.end())
@@ -121,7 +124,7 @@ private:
     const std::vector<Graph> &networks_;
     const CaseRunner &run_;
     std::vector<CaseResult> cases_;
-    std::set<std::string> cleared_; ///< implementations that gave a right answer
+    std::set<std::string> cleared_; ///< implementations that gave a right result in some case
     std::string first_fault_;
     Verdict verdict_;
 };

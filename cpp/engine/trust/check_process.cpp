@@ -27,12 +27,12 @@ constexpr std::string_view case_word = "case ", takes_word = "takes ", wrong_wor
                            cases_word = "cases", refused_word = "refused ";
 constexpr std::string_view right_line = "right", without_line = "without", end_line = "end";
 
-/// The largest numbers of processes in a row that may end or stop responding without a right result. After
-/// more, the fault is not that of one implementation.
+/// The largest numbers of processes in a row that may end, or stop responding, without a right result. After
+/// more of them the fault cannot be that of a single implementation.
 constexpr int max_ends = 25, max_silences = 3;
 constexpr std::size_t cases_between_notes = 100;
 
-/// Return whether a process sends this signal to itself, so that the same would happen again.
+/// Return whether a signal is one that a process raises by its own fault, so that it would be raised again.
 bool is_fault(int signal) {
     for (const int fault : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
         if (signal == fault) return true;
@@ -43,7 +43,7 @@ bool is_interrupt(int signal) {
     return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
 }
 
-/// Return the last 300 characters as one line.
+/// Return the last 300 characters of the output as one line.
 std::string end_of(const std::string &output) {
     const std::size_t begin = output.size() > 300 ? output.size() - 300 : 0;
     std::string text;
@@ -128,12 +128,12 @@ void run_requested_cases(const Backend &subject, const Backend &reference, const
     report(marked({end_line}));
 }
 
-/// Reads a report while the process writes it.
+/// Parses a report while the process writes it.
 struct CheckProcesses::Reader {
     std::map<std::size_t, CaseResult> results = {};
     std::optional<std::size_t> running = {}; ///< the case that has begun
     CaseResult current = {};
-    std::string others = {}; ///< other output since the case began
+    std::string others = {}; ///< other output since that case began
     bool greeted = false, ended = false;
     std::string greeting;
     std::string line = {};
@@ -149,7 +149,8 @@ struct CheckProcesses::Reader {
         }
     }
     void take_line() {
-        // A framework may have written text without a line end in front of the mark.
+        // The mark need not begin the line, because a framework may have written text without a line end
+        // before it.
         const std::size_t begin = line.find(mark);
         others += concat({line.substr(0, begin), " "});
         if (begin == line.npos) return;
@@ -195,13 +196,13 @@ void CheckProcesses::note_end(CaseBatch &batch, std::size_t number, const std::s
     batch.results[number].reason = reason;
 }
 
-/// Run a case that did not respond once more: drivers may compile during a cold start.
+/// Count a case that did not respond. It runs once more, because drivers may compile during a cold start.
 void CheckProcesses::note_hang(CaseBatch &batch, const Reader &reader, const std::string &said) {
     const std::string reason = concat(
         {"no answer came within ", static_cast<std::int64_t>(program_.limit.count() / 1000), " s", said});
     if (++silences_ >= max_silences || !reader.running) {
         batch.refused = concat({"its check, in a process of its own, does not go on: ", reason});
-        // A program without any output may be waiting for something else.
+        // A program without any output may be waiting for something else, so this result is not recorded.
         batch.lasting = batch.lasting && reader.running.has_value();
         return;
     }

@@ -10,36 +10,38 @@
 
 namespace mpscnn::engine {
 
-// Runs cases of the check in a child process, which a framework may end and a driver may block. The two
-// processes exchange lines. A request names the cases and the refused implementations. Each case is reported
-// when it begins, when it takes an implementation and when it ends.
+// Runs cases of the check in a child process, because a framework may end the process and a driver may block
+// it. The two processes exchange lines. A request names the cases and the refused implementations. The report
+// has a line when a case begins, when it uses an implementation and when it ends.
 
 /// The command that runs cases in a child process: the file `program` with `arguments` and a request as the
 /// last argument. The program calls run_requested_cases.
 struct CheckProgram {
     std::string program;
     std::vector<std::string> arguments;
-    std::chrono::milliseconds limit; ///< the longest time without output
+    std::chrono::milliseconds limit; ///< the longest time without output before the process is ended
 };
 
-/// Return the request for run_requested_cases.
+/// Return the request, a text for run_requested_cases.
 std::string check_request(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused);
 
-/// Run the cases of a request in this process, which is the check program's. `report` receives lines and must
-/// write each one immediately. Throws ParameterError for a text that is not a request.
+/// Run the cases of a request in this process, which is the check program's. `report` gets the lines of the
+/// report, and must write each one immediately. Throws ParameterError for a text that is not a request.
 void run_requested_cases(const Backend &subject, const Backend &reference, const std::string &request,
                          const std::function<void(const std::string &line)> &report);
 
-/// A CaseRunner of the library that starts check programs.
+/// Runs cases by starting check programs; a CaseRunner.
 class CheckProcesses {
 public:
     CheckProcesses(const Backend &subject, const CheckProgram &program);
 
     CaseBatch run(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused);
 
-    /// Whether the program could not begin: it cannot be started, sees no device, or has another version.
+    /// Return whether the program could not begin: it cannot be started, sees no device, or has another
+    /// version.
     bool not_begun() const { return not_begun_; }
-    /// Whether a check was ended from outside, for example by Ctrl-C. Then it says nothing about the device.
+    /// Return whether a check was ended from outside, for example by Ctrl-C. Its result then says nothing
+    /// about the device.
     bool interrupted() const { return interrupted_; }
 
 private:
@@ -49,14 +51,15 @@ private:
 
     const Backend &subject_;
     const CheckProgram &program_;
-    std::map<std::size_t, int> hangs_; ///< counts by case
-    int ends_ = 0, silences_ = 0;      ///< counts of processes since the last right result
-    std::size_t done_ = 0;             ///< cases with an answer, for the log
+    std::map<std::size_t, int> hangs_; ///< how often each case did not respond
+    /// Numbers of processes that ended or did not respond since the last right result.
+    int ends_ = 0, silences_ = 0;
+    std::size_t done_ = 0; ///< cases with a result, for the log
     bool not_begun_ = false, interrupted_ = false;
 };
 
-/// Return the first line of a report. It shows the library that the check program has the same version and
-/// sees the same device.
+/// Return the first line of a report. The library compares it, to see that the check program has the same
+/// version and sees the same device.
 std::string check_greeting(const Backend &subject);
 /// The prefix of a check program's message about a fault.
 inline constexpr const char *check_program_error = "mpscnn-check: ";

@@ -31,8 +31,8 @@ fs::path expanded(const std::string &path) {
     return path.starts_with("~/") ? fs::path(variable("HOME")) / path.substr(2) : fs::path(path);
 }
 
-/// Return the cache directory, which Python uses for downloads, too: MPSCNN_CACHE or the platform's
-/// directory.
+/// Return the cache directory: MPSCNN_CACHE, or the platform's directory. The Python package stores downloads
+/// in the same one.
 fs::path cache_directory() {
     if (const std::string given = variable("MPSCNN_CACHE"); !given.empty()) return expanded(given);
 #if defined(__APPLE__)
@@ -45,8 +45,9 @@ fs::path cache_directory() {
 
 constexpr std::string_view refused = "refused: ", not_used = "not used: ", because = ": ";
 
-/// Return the text after the identity: nothing if all results of the device are right. The number of
-/// implementations shows whether the text is complete.
+/// Return a verdict as the text that follows the identity in a record. It is empty if all results of the
+/// device are right. A list of implementations begins with their number, which shows whether the list is
+/// complete.
 std::string text_of(const Verdict &verdict) {
     if (!verdict.refused.empty()) return concat({refused, verdict.refused, "\n"});
     if (verdict.implementations.empty()) return "";
@@ -110,14 +111,15 @@ std::optional<Verdict> verdict_on_record(const std::string &identity) {
     return verdict_of(std::string_view(*text).substr(record.size()));
 }
 
-/// The record comes first in its file, so that one of another identity under the same name is noticed.
+/// The record begins with the identity. If the hashes of two identities are equal, the wrong record is
+/// noticed.
 void remember(const std::string &identity, const Verdict &verdict) noexcept {
     try {
         const std::string record = check_record_of(identity);
         const fs::path path = file_of(record);
         fs::create_directories(path.parent_path());
         static_cast<void>(write_text_file(path, record + text_of(verdict)));
-    } catch (const std::exception &) { // nothing depends on it, see the header
+    } catch (const std::exception &) { // the device is only checked again next time
     }
 }
 

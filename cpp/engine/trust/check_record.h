@@ -8,11 +8,12 @@
 
 namespace mpscnn::engine {
 
-// Stored results of device checks, in the cache directory (MPSCNN_CACHE, otherwise the platform's): a small
-// file for each identity of a backend and version of mpscnn. If the directory cannot be written, the next
-// process checks again.
+// Stores results of device checks in the cache directory (MPSCNN_CACHE, otherwise the platform's). There is a
+// small file for each identity of a backend and version of mpscnn. If the directory cannot be written, the
+// next process checks again.
 
-/// Return the text that identifies a record: mpscnn's version and the identity, each with a line end.
+/// Return the text that identifies a record: mpscnn's version and the backend's identity, each with a line
+/// end.
 std::string check_record_of(const std::string &identity);
 
 /// Read the verdict that this version of mpscnn recorded for a backend of this identity.
@@ -21,8 +22,9 @@ std::optional<Verdict> verdict_on_record(const std::string &identity);
 /// Write a verdict, and replace the recorded one. Failures are ignored.
 void remember(const std::string &identity, const Verdict &verdict) noexcept;
 
-/// A lock between processes that check the same identity. The constructor waits until it is free. The lock
-/// ends with its process at the latest. If the cache directory does not support locks, nothing waits.
+/// A lock between processes that check the same identity. The constructor waits until the lock is free. It is
+/// released when its process ends at the latest. If the cache directory does not support locks, the
+/// constructor does not wait.
 class CheckTurn {
 public:
     explicit CheckTurn(const std::string &identity);

@@ -23,28 +23,29 @@ namespace fs = std::filesystem;
 constexpr const char *skip_variable = "MPSCNN_SKIP_SELF_CHECK";
 constexpr const char *limit_variable = "MPSCNN_SELF_CHECK_SECONDS";
 constexpr const char *program_name = "mpscnn-check";
-/// The directory of installed programs, relative to that of the library.
+/// The path from the library's directory to the directory of installed programs.
 constexpr const char *programs_from_library = MPSCNN_PROGRAMS_FROM_LIBRARY;
 
-/// This process's verdicts on devices, by identity.
+/// The verdicts on devices that this process knows, by identity.
 struct Verdicts {
     struct Known {
         Verdict verdict;
-        bool checked = true; ///< false if no check program could begin
+        bool checked = true; ///< false: no check program could begin
     };
     std::mutex mutex;
     std::map<std::string, Known> known;
 };
 
 Verdicts &verdicts() {
-    static Verdicts &instance = *new Verdicts; // programs may be compiled while static objects go
+    // Never destroyed, because destructors of static objects may compile programs.
+    static Verdicts &instance = *new Verdicts;
     return instance;
 }
 
 struct Finding {
     Verdict verdict;
-    bool checked = true;      ///< by the check program
-    bool interrupted = false; ///< then it says nothing about the device
+    bool checked = true;      ///< true: the check program has checked the device
+    bool interrupted = false; ///< true: the verdict says nothing about the device
 };
 
 Finding find_in_processes(const Backend &subject, const CheckProgram &check) {
@@ -84,7 +85,7 @@ Finding look_up_or_check(const Backend &subject, const CheckProgram &check) {
     };
     if (!on_record()) {
         const CheckTurn turn(identity);
-        if (!on_record()) { // by the process that had its turn before
+        if (!on_record()) { // another process may have recorded it while this one waited
             finding = find_in_processes(subject, check);
             if (finding.verdict.lasting && !finding.interrupted) remember(identity, finding.verdict);
         }
@@ -107,7 +108,8 @@ Verdict require_used(const Backend &subject, const Verdict &verdict) {
 
 fs::path check_program_file() {
     const fs::path library = platform::own_file();
-    if (!library.has_parent_path()) return {}; // the current folder may contain any file
+    // Without a full path, the program would be looked up in the current folder, which may contain any file.
+    if (!library.has_parent_path()) return {};
     fs::path beside = library.parent_path() / program_name;
     std::error_code ignored;
     if (fs::exists(beside, ignored)) return beside;

@@ -7,30 +7,32 @@
 
 namespace mpscnn::engine {
 
-// Decides whether a device may be used, and which of its implementations of layers. Its results are compared
-// with the CPU engine's (self_check.h, case_check.h) once for each identity of its backend, and the verdict
-// is recorded (check_record.h). The check runs in child processes, because a framework may end the process
-// and a driver may hang.
+// Decides whether a device may be used, and which of its implementations of layers may be used. The device's
+// results are compared with the CPU engine's (self_check.h, case_check.h) once for each identity of its
+// backend, and the verdict is recorded (check_record.h). The check runs in child processes, because a
+// framework may end the process and a driver may hang.
 
-/// Return whether the environment has MPSCNN_SKIP_SELF_CHECK=1, with which every device is trusted.
+/// Return whether the environment has MPSCNN_SKIP_SELF_CHECK=1. Every device is trusted then.
 bool skips_self_check();
 
-/// Return the verdict for the device "auto". The device never runs in this process. Processes that need the
-/// same identity at the same time wait for the first one. A verdict that a second check would find, too, is
-/// recorded; others count for this process only. The first call logs one warning about what is not used.
+/// Return the verdict for the device "auto". The device never runs in this process. Processes that check the
+/// same identity at the same time wait for the first one. A verdict that a second check would repeat is
+/// recorded; other verdicts are valid for this process only. The first call logs one warning about what is
+/// not used.
 Verdict verdict_for_auto(const Backend &subject, const CheckProgram &check);
 
-/// Return the verdict for a device that the user named. As above, but the check runs in this process if the
-/// check program cannot start or does not see the device. Throws DeviceError for a device that is not used.
+/// Return the verdict for a device that the user named. It is like verdict_for_auto, but the check runs in
+/// this process if the check program cannot start or does not see the device. Throws DeviceError for a device
+/// that is refused.
 Verdict verdict_when_asked(const Backend &subject, const Backend &reference, const CheckProgram &check);
 
-/// Check a device again, and replace the recorded verdict. Throws as verdict_when_asked.
+/// Check a device again, and replace the recorded verdict. Throws DeviceError for a device that is refused.
 Verdict check_again(const Backend &subject, const Backend &reference, const CheckProgram &check);
 
-/// Return the same device without the refused implementations.
+/// Return the same device without the implementations that the verdict refuses.
 std::shared_ptr<const Backend> trusted(std::shared_ptr<const Backend> subject, const Verdict &verdict);
 
-/// Describe the verdict on a device that is used, with the identity of the record.
+/// Describe the verdict on a device that may be used, with the identity of the record.
 std::string verdict_text(const Backend &subject, const Verdict &verdict);
 /// Describe why a device is not used, and how to check it again.
 std::string refusal_text(const Backend &subject, const Verdict &verdict);
@@ -38,8 +40,8 @@ std::string refusal_text(const Backend &subject, const Verdict &verdict);
 std::string replacement_text(const Backend &subject, const Verdict &verdict);
 
 /// Return the command of mpscnn-check for a device name ("metal"). The program is next to the file of this
-/// library, or in the directory for programs of the same installation. A case may take
-/// MPSCNN_SELF_CHECK_SECONDS seconds (default: 60).
+/// library, or in the same installation's directory for programs. A case may take MPSCNN_SELF_CHECK_SECONDS
+/// seconds (default: 60).
 CheckProgram installed_check_program(const std::string &device);
 
 } // namespace mpscnn::engine

@@ -10,8 +10,9 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// The largest allowed difference between engines, relative to the largest result: a rounding to half and
-/// sums in another order. Far less than any mistake in a window, an index or a weight makes.
+/// The largest allowed difference between engines, relative to the largest result. It allows one rounding to
+/// half and sums in another order. Any mistake in a window, an index or a weight makes a far larger
+/// difference.
 constexpr float tolerance = 1.0f / 128;
 
 bool refuses(const Backend &backend, const Graph &graph, Precision precision) {
@@ -51,7 +52,7 @@ Answer answer_of(const Backend &backend, const Graph &graph, Precision precision
     }
     const std::vector<Shape> shapes = graph.infer_shapes(input_shapes);
     Answer answer{shapes[static_cast<std::size_t>(graph.outputs()[0])], {}};
-    // Where the engine writes nothing, nothing right may be found.
+    // Fill the result with NaN, so that elements that the engine does not write are noticed.
     answer.values.assign(static_cast<std::size_t>(answer.shape.elements()), std::nanf(""));
     LowerOptions options{precision};
     if (graph.name().starts_with(self_check_own)) options.metal_kernels = MetalKernels::own;
@@ -80,7 +81,7 @@ std::optional<std::string> difference(const Answer &given, const Answer &right) 
     for (std::size_t i = right.values.size(); i-- > 0;) {
         const float value = given.values[i], wanted = right.values[i];
         if (std::isnan(value) && std::isnan(wanted)) continue;
-        if (magnitude(value - wanted) <= tolerance * largest) continue; // not so for NaN
+        if (magnitude(value - wanted) <= tolerance * largest) continue; // false for NaN
         first = i;
         ++wrong;
     }
@@ -101,7 +102,8 @@ bool is_of_training(const Graph &network) { return has_variables(network); }
 std::vector<Precision> self_check_precisions(const Backend &subject, const Graph &network) {
     std::vector<Precision> precisions;
     for (Precision precision : {Precision::float32, Precision::float16}) {
-        if (is_of_training(network) && precision != Precision::float32) continue; // training has no other
+        // Training supports float32 only.
+        if (is_of_training(network) && precision != Precision::float32) continue;
         if (!refuses(subject, network, precision)) precisions.push_back(precision);
     }
     return precisions;

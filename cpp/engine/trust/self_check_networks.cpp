@@ -14,7 +14,8 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Variances and the like must be above a limit, which 0.5 to 1.5 are.
+/// Return random values for a weight. Those of a weight with a minimum, such as a variance, are between 0.5
+/// and 1.5.
 std::vector<float> weight_values(const ops::WeightSpec &spec, std::uint32_t seed) {
     std::vector<float> values = self_check_noise(spec.shape.elements(), seed);
     if (spec.lowest >= 0)
@@ -30,7 +31,7 @@ void fill_weights(Graph &graph) {
                                  spec.shape, weight_values(spec, static_cast<std::uint32_t>(7 + i))));
 }
 
-/// A layer of images, with weights.
+/// Make a network of one layer on images, with weights.
 Graph layer_of(const ops::Case &one, const char *title = "self-check: ") {
     Graph graph(concat({title, one.name}));
     std::vector<ValueId> images;
@@ -48,8 +49,8 @@ Graph layer_of(const ops::Case &one, const char *title = "self-check: ") {
     return graph;
 }
 
-/// A convolution for own kernels. One without groups and an activation is added to another image, which the
-/// same kernel does.
+/// Make a network of one convolution for this library's own Metal kernels. A convolution without groups and
+/// activation is followed by an addition of another image, because one kernel computes both.
 Graph own_layer_of(const ops::Case &one) {
     Graph graph = layer_of(one, self_check_own);
     const ValueId result = graph.outputs()[0];
@@ -65,7 +66,7 @@ Graph own_layer_of(const ops::Case &one) {
     return sum;
 }
 
-/// An operation on tensors of the graph.
+/// Make a network of one operation whose inputs are variables of the graph.
 Graph training_of(const ops::Case &one) {
     Graph graph(concat({"self-check: ", one.name}));
     std::vector<ValueId> tensors;

@@ -14,7 +14,8 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Tensors of an image's extents, and an operation of theirs. The second one is not negative.
+/// Make a network of one operation on two variables of an image's extents. By default the second one is not
+/// negative.
 Graph network_of_two(const std::string &name, const ops::Operation &operation, bool first_positive = false,
                      bool second_positive = true) {
     Graph graph("self-check: " + name);
@@ -29,7 +30,8 @@ Graph network_of_two(const std::string &name, const ops::Operation &operation, b
     return graph;
 }
 
-/// With the pooling itself, whose maxima are elements of its input.
+/// Make a network of a pooling and its gradient. The gradient compares its inputs with the pooling's result,
+/// so the maxima must be elements of the input.
 Graph network_of_pooling(const char *name, const char *attributes) {
     Graph graph(concat({"self-check: ", name}));
     const ops::Operation pooling = ops::make_operation("pooling", parse_json(attributes));
@@ -43,7 +45,7 @@ Graph network_of_pooling(const char *name, const char *attributes) {
     return graph;
 }
 
-/// A layer whose weights are tensors of the graph.
+/// Make a network of a layer whose weights are variables of the graph.
 Graph network_with_variables(const std::string &name, const char *operation, const char *attributes,
                              std::int64_t channels = 6) {
     Graph graph(concat({"self-check: ", name, " of variables"}));
@@ -64,7 +66,8 @@ Graph network_with_variables(const std::string &name, const char *operation, con
     return graph;
 }
 
-/// Labels of which some have a box, some are of the background and some do not count.
+/// Make a network of a detector's loss. Some labels have a box, some are of the background, and some are
+/// zeros, which do not count.
 Graph network_of_detector(const std::string &name, const ops::Operation &operation) {
     Graph graph("self-check: " + name);
     const Shape anchors{2, 37, 7};
@@ -98,7 +101,7 @@ void append_losses(std::vector<Graph> &graphs) {
 
 void append_detector_losses(std::vector<Graph> &graphs) {
     ops::MultiboxFields fields;
-    fields.negative_ratio = 0.1f; // fewer than there are
+    fields.negative_ratio = 0.1f; // the loss uses fewer background anchors than there are
     fields.delta = 0.5f;
     fields.box_weight = 2.0f;
     graphs.push_back(network_of_detector("loss of a detector", ops::MultiboxLoss{fields}));
@@ -137,7 +140,8 @@ std::vector<Graph> self_check_training() {
     graphs.push_back(network_with_variables(
         "groups", "convolution",
         R"({"output_channels":4,"kernel_height":3,"kernel_width":2,"padding":"same","groups":2})"));
-    // The first reads channels one by one, the second by four. Each needs two tiles.
+    // The network "convolution" has 6 input channels, which the kernel reads one by one. "wide convolution"
+    // has 20, which it reads in fours. Each needs two tiles.
     constexpr const char *window =
         R"({"output_channels":68,"kernel_height":3,"kernel_width":2,"stride_y":2,"padding":"same"})";
     graphs.push_back(network_with_variables("convolution", "convolution", window));
