@@ -34,7 +34,7 @@ __all__ = [
     "read_network",
 ]
 
-#: Part of the cache's file names: raised whenever a converter gives other results for the same file.
+#: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
 CONVERTER_VERSION = 12
 
 
@@ -49,31 +49,32 @@ def read_network(
     fold: bool = True,
     signature: str | None = None,
 ) -> Network:
-    """Return the network of a file in another framework's format, or of several that continue each other.
+    """Convert a model file of another framework to a network, or join several files whose networks run in sequence.
 
-    A folder stands for the eight raw files of `mpscnn.models.deep_mnist`.
+    A folder with the eight raw weight files of Deep MNIST is read as `mpscnn.models.deep_mnist`.
 
-    MobileNet V1 and V2 and the DeepLabs on them get the layer names of `mpscnn.models`, and so do the layers of a
-    MobileNet in detectors and feature extractors; others keep the file's.
+    MobileNet V1 and V2, and DeepLab on a MobileNet, get the layer names of `mpscnn.models`. So do the layers of a
+    MobileNet in detectors and feature extractors. All other layers keep the names of the file.
 
-    The network's `preprocess` is what the file says: of a TensorFlow Lite file whose input is 8-bit integers, scale and
-    zero point.
+    The network's `preprocess` is set if the file describes its preprocessing. A TensorFlow Lite file whose input is
+    8-bit integers describes it by the input's scale and zero point.
 
     Args:
         sources: one file, or the parts of a network in order.
         name: the network's name; None: the first file's.
-        size: (height, width) of an image input that the file leaves free; None: it stays free, or is what the
-            architecture was made for where the file holds weights only.
-        shapes: of inputs by their names in the file, with the batch and in the file's order of axes, where the file
-            leaves extents free.
+        size: (height, width) of an image input that the file leaves free; None: it stays free, or, if the file holds
+            only weights, it is the usual size of the architecture.
+        shapes: the shapes of inputs by their names in the file, for inputs with free extents. They include the batch
+            and have the file's order of axes.
         outputs: names of tensors in the file to stop at, instead of its outputs.
-        architecture: which network a file of weights belongs to, where their names and shapes fit several; None: the
-            one that the file's name begins with.
-        fold: batch normalizations of a state dict become part of the layers before them; False: they are layers, which
-            can be trained. Other files' stay layers anyway, and what TensorFlow Lite files have lost stays lost.
+        architecture: the network that a file of weights belongs to, needed if names and shapes of the weights fit
+            several; None: the one that the file's name begins with.
+        fold: whether batch normalizations of a PyTorch state dict become part of the layers before them. With False
+            they are layers of their own, which can be trained. The argument has no effect on other formats:
+            normalizations in the file stay layers, and those that TensorFlow Lite has already folded stay folded.
 
-        signature: which network of a TensorFlow Lite file with several, by the name of its signature; None:
-            "serving_default", or else the first one.
+        signature: the name of the signature to convert, for a TensorFlow Lite file with several; None:
+            "serving_default", or the first one if there is none of this name.
 
     Raises:
         UnsupportedError: an unknown format, or layers that mpscnn lacks; the message names all of them. WeightsError: a
@@ -139,10 +140,10 @@ def convert_files(
             preprocessing and labels too, a mapping or its JSON text, or a .json file; None: as the sources say, if
             they do.
         size, shapes, outputs, architecture, fold, signature: as for `read_network`.
-        approve: is asked about the network before it is written; False: no file is written.
+        approve: a function that gets the network before it is written. If it returns False, no file is written.
 
-    Raises: As `read_network` and `Network.save` do. WeightsError: labels of another number than classes.
-        ParameterError: another name of the output than .safetensors; settings that make no sense.
+    Raises: As `read_network` and `Network.save` do. WeightsError: the number of labels is not the number of classes.
+        ParameterError: the name of the output does not end in .safetensors, or a setting is invalid.
     """
     if Path(output).suffix != ".safetensors":
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")
@@ -182,18 +183,18 @@ def export_onnx(
     """Write a network as an ONNX file (opset 17) with the same inputs and outputs, for any batch.
 
     Args:
-        network: with all its weights.
-        path: the file.
+        network: the network, with all its weights.
+        path: the file to write.
         size: (height, width), needed where the network leaves them free.
-        layout: of images at inputs and outputs: "nchw", ONNX' own, or "nhwc", as in mpscnn.
-        dtype: of weights, inputs, outputs and all that lies between: "float32" or "float16". "uint8": the integers of a
-            quantised network, with QuantizeLinear and DequantizeLinear around each layer; inputs and outputs are
-            float32.
+        layout: the order of axes of image inputs and outputs: "nchw", as usual in ONNX, or "nhwc", as in mpscnn.
+        dtype: the type of weights, inputs, outputs and intermediate results: "float32" or "float16". "uint8" writes the
+            integers of a quantised network, with QuantizeLinear and DequantizeLinear around each layer; inputs and
+            outputs are float32 then.
 
     Raises:
         UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer, or there are more than 2 GB
             of weights. WeightsError: weights are missing or beyond float16, or the file cannot be written.
-            ParameterError: another layout or type, or "uint8" for a network that is not quantised.
+            ParameterError: an unknown layout or type, or "uint8" for a network that is not quantised.
     """
     from mpscnn.converters.onnx_writer.export import export
 
@@ -212,25 +213,25 @@ def export_coreml(
 ) -> None:
     """Write a network as a Core ML model: a program (.mlpackage) or a neural network (.mlmodel), for one image.
 
-    A network that says how photos become its input (`Network.preprocess`) gets an image input, and one with labels is a
-    classifier, whose output are probabilities. A detector becomes a pipeline with Core ML's suppression of boxes, and
-    a segmenter with labels gives the number of each pixel's class.
+    A network with preprocessing (`Network.preprocess`) gets an image input. A network with labels becomes a Core ML
+    classifier, whose output is probabilities. A detector becomes a pipeline that ends with Core ML's non-maximum
+    suppression, and a segmenter with labels returns the class number of each pixel.
 
     Args:
-        network: with all its weights.
-        path: the folder (.mlpackage) or file (.mlmodel).
+        network: the network, with all its weights.
+        path: the folder (.mlpackage) or file (.mlmodel) to write.
         size: (height, width), needed where the network leaves them free.
         dtype: the type of weights, and in programs also of intermediate results: "float32" or "float16". "uint8": the
             weights are 8-bit integers, and the results of programs float16.
-        palette: bits of each weight (1, 2, 4, 6 or 8), which is then a place in a table of that many bits' numbers;
-            for packages only, and needs scikit-learn.
+        palette: the bits per weight (1, 2, 4, 6 or 8) for Core ML's palettization: each weight is an index into a table
+            of 2^bits values. For packages only; needs scikit-learn.
         target: the minimum deployment target, "iOS13" to "iOS18"; None: iOS 15 for a package, iOS 16 for one with
             compressed weights, iOS 14 for a file.
         information: "license", "author", ... of the model.
 
     Raises:
         UnsupportedError: the package `coremltools` is not installed, or Core ML cannot express a layer. WeightsError:
-            weights are missing, or the file cannot be written. ParameterError: another suffix, type or target.
+            weights are missing, or the file cannot be written. ParameterError: an unknown suffix, type or target.
     """
     from mpscnn import _core
     from mpscnn._private.settings import as_json
@@ -254,10 +255,7 @@ def export_coreml(
 
 
 def _without_wrong_labels(network: Network) -> Network:
-    """Return the network without labels of the file whose number is not the number of classes.
-
-    A note then reports it.
-    """
+    """Drop the file's labels if their number is not the number of classes, and add a note that says so."""
     if network.labels is not None and len(network.labels) != (classes := labelled_classes(network)):
         count, network.labels = len(network.labels), None
         network.notes.append(f"the file's own {count} labels are left out: the network has {classes} classes")

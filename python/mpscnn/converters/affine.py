@@ -1,4 +1,4 @@
-"""x * scale + offset, with constants for each channel: a batch normalization that training leaves unchanged."""
+"""Compute x * scale + offset with constants for each channel, by a batch normalization that is never trained."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
-# With this variance the square root of variance + epsilon is 1 exactly.
+# The layer's variance is 1 - _EPSILON, so that sqrt(variance + epsilon) is exactly 1.
 _EPSILON = 2.0**-10
 
 
 def is_affine(epsilon: float, mean: NDArray[np.float32], variance: NDArray[np.float32]) -> bool:
-    """True if a batch normalization is what `affine` makes: no statistics that were learnt are these to the bit."""
+    """Return True if a batch normalization was made by `affine`.
+
+    It is recognised by its epsilon, mean and variance: learnt statistics never have exactly these values.
+    """
     return bool(epsilon == _EPSILON and not mean.any() and (variance == np.float32(1.0 - _EPSILON)).all())
 
 
@@ -27,7 +30,10 @@ def affine(
     activation: Activation = None,
     name: str,
 ) -> Tensor:
-    """x * scale + offset, each one number or one for each channel; None: 1 and 0."""
+    """Add a layer that computes x * scale + offset.
+
+    Scale and offset are one number, or one for each channel. None means a scale of 1 or an offset of 0.
+    """
     channels = x.shape[-1] or 0
     attributes = {"epsilon": _EPSILON, "fixed": True}
     y = network.layer("batch_normalization", [x], attributes, activation=activation, name=name)

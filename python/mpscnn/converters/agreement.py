@@ -1,4 +1,4 @@
-"""The difference of a network's results from those of the model that it was converted from."""
+"""Compare a network's results with those of the model that it was converted from."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ from mpscnn.errors import UnsupportedError
 
 Array = NDArray[Any]
 
-# Allowed of the largest magnitude of a result: sums in another order, through many layers.
+# The largest allowed difference, relative to the largest magnitude of a result. Both engines add up in different
+# orders, and these rounding differences grow through the layers.
 _TOLERANCE = 1e-3
-_BLOCK = 1 << 20  # elements that are compared at a time
+_BLOCK = 1 << 20  # the number of elements that are compared at a time
 
 
 @dataclass(frozen=True)
 class _Difference:
-    """The difference of a result from the model's. For whole numbers it is the share of those that differ."""
+    """The difference between a result of the network and that of the model.
+
+    Attributes:
+        name: the name of the network's output.
+        error: the largest absolute difference. For integers it is the number of elements that differ.
+        relative: the error relative to the largest magnitude. For integers it is the share of differing elements.
+    """
 
     name: str
     error: float
@@ -31,17 +38,17 @@ class _Difference:
 def require_results(
     title: str, what: str, names: Sequence[str], found: Sequence[Array], expected: Sequence[Array]
 ) -> None:
-    """Compare all results.
+    """Raise an error if the network's results differ from the model's by more than rounding.
 
     Args:
-        title: what messages call the model.
+        title: the name of the model in messages.
         what: the kind of model: "module" or "model".
-        names: of the network's outputs.
+        names: the names of the network's outputs.
         found: the network's results.
-        expected: those of the model, with the order of axes that the network's have.
+        expected: the model's results, transposed to the order of axes of the network's results.
 
-    Raises UnsupportedError where the largest difference of a result is beyond a thousandth of its largest magnitude, or
-    where more than a thousandth of its whole numbers differ.
+    Raises UnsupportedError if a float result differs by more than a thousandth of its largest magnitude, or if more
+    than a thousandth of the elements of an integer result differ.
     """
     if len(found) != len(expected):
         raise UnsupportedError(

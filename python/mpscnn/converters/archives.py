@@ -13,7 +13,7 @@ from mpscnn.errors import WeightsError
 
 _LOCAL_HEADER, _HEADER_SIZE = b"PK\x03\x04", 30
 
-#: More than it documents.
+#: All errors that the module zipfile raises for damaged archives. Its documentation names only some of them.
 ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -28,7 +28,10 @@ ARCHIVE_ERRORS = (
 
 
 def stored_place(content: Content, entry: zipfile.ZipInfo) -> int:
-    """Return the position of the first byte of an uncompressed file. Raises WeightsError where it is not."""
+    """Return the position in the archive of the first byte of an uncompressed entry.
+
+    Raises WeightsError if no file header is at the place that the archive's directory states.
+    """
     header = content.read(entry.header_offset, _HEADER_SIZE)
     if len(header) < _HEADER_SIZE or not header.startswith(_LOCAL_HEADER):
         raise WeightsError(f"damaged: {shown(entry.filename)} does not begin where the archive says")

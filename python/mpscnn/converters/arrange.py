@@ -1,4 +1,8 @@
-"""Add layers that bring a value into the memory order that another layer needs."""
+"""Add layers (reshape, transpose, ...) that bring a value into the memory order that another layer needs.
+
+A value (`mpscnn.converters.layout.Value`) is a tensor of the file together with its memory order in the network. Its
+axes consist of atoms, which are factors of an axis's extent that are contiguous in memory.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from mpscnn.graph.network import Network
 
 
 class Arranger:
-    """Makes tensors of values.
+    """Return the tensors of values in the layout that a layer needs, adding layers that move elements if necessary.
 
     Args:
         network: the network to which the needed layers are added.
@@ -43,7 +47,7 @@ class Arranger:
         self._permutations: dict[tuple[int, tuple[int, ...]], Tensor] = {}
 
     def atoms(self, extents: Sequence[int | None]) -> list[Axis]:
-        """New axes of these extents."""
+        """Return new axes of these extents, each of one atom."""
         return [
             () if extent == 1 else (self._free.atom() if extent is None else Atom(extent),)
             for extent in extents
@@ -52,24 +56,27 @@ class Arranger:
     # ---- Tensors of values -----------------------------------------------------------------------------------------
 
     def physical(self, value: Value, groups: Sequence[Axis]) -> Tensor:
-        """Return a tensor of the value whose axes are n and these groups. Elements in another order are moved."""
+        """Return the value as a tensor whose axes are the batch and one axis for each of these groups of atoms.
+
+        If its elements have another order in memory, they are moved.
+        """
         wanted = tuple(atom for group in groups for atom in group)
         if wanted != value.order:
             value = self._moved(value, wanted)
         return self._regrouped(value, groups)
 
     def image(self, value: Value) -> Tensor:
-        """Return (n, channels, height, width) as a tensor (n, height, width, channels).
+        """Return a value of shape (n, channels, height, width) as a tensor (n, height, width, channels).
 
-        For (n, channels, width) the height is 1.
+        A value of shape (n, channels, width) gets the height 1.
         """
         height, width, channels = image_axes(value)
         return self.physical(value, (height, width, channels))
 
     def image_in_any_order(self, value: Value) -> tuple[Tensor, NDArray[np.int64] | None]:
-        """Like `image`, but the channels may have another order.
+        """Return an image as `image` does, but without moving channels that have another order in memory.
 
-        Return the number of each channel, or None if they are in order.
+        The second result has the file's number of each channel of the tensor. It is None if the channels are in order.
         """
         height, width, channels = image_axes(value)
         tail = value.order[len(height + width) :]
@@ -89,9 +96,9 @@ class Arranger:
         return value if order == value.order else self._moved(value, order)
 
     def reshaped(self, value: Value, low: Sequence[int], high: Sequence[int]) -> Value:
-        """Return `Value.reshaped`. If the order in memory does not allow it, the elements are moved first.
+        """Reshape a value as `Value.reshaped` does, which moves no element.
 
-        They then have the order of the file's axes.
+        If the order in memory does not allow that, the elements are first moved into the order of the file's axes.
         """
         try:
             return value.reshaped(low, high)
@@ -104,8 +111,8 @@ class Arranger:
     def image_around(self, value: Value, atoms: Axis) -> tuple[Tensor, list[Axis], int]:
         """Return the value as an image with an axis that consists of these atoms.
 
-        The atoms are made contiguous. Two free extents never share an axis, since their product would not tell them
-        apart.
+        The atoms are made contiguous. Two free extents (known only when the network runs) never share an axis, because
+        neither could be recovered from their product.
 
         Returns:
             The image, its axes, and the number of the axis with the atoms.
@@ -128,7 +135,7 @@ class Arranger:
         """Return the value as a tensor (n, ..., atoms), in which the atoms may have any order.
 
         Returns:
-            The tensor, the atoms before these atoms, and these atoms as they lie in memory.
+            The tensor, all other atoms of the value in memory order, and the given atoms in memory order.
         """
         count = len(value.order) - len(atoms)
         if set(value.order[count:]) != set(atoms):
@@ -141,18 +148,18 @@ class Arranger:
         return self.physical(value, (*rows_of(rest), tail)), rest, tail
 
     def grouping(self, value: Value) -> list[Axis] | None:
-        """Return the atoms of each axis of the value's tensor, without the batch.
+        """Return which atoms each axis of the value's tensor consists of, without the batch.
 
-        The result is None if an axis divides an atom, or if free extents allow several answers.
+        The result is None if an atom is spread over several axes, or if free extents make the answer ambiguous.
         """
         found = _groupings(value.tensor.shape[1:], value.order)
         return found[0] if len(found) == 1 else None
 
     def _regrouped(self, value: Value, groups: Sequence[Axis]) -> Tensor:
-        """Reshape the value's tensor to (n, group, group, ...), where the atoms already lie in this order.
+        """Reshape the value's tensor to (n, group, group, ...). The atoms already have this order in memory.
 
-        If several extents are free, their axes must stay where they are. Only axes of extent 1 may change places with
-        them.
+        If several extents are free, a reshape can only keep their axes in place. Axes of extent 1 are therefore moved
+        around them by transpositions.
         """
         tensor = self._origin.get(value.tensor.index, value.tensor)
         shape = tuple(product(group) for group in groups)
@@ -161,7 +168,7 @@ class Arranger:
         have = self.grouping(value.holding(tensor))
         extents = None if have is None else _kept_extents(have, groups)
         if have is not None and extents is None:
-            # Axes of extent 1 are moved behind all others first, and from there to their places.
+            # Move axes of extent 1 to the end first, and from there to their places among the others.
             tensor, have = self._ones_last(tensor, have)
             wanted = [group for group in groups if group]
             ones = len(groups) - len(wanted)
@@ -176,7 +183,7 @@ class Arranger:
         return self._shaped(tensor, extents, shape)
 
     def _shaped(self, tensor: Tensor, extents: Sequence[int], shape: tuple[int | None, ...]) -> Tensor:
-        """Reshape a tensor. If it was reshaped before, start from the tensor before that."""
+        """Reshape a tensor. If the tensor is itself the result of a reshape, reshape that layer's input instead."""
         tensor = self._origin.get(tensor.index, tensor)
         if tensor.shape[1:] == shape:
             return tensor
@@ -191,7 +198,7 @@ class Arranger:
         return self._permuted(tensor, order), [groups[place] for place in order]
 
     def _ones_placed(self, tensor: Tensor, groups: Sequence[Axis]) -> Tensor:
-        """Move the axes of extent 1, which are the last ones, to their places among the groups."""
+        """Transpose a tensor whose axes of extent 1 come last, so that each goes to the place of an empty group."""
         others = iter(range(sum(map(bool, groups))))
         ones = iter(range(sum(map(bool, groups)), len(groups)))
         return self._permuted(tensor, [next(others if group else ones) for group in groups])
@@ -253,9 +260,9 @@ class Arranger:
         return replace(value, tensor=y, order=order)
 
     def _moved_by_axes(self, value: Value, order: Axis) -> Tensor | None:
-        """Return the elements in another order of atoms by a transposition of a tensor with free extents.
+        """Bring the atoms of a value with free extents into another order by one transposition of its tensor.
 
-        The result is None if the extents are all known, or if a transposition of axes does not suffice.
+        The result is None if all extents are known, or if a transposition of the tensor's axes does not suffice.
         """
         groups = self.grouping(value)
         if groups is None or product(value.order) is not None:
@@ -277,13 +284,16 @@ class Arranger:
         return self._permuted(tensor, sorted(range(len(pieces)), key=lambda place: ends[pieces[place][0]]))
 
     def _moved_by_parts(self, value: Value, order: Axis) -> Value:
-        """Return the value in another order by moving one atom at a time: its slices are joined along another axis."""
+        """Return the value in another order by moving one atom at a time.
+
+        An atom is moved by slicing the tensor along it and concatenating the slices along another axis.
+        """
         while value.order != order:
             same = 0
             while value.order[same] is order[same]:
                 same += 1
             wanted, present = order[same], value.order[same]
-            # Parts that are moved to the end may have to be moved to the front again.
+            # An atom that is moved to the end may have to be moved to the front again later.
             if _is_short(present) and not (_is_short(wanted) and wanted.high <= 2 * present.high):
                 value = self._moved_to_end(value, same)
             elif _is_short(wanted):
@@ -327,7 +337,10 @@ class Arranger:
 
 
 def _groupings(extents: Sequence[int | None], atoms: Axis) -> list[list[Axis]]:
-    """Return the ways to divide these atoms, in order, into axes of these extents. It stops after two of them."""
+    """Return the ways to divide these atoms, in order, into axes of these extents: at most two ways.
+
+    Two are enough to know that the division is ambiguous.
+    """
     if not extents:
         return [] if atoms else [[]]
     found: list[list[Axis]] = []
@@ -340,9 +353,10 @@ def _groupings(extents: Sequence[int | None], atoms: Axis) -> list[list[Axis]]:
 
 
 def _kept_extents(have: Sequence[Axis], wanted: Sequence[Axis]) -> list[int] | None:
-    """Return the extents of a reshape to the axes `wanted`: 0 for a free axis that stays in its place.
+    """Return the extents for a reshape from the axes `have` to the axes `wanted`.
 
-    One other free axis is -1. The result is None if there are several others.
+    A free axis that stays in its place has the extent 0, and one other free axis has -1. The result is None if several
+    free axes change their places.
     """
     extents = []
     for place, group in enumerate(wanted):
@@ -353,7 +367,7 @@ def _kept_extents(have: Sequence[Axis], wanted: Sequence[Axis]) -> list[int] | N
 
 
 def _runs(before: Axis, after: Axis) -> list[Axis]:
-    """Return runs of atoms in the order of `before`. Atoms in a run are also neighbours in `after`."""
+    """Divide the atoms of `before` into runs that are also contiguous, in the same order, in `after`."""
     runs: list[Axis] = []
     for atom in before:
         follows = runs and after.index(atom) == after.index(runs[-1][-1]) + 1
@@ -365,28 +379,31 @@ def _runs(before: Axis, after: Axis) -> list[Axis]:
 
 
 def _shuffled_groups(before: Axis, after: Axis) -> int:
-    """Return the number of interleaved groups of channels; 0 for other moves or too many groups."""
+    """Return the number of groups if the move is a channel shuffle: two runs of atoms that are swapped.
+
+    The result is 0 for other moves, and for too many groups.
+    """
     runs = _runs(before, after)
     groups = product(runs[0]) if len(runs) == 2 and product(before) is not None else None
     return groups if groups is not None and groups <= _MOST_GROUPS else 0
 
 
 def _is_short(atom: Atom) -> bool:
-    """Return True if its slices can be joined one by one."""
+    """Return True if an atom has few enough slices to be moved by concatenating them."""
     return not atom.is_free and atom.high <= _MOST_PARTS
 
 
 _IMAGE_RANK = 4
 _MOST_ROWS = 16384
-_MOST_GROUPS = 8  # of channels; more of them are tiles for a transposition
-_MOST_AXES = 5  # after the batch, of the engine's transposition
+_MOST_GROUPS = 8  # channel shuffles with more groups are made by a transposition
+_MOST_AXES = 5  # the maximum number of axes after the batch in a transposition of the engine
 # With free sizes a matrix product moves the elements. Its cost is the square of their number, or of this many parts.
 _MOST_MOVED = 2048
 _MOST_PARTS = 256
 
 
 def free_apart(atoms: Axis) -> tuple[Axis, ...]:
-    """Return the atoms as axes with at most one free extent each. Without atoms there is no axis."""
+    """Divide the atoms into axes with at most one free extent each. The result is empty if there are no atoms."""
     free = [place for place, atom in enumerate(atoms) if atom.is_free][1:]
     ends = zip((0, *free), (*free, len(atoms)), strict=True)
     return tuple(atoms[first:last] for first, last in ends) if atoms else ()
@@ -395,7 +412,8 @@ def free_apart(atoms: Axis) -> tuple[Axis, ...]:
 def rows_of(atoms: Axis) -> tuple[Axis, ...]:
     """Return the atoms as one axis, or as two if it would be longer than a GPU's texture has rows.
 
-    Without atoms there is no axis. Two free extents never share an axis, since their product would not tell them apart.
+    The result is empty if there are no atoms. Two free extents never share an axis, because neither could be recovered
+    from their product.
     """
     if len(parts := free_apart(atoms)) > 1:
         return parts
@@ -407,13 +425,16 @@ def rows_of(atoms: Axis) -> tuple[Axis, ...]:
 
 
 def image_rows(atoms: Axis) -> tuple[Axis, Axis]:
-    """Return the atoms as the rows and columns of an image."""
+    """Divide the atoms into the rows and columns of an image, see `rows_of`."""
     rows = rows_of(atoms)
     return (rows[0], rows[1]) if len(rows) == 2 else ((), atoms)
 
 
 def surroundings(value: Value, atoms: Axis) -> tuple[Axis, Axis]:
-    """Return the atoms before and after these atoms. If these are not contiguous, all others count as before."""
+    """Return the value's atoms before and after the given ones in memory.
+
+    If the given atoms are not contiguous, all other atoms are returned as "before".
+    """
     first = min((value.order.index(atom) for atom in atoms), default=len(value.order))
     last = first + len(atoms)
     if value.order[first:last] == atoms:
@@ -422,7 +443,10 @@ def surroundings(value: Value, atoms: Axis) -> tuple[Axis, Axis]:
 
 
 def image_axes(value: Value) -> tuple[Axis, Axis, Axis]:
-    """Return height, width and channels of (n, channels, height, width). Height is () for (n, channels, width)."""
+    """Return the axes (height, width, channels) of a value (n, channels, height, width) or (n, channels, width).
+
+    The height of (n, channels, width) is an axis without atoms, of extent 1.
+    """
     if value.rank not in (3, 4) or not value.has_batch_first:
         raise UnsupportedError(
             f"its operand is {value.shown}; supported are images (n, channels, height, width) and "

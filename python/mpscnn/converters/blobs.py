@@ -1,4 +1,4 @@
-"""Weights of a file that are read when they are needed."""
+"""Weights of a file that are read from it only when they are needed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Numbers in a file.
+    """The position of an array of numbers in a file.
 
     Attributes:
-        begin, size: in bytes.
+        content: the file.
+        begin, size: the first byte, and the number of bytes.
+        dtype: the type of the numbers.
     """
 
     content: FileBytes
@@ -31,24 +33,24 @@ class Place:
 
 @dataclass(frozen=True)
 class Blob:
-    """A weight."""
+    """A weight: an array in memory, or its position in a file."""
 
     shape: Shape
     numbers: Array | Place
-    """In the order of the shape."""
+    """The elements in row-major order of the shape."""
 
     @property
     def size(self) -> int:
-        """How many numbers it has."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     def reshaped(self, *shape: int) -> Blob:
-        """Return the same numbers in another shape, of which one extent may be -1."""
+        """Return the weight with another shape, in which one extent may be -1."""
         rest = math.prod(extent for extent in shape if extent != -1)
         return Blob(tuple(self.size // rest if extent == -1 else extent for extent in shape), self.numbers)
 
     def array(self) -> Array:
-        """Its numbers, which are read from the file if they are there. Raises WeightsError if that fails."""
+        """Return the elements as an array, reading the file if necessary. Raises WeightsError if that fails."""
         if isinstance(self.numbers, Place):
             content = self.numbers.content.read(self.numbers.begin, self.numbers.size)
             return (

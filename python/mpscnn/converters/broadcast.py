@@ -15,7 +15,7 @@ from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
-_REPEATED_AXES = 3  # an operand can be repeated only if its tensor has at most this many axes after the batch
+_REPEATED_AXES = 3  # the engine broadcasts an operand only if its tensor has at most 3 axes after the batch
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Aligned:
 
 
 def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
-    """Bring both operands into one layout, that of the first if possible.
+    """Bring both operands into a common layout, if possible that of the first operand.
 
     Raises UnsupportedError if the shapes do not fit, or if mpscnn cannot move or repeat the elements as needed.
     """
@@ -50,10 +50,10 @@ def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
 
 
 def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, NDArray[np.float32]]:
-    """Find the atoms along which a constant operand varies; they must come last in the value's memory.
+    """Find the atoms (parts of axes) along which a constant operand varies; they must come last in the value's memory.
 
-    Returns these atoms, and the constant's numbers in their order. An atom is a part of an axis.
-    Raises UnsupportedError for a constant that would repeat the value.
+    Returns these atoms, and the constant's elements in the order of these atoms.
+    Raises UnsupportedError if the constant's shape would broadcast the value.
     """
     shape = _widened_shape(value, constant)
     if not _fits(value, shape):
@@ -107,7 +107,7 @@ def varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]
 
 
 def repeats(value: Value, constant: NDArray[np.generic]) -> bool:
-    """Return True if arithmetic with a constant repeats the value, or takes other numbers for each image."""
+    """Return True if a constant operand broadcasts the value, or has different elements for each image of the batch."""
     return not _fits(value, _widened_shape(value, constant)) and None not in value.shape[1:]
 
 
@@ -156,7 +156,7 @@ def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
 
 
 def _with_batch_of(first: Value, second: Value) -> Value:
-    """Move the second operand's batch to the axis that has the first one's. It must be a batch of 1."""
+    """Move the second operand's batch, which must be 1, to the axis that has the first operand's batch."""
     place, own = (
         next((number for number, axis in enumerate(value.axes) if any(atom.is_batch for atom in axis)), None)
         for value in (first, second)
@@ -172,7 +172,10 @@ def _with_batch_of(first: Value, second: Value) -> Value:
 
 
 def _total(axis: Axis) -> object:
-    """Return the extents that must agree. The converted network compares free extents when it runs."""
+    """Return the extent of an axis for the comparison of two operands: None if it is free.
+
+    The converted network compares free extents when it runs.
+    """
     return product(without_batch(axis))
 
 
@@ -191,7 +194,7 @@ def _is_chain(cuts: set[int]) -> bool:
 
 
 def _refined(value: Value, number: int, cuts: set[int]) -> Value:
-    """Return the axis, divided at all cuts."""
+    """Return the value with an axis divided into more atoms, at all of these cuts (see `_cuts`)."""
     axis: list[Atom] = []
     order = list(value.order)
     behind = 1
@@ -222,7 +225,8 @@ def _renamed(value: Value, names: Mapping[Atom, Atom]) -> Value:
 def _common_order(first: Value, second: Value) -> Axis:
     """Return the memory order of the result.
 
-    It is the order of an operand that has all atoms. Otherwise it is that of an image, or of the axes.
+    It is the order of an operand that has all atoms of the result. Without such an operand it is the order of an NHWC
+    image, or of the file's axes.
     """
     if set(second.order) <= set(first.order):
         return first.order
@@ -243,13 +247,13 @@ def _common_order(first: Value, second: Value) -> Axis:
 
 
 def _shared_first(first: Value, second: Value, order: Axis) -> Axis:
-    """Return the order in which the atoms of both operands come first, so that few axes have to be repeated."""
+    """Sort the atoms so that those which both operands have come first. Then few axes have to be broadcast."""
     members = [set(first.order), set(second.order)]
     return tuple(sorted(order, key=lambda atom: [atom not in member for member in members]))
 
 
 def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> list[Axis]:
-    """Return the axes of the tensors. For each axis an operand has either all of its atoms, or extent 1.
+    """Return the axes for the tensors of both operands. On each axis an operand has all atoms, or the extent 1.
 
     If the present axes of an operand's tensor meet this condition, they are kept.
     """

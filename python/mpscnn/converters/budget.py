@@ -1,7 +1,8 @@
-"""The work and memory that reading one file may take beyond its own bytes, counted before they are spent.
+"""Limits of the work and memory that reading one file may take, as a defence against malicious files.
 
-A few bytes can ask for much: constants that are repeated, products of large constants, weights that many layers share.
-All readers count such work here. Each limit has a part that every file has, and one in proportion to the file's size.
+A few bytes in a file can cause much work: constants that are repeated, products of large constants, weights that many
+layers share. All readers count such work here before they do it. Each limit is a fixed amount for every file plus an
+amount in proportion to the file's size.
 """
 
 from __future__ import annotations
@@ -14,20 +15,21 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 Result = TypeVar("Result")
 
-# Elements of constants that are computed. At four bytes each these are 64 MiB, and 16 bytes for each byte of the file.
+# The elements of computed constants: of four bytes each, so 64 MiB plus 16 bytes for each byte of the file.
 ELEMENTS_FREE = 1 << 24
 _ELEMENTS_PER_BYTE = 4
-# An operation takes about a nanosecond.
+# The arithmetic operations for computing constants. One takes about a nanosecond.
 OPERATIONS_FREE = 1 << 30
 _OPERATIONS_PER_BYTE = 64
-# Bytes of weights. Layers may share weights, as the heads of detectors do, and each layer has a copy.
+# The bytes of weights. Layers of a file may share weights, as the heads of detectors do, but here each has a copy.
 _COPIES_PER_BYTE = 16
 COPIES_FREE = 65_536
-# Weights of one number for all elements, as published test networks have: no file holds them.
+# The bytes of weights whose elements are all one number. Published test networks have such weights; the file stores the
+# number only once.
 FILLED_FREE = 640 << 20
-# Elements of such a constant for one element that is counted: it takes no memory before a layer has it.
+# So many elements of such a constant count as one element, because it takes no memory until a layer uses it.
 _FILLED_PER_ELEMENT = 16
-# Nodes that a file's functions stand for, and objects that a pickle makes.
+# The nodes that the functions of an ONNX file expand to, and the objects that a pickle creates.
 _NODES_FREE, _BYTES_PER_NODE = 4_096, 16
 _OBJECTS_FREE, _BYTES_PER_OBJECT = 1 << 18, 8
 
@@ -37,8 +39,8 @@ class Cost:
     """The cost of computing a constant.
 
     Attributes:
-        elements: of the results, and of what is in memory next to them meanwhile.
-        operations: about the time in nanoseconds.
+        elements: the number of elements of the results and of temporary arrays.
+        operations: the number of operations, each of about a nanosecond.
     """
 
     elements: int
@@ -46,7 +48,7 @@ class Cost:
 
     @classmethod
     def filled(cls, elements: int) -> Cost:
-        """Return the cost of a constant with one number for all elements, which is stored once."""
+        """Return the cost of a constant whose elements are all one number, which is stored only once."""
         return cls(1 + elements // _FILLED_PER_ELEMENT, 1)
 
     @classmethod
@@ -56,12 +58,12 @@ class Cost:
 
 
 class Budget:
-    """The remaining budget of one file.
+    """Counts the work and memory of reading one file, and raises an error beyond its limits.
 
     Args:
-        size: the file's size in bytes; called where the part that every file has does not suffice.
-        copies_free: the bytes that copies of weights may take whatever the file's size is.
-        elements_per_byte: of computed constants for each byte of the file.
+        size: a function that returns the file's size in bytes. It is called only if the fixed amount does not suffice.
+        copies_free: the bytes that copies of weights may take in a file of any size.
+        elements_per_byte: the allowed elements of computed constants for each byte of the file.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Budget:
         self._filled = 0
 
     def spend(self, cost: Cost) -> None:
-        """Count a cost. Raises UnsupportedError where all costs together are more than the file may have."""
+        """Count a cost. Raises UnsupportedError if the sum of all costs exceeds the file's limit."""
         self.elements += cost.elements
         self.operations += cost.operations
         for used, free, rate, what in (
@@ -94,16 +96,16 @@ class Budget:
                 )
 
     def run(self, cost: Cost, compute: Callable[[], Result]) -> Result:
-        """Compute something after its cost was counted. Raises as `spend`."""
+        """Count a cost, then call `compute` and return its result. Raises as `spend`."""
         self.spend(cost)
         return compute()
 
     def copy(self, size: int, *, is_filled: bool = False) -> None:
-        """Count the bytes of a layer's weight. Raises WeightsError where all take far more than the file's size.
+        """Count the bytes of a layer's weight. Raises WeightsError if all weights take far more than the file's size.
 
         Args:
             size: the bytes that the weight takes.
-            is_filled: whether the file has one number for all elements of it.
+            is_filled: whether all elements are one number, which the file stores once.
         """
         if is_filled:
             self._filled += size
@@ -125,10 +127,10 @@ class Budget:
 
 
 def max_nodes(size: int) -> int:
-    """Return the number of nodes that the functions of a file of `size` bytes may stand for."""
+    """Return the maximum number of nodes that the functions of an ONNX file of `size` bytes may expand to."""
     return _NODES_FREE + size // _BYTES_PER_NODE
 
 
 def max_objects(size: int) -> int:
-    """Return the number of objects that the pickles of a file of `size` bytes may make."""
+    """Return the maximum number of objects that the pickles of a file of `size` bytes may create."""
     return _OBJECTS_FREE + size // _BYTES_PER_OBJECT

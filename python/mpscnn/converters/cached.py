@@ -1,4 +1,4 @@
-"""Convert files of other frameworks once, and keep the model files in a cache by the contents of the sources."""
+"""Convert files of other frameworks once, and keep the results in a cache whose key is a hash of the source files."""
 
 from __future__ import annotations
 
@@ -22,24 +22,28 @@ from mpscnn.registry.cache import cache_directory, exclusive, first_file, replac
 __all__ = ["CONVERTER_VERSION", "convert_files", "converted", "kept_type"]
 
 _CHUNK = 1 << 20
-# In a model file's header, where each weight ends.
+# Matches the end of each weight's data in the JSON header of a model file (safetensors).
 _ENDS = re.compile(rb'"data_offsets":\s*\[\d+,\s*(\d{1,18})\]')
 
 
 def converted(name: str, *, fold: bool = True) -> str:
-    """Return the path of the model file of a file in another framework's format; the same path for a model file.
+    """Convert a file of another framework, or find it in the cache, and return the path of the resulting model file.
 
-    A new one is compared with the file on the file's own engine, where that is installed. If they differ, the cache
-    keeps the verdict, and a RuntimeWarning reports it each time.
+    A path that is already a model file is returned unchanged.
 
-    The cache's name of it holds the SHA-256 of all files that it is made of and of the suffix, and the converters'
-    version, so that a changed file is converted again; of files of weights that of their name, too, which may say what
-    network it is. So is one whose result in the cache was cut short. Weights are kept as float32.
+    A newly converted network is compared with the source on the source's own engine (such as ONNX Runtime), if that is
+    installed. If their results differ, the cache keeps a text about the difference, and a RuntimeWarning reports it at
+    each call.
+
+    The file's name in the cache consists of the converters' version and a SHA-256 over all source files and the suffix,
+    so a changed file is converted again. For files with weights only the hash includes the name, because the name may
+    tell the architecture. A truncated file in the cache is converted again, too. Weights are kept as float32, or as
+    integers if the network is quantised.
 
     Raises:
-        UnsupportedError: layers that mpscnn lacks, a missing package, or an unknown format; the message has the
-            remedy. WeightsError: a file is missing or
-            damaged. DownloadError: the cache cannot be written.
+        UnsupportedError: layers that mpscnn lacks, a missing package, or an unknown format; the message has the remedy.
+        WeightsError: a file is missing or damaged.
+        DownloadError: the cache cannot be written.
     """
     path = Path(name)
     foreign = is_foreign(path)
@@ -47,14 +51,14 @@ def converted(name: str, *, fold: bool = True) -> str:
         refuse_other_formats(path)
     if not foreign:
         return name
-    reader_of([path])  # before other files that this one names are looked for
+    reader_of([path])  # raises for unknown formats, before companion files are searched
     with reading(path, WeightsError):
         digest = _digest(files_of(path), path.name if named_by_file(path) else path.suffix.lower())
     kind = "" if fold else "-apart"
     target = cache_directory() / "models" / f"{digest}-v{CONVERTER_VERSION}{kind}.safetensors"
     if not _is_whole(target):
         with exclusive(target):
-            # Another process may have made it while this one waited.
+            # Another process may have converted the file while this one waited for the lock.
             if not _is_whole(target):
                 network = read_network([path], fold=fold)
                 _keep_verdict(target, path, fold=fold)
@@ -73,15 +77,15 @@ def converted(name: str, *, fold: bool = True) -> str:
 
 
 def _verdict_path(target: Path) -> Path:
-    """Return where the cache keeps the difference of a model file from its source.
+    """Return the path of the text that says how a model file in the cache differs from its source.
 
-    There is no file if they are equal.
+    The file does not exist if their results are equal.
     """
     return target.with_suffix(".verdict")
 
 
 def _keep_verdict(target: Path, path: Path, *, fold: bool) -> None:
-    """Compare the network that is made of a file with the file, and keep the verdict if they differ."""
+    """Compare a converted network with its source on the source's own engine. Save the verdict if they differ."""
     verdict = proof.proven(path, fold=fold)
     if verdict.failed:
         warnings.warn(f"{path}: {verdict.sentence}", RuntimeWarning, stacklevel=6)
@@ -92,7 +96,10 @@ def _keep_verdict(target: Path, path: Path, *, fold: bool) -> None:
 
 
 def _is_whole(target: Path) -> bool:
-    """Return True if there is a model file as long as its header says: a full disk or a crash may have cut it."""
+    """Return True if the model file exists and is as long as its header says.
+
+    A full disk or a crash may have truncated it.
+    """
     if not first_file([target]):
         return False
     with reading(target, WeightsError), target.open("rb") as stream:
@@ -116,7 +123,10 @@ def _digest(paths: Sequence[Path], name: str) -> str:
 
 
 def kept_type(network: Network) -> StoredTypeName | None:
-    """Return the type that saves a network's weights unchanged: integers, which precision "int8" needs, or floats."""
+    """Return the `dtype` for `Network.save` that keeps weights unchanged: None for quantised networks, or float32.
+
+    Quantised networks keep their integers, because precision "int8" needs them.
+    """
     from mpscnn.graph.model_file import has_integers
 
     return None if has_integers(network) else "float32"

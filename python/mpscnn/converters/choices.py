@@ -1,6 +1,6 @@
-"""Settings of a network that a user gives because the file lacks them: preprocessing, labels, and detection.
+"""Set the preprocessing, labels and detection of a network from what a user gives.
 
-Each is given by name, as JSON, or as a file.
+Model files often lack these settings. The user gives each one as a name, as JSON text, or as a file.
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ MAX_LABELS = 1_000_000
 
 
 class KnownDetector(NamedTuple):
-    """The detection settings, and the other settings that they bring unless the user gives them."""
+    """Settings of a known detector: its detection, and defaults for preprocessing and labels."""
 
     head: DetectionHead
     preprocess: str | Mapping[str, Any]
     labels: list[str] | None = None
     edges: str | None = None
-    """Order of the boxes in files whose network makes edges of them; None: no such files are known."""
+    """The order of a box's coordinates in files whose network already computes the edges of boxes.
+
+    None: no such files are known.
+    """
 
 
 DETECTORS = {
@@ -61,9 +64,10 @@ def choose_preprocess(network: Network, choice: str | Mapping[str, Any]) -> None
 def choose_detection(network: Network, choice: str | PathLike[str] | Mapping[str, Any]) -> None:
     """Set how a network's outputs become boxes: a name of `DETECTORS`, a mapping or its JSON text, or a file.
 
-    A known detector's outputs are found by their shapes. It brings preprocessing and labels where the network has none.
+    The outputs of a detector in `DETECTORS` are found by their shapes. If the network has no preprocessing or labels,
+    it gets those of the detector.
 
-    Raises ParameterError: an unknown name, text that is no JSON, or outputs that are not boxes and scores.
+    Raises ParameterError for an unknown name, text that is not JSON, or outputs that are not boxes and scores.
     """
     if isinstance(choice, str) and choice in DETECTORS:
         _choose_known(network, choice)
@@ -74,7 +78,7 @@ def choose_detection(network: Network, choice: str | PathLike[str] | Mapping[str
             f"detection: unknown detector {choice!r}; known: {known}; or a JSON file, or its text ('{{...}}')"
         )
     settings = choice if isinstance(choice, Mapping) else _settings("detection", choice)
-    # Anchors that the network's own file stores stay where the settings say "stored".
+    # With the rule "stored", anchors of the network's own file are kept.
     anchors = None if network.detection is None else network.detection.anchors
     stored = isinstance(settings.get("anchors"), Mapping) and settings["anchors"].get("rule") == "stored"
     network.detection = DetectionHead(settings, anchors if stored else None)
@@ -108,7 +112,7 @@ def _choose_known(network: Network, name: str) -> None:
 def choose_labels(network: Network, choice: str | PathLike[str]) -> None:
     """Set the names of a network's classes: a JSON list, or a text file with one name per line.
 
-    Raises WeightsError for another number of names than classes.
+    Raises WeightsError if the number of names is not the number of classes.
     """
     if isinstance(choice, str) and choice.lstrip().startswith("["):
         labels = _json("labels", choice)
@@ -125,7 +129,7 @@ def choose_labels(network: Network, choice: str | PathLike[str]) -> None:
 
 
 def read_labels(path: str | PathLike[str]) -> list[str]:
-    """Class names, one per line up to the first blank one: notes may follow after it."""
+    """Read class names from a text file: one per line, up to the first blank line. Notes may follow after it."""
     try:
         with reading(path, WeightsError):
             require_regular(path, WeightsError)
@@ -139,7 +143,7 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
 
 
 def labelled_classes(network: Network) -> int | None:
-    """Return the number of classes with a label. A detector's background has none."""
+    """Return the number of labels that the network needs. A detector's background class has no label."""
     if network.detection is None:
         return network.outputs[0].shape[-1]
     scores = network.detection.settings.get("scores", {})
@@ -153,7 +157,7 @@ def labelled_classes(network: Network) -> int | None:
 
 
 def _after_weights(network: Network, output: str) -> set[str]:
-    """Operations and activations between the last layers with weights and an output."""
+    """Return the operations and activations between the last layers with weights and an output."""
     nodes = {node["name"]: node for node in network.to_dict()["nodes"]}
     found: set[str] = set()
     waiting, seen = [output], {output}
@@ -171,7 +175,7 @@ def _after_weights(network: Network, output: str) -> set[str]:
 
 
 def _heads(detector: str, network: Network) -> dict[str, str]:
-    """Names of the outputs with boxes and scores."""
+    """Return the names of the outputs with boxes and with scores, by the keys "boxes" and "scores"."""
     outputs = {tensor.name: tensor.shape for tensor in network.outputs}
     if {"boxes", "scores"} == outputs.keys():
         return {"boxes": "boxes", "scores": "scores"}
@@ -186,12 +190,12 @@ def _heads(detector: str, network: Network) -> dict[str, str]:
 
 
 def _is_settings(text: str) -> bool:
-    """Return True if it is JSON, or a file of it, and no name."""
+    """Return True if a text is JSON or the name of a .json file, not the name of a preset."""
     return text.lstrip().startswith("{") or text.lower().endswith(".json")
 
 
 def _settings(what: str, choice: str | PathLike[str]) -> dict[str, Any]:
-    """Settings from JSON text or a file of it. Their meaning is checked when they are saved."""
+    """Read settings from JSON text or a JSON file. Their meaning is checked later, when they are saved."""
     if isinstance(choice, str) and choice.lstrip().startswith("{"):
         origin, content = what, choice.encode(errors="surrogateescape")
     else:
@@ -203,7 +207,7 @@ def _settings(what: str, choice: str | PathLike[str]) -> dict[str, Any]:
 
 
 def _json(origin: str, content: str | bytes) -> Any:
-    """Parse JSON. Raise ParameterError for bytes that are none."""
+    """Parse JSON. Raises ParameterError for bytes that are not JSON."""
     try:
         return json.loads(content.decode() if isinstance(content, bytes) else content)
     except ValueError as error:

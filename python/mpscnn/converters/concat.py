@@ -1,4 +1,4 @@
-"""Values one after the other along an axis."""
+"""Concatenate values along an axis of the file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _IMAGE_RANK = 4
 
 
 def joined(a: Arranger, values: list[Value], axis: int) -> Value:
-    """Values one after the other along an axis."""
+    """Concatenate values along an axis of the file."""
     first = values[0]
     if any(value.rank != first.rank for value in values):
         raise WeightsError(f"damaged: joins {', '.join(value.shown for value in values)}")
@@ -38,7 +38,7 @@ def joined(a: Arranger, values: list[Value], axis: int) -> Value:
 
 
 def _alike(model: Value, values: list[Value], axis: int) -> tuple[Value, list[Value]]:
-    """Return all values with the same atoms, but for those of the axis along which they are joined."""
+    """Return all values with the same atoms, except on the axis along which they are concatenated."""
 
     def without(value: Value) -> Value:
         return Value(value.tensor, (*value.axes[:axis], (), *value.axes[axis + 1 :]), value.order)
@@ -58,7 +58,7 @@ def _alike(model: Value, values: list[Value], axis: int) -> tuple[Value, list[Va
 
 
 def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int]:
-    """Return the axes of the tensors that are joined, and which of them is the file's axis."""
+    """Return the axes of the tensors that are concatenated, and the number of the axis to concatenate along."""
     atoms = model.axes[axis]
     groups = a.grouping(model)
     if atoms:
@@ -66,7 +66,7 @@ def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int
             return groups, groups.index(atoms)
         before, behind = surroundings(model, atoms)
         return _axes(before, behind)
-    # An axis of extent 1 goes where an image has it, or else follows the order of the axes.
+    # An axis of extent 1 has no place in memory, so one is chosen: that of an NHWC image, or by the order of axes.
     place = {1: 2, 2: 0, 3: 1}[axis] if model.rank == _IMAGE_RANK and 1 <= axis <= 3 else -1
     if groups and len(groups) == 3 and place >= 0 and not groups[place]:
         return groups, place
@@ -76,7 +76,7 @@ def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int
     cut = sum(atom in earlier for atom in model.order)
     if set(model.order[:cut]) <= earlier:
         return _axes(model.order[:cut], model.order[cut:])
-    # It may lie anywhere in memory: after the batch.
+    # Any place is right for an axis of extent 1. The first after the batch is taken.
     first = tuple(atom for atom in model.order[:1] if atom.is_batch)
     return _axes(first, model.order[len(first) :])
 

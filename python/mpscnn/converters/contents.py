@@ -31,7 +31,7 @@ _READ = (
     # ir_version, then the producer's name. Core ML's files begin so, too, with a message in place of the name.
     (re.compile(rb"\x08[\x01-\x20]\x12[\x00-\x7f][ -~]"), "an ONNX file", ".onnx"),
     (re.compile(rb"\x08[\x01-\x20][\x3a\x42]"), "an ONNX file", ".onnx"),
-    # Its version, then the description, which begins with inputs, outputs or functions.
+    # Core ML: the version, then the model's description, which begins with inputs, outputs or functions.
     (
         re.compile(rb"\x08[\x01-\x20]\x12[\x80-\xff]{0,4}[\x00-\x7f][\x0a\x52\xa2]"),
         "a Core ML model",
@@ -58,7 +58,7 @@ _NEVER_READ = (
     (re.compile(rb"\x93NUMPY"), "an array of NumPy", "weights go into a network by Network.load_weights"),
     (re.compile(rb"\xff\xd8\xff|\x89PNG\r|GIF8|RIFF....WEBP|BM....\0{4}", re.DOTALL), _PHOTO, ""),
 )
-#: Others by their first bytes, which files of formats that are read may have, too.
+#: More formats by their first bytes. The last one is ambiguous: readable files may begin with these bytes, too.
 _OTHERS = (
     *_NEVER_READ,
     (re.compile(rb"\x80[\x02-\x05]"), "a pickle", "save weights by torch.save(module.state_dict(), FILE)"),
@@ -90,7 +90,7 @@ def refuse_other_formats(path: Path) -> None:
     """Raise an error for a file or folder of a known format with a suffix that its reader does not accept.
 
     Raises:
-        UnsupportedError: with what the file is, and what to do. WeightsError: it cannot be read, or its format is not
+        UnsupportedError: says what the file is, and what to do. WeightsError: it cannot be read, or its format is not
             known.
     """
     index = path.with_name(f"{path.name}.index") if path.name else path
@@ -104,10 +104,10 @@ def refuse_other_formats(path: Path) -> None:
 
 
 def refuse_other_contents(path: Path) -> None:
-    """Raise an error for a file with the suffix of a format that is read whose contents are plainly something else.
+    """Raise an error if a file has the suffix of a readable format but is plainly something else (HTML, Git LFS, ...).
 
     Raises:
-        UnsupportedError: with what the file is, and what to do. WeightsError: it is empty, or cannot be read.
+        UnsupportedError: says what the file is, and what to do. WeightsError: it is empty, or cannot be read.
     """
     with reading(path, WeightsError):
         beginning = _beginning(path)

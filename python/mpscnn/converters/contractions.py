@@ -1,4 +1,4 @@
-"""Products of matrices and reductions: what sums up axes of values."""
+"""Matrix products, reductions and running sums of values along axes of the file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IMAGE_RANK = 4
 
 
 def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
-    """Matrices of the last two axes, one for each of the others."""
+    """Multiply the matrices of the last two axes, a batched matrix product over all other axes."""
     b = b.with_own_atoms()
     extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
     least = 2 if arranger.batch is None else 3
@@ -40,7 +40,7 @@ def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
 
 
 def with_as_many_matrices(arranger: Arranger, a: Value, b: Value) -> tuple[Value, Value]:
-    """Repeat the matrices of an axis of extent 1 after the batch as often as the other operand has them."""
+    """Broadcast the axes between the batch and the matrices: an axis of extent 1 is repeated to the other's extent."""
     rank = max(a.rank, b.rank)
     a, b = (_widened(value, rank) for value in (a, b))
     if None in (*a.shape[1:], *b.shape[1:]):
@@ -54,7 +54,7 @@ def with_as_many_matrices(arranger: Arranger, a: Value, b: Value) -> tuple[Value
 
 
 def _widened(value: Value, rank: int) -> Value:
-    """Return the value with further axes of extent 1 after the batch, or before a first axis of one image."""
+    """Return the value with `rank` axes, by adding axes of extent 1 in front. A batch that is not 1 is refused."""
     if value.rank == rank:
         return value
     if value.has_batch_first and value.axes[0][0].high != 1:
@@ -68,11 +68,11 @@ def mapped(
     """Multiply the elements of an axis by a constant matrix.
 
     Args:
-        a: makes the layers.
+        a: adds the layers.
         x: the value.
-        axis: of the value.
-        results: the extent of the axis after it.
-        matrix: makes the matrix [results][elements], once its size has been counted.
+        axis: the number of an axis of the value.
+        results: the extent of the axis in the result.
+        matrix: a function that returns the matrix [results][elements]. It is called after its size has been counted.
     """
     atoms = x.axes[axis]
     extent = product(atoms)
@@ -91,14 +91,14 @@ def mapped(
 
 
 def running_sums(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards: bool) -> Value:
-    """Add up the elements of an axis one after the other.
+    """Compute cumulative sums along an axis.
 
     Args:
-        a: makes the layers.
+        a: adds the layers.
         x: the value.
-        axis: of the value.
-        exclusive: whether each sum leaves out the element itself.
-        backwards: whether the sums have the elements after it, not those before it.
+        axis: the number of an axis of the value.
+        exclusive: whether each sum leaves out the element at its own position.
+        backwards: whether to sum from the end of the axis.
     """
     extent = x.shape[axis] or 0
 
@@ -110,7 +110,7 @@ def running_sums(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards
 
 
 def _without_batch(arranger: Arranger, x: Value) -> list[Axis]:
-    """Return the axes, the first one without the batch with which it begins, where values have one."""
+    """Return the axes without the batch, which must be the first atom of the first axis if values have a batch."""
     if arranger.batch is None:
         return list(x.axes)
     if not x.axes[0][:1] or not x.axes[0][0].is_batch or any(a.is_batch for axis in x.axes[1:] for a in axis):
@@ -119,7 +119,7 @@ def _without_batch(arranger: Arranger, x: Value) -> list[Axis]:
 
 
 def _matrices(arranger: Arranger, x: Value) -> tuple[Tensor, bool]:
-    """(n, matrices, rows, columns), and whether rows and columns have changed places."""
+    """Return a tensor (n, matrices, rows, columns), and whether its rows and columns are transposed."""
     leading = tuple(atom for axis in _without_batch(arranger, x)[:-2] for atom in axis)
     rows, columns = x.axes[-2:]
     swapped = x.order == leading + columns + rows != leading + rows + columns
@@ -130,12 +130,12 @@ _WHOLE = frozenset({"sum_of_squares", "log_sum_exp", "variance", "deviation"})
 
 
 def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True) -> Value:
-    """Return the value without these atoms. Contiguous axes are reduced by one layer.
+    """Reduce the value over these atoms. Each contiguous run of atoms takes one layer.
 
-    Where several reductions, one after the other, would be another number or round a large one, all atoms are brought
-    into one piece.
+    Some kinds (`_WHOLE`, such as the variance) cannot be computed, or would overflow, by several reductions in
+    sequence. For them all atoms are first made contiguous.
 
-    `pools`: those of a whole image by a pooling, where that computes the same.
+    `pools` allows a global pooling in place of a reduction over a whole image.
     """
     if kind in _WHOLE:
         x = a.in_one_piece(x, tuple(sorted(atoms, key=x.order.index)))

@@ -1,4 +1,4 @@
-"""Bytes that are read when they are asked for, so that a file is not in memory next to the network made of it."""
+"""Read parts of a file on demand, so that the file and its network are not in memory at the same time."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Protocol
 from mpscnn._private.files import reading, require_regular
 from mpscnn.errors import WeightsError
 
-# Formats put many small things next to one another, and refer to other places: some are read together and kept.
+# Formats have many small structures next to one another, so the file is read in blocks, and some blocks are kept.
 _BLOCK = 1 << 14
 _MOST_BLOCKS = 64
 
 
 class Content(Protocol):
-    """The bytes of a file, wherever they are."""
+    """The bytes of a file, in memory or on disk."""
 
     def __len__(self) -> int: ...
 
     def read(self, start: int, size: int) -> bytes:
-        """Bytes from `start` on: fewer than `size` where the content ends."""
+        """Return `size` bytes from `start` on, or fewer at the end of the content."""
         ...
 
 
@@ -39,10 +39,10 @@ class MemoryBytes:
 
 
 class FileBytes:
-    """The bytes of a regular file, of which only what is wanted is in memory, and a little around it.
+    """The bytes of a regular file. Only the blocks that were read last are in memory.
 
     Args:
-        path: the file. Raises WeightsError where it cannot be read.
+        path: the file. Raises WeightsError if it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +66,7 @@ class FileBytes:
         return content[start - first * _BLOCK :][:size]
 
     def _block(self, number: int) -> bytes:
-        """Return a block of the file, of which the ones read last are kept."""
+        """Return a block of the file from memory or disk. The blocks read last are kept (an LRU cache)."""
         block = self._blocks.pop(number, None)
         if block is None:
             begin = number * _BLOCK
@@ -77,7 +77,7 @@ class FileBytes:
         return block
 
     def part(self, start: int, size: int) -> FileBytes:
-        """A part that is read like a separate file."""
+        """Return a part of the file as an object of this class, with positions relative to the part's start."""
         part = FileBytes(self.path)
         part._offset, part._size = self._offset + start, max(min(size, self._size - start), 0)
         return part

@@ -1,4 +1,4 @@
-"""Which reader takes which file."""
+"""Choose the reader of a model file by its suffix and contents."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Reader = Callable[[list[Path], ReadOptions], "Network"]
 def reader_of(paths: Sequence[Path]) -> Reader:
     """Return the reader of these files.
 
-    Raises UnsupportedError for an unknown suffix, for several formats together, and for a file in another format than
-    that of its suffix; WeightsError for one that cannot be read.
+    Raises UnsupportedError for an unknown suffix, for files of different formats, and for a file whose contents do not
+    have the format of its suffix; WeightsError for a file that cannot be read.
     """
     suffixes = {path.suffix.lower() for path in paths}
     readers = {_reader_for(path) for path in paths}
@@ -57,7 +57,10 @@ def _reader_for(path: Path) -> Reader | None:
 
 
 def is_foreign(path: Path) -> bool:
-    """Return True for another framework's format, by the suffix, and by the header where the suffix is ours, too."""
+    """Return True for a file of another framework.
+
+    The suffix decides. Files that end in .safetensors may be of this library or of PyTorch, so their header is read.
+    """
     suffix = path.suffix.lower()
     return _reader_for(path) is not None and not (suffix == MODEL_SUFFIX and holds_network(path))
 
@@ -68,7 +71,7 @@ def is_package(path: Path) -> bool:
 
 
 def files_of(path: Path) -> list[Path]:
-    """All files that a network is read from: the one that is named, and those that belong to it."""
+    """Return all files that a network is read from: the given one and its companions, such as external weights."""
     if is_saved_model(path):
         return _saved_model_files(path)
     if is_package(path):
@@ -78,7 +81,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def named_by_file(path: Path) -> bool:
-    """Return True if a file's name may say what network it holds: the format has weights only."""
+    """Return True if the format stores weights only, so that the file's name may tell the architecture."""
     return _READERS.get(path.suffix.lower()) is _read_pytorch
 
 
@@ -199,7 +202,7 @@ def _graph_files(path: Path) -> list[Path]:
 
 
 def _only(paths: list[Path]) -> Path:
-    """Return the file of a format that has one for each network."""
+    """Return the only file. Raises UnsupportedError for several files, because this format cannot be joined."""
     if len(paths) != 1:
         raise UnsupportedError(
             f"{paths[1]}: {paths[1].suffix} files cannot be joined; convert them one by one"
@@ -207,7 +210,7 @@ def _only(paths: list[Path]) -> Path:
     return paths[0]
 
 
-# Files that begin as files of other formats may.
+# Formats whose first bytes cannot be told from those of other formats.
 _UNMARKED = (".pb", ".index", ".json")
 # The suffixes of folders that are models.
 _PACKAGE, _COMPILED = ".mlpackage", ".mlmodelc"

@@ -1,4 +1,4 @@
-"""The size of an image that a file leaves free, as the caller chooses it."""
+"""Set the free height and width of an image input to the size that the caller chose."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ Extents = tuple[int | None, ...]
 
 
 def with_size(extents: Extents, size: tuple[int, int] | None, where: str) -> Extents:
-    """Return the extents (batch first) of an image with the wanted height and width. Other extents do not change.
+    """Return the extents (n, height, width, channels) with the chosen height and width. Other ranks stay unchanged.
 
-    Raises ParameterError for a file that has another size; `where` begins the message.
+    Raises ParameterError if the file states another size; `where` begins the message.
     """
     if size is None or len(extents) != 4:
         return extents

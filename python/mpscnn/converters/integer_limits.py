@@ -1,7 +1,8 @@
-"""The limits that the integers of a file put on numbers: none of them stands for a number beyond these.
+"""The range of numbers that a quantized tensor can represent, and the activations that this range replaces.
 
-Files leave out a ReLU where the integers of a result have no number below zero, and a ReLU6 where they end at 6. In
-floats the limits become a part of the layer.
+Quantized files often leave out a ReLU if the integers of a result represent no number below zero, or a ReLU6 if they
+end at 6: saturation of the integers has the same effect. When such a file is converted to floats, the range must be
+added to the layer as an activation.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from mpscnn.graph.layer_arguments import Activation, activation_attributes
 
 
 class Limits(NamedTuple):
-    """The least and the greatest number that there may be."""
+    """The smallest and the largest number of a range."""
 
     low: float
     high: float
 
     def clipped(self, other: Limits) -> Limits:
-        """Return the other limits where all numbers are clipped to these."""
+        """Return the other range after all its numbers are clipped to this range."""
         low, high = (min(max(end, self.low), self.high) for end in other)
         return Limits(low, high)
 
     def exceed(self, other: Limits, margin: float) -> bool:
-        """Return True if these reach farther than the other ones by more than the margin."""
+        """Return True if this range extends beyond the other one by more than the margin, at either end."""
         return self.low < other.low - margin or self.high > other.high + margin
 
 
@@ -36,7 +37,7 @@ UNLIMITED = Limits(-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Grid:
-    """The numbers that integers stand for: (integer - zero point) * step."""
+    """A quantization: an integer represents the number (integer - zero point) * step."""
 
     step: float
     zero_point: int
@@ -44,13 +45,13 @@ class Grid:
 
     @property
     def limits(self) -> Limits:
-        """The least and the greatest of the numbers."""
+        """The smallest and the largest number that the integers can represent."""
         kind = np.iinfo(self.dtype)
         return Limits((kind.min - self.zero_point) * self.step, (kind.max - self.zero_point) * self.step)
 
 
 def limits_of(activation: Activation) -> Limits | None:
-    """Return the limits that an activation puts on a result; None for an activation that computes something else."""
+    """Return the range to which an activation clips its input; None for an activation that does more than clip."""
     given = activation_attributes(activation) or {"kind": "none"}
     kind, a = given["kind"], float(given.get("a", 0.0))
     if kind == "none":
@@ -65,11 +66,11 @@ def limits_of(activation: Activation) -> Limits | None:
 
 
 def activation_of(limits: Limits, step: float) -> Activation:
-    """Return the activation that puts these limits on a result, as far as they lie within float32.
+    """Return the activation that clips a result to these limits.
 
     Args:
-        limits: at least one of them is finite.
-        step: between the numbers of the integers. Limits that are those of relu6 to half a step are relu6.
+        limits: the range; at least one end is finite.
+        step: the step of the quantization. Limits that differ from those of relu6 by at most half a step become relu6.
     """
     largest = float(np.finfo(np.float32).max)
     low, high = max(limits.low, -largest), min(limits.high, largest)
@@ -81,18 +82,18 @@ def activation_of(limits: Limits, step: float) -> Activation:
 
 
 def within(activation: Activation, grid: Grid, given: Limits = UNLIMITED) -> Limits | None:
-    """Return the limits of a layer's result which becomes integers, with those of its activation.
+    """Return the range of a quantized layer's result: the range of its activation cut to that of the integers.
 
-    A number beyond the last integer by at most half a step is rounded to that integer, so a limit that cuts off no
-    more is left out.
+    A number beyond the last integer by at most half a step is rounded to that integer. So a limit of the integers that
+    cuts off no more than half a step is left out.
 
     Args:
-        activation: the layer's.
-        grid: the integers.
-        given: what the layer computes lies within these limits anyway.
+        activation: the layer's activation.
+        grid: the quantization of the layer's result.
+        given: a known range of the layer's result before its activation.
 
     Returns:
-        None for an activation that is more than limits.
+        The range; None for an activation that does more than clip.
     """
     own = limits_of(activation)
     if own is None:

@@ -6,5 +6,5 @@ from itertools import takewhile
 
 
 def labels_of(text: str) -> list[str]:
-    """Class names, one per line up to the first blank one: notes may follow after it."""
+    """Return the class names in a text: one per line, up to the first blank line. Notes may follow after it."""
     return list(takewhile(bool, (line.strip() for line in text.split("\n"))))

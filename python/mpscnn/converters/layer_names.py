@@ -1,4 +1,4 @@
-"""Names of layers: files may give one name to several, or none."""
+"""Make unique names for layers. In files several layers may have one name, and some have none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class LayerNames:
         self._counts: dict[str, int] = {}
 
     def is_free(self, name: str) -> bool:
-        """Return True if no input or layer has it yet."""
+        """Return True if no input or layer has this name yet."""
         return name not in self._taken
 
     def unique(self, stem: str) -> str:

@@ -1,11 +1,12 @@
-"""How the axes of another framework's tensor lie in one of mpscnn's.
+"""Describe how the axes of a file's tensor are laid out in the memory of the network's tensor.
 
-A file's tensor has axes, of which each is a product of atoms: factors that lie in memory in one piece. mpscnn's
-tensor holds the same elements, with the atoms in another order. So an NCHW image is NHWC here, and transposing it or
-regrouping its axes moves nothing: only what a later layer needs in another order has to be moved.
+Each axis of a file's tensor is a product of atoms: factors of its extent that are contiguous in memory. The network's
+tensor holds the same elements, with the atoms in another order. For example, an NCHW image of the file is NHWC here.
+Transposing or reshaping a tensor of the file then only changes this description. Elements are moved only if a later
+layer needs another order.
 
-An extent that is free until the network runs has two numbers that stand for it. Whatever is computed of a shape is
-computed with both: results that differ depend on the free extent.
+A free extent (one that is known only when the network runs) is represented by two numbers. All arithmetic with shapes
+is done with both numbers. A result that differs between the two depends on the free extent.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ _FREE_BATCH = (1, 1_009)
 
 
 class Atom:
-    """A factor of an axis. Two of them are the same only if they are the same object.
+    """A factor of an axis's extent. Atoms are compared by identity, not by their extents.
 
     Args:
-        low, high: its extent, or the two numbers that stand for a free one.
-        is_batch: whether this is the number of images.
+        low, high: the extent, or the two numbers that represent a free extent. high=None means the same as low.
+        is_batch: whether the extent is the number of images.
     """
 
     __slots__ = ("high", "is_batch", "low")
@@ -60,7 +61,7 @@ Axis = tuple[Atom, ...]
 
 
 class FreeExtents:
-    """Makes the numbers that stand for free extents, a different pair for each."""
+    """Creates atoms for free extents, each represented by a different pair of numbers."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -77,7 +78,7 @@ def batch_atom(extent: int | None) -> Atom:
 
 
 def product(atoms: Iterable[Atom]) -> int | None:
-    """Return the extent of these atoms together; None if it is free."""
+    """Return the product of the atoms' extents; None if one of them is free."""
     extents = [atom.extent for atom in atoms]
     return None if None in extents else math.prod(extent or 1 for extent in extents)
 
@@ -89,13 +90,13 @@ def without_batch(axis: Axis) -> Axis:
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of a file, as far as a network under construction computes it.
+    """A tensor of a file, and the tensor of the network under construction that holds its elements.
 
     Attributes:
-        tensor: what holds its elements.
-        axes: the atoms of each of the file's axes.
-        order: the atoms in the order of the tensor's memory, without the batch, which is always first there.
-        whole_numbers: whether the file keeps integers here.
+        tensor: the network's tensor with the elements.
+        axes: the atoms of each axis of the file's tensor.
+        order: all atoms in the memory order of `tensor`, without the batch, which always comes first in memory.
+        whole_numbers: whether the file's tensor has integers or booleans.
     """
 
     tensor: Tensor
@@ -127,7 +128,7 @@ class Value:
         return self.rank > 0 and len(self.axes[0]) == 1 and self.axes[0][0].is_batch
 
     def stand_ins(self) -> tuple[list[int], list[int]]:
-        """Return the shape twice: with the first, and with the second of the numbers that stand for free extents."""
+        """Return the shape twice: with the first and with the second number of each free extent."""
         low = [math.prod(atom.low for atom in axis) for axis in self.axes]
         return low, [math.prod(atom.high for atom in axis) for axis in self.axes]
 
@@ -138,11 +139,11 @@ class Value:
         return number % self.rank
 
     def holding(self, tensor: Tensor) -> Self:
-        """Return the value with the elements of another tensor that has the same layout."""
+        """Return the value with another tensor of the network that has the same layout."""
         return replace(self, tensor=tensor)
 
     def lying(self, tensor: Tensor, order: Axis) -> Self:
-        """Return the value with the elements of another tensor, in which they have another order."""
+        """Return the value with another tensor of the network, whose memory order is `order`."""
         return replace(self, tensor=tensor, order=order)
 
     def beginning_with_batch(self, batch: Atom | None) -> Self:
@@ -157,12 +158,16 @@ class Value:
         return replace(self, whole_numbers=True)
 
     def with_own_atoms(self) -> Self:
-        """Return the value with new atoms. Two values computed from this one may have the atoms on different axes."""
+        """Return the value with new atoms in place of its own.
+
+        This is needed before two values computed from one source are combined, because both may contain the same atoms
+        on different axes.
+        """
         own = {atom: Atom(atom.low, atom.high) for atom in self.order}
         axes = tuple(tuple(own.get(atom, atom) for atom in axis) for axis in self.axes)
         return replace(self, axes=axes, order=tuple(own[atom] for atom in self.order))
 
-    # ---- Moving no element -----------------------------------------------------------------------------------------
+    # ---- Changes of the axes that move no element ------------------------------------------------------------------
 
     def transposed(self, axes: Sequence[int]) -> Self:
         """Return the value with its axes in another order: axis i of the result is axis axes[i]."""
@@ -186,7 +191,7 @@ class Value:
         return replace(self, axes=tuple(kept))
 
     def with_axes(self, added: Iterable[int]) -> Self:
-        """Return the value with further axes of extent 1. `added` holds their numbers in the result."""
+        """Return the value with more axes of extent 1. `added` has the numbers of these axes in the result."""
         numbers = list(added)
         rank = self.rank + len(numbers)
         places = {number % rank for number in numbers if -rank <= number < rank}
@@ -196,7 +201,10 @@ class Value:
         return self._settled(tuple(() if number in places else next(rest) for number in range(rank)))
 
     def merged(self, first: int, last: int) -> Self:
-        """Return the value with the axes first to last - 1 as one. If first is last, an axis of extent 1 is added."""
+        """Return the value with the axes `first` to `last - 1` merged.
+
+        If first == last, an axis of extent 1 is added.
+        """
         merged: Axis = tuple(atom for axis in self.axes[first:last] for atom in axis)
         return replace(self, axes=(*self.axes[:first], merged, *self.axes[last:]))
 
@@ -218,7 +226,7 @@ class Value:
         return result
 
     def _divided(self, wanted: Sequence[int]) -> Self | None:
-        """Return the value with axes of these extents; None if an atom would belong to two axes."""
+        """Return the value with axes of these extents; None if an atom would be spread over two axes."""
         order, axes = list(self.order), []
         pending = [atom for axis in reversed(self.axes) for atom in reversed(axis)]
         for place, extent in enumerate(wanted):
@@ -250,7 +258,10 @@ class Value:
         return replace(self, order=tuple(order))._settled(tuple(axes))
 
     def _settled(self, axes: tuple[Axis, ...]) -> Self:
-        """Return the value with these axes. If the first has no atoms, a batch of 1 that shares an axis becomes it."""
+        """Return the value with these axes.
+
+        If the first axis has no atoms and a batch of 1 is part of another axis, the batch becomes the first axis.
+        """
         if axes and not axes[0]:
             batch = tuple(atom for axis in axes for atom in axis if atom.is_batch and atom.high == 1)
             rest = (tuple(atom for atom in axis if atom not in batch) for axis in axes[1:])
@@ -259,7 +270,7 @@ class Value:
         return replace(self, axes=axes)
 
     def _coalesced(self) -> Self:
-        """Return the value with neighbours in the axes that are also neighbours in memory joined to one atom."""
+        """Return the value with adjacent atoms merged into one if they are adjacent both in the axes and in memory."""
         flat = [atom for axis in self.axes for atom in axis]
         position = {atom: place for place, atom in enumerate(self.order)}
         runs: list[list[Atom]] = []
@@ -307,11 +318,11 @@ class Value:
 
 
 def positions(logical: Axis, physical: Axis) -> NDArray[np.int64]:
-    """Return for each place in memory the number that its element has on the axis.
+    """Return, for each element in memory order, its index on the file's axis.
 
     Args:
-        logical: the atoms of an axis.
-        physical: the same atoms as they lie in memory.
+        logical: the atoms of the axis.
+        physical: the same atoms in memory order.
     """
     numbers = np.arange(math.prod(atom.high for atom in logical)).reshape([atom.high for atom in logical])
     result: NDArray[np.int64] = numbers.transpose([logical.index(atom) for atom in physical]).reshape(-1)

@@ -1,4 +1,4 @@
-"""Rows of a table by numbers that the network gets or computes, such as embeddings of words."""
+"""Embedding lookups: select rows of a constant table by indices that the network gets as input or computes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from mpscnn.graph.network import Network
 def rows_of_table(
     network: Network, numbers: Tensor, table: NDArray[np.float32], name: Callable[[str], str]
 ) -> Tensor:
-    """Return a row for each number: a product of the table and ones where a number is that of a row.
+    """Select a row of the table for each index, by a matrix product of one-hot vectors and the table.
 
-    A number that is not that of a row gives zeros.
+    An index that is not a row of the table gives zeros.
 
     Args:
-        network: gets the layers.
-        numbers: whole numbers, (n, 1, positions, 1).
-        table: (rows, features).
-        name: gives the name of a layer with a suffix.
+        network: the network to which the layers are added.
+        numbers: the indices, of shape (n, 1, positions, 1).
+        table: the table, of shape (rows, features).
+        name: a function that returns a layer's name for a suffix.
 
-    Returns (n, 1, positions, features).
+    Returns a tensor (n, 1, positions, features).
     """
     rows, features = table.shape
     layer = name("/rows")
@@ -42,7 +42,7 @@ def rows_of_table(
 
 
 def looked_up(a: Arranger, x: Value, table: NDArray[np.float32], name: Callable[[str], str]) -> Value:
-    """Look up each of the numbers x in the rows of a table, whose other axes follow those of x."""
+    """Select a row of the table for each index in x. The result has the axes of x, then the table's other axes."""
     if any(atom.is_free for atom in x.order):
         raise UnsupportedError(f"looks up {x.shown}, whose number of elements is free")
     a.count_weight(4 * (table.size + len(table)))

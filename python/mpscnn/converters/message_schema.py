@@ -1,4 +1,4 @@
-"""Messages of protocol buffers whose fields are written in our own tables."""
+"""Create classes of protocol buffer messages from tables of their fields, without .proto files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _PACKED = ("float", "double", "int64")
 
 
 def message_class(package: str, messages: Mapping[str, str], main: str, needed_for: str, extra: str) -> Any:
-    """Return the class of a message.
+    """Return the class of a protocol buffer message.
 
     Args:
-        package: a name for these messages, which no others have.
-        messages: for each message its fields as "name:type" or "name:type:number", with a star after the type of a
-            list. A field without a number has that of its place.
-        main: the message.
-        needed_for: the files, for the error where the package protobuf is missing.
-        extra: our extra that brings it.
+        package: a unique name for this set of messages.
+        messages: the fields of each message as "name:type" or "name:type:number". A star after the type marks a
+            repeated field. The default number is the field's place in the list, from 1.
+        main: the name of the message whose class is returned.
+        needed_for: the kind of files that is read, for the error message if the package protobuf is missing.
+        extra: the extra of mpscnn that installs protobuf.
     """
     try:
         names = ("descriptor_pb2", "descriptor_pool", "message_factory")

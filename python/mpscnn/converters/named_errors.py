@@ -1,4 +1,4 @@
-"""Let the errors of a reader begin with the name of its file."""
+"""Put the name of the file in front of a reader's error messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 @contextmanager
 def naming(origin: str) -> Iterator[None]:
-    """Put `origin` in front of errors that do not begin with it. The kind of an error stays."""
+    """Add `origin` to the front of error messages that do not begin with it. The exception's class does not change."""
     try:
         yield
     except (UnsupportedError, WeightsError) as error:

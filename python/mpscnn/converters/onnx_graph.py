@@ -88,7 +88,7 @@ class Graph:
         return made
 
     def _is_held(self, place: Place) -> bool:
-        """Return True if a place is in the file of the first weight. The graph can refer to this one file only."""
+        """Return True if a place is in the file of the first weight. The graph can refer to only one file."""
         self._weights = self._weights or place.content.path
         return self._weights == place.content.path
 

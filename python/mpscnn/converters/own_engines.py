@@ -1,4 +1,4 @@
-"""The engines that files of other frameworks come from."""
+"""The reference engine of each file format (ONNX Runtime, Keras, ...), with which conversions are compared."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mpscnn.converters.contents import is_saved_model
 
-#: The module that runs files of a suffix, and pip's name of its package.
+#: For each suffix: the Python module that runs such files, and the name of its package on PyPI.
 OWN_ENGINES = {
     ".onnx": ("onnxruntime", "onnxruntime"),
     ".tflite": ("ai_edge_litert.interpreter", "ai-edge-litert"),
@@ -16,7 +16,7 @@ OWN_ENGINES = {
     ".pb": ("tensorflow", "tensorflow"),
 }
 
-#: The reason why no engine runs files of a suffix here.
+#: For suffixes without an engine: the reason.
 NO_ENGINE = {
     **dict.fromkeys((".mlmodel", ".mlpackage"), "Core ML predicts on macOS only"),
     ".index": "a checkpoint has weights, but not the network that they belong to",
@@ -25,5 +25,5 @@ NO_ENGINE = {
 
 
 def suffix_of(path: Path) -> str:
-    """Return the key of a file's engine in these tables. The folder of a SavedModel counts as the graph in it."""
+    """Return a file's key in these tables: its suffix, or ".pb" for the folder of a SavedModel."""
     return ".pb" if is_saved_model(path) else path.suffix.lower()

@@ -1,4 +1,4 @@
-"""How a photo becomes a network's input, as far as a file of another framework says."""
+"""Find the preprocessing of photos that a file of another framework states."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def takes_photos(network: Network) -> bool:
 def preprocess_of_quantized(
     network: Network, scale: float, zero_point: int, lowest: int
 ) -> dict[str, Any] | None:
-    """Preprocessing for a network made of one whose input is 8-bit integers; None if it takes no photos.
+    """Return the preprocessing for a network whose input is 8-bit integers in the file; None if it takes no photos.
 
-    Such an integer is a sample of the photo, moved so that 0 becomes `lowest`, and stands for the number
-    (integer - zero point) * scale.
+    The integer of the file's input is a sample of the photo (0 to 255) plus `lowest`. It represents the number
+    (integer - zero point) * scale, which is the input of the converted network.
 
     Args:
-        network: what was made of the file; its input is these numbers.
-        scale: of the input's quantization.
-        zero_point: in the same way.
-        lowest: 0 for uint8, -128 for int8.
+        network: the converted network.
+        scale: the scale of the input's quantization.
+        zero_point: the zero point of the input's quantization.
+        lowest: the smallest integer: 0 for uint8, -128 for int8.
     """
     if not takes_photos(network) or not (math.isfinite(scale) and scale > 0.0):
         return None
@@ -44,11 +44,12 @@ def preprocess_of_quantized(
 def preprocess_of_normalized(
     network: Network, mean: Sequence[float], deviation: Sequence[float]
 ) -> dict[str, Any] | None:
-    """Preprocessing for a network whose input is (sample - mean) / deviation; None if it takes no photos.
+    """Return the preprocessing for a network whose input is (sample - mean) / deviation; None if it takes no photos.
 
     Args:
-        network: what was made of the file.
-        mean, deviation: one number, or one for each channel, in the order RGB; none: the file does not say.
+        network: the converted network.
+        mean, deviation: one number, or one for each channel in the order RGB. Empty: the file does not state it, and
+            the result is None.
     """
     channels = network.input.shape[-1] if takes_photos(network) else None
     if channels is None or not {len(mean), len(deviation)} <= {1, channels}:

@@ -17,23 +17,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """The options of a caller for reading a file.
+    """The options of a caller for reading a file; see `mpscnn.converters.read_network`.
 
     Attributes:
-        name: the network's.
-        size: (height, width) of an image input that the file leaves free; None: it stays free, or is what the
-            architecture was made for where the file only holds weights.
-        shapes: of inputs by name, with the batch and in the file's order of axes, where the file leaves extents free.
-        outputs: names of tensors in the file to stop at, instead of its outputs; none: its outputs.
-        architecture: which network a file of weights belongs to, where their names and shapes do not tell; None: the
-            one that the file's name begins with.
-        fold: batch normalizations of a state dict become part of the layers before them; else they are layers, as
-            those of other files are.
-        parameters: tensors of an ONNX file that have to learn when the network is trained, while all others must not,
-            and what they are called in the module that it is made of; None: layers learn as their operations do.
-        signature: which network of a TensorFlow Lite file with several; None: "serving_default", or else the first one.
-        has_batch: whether the first axis of an ONNX file's tensors is the batch. False: none of their axes is, and the
-            network computes the whole as one image.
+        name: the name of the network.
+        size: (height, width) of an image input that the file leaves free; None: it stays free, or, if the file holds
+            only weights, it is the usual size of the architecture.
+        shapes: the shapes of inputs by name, for inputs with free extents. They include the batch and have the file's
+            order of axes.
+        outputs: names of tensors in the file to stop at; empty: the file's outputs.
+        architecture: the network that a file of weights belongs to, needed if names and shapes of the weights fit
+            several; None: the one that the file's name begins with.
+        fold: whether batch normalizations of a state dict become part of the layers before them, or are layers of their
+            own. It has no effect on other formats.
+        parameters: for an ONNX file exported from a module: the tensors that are trained, with their names in the
+            module. No other tensor is trained then. None: each operation decides which of its weights are trained.
+        signature: the name of the signature to convert, for a TensorFlow Lite file with several; None:
+            "serving_default", or the first one if there is none of this name.
+        has_batch: whether the first axis of an ONNX file's tensors is the batch. False: no axis is the batch, and the
+            network computes whole tensors as one image.
     """
 
     name: str
@@ -54,9 +56,9 @@ class ReadOptions:
                 raise ParameterError(f"{origin}: it has no input {shown(name)}; its inputs are {inputs}")
 
     def shape_of(self, name: str, stated: Extents | None, where: str) -> Extents | None:
-        """Return the shape of an input: as chosen, else as the file states it.
+        """Return the shape of an input: the chosen one, or the one that the file states.
 
-        Raises ParameterError for one that contradicts the file; `where` begins the message.
+        Raises ParameterError if a chosen shape contradicts the file; `where` begins the message.
         """
         chosen = self.shapes.get(name)
         if chosen is None:
@@ -74,7 +76,7 @@ class ReadOptions:
         return tuple(chosen)
 
     def network(self, shapes: Mapping[str, Sequence[int | None]], origin: str) -> Network:
-        """Return a network with these inputs. Raises UnsupportedError where the file asks for what none can have."""
+        """Return a network with these inputs. Raises UnsupportedError if mpscnn supports no inputs of these shapes."""
         from mpscnn.graph.network import Network
 
         try:
@@ -85,7 +87,7 @@ class ReadOptions:
             raise UnsupportedError(f"{origin}: {error}") from error
 
     def refuse_choices(self, path: Path) -> None:
-        """Raise UnsupportedError for shapes and outputs, where a reader has no use for them."""
+        """Raise UnsupportedError if shapes or outputs were chosen. Called by readers that do not support this."""
         if self.shapes or self.outputs:
             raise UnsupportedError(f"{path}: shapes and outputs cannot be chosen for files of this format")
 

@@ -1,4 +1,4 @@
-"""Giving known architectures the layer names of `mpscnn.models`, whatever framework a file comes from."""
+"""Rename the layers of known architectures to the names that `mpscnn.models` uses, for files of any framework."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _MULTIPLIERS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 
 
 def with_library_names(network: Network) -> Network:
-    """The same network with the names of the library's architecture it is an instance of or built on, or as it was."""
+    """Return the network with the layer names of `mpscnn.models`, if it is or contains a known architecture.
+
+    All other networks are returned unchanged.
+    """
     size = _image_size(network)
     if size is None or len(network.layer_names()) == len(network.inputs):
         return network
@@ -48,7 +51,7 @@ def _named(network: Network, size: tuple[int, int]) -> Network:
 
 
 def _image_size(network: Network) -> tuple[int, int] | None:
-    """(height, width) of the photo that the network takes; None where the library has no network for it."""
+    """Return (height, width) of the network's RGB input; None if no architecture of the library has such an input."""
     if len(network.inputs) != 1:
         return None
     shape = network.inputs[0].shape
@@ -61,14 +64,15 @@ def _image_size(network: Network) -> tuple[int, int] | None:
 # ---- Limits of integers --------------------------------------------------------------------------------------------
 
 Reading = Mapping[str, dict[str, Any] | None]
-"""Activations of layers, by name, that stand for others than the network has."""
+"""Activations of layers, by the layers' names, to be used in place of those that the network has."""
 
 
 def _readings(network: Network) -> list[Reading]:
-    """Return the activations that a network of integers may have had in floats.
+    """Return the activations that a quantized network may have had before quantization.
 
-    Limits that are those of a layer's integers were no activation there, or a ReLU, or a ReLU6 whose integers end
-    below 6. The last two cannot be told from each other, so there are two readings.
+    A quantized layer clips its result to the range of its integers. If an activation only repeats this range, the
+    original layer had no activation, a ReLU, or a ReLU6 whose integers end below 6. ReLU and ReLU6 cannot be told apart
+    then, so there are two readings.
     """
     first: dict[str, dict[str, Any] | None] = {}
     second: dict[str, dict[str, Any] | None] = {}
@@ -89,9 +93,9 @@ def _readings(network: Network) -> list[Reading]:
 def _ends_of_integers(
     node: Mapping[str, Any], activation: Mapping[str, Any] | None
 ) -> tuple[bool, bool] | None:
-    """Return True if the lower and the upper limit of an activation are those of the layer's integers, or none.
+    """Return, for the lower and the upper limit of an activation, whether it comes from the range of the integers.
 
-    None for an activation that is more than limits, and for a layer without integers.
+    The result is None for an activation that does more than clip, and for a layer that is not quantized.
     """
     integers = node.get("quantization")
     limits = None if integers is None or activation is None else limits_of(activation)
@@ -156,15 +160,16 @@ def _signature(network: Network, reading: Reading) -> list[Any]:
 
 def _meaning(node: Mapping[str, Any], shape: tuple[int | None, ...], reading: Reading) -> tuple[Any, ...]:
     """Return the operation of a layer on its inputs."""
-    # The shape of a reshape is enough: [-1] or [1001].
+    # A reshape's attributes are left out because files write them differently, as [-1] or [1001]. Its shape is
+    # compared.
     attributes = None if node["operation"] == "reshape" else node["attributes"]
     return node["operation"], attributes, reading.get(node["name"], node.get("activation")), shape
 
 
 def _nodes_in_order(network: Network) -> list[dict[str, Any]]:
-    """Each layer behind what it needs, depth first from the outputs: files may list parallel branches in any order.
+    """Return the layers in topological order, depth first from the outputs, because files list branches in any order.
 
-    Layers that only change how integers stand for numbers are passed by.
+    Layers that only change the quantization are left out.
     """
     given = network.to_dict()["nodes"]
     passed = {node["name"]: node["inputs"][0] for node in given if _changes_integers_only(node)}
@@ -234,7 +239,7 @@ def _renamed(network: Network, named: Network) -> Network:
 
 
 def _with_backbone_names(network: Network, size: tuple[int, int], reading: Reading) -> Network:
-    """Detectors, and classifiers without their end: the names of the layers that are those of a MobileNet."""
+    """Rename the layers that form a MobileNet inside a detector, or inside a classifier without its last layers."""
     numbers: dict[Any, int] = {}
     layers = _layers_by_meaning(network, numbers, reading)
     for multiplier in _MULTIPLIERS:
@@ -252,11 +257,12 @@ def _with_backbone_names(network: Network, size: tuple[int, int], reading: Readi
 
 
 def _layers_by_meaning(network: Network, numbers: dict[Any, int], reading: Reading) -> dict[int, str]:
-    """Return layers by a hash of their computation from the photo, without weights.
+    """Return the names of layers, each by a number for its whole computation from the input, without weights.
 
-    Layers that share a hash are left out.
+    Layers with equal computations, such as parallel branches, are left out because they cannot be told apart.
 
-    `numbers` are those given so far: the same layer of another network gets the same one.
+    `numbers` maps computations to their numbers. It is shared by several calls, so that equal layers of two networks
+    get the same number.
     """
     shapes = {name: tuple(network.graph.shape(i)) for i, name in enumerate(network.layer_names())}
     number_of = {tensor.name: -1 for tensor in network.inputs}
@@ -276,7 +282,7 @@ def _layers_by_meaning(network: Network, numbers: dict[Any, int], reading: Readi
 
 
 def _partly_renamed(network: Network, names: Mapping[str, str]) -> Network:
-    """Return the same network, unless another of its layers has one of the names already."""
+    """Return the network with some layers renamed, or unchanged if another layer already has one of the new names."""
     kept = {name: names.get(name, name) for name in [network.input.name, *network.layer_names()]}
     if len(set(kept.values())) < len(kept):
         return network

@@ -1,4 +1,4 @@
-"""A built network under the name of the file that its weights come from."""
+"""Rename a network that was built from code, for example to the name of its weights' file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from mpscnn.graph.network import Network
 
 
 def renamed(network: Network, name: str) -> Network:
-    """Return the same network, whose weights are not set yet, with another name."""
+    """Return a copy of the network with another name and without weights."""
     named = network.restructured(network.to_dict() | {"name": name}, {})
     named.preprocess, named.detection = network.preprocess, network.detection
     named.labels = network.labels

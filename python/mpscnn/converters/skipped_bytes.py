@@ -1,6 +1,7 @@
-"""Large data of a file of protocol buffers stays in the file while it is parsed, so that no weight is in memory twice.
+"""Leave large data out of a protocol buffer file before it is parsed, so that no weight is in memory twice.
 
-Only what frames the data's bytes is read of the wire format; all else is left to the package protobuf.
+This module parses only as much of the wire format as is needed to find the large fields. The package protobuf parses
+the remaining message.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import BinaryIO
 
 from mpscnn.converters import varints
 
-# Smaller data is not worth a separate read.
+# Data below this size in bytes stays in the message, because it is not worth a separate read.
 _LARGE = 1 << 12
-# Behind this many fields all is kept: to look at each costs more than protobuf's own reading.
+# After this many fields no more data is left out, because walking over fields in Python is slower than protobuf.
 _MOST_FIELDS = 50_000
 
 VARINT, _EIGHT_BYTES, LENGTH, _FOUR_BYTES = 0, 1, 2, 5
-"""Kinds of fields."""
+"""The wire types of protocol buffers."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Field:
     """A field of a message.
 
     Attributes:
-        number, kind: what its tag says.
-        first: where the tag begins.
-        start, end: of what follows the tag, and for `LENGTH` its length.
-        value: of a `VARINT`.
+        number, kind: the field's number and wire type, from its tag.
+        first: the position of the tag.
+        start, end: the range of the content, which follows the tag and, for `LENGTH`, the length.
+        value: the number in a field of the kind `VARINT`.
     """
 
     number: int
@@ -42,11 +43,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Holder:
-    """A message with data.
+    """How to leave out the data of one kind of message.
 
     Attributes:
-        data: of its fields the one that holds the data; None where it has none, or none that can be left out.
-        reference: the fields that take the place of that one.
+        data: a function that gets the message's fields and returns the one with the data; None if nothing can be left
+            out.
+        reference: a function that returns the encoded fields that replace this field and refer to the data.
     """
 
     data: Callable[[Sequence[Field]], Field | None]
@@ -54,23 +56,23 @@ class Holder:
 
 
 Path = Mapping[int, "Path | Holder"]
-"""The nesting of messages, by the numbers of their fields."""
+"""The fields, by number, on the way from the outer message to messages with data."""
 
 
 class SkippedData:
-    """The message of a file without large data, which it refers to instead.
+    """The message of a file, in which references replace large data.
 
     Args:
         file: the file, which is read from its beginning.
-        size: of the file in bytes.
-        inner: where messages with data lie.
+        size: the size of the file in bytes.
+        inner: the fields in which messages with data lie.
 
     Attributes:
         left_out: the fields whose data was left out.
-        message: the rest.
+        message: the encoded message without this data.
 
     Raises:
-        ValueError: fields reach beyond the file or what they lie in.
+        ValueError: a field extends beyond the file or the message that contains it.
     """
 
     def __init__(self, file: BinaryIO, size: int, inner: Path) -> None:
@@ -80,7 +82,7 @@ class SkippedData:
         self.message = self._without_data(0, size, inner)
 
     def _without_data(self, start: int, end: int, inner: Path) -> bytes:
-        parts, kept = [], start  # what is kept in one piece is read in one piece
+        parts, kept = [], start  # contiguous fields that are kept are read together, from `kept` on
         for field in self._fields(start, end):
             path = inner.get(field.number)
             if path is None or field.kind != LENGTH or field.end - field.start < _LARGE:
@@ -104,7 +106,7 @@ class SkippedData:
         return self._read(start, data.first) + holder.reference(data) + self._read(data.end, end)
 
     def _fields(self, start: int, end: int) -> Iterator[Field]:
-        """Yield the fields of a message, the first ones where there are too many."""
+        """Yield the fields of a message, until `_MOST_FIELDS` fields of the file have been read."""
         position = start
         while position < end and self._left:
             self._left -= 1
@@ -126,7 +128,7 @@ class SkippedData:
             yield Field(number, kind, first, begin, position, value)
 
     def _varint(self, position: int, end: int) -> tuple[int, int]:
-        """Return the number at a position, and where it ends."""
+        """Return the variable-length integer at a position, and the position after it."""
         found = self._read(position, min(position + varints.LONGEST, end))
         try:
             value, count = varints.decoded(found, 0)

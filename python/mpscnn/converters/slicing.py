@@ -1,4 +1,4 @@
-"""Parts of values, and parts repeated: what changes one axis."""
+"""Operations on one axis of a value: slice, repeat, pad, gather."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TILES = ("rows", "columns", "channels")
 
 
 def part(a: Arranger, x: Value, axis: int, positions: range) -> Value:
-    """Some of the positions of an axis, in steps that may be negative."""
+    """Slice an axis: take the positions of a range, whose step may be negative."""
     if positions == range(x.shape[axis] or 0):
         return x
     new: Axis = () if len(positions) == 1 else (Atom(len(positions)),)
@@ -35,13 +35,13 @@ def part(a: Arranger, x: Value, axis: int, positions: range) -> Value:
 
 
 def repeated(a: Arranger, x: Value, axis: int, times: int) -> Value:
-    """Repeat a whole axis this many times."""
+    """Tile an axis: repeat it as a whole this many times."""
     new = (Atom(times), *(atom for atom in x.axes[axis] if not atom.is_batch))
     return _changed(a, x, axis, new, "tile", lambda place: {_TILES[place]: times})
 
 
 def bordered(a: Arranger, x: Value, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> Value:
-    """Add a border before and after an axis; negative sides crop. `settings` are those of our padding layer."""
+    """Pad an axis before and after; negative sides crop. `settings` are attributes of mpscnn's padding layer."""
     extent = x.shape[axis]
     (new,) = a.atoms([None if extent is None else extent + sum(sides)])
 
@@ -52,9 +52,9 @@ def bordered(a: Arranger, x: Value, axis: int, sides: tuple[int, int], settings:
 
 
 def _with_batch_elsewhere(x: Value, axis: int) -> Value:
-    """Return the same value, in which the batch is not a part of this axis.
+    """Return the value with a batch of 1 moved from this axis to another one.
 
-    In a file with one image the batch counts as a part of any axis, since it does not change the extent.
+    The extent 1 does not change the axis, so reshapes in a file may have made the batch a part of any axis.
     """
     batch = tuple(atom for atom in x.axes[axis] if atom.is_batch)
     if not batch:
@@ -76,9 +76,10 @@ def _changed(
     operation: str,
     attributes: Callable[[int], dict[str, Any]],
 ) -> Value:
-    """Return the effect of an operation on one axis. `new` are the atoms of the axis after it.
+    """Apply an operation of images to one axis of a value. `new` are the atoms of this axis in the result.
 
-    `attributes` gets the axis of the operation's image: 0 rows, 1 columns, 2 channels.
+    `attributes` returns the operation's attributes. Its argument is the image axis that holds the value's axis: 0 for
+    rows, 1 for columns, 2 for channels.
     """
     x = _with_batch_elsewhere(x, axis)
     atoms = x.axes[axis]
@@ -96,7 +97,7 @@ def _changed(
 
 
 def taken(a: Arranger, x: Value, axis: int, numbers: Sequence[int]) -> Value:
-    """Positions of an axis in any order."""
+    """Gather positions of an axis in any order."""
     step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
     steps = range(numbers[0], numbers[-1] + (1 if step > 0 else -1), step) if step else ()
     if list(numbers) == list(steps):
@@ -109,7 +110,7 @@ def taken(a: Arranger, x: Value, axis: int, numbers: Sequence[int]) -> Value:
 
 
 def tiled(a: Arranger, x: Value, times: Sequence[int]) -> Value:
-    """Return how often each axis is repeated."""
+    """Repeat each axis as a whole as many times as `times` says."""
     for axis, count in enumerate(times):
         if count != 1:
             x = repeated(a, x, axis, count)

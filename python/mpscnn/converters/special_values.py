@@ -1,7 +1,7 @@
-"""Functions of each element that are right for infinities, zeros and NaN, where a neuron alone would not be.
+"""Elementwise functions that are right for infinities, zeros and NaN, where a single neuron layer is not.
 
-A neuron's power is the function pow of C, but for the sign of a zero: the power of minus infinity is infinity where a
-root is NaN, and the reciprocal of -0 is infinity.
+A neuron's power is C's pow, except that it ignores the sign of a zero. So with a neuron alone the square root of minus
+infinity would be infinity instead of NaN, and the reciprocal of -0 infinity instead of minus infinity.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def root(network: Network, x: Tensor, name: Named, *, inverse: bool = False) -> 
 
 
 def finite(network: Network, x: Tensor, name: Named) -> Tensor:
-    """Return the largest numbers of their sign for infinities. To a neuron these are no limits."""
+    """Replace infinities by the largest finite numbers of their sign. A clamp neuron with these limits does not."""
     largest, least = (one_number(network, sign * _LARGEST, x, name("/limit")) for sign in (1.0, -1.0))
     return network.maximum(network.minimum(x, largest, name=name("/below")), least, name=name("/finite"))
 
@@ -49,7 +49,7 @@ def power(network: Network, x: Tensor, exponent: float, name: Named) -> Tensor:
         return ones(network, x, name)
     if (
         exponent < 0.0 and exponent % 2.0 == 1.0
-    ):  # infinities have the sign of the zeros that they are made of
+    ):  # for odd negative exponents the sign of a zero decides the sign of the infinity
         if exponent == -1.0:
             return quotient(network, 1.0, x, name)
         return network.power(x, one_number(network, exponent, x, name("/exponent")), name=name(""))
@@ -66,13 +66,13 @@ def exponential(network: Network, base: float, x: Tensor, name: Named) -> Tensor
 
 
 def ones(network: Network, x: Tensor, name: Named) -> Tensor:
-    """1 for each element: x^0 and 1^x, where x is NaN, too."""
+    """Return 1 for each element, also for NaN: the result of x^0 and 1^x."""
     same = network.equal(x, x, name=name("/number"))
     return network.add(same, network.not_equal(x, x, name=name("/nan")), name=name(""))
 
 
 def one_number(network: Network, number: float, like: Tensor, name: str) -> Tensor:
-    """Return a constant that arithmetic repeats for each element of a tensor."""
+    """Return a constant of one element, with as many axes as a tensor, so that arithmetic with it broadcasts."""
     extents = (1,) * (len(like.shape) - 1)
     made = network.constant(network.inputs[0], extents, name=name)
     network.graph.set_weight(name, "value", np.full(extents, number, np.float32))
@@ -80,6 +80,9 @@ def one_number(network: Network, number: float, like: Tensor, name: str) -> Tens
 
 
 def have_reciprocals(numbers: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bool:
-    """Return True if to divide by these numbers is to multiply by others: not by 0, nor by what is next to it."""
+    """Return True if division by these numbers can be replaced by multiplication with their reciprocals.
+
+    That needs finite reciprocals in float32, which 0 and the numbers next to 0 do not have.
+    """
     with np.errstate(all="ignore"):
         return bool(np.isfinite((1.0 / numbers.astype(np.float64)).astype(np.float32)).all())

@@ -1,7 +1,7 @@
-"""Tensors of a file with arithmetic in the file's axes: each method adds the layers that compute its result.
+"""Tensors of a file with the methods of an array: each method adds the layers that compute its result.
 
-Operators (`a + b`, `a @ b`) and `map` name their layers after the operator of the file that is being converted. A
-method with a suffix is for all layers of an operator but its last one.
+Axes are those of the file. Layers get the name of the file's operator that is being converted. If an operator becomes
+several layers, all but the last one need a suffix, which some methods take as an argument.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mpscnn.graph.network import Network
 
 @dataclass(frozen=True)
 class FileTensor(Value):
-    """A value of a file that computes other values.
+    """A tensor of a file with methods that compute other tensors.
 
     Axes are the file's. All methods raise UnsupportedError if mpscnn cannot compute, move or repeat the elements as
     needed, and WeightsError if the operands do not fit each other.
@@ -42,7 +42,7 @@ class FileTensor(Value):
 
     @classmethod
     def plain(cls, arranger: Arranger, tensor: Tensor) -> FileTensor:
-        """Return a tensor of the network with its own axes."""
+        """Return a tensor of the network as a tensor of the file with the same axes."""
         axes = arranger.atoms(tensor.shape[1:])
         order = tuple(atom for axis in axes for atom in axis)
         batch = () if arranger.batch is None else ((arranger.batch,),)
@@ -50,9 +50,9 @@ class FileTensor(Value):
 
     @classmethod
     def of_image(cls, arranger: Arranger, tensor: Tensor, rank: int = 4) -> FileTensor:
-        """Return an image (n, height, width, channels) as (n, channels, height, width).
+        """Return the network's tensor (n, height, width, channels) as the file's (n, channels, height, width).
 
-        With rank 3 it is (n, channels, width).
+        With rank 3 the file's tensor is (n, channels, width).
         """
         if arranger.batch is None:
             raise UnsupportedError("an image that has no batch")
@@ -67,31 +67,31 @@ class FileTensor(Value):
         return self.arranger.network
 
     def of(self, value: Value) -> FileTensor:
-        """Return a value with arithmetic."""
+        """Return a value as an object of this class."""
         if isinstance(value, FileTensor):
             return value
         return FileTensor(value.tensor, value.axes, value.order, value.whole_numbers, arranger=self.arranger)
 
     def as_numbers(self) -> FileTensor:
-        """Return integers or booleans of the file as numbers."""
+        """Return the tensor without its mark as integers or booleans of the file."""
         return replace(self, whole_numbers=False)
 
     # ---- Elements --------------------------------------------------------------------------------------------------
 
     def map(self, function: Activation, suffix: str = "") -> FileTensor:
-        """Return a function of each element."""
+        """Apply an activation to each element."""
         return self.holding(self.network.activation(self.tensor, function, name=self.arranger.name(suffix)))
 
     def linear(self, factor: float, offset: float = 0.0, suffix: str = "") -> FileTensor:
-        """x * factor + offset."""
+        """Return x * factor + offset."""
         return self.map({"kind": "linear", "a": factor, "b": offset}, suffix)
 
     def power(self, exponent: float) -> FileTensor:
-        """x to the power of a number."""
+        """Return x ** exponent."""
         return self.holding(special_values.power(self.network, self.tensor, exponent, self.arranger.name))
 
     def exponential(self, base: float) -> FileTensor:
-        """Return the power of a number whose exponents are the elements."""
+        """Return base ** x."""
         return self.holding(special_values.exponential(self.network, base, self.tensor, self.arranger.name))
 
     def root(self, *, inverse: bool = False) -> FileTensor:
@@ -106,13 +106,13 @@ class FileTensor(Value):
         return self.holding(made)
 
     def is_not(self, number: float) -> FileTensor:
-        """1 where the element is another number, or NaN; else 0."""
+        """Return 1 for each element that is not this number, also for NaN, and 0 for the others."""
         constant = self._number(number)
         made = self.network.not_equal(self.tensor, constant, name=self.arranger.name(""))
         return self.holding(made).as_whole_numbers()
 
     def is_below(self, number: float, suffix: str) -> FileTensor:
-        """1 where the element is less than a number, else 0."""
+        """Return 1 for each element that is less than a number, and 0 for the others."""
         constant = self._number(number)
         return self.holding(self.network.less(self.tensor, constant, name=self.arranger.name(suffix)))
 
@@ -124,13 +124,13 @@ class FileTensor(Value):
     def combined(
         self, operation: str, other: Value, suffix: str = "", activation: Activation = None
     ) -> FileTensor:
-        """Return the network's operation on two tensors, broadcast by the rules of NumPy.
+        """Apply an operation of two operands, which are broadcast by the rules of NumPy.
 
         Args:
-            operation: the name of a method of networks, such as "add".
+            operation: the name of a method of `Network`, such as "add".
             other: the second operand.
-            suffix: of the layer's name.
-            activation: the layer's.
+            suffix: the suffix of the layer's name.
+            activation: the layer's activation.
         """
         both = align(self.arranger, self, other)
         compute = getattr(self.network, operation)
@@ -144,7 +144,7 @@ class FileTensor(Value):
         return self.combined("multiply", other)
 
     def __matmul__(self, other: Value) -> FileTensor:
-        """Multiply the matrices of the last two axes; those of an axis of extent 1 are repeated."""
+        """Multiply the matrices of the last two axes. Other axes of extent 1 are broadcast."""
         operands = contractions.with_as_many_matrices(self.arranger, self, other)
         return self.of(contractions.product_of(self.arranger, *operands))
 
@@ -155,11 +155,11 @@ class FileTensor(Value):
         return tuple(atom for axis in axes for atom in self.axes[axis])
 
     def along(self, axes: Sequence[int], layer: Callable[..., Tensor], **settings: Any) -> FileTensor:
-        """Return the result of a layer that computes along its channels, for which these axes are taken.
+        """Apply a layer that computes along its channels, with these axes of the file as the channels.
 
         Args:
-            axes: of the file.
-            layer: gets a tensor, the settings and a name.
+            axes: the numbers of the file's axes.
+            layer: a function that gets a tensor, the settings and a name, and adds the layer.
             settings: arguments of the layer.
         """
         atoms = tuple(atom for atom in self.atoms_of(axes) if not atom.is_batch or atom.high != 1)
@@ -169,16 +169,16 @@ class FileTensor(Value):
         return self.lying(layer(tensor, **settings, name=self.arranger.name("")), rest + tail)
 
     def softmax(self, axes: Sequence[int]) -> FileTensor:
-        """exp(x) / sum(exp(x)) over these axes."""
+        """Return exp(x) / sum(exp(x)) over these axes."""
         return self.along(axes, self.network.softmax)
 
     def reduced(self, kind: str, axes: Sequence[int], *, pools: bool = True) -> FileTensor:
-        """Return the tensor reduced over axes, which stay with the extent 1.
+        """Reduce the tensor over axes, which are kept with the extent 1.
 
         Args:
-            kind: of our reduction.
-            axes: of the file.
-            pools: whether a pooling may reduce a whole image.
+            kind: the kind of mpscnn's reduction layer.
+            axes: the numbers of the file's axes.
+            pools: whether a global pooling may replace the reduction of a whole image.
         """
         atoms = self.atoms_of(axes)
         if any(atom.is_batch and atom.high != 1 for atom in atoms):
@@ -195,14 +195,14 @@ class FileTensor(Value):
         return self.of(Value(y.tensor, tuple(kept), y.order))
 
     def place_of(self, axis: int, *, least: bool = False, last: bool = False) -> FileTensor:
-        """Return the place of the largest or least element of an axis, which stays with the extent 1.
+        """Return the index of the largest (or with `least` the smallest) element of an axis, argmax and argmin.
 
-        `last` takes the last one of equals, not the first one.
+        The axis is kept with the extent 1. Of equal elements the first one counts, or with `last` the last one.
         """
         if any(atom.is_batch for atom in self.axes[axis]):
             raise UnsupportedError("compares images of the batch")
         x = self
-        if last:  # the first one from behind
+        if last:  # reverse the axis, so that the last of equal elements becomes the first
             x = x.part(axis, range(x.known_extent(axis, "takes the last of equals of") - 1, -1, -1))
         atoms = x.axes[axis]
         rest = tuple(atom for atom in x.order if atom not in atoms)
@@ -220,7 +220,7 @@ class FileTensor(Value):
         return self.of(contractions.mapped(self.arranger, self, axis, results, matrix))
 
     def running_sums(self, axis: int, *, exclusive: bool, backwards: bool) -> FileTensor:
-        """Add up the elements of an axis one after the other; see `contractions.running_sums`."""
+        """Compute cumulative sums along an axis; see `contractions.running_sums`."""
         made = contractions.running_sums(self.arranger, self, axis, exclusive=exclusive, backwards=backwards)
         return self.of(made)
 
@@ -234,15 +234,15 @@ class FileTensor(Value):
         return extent
 
     def part(self, axis: int, positions: range) -> FileTensor:
-        """Take some of the positions of an axis, in steps that may be negative."""
+        """Slice an axis: take the positions of a range, whose step may be negative."""
         return self.of(part(self.arranger, self, axis, positions))
 
     def taken(self, axis: int, numbers: Sequence[int]) -> FileTensor:
-        """Take positions of an axis in any order."""
+        """Gather positions of an axis in any order."""
         return self.of(taken(self.arranger, self, axis, numbers))
 
     def taken_by(self, axis: int, table: NDArray[Any]) -> FileTensor:
-        """Take positions of an axis. The axes of the table that lists them replace it."""
+        """Gather positions of an axis as numpy.take does: the axes of the table of positions replace the axis."""
         y = self.taken(axis, [int(number) for number in table.reshape(-1)])
         if table.ndim == 0:
             return y.without_axes([axis])
@@ -252,37 +252,37 @@ class FileTensor(Value):
         return y.reshaped(low, high)
 
     def rows_of(self, table: NDArray[np.float32]) -> FileTensor:
-        """Look up each number in the rows of a table, whose other axes follow the tensor's."""
+        """Select a row of a table for each element, which is an index; see `lookup.looked_up`."""
         return self.of(looked_up(self.arranger, self, table, self.arranger.name))
 
     def tiled(self, times: Sequence[int]) -> FileTensor:
-        """Repeat each axis."""
+        """Repeat each axis as a whole as many times as `times` says."""
         return self.of(tiled(self.arranger, self, times))
 
     def bordered(self, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> FileTensor:
-        """Add a border before and after an axis; see `slicing.bordered`."""
+        """Pad an axis before and after; see `slicing.bordered`."""
         return self.of(bordered(self.arranger, self, axis, sides, settings))
 
     def joined(self, others: Iterable[Value], axis: int) -> FileTensor:
-        """Return this tensor and others, one after the other along an axis."""
+        """Concatenate this tensor and others along an axis."""
         return self.of(joined(self.arranger, [self, *others], axis))
 
     # ---- Layouts ---------------------------------------------------------------------------------------------------
 
     def regrouped(self, low: Sequence[int], high: Sequence[int]) -> FileTensor:
-        """Return `reshaped`. If the order in memory does not allow it, the elements are moved first."""
+        """Reshape the tensor as `reshaped` does. Elements are moved first if the memory order does not allow it."""
         return self.of(self.arranger.reshaped(self, low, high))
 
     def image(self) -> Tensor:
-        """Return (n, channels, height, width) as a tensor (n, height, width, channels); see `Arranger.image`."""
+        """Return the network's tensor (n, height, width, channels) for (n, channels, height, width) of the file."""
         return self.arranger.image(self)
 
     def of_same_rank(self, image: Tensor) -> FileTensor:
-        """Return a tensor (n, height, width, channels) that was computed from `image`."""
+        """Convert a result (n, height, width, channels) computed from `image` to a tensor of the file, of this rank."""
         return FileTensor.of_image(self.arranger, image, self.rank)
 
     def fixed_count(self, axes: Sequence[int]) -> int:
-        """Return the number of elements along these axes. Raises UnsupportedError for the batch and free axes."""
+        """Return the product of the axes' extents. Raises UnsupportedError for the batch and for free axes."""
         atoms = self.atoms_of(axes)
         count = product(atoms)
         if any(atom.is_batch for atom in atoms) or count is None:

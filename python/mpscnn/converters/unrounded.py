@@ -1,8 +1,8 @@
-"""Layers in the middle of an operator that half would round: squares before a root, exponentials before a logarithm.
+"""Keep intermediate results of composed operators in float32 if float16 would overflow or underflow.
 
-A file writes a norm as a square, a sum, a root and a division, or a reader makes several layers of one operator. The
-square of 300 is beyond float16, and so is that of 1e-4, though the result is not. Such layers keep float32 in a float16
-network. They are found in the network, so the format of the file does not matter.
+A file may write a norm as a square, a sum, a root and a division, or a reader may make several layers of one operator.
+The squares of 300 and of 1e-4 are beyond the range of float16, although the norm is not. Such intermediate results stay
+float32 in a float16 network. They are found in the converted network, so this works for all file formats.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _BOUNDED = frozenset({"logarithm", "sigmoid", "hard_sigmoid", "tanh", "softsign"
 _ARITHMETIC = frozenset(
     {"neuron", "reduction", "pooling", "add", "subtract", "multiply", "divide", "maximum", "minimum", "power"}
 )
-_ROUNDING = 1e-3  # of exponents that are one when multiplied
+_ROUNDING = 1e-3  # the tolerance for a degree of 1: exponents such as 1/3 and 3 have a rounded product
 _EXPONENTIAL = 100.0
-"""The degree of what grows faster than any power."""
+"""The degree that stands for exponentials, which grow faster than any power."""
 
 
 def keep_middles(network: Network) -> Network:
-    """Keep the middle of composed operators in float32 and return the network."""
+    """Mark intermediate results of composed operators that must stay float32, and return the network."""
     structure = network.to_dict()
     nodes = structure["nodes"]
     if any("quantization" in node for node in nodes):
-        return network  # the parts have their own integers there
+        return network  # quantized networks have integers for each intermediate result
     degrees: dict[str, float] = {}
     for node in nodes:
         degrees[node["name"]] = _after_activation(node, _degree(node, degrees))
@@ -57,10 +57,10 @@ def keep_middles(network: Network) -> Network:
 
 
 class Operators:
-    """Remember the layers of each operator of a file, and keep the results between them in float32.
+    """Record which layers each operator of a file became, and keep the results between these layers in float32.
 
     Args:
-        network: gets the layers.
+        network: the network to which the layers are added.
     """
 
     def __init__(self, network: Network) -> None:
@@ -69,7 +69,10 @@ class Operators:
         self._operators: list[tuple[list[str], set[str]]] = []
 
     def ended(self, results: Iterable[str]) -> None:
-        """One operator became all layers that were added since the last one; these are its results."""
+        """Record that an operator is complete: it became all layers that were added since the last call.
+
+        `results` are the names of the layers with the operator's results.
+        """
         names = self._network.layer_names()
         added, self._count = names[self._count :], len(names)
         if len(added) > 1:
@@ -104,19 +107,19 @@ def _is_arithmetic(node: Node) -> bool:
 
 
 def _is_wild(degree: float) -> bool:
-    """True if a value is a power of ordinary numbers that half may not hold: a square, an inverse, an exponential."""
+    """Return True if a value of this degree may be beyond the range of float16: squares, inverses, exponentials."""
     return degree > 1.0 + _ROUNDING or degree < -0.5
 
 
 def _tames(node: Node, degree: float) -> bool:
-    """Return True if a layer makes ordinary numbers of such powers: by a root, a logarithm, a quotient or a product."""
+    """Return True if a layer brings such powers back to degree 1 or less: a root, logarithm, quotient or product."""
     last = node.get("activation") or (node["attributes"] if node["operation"] == "neuron" else None)
     is_root = last is not None and last["kind"] in ("power", "logarithm")
     return abs(degree) <= 1.0 + _ROUNDING and (is_root or node["operation"] in ("divide", "multiply"))
 
 
 def _is_part_of_mean(node: Node, users: list[Node]) -> bool:
-    """Return True if a sum is divided by a number, or its logarithm is taken."""
+    """Return True if the layer is a sum that is then scaled down by a number, or whose logarithm is taken."""
     is_sum = node["operation"] == "reduction" and node["attributes"]["kind"] in ("sum", "sum_of_squares")
     if not is_sum or node.get("activation"):
         return False
@@ -132,7 +135,10 @@ def _makes_small(neuron: Mapping[str, Any]) -> bool:
 
 
 def _degree(node: Node, degrees: Mapping[str, float]) -> float:
-    """Return the degree of a result: the power of the first value that it grows with. Other layers start again at 1."""
+    """Return the degree of a result: the exponent with which it grows in its source values.
+
+    For example, a square has degree 2. Results of layers that are not arithmetic are source values, of degree 1.
+    """
     operation = node["operation"]
     given = [degrees.get(name, 1.0) for name in node["inputs"]]
     if operation == "neuron":

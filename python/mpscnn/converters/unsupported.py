@@ -10,7 +10,7 @@ from mpscnn.converters.layer_names import shown, shown_kind
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 
 CHOOSE_SIZE = "choose one with --size (size= in Python)"
-"""For reasons that are only there because a file leaves the size of its image free."""
+"""The advice for layers that cannot be converted only because the file leaves the size of its image free."""
 
 STOP_BEFORE = "stop before it with --outputs (outputs= in Python), or replace it in the source network"
 
@@ -20,9 +20,9 @@ class UnsupportedLayer:
     """A layer of a file that cannot be converted.
 
     Attributes:
-        name: in the file.
-        kind: what the file's format calls its operation.
-        reason: why not.
+        name: the layer's name in the file.
+        kind: the name of its operation in the file's format.
+        reason: why the layer cannot be converted.
     """
 
     name: str
@@ -36,7 +36,7 @@ class UnsupportedLayer:
 
 
 class UnsupportedLayersError(UnsupportedError):
-    """Names the layers of a file that cannot be converted; `layers` lists them in the order of the file."""
+    """The error for a file with layers that cannot be converted; `layers` lists them in the order of the file."""
 
     def __init__(self, message: str, layers: Sequence[UnsupportedLayer]) -> None:
         super().__init__(message)
@@ -44,7 +44,10 @@ class UnsupportedLayersError(UnsupportedError):
 
 
 def report(layers: Sequence[UnsupportedLayer], notes: Sequence[str]) -> str:
-    """Lines of four columns, separated by tabs, and the notes of what was converted; a terminal may show them."""
+    """Return a text with a line of four tab-separated columns for each layer, and the notes of the conversion.
+
+    Control characters are escaped, so that the text is safe to print on a terminal.
+    """
     lines = ["node\toperator\treason\twhat to do"]
     for layer in layers:
         reason = printable(layer.reason.replace("\n", " ").replace("\t", " "))
@@ -53,16 +56,16 @@ def report(layers: Sequence[UnsupportedLayer], notes: Sequence[str]) -> str:
     return "\n".join([*lines, f"# {len(layers)} layers cannot be converted", ""])
 
 
-# Enough for what people can read. A damaged file may have thousands.
+# The maximum number of lines, and of layers' names in a line, of a message. A damaged file may have thousands.
 _MAX_LINES = 50
 _MAX_NAMES = 5
 
 
 class UnsupportedLayers:
-    """Layers of one file, with the reasons why they cannot be converted.
+    """Collects the layers of one file that cannot be converted, with the reasons.
 
     Args:
-        origin: the file; begins the message.
+        origin: the name of the file, which begins the message.
     """
 
     def __init__(self, origin: str) -> None:
@@ -70,20 +73,20 @@ class UnsupportedLayers:
         self._layers: list[UnsupportedLayer] = []
 
     def add(self, kind: str, name: str, reason: str) -> None:
-        """Note a layer: what the file's format calls its operation, and its name in the file."""
+        """Add a layer: the name of its operation in the file's format, its own name, and the reason."""
         self._layers.append(UnsupportedLayer(name, kind, reason))
 
     def attempt(self, kind: str, name: str, convert: Callable[[], object], *, free_size: bool) -> bool:
-        """Call what converts a layer; False for one that cannot be, which is noted.
+        """Convert a layer by calling `convert`. If the layer is not supported, add it and return False.
 
         Args:
             kind, name: as for `add`.
-            convert: raises UnsupportedError or WeightsError with a reason only, or what a file that contradicts
-                itself makes it raise.
-            free_size: whether a size of the image could help.
+            convert: converts the layer. Messages of its UnsupportedError and WeightsError have only the reason. It may
+                raise other errors (KeyError, ValueError, ...) if the file contradicts itself.
+            free_size: whether the file leaves the size of its image free. Choosing a size could then help.
 
         Raises:
-            WeightsError: the file is at fault; names file and layer.
+            WeightsError: the file is damaged; the message names the file and the layer.
         """
         where = f"{self._origin}: layer {shown(name)} ({shown_kind(kind)})"
         try:
@@ -94,27 +97,31 @@ class UnsupportedLayers:
         except WeightsError as error:
             raise WeightsError(f"{where}: {error}") from error
         except (ParameterError, ShapeError) as error:
-            # Most messages name the layer.
+            # Most messages begin with the layer's name, which is added elsewhere.
             reason = str(error).removeprefix(f"layer {shown(name)}: ")
             if free_size:
                 self.add(kind, name, f"{reason}; the size of the image is free: {CHOOSE_SIZE}")
                 return False
             if isinstance(error, ParameterError):
-                # Other engines may take what layers here do not: an epsilon below 0, windows of 0 rows.
+                # Other engines may accept settings that mpscnn refuses: an epsilon below 0, windows of 0 rows.
                 self.add(kind, name, f"{reason}, which is not supported")
                 return False
             raise WeightsError(
                 f"{self._origin if reason.startswith('layer ') else where}: {reason}"
             ) from error
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            # Operands that are missing, constants of another rank or size: more than is worth a check each.
+            # Missing operands, or constants of a wrong rank or size: these errors replace many separate checks.
             raise WeightsError(
                 f"damaged: {where} contradicts itself: its inputs, settings and weights do not fit each other"
             ) from error
         return True
 
     def joined(self, error: UnsupportedLayersError, stand_in: str) -> UnsupportedLayersError:
-        """Return the layers of an error. Layers of this list have the kind `stand_in` in it."""
+        """Return an error with the layers of another error.
+
+        In that error, layers of the kind `stand_in` are placeholders; they are replaced by this list's layers of the
+        same name.
+        """
         known = {layer.name: layer for layer in self._layers}
         joined = UnsupportedLayers(self._origin)
         joined._layers = [known.get(one.name, one) if one.kind == stand_in else one for one in error.layers]
@@ -124,7 +131,7 @@ class UnsupportedLayers:
         return bool(self._layers)
 
     def error(self) -> UnsupportedLayersError:
-        """One line if there is one reason, else a line for each, in the order of the file."""
+        """Return the error. Its message has one line for each reason, in the order of the file."""
         names: dict[tuple[str, str], list[str]] = {}
         for layer in self._layers:
             names.setdefault((layer.kind, layer.reason), []).append(layer.name)

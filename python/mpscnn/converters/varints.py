@@ -1,9 +1,9 @@
-"""Whole numbers of variable length: seven bits in each byte, the lowest ones first."""
+"""Varints of protocol buffers: integers of variable length, seven bits in each byte, the lowest bits first."""
 
 from __future__ import annotations
 
 LONGEST = 10
-"""The most bytes of a number."""
+"""The maximum number of bytes of an encoded number."""
 
 
 def decoded(content: bytes, position: int) -> tuple[int, int]:

@@ -19,11 +19,11 @@ _TIME_LIMIT = 120.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of a proof.
+    """The result of comparing a converted network with its file.
 
     Attributes:
-        sentence: for people.
-        differs: whether the network computes something else than its file.
+        sentence: the result as a sentence for users.
+        differs: whether the network's results differ from those of its file.
         failed: whether the file's own engine crashed or hung.
     """
 
@@ -33,10 +33,10 @@ class Verdict:
 
 
 def proven(path: Path, *, fold: bool = True) -> Verdict:
-    """Return the verdict on the network that `mpscnn.load` makes of a file.
+    """Compare the network that `mpscnn.load` makes of a file with the file on its own engine (such as ONNX Runtime).
 
     Args:
-        path: the file. One whose format has no engine here is not checked.
+        path: the file. A file whose format has no engine on this machine is not checked.
         fold: as for `mpscnn.converters.read_network`.
     """
     if reason := NO_ENGINE.get(suffix_of(path)):

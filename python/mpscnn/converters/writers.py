@@ -1,4 +1,4 @@
-"""The files of other frameworks that `Network.save` writes."""
+"""The file formats of other frameworks that `Network.save` writes."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def _coreml(network: Network, path: str | PathLike[str], dtype: str | None) -> N
     export_coreml(network, path, dtype=dtype or "float32")
 
 
-#: By suffix. A function takes the network, the path and how weights are stored, None for the format's own default.
+#: The writer for each suffix: a function of the network, the path, and the type of weights (None: the default).
 WRITERS: dict[str, Callable[..., None]] = {".onnx": _onnx, ".mlpackage": _coreml, ".mlmodel": _coreml}

@@ -1,4 +1,4 @@
-"""Normalizations whose epsilon is 0 in the file, although the layers here want one above 0."""
+"""Replace an epsilon of 0 in a file's normalization, because mpscnn's layers need an epsilon above 0."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 from mpscnn._private.literals import EpsilonRuleName
 from mpscnn.errors import UnsupportedError
 
-# The sum of the two is rounded to the variance, in double, too.
+# The epsilon is so small that variance + epsilon is rounded to the variance, even in float64.
 _SMALLEST_EPSILON, _SMALLEST_VARIANCE = 2.0**-126, 2.0**-70
 
 
 def batch_norm_epsilon(epsilon: float, variance: NDArray[np.float32] | None) -> float:
-    """Return an epsilon above 0 for a batch normalization. It changes no bit of a sum with a variance.
+    """Return an epsilon above 0 for a batch normalization. It is so small that results do not change by a bit.
 
     Args:
-        epsilon: the file's.
-        variance: None if the layer computes it of its input.
+        epsilon: the epsilon of the file.
+        variance: the variances of the file; None if the layer computes them from its input.
 
     Raises:
-        UnsupportedError: epsilon is 0, and so is a variance. The file's engine divides by 0 then.
+        UnsupportedError: epsilon and a variance are 0. The file's engine divides by 0 then.
     """
     if epsilon != 0.0:
         return epsilon
@@ -32,13 +32,13 @@ def batch_norm_epsilon(epsilon: float, variance: NDArray[np.float32] | None) -> 
 
 
 def group_norm_epsilon(epsilon: float) -> float:
-    """Return an epsilon above 0 for a group normalization. It changes no variance above 2^-100 by a bit of float32."""
+    """Return an epsilon above 0 for a group normalization. It changes no float32 variance above 2^-100."""
     return epsilon if epsilon != 0.0 else _SMALLEST_EPSILON
 
 
 def layer_norm_epsilon(epsilon: float) -> tuple[float, EpsilonRuleName]:
-    """Return epsilon and its rule for a layer normalization: nothing is added to the deviation where the file adds 0.
+    """Return epsilon and its rule for a layer normalization: "outside" or "inside" the square root.
 
-    Elements that are all equal become 0, which the file's engine makes NaN.
+    With epsilon 0, elements that are all equal become 0 here, but NaN in the file's engine.
     """
     return (0.0, "outside") if epsilon == 0.0 else (epsilon, "inside")
