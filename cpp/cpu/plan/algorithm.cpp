@@ -4,17 +4,18 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// True if vectors should hold inputs instead of outputs: with few outputs most lanes would be empty. The
-/// answer is the same for every vector width, because Algorithm::dot adds in another order.
+/// True if vectors should hold inputs instead of outputs. With few outputs, most lanes of a vector of outputs
+/// would be empty. The answer is the same for every vector width, because Algorithm::dot adds in another
+/// order than Algorithm::gemm.
 bool is_dot(const ConvolutionShape &shape) {
-    // The lanes' sums are added at the end. That must be a small part of the work.
+    // The sums of the lanes are added at the end. That must take a small part of the time.
     constexpr std::int64_t sums = 16, min_depth = 16 * sums; // common_sums.h
     const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
     return shape.outputs / shape.groups <= max_dot_outputs && shape.inputs_per_group % sums == 0 &&
            depth >= min_depth;
 }
 
-/// True if groups are narrow, have as many outputs as inputs, and several of them fit one vector.
+/// True if groups are narrow, have as many outputs as inputs, and several groups fit one vector.
 bool packs_groups(const VectorTraits &vectors, const ConvolutionShape &shape) {
     const std::int64_t size = shape.inputs_per_group, together = vectors.vector_width / size;
     return (size == 4 || size == 8) && together >= 2 && shape.outputs == shape.groups * size &&
@@ -28,8 +29,8 @@ Algorithm plain_algorithm(const VectorTraits &vectors, const ConvolutionShape &s
     return is_dot(shape) ? Algorithm::dot : Algorithm::gemm;
 }
 
-/// True if Winograd's algorithm is faster. With few channels its transforms cost more than they save, and
-/// with few pixels reading its larger weights does.
+/// True if Winograd's algorithm is faster than a plain convolution. With few channels, its transforms cost
+/// more than they save. With few pixels, reading its larger weights costs more than it saves.
 bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights, const Shape &result) {
     constexpr std::int64_t min_channels = 16;
     const ops::Window &window = convolution.window;
@@ -44,7 +45,7 @@ bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights
     if (kernel == 5) return both_at_least(4);
     // The weights of a 3x3 kernel grow by a factor of four, those of a 5x5 kernel by 1.5.
     constexpr std::int64_t min_pixels = 96, cached_weights = 32 * 1024; // for each tap
-    // A few pixels do not matter among others.
+    // An image of any size may have few pixels. So only the size of the weights counts for it.
     const bool any_size = result[1] == Shape::any || result[2] == Shape::any;
     return kernel == 3 && both_at_least(7) &&
            ((!any_size && result[1] * result[2] >= min_pixels) || outputs * inputs <= cached_weights);

@@ -8,10 +8,11 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// The minimum number of operations of a group, some 50 microseconds. For less, waking a thread does not pay.
+/// The minimum number of operations for each thread, some 50 microseconds. For less work, waking a thread
+/// does not pay.
 constexpr std::int64_t min_operations = 5'000'000;
 
-/// From this number of output pixels on, arithmetic takes longer than reading the weights.
+/// From this number of output pixels on, a step's arithmetic takes longer than reading its weights.
 constexpr std::int64_t busy_pixels = 16;
 
 double bytes_of(const Region &region) {
@@ -19,14 +20,15 @@ double bytes_of(const Region &region) {
     return static_cast<double>(extents.batch * extents.pixels() * extents.channels) * sizeof(float);
 }
 
-/// Return the bytes of weights whose transfer limits a step with `pixels` output pixels.
+/// Return the bytes of a step's weights if reading them limits its time. Return 0 for steps with many output
+/// pixels, where arithmetic takes longer.
 double awaited_weights(const Step &step, std::int64_t pixels) {
     const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
     if (!convolution || pixels >= busy_pixels) return 0;
     return static_cast<double>(convolution->packed->weights.size()) * sizeof(float);
 }
 
-/// Return the bytes for each image that do not come from L2 if `images` images are computed together.
+/// Return the bytes per image that do not come from L2 if `images` images are computed together.
 double bytes_beyond_l2(const CpuPlan &plan, std::int64_t images) {
     const auto l2_bytes = static_cast<double>(machine_caches().second);
     const auto batch = static_cast<double>(plan.batch()), at_a_time = static_cast<double>(images);
@@ -40,8 +42,8 @@ double bytes_beyond_l2(const CpuPlan &plan, std::int64_t images) {
     return beyond;
 }
 
-/// Return the best number of images to compute together, at most `most`. Among equally good numbers, return
-/// the largest.
+/// Return the number of images, at most `most`, for which the fewest bytes come from beyond L2 if they are
+/// computed together. If several numbers are equally good, return the largest.
 std::int64_t images_at_a_time(const CpuPlan &plan, std::int64_t most) {
     std::int64_t best = most;
     double least = bytes_beyond_l2(plan, most);

@@ -6,7 +6,8 @@ namespace mpscnn::cpu {
 
 using engine::StepDescription;
 
-/// Return the first number of the steps for the same layers. If there are none, append them with zero counts.
+/// Return the index in `steps_` of the first of these steps. If no part with the same layers exists yet,
+/// append them, with bytes and share of zero.
 std::size_t BatchSteps::place_of(const std::vector<StepDescription> &steps) {
     const auto same_layers = [](const StepDescription &a, const StepDescription &b) {
         return a.layers == b.layers;

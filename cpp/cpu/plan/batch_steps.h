@@ -8,8 +8,9 @@
 
 namespace mpscnn::cpu {
 
-/// The steps of a batch that may be divided: groups of images that one thread computes, and images whose
-/// steps all threads share. Parts that compute the same layers share their step numbers.
+/// The steps of a divided batch, as a profile lists them. A batch has up to two kinds of parts: groups of
+/// images that one thread computes, and images whose steps all threads share. Parts that compute the same
+/// layers have the same step numbers.
 class BatchSteps {
 public:
     explicit BatchSteps(std::int64_t batch) : batch_(batch) {}
@@ -17,14 +18,15 @@ public:
     void add_together(std::int64_t images, const std::vector<engine::StepDescription> &steps) {
         together_ = add(images, steps);
     }
-    /// Add `groups` groups of this many images.
+    /// Add `groups` groups of `images` images each.
     void add_alone(std::int64_t images, std::int64_t groups,
                    const std::vector<engine::StepDescription> &steps) {
         for (std::int64_t group = 0; group < groups; ++group) alone_[images] = add(images, steps);
     }
 
     const std::vector<engine::StepDescription> &steps() const { return steps_; }
-    /// Return the number of the first step of a part.
+    /// Return the step number of the first step of the images that all threads share, or of a group of this
+    /// size.
     std::size_t first_together() const { return together_; }
     std::size_t first_alone(std::int64_t images) const { return alone_.at(images); }
 

@@ -16,13 +16,13 @@ template <class... Ops> bool is_any_of(const ops::Operation &operation) {
     return (std::holds_alternative<Ops>(operation) || ...);
 }
 
-/// True if the results are elements of the operands at other positions.
+/// True if the node only moves elements: each element of its result is an operand's element or padding.
 bool moves_elements(const Node &node) {
     return is_any_of<ops::ChannelShuffle, ops::Concatenation, ops::DepthToSpace, ops::Gather, ops::Padding,
                      ops::Reshape, ops::Slice, ops::Tile, ops::Transpose>(node.operation);
 }
 
-/// For each value: true if a product reads it, or reads a value that is computed from it.
+/// For each value: true if a convolution or dense layer reads it, or reads a value that is computed from it.
 std::vector<bool> precedes_product(const Graph &graph) {
     std::vector<bool> precedes(static_cast<std::size_t>(graph.values()), false);
     for (std::size_t i = graph.nodes().size(); i-- > 0;) {
@@ -33,7 +33,7 @@ std::vector<bool> precedes_product(const Graph &graph) {
     return precedes;
 }
 
-/// Inserts conversions before and after steps.
+/// Inserts conversions between float32 and bfloat16 before and after steps.
 class Converter {
 public:
     Converter(StepBuilder &builder, bool rounds_source) : builder_(builder), rounds_source_(rounds_source) {}
@@ -70,13 +70,13 @@ private:
         return builder_.placement().storages[static_cast<std::size_t>(region.storage)];
     }
 
-    /// Return the weights of a convolution, or of the first one of a chain.
+    /// Return the weights of a convolution or of a chain's first convolution; null for other steps.
     static const PackedConvolution *first_weights(const Step &step) {
         if (const auto *convolution = std::get_if<ConvolutionTask>(&step.task)) return convolution->packed;
         return step.stages.empty() ? nullptr : step.stages.front().packed;
     }
 
-    /// True for a copy between element types or of bfloat16 numbers.
+    /// True for a step that only copies a tensor and reads or writes bfloat16.
     bool is_copy(const Step &step) const {
         const auto *copy = std::get_if<PaddingTask>(&step.task);
         return copy && copy->top == 0 && copy->left == 0 && copy->front == 0 &&
@@ -93,7 +93,8 @@ private:
                view.image_stride % 2 == 0;
     }
 
-    /// Add a copy for a step with other elements. bfloat16 copies have an even number of elements per pixel.
+    /// Add a copy of `source` in another element type for a step to read. bfloat16 copies have an even number
+    /// of elements per pixel.
     Region converted(const Step &step, const Region &source, Element element) {
         Extents extents = source.extents;
         if (element == Element::bfloat16) extents.channels += extents.channels % 2;
@@ -146,7 +147,7 @@ std::vector<Element> elements_of_values(const Graph &graph, Precision precision)
         };
         const bool moved =
             moves_elements(node) && std::all_of(node.inputs.begin(), node.inputs.end(), is_bfloat16);
-        // A view of a value has its element type, whatever reads it.
+        // A view shares the memory of its operand, so it has the operand's element type.
         const bool view = is_any_of<ops::Reshape, ops::Slice>(node.operation);
         if (moved ? view || precedes[result] : precedes[result] && ops::info_of(node.operation).rounds)
             elements[result] = Element::bfloat16;

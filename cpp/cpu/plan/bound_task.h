@@ -7,7 +7,8 @@
 
 namespace mpscnn::cpu {
 
-/// A step's task with the addresses of its tensors. It is on the stack, since a run allocates no memory.
+/// A copy of a step's task with the addresses of its tensors in this run. It is on the stack, because a run
+/// allocates no memory.
 template <class TaskType> class BoundTask {
 public:
     BoundTask(const Step &step, std::span<const Storage> storages, std::span<const Binding> bindings)
@@ -27,7 +28,7 @@ private:
         return region.bind(bindings_[index], storages_[index]);
     }
 
-    // Bind the tensors of a task other than source and destination.
+    // Sets the tensors of a task other than source and destination.
     template <class Other> void bind_others(Other &own) {
         if constexpr (requires { own.others; })
             for (std::size_t i = 0; i < step_.others.size(); ++i) own.others[i] = bind(step_.others[i]);
@@ -51,7 +52,8 @@ private:
         if (own.reads_gamma) own.gamma = bind(step_.others[next++]).data;
         if (own.reads_beta) own.beta = bind(step_.others[next]).data;
     }
-    // Statistics of a batch never read the image again, so there is no other tensor.
+    // For statistics of a whole batch the kernel does not read the image again, so the step has no second
+    // tensor.
     void bind_others(StatisticsTask &own) {
         if (!step_.others.empty()) own.second = bind(step_.others[0]);
     }
@@ -117,7 +119,8 @@ private:
         residual_ = bind(step_.others[0]);
         own.epilogue.residual = &residual_;
     }
-    /// Bind weights and bias that a PackTask has written. Return the address after them.
+    /// Set `own` to weights of the same shape as `order` in memory that a PackTask has filled. Return the
+    /// address after the weights and the bias.
     static float *bind_variables(const PackedConvolution &order, float *ready, PackedConvolution &own) {
         static_cast<ConvolutionShape &>(own) = order;
         own.weights = WeightBuffer::view(ready, order.weights.size());

@@ -21,7 +21,7 @@ CacheSizes detected_caches() {
             .last = static_cast<std::int64_t>(sizes.last)};
 }
 
-/// Read three sizes. Return false for anything else.
+/// Read the three sizes in MPSCNN_CACHES. Return false for any other text.
 bool read_sizes(std::string_view text, CacheSizes &caches) {
     constexpr std::int64_t least = 1 << 10, most = std::int64_t{1} << 40;
     const char *next = text.data(), *const end = next + text.size();

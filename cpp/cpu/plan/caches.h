@@ -11,8 +11,8 @@ CacheSizes machine_caches();
 
 /// Return the bytes of L2 that tensors may fill.
 std::int64_t usable_l2_bytes(const CacheSizes &caches);
-/// Return the bytes of the last-level cache that one program may expect. Other programs and the system use it
-/// too.
+/// Return the bytes of the last-level cache that one program may expect, since it is shared with other
+/// programs and the system.
 std::int64_t usable_last_level_bytes(const CacheSizes &caches);
 
 } // namespace mpscnn::cpu

@@ -16,7 +16,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// The settings in MPSCNN_FUSION.
+/// A cut and a maximum number of stages that MPSCNN_FUSION forces on all chains.
 struct ForcedChains {
     ChainCut cut;
     std::int64_t stages = ChainTask::max_stages;
@@ -26,7 +26,7 @@ struct FusionSetting {
     std::optional<ForcedChains> forced;
 };
 
-/// Read "rows=4" and the like. Return false for anything else.
+/// Read one setting of MPSCNN_FUSION, such as "rows=4". Return false for any other text.
 bool read_part(std::string_view part, ForcedChains &forced) {
     const std::size_t equals = part.find('=');
     if (equals == std::string_view::npos) return false;
@@ -66,7 +66,7 @@ FusionSetting fusion_setting() {
     return setting;
 }
 
-/// True if the windows along an axis are read in place, whichever rows are computed.
+/// True if, along this axis, the kernel can read every window in place, whatever rows a band begins with.
 bool reads_in_place(const WindowAxis &axis, std::int64_t outputs, std::int64_t extent) {
     if (axis.kernel > 3 || axis.dilation > 1) return false; // such windows have few variants at the borders
     const bool first_has_taps = axis.before < axis.kernel;
@@ -76,13 +76,13 @@ bool reads_in_place(const WindowAxis &axis, std::int64_t outputs, std::int64_t e
 
 bool keeps_size(const WindowAxis &axis) { return axis.kernel == 1 && axis.stride == 1 && axis.before == 0; }
 
-/// True for a matrix product of all inputs by all weights.
+/// True for a dense convolution (one group) that is computed as a matrix product.
 bool is_dense_product(const PackedConvolution &packed) {
     return packed.groups == 1 && (packed.algorithm == Algorithm::gemm || packed.algorithm == Algorithm::dot);
 }
 
-/// Searches runs of convolutions for chains. In a run, each convolution is the single consumer of the one
-/// before it.
+/// Finds chains of convolutions, which run as one step. It searches runs: sequences in which each convolution
+/// is the single consumer of the convolution before it.
 class ChainFinder {
 public:
     ChainFinder(const LoweredNetwork &network, const std::vector<Shape> &shapes, const ChainOptions &options,
@@ -94,7 +94,7 @@ public:
         for (std::size_t i = 0; i < tasks_.size(); ++i)
             if (std::holds_alternative<ops::Convolution>(network.operations[i].operation)) {
                 tasks_[i] = convolution_task(network.operations[i], shapes);
-                // The model only tests whether there is a residual.
+                // The cost model only tests whether there is a residual, so any address does.
                 if (network.operations[i].residual) tasks_[i]->epilogue.residual = &any_residual_;
             }
         find_readers();
@@ -110,7 +110,8 @@ public:
         return std::move(chains_);
     }
 
-    /// Return the choice for adjacent operations of a run: a chain with this cut, or one operation alone.
+    /// Return the cost model's choice for adjacent operations of a run. They are a chain with this cut, or
+    /// one operation alone.
     std::optional<ChainChoice> choice_of(const Chain &chosen) const {
         std::vector<std::size_t> run = run_through(chosen.operations.front());
         if (run.size() < 2) return std::nullopt;
@@ -122,7 +123,8 @@ public:
     }
 
 private:
-    /// Return the longest run through an operation: each is the single consumer of the one before it.
+    /// Return the longest run that contains the operation. In a run, each operation is the single consumer of
+    /// the one before it.
     std::vector<std::size_t> run_through(std::size_t operation) const {
         const auto before = [&](std::size_t reader) -> std::optional<std::size_t> {
             for (std::size_t i = 0; i < reader_.size(); ++i)
@@ -148,7 +150,7 @@ private:
                reads_in_place(task.vertical, task.destination.height, task.source.height) &&
                reads_in_place(task.horizontal, task.destination.width, task.source.width);
     }
-    /// If true, the tensors between stages are bfloat16.
+    /// True if the tensors between the stages of a chain are bfloat16.
     bool is_bfloat16() const { return network_.precision == engine::Precision::bfloat16; }
     bool may_follow(std::size_t i) const {
         return may_begin(i) && (tasks_[i]->packed->is_depthwise() ||
@@ -175,7 +177,8 @@ private:
         }
     }
 
-    /// The best steps for the first operations of a run. The last step begins with operation `begin`.
+    /// The fastest division into steps for the first operations of a run. The last step begins with operation
+    /// `begin` and has this cut.
     struct Prefix {
         double time;
         std::size_t begin;
@@ -207,8 +210,8 @@ private:
         return candidate;
     }
 
-    /// Return the choice for the operations [begin, end) of a run. A single one is compared with chains of it
-    /// and its neighbours.
+    /// Return the cost model's choice for the operations [begin, end) of a run. A single operation is
+    /// compared with chains of two that contain it.
     ChainChoice make_choice(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages,
                             std::size_t begin, std::size_t end, const ChainCut &cut) const {
         const std::size_t length = end - begin;
@@ -242,7 +245,7 @@ private:
         for (std::size_t length = 2; length <= std::min(most, end); ++length) {
             const std::size_t begin = end - length;
             const auto own = stages.subspan(begin, length);
-            if (setting_.forced) { // forced chains: as few as possible
+            if (setting_.forced) { // With forced chains, prefer the fewest chains.
                 if (prefixes[begin].time < best.time || length > end - best.begin)
                     best = {prefixes[begin].time, begin, setting_.forced->cut};
                 continue;
@@ -254,7 +257,8 @@ private:
         return best;
     }
 
-    /// Return the dense convolution whose single consumer is the pooling of operation i.
+    /// Return the dense convolution whose single consumer is the pooling `i`, if pooling its result in the
+    /// same step is faster.
     std::optional<std::size_t> pooled_convolution(std::size_t i) const {
         const FusedOperation &pooling = network_.operations[i];
         if (!std::holds_alternative<ops::Pooling>(pooling.operation)) return std::nullopt;
@@ -265,15 +269,16 @@ private:
         const FusedOperation &operation = network_.operations[convolution];
         if (!is_dense_product(packed) || operation.residual || operation.broadcast || operation.gate)
             return std::nullopt;
-        // With several images, the bands at borders are less efficient. Also the result may be in L2 anyway,
-        // unless several threads exchange it.
+        // With several images, the bands at the images' borders are less efficient. With one image and one
+        // thread, a small result stays in L2 anyway, so computing both together gains nothing.
         const View &result = tasks_[convolution]->destination;
         const std::int64_t bytes = result.height * result.width * result.channels * 4;
         const bool gains = result.batch == 1 && (machine_.threads > 1 || bytes > machine_.l2_bytes);
         return gains || setting_.forced ? std::optional(convolution) : std::nullopt;
     }
 
-    /// Let poolings whose windows share no rows compute the convolution before them, if it is not in a chain.
+    /// Find poolings whose windows share no rows. One step computes such a pooling and the convolution before
+    /// it, unless the convolution is in a chain.
     void pool_results() {
         if (is_bfloat16()) return; // the convolution's result would have to be rounded first
         std::vector<bool> in_chain(tasks_.size(), false);
@@ -304,9 +309,11 @@ private:
     const MachineModel machine_;
     const FusionSetting &setting_;
     std::vector<std::optional<ConvolutionTask>> tasks_;
-    std::vector<std::optional<std::size_t>> reader_; ///< the single consumer, if a chain may include it
-    std::vector<int> uses_;                          ///< for each value
-    std::vector<std::size_t> producer_;              ///< for each value; if none, the number of operations
+    /// The single consumer of each operation, if a chain may contain both.
+    std::vector<std::optional<std::size_t>> reader_;
+    std::vector<int> uses_; ///< for each value: the number of its consumers
+    /// For each value: the operation that computes it; the number of operations if none does.
+    std::vector<std::size_t> producer_;
     std::vector<Chain> chains_;
 };
 

@@ -1,7 +1,8 @@
 #pragma once
 
-// Chooses the convolutions of a network that run as one chain (cpu/kernels/tasks/convolution.h), and the
-// sizes of their bands and panels.
+// Chooses the convolutions of a network that run as one chain: one kernel computes a band of rows at a time
+// through all of them, so that the tensors between them stay in the caches (cpu/kernels/tasks/convolution.h).
+// It also chooses the sizes of bands and panels (sets of output channels).
 
 #include <optional>
 #include <span>
@@ -12,7 +13,8 @@
 
 namespace mpscnn::cpu {
 
-/// The operations that one ChainTask computes, or a convolution and the pooling of its result.
+/// The operations that one kernel computes: a chain of convolutions, or a convolution and the pooling of its
+/// result.
 struct Chain {
     std::vector<std::size_t> operations; ///< indices, in order
     ChainCut cut;
@@ -20,37 +22,37 @@ struct Chain {
 
 struct ChainOptions {
     int threads = 1;
-    bool enabled = true; ///< false: each operation runs alone, so that all results can be inspected
+    bool enabled = true; ///< if false, each operation runs alone, so that all results can be inspected
 
     friend bool operator==(const ChainOptions &, const ChainOptions &) = default;
 };
 
-/// Return the machine for kernels of the network's precision.
+/// Return the cost model's machine for kernels of the network's precision.
 MachineModel machine_model(const LoweredNetwork &network, int threads);
 
 /// A way to compute some operations, and the time that the cost model predicts for it.
 struct ChainCandidate {
     std::vector<std::size_t> operations;
-    bool together = false; ///< true: as one chain
+    bool together = false; ///< true if they run as one chain
     ChainCut cut;
     double microseconds = 0;
 };
 
-/// A step of convolutions that was chosen, and the other candidates.
+/// The way to compute some convolutions that was chosen, and the other candidates.
 struct ChainChoice {
     ChainCandidate candidate;
-    std::vector<ChainCandidate> others; ///< for the same operations, or for these and more
+    std::vector<ChainCandidate> others; ///< for the same operations, or for these and their neighbours
 };
 
-/// Return the chains that the cost model predicts to be faster than their operations alone. `shapes` has the
-/// shape of each value. The environment variable MPSCNN_FUSION overrides the model. Its values are "none",
-/// "auto", or, for example, "rows=4,channels=64,stages=3". The last forces chains of at most this many stages
-/// wherever possible, with bands and panels of this size (0: all rows or channels). Throws ParameterError for
-/// anything else.
+/// Return the chains that the cost model predicts to be faster than separate steps. `shapes` has the shape of
+/// each value. The environment variable MPSCNN_FUSION overrides the model. Its values are "none", "auto", or,
+/// for example, "rows=4,channels=64,stages=3". That example makes chains of at most 3 stages wherever
+/// possible, with bands of 4 rows and panels of 64 channels (0 means all rows or channels). Throws
+/// ParameterError for any other value.
 std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
                                const ChainOptions &options);
 
-/// Return the cost model's predictions for steps that were chosen: a chain, or one operation. Empty for
+/// Return the cost model's predictions for chosen steps, each a chain or one operation. An entry is empty for
 /// operations that cannot be part of a chain.
 std::vector<std::optional<ChainChoice>> compare_choices(const LoweredNetwork &network,
                                                         const std::vector<Shape> &shapes,

@@ -11,30 +11,34 @@ namespace mpscnn::cpu {
 
 namespace {
 
-// Measured on a Zen 5 at 4.4 GHz with two 512-bit FMAs per cycle, in microseconds and bytes per microsecond.
-// The rates of the last-level cache and between threads are those of a server with a mesh (Emerald Rapids),
-// where they matter most. They cause no loss on a Zen 3.
+// Constants of the model, in microseconds and bytes per microsecond. They were measured on a Zen 5 at 4.4 GHz
+// with two 512-bit FMAs per cycle. The rates of the last-level cache and between threads are those of a
+// server with a mesh (Emerald Rapids), where they matter most. On a Zen 3 these rates cause no loss.
 constexpr double cycles = 4400, fmas = 2;
 constexpr double last_level_rate = 40'000, l2_rate = 150'000, memory_rate = 38'000;
-/// The rate at which a thread reads, or takes over, data in another thread's cache.
+/// The rate at which a thread reads or overwrites data in another thread's cache.
 constexpr double exchange_rate = 10'000;
 constexpr double step = 0.4, band_stage = 0.15, panel_pair = 0.13, kept_byte = 1e-5;
-/// Return the time of a barrier: threads report one after another.
+/// Return the time of a barrier after a step. It grows with the number of threads, because threads report one
+/// after another.
 double barrier(int threads) { return threads > 1 ? 0.2 + 0.05 * threads : 0; }
-/// Return the share of an item's time that threads wait for the last one. With more threads, it is more
-/// likely that one is late.
+/// Return the time that threads wait for the last one at the end of a step, as a share of the time of one
+/// work item. With more threads, it is more likely that one is late.
 double late_share(int threads) { return std::clamp(0.025 * (threads - 2), 0.0, 0.2); }
-/// The share of L2 that data between stages may use; tensors that stream through take the rest.
+/// The share of L2 that the data between the stages of a chain may use. Tensors that stream through take the
+/// rest.
 constexpr double kept_share = 2.0 / 3;
-/// The share of time lost if the cache kept none of the data between stages, where arithmetic does not hide
-/// it.
+/// The share of arithmetic time that is lost if the cache keeps none of the data between stages. It is the
+/// part of the transfers that arithmetic does not hide.
 constexpr double lost_share = 0.02;
-/// The factor by which data between stages may exceed the cache. The excess comes from the last-level cache.
+/// The factor by which data between stages may exceed L2. The excess comes from the last-level cache.
 constexpr double overfull = 2;
-/// The number of inputs of a window that take as long as starting and storing a tile.
+/// The fixed cost of a register tile, as a number of inputs: starting and storing a tile takes as long as
+/// multiplying this many inputs.
 constexpr double tile_inputs = 4;
-/// Shares of the FMA peak. A product with few outputs waits for its inputs. A depthwise convolution loads
-/// more than it multiplies. Winograd stores transformed tiles. Plain steps do not use FMAs.
+/// The shares of the FMA peak that kernels reach. A product with few outputs waits for its inputs. A
+/// depthwise convolution loads more than it multiplies. Winograd stores transformed tiles. Steps that are not
+/// convolutions do not use FMAs.
 constexpr double single_vector = 0.85, depthwise_step = 0.68, depthwise_stride = 0.42, depthwise_any = 0.3,
                  winograd = 0.75, plain_operations = 0.25;
 
@@ -47,8 +51,8 @@ template <class AnyView> double bytes_of(const MachineModel &machine, const AnyV
     return static_cast<double>(view.batch * view.height) * row_bytes(machine, view);
 }
 
-/// The number of values that convolution_winograd.h multiplies for a tile of outputs, and of weights for a
-/// kernel.
+/// The number of points of a transformed tile in convolution_winograd.h: 6 x 6 products of transformed inputs
+/// and weights.
 constexpr double winograd_points = 36;
 
 /// Return the time of the arithmetic for `rows` rows of the result if all data is in L1.
@@ -77,26 +81,27 @@ double arithmetic(const MachineModel &machine, const ConvolutionTask &task, doub
     return 2 * depth * outputs / (machine.operations * part);
 }
 
-/// Combine two times: arithmetic overlaps with transfers, but not completely.
+/// Combine the times of arithmetic and transfers, which overlap, but not completely.
 double together(double arithmetic_time, double transfer_time) {
     return std::hypot(arithmetic_time, transfer_time);
 }
 
-/// Return the time to transfer data that does not fit L2, by all threads together.
+/// Return the time for all threads together to transfer data that does not fit L2.
 double last_level_transfer(const MachineModel &machine, double bytes) {
     if (bytes <= static_cast<double>(machine.last_level_bytes))
         return bytes / (machine.last_level_rate * machine.threads);
     return bytes / machine.memory_rate;
 }
 
-/// Return the time to transfer the tensors of a step, by all threads together.
+/// Return the time for all threads together to transfer the tensors of a step.
 double transfer(const MachineModel &machine, double bytes) {
     if (bytes <= static_cast<double>(machine.l2_bytes)) return bytes / (machine.l2_rate * machine.threads);
     return last_level_transfer(machine, bytes);
 }
 
-/// Return the time to exchange data between threads that each compute some channels of a result. They read
-/// the whole source, which other threads have computed. The next step reads the result pixel by pixel.
+/// Return the time to exchange data between threads that each compute some channels of a result. Each thread
+/// reads the whole source, most of which other threads have computed. The next step reads whole pixels, most
+/// of whose channels other threads have computed.
 double exchange(const MachineModel &machine, const ConstView &source, const View &result) {
     const double others = static_cast<double>(machine.threads - 1) / machine.threads;
     const double bytes = bytes_of(machine, source) + 2 * bytes_of(machine, result) / machine.threads;
@@ -113,12 +118,14 @@ double weight_bytes(const ConvolutionTask &task) {
     return taps * static_cast<double>(inputs * packed.outputs) * bytes;
 }
 
-/// Return the time to read weights from memory, because other layers have displaced them in the caches.
+/// Return the time to read a convolution's weights from memory. They are not in the caches, because other
+/// layers have displaced them.
 double fetched_weights(const MachineModel &machine, const ConvolutionTask &task) {
     return weight_bytes(task) / machine.memory_rate;
 }
 
-/// Return the time for each thread to read weights that it would not need if it computed only some channels.
+/// Return the additional time for each thread to read all weights, compared with threads that each compute
+/// only some output channels.
 double weights_of_others(const MachineModel &machine, const ConvolutionTask &task) {
     const double others = static_cast<double>(machine.threads - 1) / machine.threads;
     return others * weight_bytes(task) / (exchange_rate * static_cast<double>(weights_at_once(*task.packed)));
@@ -130,14 +137,15 @@ bool shares_pixels(const ConvolutionTask &task) {
     return task.packed->is_depthwise() || cuts_pixels(*task.packed, to.batch * to.height * to.width);
 }
 
-/// Return the cost of a large result outside this step: page faults in the first run, and pressure on the
-/// caches.
+/// Return the cost of a large result that arises outside of this step: page faults in the first run, and data
+/// of other steps that it displaces from the caches.
 double kept(const MachineModel &machine, const View &result) {
     const double bytes = bytes_of(machine, result);
     return bytes > static_cast<double>(machine.l2_bytes) ? bytes * kept_byte : 0;
 }
 
-/// Return the number of panels of a matrix product before a depthwise convolution.
+/// Return the number of panels (sets of output channels) in which a matrix product before a depthwise
+/// convolution is computed. `are_items`: each panel is a work item.
 std::int64_t panels_of(const MachineModel &machine, const ConvolutionTask &product, const ChainCut &cut,
                        bool are_items) {
     if (cut.panel_channels == 0) return 1;
@@ -146,7 +154,8 @@ std::int64_t panels_of(const MachineModel &machine, const ConvolutionTask &produ
                      : panels;
 }
 
-/// Return the time of the thread with the most items, or rows of items, divided by the average time.
+/// Return the time of the thread with the most work divided by the average time. Threads take whole work
+/// items, and with several bands whole units of rows.
 double imbalance(const ChainBands &bands, std::int64_t height, std::int64_t items, std::int64_t threads) {
     const double of_items = static_cast<double>(round_up(items, threads)) / static_cast<double>(items);
     if (bands.count == 1) return of_items;
@@ -198,8 +207,8 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
     const std::int64_t items = batch * bands * (by_panels ? panels_of(machine, stages[0], cut, true) : 1);
     const double balance = imbalance(cut_bands, result.height, items, threads);
 
-    // Go backwards: compute the rows of each stage that a band needs, and the rows that are computed twice
-    // where a thread begins.
+    // Go backwards through the stages. `rows` are the rows of each stage that one band needs. `again` are the
+    // rows that two threads both compute at a border between them.
     std::int64_t rows = std::min(cut_bands.max_rows(), result.height);
     double again = 0, scratch = 0, between = 0, time = 0;
     for (std::size_t s = stages.size(); s-- > 0;) {
@@ -222,7 +231,7 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
         const double bytes =
             static_cast<double>(rows) * row_bytes(machine, before.destination) / (bands == 1 ? panels : 1);
         scratch += bytes;
-        // A depthwise stage does not wait for data in L1.
+        // A depthwise stage does not wait for its source if panels keep it in L1.
         const double moved = 2 * bytes_of(machine, before.destination);
         if (panels == 1) time += moved / l2_rate / 2;
         between += moved;

@@ -12,38 +12,39 @@
 
 namespace mpscnn::cpu {
 
-/// The model's view of the machine. Rates are in bytes or operations per microsecond.
+/// The numbers of the machine that the model uses. Rates are in bytes or operations per microsecond.
 struct MachineModel {
-    std::int64_t l2_bytes = 0;         ///< usable_l2_bytes(): the limit for a band
+    std::int64_t l2_bytes = 0;         ///< usable_l2_bytes()
     std::int64_t last_level_bytes = 0; ///< usable_last_level_bytes()
-    double operations = 0;             ///< floating-point operations of one thread
-    double l2_rate = 0;                ///< bytes between a thread and its L1 and L2 during computation
-    double last_level_rate = 0;        ///< bytes of one thread from the last-level cache
-    double memory_rate = 0;            ///< bytes of all threads together from memory
+    double operations = 0;             ///< floating-point operations of one thread per microsecond
+    double l2_rate = 0;                ///< rate between a thread and its L1 and L2 during computation
+    double last_level_rate = 0;        ///< rate of one thread from the last-level cache
+    double memory_rate = 0;            ///< rate of all threads together from memory
     std::int64_t vector_width = 0;
-    std::int64_t element_bytes = sizeof(float); ///< in tensors between layers
+    std::int64_t element_bytes = sizeof(float); ///< bytes of an element in tensors between layers
     int threads = 1;
 };
 
-/// Return the machine for a kernel table.
+/// Return the numbers for this machine, with these kernels, threads and elements.
 MachineModel machine_model(const KernelTable &kernels, int threads, Element element);
 
-/// Return the time of a convolution that runs alone; its views have extents.
+/// Return the time of a convolution that runs as a separate step. The views of `task` need extents but no
+/// data.
 double predicted_alone(const MachineModel &machine, const ConvolutionTask &task);
 
-/// Return the time of a step that is not a convolution. It reads and writes `bytes` of tensors and computes
-/// `operations` on their numbers. Its inputs are no longer in L1 and L2, since weights of other layers have
-/// displaced them.
+/// Return the time of a step that is not a convolution. It transfers `bytes` of tensors and computes
+/// `operations` floating-point operations. The model assumes that its inputs are no longer in L1 and L2,
+/// because weights of other layers have displaced them.
 double predicted_plain(const MachineModel &machine, double bytes, double operations);
 
-/// The sizes of a chain's bands and panels: members of ChainTask.
+/// The sizes of a chain's bands and panels, with the meaning of ChainTask's members; 0 means all.
 struct ChainCut {
     std::int64_t band_rows = 0, panel_channels = 0;
 
     friend bool operator==(const ChainCut &, const ChainCut &) = default;
 };
 
-/// Return the time of stages as a chain; the extents of their tensors are given as in ChainTask.
+/// Return the time of these stages as a chain. Their views have extents but no data, as in ChainTask.
 double predicted_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages,
                        const ChainCut &cut);
 
@@ -53,8 +54,8 @@ struct ChainPrediction {
     ChainCut cut;
 };
 ChainPrediction best_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages);
-/// Return the best cut for each size of panels; 0 means whole results. Empty if all candidates exceed L1 and
-/// L2 by far.
+/// Return the best cut for each size of panels; size 0 means whole results. Empty if all candidates need far
+/// more scratch memory than L1 and L2 have.
 std::vector<ChainPrediction> best_chains(const MachineModel &machine,
                                          std::span<const ConvolutionTask> stages);
 

@@ -67,8 +67,8 @@ CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vecto
     look_at_operations(shapes);
 }
 
-/// Tables are not included in the bytes that users see, which are packed weights and the arena. They usually
-/// take a few kilobytes.
+/// Return the bytes that the kernels' tables may take. The user's memory limit covers packed weights, the
+/// arena and these tables. Tables usually take a few kilobytes, so they may always take 64 MiB.
 std::uint64_t CpuPlan::memory_for_tables() const {
     constexpr std::uint64_t always = 64 << 20;
     const std::uint64_t counted = network_->weight_bytes + arena_bytes_;
@@ -113,8 +113,8 @@ const CpuPlan &CpuPlan::variant(const ChainOptions &options) const {
         std::make_unique<const CpuPlan>(network_, input_shapes_, options, max_memory_));
 }
 
-/// Step 0 copies the inputs into the arena, and the step after the last one copies outputs to the caller,
-/// where copies are needed.
+/// Give every tensor in the arena an offset by its lifetime, in step numbers. Number 0 copies inputs into the
+/// arena, and the number after the last step copies outputs to the caller, where copies are needed.
 void CpuPlan::plan_arena() {
     const int behind = static_cast<int>(steps_.size()) + 1;
     std::vector<engine::BufferLifetime> lifetimes;

@@ -15,8 +15,8 @@ namespace mpscnn::cpu {
 /// The steps of a network for fixed input shapes. Immutable; any executor may run it.
 class CpuPlan : public engine::Plan {
 public:
-    /// Throws ShapeError if the tables of its kernels need more memory than packed weights and arena leave of
-    /// `max_memory`.
+    /// Throws ShapeError if the kernels' tables need more memory than `max_memory` leaves after packed
+    /// weights and the arena.
     CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes,
             const ChainOptions &options, std::uint64_t max_memory);
 
@@ -54,7 +54,7 @@ private:
     void look_at_operations(const std::vector<Shape> &shapes);
 
     std::uint64_t number_;
-    std::shared_ptr<const LoweredNetwork> network_; ///< owns the packed weights to which the steps point
+    std::shared_ptr<const LoweredNetwork> network_; ///< also owns the packed weights to which the steps point
     std::vector<Shape> input_shapes_, output_shapes_;
     Placement placement_;
     PlanMemory prepared_; ///< memory of the steps' prepared data

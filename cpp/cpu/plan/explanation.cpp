@@ -25,8 +25,8 @@ std::string candidate_text(const ChainCandidate &candidate) {
     return text.empty() ? "all rows at once" : text;
 }
 
-/// Return a time with two decimals; the model is not more precise. Null for a forced chain that does not fit
-/// and for kernels that the model does not cover.
+/// Return a time with two decimals; the model is not more precise. Return null for a chain that the user
+/// forced although it does not fit, and for kernels that the model does not cover.
 Json time_json(std::optional<double> microseconds) {
     if (!microseconds || !std::isfinite(*microseconds)) return Json();
     return Json(std::round(*microseconds * 100) / 100);
@@ -52,7 +52,8 @@ Json candidate_json(const LoweredNetwork &network, const ChainCandidate &candida
     return json;
 }
 
-/// Explain a chain: the time of its layers alone, and the bytes that they would exchange through memory.
+/// Say why a chain is faster: the time of its layers in separate steps, and the bytes that these would
+/// exchange through memory.
 std::string chain_reason(const Step &step, const ChainChoice &choice, const MachineModel &machine) {
     double bytes = 0;
     for (std::size_t i = 0; i + 1 < step.stages.size(); ++i) {
@@ -67,8 +68,8 @@ std::string chain_reason(const Step &step, const ChainChoice &choice, const Mach
                    number_text(static_cast<double>(machine.l2_bytes) / 1e6), " MB counted on of L2"});
 }
 
-/// Explain a convolution that runs alone. Its other candidates come in pairs: a chain with a neighbour, and
-/// both alone.
+/// Say why a convolution runs alone. `others` has pairs of candidates: a chain of the convolution and a
+/// neighbour, and both as separate steps.
 std::string alone_reason(const LoweredNetwork &network, const ChainChoice &choice) {
     if (choice.others.size() < 2) return "no chain with its neighbours fits L2";
     const ChainCandidate &chain = choice.others[0], &alone = choice.others[1];
@@ -94,7 +95,7 @@ const char *reason_without_chains(const Step &step) {
     return "there is no chain that it might be part of";
 }
 
-/// Return the cost model's choice for each step; empty for steps without one.
+/// Return the cost model's choice for each step; empty for steps that it does not cover.
 std::vector<std::optional<ChainChoice>> choices_of(const LoweredNetwork &network,
                                                    const std::vector<Shape> &shapes,
                                                    const ChainOptions &options, std::span<const Step> steps) {
@@ -115,7 +116,7 @@ std::vector<std::optional<ChainChoice>> choices_of(const LoweredNetwork &network
     return choices;
 }
 
-/// Return the FLOPs of each value, by the definition of its operation.
+/// Return the floating-point operations of the layer that computes each value.
 std::vector<std::int64_t> flops_by_value(const engine::Graph &graph, const std::vector<Shape> &input_shapes,
                                          std::size_t values) {
     std::vector<std::int64_t> flops(values);
@@ -147,7 +148,7 @@ public:
         find_owners();
     }
 
-    /// Tensors that fused kernels only have in registers are not listed.
+    /// Return the list. Tensors that fused kernels keep only in registers are not in it.
     Json json() const {
         Json tensors = Json::array();
         for (std::size_t value = 0; value < shapes_.size(); ++value)
@@ -157,7 +158,8 @@ public:
     }
 
 private:
-    /// The part of a tensor that a chain keeps in scratch memory. 0: not known beforehand, or all channels.
+    /// The part of a tensor that a chain keeps in scratch memory at a time. A number of 0 means: rows not
+    /// known before the run, or all channels.
     struct KeptPart {
         std::int64_t rows = 0, panel_channels = 0;
     };
@@ -217,7 +219,7 @@ private:
     const LoweredNetwork &network_;
     const std::vector<Shape> &shapes_;
     const Placement &placement_;
-    /// For each storage the tensor that it was made for, which is the first one that covers all of it.
+    /// For each storage, the tensor that it was made for: the first one that covers the whole storage.
     std::vector<engine::ValueId> owners_;
     std::vector<std::optional<KeptPart>> kept_; ///< by value
 };

@@ -33,8 +33,8 @@ bool is_elementwise(const Node &node) {
                       node.operation);
 }
 
-/// True for zeros around the image, which the window of a convolution reads anyway. Cropping does not count,
-/// since the window would read the cropped pixels.
+/// True if the padding adds zeros around the image. A convolution's window reads such zeros outside the image
+/// anyway. Padding that crops does not count, because the window would read the cropped pixels.
 bool is_zero_border(const Node &node) {
     const auto *padding = std::get_if<ops::Padding>(&node.operation);
     return padding && padding->mode == ops::PaddingMode::constant_ && padding->values.empty() &&
@@ -42,8 +42,7 @@ bool is_zero_border(const Node &node) {
            padding->bottom >= 0 && padding->left >= 0 && padding->right >= 0;
 }
 
-/// True if the convolution only multiplies each pixel's channels, and has enough of them that its kernel can
-/// continue given sums.
+/// True for a 1x1 convolution without stride, with so many outputs that its kernel can start from given sums.
 bool is_plain_pointwise(const ops::Convolution &convolution, const Shape &weights) {
     constexpr std::int64_t min_outputs = 16;
     const ops::Window &window = convolution.window;
@@ -52,7 +51,7 @@ bool is_plain_pointwise(const ops::Convolution &convolution, const Shape &weight
            window.pad_left == 0 && window.pad_right == 0;
 }
 
-/// True if the derivative is 1 between two limits and 0 elsewhere.
+/// True if the activation's derivative is 1 between two limits and 0 elsewhere.
 bool passes_between(const ops::Neuron &neuron) {
     const bool is_relu = neuron.kind == NeuronKind::relu || neuron.kind == NeuronKind::relun;
     return neuron.kind == NeuronKind::clamp || (is_relu && neuron.a == 0.0f);
@@ -107,7 +106,8 @@ private:
         if (graph_.is_input(value) || uses_[static_cast<std::size_t>(value)] != 1) return std::nullopt;
         return static_cast<std::size_t>(value) - graph_.inputs().size();
     }
-    /// Return it if it is such an operation without activation.
+    /// Return the node that computes the value, if it is an `Op` without activation and the value has a
+    /// single consumer.
     template <class Op> std::optional<std::size_t> sole(ValueId value) const {
         const auto found = sole_producer(value);
         if (!found || graph_.nodes()[*found].activation) return std::nullopt;
@@ -121,8 +121,9 @@ private:
         fusions_[i].border = border;
     }
 
-    /// The broadcast input must be the first operand of a concatenation. Then its products come first in
-    /// every sum and are equal for all pixels.
+    /// Find a 1x1 convolution that reads a concatenation whose first operand is a pixel, broadcast by a
+    /// resize. Since this operand comes first, its products come first in every sum. They are equal for all
+    /// pixels, so they are computed once.
     void find_broadcast(std::size_t i, const ops::Convolution &convolution) {
         const Node &node = graph_.nodes()[i];
         if (!node.variables.empty()) return;
@@ -141,7 +142,8 @@ private:
         fusions_[i].broadcast = broadcast;
     }
 
-    /// Squeeze and excitation: the convolution multiplies each channel by a number while it reads it.
+    /// Find a gate (squeeze and excitation): a multiplication of each channel by one number. The 1x1
+    /// convolution after it multiplies while it reads its input.
     void find_gate(std::size_t i, const ops::Convolution &convolution) {
         const Node &node = graph_.nodes()[i];
         if (!node.variables.empty()) return;
@@ -154,7 +156,8 @@ private:
 
     void find_product(std::size_t i) {
         const Node &node = graph_.nodes()[i];
-        // Take the operand that is computed last, because then the other one exists already.
+        // Take the operand that is computed last. When its kernel adds the other operand, that one exists
+        // already.
         const auto last = sole_producer(std::max(node.inputs[0], node.inputs[1]));
         if (!last || !multiplies_weights(graph_.nodes()[*last]) || fusions_[*last].broadcast) return;
         if (!takes_residual_(*last, std::min(node.inputs[0], node.inputs[1]))) return;
@@ -162,7 +165,8 @@ private:
         fusions_[*last].addition = i;
     }
 
-    /// Find second operands that are weights. Constants without other consumers are not computed.
+    /// Find elementwise operations whose second operand is a weight. A constant without other consumers then
+    /// needs no step.
     void find_constants() {
         std::vector<int> uses = uses_;
         for (std::size_t i = 0; i < fusions_.size(); ++i) {
@@ -176,8 +180,8 @@ private:
         }
     }
 
-    /// Find gradients of activations whose only consumers are the gradients of the normalization before the
-    /// activation.
+    /// Let the gradients of a batch normalization also compute the gradient of the activation after it, if
+    /// they are its only consumers.
     void find_masks() {
         std::map<ValueId, std::vector<std::size_t>> readers;
         for (std::size_t i = 0; i < fusions_.size(); ++i)
@@ -216,9 +220,9 @@ private:
                forward.inputs[1] == node.inputs[2];
     }
 
-    /// Find weight gradients of convolutions whose input is a batch normalization's result. They recompute
-    /// it. The normalization's own gradients need its source anyway, so the result need not be kept for the
-    /// backward pass.
+    /// Find weight gradients of convolutions whose input is the result of a batch normalization. They
+    /// recompute this input from the normalization's source. The normalization's gradients need the source
+    /// anyway, so its result need not stay in memory until the backward pass.
     void find_normalizations() {
         for (std::size_t i = 0; i < fusions_.size(); ++i) {
             const Node &node = graph_.nodes()[i];
@@ -238,7 +242,8 @@ private:
         }
     }
 
-    /// If a shuffle interleaves two groups, these need not be concatenated first.
+    /// Find channel shuffles that interleave two groups. They can read the groups from two tensors, without
+    /// the concatenation before.
     void find_joined_halves() {
         for (std::size_t i = 0; i < fusions_.size(); ++i) {
             const auto *shuffle = std::get_if<ops::ChannelShuffle>(&graph_.nodes()[i].operation);

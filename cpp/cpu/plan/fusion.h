@@ -8,33 +8,38 @@
 
 namespace mpscnn::cpu {
 
-/// The nodes of a graph that one kernel computes together with this node. Indices are those of nodes.
+/// The other nodes of a graph that one kernel computes together with a node. The numbers are indices of
+/// nodes.
 struct NodeFusion {
     bool absorbed = false;               ///< computed by the kernel of another node
     std::optional<std::size_t> border;   ///< the zero padding before this convolution
     std::optional<std::size_t> addition; ///< the addition after this convolution, which its kernel computes
     /// The weight that is the second operand of this elementwise operation.
     std::optional<std::size_t> constant;
-    std::optional<std::size_t> joined; ///< the concatenation of two halves before this channel shuffle
-    /// The resize that broadcasts one pixel to this convolution's first inputs.
+    /// The concatenation of two tensors whose channels this shuffle interleaves.
+    std::optional<std::size_t> joined;
+    /// The resize that broadcasts one pixel, which is the convolution's first inputs, to all pixels.
     std::optional<std::size_t> broadcast;
-    std::optional<std::size_t> gate; ///< the multiplication of this convolution's inputs by one pixel
-    std::optional<std::size_t> mask; ///< the gradient of the activation after this normalization
-    /// The batch normalization whose result this weight gradient recomputes from the normalization's source.
+    /// The multiplication of this convolution's inputs by one pixel (squeeze and excitation).
+    std::optional<std::size_t> gate;
+    /// The gradient of the activation after the normalization of which this is a gradient.
+    std::optional<std::size_t> mask;
+    /// The batch normalization that computes the convolution's input, which this weight gradient recomputes.
     std::optional<std::size_t> normalization;
 };
 
-/// Return the operand of a multiplication that is one pixel, if the operation only multiplies all pixels of
-/// the other operand by it.
+/// Return the index of a multiplication's operand that is a single pixel, if the operation multiplies all
+/// pixels of the other operand by it.
 std::optional<std::size_t> gate_operand(const engine::Graph &graph, const engine::Node &product);
 
-/// True if the kernel of a convolution or dense layer, a node, can add another value to its result.
+/// True if the kernel of `node`, a convolution or dense layer, can add the value `other` to its result.
 using TakesResidual = std::function<bool(std::size_t node, engine::ValueId other)>;
 
 struct FusionOptions {
     /// Convolutions may read a broadcast 1x1 input, or inputs multiplied by one pixel.
     bool from_pixels = false;
-    /// Tensors are floats. Then elementwise operations may read weights, and shuffles may read two tensors.
+    /// Tensors are float32. Then elementwise operations may read weights, and channel shuffles may read two
+    /// tensors.
     bool has_floats = false;
     /// Results are not rounded when they are stored.
     bool rounds_nothing = false;

@@ -25,7 +25,8 @@ FixedPoint factor_between(const Quantization &source, const Quantization &result
     return fixed_point(static_cast<double>(source.scale) / static_cast<double>(result.scale));
 }
 
-/// The sum is divided by the count with as many additional bits as fit.
+/// Return the factor divided by `count`. The factor is shifted left before the division by as many bits as
+/// fit, so the quotient keeps its precision.
 FixedPoint factor_of_mean(const Quantization &source, const Quantization &result, std::int64_t count) {
     const FixedPoint whole = factor_between(source, result);
     int bits = 0;
@@ -39,8 +40,8 @@ namespace {
 
 // ---- In float32 ----
 
-// TensorFlow Lite's kernels compute these in float32, step by step. Only the exponential and the error
-// function are computed in float64 and rounded.
+// TensorFlow Lite's kernels compute these functions in float32 and round after each operation. Here only the
+// exponential and the error function are computed in float64 and then rounded.
 
 float sigmoid(double x) {
     constexpr double largest = 88.0; // the largest x whose exponential is a float32 number
@@ -52,7 +53,8 @@ float gelu(float x) {
     return 0.5f * x * static_cast<float>(std::erfc(static_cast<double>(argument)));
 }
 
-/// Computed in float64, so that all C libraries give the same result after rounding.
+/// Return the activation's value for a real number. It is computed in float64, so that all C libraries give
+/// the same result after rounding.
 double value_of(const Neuron &neuron, double x) {
     const auto limited_to_1 = [](double value) { return std::clamp(value, 0.0, 1.0); };
     const auto a = static_cast<double>(neuron.a), b = static_cast<double>(neuron.b);
@@ -95,7 +97,8 @@ std::uint8_t through_numbers(const Neuron &neuron, const Quantization &source, c
     return static_cast<std::uint8_t>(std::clamp(moved, 0.0, 255.0));
 }
 
-/// In float32, each step rounded, like TensorFlow Lite's kernel for uint8. For int8 it requires equal scales.
+/// Convert an integer of a concatenation's operand to the result's scale and zero point. Each operation is
+/// rounded to float32, as in TensorFlow Lite's kernel for uint8. Its kernel for int8 requires equal scales.
 std::uint8_t joined(const Quantization &operand, const Quantization &result, int byte) {
     const float scale = operand.scale * (1.0f / result.scale);
     const float zero = -static_cast<float>(operand.zero_point) * scale;
@@ -114,7 +117,7 @@ std::uint8_t leaky(const Neuron &neuron, const Quantization &source, const Quant
     return static_cast<std::uint8_t>(limited(moved + stored(result, result.zero_point), 0, 255));
 }
 
-/// The distance from the zero point, converted to the result's scale.
+/// Return the absolute value: the distance from the zero point, converted to the result's scale.
 std::uint8_t absolute(const Quantization &source, const Quantization &result, int byte) {
     const std::int32_t x = std::abs(byte - stored(source, source.zero_point));
     const FixedPoint fixed = fixed_point(static_cast<double>(source.scale / result.scale));
@@ -132,7 +135,7 @@ std::int32_t product_16(std::int32_t a, std::int32_t b) {
 }
 
 /// Return x / 2^bits of 16-bit integers, rounded to nearest, ties away from zero. For 16 bits and more the
-/// reference's mask overflows, and its result is 1 or -1.
+/// result is 1 or -1, as in TensorFlow Lite's reference kernel, whose mask overflows there.
 std::int32_t rounding_shift_16(std::int32_t x, std::int32_t bits) {
     return bits < 16 ? rounding_shift(x, bits) : (x < 0 ? -1 : 1);
 }
@@ -141,7 +144,7 @@ std::int32_t left_16(std::int32_t x, std::int32_t bits) {
     return limited(static_cast<std::int64_t>(x) * (std::int64_t{1} << bits), lowest_16, highest_16);
 }
 
-/// Return a factor with a multiplier of 15 bits.
+/// Return a factor as FixedPoint with a multiplier of 15 bits.
 FixedPoint fixed_point_16(float factor) {
     const FixedPoint fixed = fixed_point(static_cast<double>(factor));
     constexpr std::int32_t half = 1 << 15;
@@ -149,7 +152,7 @@ FixedPoint fixed_point_16(float factor) {
     return {ends ? highest_16 : (fixed.multiplier + half) >> 16, fixed.shift};
 }
 
-/// 1 / (1 + e^-x), where x has 4 bits before the binary point.
+/// 1 / (1 + e^-x) in fixed-point arithmetic, where x has 4 bits before the binary point.
 std::uint8_t sigmoid(const Quantization &source, int byte) {
     const FixedPoint scale = fixed_point(static_cast<double>(source.scale) * 134217728.0);
     const auto radius = static_cast<std::int32_t>(
@@ -165,7 +168,8 @@ std::uint8_t sigmoid(const Quantization &source, int byte) {
     return static_cast<std::uint8_t>(limited(rounding_shift(share, 23), 0, 255));
 }
 
-/// x * min(max(x + 3, 0), 6) / 6, where x has 7 more bits; the second factor is a fraction of 15 bits.
+/// x * min(max(x + 3, 0), 6) / 6 in fixed-point arithmetic. x has 7 additional bits, and the second factor is
+/// a fraction of 15 bits.
 std::uint8_t hard_swish(const Quantization &source, const Quantization &result, int byte) {
     const float scale = (1.0f / 128.0f) * source.scale;
     const FixedPoint to_result = fixed_point_16(scale / result.scale),
@@ -181,7 +185,8 @@ std::uint8_t hard_swish(const Quantization &source, const Quantization &result, 
     return static_cast<std::uint8_t>(limited(moved + stored(result, result.zero_point), 0, 255));
 }
 
-/// True if TensorFlow Lite computes such a layer in fixed-point arithmetic.
+/// True if TensorFlow Lite computes a sigmoid, or a hard swish, with these quantizations in fixed-point
+/// arithmetic.
 bool has_fixed_sigmoid(const Quantization &source, const Quantization &result) {
     return source.is_signed && result == Quantization{1.0f / 256.0f, -128, true};
 }

@@ -27,12 +27,13 @@ FixedPoint factor_between(const engine::Quantization &source, const engine::Quan
 FixedPoint factor_of_mean(const engine::Quantization &source, const engine::Quantization &result,
                           std::int64_t count);
 
-/// Return the concatenation's result for each stored integer of an operand with another scale or zero point.
+/// Return the table of a concatenation's operand that has another scale or zero point than the result: the
+/// result for each stored integer of the operand.
 std::array<std::uint8_t, 256> joined_integers(const engine::Quantization &operand,
                                               const engine::Quantization &result);
 
-/// True if the result may have its own scale and zero point. If they equal the source's, the pooling is
-/// computed like any average pooling, otherwise as a mean.
+/// True for a global average pooling, whose result may have another scale and zero point than its source. If
+/// they are equal, it is computed like any average pooling, otherwise as a mean.
 inline bool is_mean_of_image(const ops::Pooling &pooling) {
     return pooling.global && pooling.kind == ops::PoolingKind::average;
 }
@@ -43,7 +44,8 @@ std::array<std::uint8_t, 256> function_of_integers(const ops::Neuron &neuron,
                                                    const engine::Quantization &source,
                                                    const engine::Quantization &result);
 
-/// Return a zero point or an integer in the form in which bytes store it.
+/// Return a zero point or an integer as its stored byte, 0..255. For int8 quantizations, bytes hold the
+/// integer plus 128.
 inline std::int32_t stored(const engine::Quantization &quantization, int integer) {
     return integer - quantization.lowest();
 }

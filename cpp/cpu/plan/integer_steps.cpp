@@ -96,8 +96,8 @@ private:
         return append(fused.layers, std::move(task), source, builder_.placement().region(fused.result));
     }
 
-    /// Return an operand as integers. An input of the network, or a view of one, is converted when it is
-    /// first read.
+    /// Return the region of an operand's integers. An input of the network, or a view of one, has float32
+    /// numbers; it is quantized by an additional step at its first use.
     Region integers(const FusedOperation &fused, std::size_t operand) {
         const ValueId value = fused.inputs[operand];
         const Region region = builder_.placement().region(value);
@@ -219,7 +219,8 @@ private:
         append(fused, task);
     }
 
-    /// Operands with the result's scale may be computed directly in the result.
+    /// Add copies for operands that are not computed directly in the result's memory. Operands with another
+    /// quantization than the result are converted by a table.
     void add_layer(const FusedOperation &fused, const ops::Concatenation &) {
         for (const ConcatenationPart &part : parts_to_copy(fused, builder_.placement(), builder_.shapes())) {
             const auto operand = static_cast<std::size_t>(
@@ -278,13 +279,15 @@ private:
         append(fused.layers, task, builder_.input(fused, 0), builder_.placement().region(fused.result));
     }
 
-    /// Reshapes are views of the same memory. The table of unsupported features refuses all other operations.
+    /// Add no step. Reshapes are views of the same memory, and the table of unsupported features refuses all
+    /// other operations.
     template <class Op> void add_layer(const FusedOperation &, const Op &) {}
 
     StepBuilder &builder_;
     const LoweredNetwork &network_;
     std::map<ValueId, Region> quantized_;
-    std::map<int, Quantization> stored_; ///< by storage: parts of a concatenation and views share one
+    /// Quantization by storage; the operands of a concatenation and views share a storage.
+    std::map<int, Quantization> stored_;
 };
 
 IntegerSteps::IntegerSteps(StepBuilder &builder, const LoweredNetwork &network)

@@ -1,4 +1,5 @@
-// Constants of the layers of int8 networks, computed as TensorFlow Lite's reference kernels do.
+// Computes the constants of int8 networks' layers (factors, biases, tables) as TensorFlow Lite's reference
+// kernels do.
 
 #include "cpu/plan/integers.h"
 
@@ -31,7 +32,8 @@ AlignedBuffer<std::int32_t> zeros(std::int64_t count) {
     return buffer;
 }
 
-/// Set the zero point and limits of the layer's result; the limits include the activation's.
+/// Set the zero point and limits of the layer's result. The limits are those of its integers and of its
+/// activation.
 void set_limits(Requantization &to, const Node &node, const Quantization &result) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     float low = -infinity, high = infinity;
@@ -54,7 +56,7 @@ void set_limits(Requantization &to, const Node &node, const Quantization &result
 
 std::string name_of_layer(const Node &node) { return concat({"layer ", quoted(node.name)}); }
 
-/// Refuse factors whose shift is not below the 32 bits of the integers.
+/// Throw ParameterError for a factor of 2^30 or more, which would shift 32-bit integers too far.
 void require_not_far(const Node &node, const FixedPoint &factor) {
     if (factor.shift > 30)
         fail(ErrorKind::parameter,
@@ -62,7 +64,7 @@ void require_not_far(const Node &node, const FixedPoint &factor) {
                                    "most 2^30 times its result's"});
 }
 
-/// Prepares a convolution or dense layer.
+/// Computes the constants of a convolution or dense layer.
 class ProductLowering {
 public:
     ProductLowering(const Graph &graph, std::size_t index, const QuadKernels *quads, IntegerLayer &layer)
@@ -118,8 +120,8 @@ private:
         weights.outputs = shape[0] / weights.groups;
     }
 
-    /// Return the number of biases and other per-output numbers that kernels read: whole panels of each
-    /// group.
+    /// Return the number of per-output numbers (biases, factors) that kernels read. Each group has whole
+    /// panels, a panel being the outputs that are computed together.
     std::int64_t places() const {
         const IntegerWeights &weights = layer_.weights;
         constexpr std::int64_t panel = IntegerWeights::panel, twice = 2 * panel;
@@ -148,14 +150,16 @@ private:
         }
     }
 
-    /// For convolutions of uint8 the product is a float32 number.
+    /// Return the product of input scale and weight scale. For convolutions of uint8 it is rounded to
+    /// float32.
     double product_of_scales(float scale) const {
         if (!source_.is_signed && std::holds_alternative<ops::Convolution>(node_.operation))
             return static_cast<double>(source_.scale * scale);
         return static_cast<double>(source_.scale) * static_cast<double>(scale);
     }
 
-    /// The biases' scale is that of the products; the scale in the file is ignored.
+    /// Return the layer's biases, or zeros. Their scale is that of the products; the scale in the file is
+    /// ignored.
     std::vector<std::int32_t> biases(std::int64_t outputs) const {
         std::vector<std::int32_t> integers(static_cast<std::size_t>(outputs), 0);
         const auto found = node_.weights.find("bias");
@@ -167,8 +171,8 @@ private:
         return integers;
     }
 
-    /// Call visit(output, k, weight) for each weight, after its zero point is subtracted; k counts taps and
-    /// inputs.
+    /// Call visit(output, k, weight) for each weight minus its zero point. k numbers the weights of an
+    /// output, by taps and then inputs.
     template <class Visit> void each_weight(Visit visit) const {
         const IntegerWeights &weights = layer_.weights;
         const std::vector<float> &zero_points = tensor_->zero_points();
@@ -193,7 +197,8 @@ private:
         });
     }
 
-    /// For depthwise layers, each weight must be the sum of two 8-bit integers.
+    /// True if the kernels for quads (sets of four 8-bit weights) support the weights. In depthwise layers,
+    /// each weight must be the sum of two 8-bit integers.
     bool has_quads() const {
         const IntegerWeights &weights = layer_.weights;
         if (!quads_ || !weights.is_depthwise()) return quads_ && weights.groups == 1;
@@ -208,8 +213,9 @@ private:
         return quads;
     }
 
-    /// The sum of (x - zero) * w is the sum of x * w minus zero times the sum of w, modulo 2^32. Kernels
-    /// subtract their `centre` from x, so only the rest of the zero point goes into the bias.
+    /// Subtract the input's zero point times the sum of the weights from each bias. This uses that the sum of
+    /// (x - zero) * w is the sum of x * w minus zero times the sum of w, modulo 2^32. Kernels subtract
+    /// `centre` from x themselves, so the zero point is reduced by it.
     void move_zero_point_to_bias() {
         const auto zero = static_cast<std::uint32_t>(stored(source_, source_.zero_point) - quads_->centre);
         each_weight([&](std::int64_t output, std::int64_t, int weight) {
@@ -316,7 +322,8 @@ void set_factor(const FixedPoint &factor, const Node &node, IntegerLayer &layer)
     layer.requantization.shifts = layer.shifts.data();
 }
 
-/// Both operands get 20 more bits, are halved and converted to the larger scale.
+/// Compute the terms of an addition or subtraction. Each operand gets 20 more bits and is converted to twice
+/// the larger of both scales.
 void lower_sum(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &a = quantization_of(graph, node.inputs[0]),
@@ -337,7 +344,7 @@ void lower_sum(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     set_limits(layer.requantization, node, result);
 }
 
-/// The factor is a float32 number.
+/// Compute the factor of a multiplication's result; it is rounded to float32.
 void lower_product(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &result = quantization_of(graph, graph.result_of(index));
@@ -373,9 +380,9 @@ void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
                                               scale.multiplier));
 }
 
-/// Convert integers to the result's scale and zero point, within an activation's limits. As in TensorFlow
-/// Lite's kernels, the ratio of the scales is a float32 number for an activation, and a double where only the
-/// scale changes.
+/// Compute the table of an activation that only has limits, or of a change of scale and zero point. As in
+/// TensorFlow Lite's kernels, the ratio of the scales is a float32 number for an activation, and a double
+/// where only the scale changes.
 void lower_limits(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &own = quantization_of(graph, node.inputs[0]),
@@ -394,7 +401,7 @@ void lower_limits(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     }
 }
 
-/// A table of 256 results for each operand.
+/// Compute a table of 256 results for each operand of a concatenation.
 void lower_concatenation(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &result = quantization_of(graph, graph.result_of(index));
@@ -406,7 +413,8 @@ void lower_concatenation(const Graph &graph, std::size_t index, IntegerLayer &la
     }
 }
 
-/// The factor of a mean depends on the shape.
+/// Set the limits of a reduction. The factor of a mean depends on the shape, so it is computed later with the
+/// step.
 void lower_reduction(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &result = quantization_of(graph, graph.result_of(index));
@@ -423,7 +431,7 @@ void lower_function(const Graph &graph, std::size_t index, IntegerLayer &layer) 
     std::copy(table.begin(), table.end(), layer.moved.data());
 }
 
-/// Round the weight's numbers to the nearest integers, ties away from zero.
+/// Convert a constant to the result's integers, rounded to nearest, ties away from zero.
 void lower_constant(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Quantization &result = quantization_of(graph, graph.result_of(index));
     const std::vector<float> values = graph.nodes()[index].weights.at("value").values();
@@ -435,7 +443,8 @@ void lower_constant(const Graph &graph, std::size_t index, IntegerLayer &layer) 
     });
 }
 
-/// Operations that move integers, poolings and resizes must not change scale and zero point.
+/// Throw ParameterError if input and result differ in scale or zero point. Operations that move integers,
+/// poolings and resizes cannot change them.
 void require_same(const Graph &graph, std::size_t index) {
     const Node &node = graph.nodes()[index];
     if (!(quantization_of(graph, node.inputs[0]) == quantization_of(graph, graph.result_of(index))))

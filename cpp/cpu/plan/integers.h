@@ -1,7 +1,7 @@
 #pragma once
 
-// The plan of networks in int8 precision: factors for the requantization of layers, and steps that read and
-// write integers.
+// Plans networks in int8 precision: computes the constants of layers, such as the factors that requantize
+// sums, and adds steps that read and write integers.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace mpscnn::cpu {
 
-/// The constants of a layer that computes integers. It contains pointers into its own memory.
+/// The constants of a layer that computes integers. Its members point into its own memory, so it cannot be
+/// copied.
 struct IntegerLayer {
     IntegerWeights weights; ///< convolutions and dense layers
     Requantization requantization;
@@ -22,13 +23,13 @@ struct IntegerLayer {
     AlignedBuffer<std::int16_t> values;
     AlignedBuffer<std::int8_t> quads, rest_quads;
     AlignedBuffer<std::int32_t> bias, multipliers, shifts, rest_first, rest_steps;
-    IntegerTerms terms[2]; ///< sums: one for each operand
-    /// For sums: the terms for each integer of the first operand and then of the second. For softmax: the
-    /// exponentials.
+    IntegerTerms terms[2]; ///< for additions and subtractions: one for each operand
+    /// For additions and subtractions: the terms for each integer of the first operand and then of the
+    /// second. For softmax: the exponentials.
     AlignedBuffer<std::int32_t> table;
     /// For layers that move integers or are a function of them: 256 results for each operand.
     AlignedBuffer<std::uint8_t> moved;
-    AlignedBuffer<std::uint8_t> constant; ///< the integers of a weight that is a tensor
+    AlignedBuffer<std::uint8_t> constant; ///< for a constant: its integers
 
     IntegerLayer() = default;
     IntegerLayer(const IntegerLayer &) = delete;
@@ -36,10 +37,10 @@ struct IntegerLayer {
     std::size_t bytes() const;
 };
 
-/// Prepare a node that the table of unsupported features allows in int8 precision. Throws WeightsError for
-/// weights that are not 8-bit integers, or that have several scales and uint8 results. Throws ParameterError
-/// for quantizations that TensorFlow Lite's layers do not have. Weights are packed for `quads` where those
-/// kernels support them; null: never.
+/// Compute the constants of a node that the table of unsupported features allows in int8 precision. Throws
+/// WeightsError for weights that are not 8-bit integers, or that have several scales and uint8 results.
+/// Throws ParameterError for quantizations that TensorFlow Lite's layers do not have. Weights are packed for
+/// `quads` where those kernels support them; null means never.
 std::shared_ptr<const IntegerLayer> lower_to_integers(const engine::Graph &graph, std::size_t node,
                                                       const QuadKernels *quads);
 
@@ -56,8 +57,8 @@ public:
 
     void add(const FusedOperation &fused);
     void add(const OutputCopy &copy);
-    /// Make steps from number `first` on read numbers instead of integers; they belong to a layer that is
-    /// kept in float32.
+    /// Make steps from number `first` on read float32 numbers instead of integers. They belong to a layer
+    /// that is kept in float32.
     void convert(std::size_t first);
 
 private:

@@ -22,7 +22,7 @@ OwnedActivation lower_activation(const Node &node, const KernelTable &kernels) {
     return node.activation ? lower_neuron(*node.activation, node, kernels) : OwnedActivation{};
 }
 
-/// Builds the operations of one network.
+/// Turns the nodes of one network into fused operations with packed weights.
 class Lowering {
 public:
     Lowering(const Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels)
@@ -51,7 +51,7 @@ public:
         fuse_all(kept, fusions, network->operations);
         for (const FusedOperation &operation : network->operations)
             network->weight_bytes += operation.weight_bytes;
-        // Tensors need some of that cache as well.
+        // Count the weights twice, because tensors need some of the cache as well.
         const bool cached =
             2 * network->weight_bytes <= static_cast<std::size_t>(usable_last_level_bytes(machine_caches()));
         for (FusedOperation &operation : network->operations) {
@@ -71,11 +71,11 @@ private:
         return elements;
     }
 
-    /// Lower the nodes `kept`, starting with the last one. Later layers are usually larger, and no thread
-    /// should begin a large one when the others are done.
+    /// Lower the nodes `kept` in several threads, starting with the last node. Later layers usually have more
+    /// weights, so the small ones come last and all threads finish at about the same time.
     void fuse_all(const std::vector<std::size_t> &kept, const std::vector<NodeFusion> &fusions,
                   std::vector<FusedOperation> &operations) const {
-        // Minimum number of weights for each thread; fewer take less time than starting it.
+        // The minimum number of weights for each thread. Fewer weights take less time than starting a thread.
         constexpr std::size_t worth_a_thread = 1 << 18;
         std::size_t all = 0, largest = 0;
         for (const std::size_t index : kept) {
@@ -85,7 +85,7 @@ private:
         const auto most = static_cast<std::size_t>(ThreadPool::automatic_threads());
         ThreadPool pool(static_cast<int>(std::clamp<std::size_t>(all / worth_a_thread, 1, most)));
 
-        // True for most networks in float16.
+        // The expected type of packed weights: half for most layers of a float16 network.
         const bool halves = precision_ == Precision::float16 && kernels_.has_fma;
         WeightMemory packed(all * (halves ? sizeof(std::uint16_t) : sizeof(float)));
         std::vector<AlignedBuffer<float>> unpacked(static_cast<std::size_t>(pool.threads()));
@@ -107,7 +107,8 @@ private:
         const bool keeps = precision_ == Precision::float16 || precision_ == Precision::int8;
         return node.keep_float32 && keeps ? Precision::float32 : precision_;
     }
-    /// True for a value of integers in int8 networks. A view has the integers of the value that it views.
+    /// True for a value that is stored as integers in int8 networks. A view has the integers of the value
+    /// that it views.
     bool is_of_integers(std::size_t index) const {
         const ValueId result = graph_.result_of(index);
         return !graph_.nodes()[index].keep_float32 ||
@@ -115,8 +116,8 @@ private:
     }
     Element element(ValueId value) const { return elements_[static_cast<std::size_t>(value)]; }
 
-    /// True if the kernel of a convolution or dense layer can add another value to its result. Among bfloat16
-    /// kernels only the matrix product can, and only a bfloat16 value.
+    /// True if the kernel of a convolution or dense layer can add `other` to its result. In bfloat16 networks
+    /// only the matrix product's kernel can, and only a bfloat16 value.
     bool takes_residual(std::size_t index, ValueId other) const {
         const Node &node = graph_.nodes()[index];
         if (precision_ != Precision::bfloat16) return true;
@@ -191,7 +192,8 @@ private:
         fused.inputs = {product.inputs[1 - operand]};
     }
 
-    /// The sums come first, so the mask's layer is theirs.
+    /// Let a gradient of a batch normalization also compute the gradient of the activation after it. That
+    /// layer's name goes to the step of the sums, which runs first.
     void add_mask(FusedOperation &fused, const Node &gradient) const {
         if (std::holds_alternative<ops::BatchNormalizationSums>(fused.operation))
             fused.layers.push_back(gradient.name);
@@ -217,7 +219,8 @@ private:
         fused.result = graph_.result_of(index);
     }
 
-    /// Without a residual, a result is rounded when it is stored.
+    /// Round the sum before a residual is added to bfloat16 if it is a bfloat16 value. Without a residual, it
+    /// would be rounded when it is stored.
     void round_sum_to_bfloat16(FusedOperation &fused, std::size_t index) const {
         if (element(graph_.result_of(index)) == Element::bfloat16) fused.rounds = true;
     }

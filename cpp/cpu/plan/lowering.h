@@ -1,7 +1,7 @@
 #pragma once
 
-// Turns a canonical graph into this engine's operations, before shapes are known: nodes are fused and weights
-// are packed.
+// Turns a canonical graph into this engine's operations: nodes are fused and weights are packed. This happens
+// once, before the shapes of inputs are known.
 
 #include <map>
 #include <memory>
@@ -15,14 +15,14 @@
 
 namespace mpscnn::cpu {
 
-/// An activation that owns its slopes.
+/// An activation together with the memory of its slopes.
 struct OwnedActivation {
     Activation activation;
     AlignedBuffer<float> slopes;
 };
 
-/// The value that is broadcast from one pixel to a convolution's first inputs, and the weights and bias for
-/// it.
+/// A pixel that is broadcast to the first inputs of a pointwise convolution, and the convolution's weights
+/// and bias for these inputs.
 struct BroadcastInput {
     engine::ValueId value;
     std::int64_t channels;
@@ -32,7 +32,7 @@ struct BroadcastInput {
 /// One or more nodes that one kernel computes.
 struct FusedOperation {
     std::vector<std::string> layers; ///< names of the nodes, in order
-    ops::Operation operation;        ///< of the first node that is not just a border
+    ops::Operation operation;        ///< that of the first node other than a border
     std::vector<engine::ValueId> inputs;
     engine::ValueId result = -1;
 
@@ -41,37 +41,40 @@ struct FusedOperation {
     /// Convolutions and dense layers: the other operand of the addition after it.
     std::optional<engine::ValueId> residual;
 
-    /// Pointwise convolutions with a broadcast input. `packed` then has the weights of the other inputs.
+    /// Pointwise convolutions with a broadcast input; `packed` has the weights of the other inputs only.
     std::optional<BroadcastInput> broadcast;
 
-    /// Pointwise convolutions: the pixel by which the inputs are multiplied first.
+    /// Pointwise convolutions with a gate: the pixel by which all pixels of the input are multiplied first.
     std::optional<engine::ValueId> gate;
 
-    Element element = Element::float32; ///< of the result before a residual is added
+    Element element = Element::float32; ///< element type of the result before a residual is added
     OwnedActivation activation, residual_activation;
-    /// To half; with a residual, to bfloat16 before the addition.
+    /// True if the layer's result (`rounds`) and the sum with a residual (`residual_rounds`) are rounded to
+    /// half. In bfloat16 networks, `rounds` rounds the result to bfloat16 before a residual is added.
     bool rounds = false, residual_rounds = false;
-    bool multiplies = false; ///< multiplies weights by inputs, both rounded
+    /// True for a convolution or dense layer, whose weights and inputs are both rounded.
+    bool multiplies = false;
     PackedConvolution packed;
-    /// Weights by role that are tensors of the graph. A gradient that recomputes a normalization also has the
-    /// normalization's weights here.
+    /// The weights by role that are tensors of the graph. For a gradient that recomputes a normalization,
+    /// also the normalization's weights.
     std::map<std::string, engine::ValueId> variables;
-    /// Weight gradients: the normalization that computes the convolution's input from inputs[0] and the
-    /// statistics inputs[2], before the activation.
+    /// Weight gradients that recompute the convolution's input: the batch normalization that computes it from
+    /// inputs[0] and the statistics inputs[2]. `activation` comes after it.
     std::optional<ops::BatchNormalization> normalization;
     std::vector<ConvolutionPart> parts; ///< for an interleaved convolution
     BinaryWeights binary;
-    RecurrentLayer recurrent;             ///< its weights are those of `packed`, and its bias is `shift`
-    std::optional<HalfWeights> half_sums; ///< for a convolution or dense layer, instead of `packed`
+    RecurrentLayer recurrent; ///< its weights are in `packed`, and its bias is in `shift`
+    /// Float16 sums: weights of a convolution or dense layer, in place of `packed`.
+    std::optional<HalfWeights> half_sums;
     std::shared_ptr<const IntegerLayer> integers; ///< in int8 networks, unless the layer is kept in float32
-    /// Batch normalization that could not be folded. `shift` is also the value of an interleaved convolution
-    /// where no part writes, and the bias after beta scaling.
+    /// Batch normalization that could not be folded into a convolution. `shift` is also the value that an
+    /// interleaved convolution writes where it has no part, and the bias that is added after beta scaling.
     AlignedBuffer<float> scale, shift;
     AlignedBuffer<float> constant; ///< second operand of an elementwise operation, in place of inputs[1]
-    std::size_t weight_bytes = 0;  ///< total of all weights
+    std::size_t weight_bytes = 0;  ///< bytes of all weights
 };
 
-/// Shared by all plans of a program; immutable.
+/// A network whose weights are packed. Immutable; all plans of a program share it.
 struct LoweredNetwork {
     engine::Graph graph; ///< without weights
     const KernelTable *kernels = nullptr;
@@ -81,7 +84,8 @@ struct LoweredNetwork {
     std::size_t weight_bytes = 0;
 };
 
-/// Throws WeightsError for a weight that does not fit the precision.
+/// Turn a graph into fused operations with packed weights. Throws WeightsError for a weight that does not fit
+/// the precision.
 std::shared_ptr<const LoweredNetwork>
 lower_network(const engine::Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels);
 

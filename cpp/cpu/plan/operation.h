@@ -1,8 +1,8 @@
 #pragma once
 
 // The CPU engine's implementation of each operation of ops/op_list.h; the definitions are in
-// cpu/plan/operations. A new operation needs `make_step`, and also `lower` if it has weights or parameters to
-// prepare.
+// cpu/plan/operations. `make_step` adds the steps of an operation to a plan. `lower` prepares weights or
+// parameters before, and only operations with such need it.
 
 #include <concepts>
 #include <span>
@@ -12,7 +12,7 @@
 
 namespace mpscnn::cpu {
 
-/// Memory that all operations of a network share during lowering.
+/// Memory that the lowering of all nodes of a network shares.
 struct LoweringMemory {
     WeightMemory &packed;           ///< shared by all threads
     AlignedBuffer<float> &unpacked; ///< reused for the weights of each node
@@ -25,7 +25,7 @@ struct OperationLowering {
     engine::Precision precision;
     const KernelTable &kernels;
     FusedOperation &fused; ///< to be filled in
-    const Shape &result;   ///< of the node; extents are free if the network accepts any size
+    const Shape &result;   ///< shape of the node's result; extents are free if the network accepts any size
     LoweringMemory memory;
     bool sums_in_halves; ///< for convolutions and dense layers
     bool winograd;       ///< engine::LowerOptions::winograd
@@ -36,21 +36,21 @@ struct OperationLowering {
         if (found == node.variables.end()) return std::nullopt;
         return graph.shape(found->second);
     }
-    /// Return the node's "weight", rounded if the precision requires it: the original memory, or
-    /// memory.unpacked.
+    /// Return the node's "weight", rounded to the precision if necessary. It is the original memory or, after
+    /// rounding, memory.unpacked.
     std::span<const float> weights() const;
-    /// Return its "bias", or zeros without one.
+    /// Return the node's "bias", or zeros if it has none.
     std::vector<float> bias(std::int64_t outputs) const;
-    /// Return weights and bias in the kernels' order, for an algorithm that does not transform inputs.
-    /// `shape` is [outputs][height][width][inputs of a group].
+    /// Return weights and bias in the order that kernels read, for an algorithm that does not transform
+    /// inputs. `shape` is [outputs][height][width][inputs of a group].
     PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
     PackedConvolution pack(ConvolutionShape shape) const;
-    /// Return the fastest algorithm for a convolution with these weights. It is Winograd's only where the
-    /// options allow it.
+    /// Return the fastest algorithm for a convolution with these weights; Winograd's only if the options
+    /// allow it.
     ConvolutionShape fastest(const ops::Convolution &convolution, const Shape &weights) const;
 };
 
-/// Return a copy, padded with zeros to whole vectors of any instruction set.
+/// Return a copy of the values, padded with zeros to whole vectors of any instruction set.
 AlignedBuffer<float> padded_to_vectors(const std::vector<float> &values);
 /// Return the values of an ops::Constant, rounded to the precision.
 AlignedBuffer<float> constant_values(const engine::Node &node, engine::Precision precision);
@@ -77,13 +77,13 @@ void lower(const OperationLowering &lowering, const ops::Padding &padding);
 void lower(const OperationLowering &lowering, const ops::SubpixelConvolution &convolution);
 void lower(const OperationLowering &lowering, const ops::TransposedConvolution &convolution);
 
-/// Return the task of an operation that is a convolution. Its tensors have extents but no addresses yet.
+/// Return the task of an operation that is a convolution. Its views have extents but no addresses.
 ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes);
-/// Begin the step that packs weights that are a tensor into the order of `packed`. Its result is a workspace.
-/// The caller adds its inputs.
+/// Begin the step that packs weights that are a tensor of the graph, in the order of `packed`. Its result is
+/// temporary memory in the arena (a workspace). The caller adds the step's inputs.
 Step &begin_packing(StepBuilder &builder, const FusedOperation &fused, PackTask task,
                     const PackedConvolution &packed);
-/// Return the task for an input of this shape, without tensors and epilogue.
+/// Return the pooling's task for an input of this shape, without tensors and epilogue.
 PoolingTask pooling_task(const ops::Pooling &pooling, const Shape &input);
 void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
 void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
@@ -164,8 +164,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tra
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::TransposedConvolution &convolution);
 
-/// Set the normalization that a gradient's step recomputes, and append the tensors that it reads to the
-/// step's others.
+/// Set the batch normalization that a gradient's step recomputes. The gamma and beta that it reads are
+/// appended to `step.others`.
 void add_recomputed_normalization(StepBuilder &builder, const FusedOperation &fused, Step &step,
                                   RecomputedNormalization &normalization);
 

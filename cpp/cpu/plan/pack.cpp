@@ -9,8 +9,8 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Round weights to bfloat16 and pair them: [outputs][height][width][pairs of inputs]. The last of an odd
-/// number of inputs is paired with a zero.
+/// Round weights to bfloat16 and join two inputs to one 32-bit number: [outputs][height][width][pairs of
+/// inputs]. The last of an odd number of inputs is paired with a zero.
 std::vector<float> paired_weights(const float *weights, std::int64_t rows, std::int64_t inputs) {
     const std::int64_t pairs = (inputs + 1) / 2;
     std::vector<float> paired(static_cast<std::size_t>(rows * pairs));
@@ -24,8 +24,8 @@ std::vector<float> paired_weights(const float *weights, std::int64_t rows, std::
     return paired;
 }
 
-/// Return the shape that Bfloat16Kernels and gemm_group_tile.h read: pairs of inputs, and groups that share a
-/// vector.
+/// Return the shape in which kernels read packed weights. In bfloat16, two inputs are one number
+/// (Bfloat16Kernels). With Algorithm::packed_groups, several groups share a vector (gemm_group_tile.h).
 ConvolutionShape packed_shape(ConvolutionShape shape, std::int64_t vector_width) {
     if (shape.element == Element::bfloat16 && !shape.is_depthwise())
         shape.inputs_per_group = (shape.inputs_per_group + 1) / 2;

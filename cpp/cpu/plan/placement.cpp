@@ -8,7 +8,8 @@ using engine::ValueId;
 
 namespace {
 
-/// With more axes, the images of kernels and the tensors differ in more than extents of 1.
+/// The number of axes of images in kernels. Tensors with more axes are viewed as images, which does not just
+/// add extents of 1.
 constexpr int image_rank = 4;
 
 std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }
@@ -17,8 +18,8 @@ int joined_axis(const FusedOperation &operation, const Shape &first_operand) {
     return std::get<ops::Concatenation>(operation.operation).positive_axis({&first_operand, 1});
 }
 
-/// Return the region of an operand, which begins at `position` along an axis that is counted from the last
-/// one.
+/// Return the part of a concatenation's result that an operand fills. The part begins at `position` along an
+/// axis that is counted from the last one.
 Region part_of(Region whole, int axis_from_end, std::int64_t position, const Extents &extents) {
     std::int64_t &origin = axis_from_end == 1 ? whole.channel : axis_from_end == 2 ? whole.x : whole.y;
     origin += position;
@@ -42,7 +43,8 @@ public:
         find_contiguous();
         place_inputs();
         place_outputs();
-        // Go backwards: a concatenation's result is placed before its operands.
+        // Go backwards, so that a concatenation's result is placed before its operands, which may be parts of
+        // it.
         const auto &operations = network_.operations;
         for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
             if (std::holds_alternative<ops::Reshape>(operation->operation) || is_view(*operation)) continue;
@@ -62,8 +64,8 @@ private:
     Region &region(ValueId value) { return placement_.regions[index(value)]; }
     bool placed(ValueId value) { return region(value).storage >= 0; }
 
-    /// Find values whose storage must be separate and without gaps. They include the values that a reshape
-    /// views.
+    /// Find values that need a storage without gaps that is not a part of another one. Such values are those
+    /// that a reshape views, weights that are tensors, and others that kernels read as contiguous memory.
     void find_contiguous() {
         for (std::size_t value = 0; value < shapes_.size(); ++value)
             whole_[value] = shapes_[value].rank() > image_rank;
@@ -97,8 +99,8 @@ private:
             place(static_cast<ValueId>(i), Storage::Home::input, i);
     }
 
-    /// Place results in the caller's memory, unless they are views of other tensors or have another element
-    /// type.
+    /// Place outputs of the graph in the caller's memory, unless they are views of other tensors or have
+    /// another element type.
     void place_outputs() {
         std::vector<bool> computed(shapes_.size(), false);
         for (const FusedOperation &operation : network_.operations)
@@ -126,7 +128,7 @@ private:
         }
     }
 
-    /// In int8 networks: true if scale and zero point are equal.
+    /// True unless the values are integers whose scales or zero points differ.
     bool has_integers_of(ValueId operand, ValueId result) const {
         return element(result) != Element::uint8 ||
                network_.graph.quantization(operand) == network_.graph.quantization(result);
@@ -143,7 +145,7 @@ private:
         region(operation.result) = view;
     }
 
-    /// True for a slice whose result can stay in its source.
+    /// True for a slice whose result can be a view of its source.
     bool is_view(const FusedOperation &operation) {
         const auto *slice = std::get_if<ops::Slice>(&operation.operation);
         return slice && element(operation.inputs[0]) == element(operation.result) && slice->is_view() &&
@@ -177,7 +179,8 @@ private:
     std::vector<bool> within_chain_;
 };
 
-/// Return a tensor of any rank as an image of one row, to be concatenated along its channels.
+/// Return a tensor of any rank as an image of one row. Its axes from `axis` on become the channels, so that a
+/// concatenation along `axis` joins channels.
 Region as_matrix(Region region, const Shape &shape, int axis) {
     Extents matrix{shape[0], 1, 1, 1};
     for (int i = 1; i < shape.rank(); ++i) (i < axis ? matrix.width : matrix.channels) *= shape[i];

@@ -9,14 +9,14 @@
 
 namespace mpscnn::cpu {
 
-/// A result that is computed elsewhere and copied to the caller's memory after the last operation.
+/// A result that is not computed in the caller's memory and is copied there after the last operation.
 struct OutputCopy {
     engine::ValueId value;
     Region destination;
 };
 
-/// The place of every tensor of a plan. Reshapes and slices are views of their operands, and operands of a
-/// concatenation are computed directly in its result, where possible. So nothing is copied.
+/// The place of every tensor of a plan. To avoid copies, reshapes and slices are views of their operands
+/// where possible, and operands of a concatenation are computed directly in its result.
 struct Placement {
     std::vector<Storage> storages; ///< the graph's inputs come first; offsets in the arena are not set yet
     std::vector<Region> regions;   ///< one for each value; storage -1: the value is not computed
@@ -28,7 +28,8 @@ struct Placement {
                        std::int64_t vector_width, Element element = Element::float32);
 };
 
-/// `shapes` has the shape of each value. Tensors inside a chain have no place.
+/// Choose the place of every tensor. `shapes` has the shape of each value. Tensors inside a chain have no
+/// place.
 Placement place_tensors(const LoweredNetwork &network, const std::vector<Shape> &shapes,
                         std::span<const Chain> chains);
 
@@ -40,7 +41,7 @@ struct ConcatenationPart {
     engine::ValueId operand;
     Region source, destination;
 };
-/// Return the operands that are not computed directly in the result.
+/// Return the parts of a concatenation whose operands are not computed directly in its result.
 std::vector<ConcatenationPart> parts_to_copy(const FusedOperation &concatenation, const Placement &placement,
                                              const std::vector<Shape> &shapes);
 

@@ -37,7 +37,7 @@ void PlanMemory::require_enough() const {
     if (is_exhausted_) throw std::bad_alloc();
 }
 
-/// Kernels do not throw, so they get null.
+/// Return memory, or null if there is not enough. Kernels call this function, and they do not throw.
 void *take_plan_memory(PlanMemory &memory, std::size_t bytes) noexcept { return memory.take(bytes); }
 
 } // namespace mpscnn::cpu

@@ -9,7 +9,7 @@
 
 namespace mpscnn::cpu {
 
-/// Owns the memory of prepared plans of kernels.
+/// Owns the memory of kernels' prepared data, such as tables.
 class PlanMemory {
 public:
     PlanMemory() = default;
@@ -18,7 +18,7 @@ public:
     PlanMemory(PlanMemory &&) = default;
     PlanMemory &operator=(PlanMemory &&) = default;
 
-    /// Reuse the memory for new plans.
+    /// Make all memory free for other data.
     void forget();
     void *take(std::size_t bytes) noexcept;
     /// Throws std::bad_alloc if an allocation has failed, and ShapeError if the limit was exceeded.
@@ -31,7 +31,7 @@ private:
     bool is_exhausted_ = false;
 };
 
-/// A kernel's prepared data for a task, with its memory.
+/// Return the data that a kernel prepares for a task. Its memory is taken from planning.memory.
 template <class TaskType>
 Prepared prepare(const Kernel<TaskType> &kernel, const TaskType &task, const Planning &planning) {
     const Prepared prepared = kernel.prepare(task, planning);

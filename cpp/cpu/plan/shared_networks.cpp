@@ -14,8 +14,9 @@ using engine::WeightTensor;
 
 namespace {
 
-/// Identifies a weight from which a network was made, without keeping it alive. Small weights are copied. The
-/// bias that a batch normalization is folded into would otherwise only live as long as one compilation.
+/// Identifies a weight from which a network was made, without keeping it alive. Small weights are copied,
+/// because some, such as a bias into which a batch normalization was folded, only live as long as one
+/// compilation.
 class Source {
 public:
     explicit Source(const WeightTensor &tensor)
@@ -49,7 +50,7 @@ private:
     std::vector<std::byte> copy_;
 };
 
-using Sources = std::vector<std::map<std::string, Source>>; // for each node, by role
+using Sources = std::vector<std::map<std::string, Source>>; // for each node: its weights by role
 
 Sources sources_of(const Graph &graph) {
     Sources sources;
@@ -81,7 +82,7 @@ struct Entry {
     std::weak_ptr<const LoweredNetwork> network;
 };
 
-/// It lives until the process ends, and is never destroyed.
+/// The networks that programs may share. The object is never destroyed.
 struct Known {
     std::mutex mutex;
     std::vector<Entry> entries;
@@ -111,8 +112,8 @@ std::shared_ptr<const LoweredNetwork> shared_network(const Graph &graph, const e
                                                      const KernelTable &kernels) {
     Entry wanted{
         to_text(graph.to_json()), &kernels, options.precision, options.sums, options.winograd, {}, {}};
-    // If the mutex is locked, this thread packs the weights itself: a thread that no longer exists after a
-    // fork may hold it.
+    // If the mutex is locked, do not wait, and pack the weights again. After a fork, a thread that does not
+    // exist in the child may hold the mutex forever.
     if (std::unique_lock lock(known().mutex, std::try_to_lock); lock) {
         std::erase_if(known().entries, [](const Entry &entry) { return entry.network.expired(); });
         if (auto network = find(known().entries, wanted, graph)) return network;

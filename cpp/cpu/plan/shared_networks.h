@@ -1,6 +1,6 @@
 #pragma once
 
-// Lets programs of one network share its packed weights.
+// Lets programs that were compiled from the same network share its packed weights.
 
 #include <memory>
 

@@ -36,7 +36,7 @@ void make_steps_of(StepBuilder &builder, const FusedOperation &fused) {
 std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement,
                              const std::vector<Shape> &shapes, std::span<const Chain> chains) {
     StepBuilder builder(placement, shapes, network.kernels->vector_width);
-    // A chain runs in the place of its last operation, when all its inputs exist.
+    // A chain runs at the place of its last operation, because all its inputs exist then.
     std::vector<const Chain *> chain_of(network.operations.size());
     for (const Chain &chain : chains)
         for (std::size_t operation : chain.operations) chain_of[operation] = &chain;

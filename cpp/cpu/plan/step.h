@@ -10,28 +10,31 @@
 
 namespace mpscnn::cpu {
 
-/// One kernel call of a plan. The tensors of `task` have no addresses, since these are known in each run
-/// only.
+/// One kernel call of a plan. The views of `task` have no addresses, because addresses are only known during
+/// a run.
 struct Step {
     std::vector<std::string> layers; ///< names of the nodes that it computes; empty for a copy
-    /// Indices of the operations that it computes, in order; empty for a copy or a conversion.
+    /// Indices of the operations in the network that the step computes, in order; empty for a copy or a
+    /// conversion.
     std::vector<std::size_t> operations;
     Task task;
     Region source, destination;
-    /// The tensors other than source and destination. For a convolution: the residual or the start of its
-    /// sums, then the gate. For arithmetic: the second operand. For a concatenation: the sources after the
+    /// The tensors other than source and destination. A convolution has the residual or the start of its
+    /// sums, and then the gate. Arithmetic has the second operand. A concatenation has the sources after the
     /// first.
     std::vector<Region> others;
-    std::vector<ConvolutionTask> stages; ///< of a ChainTask; `others` holds their residuals, in order
-    std::size_t weight_bytes = 0;        ///< of an operation's weights; counted in its last step
+    std::vector<ConvolutionTask> stages; ///< stages of a ChainTask; `others` has their residuals, in order
+    /// Bytes of the operation's weights; only its last step counts them.
+    std::size_t weight_bytes = 0;
 
     /// The kernel's prepared data, by PortUse::index().
     std::array<Prepared, 4> prepared{};
-    bool touches_ports = false; ///< reads an input or writes an output
+    bool touches_ports = false; ///< true if the step reads an input or writes an output of the graph
 };
 
-/// How a run binds the caller's tensors that a step uses: to the arena, or to the caller's memory without
-/// gaps. Other strides are prepared during the run.
+/// Where a run has the graph's inputs and outputs that a step uses: in place (in the caller's memory, without
+/// gaps) or in the arena. Plans prepare kernels for these cases. For all others `is_foreseen` is false, and
+/// the kernel is prepared during the run.
 struct PortUse {
     bool inputs_in_place = false, outputs_in_place = false, is_foreseen = true;
 
@@ -39,15 +42,16 @@ struct PortUse {
 };
 PortUse port_use(const Step &step, std::span<const Storage> storages, std::span<const Binding> bindings);
 
-/// Prepare a step for a number of threads. Throws std::bad_alloc.
+/// Prepare a step's kernel for these addresses and strides and for a number of threads. Throws
+/// std::bad_alloc.
 Prepared prepare_step(const Step &step, const KernelTable &kernels, std::span<const Storage> storages,
                       std::span<const Binding> bindings, const Planning &planning);
-/// Fill in the prepared data of steps.
+/// Fill in Step::prepared for each case of PortUse.
 void prepare_steps(std::span<Step> steps, const KernelTable &kernels, std::span<const Storage> storages,
                    const Planning &planning);
 
-/// Return the steps of a plan in the order in which they run. Reshapes have no steps. Adds workspaces for
-/// data between the steps of one operation.
+/// Return the steps of a plan in the order in which they run. Reshapes have no steps. Adds workspaces to
+/// `placement`: temporary memory in the arena for data between the steps of one operation.
 std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement,
                              const std::vector<Shape> &shapes, std::span<const Chain> chains);
 

@@ -14,21 +14,21 @@ public:
     StepBuilder(Placement &placement, const std::vector<Shape> &shapes, std::int64_t vector_width)
         : placement_(placement), shapes_(shapes), vector_width_(vector_width) {}
 
-    /// Begin a kernel call from the operation's first input to its result. The reference is valid until the
-    /// next step.
+    /// Begin a step from the operation's first input to its result. The reference is valid until the next
+    /// step begins.
     Step &begin(const FusedOperation &fused, Task task);
-    /// Begin a kernel call with all other inputs as its others. Its source is the first input, or input
-    /// number `source`.
+    /// Begin a step whose source is the operation's input number `source`. All other inputs become the step's
+    /// others.
     Step &begin_with_inputs(const FusedOperation &fused, Task task, std::size_t source = 0);
     /// Add a copy between two regions of one shape.
     void add_copy(std::vector<std::string> layers, const Region &source, const Region &destination);
 
-    /// If a weight is a tensor of the graph, append it to the others and return true.
+    /// If this weight is a tensor of the graph, append it to `others` and return true.
     bool add_variable(const FusedOperation &fused, const std::string &role,
                       std::vector<Region> &others) const;
 
-    /// Add memory in the arena for data between two steps of an operation. `contiguous` forbids gaps between
-    /// the pixels of an image.
+    /// Add temporary memory in the arena (a workspace) for data between two steps of an operation. With
+    /// `contiguous`, there are no gaps between the pixels of an image.
     Region add_workspace(const Extents &extents, Element element = Element::float32, bool contiguous = false);
 
     const Placement &placement() const { return placement_; }

@@ -35,7 +35,7 @@ std::string kind_of(const ConvolutionTask &task) {
     return task.source.height * task.source.width == 1 ? "dense" : "pointwise";
 }
 
-/// An interleaved convolution has a window for each of its parts.
+/// True for tasks with one window. An interleaved convolution has a window for each of its parts.
 template <class TaskType>
 concept HasWindow = !std::is_same_v<TaskType, InterleavedConvolutionTask> && requires(TaskType task) {
     { task.vertical } -> std::same_as<WindowAxis &>;
@@ -50,7 +50,7 @@ template <class TaskType> std::string kernel_of(const TaskType &task, const std:
     return kind;
 }
 
-/// "pointwise + depthwise 3x3 (bands of 4, panels of 64)"
+/// Return a text such as "pointwise + depthwise 3x3 (bands of 4, panels of 64)".
 std::string kernel_of(const ChainTask &task, const std::string &) {
     std::string text, cut;
     for (std::int64_t stage = 0; stage < task.count; ++stage)
@@ -110,8 +110,8 @@ StepDescription describe_copy(const Storage &storage, const engine::TensorView &
 
 namespace {
 
-/// True if a kernel's time depends only on its bytes and number of operations, which all take similar time.
-/// That is not so for random numbers, sums over windows other than poolings, and functions.
+/// True for kernels whose time depends only on their bytes and their number of operations. Others compute
+/// functions, random numbers or sums over windows, whose operations take longer. Poolings are plain.
 template <class TaskType>
 constexpr bool is_plain =
     std::is_same_v<TaskType, PoolingTask> || std::is_same_v<TaskType, ResizeTask> ||
@@ -121,7 +121,7 @@ constexpr bool is_plain =
     std::is_same_v<TaskType, TransposeTask> || std::is_same_v<TaskType, InterleaveTask> ||
     std::is_same_v<TaskType, TakeTask>;
 
-/// A view with extents and element type, but no address.
+/// Return a view with the region's extents and element type, but without address.
 View view_of(const Region &region, std::span<const Storage> storages) {
     return region.bind({}, storages[static_cast<std::size_t>(region.storage)]);
 }
@@ -131,8 +131,8 @@ double bytes_of(const Region &region, std::span<const Storage> storages) {
     return static_cast<double>(view.batch * view.height * view.width * view.channels * size_of(view.element));
 }
 
-/// The number of FMAs that take as long as an operation of softmax: one of its four operations is an
-/// exponential.
+/// The number of FMAs that take as long as one operation of softmax. One of softmax's four operations per
+/// element is an exponential, which takes much longer than an FMA.
 constexpr std::int64_t softmax_operations = 6;
 
 double predicted_convolution(const MachineModel &machine, ConvolutionTask task, const Step &step,

@@ -15,7 +15,8 @@ namespace mpscnn::cpu {
 /// Return the kind of a step for display: "pointwise", "depthwise", "chain", "pooling", ...
 std::string kind_of(const Step &step);
 
-/// Describe a step whose tensors have these bindings, and its kernel's choices for them.
+/// Describe a step for display, with its tensors at these places and the choices that its kernel has made for
+/// them.
 engine::StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
                                  const Prepared &prepared);
 
@@ -23,8 +24,7 @@ engine::StepDescription describe(const Step &step, const CpuPlan &plan, std::spa
 engine::StepDescription describe_copy(const Storage &storage, const engine::TensorView &tensor);
 
 /// Return the microseconds that the cost model predicts for a step that is not a chain. `operations` is the
-/// number of floating-point operations of its layers by definition. Empty for kernels that the model does not
-/// cover.
+/// number of floating-point operations of the step's layers. Empty for kernels that the model does not cover.
 std::optional<double> predicted_step(const MachineModel &machine, const Step &step,
                                      std::span<const Storage> storages, std::int64_t operations);
 

@@ -10,7 +10,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// An address that is not null, as kernels require, and that is never accessed.
+/// Return an address for kernels' preparation. Kernels require that it is not null, but never access it.
 float *nowhere() {
     alignas(64) static float address;
     return &address;
@@ -25,13 +25,13 @@ template <class Look> void look_at_ports(const Step &step, std::span<const Stora
     for (const Region &other : step.others) look_at(other);
 }
 
-/// Return the strides of the caller's memory without gaps.
+/// Return the strides of an input or output that is in the caller's memory without gaps.
 Strides strides_in_place(const Storage &storage) {
     const Extents &extents = storage.extents;
     return contiguous_strides(extents, extents.pixels() * extents.channels);
 }
 
-/// The tensors have no addresses yet.
+/// Return the strides of all storages for one case of PortUse. The addresses have no meaning yet.
 std::vector<Binding> foreseen_bindings(std::span<const Storage> storages, const PortUse &use) {
     std::vector<Binding> bindings;
     for (const Storage &storage : storages) {

@@ -6,7 +6,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// The distance at which pixels share a set of an L1 of 32 KiB with 8 or more ways.
+/// The distance at which the same bytes of pixels share a set of L1, if it has 32 KiB and 8 or more ways.
 constexpr std::int64_t set_conflict_bytes = 2048;
 constexpr std::int64_t cache_line_bytes = 64;
 
@@ -44,7 +44,7 @@ Strides uniform_strides(const Extents &extents, Strides strides) {
 
 Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vector_width, Element element) {
     const std::int64_t channels = extents.channels;
-    // Images with few channels (photos) would grow several times.
+    // Do not pad pixels of few channels (photos), because their images would become several times larger.
     const bool pad = extents.pixels() == 1 || (!contiguous && channels >= vector_width);
     const std::int64_t pitch = pad ? padded_pitch(channels, vector_width, element) : channels;
     return {extents.pixels() * pitch, extents.width * pitch, pitch};
@@ -67,7 +67,7 @@ View Region::bind(const Binding &binding, const Storage &home) const {
     view.height = extents.height;
     view.width = extents.width;
     view.channels = extents.channels;
-    // The padding after a pixel may be overwritten by the kernel that writes its last channels.
+    // The kernel that writes the last channels of a pixel may overwrite the padding after it.
     const bool last = as_stored && binding.own && channel + extents.channels == home.extents.channels;
     view.writable_channels = last ? home.strides.pixel - channel : extents.channels;
     strides.row *= row_step;

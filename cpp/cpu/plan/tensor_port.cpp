@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::int64_t chunk = 256; ///< elements converted together, on the stack
 
-/// Return the stride of an axis. An axis of extent 1 is never advanced, so it counts as `otherwise`.
+/// Return the stride of an axis in bytes. For an axis that does not exist or has extent 1 the stride has no
+/// meaning, so return `otherwise`.
 std::ptrdiff_t stride_of(const TensorView &view, int axis, std::ptrdiff_t otherwise) {
     return axis < 0 || view.shape[axis] == 1 ? otherwise : view.strides[static_cast<std::size_t>(axis)];
 }
@@ -47,7 +48,7 @@ std::optional<Binding> bind_in_place(const TensorView &view, const Storage &stor
     const Extents &extents = storage.extents;
     Strides strides;
     strides.pixel = rank > 2 ? stride_of(view, rank - 2, extents.channels * size) / size : extents.channels;
-    // With more than four axes, which are contiguous then, several of them form the rows.
+    // Tensors with more than four axes are contiguous here; their middle axes together form the rows.
     strides.row = rank == 4 ? stride_of(view, 1, extents.width * strides.pixel * size) / size
                             : extents.width * strides.pixel;
     strides.image = stride_of(view, 0, extents.height * strides.row * size) / size;
@@ -63,8 +64,8 @@ TensorPort::TensorPort(const KernelTable &kernels, const TensorView &view, const
     pixel_step_ = rank > 2 ? stride_of(view, rank - 2, extents.channels * size) : extents.channels * size;
 }
 
-/// Return the address of a row in the caller's memory. All axes except the last two (of a matrix: except the
-/// last) count rows.
+/// Return the address of a row in the caller's memory. Rows are counted by all axes except the last two, and
+/// in a matrix by all except the last.
 std::byte *TensorPort::outer_row(std::int64_t row) const {
     auto *address = static_cast<std::byte *>(view_.data);
     for (int axis = std::max(view_.shape.rank() - 3, 0); axis >= 0; --axis) {
@@ -79,8 +80,8 @@ float *TensorPort::stored_row(std::int64_t row) const {
            row % extents_.height * storage_.strides.row;
 }
 
-/// Call copy(outer address, stored address, elements) for runs whose elements have a constant distance on
-/// each side.
+/// Call copy(address in the caller's memory, address in the storage, count) for runs of elements. Within a
+/// run, elements have a constant distance on each side.
 template <class Copy> void TensorPort::for_each_run(std::int64_t begin, std::int64_t end, Copy copy) const {
     const bool merged = pixel_step_ == extents_.channels * element_step_ &&
                         (extents_.width == 1 || storage_.strides.pixel == extents_.channels);
@@ -97,7 +98,7 @@ template <class Copy> void TensorPort::for_each_run(std::int64_t begin, std::int
 
 namespace {
 
-/// Copy elements that are not adjacent or not aligned into contiguous memory.
+/// Copy elements with any distance and alignment into contiguous memory.
 template <class T> void gather(const std::byte *from, std::ptrdiff_t step, T *to, std::int64_t count) {
     if (step == sizeof(T)) {
         std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));

@@ -9,20 +9,20 @@
 
 namespace mpscnn::cpu {
 
-/// Return how kernels access the caller's memory directly as `storage`. Empty if they cannot: for float16
-/// elements, addresses or strides that are not multiples of 4 bytes, negative strides, and gaps between
-/// channels or where `storage` allows none.
+/// Return the address and strides with which kernels can access the caller's memory directly. Return nothing
+/// if they cannot: for float16 elements, addresses or strides that are not multiples of 4 bytes, negative
+/// strides, gaps between channels, and gaps where `storage` allows none.
 std::optional<Binding> bind_in_place(const engine::TensorView &view, const Storage &storage);
 
-/// Copies between the caller's memory and a storage in the arena, with any strides and element type. The rows
-/// [begin, end) are among the batch * height rows of the tensor.
+/// Copies between the caller's memory, with any strides and element type, and a storage in the arena. `begin`
+/// and `end` count the batch * height rows of the tensor.
 class TensorPort {
 public:
     TensorPort(const KernelTable &kernels, const engine::TensorView &view, const Extents &extents,
                const Binding &storage);
 
     std::int64_t rows() const { return extents_.batch * extents_.height; }
-    /// With `round`, values are rounded to half.
+    /// Copy rows into the arena; with `round`, values are rounded to half.
     void read(std::int64_t begin, std::int64_t end, bool round) const;
     void write(std::int64_t begin, std::int64_t end) const;
 

@@ -8,14 +8,14 @@
 
 namespace mpscnn::cpu {
 
-/// Floats that start on a 64-byte boundary in shared memory. A kernel may read one whole vector past their
-/// end.
+/// Floats on a 64-byte boundary in memory that several buffers share. A kernel may read one whole vector past
+/// their end.
 class WeightBuffer {
 public:
     WeightBuffer() = default;
     WeightBuffer(std::shared_ptr<float> first, std::size_t size) : first_(std::move(first)), size_(size) {}
-    /// Return a view of memory that belongs to another object. Null: only the size is known yet. Allocates
-    /// nothing.
+    /// Return a view of memory that belongs to another object. A null pointer means that only the size is
+    /// known yet. Allocates nothing.
     static WeightBuffer view(float *first, std::size_t size) {
         return {std::shared_ptr<float>(std::shared_ptr<float>(), first), size};
     }
@@ -29,11 +29,12 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Allocates the packed weights of a network next to each other. Large blocks use huge pages, which are
-/// faster to allocate and to access than many small ones. A block lives as long as the weights in it.
+/// Allocates the packed weights of a network next to each other in large blocks. Large blocks can use huge
+/// pages, so they are faster to allocate and to access than many small ones. A block lives as long as any
+/// weights in it.
 class WeightMemory {
 public:
-    /// Expects about this many bytes in all.
+    /// Expect about this many bytes in total.
     explicit WeightMemory(std::size_t expected_bytes) : next_block_(expected_bytes) {}
 
     /// Return memory; several threads may call this at the same time.

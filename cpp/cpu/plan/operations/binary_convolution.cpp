@@ -7,7 +7,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// A node's weights other than the signs, with their defaults.
+/// The bias and factors of a binary convolution's outputs and inputs, with their defaults.
 struct Scaling {
     std::vector<float> bias, scale, input_bias, input_scale;
 
@@ -18,7 +18,7 @@ struct Scaling {
           input_scale(node.weight_or("input_scale", static_cast<std::size_t>(weight.back()), 1.0f)) {}
 };
 
-/// Return rows and columns of the kernel; a vector is one pixel.
+/// Return weights of a dense layer as those of a convolution of one pixel; other shapes unchanged.
 Shape image_weights(const Shape &shape) {
     return shape.rank() == 4 ? shape : Shape{shape[0], 1, 1, shape[1]};
 }
@@ -43,8 +43,9 @@ BinaryWeights pack_bits(const std::vector<float> &weights, const Shape &shape, s
     return packed;
 }
 
-/// With real inputs, a product with signs is a plain convolution. All linear factors are folded into its
-/// weights and bias. Zeros outside the image are biased and scaled too, so that every window adds the same.
+/// Turn the signs of weights into a plain convolution, for networks whose inputs are real numbers. All linear
+/// factors are folded into its weights and bias. The input bias adds the same to every window, because it is
+/// also added to the zeros outside the image.
 void lower_real_inputs(const OperationLowering &lowering, const Shape &shape, const Scaling &scaling,
                        bool with_bias) {
     std::vector<float> weights = lowering.node.weights.at("weight").values();
@@ -83,7 +84,7 @@ void lower_binary(const OperationLowering &lowering, ops::BinaryKind kind, bool 
 
 void make_binary_steps(StepBuilder &builder, const FusedOperation &fused, ops::BinaryKind kind,
                        bool beta_scaling, const WindowAxis &vertical, const WindowAxis &horizontal) {
-    // With beta scaling, sums are stored first and then scaled in place.
+    // With beta scaling, a first step stores the sums and a second one scales them in place.
     const Epilogue first = beta_scaling ? Epilogue{} : epilogue_of(fused);
     if (kind == ops::BinaryKind::binary_weights) {
         ConvolutionTask task;

@@ -64,7 +64,9 @@ PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t group
 
 PackedConvolution OperationLowering::pack(ConvolutionShape shape) const {
     const bool halves = precision == engine::Precision::float16 ||
-                        !node.weights.at("weight").ranges().empty(); // weights that represent integers
+                        !node.weights.at("weight")
+                             .ranges()
+                             .empty(); // Weights with ranges represent integers, which are exact in half.
     shape.half_weights = halves && can_keep_halves(kernels, shape);
     return kernels.pack_convolution(memory.packed, weights().data(), bias(shape.outputs).data(), shape);
 }
@@ -75,7 +77,8 @@ void lower_broadcast(const OperationLowering &lowering, const Shape &shape) {
     BroadcastInput &broadcast = *lowering.fused.broadcast;
     const std::span<const float> weights = lowering.weights();
     const std::int64_t outputs = shape[0], inputs = shape[3], others = inputs - broadcast.channels;
-    // Both are [outputs][inputs]: the weights for the broadcast pixel, and those for the other inputs.
+    // Split the weights into two matrices [outputs][inputs]: one for the broadcast pixel, one for the other
+    // inputs.
     std::vector<float> split(weights.size());
     float *of_pixel = split.data(), *of_others = of_pixel + outputs * broadcast.channels;
     const float *const second = of_others;
@@ -130,7 +133,8 @@ ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<
 
 namespace {
 
-/// Multiply the broadcast pixel first. Its sums are then the start of the sums of every pixel.
+/// Add two steps. The first multiplies the broadcast pixel once. Its sums are the start of the sums of every
+/// pixel in the second step.
 void make_broadcast_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
     const BroadcastInput &broadcast = *fused.broadcast;
     const Region sums =
@@ -151,7 +155,8 @@ void make_broadcast_steps(StepBuilder &builder, const FusedOperation &fused, Con
     second.others = {sums};
 }
 
-/// Add a step that packs the weights. Return the step that multiplies by them.
+/// Add a step that packs weights that are tensors, and the convolution after it. Return the convolution's
+/// step.
 Step &add_variable_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
     PackTask pack;
     pack.has_bias = fused.variables.count("bias") > 0;
@@ -221,7 +226,7 @@ void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const 
 }
 
 void lower(const OperationLowering &lowering, const ops::FullyConnected &) {
-    // A dense layer is a pointwise convolution of one pixel whose channels are all inputs.
+    // A dense layer is a 1x1 convolution of a single pixel whose channels are all of its inputs.
     if (const auto weight = lowering.variable_shape("weight")) {
         lowering.fused.packed = lowering.kernels.packed_later(
             plain_convolution(lowering.kernels, {(*weight)[0], 1, 1, weight->elements() / (*weight)[0]}, 1));

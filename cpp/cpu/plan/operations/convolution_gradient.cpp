@@ -17,7 +17,8 @@ TapSelection selection(const AxisPart &part) {
     return {part.taps[0], count > 1 ? part.taps[1] - part.taps[0] : 1, count};
 }
 
-/// A convolution of the gradient that computes one part of an input's rows and columns.
+/// One of the convolutions that compute a data gradient. It computes the rows and columns whose indices have
+/// one remainder modulo the stride.
 struct DataGradientPart {
     const AxisPart &rows, &columns;
     const PackedConvolution &packed;
@@ -60,8 +61,9 @@ void add_part(StepBuilder &builder, const FusedOperation &fused, const ops::Conv
     second.others = {ready};
 }
 
-/// The number of parts of the pixels. With few weights, parts give work to all threads. It depends on shapes
-/// only, so the bits do not depend on the number of threads.
+/// Return the number of parts into which the pixels of a weight gradient's sums are divided. With few
+/// weights, only such parts give work to all threads. The number depends on shapes alone, so the bits of
+/// results do not depend on the number of threads.
 std::int64_t gradient_parts(std::int64_t pixels, std::int64_t weights) {
     constexpr std::int64_t min_pixels = 4096, pixels_of_part = 1024, max_parts = 16, max_floats = 4 << 20;
     if (pixels < min_pixels) return 1;
@@ -69,8 +71,8 @@ std::int64_t gradient_parts(std::int64_t pixels, std::int64_t weights) {
     return std::clamp<std::int64_t>(pixels / pixels_of_part, 1, std::min(max_parts, affordable));
 }
 
-/// Return the class of parts that use taps of the same kernel rows, or columns, whatever the window's
-/// padding.
+/// Return the index of the class that uses the same taps as `part`. Classes are made without padding, so that
+/// weights can be packed before the input's size is known.
 std::size_t class_of(const AxisPart &part, const std::vector<AxisPart> &classes) {
     const auto same = [&](const AxisPart &entry) { return entry.taps == part.taps; };
     return static_cast<std::size_t>(std::find_if(classes.begin(), classes.end(), same) - classes.begin());

@@ -7,7 +7,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// A view of the same values for each image.
+/// Return a view of `values` that repeats them for each image.
 ConstView constant_view(const float *values, const Extents &extents) {
     return {.data = values,
             .batch = extents.batch,
@@ -81,7 +81,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Ste
 
 namespace {
 
-/// Set the factor of exponential or logarithm, as the sum of two floats.
+/// Set the factor of an exponential or logarithm as the sum of two floats, which keeps more of its digits.
 void set_factor(Activation &activation, double factor) {
     activation.c = static_cast<float>(factor);
     activation.c_low = static_cast<float>(factor - activation.c);

@@ -52,7 +52,7 @@ LossTask loss_task(const ops::LossFields &loss, const Shape &prediction) {
     return task;
 }
 
-/// Return the divisor of sums if weights are not counted.
+/// Return the divisor of the losses' sum for reductions that do not divide by the number of weights.
 float divisor_of(const ops::LossFields &loss, const Shape &prediction, bool counts_pixels) {
     const std::int64_t images = loss.reduce_across_batch && loss.reduction != ops::LossReduction::none &&
                                         loss.reduction != ops::LossReduction::sum
@@ -61,7 +61,8 @@ float divisor_of(const ops::LossFields &loss, const Shape &prediction, bool coun
     return static_cast<float>(loss.divisor(prediction, counts_pixels) * images);
 }
 
-/// Add a step from the prediction, or a tensor in its place, with labels and weights.
+/// Add a step that computes a loss from `prediction`, labels and weights. `prediction` may be another tensor
+/// that takes its place.
 Step &add_loss(StepBuilder &builder, const FusedOperation &fused, LossTask task, const Region &prediction) {
     task.has_weights = fused.inputs.size() == 3;
     Step &step = builder.begin_with_inputs(fused, task);
@@ -72,7 +73,7 @@ Step &add_loss(StepBuilder &builder, const FusedOperation &fused, LossTask task,
     return step;
 }
 
-/// Return the prediction, or for cross entropy its softmax or log-softmax.
+/// Return the prediction. For cross entropy, add a step and return its softmax or log-softmax.
 Region prediction_of(StepBuilder &builder, const FusedOperation &fused, ops::LossKind kind, bool logarithm) {
     const Region given = builder.input(fused, 0);
     if (kind != ops::LossKind::softmax_cross_entropy) return given;
@@ -83,7 +84,7 @@ Region prediction_of(StepBuilder &builder, const FusedOperation &fused, ops::Los
     return softmax;
 }
 
-/// Add a step after the operation's first one.
+/// Add another step to the operation, from `source` to `destination`.
 Step &add_step(StepBuilder &builder, const FusedOperation &fused, Task task, const Region &source,
                const Region &destination) {
     Step &step = builder.begin(fused, std::move(task));
@@ -92,7 +93,7 @@ Step &add_step(StepBuilder &builder, const FusedOperation &fused, Task task, con
     return step;
 }
 
-/// Return one channel for each pixel of `source`.
+/// Add a step that reduces the channels of each pixel of `source` to one. Return its result.
 Region reduced_channels(StepBuilder &builder, const FusedOperation &fused, ReductionKind kind,
                         const Region &source) {
     Extents pixels = extents_of(builder.input_shape(fused));
@@ -104,7 +105,7 @@ Region reduced_channels(StepBuilder &builder, const FusedOperation &fused, Reduc
     return result;
 }
 
-/// Return the number of weights that are not 0, at least 1.
+/// Add steps that count the weights other than 0. Return the count, or 1 if it is 0.
 Region count_of_weights(StepBuilder &builder, const FusedOperation &fused, LossTask task,
                         bool joins_classes) {
     const Extents result = extents_of(builder.result_shape(fused));
@@ -125,8 +126,8 @@ Region count_of_weights(StepBuilder &builder, const FusedOperation &fused, LossT
     return limited;
 }
 
-/// Add the derivative of cross entropy: softmax times the sum of a pixel's weighted labels, minus these
-/// labels.
+/// Add steps for the derivative of cross entropy. For each pixel it is softmax times the sum of the weighted
+/// labels, minus the weighted labels.
 void add_cross_entropy_derivative(StepBuilder &builder, const FusedOperation &fused, LossTask task) {
     const Extents extents = extents_of(builder.input_shape(fused));
     const Region softmax = prediction_of(builder, fused, ops::LossKind::softmax_cross_entropy, false);

@@ -10,7 +10,7 @@ namespace {
 
 using Parts = std::span<const ConcatenationPart>;
 
-/// True if the parts are adjacent channels of each pixel.
+/// True if all parts have the same pixels, so that they differ in channels only.
 bool joins_channels(Parts parts) {
     return std::all_of(parts.begin(), parts.end(), [&](const ConcatenationPart &part) {
         const Region &a = parts.front().destination, &b = part.destination;
@@ -18,7 +18,8 @@ bool joins_channels(Parts parts) {
     });
 }
 
-/// A task copies at most ConcatenationTask::max_others + 1 parts.
+/// Add one step that copies adjacent channels of several operands. A task copies at most
+/// ConcatenationTask::max_others + 1 parts.
 void add_channels(StepBuilder &builder, const FusedOperation &fused, Parts parts) {
     const Region &first = parts.front().destination, &last = parts.back().destination;
     ConcatenationTask task;

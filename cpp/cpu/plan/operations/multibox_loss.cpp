@@ -4,7 +4,8 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Add the first steps of the loss and of its gradient.
+/// Add the steps that a multibox loss and its gradient have in common: logarithms of class probabilities, the
+/// anchors that count, and their number. Return the labels and the results of these steps.
 std::vector<Region> add_choice(StepBuilder &builder, const FusedOperation &fused,
                                const ops::MultiboxFields &loss) {
     Region classes = builder.input(fused, 0);

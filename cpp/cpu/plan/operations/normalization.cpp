@@ -16,15 +16,17 @@ void lower_gamma_and_beta(const OperationLowering &lowering) {
         lowering.fused.shift = padded_to_vectors(beta->second.values());
 }
 
-/// Return the number of parts into which the pixels of an image are divided. A part stays in L2 while it is
-/// read twice. The number does not depend on the number of threads.
+/// Return the number of parts into which the pixels of an image are divided for moments. A part is small
+/// enough to stay in L2, because it is read twice. The number does not depend on the number of threads, so
+/// bits do not either.
 std::int64_t parts_of(const Extents &extents) {
     constexpr std::int64_t floats = 1 << 15, max_parts = 256;
     const std::int64_t wanted = extents.pixels() * extents.channels / floats;
     return std::clamp<std::int64_t>(wanted, 1, std::min(max_parts, extents.pixels()));
 }
 
-/// Add the step that computes the moments of the operation's input. Return their place.
+/// Add the step that computes the moments (mean and squared deviations) of the operation's input. Return the
+/// step's result.
 Region add_moments(StepBuilder &builder, const FusedOperation &fused, const Extents &input) {
     const Region moments =
         builder.add_workspace({input.batch, parts_of(input), moments_rows, input.channels});
@@ -56,7 +58,7 @@ void add_normalization(StepBuilder &builder, const FusedOperation &fused, float 
     builder.begin(fused, task).others = std::move(others);
 }
 
-/// Common code of spatial and local contrast normalization.
+/// Return the task of spatial or local contrast normalization, without tensors.
 template <class Op>
 WindowNormalizationTask window_task(const FusedOperation &fused, const Op &normalization) {
     const ops::CentredWindow &window = normalization.window;
@@ -136,7 +138,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 
 namespace {
 
-/// The task has no tensors and no epilogue yet.
+/// Return the task of a cross-channel normalization, without tensors and epilogue.
 CrossChannelTask cross_channel_task(const ops::CrossChannelNormalization &normalization,
                                     std::int64_t channels) {
     const std::int64_t last = channels - 1;

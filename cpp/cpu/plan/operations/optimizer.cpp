@@ -7,8 +7,8 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Add a step from the first input to the result, with `count` others of its shape, and then the rates or a
-/// factor, if any.
+/// Add a step that computes the result from the first input and `count` more tensors of its shape. If there
+/// are further inputs, such as learning rates or a factor, the step reads them too.
 Step &add_update(StepBuilder &builder, const FusedOperation &fused, UpdateTask task, int count) {
     task.count = count;
     task.reads_numbers = fused.inputs.size() > static_cast<std::size_t>(count) + 1;
@@ -53,7 +53,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Sgd
     }
     task.kind = operation.nesterov ? UpdateKind::sgd_nesterov : UpdateKind::sgd_moment;
     Step &step = add_update(builder, fused, task, 2);
-    std::swap(step.others[1], step.others[2]); // the rates come last
+    std::swap(step.others[1], step.others[2]); // the kernel reads the rates last
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::AdaptiveUpdate &operation) {

@@ -4,7 +4,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// The pixels before and after the image that an average counts.
+/// The numbers of pixels outside the image, at the start and the end of an axis, that count in an average.
 struct Counted {
     std::int64_t before, after;
 };

@@ -30,7 +30,7 @@ RecurrentLayer layer_of(const ops::Gru &gru, const OperationLowering &lowering) 
     return layer;
 }
 
-/// Set what the shape of the sums, input `sums`, decides.
+/// Set the number of units by the shape of the node's input number `sums`, which has all gates of all units.
 void set_units(const OperationLowering &lowering, std::size_t sums, RecurrentLayer &layer) {
     layer.units = lowering.graph.shape(lowering.node.inputs[sums]).back() / layer.gates();
 }
@@ -44,7 +44,7 @@ template <class Op> void lower_layer(const OperationLowering &lowering, const Op
     PackedConvolution &packed = lowering.fused.packed;
     packed.weights = lowering.memory.packed.take(lowering.kernels.recurrent_packed_size(layer));
     layer.packed = packed.weights.data();
-    // Products of states are float32 in bfloat16 networks, so only halves round the weights.
+    // Round the weights in float16 networks only. In bfloat16 networks, products of states are float32.
     if (lowering.precision == engine::Precision::float16)
         lowering.kernels.pack_recurrent(layer, lowering.weights().data(), packed.weights.data());
     else

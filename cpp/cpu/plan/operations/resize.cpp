@@ -19,10 +19,10 @@ std::int64_t weights_of(const ResizePositions &axis, std::int64_t size, bool zer
     return span.count;
 }
 
-/// The task has no tensors yet.
+/// Return the resize's task for these shapes, without tensors.
 ResizeTask resize_task(const ops::Resize &resize, const Shape &input, const Shape &output) {
     ResizeTask task;
-    // With one pixel, every sample is that pixel, even if it is infinite.
+    // With one input pixel every result is that pixel. Interpolation would not copy it if it is infinite.
     const bool copies = input[1] == 1 && input[2] == 1 && resize.edge == ops::EdgeRule::clamp;
     const ops::ResizeAxis vertical = resize.vertical(input[1], output[1]),
                           horizontal = resize.horizontal(input[2], output[2]);
@@ -55,9 +55,9 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     const Shape &input = builder.input_shape(fused), &output = builder.result_shape(fused);
     ResizeTask task = resize_task(resize, input, output);
     task.round_to_half = fused.rounds;
-    // A larger result is no longer cached when it is read, unless that is soon: BoundTask tests whether it is
-    // in the arena. Larger last-level caches are so slow that reading lines before a store costs more than it
-    // saves.
+    // Store results that do not fit the last-level cache with non-temporal stores, because they will have
+    // left it when they are read. BoundTask turns this off for results in the arena, which are read soon.
+    // Caches beyond 8 MiB are so slow that reading lines before a store costs more than it saves.
     constexpr std::int64_t max_cached = 8 << 20;
     task.non_temporal = task.kind == ResizeKind::bilinear &&
                         output.elements() * static_cast<std::int64_t>(sizeof(float)) >

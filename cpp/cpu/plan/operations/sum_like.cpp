@@ -8,14 +8,14 @@ void add_sum(StepBuilder &builder, const FusedOperation &fused, bool squares) {
     const Extents from = extents_of(builder.input_shape(fused)), to = extents_of(builder.result_shape(fused));
     SumTask task;
     task.squares = squares;
-    // Threads divide the channels.
+    // If there are channels enough, threads divide them among themselves.
     const bool keeps_channels = to.channels == from.channels && to.channels > 1;
     const bool is_even = from.pixels() == to.pixels() && keeps_channels;
     if (from.batch == 1 || to.batch == from.batch || is_even) {
         builder.begin(fused, task);
         return;
     }
-    // Sum each image first, so that all threads have work.
+    // Sum each image in a first step, so that all threads have work.
     const Region images = builder.add_workspace({from.batch, to.height, to.width, to.channels});
     builder.begin(fused, task).destination = images;
     builder.begin(fused, SumTask{}).source = images;

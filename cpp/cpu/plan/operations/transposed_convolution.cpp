@@ -8,7 +8,8 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Return [out][rows][columns][in] with the taps of one part only.
+/// Return the weights of one part, [outputs][rows][columns][inputs], with the taps `rows` and `columns` only.
+/// `rotated`: the taps count from the end of the kernel.
 std::vector<float> part_weights(std::span<const float> weights, const Shape &shape,
                                 const std::vector<std::int64_t> &rows,
                                 const std::vector<std::int64_t> &columns, bool rotated) {
@@ -81,8 +82,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dep
 void lower(const OperationLowering &lowering, const ops::SubpixelConvolution &convolution) {
     FusedOperation &fused = lowering.fused;
     fused.packed = lowering.pack(lowering.node.weights.at("weight").shape(), convolution.groups);
-    // The kernel applies the activation before it rearranges. So every channel gets the slope of the channel
-    // that it is moved to.
+    // The kernel applies the activation before it rearranges channels into pixels. So each channel before
+    // gets the slope of the channel to which it is moved.
     if (fused.activation.slopes.size() == 0) return;
     const std::vector<float> slopes = lowering.node.weights.at("slope").values();
     const auto positions = static_cast<std::size_t>(convolution.scale * convolution.scale);
