@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t max_schedules = 64;
 
-/// Set `to` to the images [begin, begin + count) of all tensors.
+/// Set `part` to the views of the images [begin, begin + count) of all tensors.
 void take_images(std::span<const TensorView> from, std::int64_t begin, std::int64_t count,
                  std::vector<TensorView> &part) {
     part.assign(from.begin(), from.end());
@@ -40,8 +40,8 @@ BatchExecutor::Schedule *BatchExecutor::known_schedule(const CpuPlan &plan) {
 
 BatchExecutor::Schedule &BatchExecutor::add_schedule(const CpuPlan &plan) {
     if (schedules_.size() == max_schedules) schedules_.erase(schedules_.begin());
-    // With check_finite, an error names the first layer with a result that is not finite, and the image's
-    // number in the batch. So the batch is not cut.
+    // With check_finite, do not divide the batch: an error names the first layer whose result is not finite,
+    // and the image's number in the batch.
     const BatchCut cut = check_finite_ ? BatchCut{} : cut_batch(plan, pool_->size());
     schedules_.push_back(
         {plan.number(), cut,
@@ -124,7 +124,7 @@ void BatchExecutor::run_groups(const CpuPlan &plan, const BatchCut &cut, std::sp
 engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::span<const TensorView> inputs,
                                                 std::span<const TensorView> outputs, int runs) {
     const CpuPlan &plan = own_plan(given);
-    run(plan, inputs, outputs); // this also computes the schedule
+    run(plan, inputs, outputs); // this also chooses the schedule
     Schedule &schedule = *known_schedule(plan);
     const bool chooses = schedule.cut.groups == 0;
     while (chooses && !schedule.choice.is_settled()) run(plan, inputs, outputs);
@@ -142,7 +142,7 @@ engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::
     const auto run_once = [&] {
         return hook.run([&] { run_hooked(plan, schedule.cut, inputs, outputs, hook); });
     };
-    run_once(); // not counted: after the measurement of the peak, the caches hold other data
+    run_once(); // not counted: the measurement of the peak has displaced the network's data from the caches
     for (int i = 0; i < runs; ++i) profile.add(run_once());
     return in_order(profile);
 }

@@ -12,12 +12,12 @@
 
 namespace mpscnn::cpu {
 
-/// Runs plans. Batches of independent images run in the groups of cut_batch(), one thread for each group.
-/// Everything else runs with all threads, or with the number that ThreadChoice finds if the user left the
-/// number open.
+/// Runs plans with several threads. Images of a batch that are independent of each other run in groups
+/// (cut_batch()), one thread for each group. Everything else runs with all threads, or, if the user left
+/// their number open, with the number that ThreadChoice measures as the fastest.
 class BatchExecutor : public engine::Executor {
 public:
-    /// With `threads` 0 the number of threads is chosen by measurement.
+    /// If options.threads is 0, measurements choose the number of threads.
     explicit BatchExecutor(const engine::SessionOptions &options);
 
     void prepare(const engine::Plan &plan) override;
@@ -30,13 +30,13 @@ public:
 private:
     using Views = std::vector<engine::TensorView>;
 
-    /// The state of one thread, which runs whole groups.
+    /// The executor of one thread that runs groups of images by itself.
     struct Alone {
         explicit Alone() : executor(std::make_shared<ThreadPool>(1), false) {}
         CpuExecutor executor;
-        Views inputs, outputs; ///< those of the current group
+        Views inputs, outputs; ///< views of the current group
     };
-    /// The way in which a plan is run.
+    /// The schedule of a plan: how its batch is divided, and with how many threads it runs.
     struct Schedule {
         std::uint64_t plan; ///< the plan's number
         BatchCut cut;
@@ -64,7 +64,7 @@ private:
     bool check_finite_;
     CpuExecutor together_;
     std::vector<std::unique_ptr<Alone>> alone_; ///< by thread; made at first use
-    Views inputs_, outputs_;                    ///< those of the images after the groups
+    Views inputs_, outputs_;                    ///< views of the images after the groups
     std::vector<Schedule> schedules_;           ///< for the most recent plans
 };
 

@@ -15,7 +15,7 @@ void convolve(void (*kernel_function)(const SignalTask<T> &), const ops::SignalC
               const TensorView &signal, const TensorView &kernel, const TensorView &result) {
     const int last = signal.shape.rank() - 1;
     const bool plane = convolution.axes == 2;
-    // Kernels compute correlations; a convolution is a correlation with reversed taps.
+    // Kernels compute correlations, and a convolution is a correlation with reversed taps.
     std::vector<T> taps(static_cast<const T *>(kernel.data),
                         static_cast<const T *>(kernel.data) + kernel.shape.elements());
     if (!convolution.correlate) std::reverse(taps.begin(), taps.end());

@@ -6,7 +6,7 @@
 
 namespace mpscnn::cpu {
 
-/// Implements Backend::convolve.
+/// Convolve or correlate a signal with a kernel. Implements Backend::convolve.
 void convolve_signals(const KernelTable &kernels, const ops::SignalConvolution &convolution,
                       const engine::TensorView &signal, const engine::TensorView &kernel,
                       const engine::TensorView &result);

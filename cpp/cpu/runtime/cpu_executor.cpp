@@ -17,13 +17,14 @@ using engine::TensorView;
 
 namespace {
 
-/// The maximum number of steps whose preparation for strides of callers' arrays is kept.
+/// The maximum number of steps that are kept prepared for unusual strides of callers' arrays.
 constexpr std::size_t max_unforeseen = 64;
 
-/// With fewer elements for each thread, waking another thread costs more than the copy.
+/// The minimum number of elements that a thread copies. For fewer, waking another thread costs more than it
+/// saves.
 constexpr std::int64_t copied_at_once = 16 * 1024;
 
-/// Call copy(begin, end) for all rows of a tensor, shared among the threads.
+/// Call copy(begin, end) for ranges that cover all rows of a tensor, shared among the threads.
 template <class Hook, class Copy>
 void copy_rows(ThreadPool &pool, const Extents &extents, Hook &hook, Copy copy) {
     const std::int64_t rows = extents.batch * extents.height, row = extents.width * extents.channels;
@@ -33,7 +34,7 @@ void copy_rows(ThreadPool &pool, const Extents &extents, Hook &hook, Copy copy) 
     });
 }
 
-/// Return "layer 'project3'", or "layer 'project3' or 'add3'" if one kernel computes several layers.
+/// Return "layer 'project3'". If one kernel computes several layers, return "layer 'project3' or 'add3'".
 std::string layers_text(const std::vector<std::string> &layers) {
     std::string text = layers.empty() ? "copy" : "layer ";
     for (std::size_t i = 0; i < layers.size(); ++i) text += (i > 0 ? " or " : "") + quoted(layers[i]);
@@ -47,8 +48,8 @@ struct BoundKernel {
     ConstView destination;
 };
 
-/// Call `use(function, kernel)` for a step. This is all code that depends on the kind of task. It is short,
-/// since it is compiled for each kind.
+/// Call `use(function, kernel)` with a step's kernel and bound task. Only this function depends on the kind
+/// of task. It is short, because it is compiled for each kind.
 void bind_kernel(const CpuPlan &plan, const Step &step, std::span<const Binding> bindings,
                  const void *function, void (*use)(const void *function, const BoundKernel &kernel)) {
     std::visit(
@@ -75,7 +76,7 @@ void CpuExecutor::prepare(const engine::Plan &given) { allocate(own_variant(give
 
 void CpuExecutor::allocate(const CpuPlan &plan) {
     if (arena_.size() < plan.arena_bytes()) {
-        arena_ = AlignedBuffer<std::byte>(); // free the old one first
+        arena_ = AlignedBuffer<std::byte>(); // free the old arena first
         arena_ = AlignedBuffer<std::byte>(plan.arena_bytes());
     }
     bindings_.resize(std::max(bindings_.size(), plan.storages().size()));
@@ -107,7 +108,8 @@ const Prepared &CpuExecutor::prepared_for(const CpuPlan &plan, const Step &step)
     return prepare_unforeseen(plan, step);
 }
 
-/// Prepare a step for strides that the plan does not expect, unless they are those of the last run.
+/// Return a step's preparation for strides that the plan does not expect. It is kept, and made again if a run
+/// has other strides than the last one.
 const Prepared &CpuExecutor::prepare_unforeseen(const CpuPlan &plan, const Step &step) {
     const auto bound_alike = [](const Binding &a, const Binding &b) {
         return a.strides == b.strides && a.own == b.own;
@@ -169,7 +171,7 @@ void CpuExecutor::run(const engine::Plan &given, std::span<const TensorView> inp
     run_hooked(given, inputs, outputs, nobody);
 }
 
-/// True if a run copies the storage between the caller's memory and the arena.
+/// True if a run copies this input or output between the caller's memory and the arena.
 bool CpuExecutor::is_copied(const Storage &storage, std::size_t index, Storage::Home home) const {
     return storage.home == home && bindings_[index].own && (home == Storage::Home::output || storage.read);
 }
@@ -242,7 +244,9 @@ void CpuExecutor::check_inputs(const CpuPlan &plan) const {
 template <class Hook> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Hook &hook) {
     const auto run = [&](const BoundKernel &kernel) {
         const Prepared &prepared = prepared_for(plan, step);
-        reserve_scratch(prepared.scratch_bytes); // large enough unless an allocation failed before
+        reserve_scratch(
+            prepared
+                .scratch_bytes); // does nothing unless an earlier allocation failed or strides are unexpected
         const std::int64_t chunk = plan.threads() == 1 ? prepared.items : 1;
         const std::uint64_t number = ++steps_;
         pool_->run(prepared.items, chunk, [&](int index, std::int64_t begin, std::int64_t end) {

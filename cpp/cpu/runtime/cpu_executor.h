@@ -15,7 +15,8 @@
 
 namespace mpscnn::cpu {
 
-/// Runs plans on the processor. It owns their arena, the threads, and each thread's scratch memory.
+/// Runs plans on the processor. It owns the arena (memory of intermediate results), the threads, and each
+/// thread's scratch memory.
 class CpuExecutor : public engine::Executor {
 public:
     CpuExecutor(std::shared_ptr<ThreadPool> pool, bool check_finite)
@@ -25,19 +26,20 @@ public:
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
 
-    /// Run with a profiler hook (profile_hook.h). The hook numbers steps as the plan does. Copies to or from
-    /// the caller's memory have the number of steps plus the number of the storage.
+    /// Run and call a profiler hook (profile_hook.h) for each step, with the step's number in the plan.
+    /// Copies to or from the caller's memory have the number of steps plus the number of the storage.
     template <class Hook>
     void run_hooked(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                     std::span<const engine::TensorView> outputs, Hook &hook);
-    /// Return descriptions by the hook's numbers. Storages that are never copied have an empty description.
+    /// Return the descriptions of steps and copies by the hook's numbers. Storages in the arena are never
+    /// copied and have an empty description.
     std::vector<engine::StepDescription> describe_steps(const engine::Plan &plan,
                                                         std::span<const engine::TensorView> inputs,
                                                         std::span<const engine::TensorView> outputs);
 
 private:
-    /// Return the variant of the plan that this executor runs: for its number of threads. If results are
-    /// checked, all of them are in the arena.
+    /// Return the variant of the plan for this executor's number of threads. If results are checked, it has
+    /// no chains, so all results are in the arena.
     const CpuPlan &own_variant(const engine::Plan &given) const;
     void allocate(const CpuPlan &plan);
     void bind_to_arena(const CpuPlan &plan);
@@ -45,12 +47,12 @@ private:
                         std::span<const engine::TensorView> outputs);
     std::size_t scratch_bytes(const CpuPlan &plan) const;
     void reserve_scratch(std::size_t bytes);
-    /// Return the plan's preparation of a step for `bindings_`, or prepare it again for strides that the plan
-    /// does not expect.
+    /// Return a step's preparation for `bindings_`. The plan has it, unless the caller's arrays have strides
+    /// that the plan does not expect.
     const Prepared &prepared_for(const CpuPlan &plan, const Step &step);
     const Prepared &prepare_unforeseen(const CpuPlan &plan, const Step &step);
 
-    /// Check the arguments and set bindings_ for a run with them.
+    /// Check the arguments of a run, and set bindings_ to the addresses and strides of all storages.
     void bind(const CpuPlan &plan, std::span<const engine::TensorView> inputs,
               std::span<const engine::TensorView> outputs);
     bool is_copied(const Storage &storage, std::size_t index, Storage::Home home) const;

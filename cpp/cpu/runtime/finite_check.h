@@ -8,7 +8,7 @@
 
 namespace mpscnn::cpu {
 
-/// The first element of a tensor that is NaN or infinite.
+/// The position and value of a tensor's first element that is NaN or infinite.
 struct NotFinite {
     std::int64_t image, row, column, channel;
     float value;
@@ -16,7 +16,7 @@ struct NotFinite {
 
 std::optional<NotFinite> find_not_finite(const ConstView &tensor);
 
-/// Throws a ParameterError: "<where>: the result has a NaN at image 0, row 3, column 4, channel 7".
+/// Throw a ParameterError such as "<where>: the result has a NaN at image 0, row 3, column 4, channel 7".
 [[noreturn]] void refuse_not_finite(const std::string &where, const NotFinite &found);
 
 } // namespace mpscnn::cpu

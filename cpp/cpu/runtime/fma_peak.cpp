@@ -11,12 +11,12 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Long enough that the start of the other threads, some microseconds, does not matter. Short enough that
-/// most items are not interrupted.
+/// The duration of a work item. It is so long that the start of the other threads, some microseconds, does
+/// not matter, and so short that most items are not interrupted.
 constexpr double item_seconds = 200e-6;
 constexpr double min_seconds = 0.01;
-/// The time limit if the threads together do not reach the sum of their single speeds. Other processes may
-/// then have interrupted them.
+/// The time limit of the measurement if the threads together do not reach the sum of their single speeds.
+/// Other processes may have interrupted them, so it is repeated until then.
 constexpr double max_seconds = 0.2;
 
 using Clock = std::chrono::steady_clock;
@@ -25,7 +25,7 @@ double seconds_since(Clock::time_point begin) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-/// Return the minimum time of several runs of `rounds` rounds.
+/// Return the minimum time of ten runs of `rounds` rounds.
 double seconds_of(const KernelTable &table, std::int64_t rounds) {
     double best = std::numeric_limits<double>::max();
     for (int i = 0; i < 10; ++i) {
@@ -55,8 +55,8 @@ double measure(const KernelTable &table, ThreadPool &pool) {
     return operations * pool.threads() / best;
 }
 
-/// There is no lock, because a fork might leave it locked in the child. Threads that come at the same time
-/// all measure.
+/// The measured peaks by kernel table and number of threads; 0 if not measured yet. There is no lock, because
+/// a fork might leave it locked in the child. If several threads ask at the same time, each measures.
 using PeaksOfThreads = std::array<std::atomic<double>, ThreadPool::max_threads + 1>;
 std::array<PeaksOfThreads, max_kernel_tables> peaks;
 

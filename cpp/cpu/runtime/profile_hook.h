@@ -1,7 +1,7 @@
 #pragma once
 
-// Profiler hooks: a run of a plan calls them before and after its steps. The executors' code is a template
-// over the hook. Without a profile it compiles to the plain work.
+// Profiler hooks, which a run of a plan calls before and after its steps. The executors' code is a template
+// over the hook, so without a profile it compiles to code without measurements.
 
 #include <chrono>
 #include <cstdint>
@@ -18,13 +18,13 @@ struct NoHook {
     NoHook alone(std::int64_t, int) { return {}; }
 };
 
-/// Measures the times of successive runs.
+/// Measures the times of steps in several runs, one after another.
 class ProfileHook {
 public:
     ProfileHook(int threads, const BatchSteps &parts)
         : parts_(parts), threads_(static_cast<std::size_t>(threads)) {}
 
-    /// Times of steps that all threads compute together.
+    /// The hook for steps that all threads compute together.
     class Together {
     public:
         Together(ProfileHook &hook, std::size_t first) : hook_(hook), first_(first) {}
@@ -41,7 +41,7 @@ public:
         std::size_t first_, step_ = 0;
     };
 
-    /// Times of steps that each thread computes on its own.
+    /// The hook for the steps of a group of images that one thread computes by itself.
     class Alone {
     public:
         Alone(ProfileHook &hook, std::size_t first, int worker)
@@ -74,7 +74,7 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
-    struct alignas(64) Thread { // threads must not write to the same cache line
+    struct alignas(64) Thread { // aligned, because threads must not write to the same cache line
         std::vector<engine::WorkSpan> work;
         std::vector<std::int64_t> spent; ///< for each step: nanoseconds that this thread spent on it
     };

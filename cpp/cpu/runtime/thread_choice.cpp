@@ -8,23 +8,25 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Return the number of runs in a trial of this number of threads. Times with several threads vary more,
-/// since one of them may have to wait.
+/// Return how often this number of threads is measured in a trial. Times with several threads vary more,
+/// because one of them may have to wait for a core.
 std::size_t runs_to_try(int threads) { return threads == 1 ? 3 : 15; }
 
-constexpr int first_runs = 2; ///< not counted: threads start and caches are cold
-/// The numbers of runs between trials. When fewer threads than all are best, that may soon change.
+constexpr int first_runs = 2; ///< the first runs are not counted: threads start and caches are cold
+/// The numbers of runs between trials. They are fewer while fewer threads than all are best, because this
+/// often has a passing reason.
 constexpr std::int64_t pause_with_fewer = 20, pause_with_all = 100, longest_pause = 3200;
-/// Longer runs benefit from more threads unless other processes hold these up, and users would notice a
-/// trial.
-constexpr double longest_tried = 5000; // microseconds
-/// The largest share of time for trials while fewer threads than all are best.
+/// Runs that take longer, in microseconds, are not tried with fewer threads unless they become late. They
+/// benefit from more threads, and users would notice a trial.
+constexpr double longest_tried = 5000;
+/// The largest share of time that trials may lose while fewer threads than all are best.
 constexpr double trial_share = 0.01;
-/// Fewer threads are not tried if they take longer than more threads by this factor.
+/// The factor in time over the best number so far from which a trial ends without trying still fewer threads.
 constexpr double hopeless = 1.5;
-/// More threads are chosen only if they are faster by this factor.
+/// The factor by which more threads must be faster to be chosen over fewer.
 constexpr double worth_more_threads = 1.03;
-/// A run is late if it takes longer than usual by this factor. After this many late runs a new trial begins.
+/// A run is late if it takes longer than usual by this factor. If late runs outnumber the others by
+/// max_late_runs, a new trial begins.
 constexpr double late = 1.5;
 constexpr int max_late_runs = 6;
 
@@ -54,7 +56,8 @@ void ThreadChoice::took(double microseconds) {
         settled_ |= !is_trial_ && runs_left_ > first_runs;
         return;
     }
-    // Try one number of threads after another, since threads that are idle in between fall asleep.
+    // Measure one number of threads after another instead of alternating, because threads without work fall
+    // asleep.
     times_[current_][run_] = microseconds;
     if (++run_ < times_[current_].size()) return;
     run_ = 0;
@@ -86,7 +89,8 @@ double ThreadChoice::median(std::size_t count) {
     return *middle;
 }
 
-/// Choose among the first `tried` numbers: the fewest threads whose time is close to the best.
+/// End a trial of the first `tried` numbers of threads: choose the fewest threads whose time is close to the
+/// best.
 void ThreadChoice::choose(std::size_t tried) {
     const std::size_t before = chosen_;
     for (std::size_t i = 0; i < tried; ++i)
@@ -95,15 +99,15 @@ void ThreadChoice::choose(std::size_t tried) {
     was_tried_ = settled_ = true;
     current_ = chosen_;
     usual_ = median(chosen_);
-    // Trials are more frequent while the best number changes.
+    // Pause longer while the best number stays the same.
     pause_ = chosen_ == before ? std::min(2 * pause_, chosen_ == 0 ? longest_pause : affordable_pause(tried))
              : chosen_ == 0 ? pause_with_all
                                : pause_with_fewer;
     runs_left_ = pause_;
 }
 
-/// Return the number of runs until the next trial. With all threads, late runs show that something has
-/// changed. With fewer threads, only a trial can show that more would be faster again.
+/// Return the number of runs until the next trial while fewer threads than all are chosen. Then only a trial
+/// can show that more threads would be faster again. The longer it is, the less time trials cost.
 std::int64_t ThreadChoice::affordable_pause(std::size_t tried) {
     double lost = 0;
     for (std::size_t i = 0; i < tried; ++i)

@@ -6,11 +6,11 @@
 
 namespace mpscnn::cpu {
 
-/// Chooses the number of threads that a session uses for a plan. It measures runs with all threads, half of
-/// them, a quarter and so on down to one. No rule can replace the measurement. The best number depends on the
-/// distance of the processor's cores, on other processes (a thread that waits for a core holds up all
-/// others), and on whether threads have fallen asleep since the last run. So it tries again from time to
-/// time, and when runs take much longer than before.
+/// Chooses the number of threads that a session uses for a plan. It measures runs with all threads, with half
+/// of them, with a quarter and so on down to one. No rule can replace these measurements. The best number
+/// depends on the distance between cores, on other processes (a thread that waits for a core delays all
+/// others), and on whether threads have fallen asleep since the last run. So the measurement is repeated from
+/// time to time, and when runs take much longer than before.
 class ThreadChoice {
 public:
     explicit ThreadChoice(int most);
@@ -19,12 +19,13 @@ public:
 
     /// Return the number of threads for the next run.
     int threads() const { return counts_[current_]; }
-    /// Must be called with the duration of each run that used threads() threads.
+    /// Record the duration of a run. Must be called after each run that used threads() threads.
     void took(double microseconds);
-    /// Return the best number so far; is_settled() is true once the first trial has ended, if there is one.
+    /// Return the best number of threads so far. It is final (is_settled()) after the first trial, if there
+    /// is one.
     int chosen() const { return counts_[chosen_]; }
     bool is_settled() const { return settled_; }
-    /// Return all numbers that threads() may return.
+    /// Return all numbers of threads that may be tried, from all to one.
     const std::vector<int> &counts() const { return counts_; }
 
 private:
@@ -36,17 +37,17 @@ private:
     double median(std::size_t count);
     std::int64_t affordable_pause(std::size_t tried);
 
-    std::vector<int> counts_;                ///< from all threads to one
-    std::vector<std::vector<double>> times_; ///< of the last trial
+    std::vector<int> counts_;                ///< numbers of threads, from all to one
+    std::vector<std::vector<double>> times_; ///< microseconds in the last trial, by number of threads
     std::size_t current_ = 0, chosen_ = 0;
     bool is_trial_ = false, was_tried_ = false, settled_ = false;
     double best_ = 0;        ///< the lowest median time in the current trial
-    std::size_t run_ = 0;    ///< runs so far with the current number
+    std::size_t run_ = 0;    ///< runs so far with the number that is tried
     std::int64_t runs_left_; ///< until the next trial
     std::int64_t pause_;     ///< runs between two trials
-    /// Usual microseconds of a run, from the last trial; before the first trial the minimum.
+    /// The usual duration of a run: the median of the last trial, or the minimum before the first trial.
     double usual_ = 0;
-    int late_runs_ = 0; ///< number of recent late runs minus runs in time
+    int late_runs_ = 0; ///< late runs minus runs in time, at least 0
 };
 
 } // namespace mpscnn::cpu

@@ -30,7 +30,7 @@ void pause_briefly() {
 #endif
 }
 
-/// Spin until `condition` holds, for spin_time at most. Return true if it holds.
+/// Spin until `condition` holds or spin_time is over. Return true if it holds.
 template <class Condition> bool spin_until(Condition condition) {
     const auto end = std::chrono::steady_clock::now() + spin_time;
     do {
@@ -44,11 +44,13 @@ template <class Condition> bool spin_until(Condition condition) {
 
 } // namespace
 
-/// The number of a job, its chunks and its threads, which the threads read together from one word.
+/// A job's number, its number of chunks and its number of threads in one word, so that threads read all three
+/// atomically.
 class Job {
 public:
     static constexpr std::uint64_t max_chunks = (std::uint64_t{1} << 22) - 1;
-    /// Before a pool's first job. Numbers begin again soon, so that every test of many jobs meets that.
+    /// The job number of a new pool. It is close to the largest number, so that tests of many jobs include
+    /// the overflow to 0.
     static constexpr std::uint32_t no_job = 0xffff'ff00;
 
     explicit Job(std::uint64_t word) : word_(word) {}
@@ -60,14 +62,14 @@ public:
     std::uint64_t chunks() const { return word_ >> 10 & max_chunks; }
     std::uint64_t threads() const { return (word_ & 1023) + 1; }
     bool employs(int worker) const { return static_cast<std::uint64_t>(worker) < threads(); }
-    /// The first chunk of a thread's part.
+    /// Return the first chunk of a thread's part of the job.
     std::uint64_t begin(std::uint64_t thread) const { return chunks() * thread / threads(); }
 
 private:
     std::uint64_t word_;
 };
 
-/// A number of chunks that belongs to a job, as one word.
+/// A number of chunks together with the number of their job, in one word.
 struct Count {
     std::uint32_t job, chunks;
 
@@ -79,25 +81,26 @@ struct Count {
 
 /// The threads of a pool and the job that they share.
 ///
-/// A job's chunks are split into one contiguous part for each thread. Jobs of equal size have equal parts, so
-/// a thread mostly reads data of the layer before that it wrote itself. A thread that has finished its part
-/// helps the others.
+/// A job's chunks are split into one contiguous part for each thread. Jobs of equal size have equal parts. So
+/// a thread mostly reads data that it wrote itself in the layer before. A thread that has finished its part
+/// takes chunks of other parts.
 ///
-/// The caller publishes a job by one word. A part's `left` holds the number of the last job of which a chunk
-/// was taken, and how many of that job's chunks are left. The first thread that takes a chunk of a newer job
-/// computes from the job's word how many there are. A thread takes a chunk by a compare-and-swap of both. A
-/// job ends after all of its chunks were taken, so a thread that still works for an old job finds its number
-/// replaced, or no chunk left. The job's other fields do not change before the caller knows that all taken
-/// chunks are done. Threads that sleep through a whole job do not affect it.
+/// The caller publishes a job by storing one word. Each part has a word `left`: the number of the last job of
+/// which a chunk was taken, and how many chunks of that job are left. A thread takes a chunk by a
+/// compare-and-swap of this word. If the word has an older job's number, the thread computes the number of
+/// chunks from the job's word. A job ends after all of its chunks were taken. So a thread that still works
+/// for an old job finds another number in the word, or no chunk left. The job's other fields do not change
+/// before the caller knows that all taken chunks are done. A thread that sleeps during a whole job does not
+/// affect it.
 ///
-/// Each thread counts the chunks that it has done in a cache line of its own, and the caller adds them up. So
-/// threads that finish at the same time do not wait for each other.
+/// Each thread counts the chunks that it has done in a separate cache line, and the caller adds up the
+/// counts. So threads that finish at the same time do not wait for each other.
 struct ThreadPool::Team {
     explicit Team(int workers);
     ~Team();
 
     void run(std::int64_t items, std::int64_t chunk, int threads, Target target);
-    /// True if this process started the threads. In a forked child it is false.
+    /// True if this process started the threads; false in a forked child, which has none of them.
     bool alive() const { return generation_ == platform::fork_generation(); }
 
 private:
@@ -113,17 +116,17 @@ private:
     void stop_and_join();
 
     const unsigned generation_ = platform::fork_generation();
-    std::mutex callers_; ///< held by the thread whose job runs
+    std::mutex callers_; ///< the caller whose job runs holds it
 
     std::int64_t items_ = 0, chunk_ = 0;
     Target target_{};
-    Failure failure_; ///< of the first callback that failed; guarded by mutex_
+    Failure failure_; ///< failure of the first callback that failed; guarded by mutex_
 
     struct alignas(64) Line {
         std::atomic<std::uint64_t> count{0};
     };
-    std::vector<Line> left_; ///< of each part
-    std::vector<Line> done_; ///< by each thread
+    std::vector<Line> left_; ///< for each part: chunks left
+    std::vector<Line> done_; ///< for each thread: chunks done
     alignas(64) std::atomic<std::uint64_t> job_{Job(Job::no_job, 0, 1).word()};
     std::atomic<bool> stop_{false};
     alignas(64) std::atomic<bool> failed_{false};
@@ -174,7 +177,8 @@ void ThreadPool::Team::work_until_stopped(int worker) {
     while (true) {
         if (!spin_until(is_called)) {
             std::unique_lock lock(mutex_);
-            ++sleepers_; // before the test, because the caller counts sleepers after it has published its job
+            ++sleepers_; // count before testing, because the caller counts sleepers after it has published a
+                         // job
             job_came_.wait(lock, is_called);
             --sleepers_;
         }
@@ -195,7 +199,7 @@ void ThreadPool::Team::take_chunks(int worker, Job job) {
     }
 }
 
-/// Take a chunk of a thread's part. Return false if none is left.
+/// Take a chunk of a thread's part and set `index` to it. Return false if none is left.
 bool ThreadPool::Team::take_chunk(std::uint64_t thread, Job job, std::uint64_t &index) {
     const std::uint64_t begin = job.begin(thread), end = job.begin(thread + 1);
     if (begin == end) return false;
@@ -203,7 +207,8 @@ bool ThreadPool::Team::take_chunk(std::uint64_t thread, Job job, std::uint64_t &
     std::uint64_t word = left.load();
     while (true) {
         const Count count = Count::of(word);
-        // Another number belongs to an older job, or to a newer one, which was published before.
+        // The word has another job's number: an older job's, or a newer job's, whose word was published
+        // before.
         if (count.job != job.number() && job_.load() != job.word()) return false;
         const std::uint64_t chunks = count.job == job.number() ? count.chunks : end - begin;
         if (chunks == 0) return false;
@@ -215,7 +220,8 @@ bool ThreadPool::Team::take_chunk(std::uint64_t thread, Job job, std::uint64_t &
     }
 }
 
-/// Return the number of the next job. When numbers begin again, no count may still hold one of them.
+/// Return the number of the next job. When numbers start again at 0, reset all counts, which could contain
+/// old jobs of the same numbers.
 std::uint32_t ThreadPool::Team::next_number() {
     const std::uint32_t number = Job(job_.load()).number() + 1;
     if (number != 0) return number;
@@ -248,8 +254,8 @@ void ThreadPool::Team::report(int worker, Job job, std::uint32_t done) {
 void ThreadPool::Team::wake_workers(Job job) {
     if (sleepers_.load() == 0) return;
     const std::lock_guard lock(mutex_);
-    // The caller takes one chunk itself. If only some workers take part, a single wake-up might reach one
-    // that does not, so all are woken.
+    // The caller takes one chunk itself, so only the other chunks need threads. If only some workers take
+    // part, notify_one() might wake one that does not, so all are woken.
     if (job.chunks() > workers_.size() || job.threads() <= workers_.size())
         job_came_.notify_all();
     else
@@ -307,13 +313,13 @@ ThreadPool::~ThreadPool() {
 
 int ThreadPool::automatic_threads() { return std::min(platform::useful_threads(), max_threads); }
 
-/// Return the team of this process. In a forked child the threads of the parent's team do not exist and its
-/// mutexes may stay locked, so its memory is abandoned.
+/// Return the team of this process. In a forked child, the threads of the parent's team do not exist and its
+/// mutexes may stay locked. So the child abandons its memory and starts a new team.
 ThreadPool::Team &ThreadPool::team() {
     Team *current = team_.load();
     if (current && current->alive()) return *current;
     auto made = std::make_unique<Team>(threads_ - 1);
-    // Two callers may be here at the same time. The second one's team is deleted.
+    // If two callers make a team at the same time, the second one's team is deleted.
     return team_.compare_exchange_strong(current, made.get()) ? *made.release() : *current;
 }
 

@@ -13,10 +13,10 @@ namespace mpscnn::cpu {
 ///   call run() of its own pool.
 /// - Threads start with the first job that needs them. After a job they spin for about 50 us, and then they
 ///   sleep. A forked child starts its own threads.
-/// - While a job runs, all of its threads compute with default floating-point settings; run() restores the
-///   caller's.
-/// - If a callback throws, items that have begun are completed and the others are skipped. Then run() throws
-///   the first exception.
+/// - While a job runs, all threads compute with the default floating-point settings. run() restores the
+///   caller's settings.
+/// - If a callback throws, callbacks that have begun are completed and the remaining items are skipped. Then
+///   run() throws the first exception.
 class ThreadPool {
 public:
     /// Throws ParameterError unless 1 <= threads <= max_threads.
@@ -32,13 +32,12 @@ public:
     /// Return the number of threads that share the next jobs; initially all.
     int threads() const { return active_; }
     int size() const { return threads_; }
-    /// Set the number of threads that share jobs from now on, 1 to size(). Must not be called while a job
-    /// runs.
+    /// Set the number of threads that share the next jobs, 1 to size(). Must not be called while a job runs.
     void use(int threads) { active_ = threads; }
 
     /// Call callback(int worker, int64 begin, int64 end) for ranges that cover [0, items), each with at most
-    /// `chunk` items. Returns when all are done. `worker` is in [0, size()), and no two concurrent calls have
-    /// the same one, so it can select scratch memory. Throws StateError if the system refuses to start a
+    /// `chunk` items. Returns when all calls are done. `worker` is in [0, size()). Concurrent calls have
+    /// different workers, so it can select scratch memory. Throws StateError if the system refuses to start a
     /// thread.
     template <class Callback> void run(std::int64_t items, std::int64_t chunk, Callback &&callback) {
         using Target = std::remove_reference_t<Callback>;
