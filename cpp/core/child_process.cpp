@@ -30,7 +30,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t max_output = 8 << 10;
 
-/// Where the child has its end of the pipe a third time, see Pipe. Above those that programs expect.
+/// The descriptor number at which the child holds a third copy of its pipe end (see Pipe). It is above the
+/// numbers that programs expect.
 constexpr int kept_descriptor = 9;
 
 char **environment() {
@@ -48,8 +49,8 @@ public:
     Descriptor(const Descriptor &) = delete;
     Descriptor &operator=(const Descriptor &) = delete;
 
-    /// Takes a descriptor over, under a number above those that the child gets, since a copy onto itself
-    /// would stay closed on exec. False where there is no such number.
+    /// Take over a descriptor and give it a number above those that the child gets, because dup2 of a number
+    /// onto itself would leave it closed on exec. Return false if there is no such number.
     bool take(int number) {
         reset();
         number_ = fcntl(number, F_DUPFD_CLOEXEC, kept_descriptor + 1);
@@ -68,8 +69,9 @@ private:
     int number_ = -1;
 };
 
-/// The child writes to it as stdout and stderr, and has it under a third number that it knows nothing of:
-/// whatever it closes, the pipe ends when the process does.
+/// The pipe from which this process reads the child's stdout and stderr. The child also holds the write end
+/// under a third number, which it does not know. So the pipe ends when the process ends, even if it closes
+/// stdout and stderr before.
 struct Pipe {
     Descriptor read, write;
 
@@ -81,7 +83,7 @@ struct Pipe {
     }
 };
 
-/// The file actions and attributes that posix_spawn gets.
+/// The file actions and attributes for posix_spawn.
 class SpawnSettings {
 public:
     explicit SpawnSettings(int output) {
@@ -95,7 +97,7 @@ public:
         posix_spawnattr_setsigmask(&attributes_, &none);
         short flags = POSIX_SPAWN_SETSIGMASK;
 #if defined(__APPLE__)
-        flags |= POSIX_SPAWN_CLOEXEC_DEFAULT; // nothing else that this process has open
+        flags |= POSIX_SPAWN_CLOEXEC_DEFAULT; // close all other descriptors in the child
 #endif
         posix_spawnattr_setflags(&attributes_, flags);
     }
@@ -119,7 +121,7 @@ private:
     posix_spawnattr_t attributes_;
 };
 
-/// Waits until something can be read or the pipe has ended. False when the time is over.
+/// Wait until something can be read or the pipe has ended. Return false if the deadline has passed.
 bool wait_readable(int descriptor, Clock::time_point deadline) {
     for (;;) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
@@ -128,11 +130,11 @@ bool wait_readable(int descriptor, Clock::time_point deadline) {
         const int milliseconds = static_cast<int>(std::min<long long>(left, 1 << 30));
         const int ready = poll(&waiting, 1, milliseconds);
         if (ready > 0) return true;
-        if (ready < 0 && errno != EINTR) return true; // read() will say
+        if (ready < 0 && errno != EINTR) return true; // read() will report the error
     }
 }
 
-/// Until the pipe ends; false when nothing came for as long as `limit`.
+/// Read until the pipe ends. Return false if nothing came for as long as `limit`.
 bool read_all(int descriptor, std::chrono::milliseconds limit, std::string &output,
               const OutputListener &listener) {
     std::array<char, 4096> part;
@@ -148,7 +150,8 @@ bool read_all(int descriptor, std::chrono::milliseconds limit, std::string &outp
     return false;
 }
 
-/// Nothing where somebody else took it: a program that ignores SIGCHLD, or waits for all of its children.
+/// Return the child's wait status. Return nothing if the program ignores SIGCHLD or another thread waits for
+/// all children, so that the status is lost.
 std::optional<int> wait_status(pid_t child) {
     int status = 0;
     while (waitpid(child, &status, 0) < 0)
@@ -169,7 +172,7 @@ ChildEnd run_program(const std::string &program, const std::vector<std::string> 
         end.not_started = std::strerror(error);
         return end;
     }
-    pipe.write.reset(); // or the pipe would not end with the child
+    pipe.write.reset(); // otherwise the pipe would stay open after the child has ended
     end.timed_out = !read_all(pipe.read.get(), limit, end.output, listener);
     if (end.timed_out) kill(child, SIGKILL);
     const int status = wait_status(child).value_or(0);

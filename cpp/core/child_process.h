@@ -8,30 +8,30 @@
 
 namespace mpscnn::platform {
 
-/// How a program ended that was started by run_program.
+/// How a program that run_program started has ended.
 struct ChildEnd {
-    std::string not_started; ///< why it did not start; else empty
-    bool timed_out = false;  ///< it was killed after it had written nothing for too long
+    std::string not_started; ///< why it did not start; empty if it did
+    bool timed_out = false;  ///< true: it was killed because it wrote nothing for too long
     int signal = 0;          ///< the signal that ended it, or 0
-    int status = 0;          ///< its exit status, where no signal ended it
-    std::string output;      ///< the end of what it wrote to stdout and stderr, 8 KiB at most
+    int status = 0;          ///< its exit status, if no signal ended it
+    std::string output;      ///< the last part of its stdout and stderr, at most 8 KiB
 };
 
-/// Receives what a program writes, in pieces as they come.
+/// Receives a program's output in pieces, as they arrive.
 using OutputListener = std::function<void(std::string_view)>;
 
-/// Runs a program (the path of a file) with these arguments, an empty stdin and this process's environment,
-/// and waits until it has ended. It is killed when it writes nothing for as long as `limit`. It is started by
-/// posix_spawn: no copy of this process runs, not even for a moment. It stays in this process's group, so
-/// that Ctrl-C in a terminal ends it.
+/// Run a program (the path of a file) with these arguments, an empty stdin and this process's environment,
+/// and wait until it has ended. It is killed if it writes nothing for as long as `limit`. posix_spawn starts
+/// it, so no copy of this process runs, not even for a moment. It stays in this process's group, so that
+/// Ctrl-C in a terminal ends it too.
 ChildEnd run_program(const std::string &program, const std::vector<std::string> &arguments,
                      std::chrono::milliseconds limit, const OutputListener &listener = {});
 
-/// "signal 6 (Aborted)"
+/// Return a text such as "signal 6 (Aborted)".
 std::string signal_text(int signal);
 
-/// The file that this code was loaded from: the shared library, or the program that it is linked into. Empty
-/// where the system does not say.
+/// Return the file that contains this code: the shared library, or the program that it is linked into. Empty
+/// if the system does not report it.
 std::string own_file();
 
 } // namespace mpscnn::platform

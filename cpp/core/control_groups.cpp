@@ -15,7 +15,7 @@ namespace mpscnn::platform {
 
 namespace {
 
-/// Return the number, or 0 if it is not positive: "max", "-1".
+/// Return the number, or 0 for "max" and for numbers that are not positive.
 double positive_number(std::string_view digits) {
     long long number = 0;
     std::from_chars(digits.data(), digits.data() + digits.size(), number);
@@ -31,7 +31,7 @@ bool names(std::string_view list, std::string_view controller) {
 
 // ---- The directories of a process's groups ----
 
-/// A mounted tree of groups, or a part of one.
+/// A mounted tree of control groups, or a part of one.
 struct Mount {
     std::string root;  ///< the group whose files are in `point`
     std::string point; ///< the directory where it is mounted
@@ -39,7 +39,7 @@ struct Mount {
     std::string options;
 };
 
-/// Decode a path of mountinfo, which has spaces and some other characters as octal numbers: "\040".
+/// Decode a path of mountinfo, in which spaces and some other characters are octal numbers ("\040").
 std::string unescaped(std::string_view text) {
     std::string path;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -56,8 +56,8 @@ std::string unescaped(std::string_view text) {
     return path;
 }
 
-/// "36 35 98:0 /root /point rw,noatime shared:1 - cgroup source rw,cpu", with any number of fields before the
-/// dash.
+/// Read a line of mountinfo: "36 35 98:0 /root /point rw,noatime shared:1 - cgroup source rw,cpu", with any
+/// number of fields before the dash.
 std::optional<Mount> read_mount(std::string_view line) {
     for (int field = 0; field < 3; ++field) take_until(' ', line);
     Mount mount;
@@ -73,7 +73,7 @@ std::optional<Mount> read_mount(std::string_view line) {
     return mount;
 }
 
-/// Return the places where most systems mount groups, for a system without mountinfo.
+/// Return the places where most systems mount control groups, for a system without mountinfo.
 std::vector<Mount> usual_mounts(std::string_view controller) {
     return {{"/", "/sys/fs/cgroup", true, ""},
             {"/", concat({"/sys/fs/cgroup/", controller}), false, std::string(controller)}};
@@ -87,13 +87,13 @@ std::vector<Mount> read_mounts(const std::string &text, std::string_view control
     return mounts.empty() ? usual_mounts(controller) : mounts;
 }
 
-/// Return the group's path relative to a mount's root, or nothing if it is not below it.
+/// Return the group's path relative to a mount's root, or nothing if the group is not below the root.
 std::optional<std::string> path_below(const std::string &root, const std::string &group) {
     const std::string above = root == "/" ? "" : root;
     if (!group.starts_with(above)) return std::nullopt;
     std::string rest = group.substr(above.size());
     if (!rest.empty() && rest[0] != '/') return std::nullopt;
-    // In a namespace of groups, paths outside of it look like this.
+    // In a namespace of control groups, paths of groups outside of the namespace contain "/../".
     if (concat({rest, "/"}).find("/../") != std::string::npos) return std::nullopt;
     return rest;
 }
@@ -115,7 +115,7 @@ std::vector<Membership> read_memberships(std::string_view lines) {
     return memberships;
 }
 
-/// Return the directories of a process's group and of all groups above it.
+/// Return the directories of a process's control group and of all groups above it.
 std::vector<std::string> directories_of(const Membership &membership, const std::vector<Mount> &mounts,
                                         std::string_view controller) {
     std::optional<std::string> path;
@@ -130,8 +130,8 @@ std::vector<std::string> directories_of(const Membership &membership, const std:
         }
     }
     if (!place) return {};
-    // A container may see its group under another name. Then the mount holds the files of that group, or of
-    // one above.
+    // A container may see its group under another name than the mount does. Then the mount's own directory
+    // holds the files of that group, or of a group above it.
     std::string directory = place->point + path.value_or("");
     std::vector<std::string> directories{place->point};
     while (directory.size() > place->point.size()) {
@@ -141,7 +141,8 @@ std::vector<std::string> directories_of(const Membership &membership, const std:
     return directories;
 }
 
-/// Return the smallest positive limit of `limit_of(directory)`; 0 if there is none.
+/// Return the smallest positive limit_of(directory) over a process's group and all groups above; 0 if there
+/// is none.
 template <class LimitOf>
 double strictest_group(const std::string &root, std::string_view controller, LimitOf limit_of) {
     const std::string groups = file_text(root + "/proc/self/cgroup");

@@ -7,8 +7,8 @@
 
 namespace mpscnn::platform {
 
-/// Return the processor time that this process may use, in processors (1.5: one and a half); 0 without a
-/// limit. The strictest limit counts, from the process's own group up to the highest mounted one.
+/// Return the processor time that this process may use, in processors (1.5 means one and a half); 0 without a
+/// limit. The strictest limit counts, from the process's own control group up to the highest mounted one.
 ///
 /// /proc/self/cgroup names the groups, and /proc/self/mountinfo their directories. `root` is a folder that
 /// replaces "/" in tests.

@@ -9,8 +9,8 @@
 
 namespace mpscnn {
 
-/// The kind of an error. There is one kind for each way in which callers react. The C interface carries these
-/// numbers (mpscnn_status), Python turns each into its own exception class.
+/// The kind of an error, by how callers react to it. The C interface uses these numbers (mpscnn_status), and
+/// Python turns each into an exception class.
 enum class ErrorKind {
     shape = 1,       ///< an array or tensor has the wrong shape, rank or data type
     parameter = 2,   ///< an argument or an operation's parameter is out of its range
@@ -20,7 +20,7 @@ enum class ErrorKind {
     state = 6,       ///< an object is used in a state that does not allow it (two threads, closed, ...)
 };
 
-/// The exception of the core. Messages say what was given, where, and what is allowed.
+/// The exception that the library throws. Its message says what was given, where, and what is allowed.
 class Error : public std::runtime_error {
 public:
     Error(ErrorKind kind, const std::string &message) : std::runtime_error(message), kind_(kind) {}
@@ -38,7 +38,7 @@ public:
     Cancelled() : Error(ErrorKind::state, message) {}
 };
 
-/// Throw an Error. Its message is this text, or these pieces joined.
+/// Throw an Error whose message is this text, or these pieces joined.
 [[noreturn]] void fail(ErrorKind kind, std::initializer_list<TextPart> message);
 [[noreturn]] inline void fail(ErrorKind kind, const std::string &message) { throw Error(kind, message); }
 

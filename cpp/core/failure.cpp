@@ -10,7 +10,7 @@ void fail(ErrorKind kind, std::initializer_list<TextPart> message) { throw Error
 
 namespace {
 
-// So short that a string needs no memory for it.
+// These messages are so short that a std::string needs no memory for them.
 constexpr const char *out_of_memory = "out of memory";
 constexpr const char *cancelled_in_short = "cancelled";
 

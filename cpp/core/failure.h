@@ -6,9 +6,9 @@
 
 namespace mpscnn {
 
-/// An error to report later or on another thread, or none. It keeps the text and kind of an exception, not
-/// the exception itself. Reason: in a program with libc++, a library built with libstdc++ would find libc++'s
-/// functions for std::exception_ptr, which do not know its exceptions.
+/// An error to report later or on another thread, or none. It keeps the kind and text of an exception instead
+/// of a std::exception_ptr. A library built with libstdc++ that runs in a program with libc++ would call
+/// libc++'s functions for std::exception_ptr, which do not know libstdc++'s exceptions.
 class Failure {
 public:
     enum class Kind { none, error, cancelled, out_of_memory, other };

@@ -12,8 +12,8 @@ namespace mpscnn {
 namespace {
 
 constexpr std::size_t block = HalfBlocks::size;
-/// The number of blocks that are converted at a time. Then they are searched for overflows if there may be
-/// any.
+/// The number of blocks that are converted at a time. After each such chunk, its results are searched for
+/// overflows if there may be any.
 constexpr std::size_t chunk = 4096;
 /// Results of this many bytes or more bypass the caches: they do not fit, and would evict data that is still
 /// needed.
@@ -25,8 +25,8 @@ void check_lengths(std::size_t given, std::size_t room) {
                                 ", both need the same length"});
 }
 
-/// Return the fastest variant that does not depend on the thread's floating-point settings. F16C instructions
-/// contain the rounding mode; NEON's do not.
+/// Return the fastest variant that is correct with the thread's floating-point settings. F16C instructions
+/// contain the rounding mode, while NEON's follow the settings.
 const HalfBlocks &blocks_for_this_thread() {
 #if defined(__aarch64__)
     std::uint64_t control;
@@ -43,7 +43,7 @@ std::size_t count_overflows(const float *floats, std::size_t count) {
     }));
 }
 
-/// Convert less than a block, with a copy of a whole block.
+/// Convert less than a block of numbers by padding them to a whole block.
 template <class From, class To, class Convert>
 void convert_padded(const From *from, To *to, std::size_t count, Convert &convert) {
     std::array<From, block> given{};
@@ -53,7 +53,7 @@ void convert_padded(const From *from, To *to, std::size_t count, Convert &conver
     std::copy_n(result.begin(), count, to);
 }
 
-/// Call convert(from, to, blocks, stream) until everything is converted.
+/// Call convert(from, to, blocks, stream) until all numbers are converted.
 template <class From, class To, class Convert>
 void convert_array(const From *from, To *to, std::size_t count, Convert convert) {
     const auto address = reinterpret_cast<std::uintptr_t>(to);

@@ -1,8 +1,8 @@
 // IEEE 754 binary16 ("half"), stored as its 16 bits.
 //
-// The conversions use integer arithmetic only. So they round to nearest even and keep subnormals in any of
-// the processor's rounding and flush-to-zero modes. They agree bit for bit with the F16C, AVX-512 and NEON
-// instructions that convert arrays.
+// The conversions of single numbers use integer arithmetic only. So they round to nearest even and keep
+// subnormals in all rounding and flush-to-zero modes of the processor. They agree bit for bit with the F16C,
+// AVX-512 and NEON instructions that convert arrays.
 #pragma once
 
 #include <bit>
@@ -18,11 +18,12 @@ inline constexpr std::uint32_t float_infinity = 0x7f800000;
 inline constexpr std::uint32_t float_quiet_bit = 0x00400000;
 inline constexpr std::uint32_t half_infinity = 0x7c00;
 inline constexpr std::uint32_t half_quiet_bit = 0x0200;
-/// Bits of 2^-14, the smallest normal half, and of 65520, halfway between the largest half and 2^16.
+/// The bits of 2^-14 (the smallest normal half) as a float, and of 65520 (halfway between the largest half
+/// and 2^16).
 inline constexpr std::uint32_t smallest_normal_half = 0x38800000;
 inline constexpr std::uint32_t overflow_threshold = 0x477ff000;
 inline constexpr int dropped_mantissa_bits = 23 - 10;
-/// Difference of the exponent biases (127 - 15) at the place of a float's exponent.
+/// The difference of the exponent biases of float and half (127 - 15), at the position of a float's exponent.
 inline constexpr std::uint32_t rebias = (127u - 15u) << 23;
 
 /// Return the bits of a half for a finite float below 2^-14, in units of the smallest subnormal, 2^-24.
@@ -85,9 +86,9 @@ constexpr float float_from_half(std::uint16_t half) noexcept {
 /// Return the float nearest to `value` that is a half.
 constexpr float round_to_half(float value) noexcept { return float_from_half(half_from_float(value)); }
 
-/// Convert arrays, with the same bits, in the fastest way that this processor has. Both spans must have the
-/// same length (otherwise an Error of kind shape) and must not overlap. Return the number of finite floats
-/// that became infinities.
+/// Convert arrays with the fastest instructions of this processor; the bits are those of half_from_float and
+/// float_from_half. Both spans must have the same length (otherwise an Error of kind shape) and must not
+/// overlap. Return the number of finite floats that became infinities.
 std::size_t halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves);
 void floats_from_halves(std::span<const std::uint16_t> halves, std::span<float> floats);
 

@@ -34,8 +34,8 @@ constexpr HalfBlocks portable{"portable", portable_to_halves, portable_to_floats
 
 #if defined(__x86_64__)
 
-// Target attributes select the instructions of these functions, instead of separate compiler flags for a
-// file. The functions use no inline function of the C++ library, because the linker might keep a copy with
+// Target attributes select the instruction set of each function here, instead of compiler flags for the whole
+// file. The functions call no inline function of the C++ library, because the linker might use a copy with
 // these instructions for the whole program.
 
 #define MPSCNN_F16C __attribute__((target("avx2,f16c")))
@@ -119,7 +119,8 @@ struct Available {
 
 #else
 
-// No streaming stores: these processors recognise writes of whole lines and do not read the lines first.
+// NEON needs no streaming stores: its processors recognise writes of whole cache lines and do not read these
+// lines first.
 
 bool neon_to_halves(const float *floats, std::uint16_t *halves, std::size_t blocks, bool) {
     const uint32x4_t magnitude = vdupq_n_u32(0x7fffffff);

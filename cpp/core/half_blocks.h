@@ -7,8 +7,8 @@
 
 namespace mpscnn {
 
-/// One variant of the conversions. All variants give the same bits as core/half.h if the processor is in IEEE
-/// 754's default mode.
+/// One implementation of the conversions. All of them give the same bits as core/half.h if the processor has
+/// IEEE 754's default settings.
 struct HalfBlocks {
     /// The number of elements of a block.
     static constexpr std::size_t size = 16;

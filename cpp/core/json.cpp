@@ -16,8 +16,8 @@ Json::Json(std::string value) noexcept : value_(std::move(value)) {}
 Json::Json(std::string_view value) : value_(std::string(value)) {}
 Json::Json(const char *value) : value_(std::string(value)) {}
 Json::Json(Array values) noexcept : value_(std::move(values)) {}
-// This does not use the variant's copy constructor: if memory fails, libstdc++ 12 destroys elements that it
-// has not made yet.
+// This does not use the variant's copy constructor: if memory runs out, libstdc++ 12 destroys elements that
+// do not exist yet.
 Json::Json(const Json &other) : Json() {
     std::visit(
         [this]<class T>(const T &value) {
@@ -45,8 +45,8 @@ Json Json::object(Object members) {
     return result;
 }
 
-/// Keys are sorted instead of compared in pairs or hashed, since a hostile object must not take quadratic
-/// time.
+/// Keys are sorted, because comparing all pairs takes quadratic time, and so does a hash table with hostile
+/// keys.
 const std::string *repeated_key(const Json::Object &members) {
     std::vector<const std::string *> keys;
     keys.reserve(members.size());
@@ -116,7 +116,7 @@ bool JsonView::has(std::string_view key) const {
 
 namespace {
 
-/// Return "'a', 'b'", with as many names as fit a message.
+/// Return names as "'a', 'b'", as many as fit a message.
 template <class Names, class NameOf> std::string listed(const Names &names, NameOf name_of) {
     constexpr std::size_t most = 20;
     std::string result;

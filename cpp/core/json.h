@@ -27,13 +27,13 @@ public:
 
     Json() noexcept;
     Json(std::nullptr_t) noexcept;
-    /// From exactly a bool, so that pointers do not become `true`.
+    /// Make a boolean. Only a bool is accepted, so that pointers do not become `true`.
     template <std::same_as<bool> T> Json(T value) : value_(value) {}
-    /// From any integer; throws a ParameterError if it does not fit int64.
+    /// Make an integer. Throws a ParameterError if it does not fit int64.
     template <std::integral T>
         requires(!std::same_as<T, bool>)
     Json(T value) : value_(checked_integer(value)) {}
-    /// From a finite number. Infinity and NaN, which JSON lacks, are a ParameterError.
+    /// Make a number. Throws a ParameterError for infinity and NaN, which JSON lacks.
     Json(double value);
     Json(std::string value) noexcept;
     Json(std::string_view value);
@@ -51,7 +51,8 @@ public:
     Json &operator=(Json &&) noexcept;
     ~Json();
 
-    /// Return the stored alternative (bool, std::int64_t, double, std::string, Array, Object), or null.
+    /// Return the value if it has the type T (bool, std::int64_t, double, std::string, Array or Object),
+    /// otherwise null.
     template <class T> const T *get_if() const { return std::get_if<T>(&value_); }
     bool is_null() const { return std::holds_alternative<std::nullptr_t>(value_); }
     /// Return "null", "a boolean", "an integer", "a number", "a string", "an array" or "an object", for
@@ -62,11 +63,11 @@ public:
     void push_back(Json value);
     /// Add a member to an object; an existing key is an error. The time is linear in the object's size.
     void set(std::string key, Json value);
-    /// Return the member's value, or nullptr, also if this is not an object. The time is linear in the
-    /// object's size.
+    /// Return the value of a member, or nullptr if there is none or this is not an object. The time is linear
+    /// in the object's size.
     const Json *find(std::string_view key) const;
 
-    /// Shorthands for the same functions of JsonView(*this).
+    /// Shorthands for these functions of JsonView(*this).
     const Json &at(std::string_view key) const;
     template <class T> T get() const;
 
@@ -83,8 +84,8 @@ private:
     std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, Array, Object> value_;
 };
 
-/// A value with its place in the text ("graph.nodes[3].stride"), which every error message names. It refers
-/// to the Json, which must outlive it. Errors have the given kind.
+/// A JSON value together with its path in the text ("graph.nodes[3].stride"), which every error message
+/// names. It points to the Json, which must outlive it. Errors have the given kind.
 class JsonView {
 public:
     explicit JsonView(const Json &value, std::string path = {}, ErrorKind kind = ErrorKind::parameter)
@@ -93,11 +94,11 @@ public:
     const Json &value() const { return *value_; }
     const std::string &path() const { return path_; }
 
-    /// Return a member of the object; if it is missing, the error lists the existing keys.
+    /// Return a member of the object. If it is missing, the error lists the existing keys.
     JsonView at(std::string_view key) const;
     bool has(std::string_view key) const;
-    /// Return the view of one of this object's members. Loops over all members use it, since finding each by
-    /// its key would take quadratic time.
+    /// Return the view of one of this object's members. Loops over all members use it, because finding each
+    /// member by its key would take quadratic time.
     JsonView of(const Json::Member &member) const;
     /// Return an array's element.
     JsonView at(std::size_t index) const;
@@ -105,17 +106,18 @@ public:
     std::size_t size() const;
     const Json::Array &array() const;
     const Json::Object &object() const;
-    /// Refuse an object with a key that is not in `known`.
+    /// Throw an error if the object has a key that is not in `known`.
     void allow_only(std::span<const std::string_view> known) const;
     void allow_only(std::initializer_list<std::string_view> known) const {
         allow_only(std::span(known.begin(), known.size()));
     }
 
-    /// Return the value as bool, an integer type (with a range check), double or float (from integers too; a
-    /// number too large for a float is an error), std::string, or std::vector of these.
+    /// Return the value as T: bool, an integer type (with a range check), double, float, std::string, or
+    /// std::vector of these. Integers convert to double and float; a number too large for a float is an
+    /// error.
     template <class T> T get() const;
 
-    /// Throw "<path>: <message>".
+    /// Throw an error with the message "<path>: <message>".
     [[noreturn]] void refuse(const std::string &message) const;
 
 private:
@@ -145,19 +147,19 @@ struct JsonLimits {
 /// Errors have the given kind; they name the byte offset and what was expected there.
 Json parse_json(std::string_view text, const JsonLimits &limits = {}, ErrorKind kind = ErrorKind::parameter);
 
-/// Return a key that the object has twice, or null. It takes time n log n.
+/// Return a key that the object has twice, or null, in time n log n.
 const std::string *repeated_key(const Json::Object &members);
 
-/// Return the text of a value, without spaces; equal values have equal texts. A double has enough digits to
-/// be read back exactly, and always a point or an exponent, so that it is read as a double. Refuses values
-/// that parse_json would refuse: strings that are not UTF-8, and more than the 64 levels of JsonLimits.
+/// Return the JSON text of a value, without spaces; equal values have equal texts. A double has enough digits
+/// to be read back exactly, and always a point or an exponent, so that it is read as a double. Throws an
+/// error for strings that are not UTF-8 and for more nesting than JsonLimits allows.
 std::string to_text(const Json &value);
 
 /// Return the text in a form that is safe in messages. Control characters, characters that change the writing
-/// direction, and bytes that are not UTF-8 become \xHH. It is cut after 100 characters.
+/// direction, and bytes that are not UTF-8 become \xHH. After 100 characters the text is cut.
 std::string escaped(std::string_view text);
-/// The same in quotes. This is an object instead of a function, so that argument-dependent lookup cannot
-/// prefer std::quoted.
+/// Return escaped(text) in single quotes. This is an object instead of a function, so that argument-dependent
+/// lookup cannot prefer std::quoted.
 inline constexpr struct Quoted {
     std::string operator()(std::string_view text) const { return concat({"'", escaped(text), "'"}); }
 } quoted;

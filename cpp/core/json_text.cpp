@@ -62,9 +62,9 @@ std::string hex(unsigned char byte) {
     return {digits[byte >> 4], digits[byte & 15]};
 }
 
-/// While this object exists, its thread reads and writes numbers with a decimal point in any locale of the
-/// program. Streams are not used, because libc++'s drop digits and exponents after 40 characters (see also
-/// core/text_file.h).
+/// Sets the calling thread's locale to "C" while this object exists, so that numbers have a decimal point in
+/// any program. Streams are not used, because libc++'s streams drop digits and exponents after 40 characters
+/// (see also core/text_file.h).
 class PlainNumbers {
 public:
     PlainNumbers() : previous_(uselocale(c_locale())) {}
@@ -121,7 +121,7 @@ private:
                        (length ? quoted(text_.substr(position_, length)) : "the end of the text")}));
     }
 
-    /// Return the next byte, or 0 at the end. No valid text contains a 0 at this place.
+    /// Return the next byte, or 0 at the end. A valid text has no byte 0 outside of strings.
     char peek() const { return position_ < text_.size() ? text_[position_] : '\0'; }
 
     bool take(char wanted) {
@@ -231,8 +231,8 @@ private:
         }
     }
 
-    /// Append a run of characters that need no escape and take one byte. Nearly all characters do, so a whole
-    /// run is copied at a time.
+    /// Append a run of characters that need no escape and take one byte. Nearly all characters are of this
+    /// kind, so copying runs is fast.
     void append_plain(std::string &result) {
         const std::size_t start = position_;
         const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; };
@@ -398,8 +398,8 @@ std::string to_text(const Json &value) {
 
 namespace {
 
-/// True for control characters, including those from U+0080 on, which terminals take for escapes, and for
-/// characters that separate lines or change the writing direction.
+/// True for characters that could change how a terminal shows a message: control characters, including those
+/// from U+0080 on, and characters that separate lines or change the writing direction.
 bool controls(std::string_view character) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
     const auto within = [](unsigned char byte, int low, int high) { return byte >= low && byte <= high; };

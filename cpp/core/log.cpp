@@ -22,7 +22,7 @@ void log(LogLevel level, const std::string &message) {
     LogCallback callback = nullptr;
     void *context = nullptr;
     {
-        // Called without the lock, because a callback may set another callback.
+        // The callback is called without the lock, because it may set another callback.
         const std::lock_guard lock(mutex);
         callback = current_callback;
         context = current_context;

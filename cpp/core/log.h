@@ -4,12 +4,13 @@
 
 namespace mpscnn {
 
-/// The numbers are part of the C interface (mpscnn_log_callback).
+/// The severity of a log message. The numbers are part of the C interface (mpscnn_log_callback).
 enum class LogLevel { information = 0, warning = 1 };
 
 using LogCallback = void (*)(int level, const char *message, void *context);
 
-/// Set the log callback. nullptr turns logging off, which is the default: the library never prints.
+/// Set the function that receives log messages. nullptr turns logging off. This is the default, because the
+/// library never prints.
 void set_log_callback(LogCallback callback, void *context);
 
 /// Log a message that is not a failure.

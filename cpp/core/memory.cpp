@@ -22,7 +22,7 @@ void default_release(void *memory, std::size_t, void *) { std::free(memory); }
 constexpr Allocator default_allocator{default_allocate, default_release, nullptr};
 
 Allocator current = default_allocator;
-/// The number of allocated blocks.
+/// The number of blocks that are allocated now.
 std::atomic<std::int64_t> blocks{0};
 
 } // namespace

@@ -12,11 +12,11 @@ struct Allocator {
     void *context = nullptr;
 };
 
-/// Set the allocator; one without functions restores the default. Must not be called at the same time as
-/// other functions. Throws StateError while memory of the current allocator is in use.
+/// Set the allocator; one without functions restores the default. No other function of the library may run at
+/// the same time. Throws StateError while memory of the current allocator is in use.
 void set_allocator(const Allocator &allocator);
 
-/// An exception with the number of requested bytes in its message. The object contains the message, because
+/// An exception whose message has the number of requested bytes. The message is inside the object, because
 /// there may be no memory for it.
 class OutOfMemory : public std::bad_alloc {
 public:
@@ -28,7 +28,7 @@ private:
     char message_[80];
 };
 
-/// Alignment of allocate_memory(), which throws OutOfMemory.
+/// The alignment of allocate_memory(), which throws OutOfMemory if there is not enough memory.
 inline constexpr std::size_t memory_alignment = 64;
 void *allocate_memory(std::size_t bytes);
 void release_memory(void *memory, std::size_t bytes) noexcept;

@@ -13,14 +13,14 @@ namespace mpscnn {
 
 namespace {
 
-/// All live objects, by their first byte.
+/// All PageMemory objects by the address of their first byte.
 struct Register {
     std::mutex mutex;
     std::map<const std::byte *, std::weak_ptr<PageMemory>> blocks;
 };
 
-/// Return the register. It is never destroyed, because arrays may outlive static objects. It needs no
-/// allocation, because destructors call this.
+/// Return the register of all objects. It is never destroyed, because arrays may outlive static objects. It
+/// allocates no memory, because destructors call this.
 Register &known() {
     alignas(Register) static std::byte memory[sizeof(Register)];
     static Register &instance = *new (memory) Register;
@@ -45,7 +45,7 @@ PageMemory::PageMemory(std::size_t bytes)
 
 std::shared_ptr<PageMemory> PageMemory::containing(const void *memory, std::size_t bytes) {
     const auto *first = static_cast<const std::byte *>(memory);
-    std::shared_ptr<PageMemory> found; // released after the lock, since it may be the last reference
+    std::shared_ptr<PageMemory> found; // released after the lock, because its destructor locks too
     {
         const std::lock_guard lock(known().mutex);
         const auto behind = known().blocks.upper_bound(first);
@@ -59,7 +59,8 @@ std::shared_ptr<PageMemory> PageMemory::containing(const void *memory, std::size
 PageMemory::~PageMemory() {
     const std::lock_guard lock(known().mutex);
     known().blocks.erase(data_);
-    // Under the lock, because the same pages must not be registered again before they are erased here.
+    // Unmap under the lock. Otherwise another thread could get the same address and register it before it is
+    // erased here.
     platform::unmap_pages(data_, bytes_);
 }
 

@@ -4,10 +4,10 @@
 
 namespace mpscnn {
 
-// Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3" (2011): four
-// random words for each counter. It uses integers only and has no state. So any engine can compute any part
-// of the stream, in any order, with the same bits. It has internal linkage, since kernels of different
-// instruction sets must not share functions.
+// The random number generator Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy
+// as 1, 2, 3", 2011): four random words for each counter. It uses integers only and has no state. So any
+// engine can compute any part of the stream, in any order, with the same bits. The functions have internal
+// linkage, because kernels of different instruction sets must not share functions.
 
 constexpr int philox_rounds = 10;
 

@@ -35,7 +35,8 @@ namespace {
 /// Return the numbers of the processors that this process may run on; empty if the system does not report
 /// them.
 std::vector<int> allowed_processors() {
-    // The kernel refuses a mask that is shorter than its own, whose length is unknown.
+    // The kernel refuses a mask that is shorter than its own mask, whose length is unknown, so try longer
+    // ones.
     for (std::size_t words = 16; words <= 4096; words *= 2) {
         std::vector<unsigned long> mask(words);
         const std::size_t bits = 8 * sizeof(unsigned long);
@@ -52,7 +53,8 @@ std::vector<int> allowed_processors() {
     return {};
 }
 
-/// Return the number of physical cores among the processors; a processor with unknown topology counts as one.
+/// Return the number of physical cores of these processors. A processor with unknown topology counts as one
+/// core.
 int cores_of(const std::vector<int> &processors) {
     std::set<std::string> cores;
     for (int processor : processors) {
@@ -78,7 +80,7 @@ Affinity affinity() {
     found = {static_cast<int>(processors.size()), cores_of(processors)};
 #elif defined(__APPLE__)
     std::size_t size = sizeof found.cores;
-    // Use the fast cores only, if there are two kinds, since the slow ones would hold up the others.
+    // If there are fast and slow cores, use the fast ones only, because the slow ones would delay them.
     if (sysctlbyname("hw.perflevel0.physicalcpu", &found.cores, &size, nullptr, 0) != 0 || found.cores <= 0) {
         size = sizeof found.cores;
         if (sysctlbyname("hw.physicalcpu", &found.cores, &size, nullptr, 0) != 0) found.cores = 0;
@@ -152,7 +154,7 @@ CacheSizes cache_sizes() {
     // The caches of the performance cores, if there are two kinds of cores.
     sizes.first = system_number("hw.perflevel0.l1dcachesize", system_number("hw.l1dcachesize", sizes.first));
     const std::size_t second = system_number("hw.perflevel0.l2cachesize", 0);
-    if (second > 0) { // several cores share it, and there is no third level
+    if (second > 0) { // several cores share L2, and there is no third level
         sizes.second = second / system_number("hw.perflevel0.cpusperl2", 1);
         sizes.last = second;
     } else {
@@ -207,12 +209,12 @@ void *allocate(std::size_t bytes, std::size_t alignment) noexcept {
     };
 #if defined(MADV_HUGEPAGE)
     constexpr std::size_t huge_page = 2 << 20; // of x86-64, and of arm64 with pages of 4 KB
-    // A huge page that would be mostly empty is not worth it: the rest gets small pages.
+    // Advise only huge pages that are at least half full; the rest gets small pages.
     constexpr std::size_t waste = huge_page / 2;
     if (const std::size_t advised = (bytes + waste) / huge_page * huge_page; advised > 0) {
         void *memory = aligned(std::max(huge_page, alignment));
         if (memory)
-            // The system may refuse, which is harmless.
+            // The system may refuse the advice, which is harmless.
             static_cast<void>(madvise(memory, advised, MADV_HUGEPAGE));
         return memory;
     }

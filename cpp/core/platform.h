@@ -1,6 +1,6 @@
 #pragma once
 
-// All calls of the operating system, except for files (core/text_file.h) and programs (core/child_process.h).
+// All operating system calls, except for files (core/text_file.h) and programs (core/child_process.h).
 
 #include <cstddef>
 #include <cstdint>
@@ -12,18 +12,18 @@ namespace mpscnn::platform {
 
 /// The processors of this process, and the limits of its threads.
 struct Processors {
-    int cores = 1;      ///< physical cores among the processors
-    int processors = 1; ///< processors that it may run on (affinity)
+    int cores = 1;      ///< physical cores that these processors belong to
+    int processors = 1; ///< processors that this process may run on (affinity)
     double quota = 0;   ///< processor time that its control groups allow, in processors; 0 without a limit
     int threads = 1;    ///< useful number of threads: one for each core, but at most the quota, rounded up
 };
 Processors processors();
 
-/// Return the useful number of threads for this number of cores and this quota (0: none); at least 1.
+/// Return the useful number of threads, at least 1, for this number of cores and this quota (0: no limit).
 int threads_for(int cores, double quota);
 
-/// Return processors().threads: the meaning of threads="auto" and of all other defaults that depend on the
-/// number of cores.
+/// Return processors().threads. It is the number of threads for threads="auto" and for all other defaults
+/// that depend on the number of cores.
 int useful_threads();
 
 /// Return the bytes that this process may use: the machine's memory, or the limit of the control groups.
@@ -33,19 +33,19 @@ std::uint64_t usable_memory();
 /// of its architecture ("aarch64").
 std::string processor_name();
 
-/// Sizes of the data caches in bytes: L1, L2 for one core, and the whole last-level cache. Where the system
-/// does not report a size, the default is one that most processors reach.
+/// The sizes of the data caches in bytes: L1, the L2 of one core, and the whole last-level cache. Each
+/// default, for systems that do not report the size, is a size that most processors reach.
 struct CacheSizes {
     std::size_t first = 32 << 10, second = 512 << 10, last = 8 << 20;
 };
 CacheSizes cache_sizes();
 
-/// Return a number that changes in every forked child, where the parent's threads do not exist. It is fast;
-/// the first call installs the fork handler.
+/// Return a number that is different in every forked child, where the parent's threads do not exist. It is
+/// fast; the first call installs the fork handler.
 unsigned fork_generation();
 
-/// Return memory for std::free, aligned to `alignment`, a power of two; null if there is not enough. A large
-/// block uses huge pages if the system has them, which avoids most page faults at first use.
+/// Return memory aligned to `alignment`, a power of two, to be released by std::free; null if there is not
+/// enough. A large block uses huge pages if the system has them, which avoids most page faults at first use.
 void *allocate(std::size_t bytes, std::size_t alignment) noexcept;
 
 /// Return zeroed memory from the system, aligned to `alignment`, a multiple of the page size; null if there
@@ -53,8 +53,9 @@ void *allocate(std::size_t bytes, std::size_t alignment) noexcept;
 void *map_pages(std::size_t bytes, std::size_t alignment) noexcept;
 void unmap_pages(void *memory, std::size_t bytes) noexcept;
 
-/// While this object exists, the calling thread and threads that it starts receive no signals, so workers
-/// never run handlers of the program that embeds them. Signals of faults are excepted, for crash reporters.
+/// While this object exists, the calling thread and threads that it starts receive no signals. So worker
+/// threads never run signal handlers of the program that embeds them. Signals of faults are not blocked, for
+/// crash reporters.
 class BlockedSignals {
 public:
     BlockedSignals();

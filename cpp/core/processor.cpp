@@ -25,7 +25,7 @@ Registers cpuid(unsigned leaf, unsigned part = 0) {
     return r;
 }
 
-/// Return the register states that the operating system saves (XCR0).
+/// Return the register sets that the operating system saves on a context switch (XCR0).
 unsigned saved_states() {
     unsigned low = 0, high = 0;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -34,7 +34,8 @@ unsigned saved_states() {
 
 bool has(unsigned value, unsigned bits) { return (value & bits) == bits; }
 
-/// Linux gives the large tile registers only to processes that request them.
+/// Request the AMX tile registers, which Linux gives only to processes that ask for them. Return true if
+/// granted.
 bool may_use_tiles() {
 #if defined(__linux__)
     constexpr long request_permission = 0x1023, tile_data = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
@@ -58,7 +59,7 @@ struct Features {
         avx512 = avx2 && has(extended.b, avx512_f_dq_bw_vl) && has(states, zmm_state);
         avx512_vnni = avx512 && has(extended.c, 1u << 11);
         avx512_fp16 = avx512 && has(extended.d, 1u << 23);
-        // The leaf's first register is the number of its last part.
+        // EAX of leaf 7 is the number of its last subleaf.
         const unsigned newer = extended.a >= 1 ? cpuid(7, 1).a : 0;
         avx_vnni = avx2 && has(newer, 1u << 4);
         avx512_bf16 = avx512 && has(newer, 1u << 5);
@@ -105,7 +106,8 @@ namespace mpscnn {
 
 namespace {
 
-/// True if the system reports the feature: macOS by its name, Linux by a bit of the first or second word.
+/// True if the system reports the feature. macOS knows it by a name, and Linux by a bit of AT_HWCAP (word 1)
+/// or AT_HWCAP2 (word 2).
 bool has_feature([[maybe_unused]] const char *name, [[maybe_unused]] int word, [[maybe_unused]] int bit) {
 #if defined(__APPLE__)
     int has = 0;

@@ -9,8 +9,8 @@
 
 namespace mpscnn {
 
-/// Extents of a tensor, outermost first: (batch, height, width, channels) for images, (batch, features) for
-/// vectors. A free extent is only known when a network runs; its value is `any`.
+/// The extents of a tensor, outermost first: (batch, height, width, channels) for images, (batch, features)
+/// for vectors. A free extent has the value `any`: it is only known when a network runs.
 class Shape {
 public:
     static constexpr int max_rank = 6;
@@ -34,7 +34,8 @@ public:
     std::int64_t elements() const;
     /// Return the same shape with another batch size.
     Shape with_batch(std::int64_t batch) const;
-    /// True if `given`, a fixed shape, is an instance of this one.
+    /// True if `given`, a fixed shape, has the same rank and the same extents wherever this shape's are not
+    /// free.
     bool admits(const Shape &given) const;
     /// Return a text like "(n, 224, 224, 3)". A free batch is written as `n`, and other free extents as
     /// `any`.

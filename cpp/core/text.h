@@ -9,8 +9,9 @@
 
 namespace mpscnn {
 
-/// A piece of a text: characters that outlive it, or a number in the format of std::to_string. It is trivial,
-/// so a message of many pieces costs few instructions and no destructors in the function that may send it.
+/// A piece of a text: characters that must outlive it, or a number in the format of std::to_string. It is a
+/// trivial type, so a message of many pieces costs few instructions and no destructors in the function that
+/// may throw it.
 class TextPart {
 public:
     TextPart(const char *characters) : TextPart(std::string_view(characters)) {}
@@ -31,7 +32,7 @@ public:
     void append_to(std::string &text) const;
 
 private:
-    /// Impossible lengths, which mark numbers.
+    /// Lengths that no text has; they mark the kinds of numbers.
     static constexpr std::size_t signed_integer = ~std::size_t{0}, unsigned_integer = signed_integer - 1,
                                  real = signed_integer - 2;
 

@@ -57,7 +57,7 @@ bool write_text_file(const std::string &path, std::string_view text) {
 
 namespace {
 
-/// Follow links, and return the file at their end.
+/// Resolve symbolic links: return the file to which the path leads.
 std::string behind_links(const std::string &path) {
     const std::unique_ptr<char, decltype(&std::free)> found(realpath(path.c_str(), nullptr), &std::free);
     return found ? found.get() : path;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Small text files. Streams are not used: their code for locales and formats would be a third of a library
-// that includes the C++ runtime.
+// Reads and writes small text files. C++ streams are not used, because their code for locales and formats
+// would be a third of a library that includes the C++ runtime.
 
 #include <functional>
 #include <optional>
@@ -10,23 +10,22 @@
 
 namespace mpscnn {
 
-/// Return the whole content, also of a file with unknown size, like those of /proc. Return nothing if it
-/// cannot be read.
+/// Return the whole content of a file, or nothing if it cannot be read. This includes files of unknown size,
+/// such as those in /proc.
 std::optional<std::string> read_text_file(const std::string &path);
 
-/// The same; empty if it cannot be read.
+/// Return the whole content of a file; empty if it cannot be read.
 std::string file_text(const std::string &path);
 
-/// Remove the text before the first separator, and the separator, from `text`. Return it without the
-/// separator.
+/// Return the text before the first separator. Remove it and the separator from `text`.
 std::string_view take_until(char separator, std::string_view &text);
 
-/// Replace a file. Return true if all of the text was written.
+/// Replace a file's content. Return true if all of the text was written.
 bool write_text_file(const std::string &path, std::string_view text);
 
-/// Replace `path` by a complete file: whoever opens it finds the old file or the whole new one. If `path` is
-/// a link, the file that it names is replaced. `check` is called before with the name of the new file, and
-/// throws to keep the old one. Return "", or why the file could not be written.
+/// Replace `path` atomically: a program that opens it finds the old file or the whole new one. If `path` is a
+/// link, the file to which it leads is replaced. Before that, `check` is called with the name of the new
+/// file; it throws to keep the old one. Return "", or why the file could not be written.
 std::string replace_file(const std::string &path, std::string_view content,
                          const std::function<void(const std::string &)> &check);
 

@@ -5,11 +5,12 @@
 
 namespace mpscnn {
 
-/// Does the items [begin, end) of some work.
+/// A piece of work that can be done for any range of items [begin, end).
 using RangeWork = std::function<void(std::int64_t begin, std::int64_t end)>;
 
-/// Distributes work: calls it for ranges that cover [0, items), with `chunk` items each if several threads
-/// share them. Returns when all are done. Throws the work's exceptions.
+/// A function that distributes work among threads. It calls `work` for ranges that cover [0, items). If
+/// several threads share them, a range has `chunk` items. It returns when all items are done, and throws the
+/// work's exceptions.
 using WorkSharing = std::function<void(std::int64_t items, std::int64_t chunk, const RangeWork &work)>;
 
 /// Do all work on the calling thread.
