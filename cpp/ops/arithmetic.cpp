@@ -9,7 +9,7 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// Strides of one input along the last axes of its shape: y, x, channels.
+/// The strides of one input along its axes y, x and channels.
 struct AxisStrides {
     std::int64_t y, x, channels;
 
@@ -26,13 +26,15 @@ AxisStrides secondary_strides(const Arithmetic &operation) {
     return {operation.secondary_stride_y, operation.secondary_stride_x, operation.secondary_stride_channels};
 }
 
-/// How many elements of the result an axis of an input makes; nothing where it is broadcast.
+/// Return the extent of the result that an input's axis gives, or nothing if a stride of 0 broadcasts the
+/// axis.
 std::optional<std::int64_t> reach(std::int64_t extent, std::int64_t stride) {
     if (stride == 0) return std::nullopt;
     return extent == Shape::any ? extent : (extent + stride - 1) / stride;
 }
 
-/// Extent of the result along an axis; nothing where the inputs disagree.
+/// Return the result's extent along an axis from the extents that both inputs give, or nothing if they
+/// differ.
 std::optional<std::int64_t> joined(std::optional<std::int64_t> a, std::optional<std::int64_t> b) {
     if (!a && !b) return 1;
     if (!a || !b) return a ? a : b;
@@ -65,7 +67,7 @@ void Arithmetic::check(const OperationInfo &info, const InputShapes &inputs) con
                                         std::pair{"secondary_stride_channels", secondary_stride_channels}})
         if (stride != 0 && stride != 1) refuse_parameter(info, field, "0 or 1", stride);
     const int rank = inputs[0].rank();
-    constexpr int image_rank = 4; // beyond, kernels see all axes before the last two as one
+    constexpr int image_rank = 4; // with more axes, kernels see all axes before the last two as one
     if (rank > image_rank && (primary_stride_y != 1 || secondary_stride_y != 1))
         refuse_parameter(info, primary_stride_y != 1 ? "primary_stride_y" : "secondary_stride_y",
                          "1 for tensors of more than 4 axes",
@@ -77,7 +79,7 @@ void Arithmetic::check(const OperationInfo &info, const InputShapes &inputs) con
               "broadcast, got ", inputs[0].text(), " and ", inputs[1].text()});
 }
 
-/// Without axes where the inputs disagree.
+/// Return the shape of the result, or a shape without axes if the inputs do not fit together.
 Shape Arithmetic::output_shape(const InputShapes &inputs) const {
     const AxisStrides primary = primary_strides(*this), secondary = secondary_strides(*this);
     Shape result = inputs[0];

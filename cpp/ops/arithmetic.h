@@ -11,8 +11,9 @@ using ::ArithmeticKind;
 /// (first input) and y = secondary_scale * (second input) the result is min(max(x op y + bias, minimum),
 /// maximum).
 ///
-/// Strides say which element of an input belongs to the next one of the result: 1 the next, 0 the same
-/// (broadcast), s the s-th next. They count rows (y) of images, pixels (x) of images and rows, and channels.
+/// A stride s of an input along an axis means that element i of the result reads element i * s of that input.
+/// With stride 0 the input is broadcast. Strides count rows (y) of images, pixels (x) of images and rows, and
+/// channels.
 struct Arithmetic {
     float primary_scale = 1.0f, secondary_scale = 1.0f;
     float bias = 0.0f;
@@ -40,7 +41,7 @@ struct Arithmetic {
 
     bool has_minimum() const { return minimum != std::numeric_limits<float>::lowest(); }
     bool has_maximum() const { return maximum != std::numeric_limits<float>::max(); }
-    /// Whether the result is x op y of the unscaled inputs, element by element.
+    /// Return whether the result is x op y of the unscaled inputs, element by element.
     bool is_plain() const;
 
     Shape output_shape(const InputShapes &inputs) const;
@@ -62,7 +63,7 @@ constexpr OperationInfo arithmetic_info(ArithmeticKind kind) {
     return {};
 }
 
-/// The operation of one entry of the table.
+/// The operation struct of one entry of the table of arithmetic kinds.
 template <ArithmeticKind entry> struct ArithmeticOperation : Arithmetic {
     static constexpr ArithmeticKind kind = entry;
     static constexpr OperationInfo info = arithmetic_info(entry);

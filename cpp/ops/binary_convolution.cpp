@@ -40,7 +40,7 @@ WeightSpecs BinaryConvolution::weights(const InputShapes &inputs) const {
 }
 
 Cost BinaryConvolution::cost(const InputShapes &inputs, const Shape &output) const {
-    // As a shape, since that refuses products beyond 64 bits.
+    // Shape::elements() multiplies, because it throws for products beyond 64 bits.
     return products_of({2, output.elements(), window.kernel_height, window.kernel_width, inputs[0].back()});
 }
 

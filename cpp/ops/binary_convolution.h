@@ -5,7 +5,7 @@
 namespace mpscnn::ops {
 
 /// Convolution with weights of one bit, their signs: y = activation(sum * scale * beta + bias). Pixels
-/// outside the image are zeros like any other.
+/// outside the image are zeros, which take part like pixels inside.
 struct BinaryConvolution {
     static constexpr OperationInfo info{"binary_convolution",
                                         "2-D convolution with weights, and mostly inputs, of one bit.",
@@ -33,7 +33,7 @@ struct BinaryConvolution {
     Cost cost(const InputShapes &inputs, const Shape &output) const;
 };
 
-/// The same with a window of the whole image.
+/// A binary convolution whose window is the whole image.
 struct BinaryFullyConnected {
     static constexpr OperationInfo info{"binary_fully_connected",
                                         "Fully connected layer with weights, and mostly inputs, of one bit.",

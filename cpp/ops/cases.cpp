@@ -15,27 +15,28 @@ namespace {
 constexpr unsigned checked = Case::self_check, verified = Case::conformance, both = checked | verified,
                    trained = checked | Case::training, no_onnx = Case::no_onnx;
 
-/// A row of the table, with JSON as text. A text "a|b" in the attributes stands for one case with each, and
-/// "*" as attributes or activation for one case with each neuron. The name of such a case ends in what it
-/// has. If a case is the same as one before, that one gets the tags, too.
+/// A row of the table, with JSON as text. The attributes may have alternatives: the text "a|b" stands for one
+/// case with each of them. "*" as attributes or activation stands for one case with each neuron. The name of
+/// such a case ends in its alternative. If two rows describe the same case, the table has it once, with the
+/// tags of both.
 struct Row {
     unsigned tags;
     const char *name, *operation, *attributes;
     const char *activation = nullptr;
-    /// The usual image has odd extents, and channels that do not fill their last slice.
+    /// The default image has odd extents, and channels that do not fill the last slice (of four).
     const char *inputs = "[[7,5,6]]";
     const char *positive_inputs = "";
 };
 
 constexpr const char *two_images = "[[7,5,6],[7,5,6]]";
 
-/// Tags of an elementwise operation on noise. `mpscnn verify` takes other cases of some: powers overflow in
-/// half, no two numbers of noise are equal, and none is 0.
+/// Return the tags of an elementwise operation whose inputs are noise. `mpscnn verify` has separate cases for
+/// three operations: powers of noise overflow in half, and noise has neither equal numbers nor zeros.
 constexpr unsigned tags_of_plain(std::string_view operation) {
     return operation == "power" || operation == "equal" || operation == "mask_out" ? checked : both;
 }
 
-/// Every kind with parameters at which it is defined for noise, and does something.
+/// Each kind of neuron, with parameters with which it is defined for noise and changes it.
 constexpr const char *neurons[] = {
     R"({"kind":"relu","a":0.25})",
     R"({"kind":"linear","a":-0.5,"b":2.0})",
@@ -64,7 +65,7 @@ constexpr const char *neurons[] = {
     R"({"kind":"erf"})",
 };
 
-// Names are those of messages: what a user reads if a device computes the layer wrongly.
+// The rows. A name appears in the message that a user reads if a device computes the layer wrongly.
 constexpr Row case_rows[] = {
     // Windows: odd, even, dilated, strided, one-sided padding.
     {both, "convolution", "convolution",
@@ -81,7 +82,7 @@ constexpr Row case_rows[] = {
     {both, "convolution, groups of 3 channels", "convolution",
      R"({"output_channels":4,"kernel_height":3,"kernel_width":3,"groups":2,"padding":"same"})"},
     {checked, "pointwise convolution", "convolution", R"({"output_channels":7})"},
-    // The size from which implementations like to choose Winograd's algorithm.
+    // A size from which implementations usually choose Winograd's algorithm.
     {both, "convolution, large", "convolution",
      R"({"output_channels":40,"kernel_height":3,"kernel_width":3,"padding":"same"})", nullptr,
      "[[37,51,32]]"},
@@ -111,7 +112,8 @@ constexpr Row case_rows[] = {
     {both, "binary convolution", "binary_convolution",
      R"({"output_channels":5,"kernel_height":3,"kernel_width":3,"padding":"same"})"},
     {both, "binary dense layer", "binary_fully_connected", R"({"outputs":5})"},
-    // Neurons in a convolution: those that MPS attaches, and those that follow as a shader.
+    // Convolutions with each neuron: some that MPS attaches to the convolution, and some that a shader
+    // applies after it.
     {checked, "convolution with relu", "convolution",
      R"({"output_channels":5,"kernel_height":3,"kernel_width":3})", R"({"kind":"relu","a":0.25})"},
     {checked, "convolution with relun", "convolution",
@@ -219,7 +221,7 @@ constexpr Row case_rows[] = {
      two_images},
     {checked, "matrix product, first transposed", "matrix_product", R"({"transpose_first":true})", nullptr,
      two_images},
-    // Sequences: 7 steps, 5 of them in each image.
+    // Recurrent layers on sequences: 7 steps, and 5 sequences in each image.
     {both, "LSTM", "lstm", "{}", nullptr, "[[7,5,24]]"},
     {both, "LSTM with states, backward", "lstm", R"({"reverse":true})", nullptr,
      "[[7,1,28],[1,1,7],[1,1,7]]"},
@@ -251,7 +253,7 @@ constexpr Row case_rows[] = {
     {both, "product of channels", "reduction", R"({"kind":"product","axis":"channels"})"},
     {both, "weighted sum", "weighted_reduction", "{}", nullptr, two_images},
     {both | no_onnx, "dropout", "dropout", R"({"training":true,"seed":3})"},
-    // Each parameter that the layers above leave at its default, and each name that one may have.
+    // Each parameter that the rows above leave at its default, and each value of the parameters with names.
     {checked, "convolution, padding on all sides", "convolution",
      R"({"output_channels":5,"kernel_height":3,"kernel_width":3,"stride_y":2,"stride_x":2,"padding":"explicit","pad_top":1,"pad_bottom":1,"pad_left":2,"pad_right":1,"ceil_mode":true})"},
     {checked, "convolution, all positions", "convolution",
@@ -366,7 +368,8 @@ constexpr Row case_rows[] = {
      R"({"training":true,"seed":3,"keep_probability":0.75,"mask_stride_channels":0})"},
     {checked | no_onnx, "dropout of channels", "dropout",
      R"({"training":true,"seed":3,"mask_stride_y":0,"mask_stride_x":0})"},
-    // One image of at most four channels: a texture without slices, which shaders read and write otherwise.
+    // One image with at most four channels. A texture without slices stores it, which shaders access
+    // differently.
     {checked, "convolution, one slice", "convolution",
      R"({"output_channels":4,"kernel_height":3,"kernel_width":3,"stride_y":2,"stride_x":2,"padding":"same"})",
      R"({"kind":"hard_swish"})", "[[7,5,3]]"},
@@ -559,7 +562,7 @@ constexpr Row case_rows[] = {
     {verified, "sum, scaled", "add", R"({"secondary_scale":0.5})", nullptr, two_images},
     {verified, "sum with a pixel", "add", R"({"secondary_stride_y":0,"secondary_stride_x":0})", nullptr,
      "[[7,5,6],[1,1,6]]"},
-    // Small exponents, so that no half overflows.
+    // The exponents are small, so that no half overflows.
     {verified, "power, small", "power", R"({"secondary_scale":0.25})", nullptr, two_images},
     {verified, "reduction", "reduction",
      R"({"kind":"max|min|sum|mean|product|l2_norm|sum_of_squares|variance|deviation|log_sum_exp","axis":"height|width|channels"})"},
@@ -654,7 +657,7 @@ constexpr Row case_rows[] = {
      "[[2,7,5,6],[2,7,5,6]]"},
 };
 
-/// The alternatives of an attribute's value.
+/// Return the alternatives of an attribute's value.
 std::vector<Json> alternatives(const Json &value) {
     const std::string *text = value.get_if<std::string>();
     if (!text || text->find('|') == std::string::npos) return {value};
@@ -667,7 +670,7 @@ std::vector<Json> alternatives(const Json &value) {
     return found;
 }
 
-/// Attributes, and what tells them from the others of their row.
+/// The attributes of a case, with the alternative that distinguishes it from the row's other cases.
 using Named = std::pair<std::string, Json>;
 
 std::vector<Named> choices(const char *text) {
@@ -706,7 +709,7 @@ std::vector<Shape> shapes_of(const char *text) {
     return shapes;
 }
 
-/// A text that is the same for the same network.
+/// Return a text that two cases share only if their networks are the same.
 std::string key_of(const Case &one) {
     std::string key = one.operation + to_text(attributes_of(make_operation(one.operation, one.attributes)));
     if (one.activation) key += to_text(attributes_of(make_neuron(*one.activation)));
@@ -714,7 +717,7 @@ std::string key_of(const Case &one) {
     return key;
 }
 
-/// All cases of a row.
+/// Return all cases of a row.
 std::vector<Case> cases_of(const Row &row) {
     std::vector<std::pair<std::string, std::optional<Json>>> activations;
     if (!row.activation)

@@ -4,7 +4,7 @@
 
 namespace mpscnn::ops {
 
-/// A tensor that is a weight. Only the number of images is taken from the input; each image gets the same
+/// A tensor that is a weight. The input only determines the number of images; each image gets the same
 /// values.
 struct Constant {
     static constexpr OperationInfo info{

@@ -34,7 +34,7 @@ WeightSpecs Convolution::weights(const InputShapes &inputs) const {
 }
 
 Cost Convolution::cost(const InputShapes &inputs, const Shape &output) const {
-    // As a shape, since that refuses products beyond 64 bits.
+    // Shape::elements() multiplies, because it throws for products beyond 64 bits.
     const Shape macs{2, output.elements(), window.kernel_height, window.kernel_width,
                      inputs[0].back() / groups};
     const std::int64_t flops = macs.elements();
@@ -43,8 +43,8 @@ Cost Convolution::cost(const InputShapes &inputs, const Shape &output) const {
 
 namespace {
 
-/// Check the shapes of the inputs. `source` is the index of the convolution's input, `gradient` that of its
-/// result's gradient.
+/// Check the shapes of the inputs of a gradient. `source` is the index of the convolution's input among them,
+/// and `gradient` the index of the gradient of the convolution's result.
 void require_gradient(const OperationInfo &info, const Convolution &convolution, const InputShapes &inputs,
                       std::size_t source, std::size_t gradient) {
     const InputShapes input = inputs.subspan(source, 1);

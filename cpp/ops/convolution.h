@@ -4,11 +4,11 @@
 
 namespace mpscnn::ops {
 
-/// Refuses a number of groups that does not divide both numbers of channels.
+/// Throws for a number of groups that does not divide the input channels and the output channels.
 void require_groups(const OperationInfo &info, std::int64_t groups, std::int64_t input_channels,
                     std::int64_t output_channels);
 
-/// Two-dimensional convolution (a correlation, as everywhere in this field): with `groups` equal to the input
+/// Two-dimensional convolution (a correlation: the kernel is not rotated). With `groups` equal to the input
 /// channels it is a depthwise convolution with channel multiplier output_channels / groups.
 struct Convolution {
     static constexpr OperationInfo info{
@@ -32,9 +32,8 @@ struct Convolution {
     Cost cost(const InputShapes &inputs, const Shape &output) const;
 };
 
-/// The gradient of a convolution's input: what each of its pixels gets from the results that it is part of.
-/// Inputs: the gradient of the result, the weight, and the convolution's input, of which only the shape
-/// counts.
+/// The gradient of a convolution with respect to its input. Inputs: the gradient of the result, the weight,
+/// and the convolution's input, of which only the shape is used.
 struct ConvolutionDataGradient {
     static constexpr OperationInfo info =
         training_info("convolution_data_gradient", "Gradient of a convolution's input.", 3);
@@ -49,9 +48,10 @@ struct ConvolutionDataGradient {
     Cost cost(const InputShapes &inputs, const Shape &) const;
 };
 
-/// The gradient of a convolution's weight, summed over all images. Inputs: the convolution's input and the
-/// gradient of its result. Each sum takes blocks of 128 pixels in float32, and of many pixels up to 16 sums
-/// in double, in an order that the shapes alone decide.
+/// The gradient of a convolution with respect to its weight, summed over all images. Inputs: the
+/// convolution's input and the gradient of its result. Sums over blocks of 128 pixels are in float32; the
+/// sums of blocks are added in up to 16 sums in double. The order of the additions depends on the shapes
+/// only.
 struct ConvolutionWeightGradient {
     static constexpr OperationInfo info =
         training_info("convolution_weight_gradient", "Gradient of a convolution's weight.", 2);

@@ -9,7 +9,7 @@ namespace mpscnn::ops {
 
 /// A float32 tensor without gaps.
 struct CustomTensor {
-    float *data; ///< null where only the shape is asked for
+    float *data; ///< null if only the shape is needed
     Shape shape;
 };
 
@@ -17,14 +17,15 @@ struct CustomTensor {
 class CustomFunction {
 public:
     virtual ~CustomFunction() = default;
-    /// Batch first; extents may be free. Throws what is wrong with the inputs.
+    /// Return the shape of the result, batch first; extents may be free. Throws an error that says what is
+    /// wrong with the inputs.
     virtual Shape output_shape(const InputShapes &inputs) const = 0;
-    /// Fills the output. Throws what went wrong.
+    /// Compute the output. Throws an error that says what went wrong.
     virtual void run(std::span<const CustomTensor> inputs, const CustomTensor &output) const = 0;
 };
 
-/// A layer that a function of the program computes, in float32 and main memory. Files do not hold it, and the
-/// table for documentation leaves it out.
+/// A layer that a function of the calling program computes, in float32 and main memory. Model files cannot
+/// contain it, and the documentation's table of operations leaves it out.
 struct Custom {
     static constexpr OperationInfo info{.name = "custom",
                                         .summary = "A function of the program.",

@@ -4,12 +4,12 @@
 
 namespace mpscnn::ops {
 
-/// Each element is kept with a probability and multiplied with its reciprocal, otherwise multiplied with 0
-/// (Srivastava et al. 2014). Networks drop nothing at inference: then the result is the input.
+/// Dropout (Srivastava et al. 2014). Each element is kept with probability keep_probability and divided by
+/// it; the others become 0. Outside of training the result is the input.
 ///
-/// The mask is a tensor of its own, whose extents are those of the input, or 1 along axes with a mask stride
-/// of 0. Its element i, in row-major NHWC order over the whole batch, has the random word i % 4 of philox(i /
-/// 4, seed) (core/philox.h) and is kept when that is at most last_kept(). Every engine makes the same mask.
+/// The mask is a tensor whose extents are those of the input, or 1 along axes with a mask stride of 0. Its
+/// element i, in row-major NHWC order over the whole batch, has the random word i % 4 of philox(i / 4, seed)
+/// (core/philox.h), and is kept if this word is at most last_kept(). Every engine makes the same mask.
 struct Dropout {
     static constexpr OperationInfo info{
         "dropout", "Sets random elements to zero; outside of training the identity.", 1, 1, true, false, true,
@@ -31,7 +31,7 @@ struct Dropout {
         visit("training", training, "true: drop elements; false: return the input");
     }
 
-    /// The largest random word of an element that is kept.
+    /// Return the largest random word for which an element is kept.
     std::uint32_t last_kept() const;
 
     void check(const InputShapes &inputs) const;
@@ -42,9 +42,9 @@ struct Dropout {
     }
 };
 
-/// Dropout with another mask in each step of training. The second input is the number of the step, one whole
-/// number from 0 on: its mask is that of a dropout whose seed is larger by that number. Its gradient is the
-/// same operation on the gradient.
+/// Dropout with a different mask in each step of training. The second input is the number of the step, one
+/// whole number from 0 on. Its mask is that of a dropout whose seed is `seed` plus the number. The gradient
+/// is computed by the same operation, applied to the gradient of the result.
 struct StepDropout {
     static constexpr OperationInfo info{.name = "step_dropout",
                                         .summary = "Dropout with another mask in each step of training.",

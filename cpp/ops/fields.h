@@ -1,8 +1,8 @@
 #pragma once
 
-// Parameters as JSON. A struct names its parameters once, in `fields(visitor)`. FieldList is the one visitor
-// that JSON needs: it lists the fields, and functions that are compiled once read, write and describe the
-// list. A visitor for each of these would be compiled for every field of every operation.
+// Parameters of operations as JSON. A struct names its parameters once, in the function `fields(visitor)`.
+// FieldList is the only visitor that JSON needs: it lists the fields. Functions that read, write and describe
+// this list are compiled once, not once for each field of each operation.
 
 #include <array>
 #include <cstddef>
@@ -21,22 +21,22 @@ namespace mpscnn::ops {
 template <class T>
 concept Enumeration = std::is_enum_v<T>;
 
-/// How a type of its own appears as JSON; specialised next to the type: `Json write(const T &)`,
-/// `T read(const JsonView &)` and `type`, its name for documentation.
+/// The JSON form of a type that is not a number or text. Specialised next to the type: `Json write(const T
+/// &)`, `T read(const JsonView &)`, and `type`, the type's name for documentation.
 template <class T> struct FieldCodec;
 
 template <class T>
 concept Coded = requires(const T &value) { FieldCodec<T>::write(value); };
 
-/// How the fields of one type are written, read and described.
+/// Functions that write, read and describe fields of one type.
 struct FieldType {
     Json (*write)(const void *value);
     void (*read)(void *value, const JsonView &given);
-    const char *name;                        ///< for documentation
-    std::span<const char *const> names = {}; ///< of an enumeration's values
+    const char *name;                        ///< the type's name for documentation
+    std::span<const char *const> names = {}; ///< the names of an enumeration's values
 };
 
-/// The index of the name that `given` holds. Throws unless it is among `names`.
+/// Return the index in `names` of the name that `given` holds. Throws if `names` does not contain it.
 std::size_t read_name(const JsonView &given, std::span<const char *const> names);
 
 template <Enumeration T>
@@ -93,7 +93,7 @@ struct Field {
     const FieldType *type;
 };
 
-/// Lists the fields that it visits, in their order.
+/// A list of a struct's fields, in the order in which `fields` visits them.
 class FieldList {
 public:
     template <class T> void operator()(const char *name, T &value, const char *meaning) {
@@ -106,11 +106,11 @@ public:
     }
 
     bool has(std::string_view name) const;
-    /// Sets the fields that `attributes` has; the others keep their values. Throws ParameterError "<owner>:
+    /// Set the fields that `attributes` has; the others keep their values. Throws ParameterError "<owner>:
     /// ..." for an unknown name and for a value of the wrong type.
     void read(const Json &attributes, const std::string &owner) const;
     Json write() const;
-    /// For documentation and for Python's help; the values are the defaults.
+    /// Return a description of the fields for documentation and Python's help; the values are the defaults.
     Json describe() const;
 
 private:
@@ -124,7 +124,8 @@ template <class Struct> void read_fields(Struct &target, const Json &attributes,
 }
 
 template <class Struct> Json write_fields(const Struct &source) {
-    // The list serves reading too; this only looks.
+    // FieldList has pointers that can be written, because it also reads. Writing JSON does not change
+    // `source`.
     return FieldList::of(const_cast<Struct &>(source)).write();
 }
 

@@ -4,11 +4,11 @@
 
 namespace mpscnn::ops {
 
-/// Refuses inputs that are neither vectors nor images of known size.
+/// Throws unless the input is a vector, or an image with fixed extents.
 void require_dense_input(const OperationInfo &info, const InputShapes &inputs);
 
-/// Every output is a weighted sum of all inputs. Weights are [out][height][width][in] for an image and
-/// [out][in] for a vector.
+/// Dense layer: every output is a weighted sum of all inputs. Weights are [out][height][width][in] for an
+/// image and [out][in] for a vector.
 struct FullyConnected {
     static constexpr OperationInfo info{
         "fully_connected", "Dense layer: weighted sums of all inputs.", 1, 1, true, true, true};

@@ -57,7 +57,8 @@ void GatherGradient::check(const InputShapes &inputs) const {
     require_image_or_less(info, inputs[0]);
     require_at_least(info, "extent", extent, 1);
     const Shape &gradient = inputs[0];
-    if (gather.axis < -gradient.rank() || gather.axis >= gradient.rank()) gather.check(inputs); // says why
+    // Throws an error with the reason.
+    if (gather.axis < -gradient.rank() || gather.axis >= gradient.rank()) gather.check(inputs);
     const Shape input = output_shape(inputs);
     gather.check({&input, 1});
     require_result(info, gradient, gather.output_shape({&input, 1}));

@@ -4,7 +4,7 @@
 
 namespace mpscnn::ops {
 
-/// Rows, columns or channels at given positions, in any order and as often as wanted.
+/// Select rows, columns or channels by their indices, in any order and with repetitions.
 struct Gather {
     static constexpr OperationInfo info{
         "gather", "Rows, columns or channels at given positions.", 1, 1, false, false, true};
@@ -26,7 +26,7 @@ struct Gather {
     Cost cost(const InputShapes &, const Shape &) const { return {}; }
 };
 
-/// The whole tensor repeated along its last three axes.
+/// Repeat the whole tensor along its last three axes.
 struct Tile {
     static constexpr OperationInfo info{
         "tile", "A tensor repeated along rows, columns and channels.", 1, 1, false, false, true};
@@ -45,8 +45,8 @@ struct Tile {
     Cost cost(const InputShapes &, const Shape &) const { return {}; }
 };
 
-/// The gradient of what rows, columns or channels were gathered from, `extent` of them: each gets the sum of
-/// the gradients of its copies. Input: the gradient of the gather's result.
+/// The gradient of a gather with respect to its input, whose axis has `extent` elements: each row, column or
+/// channel gets the sum of the gradients of its copies. Input: the gradient of the gather's result.
 struct GatherGradient {
     static constexpr OperationInfo info =
         training_info("gather_gradient", "Gradient of a gather's input.", 1);

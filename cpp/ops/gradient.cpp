@@ -25,7 +25,7 @@ void add_own(const Convolution &convolution, GradientBuilder &builder) {
         builder.give("bias", builder.add(SumLike{}, {gradient, builder.weight("bias")}));
 }
 
-/// As a convolution of one pixel that has all inputs as its channels.
+/// Add a dense layer's gradients as those of a convolution of one pixel, whose channels are all inputs.
 void add_own(const FullyConnected &dense, GradientBuilder &builder) {
     const Shape input = builder.shape(builder.input(0));
     const std::int64_t features = input.with_batch(1).elements();
@@ -47,7 +47,8 @@ void add_own(const FullyConnected &dense, GradientBuilder &builder) {
         builder.give("bias", builder.add(SumLike{}, {builder.gradient(), builder.weight("bias")}));
 }
 
-/// By the statistics of the batch, the second input; these depend on the first, which is taken into account.
+/// Add the gradients of a batch normalization whose second input has the statistics of the batch. They
+/// include the derivative of the statistics, which depend on the first input.
 void add_own(const BatchNormalization &normalization, GradientBuilder &builder) {
     if (builder.inputs() != 2) builder.refuse("statistics that are weights");
     const Value gradient = builder.gradient(), source = builder.input(0), statistics = builder.input(1);
@@ -67,10 +68,10 @@ void add_own(const BatchNormalization &normalization, GradientBuilder &builder) 
     if (builder.wants("gamma")) builder.give("gamma", row(1));
 }
 
-/// Their gradient is part of the normalization's.
+/// Add nothing: the gradient of batch normalization includes the derivative of these statistics.
 void add_own(const BatchStatistics &, GradientBuilder &) {}
 
-/// Add the gradients of gamma and beta. `plain` is the normalization without them.
+/// Add the gradients of gamma and beta. `plain` is the same normalization without gamma and beta.
 void give_gamma_and_beta(GradientBuilder &builder, const Operation &plain) {
     const Value gradient = builder.gradient();
     if (builder.wants("beta"))
@@ -81,7 +82,8 @@ void give_gamma_and_beta(GradientBuilder &builder, const Operation &plain) {
     builder.give("gamma", builder.add(SumLike{}, {product, builder.weight("gamma")}));
 }
 
-/// The gradient of the result, the input and gamma, if there is one.
+/// Return the inputs of a normalization's gradient: the gradient of the result, the input and gamma, if there
+/// is one.
 std::vector<Value> normalization_inputs(const GradientBuilder &builder) {
     std::vector<Value> inputs{builder.gradient(), builder.input(0)};
     if (builder.has_weight("gamma")) inputs.push_back(builder.weight("gamma"));
@@ -114,7 +116,7 @@ void add_own(const Resize &resize, GradientBuilder &builder) {
 
 // ---- Elementwise ----
 
-/// Each channel has its slope.
+/// Add the gradients of a prelu, which has a slope for each channel, with respect to its input and slopes.
 void add_prelu(const Neuron &neuron, GradientBuilder &builder) {
     const Value gradient = builder.gradient(), input = builder.input(0), slope = builder.weight("slope");
     if (builder.wants(0))
@@ -132,7 +134,8 @@ void add_own(const Neuron &neuron, GradientBuilder &builder) {
     builder.give(0, builder.add(NeuronGradient{neuron, from_result}, {builder.gradient(), known}));
 }
 
-/// The mask follows from the parameters: the same elements of the gradient go on.
+/// Apply the same dropout to the gradient. Its mask depends only on the parameters, so it keeps the same
+/// elements.
 void add_own(const Dropout &dropout, GradientBuilder &builder) {
     builder.give(0, dropout.training ? builder.add(dropout, {builder.gradient()}) : builder.gradient());
 }
@@ -193,7 +196,7 @@ void add_own(const ChannelShuffle &shuffle, GradientBuilder &builder) {
     builder.give(0, builder.add(ChannelShuffle{.groups = channels / shuffle.groups}, {builder.gradient()}));
 }
 
-/// Blocks of pixels become channels again.
+/// Rearrange the blocks of pixels of the gradient to channels.
 void add_own(const DepthToSpace &blocks, GradientBuilder &builder) {
     const Shape &input = builder.shape(builder.input(0));
     if (!input.with_batch(1).fixed()) builder.refuse("a free extent");

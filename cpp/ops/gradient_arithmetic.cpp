@@ -6,7 +6,7 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// Return the gradient within arithmetic's limits. It is 0 where the result equals a limit.
+/// Return the gradient before the clamp to arithmetic's limits. It is 0 where the result equals a limit.
 Value limited_gradient(const Arithmetic &arithmetic, GradientBuilder &builder) {
     for (const std::int64_t stride : {arithmetic.primary_stride_y, arithmetic.primary_stride_x,
                                       arithmetic.secondary_stride_y, arithmetic.secondary_stride_x})
@@ -16,14 +16,16 @@ Value limited_gradient(const Arithmetic &arithmetic, GradientBuilder &builder) {
     return builder.add(NeuronGradient{limits, true}, {builder.gradient(), builder.result()});
 }
 
-/// Gives an input its part of a gradient of the result's shape.
+/// Give an input a gradient that has the result's shape. It is summed over the axes along which the input was
+/// broadcast.
 void give_summed(GradientBuilder &builder, std::size_t input, Value gradient) {
     const Value source = builder.input(input);
     const bool whole = builder.shape(source) == builder.shape(gradient);
     builder.give(input, whole ? gradient : builder.add(SumLike{}, {gradient, source}));
 }
 
-/// The second operand, or the first, with the strides with which `arithmetic` reads input `index`.
+/// Return an operation whose second operand (the first with `as_first`) has the strides with which
+/// `arithmetic` reads its input `index`.
 template <class Op> Op reading(const Arithmetic &arithmetic, std::size_t index, bool as_first = false) {
     Op operation;
     const bool first = index == 0;
@@ -36,7 +38,7 @@ template <class Op> Op reading(const Arithmetic &arithmetic, std::size_t index, 
     return operation;
 }
 
-/// Strides and scales of arithmetic for another comparison or function of the same operands.
+/// Return another comparison or function that reads its operands with the strides and scales of `arithmetic`.
 template <class Op> Op of_operands(const Arithmetic &arithmetic) {
     Op operation;
     static_cast<Arithmetic &>(operation) = arithmetic;
@@ -45,7 +47,8 @@ template <class Op> Op of_operands(const Arithmetic &arithmetic) {
     return operation;
 }
 
-/// Each element's gradient goes to the operand that is the result, of equal ones half to each as in PyTorch.
+/// Give the gradients of a maximum (`larger`) or minimum. Each element's gradient goes to the operand that
+/// was chosen. If both are equal, each gets half, as in PyTorch.
 void give_chosen(const Arithmetic &arithmetic, GradientBuilder &builder, bool larger) {
     const Value gradient = limited_gradient(arithmetic, builder);
     const Value first = builder.input(0), second = builder.input(1);
@@ -53,7 +56,8 @@ void give_chosen(const Arithmetic &arithmetic, GradientBuilder &builder, bool la
     const Value equal = builder.add(of_operands<Equal>(arithmetic), {first, second});
     Addition sum;
     sum.secondary_scale = 0.5f;
-    const Value share = builder.add(sum, {greater, equal}); // of the first, if the larger is taken
+    // The first input's share of the gradient if the larger operand is chosen: 1, 1/2 or 0.
+    const Value share = builder.add(sum, {greater, equal});
     const Value to_larger = multiplied(builder, gradient, share);
     const Value to_smaller = builder.add(Subtraction{}, {gradient, to_larger});
     const auto give = [&](std::size_t input, bool has_larger, float scale) {
@@ -64,7 +68,8 @@ void give_chosen(const Arithmetic &arithmetic, GradientBuilder &builder, bool la
     give(1, !larger, arithmetic.secondary_scale);
 }
 
-/// The second operand's elements that a mask lets through.
+/// Give the gradient of a mask's second operand: the gradient of the result, where the mask lets elements
+/// through.
 template <class Op> void give_masked(const Op &mask, GradientBuilder &builder) {
     const Value gradient = limited_gradient(mask, builder);
     if (!builder.wants(1)) return;
@@ -113,7 +118,7 @@ void add_own(const Division &quotient, GradientBuilder &builder) {
 void add_own(const Maximum &maximum, GradientBuilder &builder) { give_chosen(maximum, builder, true); }
 void add_own(const Minimum &minimum, GradientBuilder &builder) { give_chosen(minimum, builder, false); }
 
-/// y * x^(y - 1), and x^y * ln x, which is 0 where x is 0.
+/// Add the gradients of x^y: y * x^(y - 1) for x, and x^y * ln x for y, which is 0 where x is 0.
 void add_own(const Power &power, GradientBuilder &builder) {
     const Value gradient = limited_gradient(power, builder);
     if (power.primary_scale != 1.0f || power.secondary_scale != 1.0f || power.bias != 0.0f)

@@ -10,7 +10,8 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// The position in an axis of `extent` elements that a border shows `at`, which may lie outside.
+/// Return the index, in an axis of `extent` elements, of the element that a border copies to position `at`,
+/// which may lie outside.
 std::int64_t shown(PaddingMode mode, std::int64_t at, std::int64_t extent) {
     if (mode == PaddingMode::clamp || extent == 1) return std::clamp<std::int64_t>(at, 0, extent - 1);
     const std::int64_t period = mode == PaddingMode::mirror ? 2 * extent - 2 : 2 * extent;
@@ -19,7 +20,8 @@ std::int64_t shown(PaddingMode mode, std::int64_t at, std::int64_t extent) {
     return mode == PaddingMode::mirror ? period - within : period - 1 - within;
 }
 
-/// Sums the gradients of all positions of an axis that show the same one of `extent`.
+/// Sum the gradients of copies. `positions` has, for each element of the gradient's axis, the index from 0 to
+/// extent - 1 of the element that it was copied from.
 Value summed(GradientBuilder &builder, Value gradient, std::int64_t axis, std::int64_t extent,
              std::vector<std::int64_t> positions) {
     return builder.add(GatherGradient{Gather{axis, std::move(positions)}, extent}, {gradient});
@@ -33,7 +35,8 @@ void add_own(const Gather &gather, GradientBuilder &builder) {
                            gather.indices));
 }
 
-/// Sums of copies, whose gradient goes to each of them.
+/// A gradient of a gather adds up copies, so its own gradient is a gather: each copy gets the gradient of its
+/// sum.
 void add_own(const GatherGradient &gathered, GradientBuilder &builder) {
     builder.give(0, builder.add(gathered.gather, {builder.gradient()}));
 }
@@ -68,7 +71,7 @@ void add_own(const Padding &padding, GradientBuilder &builder) {
     builder.give(0, padding_gradient(padding, builder, builder.gradient(), builder.input(0)));
 }
 
-/// Zeros around the part, and between its elements.
+/// Add zeros around the slice's gradient, and between its elements if the slice has steps.
 void add_own(const Slice &slice, GradientBuilder &builder) {
     const Shape input = builder.shape(builder.input(0)), part = builder.shape(builder.gradient());
     const Slice::Origin origin = slice.origin(input);
@@ -95,7 +98,7 @@ void add_own(const Slice &slice, GradientBuilder &builder) {
     builder.give(0, gradient);
 }
 
-/// Sums of the copies.
+/// Sum the gradients of the copies.
 void add_own(const Tile &tile, GradientBuilder &builder) {
     const Shape input = builder.shape(builder.input(0));
     const std::array copies{tile.channels, tile.columns, tile.rows};

@@ -12,7 +12,7 @@ Value channel_slice(GradientBuilder &builder, Value value, std::int64_t first, s
     return builder.add(Slice{.front = first, .channels = count}, {value});
 }
 
-/// A recurrent layer whose gradients are added.
+/// A recurrent layer for which gradients are added.
 struct RecurrentUse {
     GradientBuilder &builder;
     std::int64_t steps, units;
@@ -29,7 +29,8 @@ struct RecurrentUse {
                            reverse ? std::vector<Value>{others, first} : std::vector<Value>{first, others});
     }
 
-    /// Return the gradient of the weights by which states were multiplied to sums with these gradients.
+    /// Return the gradient of a weight. `states` are the hidden states that it multiplied, and `gradients`
+    /// the gradients of the products.
     Value weight_gradient(Value states, Value gradients) const {
         Convolution product;
         product.output_channels = builder.shape(gradients).back();
@@ -96,7 +97,8 @@ void add_own(const Gru &gru, GradientBuilder &builder) {
         const Value products = builder.add(Concatenation{.axis = -1}, {gates, last});
         return builder.give("weight", use.weight_gradient(states, products));
     }
-    // Gates and candidate multiply different states. Each part has zeros in the place of the other one.
+    // Gates and candidate multiply different states, so their weights' gradients are computed separately.
+    // Each of the two has zeros in place of the channels of the other one.
     const Value candidate = channel_slice(builder, steps, 2 * units, units);
     builder.give("weight", use.weight_gradient(states, builder.add(Padding{.back = units}, {gates})));
     builder.give("weight", use.weight_gradient(last, builder.add(Padding{.front = 2 * units}, {candidate})));

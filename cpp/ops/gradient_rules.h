@@ -8,8 +8,8 @@
 
 namespace mpscnn::ops {
 
-// Functions that add the gradients of one operation each, grouped by families. gradient.cpp has the other
-// operations and dispatches to all.
+// Gradient rules: each add_own adds the gradients of one operation. They are grouped by families of
+// operations. gradient.cpp has the other operations and dispatches to all.
 
 void add_own(const Addition &addition, GradientBuilder &builder);
 void add_own(const Subtraction &difference, GradientBuilder &builder);
@@ -20,7 +20,7 @@ void add_own(const Minimum &minimum, GradientBuilder &builder);
 void add_own(const Power &power, GradientBuilder &builder);
 void add_own(const Mask &mask, GradientBuilder &builder);
 void add_own(const MaskOut &mask, GradientBuilder &builder);
-/// Steps, whose derivative is 0 where they have one: nothing goes on.
+/// These step functions have a derivative of 0, so they give no gradients.
 inline void add_own(const Greater &, GradientBuilder &) {}
 inline void add_own(const GreaterOrEqual &, GradientBuilder &) {}
 inline void add_own(const Equal &, GradientBuilder &) {}
@@ -41,16 +41,16 @@ void add_own(const Gru &gru, GradientBuilder &builder);
 void add_own(const SpatialNormalization &normalization, GradientBuilder &builder);
 void add_own(const LocalContrastNormalization &normalization, GradientBuilder &builder);
 
-// Helpers of all families
+// Functions that the rules of several families use.
 
 using Value = GradientValue;
 
-/// a * x + b
+/// Add the operation a * value + b.
 inline Value linear(GradientBuilder &builder, Value value, float a, float b = 0.0f) {
     if (a == 1.0f && b == 0.0f) return value;
     return builder.add(Neuron{.kind = NeuronKind::linear, .a = a, .b = b}, {value});
 }
-/// A tensor times a number.
+/// Add the product of a tensor and a number.
 inline Value scaled(GradientBuilder &builder, Value value, float factor) {
     return linear(builder, value, factor);
 }
@@ -58,7 +58,7 @@ inline Value multiplied(GradientBuilder &builder, Value a, Value b) {
     return builder.add(Multiplication{}, {a, b});
 }
 
-/// Extents after the batch.
+/// Return the extents after the batch.
 inline std::vector<std::int64_t> image_extents(const Shape &shape) {
     return {shape.begin() + 1, shape.end()};
 }
@@ -66,8 +66,8 @@ inline Value reshaped(GradientBuilder &builder, Value value, std::vector<std::in
     return builder.add(Reshape{.shape = std::move(extents)}, {value});
 }
 
-/// An operation on the gradient's elements and one of broadcast extent 1 along `from_end`, the axis counted
-/// from the last one.
+/// Return an operation whose second operand has extent 1, and is broadcast, along the axis `from_end`,
+/// counted from the last one.
 template <class Op> Op broadcasting(int from_end) {
     Op operation;
     (from_end == 1   ? operation.secondary_stride_channels
@@ -76,8 +76,8 @@ template <class Op> Op broadcasting(int from_end) {
     return operation;
 }
 
-/// The gradient of a padding's input, the tensor `input`: builder.gradient() or another one of the padding's
-/// result.
+/// Return the gradient of a padding's input. `gradient` is that of the padding's result, and `input` the
+/// tensor that was padded.
 Value padding_gradient(const Padding &padding, GradientBuilder &builder, Value gradient, Value input);
 
 } // namespace mpscnn::ops

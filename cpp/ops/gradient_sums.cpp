@@ -4,12 +4,12 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// Axes counted from the last one.
+/// Return the number of an axis, counted from the last one.
 int axis_of(ReductionAxis axis) {
     return axis == ReductionAxis::channels ? 1 : axis == ReductionAxis::width ? 2 : 3;
 }
 
-/// Each element gets the gradient of its sum, times a factor.
+/// Return the gradient of a sum's input: each element gets the gradient of its sum, times a factor.
 Value spread(const Reduction &reduction, GradientBuilder &builder, float factor, std::int64_t extent) {
     const int from_end = axis_of(reduction.axis);
     Tile copies;
@@ -17,7 +17,8 @@ Value spread(const Reduction &reduction, GradientBuilder &builder, float factor,
     return builder.add(copies, {scaled(builder, builder.gradient(), factor)});
 }
 
-/// The elements that are the result share its gradient evenly, as with PyTorch's amax.
+/// Return the gradient of a maximum's or minimum's input. Elements that are equal to the result share its
+/// gradient evenly, as in PyTorch's amax.
 Value to_chosen(const Reduction &reduction, GradientBuilder &builder) {
     const int from_end = axis_of(reduction.axis);
     const Value chosen = builder.add(broadcasting<Equal>(from_end), {builder.input(0), builder.result()});
@@ -26,24 +27,25 @@ Value to_chosen(const Reduction &reduction, GradientBuilder &builder) {
     return builder.add(broadcasting<Multiplication>(from_end), {chosen, share});
 }
 
-/// The gradient of the result times numbers of the input's shape.
+/// Return the product of numbers of the input's shape and a gradient of the result's shape, which is
+/// broadcast.
 Value times_gradient(const Reduction &reduction, GradientBuilder &builder, Value numbers, Value gradient) {
     return builder.add(broadcasting<Multiplication>(axis_of(reduction.axis)), {numbers, gradient});
 }
 
-/// gradient / result, 0 where the result is 0.
+/// Return gradient / result, and 0 where the result is 0.
 Value over_result(GradientBuilder &builder) {
     const Value quotient = builder.add(Division{}, {builder.gradient(), builder.result()});
     return builder.add(Mask{}, {builder.result(), quotient});
 }
 
-/// Differences between the input and a number of each line.
+/// Return the input minus `number`, a tensor of the result's shape, which is broadcast.
 Value less(const Reduction &reduction, GradientBuilder &builder, Value number) {
     return builder.add(broadcasting<Subtraction>(axis_of(reduction.axis)), {builder.input(0), number});
 }
 
-/// Return the gradient of a variance: factor * (x - mean) times the gradient of the result, with factor = 2 *
-/// weight / extent. The gradient of a deviation is half of that, divided by the result.
+/// Return the gradient of a variance's input: factor * (x - mean) times the gradient of the result, with
+/// factor = 2 * weight / extent. The gradient of a deviation is half of that, divided by the result.
 Value of_spread(const Reduction &reduction, GradientBuilder &builder, std::int64_t extent) {
     const Reduction average{.kind = ReductionKind::mean, .axis = reduction.axis};
     const Value mean = builder.add(average, {builder.input(0)});
@@ -54,7 +56,7 @@ Value of_spread(const Reduction &reduction, GradientBuilder &builder, std::int64
                           scaled(builder, gradient, factor));
 }
 
-/// The softmax times the gradient.
+/// Return the gradient of a log-sum-exp's input: the input's softmax times the gradient.
 Value of_log_sum(const Reduction &reduction, GradientBuilder &builder) {
     const Neuron exponential{.kind = NeuronKind::exponential, .a = 1.0f, .b = 0.0f, .c = -1.0f};
     const Value shares = builder.add(exponential, {less(reduction, builder, builder.result())});
@@ -100,7 +102,7 @@ void add_own(const WeightedReduction &reduction, GradientBuilder &builder) {
     Value gradient = builder.gradient();
     if (reduction.kind == WeightedReductionKind::mean) {
         NotEqual counted;
-        counted.secondary_scale = 0.0f; // with 0
+        counted.secondary_scale = 0.0f; // NotEqual compares with 0 * second operand
         const Value ones = builder.add(counted, {weights, weights});
         const Value count = builder.add(Reduction{.kind = ReductionKind::sum}, {ones});
         const Value quotient = builder.add(Division{}, {gradient, count});

@@ -1,13 +1,13 @@
 #include "ops/gradient_rules.h"
 
-// Normalizations over windows of pixels, as averages of a padded input: x and x * x averaged, and the pixels
-// in the windows' centres.
+// Gradient rules of normalizations over windows of pixels. They rebuild the normalization from a padded
+// input: averages of x and x * x over the windows, and the windows' centres.
 
 namespace mpscnn::ops {
 
 namespace {
 
-/// Values that both normalizations compute from their input.
+/// Values that both normalizations over windows compute from their input.
 class WindowParts {
 public:
     WindowParts(const CentredWindow &window, GradientBuilder &builder)
@@ -31,15 +31,15 @@ public:
     Value centre() { return builder_.add(centres_, {padded_}); }
     Value mean() { return builder_.add(averages_, {padded_}); }
     Value mean_square() { return builder_.add(averages_, {squares_}); }
-    /// (a * x + b)^exponent
+    /// Return (a * x + b)^exponent.
     Value power(Value x, float a, float b, float exponent) {
         return builder_.add(Neuron{.kind = NeuronKind::power, .a = a, .b = b, .c = exponent}, {x});
     }
     Value sum(Value a, Value b) { return builder_.add(Addition{}, {a, b}); }
     Value product(Value a, Value b) { return multiplied(builder_, a, b); }
 
-    /// Gives the input its gradient from those of the centres, of the mean of squares and, if any, of the
-    /// mean.
+    /// Give the input its gradient, from the gradients of the windows' centres, of the mean of squares and,
+    /// if there is one, of the mean.
     void give(Value of_centre, Value of_square, Value of_mean = -1) {
         const Shape padded = builder_.shape(padded_), part = builder_.shape(of_centre);
         Padding around;
@@ -67,7 +67,7 @@ private:
 
 } // namespace
 
-/// x * L^-beta with L = delta + alpha * mean of squares.
+/// Add the gradient of x * L^-beta with L = delta + alpha * (mean of squares).
 void add_own(const SpatialNormalization &normalization, GradientBuilder &builder) {
     WindowParts parts(normalization.window, builder);
     const float alpha = normalization.alpha, beta = normalization.beta, delta = normalization.delta;
@@ -78,7 +78,8 @@ void add_own(const SpatialNormalization &normalization, GradientBuilder &builder
     parts.give(of_centre, scaled(builder, steep, -alpha * beta));
 }
 
-/// pm + ps * d * L^-beta with d = x - p0 * mean and L = delta + alpha * (mean of squares - mean^2).
+/// Add the gradient of pm + ps * d * L^-beta with d = x - p0 * mean and L = delta + alpha * (mean of squares
+/// - mean^2).
 void add_own(const LocalContrastNormalization &normalization, GradientBuilder &builder) {
     WindowParts parts(normalization.window, builder);
     const float alpha = normalization.alpha, beta = normalization.beta, delta = normalization.delta;

@@ -4,12 +4,12 @@
 
 namespace mpscnn::ops {
 
-/// With y of the prediction and t of the labels; semantics as of MPSCNNLoss.
+/// The kinds of losses, as in MPSCNNLoss. y is an element of the prediction, and t of the labels.
 enum class LossKind {
     mean_absolute_error,       ///< |y - t|
     mean_squared_error,        ///< (y - t)^2
-    softmax_cross_entropy,     ///< -t * log softmax(y), t smoothed
-    sigmoid_cross_entropy,     ///< max(y, 0) - y * t + log(1 + e^-|y|), t smoothed
+    softmax_cross_entropy,     ///< -t * log softmax(y), with label smoothing of t
+    sigmoid_cross_entropy,     ///< max(y, 0) - y * t + log(1 + e^-|y|), with label smoothing of t
     categorical_cross_entropy, ///< -t * log y
     hinge,                     ///< max(1 - (2 t - 1) * y, 0)
     huber,                     ///< (y - t)^2 / 2 up to delta, then delta * (|y - t| - delta / 2)
@@ -32,7 +32,7 @@ template <> struct EnumNames<LossKind> {
          {"kullback_leibler", LossKind::kullback_leibler}}};
 };
 
-/// How the elements' losses are combined.
+/// How the losses of the elements are combined.
 enum class LossReduction { none, sum, mean, sum_by_nonzero_weights };
 
 template <> struct EnumNames<LossReduction> {
@@ -43,7 +43,7 @@ template <> struct EnumNames<LossReduction> {
          {"sum_by_nonzero_weights", LossReduction::sum_by_nonzero_weights}}};
 };
 
-/// The parameters of a loss and its gradient.
+/// The parameters that a loss and its gradient share.
 struct LossFields {
     LossKind kind = LossKind::mean_squared_error;
     LossReduction reduction = LossReduction::mean;
@@ -71,17 +71,17 @@ struct LossFields {
     }
 
     void check(const OperationInfo &info, const InputShapes &inputs) const;
-    /// Return the number that sums are divided by, without the images of a batch and without given weights.
-    /// `counts_pixels` is that of Loss.
+    /// Return the number by which sums are divided, without the number of images and without given weights.
+    /// For `counts_pixels` see Loss.
     std::int64_t divisor(const Shape &prediction, bool counts_pixels) const;
-    /// Whether sum_by_nonzero_weights takes the classes of a pixel for one.
+    /// Return whether sum_by_nonzero_weights counts the classes of a pixel as one element.
     bool joins_classes(bool counts_pixels) const {
         return counts_pixels && kind == LossKind::softmax_cross_entropy;
     }
 };
 
-/// How far a prediction is from its labels. Inputs: prediction, labels and, if any, weights, all of one
-/// shape. Result: (1, 1), (n, 1) where each image has its own, or the shape of the prediction.
+/// The loss of a prediction. Inputs: prediction, labels and, optionally, weights, all of one shape. Result:
+/// (1, 1) for one loss, (n, 1) for a loss for each image, or the shape of the prediction without a reduction.
 struct Loss {
     static constexpr OperationInfo info =
         training_info("loss", "The distance between a prediction and its labels.", 2, 1);
@@ -103,7 +103,7 @@ struct Loss {
     Cost cost(const InputShapes &inputs, const Shape &) const { return {0, 8 * inputs[0].elements()}; }
 };
 
-/// The gradient of a loss with respect to its prediction. Inputs: those of the loss.
+/// The gradient of a loss with respect to its prediction. It has the same inputs as the loss.
 struct LossGradient {
     static constexpr OperationInfo info =
         training_info("loss_gradient", "Gradient of a loss with respect to its prediction.", 2, 1);
@@ -127,7 +127,7 @@ struct LossGradient {
 
 /// The parameters of a single-shot detector's loss and of its gradient.
 struct MultiboxFields {
-    /// Numbers of a box before the scores of its classes.
+    /// The number of values that precede the scores of the classes: the four of the box.
     static constexpr std::int64_t box_numbers = 4;
 
     float negative_ratio = 3.0f;
@@ -145,18 +145,19 @@ struct MultiboxFields {
     }
 
     void check(const OperationInfo &info, const InputShapes &inputs) const;
-    /// Logarithms and exponentials of all scores, and comparisons.
+    /// An estimate: logarithms and exponentials of all scores, and comparisons.
     Cost cost(const InputShapes &inputs) const { return {0, 8 * inputs[0].elements()}; }
 };
 
-/// The loss of Liu et al. 2016, "SSD: Single Shot MultiBox Detector". Inputs: prediction and labels, (n,
-/// anchors, 4 + classes): of each anchor the four numbers of its box, then of the prediction logits, of the
-/// labels 1 in the place of its class, the background first. Anchors of a class but the background have a
-/// box; labels of zeros alone do not count.
+/// The loss of a single-shot detector (Liu et al. 2016, "SSD: Single Shot MultiBox Detector"). Inputs:
+/// prediction and labels, both (n, anchors, 4 + classes). The first four numbers of an anchor are its box.
+/// The others are logits in the prediction; in the labels, 1 marks the anchor's class, and class 0 is the
+/// background. Anchors of other classes than the background have a box. Anchors whose labels are all 0 are
+/// ignored.
 ///
-/// The sum of Huber's losses of the numbers of all boxes, and of the cross entropies of the anchors with a
-/// box and of those of the background that are the most wrong in their image (of equal ones the first), is
-/// divided by the number of boxes, or by 1 without any.
+/// The result is a sum divided by the number of boxes, or by 1 if there are none. The sum includes the Huber
+/// losses of the numbers of all boxes, the cross entropies of the anchors with a box, and the largest cross
+/// entropies of background anchors of each image (the first ones among equal ones).
 struct MultiboxLoss {
     static constexpr OperationInfo info =
         training_info("multibox_loss", "The loss of a single-shot detector.", 2);
@@ -171,7 +172,7 @@ struct MultiboxLoss {
     Cost cost(const InputShapes &inputs, const Shape &) const { return loss.cost(inputs); }
 };
 
-/// The gradient of a MultiboxLoss with respect to its prediction. Inputs: those of the loss.
+/// The gradient of a MultiboxLoss with respect to its prediction. It has the same inputs as the loss.
 struct MultiboxLossGradient {
     static constexpr OperationInfo info =
         training_info("multibox_loss_gradient", "Gradient of the loss of a single-shot detector.", 2);

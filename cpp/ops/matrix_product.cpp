@@ -6,7 +6,7 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// Rows and columns of an input's matrices after transposition, as the product reads them.
+/// Rows and columns of an input's matrices as the product reads them, after a transposition if it has one.
 struct MatrixExtents {
     std::int64_t rows, columns;
 

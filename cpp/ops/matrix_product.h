@@ -4,9 +4,9 @@
 
 namespace mpscnn::ops {
 
-/// scale * A B for the matrices that the last two axes of both inputs are; axes before them count matrices.
-/// Of an image (n, height, width, channels) each row is a matrix of width x channels: (n, heads, tokens,
-/// features) in attention.
+/// Batched matrix product: scale * A B. The last two axes of both inputs are the matrices' rows and columns,
+/// and the axes before them number the matrices. In an image (n, height, width, channels) each row is a
+/// matrix of width x channels: (n, heads, tokens, features) in attention.
 struct MatrixProduct {
     static constexpr OperationInfo info{"matrix_product",
                                         "Products of matrices, the last two axes of two tensors.",

@@ -99,12 +99,13 @@ Shape Reshape::output_shape(const InputShapes &inputs) const {
     for (const std::int64_t extent : shape)
         extents.push_back(extent == 0 ? input[static_cast<int>(extents.size())] : extent);
     Shape result{std::span<const std::int64_t>(extents)};
-    if (!input.with_batch(1).fixed()) return result; // a free extent leaves the -1 free as well
+    if (!input.with_batch(1).fixed()) return result; // if the input has a free extent, the -1 stays free, too
     const std::int64_t given = input.with_batch(1).elements();
     std::int64_t wanted = 1;
     for (auto extent = extents.begin() + 1; extent != extents.end(); ++extent) {
         if (*extent == -1) continue;
-        if (wanted > given / *extent) wanted = given + 1; // more than there are: refused below
+        // More than the given elements, so the check below throws.
+        if (wanted > given / *extent) wanted = given + 1;
         if (wanted > given) break;
         wanted *= *extent;
     }

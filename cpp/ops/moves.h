@@ -5,7 +5,7 @@
 
 namespace mpscnn::ops {
 
-/// Inputs one after the other along an axis.
+/// Join the inputs along an axis, one after the other.
 struct Concatenation {
     static constexpr int max_inputs = 1024;
     static constexpr OperationInfo info{
@@ -17,7 +17,7 @@ struct Concatenation {
         visit("axis", axis, "axis to join along, negative from the end; not the batch");
     }
 
-    /// The axis counted from the front.
+    /// Return the axis counted from the front.
     int positive_axis(const InputShapes &inputs) const {
         return static_cast<int>(axis < 0 ? axis + inputs[0].rank() : axis);
     }
@@ -28,7 +28,7 @@ struct Concatenation {
     Cost cost(const InputShapes &, const Shape &) const { return {}; }
 };
 
-/// A border around images and channels, of any width: reflections repeat. Negative amounts crop.
+/// Add a border around images and channels, of any width: reflections repeat. Negative amounts crop.
 struct Padding {
     static constexpr OperationInfo info{
         "padding", "Border around an image: constant, clamped or mirrored.", 1, 1, false, false, true};
@@ -60,7 +60,7 @@ private:
     void check_values(const InputShapes &inputs) const;
 };
 
-/// Other extents for the same elements in the same (row-major NHWC) order. The batch stays.
+/// Change the extents without moving elements, in row-major NHWC order. The batch stays.
 struct Reshape {
     static constexpr OperationInfo info{
         "reshape", "Same elements in the same order, other extents.", 1, 1, false, false, true};
@@ -79,8 +79,8 @@ struct Reshape {
     Cost cost(const InputShapes &, const Shape &) const { return {}; }
 };
 
-/// Part of an image, or of a tensor of less axes, which has columns and channels or channels only: rows,
-/// columns and channels from a first one on, in steps, backward where these are negative.
+/// A part of an image: rows, columns and channels from a first one on, in steps, which go backward if they
+/// are negative. Tensors with fewer axes have columns and channels, or channels only.
 struct Slice {
     static constexpr OperationInfo info{
         "slice", "Rows, columns and channels of an image.", 1, 1, false, false, true};
@@ -104,12 +104,13 @@ struct Slice {
               "from one channel of the result to the next in the input; negative: backward");
     }
 
-    /// Where the part begins in an image of this shape.
+    /// Where the part begins in the input.
     struct Origin {
         std::int64_t row, column, channel;
     };
     Origin origin(const Shape &input) const;
-    /// Whether the part lies in the image as an image does: channels side by side, rows and columns onward.
+    /// Return whether the part can be read as a strided image without a copy: channels are contiguous, and
+    /// rows and columns go forward.
     bool is_view() const { return stride_y > 0 && stride_x > 0 && stride_channels == 1; }
 
     void check(const InputShapes &inputs) const;
@@ -118,7 +119,7 @@ struct Slice {
     Cost cost(const InputShapes &, const Shape &) const { return {}; }
 };
 
-/// The same elements with the axes in another order. The batch stays the first one.
+/// Reorder the axes. The batch stays the first one.
 struct Transpose {
     static constexpr OperationInfo info{
         "transpose", "The axes after the batch in another order.", 1, 1, false, false, true};
@@ -136,7 +137,8 @@ struct Transpose {
     Cost cost(const InputShapes &, const Shape &) const { return {}; }
 };
 
-/// Channel k * groups + g of the result is channel g * (channels / groups) + k. Zhang et al. 2018.
+/// Channel shuffle (Zhang et al. 2018): channel k * groups + g of the result is channel g * (channels /
+/// groups) + k of the input.
 struct ChannelShuffle {
     static constexpr OperationInfo info{
         "channel_shuffle", "Interleaves groups of feature channels.", 1, 1, false, false, true};

@@ -41,7 +41,7 @@ float Neuron::upper_limit() const {
 
 namespace {
 
-/// One number for each channel of an input.
+/// True for the shape of one number for each channel of an input.
 bool is_pixel(const Shape &shape, std::int64_t channels) {
     for (int axis = 0; axis + 1 < shape.rank(); ++axis)
         if (shape[axis] != 1) return false;

@@ -14,7 +14,7 @@ template <> struct EnumNames<NeuronKind> {
 #undef MPSCNN_NEURON
 };
 
-/// An activation, either attached to the operation that feeds it or standing alone.
+/// An activation function. It is a separate layer, or attached to the operation that feeds it.
 struct Neuron {
     static constexpr OperationInfo info{"neuron", "Activation function of each element.", 1, 1, true, false,
                                         true};
@@ -40,18 +40,18 @@ struct Neuron {
     WeightSpecs weights(const InputShapes &inputs) const;
     Cost cost(const InputShapes &inputs, const Shape &output) const;
 
-    /// The limits of clamp; infinite if there are none.
+    /// Return a limit of clamp, infinite if it has none.
     float lower_limit() const;
     float upper_limit() const;
 };
 
-/// The gradient of an activation's input: that of its result times the derivative. Inputs: the gradient of
-/// the result, then the neuron's input or, with from_result, its result, and for prelu the slopes, (1,
-/// channels) or with more axes of 1 in between.
+/// The gradient of an activation's input: the gradient of its result times the derivative. Inputs: the
+/// gradient of the result, then the neuron's input or, with from_result, its result. A prelu has the slopes
+/// as a further input, (1, channels) or with more axes of 1 in between.
 ///
-/// At a kink the derivative is PyTorch's: of relu, relun, elu and prelu at 0 the one below it (of elu a),
-/// 0 at the limits of clamp, relun and hard_sigmoid and, of hard_swish, 0 at -3 and 1 at 3; of absolute at 0
-/// it is 0.
+/// Where a function has a kink, the derivative is PyTorch's. At 0 that of relu, relun, elu and prelu is the
+/// one of negative numbers (of elu a). At the limits of clamp, relun and hard_sigmoid it is 0. For hard_swish
+/// it is 0 at -3 and 1 at 3, and for absolute it is 0 at 0.
 struct NeuronGradient {
     static constexpr OperationInfo info =
         training_info("neuron_gradient", "Gradient of an activation's input.", 2, 1);
@@ -65,7 +65,8 @@ struct NeuronGradient {
               "the second input is the neuron's result, and the derivative is computed from it");
     }
 
-    /// Whether the derivative follows from the result, so that the neuron's input need not be kept.
+    /// Return whether the derivative can be computed from the result, so that the neuron's input need not be
+    /// kept.
     static bool follows_from_result(const Neuron &neuron);
 
     void check(const InputShapes &inputs) const;

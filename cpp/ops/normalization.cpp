@@ -14,20 +14,21 @@ void require_epsilon(const OperationInfo &info, float epsilon) {
         refuse_parameter(info, "epsilon", "above 0 and finite", epsilon);
 }
 
-/// alpha, beta and delta of (delta + alpha * spread)^beta: the base is never negative.
+/// Check alpha, beta and delta of (delta + alpha * spread)^beta, whose base must not be negative.
 void require_power(const OperationInfo &info, float alpha, float beta, float delta) {
     require_not_negative(info, "alpha", alpha);
     require_finite(info, "beta", beta);
     require_not_negative(info, "delta", delta);
 }
 
-/// One for each channel, 1 and 0 where they are not set.
+/// Return the specs of gamma and beta: one number for each channel, by default 1 and 0.
 WeightSpecs gamma_and_beta(const InputShapes &inputs) {
     const Shape channels{inputs[0].back()};
     return {{"gamma", channels, false}, {"beta", channels, false}};
 }
 
-/// Require statistics of one batch, (1, 2, 1, channels), or of each image, (n, 2, 1, channels).
+/// Throws unless the statistics have the shape of one batch, (1, 2, 1, channels), or of each image, (n, 2, 1,
+/// channels).
 void require_statistics(const OperationInfo &info, const Shape &input, const Shape &statistics) {
     const Shape expected{input[0], 2, 1, input.back()};
     if (statistics == expected || statistics == expected.with_batch(1)) return;
@@ -111,7 +112,8 @@ Shape CentredWindow::output_shape(const InputShapes &inputs) const {
 }
 
 Cost CentredWindow::cost(const InputShapes &inputs, const Shape &output) const {
-    // Rows of a window are summed first, and shared.
+    // Sums over a window's rows are computed first and shared by windows, so the cost is the sum of both
+    // extents.
     const std::int64_t taps = std::min(kernel_height, inputs[0][1]) + std::min(kernel_width, inputs[0][2]);
     return {0, Shape{output.elements(), taps + 4}.elements()};
 }

@@ -4,13 +4,15 @@
 
 namespace mpscnn::ops {
 
-/// x * scale + shift for each channel; in double, so that whoever folds it into weights rounds once.
+/// The operation x * scale + shift for each channel. The numbers are double, so that folding them into
+/// weights rounds once.
 struct ScaleShift {
     std::vector<double> scale, shift;
 };
 
-/// gamma * (x - mean) / sqrt(variance + epsilon) + beta for each channel. Ioffe and Szegedy 2015. Folded into
-/// the convolution or dense layer before it wherever there is one and the statistics are weights.
+/// Batch normalization (Ioffe and Szegedy 2015): gamma * (x - mean) / sqrt(variance + epsilon) + beta for
+/// each channel. If mean and variance are weights and a convolution or dense layer precedes it, it is folded
+/// into that layer.
 struct BatchNormalization {
     static constexpr OperationInfo info{
         "batch_normalization",
@@ -29,7 +31,8 @@ struct BatchNormalization {
         visit("fixed", fixed, "parameters and statistics are constants that training does not change");
     }
 
-    /// The same as one multiplication and one addition. All arguments have one value per channel.
+    /// Return the batch normalization as one multiplication and one addition. All arguments have one value
+    /// per channel.
     ScaleShift scale_and_shift(const std::vector<float> &mean, const std::vector<float> &variance,
                                const std::vector<float> &gamma, const std::vector<float> &beta) const;
 
@@ -41,8 +44,9 @@ struct BatchNormalization {
     }
 };
 
-/// Mean and variance (divided by the number of elements) of each channel over all pixels of all images:
-/// what batch normalization takes as its second input. (1, 2, 1, channels): the means, then the variances.
+/// Mean and variance (divided by the number of elements) of each channel over all pixels of all images. Batch
+/// normalization takes them as its second input. The result is (1, 2, 1, channels): the means, then the
+/// variances.
 struct BatchStatistics {
     static constexpr OperationInfo info{"batch_statistics",
                                         "Mean and variance of each channel over all images of the batch.",
@@ -63,9 +67,9 @@ struct BatchStatistics {
     }
 };
 
-/// gamma * (x - mean) / sqrt(variance + epsilon) + beta with the mean and variance of all pixels and of
-/// channels / groups consecutive channels of one image. Wu and He 2018; with as many groups as channels,
-/// instance normalization (Ulyanov et al. 2016).
+/// Group normalization (Wu and He 2018): gamma * (x - mean) / sqrt(variance + epsilon) + beta. The mean and
+/// variance are those of all pixels and of channels / groups consecutive channels of one image. With as many
+/// groups as channels it is instance normalization (Ulyanov et al. 2016).
 struct GroupNormalization {
     static constexpr OperationInfo info{
         "group_normalization",
@@ -92,9 +96,9 @@ struct GroupNormalization {
     }
 };
 
-/// gamma * x / norm + beta with a norm of the channels of each pixel. By default the norm is
-/// sqrt(variance + epsilon), and the mean is subtracted first: Ba, Kiros and Hinton 2016. The root mean
-/// square: Zhang and Sennrich 2019. Zeros stay where the norm is 0.
+/// Normalization over the channels of each pixel: gamma * x / norm + beta. By default the mean is subtracted
+/// first and the norm is sqrt(variance + epsilon), which is layer normalization (Ba, Kiros and Hinton 2016).
+/// The norm may also be the root mean square (Zhang and Sennrich 2019). Where the norm is 0, zeros stay 0.
 struct LayerNormalization {
     static constexpr OperationInfo info{
         "layer_normalization",
@@ -129,8 +133,9 @@ struct LayerNormalization {
     }
 };
 
-/// x / (delta + alpha / kernel_size * sum of x^2)^beta, the sum over the channels
-/// [k - floor(kernel_size / 2), k + floor((kernel_size - 1) / 2)] that exist. Krizhevsky et al. 2012.
+/// Local response normalization across channels (Krizhevsky et al. 2012): x / (delta + alpha / kernel_size *
+/// sum of x^2)^beta. The sum for channel k is over the existing channels of [k - floor(kernel_size / 2), k +
+/// floor((kernel_size - 1) / 2)].
 struct CrossChannelNormalization {
     static constexpr OperationInfo info{"cross_channel_normalization",
                                         "Local response normalization across neighbouring channels.",
@@ -156,9 +161,9 @@ struct CrossChannelNormalization {
     Cost cost(const InputShapes &inputs, const Shape &output) const;
 };
 
-/// The window of normalizations over neighbouring pixels, of stride 1. Output (y, x) has its centre at the
-/// input's (y + offset_y, x + offset_x) and covers the positions from floor(size / 2) before it to
-/// floor((size - 1) / 2) after it, on each axis.
+/// The window of normalizations over neighbouring pixels, with stride 1. The window of output (y, x) has its
+/// centre at (y + offset_y, x + offset_x) of the input. On each axis it reaches from floor(size / 2)
+/// positions before the centre to floor((size - 1) / 2) after it.
 struct CentredWindow {
     std::int64_t kernel_height = 5, kernel_width = 5;
     std::int64_t offset_y = 0, offset_x = 0;
@@ -180,8 +185,9 @@ struct CentredWindow {
     Cost cost(const InputShapes &inputs, const Shape &output) const;
 };
 
-/// x / (delta + alpha * mean of x^2 over the window)^beta for each channel; the mean divides by
-/// kernel_height * kernel_width everywhere.
+/// Local response normalization over neighbouring pixels: x / (delta + alpha * mean of x^2 over the
+/// window)^beta for each channel. The mean always divides by kernel_height * kernel_width, also at the
+/// borders.
 struct SpatialNormalization {
     static constexpr OperationInfo info{"spatial_normalization",
                                         "Normalization by the mean square of a window of each channel.",
@@ -207,8 +213,9 @@ struct SpatialNormalization {
     Cost cost(const InputShapes &inputs, const Shape &output) const { return window.cost(inputs, output); }
 };
 
-/// pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta with the mean and variance of a window of each
-/// channel, both divided by kernel_height * kernel_width everywhere.
+/// Local contrast normalization: pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta. Mean and
+/// variance are those of a window of each channel. They always divide by kernel_height * kernel_width, also
+/// at the borders.
 struct LocalContrastNormalization {
     static constexpr OperationInfo info{"local_contrast_normalization",
                                         "Normalization by the mean and variance of a window of each channel.",

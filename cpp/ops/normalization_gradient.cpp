@@ -7,7 +7,8 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// The first inputs of both operations: a gradient, an input of its shape, and statistics.
+/// Check the first inputs of both operations: a gradient, the normalization's input of the same shape, and
+/// statistics.
 void require_normalization(const OperationInfo &info, const InputShapes &inputs, float epsilon) {
     require_fixed_channels(info, inputs);
     if (!(epsilon > 0.0f) || !std::isfinite(epsilon))
@@ -30,7 +31,8 @@ void BatchNormalizationGradient::check(const InputShapes &inputs) const {
 
 namespace {
 
-/// A gradient of the normalization's result, which has its input's shape, and gamma.
+/// Check the gradient of the normalization's result, which has the shape of the normalization's input, and
+/// gamma.
 void require_gradient_and_gamma(const OperationInfo &info, const InputShapes &inputs) {
     require_result(info, inputs[0], inputs[1]);
     if (inputs.size() == 3) require_shape(info, inputs, 2, {1, inputs[1].back()}, "gamma");

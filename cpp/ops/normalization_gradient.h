@@ -4,10 +4,10 @@
 
 namespace mpscnn::ops {
 
-/// Sums over all pixels of all images that the gradients of a batch normalization by the statistics of its
-/// own batch need, for each channel: of the gradient, which is that of beta, and of the gradient times the
-/// normalized input, which is that of gamma. (1, 2, 1, channels). Inputs: the gradient of the result, the
-/// input, and its statistics.
+/// Two sums for each channel over all pixels of all images, which the gradients of a batch normalization by
+/// the statistics of the current batch need. The first is the sum of the gradient, which is the gradient of
+/// beta. The second is the sum of gradient times normalized input, which is the gradient of gamma. Inputs:
+/// the gradient of the result, the input, and its statistics. The result is (1, 2, 1, channels).
 struct BatchNormalizationSums {
     static constexpr OperationInfo info =
         training_info("batch_normalization_sums", "Gradients of a batch normalization's beta and gamma.", 3);
@@ -26,9 +26,9 @@ struct BatchNormalizationSums {
     }
 };
 
-/// The gradient of the input of a batch normalization by the statistics of its own batch:
-/// gamma / sqrt(variance + epsilon) * (gradient - mean of gradients - normalized input * mean of gradients
-/// times normalized inputs). Inputs: the gradient of the result, the input, its statistics, the sums of
+/// The gradient of a batch normalization's input, where the statistics are those of the current batch: gamma
+/// / sqrt(variance + epsilon) * (gradient - mean of gradients - normalized input * mean of gradients times
+/// normalized inputs). Inputs: the gradient of the result, the input, its statistics, the sums of
 /// batch_normalization_sums and, unless it is 1, gamma (1, channels).
 struct BatchNormalizationGradient {
     static constexpr OperationInfo info =
@@ -50,8 +50,8 @@ struct BatchNormalizationGradient {
 
 /// The gradient of a group or instance normalization's input. Inputs: the gradient of the result, the
 /// normalization's input and, unless it is 1, gamma (1, channels). With h = gradient * gamma, r = 1 /
-/// sqrt(variance + epsilon) and y the input normalized, it is r * (h - mean of h - y * mean of h * y), means
-/// as those of the normalization.
+/// sqrt(variance + epsilon) and y the normalized input, it is r * (h - mean of h - y * mean of h * y). The
+/// means are over the same elements as in the normalization.
 struct GroupNormalizationGradient {
     static constexpr OperationInfo info =
         training_info("group_normalization_gradient", "Gradient of a group normalization's input.", 2, 1);
@@ -68,7 +68,8 @@ struct GroupNormalizationGradient {
     }
 };
 
-/// The same of a layer normalization, by the statistics of each pixel's channels.
+/// The gradient of a layer normalization's input. Formula and inputs are those of GroupNormalizationGradient,
+/// with means over each pixel's channels.
 struct LayerNormalizationGradient {
     static constexpr OperationInfo info =
         training_info("layer_normalization_gradient", "Gradient of a layer normalization's input.", 2, 1);
@@ -85,9 +86,10 @@ struct LayerNormalizationGradient {
     }
 };
 
-/// The gradient of a cross-channel normalization's input x: with L the base of its power,
-/// g_k * L_k^-beta - 2 * alpha * beta / kernel_size * x_k * sum of g_r * x_r * L_r^(-beta - 1) over the
-/// channels r whose windows hold k. Inputs: the gradient g of the result, and x.
+/// The gradient of a cross-channel normalization's input x. With L = delta + alpha / kernel_size * sum of
+/// x^2, it is g_k * L_k^-beta - 2 * alpha * beta / kernel_size * x_k * sum of g_r * x_r * L_r^(-beta - 1).
+/// The sum is over the channels r whose windows contain channel k. Inputs: the gradient g of the result, and
+/// x.
 struct CrossChannelNormalizationGradient {
     static constexpr OperationInfo info = training_info(
         "cross_channel_normalization_gradient", "Gradient of a cross-channel normalization's input.", 2);

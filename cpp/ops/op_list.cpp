@@ -18,7 +18,7 @@ FieldList fields_of(Operation &operation) {
 
 FieldList fields_of(const Operation &operation) { return fields_of(const_cast<Operation &>(operation)); }
 
-/// An operation with its defaults.
+/// A function that makes an operation with default parameters.
 using Make = Operation (*)();
 constexpr auto makers = []<class... Op>(const std::variant<Op...> *) {
     return std::array<Make, sizeof...(Op)>{[]() -> Operation { return Op{}; }...};

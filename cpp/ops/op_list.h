@@ -30,11 +30,11 @@
 
 namespace mpscnn::ops {
 
-/// THE table of operations. An operation added here is known to model files, the C interface, Python, the
-/// documentation and the tests that walk the table.
+/// The table of all operations. Model files, the C interface, Python, the documentation and the tests that
+/// walk the table know every operation that is listed here.
 #define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) TYPE,
 using OperationVariant =
-    std::variant<FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // the elementwise ones
+    std::variant<FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // elementwise operations on two tensors
                  Argument,
                  BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, ChannelShuffle,
                  Concatenation, Constant, Convolution, CrossChannelNormalization, DepthToSpace, Dropout,
@@ -45,11 +45,11 @@ using OperationVariant =
                  LossGradient, MultiboxLoss, MultiboxLossGradient, OptimizerGradient, MovingAverage,
                  MomentumUpdate, SgdUpdate, AdaptiveUpdate, BatchNormalizationGradient,
                  BatchNormalizationSums, ConvolutionDataGradient, ConvolutionWeightGradient,
-                 // gradients of layers without weights, losses, new weights
+                 // gradients of layers without weights, losses, updates of weights
                  CrossChannelNormalizationGradient, GatherGradient, GroupNormalizationGradient, GruGradient,
                  LayerNormalizationGradient, LstmGradient, NeuronGradient, PoolingGradient, ResizeGradient,
                  SoftmaxGradient, SquaredSum,
-                 Custom>; // a function of the program, which only it can make
+                 Custom>; // a function of the calling program; model files cannot contain it
 #undef MPSCNN_ARITHMETIC
 
 template <class Op, class Variant> inline constexpr bool is_alternative = false;
@@ -57,8 +57,9 @@ template <class Op, class... Alternatives>
 inline constexpr bool is_alternative<Op, std::variant<Alternatives...>> =
     (std::same_as<Op, Alternatives> || ...);
 
-/// One operation of the table; std::get and std::visit work on it as on any variant. Its copies, moves and
-/// destructor are compiled once, in op_list.cpp, since compiling them takes seconds for so many alternatives.
+/// An operation of the table. std::get and std::visit work on it as on any variant. Its copies, moves and
+/// destructor are compiled once, in op_list.cpp, because compiling them takes seconds for so many
+/// alternatives.
 class Operation : public OperationVariant {
 public:
     Operation();
@@ -79,8 +80,8 @@ const OperationInfo &info_of(const Operation &operation);
 Json attributes_of(const Operation &operation);
 Json attributes_of(const Neuron &neuron);
 
-/// Return the operation `name` with these attributes; those left out keep their defaults. Throws
-/// ParameterError for an unknown operation or attribute and for a value of the wrong type.
+/// Return the operation `name` with these attributes; missing ones keep their defaults. Throws ParameterError
+/// for an unknown operation or attribute and for a value of the wrong type.
 Operation make_operation(std::string_view name, const Json &attributes);
 Neuron make_neuron(const Json &attributes);
 

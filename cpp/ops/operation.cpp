@@ -56,7 +56,7 @@ void require_image_or_less(const OperationInfo &info, const Shape &input) {
 
 namespace {
 
-/// Up to extents that are free.
+/// True if two shapes are equal, except along axes where one of them is free.
 bool shapes_agree(const Shape &a, const Shape &b) {
     bool same = a.rank() == b.rank();
     for (int axis = 0; same && axis < a.rank(); ++axis)

@@ -16,16 +16,16 @@ namespace mpscnn::ops {
 
 /// Properties of an operation that do not depend on its parameters.
 struct OperationInfo {
-    const char *name;    ///< in model files, the C interface and Python
+    const char *name;    ///< the name in model files, the C interface and Python
     const char *summary; ///< one line for documentation
     int min_inputs;
     int max_inputs;
-    bool rounds;           ///< its result is a rounding point of float16 networks
-    bool takes_activation; ///< a neuron may be attached, applied before the result is rounded
+    bool rounds;           ///< float16 networks round its result to float16 (a rounding point)
+    bool takes_activation; ///< a neuron may be attached; it is applied before the result is rounded
     bool has_gradient;     ///< differentiable with respect to its first input
-    /// An image's result depends on the other images of the batch, or on its place among them.
+    /// True if an image's result depends on the other images of the batch, or on its index among them.
     bool joins_images = false;
-    /// Computes gradients, losses or new weights; layers of networks that answer are others.
+    /// True if it computes gradients, losses or new weights. Networks for inference do not contain it.
     bool for_training = false;
 };
 
@@ -55,13 +55,13 @@ struct WeightSpec {
 };
 using WeightSpecs = std::vector<WeightSpec>;
 
-/// Arithmetic of one execution. A multiply-accumulate counts as two FLOPs.
+/// The arithmetic and bytes of one execution. A multiply-accumulate counts as two FLOPs.
 struct Cost {
     std::int64_t macs = 0;
     std::int64_t flops = 0;
 };
 
-/// Names of an enumeration's values, specialised next to each enumeration.
+/// The names of an enumeration's values; specialised next to each enumeration.
 template <class Enum> struct EnumNames;
 
 template <class Enum> const char *name_of(Enum value) {
@@ -79,21 +79,21 @@ template <class Enum> const char *name_of(Enum value) {
 //   Cost cost(const InputShapes &, const Shape &output) const;  shapes are fixed
 // Everything else (model files, C interface, Python, backends, documentation) asks these.
 
-/// Throws a ParameterError "<operation>: <field> must be <allowed>, got <given>".
+/// Throws ParameterError "<operation>: <field> must be <allowed>, got <given>".
 [[noreturn]] void refuse_parameter(const OperationInfo &info, std::string_view field, const TextPart &allowed,
                                    const TextPart &given);
-/// The largest window parameter. It keeps every product of two of them far inside 64 bits.
+/// The largest window parameter. It keeps every product of two parameters far inside 64 bits.
 inline constexpr std::int64_t largest_size = 1 << 24;
-/// Refuses values above largest_size too.
+/// Throws ParameterError unless minimum <= value <= largest_size.
 void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,
                       std::int64_t minimum);
 void require_finite(const OperationInfo &info, std::string_view field, float value);
-/// Refuses what is not finite too.
+/// Throws ParameterError unless the value is finite and at least 0.
 void require_not_negative(const OperationInfo &info, std::string_view field, float value);
-/// Refuses what does not divide the number of channels.
+/// Throws ParameterError unless the value divides the number of channels.
 void require_divisor(const OperationInfo &info, std::string_view field, std::int64_t value,
                      std::int64_t channels);
-/// "[1, 2, 3]"; long ones are cut.
+/// Return a list as text, "[1, 2, 3]"; a long one is truncated.
 std::string list_text(const std::vector<std::int64_t> &numbers);
 /// Throws a ShapeError unless input `index` has `rank` axes (batch included).
 void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank, std::size_t index = 0);

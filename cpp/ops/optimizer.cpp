@@ -12,7 +12,7 @@ void require_share(const OperationInfo &info, const char *field, double value) {
     if (!(value >= 0.0 && value <= 1.0)) refuse_parameter(info, field, "0 to 1", value);
 }
 
-/// Inputs 1 to count - 1.
+/// Throws unless inputs 1 to count - 1 have the shape of input 0.
 void require_like_weights(const OperationInfo &info, const InputShapes &inputs, std::size_t count) {
     for (std::size_t i = 1; i < count; ++i) require_like_first(info, inputs, i);
 }

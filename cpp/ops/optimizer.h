@@ -4,9 +4,9 @@
 
 namespace mpscnn::ops {
 
-// Tensors of operations that make new weights have the weights' shape; rates, where there are any, is (1, 2):
-// the learning rate, and the size of a step, which is the learning rate but for Adam's correction of its
-// moments. Formulas: MPSNNOptimizers.
+// Operations that compute new weights, with the formulas of MPSNNOptimizers. Their tensors have the weights'
+// shape. An input `rates` is (1, 2): the learning rate, and the step size. The step size equals the learning
+// rate, except for Adam, which corrects its moments by it.
 
 enum class Regularization { none, l1, l2 };
 
@@ -15,9 +15,9 @@ template <> struct EnumNames<Regularization> {
         {{"none", Regularization::none}, {"l1", Regularization::l1}, {"l2", Regularization::l2}}};
 };
 
-/// A gradient as an optimiser takes it: clipped to [minimum, maximum], times rescale, plus the gradient of
-/// the regularization, scale * weight (l2) or scale * sign of the weight (l1). Inputs: the gradient, the
-/// weights and, if any, a factor of the gradient before all else, (1, 1).
+/// Prepares a gradient for an optimiser: clip it to [minimum, maximum], multiply it by rescale, and add the
+/// gradient of the regularization, scale * weight (l2) or scale * sign of the weight (l1). Inputs: the
+/// gradient, the weights and, optionally, a factor of the gradient, (1, 1), which is applied first.
 struct OptimizerGradient {
     static constexpr OperationInfo info =
         training_info("optimizer_gradient", "A gradient clipped, rescaled and regularized.", 2, 1);
@@ -43,13 +43,13 @@ struct OptimizerGradient {
     Cost cost(const InputShapes &, const Shape &output) const { return {0, 4 * output.elements()}; }
 };
 
-/// rate * average + (1 - rate) * x, or of x * x: moments of gradients, statistics of batches, averages of
-/// weights. Inputs: the average and x.
+/// Moving average: rate * average + (1 - rate) * x, or with x * x in place of x. It computes moments of
+/// gradients, statistics of batches and averages of weights. Inputs: the average and x.
 struct MovingAverage {
     static constexpr OperationInfo info =
         training_info("moving_average", "A moving average of tensors or of their squares.", 2);
 
-    double rate = 0.9; ///< in double, since 1 - rate has few digits of a float's rate near 1
+    double rate = 0.9; ///< in double, because 1 - rate would have few digits for a float near 1
     bool squares = false;
 
     template <class Visitor> void fields(Visitor &visit) {
@@ -63,7 +63,7 @@ struct MovingAverage {
     Cost cost(const InputShapes &, const Shape &output) const { return {0, 3 * output.elements()}; }
 };
 
-/// The moment of stochastic gradient descent: momentum * moment + learning rate * gradient, or for Nesterov's
+/// The moment of stochastic gradient descent: momentum * moment + learning rate * gradient, or with Nesterov
 /// momentum * moment + gradient. Inputs: the moment, the gradient and the rates.
 struct MomentumUpdate {
     static constexpr OperationInfo info =
@@ -84,9 +84,10 @@ struct MomentumUpdate {
     Cost cost(const InputShapes &, const Shape &output) const { return {0, 3 * output.elements()}; }
 };
 
-/// New weights by stochastic gradient descent. Inputs: the weights, the gradient, the rates and, if any, the
-/// moment: weight - learning rate * gradient, weight - moment, or with Nesterov's weight - learning rate *
-/// (gradient + momentum * moment). Before that, decoupled weight decay: weight * (1 - learning rate * decay).
+/// New weights by stochastic gradient descent. Inputs: the weights, the gradient, the rates and, optionally,
+/// the moment. Without a moment it is weight - learning rate * gradient. With one it is weight - moment, or
+/// with Nesterov weight - learning rate * (gradient + momentum * moment). Decoupled weight decay comes first:
+/// weight * (1 - learning rate * decay).
 struct SgdUpdate {
     static constexpr OperationInfo info =
         training_info("sgd_update", "New weights by stochastic gradient descent.", 3, 1);
@@ -131,8 +132,9 @@ struct AdaptiveUpdate {
     Cost cost(const InputShapes &, const Shape &output) const { return {0, 6 * output.elements()}; }
 };
 
-/// The sum of the squares of all elements, (1, 1), as for the norm of all gradients: blocks in float32, and
-/// these in double. It is not finite if an element is not, or if the sum is beyond float32.
+/// The sum of the squares of all elements, (1, 1), for the norm of all gradients. Blocks are summed in
+/// float32, and their sums in double. The result is not finite if an element is not, or if the sum exceeds
+/// float32.
 struct SquaredSum {
     static constexpr OperationInfo info =
         training_info("squared_sum", "Sum of the squares of all elements.", 1);

@@ -15,10 +15,12 @@ AxisPolicy axis_policy(const PaddingMethod &method, bool odd_before) {
     return {method.size, method.alignment, odd_before};
 }
 
-/// -1, 0, 1: by how many times the reach less one the positions that may be read exceed the input.
+/// Return -1, 0 or 1 (valid, same, full). The range that windows may read exceeds the input by this number
+/// times (reach - 1).
 std::int64_t style(const AxisPolicy &policy) { return static_cast<std::int64_t>(policy.size) - 1; }
 
-/// How many of `extra` pixels of padding, negative for unread input, come before the input.
+/// Return how many of `extra` pixels of padding come before the input. `extra` is negative if pixels of the
+/// input are left unread.
 std::int64_t lead(const AxisPolicy &policy, std::int64_t extra) {
     switch (policy.alignment) {
     case PaddingMethod::Alignment::top_left:
@@ -28,7 +30,7 @@ std::int64_t lead(const AxisPolicy &policy, std::int64_t extra) {
     case PaddingMethod::Alignment::centered:
         break;
     }
-    return (extra + (policy.odd_before ? 1 : 0)) / 2; // the sample code's division, which truncates
+    return (extra + (policy.odd_before ? 1 : 0)) / 2; // truncates, as the sample code's division
 }
 
 void require_result(const OperationInfo &info, const WindowAxis &kernel, std::int64_t input,
@@ -79,7 +81,8 @@ AxisPlacement place(const OperationInfo &info, const AxisPolicy &policy, const W
 
 AxisPlacement place_transposed(const OperationInfo &info, const AxisPolicy &policy, const WindowAxis &kernel,
                                std::int64_t input) {
-    // A correlation of stride 1 over the input with stride - 1 zeros between its pixels.
+    // A transposed convolution is a correlation of stride 1 over the input with stride - 1 zeros between its
+    // pixels.
     WindowAxis dense = kernel;
     dense.stride = 1;
     return place(info, policy, dense, (input - 1) * kernel.stride + 1);

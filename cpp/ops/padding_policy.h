@@ -4,53 +4,57 @@
 
 namespace mpscnn::ops {
 
-/// Apple's MPSNNPaddingMethod: how the automatic encodes of MPS kernels size and place their results. Where
-/// the headers leave a choice, the formulas are those of their sample code (MPSNeuralNetworkTypes.h).
+/// Apple's MPSNNPaddingMethod: how MPS kernels choose the size and place of their results when a caller
+/// leaves that to them. Where the headers leave a choice, the formulas are those of their sample code
+/// (MPSNeuralNetworkTypes.h).
 struct PaddingMethod {
-    /// Where padding goes, or input that is left unread.
+    /// Where padding is added, or where input is left unread.
     enum class Alignment { centered = 0, top_left = 1, bottom_right = 2 };
-    /// centered: where the odd pixel of padding goes.
+    /// For `centered`: where the extra pixel goes if the number of padding pixels is odd.
     enum class Remainder { top_left = 0, top_right = 1, bottom_left = 2, bottom_right = 3 };
     enum class Size { valid = 0, same = 1, full = 2 };
 
     Alignment alignment = Alignment::centered;
     Remainder remainder = Remainder::top_left;
     Size size = Size::valid;
-    bool exclude_edges = false; ///< average poolings: windows end where the padding ends, as in Caffe
+    /// Average poolings: an average divides by all taps up to the end of the padding, as in Caffe.
+    bool exclude_edges = false;
 
-    /// From Apple's constants or-ed together. Throws ParameterError for reserved bits and for custom methods,
-    /// which are their owner's code.
+    /// Convert Apple's constants, combined by or. Throws ParameterError for reserved bits and for custom
+    /// methods, which are code of their owner.
     static PaddingMethod from_bits(std::uint64_t bits);
     std::uint64_t bits() const;
 };
 
-/// TensorFlow's SAME as Apple spells it. It starts elsewhere than TensorFlow where the stride exceeds the
-/// kernel; PaddingPolicy::same is TensorFlow's rule everywhere.
+/// Apple's constant for TensorFlow's SAME. Its windows begin elsewhere than TensorFlow's if the stride
+/// exceeds the kernel. PaddingPolicy::same always follows TensorFlow.
 inline constexpr std::uint64_t tensorflow_same_bits = 0x1C;
 
 /// One axis of a PaddingMethod.
 struct AxisPolicy {
     PaddingMethod::Size size;
     PaddingMethod::Alignment alignment;
-    bool odd_before; ///< the odd pixel of padding goes before the input
+    bool odd_before; ///< if the padding is odd, the extra pixel goes before the input
 
     static AxisPolicy vertical(const PaddingMethod &method);
     static AxisPolicy horizontal(const PaddingMethod &method);
 };
 
-/// Result size and Apple's offset of one axis. Transposed: the offset is in pixels of the result
-/// (kernelOffset).
+/// Result size and Apple's offset along one axis. In transposed convolutions the offset counts pixels of the
+/// result (kernelOffset).
 struct AxisPlacement {
     std::int64_t size, offset;
 };
 
-/// Kernel, stride and dilation are taken from `kernel`. Throws ShapeError when nothing is left of the input.
+/// Return the result's placement for a window with `kernel`'s kernel size, stride and dilation. Throws
+/// ShapeError if the result would be empty.
 AxisPlacement place(const OperationInfo &info, const AxisPolicy &policy, const WindowAxis &kernel,
                     std::int64_t input);
 AxisPlacement place_transposed(const OperationInfo &info, const AxisPolicy &policy, const WindowAxis &kernel,
                                std::int64_t input);
 
-/// The explicit window that reads what Apple's kernel of this `offset` reads for `output` pixels.
+/// Return the window with explicit padding that reads the same pixels as Apple's kernel with this `offset`
+/// and `output` pixels.
 WindowAxis placed_window(WindowAxis kernel, std::int64_t offset, std::int64_t output, std::int64_t input);
 
 } // namespace mpscnn::ops

@@ -6,16 +6,17 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// Whether any tap of the window at output position `o` lies on one of the `size` input positions.
+/// Return whether any tap of the window at output position `o` lies on one of the `size` input positions.
 bool touches(const WindowAxis &axis, std::int64_t size, std::int64_t o) {
     const std::int64_t start = o * axis.stride - axis.before;
     const std::int64_t skipped = start < 0 ? (-start + axis.dilation - 1) / axis.dilation : 0;
     return skipped < axis.kernel && start + skipped * axis.dilation < size;
 }
 
-/// Smallest x >= 0 with low <= factor * x mod modulus <= high, -1 without one; 0 < low <= high < modulus. By
-/// Euclid's algorithm: the least multiple that passes low passes high too, or the turns around the modulus
-/// pose the same question modulo the factor.
+/// Return the smallest x >= 0 with low <= factor * x mod modulus <= high, or -1 if there is none; 0 < low <=
+/// high < modulus. As in Euclid's algorithm, either the first multiple that reaches `low` is at most `high`,
+/// or the number of times that the multiples pass the modulus is the answer to the same question modulo the
+/// factor.
 std::int64_t first_multiple_within(std::int64_t factor, std::int64_t modulus, std::int64_t low,
                                    std::int64_t high) {
     if (factor == 0) return -1;
@@ -26,9 +27,11 @@ std::int64_t first_multiple_within(std::int64_t factor, std::int64_t modulus, st
     return turns < 0 ? -1 : (low + modulus * turns + factor - 1) / factor;
 }
 
-/// Refuse windows that lie wholly in the padding or step over the image: they have no maximum and no mean.
+/// Throws if a window lies wholly in the padding or its taps skip the whole image, because it has no maximum
+/// and no mean.
 void require_pixels(const WindowAxis &axis, std::int64_t size, const char *what) {
-    // Windows that begin inside the input touch it; only those before and after it are checked.
+    // Windows that begin inside the input have a tap there, so only windows that begin before or after it are
+    // checked.
     const std::int64_t first_inside =
         std::clamp<std::int64_t>((axis.before + axis.stride - 1) / axis.stride, 0, axis.output);
     const std::int64_t first_behind =
@@ -37,9 +40,9 @@ void require_pixels(const WindowAxis &axis, std::int64_t size, const char *what)
         fail(ErrorKind::shape, {Pooling::info.name, ": window ", o, " covers none of the ", size, " ", what,
                                 ", only padding; use less padding or dilation"});
     };
-    // None skips more taps than the first.
+    // No window has more taps before the input than the first one.
     if (first_inside > 0 && !touches(axis, size, 0)) refuse(0);
-    if (axis.dilation > size) { // the first tap that is not before the image may be after it
+    if (axis.dilation > size) { // a window's first tap that is not before the input may be after it
         const std::int64_t first = (axis.dilation - axis.before % axis.dilation) % axis.dilation;
         const std::int64_t over = first_multiple_within(axis.stride % axis.dilation, axis.dilation,
                                                         size - first, axis.dilation - 1 - first);
@@ -56,7 +59,7 @@ CanonicalWindow Pooling::canonical(std::int64_t height, std::int64_t width) cons
     return whole.canonical(info, height, width);
 }
 
-/// Which taps an average counts.
+/// Check the parameters that decide which taps an average counts.
 void Pooling::check_divisor() const {
     for (const auto &[name, zeros] :
          {std::pair{"zero_pad_y", zero_pad_y}, std::pair{"zero_pad_x", zero_pad_x}}) {
@@ -92,7 +95,7 @@ Shape Pooling::output_shape(const InputShapes &inputs) const {
 
 Cost Pooling::cost(const InputShapes &inputs, const Shape &output) const {
     const CanonicalWindow canonical_window = canonical(inputs[0][1], inputs[0][2]);
-    // As a shape, since that refuses products beyond 64 bits.
+    // Shape::elements() multiplies, because it throws for products beyond 64 bits.
     const Shape taps{output.elements(), canonical_window.vertical.kernel, canonical_window.horizontal.kernel};
     return {0, taps.elements()};
 }

@@ -4,10 +4,10 @@
 
 namespace mpscnn::ops {
 
-/// Maximum, mean or Euclidean norm of a window of each channel. Edges: `exclude` is what frameworks mean, and
-/// refuses windows of nothing but padding; `zero` lets zeros take part, so that an average always divides by
-/// all taps; `clamp` is Apple's: maxima and norms read the nearest pixel, averages as with exclude, but 0
-/// where a window covers no pixel.
+/// Maximum, mean or Euclidean norm of a window of each channel. The edge mode decides about taps outside the
+/// image. `exclude` ignores them, as frameworks do, and refuses windows that consist of padding only. `zero`
+/// counts them as zeros, so an average always divides by the number of all taps. `clamp` is Apple's: maxima
+/// and norms read the nearest pixel; averages are as with `exclude`, but 0 where a window covers no pixel.
 struct Pooling {
     static constexpr OperationInfo info{
         "pooling", "Max, average or L2-norm pooling over a window or the whole image.", 1, 1, true, false,
@@ -36,7 +36,7 @@ struct Pooling {
             "average: zeros left and right of the image that count in the divisor, whatever the padding is");
     }
 
-    /// The window for an input of this size, the whole image when global.
+    /// Return the window for an input of this size; it covers the whole image if the pooling is global.
     CanonicalWindow canonical(std::int64_t height, std::int64_t width) const;
 
     void check(const InputShapes &inputs) const;
@@ -49,12 +49,12 @@ private:
 };
 
 /// The gradient of a pooling's input. Inputs: the gradient of the result, the pooling's input and its result;
-/// of an average only the input's shape counts.
+/// for an average only the input's shape is used.
 ///
 /// max: the first of a window's equal elements, row by row, takes the whole gradient, as in PyTorch (MPS does
-/// not say which); with edge zero nothing takes it where a zero outside is the maximum too.
-/// average: each element that a window reads takes an equal part.
-/// l2_norm: gradient * element / result, 0 where the result is 0.
+/// not specify this). With edge zero, no element takes it where a zero outside is the first maximum. average:
+/// each element that a window reads takes an equal part. l2_norm: gradient * element / result, and 0 where
+/// the result is 0.
 struct PoolingGradient {
     static constexpr OperationInfo info =
         training_info("pooling_gradient", "Gradient of a pooling's input.", 3);

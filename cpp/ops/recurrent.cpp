@@ -25,7 +25,8 @@ void require_function(const OperationInfo &info, const char *field, const GateFu
 
 std::int64_t units_of(const Shape &sums, std::int64_t gates) { return sums.back() / gates; }
 
-/// Refuse sums that are not those of whole gates, (n, steps, sequences, gates * units).
+/// Throws unless the input with index `index` has the shape of the gates' sums, (n, steps, sequences, gates *
+/// units).
 void require_sums(const OperationInfo &info, const InputShapes &inputs, std::int64_t gates,
                   std::size_t index) {
     require_rank(info, inputs, 4, index);
@@ -40,12 +41,12 @@ Shape state_shape(const Shape &sums, std::int64_t gates) {
     return {sums[0], 1, sums[2], units_of(sums, gates)};
 }
 
-/// Rows of steps and `more` rows, with `channels` each.
+/// Return a shape with a row for each step and `more` further rows, with `channels` channels.
 Shape rows_of(const Shape &sums, std::int64_t more, std::int64_t channels) {
     return {sums[0], sums[1] == Shape::any ? Shape::any : sums[1] + more, sums[2], channels};
 }
 
-/// Refuse a number of states other than none or `states`.
+/// Throws unless the number of states among the inputs is 0 or `states`.
 void require_states(const OperationInfo &info, const InputShapes &inputs, std::size_t first,
                     std::size_t states, const Shape &expected) {
     if (inputs.size() == first) return;
@@ -60,7 +61,8 @@ Cost recurrent_cost(const Shape &sums, std::int64_t gates) {
     return {macs, Shape{macs, 2}.elements()};
 }
 
-/// The gradient of all states, the sums, all states, the weight and what comes after it.
+/// Check the inputs of a gradient: the gradient of the result, the sums, the result, the weight, and further
+/// inputs.
 template <class Op>
 void require_gradient_inputs(const OperationInfo &info, const Op &op, const InputShapes &inputs) {
     op.check(inputs.subspan(1, 1));

@@ -4,26 +4,26 @@
 
 namespace mpscnn::ops {
 
-// Recurrent layers of images (n, steps, sequences, channels). The layer before them multiplies the inputs of
-// all steps by their matrix; its result is the input's part of each gate's sum.
+// Recurrent layers on images (n, steps, sequences, channels). The dense part is a separate layer before them:
+// it multiplies the inputs of all steps by their matrix, which gives the input's part of each gate's sum.
 
-/// A function of the elements of a gate: a neuron without a third parameter and without slopes.
+/// The activation function of a gate: a neuron without a third parameter and without slopes.
 struct GateFunction {
     NeuronKind kind;
     float a = 0.0f, b = 0.0f;
 
     Neuron neuron() const { return {.kind = kind, .a = a, .b = b}; }
-    /// Whether training knows its derivative from its result.
+    /// Return whether training can compute the derivative from the function's result.
     bool has_simple_derivative() const;
 };
 
-/// A long short-term memory. Input 0 has the gates i, f, o and g with `units` channels each. The optional
-/// inputs 1 and 2 are the hidden state h and the cell state c before the first step, (n, 1, sequences,
-/// units).
+/// A long short-term memory. Input 0 has the sums of the gates i, f, o and g with `units` channels each. The
+/// optional inputs 1 and 2 are the hidden state h and the cell state c before the first step, (n, 1,
+/// sequences, units).
 ///
-/// Each step adds h times the transposed weight to its sums. i, f and o are `gate`, and g is `candidate` of a
-/// sum. Then c = f c + i g, and h = o output(c). Row t of the result is h of step t; the last row is the last
-/// c.
+/// Each step adds h times the transposed weight to its sums. The function `gate` of the sums gives i, f and
+/// o, and the function `candidate` gives g. Then c = f c + i g, and h = o output(c). Row t of the result is h
+/// of step t; the last row is the last c.
 struct Lstm {
     static constexpr OperationInfo info{
         "lstm", "Long short-term memory: the hidden state of each step, then the last cell state.",
@@ -55,8 +55,8 @@ struct Lstm {
     Cost cost(const InputShapes &inputs, const Shape &output) const;
 };
 
-/// A gated recurrent unit. Input 0 has the gates z and r and the candidate with `units` channels each. The
-/// optional input 1 is the hidden state h before the first step, (n, 1, sequences, units).
+/// A gated recurrent unit. Input 0 has the sums of the gates z and r and of the candidate, with `units`
+/// channels each. The optional input 1 is the hidden state h before the first step, (n, 1, sequences, units).
 ///
 /// Each step adds h times the transposed weight to the sums of z and r, whose function is `gate`. The sum of
 /// the candidate gets r (h W + bias) with reset_after, otherwise (r h) W. Then h = z h + (1 - z)
@@ -86,8 +86,8 @@ struct Gru {
     Cost cost(const InputShapes &inputs, const Shape &output) const;
 };
 
-/// The gradients of an LSTM. Inputs: the gradient of its result, the sums that were its input 0, its result,
-/// its weight, and its states before the first step, if it has them.
+/// The gradients of an LSTM. Inputs: the gradient of its result, its input 0, its result, its weight, and its
+/// states before the first step, if it has them.
 ///
 /// The result has rows of 4 * units channels: row t has the gradients of the sums of step t. The last row has
 /// the gradients of both states before the first step, and zeros.
@@ -105,12 +105,13 @@ struct LstmGradient {
     Cost cost(const InputShapes &inputs, const Shape &output) const;
 };
 
-/// The gradients of a GRU. Inputs: those of LstmGradient with one state, and after the weight with
-/// reset_after the bias.
+/// The gradients of a GRU. Inputs: the gradient of its result, its input 0, its result, its weight, with
+/// reset_after the bias, and its state before the first step, if it has one.
 ///
-/// The result has rows of 4 * units channels: row t has the gradients of the sums of z, r and the candidate
-/// of step t. The last quarter is with reset_after the gradient of the product that r multiplies, otherwise r
-/// h. The last row has the gradient of the state before the first step, and zeros.
+/// The result has rows of 4 * units channels. The first three quarters of row t are the gradients of the sums
+/// of z, r and the candidate in step t. With reset_after, the last quarter is the gradient of the product
+/// that r multiplies, otherwise it is r h. The last row has the gradient of the state before the first step,
+/// and zeros.
 struct GruGradient {
     static constexpr OperationInfo info =
         training_info("gru_gradient", "Gradients of the sums and the state of a GRU.", 4, 2);

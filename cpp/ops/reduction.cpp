@@ -55,7 +55,8 @@ Shape WeightedReduction::output_shape(const InputShapes &inputs) const { return 
 
 namespace {
 
-/// From the end: channels, columns and rows; the batch is 3. Axes that a shape lacks have one element.
+/// Return the extent of an axis, counted from the last one: channels 0, columns 1, rows 2, batch 3. Axes that
+/// a shape does not have count as 1.
 std::int64_t image_extent(const Shape &shape, int axis) {
     if (axis == 3) return shape[0];
     return axis < shape.rank() - 1 ? shape[shape.rank() - 1 - axis] : 1;

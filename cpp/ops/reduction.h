@@ -5,7 +5,7 @@
 
 namespace mpscnn::ops {
 
-/// The axis that a reduction leaves with extent 1.
+/// The axis along which a reduction combines elements. It remains in the result with extent 1.
 enum class ReductionAxis { height, width, channels };
 
 template <> struct EnumNames<ReductionAxis> {
@@ -15,7 +15,7 @@ template <> struct EnumNames<ReductionAxis> {
          {"channels", ReductionAxis::channels}}};
 };
 
-/// One number for all elements along an axis, which stays with extent 1.
+/// One number for all elements along an axis, which remains with extent 1.
 struct Reduction {
     static constexpr OperationInfo info{
         "reduction", "One number along one axis: maximum, sum, mean, norm, variance and others.",
@@ -50,8 +50,8 @@ template <> struct EnumNames<ArgumentKind> {
         {{"max", ArgumentKind::max}, {"min", ArgumentKind::min}}};
 };
 
-/// The channel that holds a pixel's maximum or minimum, as a number: the first one of equals; the first NaN
-/// where there is one.
+/// The index of the channel with a pixel's maximum or minimum, as a number. It is the first one among equal
+/// ones, and the first NaN if there is one.
 struct Argument {
     static constexpr OperationInfo info{
         "argument", "The index of the channel with the maximum or minimum.", 1, 1, true, false, false};
@@ -72,8 +72,8 @@ template <> struct EnumNames<WeightedReductionKind> {
         {{"sum", WeightedReductionKind::sum}, {"mean", WeightedReductionKind::mean}}};
 };
 
-/// Sum over the channels of the first input times the second, the weights. The mean divides by the number of
-/// weights that are not zero; where all are, it is 0.
+/// Weighted sum or mean over channels. The sum is over the products of the first input and the second, the
+/// weights. The mean divides by the number of weights that are not 0; if all are 0, it is 0.
 struct WeightedReduction {
     static constexpr OperationInfo info{
         "weighted_reduction", "Weighted sum or mean over the feature channels.", 2, 2, true, false, true};
@@ -92,9 +92,10 @@ struct WeightedReduction {
     }
 };
 
-/// Sums of the first input's elements, one for each element of the second input, of which only the shape
-/// counts. As images (n, height, width, channels), each extent of the second is that of the first or 1, and
-/// sums run over the axes where it is 1. The gradient of a bias, and of what arithmetic has broadcast.
+/// Sums of the first input's elements over the axes along which the second input has extent 1. Only the shape
+/// of the second input is used, and the result has that shape. As images (n, height, width, channels), each
+/// extent of the second input is that of the first or 1. This is the gradient of a bias, and of an operand
+/// that arithmetic has broadcast.
 struct SumLike {
     static constexpr OperationInfo info =
         training_info("sum_like", "Sums over the axes that another tensor does not have.", 2);

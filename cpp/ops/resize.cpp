@@ -17,7 +17,7 @@ struct AxisNames {
 constexpr AxisNames rows{"height", "scale_y", "magnification_y", "offset_y"};
 constexpr AxisNames columns{"width", "scale_x", "magnification_x", "offset_x"};
 
-/// One axis of the user's parameters.
+/// The user's parameters for one axis.
 struct ResizeParameters {
     const AxisNames &names;
     std::int64_t extent;
@@ -27,9 +27,10 @@ struct ResizeParameters {
         if (extent != 0) return extent;
         if (input == Shape::any) return Shape::any;
         const double product = static_cast<double>(input) * scale;
-        // As in ONNX: 100 * 0.29 are 29 in float32, and less in double. It has all whole numbers up to 2^24.
+        // The product is rounded to float32, as in ONNX: 100 * 0.29 is 29 in float32, and less in double.
+        // Float32 represents all whole numbers up to 2^24.
         const double size = product < 0x1p24 ? static_cast<double>(static_cast<float>(product)) : product;
-        // More than any shape has stays an integer, to be refused as a shape.
+        // The limit keeps huge sizes in the range of int64; the check of the shape refuses them later.
         return static_cast<std::int64_t>(std::min(std::floor(size), 0x1p62));
     }
 };
@@ -61,7 +62,8 @@ ResizeAxis sampling(ResizeAlignment alignment, const ResizeParameters &given, st
     return axis;
 }
 
-/// Positions that one result of Lanczos' filter reads are bounded by the sizes, unless a factor is stated.
+/// The largest factor of shrinking for Lanczos' filter if a factor is stated. It bounds the number of
+/// positions that one result reads; otherwise the sizes bound it.
 constexpr double widest_lanczos = 256.0;
 
 void check_axis(const ResizeParameters &given, const Resize &resize, std::int64_t input) {
@@ -135,15 +137,16 @@ Cost Resize::cost(const InputShapes &inputs, const Shape &output) const {
     const std::int64_t rows = inputs[0][1], columns = inputs[0][2];
     const std::int64_t taps =
         lanczos_taps(vertical(rows, output[1]), rows) + lanczos_taps(horizontal(columns, output[2]), columns);
-    return {0, Shape{2 * taps, output.elements()}.elements()}; // a shape refuses products beyond 64 bits
+    return {0, Shape{2 * taps, output.elements()}.elements()}; // a shape throws for products beyond 64 bits
 }
 
 namespace {
 
 constexpr double lobes = 3.0;
 
-/// Whole numbers but 0 are its zeros, which sin() misses by its rounding error. C libraries differ in the
-/// last bit of a double, which is lost where weights become float32.
+/// Lanczos' function with three lobes. Its zeros, the whole numbers but 0, are exact, because sin() would
+/// give a rounding error there. C libraries may differ in the last bit of the double result. Rounding the
+/// weights to float32 removes this difference.
 double lanczos(double t) {
     if (t == 0.0) return 1.0;
     if (std::abs(t) >= lobes || t == std::floor(t)) return 0.0;
@@ -166,7 +169,7 @@ LanczosSpan lanczos_weights(const ResizeAxis &axis, std::int64_t size, bool zero
     const double end = static_cast<double>(size) - 1.0;
     const double position =
         (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
-    if (position <= -reach || position >= end + reach) { // all that is read lies outside
+    if (position <= -reach || position >= end + reach) { // all positions that the filter reads lie outside
         if (zero_outside) return {};
         weights[0] = 1.0f;
         return {position < 0.0 ? 0 : size - 1, 1};
@@ -192,7 +195,7 @@ LanczosSpan lanczos_weights(const ResizeAxis &axis, std::int64_t size, bool zero
         double own = weight(at);
         if (at == 0) own += before;
         if (at == size - 1) own += behind;
-        // A pixel that does not count is not read: it may be infinite.
+        // Skip pixels with weight 0, because an infinite pixel would make the sum NaN.
         if (own == 0.0 && span.count == 0)
             ++span.first;
         else

@@ -6,31 +6,34 @@
 
 namespace mpscnn::ops {
 
-/// Sampling positions of one axis: output o reads input position (o + centre) * numerator / denominator +
-/// offset. The quotient is formed last, so that whole positions are met exactly.
+/// The sampling positions along one axis: output o reads the input position (o + centre) * numerator /
+/// denominator + offset. The division comes last, so that whole positions are exact.
 struct ResizeAxis {
     double numerator = 1.0, denominator = 1.0, centre = 0.0, offset = 0.0;
 };
 
-/// Positions side by side.
+/// A range of consecutive input positions.
 struct LanczosSpan {
     std::int64_t first = 0, count = 0;
 };
 
-/// The most positions of `size` that an output adds up.
+/// Return the largest number of input positions that an output of the filter adds up, on an axis of `size`
+/// positions.
 std::int64_t lanczos_taps(const ResizeAxis &axis, std::int64_t size);
 
-/// The positions within 0 .. size - 1 that an output adds up, and `count` weights: of input position i
-/// L((i - position) / s), divided by the sum of all, with L(t) = sinc(t) sinc(t / 3) for |t| < 3 and s input
-/// positions from one output to the next, at least 1. The weights of positions outside belong to the nearest
-/// one inside, or to none where these read zeros. `weights` has room for lanczos_taps.
+/// Compute the weights of Lanczos' filter for one output. Return the range of input positions within 0 ..
+/// size - 1 that it reads; `weights`, with room for lanczos_taps numbers, gets one weight for each. The
+/// weight of input position i is L((i - position) / s), divided by the sum of all weights, with L(t) =
+/// sinc(t) sinc(t / 3) for |t| < 3. s is the distance between the positions of neighbouring outputs, but at
+/// least 1. With zero_outside, positions outside the input are zeros; otherwise the nearest position inside
+/// gets their weights.
 LanczosSpan lanczos_weights(const ResizeAxis &axis, std::int64_t size, bool zero_outside, std::int64_t output,
                             float *weights);
 
 enum class ResizeKind {
     nearest,
     bilinear,
-    lanczos ///< with three lobes, widened where the image shrinks (lanczos_weights)
+    lanczos ///< Lanczos' filter with three lobes, widened where the image shrinks (lanczos_weights)
 };
 
 template <> struct EnumNames<ResizeKind> {
@@ -40,12 +43,12 @@ template <> struct EnumNames<ResizeKind> {
          {"lanczos", ResizeKind::lanczos}}};
 };
 
-/// Where output pixel o samples the input, per axis, with scale = input / output size.
+/// The input position that output pixel o samples, for each axis, with scale = input / output size.
 enum class ResizeAlignment {
     half_pixel,        ///< (o + 0.5) * scale - 0.5: pixel centres, PyTorch's and TensorFlow 2's default
     corners,           ///< o * (input - 1) / (output - 1): corner pixels stay corners
     asymmetric,        ///< o * scale: TensorFlow 1's default
-    pytorch_half_pixel ///< half_pixel, but 0 where the output is one pixel: ONNX knows it by this name
+    pytorch_half_pixel ///< half_pixel, but 0 if the output is one pixel; ONNX has it under this name
 };
 
 template <> struct EnumNames<ResizeAlignment> {
@@ -56,13 +59,13 @@ template <> struct EnumNames<ResizeAlignment> {
          {"pytorch_half_pixel", ResizeAlignment::pytorch_half_pixel}}};
 };
 
-/// Which pixel nearest sampling takes for a position between two.
+/// Which of two pixels nearest sampling takes for a position between them.
 enum class ResizeRounding {
-    by_alignment,       ///< floor for asymmetric, else round_prefer_ceil: what TensorFlow and PyTorch do
+    by_alignment,       ///< floor for asymmetric, otherwise round_prefer_ceil, as TensorFlow and PyTorch do
     floor,              ///< the lower one
     ceil,               ///< the upper one
-    round_prefer_floor, ///< the nearer one, in the middle the lower one
-    round_prefer_ceil   ///< the nearer one, in the middle the upper one
+    round_prefer_floor, ///< the nearer one; in the middle the lower one
+    round_prefer_ceil   ///< the nearer one; in the middle the upper one
 };
 
 template <> struct EnumNames<ResizeRounding> {
@@ -74,14 +77,14 @@ template <> struct EnumNames<ResizeRounding> {
          {"round_prefer_ceil", ResizeRounding::round_prefer_ceil}}};
 };
 
-/// The pixel that nearest sampling takes: position + bias, rounded down or up.
+/// How nearest sampling rounds a position to a pixel: position + bias, rounded down or up.
 struct NearestRule {
     double bias = 0.0;
     bool up = false;
 };
 
-/// Image of another size by nearest or bilinear sampling, without antialiasing, or by Lanczos' filter. This
-/// is the one place that knows where samples lie.
+/// Resizes an image by nearest or bilinear sampling without antialiasing, or by Lanczos' filter. Only this
+/// file and resize.cpp define where samples lie.
 struct Resize {
     static constexpr OperationInfo info{
         "resize", "Nearest, bilinear or Lanczos resize of an image.", 1, 1, true, false, true};
@@ -116,7 +119,7 @@ struct Resize {
 
     ResizeAxis vertical(std::int64_t input, std::int64_t output) const;
     ResizeAxis horizontal(std::int64_t input, std::int64_t output) const;
-    /// Nearest only.
+    /// Return the rule for nearest sampling; only valid for that kind.
     NearestRule nearest_rule() const;
 
     void check(const InputShapes &inputs) const;
@@ -125,9 +128,8 @@ struct Resize {
     Cost cost(const InputShapes &inputs, const Shape &output) const;
 };
 
-/// The gradient of a resize's input: each pixel gets the gradients of the results that are sampled from it,
-/// times their weights. Inputs: the gradient of the result, and the resize's input, of which only the shape
-/// counts.
+/// The gradient of a resize's input: each pixel gets the sum of weight * gradient over the outputs that read
+/// it. Inputs: the gradient of the result, and the resize's input, of which only the shape is used.
 struct ResizeGradient {
     static constexpr OperationInfo info =
         training_info("resize_gradient", "Gradient of a resize's input.", 2);

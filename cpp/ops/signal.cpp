@@ -38,7 +38,8 @@ SignalConvolution::Axis SignalConvolution::axis(std::int64_t size, std::int64_t 
     case SignalMode::full:
         return {size + taps - 1, taps - 1};
     case SignalMode::same:
-        // The middle of full begins at its sample (taps - 1) / 2, whose window begins that much later.
+        // `same` is the middle part of `full` and begins at its sample (taps - 1) / 2. Its first window
+        // therefore begins (taps - 1) / 2 samples later.
         return {size, taps - 1 - (taps - 1) / 2};
     case SignalMode::valid:
         break;

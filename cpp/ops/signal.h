@@ -4,10 +4,10 @@
 
 namespace mpscnn::ops {
 
-/// How much of the result of a convolution is wanted, as numpy and scipy name it.
+/// Which part of a convolution's result is wanted, with the names of NumPy and SciPy.
 enum class SignalMode {
     full, ///< every position where signal and kernel overlap: size + taps - 1
-    same, ///< the size of the signal: the middle of full (scipy.signal's rule, for even kernels too)
+    same, ///< the size of the signal: the middle part of full, also for even kernels as in scipy.signal
     valid ///< where the kernel lies wholly inside: size - taps + 1
 };
 
@@ -18,7 +18,7 @@ template <> struct EnumNames<SignalMode> {
 
 /// The values outside the signal.
 enum class SignalBoundary {
-    zero, ///< nothing: such taps are left out of the sum
+    zero, ///< zeros: such taps are left out of the sum
     clamp ///< the nearest sample
 };
 
@@ -27,10 +27,11 @@ template <> struct EnumNames<SignalBoundary> {
         {{"zero", SignalBoundary::zero}, {"clamp", SignalBoundary::clamp}}};
 };
 
-/// Convolution of plain signals over their last one or two axes; all axes before them count signals. No
-/// operation of a network: it takes double precision, and a network's convolution is a correlation of images.
+/// Convolution of plain signals over their last one or two axes; the axes before them number the signals. It
+/// is not an operation of networks: it supports double precision, and the convolution of networks is a
+/// correlation of images.
 struct SignalConvolution {
-    /// For messages only: there is no entry in op_list.h.
+    /// Used in messages only: op_list.h does not list this operation.
     static constexpr OperationInfo info{"signal_convolution",
                                         "Convolution of signals over their last one or two axes.",
                                         2,
@@ -47,7 +48,8 @@ struct SignalConvolution {
     /// Throws unless a kernel of this shape can be applied.
     void check(const Shape &signal, const Shape &kernel) const;
     Shape output_shape(const Shape &signal, const Shape &kernel) const;
-    /// Outputs along an axis, and samples before the first one that the first output's window covers.
+    /// For one axis: the number of outputs, and the number of positions before the signal that the first
+    /// output's window covers.
     struct Axis {
         std::int64_t output, before;
     };

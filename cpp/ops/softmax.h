@@ -4,7 +4,7 @@
 
 namespace mpscnn::ops {
 
-/// Common code of both forms of softmax. They work on vectors along the last axis.
+/// The code that softmax and logarithmic softmax share. They work on vectors along the last axis.
 struct ChannelSoftmax {
     template <class Visitor> void fields(Visitor &) {}
 
@@ -29,9 +29,9 @@ struct LogSoftmax : ChannelSoftmax {
     void check(const InputShapes &inputs) const { require_channels(info, inputs); }
 };
 
-/// The gradient of what softmax y, or its logarithm, was taken of: y * (g - sum of g * y), or
-/// g - e^y * sum of g, with sums over the channels of each pixel. Inputs: the gradient g of the result, and
-/// the result y.
+/// The gradient of the input of a softmax, or of a logarithmic softmax: y * (g - sum of g * y), or g - e^y *
+/// sum of g. The sums are over the channels of each pixel. Inputs: the gradient g of the result, and the
+/// result y.
 struct SoftmaxGradient {
     static constexpr OperationInfo info =
         training_info("softmax_gradient", "Gradient of the input of softmax or log_softmax.", 2);

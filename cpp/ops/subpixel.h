@@ -4,7 +4,7 @@
 
 namespace mpscnn::ops {
 
-/// In which order the channels of a pixel become the channels of scale x scale pixels.
+/// The order in which the channels of a pixel become the channels of scale x scale pixels.
 enum class SubpixelOrder {
     position_major, ///< all channels of the first pixel, then those of the one to its right, ... (Apple's
                     ///< sub-pixel convolution, TensorFlow's depth_to_space)
@@ -16,7 +16,7 @@ template <> struct EnumNames<SubpixelOrder> {
         {{"position_major", SubpixelOrder::position_major}, {"channel_major", SubpixelOrder::channel_major}}};
 };
 
-/// Channels become pixels: (n, h, w, c) -> (n, h * scale, w * scale, c / scale^2).
+/// Rearranges channels to pixels: (n, h, w, c) -> (n, h * scale, w * scale, c / scale^2).
 struct DepthToSpace {
     static constexpr OperationInfo info{
         "depth_to_space", "Rearranges channels into blocks of pixels.", 1, 1, false, false, true};
@@ -35,7 +35,7 @@ struct DepthToSpace {
     Cost cost(const InputShapes &, const Shape &) const { return {}; }
 };
 
-/// A convolution to output_channels * scale^2 channels, which become scale x scale pixels.
+/// A convolution to output_channels * scale^2 channels, which are then rearranged to scale x scale pixels.
 struct SubpixelConvolution {
     static constexpr OperationInfo info{"subpixel_convolution",
                                         "2-D convolution whose channels become blocks of pixels.",
@@ -64,7 +64,7 @@ struct SubpixelConvolution {
         visit("output_width", output_width, "columns of the result, at most scale - 1 less than all; 0: all");
     }
 
-    /// Channels of the convolution.
+    /// Return the number of channels of the convolution.
     std::int64_t convolution_channels() const { return output_channels * scale * scale; }
 
     void check(const InputShapes &inputs) const;

@@ -9,7 +9,7 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// One axis of the user's window, before the input's extent is known.
+/// The user's window along one axis, before the input's extent is known.
 struct TransposedParameters {
     const char *axis, *output_name;
     std::int64_t kernel, stride, dilation;
@@ -29,32 +29,32 @@ TransposedParameters horizontal(const TransposedWindow &w) {
             w.padding, w.pad_left,     w.pad_right,    w.output_padding_x, w.output_width};
 }
 
-/// Output size by the rule of the padding.
+/// Return the output size that follows from the padding.
 std::int64_t natural_output(const TransposedParameters &given, std::int64_t size) {
     const std::int64_t all = (size - 1) * given.stride + given.reach();
     switch (given.padding) {
-    case TransposedPadding::valid: // Keras: deconv_output_length
+    case TransposedPadding::valid: // as Keras' deconv_output_length
         return std::max(all, size * given.stride);
     case TransposedPadding::same:
         return size * given.stride;
-    case TransposedPadding::explicit_: // PyTorch: ConvTranspose2d
+    case TransposedPadding::explicit_: // as PyTorch's ConvTranspose2d
         return all - given.before - given.after + given.output_padding;
     }
     return 0;
 }
 
-/// Whether TensorFlow's convolution of an image of `output` rows has `size` rows.
+/// Return whether TensorFlow's forward convolution of `output` rows would have `size` rows.
 bool belongs_together(const TransposedParameters &given, std::int64_t size, std::int64_t output) {
     const std::int64_t positions =
         given.padding == TransposedPadding::valid ? output - given.reach() + 1 : output;
     return positions > (size - 1) * given.stride && positions <= size * given.stride;
 }
 
-/// Output positions before the one that the first tap of the first input position reaches. The same for
-/// inputs of every size.
+/// Return the number of output positions before the one that the first tap of the first input position
+/// writes. It does not depend on the input's size.
 std::int64_t leading(const TransposedParameters &given) {
     if (given.padding != TransposedPadding::same) return given.before;
-    // The padding of the convolution that leads from the output to the input.
+    // This is the padding at the beginning of TensorFlow's forward convolution from the output to the input.
     const std::int64_t behind_last = given.output == 0 ? given.stride : (given.output - 1) % given.stride + 1;
     return std::max<std::int64_t>(given.reach() - behind_last, 0) / 2;
 }
@@ -162,7 +162,8 @@ WeightSpecs TransposedConvolution::weights(const InputShapes &inputs) const {
 }
 
 Cost TransposedConvolution::cost(const InputShapes &inputs, const Shape &) const {
-    // Every input pixel meets the whole kernel. As a shape, since that refuses products beyond 64 bits.
+    // Every input pixel is multiplied by the whole kernel. Shape::elements() multiplies, because it throws
+    // for products beyond 64 bits.
     const Shape products{2, inputs[0].elements(), window.kernel_height, window.kernel_width,
                          output_channels / groups};
     const std::int64_t flops = products.elements();

@@ -6,11 +6,13 @@
 
 namespace mpscnn::ops {
 
-/// Which part of everything that a transposed window reaches is its output.
+/// Which part of the positions that a transposed window reaches becomes the output.
 enum class TransposedPadding {
-    valid,    ///< TensorFlow's VALID: all of it, and as many rows as strides where the window is shorter
-    same,     ///< TensorFlow's SAME: size * stride outputs
-    explicit_ ///< without pad_top, pad_bottom, pad_left, pad_right: PyTorch's padding, Apple's kernelOffset
+    valid, ///< TensorFlow's VALID: all positions, and at least size * stride
+    same,  ///< TensorFlow's SAME: size * stride outputs
+    /// All positions without pad_top, pad_bottom, pad_left, pad_right: PyTorch's padding, Apple's
+    /// kernelOffset.
+    explicit_
 };
 
 template <> struct EnumNames<TransposedPadding> {
@@ -20,9 +22,9 @@ template <> struct EnumNames<TransposedPadding> {
          {"explicit", TransposedPadding::explicit_}}};
 };
 
-/// One axis in the only form that backends see: input position i adds to the output positions
-/// i * stride + t * dilation - before, t = 0 .. kernel - 1, that lie within 0 .. output - 1. Apple's offsets
-/// for the rotated kernel: offset * stride + kernelOffset = before - (reach - 1) + reach / 2.
+/// One axis of a transposed window in the form that backends get: input position i adds to the output
+/// positions i * stride + t * dilation - before, t = 0 .. kernel - 1, that lie within 0 .. output - 1.
+/// Apple's offsets for the rotated kernel: offset * stride + kernelOffset = before - (reach - 1) + reach / 2.
 struct TransposedAxis {
     std::int64_t kernel = 1, stride = 1, dilation = 1;
     std::int64_t before = 0;
@@ -33,7 +35,7 @@ struct CanonicalTransposedWindow {
     TransposedAxis vertical, horizontal;
 };
 
-/// The window of a transposed convolution as users state it.
+/// The parameters of a transposed convolution's window.
 struct TransposedWindow {
     std::int64_t kernel_height = 1, kernel_width = 1;
     std::int64_t stride_y = 1, stride_x = 1;
@@ -64,22 +66,23 @@ struct TransposedWindow {
     }
 
     void check(const OperationInfo &info) const;
-    /// Output extents for an input of height x width; a free extent stays free. Throws ShapeError when
-    /// nothing is left or the stated output does not belong to the input.
+    /// Return the output's height for an input of this height; a free extent stays free. Throws ShapeError if
+    /// the output would be empty or the stated output size is impossible for this input.
     std::int64_t result_height(const OperationInfo &info, std::int64_t height) const;
     std::int64_t result_width(const OperationInfo &info, std::int64_t width) const;
-    /// `before` of the canonical form: the same for inputs of every size.
+    /// Return `before` of the canonical form (TransposedAxis), which does not depend on the input's size.
     std::int64_t rows_before() const;
     std::int64_t columns_before() const;
     CanonicalTransposedWindow canonical(const OperationInfo &info, std::int64_t height,
                                         std::int64_t width) const;
 };
 
-/// How a transposed convolution's kernel lies.
+/// The orientation of a transposed convolution's kernel.
 enum class KernelUse {
-    scatter, ///< each input pixel is spread over the output with the kernel (TensorFlow, PyTorch)
-    gather   ///< the kernel, not rotated, is laid over the input spread out with zeros
-             ///< (MPSCNNConvolutionTranspose)
+    scatter, ///< each input pixel is multiplied by the kernel and added to the output (TensorFlow, PyTorch)
+    /// The kernel, not rotated, is correlated with the input with inserted zeros
+    /// (MPSCNNConvolutionTranspose).
+    gather
 };
 
 template <> struct EnumNames<KernelUse> {
@@ -87,7 +90,7 @@ template <> struct EnumNames<KernelUse> {
         {{"scatter", KernelUse::scatter}, {"gather", KernelUse::gather}}};
 };
 
-/// Transposed convolution ("deconvolution"): the adjoint of a convolution with the same window.
+/// Transposed convolution ("deconvolution"): the adjoint of the convolution with the same window.
 struct TransposedConvolution {
     static constexpr OperationInfo info{"transposed_convolution",
                                         "2-D transposed convolution, grouped, strided or dilated.",

@@ -22,12 +22,13 @@ Refused many_channels(const Shape &shape) {
     return refuse_if(shape.back() > 4 * metal_limits::slices, std::to_string(shape.back()));
 }
 
-/// Axes before the last two count as rows.
+/// Check the height and width of the texture for a tensor. All axes before the last two count as rows.
 Refused large_image(const Shape &shape) {
     if (shape.rank() < 3) return std::nullopt;
     std::int64_t rows = 1;
     for (int axis = 1; axis < shape.rank() - 2 && rows <= metal_limits::extent; ++axis)
-        rows *= std::max<std::int64_t>(shape[axis], 1); // a free extent counts as a small one
+        // A free extent counts as 1, because it is checked again when it is known.
+        rows *= std::max<std::int64_t>(shape[axis], 1);
     return refuse_if(std::max(rows, shape[shape.rank() - 2]) > metal_limits::extent, shape.text());
 }
 
@@ -38,7 +39,7 @@ Refused many_elements(const Shape &shape) {
 
 // ---- Layers ----
 
-/// Only for rows of this operation.
+/// Return the layer's operation. Only for rows of the table that are about this operation.
 template <class Op> const Op &as(const LayerUse &layer) { return std::get<Op>(layer.operation); }
 
 Refused number_beyond_half(const LayerUse &layer) {
@@ -86,7 +87,7 @@ bool is_function_of_integers(const Neuron &neuron) {
     }
 }
 
-/// Each axis of an operand is the result's, or has one place, which is read for all of them.
+/// True if each operand's axis has the extent of the result, or has extent 1 and is broadcast.
 bool has_whole_axes(Arithmetic arithmetic, const InputShapes &inputs) {
     const auto is_whole = [](std::int64_t &stride, const Shape &shape, int from_end) {
         const bool one = from_end > shape.rank() || shape[shape.rank() - from_end] == 1;
@@ -101,13 +102,13 @@ bool has_whole_axes(Arithmetic arithmetic, const InputShapes &inputs) {
     return whole && arithmetic.is_plain();
 }
 
-/// Whether it has kernels that move bytes, or moves none.
+/// True for operations that move elements, for which byte kernels exist, or that only change the shape.
 template <class Op> constexpr bool moves_elements(const Op &) {
     return std::is_same_v<Op, ChannelShuffle> || std::is_same_v<Op, Gather> || std::is_same_v<Op, Reshape> ||
            std::is_same_v<Op, Slice> || std::is_same_v<Op, Tile> || std::is_same_v<Op, Transpose>;
 }
 
-/// Whether a mean or sum has more elements than 32-bit sums of integers have place for.
+/// True if an average or sum has more elements than sums in 32-bit integers can hold.
 bool has_larger_sum(const LayerUse &layer) {
     constexpr std::int64_t most = 1 << 23;
     const Shape &source = layer.inputs[0];
@@ -123,7 +124,7 @@ bool has_larger_sum(const LayerUse &layer) {
     return false;
 }
 
-/// Whether only the extents of source and result decide where it reads, as in TensorFlow Lite.
+/// True if the sampling positions depend on the extents of source and result only, as in TensorFlow Lite.
 bool reads_by_extents(const Resize &resize, const LayerUse &layer) {
     const auto axis = [&](int index, std::int64_t extent, double scale, double magnification, double offset) {
         const bool is_exact =
@@ -170,7 +171,7 @@ Refused not_of_integers(const LayerUse &layer) {
                    std::is_same_v<Op, Softmax> || std::is_same_v<Op, Constant> ||
                    std::is_same_v<Op, Concatenation> || moves_elements(operation);
     };
-    constexpr std::int64_t max_exponentials = 4096; // whose sum has 12 bits before the point
+    constexpr std::int64_t max_exponentials = 4096; // their sum has 12 bits before the binary point
     if (std::holds_alternative<Softmax>(layer.operation) &&
         layer.inputs[0][layer.inputs[0].rank() - 1] > max_exponentials)
         return Refused("a softmax of more than 4096 channels");
@@ -180,7 +181,7 @@ Refused not_of_integers(const LayerUse &layer) {
     return refuse_if(!std::visit(is_computed, layer.operation), std::string(info_of(layer.operation).name));
 }
 
-/// Positions in a window are 32-bit numbers on a GPU.
+/// The largest number of positions in a window, because a GPU counts them with 32 bits.
 constexpr std::int64_t widest_window = 1 << 29;
 
 template <class Op> Refused wide_window(const LayerUse &layer) {
@@ -190,7 +191,7 @@ template <class Op> Refused wide_window(const LayerUse &layer) {
     return refuse_if(std::max(rows, columns) > widest_window, concat({rows, " x ", columns}));
 }
 
-/// The states of a sequence are in a threadgroup's memory of 32 KiB.
+/// Check the number of units: a threadgroup's memory of 32 KiB holds the states of a sequence.
 Refused many_units(const LayerUse &layer) {
     const std::int64_t units = layer.output.back();
     return refuse_if(units > 2048, std::to_string(units));
@@ -225,11 +226,11 @@ Refused direct_sums(const ProgramUse &program) { return refuse_if(!program.winog
 
 constexpr const char *metal_window = "at most 536870912 rows and columns from the first tap to the last";
 
-/// A row's check of a tensor shape, layer, session or program. Returns the refused value as text, or nothing
-/// if the row allows it.
+/// A check of a tensor shape, layer, session or program by one row of the table. It returns the refused value
+/// as text, or nothing if the row allows it.
 template <class Use> using RefusedValue = std::optional<std::string> (*)(const Use &);
 
-/// A row: the engine takes `field` of an operation only as `allowed` says.
+/// A row of the table: the engine supports only `allowed` values of `field` in an operation.
 struct UnsupportedFeature {
     std::string_view engine;    ///< empty: every engine
     std::string_view operation; ///< empty: every operation
@@ -283,7 +284,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
     {"metal", "transposed_convolution", "window", metal_window, wide_transposed_window},
 };
 
-/// The reason of the first row about such a use.
+/// Return the reason of the first row that refuses this use, or nothing.
 template <class Use>
 std::optional<std::string> first_unsupported(std::string_view engine, std::string_view operation,
                                              const Use &use) {

@@ -1,7 +1,8 @@
 #pragma once
 
-// THE table of valid combinations that an engine cannot do. Engines refuse nothing on their own: a program
-// asks the table before its backend sees the graph, and once more when free extents are known.
+// The table of valid networks and options that an engine does not support. Engines do not refuse anything by
+// themselves. A program asks the table before its backend gets the graph, and again when free extents are
+// known.
 
 #include <optional>
 #include <string>
@@ -17,20 +18,21 @@ namespace metal_limits {
 inline constexpr std::int64_t extent = 16384, slices = 2048, elements = std::int64_t{1} << 31;
 } // namespace metal_limits
 
-/// A layer as the table is asked about it. Extents may be free.
+/// The properties of a layer that the table checks. Extents may be free.
 struct LayerUse {
     const Operation &operation;
     InputShapes inputs;
     const Shape &output;
     const std::optional<Neuron> &activation;
-    bool half = false;            ///< in float16 precision
-    bool float32 = true;          ///< in float32 precision
-    bool int8 = false;            ///< in int8 precision
-    bool quantized = false;       ///< its inputs and its result have a quantization
-    bool reads_variables = false; ///< its weights are tensors of the graph
+    bool half = false;            ///< true: in float16 precision
+    bool float32 = true;          ///< true: in float32 precision
+    bool int8 = false;            ///< true: in int8 precision
+    bool quantized = false;       ///< true: its inputs and its result have a quantization
+    bool reads_variables = false; ///< true: it reads its weights from variables of the graph
 };
 
-/// Whether it is none, relu, relu6 or another pair of limits: what integers are clamped by in int8 networks.
+/// Return whether an activation only clamps: none, relu, relu6 or another pair of limits. Integers of int8
+/// networks can be clamped by it.
 bool has_limits_only(const Neuron &neuron);
 
 /// The session options that the table of unsupported features checks.
@@ -40,19 +42,21 @@ struct SessionUse {
 
 /// The program options that the table of unsupported features checks.
 struct ProgramUse {
-    bool bfloat16 = false;            ///< that precision
-    std::string_view why_no_bfloat16; ///< of the engine's device; empty where it has it
-    bool int8 = false;                ///< that precision
-    bool winograd = true;             ///< whether convolutions may take Winograd's algorithm
+    bool bfloat16 = false; ///< true: bfloat16 precision
+    /// The reason why the engine's device does not support bfloat16; empty if it does.
+    std::string_view why_no_bfloat16;
+    bool int8 = false;    ///< true: int8 precision
+    bool winograd = true; ///< true: convolutions may use Winograd's algorithm
 };
 
-/// Why an engine refuses, "<field> must be <allowed>, got <value>"; nothing when it does not.
+/// Return why the engine does not support a use, "<field> must be <allowed>, got <value>", or nothing if it
+/// does.
 std::optional<std::string> why_unsupported(std::string_view engine, const Shape &tensor);
 std::optional<std::string> why_unsupported(std::string_view engine, const LayerUse &layer);
 std::optional<std::string> why_unsupported(std::string_view engine, const SessionUse &session);
 std::optional<std::string> why_unsupported(std::string_view engine, const ProgramUse &program);
 
-/// The table as JSON: engine and operation ("any" for every one), field and what is allowed.
+/// Return the table as JSON: engine and operation ("any" for all), field and allowed values.
 Json describe_unsupported_features();
 
 } // namespace mpscnn::ops

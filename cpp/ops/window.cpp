@@ -6,7 +6,7 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// One axis of the user's window, before the input's extent is known.
+/// The user's window along one axis, before the input's extent is known.
 struct WindowParameters {
     const char *axis;
     std::int64_t kernel, stride, dilation;
@@ -14,7 +14,7 @@ struct WindowParameters {
     std::int64_t before, after;
     bool ceil_mode;
 
-    /// Input positions from the first tap to the last.
+    /// Return the number of input positions from the first tap to the last one.
     std::int64_t reach() const { return (kernel - 1) * dilation + 1; }
 };
 
@@ -22,7 +22,8 @@ WindowAxis canonical_axis(const OperationInfo &info, const WindowParameters &giv
     WindowAxis axis{given.kernel, given.stride, given.dilation};
     const std::int64_t reach = given.reach();
     if (given.padding == PaddingPolicy::same) {
-        // TensorFlow: tf.nn.convolution, "SAME". A stride beyond the window never pads.
+        // The output size of TensorFlow's SAME (tf.nn.convolution). There is no padding if the stride is
+        // larger than the window.
         axis.output = (size + given.stride - 1) / given.stride;
         axis.before = std::max<std::int64_t>((axis.output - 1) * given.stride + reach - size, 0) / 2;
     } else {
@@ -34,7 +35,7 @@ WindowAxis canonical_axis(const OperationInfo &info, const WindowParameters &giv
             fail(ErrorKind::shape, {info.name, ": a window of ", reach, " ", given.axis,
                                     " does not fit into ", padded, " (padding included)"});
         axis.output = (padded - reach + overhang) / given.stride + 1;
-        // PyTorch: with ceil_mode a window must start inside the input or the padding before it.
+        // As in PyTorch, with ceil_mode a window must begin inside the input or the padding before it.
         if (given.ceil_mode && (axis.output - 1) * given.stride >= size + axis.before) --axis.output;
     }
     axis.after = (axis.output - 1) * given.stride + reach - size - axis.before;
@@ -78,7 +79,7 @@ void Window::check(const OperationInfo &info) const {
         {"pad_top", pad_top}, {"pad_bottom", pad_bottom}, {"pad_left", pad_left}, {"pad_right", pad_right}};
     for (const auto &[name, pad] : pads) {
         require_at_least(info, name, pad, -largest_size);
-        // The overhang would read what negative padding leaves unread.
+        // With ceil_mode the last window would read positions that negative padding excludes.
         if (pad < 0 && ceil_mode) refuse_parameter(info, name, "0 or more with ceil_mode", pad);
     }
     const bool padded = pad_top != 0 || pad_bottom != 0 || pad_left != 0 || pad_right != 0;

@@ -7,13 +7,16 @@
 
 namespace mpscnn::ops {
 
-/// How far a window reaches over the border of its input.
+/// How far windows may reach beyond the border of their input.
 enum class PaddingPolicy {
-    valid,    ///< not at all
-    same,     ///< TensorFlow's SAME: ceil(size / stride) outputs, an odd remainder goes to the end
-    full,     ///< every position that touches the input at all
-    explicit_ ///< pad_top, pad_bottom, pad_left, pad_right: any placement, as Apple's offset and clip
-              ///< rectangle
+    valid, ///< not at all
+    /// TensorFlow's SAME: ceil(size / stride) outputs; if the padding is odd, the extra pixel goes to the
+    /// end.
+    same,
+    full, ///< all positions where the window covers at least one input position
+    /// As pad_top, pad_bottom, pad_left and pad_right state, which can express Apple's offset and clip
+    /// rectangle.
+    explicit_
 };
 
 template <> struct EnumNames<PaddingPolicy> {
@@ -24,30 +27,32 @@ template <> struct EnumNames<PaddingPolicy> {
          {"explicit", PaddingPolicy::explicit_}}};
 };
 
-/// Throws a ParameterError unless `edge` is one of the rules that the operation knows.
+/// Throws ParameterError unless `edge` is one of the rules that the operation supports.
 void require_edge(const OperationInfo &info, EdgeRule edge, std::initializer_list<EdgeRule> known);
 
-/// One axis of a window in the only form that backends see: output position o covers the input positions
-/// o * stride - before + t * dilation, t = 0 .. kernel - 1. `before` and `after` are the reach over the ends
-/// of the input, negative when input positions are left unread.
+/// One axis of a window in the form that backends get: output position o covers the input positions o *
+/// stride - before + t * dilation, t = 0 .. kernel - 1. `before` and `after` say how far windows reach beyond
+/// the input's ends. They are negative if input positions are left unread.
 struct WindowAxis {
     std::int64_t kernel = 1, stride = 1, dilation = 1;
     std::int64_t before = 0, after = 0;
     std::int64_t output = 1;
-    std::int64_t padding_after = 0; ///< padding after the input as stated, without the overhang of ceil_mode
+    /// The stated padding after the input, without the positions that ceil_mode adds.
+    std::int64_t padding_after = 0;
 
-    /// Input positions from the first tap to the last.
+    /// Return the number of input positions from the first tap to the last one.
     std::int64_t reach() const { return (kernel - 1) * dilation + 1; }
-    /// Apple's `offset`: the input position of the first window's centre, the right one of two.
+    /// Return Apple's `offset`: the input position of the first window's centre, which is the right one of
+    /// two centres.
     std::int64_t offset() const { return reach() / 2 - before; }
 };
 
-/// Canonical window of an image.
+/// A window of an image in the form that backends get.
 struct CanonicalWindow {
     WindowAxis vertical, horizontal;
 };
 
-/// Sliding window as users state it. Part of the parameters of convolutions and poolings.
+/// A sliding window with the user's parameters. Convolutions and poolings have one.
 struct Window {
     std::int64_t kernel_height = 1, kernel_width = 1;
     std::int64_t stride_y = 1, stride_x = 1;
@@ -74,8 +79,8 @@ struct Window {
     }
 
     void check(const OperationInfo &info) const;
-    /// Output extents for an input of height x width; a free extent stays free. Throws ShapeError when the
-    /// window does not fit.
+    /// Return the output's height for an input of this height; a free extent stays free. Throws ShapeError if
+    /// the window does not fit.
     std::int64_t output_height(const OperationInfo &info, std::int64_t height) const;
     std::int64_t output_width(const OperationInfo &info, std::int64_t width) const;
     CanonicalWindow canonical(const OperationInfo &info, std::int64_t height, std::int64_t width) const;
