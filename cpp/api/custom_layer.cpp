@@ -51,7 +51,7 @@ public:
         if (owns_ && layer_.release) layer_.release(layer_.context);
     }
 
-    /// From now on the destructor releases the context.
+    /// Take ownership of the context: from now on the destructor releases it.
     void own() { owns_ = true; }
 
     Shape output_shape(const ops::InputShapes &inputs) const override {

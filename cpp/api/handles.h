@@ -33,7 +33,7 @@ struct mpscnn_session {
         : session(std::make_shared<mpscnn::engine::Session>(std::move(program), options)), photos(session) {}
 
     std::shared_ptr<mpscnn::engine::Session> session; ///< shared with command buffers
-    mpscnn::engine::FrameSession photos;              ///< guarded by `has_photo`
+    mpscnn::engine::FrameSession photos;              ///< protected by `has_photo`
     std::atomic<bool> has_photo{false};
 };
 

@@ -17,7 +17,7 @@ struct mpscnn_json {
 
 namespace {
 
-// The interface's handle of a value is the Json object itself.
+// Return the C handle of a value, which is the Json object itself.
 const mpscnn_json_value *handle_of(const Json &value) {
     return reinterpret_cast<const mpscnn_json_value *>(&value);
 }

@@ -82,14 +82,14 @@ Json describe_build() {
     return config;
 }
 
-/// The shares of callers.
+/// References of callers to page memory that they allocated.
 struct KeptPages {
     std::mutex mutex;
     std::map<const void *, std::shared_ptr<PageMemory>> blocks;
 };
 
 KeptPages &kept_pages() {
-    static KeptPages &instance = *new KeptPages; // arrays may outlive static objects
+    static KeptPages &instance = *new KeptPages; // never destroyed, because arrays may outlive static objects
     return instance;
 }
 

@@ -7,7 +7,8 @@
 namespace mpscnn::c_api {
 
 inline constexpr int max_threads = 1024;
-/// Each request has separate staging memory, and a Metal queue has 64 command buffers.
+/// The largest number of requests in flight. Each request has separate staging memory, and a Metal queue has
+/// 64 command buffers.
 inline constexpr int max_inflight = 32;
 
 /// Return `given`, or `automatic` if `given` is 0. Throws ParameterError unless 0 <= given <= most.

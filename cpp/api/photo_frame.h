@@ -26,7 +26,7 @@ std::string label_of(const mpscnn_model &model, int index);
 /// The caller sets the outputs.
 engine::Frame photo_frame(const engine::Program &program, const vision::ImageView &photo,
                           const vision::Preprocess &preprocess);
-/// The same with a function that reads the outputs. The outputs must have fixed shapes for one image.
+/// Return such a frame with a function that reads the outputs, which must have fixed shapes for one image.
 engine::Frame photo_frame(const engine::Program &program, const vision::ImageView &photo,
                           const vision::Preprocess &preprocess, engine::Frame::Read read);
 

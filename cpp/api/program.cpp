@@ -63,7 +63,7 @@ Json describe(const engine::Program &program) {
     result.set("winograd", program.winograd());
     result.set("metal_kernels", name_of(program.metal_kernels()));
     result.set("weight_bytes", program.lowered().weight_bytes());
-    // JSON integers cannot hold more, so a larger limit counts as none.
+    // A limit that JSON integers cannot represent counts as no limit.
     constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
     result.set("max_memory", std::min(program.max_memory(), most));
     return result;
@@ -253,7 +253,7 @@ mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *
         require(request, "request");
         require(done, "done");
         *done = 0;
-        constexpr double most = 1e9; // limit of the clock's nanoseconds
+        constexpr double most = 1e9; // the largest number of seconds that fits the clock's nanoseconds
         if (std::isnan(seconds)) fail(ErrorKind::parameter, "seconds must be a number, got NaN");
         if (seconds < 0) request->request->wait();
         const std::chrono::duration<double> time(seconds < 0 ? 0 : std::min(seconds, most));

@@ -27,7 +27,7 @@ struct mpscnn_runner {
 namespace {
 
 constexpr int max_batch = 1024;
-constexpr double max_wait = 1e6; // seconds; within the clock's nanoseconds, and longer than anyone waits
+constexpr double max_wait = 1e6; // seconds; fits the clock's nanoseconds, and is longer than anyone waits
 
 engine::RunnerOptions runner_options(const mpscnn_runner_options *given) {
     const auto raw = c_api::read_options(given, "mpscnn_runner_options");

@@ -1,4 +1,4 @@
-// Convolution of plain signals.
+// The C interface for convolution of plain signals.
 
 #include <cstddef>
 #include <cstdint>
@@ -40,7 +40,8 @@ bool overlap(const engine::TensorView &a, const engine::TensorView &b) {
     return begin(a) < end(b) && begin(b) < end(a);
 }
 
-/// The CPU backend is kept, since making it takes longer than a short signal.
+/// Return the backend for a device. The CPU backend is kept, because making it takes longer than convolving a
+/// short signal.
 std::shared_ptr<const engine::Backend> backend_for(const std::string &device) {
     static const std::shared_ptr<const engine::Backend> cpu = engine::choose_backend("cpu", "auto").backend;
     return device == "cpu" ? cpu : engine::choose_backend(device, "float32").backend;

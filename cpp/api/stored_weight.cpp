@@ -22,7 +22,8 @@ engine::WeightTensor weight_of(const mpscnn_tensor &tensor, const float *scales,
 
 mpscnn_tensor tensor_of(const engine::WeightTensor &weight) {
     mpscnn_tensor tensor{};
-    // The C struct is for inputs and outputs. The documentation says that a weight may only be read.
+    // The C struct has a pointer to writable memory, because it is also used for outputs. The documentation
+    // says that a weight may only be read.
     tensor.data = const_cast<std::byte *>(weight.data());
     switch (weight.type()) {
     case engine::WeightType::float32:

@@ -96,7 +96,8 @@ std::optional<mpscnn_tensor> plain_tensor(py::handle object, Access access) {
 
 void float_tensors(const py::list &arrays, const std::string &what, Access access, Tensors &tensors) {
     for (const py::handle array : arrays) {
-        const std::optional<mpscnn_tensor> plain = plain_tensor(array, access); // faster
+        // The usual case, without pybind11's array class.
+        const std::optional<mpscnn_tensor> plain = plain_tensor(array, access);
         tensors.push_back(plain ? *plain : float_tensor(array, what, access));
     }
 }
@@ -119,7 +120,7 @@ mpscnn_tensor signal_tensor(const py::array &array, const std::string &what) {
         throw ShapeError(what + ": expected a C-contiguous float32 or float64 array, got " +
                          type_name(dtype));
     mpscnn_tensor tensor = tensor_of(array, *type, what);
-    // numpy does not define the stride of an axis with one element.
+    // NumPy does not define the stride of an axis with one element, so zeros replace it.
     std::fill_n(tensor.strides, tensor.rank, 0);
     return tensor;
 }

@@ -49,7 +49,8 @@ struct FrameRunner {
         frame->be_taken(number);
     }
 
-    /// The same for handlers with a result. `convert` turns it into a Python object when one is needed.
+    /// Submit a frame whose handler gets a result. `convert` turns the result into a Python object when one
+    /// is needed.
     template <class Result, class Convert, class Submit>
     void take(const std::shared_ptr<Frame> &frame, Frame::Use use, Convert convert, Submit submit) {
         take(frame, std::move(use), [&](const Runner::Handler &) {
@@ -169,7 +170,7 @@ void wait_until_closed(FrameRunner &self) {
 
 py::object or_none(const py::object &object) { return object ? object : py::none(); }
 
-/// True if the object has been constructed. The garbage collector may see its memory before that, because
+/// True if the object has been constructed. The garbage collector may visit an object before that, because
 /// pybind11 allocates memory during the construction of a class's first object.
 bool is_made(PyObject *self) {
     const auto *instance = reinterpret_cast<const py::detail::instance *>(self);
@@ -197,7 +198,8 @@ template <class Holder> py::custom_type_setup seen_by_garbage_collector() {
 struct FrameObject {
     static int traverse(PyObject *self, visitproc visit, void *arg) {
         const auto frame = py::cast<std::shared_ptr<Frame>>(py::handle(self));
-        constexpr long own = 2; // the object's reference and this one; a third would be the core's
+        // The object's reference and this variable's; a third reference would be the core's.
+        constexpr long own = 2;
         return frame.use_count() == own ? frame->traverse(visit, arg) : 0;
     }
     static void clear(PyObject *self) { py::cast<Frame &>(py::handle(self)).clear(); }

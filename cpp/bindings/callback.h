@@ -31,8 +31,8 @@ public:
     template <class MakeArguments> void operator()(MakeArguments make_arguments) {
         const ForeignGil locked;
         if (!locked) return;
-        // Release it while the GIL is held, since acquiring the GIL again may take as long as Python's switch
-        // interval.
+        // Release the function while the GIL is held, because acquiring the GIL again may take as long as
+        // Python's switch interval.
         const py::function function = std::exchange(function_, py::function());
         try {
             call_python(function, make_arguments());

@@ -25,7 +25,7 @@ private:
     py::scoped_critical_section section_;
 };
 
-/// For properties, whose call guards pybind11 ignores.
+/// Make a property function exclusive, because pybind11 ignores call guards of properties.
 template <class Function> py::cpp_function exclusively(Function function) {
     return py::cpp_function(function, py::call_guard<Exclusive>());
 }

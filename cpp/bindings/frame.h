@@ -54,8 +54,8 @@ public:
     bool taken() const { return taken_; }
     std::optional<std::uint64_t> number() const { return number_; }
 
-    /// Called once by the core, in the frame's turn. `convert` makes a Python object of the core's result; it
-    /// is called later, or never.
+    /// End the frame. The core calls this once, in the order of submission. `convert` makes a Python object
+    /// from the core's result; it is called later, or never.
     void end(const std::exception_ptr &failure, std::function<py::object()> convert);
     /// True if the frame has been delivered, or has failed before it was submitted.
     bool done() const { return done_.load(); }
@@ -70,7 +70,7 @@ public:
     // For frames that are done only. Returns None without an exception.
     py::object exception();        ///< or None
     py::object found();            ///< the core's result, or the final one
-    double milliseconds() const;   ///< from its permit to its turn
+    double milliseconds() const;   ///< from the time when it got its permit to its delivery
     Outcome give_away();           ///< the frame no longer keeps these objects
     void settle(py::object value); ///< set the final result
     void fail(py::object error);   ///< fail instead of having a result or being submitted

@@ -57,8 +57,8 @@ private:
     std::vector<PyThread_type_lock> waiting_until_idle_;
 };
 
-/// A submitted frame's hold on its runner. It has a permit until it returns it, and counts as a frame in
-/// flight until it is destroyed.
+/// A submitted frame's hold on its runner. It has a permit until it returns the permit, and counts as a frame
+/// in flight until it is destroyed.
 class Permit {
 public:
     explicit Permit(std::shared_ptr<Permits> permits) : permits_(std::move(permits)) {}

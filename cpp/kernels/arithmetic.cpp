@@ -104,7 +104,7 @@ int Compare::build(EncodingBuilder &builder) const {
     Arithmetic compared = arithmetic;
     ops::Arithmetic &p = compared.parameters;
     const bool equal = comparison_type == ComparisonType::equal;
-    if (threshold != 0.0f) { // whether anything of the difference lies beyond the threshold
+    if (threshold != 0.0f) { // compare max(|difference| - threshold, 0) with 0
         ops::Subtraction difference;
         static_cast<ops::Arithmetic &>(difference) = p;
         difference.bias = 0.0f;
@@ -131,7 +131,7 @@ int Compare::build(EncodingBuilder &builder) const {
     case ComparisonType::not_equal:
         compared.kind = ops::ArithmeticKind::not_equal;
         break;
-    case ComparisonType::less: // x < y where -x > -y
+    case ComparisonType::less: // x < y is computed as -x > -y
     case ComparisonType::less_or_equal:
         p.primary_scale = -p.primary_scale;
         p.secondary_scale = -p.secondary_scale;

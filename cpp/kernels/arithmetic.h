@@ -4,7 +4,7 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNAdd, MPSCNNSubtract, MPSCNNMultiply and MPSCNNDivide.
+/// The parameters of MPSCNNAdd, MPSCNNSubtract, MPSCNNMultiply and MPSCNNDivide.
 struct Arithmetic {
     ops::ArithmeticKind kind = ops::ArithmeticKind::add;
 
@@ -34,15 +34,16 @@ struct Arithmetic {
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const { return {}; }
     std::int64_t output_channels(ChannelCounts sources) const;
-    /// The primary source's, along axes on which it has one pixel for all the secondary's.
+    /// Return the size of a result. It is the primary source's, and the secondary source's along axes where a
+    /// stride of 0 broadcasts the primary one.
     ImageSize destination_size(std::span<const ImageDescriptor> sources) const;
     ImageRegion source_region(const Offset &offset, const ImageSize &written, std::size_t source) const;
     int build(EncodingBuilder &builder) const;
-    /// The sources as operations of these parameters read them.
+    /// Return the sources as operands of an operation with these parameters.
     std::vector<int> operands(EncodingBuilder &builder) const;
 };
 
-/// MPSNNComparisonType.
+/// The comparisons of MPSNNComparisonType.
 enum class ComparisonType { equal, not_equal, less, less_or_equal, greater, greater_or_equal };
 
 } // namespace mpscnn::kernels
@@ -63,7 +64,7 @@ template <> struct EnumNames<kernels::ComparisonType> {
 
 namespace mpscnn::kernels {
 
-/// MPSNNCompare: 1 where the comparison holds, else 0.
+/// MPSNNCompare: the result is 1 where the comparison is true, otherwise 0.
 struct Compare {
     ComparisonType comparison_type = ComparisonType::equal;
     float threshold = 0.0f;

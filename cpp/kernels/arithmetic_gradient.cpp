@@ -37,7 +37,7 @@ int ArithmeticGradient::build(EncodingBuilder &builder) const {
         builder.read_channels(1, 1);
     else
         builder.read_channels(builder.channels(0), 1);
-    // Read the part of the gradient that depends on the operand.
+    // Along an axis where the operand is broadcast, read the whole gradient, because it is summed there.
     const auto extent = [](std::int64_t stride, std::int64_t written) {
         return stride == 0 ? ClipRect::unbounded : written;
     };
@@ -67,7 +67,7 @@ int ArithmeticGradient::build(EncodingBuilder &builder) const {
     const int operand = builder.destination(output_channels(counts));
     const auto add = [&](auto operation) {
         static_cast<ops::Arithmetic &>(operation) = p;
-        operation.minimum = ops::Arithmetic{}.minimum; // those are of the gradient
+        operation.minimum = ops::Arithmetic{}.minimum; // limits apply to the gradient, after it is computed
         operation.maximum = ops::Arithmetic{}.maximum;
         return is_secondary_source_filter ? builder.add(operation, {other, operand})
                                           : builder.add(operation, {operand, other});

@@ -4,10 +4,10 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNAddGradient, MPSCNNSubtractGradient and MPSCNNMultiplyGradient: the gradient of one operand, as
-/// large as the destination. Sources: the gradient of the result, and the other operand.
+/// MPSCNNAddGradient, MPSCNNSubtractGradient and MPSCNNMultiplyGradient. They compute the gradient of one
+/// operand, with the size of the destination. Sources: the gradient of the result, and the other operand.
 struct ArithmeticGradient {
-    Arithmetic forward; ///< minimum and maximum are those of the gradient that is written
+    Arithmetic forward; ///< the forward kernel; its minimum and maximum limit the written gradient
     bool is_secondary_source_filter = false;
 
     template <class Visitor> void fixed(Visitor &visit) {
@@ -18,13 +18,13 @@ struct ArithmeticGradient {
 
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const { return {}; }
-    /// One where the operand has one for all.
+    /// Return the channels of the operand's gradient: 1 if the operand has one channel that is broadcast.
     std::int64_t output_channels(ChannelCounts sources) const;
     ImageSize destination_size(std::span<const ImageDescriptor> sources) const;
     int build(EncodingBuilder &builder) const;
 
 private:
-    /// Strides with which the operand is read.
+    /// Return the stride of the operand whose gradient is computed.
     std::int64_t own(std::int64_t primary, std::int64_t secondary) const {
         return is_secondary_source_filter ? secondary : primary;
     }

@@ -5,9 +5,10 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNBatchNormalizationStatisticsGradient, whose result is the sums that the other needs, and
-/// MPSCNNBatchNormalizationGradient: the gradient of the source. Both read a batch normalization state.
-/// Sources: the gradient of the result, the source and, of the second, the sums.
+/// Two kernels that compute the gradient of a batch normalization. MPSCNNBatchNormalizationStatisticsGradient
+/// computes sums, from which MPSCNNBatchNormalizationGradient computes the gradient of the source. Both read
+/// a batch normalization state. Sources: the gradient of the result, the source and, for the second kernel,
+/// the sums.
 struct BatchNormalizationGradient {
     bool statistics = false;
     BatchNormalization forward;
@@ -16,7 +17,7 @@ struct BatchNormalizationGradient {
     template <class Visitor> void fields(Visitor &visit) { forward.fields(visit); }
 
     void check(const std::string &kernel) const { forward.check(kernel); }
-    /// gamma and beta, and the neuron's.
+    /// Return the specs of gamma and beta, and of the neuron's weights.
     ops::WeightSpecs weights() const;
     std::int64_t output_channels(ChannelCounts) const { return forward.number_of_feature_channels; }
     ImageDescriptor destination(std::span<const ImageDescriptor> sources) const;

@@ -6,7 +6,7 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNBinaryConvolution: weights of one bit, the signs of the numbers given.
+/// MPSCNNBinaryConvolution. Its weights have one bit each, the signs of the given numbers.
 struct BinaryConvolution {
     std::int64_t kernel_width = 1, kernel_height = 1;
     std::int64_t input_feature_channels = 0, output_feature_channels = 0;
@@ -39,11 +39,11 @@ struct BinaryConvolution {
     int build(EncodingBuilder &builder) const;
 
 protected:
-    /// The roles of ops::BinaryConvolution and ops::BinaryFullyConnected.
+    /// Return the weights by the roles of ops::BinaryConvolution and ops::BinaryFullyConnected.
     std::vector<WeightUse> weight_uses() const;
 };
 
-/// MPSCNNBinaryFullyConnected: a filter as large as the source; offset is ignored.
+/// MPSCNNBinaryFullyConnected. Its filter is as large as the source, and the offset is ignored.
 struct BinaryFullyConnected : BinaryConvolution {
     static constexpr auto default_padding = ops::PaddingMethod::Size::valid;
 

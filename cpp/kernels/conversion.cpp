@@ -10,16 +10,17 @@ namespace mpscnn::kernels {
 
 namespace {
 
-/// Least divisor of premultiplied colours: the smallest normal number. Where alpha is 0, so are they.
+/// The smallest alpha that premultiplied colours are divided by: the smallest normal number. It avoids 0 / 0
+/// where alpha and colours are 0.
 constexpr float min_alpha = 0x1p-126f;
 /// Luminance of linear sRGB, whose primaries are those of ITU-R BT.709.
 constexpr float red_luminance = 0.2126f, green_luminance = 0.7152f, blue_luminance = 0.0722f;
 constexpr float gray_gamma = 2.2f;
 
-/// A curve with a straight part below `limit` (IEC 61966-2-1).
+/// A transfer curve that is linear up to `limit` and a power beyond it (IEC 61966-2-1).
 struct Curve {
     float limit, slope;           ///< slope * x up to the limit
-    float scale, shift, exponent; ///< (scale * x + shift)^exponent beyond it,
+    float scale, shift, exponent; ///< for x above the limit: (scale * x + shift)^exponent
     float factor, constant;       ///< times factor, plus constant
 };
 constexpr Curve srgb_to_linear{0.04045f, 1.0f / 12.92f, 1.0f / 1.055f, 0.055f / 1.055f, 2.4f, 1.0f, 0.0f};
@@ -31,7 +32,7 @@ bool is_gray(ColorSpace space) {
 bool has_alpha(std::int64_t channels) { return channels % 2 == 0; }
 std::int64_t colors_of(std::int64_t channels) { return has_alpha(channels) ? channels - 1 : channels; }
 
-/// The operations of one conversion.
+/// Builds the operations of one conversion.
 class ConversionGraph {
 public:
     /// Begin with a source that has this many colour channels.
@@ -51,7 +52,7 @@ public:
     int part(int value, std::int64_t front, std::int64_t channels) {
         return add(ops::Slice{.front = front, .channels = channels}, {value});
     }
-    /// Colours times or divided by alpha.
+    /// Return colours multiplied by alpha.
     int multiplied(int colors) {
         ops::Multiplication operation;
         operation.secondary_stride_channels = 0;
@@ -74,12 +75,12 @@ public:
             ops::Neuron{.kind = ops::NeuronKind::clamp, .a = limit, .b = std::numeric_limits<float>::max()},
             {value});
     }
-    /// Colours, which are multiplied by alpha, over a background.
+    /// Return premultiplied colours over a background: colours + (1 - alpha) * background.
     int over(int colors, const std::vector<double> &background);
     int curved(int value, const Curve &curve);
     int decoded(int colors, ColorSpace space);
     int encoded(int colors, ColorSpace space);
-    /// Add the luminance of linear colours.
+    /// Return the luminance of linear colours.
     int luminance(int colors);
 
 private:
@@ -181,7 +182,7 @@ int Conversion::build(EncodingBuilder &builder) const {
                                builder.destination_channels(), " feature channels, which has no alpha, got ",
                                ops::name_of(destination_alpha)}));
 
-    // An alpha that is one changes nothing and is not read.
+    // An alpha that is always 1 is not read, because it changes nothing.
     const bool reads_alpha = has_alpha(channels) && source_alpha != AlphaType::alpha_is_one;
     const bool flattens = reads_alpha && destination_alpha == AlphaType::alpha_is_one;
     const bool wants_multiplied = reads_alpha && destination_alpha == AlphaType::premultiplied;
@@ -190,7 +191,7 @@ int Conversion::build(EncodingBuilder &builder) const {
 
     ConversionGraph graph(builder, colors);
     if (reads_alpha && !converts && source_alpha == destination_alpha)
-        return graph.add(ops::Padding{}, {graph.source()}); // a copy
+        return graph.add(ops::Padding{}, {graph.source()}); // a padding without borders copies the source
     int value = graph.colors();
     if (flattens) {
         value = graph.over(is_multiplied ? value : graph.multiplied(value), background_color);

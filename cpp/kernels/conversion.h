@@ -4,10 +4,10 @@
 
 namespace mpscnn::kernels {
 
-/// MPSAlphaType.
+/// What MPSAlphaType names: how the alpha channel relates to the colours.
 enum class AlphaType { non_premultiplied = 0, alpha_is_one = 1, premultiplied = 2 };
 
-/// Colour spaces of CoreGraphics that a conversion knows; none: colours stay unchanged.
+/// Colour spaces of CoreGraphics that conversions support. With `none`, colours stay unchanged.
 enum class ColorSpace { none, srgb, linear_srgb, gray_gamma_2_2, linear_gray };
 
 } // namespace mpscnn::kernels
@@ -34,8 +34,8 @@ template <> struct EnumNames<kernels::ColorSpace> {
 
 namespace mpscnn::kernels {
 
-/// MPSImageConversion: alpha, colour space and, as every kernel, format. One or three channels are colours, a
-/// second or fourth one is alpha.
+/// MPSImageConversion. It converts alpha and colour space and, like every kernel, the format. An image's
+/// first or first three channels are colours; a second or fourth one is alpha.
 struct Conversion {
     AlphaType source_alpha = AlphaType::alpha_is_one, destination_alpha = AlphaType::alpha_is_one;
     std::vector<double> background_color;
@@ -57,9 +57,10 @@ struct Conversion {
 
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const { return {}; }
-    /// The channels of a result that the kernel allocates: with alpha if the source has it.
+    /// Return the channels of a result that the kernel allocates. They include alpha if the source has it.
     std::int64_t output_channels(ChannelCounts sources) const;
-    /// The channels of a result in a destination with room for this many: without alpha if it does not fit.
+    /// Return the channels that are written to a destination with room for `room` channels. Alpha is left out
+    /// if it does not fit.
     std::int64_t written_channels(ChannelCounts sources, std::int64_t room) const;
     int build(EncodingBuilder &builder) const;
 

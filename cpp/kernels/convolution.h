@@ -8,7 +8,7 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNConvolution with its three descriptors: plain, depthwise and sub-pixel.
+/// MPSCNNConvolution with each of its three descriptors: plain, depthwise and sub-pixel.
 struct Convolution {
     std::int64_t kernel_width = 1, kernel_height = 1;
     std::int64_t input_feature_channels = 0, output_feature_channels = 0;
@@ -58,7 +58,7 @@ struct Convolution {
     int build(EncodingBuilder &builder) const;
 
 private:
-    /// The size of the convolution's result before its channels become the pixels that are written.
+    /// Return the size of the convolution's result, before its channels are rearranged to the written pixels.
     ImageSize computed_size(const ImageSize &written) const;
 };
 

@@ -4,7 +4,7 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNDropout. Its mask belongs to the pixels and channels that are written.
+/// MPSCNNDropout. Its mask covers the pixels and channels that are written.
 struct Dropout {
     float keep_probability = 0.999f;
     std::int64_t seed = 0;

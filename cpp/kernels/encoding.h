@@ -1,7 +1,7 @@
 #pragma once
 
-// An encoded kernel: operations of ops/op_list.h between parts of images. Engines without native kernels run
-// it as a small graph on strided views; nothing is computed anywhere else.
+// The encoding of a raw kernel's call: operations of ops/op_list.h between parts of images. The CPU engine,
+// and Metal where MPS has no such kernel, run it as a small graph on strided views.
 
 #include <optional>
 #include <span>
@@ -14,7 +14,7 @@
 
 namespace mpscnn::kernels {
 
-/// Part of an image: a box of images, rows, columns and feature channels.
+/// A part of an image: a range of images, rows, columns and feature channels.
 struct ImageRegion {
     std::int64_t image = 0, y = 0, x = 0, channel = 0;
     std::int64_t images = 1, height = 1, width = 1, channels = 1;
@@ -23,22 +23,23 @@ struct ImageRegion {
     friend bool operator==(const ImageRegion &, const ImageRegion &) = default;
 };
 
-/// A source region of one image.
+/// An input of an encoding: a region of a source image, or something in place of an image.
 struct EncodedSource {
-    /// In place of an image: the statistics of a batch normalization state, the same for every image.
+    /// Value of `image` for the statistics of a batch normalization state, which are the same for every
+    /// image.
     static constexpr std::size_t statistics = ~std::size_t{0};
-    /// In place of an image: numbers that the encoding has, or a weight of the kernel, if it is set.
+    /// Values of `image` for numbers that the encoding contains, and for a weight of the kernel.
     static constexpr std::size_t numbers = ~std::size_t{1}, weight = ~std::size_t{2};
-    /// The destination, of which only the shape counts.
+    /// Value of `image` for the destination, of which only the shape is used.
     static constexpr std::size_t destination = ~std::size_t{3};
 
-    std::size_t image; ///< index among the kernel's sources
+    std::size_t image; ///< index among the kernel's source images, or one of the constants above
     ImageRegion region;
-    /// The shape of numbers, weights and other tensors without a batch.
+    /// The shape of numbers, weights and other tensors that have no batch.
     std::optional<Shape> variable{};
-    std::vector<float> values{}; ///< numbers
-    std::string role{};          ///< weight
-    bool is_flat = false;        ///< one pixel of each image: (images, channels)
+    std::vector<float> values{}; ///< for numbers: the values
+    std::string role{};          ///< for a weight: its role
+    bool is_flat = false;        ///< true: one pixel of each image, as a tensor (images, channels)
 
     bool is_image() const { return image < destination; }
     Shape shape() const {
@@ -47,33 +48,36 @@ struct EncodedSource {
     }
 };
 
-/// Mean and variance of each channel as a tensor: (images, 2, 1, channels).
+/// Return a region for the mean and variance of each channel, as a tensor (images, 2, 1, channels).
 inline ImageRegion statistics_region(std::int64_t images, std::int64_t channels) {
     return {0, 0, 0, 0, images, 2, 1, channels};
 }
 
-/// A weight of the kernel as an operation takes it: the same elements in the same order.
+/// A weight of the kernel and the operation's weight that gets its elements, in the same order.
 struct WeightUse {
-    std::string role;        ///< of the operation
-    std::string kernel_role; ///< of the kernel
+    std::string role;        ///< role in the operation
+    std::string kernel_role; ///< role in the kernel
     Shape shape;
 };
 
 struct EncodedNode {
     ops::Operation operation;
-    std::vector<int> inputs; ///< values: the sources first, then one for each node
+    std::vector<int> inputs; ///< numbers of values: the sources come first, then the result of each node
     std::optional<ops::Neuron> activation;
     std::vector<WeightUse> weights;
-    std::vector<std::pair<std::string, int>> variables{}; ///< weights that are sources: role and value
+    /// Weights that are sources: the role, and the value's number.
+    std::vector<std::pair<std::string, int>> variables{};
 };
 
-/// The nodes of an encoding are differentiated: the gradient of `wanted`, a source, is the result.
+/// Makes an encoding compute a gradient: its result is the gradient of the source `wanted`. `gradient` is the
+/// source with the gradient of the last node's result.
 struct EncodedDerivative {
     int gradient, wanted;
-    std::vector<ops::Operation> then; ///< what becomes of it, one after the other
+    std::vector<ops::Operation> then; ///< operations that are applied to the result, one after the other
 };
 
-/// The last node computes the destination region.
+/// The operations of one call. The last node's result, or the derivative, is written to the destination
+/// region.
 struct Encoding {
     std::vector<EncodedSource> sources;
     std::vector<EncodedNode> nodes;
@@ -81,7 +85,7 @@ struct Encoding {
     std::optional<EncodedDerivative> derivative{};
 };
 
-/// Feature channels that are read of each source.
+/// The number of feature channels that are read from each source.
 using ChannelCounts = std::span<const std::int64_t>;
 
 struct ImageSize {
@@ -92,24 +96,25 @@ struct ImageSize {
 /// beyond ops::largest_size.
 void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t least);
 
-/// The offset, or ParameterError "<kernel>: <name> must be a multiple of 4 ..., got ...".
+/// Return the offset. Throws ParameterError "<kernel>: <name> must be a multiple of 4 ..., got ..." for
+/// another number.
 std::int64_t require_channel_offset(const std::string &kernel, const std::string &name, std::int64_t offset);
 
-/// The region of a source that a kernel may read: the images from its offset on, all of their pixels, the
-/// channels of its range. Throws ParameterError if the region is empty. `any_channel`: not only from
-/// multiples of 4 on.
+/// Return the region of a source that a kernel may read: the images and channels from their offsets on, at
+/// most their stated numbers, and all pixels. Throws ParameterError if the region is empty. Without
+/// `any_channel` the first channel must be a multiple of 4.
 ImageRegion readable(const std::string &kernel, std::span<const ImageDescriptor> sources, std::size_t source,
                      const SourceProperties &given, bool any_channel);
 
 struct EncodingOptions {
-    bool any_source_channel = false; ///< channels may be read from others than multiples of 4 on
-    bool with_statistics = false;    ///< a batch normalization state is given
-    bool whole_images = false;       ///< sources may have other numbers of images than the destination
-    bool is_gradient = false;        ///< the destination is the gradient of what is written
+    bool any_source_channel = false; ///< the first channel that is read need not be a multiple of 4
+    bool with_statistics = false;    ///< the caller gives a batch normalization state
+    bool whole_images = false;       ///< the sources may have other numbers of images than the destination
+    bool is_gradient = false;        ///< the destination gets a gradient and not the result of the nodes
 };
 
-/// Builds the encoding of one call. Checks what all kernels have in common; every error begins with the
-/// kernel's name.
+/// Builds the encoding of one call. It checks what all kernels have in common; every error begins with the
+/// kernel's name. Functions that return int return the number of a value, which `add` takes as input.
 class EncodingBuilder {
 public:
     EncodingBuilder(std::string kernel, const KernelProperties &properties,
@@ -121,70 +126,76 @@ public:
     std::size_t sources() const { return sources_.size(); }
     const ImageDescriptor &image(std::size_t source = 0) const { return sources_[source]; }
 
-    /// All of the destination, and its feature channels from the first written on.
+    /// Return the size of the whole destination. destination_channels() are those from the first written one
+    /// on.
     ImageSize destination_size() const { return destination_size_; }
     std::int64_t destination_channels() const { return destination_channels_ - written_.channel; }
-    /// Width and height of the written region: the clip rectangle within the destination.
+    /// Return the extents of the written region, which is the clip rectangle within the destination.
     std::int64_t width() const { return written_.width; }
     std::int64_t height() const { return written_.height; }
     std::int64_t images() const { return written_.images; }
-    /// Feature channels read of a source: those from its offset on, at most its maximum.
+    /// Return the number of feature channels that are read from a source. They begin at its offset and are at
+    /// most its maximum.
     std::int64_t channels(std::size_t source = 0) const { return ranges_[source].channels; }
 
-    /// The images and channels read of a source, with all of their pixels.
+    /// Add a source with all pixels of the images and channels that the kernel reads.
     int whole(std::size_t source = 0);
-    /// The pixels from the offset on, one for each that is written and strides apart (0: one pixel for all);
-    /// outside the image as the edge mode says.
+    /// Add a source with one pixel for each written one. They begin at the offset and are `stride` pixels
+    /// apart (0: one pixel for all). The edge mode defines pixels outside the image.
     int pixels(std::size_t source = 0, std::int64_t stride_x = 1, std::int64_t stride_y = 1);
-    /// Whether a batch normalization state is given, and its statistics.
+    /// Return whether the caller gives a batch normalization state. `statistics` adds the state's statistics
+    /// as a source.
     bool has_statistics() const { return options_.with_statistics; }
     int statistics(std::int64_t channels);
-    /// A source with all of its images and channels, whatever is written.
+    /// Add a source with all of its images and channels, whatever part is written.
     int everything(std::size_t source);
-    /// The same as a tensor that belongs to no batch, with the extents of the image; and of one pixel as (1,
-    /// channels).
+    /// Add a source as a tensor without a batch: `tensor` with the extents of the image, `row` with the shape
+    /// (1, channels) of an image of one pixel.
     int tensor(std::size_t source);
     int row(std::size_t source);
-    /// The same of what is written, of which only the shape counts.
+    /// Add a source with the shape of the written region and this number of channels. Only its shape may be
+    /// used.
     int destination(std::int64_t channels);
-    /// A tensor of numbers, and a weight of the kernel as a tensor.
+    /// Add a source of numbers, or of a weight of the kernel, as a tensor.
     int numbers(std::vector<float> values, const Shape &shape);
     int weight(std::string role, const Shape &shape);
-    /// A batch normalization state's statistics as a tensor, (1, 2, 1, channels).
+    /// Add a batch normalization state's statistics as a tensor, (1, 2, 1, channels).
     int statistics_of_batch(std::int64_t channels);
-    /// The part of a source that lies in `clip`, whose size is given back.
+    /// Add the part of a source that lies in `clip`, and set `size` to its size.
     int part(const ClipRect &clip, ImageSize &size, std::size_t source = 0);
-    /// Throws ShapeError unless exactly this size is written: `why`.
+    /// Throws ShapeError, with the reason `why`, unless the written region has exactly this size.
     void require_written(const ImageSize &size, const char *why) const;
     int add(ops::Operation operation, std::vector<int> inputs, std::vector<WeightUse> weights = {},
             std::optional<ops::Neuron> activation = std::nullopt);
-    /// `taps` (kernel, stride and dilation) where the offset puts them on a source that is read whole.
+    /// Return the window for a source that is read whole (`whole`). It has the kernel, stride and dilation of
+    /// `taps`, and paddings that express the kernel's offset.
     ops::Window place(ops::Window taps, std::size_t source = 0) const {
         return place(taps, {width(), height()}, source);
     }
-    /// The same for a result of another size than is written.
+    /// Return the window for a result that has another size than the written region.
     ops::Window place(ops::Window taps, ImageSize result, std::size_t source = 0) const;
-    /// A source for a windowed operation that knows zeros outside the image only. In edge mode clamp the
-    /// image is widened and `window`, as place() gave it, then reads nothing outside.
+    /// Add a source for a windowed operation that supports only zeros outside the image. In edge mode clamp
+    /// the image gets a border, and `window`, which place() has returned, is changed so that it reads nothing
+    /// outside.
     int widened(ops::Window &window, std::size_t source = 0);
-    /// The upper left part of a value of this size: as much as is written.
+    /// Crop a value of this size to the upper left part that is written.
     int cut(int value, ImageSize size);
-    /// Throws ParameterError unless the offset of source 0 is (0, 0); `why` this kernel has none.
+    /// Throws ParameterError, with the reason `why`, unless the offset of source 0 is (0, 0).
     void require_no_offset(const char *why) const;
 
-    /// Reads only this many channels from the offset on. Throws ShapeError when there are less.
+    /// Read only this many channels, beginning at the offset. Throws ShapeError if there are fewer.
     void read_channels(std::int64_t count, std::size_t source = 0);
-    /// A neuron behind `value`, unless there is none.
+    /// Add a neuron after `value`, if there is one.
     int add_neuron(const std::optional<ops::Neuron> &neuron, int value, std::int64_t channels);
 
-    /// The result is not the last node's: it is the gradient of `wanted`, a source, for this gradient of that
-    /// node's result.
+    /// Make the encoding compute a gradient. Its result is the gradient of the source `wanted`, if `gradient`
+    /// is the gradient of the last node's result.
     void differentiate(int gradient, int wanted, std::vector<ops::Operation> then = {});
 
-    /// The region that a result of this many channels is written to. Throws ShapeError if the destination has
-    /// fewer.
+    /// Return the region that a result with this many channels is written to. Throws ShapeError if the
+    /// destination has fewer.
     ImageRegion written(std::int64_t channels) const;
-    /// Writes the last node's result, of this many channels.
+    /// Return the encoding, which writes the last node's result with this many channels.
     Encoding finish(std::int64_t channels) &&;
 
     [[noreturn]] void refuse(ErrorKind kind, const std::string &message) const;
@@ -193,7 +204,7 @@ private:
     void place_destination(const ImageDescriptor &destination);
     void place_source(std::size_t source);
     int add_source(std::size_t source, const ImageRegion &region);
-    /// A source with a border as its edge mode says, or with its own cut off where that is negative.
+    /// Add a source with a border, whose pixels follow from the edge mode. Negative amounts crop the source.
     int bordered(ops::Padding border, std::size_t source);
 
     std::string kernel_;
@@ -203,8 +214,9 @@ private:
     std::int64_t destination_channels_;
     EncodingOptions options_;
     ImageRegion written_;
-    std::vector<ImageRegion> ranges_; ///< images and channels of each source
-    // While building, values are nodes from 0 on and sources from -1 downwards: sources may follow nodes.
+    std::vector<ImageRegion> ranges_; ///< by source: the images and channels that are read
+    // While building, values from 0 on are nodes and values from -1 downwards are sources, because sources
+    // may be added after nodes.
     std::vector<EncodedNode> nodes_;
     std::vector<EncodedSource> inputs_;
     std::optional<EncodedDerivative> derivative_;

@@ -1,12 +1,13 @@
 #pragma once
 
-// Common code of the kernel families with a filter or window, by the names of their properties.
+// Code that kernels with a filter or window share. It uses the properties' names.
 
 #include "kernels/encoding.h"
 
 namespace mpscnn::kernels {
 
-/// Kernel, stride and dilation of `window`, an ops::Window or ops::TransposedWindow.
+/// Copy kernel, stride and dilation of a kernel's properties to `window`, an ops::Window or
+/// ops::TransposedWindow.
 template <class Window, class Family> void set_taps(Window &window, const Family &family) {
     window.kernel_height = family.kernel_height;
     window.kernel_width = family.kernel_width;
@@ -22,7 +23,7 @@ template <class Family> ops::Window taps_of(const Family &family) {
     return window;
 }
 
-/// The rows and columns that windows at `offset` read for a result of this size.
+/// Return the rows and columns that windows at `offset` read for a result of this size.
 inline ImageRegion windowed_region(const ops::Window &taps, const Offset &offset, const ImageSize &size) {
     const ops::WindowAxis rows{taps.kernel_height, taps.stride_y, taps.dilation_y};
     const ops::WindowAxis columns{taps.kernel_width, taps.stride_x, taps.dilation_x};

@@ -5,8 +5,8 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNFullyConnected: a convolution whose filter is as large as the source; offset is ignored. Weights are
-/// [output][source height][source width][input], as the headers' generic layout says.
+/// MPSCNNFullyConnected: a convolution whose filter is as large as the source; the offset is ignored. Weights
+/// are [output][source height][source width][input], the generic layout in Apple's headers.
 struct FullyConnected {
     static constexpr auto default_padding = ops::PaddingMethod::Size::valid;
 

@@ -1,4 +1,4 @@
-// Gradient kernels: the forward kernel's encoding, differentiated.
+// Gradient kernels. Each builds the encoding of its forward kernel and differentiates it.
 
 #include <algorithm>
 #include <optional>
@@ -11,7 +11,7 @@ namespace mpscnn::kernels {
 
 namespace {
 
-/// Reach and stride of the window along one axis.
+/// Reach (extent with dilation) and stride of a window along one axis.
 struct Steps {
     std::int64_t reach = 1, stride = 1;
 };
@@ -43,7 +43,7 @@ std::int64_t scale_of(const Family &family) {
         family);
 }
 
-/// An image for a weight.
+/// Return the image region that holds a weight's gradient.
 ImageRegion region_of(const Shape &weight) {
     ImageRegion region;
     region.channels = weight.back();
@@ -55,7 +55,7 @@ ImageRegion region_of(const Shape &weight) {
     return region;
 }
 
-/// The weights of the nodes become sources.
+/// Make the weights of the nodes sources of the encoding, so that gradients can pass through them.
 void make_variables(Encoding &encoding) {
     const int first = static_cast<int>(encoding.sources.size());
     for (EncodedNode &node : encoding.nodes)
@@ -63,7 +63,8 @@ void make_variables(Encoding &encoding) {
             node.variables.emplace_back(use.role, static_cast<int>(encoding.sources.size()));
             encoding.sources.push_back({EncodedSource::weight, {}, use.shape, {}, use.kernel_role});
         }
-    const int more = static_cast<int>(encoding.sources.size()) - first + 1; // and the gradient
+    // + 1 for the gradient of the result, which becomes a source, too.
+    const int more = static_cast<int>(encoding.sources.size()) - first + 1;
     for (EncodedNode &node : encoding.nodes)
         for (int &value : node.inputs)
             if (value >= first) value += more;
@@ -92,8 +93,8 @@ Family Kernel::forward_family(const ImageRegion &gradient) const {
         reshape->reshaped_feature_channels = gradient.channels;
     }
     if (auto *transposed = std::get_if<ConvolutionTranspose>(&forward)) {
-        // Its gradient is a strided convolution of the other gradient. An even window reaches one further
-        // to the left than to the right.
+        // The gradient of a transposed convolution's source is a strided convolution of the gradient of its
+        // result. A window of even size reaches one pixel further to the left than to the right.
         const Offset &from = properties.sources[0].offset, &read = properties.sources[1].offset;
         const ImageSize reach = transposed->reach();
         transposed->kernel_offset_x =
@@ -106,13 +107,14 @@ Family Kernel::forward_family(const ImageRegion &gradient) const {
 
 Offset Kernel::forward_offset() const {
     if (std::holds_alternative<ConvolutionTranspose>(family))
-        return {0, 0, properties.sources[1].offset.z}; // its kernel offsets say all
+        // forward_family has put the offsets into the kernel offsets.
+        return {0, 0, properties.sources[1].offset.z};
     const WindowSteps steps = steps_of(family);
     const Offset &from = properties.sources[0].offset, &read = properties.sources[1].offset;
     if (scale_of(family) != 1 && (from.x != 0 || from.y != 0))
         fail(ErrorKind::parameter,
              {name(), ": primary_offset must be (0, 0, z) for a sub-pixel convolution"});
-    // An even window reaches one further to the left than to the right.
+    // A window of even size reaches one pixel further to the left than to the right.
     return {1 - steps.x.reach % 2 - properties.kernel_offset_x - from.x * steps.x.stride + read.x,
             1 - steps.y.reach % 2 - properties.kernel_offset_y - from.y * steps.y.stride + read.y, read.z};
 }
@@ -123,7 +125,7 @@ Encoding Kernel::encode_gradient(std::span<const ImageDescriptor> sources,
     ImageRegion gradient = readable(name(), sources, 0, properties.sources[0], false);
     const ImageRegion image = readable(name(), sources, 1, properties.sources[1], any_edge_mode());
     const EncodingOptions options{any_edge_mode(), false, false, true};
-    std::optional<EncodingBuilder> target; // what is written of the destination
+    std::optional<EncodingBuilder> target; // the written region of the destination
     if (of_source) target.emplace(name(), properties, sources, destination, options);
     gradient.images = target ? target->images() : std::min(gradient.images, image.images);
 

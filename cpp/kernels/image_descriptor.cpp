@@ -27,7 +27,7 @@ void ImageDescriptor::check() const {
             fail(ErrorKind::parameter, {"Image: ", name, " must be 1 to ", largest, ", got ", extent});
     const Shape floats{number_of_images, height,         width,
                        slices(),         slice_channels, static_cast<std::int64_t>(sizeof(float))};
-    static_cast<void>(floats.elements()); // refuses what 64 bits cannot count
+    static_cast<void>(floats.elements()); // throws for a size beyond 64 bits
 }
 
 std::string ImageDescriptor::text() const {

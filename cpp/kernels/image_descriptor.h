@@ -8,11 +8,11 @@
 
 namespace mpscnn::kernels {
 
-/// How an image stores a feature channel, with the numbers of MPSImageFeatureChannelFormat. Kernels compute
-/// in float32 whatever the format.
+/// The number format of an image's feature channels, with the numbers of MPSImageFeatureChannelFormat.
+/// Kernels compute in float32 for every format.
 enum class ImageFormat {
-    unorm8 = 1,  ///< 0 .. 255 for 0 .. 1
-    unorm16 = 2, ///< 0 .. 65535 for 0 .. 1
+    unorm8 = 1,  ///< integers 0 .. 255 stand for 0 .. 1
+    unorm16 = 2, ///< integers 0 .. 65535 stand for 0 .. 1
     float16 = 3,
     float32 = 4
 };
@@ -27,7 +27,7 @@ struct ImageDescriptor {
 
     static constexpr std::int64_t slice_channels = 4;
 
-    /// The number of slices of one image.
+    /// Return the number of slices of one image.
     std::int64_t slices() const { return (feature_channels + slice_channels - 1) / slice_channels; }
     /// Throws ParameterError unless all extents are positive and an image of this size can be addressed.
     void check() const;

@@ -9,7 +9,7 @@ namespace mpscnn::kernels {
 
 namespace {
 
-/// Names and meanings of a source's properties: MPSCNNKernel's, or those of MPSCNNBinaryKernel.
+/// The names and meanings of a source's properties, from MPSCNNKernel or MPSCNNBinaryKernel.
 struct SourceNames {
     const char *offset, *position;
     const char *edge_mode, *outside;
@@ -79,7 +79,7 @@ template <class Visitor> void visit_common(Visitor &visit, Kernel &kernel) {
     visit("gradient_of", properties.gradient_of, "'source', or the weight whose gradient is the result");
 }
 
-/// Properties of a kernel for ops/fields.h.
+/// All properties of a kernel, in the form that ops/fields.h reads and writes.
 struct AllProperties {
     Kernel &kernel;
 
@@ -343,7 +343,7 @@ Encoding Kernel::encode(std::span<const ImageDescriptor> sources, const ImageDes
 Encoding Kernel::encode_statistics(const ImageDescriptor &source) const {
     if (type->state != StateUse::writes)
         fail(ErrorKind::parameter, {name(), ": writes no batch normalization state"});
-    ImageDescriptor read = source; // stands for a destination and gives the images to read
+    ImageDescriptor read = source; // takes the place of a destination, and defines the images to read
     read.number_of_images = std::max<std::int64_t>(1, read.number_of_images - properties.sources[0].offset.z);
     Encoding encoding = finish({name(), properties, {&source, 1}, read, {}});
     encoding.destination = statistics_region(1, encoding.destination.channels);

@@ -1,6 +1,6 @@
 #pragma once
 
-// A raw kernel: one of Apple's classes with its properties. Independent of any engine.
+// A raw kernel: one of Apple's kernel classes with its properties, independent of any engine.
 
 #include <span>
 #include <string>
@@ -66,18 +66,18 @@ using Family =
 
 struct Kernel;
 
-/// How a kernel uses a batch normalization state.
+/// How a kernel uses a batch normalization state, if it does.
 enum class StateUse {
     none,
-    reads, ///< where one is given
-    writes ///< instead of a destination image
+    reads, ///< the caller may give a state to read
+    writes ///< the kernel writes a state and no destination image
 };
 
-/// A class of Apple's as mpscnn has it.
+/// One of Apple's kernel classes, as mpscnn offers it.
 struct KernelClass {
-    const char *name;  ///< in Python and the C interface
-    const char *apple; ///< "MPSCNNPoolingMax"
-    /// The first sentence says what it computes; paragraphs are divided by empty lines.
+    const char *name;  ///< the name in Python and the C interface
+    const char *apple; ///< Apple's name: "MPSCNNPoolingMax"
+    /// The documentation. Its first sentence says what the kernel computes; empty lines divide paragraphs.
     const char *meaning;
     std::size_t sources;
     Family (*make)();
@@ -85,10 +85,10 @@ struct KernelClass {
     /// True for a gradient kernel. Its sources are the gradient of the result, and the source of the forward
     /// pass.
     bool is_gradient = false;
-    std::size_t optional_sources = 0; ///< after the others
+    std::size_t optional_sources = 0; ///< sources that follow the others and may be missing
 };
 
-/// THE table of raw kernels, by name.
+/// Return the table of raw kernels, in the order of their names.
 std::span<const KernelClass> kernel_classes();
 
 struct Kernel {
@@ -96,43 +96,47 @@ struct Kernel {
     KernelProperties properties;
     Family family;
 
-    /// The kernel with the given properties, those that are left out at their defaults. Throws ParameterError
-    /// for an unknown class or property and for a value that is not allowed.
+    /// Make a kernel with the given properties; missing ones have their defaults. Throws ParameterError for
+    /// an unknown class or property and for a value that is not allowed.
     static Kernel make(std::string_view name, const Json &properties);
 
     std::string name() const { return type->name; }
-    /// Changes the given properties; all or, when it throws, none.
+    /// Change the given properties. If it throws, none is changed.
     void set(const Json &changes);
     Json get() const;
 
     ops::WeightSpecs weights() const;
-    /// The image that the padding policy asks for. Sets the offset that goes with it, as Apple's kernels do.
+    /// Return the destination image that the padding policy requires. It also sets the kernel's offset that
+    /// this policy requires, as Apple's kernels do.
     ImageDescriptor make_destination(std::span<const ImageDescriptor> sources);
-    /// The pixels of a source that a destination of this size needs, taking no notice of the clip rectangle;
-    /// they may reach outside. Images and channels are not looked at.
+    /// Return the pixels of a source that the kernel needs for a destination of this size; they may lie
+    /// outside the source. The clip rectangle is ignored, and images and channels of the region are not set.
     ImageRegion source_region(std::int64_t width, std::int64_t height, std::size_t source = 0) const;
-    /// `with_statistics`: those of a batch normalization state are used.
+    /// Return the operations of one call. With `with_statistics` they use the statistics of a batch
+    /// normalization state.
     Encoding encode(std::span<const ImageDescriptor> sources, const ImageDescriptor &destination,
                     bool with_statistics = false) const;
-    /// Encode a kernel that writes a state. The destination is (1, 2, 1, channels).
+    /// Return the operations of a kernel that writes a batch normalization state. The destination is (1, 2,
+    /// 1, channels).
     Encoding encode_statistics(const ImageDescriptor &source) const;
 
 private:
     void check() const;
     void check_gradient() const;
-    /// Pad: all edge modes, and sources read from any channel on.
+    /// True for Pad, which supports all edge modes and reads sources from any channel on.
     bool any_edge_mode() const;
     std::int64_t output_channels(ChannelCounts sources) const;
     /// Encode a gradient kernel.
     Encoding encode_gradient(std::span<const ImageDescriptor> sources,
                              const ImageDescriptor &destination) const;
     ImageDescriptor make_gradient_destination(std::span<const ImageDescriptor> sources) const;
-    /// The forward kernel whose gradient this is, and its offset: as the offsets and the gradient say.
+    /// Return the forward kernel whose gradient this kernel computes. `forward_offset` returns its offset.
+    /// Both follow from this kernel's offsets and, for a reshape, from the size of the gradient.
     Family forward_family(const ImageRegion &gradient) const;
     Offset forward_offset() const;
-    /// The shape of a weight as the forward kernel's operation takes it.
+    /// Return the shape that a weight's gradient has in the forward kernel's operation.
     Shape gradient_shape() const;
-    /// Size of the destination and offset of a kernel with one source, by the padding policy.
+    /// Set the destination's size and the offset of a kernel with one source by the padding policy.
     void apply_policy(const ImageDescriptor &source, ImageDescriptor &destination);
     void require_sources(std::size_t given) const;
     /// Throws ParameterError for a kernel that has no destination image.
@@ -140,8 +144,8 @@ private:
     Encoding finish(EncodingBuilder builder) const;
 };
 
-/// All classes with their properties as JSON: name, apple, meaning, sources, optional_sources, state (none,
-/// reads or writes), fixed and properties (name, type, default, allowed, meaning).
+/// Return all classes with their properties as JSON: name, apple, meaning, sources, optional_sources, state
+/// (none, reads or writes), fixed and properties (name, type, default, allowed, meaning).
 Json describe_kernels();
 
 } // namespace mpscnn::kernels

@@ -42,7 +42,7 @@ template <ops::ArgumentKind kind> Family argument() {
     return family;
 }
 
-/// Make a family whose kernel is a gradient kernel.
+/// Make a family's gradient kernel.
 template <class T> Family gradient_of() {
     T family;
     family.is_gradient = true;
@@ -77,7 +77,7 @@ template <bool mean> Family weighted_reduction() {
     return family;
 }
 
-/// The values of a, b and c that Apple's initialisers have or name.
+/// Return a neuron with the defaults of a, b and c in Apple's initialisers or documentation.
 constexpr ops::Neuron default_neuron(ops::NeuronKind kind) {
     switch (kind) {
     case ops::NeuronKind::elu:

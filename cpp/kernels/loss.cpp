@@ -6,7 +6,7 @@ namespace mpscnn::kernels {
 
 namespace {
 
-/// Ranges that do not depend on images.
+/// Check the parameters whose ranges do not depend on images.
 void check_loss(const ops::LossFields &loss, const std::string &kernel) {
     const Shape one{1, 1, 1, 1};
     ops::OperationInfo info = ops::Loss::info;
@@ -44,7 +44,7 @@ int Loss::build(EncodingBuilder &builder) const {
 void LossGradient::check(const std::string &kernel) const { check_loss(loss, kernel); }
 
 int LossGradient::build(EncodingBuilder &builder) const {
-    constexpr std::size_t last = 2; // the source gradient
+    constexpr std::size_t last = 2; // index of the source gradient
     std::vector<int> inputs;
     for (std::size_t i = 0; i < builder.sources(); ++i) {
         if (has_source_gradient && i == last) continue;
@@ -57,7 +57,7 @@ int LossGradient::build(EncodingBuilder &builder) const {
     const bool single = given.width == 1 && given.height == 1 && given.feature_channels == 1;
     ImageDescriptor like = given;
     like.format = prediction.format;
-    if (single && given.number_of_images == 1) // one loss for all images
+    if (single && given.number_of_images == 1) // one number for all images
         return builder.add(ops::OptimizerGradient{}, {gradient, gradient, builder.row(last)});
     ops::Multiplication product;
     if (!(like == prediction)) {

@@ -4,7 +4,7 @@
 
 namespace mpscnn::kernels {
 
-/// Apple's names of the fields.
+/// Visit the fields of a loss under Apple's names.
 template <class Visitor> void visit_loss(Visitor &visit, ops::LossFields &loss) {
     visit("loss_type", loss.kind, "how each element's loss is computed");
     visit("reduction_type", loss.reduction, "how the losses of the elements are combined");
@@ -18,7 +18,7 @@ template <class Visitor> void visit_loss(Visitor &visit, ops::LossFields &loss) 
     visit("delta", loss.delta, "huber: the largest error with a quadratic loss");
 }
 
-/// MPSNNForwardLoss, of whole images. Sources: prediction, labels and, if any, weights.
+/// MPSNNForwardLoss, on whole images. Sources: prediction, labels and, optionally, weights.
 struct Loss {
     ops::LossFields loss{.reduction = ops::LossReduction::none, .reduce_across_batch = false};
 
@@ -30,13 +30,15 @@ struct Loss {
     std::int64_t output_channels(ChannelCounts sources) const {
         return loss.reduction == ops::LossReduction::none ? sources[0] : 1;
     }
-    /// One pixel, of one image or of each; the prediction's size without a reduction.
+    /// Return the destination. With a reduction it has one pixel for all images, or one for each image;
+    /// otherwise it has the prediction's size.
     ImageDescriptor destination(std::span<const ImageDescriptor> sources) const;
     int build(EncodingBuilder &builder) const;
 };
 
-/// The gradient of its prediction: MPSCNNLoss, and MPSNNLossGradient, which multiplies it with the gradient
-/// of the loss. Sources: prediction, labels, of the second that gradient and, if any, weights.
+/// The gradient of a loss with respect to its prediction, as MPSCNNLoss or MPSNNLossGradient; the latter
+/// multiplies it by the gradient of the loss. Sources: prediction, labels, for MPSNNLossGradient the gradient
+/// of the loss and, optionally, weights.
 struct LossGradient {
     ops::LossFields loss{.reduction = ops::LossReduction::none, .reduce_across_batch = false};
     bool has_source_gradient = false;
@@ -51,7 +53,7 @@ struct LossGradient {
     int build(EncodingBuilder &builder) const;
 };
 
-/// MPSNNInitialGradient: ones.
+/// MPSNNInitialGradient: writes ones.
 struct InitialGradient {
     template <class Visitor> void fixed(Visitor &) {}
     template <class Visitor> void fields(Visitor &) {}

@@ -5,9 +5,9 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNNeuron, and its subclasses of one function each.
+/// MPSCNNNeuron, and those of its subclasses that compute one function each.
 struct Neuron {
-    std::optional<ops::NeuronKind> only; ///< the function of a subclass
+    std::optional<ops::NeuronKind> only; ///< for a subclass: its function
     NeuronDescriptor neuron_descriptor;
     std::int64_t data_count = 0;
 

@@ -7,15 +7,16 @@
 
 namespace mpscnn::kernels {
 
-/// MPSNNNeuronDescriptor; nothing is neuron type none. The slopes of PReLU are a weight of the kernel.
+/// MPSNNNeuronDescriptor; without a neuron it is Apple's type none. The slopes of PReLU are a weight of the
+/// kernel.
 struct NeuronDescriptor {
     static constexpr const char *data_role = "neuron_data";
 
     std::optional<ops::Neuron> neuron;
 
-    /// The kernel's weights for `channels` channels: PReLU's slopes.
+    /// Return the specs of the weights for `channels` channels: PReLU's slopes.
     ops::WeightSpecs weights(std::int64_t channels) const;
-    /// The same after a kernel's own.
+    /// Append the specs of the neuron's weights to those of a kernel.
     void add_weights(ops::WeightSpecs &specs, std::int64_t channels) const;
 };
 
@@ -23,7 +24,7 @@ struct NeuronDescriptor {
 
 namespace mpscnn::ops {
 
-/// {"neuron_type", "a", "b", "c"} or null.
+/// JSON form: {"neuron_type", "a", "b", "c"} or null.
 template <> struct FieldCodec<kernels::NeuronDescriptor> {
     static constexpr const char *type = "neuron descriptor";
     static Json write(const kernels::NeuronDescriptor &descriptor);

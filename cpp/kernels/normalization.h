@@ -5,7 +5,7 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNBatchNormalization with the statistics of its data source or of a state.
+/// MPSCNNBatchNormalization. The statistics are weights, or those of a batch normalization state.
 struct BatchNormalization {
     std::int64_t number_of_feature_channels = 0;
     NeuronDescriptor fused_neuron_descriptor;
@@ -25,7 +25,7 @@ struct BatchNormalization {
     int build(EncodingBuilder &builder) const;
 };
 
-/// MPSCNNBatchNormalizationStatistics, whose result is added to a state.
+/// MPSCNNBatchNormalizationStatistics. Its result is added to a batch normalization state.
 struct BatchStatistics {
     static constexpr bool reads_whole_source = true;
 
@@ -38,11 +38,11 @@ struct BatchStatistics {
     int build(EncodingBuilder &builder) const;
 };
 
-/// MPSCNNInstanceNormalization and MPSCNNGroupNormalization: statistics of each image.
+/// MPSCNNInstanceNormalization and MPSCNNGroupNormalization, which use statistics of each image.
 struct GroupNormalization {
     static constexpr bool reads_whole_source = true;
 
-    bool grouped = false; ///< otherwise every channel is a group
+    bool grouped = false; ///< false: every channel is a group
 
     std::int64_t number_of_feature_channels = 0, number_of_groups = 1;
     float epsilon = std::numeric_limits<float>::min();
@@ -81,8 +81,8 @@ struct CrossChannelNormalization {
     int build(EncodingBuilder &builder) const;
 };
 
-/// MPSCNNSpatialNormalization and MPSCNNLocalContrastNormalization: windows of neighbouring pixels of a
-/// channel.
+/// MPSCNNSpatialNormalization and MPSCNNLocalContrastNormalization, which use windows of neighbouring pixels
+/// of a channel.
 struct WindowNormalization {
     bool local_contrast = false;
 

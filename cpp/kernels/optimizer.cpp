@@ -75,7 +75,7 @@ int Optimizer::build_adam(EncodingBuilder &builder, int prepared, int values) co
     if (builder.sources() == 5) second = builder.add(ops::Maximum{}, {moment(builder, 4), second});
     if (result == Result::maximum_velocity) return second;
     const int first = builder.add(ops::MovingAverage{beta1, false}, {moment(builder, 2), prepared});
-    // The moments begin at zero.
+    // Adam's correction of moments that begin at zero.
     const auto time = static_cast<double>(time_step + 1);
     const double step = static_cast<double>(learning_rate) * std::sqrt(1.0 - std::pow(beta2, time)) /
                         (1.0 - std::pow(beta1, time));

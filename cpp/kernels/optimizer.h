@@ -5,11 +5,11 @@
 namespace mpscnn::kernels {
 
 /// MPSNNOptimizerStochasticGradientDescent, ...RMSProp and ...Adam, for weights that are whole images. One
-/// encode computes one of their results. Sources: the gradient, the values and, as far as the optimiser has
-/// them, the moments of before.
+/// encode computes one of their results, the new values or a moment. Sources: the gradient, the values and
+/// the previous moments that the optimiser has.
 struct Optimizer {
     enum class Kind { sgd, rmsprop, adam };
-    /// Computed by one encode.
+    /// The result that one encode computes.
     enum class Result { values, momentum, velocity, maximum_velocity };
 
     Kind kind = Kind::sgd;

@@ -19,8 +19,8 @@ void Pooling::check(const std::string &kernel) const {
     require_range(kernel, "zero_pad_size_y", zero_pad_size_y, 0);
 }
 
-/// PaddingMethod::exclude_edges is Caffe's average: windows are cut off at the padding, which is as large
-/// after the image as before it.
+/// PaddingMethod::exclude_edges averages as in Caffe: windows are cut off at the end of the padding, which is
+/// as large after the image as before it.
 void Pooling::policy_applied(KernelProperties &properties, ImageDescriptor &) {
     if (!properties.padding.exclude_edges || kind != ops::PoolingKind::average) return;
     SourceProperties &source = properties.sources[0];
@@ -35,7 +35,7 @@ int Pooling::build(EncodingBuilder &builder) const {
     pooling.window = builder.place(taps());
     const bool clamped = builder.properties().sources[0].edge_mode == EdgeMode::clamp;
     pooling.edge = clamped ? ops::EdgeRule::clamp : ops::EdgeRule::zero;
-    if (clamped) { // without it zeros count in any case
+    if (clamped) { // with edge mode zero all zeros count in any case
         pooling.zero_pad_y = zero_pad_size_y;
         pooling.zero_pad_x = zero_pad_size_x;
     }

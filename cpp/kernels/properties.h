@@ -1,6 +1,6 @@
 #pragma once
 
-// Properties that all raw kernels share, with the meanings of MPSCNNKernel and MPSCNNBinaryKernel.
+// Properties that all raw kernels have, as in MPSCNNKernel and MPSCNNBinaryKernel.
 
 #include <array>
 #include <cstdint>
@@ -19,8 +19,8 @@ struct Offset {
     friend bool operator==(const Offset &, const Offset &) = default;
 };
 
-/// MTLRegion: what may be written of the destination, or read of a reduction's source. As stated it may reach
-/// beyond the image.
+/// MTLRegion: the part of the destination that may be written, or the part of a reduction's source that is
+/// read. It may reach beyond the image.
 struct ClipRect {
     static constexpr std::int64_t unbounded = std::numeric_limits<std::int64_t>::max();
 
@@ -30,7 +30,7 @@ struct ClipRect {
     friend bool operator==(const ClipRect &, const ClipRect &) = default;
 };
 
-/// MPSImageEdgeMode: what reads outside an image give. Kernels other than Pad know zero and clamp.
+/// MPSImageEdgeMode: the values of pixels outside an image. Kernels other than Pad support zero and clamp.
 enum class EdgeMode { zero = 0, clamp = 1, mirror = 2, mirror_with_edge = 3, constant = 4 };
 
 /// How a kernel reads one of its source images.
@@ -51,7 +51,8 @@ struct KernelProperties {
     ops::PaddingMethod padding{.size = ops::PaddingMethod::Size::same};
     // Only for gradient kernels, with the meanings of MPSCNNGradientKernel.
     std::int64_t kernel_offset_x = 0, kernel_offset_y = 0;
-    std::string gradient_of = source_gradient; ///< or the role of a weight
+    /// source_gradient, or the role of a weight whose gradient is computed.
+    std::string gradient_of = source_gradient;
 
     static constexpr const char *source_gradient = "source";
 };
@@ -69,21 +70,21 @@ template <> struct EnumNames<kernels::EdgeMode> {
          {"constant", kernels::EdgeMode::constant}}};
 };
 
-/// [x, y, z]
+/// JSON form: [x, y, z]
 template <> struct FieldCodec<kernels::Offset> {
     static constexpr const char *type = "offset";
     static Json write(const kernels::Offset &offset);
     static kernels::Offset read(const JsonView &json);
 };
 
-/// [x, y, z, width, height, depth], or null for the whole image.
+/// JSON form: [x, y, z, width, height, depth], or null for the whole image.
 template <> struct FieldCodec<kernels::ClipRect> {
     static constexpr const char *type = "region";
     static Json write(const kernels::ClipRect &region);
     static kernels::ClipRect read(const JsonView &json);
 };
 
-/// The bits of MPSNNPaddingMethod.
+/// JSON form: the bits of MPSNNPaddingMethod.
 template <> struct FieldCodec<PaddingMethod> {
     static constexpr const char *type = "padding";
     static Json write(const PaddingMethod &method) { return Json(method.bits()); }

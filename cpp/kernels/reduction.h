@@ -4,8 +4,8 @@
 
 namespace mpscnn::kernels {
 
-/// MPSNNReduceRow, -Column and -FeatureChannels with Max, Min, Sum and Mean. A row's value is one pixel wide,
-/// a column's one pixel high.
+/// MPSNNReduceRow, -Column and -FeatureChannels with Max, Min, Sum and Mean. A row is reduced to one pixel,
+/// and so is a column.
 struct Reduction {
     static constexpr bool reads_whole_source = true;
 
@@ -32,7 +32,7 @@ struct Reduction {
     int build(EncodingBuilder &builder) const;
 };
 
-/// MPSNNReduceFeatureChannelsArgumentMax and -Min: the number of the channel, the first of equals.
+/// MPSNNReduceFeatureChannelsArgumentMax and -Min: the index of the channel, the first one among equal ones.
 struct ArgumentReduction {
     static constexpr bool reads_whole_source = true;
 

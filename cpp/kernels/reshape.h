@@ -4,11 +4,12 @@
 
 namespace mpscnn::kernels {
 
-/// MPSNNReshape: the elements of each image in [height][width][channel] order, in the destination's shape.
+/// MPSNNReshape: copies the elements of each image, in [height][width][channel] order, to the destination's
+/// shape.
 struct Reshape {
     static constexpr bool reads_whole_source = true;
 
-    bool is_gradient = false; ///< whose images alone say what was reshaped
+    bool is_gradient = false; ///< true: the gradient kernel, in which the images define the shapes
     std::int64_t reshaped_width = 1, reshaped_height = 1, reshaped_feature_channels = 1;
 
     template <class Visitor> void fixed(Visitor &) {}
@@ -28,16 +29,18 @@ struct Reshape {
     int build(EncodingBuilder &builder) const;
 };
 
-/// MPSNNPad. Rows and columns of the border follow from the offset (its negative is what lies before) and
-/// from what is written, channels from the padding sizes. Results that the kernel makes have the padding
-/// sizes.
+/// MPSNNPad. The rows before the source are the negative offset, and the written size determines those after
+/// it; columns are alike. The padding sizes determine channels. If the kernel allocates the result, its size
+/// follows from the padding sizes.
 struct Pad {
-    static constexpr bool any_edge_mode = true; ///< and any first channel of the source
+    /// Supports all edge modes, and any first channel of the source.
+    static constexpr bool any_edge_mode = true;
 
-    bool is_gradient = false;                       ///< which does not depend on what the border held
-    Offset padding_size_before, padding_size_after; ///< z: channels
+    /// True: the gradient kernel, which does not depend on the values of the border.
+    bool is_gradient = false;
+    Offset padding_size_before, padding_size_after; ///< in x, y and, as z, channels
     float fill_value = 0.0f;
-    std::vector<double> fill_values; ///< for each channel written; they override fill_value
+    std::vector<double> fill_values; ///< one for each written channel; override fill_value
 
     template <class Visitor> void fixed(Visitor &visit) {
         if (!is_gradient)
@@ -63,8 +66,7 @@ struct Pad {
     int build(EncodingBuilder &builder) const;
 };
 
-/// MPSNNSlice: a copy of the pixels from the offset on, and of the channels from
-/// source_feature_channel_offset on.
+/// MPSNNSlice: copies the pixels from the offset on, and the channels from source_feature_channel_offset on.
 struct Slice {
     template <class Visitor> void fixed(Visitor &) {}
     template <class Visitor> void fields(Visitor &) {}
@@ -74,7 +76,7 @@ struct Slice {
     std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }
     int build(EncodingBuilder &builder) const {
         const int source = builder.pixels();
-        return builder.add(ops::Padding{}, {source}); // a copy
+        return builder.add(ops::Padding{}, {source}); // a padding without borders copies the source
     }
 };
 

@@ -4,13 +4,14 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNUpsamplingNearest, MPSCNNUpsamplingBilinear and MPSNNResizeBilinear. The first pixel written is the
-/// first of the enlarged image. Pixels outside the source read as the nearest one, whatever the edge mode.
+/// MPSCNNUpsamplingNearest, MPSCNNUpsamplingBilinear and MPSNNResizeBilinear. The first written pixel is the
+/// first one of the enlarged image. Pixels outside the source have the value of the nearest one, in every
+/// edge mode.
 struct Resize {
     static constexpr bool reads_whole_source = true;
 
     ops::ResizeKind kind = ops::ResizeKind::nearest;
-    bool by_factor = true; ///< upsampling; otherwise to a size
+    bool by_factor = true; ///< true: upsampling by a factor; false: resize to a size
 
     std::int64_t scale_factor_x = 1, scale_factor_y = 1;
     std::int64_t resize_width = 0, resize_height = 0;

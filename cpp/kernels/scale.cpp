@@ -32,7 +32,8 @@ namespace mpscnn::kernels {
 namespace {
 
 constexpr double largest = ops::largest_size;
-/// A result of Lanczos' filter adds up this many times more source pixels as the image is made smaller.
+/// The largest factor by which Lanczos' filter may shrink an image. The number of source pixels that a result
+/// adds up grows with this factor.
 constexpr double max_shrinking = 256.0;
 
 void check_axis(const std::string &kernel, bool lanczos, const char *scale_name, double scale,
@@ -47,7 +48,8 @@ void check_axis(const std::string &kernel, bool lanczos, const char *scale_name,
               " source pixels, got ", translate, " destination pixels"});
 }
 
-/// One axis of the transform as a resize has it, exact where the whole source becomes all that is written.
+/// One axis of the transform as parameters of ops::Resize. Zeros mean that the extents determine the scale,
+/// which is exact if the whole destination is written.
 struct ScaledAxis {
     double magnification = 0.0, offset = 0.0;
 };

@@ -4,7 +4,8 @@
 
 namespace mpscnn::kernels {
 
-/// MPSScaleTransform: destination position = source position * scale + translation, of the edges of pixels.
+/// MPSScaleTransform: destination position = source position * scale + translation, for positions of pixel
+/// edges.
 struct ScaleTransform {
     double scale_x = 1.0, scale_y = 1.0, translate_x = 0.0, translate_y = 0.0;
 
@@ -15,7 +16,7 @@ struct ScaleTransform {
 
 namespace mpscnn::ops {
 
-/// [scale x, scale y, translate x, translate y], or null.
+/// JSON form: [scale x, scale y, translate x, translate y], or null.
 template <> struct FieldCodec<std::optional<kernels::ScaleTransform>> {
     static constexpr const char *type = "scale transform";
     static Json write(const std::optional<kernels::ScaleTransform> &transform);
@@ -26,8 +27,8 @@ template <> struct FieldCodec<std::optional<kernels::ScaleTransform>> {
 
 namespace mpscnn::kernels {
 
-/// MPSImageBilinearScale and MPSImageLanczosScale. The first pixel written has the destination position
-/// (0, 0).
+/// MPSImageBilinearScale and MPSImageLanczosScale. The first written pixel has the destination position (0,
+/// 0).
 struct Scale {
     static constexpr bool reads_whole_source = true;
     static constexpr EdgeMode default_edge_mode = EdgeMode::clamp;

@@ -4,7 +4,7 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNSoftMax and MPSCNNLogSoftMax: over the feature channels of each pixel.
+/// MPSCNNSoftMax and MPSCNNLogSoftMax, over the feature channels of each pixel.
 struct Softmax {
     bool logarithm = false;
 
@@ -20,7 +20,8 @@ struct Softmax {
     }
 };
 
-/// MPSCNNSoftMaxGradient and MPSCNNLogSoftMaxGradient: of the gradient and the forward kernel's result.
+/// MPSCNNSoftMaxGradient and MPSCNNLogSoftMaxGradient. Sources: the gradient, and the forward kernel's
+/// result.
 struct SoftmaxGradient {
     bool logarithm = false;
 

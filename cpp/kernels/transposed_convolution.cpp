@@ -12,8 +12,8 @@ struct Range {
     std::int64_t begin, size;
 };
 
-/// Source pixels under the windows of `size` results, whose first centre is at `total` of the source with
-/// stride - 1 zeros between its pixels.
+/// Return the range of source pixels that the windows of `size` results read. Positions count the source with
+/// stride - 1 zeros between its pixels; the first window has its centre at `total`.
 Range read_range(std::int64_t total, std::int64_t size, std::int64_t reach, std::int64_t stride) {
     const auto pixels_before = [&](std::int64_t position) { // rounded up, also for negative positions
         return position > 0 ? (position + stride - 1) / stride : position / stride;
@@ -80,7 +80,7 @@ int ConvolutionTranspose::build(EncodingBuilder &builder) const {
     ops::TransposedWindow &window = convolution.window;
     set_taps(window, *this);
     window.padding = ops::TransposedPadding::explicit_;
-    // See ops::TransposedAxis: how Apple's offsets say where the result begins.
+    // The padding that expresses Apple's offsets; see ops::TransposedAxis.
     const auto before = [](std::int64_t total, std::int64_t reach) { return total + reach - 1 - reach / 2; };
     const ImageSize all = destination_size({&builder.image(), 1});
     window.pad_top = before(given.offset.y * stride_y + kernel_offset_y, reach().height);

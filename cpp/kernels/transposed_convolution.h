@@ -6,7 +6,7 @@
 namespace mpscnn::kernels {
 
 /// MPSCNNConvolutionTranspose: a correlation of stride 1 over the source with stride - 1 zeros between its
-/// pixels, whose window begins at offset * stride + kernel_offset + o - (reach >> 1).
+/// pixels. The window of result o begins at offset * stride + kernel_offset + o - (reach >> 1).
 struct ConvolutionTranspose {
     static constexpr auto default_padding = ops::PaddingMethod::Size::full;
 
@@ -15,7 +15,7 @@ struct ConvolutionTranspose {
     std::int64_t stride_x = 1, stride_y = 1, dilation_rate_x = 1, dilation_rate_y = 1;
     std::int64_t groups = 1;
     NeuronDescriptor fused_neuron_descriptor;
-    bool is_gradient = false; ///< which has kernel offsets as every gradient kernel has
+    bool is_gradient = false; ///< true: the gradient kernel; every gradient kernel has kernel offsets
     std::int64_t kernel_offset_x = 0, kernel_offset_y = 0;
 
     template <class Visitor> void fixed(Visitor &visit) {
@@ -36,12 +36,12 @@ struct ConvolutionTranspose {
         visit("kernel_offset_y", kernel_offset_y, "destination rows by which the window is moved");
     }
 
-    /// Columns and rows of the window.
+    /// Return the extents of the window, dilation included.
     ImageSize reach() const;
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const;
     std::int64_t output_channels(ChannelCounts) const { return output_feature_channels; }
-    /// The size of a result with padding policy "full": (n - 1) * stride + reach.
+    /// Return the size of a result with padding policy "full": (n - 1) * stride + reach.
     ImageSize destination_size(std::span<const ImageDescriptor> sources) const;
     ImageRegion source_region(const Offset &offset, const ImageSize &written, std::size_t) const;
     int build(EncodingBuilder &builder) const;

@@ -8,10 +8,10 @@ namespace mpscnn::kernels {
 
 namespace {
 
-/// Values of a box before its classes: x, y, w, h and the confidence.
+/// The number of values that precede a box's classes: x, y, w, h and the confidence.
 constexpr std::int64_t box_values = 5;
 
-/// Boxes as tensors (images, boxes, 1, values), of places and sizes in cells.
+/// The corners and areas of all boxes, as values of shape (images, boxes, 1, numbers). The unit is a cell.
 struct Boxes {
     int low, high, area;
 };
@@ -33,7 +33,7 @@ private:
     int part(int value, std::int64_t front, std::int64_t channels) {
         return add(ops::Slice{.front = front, .channels = channels}, {value});
     }
-    /// A number that every box has.
+    /// Add a constant as a tensor that is broadcast to all boxes.
     int constant(float value) {
         return builder_.numbers(std::vector<float>(static_cast<std::size_t>(images_), value),
                                 {images_, 1, 1, 1});
@@ -43,7 +43,7 @@ private:
         operation.secondary_stride_y = operation.secondary_stride_x = operation.secondary_stride_channels = 0;
         return operation;
     }
-    /// 1 where a value is above a number.
+    /// Return 1 where a value is above a number, otherwise 0.
     int above(int value, float number) {
         return add(with_constant<ops::Greater>(), {value, constant(number)});
     }
@@ -52,16 +52,17 @@ private:
         greater.primary_stride_y = greater.primary_stride_x = greater.primary_stride_channels = 0;
         return add(greater, {constant(number), value});
     }
-    /// The same columns for every box: the places of its cell, or its anchor.
+    /// Add a table with two columns for every box: the position of its cell, or the size of its anchor.
     int table(bool of_cells);
     Boxes boxes(int places, int sizes);
-    /// Intersection over union: of each box with that of the same place, or `all`: with every one.
+    /// Return intersections over unions: of each box of `of` with the box of `with` at the same index, or, if
+    /// `all`, with every box.
     int overlap(const Boxes &of, const Boxes &with, bool all);
-    /// Boxes as columns.
+    /// Move the boxes to the axis of columns.
     int turned(int value, std::int64_t channels) {
         return add(ops::Reshape{.shape = {1, boxes_, channels}}, {value});
     }
-    /// The loss of some values, or its gradient. `weight` has one number for each box.
+    /// Return the losses of some values, or their gradients. `weight` has one number for each box.
     int losses(ops::LossKind kind, int prediction, int label, int weight, std::int64_t channels);
     int reduced(int losses);
 
@@ -145,7 +146,7 @@ int YoloGraph::build() {
     const int present = above(part(label, 4, 1), 0.5f);
 
     const Boxes own = boxes(places, sizes), truth = boxes(true_places, true_sizes);
-    ops::Mask labelled; // only boxes of labels count
+    ops::Mask labelled; // keeps only the overlaps with boxes that labels contain
     labelled.primary_stride_y = 0;
     const int all = add(labelled, {turned(present, 1), overlap(own, truth, true)});
     const int best =
@@ -154,7 +155,8 @@ int YoloGraph::build() {
     const int nothing = add(ops::MaskOut{}, {object, below(best, loss_.max_iou_for_object_absence)});
 
     int target = object;
-    if (loss_.rescore) { // the box of its own label, elsewhere the nearest
+    // The confidence is the overlap with the box of its own label, otherwise with the nearest box.
+    if (loss_.rescore) {
         const int near = add(ops::Mask{}, {object, add(ops::MaskOut{}, {present, best})});
         target = add(ops::Addition{}, {near, add(ops::Mask{}, {present, overlap(own, truth, false)})});
     }

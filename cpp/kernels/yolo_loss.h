@@ -4,15 +4,15 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNYOLOLoss, of whole images. Sources: prediction and labels, of each pixel and anchor x, y, w, h,
-/// confidence and classes. x and y are places within the pixel's cell, those of the prediction before a
-/// sigmoid; w and h logarithms of the size as a multiple of the anchor's.
+/// MPSCNNYOLOLoss, on whole images. Sources: prediction and labels. Each pixel has x, y, w, h, confidence and
+/// classes for each anchor. x and y are positions within the pixel's cell, in the prediction before a
+/// sigmoid. w and h are logarithms of the size relative to the anchor's.
 struct YoloLoss {
-    /// Computed by one encode.
+    /// The result that one encode computes.
     enum class Result { gradient, loss };
 
     Result result = Result::gradient;
-    std::vector<double> anchor_boxes; ///< widths and heights in cells
+    std::vector<double> anchor_boxes; ///< width and height of each anchor, in cells
     ops::LossKind xy_loss_type = ops::LossKind::mean_squared_error,
                   wh_loss_type = ops::LossKind::mean_squared_error,
                   confidence_loss_type = ops::LossKind::sigmoid_cross_entropy,
@@ -55,7 +55,7 @@ struct YoloLoss {
     int build(EncodingBuilder &builder) const;
 
 private:
-    /// As large as the prediction.
+    /// Return whether the result has the prediction's size.
     bool is_map() const { return result == Result::gradient || reduction_type == ops::LossReduction::none; }
 };
 

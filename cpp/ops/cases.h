@@ -32,8 +32,8 @@ struct Case {
 /// Return the table of all cases, in a fixed order.
 std::vector<Case> cases();
 
-/// Return the table as JSON: an array of objects with name, operation, activation (if it has one),
-/// attributes, inputs and tags.
+/// Return the table as JSON: an array of objects with name, operation, attributes, activation
+/// (if it has one), inputs and tags.
 Json describe_cases();
 
 } // namespace mpscnn::ops

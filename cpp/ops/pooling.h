@@ -52,9 +52,9 @@ private:
 /// for an average only the input's shape is used.
 ///
 /// max: the first of a window's equal elements, row by row, takes the whole gradient, as in PyTorch (MPS does
-/// not specify this). With edge zero, no element takes it where a zero outside is the first maximum. average:
-/// each element that a window reads takes an equal part. l2_norm: gradient * element / result, and 0 where
-/// the result is 0.
+/// not specify this). With edge zero, no element takes it if a zero outside equals the maximum. average: each
+/// element that a window reads takes an equal part. l2_norm: gradient * element / result, and 0 where the
+/// result is 0.
 struct PoolingGradient {
     static constexpr OperationInfo info =
         training_info("pooling_gradient", "Gradient of a pooling's input.", 3);
