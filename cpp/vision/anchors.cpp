@@ -14,7 +14,7 @@ namespace {
 constexpr std::int64_t max_anchors = 1'000'000;
 constexpr int largest_stride = 65536, largest_side = 1 << 20;
 
-/// Width and height as fractions of the input.
+/// The width and height of a box as fractions of the network's input.
 using Shape = std::array<double, 2>;
 
 [[noreturn]] void refuse(const std::string &message) {
@@ -59,7 +59,8 @@ void check_rule(const SizeAnchors &rule) {
 void check_rule(const StoredAnchors &) {}
 void check_rule(const NoAnchors &) {}
 
-/// Add one anchor for each shape at each cell. `step_x` and `step_y` are the distances between cells.
+/// Add one anchor for each shape at each cell of a feature map. `step_x` and `step_y` are the distances
+/// between cells.
 void add_map(Anchors &anchors, int rows, int columns, double step_y, double step_x,
              const std::vector<Shape> &shapes) {
     const std::int64_t added = std::int64_t{rows} * columns * static_cast<std::int64_t>(shapes.size());

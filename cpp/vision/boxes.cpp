@@ -10,7 +10,8 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// Search for the first bad number only if there is one.
+/// Throw Error(parameter) for the first number that is not finite. It is searched only if there is one, which
+/// one pass over all numbers finds fast.
 void check_finite(std::span<const float> numbers) {
     Mask4 wrong{};
     for_vectors(numbers.data(), numbers.size(), 0.0f,
@@ -22,7 +23,7 @@ void check_finite(std::span<const float> numbers) {
                                         ", boxes must be finite"});
 }
 
-/// Load the same number of several boxes, which have four numbers each.
+/// Load one of the four numbers of each of several boxes.
 Float4 load_of_boxes(const float *numbers, std::size_t count) {
     Float4 result{};
     for (std::size_t i = 0; i < lanes && i < count; ++i) result[i] = numbers[4 * i];
@@ -33,8 +34,8 @@ struct AxisAnchors {
     const std::vector<float> &centers, &sizes;
 };
 
-/// Decode one axis of all boxes. `codes` is the first box's number for the centre; the one for the size is
-/// two later.
+/// Decode one axis of all boxes. `codes` points to the first box's code of the centre; the code of the size
+/// is two numbers later.
 void decode_axis(const float *codes, float center_variance, float size_variance, const AxisAnchors &anchors,
                  std::vector<float> &low, std::vector<float> &high) {
     const std::size_t size = anchors.centers.size();

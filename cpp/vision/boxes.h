@@ -24,7 +24,7 @@ struct Boxes {
     Box operator[](std::size_t index) const { return {left[index], top[index], right[index], bottom[index]}; }
 };
 
-/// Boxes given by centre and size, to which a network's numbers are relative.
+/// Anchors: boxes, given by centre and size, to which a network's numbers are relative.
 struct Anchors {
     std::vector<float> x, y, width, height;
 
@@ -32,15 +32,16 @@ struct Anchors {
     void add(double center_x, double center_y, double box_width, double box_height);
 };
 
-/// The meaning of a network's four numbers for each anchor.
+/// The order and the scale of the four numbers that a network outputs for each anchor.
 struct BoxCoding {
-    /// True: the order is y, x, height, width, as in TensorFlow; false: x, y, width, height.
+    /// True: the order is y, x, height, width, as in TensorFlow. False: x, y, width, height.
     bool y_first = true;
-    /// For x, y, width and height, in this order in any case.
+    /// The factors of the numbers for x, y, width and height, in this order even with y_first.
     std::array<float, 4> variances{0.1f, 0.1f, 0.2f, 0.2f};
 };
 
-/// Sizes above e^40 times the anchor's are clamped to that, so that areas stay finite.
+/// The largest logarithm of a box's size relative to its anchor. Larger ones are clamped, so that areas stay
+/// finite.
 inline constexpr float largest_log_size = 40.0f;
 
 /// Throws Error(parameter) unless the variances are finite and above 0.
@@ -52,8 +53,9 @@ void check(const BoxCoding &coding);
 void decode_boxes(std::span<const float> codes, const Anchors &anchors, const BoxCoding &coding,
                   Boxes &boxes);
 
-/// Read boxes of networks that output edges: left, top, right, bottom, or top, left, bottom, right with
-/// `y_first`. Throws the same errors.
+/// Read the boxes of networks that output edges: left, top, right, bottom, or top, left, bottom, right with
+/// `y_first`. Throws Error(shape) if there are not four numbers for each box, Error(parameter) for one that
+/// is NaN or infinite.
 void read_edges(std::span<const float> edges, bool y_first, Boxes &boxes);
 
 } // namespace mpscnn::vision

@@ -14,7 +14,7 @@ namespace {
 
 using CandidateLists = std::vector<std::vector<Candidate>>;
 
-/// Keep the `most` best candidates of all lists together.
+/// Keep the `most` best candidates of all lists together; remove the others.
 void keep_best_of_all(CandidateLists &lists, std::size_t most) {
     std::size_t count = 0;
     for (const auto &list : lists) count += list.size();
@@ -30,7 +30,8 @@ void keep_best_of_all(CandidateLists &lists, std::size_t most) {
         lists[static_cast<std::size_t>(candidate.label)].push_back(candidate);
 }
 
-/// Return the pairs of box and class whose probability is at least `least`, one list for each class.
+/// Return the pairs of box and class whose probability is at least `least`, as one list for each class.
+/// `most` limits the number of pairs of all lists together.
 CandidateLists candidates_by_class(ScoreTable &table, float least, std::size_t most) {
     CandidateLists lists(static_cast<std::size_t>(table.classes()));
     for (std::size_t box = 0; box < table.boxes(); ++box) {
@@ -47,8 +48,8 @@ CandidateLists candidates_by_class(ScoreTable &table, float least, std::size_t m
     return lists;
 }
 
-/// Estimate a score that about 20 * max_detections pairs of box and class reach. Only every 32nd box is
-/// looked at. The result is at least settings.score_threshold.
+/// Estimate a score that about 20 * max_detections pairs of box and class reach, by looking at every 32nd
+/// box. The result is at least settings.score_threshold.
 float likely_floor(ScoreTable &table, const Suppression &settings) {
     constexpr std::size_t step = 32, pairs_for_each = 20;
     constexpr float most = 0.999f; // close to 1, rounding of logits limits the accuracy of probabilities
@@ -63,7 +64,8 @@ float likely_floor(ScoreTable &table, const Suppression &settings) {
     return std::clamp(*floor, settings.score_threshold, std::max(settings.score_threshold, most));
 }
 
-/// The score that a detection must reach to be among the best. It is known once enough detections are found.
+/// Tracks the score that a further detection must reach to be among the best. It is the threshold until the
+/// maximum number of detections is found.
 class Floor {
 public:
     Floor(float least, int most) : min_(least), max_(static_cast<std::size_t>(most)) {}
@@ -83,8 +85,9 @@ private:
     std::vector<float> best_; ///< heap of the best scores, the lowest first
 };
 
-/// Detect class by class. Suppression takes candidates by decreasing score and increases no score. So
-/// candidates below the floor have no effect and are removed.
+/// Suppress the candidates of each class. Candidates below the floor (see Floor) are removed before. This
+/// does not change the result, because suppression takes candidates by decreasing score and increases no
+/// score.
 std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppression settings) {
     std::vector<Candidate> kept;
     Floor floor(settings.score_threshold, settings.max_detections);
@@ -100,8 +103,9 @@ std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppr
     return kept;
 }
 
-/// Try a higher threshold first. If enough detections reach it, candidates below it have no effect, for the
-/// reason above.
+/// Detect with a higher, estimated threshold first, which is faster. If enough detections reach it,
+/// candidates below it have no effect on the result, as in detect_above. Otherwise detect with the given
+/// threshold.
 std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, const Suppression &settings) {
     Suppression raised = settings;
     raised.score_threshold = likely_floor(table, settings);
@@ -114,7 +118,8 @@ std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, c
     return detect_above(table, boxes, settings);
 }
 
-/// Add the box's best classes with sufficient probability, scaled like the score that suppression reduced.
+/// Add a kept box's best classes above the threshold. Their probabilities are scaled by the factor by which
+/// suppression has reduced the best one.
 void add_classes(std::vector<Candidate> &found, std::span<const float> row, const Candidate &kept,
                  const Suppression &settings) {
     const float factor = kept.score / row[static_cast<std::size_t>(kept.label)];

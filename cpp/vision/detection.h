@@ -1,4 +1,4 @@
-/// Detection: converts the raw heads of a single-shot detector to boxes with classes.
+/// Detection: converts the raw outputs (heads) of a single-shot detector to boxes with classes.
 #pragma once
 
 #include <span>
@@ -13,8 +13,7 @@
 
 namespace mpscnn::vision {
 
-/// A model's description of its detection heads: two outputs of the network, (n, boxes, 4) and (n, boxes,
-/// columns).
+/// The description of a model's two detection outputs: boxes (n, boxes, 4) and scores (n, boxes, columns).
 struct DetectionHead {
     AnchorRule anchors = ScaleAnchors{};
     BoxCoding coding;
@@ -30,8 +29,8 @@ void check(const DetectionHead &head);
 struct Detection {
     Box box; ///< as fractions of the network's input, not clipped to it
     float score;
-    int label;  ///< class; the background is not counted
-    int anchor; ///< row of the heads
+    int label;  ///< class; the background has no number
+    int anchor; ///< row of the outputs, which is the anchor's number
 };
 
 /// A detection head for one input size. Immutable; any number of threads may use it.
@@ -47,17 +46,17 @@ public:
     /// Throws Error(shape) if heads with this number of boxes do not fit the anchors.
     void check_box_count(std::size_t boxes) const;
 
-    /// Return the boxes that the heads' numbers encode. Throws Error(shape) or Error(parameter).
+    /// Return the boxes that a network's numbers encode. Throws Error(shape) or Error(parameter).
     Boxes decode(std::span<const float> codes) const;
 
-    /// Return the detections of one image, the best first. `settings` replaces the head's suppression. Throws
-    /// Error(shape) for heads that do not fit the anchors or each other, Error(parameter) for numbers that
-    /// are not finite.
+    /// Return the detections of one image, the best first. `settings` replaces the head's suppression
+    /// settings. Throws Error(shape) for outputs that do not fit the anchors or each other, Error(parameter)
+    /// for numbers that are not finite.
     std::vector<Detection> detect(std::span<const float> codes, std::span<const float> scores, int columns,
                                   const Suppression &settings) const;
 
-    /// Write the training targets for an image with these objects; see write_targets. Throws Error(parameter)
-    /// too for heads without anchors or without a background.
+    /// Write the training targets of an image with these objects (see write_targets). Throws Error(parameter)
+    /// also if there are no anchors or no background class.
     void targets(std::span<const LabelledBox> objects, int columns, float iou_threshold,
                  std::span<float> targets) const;
 

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int64_t newest_version = 1;
 
-/// In the order of the enumerators, and of AnchorRule's alternatives.
+/// Names in the order of the enumerators, and of AnchorRule's alternatives.
 constexpr std::array rule_names{"scales", "sizes", "stored", "none"};
 constexpr std::array center_names{"stride", "grid"};
 constexpr std::array axis_order_names{"xy", "yx"};
@@ -41,7 +41,7 @@ void fields(auto &visit, SizeAnchors &rule) {
 void fields(auto &, StoredAnchors &) {}
 void fields(auto &, NoAnchors &) {}
 
-/// The member "rule" selects the alternative.
+/// Visit the fields of an anchor rule. The field "rule" selects AnchorRule's alternative.
 void fields(auto &visit, AnchorRule &rule) {
     std::size_t index = rule.index();
     visit.required("rule", Named{index, rule_names});

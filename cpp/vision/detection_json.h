@@ -8,8 +8,8 @@ namespace mpscnn::vision {
 /// Return the JSON of a model file's "mpscnn.detection" (docs/model_format.md), with every field.
 Json to_json(const DetectionHead &head);
 
-/// Read the same object. Absent keys mean the defaults, except "version" and "anchors". Unknown keys and
-/// values that `check` refuses are errors.
+/// Read the JSON that to_json writes. Absent keys mean the defaults, except "version" and "anchors", which
+/// are required. Unknown keys and values that `check` refuses are errors.
 DetectionHead detection_from_json(const JsonView &json);
 
 } // namespace mpscnn::vision

@@ -13,18 +13,19 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// The sides of MNIST's digits and images.
+/// The sides of a digit's box and of the whole image in MNIST, in pixels.
 constexpr double box_side = 20.0, image_side = 28.0;
-/// MNIST's centre of mass is in the middle of pixel 14, counted from 0.
+/// The distance of MNIST's centre of mass from the image's middle: it is in the middle of pixel 14, counted
+/// from 0.
 constexpr double mass_behind_middle = 0.5;
 
 constexpr int min_side = 5;
 constexpr int max_widths_per_height = 3;
-/// A mark is dust if its mass is less than this fraction of the largest mark's mass.
+/// A mark (connected ink) is dust if its mass is less than this fraction of the largest mark's mass.
 constexpr double min_mass = 0.05;
-/// The largest gap between parts of one digit, as a fraction of its longer side.
+/// The largest gap between the parts of one digit, as a fraction of its longer side.
 constexpr double largest_gap = 0.35;
-/// Ink below this fraction of the strokes' ink is background, seen through their blurred edges.
+/// Ink below this fraction of the strokes' ink counts as background.
 constexpr float palest = 0.1f;
 
 /// The pixels [left, right) x [top, bottom).
@@ -42,7 +43,7 @@ struct PixelBox {
     }
 };
 
-/// Connected pixels of ink; pixels that touch at corners are connected.
+/// A connected set of pixels of ink; pixels that touch at corners are connected.
 struct Mark {
     PixelBox box;
     double mass;
@@ -50,10 +51,10 @@ struct Mark {
 
 struct Marks {
     std::vector<Mark> marks;
-    std::vector<std::int32_t> labels; ///< by pixel: the number of its mark, counted from 1; 0 for none
+    std::vector<std::int32_t> labels; ///< by pixel: the number of its mark, from 1; 0 for no mark
 };
 
-/// Find the pixels of the mark that contains this pixel.
+/// Find all pixels of the mark that contains the pixel (x, y), and label them.
 Mark trace(const GrayPlane &ink, float threshold, int x, int y, std::int32_t label,
            std::vector<std::int32_t> &labels) {
     Mark mark{{x, y, x + 1, y + 1}, 0.0};
@@ -90,8 +91,8 @@ bool touches_edge(const PixelBox &box, const GrayPlane &plane) {
     return box.left == 0 || box.top == 0 || box.right == plane.width || box.bottom == plane.height;
 }
 
-/// Return the heaviest mark. A mark at the photo's edge, which may be a shadow, is returned only if no other
-/// has a similar mass.
+/// Return the mark with the largest mass. A mark at the photo's edge may be a shadow, so it is returned only
+/// if its mass is many times that of every mark inside.
 const Mark &main_mark(const Marks &found, const GrayPlane &ink) {
     const auto rank = [&](const Mark &mark) {
         return touches_edge(mark.box, ink) ? min_mass * mark.mass : mark.mass;
@@ -108,7 +109,7 @@ int gap(const PixelBox &a, const PixelBox &b) {
 }
 
 struct Character {
-    std::vector<bool> labels; ///< true if the mark with this label is a part of it
+    std::vector<bool> labels; ///< by label: true if the mark is a part of the character
     PixelBox box;
 };
 
@@ -148,7 +149,8 @@ float median_ink(const GrayPlane &ink, const Marks &found, const Character &char
     return *middle;
 }
 
-/// Return the character's ink, 0 to 1, in a part of the photo that includes the soft edges of its strokes.
+/// Return the character's ink, from 0 to 1, in a part of the photo that includes the soft edges of its
+/// strokes.
 GrayPlane strokes_of(const Ink &ink, const Marks &found, const Character &character) {
     const PixelBox &box = character.box;
     const int margin = std::max(2, box.side() / 20);
@@ -172,7 +174,7 @@ struct Point {
     double x, y;
 };
 
-/// Return the centre in pixels of the plane; pixel i covers [i, i + 1).
+/// Return the centre of mass in pixels; pixel i covers [i, i + 1).
 Point centre_of_mass(const GrayPlane &plane) {
     double mass = 0.0, across = 0.0, down = 0.0;
     for (int y = 0; y < plane.height; ++y)
@@ -185,10 +187,11 @@ Point centre_of_mass(const GrayPlane &plane) {
     return {across / mass, down / mass};
 }
 
-/// The taps of an axis whose outputs may be outside the plane, where there is no ink.
+/// Resampling taps along an axis whose outputs may be partly outside the plane, where there is no ink.
 class Window {
 public:
-    /// For `outputs` samples, `scale` inputs apart, around the input position `centre`.
+    /// Make the taps of `outputs` samples, `scale` inputs apart, so that MNIST's centre of mass is at the
+    /// input position `centre`.
     Window(double centre, double scale, int outputs) {
         const double middle = outputs / 2.0 + mass_behind_middle;
         const double start = centre - middle * scale;
@@ -209,7 +212,7 @@ public:
     }
 
 private:
-    int before_; ///< number of inputs before the plane
+    int before_; ///< number of inputs before the plane's first one
     Axis axis_{};
     Taps taps_;
 };
@@ -246,7 +249,8 @@ std::vector<float> placed_digit(const GrayPlane &photo, int height, int width) {
     const GrayPlane strokes = strokes_of(ink, found, character);
     const double scale = character.box.side() / (box_side / image_side * std::min(height, width));
     std::vector<float> digit = resampled(strokes, centre_of_mass(strokes), scale, height, width);
-    // Strokes thinner than a pixel of the result become pale, so scale the result: MNIST's strokes are white.
+    // Strokes thinner than a pixel of the result become pale. MNIST's strokes are white, so scale the
+    // brightest to 255.
     const float brightest = *std::max_element(digit.begin(), digit.end());
     for (float &value : digit) value *= 255.0f / brightest;
     return digit;

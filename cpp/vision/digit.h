@@ -8,7 +8,7 @@
 
 namespace mpscnn::vision {
 
-/// An upright gray photo, row by row, 0..255.
+/// An upright gray photo, row by row, with values from 0 to 255.
 struct GrayPlane {
     int width, height;
     std::vector<float> values;
@@ -22,9 +22,9 @@ struct GrayPlane {
     float at(int x, int y) const { return values[index(x, y)]; }
 };
 
-/// Return the character of `photo` as height x width pixels, 0 for the background to 255 for its strokes; the
-/// photo's strokes may be dark or light. Throws Error(parameter) if nothing stands out from the background,
-/// if that is not a character by its size or shape, and for pixels that are not finite.
+/// Return the character of `photo` as height x width pixels, from 0 for the background to 255 for its
+/// strokes. The photo's strokes may be dark or light. Throws Error(parameter) if nothing stands out from the
+/// background, if its size or shape is not a character's, and for pixels that are not finite.
 std::vector<float> placed_digit(const GrayPlane &photo, int height, int width);
 
 } // namespace mpscnn::vision

@@ -12,20 +12,20 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// A smaller contrast cannot be distinguished from artefacts of JPEG compression.
+/// The minimum contrast of strokes. A smaller one could be artefacts of JPEG compression.
 constexpr float min_contrast = 20.0f;
-/// A contrast of this many standard deviations stands out from noise: less than one in a million normally
-/// distributed pixels is that far from the mean.
+/// The minimum contrast in standard deviations of the noise. Less than one in a million normally distributed
+/// pixels is that far from the mean.
 constexpr float min_contrast_in_noise = 5.0f;
-/// The contrast is measured at the strongest pixels, which are one in this number. A small digit's strokes
-/// cover more of a square photo.
+/// The contrast is that of the strongest pixels, one of this number of pixels. In a square photo, even a
+/// small digit's strokes have more pixels than that.
 constexpr std::size_t pixels_per_strongest = 10000;
-/// A quarter of the absolute values of a normal distribution is below this many standard deviations.
+/// A quarter of a normal distribution's absolute values is below this many standard deviations.
 constexpr float quarter_deviation = 0.3186f;
-/// Half of the absolute values is below the deviation divided by this.
+/// Half of a normal distribution's absolute values is below the standard deviation divided by this.
 constexpr double half_deviation = 1.4826;
 
-/// a + b x + c y, with x and y from -1 to 1 over the photo.
+/// The background's brightness as a plane a + b x + c y, with x and y from -1 to 1 over the photo.
 using Slope = std::array<double, 3>;
 
 struct Sample {
@@ -36,9 +36,9 @@ double place(int index, int count) { return (2.0 * index + 1.0) / count - 1.0; }
 
 double height_at(const Slope &slope, double x, double y) { return slope[0] + slope[1] * x + slope[2] * y; }
 
-/// Return samples of the photo's edge, and as many from all of it. A character seldom covers the edge. A bold
-/// digit may fill most of the photo but not of its edge, and a tightly cropped 7 most of the edge but not of
-/// the photo.
+/// Return samples of the photo for the background's fit: all pixels of the edge, and as many from the whole
+/// photo. The edge is mostly background, but a tightly cropped 7 covers most of it. Then the whole photo has
+/// more background. For a bold digit, which may fill most of the photo, it is the other way round.
 std::vector<Sample> ground_samples(const GrayPlane &photo) {
     std::vector<Sample> samples;
     const auto add = [&](int x, int y) {
@@ -68,7 +68,8 @@ template <class Values> auto quantile(Values values, std::size_t rank) {
     return *middle;
 }
 
-/// Solve a symmetric, positive definite system of three equations; the right sides are in the last column.
+/// Solve a symmetric, positive definite system of three equations, whose right-hand sides are in the last
+/// column.
 Slope solve(std::array<std::array<double, 4>, 3> rows) {
     for (std::size_t pivot = 0; pivot < 3; ++pivot)
         for (std::size_t row = 0; row < 3; ++row) {
@@ -80,8 +81,8 @@ Slope solve(std::array<std::array<double, 4>, 3> rows) {
     return {rows[0][3] / rows[0][0], rows[1][3] / rows[1][1], rows[2][3] / rows[2][2]};
 }
 
-/// Make one step of the reweighted fit. Samples far from `slope`, such as strokes at the edge, have a low
-/// weight.
+/// Make one step of an iteratively reweighted least-squares fit of the background. Samples far from the last
+/// fit `slope`, such as strokes at the edge, have a low weight.
 Slope refit(const std::vector<Sample> &samples, const Slope &slope) {
     std::vector<double> distances;
     for (const Sample &sample : samples)
@@ -90,13 +91,13 @@ Slope refit(const std::vector<Sample> &samples, const Slope &slope) {
     std::array<std::array<double, 4>, 3> rows{};
     for (std::size_t i = 0; i < samples.size(); ++i) {
         const double ratio = distances[i] / deviation;
-        const double weight = 1.0 / (1.0 + ratio * ratio); // of a Cauchy distribution
+        const double weight = 1.0 / (1.0 + ratio * ratio); // weight for errors of a Cauchy distribution
         const std::array<double, 4> terms{1.0, samples[i].x, samples[i].y, samples[i].value};
         for (std::size_t row = 0; row < 3; ++row)
             for (std::size_t column = 0; column < 4; ++column)
                 rows[row][column] += weight * terms[row] * terms[column];
     }
-    // This keeps the system regular for photos of one row or column.
+    // Without this, the system is singular for photos of one row or column.
     for (std::size_t row = 1; row < 3; ++row) rows[row][row] += 1e-3 * rows[0][0];
     return solve(rows);
 }
@@ -110,7 +111,7 @@ Slope ground_of(const GrayPlane &photo) {
     return slope;
 }
 
-/// Return the differences from the background; they are negative where the photo is darker.
+/// Return the photo minus its background; negative where the photo is darker.
 GrayPlane differences(const GrayPlane &photo) {
     const Slope slope = ground_of(photo);
     GrayPlane result(photo.width, photo.height);

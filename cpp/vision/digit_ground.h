@@ -7,12 +7,12 @@ namespace mpscnn::vision {
 /// The amount by which each pixel stands out from the photo's background; 0 where it does not.
 struct Ink {
     GrayPlane plane;
-    float contrast; ///< of the strongest pixels
+    float contrast; ///< difference of the strongest pixels from the background
     float noise;    ///< standard deviation of the background
 };
 
-/// Separate the strokes, which may be dark or light, from a background whose brightness may change evenly
-/// across the photo. Throws Error(parameter) if nothing stands out.
+/// Separate strokes, dark or light, from the background, whose brightness may change evenly across the photo.
+/// Throws Error(parameter) if nothing stands out.
 Ink ink_of(const GrayPlane &photo);
 
 } // namespace mpscnn::vision

@@ -32,7 +32,7 @@ constexpr std::array<FormatInfo, 17> formats{{
     {"i420", SampleType::uint8, 1, 3, false, false, ChromaPlanes::separate},
 }};
 
-/// Check that rows fit the address space and do not overlap; `what` is the start of the message.
+/// Check that rows fit the address space and do not overlap. Error messages begin with `what`.
 void check_rows(const std::string &what, int width, int height, int pixel_bytes, std::ptrdiff_t row_bytes) {
     constexpr std::int64_t address_range = std::numeric_limits<std::ptrdiff_t>::max();
     const std::int64_t pixel_row = std::int64_t{width} * pixel_bytes;
@@ -95,8 +95,9 @@ void check_image(const ImageView &image) {
     if (format.chroma != ChromaPlanes::none) check_chroma(image, format);
 }
 
-/// ITU-R BT.601 and BT.709: luma = kr R + kg G + kb B, blue = (B - luma) / (2 - 2 kb), and red by the same
-/// rule. Video range has 219 steps of luma above 16, and 224 of chroma around 128.
+/// Return the conversion by ITU-R BT.601 or BT.709: luma = kr R + kg G + kb B, blue = (B - luma) / (2 - 2
+/// kb), red = (R - luma) / (2 - 2 kr). Video range has 219 steps of luma above 16, and 224 steps of chroma
+/// around 128.
 YuvToRgb yuv_to_rgb(YuvMatrix matrix, YuvRange range) {
     const bool bt601 = matrix == YuvMatrix::bt601, video = range == YuvRange::video;
     const double kr = bt601 ? 0.299 : 0.2126, kb = bt601 ? 0.114 : 0.0722, kg = 1.0 - kr - kb;

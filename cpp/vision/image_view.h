@@ -6,9 +6,9 @@
 
 namespace mpscnn::vision {
 
-/// Order and type of the samples of one pixel. 8-bit samples mean 0..255, 16-bit integers (native byte order)
-/// 0..65535, floats 0..1 (not clamped). The x of rgbx8 and bgrx8 is ignored. nv12 and i420 have a plane of
-/// 8-bit luma, and blue and red chroma for each 2 x 2 pixels; see Chroma.
+/// The order and type of the samples of a pixel. 8-bit samples are 0..255, 16-bit integers (native byte
+/// order) 0..65535, floats 0..1 (not clamped). The x of rgbx8 and bgrx8 is ignored. nv12 and i420 have a
+/// plane of 8-bit luma, and one blue and one red chroma sample for each 2 x 2 pixels (see Chroma).
 enum class PixelFormat {
     gray8,
     gray_alpha8,
@@ -33,20 +33,20 @@ enum class SampleType { uint8, uint16, float16, float32 };
 
 int sample_bytes(SampleType type);
 
-/// The layout of the chroma of YUV photos: pairs (blue, red) in one plane, or two planes.
+/// How chroma is stored in YUV photos: pairs (blue, red) in one plane, or two planes.
 enum class ChromaPlanes { none, interleaved, separate };
 
 /// The layout of a PixelFormat. Alpha, if there is one, is the last sample and not premultiplied.
 struct FormatInfo {
     const char *name;
     SampleType sample;
-    int samples; ///< per pixel, in the first plane
-    int colors;  ///< 1 or 3 colours of the photo, without alpha
+    int samples; ///< samples per pixel in the first plane
+    int colors;  ///< colours without alpha: 1 or 3
     bool alpha;
     bool blue_first;
     ChromaPlanes chroma;
 
-    int pixel_bytes() const { return samples * sample_bytes(sample); } ///< in the first plane
+    int pixel_bytes() const { return samples * sample_bytes(sample); } ///< bytes in the first plane
 };
 
 /// Throws Error(parameter) for a value outside the enumeration.
@@ -55,12 +55,12 @@ const FormatInfo &format_info(PixelFormat format);
 /// The standard that defines luma as a sum of red, green and blue.
 enum class YuvMatrix { bt601, bt709 };
 
-/// video: luma 16..235, chroma 16..240; full: 0..255.
+/// The range of YUV samples. video: luma 16..235, chroma 16..240. full: 0..255.
 enum class YuvRange { video, full };
 
-/// The position of the chroma sample of 2 x 2 pixels. Vertically it is between the two rows. Horizontally it
-/// is at the left column's centre (`left`), as in H.264 and HEVC, or between the columns (`center`), as in
-/// JPEG.
+/// The position of the chroma sample within its 2 x 2 pixels. Vertically it is between the two rows.
+/// Horizontally it is at the left column's centre (`left`), as in H.264 and HEVC, or between the columns
+/// (`center`), as in JPEG.
 enum class ChromaSiting { left, center };
 
 /// The chroma of an nv12 or i420 photo: (width + 1) / 2 samples for each of (height + 1) / 2 rows.
@@ -73,7 +73,7 @@ struct Chroma {
     ChromaSiting siting = ChromaSiting::left;
 };
 
-/// A photo in its owner's memory, which is only read and needs no alignment.
+/// A photo in memory that belongs to the caller. It is only read, and needs no alignment.
 struct ImageView {
     const void *pixels = nullptr; ///< first sample of the first stored row
     int width = 0, height = 0;    ///< as stored, before the orientation is applied
@@ -83,8 +83,8 @@ struct ImageView {
     int orientation = 1; ///< EXIF 1..8: the rotation or reflection that makes the stored photo upright
     Chroma chroma{};     ///< for nv12 and i420 only
 
-    /// True if a row of the upright photo is a stored column. The other functions give the direction along
-    /// each stored axis.
+    /// True if the rows of the upright photo are the stored columns. The functions after this tell if stored
+    /// columns or rows are in reverse order.
     bool transposed() const { return orientation >= 5; }
     bool columns_reversed() const {
         return orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
@@ -97,7 +97,7 @@ struct ImageView {
     int oriented_height() const { return transposed() ? width : height; }
 };
 
-/// Return the extent of chroma planes for `extent` of luma.
+/// Return the size of a chroma plane for a luma plane of size `extent`, along one axis.
 constexpr int chroma_extent(int extent) { return extent / 2 + extent % 2; }
 
 /// Throws Error(parameter) for a value outside its enumeration.

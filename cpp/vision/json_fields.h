@@ -1,7 +1,7 @@
 #pragma once
 
-// Settings in model files. Each kind of settings lists its members once, in a function `fields(visitor,
-// settings)`. The visitors in this file write and read them.
+// Reads and writes settings of model files as JSON. Each settings type lists its members once, in a function
+// `fields(visitor, settings)`. The visitors in this file read or write each member.
 
 #include <array>
 #include <cstddef>
@@ -16,7 +16,7 @@
 
 namespace mpscnn::vision {
 
-/// An enumeration or boolean as one of `names`, which are in the order of its values.
+/// Reads and writes an enumeration or boolean as one of `names`, which are in the order of its values.
 template <class Value, std::size_t size> class Named {
 public:
     Named(Value &value, const std::array<const char *, size> &names) : value_(value), names_(names) {}
@@ -41,7 +41,7 @@ private:
     const std::array<const char *, size> &names_;
 };
 
-/// The first `count` numbers of an array; the others have no meaning.
+/// Reads and writes the first `count` numbers of an array only.
 template <class Number, std::size_t size> struct First {
     First(std::array<Number, size> &all, std::size_t used) : numbers(all), count(used) {}
 
@@ -94,7 +94,7 @@ public:
         read(object_.at(key), value);
     }
 
-    /// Refuse members that were not read.
+    /// Throw an error if the object has members that were not read.
     void finish() const { object_.allow_only(known_); }
 
 private:
@@ -125,8 +125,8 @@ private:
     std::vector<std::string_view> known_;
 };
 
-/// Run `action`, which does not know the JSON. Its error messages begin with `subject`, which is replaced by
-/// the place in the JSON.
+/// Run `action`, which knows nothing of the JSON. In its error messages, the place in the JSON replaces
+/// `subject` at the beginning.
 template <class Action> auto located(const JsonView &json, std::string_view subject, Action action) {
     try {
         return action();

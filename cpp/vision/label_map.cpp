@@ -12,15 +12,15 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// The position of the centre of a row or column of the photo between the grid's points.
+/// The two grid points between which the centre of a row or column of the photo lies.
 struct Blend {
     int first, second;
     float fraction; ///< weight of the second point
     bool seen;
 };
 
-/// One axis of the photo, and its preprocessing: photo = input * scale + offset, for the centred `fraction`
-/// of the photo.
+/// One axis of the photo and its preprocessing: photo = input * scale + offset. The preprocessing uses the
+/// centred `fraction` of the photo.
 struct PhotoAxis {
     int photo, input;
     double scale, offset, fraction;
@@ -31,7 +31,7 @@ std::vector<Blend> samples_of(const PhotoAxis &axis, int points) {
     const auto to_grid = [&](double position) {
         return (position - axis.offset) / axis.scale * points_per_input;
     };
-    // The part of the grid that shows the photo; bars around the photo are excluded.
+    // The part of the grid that shows the photo, without letterbox bars.
     const double begin = std::max(0.0, to_grid(axis.photo * (1.0 - axis.fraction) / 2)),
                  end = std::min<double>(points, to_grid(axis.photo * (1.0 + axis.fraction) / 2));
     const double lowest = std::min(begin + 0.5, (begin + end) / 2), highest = std::max(end - 0.5, lowest);
@@ -57,7 +57,7 @@ std::uint8_t greatest(const float *scores, int classes) {
     return static_cast<std::uint8_t>(std::max_element(scores, scores + classes) - scores);
 }
 
-/// Labels the photo row by row.
+/// Finds the labels of the photo row by row.
 class Labeller {
 public:
     Labeller(const ScoreGrid &grid, std::vector<Blend> columns)
@@ -65,7 +65,7 @@ public:
           blended_(static_cast<std::size_t>(row_length_)), best_(static_cast<std::size_t>(grid.width)),
           pixel_(static_cast<std::size_t>(grid.classes)) {}
 
-    /// `scores` may be null.
+    /// Write the labels of a row, and its scores unless `scores` is null.
     void label_row(const Blend &row, std::uint8_t *labels, float *scores) {
         if (!row.seen) return leave_out(labels, scores, columns_.size());
         load(row);
@@ -74,7 +74,7 @@ public:
                 leave_out(labels, scores, 1);
             else if (scores || top_k(column.first) != top_k(column.second))
                 *labels = label_between(column, scores ? scores : pixel_.data());
-            else // the class that is best at both ends is also best between them
+            else // a class that is best at both ends is also best in between
                 *labels = top_k(column.first);
             ++labels;
             if (scores) scores += grid_.classes;
@@ -107,7 +107,7 @@ private:
     const ScoreGrid grid_;
     const std::vector<Blend> columns_;
     const std::ptrdiff_t row_length_;
-    std::vector<float> blended_;     ///< scores interpolated at the height of the row
+    std::vector<float> blended_;     ///< scores of the grid, interpolated at the height of the row
     std::vector<std::uint8_t> best_; ///< the best class of each interpolated point
     std::vector<float> pixel_;
 };

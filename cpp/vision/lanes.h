@@ -1,7 +1,8 @@
 #pragma once
 
-// Four floats in a register, on every processor for which mpscnn has kernels, for loops that compilers do not
-// vectorize themselves. They are vector types of GCC and clang. A comparison gives a mask of -1 and 0.
+// Vectors of four floats on every processor for which mpscnn has kernels, for loops that compilers do not
+// vectorize. They are vector extensions of GCC and clang. A comparison gives a mask of -1 (true) and 0 for
+// each lane.
 
 #include <cstddef>
 #include <cstdint>
@@ -38,14 +39,15 @@ inline void store_partial(float *p, Float4 x, std::size_t count) {
     std::memcpy(p, &x, (count < lanes ? count : lanes) * sizeof(float));
 }
 
-/// Call `step(index, vector)` over `count` floats; lanes after the last one are `fill`.
+/// Call `step(index, vector)` for all vectors of `count` floats. In the last vector, lanes after the end are
+/// `fill`.
 template <class Step> void for_vectors(const float *p, std::size_t count, float fill, Step step) {
     std::size_t i = 0;
     for (; i + lanes <= count; i += lanes) step(i, load(p + i));
     if (i < count) step(i, load_partial(p + i, count - i, fill));
 }
 
-/// Return the larger number; where `x` is NaN, the other operand.
+/// Return the larger number of each lane; where `x` is NaN, return `other`.
 inline Float4 maximum(Float4 x, Float4 other) { return x > other ? x : other; }
 inline Float4 minimum(Float4 x, Float4 other) { return x < other ? x : other; }
 
@@ -63,7 +65,7 @@ inline float largest(Float4 x) {
     return a > b ? a : b;
 }
 
-/// Return e^x to about 1 unit in the last place, with x clamped to -87 .. 88; NaN stays.
+/// Return e^x, with an error of about 1 unit in the last place. x is clamped to -87 .. 88; NaN stays NaN.
 inline Float4 exponential(Float4 x) {
     x = x < -87.0f ? splat(-87.0f) : x;
     x = x > 88.0f ? splat(88.0f) : x;

@@ -15,8 +15,8 @@ float length(float low, float high) { return high > low ? high - low : 0.0f; }
 
 float area(const Box &box) { return length(box.left, box.right) * length(box.top, box.bottom); }
 
-/// Boxes that are compared with one box in vectors of four. The last vector is filled with empty boxes, which
-/// overlap nothing.
+/// The boxes with which one box is compared, four at a time. The last vector is filled with empty boxes,
+/// which overlap nothing.
 class ComparedBoxes {
 public:
     void resize(std::size_t count) {
@@ -49,14 +49,14 @@ private:
     std::vector<float> areas_;
 };
 
-/// The boxes that hard suppression keeps.
+/// The boxes that hard suppression has kept so far.
 class KeptBoxes {
 public:
     bool overlap(const Box &box, float threshold) const {
         const float own = area(box);
         for (std::size_t i = 0; i < boxes_.size(); i += lanes) {
             const auto [intersection, all] = boxes_.overlap(i, box, own);
-            // This avoids a division: an empty union has an empty intersection.
+            // Compare without a division. If the union is empty, so is the intersection.
             if (any(intersection > all * threshold)) return true;
         }
         return false;
@@ -71,7 +71,8 @@ private:
     std::size_t count_ = 0;
 };
 
-/// Usually few of the candidates are needed, and a heap finds the best ones without sorting all.
+/// Suppress with SuppressionMethod::hard. Usually few candidates are needed, and a heap finds the best ones
+/// without sorting all of them.
 std::vector<Candidate> suppress_hard(std::vector<Candidate> &heap, const Boxes &boxes, float threshold,
                                      std::size_t most) {
     const auto worse = [](const Candidate &a, const Candidate &b) { return better(b, a); };
@@ -120,7 +121,8 @@ public:
     }
 
 private:
-    /// Lower than every score, even after multiplication with a factor.
+    /// Marks a candidate that was taken. It is lower than every score, even after multiplication with a
+    /// factor.
     static constexpr float taken = -1.0f;
 
     void decay(const Box &box) {

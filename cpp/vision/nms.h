@@ -14,20 +14,20 @@ enum class SuppressionMethod {
     gaussian, ///< every overlap multiplies the score by exp(-IoU^2 / sigma); iou_threshold is ignored
 };
 
-/// The IoU is the area of the intersection / area of the union. The soft methods are those of Bodla et al.
-/// 2017, "Soft-NMS".
+/// The settings of non-maximum suppression. The IoU of two boxes is the area of their intersection divided by
+/// the area of their union. The soft methods are those of Bodla et al. 2017, "Soft-NMS".
 struct Suppression {
     SuppressionMethod method = SuppressionMethod::hard;
-    bool per_class =
-        true; ///< false: boxes of different classes suppress each other, and a box has its best class
+    /// False: boxes of different classes suppress each other, and a box has its best class.
+    bool per_class = true;
     float iou_threshold = 0.6f;
     float sigma = 0.5f;
     float score_threshold = 0.01f; ///< boxes below this score, before or after suppression, are removed
-    /// Number of best boxes of a class that are compared; 0: all, see candidate_limit().
+    /// The number of best boxes of a class that are compared; 0: all up to candidate_limit().
     int max_candidates = 0;
     int max_per_class = 100;  ///< maximum number of boxes of a class; with per_class only
     int max_detections = 100; ///< maximum number of boxes
-    /// Number of best classes that are reported for each box; without per_class only.
+    /// The number of best classes that are reported for each box; only without per_class.
     int classes_per_box = 1;
 
     friend bool operator==(const Suppression &, const Suppression &) = default;
@@ -39,27 +39,27 @@ struct Candidate {
     int box, label;
 };
 
-/// True if a comes before b: it has the higher score; for equal scores the lower box, and then the lower
-/// label.
+/// True if candidate a comes before b, since it has the higher score. For equal scores the lower box comes
+/// first, and then the lower label.
 bool better(const Candidate &a, const Candidate &b);
 
 /// Throws Error(parameter) for numbers out of range or not finite.
 void check(const Suppression &settings);
 
-/// The largest number of candidates that suppression compares, of all classes together. Without a limit the
-/// time could be quadratic in their number. The numbers are those of EfficientDet (Tan et al. 2020,
-/// MAX_DETECTION_POINTS) for the soft methods, whose step takes several times as long, and of YOLOv5
-/// (max_nms) for the hard one.
+/// The largest number of candidates of all classes together that suppression compares. Without a limit, the
+/// time could be quadratic in the number of candidates. The limit of the soft methods is that of EfficientDet
+/// (Tan et al. 2020, MAX_DETECTION_POINTS); they take several times as long. The limit of the hard method is
+/// that of YOLOv5 (max_nms).
 constexpr std::size_t candidate_limit(SuppressionMethod method) {
     return method == SuppressionMethod::hard ? 30'000 : 5'000;
 }
 
-/// Keep the best `most` candidates, in any order.
+/// Keep the best `most` candidates, in any order; remove the others.
 void keep_best(std::vector<Candidate> &candidates, std::size_t most);
 
-/// Return at most `most` of the candidates after they suppress each other, regardless of their labels. The
-/// best comes first; scores are those after soft suppression. Candidate::box is an index into `boxes`; each
-/// box occurs once. A box whose edges are in the wrong order is empty.
+/// Suppress candidates regardless of their labels, and return at most `most` of them, the best first. Scores
+/// are those after soft suppression. Candidate::box is an index into `boxes`; each box occurs once. A box
+/// whose edges are in the wrong order is empty.
 std::vector<Candidate> suppress(std::vector<Candidate> candidates, const Boxes &boxes,
                                 const Suppression &settings, int most);
 

@@ -18,7 +18,7 @@ PixelWriter::PixelWriter(const ImageView &image, const Preprocess &options)
                                                                    : Kind::color),
       swap_to_rgb_(format_info(image.format).blue_first), bgr_(options.order == ChannelOrder::bgr),
       channels_(options.channels()), yuv_(yuv_to_rgb(image.chroma.matrix, image.chroma.range)) {
-    // Integers, so that the largest sample becomes exactly 255.
+    // The factors to 0..255 are integers, so the largest sample becomes exactly 255.
     const SampleType sample = format_info(image.format).sample;
     if (sample == SampleType::uint16) range_divisor_ = 257.0f;
     if (sample == SampleType::float16 || sample == SampleType::float32) range_factor_ = 255.0f;
@@ -42,10 +42,10 @@ Float4 PixelWriter::FromYuv::rgb(float luma, float blue, float red) const {
 
 float PixelWriter::luma(Float4 rgb) const { return 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2]; }
 
-/// `color(i)` returns red, green and blue of pixel i in the photo's units.
+/// Write pixels with a function `color(i)` that returns red, green and blue of pixel i in the photo's units.
 template <class Color>
 void PixelWriter::write_pixels(Color color, std::size_t count, float *out, std::ptrdiff_t pitch) const {
-    // Local copies, because the compiler would read the members again after every store.
+    // Copy the members, because the compiler would read them again after every store.
     const Float4 factor = splat(range_factor_), divisor = splat(range_divisor_), mean = mean_, scale = scale_;
     const bool divides = range_divisor_ != 1.0f, bgr = bgr_;
     const auto normalised = [=](Float4 x) {
@@ -65,18 +65,19 @@ void PixelWriter::write_pixels(Color color, std::size_t count, float *out, std::
         const Float4 rgb = color(index);
         return normalised(bgr ? swapped(rgb) : rgb);
     };
-    if (pitch == 3) // a whole vector, whose last lane the next pixel overwrites
+    if (pitch == 3) // store whole vectors, because the next pixel overwrites the last lane
         for (; i + 1 < count; ++i, out += 3) store(out, pixel(i));
     for (; i < count; ++i, out += pitch) store_partial(out, pixel(i), 3);
 }
 
-/// True if a row of samples becomes a row of outputs one by one.
+/// True if each sample of a row becomes one output at the same position.
 bool PixelWriter::keeps_samples(const ResizedSamples &color, std::ptrdiff_t pitch) const {
     return kind_ == Kind::color && channels_ == 3 && swap_to_rgb_ == bgr_ && range_divisor_ == 1.0f &&
            color.pitch == 3 && pitch == 3;
 }
 
-/// Write the pixels that fill whole groups of three vectors, at most `count`. Return their number.
+/// Write pixels as groups of three vectors, which hold four pixels. Return the number of pixels written;
+/// fewer than four of `count` remain.
 std::size_t PixelWriter::write_whole_vectors(const float *samples, std::size_t count, float *out) const {
     const Float4 factor = splat(range_factor_), mean = mean_, scale = scale_;
     const auto repeated = [](Float4 x) {

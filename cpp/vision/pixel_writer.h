@@ -9,7 +9,7 @@
 
 namespace mpscnn::vision {
 
-/// Points to a sample of a row's first pixel; the samples of adjacent pixels are `pitch` floats apart.
+/// One sample of each pixel of a row; adjacent pixels are `pitch` floats apart.
 struct ResizedSamples {
     const float *first = nullptr;
     std::ptrdiff_t pitch = 0;
@@ -17,18 +17,19 @@ struct ResizedSamples {
     const float *at(std::size_t pixel) const { return first + static_cast<std::ptrdiff_t>(pixel) * pitch; }
 };
 
-/// The resized samples of a row.
+/// The resized samples of a row, from which its pixels are computed.
 struct ResizedRow {
-    ResizedSamples color;         ///< gray, all colours of a pixel (contiguous, and one more float), or luma
+    /// Gray, or luma of YUV photos, or all colours of a pixel next to each other with one more float.
+    ResizedSamples color;
     ResizedSamples blue{}, red{}; ///< chroma, for YUV photos only
 };
 
-/// Converts the resized samples of a photo's pixels to the output's channels.
+/// Converts the resized samples of a photo to the channels of the network's input.
 class PixelWriter {
 public:
     PixelWriter(const ImageView &image, const Preprocess &options);
 
-    /// Write pixels to out, out + pitch, ...
+    /// Write `count` pixels to out, out + pitch, ...
     void write(const ResizedRow &row, std::size_t count, float *out, std::ptrdiff_t pitch) const;
 
     /// Write one output pixel of a letterbox bar; `value` is in 0..255.

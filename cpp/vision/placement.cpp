@@ -11,8 +11,8 @@ Axis centred_axis(int inputs, double extent, int outputs) {
     return {inputs, (inputs - extent) / 2, extent, outputs};
 }
 
-/// Return round(length * numerator / denominator), at least 1. The arguments are above 0 and below 2^31 or
-/// 2^14.
+/// Return round(length * numerator / denominator), but at least 1. `length` is below 2^31, the others below
+/// 2^14, and all are above 0.
 int scaled_length(int length, int numerator, int denominator) {
     const std::int64_t product = std::int64_t{length} * numerator;
     return static_cast<int>(std::max<std::int64_t>(1, (2 * product + denominator) / (2LL * denominator)));
@@ -43,7 +43,8 @@ Placement place(const ImageView &image, const Preprocess &options, int out_heigh
 
 double chroma_shift(ChromaSiting siting) { return siting == ChromaSiting::left ? 0.25 : 0.0; }
 
-/// A chroma sample covers its two pixels, [2 j, 2 j + 2); the last one may be outside of the photo.
+/// Return the chroma axis. Chroma sample j covers the two luma pixels [2 j, 2 j + 2). The last one may be
+/// half outside the photo.
 Axis chroma_axis(const Axis &luma, double siting, bool reversed) {
     const int inputs = chroma_extent(luma.inputs);
     const double shift = reversed ? inputs - luma.inputs / 2.0 - siting : siting;

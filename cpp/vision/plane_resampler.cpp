@@ -8,7 +8,8 @@ namespace {
 
 int rows_per_vector(std::size_t samples) { return samples == 1 ? 4 : samples == 2 ? 2 : 1; }
 
-/// The row is padded with zeros, which the horizontal pass reads with weights of zero.
+/// Return the length of a row in floats. It is padded with zeros, because the horizontal pass reads them with
+/// weights of zero.
 std::size_t padded_floats(std::size_t columns, std::size_t stride, std::size_t samples) {
     return (columns + stride) * samples + pixel_lanes;
 }
@@ -41,13 +42,14 @@ void PlaneResampler::sum_row(int index, float *sums) {
     sums_.sum(taps_, sums);
 }
 
-/// Store the sums of some rows where the horizontal pass reads them.
+/// Compute the vertical sums of `count` rows from `first` on, and store them in the layout that the
+/// horizontal pass reads.
 void PlaneResampler::load_group(int first, int count) {
     std::array<const float *, band_rows> pointers{};
     for (int i = 0; i < rows_per_group_; ++i) {
         float *const sums = rows_of_sums_.data() + static_cast<std::size_t>(i) * row_floats_;
         pointers[static_cast<std::size_t>(i)] = sums;
-        if (i >= count) continue; // data of an earlier group gives outputs that are not used
+        if (i >= count) continue; // keep data of an earlier group; its outputs are not used
         sum_row(first + i, sums);
     }
     if (rows_per_group_ == 4) kernels_.interleave1(pointers.data(), columns_.inputs(), interleaved_.data());

@@ -8,30 +8,30 @@
 
 namespace mpscnn::vision {
 
-/// One axis of a resize of the upright photo, and whether the stored photo runs along it in the opposite
-/// direction.
+/// One axis of a resize of the upright photo. `reversed` is true if the stored photo runs along it in the
+/// opposite direction.
 struct StoredAxis {
     Axis axis;
     bool reversed;
 };
 
-/// Resizes a plane of a photo, a band of rows at a time. A vector of four holds a pixel of three or four
-/// samples, or pixels of fewer samples from several rows. If columns are only copied, the sums of rows are
-/// the outputs.
+/// Resizes a plane of a photo, a band of rows at a time. A vector of four floats holds one pixel of three or
+/// four samples. For pixels of one or two samples it holds pixels from several rows (a group). If columns are
+/// only copied, the vertical sums are the outputs.
 class PlaneResampler {
 public:
     static constexpr int band_rows = 4;
 
-    /// The plane must belong to a checked photo, which must outlive this object. The plane's columns and rows
-    /// become those of the output. Copying is cheap before the first resample().
+    /// The plane must belong to a photo that check_image accepts, which must outlive this object. The plane's
+    /// columns and rows become the output's. Before the first resample(), copying the object is cheap.
     PlaneResampler(const Plane &plane, const StoredAxis &columns, const StoredAxis &rows, Filter filter);
 
     /// Compute the outputs of rows [first, first + count), with count at most band_rows. NaN and infinities
     /// only affect the outputs whose filter covers them.
     void resample(int first, int count);
 
-    /// Return a sample of the pixels of a row of the band, 0 to count - 1. If a pixel has three or four
-    /// samples, its other samples follow, and at least one more float.
+    /// Return sample `index` of each pixel of a row of the band. If a pixel has three or four samples, its
+    /// other samples follow, and at least one more float.
     ResizedSamples samples(int row, int index) const;
 
 private:
@@ -46,12 +46,13 @@ private:
     RowSums sums_;
     const RowKernels &kernels_;
     const int rows_per_group_;
-    const std::size_t group_samples_; ///< of a pixel during resampling: 3 or 4
+    const std::size_t group_samples_; ///< samples of a pixel during resampling: 3 or 4
     const std::size_t row_floats_;    ///< floats from one row of sums to the next
     const std::size_t group_floats_;  ///< floats from one group's outputs to the next one's
     std::vector<float> rows_of_sums_; ///< rows_per_group_ rows, or all rows of the band if columns are copied
-    std::vector<float> interleaved_;  ///< these rows as one row of pixels of four; not used for one row
-    std::vector<float> outputs_;      ///< for the band's groups of rows, unless columns are copied
+    /// The rows of a group, interleaved to pixels of four samples; not used for groups of one row.
+    std::vector<float> interleaved_;
+    std::vector<float> outputs_; ///< outputs of the band, unless columns are copied
     Taps taps_;
 };
 

@@ -46,7 +46,7 @@ void check_normalisation(float value, const char *name) {
         fail(ErrorKind::parameter, {"preprocess: ", name, " is ", value, ", expected a finite number"});
 }
 
-/// The position and filter for a character follow from MNIST, so these options must not be set.
+/// Throw an error for options that Fit::digit does not allow: MNIST determines the position and the filter.
 void check_digit(const Preprocess &options) {
     if (options.fit != Fit::digit) return;
     if (options.order != ChannelOrder::gray || options.filter != Filter::bilinear_antialias ||
@@ -80,7 +80,7 @@ Plane chroma_plane(const ImageView &image, const void *samples, int per_pixel) {
             false};
 }
 
-/// Resizes a photo's planes together. Copies are independent.
+/// Resizes all planes of a photo. Copies are independent, so each thread uses one.
 class Resizer {
 public:
     Resizer(const ImageView &image, const StoredAxis &columns, const StoredAxis &rows, Filter filter)
@@ -89,7 +89,7 @@ public:
         planes_.emplace_back(plane_of(image, image.pixels, format_info(image.format).samples), columns, rows,
                              filter);
         if (chroma_ == ChromaPlanes::none) return;
-        // The siting is horizontal in the stored photo.
+        // Chroma is shifted along the rows of the stored photo only.
         const StoredAxis across{
             chroma_axis(columns.axis, chroma_shift(image.chroma.siting), columns.reversed), columns.reversed};
         const StoredAxis down{chroma_axis(rows.axis, 0.0, rows.reversed), rows.reversed};
@@ -121,11 +121,11 @@ private:
     std::vector<PlaneResampler> planes_;
 };
 
-/// The number of output rows that a thread computes at a time.
+/// The number of output rows that a thread takes at a time.
 constexpr std::int64_t rows_at_once = 28;
 
-/// This works in the stored photo's coordinates: the orientation determines the output positions of stored
-/// rows and columns. So the photo is always read in the order of its memory.
+/// Resize a photo into its part of the output. The photo is always read in the order of its memory. The
+/// orientation determines where the stored rows and columns are in the output.
 void resize(const ImageView &image, const Placement &placement, Filter filter, const PixelWriter &writer,
             const Output &output, const WorkSharing &share) {
     float *const first = output.data + placement.across.first_output * output.pixel_pitch +
@@ -150,10 +150,10 @@ void resize(const ImageView &image, const Placement &placement, Filter filter, c
     });
 }
 
-/// More pixels are not needed to find a character and its strokes.
+/// The maximum number of pixels that are searched for a character. More do not help to find its strokes.
 constexpr double max_gray_pixels = 1 << 20;
 
-/// Return the upright photo in 0..255, reduced if it is large.
+/// Return the upright photo in gray, 0..255. Large photos are reduced.
 GrayPlane gray_plane(const ImageView &image) {
     const double width = image.oriented_width(), height = image.oriented_height();
     const double reduction = std::max({1.0, std::sqrt(width / max_gray_pixels * height),

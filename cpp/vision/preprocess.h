@@ -1,4 +1,4 @@
-/// The definition of preprocessing, from a photo to a network's input, for every engine and language binding.
+/// Preprocessing: turns a photo into a network's input, in the same way for every engine and language.
 ///
 /// The photo is turned upright by its EXIF orientation, cropped and resized (see Fit and Filter), converted
 /// to floats in 0..255 and to the output's channels, and normalised. No step rounds to integers.
@@ -14,13 +14,14 @@
 
 namespace mpscnn::vision {
 
-/// The part of the photo that fills the output. Preprocess::crop_fraction then selects the centred fraction
-/// of that part's sides.
+/// The part of the photo that fills the output. Preprocess::crop_fraction then reduces the part's sides to
+/// this fraction around its centre.
 enum class Fit {
     stretch,     ///< all of the photo fills the output; the aspect ratio may change
     center_crop, ///< the largest centred part with the output's aspect ratio fills the output
     letterbox,   ///< all of the photo, as large as possible, with bars around or after it
-    digit,       ///< its single character, white on black, placed like the digits of MNIST (vision/digit.h)
+    /// The photo's only character, white on black, placed like the digits of MNIST (vision/digit.h).
+    digit,
 };
 
 enum class ChannelOrder {
@@ -32,14 +33,15 @@ enum class ChannelOrder {
 /// The position of a letterbox's bars: on both sides, or only after the photo, as in TensorFlow's detectors.
 enum class LetterboxPosition { center, top_left };
 
-/// Gray photos fill all channels with the same values; transparent photos are drawn on white.
+/// The options of preprocessing. Gray photos fill all channels with the same values; transparent photos are
+/// drawn on white.
 struct Preprocess {
     Fit fit = Fit::stretch;
     double crop_fraction = 1.0; ///< in (0, 1]; 0.875 is usual for the evaluation of ImageNet classifiers
     Filter filter = Filter::bilinear_antialias;
     ChannelOrder order = ChannelOrder::rgb;
-    /// Output = (x - mean) * scale for x in 0..255. Indices are red, green, blue in any order of the output's
-    /// channels; gray uses the first.
+    /// Output = (x - mean) * scale for x in 0..255. The numbers are for red, green and blue, whatever the
+    /// order of the output's channels; gray uses the first.
     std::array<float, 3> mean{0.0f, 0.0f, 0.0f};
     std::array<float, 3> scale{1.0f, 1.0f, 1.0f};
     float letterbox_value = 0.0f; ///< value of the bars, in 0..255 like x
@@ -56,8 +58,8 @@ struct Preprocess {
     friend bool operator==(const Preprocess &, const Preprocess &) = default;
 };
 
-/// Maps a point of the output to the upright photo, in pixels. Both use continuous coordinates: pixel i
-/// covers [i, i + 1).
+/// Maps a point of the output to a point of the upright photo, in pixels. Both use continuous coordinates:
+/// pixel i covers [i, i + 1).
 struct Transform {
     double scale_x, scale_y; ///< photo pixels per output pixel
     double offset_x, offset_y;
@@ -71,14 +73,14 @@ inline constexpr int largest_output_side = 16384;
 /// Throws Error(parameter) for numbers out of range or not finite.
 void check(const Preprocess &options);
 
-/// Return the Transform that preprocess applies. Throws like preprocess, and for Fit::digit, whose transform
-/// depends on the photo's content.
+/// Return the mapping that preprocess applies. Throws like preprocess, and for Fit::digit, which depends on
+/// the photo's content.
 Transform output_to_photo(const ImageView &image, const Preprocess &options, int out_height, int out_width);
 
-/// Write out[row * row_pitch + column * pixel_pitch + channel]; the pitches count floats. Throws Error(shape)
-/// or Error(parameter) before anything is written; with Fit::digit also for photos without a digit. NaN and
-/// infinities of float photos only affect the outputs whose filter covers them. `share` does not change any
-/// bit of the result.
+/// Preprocess a photo, and write out[row * row_pitch + column * pixel_pitch + channel]; pitches are in
+/// floats. Throws Error(shape) or Error(parameter) before anything is written, with Fit::digit also for
+/// photos without a digit. NaN and infinities of float photos only affect the outputs whose filter covers
+/// them. The bits of the result do not depend on `share`, which distributes the work.
 void preprocess(const ImageView &image, const Preprocess &options, int out_height, int out_width,
                 int out_channels, float *out, std::ptrdiff_t pixel_pitch, std::ptrdiff_t row_pitch,
                 const WorkSharing &share = share_with_nobody);

@@ -10,7 +10,7 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// In the order of the enumerators.
+/// Names in the order of the enumerators.
 constexpr std::array fit_names{"stretch", "center_crop", "letterbox", "digit"};
 constexpr std::array filter_names{"bilinear_antialias", "bilinear", "nearest"};
 constexpr std::array channel_order_names{"rgb", "bgr", "gray"};
@@ -20,7 +20,7 @@ void fields(auto &visit, Preprocess &options) {
     visit("fit", Named{options.fit, fit_names});
     visit("crop_fraction", options.crop_fraction);
     visit("filter", Named{options.filter, filter_names});
-    // First, because it sets the number of channels.
+    // The order comes before mean and scale, because it determines their number.
     visit("order", Named{options.order, channel_order_names});
     const auto channels = static_cast<std::size_t>(options.channels());
     visit("mean", First{options.mean, channels});

@@ -9,10 +9,10 @@ namespace mpscnn::vision {
 
 /// Filters along one axis of a photo. Pixel i covers [i, i + 1), so its centre is i + 0.5.
 enum class Filter {
-    /// A triangle as wide as the downscale factor (two samples when enlarging), like Pillow's BILINEAR;
-    /// samples outside the photo are ignored.
+    /// A triangle filter. Its width grows with the downscale factor, and it uses two samples when enlarging,
+    /// like Pillow's BILINEAR. Samples outside the photo are ignored.
     bilinear_antialias,
-    bilinear, ///< the two samples around the centre at any scale; the edge sample repeats
+    bilinear, ///< the two samples around the centre at any scale; edge samples repeat outside
     nearest,  ///< the sample that contains the centre
 };
 
@@ -25,12 +25,12 @@ struct Axis {
     friend bool operator==(const Axis &, const Axis &) = default;
 };
 
-/// True if resampling with any filter only copies: every output equals one input, and adjacent outputs are
+/// True if resampling with any filter only copies: every output equals one input, and adjacent outputs equal
 /// adjacent inputs.
 bool is_copy(const Axis &axis);
 
-/// The inputs first, first + 1, ... of one output, with weights whose sum is 1. The first and the last weight
-/// are not zero, so a NaN next to these inputs has no effect.
+/// The inputs first, first + 1, ... of one output and their weights, whose sum is 1. The first and the last
+/// weight are not zero, so NaNs outside of these inputs have no effect.
 struct Taps {
     int first = 0;
     std::vector<float> weights;
@@ -39,7 +39,7 @@ struct Taps {
 /// Compute the taps of output `index` into `taps`, whose memory is reused.
 void compute_taps(const Axis &axis, Filter filter, int index, Taps &taps);
 
-/// Change the taps to those of the same output if the inputs are stored in reverse order.
+/// Change the taps of an output for inputs that are stored in reverse order.
 void mirror(const Axis &axis, Taps &taps);
 
 /// The taps of all outputs of an axis, to resample many rows of interleaved pixels.
@@ -49,13 +49,13 @@ public:
 
     std::size_t outputs() const { return firsts_.size(); }
     std::size_t inputs() const { return static_cast<std::size_t>(end_input_ - first_input_); }
-    /// The outputs only depend on the inputs [first_input, end_input).
+    /// All outputs together depend on the inputs [first_input, end_input) only.
     int first_input() const { return first_input_; }
     int end_input() const { return end_input_; }
     /// Return the largest number of taps of an output.
     std::size_t stride() const { return stride_; }
 
-    /// Return the table for the kernels; positions are counted from first_input.
+    /// Return the table in the form that kernels read. Its positions are counted from first_input.
     RowTaps view() const {
         return {firsts_.data(), counts_.data(), weights_.data(), stride_, firsts_.size()};
     }

@@ -5,14 +5,15 @@
 #include "core/processor.h"
 #include "vision/lanes.h"
 
-// Functions are inlined into one function for each instruction set, which determines their instructions.
+// All functions are inlined into one function for each instruction set, whose target attribute selects their
+// instructions.
 #define MPSCNN_INLINE inline __attribute__((always_inline))
 
 namespace mpscnn::vision {
 
 namespace {
 
-/// The caller's pixels may not be aligned to their samples.
+/// Load a sample as a float. Callers' pixels may not be aligned to their samples.
 template <class Sample> MPSCNN_INLINE float load_sample(const std::byte *samples, std::size_t index) {
     Sample sample;
     std::memcpy(&sample, samples + index * sizeof(Sample), sizeof sample);
@@ -29,8 +30,9 @@ MPSCNN_INLINE void add_sweep(const std::byte *const *samples, const float *weigh
     }
 }
 
-/// Rows are summed in blocks of columns whose sums stay in L1. The first rows start with zeros, which avoids
-/// a loop for each number of rows.
+/// Add weighted rows to `sums`. Rows are summed in blocks of columns whose sums stay in L1, up to four rows
+/// at a time. If fewer than four rows start a sum, they are added to zeros, which avoids another loop for
+/// each number of rows.
 template <class Sample>
 MPSCNN_INLINE void add_rows(const std::byte *const *rows, const float *weights, std::size_t count, bool start,
                             std::size_t length, float *sums) {
@@ -99,7 +101,8 @@ MPSCNN_INLINE void shade(const std::byte *samples, std::size_t pixels, std::uint
     if (i < pixels) shade_pixels<1>(samples + 4 * i, result + 4 * i);
 }
 
-/// white * (1 / white) is exactly 1 for 1, 255 and 65535.
+/// Composite pixels over white. Opaque pixels do not change, because white * (1 / white) is exactly 1 for 1,
+/// 255 and 65535.
 MPSCNN_INLINE void composite(float *samples, std::size_t pixels, float white) {
     const float reciprocal = 1.0f / white;
     for (std::size_t i = 0; i < pixels; ++i, samples += pixel_lanes) {
@@ -138,7 +141,7 @@ MPSCNN_INLINE Float4 weighted(const float *inputs, const RowTaps &taps, std::siz
     return sum;
 }
 
-/// Two outputs at a time, since each addition waits for the one before it.
+/// Compute two outputs together, because each addition waits for the one before it.
 template <std::size_t samples>
 MPSCNN_INLINE void weighted_pair(const float *inputs, const RowTaps &taps, std::size_t output,
                                  float *outputs) {

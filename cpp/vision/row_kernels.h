@@ -1,7 +1,7 @@
 #pragma once
 
-// The inner loops of a resize. They are also compiled for AVX2 where the processor family has it. Either way
-// every result is the same sum, in the same order of products.
+// The inner loops of a resize. On x86-64 they are also compiled for AVX2. Every result is the same sum in the
+// same order on all processors.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,11 +10,13 @@
 
 namespace mpscnn::vision {
 
-/// Horizontal resampling uses vectors of four: one pixel, or a pixel of three samples and the float after it.
+/// The floats of a vector in horizontal resampling: a pixel of four samples, or one of three and the float
+/// after it.
 inline constexpr std::size_t pixel_lanes = 4;
 
-/// The weights of all outputs of an axis: output i is the sum of weights[i * stride + t] times pixel
-/// firsts[i] + t over t below its `counts[i]`, or below `stride`, where weights after the count are 0.
+/// The weights of all outputs of an axis. Output i is the sum over t of weights[i * stride + t] times pixel
+/// firsts[i] + t. t is below counts[i]. It may also go on to `stride`, because the weights after the count
+/// are 0.
 struct RowTaps {
     const int *firsts;
     const int *counts;
@@ -34,9 +36,10 @@ struct RowKernels {
 
     /// Convert samples to floats, except float16.
     void (*convert)(const std::byte *samples, SampleType type, std::size_t length, float *result);
-    /// Return true if the last byte of all `pixels` of four bytes is 255.
+    /// Return true if the fourth byte (alpha) of all pixels is 255.
     bool (*opaque)(const std::byte *samples, std::size_t pixels);
-    /// Compute (255 - x) alpha for pixels of four bytes: 255 times the amount by which they darken white.
+    /// Compute (255 - x) alpha for pixels of four bytes. It is 255 times the amount by which they darken
+    /// white.
     void (*shade)(const std::byte *samples, std::size_t pixels, std::uint16_t *result);
     /// Composite pixels of four samples in place: x alpha / white + white (1 - alpha / white). The fourth
     /// sample then has no meaning.
@@ -46,9 +49,9 @@ struct RowKernels {
     void (*interleave1)(const float *const *rows, std::size_t pixels, float *result);
     void (*interleave2)(const float *const *rows, std::size_t pixels, float *result);
 
-    /// Resample a row. `inputs` has stride pixels of `samples` samples, 3 or 4, and one more float with any
-    /// finite value. `outputs` has the same layout, with one more float that is overwritten. If `exact` is
-    /// false, all taps up to the stride are used.
+    /// Resample a row. `inputs` has `stride` more pixels than needed, each of `samples` samples (3 or 4), and
+    /// one more float; these have any finite value. `outputs` also has one more float, which is overwritten.
+    /// If `exact` is false, taps up to the stride are used, whose weights are 0.
     void (*resample)(const float *inputs, std::size_t samples, const RowTaps &taps, bool exact,
                      float *outputs);
 };

@@ -10,7 +10,7 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// Return the largest sample; as alpha it means opaque.
+/// Return the largest value of a sample, which means opaque for alpha.
 float white(SampleType type) {
     return type == SampleType::uint8 ? 255.0f : type == SampleType::uint16 ? 65535.0f : 1.0f;
 }
@@ -42,7 +42,8 @@ const std::byte *RowSums::stored_row(int row) const {
     return plane_.samples + row * plane_.row_bytes + std::ptrdiff_t{plane_.pixel_bytes()} * first_column_;
 }
 
-/// Most photos with alpha are opaque, and opaque rows have the same sums without compositing.
+/// True if all rows of the taps are opaque. Their sums are the same without compositing, and most photos with
+/// alpha are opaque.
 bool RowSums::is_opaque(const Taps &taps) {
     for (int row = taps.first; row < taps.first + static_cast<int>(taps.weights.size()); ++row) {
         Opacity &opacity = opacity_[static_cast<std::size_t>(row)];
@@ -53,7 +54,8 @@ bool RowSums::is_opaque(const Taps &taps) {
     return true;
 }
 
-/// x alpha + white (1 - alpha) = white - (white - x) alpha. 16 bits hold 255 times the last term.
+/// Sum pixels over white: x alpha + white (1 - alpha) = white - (white - x) alpha. 16 bits hold 255 times the
+/// last term.
 void RowSums::sum_of_shades(const Taps &taps, float *sums) {
     const std::size_t length = columns_ * samples_, total = taps.weights.size();
     for (std::size_t begin = 0; begin < total; begin += sweep_rows) {
@@ -69,7 +71,7 @@ void RowSums::sum_of_shades(const Taps &taps, float *sums) {
     for (std::size_t i = 0; i < length; ++i) sums[i] = white - sums[i] * (1.0f / 255.0f);
 }
 
-/// Uses a copy, because the photo may not be aligned.
+/// Convert halves to floats. They are copied first, because the photo may not be aligned.
 void RowSums::convert_halves(const std::byte *samples, std::span<float> result) {
     halves_.resize(result.size());
     std::memcpy(halves_.data(), samples, result.size() * sizeof(std::uint16_t));
@@ -90,7 +92,7 @@ const std::byte *RowSums::converted_row(int row, std::size_t slot) {
 
 void RowSums::add(SampleType type, std::size_t count, const float *weights, bool start, float *sums) const {
     const std::size_t length = columns_ * samples_;
-    // A single row of integers is copied. Floats are added to 0, which turns -0 into 0.
+    // A single row of integers is converted without a sum. Floats are added to 0, which turns -0 into 0.
     const bool integers = type == SampleType::uint8 || type == SampleType::uint16;
     if (start && count == 1 && weights[0] == 1.0f && integers)
         return kernels_.convert(rows_.front(), type, length, sums);
@@ -99,7 +101,7 @@ void RowSums::add(SampleType type, std::size_t count, const float *weights, bool
         return kernels_.add_rows_uint8(rows_.data(), weights, count, start, length, sums);
     case SampleType::uint16:
         return kernels_.add_rows_uint16(rows_.data(), weights, count, start, length, sums);
-    case SampleType::float16: // converted
+    case SampleType::float16: // converted to floats before
     case SampleType::float32:
         return kernels_.add_rows_float32(rows_.data(), weights, count, start, length, sums);
     }

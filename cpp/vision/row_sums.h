@@ -10,34 +10,36 @@
 
 namespace mpscnn::vision {
 
-/// Interleaved samples: all samples of a photo, or one plane of a YUV photo.
+/// A plane of interleaved samples: all samples of a photo, or one plane of a YUV photo.
 struct Plane {
     const std::byte *samples;
     std::ptrdiff_t row_bytes;
     int rows;
     SampleType type;
     int per_pixel; ///< 1 to 4
-    bool alpha;    ///< true: the last sample of 2 or 4 is alpha
+    bool alpha;    ///< true if the last sample of 2 or 4 is alpha
 
     int pixel_bytes() const { return per_pixel * sample_bytes(type); }
 };
 
-/// The vertical pass of a resize: weighted sums of a plane's stored rows, over a range of columns. It comes
-/// before the horizontal pass, since it reads the photo once in the order of its memory, in whole rows.
+/// The vertical pass of a resize: computes weighted sums of a plane's stored rows, over a range of columns.
+/// It comes before the horizontal pass, because it reads whole rows of the photo once, in the order of
+/// memory.
 class RowSums {
 public:
-    /// For columns [first_column, end_column) of a checked photo's plane, which must outlive this object.
+    /// Sum the columns [first_column, end_column) of a plane. It belongs to a photo that check_image accepts,
+    /// which must outlive this object.
     RowSums(const Plane &plane, int first_column, int end_column);
 
     /// Return the number of samples of a pixel in the sums: that of the plane, or 1 for gray with alpha.
-    /// Alpha is composited over white; the fourth sample of the sums has no meaning.
+    /// Alpha is composited over white, so in pixels of four samples the fourth has no meaning.
     std::size_t samples() const { return samples_; }
 
-    /// Write sums in the units of the photo's samples.
+    /// Write the weighted sums of the taps' rows, in the units of the photo's samples.
     void sum(const Taps &taps, float *sums);
 
 private:
-    /// The number of rows that are converted before they are added.
+    /// The number of rows that are converted to floats before they are added.
     static constexpr std::size_t sweep_rows = 4;
 
     const std::byte *stored_row(int row) const;
@@ -54,7 +56,7 @@ private:
     enum class Opacity : std::uint8_t { unknown, opaque, transparent };
     std::vector<Opacity> opacity_;      ///< by row; empty if not needed
     std::vector<std::uint16_t> shades_; ///< sweep_rows rows, for photos with 8-bit colours and alpha
-    std::vector<float> converted_;      ///< sweep_rows rows, for other photos that are converted first
+    std::vector<float> converted_;      ///< sweep_rows rows, for other photos that need a conversion
     std::vector<std::uint16_t> halves_;
     std::vector<const std::byte *> rows_;
 };

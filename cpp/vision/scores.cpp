@@ -11,12 +11,12 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// Allowance for rounding when a logit is compared instead of its probability.
+/// The tolerance for rounding when a logit is compared instead of its probability.
 constexpr float margin = 1e-3f;
 
-/// Return the lowest score of the best class whose probability can reach `least`. Most boxes are background;
-/// this bound finds them without an exponential. For softmax it is relative to the largest logit of all
-/// classes.
+/// Return a lower bound of a box's largest score if its best class has at least the probability `least`. Most
+/// boxes are background, and this bound finds them without an exponential. For softmax, scores are relative
+/// to the largest logit of all columns.
 float bound_of(ScoreKind kind, float least) {
     switch (kind) {
     case ScoreKind::sigmoid:
@@ -30,7 +30,7 @@ float bound_of(ScoreKind kind, float least) {
 
 } // namespace
 
-/// The largest scores of a box.
+/// The largest score of a box among its classes, and among all columns including the background.
 struct ScoreTable::Range {
     float of_classes, of_all;
     bool finite;
@@ -106,7 +106,7 @@ void ScoreTable::compute_sigmoid(std::span<const float> logits) {
 bool ScoreTable::compute_softmax(std::span<const float> logits, const Range &range) {
     float *const result = probabilities_.data();
     Float4 sums{};
-    // Lanes after the last column add nothing: e^-87 is less than the last bit of a sum of at least 1.
+    // Lanes after the last column add nothing: their e^-87 is less than the last bit of a sum of at least 1.
     for_vectors(logits.data(), columns_, -std::numeric_limits<float>::infinity(),
                 [&](std::size_t i, Float4 x) {
                     const Float4 power = exponential(x - range.of_all);
@@ -114,8 +114,8 @@ bool ScoreTable::compute_softmax(std::span<const float> logits, const Range &ran
                     sums += power;
                 });
     const float factor = 1.0f / sum(sums);
-    // After rounding, another class may be better than the one with the largest logit, by less than the
-    // margin.
+    // After rounding, another class may have a probability above that of the largest logit, but by less than
+    // the margin.
     const float best = exponential(splat(range.of_classes - range.of_all))[0] * factor;
     if (best < min_ * (1.0f - margin)) return false;
     for (std::size_t i = 0; i < columns_; i += lanes) store(result + i, load(result + i) * factor);

@@ -6,32 +6,32 @@
 
 namespace mpscnn::vision {
 
-/// The kind of a network's scores.
+/// The meaning of a network's scores.
 enum class ScoreKind {
-    probability, ///< probabilities already
+    probability, ///< probabilities
     sigmoid,     ///< logits; each class is independent
-    softmax,     ///< logits; each box has one class, and the background is one of them
+    softmax,     ///< logits; each box has one class, which may be the background
 };
 
-/// A detector's scores, boxes x columns, as probabilities of its classes.
+/// Converts a detector's scores, boxes x columns, to probabilities of its classes.
 class ScoreTable {
 public:
-    /// `values` must outlive this object. With `background` the first column is not a class, but it is part
-    /// of the softmax. Probabilities below `least` are not needed. Throws Error(shape) unless there are whole
-    /// rows with at least one class.
+    /// `values` must outlive this object. With `background`, the first column is not a class, but it is part
+    /// of the softmax. Probabilities below `least` need not be computed. Throws Error(shape) unless there are
+    /// whole rows with at least one class.
     ScoreTable(std::span<const float> values, int columns, ScoreKind kind, bool background, float least);
 
     std::size_t boxes() const { return values_.size() / columns_; }
     int classes() const { return static_cast<int>(columns_ - first_class_); }
 
-    /// From now on probabilities below `least` are not needed.
+    /// Set another minimum: probabilities below `least` need not be computed.
     void set_least(float least);
 
-    /// Return the probabilities of a box's classes, or nothing if all are below `least`. A probability below
-    /// it may be returned as 0. Valid until the next call. Throws Error(parameter) for a score that is NaN or
-    /// infinite.
+    /// Return the probabilities of a box's classes. Return nothing if all are below the minimum; single ones
+    /// below it may be returned as 0. The result is valid until the next call. Throws Error(parameter) for a
+    /// score that is NaN or infinite.
     std::span<const float> row(std::size_t box);
-    /// The same for unchecked scores: if one is NaN or infinite, the numbers are arbitrary.
+    /// Return row(box) without checking the scores. If one is NaN or infinite, the numbers are arbitrary.
     std::span<const float> unchecked_row(std::size_t box);
 
 private:
@@ -41,7 +41,7 @@ private:
     [[noreturn]] void refuse(std::size_t box) const;
     std::span<const float> row(std::size_t box, const Range &range);
     void compute_sigmoid(std::span<const float> logits);
-    /// Return false if the probabilities of all classes are below the needed minimum.
+    /// Compute the softmax. Return false if the probabilities of all classes are below the minimum.
     bool compute_softmax(std::span<const float> logits, const Range &range);
 
     std::span<const float> values_;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t box_numbers = 4, none = SIZE_MAX;
 
-/// The best match so far of an object or of an anchor.
+/// The best anchor of an object, or the best object of an anchor, so far.
 struct Match {
     std::size_t index = none;
     float overlap = 0.0f;
@@ -47,7 +47,7 @@ void check_anchors(const Anchors &anchors) {
                                         ", height ", anchors.height[i]});
 }
 
-/// Return the intersection over union.
+/// Return the intersection over union (IoU) of an anchor and a box.
 float overlap(const Anchors &anchors, std::size_t anchor, const Box &box) {
     const float width = anchors.width[anchor], height = anchors.height[anchor];
     const float left = anchors.x[anchor] - 0.5f * width, top = anchors.y[anchor] - 0.5f * height;
@@ -58,7 +58,7 @@ float overlap(const Anchors &anchors, std::size_t anchor, const Box &box) {
     return common / (width * height + (box.right - box.left) * (box.bottom - box.top) - common);
 }
 
-/// Return the index of each anchor's object, or none.
+/// Return for each anchor the index of its object, or none.
 std::vector<std::size_t> match(const Anchors &anchors, std::span<const LabelledBox> objects,
                                float iou_threshold) {
     std::vector<Match> of_object(objects.size()), of_anchor(anchors.size());
@@ -91,7 +91,7 @@ std::vector<std::size_t> match(const Anchors &anchors, std::span<const LabelledB
     return result;
 }
 
-/// Write the numbers that decode_boxes converts to the box.
+/// Write the code of a box: the four numbers that decode_boxes converts back to it.
 void write_code(const Anchors &anchors, std::size_t anchor, const BoxCoding &coding, const Box &box,
                 float *code) {
     const auto &variances = coding.variances;

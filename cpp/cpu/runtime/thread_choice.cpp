@@ -106,8 +106,9 @@ void ThreadChoice::choose(std::size_t tried) {
     runs_left_ = pause_;
 }
 
-/// Return the number of runs until the next trial while fewer threads than all are chosen. Then only a trial
-/// can show that more threads would be faster again. The longer it is, the less time trials cost.
+/// Return the number of runs until the next trial while fewer threads than all are chosen. Only a trial can
+/// show that more threads would be faster again. The number is so large that trials lose at most trial_share
+/// of the time.
 std::int64_t ThreadChoice::affordable_pause(std::size_t tried) {
     double lost = 0;
     for (std::size_t i = 0; i < tried; ++i)
