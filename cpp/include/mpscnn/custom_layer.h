@@ -10,19 +10,20 @@
 extern "C" {
 #endif
 
-/* Both functions get float32 tensors, batch first. They return 0, or another number for a failure. Then the
- * call that runs the layer fails with "layer 'name': " and the text in `message`, which is zero-terminated
- * and cut at `capacity` bytes. Several threads may call the functions concurrently. They must not throw,
- * and must not use the session that runs them. */
+/* A layer that functions of the program compute. Both functions, `run` and `shape`, get float32 tensors,
+ * batch first. They return 0, or another number for a failure. Then the call that runs the layer fails
+ * with "layer 'name': " and the text in `message`, which is zero-terminated and truncated to `capacity`
+ * bytes. Several threads may call the functions concurrently. They must not throw, and must not use the
+ * session that runs them. */
 typedef struct mpscnn_custom_layer {
     size_t size; /* sizeof(mpscnn_custom_layer) */
-    /* Write output->data, which has the shape that `shape` set. Tensors are row-major without gaps, and
-     * inputs may only be read. Their memory is valid until the function returns. It is called by the thread
-     * that runs the session. */
+    /* Compute the output: write output->data, which has the shape that `shape` set. Tensors are row-major
+     * without gaps, and inputs may only be read. Their memory is valid until the function returns. The
+     * function is called by the thread that runs the session. */
     int (*run)(const mpscnn_tensor *inputs, int input_count, const mpscnn_tensor *output, char *message,
                size_t capacity, void *context);
     /* Set rank and shape of the output; its first extent is the inputs' batch. Extents may be -1. The
-     * tensors have no data. NULL: the shape of the first input. */
+     * tensors have no data. If the pointer is NULL, the output has the shape of the first input. */
     int (*shape)(const mpscnn_tensor *inputs, int input_count, mpscnn_tensor *output, char *message,
                  size_t capacity, void *context);
     /* Called when nothing uses the layer any more; may be NULL. It is not called if adding the layer fails.

@@ -31,7 +31,7 @@ MPSCNN_API int64_t mpscnn_detector_anchor_count(const mpscnn_detector *detector)
 /* Write all anchors, four floats for each in the order above. */
 MPSCNN_API mpscnn_status mpscnn_detector_anchors(const mpscnn_detector *detector, float *anchors);
 
-/* Write the boxes for the network's numbers, four for each of `count` boxes. */
+/* Convert the network's numbers to boxes. `codes` has four numbers for each of `count` boxes. */
 MPSCNN_API mpscnn_status mpscnn_detector_decode(const mpscnn_detector *detector, const float *codes,
                                                 int64_t count, float *boxes);
 /* Return the detections of one image. `codes` (count, 4) and `scores` (count, columns) are the network's
@@ -42,10 +42,11 @@ MPSCNN_API mpscnn_status mpscnn_detector_run(const mpscnn_detector *detector, co
                                              mpscnn_detections **detections);
 
 /* Write the training targets of an image with known objects: `boxes` (count, 4), within 0 to 1, and their
- * `classes` from 0 on, without the background. An anchor learns the object for which it is the best anchor,
- * or an object that it overlaps by at least `iou_threshold` (Liu et al. 2016: 0.5). `targets` (anchors, 4 +
- * columns) get the numbers of the box, and then 1 for the class; the first of the `columns` is the
- * background. For each image these are the labels for mpscnn_trainer_step with the loss "multibox". */
+ * `classes` from 0 on, without the background. An anchor is assigned the object for which it is the best
+ * anchor, or an object that it overlaps by at least `iou_threshold` (Liu et al. 2016: 0.5). `targets`
+ * (anchors, 4 + columns) get the numbers of the box, and then 1 for the class; the first of the `columns`
+ * is the background. The targets of each image are its labels for mpscnn_trainer_step with the loss
+ * "multibox". */
 MPSCNN_API mpscnn_status mpscnn_detector_targets(const mpscnn_detector *detector, const float *boxes,
                                                  const int *classes, int64_t count, int columns,
                                                  float iou_threshold, float *targets);

@@ -16,8 +16,8 @@
 #include "mpscnn.h"
 
 namespace mpscnn {
-// The library's own classes are in namespace mpscnn too. If it is linked statically, the names of both must
-// differ.
+// This inline namespace keeps names apart: the library's own classes are in namespace mpscnn, too, and a
+// program may link the library statically.
 inline namespace api {
 
 /// The error of a failed call. MPSCNN_ERROR_MEMORY is thrown as OutOfMemory instead.
@@ -30,7 +30,7 @@ private:
     mpscnn_status status_;
 };
 
-/// The class of one status.
+/// The class of the errors with one status.
 template <mpscnn_status Status> class StatusError : public Error {
 public:
     explicit StatusError(const std::string &message) : Error(Status, message) {}
@@ -44,7 +44,8 @@ using UnsupportedError = StatusError<MPSCNN_ERROR_UNSUPPORTED>;
 using StateError = StatusError<MPSCNN_ERROR_STATE>;
 using CancelledError = StatusError<MPSCNN_ERROR_CANCELLED>;
 
-/// The message is stored in the object, since there may be no memory for it.
+/// The error for a lack of memory. Its message is stored in the object, because there may be no memory for a
+/// string.
 class OutOfMemory : public std::bad_alloc {
 public:
     explicit OutOfMemory(const char *message) noexcept {
@@ -109,7 +110,7 @@ inline int count(std::size_t size) {
     return static_cast<int>(size);
 }
 
-/// Return the text as a C string. A NUL would end it early, so it is an error.
+/// Return the text as a C string. Throws for a text with a NUL, which would end it early.
 inline const char *c_string(const std::string &text) {
     if (const std::size_t position = text.find('\0'); position != text.npos)
         throw ParameterError("the text '" + text.substr(0, position) + "...' has a NUL at position " +

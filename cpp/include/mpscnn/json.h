@@ -12,9 +12,9 @@
 extern "C" {
 #endif
 
-/* A parsed text. */
+/* A parsed JSON text. */
 typedef struct mpscnn_json mpscnn_json;
-/* One of its values. */
+/* A value of a parsed text. */
 typedef struct mpscnn_json_value mpscnn_json_value;
 
 typedef enum mpscnn_json_kind {
@@ -43,11 +43,12 @@ MPSCNN_API mpscnn_status mpscnn_json_element(const mpscnn_json_value *value, siz
 MPSCNN_API mpscnn_status mpscnn_json_member(const mpscnn_json_value *value, const char *name,
                                             const mpscnn_json_value **member);
 
-/* These return MPSCNN_ERROR_PARAMETER for a value of another kind. An integer is a number as well. */
+/* Read a value of one kind. These functions return MPSCNN_ERROR_PARAMETER for a value of another kind. An
+ * integer is a number as well. */
 MPSCNN_API mpscnn_status mpscnn_json_boolean(const mpscnn_json_value *value, int *boolean);
 MPSCNN_API mpscnn_status mpscnn_json_integer(const mpscnn_json_value *value, int64_t *integer);
 MPSCNN_API mpscnn_status mpscnn_json_number(const mpscnn_json_value *value, double *number);
-/* The text is UTF-8 and zero-terminated; it may contain zeros. */
+/* Read a string. The text is UTF-8 and zero-terminated; it may contain zeros. */
 MPSCNN_API mpscnn_status mpscnn_json_string(const mpscnn_json_value *value, const char **data, size_t *size);
 
 #ifdef __cplusplus

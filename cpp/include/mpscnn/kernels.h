@@ -27,16 +27,16 @@ typedef struct mpscnn_queue_options {
     int threads;        /* of the CPU device; 0: one for each core that this process may use */
 } mpscnn_queue_options;
 
-/* `options` may be NULL. */
+/* Create a command queue. `options` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_queue_create(const mpscnn_queue_options *options, mpscnn_queue **queue);
-/* A queue lives until its command buffers are released; its committed work is finished before. */
+/* Release the queue. It exists until its command buffers are released and its committed work is finished. */
 MPSCNN_API void mpscnn_queue_release(mpscnn_queue *queue);
-/* "cpu", "metal"; valid as long as the queue. */
+/* Return the device's backend, "cpu" or "metal". The text is valid as long as the queue. */
 MPSCNN_API mpscnn_status mpscnn_queue_device(const mpscnn_queue *queue, const char **device);
-/* Returns once every committed command buffer is completed. */
+/* Block until every committed command buffer is completed. */
 MPSCNN_API mpscnn_status mpscnn_queue_wait(mpscnn_queue *queue);
 
-/* As MTLCommandBufferStatus. */
+/* The states of a command buffer, with the numbers of MTLCommandBufferStatus. */
 typedef enum mpscnn_command_status {
     MPSCNN_COMMANDS_NOT_ENQUEUED = 0,
     MPSCNN_COMMANDS_ENQUEUED = 1,
@@ -47,21 +47,23 @@ typedef enum mpscnn_command_status {
 } mpscnn_command_status;
 
 MPSCNN_API mpscnn_status mpscnn_command_buffer_create(mpscnn_queue *queue, mpscnn_command_buffer **commands);
-/* A committed buffer still runs. */
+/* Release the command buffer. If it is committed, it still runs. */
 MPSCNN_API void mpscnn_command_buffer_release(mpscnn_command_buffer *commands);
 MPSCNN_API mpscnn_status mpscnn_command_buffer_status(const mpscnn_command_buffer *commands,
                                                       mpscnn_command_status *status);
-/* Reserves the buffer's place among those of its queue; committing does so otherwise. */
+/* Reserve the buffer's place in the execution order of its queue. Committing a buffer without a place does
+ * this, too. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_enqueue(mpscnn_command_buffer *commands);
 MPSCNN_API mpscnn_status mpscnn_command_buffer_commit(mpscnn_command_buffer *commands);
-/* Returns once the work is done and the handlers have run; its failure is this call's failure. */
+/* Block until the work is done and the handlers have run. If the work failed, return its failure. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_wait(mpscnn_command_buffer *commands);
-/* Why the work failed: `code` as MTLCommandBufferError (1 internal, 8 out of memory), 0 and "" without a
- * failure. `message` may be NULL. */
+/* Return why the work failed. `code` has the numbers of MTLCommandBufferError (1 internal, 8 out of
+ * memory). Without a failure it is 0 and the message is "". `message` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_error(const mpscnn_command_buffer *commands, int *code,
                                                      mpscnn_text **message);
-/* `handler` is called once, when the work is done or has failed, on a thread of the queue's. `release`, which
- * may be NULL, is called with the context when the handler is needed no more, also when it never ran. */
+/* Add a handler. It is called once, when the work is done or has failed, on one of the queue's threads.
+ * `release`, which may be NULL, is called with the context when the handler is no longer needed, even if
+ * it never ran. */
 typedef void (*mpscnn_completed_handler)(void *context);
 MPSCNN_API mpscnn_status mpscnn_command_buffer_add_completed_handler(mpscnn_command_buffer *commands,
                                                                      mpscnn_completed_handler handler,
@@ -73,7 +75,7 @@ MPSCNN_API mpscnn_status mpscnn_command_buffer_add_completed_handler(mpscnn_comm
 
 typedef struct mpscnn_feature_image mpscnn_feature_image;
 
-/* As MPSImageFeatureChannelFormat. */
+/* The number formats of images, with the numbers of MPSImageFeatureChannelFormat. */
 typedef enum mpscnn_channel_format {
     MPSCNN_CHANNEL_UNORM8 = 1,
     MPSCNN_CHANNEL_UNORM16 = 2,
@@ -89,15 +91,15 @@ typedef struct mpscnn_image_descriptor {
 
 MPSCNN_API mpscnn_status mpscnn_feature_image_create(const mpscnn_image_descriptor *descriptor,
                                                      mpscnn_feature_image **image);
-/* An image for one command buffer, whose read count begins at 1. Every kernel that reads it takes one away;
- * at 0 its memory goes, and nothing but releasing it is allowed any more. Programs cannot read or write it.
- */
+/* Create a temporary image for one command buffer. Its read count begins at 1. Every kernel that reads it
+ * decrements the count. At 0 its memory is freed, and the image may only be released. Programs cannot
+ * access the contents of temporary images. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_create_temporary(mpscnn_command_buffer *commands,
                                                                const mpscnn_image_descriptor *descriptor,
                                                                mpscnn_feature_image **image);
 /* Release the image. Encoded commands keep the objects that they need. */
 MPSCNN_API void mpscnn_feature_image_release(mpscnn_feature_image *image);
-/* `descriptor->size` must be set. */
+/* Return the image's descriptor. `descriptor->size` must be set. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_descriptor(const mpscnn_feature_image *image,
                                                          mpscnn_image_descriptor *descriptor);
 /* Set a name for messages. */
@@ -106,13 +108,13 @@ MPSCNN_API mpscnn_status mpscnn_feature_image_set_label(mpscnn_feature_image *im
 MPSCNN_API mpscnn_status mpscnn_feature_image_read_count(const mpscnn_feature_image *image, int64_t *count);
 MPSCNN_API mpscnn_status mpscnn_feature_image_set_read_count(mpscnn_feature_image *image, int64_t count);
 
-/* A box of an image. Channels begin at a multiple of 4. */
+/* A range of images, rows, columns and feature channels. The first channel is a multiple of 4. */
 typedef struct mpscnn_image_region {
     int64_t image, y, x, channel; /* first position */
     int64_t images, height, width, channels;
 } mpscnn_image_region;
 
-/* Memory of the caller, in the image's format. */
+/* Elements in the caller's memory, in the image's format. */
 typedef struct mpscnn_image_data {
     size_t size; /* sizeof(mpscnn_image_data) */
     void *data;
@@ -129,9 +131,9 @@ MPSCNN_API mpscnn_status mpscnn_feature_image_read(const mpscnn_feature_image *i
 MPSCNN_API mpscnn_status mpscnn_feature_image_write(mpscnn_feature_image *image,
                                                     const mpscnn_image_region *region,
                                                     const mpscnn_image_data *data);
-/* Return the image's own memory, if it is main memory. Element (image, y, x, channel) is at data plus the
- * sum of index times stride in bytes. The channels of a pixel are rounded up to a multiple of 4. Valid as
- * long as the image. */
+/* Return the image's memory, if it is main memory. Element (image, y, x, channel) is at data plus the sum
+ * of index times stride in bytes. The channels of a pixel are rounded up to a multiple of 4. The memory is
+ * valid as long as the image. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_memory(const mpscnn_feature_image *image, void **data,
                                                      int64_t strides[4]);
 
@@ -149,10 +151,10 @@ MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_create(int64_t feature
 MPSCNN_API void mpscnn_batch_normalization_state_release(mpscnn_batch_normalization_state *state);
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_feature_channels(
     const mpscnn_batch_normalization_state *state, int64_t *feature_channels);
-/* Start new statistics for later encodes. Earlier ones are not affected. */
+/* Start new statistics for kernels that are encoded from now on. Earlier encodes are not affected. */
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_reset(mpscnn_batch_normalization_state *state);
-/* Copy `feature_channels` numbers to each array. Returns MPSCNN_ERROR_STATE before there are statistics,
- * and while a committed command buffer uses the state. */
+/* Copy `feature_channels` numbers to each array. Returns MPSCNN_ERROR_STATE if there are no statistics
+ * yet, and while a committed command buffer uses the state. */
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_read(const mpscnn_batch_normalization_state *state,
                                                                float *mean, float *variance);
 
@@ -167,7 +169,7 @@ typedef struct mpscnn_kernel mpscnn_kernel;
  * `fixed` properties can only be set when the kernel is made. */
 MPSCNN_API mpscnn_status mpscnn_kernels(mpscnn_text **json);
 
-/* `properties` is a JSON object; NULL: defaults. */
+/* Create a kernel of the class `name`. `properties` is a JSON object; NULL means defaults. */
 MPSCNN_API mpscnn_status mpscnn_kernel_create(const char *name, const char *properties,
                                               mpscnn_kernel **kernel);
 /* Release the kernel. Encoded commands keep the objects that they need. */
@@ -206,18 +208,20 @@ MPSCNN_API mpscnn_status mpscnn_kernel_encode_with_state(mpscnn_kernel *kernel,
                                                          const mpscnn_feature_image *source,
                                                          const mpscnn_batch_normalization_state *state,
                                                          mpscnn_feature_image *destination);
-/* The same for a kernel with several sources: the gradients of a batch normalization. */
+/* Encode a gradient of a batch normalization, a kernel with several sources, with the statistics of a
+ * state. */
 MPSCNN_API mpscnn_status mpscnn_kernel_encode_gradient_with_state(
     mpscnn_kernel *kernel, mpscnn_command_buffer *commands, const mpscnn_feature_image *const *sources,
     int source_count, const mpscnn_batch_normalization_state *state, mpscnn_feature_image *destination);
-/* For BatchNormalizationStatistics: add the statistics of all images of the source to the state. */
+/* Encode a BatchNormalizationStatistics kernel, which adds the statistics of all images of the source to
+ * the state. */
 MPSCNN_API mpscnn_status mpscnn_kernel_encode_statistics(mpscnn_kernel *kernel,
                                                          mpscnn_command_buffer *commands,
                                                          const mpscnn_feature_image *source,
                                                          mpscnn_batch_normalization_state *state);
-/* Encode a whole network between kernels. It reads images as the program's inputs and writes its outputs to
- * images; (n, features) are images of one pixel. The session is in use while this runs; it may be released
- * before. */
+/* Encode a run of a whole network. It reads images as the program's inputs and writes its outputs to
+ * images; tensors (n, features) are images of one pixel. The session counts as in use while this runs; it
+ * may be released before. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_encode_session(
     mpscnn_command_buffer *commands, mpscnn_session *session, const mpscnn_feature_image *const *inputs,
     int input_count, mpscnn_feature_image *const *outputs, int output_count);
@@ -238,13 +242,14 @@ MPSCNN_API mpscnn_status mpscnn_custom_kernel_create(const char *source, const c
                                                      mpscnn_custom_kernel **kernel);
 /* Release the kernel. Encoded commands keep the objects that they need. */
 MPSCNN_API void mpscnn_custom_kernel_release(mpscnn_custom_kernel *kernel);
-/* A JSON object: function, parameters (kind "image" or "buffer", name, index, read, written; array: whether
- * an image is a texture2d_array; element: of a buffer, "float", "half", ..., "" for structs; bytes: of what a
- * buffer refers to), max_threads of a threadgroup, max_threads_along its axes, thread_execution_width. */
+/* Return a description as a JSON object: function, parameters, max_threads of a threadgroup,
+ * max_threads_along its axes, thread_execution_width. A parameter has kind ("image" or "buffer"), name,
+ * index, read and written; array: whether an image is a texture2d_array; element: a buffer's "float",
+ * "half", ..., "" for structs; bytes: the size of the type that a buffer refers to. */
 MPSCNN_API mpscnn_status mpscnn_custom_kernel_describe(const mpscnn_custom_kernel *kernel,
                                                        mpscnn_text **json);
 
-/* An image or memory for one parameter. */
+/* The argument of one parameter: an image or memory. */
 typedef struct mpscnn_custom_argument {
     size_t size;      /* sizeof(mpscnn_custom_argument) */
     const char *name; /* name of the parameter; NULL: the next one of its kind, by index, without a named
@@ -256,11 +261,11 @@ typedef struct mpscnn_custom_argument {
     int32_t read_only;
 } mpscnn_custom_argument;
 
-/* Encode a run. Images of one slice, that is one image of at most four feature channels, are a texture2d.
- * All others are a texture2d_array, which has all slices of each image after those of the image before.
- * `grid` is width, height and depth in threads; NULL: a thread for each pixel of each slice of the last
- * written image. `threadgroup` is the size of a threadgroup; NULL: chosen. The grid is rounded up to whole
- * threadgroups, so the function must return if its position is outside. */
+/* Encode a run of a custom kernel. An image of one slice (one image with at most four feature channels) is
+ * a texture2d. All others are a texture2d_array, which has all slices of each image after those of the
+ * image before. `grid` is width, height and depth in threads; NULL: one thread for each pixel of each
+ * slice of the last written image. `threadgroup` is the size of a threadgroup; NULL: chosen automatically.
+ * The grid is rounded up to whole threadgroups, so the function must return if its position is outside. */
 MPSCNN_API mpscnn_status mpscnn_custom_kernel_encode(const mpscnn_custom_kernel *kernel,
                                                      mpscnn_command_buffer *commands,
                                                      const mpscnn_custom_argument *const *arguments,

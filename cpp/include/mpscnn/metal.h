@@ -49,52 +49,52 @@ typedef void *mpscnn_metal_drawn_image;  /* CGImageRef */
 extern "C" {
 #endif
 
-/* Compile like mpscnn_program_compile, for this device and this queue. One of them may be nil; then the
- * queue's device is used, or a new queue. All work of the program's sessions is committed to the queue, and
- * mpscnn waits for it, so work that was enqueued there before must be committed at some time. Compiling
- * commits nothing to the queue; the check at the first use of a device uses another queue.
- * `options->device` must be NULL, "auto" or "metal".
+/* Compile a graph like mpscnn_program_compile, for this device and this queue. If the queue is nil, a new
+ * one is created; if the device is nil, it is the queue's. All work of the program's sessions is committed
+ * to the queue, and mpscnn waits for it. Therefore work that was enqueued there before must be committed
+ * at some time. Compiling commits nothing to the queue; the check at the first use of a device uses
+ * another queue. `options->device` must be NULL, "auto" or "metal".
  *
  * MPSCNN_ERROR_PARAMETER: both are nil, or the queue belongs to another device. MPSCNN_ERROR_DEVICE: the
  * device cannot run Metal Performance Shaders, or gave wrong results. Other errors are those of
- * mpscnn_program_compile.
- */
+ * mpscnn_program_compile. */
 MPSCNN_API mpscnn_status mpscnn_metal_program_compile(const mpscnn_graph *graph, mpscnn_metal_device device,
                                                       mpscnn_metal_queue queue,
                                                       const mpscnn_compile_options *options,
                                                       mpscnn_program **program);
 
-/* Appends a run of the network to a command buffer and returns; nothing is committed. The session may be of
- * any program on the command buffer's device, whatever the queue. End encoders of your own before.
+/* Append a run of the network to a command buffer and return; nothing is committed. The session's program
+ * may have any queue of the command buffer's device. End your own encoders before this call.
  *
- * `inputs` and `outputs` have one image for each input and output, in their order. An image holds the tensor
- * (n, height, width, channels) as `numberOfImages` images; (n, features) is an image of one pixel, and axes
- * before the last three count as rows. In place of an MPSImage an id<MTLTexture> may be given:
- * two-dimensional or an array, with the tensor's feature channels in slices of four. Free extents follow from
- * the images. Formats are 8 or 16 bit unorm, which mean 0 to 1, and 16 or 32 bit float. Images of the
- * program's own format (mpscnn_metal_output_image) are read and written where they are, others by way of a
- * copy on the GPU. Components of a pixel that belong to no feature channel must be finite in inputs, and may
- * hold anything in outputs.
+ * `inputs` and `outputs` have one image for each input and output, in their order. An image holds the
+ * tensor (n, height, width, channels) as `numberOfImages` images; (n, features) is an image of one pixel,
+ * and axes before the last three count as rows. An id<MTLTexture> may take the place of an MPSImage:
+ * two-dimensional or an array, with the tensor's feature channels in slices of four. Free extents follow
+ * from the images. Formats are 8 or 16 bit unorm, which mean 0 to 1, and 16 or 32 bit float. Images in the
+ * program's format (mpscnn_metal_output_image) are used without a copy; others are copied on the GPU.
+ * Components of a pixel that belong to no feature channel must be finite in inputs, and may have any value
+ * in outputs.
  *
- * A temporary image's read count goes down by one for each input that it is given for. Images must stay as
- * they are until the command buffer is completed; managed outputs are the caller's to synchronize.
+ * A temporary image's read count decreases by one for each input that it is given for. Images must not
+ * change until the command buffer is completed. The caller synchronizes outputs in managed storage.
  *
- * MPSCNN_ERROR_PARAMETER: an object is nil, of another device or class, of a format, texture type or usage
- * that does not serve, a part of another MPSImage, given twice where one is an output, or the command buffer
- * does not retain what it uses. MPSCNN_ERROR_SHAPE: number of images, extents or feature channels.
- * MPSCNN_ERROR_STATE: the command buffer is committed, a temporary image's read count is too low, another
- * thread uses the session. MPSCNN_ERROR_UNSUPPORTED: the session runs on the processor. After these nothing
- * was encoded; after an MPSCNN_ERROR_DEVICE or MPSCNN_ERROR_MEMORY do not commit the command buffer. */
+ * MPSCNN_ERROR_PARAMETER: an object is nil, of another device or class, of an unsupported format, texture
+ * type or usage, a part of another MPSImage, given twice where one is an output, or the command buffer
+ * does not retain what it uses. MPSCNN_ERROR_SHAPE: wrong number of images, extents or feature channels.
+ * MPSCNN_ERROR_STATE: the command buffer is committed, a temporary image's read count is too low, or
+ * another thread uses the session. MPSCNN_ERROR_UNSUPPORTED: the session runs on the processor. After
+ * these errors nothing was encoded; after an MPSCNN_ERROR_DEVICE or MPSCNN_ERROR_MEMORY do not commit the
+ * command buffer. */
 MPSCNN_API mpscnn_status mpscnn_metal_session_encode(mpscnn_session *session,
                                                      mpscnn_metal_command_buffer commands,
                                                      mpscnn_metal_images inputs, mpscnn_metal_images outputs);
 
-/* Return size and format of an image into which output `index` can be written without a copy, for inputs
- * like these. `output->size` must be set. */
+/* Return size and format of an image to which output `index` can be written without a copy, if the inputs
+ * are these images. `output->size` must be set. */
 MPSCNN_API mpscnn_status mpscnn_metal_output_image(mpscnn_program *program, mpscnn_metal_images inputs,
                                                    int index, mpscnn_image_descriptor *output);
 
-/* The meaning of a photo in textures. */
+/* How the components of a photo in textures are to be read. */
 typedef struct mpscnn_metal_photo_options {
     size_t size;          /* sizeof(mpscnn_metal_photo_options) */
     int32_t orientation;  /* EXIF 1 to 8; 0 means 1 */
@@ -105,42 +105,46 @@ typedef struct mpscnn_metal_photo_options {
     int32_t siting;       /* mpscnn_chroma_siting */
 } mpscnn_metal_photo_options;
 
-/* Appends what mpscnn_preprocess does to a command buffer and returns; nothing is committed. End encoders of
- * your own before.
+/* Append the preprocessing of mpscnn_preprocess to a command buffer and return; nothing is committed. End
+ * your own encoders before this call.
  *
- * `pixels` is two-dimensional, of one component (gray) or RGBA or BGRA, 8 or 16 bit unorm, 16 or 32 bit
- * float, not sRGB. With `chroma`, of two components (blue and red differences), half the width and half the
- * height, rounded up, it is the luma: the planes of a video frame (420v, 420f). `chroma` and `options` may be
- * NULL. `destination` has 1 or 3 feature channels in Float16 or Float32; its image number `image` is written.
- * `preprocess` is as for mpscnn_preprocess, but not with the fit "digit". Shaders, and what was computed
- * for frames of the last few sizes, are kept as long as a program for the device.
+ * `pixels` is two-dimensional, with one component (gray), RGBA or BGRA, 8 or 16 bit unorm, 16 or 32 bit
+ * float, not sRGB. `chroma` makes it the luma plane of a video frame (420v, 420f). `chroma` has two
+ * components (blue and red differences), half the width and half the height, rounded up. `chroma` and
+ * `options` may be NULL. `destination` has 1 or 3 feature channels in Float16 or Float32; its image number
+ * `image` is written. `preprocess` is as for mpscnn_preprocess, but not with the fit "digit". The
+ * program's shaders and the tables for frames of the last few sizes are kept as long as a program for the
+ * device exists.
  *
  * MPSCNN_ERROR_PARAMETER: an object is nil or of another device, format, kind or usage, a setting is not
  * allowed, or `pixels` is the destination's texture. MPSCNN_ERROR_SHAPE: extents or feature channels.
  * MPSCNN_ERROR_STATE: the command buffer is committed, or a temporary destination's read count is 0.
  * MPSCNN_ERROR_UNSUPPORTED: the fit "digit". MPSCNN_ERROR_DEVICE: there is no memory for the destination.
- * Nothing was encoded then. */
+ * After these errors nothing was encoded. */
 MPSCNN_API mpscnn_status mpscnn_metal_preprocess(mpscnn_metal_command_buffer commands,
                                                  mpscnn_metal_texture pixels, mpscnn_metal_texture chroma,
                                                  const mpscnn_metal_photo_options *options,
                                                  const char *preprocess, mpscnn_metal_image destination,
                                                  int image);
 
-/* The same for a pixel buffer of Core Video in one of the formats BGRA, 420v and 420f; the format determines
- * the range. The matrix is the one attached to the buffer (kCVImageBufferYCbCrMatrixKey), otherwise that of
- * the options. A buffer with an IOSurface is read without a copy, and must not be written until the command
- * buffer is completed; another one is copied immediately. The command buffer keeps it.
+/* Append the preprocessing of a pixel buffer of Core Video to a command buffer, like
+ * mpscnn_metal_preprocess. Its format is BGRA, 420v or 420f, which determines the range. The matrix is the
+ * one attached to the buffer (kCVImageBufferYCbCrMatrixKey), otherwise that of the options. A buffer with
+ * an IOSurface is read without a copy, and must not be written until the command buffer is completed;
+ * another one is copied immediately. The command buffer keeps the pixel buffer.
  *
- * Besides MPSCNN_ERROR_UNSUPPORTED: another pixel format, whose four characters the message has, or matrix.
- * MPSCNN_ERROR_DEVICE: its memory cannot be locked, or Metal gives no texture of it. */
+ * Further errors are: MPSCNN_ERROR_UNSUPPORTED: another matrix or pixel format, whose four characters are
+ * in the message. MPSCNN_ERROR_DEVICE: the buffer's memory cannot be locked, or Metal cannot make a
+ * texture from it. */
 MPSCNN_API mpscnn_status mpscnn_metal_preprocess_buffer(mpscnn_metal_command_buffer commands,
                                                         mpscnn_metal_pixel_buffer photo,
                                                         const mpscnn_metal_photo_options *options,
                                                         const char *preprocess,
                                                         mpscnn_metal_image destination, int image);
 
-/* The same for an image of Core Graphics. It is drawn immediately, in sRGB, on white where it is transparent.
- * Only the orientation of the options is used. MPSCNN_ERROR_DEVICE: it cannot be drawn. */
+/* Append the preprocessing of an image of Core Graphics to a command buffer, like mpscnn_metal_preprocess.
+ * The image is drawn immediately, in sRGB, on white where it is transparent. Only the orientation of the
+ * options is used. MPSCNN_ERROR_DEVICE: it cannot be drawn. */
 MPSCNN_API mpscnn_status mpscnn_metal_preprocess_image(mpscnn_metal_command_buffer commands,
                                                        mpscnn_metal_drawn_image photo,
                                                        const mpscnn_metal_photo_options *options,
@@ -153,8 +157,8 @@ MPSCNN_API mpscnn_status mpscnn_metal_preprocess_image(mpscnn_metal_command_buff
 
 #ifdef __OBJC__
 
-/* The image descriptor for a result of mpscnn_metal_output_image, for MPSImage and MPSTemporaryImage. The
- * storage mode is the default one. */
+/* Return the MPSImageDescriptor for a result of mpscnn_metal_output_image, for MPSImage and
+ * MPSTemporaryImage. The storage mode is the default one. */
 static inline MPSImageDescriptor *mpscnn_metal_image_descriptor(const mpscnn_image_descriptor *image) {
     return [MPSImageDescriptor
         imageDescriptorWithChannelFormat:(MPSImageFeatureChannelFormat)image->format
@@ -172,7 +176,7 @@ static inline MPSImageDescriptor *mpscnn_metal_image_descriptor(const mpscnn_ima
 namespace mpscnn {
 inline namespace api {
 
-/// See mpscnn_metal_program_compile. `options.device` stays "auto".
+/// Compile a graph for a device or queue; see mpscnn_metal_program_compile. `options.device` stays "auto".
 inline Program compile(const Graph &graph, id<MTLDevice> device, id<MTLCommandQueue> queue,
                        const CompileOptions &options = {}) {
     return detail::compile(options, [&](const mpscnn_compile_options *raw, mpscnn_program **program) {
@@ -180,12 +184,12 @@ inline Program compile(const Graph &graph, id<MTLDevice> device, id<MTLCommandQu
     });
 }
 
-/// See mpscnn_metal_session_encode.
+/// Append a run to a command buffer; see mpscnn_metal_session_encode.
 inline void encode(Session &session, id<MTLCommandBuffer> commands, NSArray *inputs, NSArray *outputs) {
     detail::check(mpscnn_metal_session_encode(session.get(), commands, inputs, outputs));
 }
 
-/// The meaning of a photo in textures; see mpscnn_metal_photo_options.
+/// How the components of a photo in textures are to be read; see mpscnn_metal_photo_options.
 struct TextureOptions {
     int orientation = 1;
     bool ignore_alpha = false;
@@ -207,7 +211,8 @@ inline mpscnn_metal_photo_options c_options(const TextureOptions &options) {
 
 } // namespace detail
 
-/// See mpscnn_metal_preprocess. `chroma` is nil unless `pixels` is luma.
+/// Append the preprocessing of a photo in textures; see mpscnn_metal_preprocess. `chroma` is nil unless
+/// `pixels` is luma.
 inline void preprocess(id<MTLCommandBuffer> commands, id<MTLTexture> pixels, id<MTLTexture> chroma,
                        const std::string &preprocess, MPSImage *destination,
                        const TextureOptions &options = {}, int image = 0) {
@@ -216,7 +221,7 @@ inline void preprocess(id<MTLCommandBuffer> commands, id<MTLTexture> pixels, id<
                                           destination, image));
 }
 
-/// See mpscnn_metal_preprocess_buffer.
+/// Append the preprocessing of a pixel buffer; see mpscnn_metal_preprocess_buffer.
 inline void preprocess(id<MTLCommandBuffer> commands, CVPixelBufferRef photo, const std::string &preprocess,
                        MPSImage *destination, const TextureOptions &options = {}, int image = 0) {
     const auto raw = detail::c_options(options);
@@ -224,7 +229,7 @@ inline void preprocess(id<MTLCommandBuffer> commands, CVPixelBufferRef photo, co
                                                  destination, image));
 }
 
-/// See mpscnn_metal_preprocess_image.
+/// Append the preprocessing of a Core Graphics image; see mpscnn_metal_preprocess_image.
 inline void preprocess(id<MTLCommandBuffer> commands, CGImageRef photo, const std::string &preprocess,
                        MPSImage *destination, const TextureOptions &options = {}, int image = 0) {
     const auto raw = detail::c_options(options);

@@ -22,7 +22,7 @@ inline namespace api {
 // ------------------------------------------------------------------------------------------------
 
 /// How the planes of a YUV photo are stored and what their numbers mean; see mpscnn.h. If `row_bytes` or
-/// `chroma_row_bytes` is 0, the rows of those planes follow each other without gaps.
+/// `chroma_row_bytes` is 0, there are no gaps between the rows of that plane.
 struct YuvOptions {
     mpscnn_yuv_matrix matrix = MPSCNN_BT601;
     mpscnn_yuv_range range = MPSCNN_VIDEO_RANGE;
@@ -158,7 +158,7 @@ struct Segmentation {
     std::vector<std::uint8_t> labels;
     std::vector<float> scores; ///< scores of every class for every pixel, if requested
 
-    /// Make one with memory for a photo; with `classes` 0 it has no scores.
+    /// Make a segmentation with memory for a photo. With `classes` 0 it has no scores.
     static Segmentation for_photo(const ImageView &photo, int classes) {
         Segmentation result{photo.oriented_height(), photo.oriented_width(), classes, {}, {}};
         const std::size_t pixels =
@@ -205,7 +205,7 @@ public:
         detail::check(mpscnn_model_load(detail::c_string(path), &handle));
         return ModelFile(handle);
     }
-    /// See mpscnn_model_check.
+    /// Check whether a model file can be loaded; see mpscnn_model_check.
     static void check(const std::string &path) { detail::check(mpscnn_model_check(detail::c_string(path))); }
     /// Parse a copy of these bytes; `origin` names them in messages.
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin) {
@@ -358,7 +358,7 @@ private:
 /// concurrent call.
 class Model {
 public:
-    /// `each` has the options of the session of each call.
+    /// Load a model file and compile it. Each concurrent call has a session with the options `each`.
     static Model load(const std::string &path, const CompileOptions &options = {},
                       const SessionOptions &each = {}) {
         return Model(ModelFile::load(path), options, each);
@@ -370,7 +370,7 @@ public:
     const ModelFile &file() const noexcept { return file_; }
     const Program &program() const noexcept { return sessions_->program(); }
 
-    /// The same functions as the file's.
+    /// These functions return what the functions of ModelFile return.
     std::string name() const { return file_.name(); }
     std::vector<std::string> labels() const { return file_.labels(); }
     std::vector<Layer> layers(std::int64_t height = 0, std::int64_t width = 0) const {

@@ -26,12 +26,12 @@ inline namespace api {
 // -------------------------------------------------------------------------------------------
 
 inline std::string version() { return mpscnn_version(); }
-/// These return JSON texts; see the C functions of the same names.
+/// Return texts in JSON; see the C functions of the same names.
 inline std::string build_config() { return detail::text_of(mpscnn_build_config); }
 inline std::string operations() { return detail::text_of(mpscnn_operations); }
 inline std::string cases() { return detail::text_of(mpscnn_cases); }
 inline std::string unsupported_features() { return detail::text_of(mpscnn_unsupported_features); }
-/// See mpscnn_pages_allocate. The memory must be released with mpscnn_pages_release.
+/// Allocate pages; see mpscnn_pages_allocate. The memory must be released with mpscnn_pages_release.
 inline void *allocate_pages(std::size_t bytes) {
     void *memory = nullptr;
     detail::check(mpscnn_pages_allocate(bytes, &memory));
@@ -65,7 +65,7 @@ inline std::vector<Device> devices() {
     return result;
 }
 
-/// See mpscnn_check_device.
+/// Check a device and return the verdict; see mpscnn_check_device.
 inline std::string check_device(const std::string &device) {
     return detail::text_of(mpscnn_check_device, detail::c_string(device));
 }
@@ -84,7 +84,8 @@ mpscnn_tensor dense(Element *data, mpscnn_dtype type, std::span<const std::int64
         throw ShapeError(std::to_string(shape.size()) + " axes, at most " + std::to_string(MPSCNN_MAX_RANK) +
                          " are possible");
     mpscnn_tensor tensor{};
-    // The C struct is for inputs and outputs; the library only writes to outputs.
+    // The C struct has a pointer to writable memory, because it is also used for outputs. The library only
+    // writes to outputs.
     tensor.data = const_cast<std::remove_const_t<Element> *>(data);
     tensor.dtype = type;
     tensor.rank = static_cast<int>(shape.size());
@@ -101,7 +102,7 @@ inline Shape shape_of(const std::int64_t *extents, int rank) { return Shape(exte
 inline mpscnn_tensor tensor(const float *data, std::span<const std::int64_t> shape) {
     return detail::dense(data, MPSCNN_FLOAT32, shape);
 }
-/// The same for IEEE halves as 16-bit integers.
+/// Return a tensor of IEEE halves, as 16-bit integers, in the caller's memory.
 inline mpscnn_tensor half_tensor(const std::uint16_t *data, std::span<const std::int64_t> shape) {
     return detail::dense(data, MPSCNN_FLOAT16, shape);
 }
@@ -110,8 +111,8 @@ inline mpscnn_tensor uint8_tensor(const std::uint8_t *data, std::span<const std:
     return detail::dense(data, MPSCNN_UINT8, shape);
 }
 
-/// Round to nearest even; both spans have the same length. Return the number of finite floats that became
-/// infinities.
+/// Convert floats to halves, rounding to nearest even; both spans have the same length. Return the number of
+/// finite floats that became infinities.
 inline std::size_t halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves) {
     if (floats.size() != halves.size())
         throw ShapeError("halves_from_floats: source and destination differ in length");
@@ -132,7 +133,8 @@ enum class ConvolveMode { full = 0, same = 1, valid = 2 };
 enum class ConvolveBoundary { zero = 0, clamp = 1 };
 
 struct ConvolveOptions {
-    int axes = 1; ///< the last 1 or 2 axes are those of a signal; the axes before them count signals
+    /// 1 or 2: the number of the last axes that are a signal's; the axes before them number the signals.
+    int axes = 1;
     ConvolveMode mode = ConvolveMode::full;
     ConvolveBoundary boundary = ConvolveBoundary::zero;
     bool correlate = false;     ///< true: the kernel is not reversed
@@ -176,14 +178,15 @@ struct CompileOptions {
     std::string precision = "auto";
     std::vector<std::string> outputs{};    ///< layers whose results are the outputs; empty: the network's
                                            ///< outputs
-    std::uint64_t max_memory = 0;          ///< mpscnn_compile_options.max_memory
-    std::string weights = "auto";          ///< mpscnn_compile_options.weights
-    std::string accumulate_dtype = "auto"; ///< mpscnn_compile_options.accumulate_dtype
+    std::uint64_t max_memory = 0;          ///< see mpscnn_compile_options.max_memory
+    std::string weights = "auto";          ///< see mpscnn_compile_options.weights
+    std::string accumulate_dtype = "auto"; ///< see mpscnn_compile_options.accumulate_dtype
     bool winograd = true;                  ///< the opposite of mpscnn_compile_options.no_winograd
-    std::string metal_kernels = "mps";     ///< mpscnn_compile_options.metal_kernels
+    std::string metal_kernels = "mps";     ///< see mpscnn_compile_options.metal_kernels
 };
 
-/// Like other options that are plain numbers, this is the C struct: Session(program, {.threads = 2}).
+/// Options of a session. This is the C struct, as for other options that are plain numbers: Session(program,
+/// {.threads = 2}).
 using SessionOptions = mpscnn_session_options;
 
 /// Name and shape of an input or output.
@@ -255,7 +258,8 @@ public:
         int done = 0;
         detail::check(mpscnn_request_wait(get(), -1.0, &done));
     }
-    /// Wait for this time at most, and return true if it has ended. Throws the run's error.
+    /// Wait for the end of the run, at most this time, and return true if it has ended. Throws the run's
+    /// error.
     bool wait_for(double seconds) {
         int done = 0;
         detail::check(mpscnn_request_wait(get(), seconds < 0 ? 0.0 : seconds, &done));
@@ -274,7 +278,7 @@ struct Profile {
     std::string trace; ///< for chrome://tracing and Perfetto
 };
 
-/// A caller's state for running a program, which it keeps alive. Only one thread at a time may use it.
+/// A caller's state for running a program. It keeps the program alive. Only one thread at a time may use it.
 class Session {
 public:
     explicit Session(const Program &program, const SessionOptions &options = {})
@@ -284,8 +288,8 @@ public:
         handle_.reset(handle);
     }
 
-    /// For networks with one input and one output whose only free extent is the batch, which follows from the
-    /// input's length. Allocates nothing after the first run of a batch size.
+    /// Run a network with one input and one output whose only free extent is the batch, which follows from
+    /// the input's length. Allocates nothing after the first run of a batch size.
     void run(std::span<const float> input, std::span<float> output) {
         if (inputs_.size() != 1 || outputs_.size() != 1)
             throw ShapeError("the network has " + std::to_string(inputs_.size()) + " inputs and " +
@@ -419,7 +423,8 @@ inline std::uint64_t Program::fingerprint(std::span<const Shape> inputs, int thr
 /// The number with which layers refer to an input or to an earlier layer's result.
 using Value = int;
 
-/// uint8 weights mean (value - zero_point) * scale; one entry, or one for each index of the first axis.
+/// The quantization of uint8 weights, which mean (value - zero_point) * scale: one entry, or one for each
+/// index of the first axis.
 struct Quantization {
     std::vector<float> scales{}, zero_points{};
 };

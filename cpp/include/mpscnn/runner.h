@@ -19,18 +19,18 @@ typedef struct mpscnn_runner mpscnn_runner;
 
 typedef struct mpscnn_runner_options {
     size_t size MPSCNN_UNLESS_SET(sizeof(mpscnn_runner_options));
-    /* requests in flight, up to 32; 0: 3 */
+    /* the largest number of requests in flight, up to 32; 0: 3 */
     int inflight MPSCNN_UNLESS_SET(0);
     /* processor threads for each request; 0: the cores are divided among the requests */
     int threads MPSCNN_UNLESS_SET(0);
-    /* images that may be gathered into one request, up to 1024; 0: 1. Frames of different sizes are never
-     * gathered. */
+    /* the largest number of images that are gathered into one request, up to 1024; 0: 1. Frames of
+     * different sizes are never gathered. */
     int max_batch MPSCNN_UNLESS_SET(0);
-    /* see mpscnn_session_options */
+    /* not 0: check results, see mpscnn_session_options */
     int check_finite MPSCNN_UNLESS_SET(0);
-    /* seconds that a frame may wait for others to form a request; 0: none */
+    /* the number of seconds that a frame may wait for others to form a request; 0: none */
     double max_wait MPSCNN_UNLESS_SET(0);
-    /* as in mpscnn_session_options, for each concurrent request */
+    /* limit for each concurrent request, see mpscnn_session_options */
     uint64_t max_memory MPSCNN_UNLESS_SET(0);
 } mpscnn_runner_options;
 
@@ -56,9 +56,9 @@ typedef void (*mpscnn_frame_handler)(mpscnn_status status, const char *message, 
 MPSCNN_API mpscnn_status mpscnn_runner_submit(mpscnn_runner *runner, const mpscnn_tensor *inputs,
                                               int input_count, const mpscnn_tensor *outputs, int output_count,
                                               mpscnn_frame_handler handler, void *context, uint64_t *frame);
-/* The same for a handler that neither blocks nor calls the runner, for example one that notifies another
- * thread. It is called in its turn on the thread that ended a frame. So no thread has to be woken, which
- * makes frames of less than some milliseconds faster. */
+/* Submit a run with a handler that neither blocks nor calls the runner, for example one that notifies
+ * another thread. It is called, in the order of submission, on the thread that ended a frame. Therefore no
+ * thread has to be woken, which makes frames of less than some milliseconds faster. */
 MPSCNN_API mpscnn_status mpscnn_runner_submit_brief(mpscnn_runner *runner, const mpscnn_tensor *inputs,
                                                     int input_count, const mpscnn_tensor *outputs,
                                                     int output_count, mpscnn_frame_handler handler,
@@ -69,7 +69,7 @@ MPSCNN_API mpscnn_status mpscnn_runner_submit_image(mpscnn_runner *runner, const
                                                     const mpscnn_image *image, const mpscnn_tensor *outputs,
                                                     int output_count, mpscnn_frame_handler handler,
                                                     void *context, uint64_t *frame);
-/* The same for a program of any network, with `preprocess` as in mpscnn_preprocess. */
+/* Submit a photo for a program of any network, with `preprocess` as in mpscnn_preprocess. */
 MPSCNN_API mpscnn_status mpscnn_runner_submit_photo(mpscnn_runner *runner, const mpscnn_image *image,
                                                     const char *preprocess, const mpscnn_tensor *outputs,
                                                     int output_count, mpscnn_frame_handler handler,
@@ -94,7 +94,7 @@ MPSCNN_API mpscnn_status mpscnn_runner_segment(mpscnn_runner *runner, const mpsc
 MPSCNN_API mpscnn_status mpscnn_runner_mark(mpscnn_runner *runner, mpscnn_frame_handler handler,
                                             void *context);
 /* Cancel a frame. `cancelled` receives 1 if the frame had not begun. Then its handler gets
- * MPSCNN_ERROR_CANCELLED in its turn. */
+ * MPSCNN_ERROR_CANCELLED when all earlier frames have been delivered. */
 MPSCNN_API mpscnn_status mpscnn_runner_cancel(mpscnn_runner *runner, uint64_t frame, int *cancelled);
 /* Accept no more frames; submitting then returns MPSCNN_ERROR_STATE. Frames that have not begun are
  * cancelled if `cancel` is not 0. */

@@ -29,10 +29,10 @@ using RunnerOptions = mpscnn_runner_options;
 /// destructor waits until every frame has been delivered.
 class Runner {
 public:
-    /// Called with the error of a frame, or nothing; CancelledError if the frame never began. It is called
-    /// once, in the order of submission, on one of the runner's threads. It must not throw.
+    /// A frame's handler. It gets the frame's error, or nothing; CancelledError if the frame never began. It
+    /// is called once, in the order of submission, on one of the runner's threads. It must not throw.
     using Handler = std::function<void(std::exception_ptr failure)>;
-    /// The same with the result, which is empty if there is an error.
+    /// A handler that also gets the frame's result, which is empty if there is an error.
     template <class Result> using ResultHandler = std::function<void(std::exception_ptr failure, Result)>;
     using FrameNumber = std::uint64_t;
 
@@ -54,7 +54,7 @@ public:
                                         detail::count(outputs.size()), handle_frame, context, number);
         });
     }
-    /// The same for a handler that neither blocks nor calls the runner. See mpscnn_runner_submit_brief.
+    /// Submit a run with a handler that neither blocks nor calls the runner. See mpscnn_runner_submit_brief.
     FrameNumber submit_brief(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs,
                              Handler done) {
         return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
@@ -80,7 +80,7 @@ public:
                              std::span<const mpscnn_tensor> outputs) {
         return promised([&](Handler done) { submit(model, photo, outputs, std::move(done)); });
     }
-    /// The same with `preprocess` as in mpscnn_preprocess. See mpscnn_runner_submit_photo.
+    /// Submit a photo with `preprocess` as in mpscnn_preprocess. See mpscnn_runner_submit_photo.
     FrameNumber submit(const ImageView &photo, const std::string &preprocess,
                        std::span<const mpscnn_tensor> outputs, Handler done) {
         return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
@@ -90,7 +90,7 @@ public:
         });
     }
 
-    /// Do the same as the model's function of this name. The model and the photo's pixels must stay valid
+    /// Submit a photo for the model's function of this name. The model and the photo's pixels must stay valid
     /// until the handler is called. See mpscnn_runner_classify.
     FrameNumber classify(const ModelFile &model, const ImageView &photo, int top,
                          ResultHandler<Predictions> done) {
@@ -164,9 +164,9 @@ public:
         detail::check(mpscnn_runner_cancel(get(), frame, &cancelled));
         return cancelled != 0;
     }
-    /// Accept no more frames; if `cancel`, cancel those that have not begun.
+    /// Accept no more frames. If `cancel` is true, cancel those that have not begun.
     void close(bool cancel = false) { detail::check(mpscnn_runner_close(get(), cancel ? 1 : 0)); }
-    /// Return once every frame has been delivered.
+    /// Block until every frame has been delivered.
     void wait() { detail::check(mpscnn_runner_wait(get())); }
 
     mpscnn_runner *get() const noexcept { return handle_.get(); }
@@ -183,7 +183,7 @@ private:
         (*done)(std::move(failure));
     }
 
-    /// The handler belongs to the library once the frame is accepted.
+    /// Give the handler to a call of the library. Once the frame is accepted, the library owns it.
     template <class Call> static FrameNumber hand_over(Handler done, Call call) {
         auto owned = std::make_unique<Handler>(std::move(done));
         FrameNumber number = 0;

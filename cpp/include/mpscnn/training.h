@@ -49,7 +49,7 @@ MPSCNN_API mpscnn_status mpscnn_trainer_step(mpscnn_trainer *trainer, const mpsc
                                              float learning_rate, const mpscnn_tensor *prediction,
                                              double *loss);
 
-/* Compute such a step several times without changing the weights, and return the time of every part, like
+/* Compute a step several times without changing the weights, and return the time of every part, like
  * mpscnn_session_profile: forward, backward and the new weights. If gradients are added over several
  * batches, it includes their sums instead of the new weights. `trace` and `options` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_trainer_profile(mpscnn_trainer *trainer, const mpscnn_tensor *inputs,
@@ -71,7 +71,7 @@ MPSCNN_API mpscnn_status mpscnn_trainer_set_steps(mpscnn_trainer *trainer, int64
 
 /* Return the network with its current weights, as an independent graph. */
 MPSCNN_API mpscnn_status mpscnn_trainer_network(const mpscnn_trainer *trainer, mpscnn_graph **network);
-/* The same with the weights' moving averages; MPSCNN_ERROR_PARAMETER if there are none. */
+/* Return the network with the weights' moving averages; MPSCNN_ERROR_PARAMETER if there are none. */
 MPSCNN_API mpscnn_status mpscnn_trainer_averages(const mpscnn_trainer *trainer, mpscnn_graph **network);
 
 /* Return the gradients of a network's inputs and weights as a graph, which is compiled and run like any

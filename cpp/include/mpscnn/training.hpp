@@ -18,7 +18,7 @@ inline namespace api {
 /// Owns copies of a network's weights and changes them step by step. Only one thread at a time may use it.
 class Trainer {
 public:
-    /// `options` is JSON; see mpscnn_trainer_create.
+    /// Make a trainer. `options` is JSON; see mpscnn_trainer_create.
     explicit Trainer(const Graph &network, const std::string &options = {},
                      const std::string &device = "auto", int threads = 0) {
         mpscnn_trainer *handle = nullptr;
