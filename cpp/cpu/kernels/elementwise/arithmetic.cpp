@@ -1,8 +1,9 @@
-// Elementwise arithmetic of two tensors, with MPS's scales, bias and limits. Either tensor may have one value
-// for all channels, pixels or rows.
+// Elementwise arithmetic of two tensors, with MPS's scales, bias and limits. Each tensor may be broadcast: it
+// may have one value for all channels, pixels or rows.
 //
-// Registers: four vectors of results, so that loads of the next ones overlap with arithmetic. Bound by
-// memory: 12 bytes for each operation, or 8 if a source is broadcast. Both streams are prefetched.
+// Each step computes four vectors of results in registers, so that the loads of the next ones overlap with
+// arithmetic. The speed is limited by memory: 12 bytes for each result, or 8 if a source is broadcast. Both
+// sources are prefetched.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
@@ -12,14 +13,15 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Return the source with strides multiplied by the steps, for loops over the destination.
+/// Return the source with its strides multiplied by `steps`, so that the destination's positions can index
+/// it.
 MPSCNN_INLINE ConstView stepped(ConstView source, const SourceSteps &steps) {
     source.row_stride *= steps.y;
     source.pixel_stride *= steps.x;
     return source;
 }
 
-/// Compute powers. It is not inlined, since it is long and combine() is inlined in many loops.
+/// Compute powers. This function is not inlined, because it is long and combine() is inlined in many loops.
 template <class V> __attribute__((noinline)) void power_of(const float *bases, float *exponents) {
     V::store(exponents, power<V>(V::load(bases), V::load(exponents)));
 }
@@ -48,18 +50,19 @@ MPSCNN_INLINE typename V::reg combine(typename V::reg a, typename V::reg b) {
     if constexpr (kind == ArithmeticKind::mask_out) return V::select(V::equal(a, zero), b, zero);
 }
 
-/// Load the elements of a source for one pixel: a vector of channels, or one element that is broadcast.
+/// Load a source for some channels of a pixel: a vector of channels, or (`one`) a single element that is
+/// broadcast.
 template <class V, bool one>
 MPSCNN_INLINE typename V::reg load_source(const float *pixel, std::int64_t channel, std::int64_t left) {
     if constexpr (one) return V::broadcast(pixel);
     return load_lanes<V>(pixel + channel, left);
 }
 
-/// Some channels of some pixels of a row: their addresses and the operation.
+/// A block of channels and pixels of a row: the addresses of its elements, and the operation.
 struct ArithmeticBlock {
     float *to;
     const float *a, *b;
-    std::ptrdiff_t to_step, a_step, b_step; ///< from pixel to pixel
+    std::ptrdiff_t to_step, a_step, b_step; ///< floats from one pixel to the next
     std::int64_t pixels, channels;
     std::int64_t writable;        ///< floats of a pixel that may be overwritten, from `to` on
     bool scaled, limited;         ///< true if there are scales or a bias; true if there are limits
@@ -67,10 +70,10 @@ struct ArithmeticBlock {
     Limits limits;
 };
 
-/// Compute `count` vectors of a pixel. They are whole vectors, unless it is a single one with `left`
-/// channels. Scales and limits are tested once for all vectors at run time, since compiled loops for each
-/// case would make this the largest family of kernels. Only the case without them, `plain`, has a separate
-/// loop.
+/// Compute `count` vectors of a pixel. With a count of 1 the vector may be partial, with `left` channels.
+/// Scales and limits are tested at run time, once for all vectors, because a compiled loop for each case
+/// would make this the largest family of kernels. Only the case without scales and limits (`plain`) has a
+/// separate loop.
 template <class V, ArithmeticKind kind, bool one_a, bool one_b, bool plain, int count>
 MPSCNN_INLINE void combine_vectors(const ArithmeticBlock &block, const float *a, const float *b,
                                    std::int64_t channel, std::int64_t left, typename V::reg (&x)[count]) {
@@ -95,12 +98,12 @@ MPSCNN_INLINE void combine_vectors(const ArithmeticBlock &block, const float *a,
     for (int v = 0; v < count; ++v) x[v] = clamp(x[v]);
 }
 
-/// Compute whole vectors of a pixel, four at a time. Return the first channel that is left.
+/// Compute whole vectors of a pixel, four at a time. Return the first channel that remains.
 template <class V, ArithmeticKind kind, bool one_a, bool one_b, bool plain>
 MPSCNN_INLINE std::int64_t combine_fours(const ArithmeticBlock &block, const float *a, const float *b,
                                          float *to, std::int64_t channels) {
     constexpr int count = 4;
-    // A source that every pixel reads again is not a stream.
+    // A source that every pixel reads again is in the caches, so it is not prefetched.
     const bool stream_a = !one_a && block.a_step != 0, stream_b = !one_b && block.b_step != 0;
     std::int64_t channel = 0;
     for (; channel + count * V::width <= channels; channel += count * V::width) {
@@ -164,7 +167,8 @@ void arithmetic_run(const ArithmeticTask &task, const Prepared &prepared, std::i
     Epilogue epilogue = task.epilogue;
     ConstView residual;
     const bool one_a = task.source_steps.channels == 0, one_b = task.second_steps.channels == 0;
-    // A source with one element for each row suits rows of any length.
+    // A source with one element for each row can be used with rows of any length, so merging pixels does not
+    // affect it.
     const bool row_a = one_a && a.pixel_stride == 0, row_b = one_b && b.pixel_stride == 0;
     if (!one_a && !one_b) merge_rows(to, epilogue, residual, a, b);
     if (!one_a && row_b) merge_rows(to, epilogue, residual, a);
@@ -173,7 +177,7 @@ void arithmetic_run(const ArithmeticTask &task, const Prepared &prepared, std::i
     const BlockFunction combine = block_function<V>(task.kind, one_a, one_b);
     const bool clamps = epilogue.activation.kind == Activation::Kind::clamp;
     const bool simple = is_clamp(epilogue) && !epilogue.rounds && !(clamps && task.scaled);
-    // Other epilogues are applied to short pieces, so that the next piece is loaded meanwhile.
+    // All other epilogues are applied to short pieces in L1, while the next piece is loaded.
     constexpr std::int64_t piece = called_vectors * V::width;
     const std::int64_t pixel_floats = round_up(to.channels, V::width);
     const std::int64_t max_channels = simple ? to.channels : piece;
@@ -205,7 +209,8 @@ void arithmetic_run(const ArithmeticTask &task, const Prepared &prepared, std::i
     };
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
-        if (simple && to.width == 1) { // merged rows are like the pixels of one row
+        // After merging, each row is one pixel. Treat these pixels as one row.
+        if (simple && to.width == 1) {
             block.to = pixel_at(to, item.image, item.rows.begin, 0), block.to_step = to.row_stride;
             block.a = pixel_at(a, item.image, item.rows.begin, 0), block.a_step = a.row_stride;
             block.b = pixel_at(b, item.image, item.rows.begin, 0), block.b_step = b.row_stride;

@@ -1,11 +1,11 @@
-// Dropout: products with a random mask, which is computed row by row.
+// Dropout: multiplies by a random mask, which is computed row by row.
 //
 // The mask uses Philox 4 x 32-10 (core/philox.h) with sixteen counters at a time. The compiler vectorizes
 // this loop.
 //
-// Registers: the compiler allocates them. They hold the four words of each counter and the two words of the
-// key. The mask is bound by multiplications of 32 x 32 bits: four elements need ten rounds, each with two
-// multiplications. The product with the mask is bound by memory.
+// The compiler allocates the registers. They hold the four words of each counter and the two words of the
+// key. Computing the mask is limited by multiplications of 32 x 32 bits: four elements need ten rounds of two
+// multiplications. Multiplying by the mask is limited by memory.
 
 #include "core/philox.h"
 #include "cpu/isa/instance.h"
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::int64_t philox_words = 4, philox_batch = 16; ///< words of a counter; counters at a time
 
-/// The extents of the mask.
+/// The extents of the mask; 1 on axes that share one random number.
 struct DropoutMask {
     std::int64_t height, width, channels;
 
@@ -28,12 +28,13 @@ struct DropoutMask {
     MPSCNN_INLINE std::int64_t row_size() const { return width * channels; }
 };
 
-/// Run one round for philox_batch counters, whose words are in separate arrays.
+/// Compute one round of Philox for philox_batch counters. The four words of the counters are in separate
+/// arrays.
 inline void philox_round_of_batch(std::uint32_t *__restrict a, std::uint32_t *__restrict b,
                                   std::uint32_t *__restrict c, std::uint32_t *__restrict d,
                                   const PhiloxKey &key) {
     const PhiloxKey round_key = key;
-// Without unrolling, the compiler vectorizes this loop.
+// If this loop is not unrolled, the compiler vectorizes it.
 #pragma GCC unroll 1
     for (std::int64_t i = 0; i < philox_batch; ++i) {
         const PhiloxWords next = philox_round({{a[i], b[i], c[i], d[i]}}, round_key);
@@ -55,7 +56,8 @@ inline void random_words(std::uint64_t first, std::uint64_t seed, std::uint32_t 
         philox_round_of_batch(words[0], words[1], words[2], words[3], key);
 }
 
-/// Compute the mask's elements [first, first + count). The result points into `row`.
+/// Compute the mask's elements [first, first + count). The returned pointer points into `row`, after elements
+/// of the first counter that are not needed.
 inline const float *make_mask(const DropoutTask &task, std::int64_t first, std::int64_t count, float *row) {
     const std::int64_t counter = first / philox_words, before = first % philox_words;
     const std::uint32_t last_kept = task.last_kept;

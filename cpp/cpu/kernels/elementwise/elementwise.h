@@ -1,11 +1,12 @@
 #pragma once
 
-// Shared code of elementwise kernels, and per-channel scale and shift (which is also used as a copy with an
-// epilogue).
+// Shared code of elementwise kernels, and the kernel of AffineTask: a scale and shift for each channel, or
+// without these a copy with an epilogue.
 //
-// Registers: four vectors of results. Bound by memory: 8 bytes for each element, and 4 more with a residual.
-// Only the activations of neuron.cpp take longer than these bytes. A row without gaps is treated as one long
-// pixel, since few channels would leave most lanes of each vector empty.
+// Each step computes four vectors of results in registers. The speed is limited by memory: 8 bytes for each
+// element, and 4 more with a residual. Only the activations of neuron.cpp take longer. A row without gaps
+// between pixels is treated as one long pixel, because few channels would leave most lanes of each vector
+// empty.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/stream.h"
@@ -17,7 +18,7 @@ namespace {
 /// Return true if there is no gap between the pixels of a row.
 MPSCNN_INLINE bool has_dense_rows(const ConstView &view) { return view.pixel_stride == view.channels; }
 
-/// Treat each row as one long pixel, so that few channels do not give many partial vectors.
+/// Treat each row as one long pixel, because pixels of few channels would fill vectors only partly.
 MPSCNN_INLINE void merge_row(ConstView &view) {
     view.channels *= view.width;
     view.pixel_stride *= view.width;
@@ -29,14 +30,16 @@ MPSCNN_INLINE void merge_row(View &view) {
     view.width = 1;
 }
 
-/// Return true if the epilogue treats all channels in the same way, and its residual, if any, has dense rows.
+/// Return true if rows can be treated as one long pixel: the epilogue treats all channels in the same way,
+/// and its residual, if any, has no gaps between pixels.
 MPSCNN_INLINE bool can_merge_rows(const Epilogue &epilogue) {
     return epilogue.activation.kind != Activation::Kind::prelu &&
            epilogue.residual_activation.kind != Activation::Kind::prelu &&
            (!epilogue.residual || has_dense_rows(*epilogue.residual));
 }
 
-/// Merge the rows of all tensors, if all have dense rows. `residual` replaces the epilogue's.
+/// If no tensor has gaps between pixels, treat each row of all tensors as one long pixel. The epilogue's
+/// residual then is `residual`.
 template <class... Sources>
 MPSCNN_INLINE void merge_rows(View &to, Epilogue &epilogue, ConstView &residual, Sources &...sources) {
     if (!can_merge_rows(epilogue) || !has_dense_rows(to) || !(has_dense_rows(sources) && ...)) return;
@@ -48,14 +51,15 @@ MPSCNN_INLINE void merge_rows(View &to, Epilogue &epilogue, ConstView &residual,
     epilogue.residual = &residual;
 }
 
-/// Prefetch the streams of `value` for the channels after these `count` channels.
+/// Prefetch what `value` reads for later channels, if it has such a function. `count` channels are computed
+/// now.
 template <int count, class Value> MPSCNN_INLINE void prefetch_of(const Value &value, std::int64_t channel) {
     if constexpr (requires { value.template prefetch<count>(channel); })
         value.template prefetch<count>(channel);
 }
 
-/// Store epilogue(value(channel, channels left)) for `count` vectors of a pixel. They are whole vectors,
-/// unless it is a single one.
+/// Compute value(channel, channels left) for `count` vectors of a pixel, apply the epilogue and store the
+/// results. With a count of 1 the vector may be partial.
 template <class V, int count, class Value>
 MPSCNN_INLINE void finish_vectors(const View &to, const Epilogue &epilogue, const float *residual, float *out,
                                   std::int64_t channel, Value value) {
@@ -75,7 +79,7 @@ MPSCNN_INLINE void finish_vectors(const View &to, const Epilogue &epilogue, cons
 }
 
 /// Store values without an epilogue for the channels [channels), four whole vectors at a time. Return the
-/// first channel that is left.
+/// first channel that remains.
 template <class V, class Value>
 MPSCNN_INLINE std::int64_t store_values(float *out, Range channels, Value value) {
     constexpr int block = 4;
@@ -89,21 +93,23 @@ MPSCNN_INLINE std::int64_t store_values(float *out, Range channels, Value value)
     return channel;
 }
 
-/// Return true if the activation is called out of line. This pays off for many vectors at a time, and the
-/// activation comes before any residual.
+/// Return true if the activation is a function that is called out of line for many vectors at a time. There
+/// must be no residual, because it would be added after the activation.
 MPSCNN_INLINE bool calls_activation(const Epilogue &epilogue) {
     return epilogue.activation.kind == Activation::Kind::function && !epilogue.residual;
 }
 
-/// Return the number of floats of a pixel in vectors that may be stored whole, from its first float on.
+/// Return the number of floats of a pixel, from its first one on, that can be written as whole vectors. This
+/// may include padding after the channels.
 template <class V> MPSCNN_INLINE std::int64_t whole_vectors(const View &to) {
     return min(to.writable_channels / V::width, divide_up(to.channels, V::width)) * V::width;
 }
 
-/// The number of vectors for one call: enough to amortize the call, and still in L1 when it reads them again.
+/// The number of vectors for one call of an activation: enough to amortize the call, and few enough that they
+/// are still in L1 when the call reads them.
 inline constexpr std::int64_t called_vectors = 32;
 
-/// Apply an epilogue that calls_activation() to whole vectors in place.
+/// Apply an epilogue for which calls_activation() is true to whole vectors in place.
 template <class V>
 MPSCNN_INLINE void call_activation(const Epilogue &epilogue, float *values, std::int64_t count) {
     epilogue.activation.apply(epilogue.activation, values, count);
@@ -112,8 +118,8 @@ MPSCNN_INLINE void call_activation(const Epilogue &epilogue, float *values, std:
         V::store(values + i, V::round_to_half(V::load(values + i)));
 }
 
-/// Store the whole vectors of one pixel for an epilogue that calls_activation(). It is applied in place, to
-/// many vectors with each call. Return the first channel that is left.
+/// Store the whole vectors of a pixel for an epilogue for which calls_activation() is true. The epilogue is
+/// then applied in place, to many vectors with each call. Return the first channel that remains.
 template <class V, class Value>
 MPSCNN_INLINE std::int64_t store_and_call(const View &to, const Epilogue &epilogue, float *out, Value value) {
     constexpr std::int64_t block = called_vectors * V::width;
@@ -127,16 +133,16 @@ MPSCNN_INLINE std::int64_t store_and_call(const View &to, const Epilogue &epilog
     return behind;
 }
 
-/// The values of pixels before the epilogue. They are in the destination, or in scratch if there is a
-/// residual, since the residual may be the destination itself.
+/// The values of pixels before the epilogue. With a residual they are in scratch memory, because the residual
+/// may be the destination itself. Otherwise they are in the destination.
 struct StoredValues {
     float *first;
     std::ptrdiff_t step; ///< floats between pixels
 };
 
-/// Apply the epilogue to channels [channels) of `pixels` neighbours. The first begins at `out` and its
-/// residual at `residual`. The number of channels is a multiple of the vector width, unless they end with the
-/// pixel's.
+/// Apply the epilogue to the channels [channels) of `pixels` adjacent pixels. `out` and `residual` point to
+/// the first of these channels. Their number is a multiple of the vector width, unless they end with the
+/// pixel's last channel.
 template <class V>
 __attribute__((noinline)) void finish_stored(const View &to, const Epilogue &epilogue, StoredValues values,
                                              float *out, const float *residual, std::int64_t pixels,
@@ -162,11 +168,12 @@ __attribute__((noinline)) void finish_stored(const View &to, const Epilogue &epi
     }
 }
 
-/// Store epilogue(source(image, y, x)(channel, channels left)) for each vector of the items' pixels.
+/// For all pixels of the items, store the epilogue of source(image, y, x)(channel, channels left), vector by
+/// vector.
 template <class V, class Source>
 MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, const WorkSplit &split,
                                    std::int64_t begin, std::int64_t end, Source source) {
-    constexpr int block = 4; // the epilogue tests its kind once for all of them
+    constexpr int block = 4; // the epilogue tests its kind once for this many vectors
     const Activation::Kind kind = epilogue.activation.kind;
     const bool calls = calls_activation(epilogue);
     const bool plain = kind == Activation::Kind::none && !epilogue.residual && !epilogue.rounds;
@@ -190,7 +197,7 @@ MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, con
     }
 }
 
-/// The elements of a source for one pixel, each transformed by function(vector, channel).
+/// The elements of one pixel of a source after function(vector, channel).
 template <class V, class Function> struct FunctionOfPixel {
     const float *from;
     Function function;
@@ -230,7 +237,8 @@ void affine_run(const AffineTask &task, const Prepared &prepared, std::int64_t b
             return V::fma(x, V::load(scale + channel), V::load(shift + channel));
         });
     else if (epilogue.activation.kind == Activation::Kind::prelu) {
-        // The slopes are applied here, since the epilogue tests the activation's kind for every four vectors.
+        // Apply the slopes here, because the epilogue would test the activation's kind for every four
+        // vectors.
         const float *slopes = epilogue.activation.slopes;
         epilogue.activation = {};
         run([=](reg x, std::int64_t channel) {

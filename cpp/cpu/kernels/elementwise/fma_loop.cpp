@@ -1,5 +1,6 @@
-// FMAs on registers only, which measure the peak that kernels are compared with. There are as many sums as in
-// the matrix product, but at least twelve. That exceeds latency x units on processors with few registers.
+// A loop of FMAs on registers only, to measure the peak speed with which kernels are compared. It has as many
+// independent sums as the matrix product, but at least twelve. On processors with few registers, this is more
+// than FMA latency times FMA units.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd.h"

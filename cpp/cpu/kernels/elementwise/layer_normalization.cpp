@@ -1,10 +1,11 @@
-// Normalization of each pixel's channels. There are up to three passes over a pixel, which is in L1 after the
-// first. The first adds up the elements. The second adds up the deviations from the mean, which correct a
-// rounded mean, and their squares. The third computes the result. A norm without a mean takes the last two
-// passes. A pixel whose squares are too large or too small for float is computed in double.
+// Normalizes the channels of each pixel in up to three passes over the pixel, which is in L1 after the first
+// one. The first pass adds up the elements. The second adds up the squares of the deviations from the mean,
+// and the deviations, which correct the rounding error of the mean. The third computes the result. Norms
+// without a mean only need the last two passes. A pixel whose squares are too large or too small for float is
+// computed in double.
 //
-// Registers: two times common_sums sums of each kind. Bound by loads. With few channels it is bound by the
-// square root and division of each pixel.
+// Registers hold two times common_sums partial sums of each kind. The speed is limited by loads, and with few
+// channels by the square root and division of each pixel.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
@@ -21,8 +22,8 @@ struct PixelStatistics {
     float spread;     ///< the variance, or the sum of squares or magnitudes
 };
 
-/// Compute statistics about the mean, or (not `centred`) of the elements themselves. With `magnitudes`,
-/// magnitudes are added instead of squares.
+/// Compute the mean and the sum of squares (or with `magnitudes`, of magnitudes) of a pixel's channels. With
+/// `centred` the sum is that of the deviations from the mean. Without it there is no mean.
 template <class V, bool centred, bool magnitudes>
 MPSCNN_INLINE PixelStatistics statistics_of(const float *from, std::int64_t channels) {
     constexpr int blocks = 2, step = blocks * common_sums;
@@ -91,8 +92,8 @@ MPSCNN_INLINE PixelStatistics statistics_of(VectorNorm norm, const float *from, 
     return result;
 }
 
-/// Return true if float is precise enough for the norm's square: neither it nor its terms overflow or
-/// underflow.
+/// Return true if float is precise enough for the square of the norm, so that neither it nor its terms
+/// overflow or underflow.
 MPSCNN_INLINE bool is_in_range(const LayerNormalizationTask &task, float spread) {
     const float epsilon = task.epsilon;
     const float square = spread + (task.epsilon_rule == EpsilonRule::inside ? epsilon : epsilon * epsilon);
@@ -110,7 +111,8 @@ template <class V> MPSCNN_INLINE typename V::reg norm_of(const LayerNormalizatio
     return norm;
 }
 
-/// Return the factor of an element after `mean` was subtracted, in double. It is 0 for a norm of 0.
+/// Compute a pixel's factor in double: an element minus `mean` times this factor is the result. It is 0 for a
+/// norm of 0.
 inline double wide_scale(const LayerNormalizationTask &task, const float *from, std::int64_t channels,
                          double &mean) {
     const auto count = static_cast<double>(channels), epsilon = static_cast<double>(task.epsilon);
@@ -133,7 +135,8 @@ inline double wide_scale(const LayerNormalizationTask &task, const float *from, 
     return norm == 0.0 ? 0.0 : 1.0 / norm;
 }
 
-/// Finish a pixel: value(first channel, channels left) returns its normalized channels.
+/// Apply gamma, beta and the epilogue to a pixel. value_at(first channel, channels left) returns its
+/// normalized channels.
 template <class V, class Value>
 MPSCNN_INLINE void finish_pixel(const LayerNormalizationTask &task, std::int64_t image, std::int64_t y,
                                 std::int64_t x, Value value_at) {

@@ -1,12 +1,13 @@
-// Normalizations by the neighbourhood of each element: adjacent channels, or pixels around it.
+// Normalizes each element by its neighbourhood: adjacent channels, or pixels around it.
 //
-// Sums over neighbouring channels are built by doubling: log2(length) passes over a pixel's squares, which
-// are in L1. Sums over pixels first add columns, which the windows of a row share, and then the sums of
-// columns. The power uses square roots and products for the exponents that networks use.
+// A sum over neighbouring channels is built from sums of 1, 2, 4, ... neighbours: log2(length) passes over a
+// pixel's squares, which are in L1. A sum over pixels first adds up each column, which several windows of a
+// row use, and then the sums of the columns. The power is computed by square roots and products for the
+// exponents that networks use.
 //
-// Registers: a sum, a square and the power's terms, for one vector of elements. Bound by the square root and
-// division of each vector (some 20 cycles). With other exponents it is bound by the power's polynomials, some
-// 40 operations.
+// Registers hold a sum, a square and the power's terms for one vector of elements. The speed is limited by
+// the square root and division of each vector, some 20 cycles. With other exponents it is limited by the
+// power's polynomials, some 40 operations.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -17,7 +18,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-// Across channels
+// ---- Over neighbouring channels ----
 
 template <class V> MPSCNN_INLINE NeighbourLayout<V> layout_of(const CrossChannelTask &task) {
     return {task.before, task.after, task.destination.channels};
@@ -56,13 +57,13 @@ void cross_channel_run(const CrossChannelTask &task, const Prepared &prepared, s
     }
 }
 
-// Over a window
+// ---- Over a window of pixels ----
 
 /// The positions that a window covers along one axis.
 struct CentredTaps {
     std::int64_t centre;
     Range inside;               ///< positions inside the source
-    std::int64_t before, after; ///< the number of positions before and after it
+    std::int64_t before, after; ///< the number of positions of the window before and after the source
 
     MPSCNN_INLINE CentredTaps(const CentredAxis &axis, std::int64_t output, std::int64_t size)
         : centre(output + axis.offset) {
@@ -74,7 +75,8 @@ struct CentredTaps {
     }
 };
 
-/// Sum term(value) over a window: value(i) at positions inside, `low` and `high` outside.
+/// Sum term(value) over a window along one axis. The value is value(i) at positions i inside the source,
+/// `low` before and `high` after it.
 template <class V, class Value, class Term>
 MPSCNN_INLINE typename V::reg sum_taps(const CentredTaps &taps, typename V::reg low, typename V::reg high,
                                        Value value, Term term) {
@@ -85,14 +87,16 @@ MPSCNN_INLINE typename V::reg sum_taps(const CentredTaps &taps, typename V::reg 
     return sum;
 }
 
-/// Return the number of channels of a block. The columns of a row then stay in the cache.
+/// Return the number of channels that are computed together. It is small, so that the sums of a row's columns
+/// stay in the cache.
 template <class V> MPSCNN_INLINE std::int64_t channel_block(const WindowNormalizationTask &task) {
     constexpr std::int64_t most = 32;
     return min(most, round_up(task.source.channels, V::width));
 }
 
-/// A row of outputs and a block of channels. The windows of a row share their columns. `squares` holds the
-/// columns' sums of squares (spatial) or of squared deviations from `means` (local contrast).
+/// Computes a row of outputs for a block of channels. The windows of a row share the sums of their columns.
+/// `squares` holds the sum of squares of each column, for local contrast of the squared deviations from the
+/// column's mean in `means`.
 template <class V> struct WindowRow {
     using reg = typename V::reg;
 
@@ -127,7 +131,7 @@ template <class V> struct WindowRow {
                  }));
     }
 
-    /// Sum term over the columns of a window.
+    /// Sum term(value of the column) over the columns of a window.
     template <class Term>
     MPSCNN_INLINE reg sum_columns(const CentredTaps &taps, const float *columns, std::int64_t c,
                                   Term term) const {
@@ -152,8 +156,8 @@ template <class V> struct WindowRow {
         auto spread = sum_columns(taps, squares, c, itself);
         if (task.kind == WindowNormalizationKind::local_contrast) {
             const auto mean = V::div(sum_columns(taps, means, c, itself), V::set1(kernel_width));
-            // Add the deviations of the columns' means from the window's mean. `squares` has the deviations
-            // within each column.
+            // `squares` has the deviations within each column. Add the deviations of the columns' means from
+            // the window's mean.
             const auto between = sum_columns(taps, means, c, [&](reg v) {
                 const auto away = V::sub(v, mean);
                 return V::mul(away, away);
@@ -172,7 +176,7 @@ template <class V> struct WindowRow {
         const CentredTaps rows(task.vertical, y, task.source.height),
             first(task.horizontal, 0, task.source.width),
             last(task.horizontal, task.destination.width - 1, task.source.width);
-        // Keep at least one column: windows outside the source may clamp to it.
+        // Keep at least one column, because windows outside the source may be clamped to it.
         const std::int64_t begin = min(first.inside.begin, task.source.width - 1),
                            end = max(last.inside.end, begin + 1);
         for (std::int64_t x = begin; x < end; ++x)

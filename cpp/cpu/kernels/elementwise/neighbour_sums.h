@@ -1,6 +1,6 @@
 #pragma once
 
-// Shared code of normalizations by neighbouring channels and of their gradients.
+// Shared code of normalizations over neighbouring channels and of their gradients.
 
 #include "cpu/isa/simd_math.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -8,8 +8,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Compute base^-beta, error 5 ulp. The exponents that networks use have formulas by roots and products,
-/// which cost far less than a power.
+/// Compute base^-beta with an error of up to 5 ulp. The exponents that networks use are computed by roots and
+/// products, which are much faster than a general power.
 template <class V> MPSCNN_INLINE typename V::reg inverse_power(typename V::reg base, float beta) {
     const auto one = V::set1(1.0f);
     if (beta == 0.5f) return V::div(one, V::sqrt(base));
@@ -25,7 +25,8 @@ template <class V> MPSCNN_INLINE typename V::reg inverse_power(typename V::reg b
     return power<V>(base, -beta);
 }
 
-/// The layout of a pixel's channel values in a worker's memory. Channels that do not exist are zero.
+/// The layout of a pixel's channels in a worker's memory. Zeros before the first and after the last channel
+/// stand for neighbours that do not exist.
 template <class V> struct NeighbourLayout {
     std::int64_t before, channels, total;
 
@@ -33,14 +34,13 @@ template <class V> struct NeighbourLayout {
                                   std::int64_t pixel_channels)
         : before(neighbours_before), channels(round_up(pixel_channels, V::width)),
           total(before + channels + neighbours_after + 2 * V::width) {}
-    /// Return the bytes of the values and of the sums after them.
+    /// Return the bytes of these values and of the sums that are stored after them.
     MPSCNN_INLINE std::size_t bytes() const {
         return static_cast<std::size_t>(total + channels) * sizeof(float);
     }
 };
 
-/// Store value(channel, channels left) for each vector of a pixel's channels. Lanes without a channel are
-/// zero.
+/// Store value(channel, channels left) for each vector of a pixel's channels, with zeros around them.
 template <class V, class Value>
 MPSCNN_INLINE void store_neighbours(std::int64_t channels, const NeighbourLayout<V> &layout, float *values,
                                     Value value) {
@@ -51,8 +51,8 @@ MPSCNN_INLINE void store_neighbours(std::int64_t channels, const NeighbourLayout
         V::store(values + i, V::zero());
 }
 
-/// Compute sums[c] = values[c] + .. + values[c + length - 1]. `values` becomes sums of 1, 2, 4, ...
-/// neighbours in place. The sums that match the binary digits of `length` are added up.
+/// Compute sums[c] = values[c] + ... + values[c + length - 1]. `values` is replaced by sums of 1, 2, 4, ...
+/// neighbours. Those that match the binary digits of `length` are added to `sums`.
 template <class V>
 MPSCNN_INLINE void sum_neighbours(float *values, float *sums, std::int64_t length,
                                   const NeighbourLayout<V> &layout) {

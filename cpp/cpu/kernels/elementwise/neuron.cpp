@@ -1,9 +1,9 @@
-// Activation functions that other kernels call out of line. A call for several vectors costs little compared
-// with these functions, and the code of each kernel stays small.
+// Activation functions that other kernels call out of line. One call handles several vectors, so it costs
+// little compared with the function itself, and the code of the kernels stays small.
 //
-// Registers: two vectors at a time, whose chains of dependent operations overlap; coefficients of polynomials
-// come from memory. Bound by arithmetic: some ten operations for each vector (hard sigmoid 3, tanh and
-// exponential about 20, a power about 40).
+// Two vectors are computed at a time, so that their chains of dependent operations overlap. Coefficients of
+// polynomials come from memory. The speed is limited by arithmetic: some ten operations for each vector (hard
+// sigmoid 3, tanh and exponential about 20, a power about 40).
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/kernel_math.h"
@@ -14,7 +14,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Compute values[i] = function(values[i]) for pairs of vectors. A single last vector is paired with itself.
+/// Compute values[i] = function(values[i]) for pairs of vectors. If their number is odd, the last vector is
+/// paired with itself.
 template <class V, class Function>
 MPSCNN_INLINE void replace_each(float *values, std::int64_t count, Function function) {
     for (std::int64_t i = 0; i < count; i += 2 * V::width) {
@@ -73,7 +74,8 @@ template <class Register> void neuron_apply(const Activation &activation, float 
         return replace([&](auto x) { return mish<V>(x); });
     case NeuronKind::gelu_tanh:
         return replace([&](auto x) {
-            // (1 + tanh y) / 2 is the sigmoid of 2 y; 2 sqrt(2 / pi) times 1 and 0.044715.
+            // (1 + tanh y) / 2 is the sigmoid of 2 y. The constants are 2 sqrt(2 / pi) times 0.044715, and 2
+            // sqrt(2 / pi).
             const auto factor = V::fma(V::set1(0.0713548163f), V::mul(x, x), V::set1(1.59576912f));
             return times_sigmoid<V>(x, V::mul(x, factor));
         });
@@ -90,7 +92,7 @@ template <class Register> void neuron_apply(const Activation &activation, float 
         return replace([&](auto x) { return nearest_whole<V>(x); });
     case NeuronKind::erf:
         return replace([&](auto x) { return erf<V>(x); });
-    case NeuronKind::none: // kernels compute these inline
+    case NeuronKind::none: // kernels compute this kind and the next ones inline
     case NeuronKind::relu:
     case NeuronKind::linear:
     case NeuronKind::prelu:

@@ -1,9 +1,10 @@
-// Normalization by statistics of the data in three passes: moments of parts of an image, combination of the
-// parts (Chan, Golub and LeVeque 1979), scale and shift. Only the image's size decides how it is cut into
-// parts.
+// Normalizes by statistics of the data in three steps: moments of parts of an image, combination of the parts
+// (Chan, Golub and LeVeque 1979), and scale and shift. The division into parts depends on the image's size
+// only, not on the number of threads.
 //
-// Registers: sums, sums of squares and means of four vectors of channels. Bound by memory or the caches:
-// moments read each part twice, the second time from a cache; scale and shift read and write once.
+// Registers hold sums, sums of squares and means for four vectors of channels. The speed is limited by memory
+// or the caches. Moments read each part twice, the second time from a cache. Scale and shift read and write
+// each element once.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/stream.h"
@@ -13,11 +14,11 @@
 namespace mpscnn::cpu {
 namespace {
 
-// Moments
+// ---- Moments ----
 
-/// Call action(first pixel, number of pixels) for pieces of a range of an image's pixels. A piece lies in one
-/// row. Pieces are short: a sum's error grows with the length of a piece plus the number of pieces, not with
-/// their product.
+/// Call action(first pixel, number of pixels) for pieces of a range of an image's pixels. Each piece lies in
+/// one row. Pieces are short, because the error of a sum of pieces grows with the length of a piece plus the
+/// number of pieces, instead of their product.
 template <class Action>
 MPSCNN_INLINE void for_each_piece(const ConstView &view, std::int64_t image, Range pixels, Action action) {
     constexpr std::int64_t longest = 64;
@@ -29,7 +30,8 @@ MPSCNN_INLINE void for_each_piece(const ConstView &view, std::int64_t image, Ran
     }
 }
 
-/// Add up term(sums of the piece, x) over the pixels of a part for `count` vectors of channels.
+/// Sum over the pixels of a part for `count` vectors of channels. `term` adds an element x to the sums of a
+/// piece; the pieces are added to `sums`.
 template <class V, int count, bool partial, int kinds, class Term>
 MPSCNN_INLINE void sum_part(const ConstView &from, std::int64_t image, Range pixels, std::int64_t channel,
                             typename V::reg (&sums)[kinds][count], Term term) {
@@ -54,8 +56,8 @@ MPSCNN_INLINE void sum_part(const ConstView &from, std::int64_t image, Range pix
     });
 }
 
-/// Compute the moments of a part for `count` vectors of channels: first the mean, then the deviations from
-/// it. The deviations also give the rounding error of the mean.
+/// Compute the moments of a part for `count` vectors of channels: first the mean, and in a second pass the
+/// deviations from it. The sum of the deviations also gives the rounding error of the mean.
 template <class V, int count, bool partial>
 __attribute__((noinline)) void part_moments(const MomentsTask &task, std::int64_t image, std::int64_t part,
                                             Range pixels, std::int64_t channel) {
@@ -77,7 +79,7 @@ __attribute__((noinline)) void part_moments(const MomentsTask &task, std::int64_
     for (int v = 0; v < count; ++v) {
         const std::int64_t at = channel + v * V::width, writable = to.writable_channels - at;
         const auto rest = V::div(deviations[0][v], size);
-        // Correct the squares: they are relative to mean + rest instead of mean.
+        // The squares are relative to the rounded mean. Correct them to be relative to mean + rest.
         const auto squares = V::max(V::zero(), V::sub(deviations[1][v], V::mul(deviations[0][v], rest)));
         store_lanes<V>(pixel_at(to, image, part, moments_mean) + at, mean[0][v], writable);
         store_lanes<V>(pixel_at(to, image, part, moments_rest) + at, rest, writable);
@@ -106,9 +108,10 @@ void moments_run(const MomentsTask &task, const Prepared &, std::int64_t begin, 
     }
 }
 
-// Statistics
+// ---- Statistics ----
 
-/// Compute mean (first + rest) and variance of one vector of channels over the parts of the images [images).
+/// Combine the moments of all parts of the images [images) for one vector of channels. The mean is first +
+/// rest.
 template <class V>
 MPSCNN_INLINE void unite_parts(const StatisticsTask &task, Range images, std::int64_t channel,
                                typename V::reg &first, typename V::reg &rest, typename V::reg &variance) {
@@ -140,7 +143,7 @@ MPSCNN_INLINE void unite_parts(const StatisticsTask &task, Range images, std::in
     variance = V::div(variance, total);
 }
 
-/// Set the mean and variance of all channels of a group to those of the group, in place.
+/// Replace the means and variances of a group's channels by those of the whole group.
 inline void unite_channels(const View &to, std::int64_t image, Range channels) {
     float *means = pixel_at(to, image, statistics_mean, 0),
           *variances = pixel_at(to, image, statistics_variance, 0),
@@ -162,13 +165,14 @@ inline void unite_channels(const View &to, std::int64_t image, Range channels) {
     }
 }
 
-/// Return true if float squares are precise enough for a channel's variance.
+/// Return true if the squares in float are precise enough for a channel's variance.
 inline bool is_in_range(const StatisticsTask &task, std::int64_t image, std::int64_t channel) {
     const float square = pixel_at(task.destination, image, statistics_variance, 0)[channel] + task.epsilon;
     return square >= 1e-30f && square < __builtin_inff();
 }
 
-/// Compute the common statistics of some channels in double, from the image itself.
+/// Compute the common mean and variance of some channels in double, from the image itself. The variance is
+/// scaled by a factor's square, so that it is a float.
 __attribute__((noinline)) inline void measure_channels(const StatisticsTask &task, std::int64_t image,
                                                        Range channels) {
     const ConstView &from = task.second;
@@ -183,8 +187,8 @@ __attribute__((noinline)) inline void measure_channels(const StatisticsTask &tas
     };
     const double mean = sum([](double x) { return x; });
     const double variance = sum([mean](double x) { return (x - mean) * (x - mean); });
-    // The largest power of two that is not above the divisor. Its inverse must be a normal float, and it must
-    // not enlarge a constant image.
+    // The factor is the inverse of the largest power of two that is not above the divisor. It must be a
+    // normal float, and it must not enlarge a constant image.
     constexpr std::uint64_t exponent_bits = 0x7ff0000000000000;
     const double divisor = __builtin_sqrt(variance + static_cast<double>(task.epsilon));
     const auto bits = __builtin_bit_cast(std::uint64_t, divisor) & exponent_bits;
@@ -247,9 +251,9 @@ void statistics_run(const StatisticsTask &task, const Prepared &prepared, std::i
     }
 }
 
-// Normalization
+// ---- Normalization ----
 
-/// Return the number of floats of each of the three arrays that a worker prepares.
+/// Return the number of floats of each array of ImageNormalization in a worker's memory.
 template <class V> std::int64_t prepared_channels(const NormalizationTask &task) {
     return round_up(task.destination.channels, V::width);
 }
@@ -260,7 +264,8 @@ template <class V> Prepared normalization_prepare(const NormalizationTask &task,
                          static_cast<std::size_t>(3 * prepared_channels<V>(task)) * sizeof(float));
 }
 
-/// Computes (x - mean) * scale + shift for one image. The arrays have whole vectors.
+/// The mean, scale and shift of each channel of an image: results are (x - mean) * scale + shift. The arrays
+/// have whole vectors.
 template <class V> struct ImageNormalization {
     float *mean, *scale, *shift;
 
@@ -268,7 +273,7 @@ template <class V> struct ImageNormalization {
         : mean(reinterpret_cast<float *>(scratch)), scale(mean + prepared_channels<V>(task)),
           shift(scale + prepared_channels<V>(task)) {}
 
-    /// Return true if the statistics are those of the image itself, without a factor.
+    /// Compute the arrays for an image. Return true if its statistics have no factor (see StatisticsRow).
     bool prepare(const NormalizationTask &task, std::int64_t image) const {
         const ConstView &statistics = task.second;
         const std::int64_t of = statistics.batch == 1 ? 0 : image;

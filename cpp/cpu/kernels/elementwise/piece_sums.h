@@ -1,6 +1,6 @@
 #pragma once
 
-// Sums of vectors whose bits do not depend on how work is cut, and which stay accurate with many terms.
+// Sums of many vectors that stay accurate. Their bits do not depend on how work is divided among threads.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -8,10 +8,11 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The number of terms of a piece, which is added in float32.
+/// The number of terms that are added in float32 before their sum is added to a double.
 constexpr std::int64_t sum_piece = 128;
 
-/// `count` sums for each lane. Pieces are added in float32, and their sums in double.
+/// `count` sums for each lane of a vector. Pieces of sum_piece terms are added in float32, and the sums of
+/// pieces in double.
 template <class V, int count> class PieceSums {
 public:
     using Reg = typename V::reg;
@@ -19,7 +20,7 @@ public:
     MPSCNN_INLINE PieceSums() {
         for (auto &sum : sums_) sum = V::zero();
     }
-    /// Add one term to each sum: join(index, sum so far) returns the new sum.
+    /// Add one term to each sum. join(index, sum so far) returns sum `index` with the term.
     template <class Join> MPSCNN_INLINE void add_by(Join join) {
         for (int i = 0; i < count; ++i) sums_[i] = join(i, sums_[i]);
         if (++added_ == sum_piece) settle();
@@ -27,7 +28,7 @@ public:
     MPSCNN_INLINE void add(const Reg (&terms)[count]) {
         add_by([&](int i, Reg sum) { return V::add(sum, terms[i]); });
     }
-    /// Return the totals of sum `index`, one for each lane. The totals of the next sums follow in memory.
+    /// Return the totals of sum `index`, one for each lane. In memory, the totals of the next sums follow.
     MPSCNN_INLINE const double *totals(int index = 0) {
         settle();
         return totals_ + index * V::width;

@@ -1,9 +1,9 @@
-// Maximum, average and L2 pooling. Windows are clipped at the border of the source, so that no tap lies
-// outside.
+// Maximum, average and L2 pooling. Windows are clipped at the border of the source, so that no tap is outside
+// it.
 //
-// Registers: the states of pooling_reduction.h for several vectors of channels, which are independent. Bound
-// by loads, one for each tap and vector; overlapping windows read L1 again. Few channels make it slower,
-// since they leave lanes empty, and so do sources that come from memory.
+// Registers hold the states of pooling_reduction.h for several vectors of channels, which are independent of
+// each other. The speed is limited by loads, one for each tap and vector. Overlapping windows read L1 again.
+// Sources that come from memory are slower, and so are few channels, which leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -19,10 +19,11 @@ struct PoolingWindow {
     const float *image;
     const PoolingTaps *vertical, *horizontal;
     float *result;
-    const float *residual; ///< null without one
+    const float *residual; ///< the residual's pixel, or null
 };
 
-/// Add one row of the window to `count` vectors of channels.
+/// Add the taps of one row of the window to the states of `count` vectors of channels. The row counts `times`
+/// times.
 template <class V, bool partial, class Reduction, int count>
 MPSCNN_INLINE void pool_row(const PoolingTask &task, const PoolingWindow &window, const float *row,
                             std::int64_t left, std::int64_t times, Reduction (&states)[count]) {
@@ -89,15 +90,15 @@ void pool_output_row(const PoolingTask &task, const PoolingTaps &vertical, const
     }
 }
 
-/// Searches source rows for NaN. Each row is searched only once, even if several windows read it. Maxima of
-/// rows without NaN are cheaper.
+/// Finds out which source rows have a NaN, because maxima of rows without NaN are cheaper. Each row is
+/// searched once, even if several windows read it.
 template <class V> class NanSearch {
 public:
     MPSCNN_INLINE NanSearch(const PoolingTask &task, std::int64_t image, Range vectors)
         : from_(task.source), image_(image), vectors_(vectors) {}
 
-    /// Return true if rows of the range may have a NaN. From call to call, neither end of the range may
-    /// decrease.
+    /// Return true if rows of the range may have a NaN. Neither end of the range may decrease from one call
+    /// to the next.
     MPSCNN_INLINE bool found_in(Range rows) {
         for (seen_ = max(seen_, rows.begin); seen_ < rows.end; ++seen_)
             if (row_has_nan(seen_)) last_ = seen_;
@@ -114,7 +115,7 @@ private:
         return false;
     }
 
-    /// Infinities count as NaN here, since x - x is zero only for finite numbers.
+    /// Return true if a value is NaN or infinite: x - x is zero only for finite numbers.
     static MPSCNN_INLINE bool has_nan(const float *values, std::int64_t count) {
         constexpr int block = 4;
         typename V::reg sums[block];

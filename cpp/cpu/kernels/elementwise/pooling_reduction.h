@@ -1,10 +1,11 @@
 #pragma once
 
-// How the taps of a pooling window are reduced to one value. The state is some registers for each vector of
-// channels.
+// Reductions of the taps of a pooling window to one value: maximum, mean and L2 norm. Each is a class whose
+// state is some registers for one vector of channels.
 //
-// start(initial) is called before the first tap; maxima start with `initial`. add(x, times) adds a tap that
-// counts `times` times. end_row(times) ends a row of taps that counts `times` times.
+// start(initial) is called before the first tap; a maximum starts with `initial`. add(x, times) adds a tap
+// that counts `times` times, as taps at a clamped border do. end_row(times) ends a row of taps that counts
+// `times` times.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/simd.h"
@@ -12,7 +13,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The maximum of numbers that are not NaN.
+/// The maximum, for windows without NaN.
 template <class V> struct Maximum {
     typename V::reg best;
 
@@ -39,8 +40,8 @@ template <class V> struct MaximumOrNan {
     }
 };
 
-/// The mean. Each row is summed separately first, so that the rounding error of a large window grows with its
-/// height plus its width, not with their product.
+/// The mean. Each row of taps is summed separately first, so that the rounding error of a large window grows
+/// with its height plus its width instead of their product.
 template <class V> struct Mean {
     typename V::reg row, total;
 

@@ -9,10 +9,11 @@ namespace {
 
 /// The taps of one output position along one axis.
 struct PoolingTaps {
-    std::int64_t first, count;          ///< taps inside the source, a dilation apart
-    std::int64_t before = 0, after = 0; ///< taps that read the first or the last source position instead
-    std::int64_t counted;               ///< taps that an average counts
-    bool outside;                       ///< true: some tap is outside the source
+    std::int64_t first, count; ///< taps inside the source, `dilation` apart
+    /// Numbers of taps that are clamped to the first or the last source position.
+    std::int64_t before = 0, after = 0;
+    std::int64_t counted; ///< number of taps that an average divides by
+    bool outside;         ///< true if some tap is outside the source
 
     MPSCNN_INLINE PoolingTaps(const WindowAxis &window, std::int64_t output, std::int64_t size,
                               std::int64_t counted_before, std::int64_t counted_after, bool clamps) {
@@ -24,8 +25,9 @@ struct PoolingTaps {
         outside = count < window.kernel;
     }
 
-    /// Return source positions that include all that the window reads. Neither end decreases from one output
-    /// position to the next. The first and the last tap themselves can, if the dilation exceeds the stride.
+    /// Return a range of source positions that contains all that the window reads. Neither end decreases from
+    /// one output to the next. The first and the last tap inside the source do not have this property if the
+    /// dilation exceeds the stride.
     static MPSCNN_INLINE Range reach(const WindowAxis &window, std::int64_t output, std::int64_t size) {
         const std::int64_t start = window_begin(window, output);
         const std::int64_t last = start + (window.kernel - 1) * window.dilation;

@@ -1,20 +1,21 @@
 #pragma once
 
 // Recomputes the result of a batch normalization and the activation after it from the normalization's source.
-// Training then need not keep that result for gradients.
+// Training then need not keep this result in memory for the backward pass.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// The factor and summand of a vector of channels, which are applied after the mean is subtracted. They have
-/// the same bits as in the forward pass.
+/// The scale and shift of a vector of channels, which are applied after the mean is subtracted. Their bits
+/// are the same as in the forward pass.
 template <class V> struct ScaleAndShift {
     typename V::reg scale, shift;
 
-    /// Without `gamma` and `beta` these are 1 and 0. The variance is that of the source times `factor`, and
-    /// so are the differences from the mean to which `scale` applies.
+    /// Without `gamma` and `beta` the scale is 1 / deviation and the shift 0. If the statistics have a
+    /// factor, the variance is that of the source times `factor`, and `scale` applies to differences from the
+    /// mean times `factor`.
     MPSCNN_INLINE ScaleAndShift(const ConstView &statistics, std::int64_t image, float epsilon,
                                 const float *gamma, const float *beta, std::int64_t channel,
                                 std::int64_t left, typename V::reg factor = V::set1(1.0f)) {
@@ -32,10 +33,11 @@ template <class V> struct ScaleAndShift {
                         normalization.has_beta ? normalization.beta.data : nullptr, channel, left) {}
 };
 
-/// Copies normalized pixels of a tensor.
+/// Copies pixels of a tensor and normalizes them.
 template <class V> class NormalizedCopy {
 public:
-    /// Return the floats of memory that the copy needs. Vectors may be read from any channel on.
+    /// Return the floats of memory that the object needs. They are padded, so that vectors may be read from
+    /// any channel on.
     static std::int64_t floats(std::int64_t channels) { return 3 * pitch(channels); }
 
     template <class TaskType>
@@ -53,7 +55,7 @@ public:
         }
     }
 
-    /// Copy `count` channels of a pixel from `channel` on.
+    /// Normalize `count` channels of a pixel. `from` and `to` point to channel number `channel`.
     MPSCNN_INLINE void operator()(const float *from, float *to, std::int64_t channel,
                                   std::int64_t count) const {
         for (std::int64_t c = 0; c < count; c += V::width) {

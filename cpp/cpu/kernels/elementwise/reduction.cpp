@@ -1,10 +1,10 @@
 // Reductions of one axis. Variances, deviations and sums of exponentials take several passes. Sums are taken
-// in pieces, so that their error grows with the length of a piece plus the number of pieces, not with their
+// in pieces, so that their error grows with the length of a piece plus the number of pieces instead of their
 // product.
 //
-// Registers: four independent sums or maxima. A reduction over channels has one vector for each of V::width
-// pixels, and adds up the lanes of all of them together. Bound by memory, 4 bytes for each element, or by
-// loads if the source is cached.
+// Registers hold four independent sums or maxima. A reduction over channels has one such vector for each of
+// V::width pixels, and reduces the lanes of all of them together. The speed is limited by memory, 4 bytes for
+// each element, or by loads if the source is cached.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
@@ -19,10 +19,10 @@ namespace {
 
 constexpr std::int64_t longest_piece = 64;
 
-// Along rows and columns of pixels
+// ---- Over rows or columns of pixels ----
 
-/// Compute the maximum of `count` vectors `step` apart, for each of `vectors` vectors of channels. For a
-/// minimum it is the maximum of -x.
+/// Compute the maximum of sign * x over `count` pixels, which are `step` floats apart, for `vectors` vectors
+/// of channels. The sign is -1 for a minimum. A NaN in a lane makes the lane's result NaN.
 template <class V, int vectors, bool partial>
 MPSCNN_INLINE void maximum_of_pixels(const float *at, std::ptrdiff_t step, std::int64_t count,
                                      std::int64_t left, float sign, typename V::reg (&results)[vectors]) {
@@ -42,8 +42,9 @@ MPSCNN_INLINE void maximum_of_pixels(const float *at, std::ptrdiff_t step, std::
     for (int v = 0; v < vectors; ++v) results[v] = V::add(V::mul(results[v], V::set1(sign)), nan[v]);
 }
 
-/// How elements are folded. Some folds compare each element with a pivot, which an earlier pass found.
-/// `missing` is an element that changes nothing.
+/// Sum and the classes after it are the folds: ways to combine elements to one value. Some folds compare each
+/// element with a pivot, such as the mean, which an earlier pass has found. `missing` is an element that does
+/// not change the result.
 template <class V> struct Sum {
     static constexpr float neutral = 0.0f;
     static MPSCNN_INLINE float missing(float) { return neutral; }
@@ -104,7 +105,7 @@ MPSCNN_INLINE void fold_pixels(const float *at, std::ptrdiff_t step, std::int64_
     }
 }
 
-/// Return the result of a reduction from its folded sum, product or sum of squares.
+/// Return the result of a reduction from its sum, product or sum of squares.
 template <class V> MPSCNN_INLINE typename V::reg finished(const ReductionTask &task, typename V::reg folded) {
     if (task.kind == ReductionKind::l2_norm) return V::sqrt(folded);
     if (task.kind == ReductionKind::product || task.kind == ReductionKind::sum_of_squares) return folded;
@@ -121,16 +122,15 @@ MPSCNN_INLINE typename V::reg spread_of(const ReductionTask &task, typename V::r
     return task.kind == ReductionKind::deviation ? V::sqrt(scaled) : scaled;
 }
 
-/// Return the logarithm of a sum of exponentials. It is computed from the largest element and the sum of the
-/// ratios of the others to it.
+/// Return the logarithm of a sum of exponentials, from the largest element and the sum of e^(x - largest).
 template <class V>
 MPSCNN_INLINE typename V::reg log_sum(typename V::reg largest, typename V::reg exponentials) {
     const auto result = V::add(largest, scaled_logarithm<V>(exponentials, 1.0f, 0.0f));
     return V::select(V::less(V::set1(0x1.fffffep127f), absolute<V>(largest)), largest, result);
 }
 
-/// Return true if float is precise enough for the terms of a norm or variance. Otherwise double is used. A
-/// variance has no limit below, because squares that underflow a float do not matter to their own sum.
+/// Return true if float is precise enough for the squares of a norm or variance; otherwise double is used. A
+/// variance has no lower limit, because squares that underflow do not matter for the float result.
 MPSCNN_INLINE bool is_in_range(ReductionKind kind, float result) {
     return (result >= 1e-15f || kind == ReductionKind::variance) && result < __builtin_inff();
 }
@@ -156,7 +156,7 @@ __attribute__((noinline)) inline float wide_norm(const ReductionTask &task, cons
     return static_cast<float>(task.kind == ReductionKind::variance ? squares : __builtin_sqrt(squares));
 }
 
-/// Recompute the lanes whose norms are out of range for float squares by norm(lane).
+/// Replace the norms that are out of range for float squares by norm(lane), which computes in double.
 template <class V, class Norm>
 MPSCNN_INLINE typename V::reg with_wide_norms(ReductionKind kind, typename V::reg norms, std::int64_t lanes,
                                               Norm norm) {
@@ -238,7 +238,7 @@ template <class V> MPSCNN_INLINE void reduce_pixels(const ReductionTask &task, c
     constexpr int block = 4;
     const bool down = task.axis == ReductionAxis::height;
     const std::int64_t whole = min(item.vectors.end, task.source.channels / V::width);
-    // `rows` are the output pixels of an image, which are one row or one column.
+    // `rows` are the output pixels of an image: one row or one column, depending on the axis.
     for (std::int64_t pixel = item.rows.begin; pixel < item.rows.end; ++pixel) {
         const std::int64_t y = down ? 0 : pixel, x = down ? pixel : 0;
         const float *at = pixel_at(task.source, item.image, y, x);
@@ -252,9 +252,10 @@ template <class V> MPSCNN_INLINE void reduce_pixels(const ReductionTask &task, c
     }
 }
 
-// Over the channels of a pixel
+// ---- Over the channels of a pixel ----
 
-/// The largest sign * x in each lane, and 0 or NaN for a NaN. Several maxima are independent of each other.
+/// The maximum of sign * x over a pixel's channels, separately in each lane. `nan` is 0, or NaN if there was
+/// a NaN. Several maxima are computed independently, which is faster.
 template <class V> struct ChannelMaxima {
     typename V::reg highest = V::set1(-__builtin_inff()), nan = V::zero();
 
@@ -283,7 +284,7 @@ template <class V> struct ChannelMaxima {
     }
 };
 
-/// Fold the channels of a pixel in several independent sums or products.
+/// Fold the channels of a pixel. Several independent sums or products are computed and joined at the end.
 template <class V, class Fold>
 MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t channels, float pivot) {
     constexpr int blocks = 2, step = blocks * common_sums;
@@ -310,7 +311,8 @@ MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t chan
     return total.folded(Fold::join);
 }
 
-/// At most one vector of pixels of a row.
+/// Adjacent pixels of a row, at most as many as a vector has lanes. They are reduced together, one lane for
+/// each.
 template <class V> struct ReductionTile {
     const float *from;
     std::ptrdiff_t stride;
@@ -319,7 +321,8 @@ template <class V> struct ReductionTile {
     const float *pixel(std::int64_t i) const { return from + i * stride; }
 };
 
-/// Fold the lanes of parts(pixel) for each pixel; the result is in the pixel's lane.
+/// Call parts(pixel) for each pixel and fold the lanes of the vector that it returns. The result is in the
+/// pixel's lane.
 template <class V, class Fold, class Parts>
 MPSCNN_INLINE typename V::reg fold_each(const ReductionTile<V> &tile, Parts parts) {
     typename V::reg each[V::width];
@@ -328,7 +331,7 @@ MPSCNN_INLINE typename V::reg fold_each(const ReductionTile<V> &tile, Parts part
     return each[0];
 }
 
-/// Fold the channels of each pixel. `pivots` has one number for each pixel; null if the fold needs none.
+/// Fold the channels of each pixel. `pivots` has a number for each pixel; null if the fold needs none.
 template <class V, class Fold>
 MPSCNN_INLINE typename V::reg fold_channels_of_each(const ReductionTile<V> &tile,
                                                     const float *pivots = nullptr) {
@@ -357,7 +360,7 @@ template <class V> MPSCNN_INLINE typename V::reg maximum_each(const ReductionTil
                   }));
 }
 
-/// Store the only channel of consecutive pixels.
+/// Store one channel of consecutive pixels, one lane for each pixel.
 template <class V>
 MPSCNN_INLINE void store_channel(float *out, std::ptrdiff_t stride, std::int64_t pixels,
                                  typename V::reg values, bool round_to_half) {
@@ -368,8 +371,8 @@ MPSCNN_INLINE void store_channel(float *out, std::ptrdiff_t stride, std::int64_t
     for (std::int64_t i = 0; i < pixels; ++i) out[i * stride] = lanes[i];
 }
 
-/// Reduce the pixels of the items: result(tile, image, y, x) returns one lane for each pixel of a tile that
-/// begins at (y, x). With `join`, rows without gaps may be treated as one.
+/// Reduce the pixels of the items. result(tile, image, y, x) returns one lane for each pixel of a tile that
+/// begins at (y, x). With `join`, adjacent rows without gaps may be treated as one row.
 template <class V, class Result>
 MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool round_to_half,
                                 const WorkSplit &split, std::int64_t begin, std::int64_t end, bool join,
@@ -406,7 +409,7 @@ template <class V> WorkSplit reduction_split(const ReductionTask &task, int thre
     return split_source(from, pixels, divide_up(from.channels, V::width), threads);
 }
 
-/// Compute the variance or deviation of each pixel's channels.
+/// Compute the variance or deviation over the channels of each pixel.
 template <class V>
 MPSCNN_INLINE typename V::reg spread_each(const ReductionTask &task, const ReductionTile<V> &tile) {
     float means[V::width];
@@ -423,7 +426,7 @@ template <class V> MPSCNN_INLINE typename V::reg log_sum_each(const ReductionTil
     return log_sum<V>(pivots, fold_channels_of_each<V, Exponentials<V>>(tile, largest));
 }
 
-/// Return `norms`, where pixels that need double are recomputed.
+/// Return `norms`, in which pixels that need double are recomputed.
 template <class V>
 MPSCNN_INLINE typename V::reg with_wide_norms(const ReductionTask &task, const ReductionTile<V> &tile,
                                               typename V::reg norms) {
@@ -478,7 +481,7 @@ void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int
     }
 }
 
-// Argmax and argmin
+// ---- Argmax and argmin ----
 
 inline std::int64_t first_nan(const float *from, std::int64_t channels) {
     std::int64_t c = 0;
@@ -486,7 +489,7 @@ inline std::int64_t first_nan(const float *from, std::int64_t channels) {
     return c;
 }
 
-/// The largest value so far in each lane and the first channel that holds it.
+/// The largest value so far in each lane, and the first channel that has it.
 template <class V> struct Extreme {
     typename V::reg value, place;
 };
@@ -495,14 +498,15 @@ template <class V, int size, bool higher> MPSCNN_INLINE Extreme<V> lane_halves(E
     return {lane_halves<V, size, higher>(a.value, b.value), lane_halves<V, size, higher>(a.place, b.place)};
 }
 
-/// Return the larger one in each lane; if equal, the one with the smaller channel.
+/// Return the larger of two values in each lane; for equal values, that of the smaller channel.
 template <class V> MPSCNN_INLINE Extreme<V> better(Extreme<V> a, Extreme<V> b) {
     const auto is_less = V::less(a.value, b.value), is_greater = V::less(b.value, a.value);
     const auto first = V::select(is_greater, a.place, V::min(a.place, b.place));
     return {V::select(is_less, b.value, a.value), V::select(is_less, b.place, first)};
 }
 
-/// Find the largest sign * x of the channels of a pixel, in each lane. NaN are added to `nan`.
+/// Find the largest sign * x over the channels of a pixel, separately in each lane. `nan` becomes NaN if
+/// there is one.
 template <class V>
 MPSCNN_INLINE Extreme<V> extremes_of_channels(const float *from, std::int64_t channels, float sign,
                                               typename V::reg &nan) {
@@ -524,7 +528,8 @@ MPSCNN_INLINE Extreme<V> extremes_of_channels(const float *from, std::int64_t ch
     return best;
 }
 
-/// Return for each pixel, in its lane, the first channel with the largest sign * x, or the first NaN.
+/// Return for each pixel, in its lane, the first channel with the largest sign * x. If there are NaN, it is
+/// the first NaN.
 template <class V> MPSCNN_INLINE typename V::reg argument_each(const ReductionTile<V> &tile, float sign) {
     Extreme<V> best[V::width];
     auto nan = V::zero();
@@ -557,9 +562,10 @@ void argument_run(const ArgumentTask &task, const Prepared &prepared, std::int64
                     });
 }
 
-// Weighted sums
+// ---- Weighted sums ----
 
-/// Add in each lane the products, and the number of weights that are not zero.
+/// Add the products of elements and weights to `all`, and 1 for each weight other than 0 to `count`, lane by
+/// lane.
 template <class V>
 MPSCNN_INLINE void add_weighted(const float *from, const float *weights, std::int64_t channels,
                                 typename V::reg &all, typename V::reg &count) {

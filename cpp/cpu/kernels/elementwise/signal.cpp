@@ -1,10 +1,11 @@
-// Correlation of plain signals. An output is one sum over the taps in order, at every position. Vectors in
-// the middle and single samples near the border give the same bits.
+// Correlation of signals that are plain arrays. Every output is one sum over the taps in order. So outputs
+// near the border, which are computed singly, have the same bits as those in the middle, which are computed
+// in vectors.
 //
-// Registers: eight vectors of outputs and one tap that is broadcast. With up to seven taps in one row, the
-// taps stay in registers and there are four vectors of outputs. Bound by loads: each FMA reads unaligned
-// samples. Every second load crosses a cache line if vectors are half a line wide, and every load if they are
-// a whole line.
+// Registers hold eight vectors of outputs and one tap that is broadcast. With up to seven taps in one row,
+// they hold all taps and four vectors of outputs. The speed is limited by loads, because each FMA reads
+// unaligned samples. Every second load crosses a cache line if vectors are half as wide as a line, and every
+// load if they are as wide.
 
 #include "cpu/kernels/tasks/signal.h"
 #include "cpu/isa/instance.h"
@@ -14,7 +15,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Compute a * b + c as the vectors do.
+/// Compute a * b + c with the same rounding as the vectors' FMA.
 template <class S, class T> MPSCNN_INLINE T multiply_add(T a, T b, T c) {
     if constexpr (!S::has_fma)
         return a * b + c;
@@ -24,7 +25,7 @@ template <class S, class T> MPSCNN_INLINE T multiply_add(T a, T b, T c) {
         return __builtin_fma(a, b, c);
 }
 
-/// Return the source row that tap row `i` of output row `y` reads; null if there is none.
+/// Return the source row that tap row `i` of output row `y` reads; null if it is outside of the source.
 template <class T>
 MPSCNN_INLINE const T *source_row(const SignalTask<T> &task, std::int64_t y, std::int64_t i) {
     std::int64_t row = y + i - task.top;
@@ -35,7 +36,7 @@ MPSCNN_INLINE const T *source_row(const SignalTask<T> &task, std::int64_t y, std
     return task.source + row * task.row_stride;
 }
 
-/// Compute one output whose window reaches over the border.
+/// Compute one output whose window reaches over the left or right border.
 template <class S, class T> T border_sample(const SignalTask<T> &task, std::int64_t y, std::int64_t x) {
     T sum = 0;
     const std::int64_t start = x - task.left;
@@ -73,7 +74,8 @@ MPSCNN_INLINE void inner_block(const SignalTask<T> &task, std::int64_t y, std::i
     for (int v = 0; v < Count; ++v) S::store(destination + x + v * S::width, sums[v]);
 }
 
-/// Do the same for a kernel of one row with `Taps` taps, which stay in registers. Return the next output.
+/// Compute outputs for a kernel of one row with `Taps` taps, which stay in registers. Return the first output
+/// that remains.
 template <class S, int Taps, class T>
 std::int64_t inner_row(const SignalTask<T> &task, std::int64_t y, Range inner, T *destination) {
     constexpr int block = 4;

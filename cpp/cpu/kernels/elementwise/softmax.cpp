@@ -1,11 +1,11 @@
 // Softmax over the channels of each pixel, e^(x - maximum) / sum of exponentials, and its logarithm.
 //
-// One vector of pixels is computed at a time: with single pixels, maxima, sums and logarithms would each wait
-// for the one before. The exponentials stay in scratch between the passes.
+// As many pixels as a vector has lanes are computed together. With single pixels, maximum, sum and logarithm
+// would have to wait for each other. The exponentials stay in scratch memory between the passes.
 //
-// Registers: one vector of channels and the exponential's terms; the constants come from memory. Bound by
-// arithmetic: the exponential takes some 15 operations for each vector, the rest is two loads and a store.
-// Few channels make it slower, since they leave lanes of a pixel's vector empty.
+// Registers hold one vector of channels and the exponential's terms; constants come from memory. The speed is
+// limited by arithmetic. The exponential takes some 15 operations for each vector, and the rest two loads and
+// a store. Few channels are slower, because they leave lanes empty.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
@@ -19,18 +19,17 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// At most one vector of pixels of a row, which take each step together. With one pixel, maximum, sum and
-/// logarithm would wait for each other.
+/// Adjacent pixels of a row that take each step together, at most as many as a vector has lanes.
 struct SoftmaxBlock {
     const float *from;
     float *to;
     std::ptrdiff_t from_stride, to_stride;
     std::int64_t pixels, channels, writable;
-    float *values; ///< scratch: whole vectors for each pixel
+    float *values; ///< scratch memory with whole vectors for each pixel
 };
 
-/// Return the largest channel of each pixel, in its lane. NaN may be lost here: it is also in its own
-/// exponential, and so in the sum and in all results.
+/// Return the largest channel of each pixel, in the pixel's lane. A NaN may be missed here. It reaches all
+/// results anyway, because its exponential is NaN, and so is the sum.
 template <class V> MPSCNN_INLINE typename V::reg maximum_of_each(const SoftmaxBlock &block) {
     const auto lowest = V::set1(-__builtin_inff());
     const std::int64_t whole = block.channels / V::width * V::width, left = block.channels - whole;
@@ -50,8 +49,8 @@ template <class V> MPSCNN_INLINE typename V::reg maximum_of_each(const SoftmaxBl
     return maxima[0];
 }
 
-/// Return each pixel's sum of the exponentials of x - maximum, in its lane. The scratch values are set to the
-/// differences (`logarithm`) or to their exponentials.
+/// Return the sum of e^(x - maximum) over the channels of each pixel, in the pixel's lane. `values` is set to
+/// the exponentials, or with `logarithm` to the differences x - maximum.
 template <class V, bool logarithm> MPSCNN_INLINE typename V::reg sum_exponentials(const SoftmaxBlock &block) {
     alignas(64) float maxima[V::width];
     V::store(maxima, maximum_of_each<V>(block));
@@ -73,8 +72,8 @@ template <class V, bool logarithm> MPSCNN_INLINE typename V::reg sum_exponential
                 auto &part = sum.of_element(c);
                 part = V::add(part, store_power(V::sub(V::load(from + c), maximum)));
             }
-            // Lanes without a channel hold a value whose exponential is not subnormal, since subnormal
-            // results are slow.
+            // Fill lanes without a channel with a value whose exponential is not subnormal, because computing
+            // subnormals is slow.
             if (left > 0) {
                 const auto difference = V::sub(V::load_partial(from + whole, left), maximum);
                 auto &part = sum.of_element(whole);
@@ -109,7 +108,8 @@ template <class V, bool logarithm> void softmax_block(const SoftmaxBlock &block,
             }
         }
     };
-    // If pixels are adjacent, a whole vector may reach into the next pixels, which are written later.
+    // If pixels are adjacent, a whole vector may reach into the next pixels, because these are written later.
+    // Only the last pixels are stored exactly.
     const std::int64_t reached = divide_up(whole - block.channels, block.channels);
     const std::int64_t plain = block.to_stride == block.channels ? max(0, block.pixels - reached) : 0;
     store_pixels(0, plain, [](float *to, typename V::reg value, std::int64_t) { V::store(to, value); });
@@ -120,7 +120,7 @@ template <class V, bool logarithm> void softmax_block(const SoftmaxBlock &block,
 
 struct SoftmaxPlan {
     WorkSplit split;
-    std::int64_t block_pixels; ///< maximum; their numbers fill half of L1
+    std::int64_t block_pixels; ///< maximum number of pixels in a block; their values fill half of L1
 };
 
 template <class V> inline std::int64_t pixels_of_block(const SoftmaxTask &task, const CacheSizes &caches) {

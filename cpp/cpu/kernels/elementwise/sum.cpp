@@ -1,8 +1,8 @@
-// Sums, also of squares, over the axes that the destination lacks. Their order does not depend on the number
-// of threads: elements are added in pieces in float32, and pieces in double.
+// Sums of elements or of their squares over the axes that the destination lacks. Elements are added in pieces
+// in float32, and pieces in double. So the bits do not depend on the number of threads.
 //
-// Registers: four sums of a vector of channels each, so that whole cache lines are used. Bound by memory, 4
-// bytes for each element. Few channels make it slower, since they leave lanes empty.
+// Registers hold four sums, each of a vector of channels, so that whole cache lines are used. The speed is
+// limited by memory, 4 bytes for each element. Few channels are slower, because they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
@@ -16,12 +16,12 @@ namespace {
 /// The number of channel vectors that are summed together.
 constexpr int chain_vectors = 4;
 
-/// Return the positions of the source along an axis that are added to one position of the destination.
+/// Return the positions of the source along an axis whose sum is one position of the destination.
 MPSCNN_INLINE Range summed(std::int64_t source, std::int64_t destination, std::int64_t position) {
     return destination == source ? Range{position, position + 1} : Range{0, source};
 }
 
-/// Add `left` channels from `at` on to the sums of a destination pixel.
+/// Add the channels from `at` on, `left` of them, to the sums of a destination pixel.
 template <class V, bool squares>
 MPSCNN_INLINE void add_channels(PieceSums<V, chain_vectors> &sums, const float *at, std::int64_t left) {
     const auto joined = [](typename V::reg sum, typename V::reg x) {
