@@ -1,5 +1,5 @@
-// Concatenation of channels, for sources that could not be computed directly in their place in the result.
-// Registers: a few, for copying. Bound by memory: 8 bytes for each element.
+// Concatenation of channels, for sources that could not be computed directly in the result's memory. It only
+// copies, so the speed is limited by memory: 8 bytes for each element.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

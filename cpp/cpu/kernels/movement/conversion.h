@@ -1,7 +1,6 @@
 #pragma once
 
-// Copies between tensors of floats and of bfloat16 numbers. Registers: one vector. Bound by memory: 6 bytes
-// for each number.
+// Copies that convert between float and bfloat16. The speed is limited by memory: 6 bytes for each number.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/work_split.h"
@@ -9,7 +8,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Convert `count` elements and write zeros up to `end`.
+/// Convert `count` elements, and write zeros after them up to element `end`.
 template <class V, class From, class To>
 MPSCNN_INLINE void convert_elements(const From *from, To *to, std::int64_t count, std::int64_t end) {
     std::int64_t i = 0;
@@ -33,7 +32,7 @@ void convert_rows(const ConversionTask &task, const WorkSplit::Item &item) {
         To *out = pixel_at<To>(to, item.image, y, 0);
         std::int64_t x = 0;
         if constexpr (has_bfloat16<V> && sizeof(To) == 2 && requires { V::spread(from, 0u); }) {
-            // Photos: convert a vector of whole pixels at a time.
+            // For images of few channels (photos), convert a vector of whole pixels at a time.
             const std::int64_t pixels = V::width / to.channels;
             if (pixels > 1 && !joined && to.pixel_stride == to.channels && V::width % to.channels == 0 &&
                 source.pixel_stride == source.channels) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Copies of floats and bytes that write no other memory.
+// Copies of floats and bytes that do not write beyond the end.
 
 #include <cstddef>
 
@@ -11,13 +11,14 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Copy by memcpy, which is tuned for large copies on each processor.
+/// Copy with memcpy, which is tuned for large copies on each processor.
 MPSCNN_INLINE void copy_floats(const float *from, float *to, std::int64_t count) {
     __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
 }
 
-/// Copy a pixel's channels inline: calling memcpy would cost as much as the copy itself. It copies one vector
-/// at a time. Loads in blocks and prefetching are 5% slower when sources alternate.
+/// Copy a pixel's channels inline, because calling memcpy would cost as much as the copy itself. One vector
+/// is copied at a time. Loading several vectors in advance, or prefetching, is 5% slower if sources
+/// alternate.
 template <class V> MPSCNN_INLINE void copy_channels(const float *from, float *to, std::int64_t count) {
     if (count > 256 * V::width) return copy_floats(from, to, count);
     std::int64_t c = 0;
@@ -28,7 +29,7 @@ template <class V> MPSCNN_INLINE void copy_channels(const float *from, float *to
     V::store_partial(to, V::load_partial(from, count), count);
 }
 
-/// Copy bytes in the same way.
+/// Copy bytes.
 template <class V>
 MPSCNN_INLINE void copy_channels(const std::uint8_t *from, std::uint8_t *to, std::int64_t count) {
     __builtin_memcpy(to, from, static_cast<std::size_t>(count));

@@ -1,14 +1,14 @@
 #pragma once
 
-// Loops for kernels where each result depends on one element of every source. All tensors have the same
+// Loops for kernels in which each result depends on one element of every source. All tensors have the same
 // shape.
 //
-// Axes are joined where no tensor has a gap between them, so that a run of elements is as long as possible.
-// Usually a run is the whole tensor; otherwise it is the channels of a pixel.
+// Axes are joined if no tensor has gaps along them. So a run, a sequence of contiguous elements, is as long
+// as possible. Usually it is the whole tensor, otherwise the channels of a pixel.
 //
-// Registers: the number of result vectors that the kernel chooses, four for short functions. Bound by memory,
-// 4 bytes for each element of each tensor, unless the function is long. Pixels with few channels and gaps
-// between them are slower, since they leave lanes empty.
+// The kernel chooses how many result vectors are in registers; four are usual for short functions. The speed
+// is limited by memory, 4 bytes for each element of each tensor, unless the function is long. Pixels of few
+// channels with gaps between them are slower, because they leave lanes empty.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/stream.h"
@@ -17,13 +17,13 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The first runs of a destination and its sources; the destination comes first.
+/// The runs of a destination and its sources, and the strides between runs; index 0 is the destination.
 template <int sources> struct ElementRuns {
     struct Steps {
         std::ptrdiff_t image, row, pixel;
     };
     std::int64_t images, rows, pixels, length; ///< `length` elements in each run
-    /// Elements of the destination that may be overwritten, from a run's first one on.
+    /// The elements of the destination that may be overwritten, counted from the beginning of a run.
     std::int64_t writable;
     Steps steps[sources + 1];
     WorkSplit split; ///< items are rows of runs
@@ -31,12 +31,13 @@ template <int sources> struct ElementRuns {
     MPSCNN_INLINE std::int64_t runs() const { return images * rows * pixels; }
 };
 
-/// True if an axis of `extent` positions, `stride` apart, continues runs of `length` elements without a gap.
+/// True if runs of `length` elements can be joined along an axis of `extent` positions that are `stride`
+/// apart.
 MPSCNN_INLINE bool continues(std::int64_t extent, std::ptrdiff_t stride, std::int64_t length) {
     return extent == 1 || stride == length;
 }
 
-/// Return the runs of tensors of one shape. Without `join` each pixel is a run.
+/// Return the runs of tensors of one shape. Without `join`, each pixel is a run.
 template <class V, int sources>
 MPSCNN_INLINE ElementRuns<sources> element_runs(const View &to, const ConstView *const (&from)[sources],
                                                 bool join, int threads) {
@@ -59,15 +60,15 @@ MPSCNN_INLINE ElementRuns<sources> element_runs(const View &to, const ConstView 
     return runs;
 }
 
-/// A run, or a part of it.
+/// A run, or a part of one, with its addresses.
 template <int sources> struct ElementRun {
     float *to; ///< the beginning of the run
     const float *from[sources];
     Range elements;
-    std::int64_t length, writable; ///< number of elements of the run
+    std::int64_t length, writable; ///< elements of the whole run
 };
 
-/// Call function(run) for the items [begin, end).
+/// Call function(run) for all runs or parts of runs in the items [begin, end).
 template <class V, int sources, class Function>
 MPSCNN_INLINE void for_each_run(const ElementRuns<sources> &runs, const View &to,
                                 const ConstView *const (&from)[sources], std::int64_t begin, std::int64_t end,
@@ -94,7 +95,7 @@ MPSCNN_INLINE void for_each_run(const ElementRuns<sources> &runs, const View &to
     }
 }
 
-/// Store function(vectors of the sources) for each vector of a run. `block` vectors are computed together.
+/// Store function(vectors of the sources) for each vector of a run, `block` vectors at a time.
 template <class V, int block, int sources, class Function>
 MPSCNN_INLINE void map_run(const ElementRun<sources> &run, Function function) {
     std::int64_t i = run.elements.begin;

@@ -1,8 +1,7 @@
 // Conversion of arrays between float and IEEE half. The bits are those that core/half.h defines.
 //
-// Each vector is converted by the processor's instruction, or by integer arithmetic where it has none. With
-// the instruction it is bound by memory, 6 bytes for each number. Without it, some 15 operations for each
-// vector are the bound.
+// Each vector is converted by the processor's instruction if it has one. Then the speed is limited by memory,
+// 6 bytes for each number. Otherwise integer arithmetic converts it, which takes some 15 operations.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/kernels.h"

@@ -1,5 +1,6 @@
-// Padding, cropping and copies between strides. Registers: a few, for copying. Bound by memory: 8 bytes for
-// each element. Dense rows are copied whole. Other rows are slower if pixels have few channels.
+// Padding, cropping, and copies between tensors of different strides. The speed is limited by memory: 8 bytes
+// for each element. Rows without gaps are copied as a whole. Other rows are slower if pixels have few
+// channels.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -14,7 +15,7 @@ template <class V> MPSCNN_INLINE void fill_floats(float *to, std::int64_t count,
     for (std::int64_t i = 0; i < count; i += V::width) store_lanes<V>(to + i, vector, count - i);
 }
 
-/// Return the destination positions that the source covers if it begins at `start`.
+/// Return the destination positions along an axis that the source covers if it begins at position `start`.
 MPSCNN_INLINE Range covered(std::int64_t start, std::int64_t source, std::int64_t destination) {
     const std::int64_t begin = clamped(start, 0, destination);
     return {begin, clamped(start + source, begin, destination)};
@@ -28,7 +29,7 @@ MPSCNN_INLINE std::int64_t reflected(PaddingMode mode, std::int64_t position, st
     return turned < size ? turned : period - 1 + shared - turned;
 }
 
-/// Fill channels [channels) of a pixel with the border's constants.
+/// Fill the channels [channels) of a pixel with the constants of the border.
 template <class V> MPSCNN_INLINE void fill_channels(const PaddingTask &task, float *pixel, Range channels) {
     if (task.values)
         copy_floats(task.values + channels.begin, pixel + channels.begin, channels.size());
@@ -47,7 +48,7 @@ __attribute__((noinline)) void fill_pixels(const PaddingTask &task, float *row, 
         fill_channels<V>(task, row + x * to.pixel_stride, {0, to.channels});
 }
 
-/// Fill channels [channels), which the source lacks, from the channels that it has.
+/// Fill the channels [channels) before or after those of the source, by the padding's mode.
 template <class V>
 MPSCNN_INLINE void pad_channels(const PaddingTask &task, const float *from, float *out, Range channels) {
     if (task.mode == PaddingMode::constant_) return fill_channels<V>(task, out, channels);
@@ -109,8 +110,7 @@ template <class V> void pad_row(const PaddingTask &task, std::int64_t image, std
     pad_pixels<V>(task, from, row, {max(part.begin, columns.end), part.end});
 }
 
-/// Split the work into rows. If there are few rows, as in the tensors of detectors, split it into columns as
-/// well.
+/// Divide the work into rows, and into columns as well if there are few rows, as in detectors.
 inline WorkSplit padding_split(const PaddingTask &task, int threads) {
     const View &to = task.destination;
     return split_work(to.batch, to.height, to.width, to.batch * to.height * to.width * to.channels,

@@ -1,10 +1,11 @@
-// Nearest, bilinear and Lanczos resizes. Bilinear interpolation first interpolates source rows horizontally,
-// once for all output rows between them, and then vertically. It works on tiles of columns whose two rows
-// stay in L1, or in L2 if stores are non-temporal.
+// Nearest, bilinear and Lanczos resizes. Bilinear interpolation works in two steps. It interpolates two
+// source rows horizontally, once for all output rows between them, and then interpolates between them
+// vertically. It works on tiles of columns that are so narrow that both rows stay in L1, or with non-temporal
+// stores in L2.
 //
-// Registers: two sources and a fraction. Bound by L1, two loads and a store for each vertical step. A result
-// that does not fit the caches is bound by memory. Its stores are non-temporal, because a cached store reads
-// the line from memory first.
+// Registers hold two sources and a fraction. The speed is limited by L1: two loads and a store for each
+// vertical interpolation. If the result does not fit the caches, it is limited by memory. Stores are then
+// non-temporal, because a cached store would first read the line from memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -35,7 +36,7 @@ struct ResizeTiles {
         tiles.non_temporal = V::has_non_temporal_stores && task.non_temporal && tiles.flat;
         // Non-temporal stores of partial cache lines, as at the ends of tiles, are slow. So tiles are wide.
         tiles.columns = clamped((tiles.non_temporal ? max_floats : wanted_floats) / tiles.pitch, 1, to.width);
-        // Whole vectors are stored. The last one overlaps the beginning of the next pixel.
+        // Only whole vectors are stored. The last vector of a pixel reaches into the next pixel.
         tiles.row_floats = round_up(tiles.columns * tiles.pitch + V::width, 16);
         return tiles;
     }
@@ -53,7 +54,7 @@ MPSCNN_INLINE typename V::reg resize_load(const float *row, std::int32_t column,
     return load_lanes<V>(row + column * from.pixel_stride + channel, from.channels - channel);
 }
 
-/// Interpolate one source row (-1: zeros) at the output columns [columns).
+/// Interpolate source row y horizontally at the output columns [columns). For y = -1 the row is zeros.
 template <class V>
 void resize_columns(const ResizeTask &task, std::int64_t image, std::int32_t y, const ResizeTap *taps,
                     Range columns, std::ptrdiff_t pitch, float *out) {
@@ -71,7 +72,7 @@ void resize_columns(const ResizeTask &task, std::int64_t image, std::int32_t y, 
     }
 }
 
-/// Interpolate `count` floats between two rows.
+/// Interpolate vertically: `count` floats between two rows.
 template <class V>
 MPSCNN_INLINE void resize_between(const ResizeTask &task, const float *upper, const float *lower,
                                   float fraction, float *out, std::int64_t count, std::int64_t writable,
@@ -109,8 +110,8 @@ void resize_row(const ResizeTask &task, std::int64_t image, std::int64_t y, Rang
     }
 }
 
-/// Compute rows [rows) of one tile of columns. The two interpolated rows are kept as long as output rows lie
-/// between them.
+/// Compute the rows [rows) of one tile of columns. The two interpolated source rows are reused for all output
+/// rows between them.
 template <class V>
 void resize_tile(const ResizeTask &task, std::int64_t image, Range rows, Range columns, const ResizeTap *taps,
                  const ResizeTiles &tiles, float *upper, float *lower) {
@@ -155,15 +156,15 @@ void resize_nearest_row(const ResizeTask &task, std::int64_t image, std::int64_t
     }
 }
 
-/// The source positions that an output of Lanczos' filter sums up.
+/// The source positions, along one axis, whose weighted sum is an output of the Lanczos filter.
 struct ResizeSpan {
     std::int32_t first;
     std::int32_t count;
     const float *weights;
 };
 
-/// Plan of a Lanczos task. Source rows are filtered horizontally once for all output rows of an item. Row y
-/// is kept in slot y % slots.
+/// The plan of a Lanczos resize. Each source row is filtered horizontally once for all output rows of an
+/// item. The filtered row y is kept in a ring buffer of rows, in slot y % slots.
 struct ResizeFilter {
     const ResizeSpan *rows, *columns;
     std::int64_t slots;
@@ -177,7 +178,8 @@ struct ResizeFilter {
     }
 };
 
-/// Weights are computed twice, first to count them: an output far outside of the source has only one.
+/// Compute the taps of all outputs along an axis. The weights are computed twice, first to count them,
+/// because an output far outside the source has only one.
 inline const ResizeSpan *resize_spans(const ResizeTask &task, const ResizePositions &axis, std::int64_t taps,
                                       std::int64_t outputs, std::int64_t size, const Planning &planning) {
     auto *spans = planning.make<ResizeSpan>(outputs);
@@ -210,12 +212,12 @@ template <class V> ResizeFilter resize_filter(const ResizeTask &task, const Plan
     filter.slots = max(task.vertical_taps, 1);
     filter.pitch = dense ? to.channels : padded;
     filter.flat = dense || (to.pixel_stride == padded && to.writable_channels >= padded);
-    // Whole vectors are stored. The last one overlaps the beginning of the next pixel.
+    // Only whole vectors are stored. The last vector of a pixel reaches into the next pixel.
     filter.row_floats = round_up(to.width * filter.pitch + V::width, 16);
     return filter;
 }
 
-/// Filter source row y at all output columns.
+/// Filter source row y horizontally at all output columns.
 template <class V>
 void resize_filter_row(const ResizeTask &task, const ResizeFilter &filter, std::int64_t image, std::int64_t y,
                        float *out) {
@@ -234,7 +236,7 @@ void resize_filter_row(const ResizeTask &task, const ResizeFilter &filter, std::
     }
 }
 
-/// Write `count` floats of an output row: the weighted sum of filtered source rows.
+/// Filter vertically: write `count` floats of an output row, the weighted sum of horizontally filtered rows.
 template <class V>
 MPSCNN_INLINE void resize_sum_rows(const ResizeTask &task, const ResizeFilter &filter, const ResizeSpan &span,
                                    const float *slots, std::int64_t at, float *out, std::int64_t count,

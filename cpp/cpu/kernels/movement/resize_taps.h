@@ -1,6 +1,6 @@
 #pragma once
 
-// The source pixels that an output of a resize is interpolated from.
+// Computes between which source pixels an output of a resize is interpolated.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -8,7 +8,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The two source positions next to an output (-1 reads zeros), and the output's distance from the first.
+/// The two source positions next to an output, and its distance from the first one. Position -1 stands for
+/// zeros.
 struct ResizeTap {
     std::int32_t first, second;
     float fraction;
@@ -19,7 +20,7 @@ inline ResizeTap resize_tap(const ResizeTask &task, const ResizePositions &axis,
     double position =
         (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
     if (task.kind == ResizeKind::nearest) position += task.nearest_bias;
-    // At two or more positions beyond an end, only zeros are read.
+    // Clamp the position. With zeros outside, two or more positions beyond an end only read zeros.
     const double low = task.zero_outside ? -2.0 : 0.0, high = static_cast<double>(size) - 1.0 - low;
     position = position > low ? (position < high ? position : high) : low;
     auto first = static_cast<std::int64_t>(position);

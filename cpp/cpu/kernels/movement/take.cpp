@@ -1,5 +1,5 @@
-// Parts of tensors that cannot be views, and constants. Registers: a few, for copying. Copies of whole pixels
-// are bound by memory. Where single channels are taken, the bound is one load and one store for each element.
+// Copies of parts of tensors that cannot be views, and constants. Copies of whole pixels are limited by
+// memory. Copies of single channels are limited by one load and one store for each element.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

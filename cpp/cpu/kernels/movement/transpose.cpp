@@ -1,10 +1,11 @@
-// Transposes axes. The method depends on two axes: the one that is contiguous in the source (the columns of a
-// tile), and the one that is contiguous in the destination (its rows). If both are the same axis, runs are
-// copied. Otherwise tiles of lanes x lanes floats are transposed in registers. Bytes are moved one by one.
+// Transposes axes. The method depends on which axis is contiguous in the source and which in the destination.
+// If it is the same axis, runs are copied. Otherwise the source's axis gives the columns of tiles and the
+// destination's their rows, and tiles of lanes x lanes floats are transposed in registers. Bytes are moved
+// one by one.
 //
-// Registers: one tile. Bound by shuffles, four for each vector with 16 lanes, or by memory. Axes shorter than
-// a vector are slower, since they leave lanes of a tile empty. A channel shuffle of two groups has its own
-// loop.
+// Registers hold one tile. The speed is limited by shuffles, four for each vector of 16 lanes, or by memory.
+// Axes shorter than a vector are slower, because they leave lanes of a tile empty. A channel shuffle of two
+// groups has a separate loop.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lane_shuffles.h"
@@ -15,18 +16,19 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// An axis and the distance of its elements in both tensors.
+/// An axis, and the distances of its elements in the source and in the destination.
 struct TransposedAxis {
     std::int64_t extent;
     std::ptrdiff_t from, to;
 };
 
-/// The loops over an image's elements. `inner` is contiguous in the destination, `across` in the source.
+/// The loops of a transpose. `inner` is the axis that is contiguous in the destination, and `across` that in
+/// the source; all others are outer loops.
 struct TransposePlan {
-    WorkSplit split; ///< items: positions on the outer axes, times blocks of `across`
+    WorkSplit split; ///< items are positions on the outer axes, times blocks of `across`
     int outer_count;
     TransposedAxis outer[TransposeTask::max_axes];
-    /// If across.extent is 1, the elements of `inner` have a constant distance in the source.
+    /// If it is the same axis for both, across.extent is 1, and runs along `inner` are copied.
     TransposedAxis inner, across;
     std::int64_t across_block;
 };
@@ -45,7 +47,7 @@ void image_strides(const AnyView &view, const std::int64_t *extents, int count, 
     }
 }
 
-/// Write the axes of the destination, the outermost one first. Return their number.
+/// Write the axes of the destination to `axes`, the outermost one first. Return their number.
 inline int axes_of(const TransposeTask &task, TransposedAxis *axes) {
     const View &to = task.destination;
     const ConstView &from = task.source;
@@ -67,8 +69,8 @@ inline int axes_of(const TransposeTask &task, TransposedAxis *axes) {
     return task.count;
 }
 
-/// Remove axes of extent 1, and join neighbours that are contiguous in both tensors. Return the number of
-/// axes left.
+/// Remove axes of extent 1, and join adjacent axes that are contiguous in both tensors. Return the number of
+/// axes that remain.
 inline int joined_axes(TransposedAxis *axes, int count) {
     int kept = 0;
     for (int axis = 0; axis < count; ++axis) {
@@ -114,7 +116,7 @@ template <class V> Prepared transpose_prepare(const TransposeTask &task, const P
     return planning.keep(plan, plan.split.items());
 }
 
-/// Copy `count` elements that are a constant distance apart.
+/// Copy the elements along an axis, whose distances in both tensors are constant.
 template <class V, class Element>
 MPSCNN_INLINE void copy_run(const Element *from, Element *to, const TransposedAxis &axis) {
     if (axis.from == 1 && axis.to == 1) return copy_channels<V>(from, to, axis.extent);
@@ -139,8 +141,8 @@ MPSCNN_INLINE void interleave_two(const std::uint8_t *a, const std::uint8_t *b, 
     for (std::int64_t i = 0; i < count; ++i) to[2 * i] = a[i], to[2 * i + 1] = b[i];
 }
 
-/// Transpose a tile of lanes x lanes elements, of which `rows` x `columns` exist. Row i is contiguous in the
-/// source.
+/// Transpose a tile of lanes x lanes elements, of which `rows` x `columns` exist. Its rows are contiguous in
+/// the source.
 template <class V>
 MPSCNN_INLINE void transpose_tile(const float *from, std::ptrdiff_t from_step, float *to,
                                   std::ptrdiff_t to_step, std::int64_t rows, std::int64_t columns) {
@@ -159,7 +161,7 @@ MPSCNN_INLINE void transpose_tile(const float *from, std::ptrdiff_t from_step, f
     for (int i = 0; i < V::width && i < columns; ++i) store_lanes<V>(to + i * to_step, x[i], rows);
 }
 
-/// Transpose rows of tiles: `rows` x `columns` elements, whose rows are contiguous in the source.
+/// Transpose `rows` x `columns` elements tile by tile. Rows are contiguous in the source.
 template <class V>
 MPSCNN_INLINE void transpose_tiles(const float *from, std::ptrdiff_t from_step, float *to,
                                    std::ptrdiff_t to_step, std::int64_t rows, std::int64_t columns) {
@@ -175,7 +177,7 @@ MPSCNN_INLINE void transpose_tiles(const std::uint8_t *from, std::ptrdiff_t from
         for (std::int64_t j = 0; j < rows; ++j) to[i * to_step + j] = from[j * from_step + i];
 }
 
-/// Transpose the elements at one position on the outer axes, [begin, end) of `across`.
+/// Transpose the elements at one position of the outer axes, for positions [part) of `across`.
 template <class V, class Element>
 void transpose_block(const TransposePlan &plan, const Element *from, Element *to, Range part) {
     constexpr std::int64_t few = V::width / 4;

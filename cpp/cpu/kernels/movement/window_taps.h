@@ -1,6 +1,6 @@
 #pragma once
 
-// The taps of a window that lie inside the source.
+// Computes which taps of a window are inside the source, along one axis.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -23,8 +23,8 @@ MPSCNN_INLINE std::int64_t window_end(const WindowAxis &axis, std::int64_t outpu
     return window_begin(axis, output) + window_span(axis);
 }
 
-/// `count` taps are `dilation` apart, the first one at source position `first`. Return those within [low,
-/// high).
+/// Return the taps with source positions within [low, high). There are `count` taps, `dilation` apart; the
+/// first one is at source position `first`.
 MPSCNN_INLINE Range taps_within(std::int64_t first, std::int64_t dilation, std::int64_t count,
                                 std::int64_t low, std::int64_t high) {
     const std::int64_t begin = clamped(divide_up(low - first, dilation), 0, count);
