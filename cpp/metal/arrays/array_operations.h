@@ -6,8 +6,8 @@
 
 namespace mpscnn::metal {
 
-// Makes the kernels of each operation on arrays. An operation without a function here runs on images
-// (metal/layers).
+// Add the kernels of one operation on arrays to a program. An operation without a function here runs on
+// images (metal/layers).
 
 void make_program(ArrayProgram &program, const ops::AdaptiveUpdate &operation);
 void make_program(ArrayProgram &program, const ops::BatchNormalization &operation);

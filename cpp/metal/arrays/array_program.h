@@ -1,7 +1,8 @@
 #pragma once
 
-// Operations on arrays, for networks that are trained and for own kernels; other networks have layers on
-// images. The kernels are those of shaders/array_*.metal.
+// Operations on arrays, which are row-major tensors in GPU buffers. Networks that are trained use them, and
+// so do the library's own kernels for inference; all other networks have layers on images. The kernels are
+// those of shaders/array_*.metal.
 
 #include <cstddef>
 #include <initializer_list>
@@ -27,27 +28,28 @@ struct ArrayOperand {
 
 /// The tensors that an operation reads and writes.
 struct ArrayOperands {
-    std::vector<ArrayOperand> sources;          ///< the inputs, the addend, then the weights
-    std::optional<std::size_t> addend;          ///< index of a source that is added before the activation
-    std::map<std::string, std::size_t> weights; ///< index of the source, by role
+    std::vector<ArrayOperand> sources; ///< the inputs, the addend, then the weights
+    /// Index of a source that is added to the result before the activation.
+    std::optional<std::size_t> addend;
+    std::map<std::string, std::size_t> weights; ///< index of a weight among the sources, by role
     ArrayOperand result;
-    ops::Neuron activation;        ///< attached to the operation
-    bool constant_weights = false; ///< they are in the order of weights_for_arrays()
+    ops::Neuron activation;        ///< the activation that is attached to the operation
+    bool constant_weights = false; ///< true: weights are constants in the order of weights_for_arrays()
 };
 
-/// Return the extents as of an image; with more than four axes, all axes between the batch and the last two
-/// are rows.
+/// Return the extents of a tensor as an image. With more than four axes, all axes between the batch and the
+/// last two are rows.
 ArrayImage array_image(const Shape &shape);
 
-/// One kernel. `arrays` are indices: the sources come first, then the result, then scratch arrays.
+/// One kernel launch. `arrays` are indices: the sources come first, then the result, then scratch arrays.
 struct ArrayStage {
     std::string shader;
     NeuronKind activation = NeuronKind::none;
     std::vector<std::byte> params; ///< buffer 0
     std::vector<std::size_t> arrays;
-    std::vector<std::byte> table; ///< the buffer after the arrays, if any
+    std::vector<std::byte> table; ///< contents of the buffer after the arrays; empty: no such buffer
     std::int64_t threads = 0;
-    /// Threads of a threadgroup; 0: any number.
+    /// Number of threads of a threadgroup; 0: any number.
     std::int64_t group = 0;
     /// Bytes of a threadgroup's memory.
     std::size_t threadgroup_bytes = 0;
@@ -59,20 +61,20 @@ struct ArrayStage {
     }
 };
 
-/// The kernels of one operation, in order.
+/// The kernel launches of one operation, in order.
 class ArrayProgram {
 public:
     ArrayProgram(const ArrayOperands &operands, const Choice &choice)
         : operands_(&operands), choice_(&choice) {}
 
     const ArrayOperands &operands() const { return *operands_; }
-    /// Which kernels this device may take.
+    /// Return which kernels this device may use.
     const Choice &choice() const { return *choice_; }
     const Shape &shape(std::size_t source) const { return operands_->sources[source].shape; }
     std::size_t result() const { return operands_->sources.size(); }
-    /// Add an array of floats, which lives while the operation runs. Return its index.
+    /// Add a scratch array of floats, which exists while the operation runs. Return its index.
     std::size_t add_scratch(std::int64_t elements);
-    /// Return the index of the weight, or null.
+    /// Return the index of the weight with this role, or null.
     const std::size_t *weight(const std::string &role) const;
 
     /// Add a kernel with parameters. Their first field is `run`, which is set here. The kernel writes the
@@ -89,12 +91,12 @@ public:
         add_stage(std::move(shader), std::as_bytes(std::span(&run, 1)), std::move(arrays), threads);
     }
 
-    /// Return the shader's variant for halves if source 0 and the weight hold halves and the device may take
-    /// it, otherwise the shader.
+    /// Return the name of the shader's variant for halves, if source 0 and the weight hold halves and the
+    /// device may use that variant. Otherwise return the shader's name.
     std::string variant_of(const std::string &shader, NeuronKind activation) const;
 
     const std::vector<ArrayStage> &stages() const { return stages_; }
-    /// Return the bytes of the scratch arrays.
+    /// Return the bytes of each scratch array.
     const std::vector<std::size_t> &scratch() const { return scratch_; }
 
 private:
@@ -108,23 +110,25 @@ private:
     std::vector<std::size_t> scratch_;
 };
 
-/// The division of sums of `elements` numbers each, where `results` sums are computed together. It depends on
-/// shapes only. Each thread adds `part` numbers.
+/// How sums are divided into parts, so that enough threads can work on them. There are `results` sums of
+/// `elements` numbers each; each thread adds `part` numbers. The division depends on shapes only, so results
+/// do not depend on the device.
 struct SumParts {
     std::int64_t count = 1, part = 1;
 
     SumParts(std::int64_t results, std::int64_t elements);
-    /// Return parts of `part` numbers each.
+    /// Return a division into parts of `part` numbers each.
     static SumParts of_length(std::int64_t part, std::int64_t elements);
 
 private:
     SumParts() = default;
 };
 
-/// Add kernels that sum a source over the axes where `kept` has extent 1, times a factor, into an array.
+/// Add kernels that sum a source over the axes along which `kept` has extent 1. The sums, times `factor`, are
+/// written to the array `to`.
 void add_sum(ArrayProgram &program, std::size_t source, const ArrayImage &from, std::size_t to,
              const ArrayImage &kept, float factor = 1.0f, bool squares = false);
-/// Add kernels that sum the parts of sums into an array of `results` numbers.
+/// Add kernels that sum the array `parts` of partial sums to `results` numbers in the array `to`.
 void add_parts(ArrayProgram &program, std::size_t parts, const SumParts &of, std::size_t to,
                std::int64_t results, float factor = 1.0f);
 

@@ -53,7 +53,8 @@ ArrayStage &ArrayProgram::add_stage(std::string shader, std::span<const std::byt
     return stages_.back();
 }
 
-/// Use enough threads for a large GPU, but only as many parts as one thread can add quickly.
+/// Choose the number of parts: enough threads for a large GPU, but only as many parts as one thread can add
+/// quickly.
 SumParts::SumParts(std::int64_t results, std::int64_t elements) {
     constexpr std::int64_t threads = 1 << 17, least = 256, most = 1024;
     const std::int64_t wanted = std::clamp<std::int64_t>(threads / results, 1, most);

@@ -40,20 +40,21 @@ std::int64_t tiles_of(std::int64_t rows, std::int64_t columns) {
     return tiles(rows) * tiles(columns);
 }
 
-/// Groups have few channels each, and would fill few places of a tile.
+/// True if a convolution can run as a tiled matrix product. One with groups cannot: its groups have few
+/// channels each, and would fill a small part of a tile.
 bool is_product(const ArrayProgram &program, const ops::Convolution &convolution, const char *shader,
                 NeuronKind activation = NeuronKind::none) {
     return convolution.groups == 1 && program.choice().may_take(shader, activation);
 }
 
-/// True if the results read each pixel of the input in turn.
+/// True if result pixel i reads input pixel i only.
 bool is_pointwise(const WindowParams &window) {
     return window.kernel_width == 1 && window.kernel_height == 1 && window.stride_x == 1 &&
            window.stride_y == 1 && window.pad_left == 0 && window.pad_top == 0;
 }
 
-/// Divide a product's sums over pixels: there are enough groups for a large GPU, and a part is short enough
-/// for sums in floats.
+/// Divide the sums over pixels of a product with this number of tiles. There are enough threadgroups for a
+/// large GPU, and a part is short enough for sums in floats.
 SumParts product_parts(std::int64_t tiles, std::int64_t pixels) {
     constexpr std::int64_t groups = 512, least = 256, most = 4096;
     const std::int64_t wanted = std::max<std::int64_t>(groups / tiles, 1);
@@ -61,7 +62,8 @@ SumParts product_parts(std::int64_t tiles, std::int64_t pixels) {
     return SumParts::of_length((each + product_depth - 1) / product_depth * product_depth, pixels);
 }
 
-/// Return the shader for a convolution; null: there is none for groups, or none may be taken.
+/// Return the product shader for a convolution. Return null for a convolution with groups, and if the device
+/// may use none of the shaders.
 const char *product_shader(const ArrayProgram &program, const ops::Convolution &convolution,
                            const ArrayConvolutionParams &params, NeuronKind activation) {
     if (is_pointwise(params.window) &&
@@ -70,7 +72,7 @@ const char *product_shader(const ArrayProgram &program, const ops::Convolution &
     return is_product(program, convolution, "array_product", activation) ? "array_product" : nullptr;
 }
 
-/// `weight` and the optional `bias` are sources.
+/// Add the kernels of a convolution whose weight and optional bias are sources.
 void add_convolution(ArrayProgram &program, const ops::Convolution &convolution,
                      ArrayConvolutionParams params) {
     const ops::Neuron &neuron = program.operands().activation;
@@ -100,7 +102,7 @@ void make_program(ArrayProgram &program, const ops::Convolution &operation) {
                     convolution_params(operation, program.shape(0), program.operands().result.shape));
 }
 
-/// A dense layer is a convolution of one pixel whose channels are all inputs.
+/// Add a dense layer as a convolution of one pixel whose channels are all inputs.
 void make_program(ArrayProgram &program, const ops::FullyConnected &operation) {
     const Shape &input = program.shape(0);
     ops::Convolution pixel;

@@ -6,11 +6,12 @@ namespace mpscnn::metal {
 
 // Depthwise convolutions with constant weights, by shaders/array_depthwise.metal.
 
-/// True if the shader can compute the convolution: there is no multiplier, and channels are whole quads.
+/// True if the shader can compute the convolution: there is no channel multiplier, and the number of channels
+/// is a multiple of four.
 bool is_array_depthwise(const ops::Convolution &convolution, const Shape &input);
 
-/// Return weights of [output][row][column][input] in the order that shaders on arrays read, which is
-/// [row][column][channel] for a depthwise convolution and otherwise the same.
+/// Rearrange weights [output][row][column][input] to the order that shaders on arrays read. For a depthwise
+/// convolution this is [row][column][channel]; otherwise nothing changes.
 std::vector<float> weights_for_arrays(const ops::Convolution &convolution, const Shape &input,
                                       std::vector<float> weights);
 

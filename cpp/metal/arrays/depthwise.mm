@@ -10,8 +10,8 @@ static_assert(sizeof(ArrayDepthwiseParams) == 22 * sizeof(int));
 
 namespace {
 
-/// Return the shader for a window. Two kinds of windows have shaders of their own, if the device may take
-/// them.
+/// Return the shader for a window. There are special shaders for 3x3 windows without dilation whose stride
+/// in columns is 1 or 2. They are taken if the device may use them.
 std::string shader_for(const WindowParams &window, const ArrayProgram &program, NeuronKind activation) {
     const bool is_small = window.kernel_width == 3 && window.kernel_height == 3 && window.dilation_x == 1 &&
                           window.dilation_y == 1 && window.stride_x <= 2;

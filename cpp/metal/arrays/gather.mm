@@ -9,8 +9,9 @@ static_assert(sizeof(ArrayGatherParams) == 5 * sizeof(int));
 
 namespace {
 
-/// Return `extent` + 1 numbers and then a list of copies. The numbers are the indices in the list at which
-/// the copies of each position begin.
+/// Return the table that array_gather.metal reads. For each position of the source it lists the copies that a
+/// gather made. The table begins with `extent` + 1 indices, at which the lists of the positions begin; the
+/// lists follow.
 std::vector<int> copies_of_positions(const std::vector<std::int64_t> &indices, std::int64_t extent) {
     std::vector<int> table(static_cast<std::size_t>(extent + 1), 0);
     for (const std::int64_t position : indices) ++table[static_cast<std::size_t>(position + 1)];

@@ -7,10 +7,11 @@ namespace {
 
 static_assert(sizeof(ArrayMultiboxParams) == 8 * sizeof(int));
 
-/// The arrays of the loss and its gradient: with one number for each anchor, and with one number in all.
+/// The arrays of a detector's loss and its gradient. Some have one number for each anchor, others have a
+/// single number.
 struct Multibox {
     ArrayMultiboxParams params;
-    std::int64_t images, anchors; ///< of all images together
+    std::int64_t images, anchors; ///< `anchors` counts those of all images together
     std::size_t boxes, errors, choice, count;
 };
 

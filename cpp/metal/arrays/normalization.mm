@@ -28,7 +28,8 @@ ArrayChannelParams channel_params(const Shape &image, float epsilon) {
     return params;
 }
 
-/// Add two sums for each channel. The kernel adds parts of the pixels.
+/// Add kernels that compute two sums for each channel. Each thread sums a part of the pixels, and another
+/// kernel adds the parts.
 void add_channel_sums(ArrayProgram &program, const char *shader, ArrayChannelParams params,
                       std::vector<std::size_t> sources, std::size_t to) {
     const SumParts parts(params.channels, params.pixels);
@@ -43,8 +44,8 @@ void add_channel_sums(ArrayProgram &program, const char *shader, ArrayChannelPar
 
 } // namespace
 
-/// Compute the mean first, and then deviations from it: a variance may be small compared with the square of
-/// the mean.
+/// Add kernels that compute the mean first, and then deviations from it. A variance may be so small compared
+/// with the square of the mean that other formulas would lose it.
 void make_program(ArrayProgram &program, const ops::BatchStatistics &) {
     const Shape &image = program.shape(0);
     const ArrayChannelParams params = channel_params(image, 0.0f);
@@ -86,7 +87,8 @@ void make_program(ArrayProgram &program, const ops::BatchNormalizationGradient &
 
 namespace {
 
-/// A unit is a group of channels of an image.
+/// Return the parameters of a group normalization. Its units, whose elements share statistics, are the groups
+/// of channels of each image.
 ArrayUnitParams group_params(const Shape &shape, const ops::GroupNormalization &operation) {
     const std::int64_t channels = shape.back(), image = shape.with_batch(1).elements();
     ArrayUnitParams params{};
@@ -99,7 +101,8 @@ ArrayUnitParams group_params(const Shape &shape, const ops::GroupNormalization &
     return params;
 }
 
-/// A unit is all channels of a pixel.
+/// Return the parameters of a layer normalization. Its units, whose elements share statistics, are the
+/// pixels.
 ArrayUnitParams pixel_params(const Shape &shape, const ops::LayerNormalization &operation) {
     ArrayUnitParams params{};
     params.groups = params.pixels = 1;
@@ -114,7 +117,7 @@ std::int64_t units_of(const Shape &shape, const ArrayUnitParams &params) {
     return shape.elements() / params.image * params.groups;
 }
 
-/// Add a kernel with a threadgroup for each unit.
+/// Add a kernel that runs one threadgroup for each unit.
 void add_unit_sums(ArrayProgram &program, const char *shader, const ArrayUnitParams &params,
                    std::vector<std::size_t> arrays, std::int64_t units) {
     program.add(shader, params, std::move(arrays), units * unit_threads)
@@ -141,7 +144,8 @@ void add_normalization(ArrayProgram &program, ArrayUnitParams params) {
         .activation = activation.kind;
 }
 
-/// The sources are the gradient of the result, the input and optionally gamma.
+/// Add the kernels of the gradient. The sources are the gradient of the result, the input and optionally
+/// gamma.
 void add_unit_gradient(ArrayProgram &program, ArrayUnitParams params) {
     const Shape &shape = program.shape(1);
     const std::int64_t units = units_of(shape, params);

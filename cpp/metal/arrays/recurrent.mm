@@ -6,7 +6,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-/// Run a threadgroup for each sequence.
+/// Add a kernel that runs one threadgroup for each sequence.
 void add_sequences(ArrayProgram &program, const char *shader, const ArrayRecurrentParams &params,
                    std::vector<std::size_t> arrays, const Shape &sums) {
     program.add(shader, params, std::move(arrays), sums[0] * sums[2] * recurrent_threads)
@@ -25,8 +25,8 @@ template <class Op> void add_layer(ArrayProgram &program, const Op &operation) {
                   {0, state(1), state(2), weight, bias ? *bias : weight, program.result()}, program.shape(0));
 }
 
-/// The sources are the gradient of the result, the sums, the result, the weight, and from `first_state` on
-/// states.
+/// Add the kernels of a recurrent layer's gradient. The sources are the gradient of the result, the sums, the
+/// result and the weight. Sources from `first_state` on are states.
 void add_gradient(ArrayProgram &program, ArrayRecurrentParams params, std::size_t bias,
                   std::size_t first_state) {
     const std::size_t count = program.operands().sources.size();

@@ -15,8 +15,8 @@ static_assert(sizeof(ArrayPoolingParams) == 24 * sizeof(int) &&
 
 namespace {
 
-/// For each of `size` positions, append the range of taps that sample it: the first one, and one past the
-/// last.
+/// For each of `size` input positions, append the range of taps that sample it: the first tap, and one past
+/// the last tap.
 void append_readers(std::vector<ResizeTap> &table, std::span<const ResizeTap> taps, std::int64_t size) {
     std::vector<ResizeTap> readers(static_cast<std::size_t>(size), ResizeTap{});
     for (std::size_t i = 0; i < taps.size(); ++i)

@@ -2,9 +2,9 @@
 
 #include <cstdint>
 
-#if defined(MPSCNN_METALLIB) // the path
+#if defined(MPSCNN_METALLIB) // the build defines the path of the compiled shaders
 
-// The assembler includes the file. As a C++ array it would take minutes to compile.
+// The assembler includes the file, because the compiler would take minutes for a C++ array of its bytes.
 #if defined(__APPLE__)
 #define MPSCNN_CONSTANTS ".section __TEXT,__const\n"
 #define MPSCNN_HIDDEN ".private_extern "

@@ -13,8 +13,9 @@ namespace mpscnn::metal {
 
 class MetalCustomKernel : public engine::CustomKernel {
 public:
-    /// Throws ParameterError for source that does not compile, a missing function, and constants that the
-    /// function does not declare. Throws UnsupportedError for parameter types that cannot be passed.
+    /// Compile a kernel. Throws ParameterError for source that does not compile, a missing function, and
+    /// constants that the function does not declare. Throws UnsupportedError for parameter types that cannot
+    /// be passed.
     MetalCustomKernel(std::shared_ptr<Device> device, const engine::CustomKernelSource &source);
     ~MetalCustomKernel() override;
 
@@ -35,7 +36,8 @@ private:
     std::vector<engine::CustomParameter> parameters_;
 };
 
-/// The live kernels of a device. The same source, function and constants are compiled once.
+/// Caches the compiled custom kernels of a device that are in use. The same source, function and constants
+/// are compiled once.
 class CustomKernels {
 public:
     std::shared_ptr<const MetalCustomKernel> get(const std::shared_ptr<Device> &device,

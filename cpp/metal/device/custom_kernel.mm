@@ -34,7 +34,8 @@ objc_ptr<id<MTLLibrary>> compile(const std::string &what, id<MTLDevice> device, 
 objc_ptr<id<MTLFunction>> find_function(const std::string &what, id<MTLLibrary> library,
                                         const engine::CustomKernelSource &source) {
     NSString *name = string_of(source.function);
-    // Used only to read the declaration: a function with function constants must be made with their values.
+    // This function only serves to read the declaration. A function with function constants must be made
+    // again with their values.
     const auto declared = adopt([library newFunctionWithName:name]);
     if (!declared)
         fail(ErrorKind::parameter, {what, ": no such function in the source, which has ", names_of(library)});
@@ -146,7 +147,8 @@ std::shared_ptr<const MetalCustomKernel> CustomKernels::get(const std::shared_pt
     std::erase_if(kernels_, [](const auto &entry) { return entry.second.expired(); });
     std::weak_ptr<const MetalCustomKernel> &entry = kernels_[key];
     auto kernel = entry.lock();
-    // Not make_shared: it would keep the object's memory as long as the weak pointer in `kernels_` exists.
+    // make_shared is not used: it would keep the object's memory as long as the weak pointer in `kernels_`
+    // exists.
     if (!kernel)
         entry = kernel = std::shared_ptr<const MetalCustomKernel>(new MetalCustomKernel(device, source));
     return kernel;

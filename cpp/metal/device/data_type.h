@@ -16,13 +16,14 @@ struct DataType {
     int bits = 32; ///< bits of each component
     int components = 1;
 
-    /// "half", "float4"
+    /// Return the name in the shading language: "half", "float4".
     std::string name() const;
     /// Return the size; a vector of three takes as much as one of four.
     std::size_t bytes() const;
 };
 
-/// Return nullptr for structs, matrices and all other types that are not in the table.
+/// Return the type for Metal's number, or nullptr for structs, matrices and all other types that are not in
+/// the table.
 const DataType *find_data_type(MTLDataType type);
 
 } // namespace mpscnn::metal

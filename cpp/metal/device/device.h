@@ -29,13 +29,13 @@ struct DeviceParts {
 /// A GPU with a command queue and the engine's shaders.
 class Device {
 public:
-    /// Return the device with this name or registry id; "" is the system's default. All live programs on it
-    /// share it, and it does not outlive them. Throws DeviceError if there is no such device that can run
-    /// MPS.
+    /// Return the device with this name or registry id; "" is the system's default. All programs on it share
+    /// one object, which is destroyed with the last of them. Throws DeviceError if there is no such device
+    /// that can run MPS.
     static std::shared_ptr<Device> open(const std::string &wanted);
 
-    /// Return the caller's device with the caller's queue, or with a new queue as `open` does. Programs on
-    /// the same queue share it.
+    /// Return the caller's device, with the caller's queue or with a new one. Programs on the same queue
+    /// share one object.
     static std::shared_ptr<Device> of(id<MTLDevice> device, id<MTLCommandQueue> queue);
     ~Device();
     Device(const Device &) = delete;
@@ -48,20 +48,22 @@ public:
     TextureCache &textures() { return parts_->textures; }
     CustomKernels &custom_kernels() { return *custom_kernels_; }
     std::string name() const;
-    /// Whether gradients of MPS run on it: Apple's own programs ask for the family Mac 2 before they train.
+    /// Return whether gradient kernels of MPS run on the device. As Apple's own programs do, it checks for
+    /// the family Mac 2.
     bool trains_by_mps() const;
-    /// With the system's build and the shaders: all on which answers depend, and nothing that changes when
-    /// the machine is started again.
+    /// Return a text with the device, the system's build and the shaders. Results depend on nothing else, and
+    /// the text stays the same when the machine is restarted.
     const std::string &identity() const { return identity_; }
 
     /// Throws DeviceError if the device was removed. Also throws it in a process that was forked after Metal
-    /// was first used, since a child has no connection to the GPU.
+    /// was first used, because a child has no connection to the GPU.
     void require_usable() const;
-    /// Make every later use fail. Programs that are compiled later open one of the remaining devices.
+    /// Make every later use of this device fail. Programs that are compiled later open one of the remaining
+    /// devices.
     void mark_removed() { removed_ = true; }
 
-    /// Return memory that processor and GPU share. Throws DeviceError if there is not enough, and for more
-    /// than the device's largest buffer.
+    /// Return memory that processor and GPU share. Throws DeviceError if there is not enough, and for a size
+    /// beyond the device's largest buffer.
     objc_ptr<id<MTLBuffer>> make_buffer(std::size_t bytes) const;
     /// Return memory that only the GPU accesses.
     objc_ptr<id<MTLBuffer>> make_private_buffer(std::size_t bytes) const;

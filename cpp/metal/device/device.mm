@@ -53,7 +53,8 @@ std::shared_ptr<Device> Device::open(const std::string &wanted) {
 }
 
 std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> queue) {
-    // Each object exists once as long as it is used. No other object can have its address during that time.
+    // One object for each device, as long as it is used. Its address cannot be reused during that time, so
+    // the address is a valid key.
     static std::mutex mutex;
     static std::map<std::uint64_t, std::weak_ptr<Device>> by_registry_id;
     static std::map<const void *, std::weak_ptr<Device>> by_queue;
@@ -68,7 +69,8 @@ std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> que
     if (found && !found->removed_ && found->get() == device) return found;
     require_mps(device);
     std::weak_ptr<DeviceParts> &known = parts_of[device];
-    // Not make_shared: it would keep the object's memory as long as the weak pointer in the map exists.
+    // make_shared is not used: it would keep the object's memory as long as the weak pointer in the map
+    // exists.
     auto parts = known.lock();
     if (!parts) known = parts = std::shared_ptr<DeviceParts>(new DeviceParts(share(device)));
     auto used = queue ? share(queue) : make_queue(device);
@@ -94,7 +96,8 @@ std::string Device::name() const {
 }
 
 bool Device::trains_by_mps() const {
-    // Mac 2, Apple 7 and Metal 3, by numbers, since headers of older systems do not name all of them.
+    // The GPU families Mac 2, Apple 7 and Metal 3, as numbers, because headers of older systems do not name
+    // all of them.
     for (const int family : {2002, 1007, 5001})
         if ([device_.get() supportsFamily:static_cast<MTLGPUFamily>(family)]) return true;
     return false;
@@ -106,7 +109,8 @@ void Device::require_usable() const {
         fail(ErrorKind::device, {"Metal device ", quoted(name()), " was removed from this machine"});
 }
 
-/// Metal itself would end the process instead of reporting an error.
+/// Throws for a size beyond the largest buffer, because Metal would end the process instead of reporting an
+/// error.
 void Device::require_length(std::size_t bytes) const {
     if (const std::size_t most = [device_.get() maxBufferLength]; bytes > most)
         fail(ErrorKind::device, {"Metal device ", quoted(name()), " cannot have a buffer of ", bytes,

@@ -22,7 +22,8 @@ std::string why_not_in_this_process();
 /// Throws DeviceError for a device that cannot run MPS.
 void require_mps(id<MTLDevice> device);
 
-/// Return "'Apple M2' (0x100000abc)", since several devices may have the same name.
+/// Return "'Apple M2' (0x100000abc)". It includes the registry id, because several devices may have the same
+/// name.
 std::string full_name_of(id<MTLDevice> device);
 
 /// Return "0x100000abc".

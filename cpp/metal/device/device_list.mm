@@ -64,7 +64,8 @@ constexpr const char *no_device = "this machine has no Metal device";
     fail(ErrorKind::device, {"there is no Metal device ", quoted(wanted), "; there are ", known});
 }
 
-/// Values of MTLGPUFamily. Older headers lack names for newer families, and older systems answer no for them.
+/// A GPU family's number and name. The numbers of MTLGPUFamily are used, because older headers lack names for
+/// newer families; older systems report such families as unsupported.
 struct Family {
     int number;
     const char *name;
@@ -153,7 +154,7 @@ std::vector<engine::DeviceDescription> describe_devices() {
     std::vector<engine::DeviceDescription> described;
     for (const auto &device : devices.all)
         described.push_back(describe(device.get(), devices.has_default && described.empty()));
-    // The reason is reported under the name "metal".
+    // Without a device, the reason is reported under the name "metal".
     if (described.empty()) return {{"metal", "", no_device}};
     if (!devices.has_default) described[0].name = "metal";
     return described;

@@ -9,8 +9,9 @@
 
 namespace mpscnn::metal {
 
-/// Return values for the constants that a function declares, from those of engine::CustomKernelSource. Throws
-/// ParameterError, which begins with `what`, for a missing or unknown constant or a wrong type.
+/// Return Metal's values of the constants that a function declares. `given` has the values of
+/// engine::CustomKernelSource. Throws ParameterError, which begins with `what`, for a missing or unknown
+/// constant or a wrong type.
 objc_ptr<MTLFunctionConstantValues *> constant_values(const std::string &what, id<MTLFunction> function,
                                                       const Json &given);
 

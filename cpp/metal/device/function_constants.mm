@@ -29,7 +29,7 @@ void put_integer(std::int64_t value, int bits, Bytes &bytes, int component) {
     if (bits == 32) put(static_cast<std::uint32_t>(value), bytes, component);
 }
 
-/// A constant: its declaration and its value.
+/// A function constant: its declaration and its value.
 class Constant {
 public:
     Constant(std::string what, const DataType &type) : what_(std::move(what)), type_(type) {}

@@ -27,22 +27,24 @@ struct ImageLayout {
     /// Return the largest number of such images that fit into one MPSImage.
     std::int64_t max_images() const;
 
-    /// Return the same layout with float elements.
+    /// Return the same layout with float32 elements.
     ImageLayout unrounded() const;
     ImageParams params() const;
-    /// Return an autoreleased descriptor for a temporary image.
+    /// Return an autoreleased descriptor for a temporary image with this layout.
     MPSImageDescriptor *descriptor() const;
 
     friend bool operator==(const ImageLayout &, const ImageLayout &) = default;
 };
 
-/// Return (height, width, channels) of a tensor as an image. All extents except the batch must be fixed.
+/// Return the extents (height, width, channels) of a tensor as an image. All extents except the batch must be
+/// fixed.
 Shape image_extents(const Shape &shape);
 /// Return the layout of one image of a fixed shape.
 ImageLayout image_layout(const Shape &shape, engine::Precision precision);
 
-/// Return the first images of the passes that compute a batch in `size` images each. All passes have the same
-/// size, so that steps know their extents. The last pass therefore recomputes some images.
+/// Return the number of the first image of each pass, if passes of `size` images compute a batch. All passes
+/// have the same size, because the extents of steps are fixed. The last pass may therefore recompute some
+/// images.
 inline std::vector<std::int64_t> passes_over(std::int64_t batch, std::int64_t size) {
     std::vector<std::int64_t> passes;
     for (std::int64_t first = 0; first < batch; first += size)

@@ -15,26 +15,27 @@
 
 namespace mpscnn::metal {
 
-/// Return the name of a shader's variant; see shaders/image_access.h.
+/// Return the name of the shader variant for these images; see shaders/image_access.h.
 std::string shader_name(const std::string &operation, std::span<const ImageLayout> sources,
                         const ImageLayout &destination);
-/// Return the last two parts of a name: "half_texture2d_array".
+/// Return the last two parts of a variant's name: "half_texture2d_array".
 std::string image_type_name(const ImageLayout &image);
-/// Return the last part: "texture2d_array".
+/// Return the last part of a variant's name: "texture2d_array".
 const char *texture_name(const ImageLayout &image);
 
-/// Language version 2.3 without fast math: NaN and infinities pass, and functions are precise.
+/// Return compile options for language version 2.3 without fast math, so NaN and infinities are kept and
+/// functions are precise.
 objc_ptr<MTLCompileOptions *> exact_options();
 
-/// The engine's own shaders. They are part of the program: compiled if the build had a Metal compiler, and as
-/// source. The source is used if there is no compiled form or the system refuses it. They are loaded at first
-/// use, and every pipeline is made once.
+/// The engine's shaders. The library contains them as source and, if the build had a Metal compiler, in
+/// compiled form. The source is compiled at run time if there is no compiled form or the system refuses it.
+/// They are loaded at the first use, and every pipeline is made once.
 class ShaderLibrary {
 public:
     explicit ShaderLibrary(objc_ptr<id<MTLDevice>> device) : device_(std::move(device)) {}
 
-    /// Return the function with an activation compiled into it. It lives as long as the library. Throws
-    /// DeviceError with the compiler's message.
+    /// Return the pipeline of a shader function with an activation compiled into it. It lives as long as the
+    /// library. Throws DeviceError with the compiler's message.
     id<MTLComputePipelineState> pipeline(const std::string &function,
                                          NeuronKind activation = NeuronKind::none);
 

@@ -16,7 +16,7 @@ objc_ptr<id<MTLLibrary>> load_compiled(id<MTLDevice> device) {
     const std::span<const std::byte> bytes = compiled_shaders();
     if (bytes.empty()) return {};
     const dispatch_block_t keep = ^{
-    }; // without this block the bytes would be copied
+    }; // with a destructor block, even an empty one, the bytes are not copied
     const auto data = adopt(dispatch_data_create(bytes.data(), bytes.size(), nil, keep));
     NSError *error = nil;
     auto library = adopt([device newLibraryWithData:data.get() error:&error]);
@@ -28,7 +28,7 @@ objc_ptr<id<MTLLibrary>> load_compiled(id<MTLDevice> device) {
     return library;
 }
 
-/// Sets a property by its name, where this system's class has one.
+/// Set a property by its name, if this system's class has it.
 void set_if_known(MTLCompileOptions *options, NSString *property, NSString *setter, int value) {
     if ([options respondsToSelector:NSSelectorFromString(setter)])
         [options setValue:[NSNumber numberWithInt:value] forKey:property];
@@ -56,8 +56,8 @@ objc_ptr<MTLCompileOptions *> exact_options() {
     auto options = adopt([[MTLCompileOptions alloc] init]);
     [options.get() setLanguageVersion:MTLLanguageVersion2_3];
     [options.get() setFastMathEnabled:NO];
-    // macOS 15 says the same by two other properties, which the headers of older systems do not have.
-    constexpr int safe = 0, precise = 1; // MTLMathModeSafe, MTLMathFloatingPointFunctionsPrecise
+    // On macOS 15 two other properties replace fastMathEnabled. Headers of older systems do not have them.
+    constexpr int safe = 0, precise = 1; // values of MTLMathModeSafe and MTLMathFloatingPointFunctionsPrecise
     set_if_known(options.get(), @"mathMode", @"setMathMode:", safe);
     set_if_known(options.get(), @"mathFloatingPointFunctions", @"setMathFloatingPointFunctions:", precise);
     return options;

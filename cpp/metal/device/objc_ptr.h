@@ -1,7 +1,7 @@
 #pragma once
 
-// Manual reference counting with C++ owners. The engine reports failures as C++ exceptions, which
-// @autoreleasepool and @try do not handle on every runtime. Destructors run in any case.
+// C++ owners of Objective-C objects, for manual reference counting. The engine reports failures as C++
+// exceptions. Not every runtime handles these in @autoreleasepool and @try, but C++ destructors always run.
 
 #include <utility>
 
@@ -36,13 +36,13 @@ private:
     T object_ = nil;
 };
 
-/// For results of alloc, new, copy and MTLCreateSystemDefaultDevice.
+/// Own the result of alloc, new, copy or MTLCreateSystemDefaultDevice, which carries a reference.
 template <class T> objc_ptr<T> adopt(T owned) { return objc_ptr<T>::adopt(owned); }
 
-/// For all other results.
+/// Own the result of any other function, by adding a reference.
 template <class T> objc_ptr<T> share(T borrowed) { return objc_ptr<T>::adopt([borrowed retain]); }
 
-/// An autorelease pool for a C++ scope. Every entry point from C++ and every handler has one. It drains
+/// An autorelease pool for a C++ scope. Every entry point from C++ and every handler has one. It releases the
 /// objects that Apple's methods autorelease, also when an exception is thrown.
 class autorelease_scope {
 public:

@@ -8,12 +8,13 @@
 
 namespace mpscnn::metal {
 
-/// Buffers that use existing pages without a copy. Metal orders uses of the same buffer, not uses of the same
-/// memory. So within one command buffer, all uses of the same pages must go through the same buffer.
+/// Buffers that use existing pages without a copy. Metal orders uses of the same buffer, but not uses of the
+/// same memory through two buffers. So within one command buffer, all uses of the same pages must go through
+/// the same buffer.
 class PageBuffers {
 public:
-    /// Return a buffer, or null if it would be too large for the device. It keeps the pages alive, even if
-    /// all arrays in them are gone.
+    /// Return a buffer over the pages, or null if it would be too large for the device. It keeps the pages
+    /// alive, even if all arrays in them are gone.
     objc_ptr<id<MTLBuffer>> over(const Device &device, const std::shared_ptr<PageMemory> &pages);
     void clear() { buffers_.clear(); }
 

@@ -11,7 +11,8 @@ objc_ptr<id<MTLBuffer>> make_buffer(const Device &device, const std::shared_ptr<
                                                  length:pages->bytes()
                                                 options:MTLResourceStorageModeShared
                                             deallocator:^(void *, NSUInteger) {
-                                              // Captured so that its destructor runs with the block's.
+                                              // `kept` is captured so that its destructor runs with the
+                                              // block's.
                                               (void)kept;
                                             }]);
 }

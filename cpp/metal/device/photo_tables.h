@@ -15,8 +15,8 @@ namespace mpscnn::metal {
 
 class Device;
 
-/// All settings that decide which samples of a photo's textures a destination's pixels read, and with which
-/// weights.
+/// The settings that determine which samples of a photo's textures each destination pixel reads, and with
+/// which weights. They are the key of the table cache.
 struct PhotoSampling {
     vision::Axis columns, rows; ///< of the stored photo
     vision::Filter filter;
@@ -26,7 +26,7 @@ struct PhotoSampling {
     friend bool operator==(const PhotoSampling &, const PhotoSampling &) = default;
 };
 
-/// The tables that the shader reads; see shaders/preprocess_params.h.
+/// The tables of samples and weights that the shader reads; see shaders/preprocess_params.h.
 struct PhotoTables {
     objc_ptr<id<MTLBuffer>> taps, weights;
 };
@@ -34,7 +34,7 @@ struct PhotoTables {
 /// Caches the most recently used tables. All frames of a camera use the same ones.
 class PhotoTableCache {
 public:
-    /// Throws DeviceError if there is not enough memory.
+    /// Return the tables for these settings. Throws DeviceError if there is not enough memory.
     PhotoTables get(const Device &device, const PhotoSampling &sampling);
 
 private:

@@ -36,7 +36,7 @@ Tables compute_tables(const PhotoSampling &sampling) {
     tables.add(sampling.columns, sampling.filter, mirrored);
     tables.add(sampling.rows, sampling.filter, upside_down);
     if (!sampling.siting) return tables;
-    // Chroma siting is horizontal in the stored photo.
+    // Chroma is shifted along the columns of the stored photo.
     tables.add(vision::chroma_axis(sampling.columns, vision::chroma_shift(*sampling.siting), mirrored),
                sampling.filter, mirrored);
     tables.add(vision::chroma_axis(sampling.rows, 0.0, upside_down), sampling.filter, upside_down);

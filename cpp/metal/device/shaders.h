@@ -6,7 +6,7 @@
 
 namespace mpscnn::metal {
 
-/// Return all of shaders/*.metal with their headers inserted; the build generates it.
+/// Return all of shaders/*.metal as one text with their headers inserted. The build generates this function.
 std::string shader_source();
 
 /// Return shaders/*.metal as a Metal library, or nothing if the build had no Metal compiler. It lives as long

@@ -15,7 +15,7 @@ public:
     std::size_t bytes() const { return bytes_; }
     id<MTLBuffer> buffer() const { return buffer_.get(); }
 
-    /// Copy elements in the view's type, or as floats.
+    /// Copy the elements of `view` to this memory, in the view's type or as floats.
     void copy_from(const engine::TensorView &view);
     void copy_to(const engine::TensorView &view) const;
     void floats_from(const engine::TensorView &view);

@@ -40,7 +40,7 @@ template <class Copy> void for_each_piece(const TensorView &view, std::byte *den
 
 void Staging::reserve(const Device &device, std::size_t bytes) {
     if (bytes <= bytes_) return;
-    buffer_.reset(); // release first, so that both need not fit at the same time
+    buffer_.reset(); // release first, so that memory for both is not needed at the same time
     bytes_ = 0;
     buffer_ = device.make_buffer(bytes);
     bytes_ = bytes;

@@ -19,10 +19,10 @@ template <class Object, class Release> std::shared_ptr<void> kept(Object object,
 /// A texture that uses a pixel buffer's memory.
 struct BufferTexture {
     id<MTLTexture> texture = nil;
-    std::shared_ptr<void> held; ///< must be kept until the GPU has read it, like the pixel buffer
+    std::shared_ptr<void> held; ///< like the pixel buffer, it must be kept until the GPU has read it
 };
 
-/// Core Video's textures for a device. Several threads may use it.
+/// Makes textures of pixel buffers with Core Video's texture cache. Several threads may use it.
 class TextureCache {
 public:
     explicit TextureCache(const objc_ptr<id<MTLDevice>> &device) : device_(device) {}

@@ -18,7 +18,7 @@ BufferTexture TextureCache::texture_of(CVPixelBufferRef buffer, MTLPixelFormat f
         owner_ = kept(made, release);
         cache_ = made;
     }
-    CVMetalTextureCacheFlush(cache_, 0); // release textures of frames that are finished
+    CVMetalTextureCacheFlush(cache_, 0); // release textures of frames that the GPU has finished
     CVMetalTextureRef texture = nullptr;
     const CVReturn result = CVMetalTextureCacheCreateTextureFromImage(nullptr, cache_, buffer, nullptr,
                                                                       format, width, height, plane, &texture);

@@ -25,7 +25,7 @@ std::optional<ImageAxes> axes_of(const TensorView &view) {
     return std::nullopt;
 }
 
-/// Shaders use 32-bit indices.
+/// True if all indices into the array fit the shaders' 32 bits.
 bool can_be_reached(const Pitches &pitches, const ImageLayout &layout) {
     const std::int64_t last = (layout.images - 1) * pitches.image + (layout.height - 1) * pitches.row +
                               (layout.width - 1) * pitches.column + layout.channels - 1;

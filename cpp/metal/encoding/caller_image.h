@@ -18,21 +18,21 @@ void require_image_use(MPSImage *image, const std::string &what, MTLTextureUsage
 /// The caller's MPSImage or MTLTexture for one of a network's inputs or outputs.
 class CallerImage {
 public:
-    /// `what` names it in messages: "input 'image'". Throws ParameterError for other objects and for textures
-    /// that cannot be an MPSImage, ShapeError for too few feature channels.
+    /// Check the type of the object. `what` names it in messages: "input 'image'". Throws ParameterError for
+    /// other objects and for textures that cannot be an MPSImage, ShapeError for too few feature channels.
     CallerImage(id object, std::string what, const engine::Port &port);
 
     MPSImage *get() const { return image_.get(); }
-    /// Return (images, height, width, feature channels).
+    /// Return the extents (images, height, width, feature channels).
     Shape extents() const;
-    /// Return the shape of the tensor in the image. Throws ShapeError if a tensor of the port cannot have
-    /// these extents.
+    /// Return the shape of the tensor in the image. Throws ShapeError if a tensor of the shape `port` cannot
+    /// have these extents.
     Shape tensor_shape(const Shape &port) const;
-    /// True if kernels can use it as an image with this layout.
+    /// True if kernels can use the image directly in place of one with this layout.
     bool is_like(const ImageLayout &layout) const;
 
-    /// Throw unless the device's commands can read or write it. They also make its memory if it does not
-    /// exist yet.
+    /// Throw unless commands of the device can read or write the image. They also allocate its memory if it
+    /// does not exist yet.
     void require_readable(const Device &device) const;
     void require_writable(const Device &device) const;
     /// Throws ShapeError unless its extents are those of a result with this shape.
@@ -51,11 +51,11 @@ private:
 std::vector<CallerImage> caller_images(NSArray *objects, const std::string &role,
                                        std::span<const engine::Port> ports);
 
-/// Counts the network's reads of temporary images. Each time that an image is passed counts as one read, also
+/// Counts the network's reads of temporary images. Each use of an image as an input counts as one read, also
 /// if encoding fails half-way.
 class TemporaryReads {
 public:
-    /// Throws StateError if an image may not be read that many times.
+    /// Throws StateError if an image's read count is too small for these uses.
     explicit TemporaryReads(std::span<const CallerImage> images);
     ~TemporaryReads();
     TemporaryReads(const TemporaryReads &) = delete;

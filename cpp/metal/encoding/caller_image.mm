@@ -59,7 +59,7 @@ objc_ptr<MPSImage *> image_over(id<MTLTexture> texture, const std::string &what,
     const std::int64_t channels = port.shape.back();
     require_slices(what, texture, channels);
     const std::int64_t given = components_of(what, [texture pixelFormat]),
-                       wanted = channels < 3 ? channels : 4; // the formats that MPS chooses
+                       wanted = channels < 3 ? channels : 4; // as in the formats that MPS chooses
     if (given != wanted)
         fail(ErrorKind::shape, {what, ": a texture for ", channels, " feature channels has ", wanted, " components in a pixel, got ", given});
     return adopt([[MPSImage alloc] initWithTexture:texture
@@ -67,20 +67,22 @@ objc_ptr<MPSImage *> image_over(id<MTLTexture> texture, const std::string &what,
 }
 
 objc_ptr<MPSImage *> require_image(MPSImage *image, const std::string &what) {
-    // Its texture may be its parent's, which has other channels.
+    // Refuse a part of an image: its texture may be its parent's, which has other channels.
     if ([image parent])
         fail(ErrorKind::parameter, {what, ": a part of another MPSImage cannot be given, only a whole one"});
     const MPSImageFeatureChannelFormat format = [image featureChannelFormat];
     if (format < MPSImageFeatureChannelFormatUnorm8 || format > MPSImageFeatureChannelFormatFloat32)
         fail(ErrorKind::parameter, {what, ": the format of its feature channels must be Unorm8, Unorm16, Float16 "
                  "or Float32, got ", static_cast<std::size_t>(format)});
-    static_cast<void>(components_of(what, [image pixelFormat])); // called because it throws for other formats
+    // Throws for formats that are not in the table.
+    static_cast<void>(components_of(what, [image pixelFormat]));
     return share(image);
 }
 
 objc_ptr<MPSImage *> image_of_object(id object, const std::string &what, const engine::Port &port) {
     if ([object isKindOfClass:[MPSImage class]]) return require_image(static_cast<MPSImage *>(object), what);
-    // conformsToProtocol: may fail, because Metal may return proxies.
+    // conformsToProtocol: may fail, because Metal may return proxies. So the test is whether the object has a
+    // texture's method.
     if ([object respondsToSelector:@selector(parentTexture)])
         return image_over(static_cast<id<MTLTexture>>(object), what, port);
     fail(ErrorKind::parameter, {what, " must be an MPSImage or an MTLTexture, got an object of class ", text_of(NSStringFromClass([object class]))});

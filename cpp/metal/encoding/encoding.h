@@ -17,7 +17,7 @@ namespace mpscnn::metal {
 /// references, StateError if it is already committed.
 void require_command_buffer(id<MTLCommandBuffer> command_buffer);
 
-/// Return the image if it is a temporary one, otherwise nil.
+/// Return the image if it is temporary, otherwise nil.
 MPSTemporaryImage *as_temporary(MPSImage *image);
 
 /// Return an autoreleased image whose memory is allocated. Throws DeviceError if there is not enough.
@@ -26,20 +26,21 @@ MPSTemporaryImage *make_temporary_image(id<MTLCommandBuffer> command_buffer, con
 /// A tensor of a network during a run.
 struct StoredValue {
     Shape shape;
-    ImageLayout layout; ///< for one pass
+    ImageLayout layout; ///< the layout of its image in one pass
     int readers = 0;    ///< number of reads by steps and outputs
 };
 
-/// Encodes one pass of a network into a command buffer. Values are temporary images, whose memory is freed as
-/// soon as all readers are encoded. If it encodes into several command buffers, values are ordinary images.
+/// Encodes one pass of a network (some images of the batch) into a command buffer. Values are temporary
+/// images, whose memory is freed as soon as all readers are encoded. If a pass needs several command buffers,
+/// values are ordinary images.
 class Encoding {
 public:
-    /// `first_image` is the pass's first image in the batch.
+    /// Encode into one command buffer. `first_image` is the number in the batch of the pass's first image.
     Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
              std::int64_t first_image);
-    /// Encode into the command buffers that `go_on_in` sets.
+    /// Encode into several command buffers, which `go_on_in` sets.
     Encoding(const std::vector<StoredValue> &values, std::int64_t first_image);
-    /// If encoding ended early, release the temporary images.
+    /// Release the temporary images that are left if encoding ended early.
     ~Encoding();
     Encoding(const Encoding &) = delete;
     Encoding &operator=(const Encoding &) = delete;
@@ -48,15 +49,16 @@ public:
     std::int64_t first_image() const { return first_image_; }
     void go_on_in(id<MTLCommandBuffer> command_buffer) { command_buffer_ = command_buffer; }
 
-    /// Let a value be an image of the caller. It is a value that steps read, or one that a step writes and no
-    /// step reads. The read count of a temporary image is decremented after the last step has read it.
+    /// Use an image of the caller as a value. The value must be one that steps read, or one that a step
+    /// writes and no step reads. The read count of a temporary image is decremented after the last step has
+    /// read it.
     void lend(engine::ValueId value, MPSImage *image);
 
     /// Return the image that a step is about to write.
     MPSImage *create(engine::ValueId value);
     MPSImage *image(engine::ValueId value) const;
-    /// Must be called once for each read, after it has been encoded. MPS kernels decrement an image's
-    /// readCount themselves.
+    /// Record a read of a value. Must be called once for each read, after it has been encoded. MPS kernels
+    /// decrement an image's readCount themselves.
     void was_read_by_mps(engine::ValueId value);
     void was_read_by_shader(engine::ValueId value);
 
@@ -72,11 +74,11 @@ private:
     id<MTLCommandBuffer> command_buffer_;
     const std::vector<StoredValue> &values_;
     std::int64_t first_image_;
-    bool keeps_images_ = false; ///< images live on in the next command buffer
+    bool keeps_images_ = false; ///< true: images are used in the next command buffer, too
     std::vector<Image> images_;
 };
 
-/// A temporary image between the kernels of one step.
+/// A temporary image that kernels of one step pass on to each other.
 class Scratch {
 public:
     Scratch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout);
@@ -91,8 +93,8 @@ private:
     objc_ptr<MPSTemporaryImage *> image_;
 };
 
-/// The runs of a layer's shaders, in a separate encoder. Errors can then name the layer, and MPS, which opens
-/// its own encoders, finds none open. Each run sees what those before it have written.
+/// Runs shaders of a layer in a separate encoder. Errors can then name the layer, and no encoder is open when
+/// MPS opens its own. Each run sees the results of the runs before it.
 class Dispatch {
 public:
     Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,
@@ -101,18 +103,18 @@ public:
     Dispatch(const Dispatch &) = delete;
     Dispatch &operator=(const Dispatch &) = delete;
 
-    /// Take another shader for the next run.
+    /// Use another shader for the next run.
     void set(id<MTLComputePipelineState> pipeline);
     void texture(MPSImage *image, NSUInteger index);
     void texture(id<MTLTexture> texture, NSUInteger index);
     void buffer(id<MTLBuffer> buffer, std::size_t offset, NSUInteger index);
     void bytes(std::span<const std::byte> values, NSUInteger index);
-    /// Give each threadgroup memory of its own, a multiple of 16 bytes.
+    /// Give each threadgroup memory of its own: `bytes`, a multiple of 16, as argument `index`.
     void threadgroup_memory(std::size_t bytes, NSUInteger index);
     /// Run a thread for each pixel of each slice.
     void run(const ImageLayout &grid);
-    /// Run at least this many threads, in groups that suit the device or are given. Groups are whole, since
-    /// some GPUs do not support smaller ones at the end.
+    /// Run at least this many threads, in groups of a given size or one that suits the device. All groups are
+    /// whole, because some GPUs do not support smaller ones at the end.
     void run(MTLSize threads);
     void run(MTLSize threads, MTLSize group);
 

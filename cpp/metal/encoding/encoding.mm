@@ -34,7 +34,8 @@ MPSTemporaryImage *as_temporary(MPSImage *image) {
     return [image isKindOfClass:[MPSTemporaryImage class]] ? static_cast<MPSTemporaryImage *>(image) : nil;
 }
 
-/// MPS allocates the texture on first access. Access it here, where a lack of memory can still be reported.
+/// Return a temporary image whose memory is allocated. MPS allocates the texture at the first access, so the
+/// access is made here, where a lack of memory can still be reported.
 MPSTemporaryImage *make_temporary_image(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout) {
     MPSTemporaryImage *image = [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer
                                                                   imageDescriptor:layout.descriptor()];
@@ -56,7 +57,8 @@ Encoding::~Encoding() {
     for (const Image &left : images_) {
         if (left.owner == Owner::caller) continue;
         MPSTemporaryImage *image = as_temporary(left.image.get());
-        // An MPS kernel may have been the last reader, and encoding may have failed after it.
+        // The read count may already be 0: an MPS kernel may have been the last reader, and encoding may have
+        // failed after it.
         if ([image readCount] > 0) [image setReadCount:0];
     }
 }
@@ -87,7 +89,7 @@ MPSImage *Encoding::image(engine::ValueId value) const {
 
 void Encoding::was_read_by_mps(engine::ValueId value) {
     Image &read = at(value);
-    // A temporary image must not outlive its last reader, because its memory is then reused.
+    // A temporary image is released after its last reader, because MPS reuses its memory then.
     if (--read.readers_left == 0) read.image.reset();
 }
 
@@ -146,11 +148,11 @@ void Dispatch::run(MTLSize threads) {
     const MTLSize limits = [[pipeline_ device] maxThreadsPerThreadgroup];
     const NSUInteger most = [pipeline_ maxTotalThreadsPerThreadgroup];
     const NSUInteger together = [pipeline_ threadExecutionWidth];
-    // A row of threads uses groups of several SIMD widths, because a GPU runs a limited number of groups at a
-    // time.
+    // A row of threads uses groups of several SIMD widths, because a GPU runs only a limited number of groups
+    // at a time.
     constexpr NSUInteger in_row = 256;
     const bool is_row = threads.height == 1 && threads.depth == 1;
-    // Threads of a group read adjacent pixels of a row. For small images, slices fill the group.
+    // The threads of a group read adjacent pixels of a row. For small images, several slices fill the group.
     MTLSize group;
     group.width =
         std::min({threads.width, is_row ? std::max(in_row / together * together, together) : together, most,

@@ -11,18 +11,18 @@
 
 namespace mpscnn::metal {
 
-/// Temporary images with the same descriptor, each for one image of a batch, as MPS's training kernels
+/// A batch of temporary images with the same descriptor, one for each image, as MPS's training kernels
 /// require. Their read counts are 1.
 class ImageBatch {
 public:
-    /// True if a batch can hold a tensor. Its images must not exceed the largest texture, and making them
-    /// must not take longer than the computation.
+    /// True if a batch can hold a tensor: its images do not exceed the largest texture, and there are not so
+    /// many that making them would take longer than the computation.
     static bool can_hold(const Shape &shape);
 
-    /// An image whose size is all that is used gets no memory.
+    /// Whether images have pixels. An image of which a kernel only uses the size gets no memory.
     enum class Content { pixels, none };
 
-    /// `layout` is that of one image. Throws DeviceError if there is not enough memory.
+    /// Make a batch. `layout` is that of one image. Throws DeviceError if there is not enough memory.
     ImageBatch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout, std::int64_t images,
                Content content = Content::pixels);
     /// Releases the images.

@@ -8,7 +8,7 @@
 
 namespace mpscnn::metal {
 
-/// The same as PhotoTextures.
+/// A photo in textures, like PhotoTextures but without Objective-C types.
 struct NativePhoto {
     void *pixels = nullptr; ///< id<MTLTexture>
     void *chroma = nullptr; ///< id<MTLTexture> or null
@@ -22,15 +22,16 @@ struct NativePhoto {
 /// Return the feature channels of an MPSImage. Throws ParameterError for null.
 int feature_channels_of(void *image);
 
-/// Call encode_preprocess with an id<MTLCommandBuffer> and an MPSImage. Additionally throws ParameterError
-/// for a command buffer that is null or has unretained references, and StateError if it is already committed.
+/// Encode the preprocessing of a photo (encode_preprocess). `commands` is an id<MTLCommandBuffer>, and
+/// `destination` an MPSImage. Additionally throws ParameterError for a command buffer that is null or has
+/// unretained references, and StateError if it is already committed.
 void encode_native_photo(void *commands, const NativePhoto &photo, const vision::Preprocess &options,
                          void *destination, std::int64_t image);
 
-/// The same for a CVPixelBufferRef and a CGImageRef, which replace the photo's textures. A pixel buffer's
-/// format determines the range, and its attachments determine the matrix if they include one. Additionally
-/// throws ParameterError for null, ShapeError for extents that no texture has, UnsupportedError for other
-/// pixel formats and matrices, and DeviceError if the photo cannot be read.
+/// Encode the preprocessing of a CVPixelBufferRef or a CGImageRef, which take the place of the photo's
+/// textures. A pixel buffer's format determines the range, and its attachments determine the matrix if they
+/// include one. Additionally throws ParameterError for null, ShapeError for extents that no texture has,
+/// UnsupportedError for other pixel formats and matrices, and DeviceError if the photo cannot be read.
 void encode_pixel_buffer(void *commands, void *pixel_buffer, NativePhoto photo,
                          const vision::Preprocess &options, void *destination, std::int64_t image);
 void encode_drawn_image(void *commands, void *drawn_image, NativePhoto photo,

@@ -43,7 +43,7 @@ void encode_native_photo(void *commands, const NativePhoto &photo, const vision:
 
 namespace {
 
-constexpr std::size_t max_pixels_per_axis = 16384; // the largest texture on every Mac
+constexpr std::size_t max_pixels_per_axis = 16384; // the largest width and height of a texture on every Mac
 
 /// Return the four characters of a format: "'420v'".
 std::string name_of(OSType format) {
@@ -98,7 +98,7 @@ private:
     CVPixelBufferRef buffer_;
 };
 
-/// How a pixel format is read; `chroma` is invalid if all pixels are in one plane.
+/// How a pixel format is read. `chroma` is invalid if the format has a single plane.
 struct BufferFormat {
     MTLPixelFormat pixels, chroma;
     vision::YuvRange range;
@@ -156,7 +156,7 @@ public:
         if (held_.empty()) return;
         const auto held = std::make_shared<std::vector<std::shared_ptr<void>>>(std::move(held_));
         [command_buffer addCompletedHandler:^(id<MTLCommandBuffer>) {
-          (void)held; // captured so that its destructor runs with the block's
+          (void)held; // `held` is captured so that its destructor runs with the block's
         }];
     }
 

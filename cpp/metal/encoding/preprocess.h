@@ -21,12 +21,12 @@ struct PhotoTextures {
     vision::ChromaSiting siting = vision::ChromaSiting::left;
 };
 
-/// Append commands that do the same as vision::preprocess. They write the photo as the network's input number
-/// `image` to `destination`, an image with 1 or 3 feature channels in float16 or float32. Throws
-/// ParameterError for textures of other formats, kinds, usage or devices and for options that `check`
-/// refuses. Throws ShapeError if sizes or feature channels do not fit, and UnsupportedError for Fit::digit.
-/// Throws StateError for a temporary destination whose read count is 0, and DeviceError if there is not
-/// enough memory. If it throws, nothing is appended.
+/// Append commands that preprocess a photo like vision::preprocess. They write image number `image` of
+/// `destination`, which has 1 or 3 feature channels in float16 or float32. Throws ParameterError for textures
+/// of other formats, kinds, usage or devices and for options that `check` refuses. Throws ShapeError if sizes
+/// or feature channels do not fit, and UnsupportedError for Fit::digit. Throws StateError for a temporary
+/// destination whose read count is 0, and DeviceError if there is not enough memory. If it throws, nothing is
+/// appended.
 void encode_preprocess(id<MTLCommandBuffer> command_buffer, Device &device, const PhotoTextures &photo,
                        const vision::Preprocess &options, MPSImage *destination, std::int64_t image = 0);
 

@@ -18,8 +18,8 @@ static_assert(sizeof(PreprocessParams) == 29 * sizeof(int));
 
 constexpr int max_components = 4;
 
-/// Return the components of formats that shaders read as floats from 0 to 1, and 0 for other formats. sRGB
-/// formats are not supported, because shaders would read linear values.
+/// Return the number of components of a format that shaders read as floats from 0 to 1, and 0 for other
+/// formats. sRGB formats are not supported, because shaders would read linear values.
 int components_of(MTLPixelFormat format) {
     switch (format) {
     case MTLPixelFormatR8Unorm:
@@ -95,7 +95,7 @@ void require_destination(MPSImage *destination, std::int64_t image, const vision
     require_image_use(destination, what, MTLTextureUsageShaderWrite, "MTLTextureUsageShaderWrite");
 }
 
-/// Only the fields that determine the samples are set.
+/// Return a view of the photo in which only the fields that determine the samples are set.
 vision::ImageView view_of(const PhotoTextures &photo) {
     vision::ImageView view;
     view.width = static_cast<int>([photo.pixels width]);
@@ -128,7 +128,8 @@ ImageLayout layout_of(MPSImage *image) {
     return layout;
 }
 
-/// A caller's texture may be an array although its size does not require one.
+/// Return the texture type of an image from its texture. A caller's texture may be an array although its size
+/// does not require one.
 std::string type_name_of(MPSImage *image) {
     const bool half = [image featureChannelFormat] == MPSImageFeatureChannelFormatFloat16,
                array = [image textureType] == MTLTextureType2DArray;

@@ -13,7 +13,7 @@
 
 namespace mpscnn::metal {
 
-/// Copies between an image and an array, with shaders/transfer.metal.
+/// Copies elements between an image and an array, with shaders/transfer.metal.
 class Transfer {
 public:
     enum class Direction { to_image, to_array };
@@ -23,7 +23,7 @@ public:
     const ImageLayout &layout() const { return layout_; }
     void encode(id<MTLCommandBuffer> command_buffer, const std::string &label, MPSImage *image,
                 const ArrayView &array) const;
-    /// Copy several images; they are adjacent in the array.
+    /// Copy between several images and an array, in which the images are adjacent.
     void encode(id<MTLCommandBuffer> command_buffer, const std::string &label,
                 std::span<MPSImage *const> images, const ArrayView &array) const;
 
@@ -32,7 +32,7 @@ private:
     std::array<id<MTLComputePipelineState>, 2> pipelines_{}; ///< for float32 and float16 arrays
 };
 
-/// An MPSImage, and the first of its images to use.
+/// An MPSImage, and the number of the first of its images to use.
 struct ImagePlace {
     MPSImage *image = nil;
     std::int64_t first_image = 0;

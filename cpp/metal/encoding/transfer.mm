@@ -6,7 +6,7 @@
 
 namespace mpscnn::metal {
 
-/// Metal's required alignment of a buffer's offset.
+/// The alignment that Metal requires of a buffer's offset.
 constexpr std::size_t offset_alignment = 4;
 
 static_assert(sizeof(TransferParams) == 10 * sizeof(int) && sizeof(ImageParams) == 5 * sizeof(int));
@@ -55,12 +55,13 @@ namespace {
 
 static_assert(sizeof(CopyParams) == 7 * sizeof(int));
 
-/// A caller's texture may be an array although its size does not require one.
+/// Return the texture type of an image from its texture. A caller's texture may be an array although its size
+/// does not require one.
 std::string texture_name_of(MPSImage *image) {
     return [image textureType] == MTLTextureType2DArray ? "texture2d_array" : "texture2d";
 }
 
-/// Unorm textures are accessed as floats as well.
+/// Return the element type with which shaders access an image. They access unorm textures as floats.
 std::string element_name_of(MPSImage *image) {
     return [image featureChannelFormat] == MPSImageFeatureChannelFormatFloat16 ? "half" : "float";
 }

@@ -73,7 +73,8 @@ std::shared_ptr<const ConvolutionGradientKernels> make_kernels(const ops::Convol
     }
     if (!kernels->forward || !kernels->gradient)
         fail(ErrorKind::device, {"MPS cannot make the gradient of layer ", quoted(name)});
-    // MPS loads weights before the first encode. A command buffer may only reload them afterwards.
+    // MPS loads weights from the data source before the first encode. A command buffer may only reload them
+    // afterwards.
     [kernels->forward.get() reloadWeightsAndBiasesFromDataSource];
     [kernels->gradient.get() reloadWeightsAndBiasesFromDataSource];
     kernels->biases =
@@ -89,7 +90,8 @@ std::shared_ptr<const ConvolutionGradientKernels> make_kernels(const ops::Convol
     return kernels;
 }
 
-/// Return the offset of the gradient's window in the gradient, which the strides spread out.
+/// Return the offset of the gradient kernel's window. Its position counts pixels of the gradient with stride
+/// - 1 zeros between them.
 NSInteger kernel_offset(const ops::WindowAxis &axis) {
     const auto is_even = static_cast<NSInteger>(axis.reach() % 2 == 0);
     return is_even - static_cast<NSInteger>(axis.offset());
@@ -151,7 +153,8 @@ ConvolutionGradientStep::ConvolutionGradientStep(std::string name, const ops::Co
     kernel_y_ = kernel_offset(window.vertical);
 }
 
-/// Kernels are shared by layers of one shape, whose images and paddings may differ.
+/// Set the kernels' offsets before each encode. Layers of one shape share the kernels, but their images and
+/// paddings may differ.
 void ConvolutionGradientStep::place_windows() const {
     [kernels_->forward.get() setOffset:offset_];
     MPSCNNConvolutionGradient *gradient = kernels_->gradient.get();
@@ -187,7 +190,7 @@ void ConvolutionGradientStep::encode_input(id<MTLCommandBuffer> command_buffer,
     reload(command_buffer, arrays[1]);
     const ImageBatch outputs(command_buffer, output_, images_),
         inputs(command_buffer, input_, images_,
-               ImageBatch::Content::none), // which this gradient does not read
+               ImageBatch::Content::none), // without pixels, because this gradient does not read them
         results(command_buffer, result_, images_);
     output_to_image_.encode(command_buffer, name_, outputs.images(), dense(arrays[0], output_));
     [kernels_->gradient.get()
@@ -202,7 +205,8 @@ void ConvolutionGradientStep::encode_input(id<MTLCommandBuffer> command_buffer,
 void ConvolutionGradientStep::encode_weight(id<MTLCommandBuffer> command_buffer,
                                             std::span<const ArrayView> arrays) const {
     const ImageBatch inputs(command_buffer, input_, images_), outputs(command_buffer, output_, images_),
-        results(command_buffer, result_, images_, ImageBatch::Content::none); // which are not written
+        // Without pixels, because nothing writes them.
+        results(command_buffer, result_, images_, ImageBatch::Content::none);
     input_to_image_.encode(command_buffer, name_, inputs.images(), dense(arrays[0], input_));
     output_to_image_.encode(command_buffer, name_, outputs.images(), dense(arrays[1], output_));
     MPSStateBatch *states = make_states(kernels_->forward.get(), inputs, outputs, name_);

@@ -16,7 +16,7 @@ struct GradientSource {
     const Choice &choice;
     Device &device;
 
-    /// Whether a kernel of MPS may be made, which is taken then.
+    /// Return whether the device may use MPS's gradient kernel. If it may, record that the layer uses it.
     bool takes(const char *gradient) const {
         if (!choice.may_take(gradient)) return false;
         choice.take(gradient);
@@ -33,7 +33,7 @@ GradientKernels made(Forward *forward, Gradient *gradient, const GradientSource 
     return kernels;
 }
 
-/// MPS has no gradient for other operations.
+/// Return nothing: MPS has no gradient kernel for other operations.
 template <class Op> std::optional<GradientKernels> kernels_of(const Op &, const GradientSource &) {
     return std::nullopt;
 }
@@ -50,8 +50,9 @@ std::optional<GradientKernels> kernels_of(const ops::SoftmaxGradient &operation,
                 [[MPSCNNSoftMaxGradient alloc] initWithDevice:device], source);
 }
 
-/// Only averages: MPS does not specify which of equal maxima gets the gradient, and it has no gradient of
-/// norms. The gradient's first pixel is the first one of a window, so that must be the image's first pixel.
+/// Return the kernels for the gradient of an average pooling. Other poolings have none: MPS does not specify
+/// which of equal maxima gets the gradient, and it has no gradient of norms. MPS's
+/// gradient begins at the first pixel that a window reads, which must be the image's first pixel.
 std::optional<GradientKernels> kernels_of(const ops::PoolingGradient &operation,
                                           const GradientSource &source) {
     const ops::Pooling &pooling = operation.pooling;
@@ -93,8 +94,8 @@ std::optional<GradientKernels> kernels_of(const ops::PoolingGradient &operation,
     return kernels;
 }
 
-/// Return the whole factor by which an axis is enlarged, if each position is repeated. Otherwise return
-/// nothing.
+/// Return the integer factor by which a resize repeats each position of an axis. Return nothing if it does
+/// anything else.
 std::optional<NSUInteger> repeats(const ops::Resize &resize, const ops::ResizeAxis &axis,
                                   std::int64_t outputs, std::int64_t size) {
     if (outputs % size != 0) return std::nullopt;
@@ -105,7 +106,8 @@ std::optional<NSUInteger> repeats(const ops::Resize &resize, const ops::ResizeAx
     return static_cast<NSUInteger>(factor);
 }
 
-/// Only resizes that repeat pixels: other sampling positions of MPS differ between systems.
+/// Return the kernels for the gradient of a resize that repeats pixels. Other resizes have none, because
+/// MPS's sampling positions differ between systems.
 std::optional<GradientKernels> kernels_of(const ops::ResizeGradient &operation,
                                           const GradientSource &source) {
     const ops::Resize &resize = operation.resize;

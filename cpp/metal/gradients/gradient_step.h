@@ -12,12 +12,12 @@
 
 namespace mpscnn::metal {
 
-/// Return the states that the forward kernel gives to gradient kernels: one for each image, or the same one
+/// Return the states that the forward kernel makes for gradient kernels: one for each image, or the same one
 /// for all. Throws DeviceError if MPS makes none.
 MPSStateBatch *make_states(MPSCNNKernel *forward, const ImageBatch &sources, const ImageBatch &results,
                            const std::string &name);
 
-/// Return an array that holds images with this layout without gaps.
+/// Return the array as images with this layout without gaps.
 ArrayView dense(ArrayView array, const ImageLayout &layout);
 
 /// An MPS gradient kernel without weights, and the forward kernel that makes its states.
@@ -27,14 +27,14 @@ struct GradientKernels {
     bool reads_source = true; ///< false: only the size of the forward kernel's source is used
 };
 
-/// MPS' kernels for a gradient; nothing where it has none that means the same, or none that may be taken.
-/// Sources are the gradient of the result and the forward kernel's source, or its result for softmax. Throws
-/// DeviceError.
+/// Return MPS's kernels for a gradient. Return nothing if MPS has none with the same meaning, or if the
+/// device may not use them. Sources are the gradient of the result and the forward kernel's source, or its
+/// result for softmax. Throws DeviceError.
 std::optional<GradientKernels> gradient_kernels(const ops::Operation &operation, const Shape &gradient,
                                                 const Shape &source, const std::string &name,
                                                 const Choice &choice, Device &device);
 
-/// Runs the kernels on one batch of images.
+/// Runs a forward kernel and its gradient kernel on one batch of images.
 class GradientStep : public ArrayStep {
 public:
     struct Shapes {
@@ -43,7 +43,7 @@ public:
     };
     GradientStep(std::string name, GradientKernels kernels, const Shapes &shapes, Device &device);
 
-    /// `arrays` may have more sources; only the first two are read.
+    /// Encode the kernels. `arrays` may have more sources; only the first two are read.
     void encode(id<MTLCommandBuffer> command_buffer, std::span<const ArrayView> arrays) const override;
     std::string kernel() const override;
     std::size_t bytes() const override;

@@ -14,7 +14,7 @@
     return self;
 }
 
-/// The object is immutable, so all copies of a kernel can share it.
+/// Return this object itself. It is immutable, so all copies of a kernel can share it.
 - (id)copyWithZone:(NSZone *)zone {
     (void)zone;
     return [self retain];
@@ -24,7 +24,7 @@
     return MPSDataTypeFloat32;
 }
 
-/// By default MPS would keep the weights as halves.
+/// Ask MPS to keep the weights as floats. By default it would keep them as halves.
 - (MPSDataType)kernelWeightsDataType {
     return MPSDataTypeFloat32;
 }
@@ -47,7 +47,7 @@
         if (loads_ == 0) zeros_.assign(elements_, 0.0f);
         ++loads_;
         return YES;
-    } catch (const std::exception &) { // MPS then fails to make the kernel; no exception may reach it
+    } catch (const std::exception &) { // MPS then fails to make the kernel; no exception may pass through it
         return NO;
     }
 }

@@ -17,8 +17,9 @@ ArithmeticOperand operand(const ImageLayout &image, std::int64_t step_x, std::in
 
 } // namespace
 
-/// This is a shader instead of MPSCNNArithmetic for three reasons: the activation must come before the result
-/// is rounded, infinities must pass MPS's default limits, and source strides may be larger than 1.
+/// Make a layer of elementwise arithmetic. It uses a shader instead of MPSCNNArithmetic for three reasons:
+/// the activation must come before the result is rounded, infinities must pass MPS's default limits, and
+/// source strides may be larger than 1.
 std::unique_ptr<Layer> make_arithmetic_layer(const ops::Arithmetic &operation, ArithmeticKind kind,
                                              const LayerSource &source, Device &device) {
     const Activation activation = activation_of(source);

@@ -28,8 +28,8 @@ std::vector<std::uint32_t> bits_in_slices(const std::vector<float> &weights, con
     return bits;
 }
 
-/// This is a shader, because MPSCNNBinaryConvolution's treatment of pixels outside the image is not
-/// documented.
+/// A binary convolution. It uses a shader, because MPSCNNBinaryConvolution's treatment of pixels outside the
+/// image is not documented.
 class BinaryConvolution : public Layer {
 public:
     BinaryConvolution(const ops::Window &window, ops::BinaryKind kind, bool beta_scaling,

@@ -9,23 +9,25 @@
 
 namespace mpscnn::metal {
 
-/// The kernels that may compute a layer on this device (engine/run/implementations.h). A kernel is a class of
-/// MPS or a shader. A layer calls may_take before it makes a kernel that another could replace, and take for
-/// each kernel that it makes.
+/// Which kernels may compute a layer on this device (engine/run/implementations.h). A kernel is a class of
+/// MPS or a shader. A layer calls may_take before it makes a kernel that another one could replace. It calls
+/// take for each kernel that it makes, which records the use.
 class Choice {
 public:
-    /// Training runs on arrays, and its implementations have other names than those of images. So do the own
-    /// kernels on arrays that inference takes if the program asks for them.
+    /// Kernels have different names in each scope. Training runs on arrays (`arrays`), and inference on
+    /// images (`images`). Inference also runs the library's own kernels on arrays (`own`) if the program asks
+    /// for them.
     enum class Scope { images, arrays, own };
 
     Choice(std::shared_ptr<const engine::Implementations> all, const engine::Node &node, Scope scope);
 
-    /// Return whether a kernel may be used, together with the activation that an own shader applies.
+    /// Return whether a kernel may be used, together with the activation that the shader applies.
     bool may_take(const std::string &kernel, ops::NeuronKind activation = ops::NeuronKind::none) const;
-    /// Throws UnsupportedError for a kernel or an activation that may not be taken.
+    /// Record that the layer uses a kernel. Throws UnsupportedError for a kernel or an activation that may
+    /// not be used.
     void take(const std::string &kernel, ops::NeuronKind activation = ops::NeuronKind::none) const;
 
-    /// As above, for an activation that a kernel of MPS applies.
+    /// Return whether a kernel of MPS may be used, together with the activation that MPS applies.
     bool may_fuse(ops::NeuronKind activation, const std::string &kernel) const;
     void fuse(ops::NeuronKind activation, const std::string &kernel) const;
 

@@ -11,7 +11,7 @@ namespace {
 
 static_assert(sizeof(ConcatenationParams) == 11 * sizeof(int));
 
-/// Copies the parts into the result, one after another.
+/// Concatenates parts, whose slices do not overlap, by copying each into the result.
 class ConcatenationStep : public Step {
 public:
     ConcatenationStep(std::vector<ShaderCall> calls, Operands operands)
@@ -38,8 +38,8 @@ DType element_type(const ImageLayout &image) {
     return image.precision == engine::Precision::float16 ? DType::float16 : DType::float32;
 }
 
-/// Concatenates parts that share slices of the result. They are combined in an array, since no kernel can
-/// write half a pixel of a texture.
+/// Concatenates parts that share slices of the result. They are combined in an array, because no kernel can
+/// write only some channels of a texture's pixel.
 class ChannelConcatenationStep : public Step {
 public:
     ChannelConcatenationStep(std::string name, Operands operands, Device &device)
@@ -53,7 +53,8 @@ public:
     void encode(Encoding &encoding) const override {
         const ImageLayout &whole = operands_.destination.layout;
         const DType type = element_type(whole);
-        // Metal orders uses of a buffer only within one queue.
+        // Metal orders uses of this buffer only within one queue, so a caller's other queue gets a separate
+        // buffer.
         const bool is_own_queue = [encoding.command_buffer() commandQueue] == device_.queue();
         const auto array = is_own_queue ? array_ : make_array();
         std::size_t offset = 0; // offset of the part's first channel in the first pixel
@@ -85,8 +86,8 @@ private:
     objc_ptr<id<MTLBuffer>> array_;
 };
 
-/// Return the number of blocks of rows. Each block has the rows of one part after those of another. Blocks
-/// are the axes before the concatenated one that count as rows.
+/// Return the number of blocks of rows in the result. If axes before the concatenated one count as rows, each
+/// block has the rows of one part after those of the other.
 std::int64_t blocks_before(int from_end, const Shape &shape) {
     std::int64_t blocks = 1;
     for (int axis = 1; axis < std::min(shape.rank() - from_end, shape.rank() - 2); ++axis)
@@ -96,7 +97,7 @@ std::int64_t blocks_before(int from_end, const Shape &shape) {
 
 class ConcatenationLayer : public Layer {
 public:
-    /// `from_end` is the axis to concatenate: 1 for channels, 2 for columns.
+    /// Concatenate along `from_end`, the axis counted from the last one: 1 for channels, 2 for columns.
     ConcatenationLayer(int from_end, const LayerSource &source, Device &device)
         : shaders_(source, device), from_end_(from_end) {}
 

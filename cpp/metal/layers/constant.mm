@@ -9,7 +9,7 @@ static_assert(sizeof(ConstantParams) == 5 * sizeof(int));
 std::unique_ptr<Layer> make_layer(const ops::Constant &, const LayerSource &source, Device &device) {
     std::vector<float> values = source.node.weights.at("value").values();
     require_weights_fit(values, source.precision, source.name());
-    values.resize((values.size() + 3) / 4 * 4); // pad to whole vectors
+    values.resize((values.size() + 3) / 4 * 4); // pad to a multiple of four, because the shader reads float4
     const auto bind = [buffer = device.make_buffer(values)](const Operands &operands) {
         return ShaderArguments(ConstantParams{operands.destination.layout.params()}, {buffer});
     };

@@ -7,16 +7,18 @@
 
 namespace mpscnn::metal {
 
-/// Convolves, for all operations that do: by MPSCNNConvolution, or by a shader where the channels of groups
-/// are not multiples of 4, for pointwise convolutions whose activation MPS does not apply, and where MPS must
-/// not be taken on this device.
+/// Computes the convolution of every layer that needs one. It uses MPSCNNConvolution, or a shader in three
+/// cases: the channels of groups are not multiples of 4, MPS does not apply the activation of a pointwise
+/// convolution, or this device may not use MPS's kernel.
 class Convolver {
 public:
-    /// `shape` is that of the weights: [out][kernel height][kernel width][in / groups].
+    /// Prepare a convolution. `shape` is that of the weights: [out][kernel height][kernel width][in /
+    /// groups].
     Convolver(const Shape &shape, std::int64_t groups, const ops::Window &window,
               const std::optional<ops::Neuron> &neuron, const LayerSource &source, Device &device);
 
-    /// Return the convolution of the step's source. If the activation is not `fused`, it is not included.
+    /// Return the stage that convolves the step's source. If the activation is not `fused`, the stage does
+    /// not apply it.
     Stage stage(const ImageLayout &from, const ImageLayout &to, const ops::CanonicalWindow &window) const;
     bool fused() const { return fused_; }
 
@@ -27,8 +29,8 @@ private:
     objc_ptr<MPSCNNConvolution *> kernel_;
 };
 
-/// True if the weights of a layer remain 8-bit integers: those with ranges that MPSCNNConvolution multiplies.
-/// Shaders read weights as floats or halves.
+/// True if the weights of a layer stay 8-bit integers on the GPU: those with ranges, in layers that
+/// MPSCNNConvolution computes. Shaders read weights as floats or halves.
 bool keeps_bytes(const LayerSource &source);
 
 } // namespace mpscnn::metal

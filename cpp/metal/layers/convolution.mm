@@ -16,17 +16,19 @@ constexpr const char *mps_class = "MPSCNNConvolution";
 /// A way to compute a convolution with its activation.
 struct Way {
     const char *shader = nullptr; ///< nullptr: MPSCNNConvolution
-    bool fused = true;            ///< whether the kernel applies the activation; otherwise a shader follows
+    /// True: the kernel applies the activation; false: another shader applies it afterwards.
+    bool fused = true;
 };
 
-/// All ways, the fastest first.
+/// Return all ways to compute a convolution, the fastest first.
 std::vector<Way> ways_of(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
                          const LayerSource &source) {
     constexpr Way any_groups{"convolution"};
     if (!has_groups_of_four(shape, groups)) return {any_groups};
     if (is_fusible(neuron)) return {Way{nullptr, true}, Way{nullptr, false}, any_groups};
-    // MPS would write a float image and a second kernel read it again, which costs more than a single tap's
-    // products. Not so in a dense layer: its one pixel gives few threads work.
+    // For a pointwise convolution the shader comes first. MPS would write a float image, and a second kernel
+    // would read it again, which costs more than the products of a single tap. A dense layer is different:
+    // its single pixel gives few threads work.
     const bool pointwise =
         shape[1] == 1 && shape[2] == 1 && std::holds_alternative<ops::Convolution>(source.node.operation);
     if (pointwise) return {Way{"pointwise"}, Way{nullptr, false}, any_groups};
@@ -42,7 +44,8 @@ bool may_take(const Way &way, NeuronKind activation, const LayerSource &source) 
     return way.fused ? choice.may_fuse(activation, mps_class) : choice.may_take("neuron", activation);
 }
 
-/// The first that this device may take. Where it may take none, the last: taking it is the error then.
+/// Return the first way that this device may use. If it may use none, return the last one; its use then
+/// throws the error.
 Way way_of(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
            const LayerSource &source) {
     const std::vector<Way> ways = ways_of(shape, groups, neuron, source);
@@ -88,8 +91,8 @@ public:
         : window_(operation.window), convolver_(source.node.weights.at("weight").shape(), operation.groups,
                                                 operation.window, source.node.activation, source, device),
           activation_(source, device) {}
-    /// One window covers the whole image. MPSCNNFullyConnected is not used, because its headers disagree on
-    /// the order of rows and columns in the weights.
+    /// Make a dense layer, whose window covers the whole image. MPSCNNFullyConnected is not used, because its
+    /// headers disagree on the order of rows and columns in the weights.
     Convolution(const ImageLayout &image, std::int64_t outputs, const LayerSource &source, Device &device)
         : window_{.kernel_height = image.height, .kernel_width = image.width},
           convolver_({outputs, image.height, image.width, image.channels}, 1, window_, source.node.activation,

@@ -20,26 +20,27 @@ struct ConvolutionWeights {
     std::string label;
     engine::Precision given = engine::Precision::float32; ///< type in which MPS gets the weights
     engine::Precision held = engine::Precision::float32;  ///< type in which MPS keeps them
-    bool rotated = false;                                 ///< true: rotated by 180 degrees
+    bool rotated = false;                                 ///< true: the kernel is rotated by 180 degrees
     std::vector<vector_float2> ranges; ///< one per output channel, if MPS gets the weights as 8-bit integers
 
     /// Take the weights of a layer.
     explicit ConvolutionWeights(const LayerSource &source);
     std::vector<float> values() const;
-    /// Return the network's own memory if its layout and type are those that MPS gets, otherwise null.
+    /// Return the network's memory if its layout and type are those that MPS gets, otherwise null.
     const std::byte *in_place() const;
 };
 
 } // namespace mpscnn::metal
 
-/// Supplies weights to MPS. They are the network's own memory if that has the right layout and type.
-/// Otherwise they are computed when MPS loads them, and freed when MPS has packed them. MPS may load them
-/// again at any time, so the network's memory is shared and kept. Objective-C classes have no namespace.
+/// Supplies weights to MPS. If the network's memory has the right layout and type, MPS gets it directly.
+/// Otherwise the weights are computed when MPS loads them, and freed when MPS has packed them. MPS may load
+/// them again at any time, so the network's memory is kept. The prefix Mpscnn replaces a namespace, which
+/// Objective-C classes do not have.
 @interface MpscnnConvolutionWeights : NSObject <MPSCNNConvolutionDataSource> {
 @protected
     mpscnn::metal::objc_ptr<MPSCNNConvolutionDescriptor *> descriptor_;
     std::unique_ptr<mpscnn::metal::ConvolutionWeights> source_;
-    std::mutex mutex_; // MPS may load on another thread
+    std::mutex mutex_; // protects the members, because MPS may load on another thread
     int loads_;
     mpscnn::metal::DeviceWeights weights_;
 }
@@ -50,7 +51,7 @@ struct ConvolutionWeights {
 @end
 
 /// Supplies 8-bit integers with ranges, which MPS converts to numbers. This is a separate class, because MPS
-/// must not find the method for ranges in the other one.
+/// looks for the method for ranges, which other weights must not have.
 @interface MpscnnByteWeights : MpscnnConvolutionWeights <MPSCNNConvolutionDataSource>
 @end
 

@@ -51,7 +51,7 @@ MPSDataType data_type(Precision precision) {
     return self;
 }
 
-/// Weights never change, so all copies of a kernel can share this object.
+/// Return this object itself. Weights never change, so all copies of a kernel can share it.
 - (id)copyWithZone:(NSZone *)zone {
     (void)zone;
     return [self retain];
@@ -61,7 +61,7 @@ MPSDataType data_type(Precision precision) {
     return mpscnn::metal::data_type(source_->given);
 }
 
-/// By default MPS would keep float32 weights as halves.
+/// Ask MPS to keep the weights in their type. By default it would keep float32 weights as halves.
 - (MPSDataType)kernelWeightsDataType {
     return mpscnn::metal::data_type(source_->held);
 }
@@ -86,7 +86,7 @@ MPSDataType data_type(Precision precision) {
         if (loads_ == 0 && !source_->in_place()) weights_ = DeviceWeights(source_->values(), source_->given);
         ++loads_;
         return YES;
-    } catch (const std::exception &) { // MPS then fails to make the kernel; no exception may reach it
+    } catch (const std::exception &) { // MPS then fails to make the kernel; no exception may pass through it
         return NO;
     }
 }
@@ -108,7 +108,7 @@ MPSDataType data_type(Precision precision) {
     return MPSDataTypeUInt8;
 }
 
-/// The only type that MPS allows for 8-bit weights.
+/// Return the only type that MPS allows for 8-bit weights.
 - (MPSDataType)kernelWeightsDataType {
     return MPSDataTypeFloat16;
 }

@@ -17,7 +17,7 @@ static_assert(sizeof(WindowParams) == 8 * sizeof(int) && sizeof(DepthwiseParams)
 /// The shader of shaders/depthwise.metal that computes a convolution, and the arrangement of its threads.
 struct DepthwiseShader {
     const char *name = "depthwise"; ///< for windows of any size; one thread for each result
-    std::int64_t spacing = 1;       ///< distance in columns of the results of a thread
+    std::int64_t spacing = 1;       ///< distance in columns between the results of a thread
     std::int64_t width;             ///< threads per row
 
     DepthwiseShader(const ops::CanonicalWindow &window, const ImageLayout &from, const ImageLayout &to,
@@ -26,8 +26,8 @@ struct DepthwiseShader {
         const ops::WindowAxis &columns = window.horizontal;
         const std::int64_t common = std::gcd(columns.stride, columns.dilation),
                            step = columns.stride / common;
-        // Only 3 x 3 windows have a special shader. A window whose dilation exceeds the image shares no
-        // pixels with others, and its columns may not fit an int.
+        // Only 3x3 windows with channel multiplier 1 have a special shader. A window whose dilation exceeds
+        // the image shares no pixels with others, and its columns may not fit an int.
         if (columns.kernel != 3 || window.vertical.kernel != 3 || from.channels != to.channels || step > 2 ||
             columns.dilation > ops::metal_limits::extent)
             return;
@@ -40,7 +40,7 @@ struct DepthwiseShader {
     }
 };
 
-/// This is a shader, because MPS has no channel multiplier on a Mac.
+/// A depthwise convolution. It uses a shader, because MPS has no channel multiplier on a Mac.
 class Depthwise : public Layer {
 public:
     Depthwise(const ops::Convolution &operation, const LayerSource &source, Device &device)

@@ -5,7 +5,7 @@
 
 namespace mpscnn::metal {
 
-/// The shader's parameters for the mask of an image with these extents.
+/// The shader's parameters for the mask of images with these extents.
 struct DropoutMask {
     unsigned int width, height, channels; ///< 1 where the mask is shared along an axis
     unsigned int seed_low, seed_high;

@@ -12,7 +12,7 @@ static_assert(sizeof(DropoutParams) == 14 * sizeof(int));
 unsigned int low(std::uint64_t value) { return static_cast<unsigned int>(value); }
 unsigned int high(std::uint64_t value) { return static_cast<unsigned int>(value >> 32); }
 
-/// This is a shader, because MPSCNNDropout does not document its random numbers.
+/// A dropout layer. It uses a shader, because MPSCNNDropout does not document its random numbers.
 class Dropout : public Layer {
 public:
     Dropout(const ops::Dropout &operation, const LayerSource &source, Device &device)
@@ -22,7 +22,7 @@ public:
         const DropoutParams params = params_for(operands.destination.layout);
         const ShaderCall call = shaders_.call("dropout", operands, ShaderArguments(params));
         const ImageLayout result = operands.destination.layout;
-        // In a large batch, the mask of a pass continues that of the pass before.
+        // In a batch of several passes, the mask of a pass continues the mask of the pass before it.
         const auto encode = [call, params, result](Encoding &encoding, std::span<MPSImage *const> images) {
             DropoutParams of_pass = params;
             const std::uint64_t mask =

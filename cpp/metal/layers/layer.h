@@ -1,7 +1,7 @@
 #pragma once
 
-// Layers of this engine. A layer is made once for a program, and bound once for each combination of input
-// shapes.
+// Layers of the Metal engine. A layer is made once for a program, and a step is made from it for each
+// combination of input shapes.
 
 #include <concepts>
 #include <limits>
@@ -21,7 +21,7 @@ namespace mpscnn::metal {
 struct Operand {
     engine::ValueId value = -1;
     ImageLayout layout;
-    Shape shape; ///< of the tensor
+    Shape shape; ///< shape of the tensor
 };
 
 struct Operands {
@@ -31,8 +31,8 @@ struct Operands {
     const Operand &source() const { return sources[0]; }
 };
 
-/// A layer with fixed extents. It is immutable. But MPS kernels get their properties at each encode, so only
-/// one thread at a time may encode steps of a program.
+/// A layer with fixed extents. It is immutable. However, MPS kernels get their properties at each encode, so
+/// only one thread at a time may encode steps of a program.
 class Step {
 public:
     virtual ~Step() = default;
@@ -60,20 +60,21 @@ struct LayerSource {
     const engine::Graph &graph;
     const engine::Node &node;
     engine::Precision precision;
-    engine::Sums sums; ///< of MPS's convolutions and dense layers; shaders always sum in float32
+    engine::Sums sums; ///< for MPS's convolutions and dense layers; shaders always accumulate in float32
     const Choice &choice;
 
     const std::string &name() const { return node.name; }
 };
 
-/// Return the value whose image holds this value. Most reshapes only rename an image.
+/// Return the value in whose image this value is stored. Most reshapes only rename an image.
 engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value);
-/// Return the layout that a fully connected layer reads: its elements in row-major order are those of its
-/// input.
+/// Return the layout of the image that a fully connected layer reads. Its elements in row-major order are
+/// those of the layer's input.
 ImageLayout dense_input(const LayerSource &source);
 
-// The layer of each operation. An operation without a layer here is for the CPU engine only. The table of
-// unsupported features (ops/unsupported.h) must contain it, so that no program asks for its layer.
+// Functions that make the layer of each operation. An operation without one runs on the CPU engine only. Then
+// the table of unsupported features (ops/unsupported.h) must contain it, so that no program asks for its
+// layer.
 
 std::unique_ptr<Layer> make_arithmetic_layer(const ops::Arithmetic &operation, ArithmeticKind kind,
                                              const LayerSource &source, Device &device);

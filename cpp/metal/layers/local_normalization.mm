@@ -11,8 +11,8 @@ namespace {
 
 static_assert(sizeof(WindowNormalizationParams) == 27 * sizeof(int));
 
-/// MPSCNNSpatialNormalization, MPSCNNLocalContrastNormalization and MPSCNNCrossChannelNormalization share
-/// these properties, but no base class declares them.
+/// Set the properties that MPSCNNSpatialNormalization, MPSCNNLocalContrastNormalization and
+/// MPSCNNCrossChannelNormalization share. No base class declares them.
 template <class Kernel>
 objc_ptr<Kernel *> configured(Kernel *allocated, const PowerParams &power, const LayerSource &source) {
     auto kernel = adopt(allocated);
@@ -25,7 +25,7 @@ objc_ptr<Kernel *> configured(Kernel *allocated, const PowerParams &power, const
     return kernel;
 }
 
-/// A layer that is one MPS kernel for all extents.
+/// A layer of one MPS kernel, which serves all extents.
 class KernelLayer : public Layer {
 public:
     KernelLayer(MPSCNNKernel *kernel, const MPSOffset &offset) : kernel_(share(kernel)), offset_(offset) {}
@@ -39,8 +39,8 @@ private:
     MPSOffset offset_;
 };
 
-/// MPS only has square windows. Its behaviour at edges is not documented for windows of even size and for
-/// clamped edges.
+/// True if MPS can compute a window. It only has square windows. Its behaviour at edges is not documented for
+/// windows of even size and for clamped edges.
 bool is_window_of_mps(const ops::CentredWindow &window) {
     return window.kernel_height == window.kernel_width && window.kernel_width % 2 == 1 &&
            window.edge == ops::EdgeRule::zero;
@@ -54,7 +54,8 @@ template <class Op> PowerParams power_of(const Op &operation) {
     return {operation.alpha, operation.beta, operation.delta};
 }
 
-/// Return the axis in the form of other operations: the window starts floor(size / 2) before its centre.
+/// Return an axis of a centred window in the form of other operations. The window begins floor(size / 2)
+/// before its centre.
 ops::WindowAxis centred_axis(std::int64_t kernel, std::int64_t offset) {
     ops::WindowAxis axis;
     axis.kernel = kernel;

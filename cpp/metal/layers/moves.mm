@@ -7,7 +7,7 @@ namespace mpscnn::metal {
 
 static_assert(sizeof(PaddingParams) == 14 * sizeof(int));
 
-/// This is a shader, because MPSNNPad does not document negative amounts.
+/// Make a padding layer. It uses a shader, because MPSNNPad does not document negative amounts.
 std::unique_ptr<Layer> make_layer(const ops::Padding &padding, const LayerSource &source, Device &device) {
     const auto bind = [padding, &device](const Operands &operands) {
         const ImageLayout &result = operands.destination.layout;

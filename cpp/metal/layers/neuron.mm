@@ -50,8 +50,8 @@ std::vector<float> slopes_in_slices(const LayerSource &source) {
     return in_slices(source.node.weight_or("slope", 1, 0.0f));
 }
 
-/// This is a shader, because NaN and infinities must pass, and MPSCNNNeuron does not document whether they
-/// do.
+/// Make an activation layer. It uses a shader, because NaN and infinities must pass, and MPSCNNNeuron does
+/// not document whether they do.
 std::unique_ptr<Layer> make_layer(const ops::Neuron &operation, const LayerSource &source, Device &device) {
     const Activation activation = activation_of(operation);
     const auto slopes = device.make_buffer(slopes_in_slices(source));

@@ -23,7 +23,7 @@ std::size_t channels_of(const LayerSource &source) {
     return static_cast<std::size_t>(source.graph.shape(source.node.inputs[0]).back());
 }
 
-/// Return gamma, beta and the slopes of a PReLU, in slices.
+/// Return a buffer with gamma, beta and the slopes of a PReLU, each in slices of four channels.
 Buffer normalization_terms(const LayerSource &source, Device &device) {
     std::vector<float> terms;
     append_in_slices(terms, source.node.weight_or("gamma", channels_of(source), 1.0f));
@@ -32,8 +32,8 @@ Buffer normalization_terms(const LayerSource &source, Device &device) {
     return device.make_buffer(terms);
 }
 
-/// The layouts of the moments of an image's rows and of the statistics of its channels. Both are float in any
-/// precision.
+/// Return the layout of intermediate images: the moments of an image's rows, or the statistics of its
+/// channels. Both are float in any precision.
 ImageLayout moments_layout(const ImageLayout &image) {
     return {image.images, image.height, 4, image.channels, engine::Precision::float32};
 }
@@ -65,7 +65,7 @@ private:
     Buffer terms_;
 };
 
-/// Compute the moments of the rows of image 0.
+/// Return the stage that computes the moments of the rows of the step's first source.
 Stage moments_stage(const ShaderMaker &shaders, const ImageLayout &image) {
     const ImageLayout moments = moments_layout(image);
     ShaderCall call = shaders.call("row_moments", {&image, 1}, moments,
@@ -75,7 +75,7 @@ Stage moments_stage(const ShaderMaker &shaders, const ImageLayout &image) {
     return shader_stage(std::move(call), {0}, moments, rows);
 }
 
-/// Compute statistics from image `source`, with a thread for each slice.
+/// Return the stage that computes statistics from image `source`, with one thread for each slice.
 Stage statistics_stage(const ShaderMaker &shaders, const char *shader, std::size_t source,
                        const ImageLayout &from, const ImageLayout &to, std::int64_t group) {
     const StatisticsParams params{from.params(), to.params(),
@@ -125,7 +125,7 @@ private:
     ShaderMaker shaders_;
 };
 
-/// Normalizes the channels of each pixel.
+/// A layer normalization, over the channels of each pixel.
 class LayerNormalization : public Layer {
 public:
     LayerNormalization(const ops::LayerNormalization &operation, const LayerSource &source, Device &device)
@@ -156,7 +156,7 @@ private:
     Buffer terms_;
 };
 
-/// Normalizes with statistics that are the second input.
+/// A normalization whose statistics are the second input.
 class NormalizationByStatistics : public Layer {
 public:
     NormalizationByStatistics(const ops::BatchNormalization &operation, const LayerSource &source,
@@ -173,7 +173,8 @@ private:
     Normalization normalization_;
 };
 
-/// One product and one sum, with constants that are computed in double and rounded once.
+/// Make a batch normalization with constant statistics. It is one multiplication and one addition, with
+/// constants that are computed in double and rounded once.
 std::unique_ptr<Layer> make_scale_shift(const ops::BatchNormalization &operation, const LayerSource &source,
                                         Device &device) {
     const auto weight = [&](const char *role, float otherwise) {
@@ -195,8 +196,8 @@ std::unique_ptr<Layer> make_scale_shift(const ops::BatchNormalization &operation
 
 } // namespace
 
-/// These are shaders, because MPS does not document its divisor of a variance, nor which channels form a
-/// group.
+/// Make a group normalization. It uses shaders, because MPS does not document its divisor of a variance, nor
+/// which channels form a group.
 std::unique_ptr<Layer> make_layer(const ops::GroupNormalization &operation, const LayerSource &source,
                                   Device &device) {
     return std::make_unique<GroupNormalization>(operation, source, device);

@@ -15,7 +15,8 @@ struct Counted {
     int first, behind;
 };
 
-/// `zero_pad` is the pooling's for the axis; `size` is the image's extent.
+/// Return the positions that averages count along one axis. `zero_pad` is the pooling's parameter for the
+/// axis; `size` is the image's extent.
 Counted counted(const ops::Pooling &operation, const ops::WindowAxis &axis, std::int64_t zero_pad,
                 std::int64_t size);
 

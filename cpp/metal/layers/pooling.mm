@@ -26,13 +26,14 @@ using ops::PoolingKind;
 
 bool overhangs(const ops::WindowAxis &axis) { return axis.after > axis.padding_after; }
 
-/// If every window touches the image, Clamp and a window that ends at the image have the same maximum.
+/// Return MPS's edge mode for a maximum. Clamp gives the same maximum as ignoring taps outside the image,
+/// because every window touches the image.
 MPSImageEdgeMode maximum_edge(const Pooling &operation) {
     return operation.edge == EdgeRule::zero ? MPSImageEdgeModeZero : MPSImageEdgeModeClamp;
 }
 
-/// Zero divides by the number of taps in the window. That is right unless some taps lie in neither image nor
-/// padding.
+/// Return MPS's edge mode for an average. Edge mode Zero divides by the number of taps in the window. That is
+/// wrong if some taps lie in neither image nor padding, so nothing is returned then.
 std::optional<MPSImageEdgeMode> average_edge(const Pooling &operation, const CanonicalWindow &window) {
     if (operation.edge == EdgeRule::zero) return MPSImageEdgeModeZero;
     if (!operation.count_padding) return MPSImageEdgeModeClamp;

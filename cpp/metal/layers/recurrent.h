@@ -7,11 +7,11 @@
 
 namespace mpscnn::metal {
 
-/// Return the parameters for sums of this shape, with weights [outputs][inputs] and without halves.
+/// Return the shader's parameters for sums of this shape, with weights [outputs][inputs] and without halves.
 ArrayRecurrentParams recurrent_params(const ops::Lstm &lstm, const Shape &sums);
 ArrayRecurrentParams recurrent_params(const ops::Gru &gru, const Shape &sums);
 
-/// Return the memory of a threadgroup.
+/// Return the bytes of threadgroup memory that the shader needs.
 inline std::size_t recurrent_bytes(const ArrayRecurrentParams &params) {
     return recurrent_arrays * std::size_t{params.units} * sizeof(float);
 }

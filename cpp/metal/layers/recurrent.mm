@@ -28,7 +28,7 @@ ArrayRecurrentParams common_params(const Shape &sums, std::int64_t gates, bool r
     return params;
 }
 
-/// Return weights [inputs][outputs], whose neighbours the threads of a group read together.
+/// Return the weights as [inputs][outputs]. The threads of a group then read neighbouring weights.
 std::vector<float> transposed_weights(const LayerSource &source) {
     const engine::WeightTensor &tensor = source.node.weights.at("weight");
     const std::vector<float> values = tensor.values();
@@ -47,7 +47,8 @@ std::vector<float> transposed_weights(const LayerSource &source) {
 
 using Buffer = objc_ptr<id<MTLBuffer>>;
 
-/// Copies its sources to arrays, and its result back to an image: MPS has recurrent layers of matrices only.
+/// A recurrent layer between images. It copies its sources to arrays, and its result back to an image. MPS
+/// only has recurrent layers of matrices.
 class RecurrentStep : public Step {
 public:
     RecurrentStep(const std::string &name, const ArrayRecurrentParams &params, const Buffer &weight,
@@ -116,7 +117,7 @@ private:
     Operands operands_;
     id<MTLComputePipelineState> pipeline_;
     std::vector<Transfer> transfers_;
-    std::vector<Buffer> arrays_; ///< of the sources, then of the result
+    std::vector<Buffer> arrays_; ///< arrays of the sources, then of the result
 };
 
 template <class Op> class Recurrent : public Layer {

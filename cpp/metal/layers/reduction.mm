@@ -32,8 +32,8 @@ std::unique_ptr<Layer> make_layer(const ops::Argument &argument, const LayerSour
     return make_reduction("argument", static_cast<int>(argument.kind), 1.0f, source, device);
 }
 
-/// This is a shader. MPSNNReduceFeatureChannelsAndWeightsSum does not document its result if all weights are
-/// zero, nor whether pixels may share weights.
+/// Make a weighted reduction. It uses a shader. MPSNNReduceFeatureChannelsAndWeightsSum does not document its
+/// result if all weights are zero, nor whether pixels may share weights.
 std::unique_ptr<Layer> make_layer(const ops::WeightedReduction &reduction, const LayerSource &source,
                                   Device &device) {
     const int mean = reduction.kind == ops::WeightedReductionKind::mean ? 1 : 0;

@@ -8,7 +8,7 @@
 
 namespace mpscnn::metal {
 
-/// Return the samples of each of `outputs` rows or columns among `size` source rows or columns.
+/// Return the two source rows or columns, among `size`, that each of `outputs` rows or columns samples.
 std::vector<ResizeTap> resize_taps(const ops::Resize &resize, const ops::ResizeAxis &axis,
                                    std::int64_t outputs, std::int64_t size);
 

@@ -20,7 +20,7 @@ ResizeTap tap_at(const ops::Resize &resize, const ops::ResizeAxis &axis, std::in
         (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
     const ops::NearestRule rule = resize.nearest_rule();
     if (nearest) position += rule.bias;
-    // At two or more positions beyond an end, only zeros are read.
+    // With edge zero, positions more than one pixel beyond an end read zeros only, so they are clamped.
     const double low = zero ? -2.0 : 0.0, high = static_cast<double>(size) - 1.0 - low;
     position = std::clamp(position, low, high);
     const double first = nearest && rule.up ? std::ceil(position) : std::floor(position);
@@ -32,7 +32,7 @@ ResizeTap tap_at(const ops::Resize &resize, const ops::ResizeAxis &axis, std::in
     return {index(first), index(first + 1.0), static_cast<float>(position - first)};
 }
 
-/// Append the rows or columns that each output of Lanczos' filter sums up.
+/// Append the range of rows or columns that each output of Lanczos' filter sums, and their weights.
 void append_spans(const ops::Resize &resize, const ops::ResizeAxis &axis, std::int64_t outputs,
                   std::int64_t size, std::vector<ResizeSpan> &spans, std::vector<float> &weights) {
     const auto taps = static_cast<std::size_t>(ops::lanczos_taps(axis, size));
@@ -47,16 +47,17 @@ void append_spans(const ops::Resize &resize, const ops::ResizeAxis &axis, std::i
     }
 }
 
-/// This is a shader with the weights of ops::lanczos_weights. MPSImageLanczosScale does not document the
-/// width of its filter, nor its weights at borders and for smaller results, and it supports only four
-/// channels of one image.
+/// Return the arguments of the Lanczos shader, with the weights of ops::lanczos_weights. MPSImageLanczosScale
+/// is not used: it does not document the width of its filter, nor its weights at borders and for smaller
+/// results, and it supports only four channels of one image.
 ShaderArguments lanczos_arguments(const ops::Resize &resize, const Operands &operands, Device &device) {
     const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
     std::vector<ResizeSpan> spans;
     std::vector<float> weights;
     append_spans(resize, resize.horizontal(from.width, to.width), to.width, from.width, spans, weights);
     append_spans(resize, resize.vertical(from.height, to.height), to.height, from.height, spans, weights);
-    if (weights.empty()) weights.push_back(0.0f); // all samples are outside; a buffer may not be empty
+    // All samples lie outside; a placeholder, because a buffer may not be empty.
+    if (weights.empty()) weights.push_back(0.0f);
     return ShaderArguments(ResizeParams{to.params()},
                            {device.make_buffer(spans), device.make_buffer(weights)});
 }
@@ -71,7 +72,8 @@ std::vector<ResizeTap> resize_taps(const ops::Resize &resize, const ops::ResizeA
     return taps;
 }
 
-/// This is a shader, because the sampling positions of MPS differ between systems; see shaders/resize.metal.
+/// Make a resize layer. It uses shaders, because the sampling positions of MPS differ between systems; see
+/// shaders/resize.metal.
 std::unique_ptr<Layer> make_layer(const ops::Resize &resize, const LayerSource &source, Device &device) {
     const auto bind = [resize, &device](const Operands &operands) {
         const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;

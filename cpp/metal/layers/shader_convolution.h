@@ -11,10 +11,10 @@
 
 namespace mpscnn::metal {
 
-/// Rotate [out][kernel height][kernel width][in / groups] by 180 degrees.
+/// Rotate the kernels of weights [out][kernel height][kernel width][in / groups] by 180 degrees.
 std::vector<float> rotated(const std::vector<float> &weights, const Shape &shape);
 
-/// Computes convolutions that MPS lacks with a shader of shaders/convolution.metal: "convolution",
+/// Computes convolutions that MPS does not support with a shader of shaders/convolution.metal: "convolution",
 /// "pointwise" or "transposed_convolution". `weights` have the given shape, [out][kernel height][kernel
 /// width][in / groups].
 class ShaderConvolution {
@@ -23,10 +23,10 @@ public:
                       std::int64_t groups, const Activation &activation, const LayerSource &source,
                       Device &device);
 
-    /// The shader with the type of the weights that it reads.
+    /// Return the name of the shader's variant for the type of its weights.
     static std::string name_of(const char *shader, engine::Precision precision);
 
-    /// Return the convolution of the step's source.
+    /// Return the stage that convolves the step's source.
     Stage stage(const ImageLayout &from, const ImageLayout &to, const WindowParams &window) const;
 
 private:
@@ -38,12 +38,12 @@ private:
     SliceWeights weights_;
 };
 
-/// Applies the activation after a convolution that cannot apply it.
+/// Applies an activation in a separate stage after a convolution that cannot apply it.
 class ActivationBehind {
 public:
     ActivationBehind(const LayerSource &source, Device &device);
 
-    /// Return the stage for the result of the step's first stage, which is not rounded.
+    /// Return the stage that reads the result of the step's first stage. That result is not rounded.
     Stage stage(const ImageLayout &from, const ImageLayout &to) const;
 
 private:

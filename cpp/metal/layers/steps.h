@@ -11,7 +11,7 @@
 
 namespace mpscnn::metal {
 
-/// The arguments of a shader in addition to images: its parameters as buffer 0, then other buffers.
+/// The arguments of a shader other than images: its parameters as buffer 0, then other buffers.
 struct ShaderArguments {
     std::vector<std::byte> params;
     std::vector<objc_ptr<id<MTLBuffer>>> buffers;
@@ -25,14 +25,15 @@ struct ShaderArguments {
     }
 };
 
-/// A shader that is ready to run, in the variant for its images.
+/// A shader that is ready to run: the variant for the types of its images, with its arguments.
 struct ShaderCall {
     std::string label;
     id<MTLComputePipelineState> pipeline = nil;
     ShaderArguments arguments;
-    std::string shader; ///< its name without the variant
+    std::string shader; ///< name of the shader without the variant
 
-    /// The last of the images is the destination. There is one thread for each pixel of each slice of `grid`.
+    /// Encode the shader. The last of the images is the destination. There is one thread for each pixel and
+    /// slice of `grid`.
     void encode(id<MTLCommandBuffer> command_buffer, std::span<MPSImage *const> images,
                 const ImageLayout &grid) const;
 };
@@ -46,7 +47,8 @@ public:
     const std::string &name() const { return name_; }
     Device &device() const { return *device_; }
     const Choice &choice() const { return choice_; }
-    /// Throw UnsupportedError for a shader or an activation that may not be taken.
+    /// Return the call of a shader. Throws UnsupportedError for a shader or an activation that the device may
+    /// not use.
     ShaderCall call(const std::string &shader, std::span<const ImageLayout> sources,
                     const ImageLayout &destination, ShaderArguments arguments,
                     NeuronKind activation = NeuronKind::none) const;
@@ -68,8 +70,8 @@ struct Stage {
     ImageLayout result;
     std::string kernel; ///< the MPS kernel's or the shader's name
 };
-/// Return a stage for a kernel with one source. `offset` depends on the extents, which the kernel itself does
-/// not know.
+/// Return a stage for an MPS kernel with one source. `offset` is stored separately, because it depends on the
+/// extents and one kernel serves all extents.
 Stage mps_stage(MPSCNNKernel *kernel, const MPSOffset &offset, std::size_t source, const ImageLayout &result);
 Stage shader_stage(ShaderCall call, std::vector<std::size_t> sources, const ImageLayout &result);
 Stage shader_stage(ShaderCall call, std::vector<std::size_t> sources, const ImageLayout &result,
@@ -80,7 +82,7 @@ std::unique_ptr<Step> staged_step(std::vector<Stage> stages, Operands operands);
 std::unique_ptr<Step> mps_step(MPSCNNKernel *kernel, Operands operands, const MPSOffset &offset);
 std::unique_ptr<Step> shader_step(ShaderCall call, Operands operands);
 
-/// Return a layer that is one shader. `bind` returns its arguments for images with given extents.
+/// Return a layer that is one shader. `bind` returns the shader's arguments for images with given extents.
 using BindShader = std::function<ShaderArguments(const Operands &)>;
 std::unique_ptr<Layer> shader_layer(const LayerSource &source, Device &device, std::string shader,
                                     BindShader bind, NeuronKind activation = NeuronKind::none);

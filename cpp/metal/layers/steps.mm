@@ -45,7 +45,7 @@ public:
     }
 
 private:
-    /// A source is read by MPS kernels only or by shaders only.
+    /// Record a read of a source. A source is read by MPS kernels only or by shaders only.
     void was_read(Encoding &encoding, std::size_t source) const {
         const engine::ValueId value = operands_.sources[source].value;
         const bool by_mps = std::any_of(stages_.begin(), stages_.end(), [&](const Stage &stage) {

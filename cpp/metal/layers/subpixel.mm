@@ -44,8 +44,8 @@ private:
     Rearrangement rearrangement_;
 };
 
-/// MPSCNNSubPixelConvolutionDescriptor is not used: it supports only one order of channels, and with groups
-/// only multiples of four.
+/// A subpixel convolution. It does not use MPSCNNSubPixelConvolutionDescriptor, which supports only one order
+/// of channels and, with groups, only multiples of four.
 class SubpixelConvolution : public Layer {
 public:
     SubpixelConvolution(const ops::SubpixelConvolution &operation, const LayerSource &source, Device &device)
@@ -69,7 +69,8 @@ private:
     ops::CanonicalWindow window_for(const ImageLayout &from) const {
         return operation_.window.canonical(ops::SubpixelConvolution::info, from.height, from.width);
     }
-    /// Return the layout of the convolution's result. It is not rounded, because the activation comes first.
+    /// Return the layout of the convolution's result. It is not rounded, because the activation is applied to
+    /// it afterwards.
     ImageLayout convolved_layout(const Operands &operands) const {
         const ops::CanonicalWindow window = window_for(operands.source().layout);
         return {operands.destination.layout.images, window.vertical.output, window.horizontal.output,

@@ -23,14 +23,15 @@ TakeParams take_all(const Operands &operands) {
 objc_ptr<id<MTLBuffer>> index_buffer(Device &device, const std::vector<std::int64_t> &indices) {
     std::vector<int> numbers(indices.begin(), indices.end());
     numbers.resize(
-        // At least one element, since a shader's argument may not be empty.
+        // The buffer has at least one element, because a shader's argument may not be empty.
         std::max<std::size_t>(numbers.size(), 1));
     return device.make_buffer(numbers.data(), numbers.size() * sizeof(int));
 }
 
 } // namespace
 
-/// This is a shader, because MPSNNSlice only begins at every fourth channel and has no strides.
+/// Make a slice layer. It uses a shader, because MPSNNSlice only begins at every fourth channel and has no
+/// strides.
 std::unique_ptr<Layer> make_layer(const ops::Slice &slice, const LayerSource &source, Device &device) {
     const auto bind = [slice, indices = index_buffer(device, {})](const Operands &operands) {
         const ops::Slice::Origin origin = slice.origin(operands.source().shape);

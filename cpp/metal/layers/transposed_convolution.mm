@@ -8,8 +8,9 @@ namespace {
 
 constexpr const char *mps_class = "MPSCNNConvolutionTranspose";
 
-/// MPSCNNConvolutionTranspose moves its kernel, unflipped, over the spread input. Its header does not promise
-/// that groups or dilation work, or that an attached neuron is applied.
+/// A transposed convolution by MPSCNNConvolutionTranspose, which moves its kernel, not rotated, over the
+/// input with zeros inserted between its pixels. Its header does not promise that groups or dilation work, or
+/// that an attached neuron is applied.
 class MpsTransposedConvolution : public Layer {
 public:
     MpsTransposedConvolution(const ops::TransposedConvolution &operation, const LayerSource &source,
@@ -56,7 +57,8 @@ private:
         return kernel;
     }
 
-    /// Return the offset of the output's first position in the spread input; see ops::TransposedAxis.
+    /// Return MPS's kernel offset, which places the output's first position in the input with inserted zeros;
+    /// see ops::TransposedAxis.
     static NSInteger kernel_offset(const ops::TransposedAxis &axis) {
         return static_cast<NSInteger>(axis.before - (axis.kernel - 1) + axis.kernel / 2);
     }
@@ -80,7 +82,7 @@ private:
     Kernel kernel_;
 };
 
-/// With groups or dilation, or where MPS must not be taken.
+/// A transposed convolution by a shader: with groups or dilation, or if the device may not use MPS's kernel.
 class GroupedTransposedConvolution : public Layer {
 public:
     GroupedTransposedConvolution(const ops::TransposedConvolution &operation, const LayerSource &source,
@@ -96,7 +98,8 @@ public:
     }
 
 private:
-    /// The shader spreads each input with the kernel (scatter), so weights for gather are rotated.
+    /// Return the weights for the shader, which adds each input times the kernel to the output (scatter).
+    /// Weights for gather are therefore rotated.
     static std::vector<float> weights_of(const ops::TransposedConvolution &operation,
                                          const LayerSource &source) {
         const engine::WeightTensor &weight = source.node.weights.at("weight");

@@ -10,7 +10,7 @@
 
 namespace mpscnn::metal {
 
-/// Weights in the GPU's type: halves in float16 networks, floats in float32 ones.
+/// A layer's weights as numbers of the GPU's type: halves in float16 networks, floats in float32 ones.
 class DeviceWeights {
 public:
     DeviceWeights() = default;
@@ -32,13 +32,15 @@ private:
 void require_weights_fit(const std::vector<float> &values, engine::Precision precision,
                          const std::string &layer);
 
-/// A convolution's buffers for shaders, with the four output channels of each slice together.
+/// The buffers that a convolution's shader reads. The weights of the four output channels of a slice are
+/// adjacent.
 struct SliceWeights {
-    objc_ptr<id<MTLBuffer>> weights; ///< [slice][product][lane], in the network's precision
-    objc_ptr<id<MTLBuffer>> terms;   ///< biases and then the slopes of a PReLU
+    /// [slice][product][lane], in the network's precision; a lane is one of four output channels.
+    objc_ptr<id<MTLBuffer>> weights;
+    objc_ptr<id<MTLBuffer>> terms; ///< biases and then the slopes of a PReLU
 
-    /// `values` are [output channel][product]. Throws WeightsError for a weight that does not fit the
-    /// precision.
+    /// Make the buffers. `values` are [output channel][product]. Throws WeightsError for a weight that does
+    /// not fit the precision.
     SliceWeights(const std::vector<float> &values, std::int64_t outputs, const LayerSource &source,
                  Device &device);
 };

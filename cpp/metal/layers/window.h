@@ -10,7 +10,7 @@ namespace mpscnn::metal {
 
 /// Return the position of the centre tap of an MPS kernel's first window.
 MPSOffset mps_offset(const ops::CanonicalWindow &window);
-/// Return the parameters for shaders.
+/// Return the window's parameters for shaders.
 WindowParams window_params(const ops::CanonicalWindow &window);
 WindowParams window_params(const ops::CanonicalTransposedWindow &window);
 

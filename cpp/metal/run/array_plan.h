@@ -28,13 +28,13 @@ public:
     engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const override;
 
 private:
-    /// The place of an array.
+    /// The memory of an array: an input, an output, or a part of the arena.
     struct Place {
         enum class Kind { none, arena, input, output } kind = Kind::none;
         std::size_t index = 0; ///< number of the input or output, or offset in the arena
         DType type = DType::float32;
     };
-    /// A kernel with its pipeline and tables.
+    /// A kernel of a step, with its pipeline and tables.
     struct Kernel {
         ArrayStage stage;
         id<MTLComputePipelineState> pipeline = nil;
@@ -43,14 +43,15 @@ private:
     /// The step of one node.
     struct NodeStep {
         std::size_t node = 0;
-        std::vector<engine::ValueId> values; ///< arrays of the sources and then of the result
-        const OwnLayer *own = nullptr;       ///< has constant weights, which come before the result
+        std::vector<engine::ValueId> values; ///< the arrays of the sources and then of the result
+        /// Constant weights, which come between sources and result; null: none.
+        const OwnLayer *own = nullptr;
         std::vector<Kernel> kernels;
         std::vector<std::size_t> scratch_bytes;
         std::vector<Place> scratch;
-        std::unique_ptr<const ArrayStep> array_step; ///< used instead of kernels, if set
+        std::unique_ptr<const ArrayStep> array_step; ///< if set, it is used instead of kernels
     };
-    /// A copy for an output whose array is also another output or an input.
+    /// A copy to an output whose array is also another output or an input.
     struct OutputCopy {
         engine::ValueId array;
         std::size_t output;
@@ -62,13 +63,13 @@ private:
     Choice choice_for(const engine::Node &node, Choice::Scope scope = Choice::Scope::arrays) const;
     void bind_program(NodeStep &step, const engine::Node &node) const;
     void bind_own(NodeStep &step, const OwnLayer &own) const;
-    /// Take the kernels of an operation.
+    /// Add the kernels of an operation to a step.
     void add_kernels(NodeStep &step, const ops::Operation &operation, const ArrayOperands &operands,
                      const Choice &choice) const;
     void bind_layer(NodeStep &step, const LoweredLayer &layer) const;
-    /// Return true if an MPS kernel computes the gradient.
+    /// If an MPS kernel can compute a gradient, add it to the step and return true.
     bool bind_gradient(NodeStep &step, const engine::Node &node) const;
-    /// Return null for gradients that MPS does not compute.
+    /// Return the step for a convolution's gradient, or null if MPS does not compute it.
     std::unique_ptr<const ArrayStep> convolution_gradient(const engine::Node &node,
                                                           engine::ValueId result) const;
     std::unique_ptr<const ArrayStep> other_gradient(const engine::Node &node, engine::ValueId result) const;
@@ -88,7 +89,7 @@ private:
     std::shared_ptr<const ArrayNetwork> network_;
     std::vector<NodeStep> steps_;
     std::vector<OutputCopy> copies_;
-    std::vector<Place> places_; ///< by value, for values that have their own array
+    std::vector<Place> places_; ///< by value; only for values that have a separate array
     std::size_t arena_bytes_ = 0, image_bytes_ = 0;
 };
 

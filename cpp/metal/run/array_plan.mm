@@ -44,8 +44,8 @@ std::int64_t divisor_below(std::int64_t number, std::int64_t most) {
     return divisor;
 }
 
-/// Return the shape of one image with the same elements in the same order. Return the same shape if there is
-/// none.
+/// Return the shape of a single image with the same elements in the same order, or the given shape if there
+/// is none.
 Shape as_one_image(const Shape &shape) {
     const std::int64_t elements = shape.elements();
     const std::int64_t channels = divisor_below(elements, 1024);
@@ -71,7 +71,7 @@ ArrayPlan::~ArrayPlan() {
     steps_.clear();
 }
 
-/// Kernels use 32-bit indices.
+/// Throws if an array has too many elements for the kernels' 32-bit indices.
 void ArrayPlan::require_countable() const {
     for (std::size_t i = 0; i < shapes().size(); ++i)
         if (shapes()[i].elements() > std::numeric_limits<std::uint32_t>::max())
@@ -176,7 +176,8 @@ void ArrayPlan::add_kernels(NodeStep &step, const ops::Operation &operation, con
 }
 
 void ArrayPlan::bind_layer(NodeStep &step, const LoweredLayer &layer) const {
-    // Weights and moments are not a batch. As one image they need only one pass.
+    // Elementwise operations on weights and moments, which are not a batch, treat them as one image. Then
+    // they need only one pass.
     const bool is_flat = is_elementwise(network_->graph.producer(layer.result).operation) &&
                          !counts_images(network_->graph, layer.result) &&
                          std::all_of(layer.inputs.begin(), layer.inputs.end(), [&](ValueId input) {
@@ -186,7 +187,8 @@ void ArrayPlan::bind_layer(NodeStep &step, const LoweredLayer &layer) const {
     const auto port = [&](ValueId value, ValueId image) {
         const bool half = network_->halves[index_of(image)];
         step.values.push_back(array_of(network_->graph, image));
-        // A layer that rounds its result reads halves, also from the network's inputs. Statistics are floats.
+        // Images of a layer that rounds its result are halves, also those of the network's inputs. Images of
+        // statistics are floats.
         const bool half_image = half || (rounds && counts_images(network_->graph, value));
         const auto shape_of = [&](ValueId of) {
             return is_flat ? as_one_image(shapes()[index_of(of)]) : shapes()[index_of(of)];
@@ -201,8 +203,8 @@ void ArrayPlan::bind_layer(NodeStep &step, const LoweredLayer &layer) const {
         std::make_unique<ImageStep>(layer, sources, port(layer.result, layer.result), device()->shaders());
 }
 
-/// MPS's gradient kernels need floats. Gradients and weights are floats, but values between layers may be
-/// halves.
+/// True if all these values are stored as floats, which MPS's gradient kernels require. Gradients and weights
+/// always are, but values between layers may be halves.
 bool ArrayPlan::are_floats(const engine::Node &node, std::initializer_list<std::size_t> inputs,
                            ValueId result) const {
     return !network_->halves[index_of(result)] &&
@@ -248,7 +250,7 @@ bool ArrayPlan::bind_gradient(NodeStep &step, const engine::Node &node) const {
     return true;
 }
 
-/// Inputs and outputs use the caller's memory.
+/// Choose the memory of each array. Inputs and outputs use the caller's memory.
 void ArrayPlan::place_arrays() {
     std::vector<engine::BufferLifetime> lifetimes(places_.size());
     for (std::size_t i = 0; i < steps_.size(); ++i) {

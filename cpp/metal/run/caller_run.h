@@ -6,8 +6,8 @@
 
 namespace mpscnn::metal {
 
-/// A run in the caller's command buffer, on the caller's MPSImages and MTLTextures. Steps use these directly
-/// if they have the layout that the network would have chosen. Otherwise a shader copies them.
+/// A run in the caller's command buffer, on the caller's MPSImages and MTLTextures. Steps use these images
+/// directly if they have the layout that the network would have chosen. Otherwise a shader copies them.
 class CallerRun : public engine::NativeRun {
 public:
     CallerRun(NSArray *inputs, std::span<const engine::Port> ports);
@@ -15,7 +15,8 @@ public:
 
     const std::vector<Shape> &input_shapes() const override { return input_shapes_; }
     std::vector<engine::NativeImage> output_images(const engine::Plan &plan) const override;
-    /// `commands` is an id<MTLCommandBuffer>. `outputs` is an NSArray of MPSImages and id<MTLTexture>s.
+    /// Append the run. `commands` is an id<MTLCommandBuffer>. `outputs` is an NSArray of MPSImages and
+    /// id<MTLTexture>s.
     void encode(std::shared_ptr<const engine::Plan> plan, void *commands, void *outputs,
                 std::span<const engine::Port> ports) override;
 

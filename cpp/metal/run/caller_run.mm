@@ -17,13 +17,13 @@ void require_open(id<MTLCommandBuffer> command_buffer, const Device &device) {
               ", the network to ", full_name_of(device.get())});
 }
 
-/// Keep the objects that steps use until the GPU has finished.
+/// Keep the plan and the device, which the steps use, alive until the GPU has finished.
 void keep(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<const engine::Plan> &plan,
           const std::shared_ptr<Device> &device) {
     const std::shared_ptr<const engine::Plan> kept = plan;
     const std::shared_ptr<Device> used = device;
     [command_buffer addCompletedHandler:^(id<MTLCommandBuffer> finished) {
-      (void)kept; // captured so that its destructor runs with the block's
+      (void)kept; // `kept` is captured so that its destructor runs with the block's
       const autorelease_scope pool;
       note_removal(finished, *used);
     }];
@@ -40,7 +40,8 @@ const ImagePlan &own_image_plan(const engine::Plan &plan) {
     return *on_images;
 }
 
-/// True if the step that computes an output can write it directly to the caller's image.
+/// True if the step that computes an output can write it directly to the caller's image, because no other
+/// step or output uses the value.
 bool is_written_once(const ImagePlan &plan, const Port &port) {
     return !plan.network().graph.is_input(port.value) &&
            plan.values()[static_cast<std::size_t>(port.value)].readers == 1;
@@ -121,7 +122,8 @@ void CallerRun::encode(std::shared_ptr<const engine::Plan> given, void *commands
     const TemporaryReads reads(inputs_);
     keep(command_buffer, given, plan.network().device);
     const std::lock_guard lock(plan.network().encoding);
-    // MPS uses the largest hint for a command buffer, so this one does not affect larger hints.
+    // Tell MPS how much temporary memory the run needs. MPS uses the largest hint for a command buffer, so
+    // this one does not affect larger hints.
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, plan.arena_bytes());
     for (std::int64_t first_image : plan.passes()) {
         Encoding encoding(command_buffer, plan.values(), first_image);

@@ -10,13 +10,14 @@
 
 namespace mpscnn::metal {
 
-/// Copies of arrays in memory that the GPU accesses, for one command buffer. All uses of an array share one
-/// copy.
+/// Copies of the caller's arrays in memory that the GPU accesses, for one command buffer. All uses of an
+/// array share one copy.
 class StagedArrays {
 public:
-    /// True if an array of the run overlaps an array here with other bounds, and either of them is written.
+    /// True if an array of the run overlaps an array here with other bounds, and the run or an earlier one
+    /// writes it. One copy cannot serve both then.
     bool overlap_otherwise(const engine::CustomRun &run) const;
-    /// Return the copy; it is made at the first use.
+    /// Return the copy of an array; it is made at the first use.
     id<MTLBuffer> add(const Device &device, std::span<std::byte> bytes, bool written);
     /// Copy written arrays back.
     void finish() const;
@@ -31,18 +32,18 @@ private:
     std::vector<Array> arrays_;
 };
 
-// The parts of a run of a custom kernel, for any command buffer.
+// Functions that a run of a custom kernel consists of, for any command buffer.
 
-/// True if the GPU can access all images and arrays of the run directly; arrays must be in separate pages.
+/// True if the GPU can access all images and arrays of the run directly. Arrays must be in separate pages.
 bool can_reach(const Device &device, const engine::CustomRun &run);
 
-/// The memory of an array.
+/// Buffer and offset of an array.
 struct BufferPlace {
     id<MTLBuffer> buffer = nil;
     std::size_t offset = 0;
 };
 
-/// Put images into the slot; written ones become its outputs. Return the memory of the arrays.
+/// Put the run's images into the slot; written ones become its outputs. Return the buffers of the arrays.
 std::vector<BufferPlace> prepare(Slot &slot, const Device &device, const engine::CustomRun &run,
                                  PageBuffers &buffers, StagedArrays &arrays);
 

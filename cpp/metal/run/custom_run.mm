@@ -59,7 +59,7 @@ ImageLayout layout_of(const CustomBinding &binding) {
     return {shape[0], shape[1], shape[2], shape[3], precision};
 }
 
-/// A buffer offset with this alignment is valid on every GPU, also for constant memory.
+/// An alignment of buffer offsets that is valid on every GPU, also for constant memory.
 constexpr std::size_t offset_alignment = 256;
 
 std::size_t offset_in(const PageMemory &pages, const CustomBinding &binding) {
@@ -76,7 +76,7 @@ MTLSize size_of(const engine::GridSize &size) {
                        static_cast<NSUInteger>(size[2]));
 }
 
-/// An image of the run as a texture.
+/// An image of the run, as the texture that the kernel gets.
 struct RunImage {
     const CustomParameter *parameter;
     ImageLayout layout;
@@ -144,7 +144,8 @@ std::vector<BufferPlace> prepare(Slot &slot, const Device &device, const engine:
         }
         const auto pages = PageMemory::containing(binding.bytes.data(), binding.bytes.size());
         if (pages && is_aligned(device, *pages, binding)) {
-            // `buffers` keeps it until the command buffer is committed; then the command buffer keeps it.
+            // `buffers` keeps the buffer until the command buffer is committed; from then on the command
+            // buffer keeps it.
             places.push_back({buffers.over(device, pages).get(), offset_in(*pages, binding)});
         } else {
             places.push_back({arrays.add(device, binding.bytes, binding.parameter->written), 0});

@@ -11,7 +11,7 @@
 
 namespace mpscnn::metal {
 
-/// An input or output: the layout of its image in one pass, and the conversion between image and array.
+/// An input or output: the layout of its image in one pass, and the copy between image and array.
 struct Port {
     engine::ValueId value = -1;
     Transfer transfer;
@@ -22,15 +22,15 @@ struct Port {
 /// The steps of a network whose tensors are images.
 ///
 /// A texture array has a limited number of slices, so a large batch takes several passes. All passes have the
-/// same size, so that steps know their extents. The last pass recomputes some images instead of being
-/// smaller.
+/// same size, because the extents of steps are fixed. Therefore the last pass recomputes some images instead
+/// of being smaller.
 class ImagePlan : public MetalPlan {
 public:
     ImagePlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes);
     ~ImagePlan() override;
 
-    /// Return the peak size of the temporary images of a pass, including those inside steps; MPS shares their
-    /// memory.
+    /// Return the peak size of the temporary images of a pass, including those inside steps. MPS shares
+    /// memory between images that are not used at the same time.
     std::size_t arena_bytes() const override { return arena_bytes_; }
 
     const LoweredNetwork &network() const { return *network_; }
@@ -46,7 +46,7 @@ public:
                  std::span<const engine::TensorView> outputs, PageBuffers &buffers) const override;
     void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const override;
     engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const override;
-    /// Return the first image of each pass.
+    /// Return the number of the first image of each pass.
     const std::vector<std::int64_t> &passes() const { return passes_; }
 
 private:
@@ -59,15 +59,16 @@ private:
 
     std::shared_ptr<const LoweredNetwork> network_;
     std::vector<Port> inputs_, outputs_;
-    std::vector<StoredValue> values_; ///< by ValueId; a value that a reshape only renames has no readers
+    std::vector<StoredValue> values_; ///< by ValueId; has no readers for a value that a reshape only renames
     std::vector<std::unique_ptr<Step>> steps_;
     std::vector<std::int64_t> passes_;
     std::size_t arena_bytes_ = 0;
 };
 
 /// Encode one pass into any command buffer. `give` makes the image of an input, and `take` reads the image of
-/// an output. Both are called with the number of the port, the port and its name. All commands are encoded
-/// inside calls of `around(number, name, encode)`, with the numbers of ImagePlan::describe_steps().
+/// an output. Both are called with the port's number, the port and its name. All commands are encoded inside
+/// calls of `around(number, name, encode)`, where `number` is the step's number in
+/// ImagePlan::describe_steps().
 template <class Give, class Take, class Around>
 void encode_pass(Encoding &encoding, const ImagePlan &plan, Give give, Take take, Around around) {
     const engine::Graph &graph = plan.network().graph;

@@ -48,7 +48,8 @@ void ImagePlan::lay_out_values() {
     }
     for (const LoweredLayer &layer : network_->layers)
         images = std::min(images, layer.layer->max_images(operands_of(layer)));
-    // Statistics of the whole batch have one image, and need all other images in the same pass.
+    // True for a value whose batch is not that of the network, such as statistics over the batch. It depends
+    // on all images, so these must be in one pass.
     const auto is_shared = [&](const StoredValue &value) {
         return value.readers > 0 && value.shape[0] != batch;
     };
@@ -90,7 +91,7 @@ std::vector<engine::StepDescription> ImagePlan::describe_steps() const {
     const auto bytes = [&](std::size_t of_pass) { return static_cast<std::int64_t>(of_pass * passes); };
     std::vector<engine::StepDescription> steps;
     const auto add_copies = [&](const std::vector<Port> &ports, const char *kernel) {
-        for (const Port &port : ports) // the array has the size of the image
+        for (const Port &port : ports) // without gaps, the array has the size of the image
             steps.push_back({{}, "copy", kernel, bytes(2 * port.layout().bytes())});
     };
     add_copies(inputs_, "copy of an input");
@@ -111,7 +112,7 @@ void ImagePlan::bind_layers() {
         steps_.push_back(layer.layer->bind(operands_of(layer)));
 }
 
-/// Inputs exist before step 1; outputs are read after the last step.
+/// Return the peak size of the images. Inputs exist before step 1; outputs are read after the last step.
 std::size_t ImagePlan::peak_bytes() const {
     const int behind = static_cast<int>(network_->layers.size()) + 1;
     std::vector<engine::BufferLifetime> lifetimes;
@@ -153,7 +154,7 @@ void ImagePlan::prepare(Slot &slot, std::span<const TensorView> inputs, std::spa
 
 namespace {
 
-/// Encode a pass on the arrays of a slot.
+/// Encode a pass that reads and writes the arrays of a slot.
 template <class Around>
 void encode_pass(Encoding &encoding, const ImagePlan &plan, const Slot &slot, Around around) {
     const auto give = [&](std::size_t i, const Port &port, const std::string &name) {

@@ -10,19 +10,20 @@
 
 namespace mpscnn::metal {
 
-/// A layer on images whose sources and result are arrays. They are copied to images and back, in passes of as
-/// many images as fit.
+/// A layer on images whose sources and result are arrays. The arrays are copied to images and back, in passes
+/// of as many images as fit.
 class ImageStep : public ArrayStep {
 public:
-    /// A source or the result. The two shapes may differ by a reshape: `shape` is the layer's, `image` is
-    /// that of its image.
+    /// A source or the result. `shape` is the layer's, and `image` is that of its image; the two may differ
+    /// by a reshape.
     struct Port {
         Shape shape, image;
         DType type = DType::float32;                              ///< type of the array's elements
         engine::Precision precision = engine::Precision::float32; ///< precision of the image
     };
 
-    /// Throws ShapeError if the layer needs the whole batch in one pass and no image can hold it.
+    /// Make the step. Throws ShapeError if the layer needs the whole batch in one pass and no image can hold
+    /// it.
     ImageStep(const LoweredLayer &layer, const std::vector<Port> &sources, const Port &result,
               ShaderLibrary &shaders);
 

@@ -50,7 +50,8 @@ ImageStep::ImageStep(const LoweredLayer &layer, const std::vector<Port> &sources
     step_ = layer.layer->bind(operands_of(values_, shapes));
 }
 
-/// A value whose batch differs from the result's is used whole in each pass.
+/// Return the part of an array that a pass uses. A value whose batch differs from the result's is used whole
+/// in each pass.
 ArrayView ImageStep::part(const ArrayView &array, std::size_t port, std::int64_t first_image) const {
     const ImageLayout &layout = values_[port].layout;
     ArrayView view = array;

@@ -15,7 +15,7 @@ namespace mpscnn::metal {
 
 struct LoweredLayer {
     std::string name;
-    std::vector<engine::ValueId> inputs;  ///< the node's inputs, which have the shapes
+    std::vector<engine::ValueId> inputs;  ///< the node's inputs, with their shapes
     std::vector<engine::ValueId> sources; ///< the values whose images hold these inputs
     engine::ValueId result = -1;
     std::unique_ptr<const Layer> layer;
@@ -28,25 +28,26 @@ struct LoweredNetwork {
     std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
     std::shared_ptr<const engine::Implementations> implementations;
     engine::Graph graph;                       ///< without weights
-    std::vector<engine::Precision> precisions; ///< for each value's image
+    std::vector<engine::Precision> precisions; ///< by value: the precision of its image
     std::vector<LoweredLayer> layers;          ///< in an order in which they can be computed
     std::size_t weight_bytes = 0;
-    /// Held while steps are encoded, since MPS kernels may be used by one thread at a time.
+    /// Locked while steps are encoded, because only one thread at a time may use MPS kernels.
     mutable std::mutex encoding;
 };
 
-/// Return the layer of one node, with this precision of its images. Throws like lower_network().
+/// Return the layer of one node, with this precision of its images. Throws the errors of lower_network().
 LoweredLayer lower_node(const engine::Graph &graph, std::size_t index, engine::Precision precision,
                         engine::Sums sums, const Choice &choice, Device &device);
 
-/// Throws WeightsError for a weight that does not fit the precision, DeviceError when the device fails, and
-/// UnsupportedError for a layer all of whose implementations are refused.
+/// Make the layers of a network. Throws WeightsError for a weight that does not fit the precision,
+/// DeviceError when the device fails, and UnsupportedError for a layer if all of its implementations are
+/// refused.
 std::shared_ptr<const LoweredNetwork>
 lower_network(const engine::Graph &graph, const engine::LowerOptions &options, std::shared_ptr<Device> device,
               std::shared_ptr<const engine::Implementations> implementations);
 
-/// A network on arrays: one that is trained, one whose weights are variables, or one with own kernels. Shared
-/// by all plans of a program; immutable, except for the state that `encoding` guards.
+/// A network on arrays: one that is trained, one whose weights are variables, or one with the library's own
+/// kernels. Shared by all plans of a program; immutable, except for the state that `encoding` guards.
 struct ArrayNetwork {
     std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
     std::shared_ptr<const engine::Implementations> implementations;
@@ -55,13 +56,14 @@ struct ArrayNetwork {
     /// By node: the layer of a node that runs on images. Empty for a node that has kernels on arrays or only
     /// renames an array.
     std::vector<std::optional<LoweredLayer>> layers;
-    /// By node: the layer that an own kernel computes. Empty unless the program asks for own kernels.
+    /// By node: the layer that one of the library's own kernels computes. Empty unless the program asks for
+    /// own kernels.
     std::vector<std::optional<OwnLayer>> own;
-    std::vector<bool> merged; ///< by node: true if the own layer of another node computes it
-    Choice::Scope scope = Choice::Scope::arrays; ///< of the layers on images
+    std::vector<bool> merged; ///< by node: true if the own layer of another node includes it
+    Choice::Scope scope = Choice::Scope::arrays; ///< for the layers on images
     std::size_t weight_bytes = 0;
     mutable ConvolutionGradientCache convolution_gradients;
-    /// Held while steps are encoded, since MPS kernels may be used by one thread at a time.
+    /// Locked while steps are encoded, because only one thread at a time may use MPS kernels.
     mutable std::mutex encoding;
 };
 
@@ -71,14 +73,14 @@ bool needs_arrays(const engine::Graph &graph);
 /// True if the first axis of a value is a batch; weights and statistics have none.
 bool counts_images(const engine::Graph &graph, engine::ValueId value);
 
-/// Return the value whose array holds this value; reshapes only rename an array.
+/// Return the value in whose array this value is stored. Reshapes only rename an array.
 engine::ValueId array_of(const engine::Graph &graph, engine::ValueId value);
 
 /// Return the kernels of an operation for which lower_arrays() has not made a layer.
 ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands,
                            const Choice &choice);
 
-/// Throws as lower_network().
+/// Prepare a network on arrays. Throws the errors of lower_network().
 std::shared_ptr<const ArrayNetwork>
 lower_arrays(const engine::Graph &graph, const engine::LowerOptions &options, std::shared_ptr<Device> device,
              std::shared_ptr<const engine::Implementations> implementations);

@@ -15,8 +15,8 @@ using engine::ValueId;
 
 namespace {
 
-/// Statistics, and operations that only move them, are not rounding points, so they stay floats. Other values
-/// have the precision that their layer needs.
+/// Return the precision of each value's image. Statistics, and operations that only move them, are never
+/// rounded, so they stay floats. Other values have the precision of the layer that computes them.
 std::vector<Precision> image_precisions(const Graph &graph, Precision precision) {
     std::vector<Precision> result(graph.inputs().size(), precision);
     for (const Node &node : graph.nodes()) {
@@ -80,7 +80,7 @@ lower_network(const Graph &graph, const engine::LowerOptions &options, std::shar
     network->graph = graph.without_weights();
     network->precisions = image_precisions(graph, precision);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-        // A renamed image of another value.
+        // Skip a reshape that only renames the image of another value.
         if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue;
         const bool keeps = graph.nodes()[i].keep_float32;
         const Choice choice(network->implementations, graph.nodes()[i], Choice::Scope::images);
@@ -101,8 +101,8 @@ namespace {
 
 bool is_for_training(const ops::Operation &operation) { return ops::info_of(operation).for_training; }
 
-/// In float16 precision, values between layers are rounded to half. Gradients, statistics, losses, weights,
-/// inputs and outputs are floats.
+/// Return whether each value's array holds halves. In float16 precision, values between layers are rounded to
+/// half. Gradients, statistics, losses, weights, inputs and outputs are floats.
 std::vector<bool> arrays_of_halves(const Graph &graph, Precision precision) {
     std::vector<bool> result(static_cast<std::size_t>(graph.values()), false);
     if (precision != Precision::float16) return result;
@@ -132,7 +132,7 @@ std::vector<bool> arrays_of_halves(const Graph &graph, Precision precision) {
 bool has_array_program(const Node &node) {
     return std::visit(
         [&]<class Op>(const Op &) {
-            // Other layers with constant weights run on images, with MPS.
+            // Layers for inference with constant weights run on images, with MPS.
             return HasArrayProgram<Op> &&
                    (Op::info.for_training || Op::info.joins_images || !node.variables.empty());
         },

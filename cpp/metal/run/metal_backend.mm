@@ -12,7 +12,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-/// A network on images (LoweredNetwork, ImagePlan) or on arrays (ArrayNetwork, ArrayPlan).
+/// A lowered network on images (LoweredNetwork, ImagePlan) or on arrays (ArrayNetwork, ArrayPlan).
 template <class Network, class PlanOfNetwork> class MetalLoweredGraph : public engine::LoweredGraph {
 public:
     explicit MetalLoweredGraph(std::shared_ptr<const Network> network) : network_(std::move(network)) {}

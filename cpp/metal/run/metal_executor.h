@@ -12,17 +12,17 @@ namespace mpscnn::metal {
 class MetalExecutor : public engine::Executor {
 public:
     MetalExecutor(std::shared_ptr<Device> device, const engine::SessionOptions &options);
-    /// Waits for the requests in flight.
+    /// Wait for the requests in flight.
     ~MetalExecutor() override;
 
-    /// Does nothing: the first run makes the memory, since it depends on which arrays need staging.
+    /// Do nothing: the first run makes the memory, because it depends on which arrays need staging.
     void prepare(const engine::Plan &plan) override;
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
     void submit(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                 std::span<const engine::TensorView> outputs, engine::Completion done) override;
-    /// Times are measured by the GPU: for a run in one command buffer, and for its steps in separate command
-    /// buffers.
+    /// Measure runs. The times are the GPU's: of runs in one command buffer each, and of steps in separate
+    /// command buffers.
     engine::ExecutionProfile profile(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                                      std::span<const engine::TensorView> outputs, int runs) override;
 

@@ -8,7 +8,8 @@ using engine::TensorView;
 
 namespace {
 
-/// Free the slot before `done` is called, since the caller may then start the next request.
+/// End a request. The slot is freed before `done` is called, because the caller may then start the next
+/// request.
 void finish(std::shared_ptr<Slot> slot, const engine::Completion &done, Failure failure) {
     if (!failure)
         for (const PortMemory &output : slot->outputs) output.finish();

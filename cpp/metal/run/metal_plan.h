@@ -21,7 +21,7 @@ public:
               const std::vector<Shape> &input_shapes);
 
     const std::shared_ptr<Device> &device() const { return device_; }
-    /// Return the network's name, with which command buffers are labelled.
+    /// Return the network's name, which labels command buffers.
     const std::string &name() const { return name_; }
     const std::vector<Shape> &input_shapes() const { return input_shapes_; }
     const std::vector<Shape> &output_shapes() const { return output_shapes_; }
@@ -29,17 +29,17 @@ public:
     void require_shapes(std::span<const engine::TensorView> inputs,
                         std::span<const engine::TensorView> outputs) const;
 
-    /// Return inputs, steps and outputs, in this order.
+    /// Return descriptions of inputs, steps and outputs, in this order.
     virtual std::vector<engine::StepDescription> describe_steps() const = 0;
     /// True if the GPU can access all of these arrays directly.
     virtual bool are_shared(std::span<const engine::TensorView> inputs,
                             std::span<const engine::TensorView> outputs) const = 0;
-    /// Make memory for the arrays. Inputs that need a copy are copied now.
+    /// Provide memory for the arrays. Inputs that need a copy are copied now.
     virtual void prepare(Slot &slot, std::span<const engine::TensorView> inputs,
                          std::span<const engine::TensorView> outputs, PageBuffers &buffers) const = 0;
     virtual void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const = 0;
-    /// Run once, with every input, step and output in a separate command buffer, wait for each and return the
-    /// GPU's times. The caller sets `duration`.
+    /// Run once, with every input, step and output in a separate command buffer. Wait for each one and return
+    /// the GPU's times. The caller sets `duration`.
     virtual engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const = 0;
 
 protected:
@@ -63,7 +63,7 @@ public:
         times_.steps.resize(steps);
     }
 
-    /// Call encode(command buffer) for step `number`, and wait for it.
+    /// Call encode(command buffer) for step `number`, commit, and wait for it.
     template <class Encode> void step(std::size_t number, const std::string &name, Encode encode) {
         const autorelease_scope pool;
         id<MTLCommandBuffer> command_buffer = begin(name);

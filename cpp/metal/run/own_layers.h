@@ -19,16 +19,17 @@ struct ConstantArray {
     objc_ptr<id<MTLBuffer>> buffer;
 };
 
-/// A convolution with constant weights that an own kernel computes, together with a sum that alone reads its
-/// result.
+/// A convolution with constant weights that one of the library's own kernels computes. The kernel also
+/// computes a following sum if only that sum reads the convolution's result.
 struct OwnLayer {
-    std::size_t convolution = 0; ///< number of its node
+    std::size_t convolution = 0; ///< number of the convolution's node
     engine::ValueId addend = -1; ///< the other operand of the sum; -1: there is no sum
     std::vector<ConstantArray> weights;
 };
 
-/// Return, for each node, the own layer whose result is that of the node. A convolution that is part of a sum
-/// has none, and is in `merged`. Throws WeightsError for a weight that does not fit the precision.
+/// Return, for each node, the own layer that computes the node's result. A convolution that is included in
+/// the layer of a sum has none, and is true in `merged`. Throws WeightsError for a weight that does not fit
+/// the precision.
 std::vector<std::optional<OwnLayer>>
 own_layers(const engine::Graph &graph, engine::Precision precision, const Device &device,
            const std::shared_ptr<const engine::Implementations> &implementations, std::vector<bool> &merged);

@@ -17,15 +17,15 @@ using engine::ValueId;
 
 namespace {
 
-/// Return the convolution of a node that an own kernel can compute; null for other nodes. Slopes of a PReLU
-/// are no operand of the kernels.
+/// Return the convolution of a node if an own kernel can compute it, otherwise null. A convolution with a
+/// PReLU is excluded, because the kernels cannot read slopes.
 const ops::Convolution *own_convolution(const Node &node) {
     const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
     const bool has_slopes = node.activation && node.activation->kind == NeuronKind::prelu;
     return convolution && node.variables.empty() && !has_slopes ? convolution : nullptr;
 }
 
-/// Count those who read each array: nodes, and outputs of the network.
+/// Return the number of readers of each array: nodes, and outputs of the network.
 std::vector<int> count_readers(const Graph &graph) {
     std::vector<int> readers(static_cast<std::size_t>(graph.values()), 0);
     for (const Node &node : graph.nodes())
@@ -54,7 +54,7 @@ std::vector<ConstantArray> constants_of(const Graph &graph, const Node &node,
     return arrays;
 }
 
-/// True if the device may take an own kernel for the layer and for its activation.
+/// True if the device may use an own kernel for the layer and for its activation.
 bool may_be_own(const Graph &graph, const Node &node, const ops::Convolution &convolution,
                 const std::shared_ptr<const engine::Implementations> &implementations) {
     const Choice choice(implementations, node, Choice::Scope::own);
@@ -64,8 +64,8 @@ bool may_be_own(const Graph &graph, const Node &node, const ops::Convolution &co
     return choice.may_take(convolution.groups == 1 ? "array_product" : "array_convolution", activation);
 }
 
-/// Return which input of a plain sum is the result of a convolution without an activation that nobody else
-/// reads; nothing if there is none.
+/// Return which input of a plain sum an own kernel can compute together with the sum. It is the result of a
+/// convolution without an activation, and only the sum reads it. Return nothing if there is none.
 std::optional<std::size_t> merged_input(const Graph &graph, const Node &sum,
                                         const std::vector<std::optional<OwnLayer>> &layers,
                                         const std::vector<int> &readers) {
@@ -78,7 +78,8 @@ std::optional<std::size_t> merged_input(const Graph &graph, const Node &sum,
         const Node &node = graph.producer(value);
         const auto number = static_cast<std::size_t>(&node - graph.nodes().data());
         const auto &layer = layers[number];
-        // A group's convolution has no addend, and shapes that differ are broadcast.
+        // The kernels of convolutions with groups cannot add an operand. No kernel broadcasts it, so both
+        // shapes must be equal.
         if (layer && layer->addend < 0 && layer->convolution == number && !node.activation &&
             std::get<ops::Convolution>(node.operation).groups == 1 && node.keep_float32 == sum.keep_float32 &&
             graph.shape(sum.inputs[1 - i]) == graph.shape(value))

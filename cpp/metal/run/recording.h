@@ -7,7 +7,7 @@
 
 namespace mpscnn::metal {
 
-/// Runs of networks and custom kernels in one command buffer.
+/// Records runs of networks and custom kernels in one command buffer.
 class MetalRecording : public engine::Recording {
 public:
     explicit MetalRecording(std::shared_ptr<Device> device) : device_(std::move(device)) {}

@@ -14,8 +14,8 @@
 
 namespace mpscnn::metal {
 
-/// Counts completion handlers that still exist, including the objects that they captured. Metal destroys
-/// handlers on its own thread, some time after they have run.
+/// Counts the completion handlers of command buffers that still exist, including the objects that they
+/// captured. Metal destroys handlers on its own thread, some time after they have run.
 class Handlers {
 public:
     Handlers() : count_(std::make_shared<Count>()) {}
@@ -26,7 +26,7 @@ public:
     /// Block until there are none. In a forked child they never end, so this returns immediately.
     void wait();
 
-    /// Return an object for a handler to capture.
+    /// Return an object for a handler to capture; the handler counts as long as this object exists.
     std::shared_ptr<void> ticket();
 
 private:
@@ -39,23 +39,24 @@ private:
     const unsigned process_ = platform::fork_generation();
 };
 
-/// Return an autoreleased command buffer whose errors name the encoder. Throws DeviceError.
+/// Return an autoreleased command buffer whose errors name the encoder that failed. Throws DeviceError if
+/// Metal makes none.
 id<MTLCommandBuffer> make_command_buffer(id<MTLCommandQueue> queue, const std::string &label);
 
 /// If the command buffer failed because the device was removed, mark the device as removed.
 void note_removal(id<MTLCommandBuffer> command_buffer, Device &device);
 
 /// Commit. When the GPU has finished, `done` is called on one of Metal's threads. If the command buffer
-/// failed, its argument is a DeviceError with the code, the label and the encoder's name. A removed device is
-/// marked.
+/// failed, the argument of `done` is a DeviceError with the code, the label and the encoder's name. If the
+/// device was removed, it is marked as removed.
 void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device, Handlers &handlers,
             engine::Completion done);
 
-/// Commit and wait until the GPU has finished. Throws its failure.
+/// Commit and wait until the GPU has finished. Throws the failure of the command buffer.
 void commit_and_wait(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device,
                      Handlers &handlers);
 
-/// The time in which the GPU executed a finished command buffer, in seconds of the GPU's clock.
+/// When the GPU executed a finished command buffer, in seconds of the GPU's clock.
 struct GpuTime {
     double begin, end;
 };

@@ -71,12 +71,13 @@ id<MTLCommandBuffer> make_command_buffer(id<MTLCommandQueue> queue, const std::s
 
 void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device, Handlers &handlers,
             engine::Completion done) {
-    // Shared, because Metal may copy blocks, and `done` must be called once and be modifiable.
+    // `done` is in a shared object, because Metal may copy blocks, and `done` must be called only once and be
+    // modifiable.
     const auto shared_done = std::make_shared<engine::Completion>(std::move(done));
     const std::shared_ptr<void> ticket = handlers.ticket();
     const std::shared_ptr<Device> kept = device;
     [command_buffer addCompletedHandler:^(id<MTLCommandBuffer> finished) {
-      (void)ticket; // captured so that its destructor runs with the block's
+      (void)ticket; // `ticket` is captured so that its destructor runs with the block's
       const autorelease_scope pool;
       Failure failure;
       try { // no exception may reach Metal's thread

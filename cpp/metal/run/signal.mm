@@ -17,7 +17,7 @@ namespace {
 
 static_assert(sizeof(SignalParams) == 11 * sizeof(int));
 
-/// The last two axes; a signal of one axis has one row.
+/// Extents of the last two axes. A signal with one axis has one row.
 struct Extents {
     std::int64_t height, width;
 
@@ -37,7 +37,7 @@ void require_supported(std::initializer_list<const TensorView *> views) {
 
 SignalParams params_of(const ops::SignalConvolution &convolution, const Extents &signal,
                        const Extents &kernel, std::int64_t signals) {
-    // For a signal of one axis, "same" and "full" must not apply to the row axis.
+    // For a signal with one axis, the row axis has one output: "same" and "full" do not apply to it.
     const auto rows = convolution.axes == 2 ? convolution.axis(signal.height, kernel.height)
                                             : ops::SignalConvolution::Axis{1, 0};
     const auto columns = convolution.axis(signal.width, kernel.width);
@@ -55,7 +55,7 @@ SignalParams params_of(const ops::SignalConvolution &convolution, const Extents 
             convolution.correlate ? 1 : 0};
 }
 
-/// A layout for an array without gaps. Only its number of elements matters.
+/// Return a layout for an array without gaps. Only its number of elements matters.
 ImageLayout any_layout(const TensorView &view) { return {1, 1, 1, view.shape.elements()}; }
 
 } // namespace
@@ -64,7 +64,8 @@ void convolve_signals(const std::shared_ptr<Device> &device, const ops::SignalCo
                       const TensorView &signal, const TensorView &kernel, const TensorView &result) {
     require_supported({&signal, &kernel, &result});
     device->require_usable();
-    Handlers handlers; // before the pool: a handler may live as long as the command buffer in the pool
+    // Declared before the pool, because a handler may live as long as the command buffer in the pool.
+    Handlers handlers;
     const autorelease_scope pool;
     const Extents extents(signal.shape, convolution.axes);
     const SignalParams params = params_of(convolution, extents, Extents(kernel.shape, convolution.axes),

@@ -11,17 +11,17 @@
 
 namespace mpscnn::metal {
 
-/// The memory in which the GPU reads or writes one input or output. It is the caller's pages if possible
-/// (PageMemory). Otherwise it is staging memory, to or from which the array is copied.
+/// The memory in which the GPU reads or writes one input or output. If possible it is the caller's pages
+/// (PageMemory). Otherwise it is staging memory, and the array is copied to or from it.
 class PortMemory {
 public:
-    /// Prepare for the GPU to read the array at `view`, as images with this layout.
+    /// Prepare the memory for the GPU to read the array at `view`, as images with this layout.
     void read(const Device &device, const engine::TensorView &view, const ImageLayout &layout,
               PageBuffers &buffers);
-    /// Prepare for the GPU to write; `finish` then puts the result at `view`.
+    /// Prepare the memory for the GPU to write; `finish` then copies the result to `view` if necessary.
     void write(const Device &device, const engine::TensorView &view, const ImageLayout &layout,
                PageBuffers &buffers);
-    /// Prepare in the same way, but the GPU memory holds floats without gaps. The array may have any element
+    /// Prepare memory that holds floats without gaps on the GPU. The array at `view` may have any element
     /// type and strides.
     void read_floats(const Device &device, const engine::TensorView &view, PageBuffers &buffers);
     void write_floats(const Device &device, const engine::TensorView &view, PageBuffers &buffers);
@@ -29,7 +29,7 @@ public:
 
     /// Return the memory as floats without gaps.
     ArrayView floats() const;
-    /// Return the memory from this image on.
+    /// Return the memory from image `first_image` on.
     ArrayView array(std::int64_t first_image) const;
 
     /// True if the GPU can access the array directly.
@@ -57,7 +57,7 @@ public:
     /// Provide at least this many bytes; the previous contents are lost.
     void reserve(const Device &device, std::size_t bytes) {
         if (bytes <= bytes_) return;
-        buffer_.reset(); // release first, so that both need not fit at the same time
+        buffer_.reset(); // release first, so that memory for both is not needed at the same time
         bytes_ = 0;
         buffer_ = device.make_private_buffer(bytes);
         bytes_ = bytes;
@@ -80,8 +80,8 @@ class Slots {
 public:
     explicit Slots(int count);
 
-    /// Return a free slot; block until there is one. It is freed when the pointer is released. All slots must
-    /// be free before this object is destroyed.
+    /// Return a free slot; block until there is one. The slot is free again when the pointer is released. All
+    /// slots must be free before this object is destroyed.
     std::shared_ptr<Slot> take();
     /// Release the memory of all slots.
     void clear() { slots_.clear(); }
@@ -92,7 +92,8 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<std::unique_ptr<Slot>> slots_;
-    std::vector<Slot *> free_; ///< the most recently used one is last, since its memory is in the caches
+    /// The most recently used one is last; it is taken first, because its memory is in the caches.
+    std::vector<Slot *> free_;
 };
 
 } // namespace mpscnn::metal

@@ -16,7 +16,7 @@ std::size_t offset_in(const PageMemory &pages, const TensorView &view) {
     return static_cast<std::size_t>(static_cast<const std::byte *>(view.data) - pages.data());
 }
 
-/// Return the pages that hold all of an array, if the GPU can access it there.
+/// Return the pages that contain all of an array, if the GPU can access the array there.
 std::shared_ptr<PageMemory> shareable_pages(const TensorView &view, const std::optional<Pitches> &pitches) {
     if (!pitches) return nullptr;
     auto pages = PageMemory::containing(view.data, span_of(view));
@@ -24,13 +24,14 @@ std::shared_ptr<PageMemory> shareable_pages(const TensorView &view, const std::o
     return pages && offset_in(*pages, view) % 4 == 0 ? pages : nullptr;
 }
 
-/// Shaders access rows of a multiple of four elements by four, which begin at a multiple of their size.
+/// True if rows whose length is a multiple of four begin at a multiple of the size of four elements. Shaders
+/// access such rows by four elements.
 bool is_aligned(const TensorView &view) {
     const std::int64_t row = view.shape.rank() > 1 ? view.shape.with_batch(1).elements() : view.shape[0];
     return row % 4 != 0 || reinterpret_cast<std::uintptr_t>(view.data) % (4 * sizeof(float)) == 0;
 }
 
-/// The array is used as floats without gaps, so any pitches will do.
+/// Return the pitches for an array that is used as floats without gaps.
 std::optional<Pitches> pitches_of_floats(const TensorView &view) {
     const bool usable = view.type == DType::float32 && view.is_dense() && is_aligned(view);
     return usable ? std::optional(Pitches{}) : std::nullopt;
