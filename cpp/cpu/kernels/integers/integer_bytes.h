@@ -19,12 +19,12 @@ MPSCNN_INLINE std::uint8_t *bytes_at(const View &view, std::int64_t image, std::
            x * view.pixel_stride;
 }
 
-/// Return the end of the bytes that may be read.
+/// Return the end of the tensor's bytes, beyond which must not be read.
 MPSCNN_INLINE const std::uint8_t *end_of(const ConstView &view) {
     return bytes_at(view, view.batch - 1, view.height - 1, view.width - 1) + view.channels;
 }
 
-/// Return the taps of a window that lie inside the source.
+/// Return the taps of an output's window that are inside the source, along one axis.
 MPSCNN_INLINE Range taps_inside(const WindowAxis &axis, std::int64_t output, std::int64_t size) {
     const std::int64_t start = output * axis.stride - axis.before;
     return {max(divide_up(-start, axis.dilation), 0),

@@ -1,11 +1,11 @@
-// Convolutions and dense layers of integers: pixels x panels of 16 outputs.
+// Convolutions and dense layers of 8-bit integers, in blocks of pixels x panels of 16 outputs.
 //
-// The inputs of a block of pixels are gathered as 16-bit integers with the zero point subtracted, zeros
-// outside the source. Registers: sums of 12 pixels with AVX-512, 6 with AVX2. Weights of a pair of inputs are
-// loaded, and the pixels' inputs are broadcast. Bound by the products, or with few inputs by the
-// requantization. Depthwise convolutions multiply the channels of one tap at a time, with sums of two panels
-// in registers. AVX2 takes rows in pairs (integer_depthwise_pairs.h). Processors that multiply four bytes at
-// a time use integer_quads.h, and with AVX-512 also integer_depthwise_quads.h.
+// The inputs of a block of pixels are gathered (im2col) as 16-bit integers minus the zero point, with zeros
+// outside the source. Registers hold sums of 12 pixels with AVX-512 and 6 with AVX2. Weights of a pair of
+// inputs are loaded, and the pixels' inputs are broadcast. The speed is limited by the products, or with few
+// inputs by the requantization. Depthwise convolutions multiply the channels of one tap at a time, with the
+// sums of two panels in registers. AVX2 combines rows in pairs (integer_depthwise_pairs.h). Processors with
+// dot products of four bytes use integer_quads.h instead, and with AVX-512 also integer_depthwise_quads.h.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -31,14 +31,14 @@ namespace {
 constexpr std::int64_t panel_outputs = IntegerWeights::panel;
 
 struct IntegerConvolutionPlan {
-    WorkSplit split; ///< of depthwise convolutions
+    WorkSplit split; ///< for depthwise convolutions
     std::int64_t pixels, block, blocks, panel_parts, row_elements;
 };
 
 /// The number of bytes that are converted to 16-bit integers at a time.
 constexpr std::int64_t widened = 16;
 
-/// Return the number of elements that a pixel's gathered inputs of one group take; a multiple of 2.
+/// Return the number of elements of a pixel's gathered inputs for one group, rounded up to a multiple of 2.
 MPSCNN_INLINE std::int64_t row_elements(const IntegerWeights &weights) { return 2 * weights.pairs(); }
 
 Prepared depthwise_prepare(const IntegerConvolutionTask &task, const Planning &planning) {
@@ -63,7 +63,8 @@ Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const P
     IntegerConvolutionPlan plan{};
     plan.pixels = to.batch * to.height * to.width;
     plan.row_elements = row_elements(task.weights);
-    // A block's pixels fill L1, since each block reads all weights. Threads share blocks.
+    // The pixels of a block fill L1, because each block reads all weights. The blocks are divided among
+    // threads.
     constexpr std::int64_t max_bytes = 32 * 1024;
     const std::int64_t row_bytes = plan.row_elements * static_cast<std::int64_t>(sizeof(std::int16_t));
     const std::int64_t wanted = planning.threads == 1 ? 1 : 3 * planning.threads;
@@ -72,12 +73,12 @@ Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const P
     plan.blocks = divide_up(plan.pixels, plan.block);
     plan.panel_parts =
         clamped(divide_up(wanted, plan.blocks), 1, task.weights.groups * task.weights.panels());
-    const std::int64_t rows = plan.block + PanelSums::pixels; // the last tile is a whole one
+    const std::int64_t rows = plan.block + PanelSums::pixels; // the last tile is computed as a whole
     return planning.keep(plan, plan.blocks * plan.panel_parts,
                          static_cast<std::size_t>(rows * row_bytes) + widened * sizeof(std::int16_t));
 }
 
-/// A pixel of the result. The next one may be in the next row or image.
+/// The position of a pixel of the result. The pixel after it may be in the next row or image.
 struct ResultPixel {
     std::int64_t image, y, x;
 
@@ -91,8 +92,8 @@ struct ResultPixel {
     }
 };
 
-/// Convert `count` bytes to integers and subtract the zero point. Up to `widened` - 1 more may be read and
-/// written after them, but bytes from `end` on are not read.
+/// Convert `count` bytes to 16-bit integers and subtract the zero point. Up to `widened` - 1 more bytes may
+/// be read and more integers written, but no bytes from `end` on are read.
 MPSCNN_INLINE void widen(const std::uint8_t *bytes, std::int64_t count, std::int16_t zero,
                          const std::uint8_t *end, std::int16_t *to) {
     std::int64_t k = 0;
@@ -104,7 +105,7 @@ MPSCNN_INLINE void widen(const std::uint8_t *bytes, std::int64_t count, std::int
     for (; k < count; ++k) to[k] = static_cast<std::int16_t>(bytes[k] - zero);
 }
 
-/// Gather the inputs of a group that one output pixel reads. The memory after them may be overwritten.
+/// Gather the inputs of one group for one output pixel (im2col). The memory after them may be overwritten.
 MPSCNN_INLINE void gather_pixel(const IntegerConvolutionTask &task, const ResultPixel &pixel,
                                 std::int64_t group, const std::uint8_t *end, std::int16_t *row) {
     const ConstView &from = task.source;
@@ -140,7 +141,7 @@ MPSCNN_INLINE void gather_pixel(const IntegerConvolutionTask &task, const Result
     if (inputs * task.weights.taps % 2 != 0) *row = 0;
 }
 
-/// Return true if output pixel i reads only source pixel i, and there are no gaps between pixels.
+/// Return true if output pixel i only reads source pixel i, and the source has no gaps between pixels.
 MPSCNN_INLINE bool reads_pixels_in_order(const IntegerConvolutionTask &task) {
     const ConstView &from = task.source;
     const auto is_one = [](const WindowAxis &axis) {
@@ -164,7 +165,7 @@ void gather_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t
         gather_pixel(task, pixel, group, end, rows + i * elements);
 }
 
-/// Compute a panel of a group for a block of pixels, whose gathered inputs are `rows`.
+/// Compute one panel of outputs for a block of pixels, whose gathered inputs of the panel's group are `rows`.
 void multiply_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t group, std::int64_t panel,
                     const std::int16_t *rows) {
     constexpr int most = PanelSums::pixels;
@@ -172,7 +173,7 @@ void multiply_block(const IntegerConvolutionTask &task, Range pixels, std::int64
     const View &to = task.destination;
     const std::int64_t elements = row_elements(weights), pairs = weights.pairs(), own = panel * panel_outputs,
                        output = group * weights.outputs + own;
-    // Bias and requantization numbers are stored separately for each panel.
+    // Biases and requantization constants are padded to whole panels, so their index is not the output's.
     const std::int64_t place = (group * weights.panels() + panel) * panel_outputs,
                        outputs = min(weights.outputs - own, panel_outputs);
     const std::int16_t *const values = weights.values + place * elements;
@@ -209,7 +210,7 @@ void convolve_block(const IntegerConvolutionTask &task, Range pixels, Range pane
     }
 }
 
-/// The addresses of an output pixel's taps.
+/// The addresses of the taps of an output pixel in a depthwise convolution.
 struct DepthwiseWindow {
     const std::uint8_t
         *first; ///< the first channel of the first row's and column's tap; it may be outside the source
@@ -222,7 +223,7 @@ struct DepthwiseWindow {
     }
 };
 
-/// Compute the sums of `panels` panels of channels of one output pixel. `count` bytes of each tap may be
+/// Compute the sums of `panels` panels of channels of one output pixel. At most `count` bytes of each tap are
 /// read.
 template <int panels>
 MPSCNN_INLINE void depthwise_sums(const IntegerConvolutionTask &task, const DepthwiseWindow &window,
@@ -253,11 +254,11 @@ MPSCNN_INLINE void depthwise_sums(const IntegerConvolutionTask &task, const Dept
     for (int r = 0; r < registers; ++r) PanelSums::store(stored + r * lanes, sums[r]);
 }
 
-/// A row of the result.
+/// The addresses and taps of a row of the result of a depthwise convolution.
 struct DepthwiseRow {
-    const std::uint8_t *first; ///< the first tap of pixel 0; it may be outside the source
+    const std::uint8_t *first; ///< the first tap of pixel 0, which may be outside the source
     std::uint8_t *result;
-    Range rows; ///< rows of taps
+    Range rows; ///< rows of taps that are inside the source
 };
 
 template <int panels>
@@ -275,7 +276,8 @@ __attribute__((noinline)) void depthwise_row(const IntegerConvolutionTask &task,
                                      task.vertical.dilation * from.row_stride,
                                      task.horizontal.dilation * from.pixel_stride, row.rows,
                                      taps_inside(task.horizontal, x, from.width)};
-        // Values after the last channels are multiplied by zero.
+        // Bytes after the last channel are multiplied by weights of zero, so they may be read if they are in
+        // the tensor.
         const bool is_whole = window.last() + channel + panels * panel_outputs <= end;
         const std::int64_t read = is_whole ? panels * panel_outputs : count;
         depthwise_sums<panels>(task, window, channel, read, sums);

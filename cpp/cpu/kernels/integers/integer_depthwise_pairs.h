@@ -1,12 +1,12 @@
 #pragma once
 
-// Depthwise convolutions of integers with AVX2: a strip of one row of the result, a panel of channels.
+// Depthwise convolutions of integers with AVX2, for a strip of one row of the result and a panel of channels.
 //
-// The rows that the strip reads are interleaved in pairs, column by column, as 16-bit integers. They are zero
-// points outside the source, so that borders need no special code. All outputs that read a column share the
-// cost of interleaving it. The zero point's contribution is subtracted from the bias. Registers: sums of a
-// panel, weights of a 3x3 window. Bound by the products. A window of three rows leaves a quarter of them
-// unused.
+// The source rows of a strip are converted to 16-bit integers, and each two rows are interleaved column by
+// column. Positions outside the source hold the zero point, so borders need no special code. Interleaving a
+// column is done once for all outputs that read it. The bias is reduced by the contribution of the zero
+// point. Registers hold the sums of a panel and the weights of a 3x3 window. The speed is limited by the
+// products, a quarter of which are not used for windows of three rows.
 
 #include <immintrin.h>
 
@@ -16,15 +16,16 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Computes one panel of channels of a layer. Registers have the channels 0-3 and 8-11, or 4-7 and 12-15.
+/// Computes one panel of 16 channels. One register has the channels 0-3 and 8-11, and another one 4-7 and
+/// 12-15, because AVX2 unpacks each half of a register separately.
 class DepthwisePairs {
 public:
-    /// Return false if the window is too large.
+    /// Return true unless the window is too large for this class.
     static MPSCNN_INLINE bool takes(const IntegerConvolutionTask &task) {
         return pairs_of(task) <= max_pairs && pairs_of(task) * task.horizontal.kernel <= max_taps &&
                columns_of(task.horizontal, 1) <= max_columns;
     }
-    /// Return the maximum number of outputs that can be computed together.
+    /// Return the maximum number of outputs of a row that can be computed together.
     static MPSCNN_INLINE std::int64_t max_outputs(const IntegerConvolutionTask &task) {
         return (max_columns - columns_of(task.horizontal, 1)) / task.horizontal.stride + 1;
     }
@@ -52,7 +53,7 @@ public:
             }
     }
 
-    /// Compute some outputs of row y.
+    /// Compute the outputs [outputs) of row y.
     void run(std::int64_t image, std::int64_t y, Range outputs) const {
         const WindowAxis &horizontal = task_.horizontal;
         __m256i columns[2 * max_pairs * max_columns];
@@ -92,8 +93,8 @@ private:
         return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes)));
     }
 
-    /// Interleave the columns of two rows, null if these are outside the source. `whole`: all panels lie
-    /// inside the tensor.
+    /// Interleave the columns of two rows. A null pointer stands for a row outside the source. `whole`: each
+    /// column's panel of bytes may be read as a whole.
     template <bool whole>
     MPSCNN_INLINE void interleave_rows(const std::uint8_t *first, const std::uint8_t *second,
                                        std::int64_t columns, __m256i *to, std::ptrdiff_t pitch) const {
@@ -118,7 +119,8 @@ private:
             put(outside, outside);
     }
 
-    /// Interleave from a row and column of the source on: [column][pair of rows][2 registers].
+    /// Interleave the columns of a window's rows, from source position (top, left) on. The layout is
+    /// [column][pair of rows][2 registers].
     MPSCNN_INLINE void interleave(std::int64_t image, std::int64_t top, std::int64_t left,
                                   std::int64_t columns, __m256i *to) const {
         const ConstView &from = task_.source;
@@ -168,7 +170,7 @@ private:
         }
     }
 
-    /// Add the products of a window of any size.
+    /// Compute the sums for a window of any size.
     __attribute__((noinline)) void add_any(const __m256i *columns, std::int64_t outputs,
                                            std::int32_t *sums) const {
         const std::int64_t registers = 2 * pairs_of(task_);
@@ -193,11 +195,12 @@ private:
     __m256i zero_, weights_[2 * max_taps], bias_[2];
 };
 
-/// Compute rows of an image.
+/// Compute some rows of an image.
 MPSCNN_INLINE void depthwise_pairs(const IntegerConvolutionTask &task, std::int64_t image, Range rows) {
     constexpr std::int64_t panel = IntegerWeights::panel, max_bytes = 24 * 1024;
     const View &to = task.destination;
-    // The panels of a pixel read the same cache lines, which stay in L1 for this many rows.
+    // The panels of a pixel are in the same cache lines. Compute all panels for this many rows, because the
+    // lines stay in L1 so long.
     const std::int64_t row_bytes = task.source.row_stride * task.vertical.stride,
                        at_once = clamped(max_bytes / max(row_bytes, 1), 1, rows.size());
     const std::int64_t most = DepthwisePairs::max_outputs(task), strips = divide_up(to.width, most);

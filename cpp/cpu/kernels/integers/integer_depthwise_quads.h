@@ -1,13 +1,14 @@
 #pragma once
 
-// Depthwise convolutions of bytes by VPDPBUSD, which adds four products; here these are four rows of the
-// window.
+// Depthwise convolutions of bytes with the instruction VPDPBUSD, which adds four products. Here these are the
+// products of four rows of the window.
 //
-// For a strip of the result and 32 channels, the bytes of four rows are interleaved, column by column. Then
-// 16 channels are one register, which all outputs that read the column multiply. A window of three rows and
-// stride 1 leaves one of the four rows unused. There, two rows of the result read the same registers, with
-// the weights of the second one moved by a byte. Registers: sums of 4 pixels of both rows, weights of a 3x3
-// window. Sums pass through L1 to the requantization, which is the bound of most networks.
+// For a strip of a row of the result and 32 channels, the bytes of four source rows are interleaved, column
+// by column. Then a register holds 16 channels of a column, and all outputs that read the column multiply it.
+// A window of three rows would not use the fourth row. If its stride is 1, two rows of the result are
+// computed from the same registers, with the weights moved by one byte for the second one. Registers hold the
+// sums of 4 pixels of both rows, and the weights of a 3x3 window. Sums pass through L1 to the requantization,
+// which limits the speed of most networks.
 
 #include "cpu/isa/simd_avx512.h"
 #include "cpu/kernels/convolution/work_split.h"
@@ -17,8 +18,8 @@ namespace mpscnn::cpu {
 namespace {
 
 struct DepthwiseQuadPlan {
-    WorkSplit split;                                   ///< rows are groups of rows_at_once
-    std::int64_t rows_at_once, strips, fours, columns; ///< fours of rows; interleaved columns of a strip
+    WorkSplit split;                                   ///< its rows are groups of rows_at_once rows
+    std::int64_t rows_at_once, strips, fours, columns; ///< fours: groups of four source rows
 };
 
 constexpr std::int64_t block_channels = 2 * IntegerWeights::panel, max_strip = 28;
@@ -41,19 +42,19 @@ MPSCNN_INLINE Prepared prepare_depthwise_quads(const IntegerConvolutionTask &tas
     return planning.keep(plan, plan.split.items(), static_cast<std::size_t>(bytes));
 }
 
-/// At most 32 channels of a strip.
+/// The work of one call: up to 32 channels of a strip (a part of a row of the result).
 struct DepthwiseBlock {
     std::int64_t channel, channels;
     Range outputs; ///< the strip
 };
 
-/// A row of the source. It has zero points if it is outside.
+/// A row of the source, or a row of zero points in place of a row outside the source.
 struct InterleavedRow {
-    const std::uint8_t *bytes; ///< address of column 0
+    const std::uint8_t *bytes; ///< column 0
     std::ptrdiff_t pitch;
 };
 
-/// Interleave the bytes of four rows: [channel][4], 16 channels in each register.
+/// Interleave the bytes of four rows in one column: [channel][4], with 16 channels in each register.
 template <bool whole>
 MPSCNN_INLINE void interleave(const InterleavedRow (&rows)[4], std::int64_t column, std::int64_t channels,
                               std::uint8_t *to, std::ptrdiff_t second) {
@@ -78,7 +79,7 @@ MPSCNN_INLINE void interleave(const InterleavedRow (&rows)[4], std::int64_t colu
         _mm512_storeu_si512(to + second, _mm512_permutex2var_epi16(first, order(1), last));
 }
 
-/// Interleave the columns that a strip reads, from `first` on, of four rows from `row` on.
+/// Interleave four source rows, from `row` on, in the columns that a strip reads, from `first` on.
 MPSCNN_INLINE void interleave_strip(const IntegerConvolutionTask &task, const DepthwiseBlock &block,
                                     std::int64_t image, std::int64_t row, std::int64_t first,
                                     std::int64_t columns, std::uint8_t *to, std::ptrdiff_t second) {
@@ -113,20 +114,20 @@ MPSCNN_INLINE void interleave_strip(const IntegerConvolutionTask &task, const De
     fill({outside, columns});
 }
 
-/// The operands of a panel of a strip and the address of its sums.
+/// The operands and sums of a strip for one panel of 16 channels.
 struct DepthwisePanel {
-    const std::uint8_t *columns; ///< interleaved columns; fours of rows are `four` apart
+    const std::uint8_t *columns; ///< interleaved columns; groups of four rows are `four` apart
     std::ptrdiff_t four;
     const std::int8_t *weights;
     const std::int32_t *bias;
-    std::int32_t *sums; ///< sums of pixels `pitch` apart; those of the second row `row` further
+    std::int32_t *sums; ///< pixels are `pitch` apart, the two rows `row`
     std::ptrdiff_t pitch, row;
     std::int64_t fours, kernel, stride, dilation;
 };
 
 MPSCNN_INLINE __m512i load_quads(const void *from) { return _mm512_loadu_si512(from); }
 
-/// Add the products of `pixels` pixels from x on, for windows three columns wide.
+/// Compute the sums of `pixels` pixels, from x on, for windows of up to four rows and three columns.
 template <int pixels, int rows, int stride, bool two_parts>
 MPSCNN_INLINE void add_three_columns(const DepthwisePanel &panel, const __m512i (&weights)[2][2][3],
                                      std::int64_t x) {
@@ -173,7 +174,7 @@ __attribute__((noinline)) void add_strip(const DepthwisePanel &panel, std::int64
     for (; x + at_once <= outputs; x += at_once)
         add_three_columns<at_once, rows, stride, two_parts>(panel, weights, x);
     if (x == outputs) return;
-    if (outputs > at_once) // the last pixels again, together with some before them
+    if (outputs > at_once) // overlaps pixels that are already computed
         add_three_columns<at_once, rows, stride, two_parts>(panel, weights, outputs - at_once);
     else
         for (; x < outputs; ++x) add_three_columns<1, rows, stride, two_parts>(panel, weights, x);

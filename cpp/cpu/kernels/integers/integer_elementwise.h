@@ -1,6 +1,6 @@
 #pragma once
 
-// Combines two rows of bytes to one: 64 elements at a time with AVX-512, 16 with AVX2.
+// Combines the elements of two rows of bytes to one row: 64 elements at a time with AVX-512, 16 with AVX2.
 
 #include "cpu/kernels/integers/integer_tile_requantization.h"
 
@@ -10,7 +10,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// A register of 32-bit integers.
+/// Operations on registers of 32-bit integers, and the number of panels that are combined at a time.
 struct Steps {
 #if defined(__AVX512BW__)
     using reg = __m512i;
@@ -23,7 +23,7 @@ struct Steps {
     static MPSCNN_INLINE reg multiply(reg a, reg b) { return _mm512_mullo_epi32(a, b); }
     template <int bits> static MPSCNN_INLINE reg shift_left(reg a) { return _mm512_slli_epi32(a, bits); }
     static MPSCNN_INLINE void store(std::int32_t *to, reg value) { _mm512_storeu_si512(to, value); }
-    static constexpr std::int64_t panels = 4; ///< processed together
+    static constexpr std::int64_t panels = 4; ///< panels of 16 elements processed together
 #else
     using reg = __m256i;
     static MPSCNN_INLINE reg splat(std::int32_t value) { return _mm256_set1_epi32(value); }
@@ -41,13 +41,13 @@ struct Steps {
 #endif
     static constexpr std::int64_t width = sizeof(reg) / sizeof(std::int32_t);
 
-    /// Convert bytes to integers and subtract a zero point.
+    /// Convert bytes to 32-bit integers and subtract a zero point.
     static MPSCNN_INLINE reg of_bytes(const std::uint8_t *bytes, reg zero) {
         return sub(of_bytes(bytes), zero);
     }
 };
 
-/// Store the bytes of combine(a, b), which returns a register of sums.
+/// Requantize and store combine(a, b), which returns a register of sums, for all elements of a row.
 template <class Combine>
 MPSCNN_INLINE void combine_bytes(Combine combine, const TileRequantizer<1> &requantizer,
                                  const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements,

@@ -1,5 +1,5 @@
-// Layers whose results are integers of their source: maxima of windows, nearest pixels, borders. They work on
-// one pixel at a time, and the compiler vectorizes the loop over channels. Bound by memory.
+// Layers that only choose integers of their source: maxima of windows, nearest pixels, borders. They work on
+// one pixel at a time, and the compiler vectorizes the loop over channels. The speed is limited by memory.
 
 #include <cstring>
 
@@ -41,7 +41,8 @@ void integer_maximum_run(const IntegerMaximumTask &task, const Prepared &prepare
 
 // ---- Nearest pixels ----
 
-/// Find the nearest source position. Each operation is rounded to float32.
+/// Return the nearest source position of a resize. Each operation is rounded to float32, as in TensorFlow
+/// Lite.
 std::int64_t nearest(const IntegerNearestTask &task, std::int64_t have, std::int64_t want,
                      std::int64_t place) {
     const bool corners = task.corners && want > 1;

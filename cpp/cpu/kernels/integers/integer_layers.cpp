@@ -1,9 +1,9 @@
-// Layers of integers without weights, and conversions to integers and back.
+// Integer layers without weights, and conversions between integers and floats.
 //
-// Loops run over a row of pixels, and the compiler vectorizes them. Sums compute their terms with AVX2 and
-// AVX-512. Otherwise, or if an operand has one value for all elements, they read terms from tables, with two
-// loads for each element. Tables are looked up byte by byte, 32 at a time with AVX2, 64 with AVX-512. Sums
-// are bound by table loads, other layers by memory.
+// Most loops run over a row of pixels, and the compiler vectorizes them. Sums compute their terms (see
+// IntegerTerms) with AVX2 and AVX-512. Otherwise, or if an operand has one value for all elements, they look
+// terms up in tables, with two loads for each element. Lookups of bytes are done 32 at a time with AVX2 and
+// 64 with AVX-512. The speed of sums is limited by table loads, that of other layers by memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integers/integer_elementwise.h"
@@ -15,7 +15,7 @@ namespace {
 
 // ---- Average pooling ----
 
-/// Divide and round to nearest, ties away from zero.
+/// Return sum / count, rounded to nearest, ties away from zero.
 MPSCNN_INLINE std::int32_t mean(std::int32_t sum, std::int32_t count) {
     return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 }
@@ -51,8 +51,8 @@ void integer_pooling_run(const IntegerPoolingTask &task, const Prepared &prepare
 
 // ---- Sums ----
 
-/// Add two operands by tables. `a_step` and `b_step` are the bytes between elements; 0 if all elements share
-/// one.
+/// Add two operands whose terms are in tables. `a_step` and `b_step` are the bytes between elements, or 0 if
+/// one element is used for all.
 MPSCNN_INLINE void add_by_tables(const IntegerSumTask &task, const PanelRequantizer &requantizer,
                                  const std::uint8_t *a, std::int64_t a_step, const std::uint8_t *b,
                                  std::int64_t b_step, std::int64_t elements, std::uint8_t *result) {
@@ -95,7 +95,7 @@ private:
 #endif
 };
 
-/// Computes a register of terms at a time.
+/// Computes the terms of a register of bytes.
 class TermsOfBytes {
 public:
     explicit MPSCNN_INLINE TermsOfBytes(const IntegerTerms &terms)
@@ -150,8 +150,8 @@ void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::
 // ---- Tables ----
 
 #if defined(__AVX512BW__)
-/// A table of 256 bytes, stored in registers as 128 words. The upper 7 bits of an index select the word, and
-/// the lowest bit selects the half.
+/// A table of 256 bytes in registers, stored as 128 words of two bytes. The upper 7 bits of an index select
+/// the word, and its lowest bit selects the byte.
 class LookUp {
 public:
     explicit MPSCNN_INLINE LookUp(const std::uint8_t *table) {
@@ -164,7 +164,7 @@ public:
     }
 
 private:
-    /// Return the results in the lower half of each word; the upper half is undefined.
+    /// Look up the bytes in the lower halves of words. The upper halves of the result are undefined.
     MPSCNN_INLINE __m512i of_words(__m512i bytes) const {
         const __m512i place = _mm512_srli_epi16(bytes, 1),
                       low = _mm512_permutex2var_epi16(words_[0], place, words_[1]),
@@ -189,14 +189,15 @@ MPSCNN_INLINE void look_up(const std::uint8_t *table, const std::uint8_t *from, 
 }
 #else
 #if defined(__AVX2__)
-/// Look up 32 bytes in a table of 256. Each of its 16 rows is a shuffle: it gives the results of bytes whose
-/// upper half is the row's number, and 0 for all others.
+/// Look up 32 bytes in a table of 256. The table has 16 rows, and one shuffle for each row gives the results
+/// of bytes whose upper half is the row's number. For other bytes the shuffle gives 0.
 MPSCNN_INLINE __m256i looked_up(const __m128i *rows, __m256i bytes) {
     const __m256i row_size = _mm256_set1_epi8(16), most = _mm256_set1_epi8(0x70);
     __m256i found = _mm256_setzero_si256(), place = bytes;
 #pragma GCC unroll 16
     for (int row = 0; row < 16; ++row) {
-        // Indices of other rows get their highest bit set; those below 16 do not.
+        // A saturating addition sets the highest bit of indices outside this row, for which the shuffle gives
+        // 0.
         const __m256i chosen = _mm256_adds_epu8(place, most);
         found = _mm256_or_si256(
             found, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(rows + row)), chosen));
@@ -256,7 +257,7 @@ void softmax_of_integers(const IntegerSoftmaxTask &task, const std::uint8_t *byt
     const int shift = 12 - leading + 31 - 8;
     for (std::int64_t c = 0; c < channels; ++c) {
         const std::int32_t exponential = task.exponentials[highest - bytes[c]];
-        // With a shift above 31 the exponentials add up to 512 or more, and each share rounds to 0.
+        // If the shift is above 31, the exponentials add up to 512 or more, and each share rounds to 0.
         const std::int32_t share =
             exponential < 0 || shift > 31 ? 0 : rounding_shift(high_product(inverse, exponential), shift);
         result[c] = static_cast<std::uint8_t>(limited(share, 0, 255));
@@ -277,12 +278,13 @@ void integer_softmax_run(const IntegerSoftmaxTask &task, const Prepared &prepare
     });
 }
 
-// ---- Into integers and back ----
+// ---- Conversions to integers and back ----
 
-/// Compute twice the number of steps from the zero point for `count` floats. A NaN counts as 0 steps.
+/// Compute 2 * x / scale, twice the distance from the zero point in integers, for `count` floats x. A NaN
+/// counts as 0.
 template <class V>
 MPSCNN_INLINE void twice_the_steps(const float *from, std::int64_t count, float scale, float *to) {
-    const auto far = V::set1(512.0f), less = V::set1(-512.0f); // beyond all limits for every zero point
+    const auto far = V::set1(512.0f), less = V::set1(-512.0f); // beyond the limits for every zero point
     for (std::int64_t c = 0; c < count; c += V::width) {
         const std::int64_t left = count - c;
         const auto x = left >= V::width ? V::load(from + c) : V::load_partial(from + c, left);

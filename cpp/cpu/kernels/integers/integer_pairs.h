@@ -1,7 +1,7 @@
 #pragma once
 
-// Products of pairs of 16-bit integers, added to 32-bit sums. They are exact, since bytes minus a zero point
-// have 9 bits.
+// Dot products of pairs of 16-bit integers, added to 32-bit sums. They are exact, because a byte minus a zero
+// point has only 9 bits.
 
 #include <cstdint>
 
@@ -23,8 +23,9 @@ MPSCNN_INLINE std::int32_t both(const std::int16_t *pair) {
     return value;
 }
 
-/// The sums of one pixel and a panel of outputs. add_product() multiplies one register of inputs, each with
-/// its own weight.
+/// The registers that hold the sums of one pixel for a panel of 16 outputs. add() multiplies a pair of inputs
+/// by the weights of all outputs. add_product(), for depthwise layers, multiplies each channel's input by its
+/// weight.
 #if defined(__AVX512BW__)
 struct PanelSums {
     static constexpr int registers = 1;
@@ -132,16 +133,16 @@ struct PanelSums {
 };
 #endif
 
-/// Keep a sum in its register: compilers that first add the products of two steps need more registers than
-/// there are.
+/// Force the compiler to keep a sum in its register. Some compilers would first add the products of two
+/// steps, which needs more registers than there are.
 template <class Register> MPSCNN_INLINE void keep_sum([[maybe_unused]] Register &sum) {
 #if defined(__AVX2__)
     asm("" : "+v"(sum));
 #endif
 }
 
-/// Compute the sums of `pixels` rows of pairs, `pitch` apart, for one panel. It is not inlined, so that no
-/// other variables take registers.
+/// Compute the sums of `pixels` pixels for one panel of outputs. Each pixel's inputs are a row of pairs, and
+/// rows are `pitch` apart. The function is not inlined, so that no other variables occupy registers.
 template <int pixels>
 __attribute__((noinline)) void add_pairs(const std::int16_t *rows, std::ptrdiff_t pitch, std::int64_t pairs,
                                          const std::int16_t *weights, const std::int32_t *bias,
@@ -168,8 +169,8 @@ __attribute__((noinline)) void add_pairs(const std::int16_t *rows, std::ptrdiff_
             }
         }
     };
-    // Unroll by two: the loop's own instructions would slow down processors that run six instructions a
-    // cycle.
+    // Unroll by two, because otherwise the instructions of the loop itself would slow down processors that
+    // execute six instructions per cycle.
     std::int64_t k = 0;
     for (; k + 2 <= pairs; k += 2) add(k), add(k + 1);
     if (k < pairs) add(k);

@@ -1,5 +1,5 @@
-// Products of two tensors of integers, 16 channels at a time, or 64 with AVX-512. Bound by the requantization
-// of each product.
+// Elementwise products of two tensors of integers, 16 elements at a time, or 64 with AVX-512. The speed is
+// limited by the requantization of each product.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integers/integer_elementwise.h"

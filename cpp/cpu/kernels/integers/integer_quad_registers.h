@@ -1,9 +1,9 @@
 #pragma once
 
-// Registers of 32-bit sums. One instruction adds products of four bytes by four signed weights without
-// saturation: VPDPBUSD of AVX512_VNNI and of AVX-VNNI (256 bits), USDOT of arm64's FEAT_I8MM and SDOT of
-// FEAT_DotProd. SDOT multiplies signed bytes, so 128 is subtracted from each byte, and the bias corrects for
-// this.
+// Registers of 32-bit sums with an instruction that adds the products of four bytes by four signed weights,
+// without saturation: VPDPBUSD of AVX512_VNNI and of AVX-VNNI (256 bits), USDOT of arm64's FEAT_I8MM and SDOT
+// of FEAT_DotProd. SDOT multiplies signed bytes. For it, 128 is subtracted from each byte, which the bias
+// corrects.
 
 #include <cstdint>
 
@@ -29,16 +29,17 @@ MPSCNN_INLINE std::int32_t four_bytes(const std::uint8_t *from) {
 }
 #endif
 
-/// Sums in registers: pixels x panels, `of_panel` registers for each 16 outputs.
+/// The register block of sums: `pixels` pixels x `panels` panels, with `of_panel` registers for the 16
+/// outputs of a panel.
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__)
 struct QuadRegisters {
     static constexpr int of_panel = 1, panels = 2, pixels = 12;
-    static constexpr std::int32_t centre = 0; ///< subtracted from each byte
+    static constexpr std::int32_t centre = 0; ///< number that is subtracted from each byte
     using reg = __m512i;
     static MPSCNN_INLINE reg load(const std::int32_t *from) { return _mm512_loadu_si512(from); }
     static MPSCNN_INLINE void store(std::int32_t *to, reg sums) { _mm512_storeu_si512(to, sums); }
     static MPSCNN_INLINE reg weights(const std::int8_t *from) { return _mm512_loadu_si512(from); }
-    /// Load four bytes and broadcast them to all outputs.
+    /// Load four bytes of a pixel and broadcast them to the lanes of all outputs.
     static MPSCNN_INLINE reg broadcast(const std::uint8_t *from) {
         return _mm512_set1_epi32(four_bytes(from));
     }

@@ -1,10 +1,10 @@
 #pragma once
 
-// The pixels that kernels for products of four bytes read, in blocks.
+// Blocks of pixels for kernels that multiply four bytes at a time.
 //
-// The inputs of a pixel are runs of bytes at equal distances, one run for each row of the window. They are
-// read in place. If windows reach beyond the source, they are read from a copy of the rows with zero points
-// around them. The bias includes the contribution of zero points.
+// The inputs of a pixel are runs of contiguous bytes at equal distances, one run for each row of the window,
+// or for each tap. They are read in place. If windows reach beyond the source, they are read from a copy of
+// its rows that has zero points around them. The bias includes the contribution of zero points.
 
 #include "cpu/kernels/integers/integer_bytes.h"
 
@@ -15,23 +15,23 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The bytes of a panel's weights for four inputs.
+/// The bytes of a panel's weights for one step, which multiplies four inputs.
 constexpr std::int64_t step_bytes = 4 * IntegerWeights::panel;
 
-/// Items are tiles of pixels, or rows of the result, times parts of the panels.
+/// The plan: items are blocks of pixels, or rows of the result (`by_rows`), times parts of the panels.
 struct QuadPlan {
     std::int64_t pixels, blocks, panel_parts;
     bool by_rows, copies;
-    std::ptrdiff_t row_bytes; ///< in a copied row
+    std::ptrdiff_t row_bytes; ///< bytes of a copied row
 };
 
-/// The approximate size of a block.
+/// The approximate size of a block: a number of tiles, and pixels in each.
 struct QuadBlock {
     std::int64_t tile_pixels, tiles;
 };
 
-/// Return true if result pixels read source pixels directly, with a number of inputs that is a multiple of
-/// four.
+/// Return true if each result pixel reads one source pixel, so that nothing need be copied, and the number of
+/// inputs is a multiple of four.
 MPSCNN_INLINE bool reads_in_place(const IntegerConvolutionTask &task) {
     const auto inside =
         [](const WindowAxis &axis, std::int64_t size, std::int64_t results) __attribute__((always_inline)) {
@@ -42,7 +42,8 @@ MPSCNN_INLINE bool reads_in_place(const IntegerConvolutionTask &task) {
            inside(task.horizontal, task.source.width, task.destination.width);
 }
 
-/// Return true if all pixels are at equal distances.
+/// Return true if the distance between adjacent pixels is the same everywhere, also from row to row and image
+/// to image.
 template <class ViewType> MPSCNN_INLINE bool has_even_pixels(const ViewType &view) {
     return (view.height == 1 || view.row_stride == view.width * view.pixel_stride) &&
            (view.batch == 1 || view.image_stride == view.height * view.width * view.pixel_stride);
@@ -71,7 +72,7 @@ MPSCNN_INLINE Prepared prepare_quads(const IntegerConvolutionTask &task, const P
     return planning.keep(plan, plan.blocks * plan.panel_parts, static_cast<std::size_t>(scratch));
 }
 
-/// Copy `count` bytes. May write up to 63 bytes more.
+/// Copy `count` bytes. Up to 63 more may be written.
 MPSCNN_INLINE void copy_bytes(std::uint8_t *to, const std::uint8_t *from, std::int64_t count) {
 #if defined(__AVX512BW__)
     for (; count > 64; count -= 64, to += 64, from += 64) _mm512_storeu_si512(to, _mm512_loadu_si512(from));
@@ -90,7 +91,8 @@ MPSCNN_INLINE void fill_bytes(std::uint8_t *to, std::int32_t value, std::int64_t
 #endif
 }
 
-/// Copy the source rows that row y of the result reads, `pitch` bytes apart.
+/// Copy the source rows that row y of the result reads, with zero points around them. Copied rows are `pitch`
+/// bytes apart.
 MPSCNN_INLINE void copy_rows(const IntegerConvolutionTask &task, std::int64_t image, std::int64_t y,
                              std::ptrdiff_t pitch, std::uint8_t *rows) {
     const ConstView &from = task.source;
@@ -117,11 +119,11 @@ MPSCNN_INLINE void copy_rows(const IntegerConvolutionTask &task, std::int64_t im
     }
 }
 
-/// The pixels of a block, and the addresses of their results.
+/// The addresses of a block's inputs and results.
 struct QuadRows {
     const std::uint8_t *bytes;
-    std::ptrdiff_t pitch; ///< bytes between pixels
-    /// Bytes between runs within a row of the window, and between rows.
+    std::ptrdiff_t pitch; ///< bytes from one pixel's inputs to the next one's
+    /// Bytes from one run to the next within a row of the window, and from one row of the window to the next.
     std::ptrdiff_t run, row;
     std::int64_t runs_of_row, rows;
     std::uint8_t *result;
@@ -129,7 +131,7 @@ struct QuadRows {
     std::int64_t count;
 };
 
-/// Return the offset of a step of a pixel's inputs.
+/// Return the offset in a pixel's inputs of the four bytes that a step multiplies.
 MPSCNN_INLINE std::ptrdiff_t place_of_step(const QuadRows &rows, std::int64_t run_steps, std::int64_t step) {
     const std::int64_t run = step / run_steps;
     return run / rows.runs_of_row * rows.row + run % rows.runs_of_row * rows.run + step % run_steps * 4;
@@ -167,7 +169,7 @@ MPSCNN_INLINE QuadRows quad_rows(const IntegerConvolutionTask &task, const QuadP
     return rows;
 }
 
-/// Call multiply(rows, panels) for each item: the pixels of a block and a range of panels.
+/// Call multiply(rows, panels) for each item, with the addresses of a block of pixels and a range of panels.
 template <class Multiply>
 MPSCNN_INLINE void for_each_block(const IntegerConvolutionTask &task, const Prepared &prepared,
                                   std::int64_t begin, std::int64_t end, Worker &worker, Multiply multiply) {

@@ -1,10 +1,10 @@
 #pragma once
 
-// Convolutions by products of four bytes.
+// Convolutions and dense layers with an instruction that multiplies four bytes at a time.
 //
-// Registers: sums of pixels x panels; QuadRegisters has their number. Weights of four inputs are loaded, and
-// the pixels' bytes are broadcast. Weights beyond 8 bits are sums of two. Few weights have a second summand;
-// these are multiplied in additional steps.
+// Registers hold the sums of pixels x panels (see QuadRegisters). Weights of four inputs are loaded, and the
+// pixels' bytes are broadcast. A weight beyond 8 bits is the sum of two numbers. The second numbers, which
+// few weights have, are multiplied in additional steps.
 
 #include "cpu/kernels/integers/integer_quad_registers.h"
 #include "cpu/kernels/integers/integer_quad_rows.h"
@@ -15,7 +15,7 @@ namespace {
 
 constexpr QuadBlock quad_block{QuadRegisters::pixels, 4};
 
-/// Compute the sums of `pixels` pixels from `first` on for the panels from `panel` on.
+/// Compute the sums of `pixels` pixels, from pixel `first` on, for `panels` panels from `panel` on.
 template <int pixels, int panels>
 __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t first,
                                          const IntegerWeights &weights, std::int64_t panel,
@@ -83,7 +83,7 @@ __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t firs
             Registers::store(sums + (p * registers + r) * lanes, totals[p][r]);
 }
 
-/// add_quads() for a number of pixels.
+/// A pointer to add_quads() for a certain number of pixels.
 using AddQuads = void (*)(const QuadRows &, std::int64_t, const IntegerWeights &, std::int64_t,
                           std::int32_t *);
 template <int panels> MPSCNN_INLINE AddQuads add_quads_of(std::int64_t pixels) {
@@ -111,7 +111,7 @@ template <int panels> MPSCNN_INLINE AddQuads add_quads_of(std::int64_t pixels) {
     return add[pixels - 1];
 }
 
-/// Compute a block for one or two panels, in tiles whose sizes differ by at most one.
+/// Compute one or two panels for a block of pixels, in tiles whose numbers of pixels differ by at most one.
 template <int panels>
 MPSCNN_INLINE void multiply_quads(const IntegerConvolutionTask &task, const QuadRows &rows,
                                   std::int64_t panel) {

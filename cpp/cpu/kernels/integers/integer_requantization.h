@@ -1,10 +1,11 @@
 #pragma once
 
-// Requantizes the 16 sums of a panel of outputs to bytes, with the bits of tasks/fixed_point.h.
+// Requantizes the 16 sums of a panel of outputs to bytes. The bits are those of tasks/fixed_point.h.
 //
-// Both roundings of a product p = x * m are one shift of 64 bits: ((p + 2^30) >> 31) + 2^(e - 1) >> e is (p +
-// 2^30 + 2^(30 + e)) >> (31 + e). That rounds ties up. To round ties away from zero, 2^31 is subtracted from
-// negative products. This is not needed if all negative sums become the zero point.
+// A sum x is multiplied by m to a 64-bit product p and shifted right by 31 + e bits. Both roundings, ((p +
+// 2^30) >> 31) + 2^(e - 1) >> e, are one shift: (p + 2^30 + 2^(30 + e)) >> (31 + e). That rounds ties up. To
+// round ties away from zero, 2^31 is subtracted from negative products. This is not needed if all negative
+// sums become the zero point.
 
 #include "cpu/kernels/integers/integer_bytes.h"
 
@@ -17,7 +18,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Requantize the outputs from `first` on, one by one. Sums, multipliers and shifts are those of a whole
+/// Requantize `count` outputs from `first` on, one by one. Sums, multipliers and shifts are those of a whole
 /// panel.
 MPSCNN_INLINE void requantize_each(const Requantization &to, const std::int32_t *sums, std::int64_t first,
                                    std::int64_t count, std::uint8_t *result) {
@@ -31,7 +32,8 @@ MPSCNN_INLINE void requantize_each(const Requantization &to, const std::int32_t 
 }
 
 #if defined(__AVX512BW__)
-/// The requantization of a panel's sums in registers. Products of even and odd lanes are 64 bits wide.
+/// Requantizes a panel's sums with AVX-512. Products of the even and the odd lanes are in separate registers,
+/// because they have 64 bits.
 class PanelRequantizer {
 public:
     MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first)
@@ -60,7 +62,7 @@ public:
 
 private:
     struct Half {
-        __m512i m, bits, above, below; ///< `above` is added to products from 0 on, `below` to negative ones
+        __m512i m, bits, above, below; ///< `above` is added to products >= 0, `below` to negative ones
     };
 
     static MPSCNN_INLINE Half half(__m512i m, __m512i right, bool once) {
@@ -79,7 +81,7 @@ private:
     MPSCNN_INLINE __m512i rounded(__m512i x, const Half &half) const {
         const __m512i product = _mm512_mul_epi32(x, half.m);
         __m512i added = half.above;
-        if (has_ties_) { // t < 0: the sign of the product plus 2^30
+        if (has_ties_) { // t < 0 if the product plus 2^30 is negative
             const __m512i t = _mm512_add_epi64(product, _mm512_set1_epi64(std::int64_t{1} << 30));
             added = _mm512_mask_blend_epi64(_mm512_movepi64_mask(t), half.above, half.below);
         }
@@ -91,7 +93,7 @@ private:
     bool has_ties_;
 };
 #elif defined(__AVX2__)
-/// Compute rounded_twice() for 8 lanes.
+/// Compute rounded_twice() of tasks/fixed_point.h for 8 lanes.
 MPSCNN_INLINE __m256i rounded_twice(__m256i x, __m256i m, __m256i shift) {
     const __m256i zero = _mm256_setzero_si256(), half = _mm256_set1_epi64x(std::int64_t{1} << 30);
     const __m256i larger = _mm256_sllv_epi32(x, _mm256_max_epi32(shift, zero)),
@@ -106,12 +108,12 @@ MPSCNN_INLINE __m256i rounded_twice(__m256i x, __m256i m, __m256i shift) {
     return _mm256_sub_epi32(_mm256_srav_epi32(product, right), _mm256_cmpgt_epi32(rest, threshold));
 }
 
-/// The requantization of a panel by float32 arithmetic, for shifts of 1 to 31 bits to the right. The result
-/// is floor(x * scale + offset), clamped; the offset includes the zero point and the constants of both
-/// roundings. The error is below 2^-13 for results within the limits: the sum's conversion, scale, offset and
-/// two FMAs round by 2^-24 each, of at most 512. So it is computed twice, with the offset lowered and raised
-/// by the error. If both results are equal, they are exact. Others, a few in a thousand panels, are computed
-/// in integers.
+/// Requantizes a panel's sums with float32 arithmetic, for shifts of 1 to 31 bits to the right. The result is
+/// floor(x * scale + offset), clamped. The offset includes the zero point and the constants of both
+/// roundings. For results within the limits the error is below 2^-13: the conversion of the sum, scale,
+/// offset and two FMAs each round by 2^-24 of at most 512. So results are computed twice, with the offset
+/// lowered and raised by this error. If both are equal, they are exact. Otherwise, in a few of a thousand
+/// panels, the panel is computed in integers.
 class PanelRequantizer {
 public:
     MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first)
@@ -140,10 +142,10 @@ private:
         MPSCNN_INLINE bool set(const Requantization &to, std::int64_t first) {
             const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1),
                           m = load(to.multipliers + first);
-            // Products by zero are zero with any shift.
+            // A product by a multiplier of zero is zero with any shift, so use a valid one.
             const __m256i right = _mm256_blendv_epi8(_mm256_sub_epi32(zero, load(to.shifts + first)), one,
                                                      _mm256_cmpeq_epi32(m, zero));
-            // Build 2^-right from its exponent.
+            // Compute 2^-right by setting its exponent bits.
             const __m256 unit =
                 _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_sub_epi32(_mm256_set1_epi32(127), right), 23));
             scale_ = _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(m), _mm256_set1_ps(0x1p-31f)), unit);
@@ -157,8 +159,8 @@ private:
             return _mm256_testz_si256(others, others);
         }
 
-        /// Return the lower bound of results before they are rounded down. `has_ties`: for negative sums, it
-        /// is lower by one unit of the second rounding.
+        /// Return a lower bound of the results before they are rounded down. With `has_ties`, negative sums
+        /// have another offset, which is lower by one unit of the second rounding.
         template <bool has_ties> MPSCNN_INLINE __m256 least(__m256i x) const {
             const __m256 offset =
                 has_ties ? _mm256_blendv_ps(offset_, below_, _mm256_castsi256_ps(x)) : offset_;
@@ -166,7 +168,7 @@ private:
         }
 
     private:
-        __m256 scale_, offset_, below_; ///< `below_` is for negative sums
+        __m256 scale_, offset_, below_; ///< offset for negative sums: `below_`
     };
 
     template <bool has_ties>
@@ -184,7 +186,7 @@ private:
         store_bytes(bytes, count, result);
     }
 
-    /// Store four lanes of the first part, four of the second, and so on.
+    /// Store bytes whose order is mixed: four lanes of the first part, four of the second, and so on.
     static MPSCNN_INLINE void store_bytes(__m256i mixed, std::int64_t count, std::uint8_t *result) {
         const __m128i bytes = _mm256_castsi256_si128(
             _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5)));
@@ -222,8 +224,8 @@ private:
     RightShifts own_[2];
 };
 #elif defined(__ARM_NEON)
-/// The requantization on arm64. VQRDMULH is the first rounding. VRSHL rounds ties up, so 1 is subtracted from
-/// negative sums before it.
+/// Requantizes a panel's sums on arm64. VQRDMULH does the first rounding and VRSHL the second. VRSHL rounds
+/// ties up, so 1 is subtracted from negative numbers before it.
 class PanelRequantizer {
 public:
     MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first) : to_(to), first_(first) {}

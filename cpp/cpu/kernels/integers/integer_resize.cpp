@@ -1,5 +1,5 @@
-// Bilinear resize of integers, one pixel at a time; the compiler vectorizes the loop over channels. Bound by
-// four loads and products for each element.
+// Bilinear resize of integers, one pixel at a time; the compiler vectorizes the loop over channels. The speed
+// is limited by four loads and products for each element.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integers/integer_rows.h"
@@ -7,14 +7,15 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Two neighbouring positions of the source's axis, and the weight of the second one: a fraction of 1, or of
-/// 1024.
+/// The two source positions around a sample along an axis, and the weight of the second one: a fraction, or a
+/// number of 1024ths.
 template <class Number> struct Neighbours {
     std::int64_t before, behind;
     Number share;
 };
 
-/// Find the neighbours. Each operation is rounded to float32.
+/// Find the source positions around output `place`. Each operation is rounded to float32, as in TensorFlow
+/// Lite.
 MPSCNN_INLINE Neighbours<float> neighbours(const IntegerResizeTask &task, float, std::int64_t have,
                                            std::int64_t want, std::int64_t place) {
     const bool corners = task.corners && want > 1;
@@ -39,7 +40,7 @@ MPSCNN_INLINE Neighbours<std::int32_t> neighbours(const IntegerResizeTask &task,
             static_cast<std::int32_t>(position - 1024 * before)};
 }
 
-/// The pixels of rows y0, y1 in columns x0, x1.
+/// The four source pixels around a sample: rows y0 and y1 in columns x0 and x1.
 struct Corners {
     const std::uint8_t *y0_x0, *y1_x0, *y0_x1, *y1_x1;
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-// Shared code of integer layers without weights. Items are rows.
+// Shared code of integer layers without weights, whose work items are rows of the result.
 
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/integers/integer_bytes.h"
@@ -23,8 +23,8 @@ MPSCNN_INLINE void for_each_row(const Prepared &prepared, std::int64_t begin, st
     }
 }
 
-/// The elements of a row that are contiguous in all tensors of a layer. They include gaps between pixels, if
-/// these may be overwritten.
+/// How a row is divided into runs of elements that are contiguous in all tensors of a layer. A run includes
+/// gaps between pixels if these may be overwritten.
 struct RowRuns {
     std::int64_t count, elements;
 };
@@ -36,7 +36,8 @@ template <class... Views> RowRuns runs_of(const View &to, const Views &...from) 
                   : RowRuns{to.width, to.channels};
 }
 
-/// Two tensors of a layer. Either may have one row, column or channel for all of the result's.
+/// The two operands of an elementwise layer. Each may be broadcast: it may have one row, column or channel
+/// where the result has more.
 class OperandPair {
 public:
     template <class TaskType>
@@ -45,11 +46,12 @@ public:
           runs_(a_.has_all() && b_.has_all() ? runs_of(task.destination, task.source, task.second)
                                              : RowRuns{task.destination.width, task.destination.channels}) {}
 
-    /// Return the bytes between channels of an operand: 1, or 0 if it has one channel.
+    /// Return the bytes between adjacent channels of the first or second operand: 1, or 0 if it has one
+    /// channel only.
     std::int64_t channel_step_of_a() const { return a_.channel; }
     std::int64_t channel_step_of_b() const { return b_.channel; }
 
-    /// Call visit(a, b, elements, result) for each contiguous run.
+    /// Call visit(a, b, elements, result) for each run of contiguous elements.
     template <class TaskType, class Visit>
     MPSCNN_INLINE void for_each_run(const TaskType &task, const Prepared &prepared, std::int64_t begin,
                                     std::int64_t end, Visit visit) const {
@@ -75,7 +77,7 @@ private:
     RowRuns runs_;
 };
 
-/// Call visit(bytes) for each pixel of a result's window that lies in the source. Return their number.
+/// Call visit(bytes) for each pixel of a result's window that is inside the source. Return their number.
 template <class TaskType, class Visit>
 MPSCNN_INLINE std::int64_t for_each_tap(const TaskType &task, std::int64_t image, std::int64_t y,
                                         std::int64_t x, Visit visit) {

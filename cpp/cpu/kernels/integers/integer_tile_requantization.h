@@ -1,12 +1,13 @@
 #pragma once
 
-// Requantizes sums of pixels x one or two panels to bytes with AVX-512, 64 at a time, if all shifts are to
-// the right.
+// Requantizes the sums of pixels x one or two panels to bytes with AVX-512, 64 bytes at a time. This requires
+// that all shifts are to the right; other sums are requantized panel by panel.
 //
-// Both roundings are one shift of 64 bits, as in integer_requantization.h. The number added before the shift
-// includes the zero point. Products of odd lanes are shifted by 32 bits less, which leaves them in the upper
-// half, where they belong. Saturation to bytes before the limits changes nothing, since limits are bytes.
-// Bound by the multiplications and shifts, some five cycles for 16 sums.
+// Both roundings are one shift of 64 bits, as in integer_requantization.h. The number that is added before
+// the shift includes the zero point. Products of odd lanes are shifted by 32 bits less, so that their results
+// are in the upper halves, where they belong. Packing saturates to bytes before the limits are applied, which
+// makes no difference, because limits are bytes. The speed is limited by multiplications and shifts, some
+// five cycles for 16 sums.
 
 #include "cpu/kernels/integers/integer_requantization.h"
 
@@ -14,12 +15,12 @@ namespace mpscnn::cpu {
 namespace {
 
 #if defined(__AVX512BW__)
-/// The requantization constants of one panel's sums.
+/// The requantization constants of a panel whose shifts are all to the right.
 class RightShifts {
 public:
     MPSCNN_INLINE RightShifts() = default;
 
-    /// Return true if all shifts are 1 to 22 bits to the right, so that nothing overflows.
+    /// Set the constants. Return true if all shifts are 1 to 22 bits to the right, so that nothing overflows.
     MPSCNN_INLINE bool set(const Requantization &to, std::int64_t first, std::int64_t count) {
         const auto used = static_cast<__mmask16>(count >= 16 ? 0xffff : (1 << count) - 1);
         return set(_mm512_maskz_loadu_epi32(used, to.multipliers + first),
@@ -27,7 +28,7 @@ public:
     }
     MPSCNN_INLINE bool set(__m512i m, __m512i shift, std::int32_t zero_point, bool once) {
         const __m512i one = _mm512_set1_epi32(1);
-        // Products by zero are zero with any shift.
+        // A product by a multiplier of zero is zero with any shift, so use a valid one.
         const __m512i right =
             _mm512_mask_sub_epi32(one, _mm512_test_epi32_mask(m, m), _mm512_setzero_si512(), shift);
         even_ = half(m, right, zero_point, once, 0);
@@ -35,9 +36,9 @@ public:
         return !_mm512_cmpgt_epu32_mask(_mm512_sub_epi32(right, one), _mm512_set1_epi32(21));
     }
 
-    /// Return rounded results with the zero point added. `has_ties`: `less` is subtracted from negative
-    /// products, which is 2^31 for ties away from zero. (For m >= 2^30, only the product -2^30 is zero after
-    /// the first rounding. It is zero after the second, with or without 2^31.)
+    /// Return the rounded results plus the zero point. With `has_ties`, `less` is subtracted from negative
+    /// products: 2^31 to round ties away from zero, or 0. (For m >= 2^30, only the product -2^30 becomes zero
+    /// in the first rounding. It becomes zero in the second one too, with or without 2^31.)
     template <bool has_ties> MPSCNN_INLINE __m512i rounded(__m512i x, __m512i less) const {
         const __m512i even = shifted<has_ties>(_mm512_mul_epi32(x, even_.m), even_, less),
                       odd = shifted<has_ties>(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), odd_.m), odd_, less);
@@ -49,7 +50,7 @@ private:
         __m512i m, bits, added;
     };
 
-    /// `kept` is the number of bits that the result is left shifted by.
+    /// Return the constants for the even or odd lanes. The result stays shifted to the left by `kept` bits.
     static MPSCNN_INLINE Half half(__m512i m, __m512i right, std::int32_t zero_point, bool once, int kept) {
         const __m512i wide = _mm512_and_si512(right, _mm512_set1_epi64(0xffffffff)),
                       bits = _mm512_add_epi64(wide, _mm512_set1_epi64(31)), one = _mm512_set1_epi64(1);
@@ -69,7 +70,8 @@ private:
     Half even_, odd_;
 };
 
-/// Requantizes `count` outputs from `first` on, which are whole panels.
+/// Requantizes tiles of pixels x `panels` panels of outputs, for `count` outputs from `first` on. `first`
+/// begins a panel.
 template <int panels> class TileRequantizer {
 public:
     MPSCNN_INLINE TileRequantizer(const Requantization &to, std::int64_t first, std::int64_t count)
@@ -79,8 +81,8 @@ public:
         if constexpr (panels == 2) fits_ &= own_[1].set(to, first + panel, count_ - panel);
     }
 
-    /// Store the results of pixels `pitch` apart. Sums are [pixel][panel][16], and a multiple of 64 may be
-    /// read.
+    /// Store the results of pixels that are `pitch` bytes apart. Sums are [pixel][panel][16]. A multiple of
+    /// 64 sums may be read.
     MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t pixels, std::uint8_t *result,
                              std::ptrdiff_t pitch) const {
         if (!fits_)
@@ -106,7 +108,8 @@ private:
         }
     }
 
-    /// `has_ties`: perhaps. `whole`: all outputs are there.
+    /// Store all results. `has_ties`: ties of negative sums may matter. `whole`: the panels have all 16
+    /// outputs.
     template <bool has_ties, bool whole>
     MPSCNN_INLINE void store_all(const std::int32_t *sums, std::int64_t pixels, std::uint8_t *result,
                                  std::ptrdiff_t pitch) const {
@@ -163,7 +166,7 @@ private:
 };
 
 #else
-/// One by one.
+/// Without AVX-512, requantizes pixel by pixel.
 template <int panels> class TileRequantizer {
     static_assert(panels == 1);
 

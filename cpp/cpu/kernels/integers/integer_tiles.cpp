@@ -1,11 +1,12 @@
-// Computes integer convolutions and dense layers with the tile registers of AMX. One block is 2 x 16 pixels
-// times 2 x 16 outputs, and each product sums 64 inputs. The instruction TDPBUSD does not saturate. The
-// layout is that of integer_quads.h. A panel has 16 outputs, and a step is a panel's weights for 4 inputs.
+// Integer convolutions and dense layers with the tile registers of AMX. A block is 2 x 16 pixels times 2 x 16
+// outputs, and each tile product sums 64 inputs. The instruction TDPBUSD does not saturate. The layout of
+// weights is that of integer_quads.h: a panel has 16 outputs, and a step is a panel's weights for 4 inputs.
 //
-// The inputs of a block stay in L1. Weights are loaded with an instruction that does not displace them. Four
-// tile registers hold sums; one holds inputs and one holds weights, for 64 inputs. If fewer inputs remain at
-// the end of a run, two registers with shorter rows hold these. Sums begin with the bias and are stored in L1
-// for the requantization. With few inputs the requantization takes most of the time.
+// The inputs of a block stay in L1, because weights are loaded with an instruction that does not displace
+// them. Four tile registers hold sums, one holds 64 inputs of 16 pixels, and one holds their weights. If
+// fewer than 64 inputs remain at the end of a run, two more registers with shorter rows hold these. Sums
+// begin with the bias, and are stored in L1 for the requantization. With few inputs the requantization takes
+// most of the time.
 
 #include "cpu/isa/amx_tiles.h"
 #include "cpu/isa/instance.h"
@@ -28,7 +29,7 @@ template <class V> class TileSums {
 public:
     explicit TileSums(const IntegerWeights &weights) : weights_(weights) {}
 
-    /// Configure tiles for this number of pixels.
+    /// Configure the tile registers for tiles of this number of pixels.
     void configure(std::int64_t pixels) {
         TileConfiguration wanted;
         for (int sums = 0; sums < 4; ++sums) wanted.set(sums, pixels, 4 * lanes);
@@ -42,13 +43,13 @@ public:
         Tiles::configure(configuration_ = wanted);
         is_configured_ = true;
     }
-    /// Release the registers, because the system saves them at each switch to another thread.
+    /// Release the tile registers. Otherwise the system would save them at each switch to another thread.
     void release() const {
         if (is_configured_) Tiles::release();
     }
 
-    /// Compute the tiles whose first pixels are at `first`, for the panels from `panel` on:
-    /// [pixel][panel][16].
+    /// Compute the sums of one or two tiles, which begin at pixels `first`, for the panels from `panel` on.
+    /// The layout of each tile's sums is [pixel][panel][16].
     template <int count, int panels>
     void multiply(const QuadRows &rows, const std::int64_t (&first)[count], std::int64_t panel,
                   std::int32_t *const (&sums)[count]) const {
@@ -74,15 +75,16 @@ private:
     std::ptrdiff_t panel_bytes() const { return weights_.quad_steps() * step_bytes; }
 
     template <int count, int panels> MPSCNN_INLINE void begin(std::int64_t panel) const {
-        const std::int32_t *const bias = weights_.bias + panel * lanes; // the same row for all pixels
+        // The same row of biases for all pixels.
+        const std::int32_t *const bias = weights_.bias + panel * lanes;
         Tiles::template load<0>(bias, 0);
         if constexpr (panels == 2) Tiles::template load<1>(bias + lanes, 0);
         if constexpr (count == 2) Tiles::template load<2>(bias, 0);
         if constexpr (count == 2 && panels == 2) Tiles::template load<3>(bias + lanes, 0);
     }
 
-    /// Each tile of inputs is loaded once. The first tile of weights is loaded again for the second tile of
-    /// pixels.
+    /// Add the products of up to 64 inputs. Each tile of inputs is loaded once. The first panel's weights are
+    /// loaded again for the second tile of pixels, because there is only one register for weights.
     template <int count, int panels, int own_inputs, int own_weights>
     MPSCNN_INLINE void add(const std::uint8_t *const (&inputs)[count], std::ptrdiff_t pitch,
                            std::ptrdiff_t offset, const std::int8_t *weights) const {
@@ -117,8 +119,8 @@ private:
     bool is_configured_ = false;
 };
 
-/// A weight that does not fit 8 bits is a sum of two numbers. Add the products of the second ones, for
-/// `pixels` pixels from `first` on.
+/// Add the products of weights' second parts for `pixels` pixels from `first` on. A weight that does not fit
+/// 8 bits is a sum of two parts.
 template <int panels>
 MPSCNN_INLINE void add_rests(const QuadRows &rows, std::int64_t first, std::int64_t pixels,
                              const IntegerWeights &weights, std::int64_t panel, std::int32_t *sums) {
@@ -135,7 +137,8 @@ MPSCNN_INLINE void add_rests(const QuadRows &rows, std::int64_t first, std::int6
         }
 }
 
-/// Compute a block for one or two panels, in tiles of equal size. The last one may overlap the one before it.
+/// Compute one or two panels for a block of pixels, in tiles of equal size. The last tile may overlap the one
+/// before it.
 template <class V, int panels>
 void multiply_block(const IntegerConvolutionTask &task, const QuadRows &rows, std::int64_t panel,
                     std::int64_t pixels, const TileSums<V> &tiles) {
