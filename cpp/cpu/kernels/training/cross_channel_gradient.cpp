@@ -1,9 +1,10 @@
-// Gradients of cross-channel normalizations. They need sums of squares over neighbouring channels, and sums
-// of the contributions to neighbouring results, as in local_normalization.cpp.
+// Gradients of normalizations over neighbouring channels. They need sums of squares over neighbouring
+// channels, as in local_normalization.cpp. They also need the sums of each element's contributions to the
+// results of neighbouring channels.
 //
-// Registers: one vector of channels and the terms of the power. Bound by the power, and by two times
-// log2(length) passes over a pixel's channels in L1. Few channels make it slower, since they leave lanes
-// empty.
+// Registers hold one vector of channels and the terms of the power. The speed is limited by the power, and by
+// two times log2(length) passes over a pixel's channels in L1. Few channels are slower, because they leave
+// lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
@@ -13,15 +14,15 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Layouts of the sums of squares, with the windows of the normalization, and of the sums of products, with
-/// mirrored windows.
+/// The memory layouts of two sums over neighbours: of squares, over the normalization's window, and of
+/// products, over the mirrored window.
 template <class V> struct GradientLayouts {
     NeighbourLayout<V> squares, products;
 
     explicit MPSCNN_INLINE GradientLayouts(const CrossChannelGradientTask &task)
         : squares(task.normalization.before, task.normalization.after, task.destination.channels),
           products(task.normalization.after, task.normalization.before, task.destination.channels) {}
-    /// Return the scratch memory of values, their sums, and the bases of powers.
+    /// Return the bytes of scratch memory for the values, their sums, and the bases of powers.
     MPSCNN_INLINE std::size_t bytes() const {
         return squares.bytes() + static_cast<std::size_t>(squares.channels) * sizeof(float);
     }

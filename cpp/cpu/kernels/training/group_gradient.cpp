@@ -1,9 +1,10 @@
-// Gradients of normalizations by the statistics of groups of channels (over all pixels of an image) or of all
-// channels (for each pixel). Three passes over the input compute the mean, the other sums, and the result.
+// Gradients of normalizations whose statistics are those of groups of channels over all pixels of an image,
+// or of all channels of each pixel. Three passes over the input compute the mean, the other sums, and the
+// result.
 //
-// Registers: three sums of one vector of channels. Pieces are summed in float32 and added in double. Bound by
-// memory or L2, 24 bytes for each element; a pixel's channels are in L1. Groups of few channels in one image
-// make it slower, since they leave threads or lanes empty.
+// Registers hold three sums of one vector of channels. Pieces are summed in float32, and their sums are added
+// in double. The speed is limited by memory or L2, 24 bytes for each element; a pixel's channels are in L1.
+// One image with groups of few channels is slower, because it leaves threads or lanes without work.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
@@ -27,8 +28,8 @@ struct ExactMean {
 struct GradientTerms {
     float scale, slope, shift;
 
-    /// Compute them from the means of h, of h * deviation and of the squared deviation, where h = gamma *
-    /// gradient.
+    /// Compute the coefficients from means of h = gamma * gradient, of h * deviation, and of the squared
+    /// deviation.
     MPSCNN_INLINE GradientTerms(double of_gradient, double of_product, double variance, float epsilon) {
         const double inverse = 1.0 / __builtin_sqrt(variance + static_cast<double>(epsilon));
         scale = static_cast<float>(inverse);
@@ -36,9 +37,9 @@ struct GradientTerms {
         shift = static_cast<float>(-inverse * of_gradient);
     }
 
-    /// Compute them for any norm. of_product and spread are means or sums, like the norm. For the L1 norm
-    /// they are the sums of h * sign(x) and |x|, and the slope multiplies the sign. The slope is 0 if the
-    /// norm is 0 or is epsilon.
+    /// Compute the coefficients for any norm. `of_product` and `spread` are means or sums, as in the norm
+    /// itself. For the L1 norm they are the sums of h * sign(x) and of |x|, and the slope multiplies the
+    /// sign. The slope is 0 if the norm is 0 or was replaced by epsilon.
     MPSCNN_INLINE GradientTerms(const LayerGradientTask &task, double of_gradient, double of_product,
                                 double spread) {
         const auto epsilon = static_cast<double>(task.epsilon);
@@ -50,7 +51,7 @@ struct GradientTerms {
                             : task.epsilon_rule == EpsilonRule::outside ? root + epsilon
                                                                         : root;
         const double inverse = norm == 0.0 ? 0.0 : 1.0 / norm;
-        // The norm's derivative is deviation / root, or the sign for the L1 norm.
+        // The derivative of the norm is deviation / root; that of the L1 norm is the sign.
         const double steepness = is_least || root == 0.0 ? 0.0 : magnitudes ? 1.0 : 1.0 / root;
         scale = static_cast<float>(inverse);
         slope = static_cast<float>(-inverse * inverse * steepness * of_product);
@@ -63,9 +64,9 @@ MPSCNN_INLINE typename V::reg deviation(typename V::reg x, typename V::reg mean,
     return V::sub(V::sub(x, mean), rest);
 }
 
-// Groups of channels over all pixels of an image
+// ---- Groups of channels over all pixels of an image ----
 
-/// A worker's memory: arrays with one number per channel of an image, padded to whole vectors.
+/// Arrays in a worker's memory with one number for each channel, padded to whole vectors.
 template <class V> struct ChannelNumbers {
     double *sums, *gradients, *products, *squares;
     float *mean, *rest, *scale, *slope, *shift;
@@ -97,7 +98,7 @@ template <class Visit> MPSCNN_INLINE void for_each_pixel(const View &view, Visit
         for (std::int64_t x = 0; x < view.width; ++x) visit(y, x);
 }
 
-/// Copy the first `left` totals.
+/// Copy the totals of the lanes that are channels, of which there are `left`.
 template <class V> MPSCNN_INLINE void copy_totals(const double *totals, std::int64_t left, double *to) {
     for (std::int64_t lane = 0; lane < min(left, V::width); ++lane) to[lane] = totals[lane];
 }
@@ -163,7 +164,8 @@ void group_gradient_item(const GroupGradientTask &task, const WorkSplit::Item &i
             const auto d = deviation<V>(number(from), number(numbers.mean), number(numbers.rest));
             const auto value = V::fma(number(numbers.scale), number(gradient),
                                       V::fma(number(numbers.slope), d, number(numbers.shift)));
-            store_lanes<V>(out + c, value, left); // the channels after these may belong to other items
+            // May not write more, because the next channels may belong to other items.
+            store_lanes<V>(out + c, value, left);
         }
     });
 }
@@ -177,7 +179,7 @@ void group_gradient_run(const GroupGradientTask &task, const Prepared &prepared,
         group_gradient_item<V>(task, split.item(index), numbers);
 }
 
-// All channels of a pixel
+// ---- All channels of a pixel ----
 
 template <class V> Prepared layer_gradient_prepare(const LayerGradientTask &task, const Planning &planning) {
     return prepare_pixels(task.destination, planning);
@@ -211,8 +213,8 @@ __attribute__((noinline)) void layer_gradient_pixel(const LayerGradientTask &tas
         const auto h = weighted(c);
         sums.add({h, V::mul(h, d), magnitudes ? absolute<V>(d) : V::mul(d, d)});
     }
-    // The other norms are square roots of sums, not of means. Without centring, the gradient of the mean does
-    // not exist.
+    // Norms that are neither a deviation nor a root mean square are roots of sums instead of means. Without
+    // centring there is no gradient of the mean.
     const bool averages = centred || task.norm == VectorNorm::root_mean_square;
     const double size = averages ? count : 1.0;
     const GradientTerms terms(task, centred ? sums.total(0) / count : 0.0, sums.total(1) / size,

@@ -1,7 +1,7 @@
-// Elementwise losses and their gradients. sum.cpp adds the losses up.
+// Elementwise losses and their gradients. The kernel of sum.cpp then adds up the losses.
 //
-// Registers: those of element_runs.h with one vector of results. Bound by memory, 12 bytes for each element,
-// or by one logarithm or exponential if the loss has one.
+// One vector of results is computed at a time, with the loops of element_runs.h. The speed is limited by
+// memory, 12 bytes for each element, or by a logarithm or exponential if the loss has one.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -22,12 +22,12 @@ template <class V> MPSCNN_INLINE typename V::reg logarithm(typename V::reg x) {
     return scaled_logarithm<V>(x, 1.0f, 0.0f);
 }
 
-/// Return t * log(x), or 0 where t is 0.
+/// Return t * log(x). Where t is 0 the result is 0, also for x = 0.
 template <class V> MPSCNN_INLINE typename V::reg times_logarithm(typename V::reg t, typename V::reg x) {
     return V::select(V::equal(t, V::zero()), V::zero(), V::mul(t, logarithm<V>(x)));
 }
 
-/// Return the loss of a vector of predictions and labels, or its gradient.
+/// Return the losses of a vector of predictions y and labels, or their gradients.
 template <class V, ElementLoss kind, bool gradient>
 MPSCNN_INLINE typename V::reg element_loss(const LossTask &task, typename V::reg y, typename V::reg label) {
     const auto one = V::set1(1.0f), zero = V::zero();

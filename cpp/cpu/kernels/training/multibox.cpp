@@ -1,8 +1,8 @@
-// The loss of a single-shot detector and its gradient. The first task chooses the anchors that count; its
-// items are images. The second task computes the losses of anchors.
+// The loss of a single-shot detector (multibox loss) and its gradient. The first task chooses the anchors
+// that count in the loss, and its items are images. The second task computes the losses of anchors.
 //
-// Registers: one sum of cross entropies, or one vector of gradients. Bound by memory, 8 to 12 bytes for each
-// number of the prediction. Few classes make it slower, since they leave lanes empty.
+// Registers hold a sum of cross entropies, or a vector of gradients. The speed is limited by memory, 8 to 12
+// bytes for each number of the prediction. Few classes are slower, because they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -12,11 +12,11 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The number of box coordinates before an anchor's classes.
+/// The number of box coordinates that come before the classes of an anchor.
 constexpr std::int64_t box_numbers = 4;
 
-/// The cross entropy of an anchor. If a logit is NaN, then all logarithms are, and so is the result, even
-/// without a label.
+/// Return the cross entropy of an anchor. If a logit is NaN, all logarithms are NaN. Then the result is NaN
+/// too, even if no class has a label.
 template <class V>
 MPSCNN_INLINE float cross_entropy(const float *labels, const float *logarithms, std::int64_t classes) {
     auto sum = V::zero();
@@ -35,23 +35,24 @@ template <class V> MPSCNN_INLINE bool has_box(const float *labels, std::int64_t 
     return V::sum(sum) > 0.0f;
 }
 
-/// Return an integer for each non-negative error, in the same order. NaN counts as infinity.
+/// Return an integer for a non-negative error, so that integers have the order of the errors. NaN counts as
+/// infinity.
 MPSCNN_INLINE std::uint32_t key_of(float error) {
     if (error != error) error = __builtin_inff();
     return error > 0.0f ? __builtin_bit_cast(std::uint32_t, error) : 0;
 }
 
-/// The smallest of an image's `wanted` largest keys, and the number of keys equal to it among these.
+/// The smallest of the `wanted` largest keys of an image, and how many of these keys are equal to it.
 struct LargestKeys {
     std::uint32_t smallest;
     std::int64_t equal;
 };
 
-/// Find the `wanted` largest keys; wanted is above 0. `visit` calls its argument for every key, of which
-/// there are at least `wanted`.
+/// Find the smallest of the `wanted` largest keys by a radix search, eight bits at a time. `visit` calls its
+/// argument for every key. There are at least `wanted` keys, and `wanted` is above 0.
 template <class Visit> MPSCNN_INLINE LargestKeys largest_keys(std::int64_t wanted, Visit visit) {
     constexpr int digit_bits = 8, digits = 1 << digit_bits;
-    std::uint32_t found = 0, known = 0; // the leading digits that are known
+    std::uint32_t found = 0, known = 0; // the found digits, and a mask of their bits
     for (int shift = 32 - digit_bits; shift >= 0; shift -= digit_bits) {
         std::int64_t counts[digits];
         for (std::int64_t &count : counts) count = 0;
@@ -72,11 +73,12 @@ template <class Visit> MPSCNN_INLINE void for_each_anchor(const View &view, Visi
         for (std::int64_t x = 0; x < view.width; ++x) visit(y, x);
 }
 
-/// Marks the anchors with a box in the first channel. The second channel becomes the error of background
-/// anchors, and -1 for others.
+/// The numbers of anchors of an image that have a box, and that are background.
 struct AnchorCounts {
     std::int64_t boxes = 0, background = 0;
 };
+/// Count an image's anchors, and write two numbers for each: 1 if it has a box, otherwise 0, and the error of
+/// a background anchor, otherwise -1.
 template <class V> AnchorCounts look_at_anchors(const MultiboxChoiceTask &task, std::int64_t image) {
     AnchorCounts counts;
     const std::int64_t classes = task.source.channels;
@@ -88,7 +90,7 @@ template <class V> AnchorCounts look_at_anchors(const MultiboxChoiceTask &task, 
         counts.background += background;
         to[0] = matched ? 1.0f : 0.0f;
         to[1] = background ? cross_entropy<V>(labels, pixel_at(task.source, image, y, x), classes) : -1.0f;
-        if (background && !(to[1] > 0.0f) && to[1] == to[1]) to[1] = 0.0f; // negative by rounding
+        if (background && !(to[1] > 0.0f) && to[1] == to[1]) to[1] = 0.0f; // negative only by rounding
     });
     return counts;
 }
@@ -136,15 +138,15 @@ void multibox_choice_run(const MultiboxChoiceTask &task, const Prepared &, std::
     for (std::int64_t image = begin; image < end; ++image) choose_anchors<V>(task, image);
 }
 
-/// The data of one anchor.
+/// The addresses of one anchor's data.
 struct Anchor {
     const float *prediction, *labels, *logarithms, *choice;
     std::int64_t classes;
     float share; ///< 1 / number of boxes
 };
 
-/// An anchor that does not count is multiplied by 0 instead of being skipped, so that NaN appears in the
-/// loss.
+/// Return the loss of an anchor. Losses that do not count are multiplied by 0 instead of skipped, so that a
+/// NaN anywhere appears in the loss.
 template <class V> MPSCNN_INLINE float anchor_loss(const MultiboxTask &task, const Anchor &anchor) {
     float boxes = 0.0f;
     for (std::int64_t i = 0; i < box_numbers; ++i) {

@@ -1,10 +1,9 @@
 // Gradients of activation functions: the gradient of the result times the derivative. The derivative is
-// computed from the function's input, or from its result where that is exact.
+// computed from the function's input, or from its result if this gives the same value.
 //
-// Registers: those of element_runs.h, with four vectors of results for short functions and one for others.
-// Bound by memory, 12 bytes for each element (16 for PReLU), or by arithmetic: functions with exponentials
-// take 15 to 60 operations for each vector. These are slower because each is one chain of dependent
-// operations.
+// The loops are those of element_runs.h, with four vectors of results at a time for short functions and one
+// for the others. The speed is limited by memory, 12 bytes for each element (16 for PReLU), or by arithmetic.
+// Functions with exponentials take 15 to 60 operations for each vector, in one chain of dependent operations.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -17,12 +16,12 @@ template <class V> MPSCNN_INLINE auto one_less(typename V::reg x) { return V::su
 
 /// Return e^(-x^2 / 2).
 template <class V> MPSCNN_INLINE typename V::reg bell(typename V::reg x) {
-    const auto z = V::min(V::set1(15.0f), absolute<V>(x)); // beyond 15 the result is zero
+    const auto z = V::min(V::set1(15.0f), absolute<V>(x)); // for larger |x| the result is zero
     const auto square = product<V>(z, V::mul(V::set1(-0.5f), z));
     return exponential_of_negative<V>(square.high, square.low);
 }
 
-/// Return the normal distribution function at x, plus x times its density.
+/// Return the derivative of GELU: the normal distribution function at x, plus x times its density.
 template <class V> MPSCNN_INLINE typename V::reg gelu_derivative(typename V::reg x) {
     const auto power = bell<V>(x), limited = V::max(V::set1(-15.0f), V::min(V::set1(15.0f), x));
     const auto tail = V::mul(normal_tail<V>(absolute<V>(limited)), power);
@@ -31,7 +30,8 @@ template <class V> MPSCNN_INLINE typename V::reg gelu_derivative(typename V::reg
     return V::fma(V::mul(limited, V::set1(density)), power, below);
 }
 
-/// Return the derivative of x * sigmoid(t), where dt is t's derivative: s + x * dt * s * (1 - s).
+/// Return the derivative of x * s, where s = sigmoid(t) and dt is the derivative of t: s + x * dt * s * (1 -
+/// s).
 template <class V>
 MPSCNN_INLINE typename V::reg times_sigmoid_derivative(typename V::reg x, typename V::reg t,
                                                        typename V::reg dt) {
@@ -40,17 +40,17 @@ MPSCNN_INLINE typename V::reg times_sigmoid_derivative(typename V::reg x, typena
 }
 
 template <class V> MPSCNN_INLINE typename V::reg mish_derivative(typename V::reg x) {
-    // tanh(ln(1 + e^x)) + x * (1 - its square) * sigmoid(x), written in z = e^-|x| like `mish` in
-    // simd_math.h.
+    // The derivative is tanh(u) + x * (1 - tanh(u)^2) * sigmoid(x) with u = ln(1 + e^x). It is written in z =
+    // e^-|x|, like `mish` in simd_math.h.
     const auto one = V::set1(1.0f), two = V::set1(2.0f), four = V::set1(4.0f);
     const auto negative = V::less(x, V::zero());
     const auto z = exponential_of_negative<V>(negate<V>(absolute<V>(x)));
     const auto sum =
-        V::select(negative, V::mul(z, V::add(z, two)), V::fma(two, z, one)); // tangent = sum / divisor
+        V::select(negative, V::mul(z, V::add(z, two)), V::fma(two, z, one)); // tanh(u) = sum / divisor
     const auto divisor =
         V::select(negative, V::fma(z, V::add(z, two), two), V::fma(V::add(z, z), V::add(z, one), one));
     const auto factor = V::mul(V::mul(four, V::add(z, one)), V::select(negative, z, V::mul(z, z)));
-    // Infinity times an exponential that is zero would be NaN.
+    // Limit x, because infinity times an exponential of zero would be NaN.
     const auto limited = V::max(V::set1(-0x1p100f), V::min(V::set1(0x1p100f), x));
     const auto inverse = V::div(one, divisor);
     return V::mul(V::fma(V::mul(limited, factor), inverse, sum), inverse);
@@ -68,8 +68,8 @@ __attribute__((noinline)) void times_derivative(const ElementRun<2> &run, Deriva
     map_run<V, block>(run, [&](const auto &x) { return V::mul(x[0], derivative(x[1])); });
 }
 
-/// For functions whose derivative is `inside` where the input, or the result, is between two limits, and 0
-/// elsewhere.
+/// Compute the gradient of a function whose derivative is `inside` if the input, or the result, is between
+/// two limits, and 0 elsewhere.
 template <class V>
 __attribute__((noinline)) void between(const ElementRun<2> &run, const Limits &limits, float inside) {
     const auto low = V::set1(limits.low), high = V::set1(limits.high), factor = V::set1(inside);
@@ -79,12 +79,13 @@ __attribute__((noinline)) void between(const ElementRun<2> &run, const Limits &l
     });
 }
 
-/// For functions with `slope` at and below zero, up to a limit of the result.
+/// Compute the gradient of a leaky ReLU: its derivative is `slope` at and below zero, then 1 up to a limit of
+/// the result, and then 0.
 template <class V>
 __attribute__((noinline)) void leaky(const ElementRun<2> &run, const Activation &activation,
                                      bool from_result) {
     const auto slope = V::set1(activation.slope), high = V::set1(activation.high), zero = V::zero();
-    const auto below = from_result ? V::set1(1.0f) : slope; // the factor that turns x into a result
+    const auto below = from_result ? V::set1(1.0f) : slope; // the factor from x to a result
     map_run<V, 4>(run, [&](const auto &x) {
         const auto positive = V::less(zero, x[1]);
         const auto result = V::select(positive, x[1], V::mul(below, x[1]));
@@ -195,7 +196,7 @@ template <class V> void input_gradient(const Activation &activation, const Eleme
         return each([&](auto x) { return mish_derivative<V>(x); });
     case NeuronKind::gelu_tanh:
         return each([&](auto x) {
-            // The sigmoid of t = 2 sqrt(2 / pi) (x + 0.044715 x^3) is (1 + tanh(t / 2)) / 2.
+            // The sigmoid of t is (1 + tanh(t / 2)) / 2, with t = 2 sqrt(2 / pi) (x + 0.044715 x^3).
             const auto square = V::mul(x, x), factor = V::set1(1.59576912f);
             const auto t = V::mul(x, V::fma(V::set1(0.0713548163f), square, factor));
             return times_sigmoid_derivative<V>(x, t, V::fma(V::set1(0.2140644489f), square, factor));
@@ -225,7 +226,7 @@ template <class V> void run_gradient(const NeuronGradientTask &task, const Eleme
     }
 }
 
-/// Apply the slopes of a pixel's channels.
+/// Compute the gradient of PReLU, whose slopes below zero are those of a pixel's channels.
 template <class V> void prelu_gradient(const float *slopes, const ElementRun<2> &run) {
     const ElementRun<3> with_slopes{
         run.to, {run.from[0], run.from[1], slopes}, run.elements, run.length, run.writable};

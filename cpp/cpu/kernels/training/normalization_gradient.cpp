@@ -1,9 +1,9 @@
-// Gradients of batch normalization. One pass computes sums over all pixels; another one applies them. Both
-// read whole pixels in order, which hardware prefetchers recognise.
+// Gradients of batch normalization. The first pass computes sums over all pixels, and the second one applies
+// them. Both read whole pixels in order, which hardware prefetchers recognise.
 //
-// Registers: two sums of a vector of channels over a few pixels; the sums of other channels are in L1. The
-// second pass reads the coefficients of each vector from L1. Bound by memory: 8 bytes for each element in the
-// first pass, 12 in the second. Few channels make it slower, since they leave lanes empty.
+// Registers hold two sums of a vector of channels over a few pixels; the sums of other channels are in L1.
+// The second pass reads the coefficients of each vector from L1. The speed is limited by memory: 8 bytes for
+// each element in the first pass, 12 in the second. Few channels are slower, because they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -23,7 +23,7 @@ MPSCNN_INLINE typename V::reg inverse_deviation(const ConstView &statistics, flo
     return V::div(V::set1(1.0f), V::sqrt(V::add(variance, V::set1(epsilon))));
 }
 
-/// Arrays in a worker's memory with one number per channel, padded to whole vectors.
+/// Arrays in a worker's memory with one number for each channel, padded to whole vectors.
 class ChannelNumbers {
 public:
     ChannelNumbers(std::byte *memory, std::int64_t floats)
@@ -39,7 +39,8 @@ private:
     std::int64_t floats_;
 };
 
-/// Selects the gradients that the activation after the normalization lets through.
+/// Selects the gradients that the activation after the normalization lets through. Without such an activation
+/// (`applies` is false) it selects all.
 template <class V, bool applies> class Mask {
 public:
     static constexpr std::int64_t arrays = applies ? 2 : 0;
@@ -55,8 +56,8 @@ public:
             }
         }
     }
-    /// Return a vector of gradients; where the activation clamps the result, it is zero. `away` is the source
-    /// minus the mean.
+    /// Return the vector of gradients, with zeros where the activation clamps the result. `away` is the
+    /// source minus the mean.
     MPSCNN_INLINE typename V::reg passed(typename V::reg gradient, typename V::reg away,
                                          std::int64_t channel) const {
         if constexpr (!applies) return gradient;
@@ -76,12 +77,14 @@ Prepared normalization_sums_prepare(const NormalizationSumsTask &task, const Pla
     const WorkSplit split =
         split_work(from.batch, 1, vectors, from.batch * from.height * from.width * from.channels,
                    min_elements, planning.threads);
-    // Means, deviations, two sums and their totals in double, and the arrays of the mask.
+    // These are means, deviations, two sums, their totals in double (two arrays each), and the arrays of the
+    // mask.
     const std::int64_t floats = (8 + Mask<V, true>::arrays) * vectors * V::width;
     return planning.keep(split, split.items(), static_cast<std::size_t>(floats) * sizeof(float));
 }
 
-/// The sums of some vectors of channels over an image.
+/// Computes the two sums over the pixels of an image for some vectors of channels: of the gradient, and of
+/// the gradient times the normalized source.
 template <class V, bool masks> class ImageSums {
 public:
     ImageSums(const NormalizationSumsTask &task, std::byte *scratch)
@@ -124,7 +127,7 @@ public:
     }
 
 private:
-    static constexpr std::int64_t at_once = 4; ///< the number of pixels whose sums stay in registers
+    static constexpr std::int64_t at_once = 4; ///< pixels whose sums stay in registers
 
     void clear(std::int64_t begin, std::int64_t end) {
         for (std::int64_t c = begin; c < end; ++c) gradients_[c] = products_[c] = 0.0f;
@@ -173,7 +176,7 @@ private:
     const std::int64_t channels_;
     ChannelNumbers numbers_;
     double *gradient_totals_;
-    float *spare_; ///< a total in double takes two arrays
+    float *spare_; ///< the second array of totals in double
     double *product_totals_;
     float *spare_too_;
     float *gradients_, *products_, *means_, *inverses_;
@@ -209,7 +212,7 @@ template <class V, bool masks>
 void apply_sums(const NormalizationGradientTask &task, const WorkSplit &split, std::int64_t begin,
                 std::int64_t end, Worker &worker) {
     const View &to = task.destination;
-    // a * gradient + b * (source - mean) + c
+    // The result is a * gradient + b * (source - mean) + c.
     ChannelNumbers numbers(worker.scratch, round_up(to.channels, V::width));
     float *const a = numbers.take(), *const b = numbers.take(), *const c = numbers.take(),
                  *const means = numbers.take();

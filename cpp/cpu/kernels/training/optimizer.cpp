@@ -1,8 +1,8 @@
-// The elementwise computations of optimisers: preparing gradients, moments, and new weights.
+// The elementwise computations of optimizers: they prepare gradients and compute moments and new weights.
 //
-// Registers: those of element_runs.h with four vectors of results. Bound by memory, 12 to 16 bytes for each
-// weight and operation. The square root and quotient of an adaptive update take less time than its memory
-// traffic.
+// Four vectors of results are computed at a time, with the loops of element_runs.h. The speed is limited by
+// memory, 12 to 16 bytes for each weight and operation. The square root and division of an adaptive update
+// take less time than this.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/movement/element_runs.h"
@@ -12,7 +12,7 @@ namespace {
 
 using UpdateRuns = ElementRuns<3>;
 
-/// Three sources; those that the task lacks repeat the first one.
+/// The three sources of the loops. If a task has fewer, its first source stands for the missing ones.
 struct UpdateSources {
     const ConstView *views[3];
 
@@ -27,7 +27,7 @@ template <class V> Prepared update_prepare(const UpdateTask &task, const Plannin
     return planning.keep(runs, runs.split.items());
 }
 
-/// Constants of an update, as vectors.
+/// The numbers of an update that are the same for all weights, as vectors.
 template <class V> struct UpdateNumbers {
     typename V::reg learning_rate, step, kept;
 
@@ -39,13 +39,13 @@ template <class V> struct UpdateNumbers {
     }
 };
 
-/// Return -1, 0 or 1.
+/// Return the sign of x: -1, 0 or 1.
 template <class V> MPSCNN_INLINE typename V::reg sign_of(typename V::reg x) {
     const auto zero = V::zero(), one = V::set1(1.0f);
     return V::select(V::less(zero, x), one, V::select(V::less(x, zero), V::set1(-1.0f), zero));
 }
 
-/// Call `run` with the function that maps a vector of each source to a result.
+/// Call `run` with the update's function, which computes a vector of results from a vector of each source.
 template <class V, class Run> MPSCNN_INLINE void with_function(const UpdateTask &task, Run run) {
     using Sources = const typename V::reg(&)[3];
     const UpdateNumbers<V> numbers(task);
@@ -55,7 +55,8 @@ template <class V, class Run> MPSCNN_INLINE void with_function(const UpdateTask 
         const auto low = V::set1(task.low), high = V::set1(task.high), rescale = V::set1(task.rescale);
         const auto of_sign = V::set1(task.of_sign), of_weight = V::set1(task.of_weight);
         return run([=](Sources x) {
-            const auto given = V::mul(x[0], numbers.learning_rate); // the factor
+            // Here learning_rate is the factor of gradients.
+            const auto given = V::mul(x[0], numbers.learning_rate);
             const auto scaled = V::mul(V::min(high, V::max(low, given)), rescale);
             return V::fma(of_sign, sign_of<V>(x[1]), V::fma(of_weight, x[1], scaled));
         });

@@ -1,11 +1,13 @@
-// Gradients of poolings: each window adds its gradient to the pixels that it has read.
+// Gradients of poolings: each window adds its gradient to the pixels that it read.
 //
-// If windows do not overlap, as with 2 x 2 and stride 2, each pixel's gradient is stored directly. Otherwise
-// windows add to pixels in a fixed order. An item owns some rows and processes all windows that reach them.
+// If windows do not overlap, as with size 2 x 2 and stride 2, each pixel's gradient is stored directly.
+// Otherwise windows add to the pixels in a fixed order, so that the bits do not depend on the number of
+// threads. A work item writes some rows of pixels, and processes all windows that reach these rows.
 //
-// Registers: the rest of a window's gradient, its result and one pixel, one vector of channels each. Bound by
-// memory, 12 bytes for each pixel and channel of an average, otherwise 16. Overlapping windows are bound by a
-// load and a store for each tap. Few channels make it slower, since they leave lanes empty.
+// Registers hold the part of a window's gradient that is not yet given to a pixel, the window's result and
+// one pixel, for one vector of channels. The speed is limited by memory, 12 bytes for each pixel and channel
+// of an average, otherwise 16. With overlapping windows it is limited by a load and a store for each tap. Few
+// channels are slower, because they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -24,7 +26,8 @@ MPSCNN_INLINE void for_each_position(const PoolingTaps &taps, std::int64_t dilat
     if (taps.after > 0) visit(size - 1, taps.after);
 }
 
-/// Computes the part of a window's gradient for one pixel after another.
+/// Computes the shares of a window's gradient for its pixels, which are visited in order. The gradient of a
+/// maximum goes to the first pixel that equals the result.
 template <class V, PoolingKind kind> struct WindowShare {
     typename V::reg share, result;
 
@@ -47,16 +50,16 @@ template <class V, PoolingKind kind> struct WindowShare {
     }
 };
 
-/// The addresses of a window's tensors at one vector of channels.
+/// The addresses of a window's data for one vector of channels.
 struct GradientWindow {
     const PoolingTaps *vertical, *horizontal;
-    const float *gradient, *result; ///< of the window
+    const float *gradient, *result; ///< the window's gradient and result
     const float *image;             ///< the pooling's input
     float *to;                      ///< the gradient of the input
     std::int64_t left, writable;    ///< numbers of channels
 };
 
-/// A vector; if `partial`, only the first `left` lanes are channels.
+/// Load a vector; if `partial`, only its first `left` lanes.
 template <class V, bool partial>
 MPSCNN_INLINE typename V::reg load_channels(const float *at, std::int64_t left) {
     return partial ? V::load_partial(at, left) : V::load(at);
@@ -71,7 +74,8 @@ MPSCNN_INLINE WindowShare<V, kind> share_of(const PoolingGradientTask &task, con
             load_channels<V, partial>(window.result, window.left), divisor, has_zeros};
 }
 
-/// Add a window's gradient to the pixels of `rows`, or store it.
+/// Add a window's gradient to the pixels in `rows`. With `stores`, store it instead, because no other window
+/// reads these pixels.
 template <class V, PoolingKind kind, bool stores, bool partial>
 __attribute__((noinline)) void spread(const PoolingGradientTask &task, const GradientWindow &window,
                                       const Range &rows) {
@@ -98,8 +102,8 @@ __attribute__((noinline)) void spread(const PoolingGradientTask &task, const Gra
         });
 }
 
-/// Store the gradient of a 2 x 2 window for `vectors` whole vectors of channels; no other window reads its
-/// pixels.
+/// Store the gradient of a 2 x 2 maximum for `vectors` whole vectors of channels. No other window may read
+/// its pixels.
 template <class V>
 MPSCNN_INLINE void store_maxima_of_four(const PoolingGradientTask &task, const GradientWindow &window,
                                         std::int64_t vectors) {
@@ -137,16 +141,18 @@ MPSCNN_INLINE void clear(const View &to, std::int64_t image, const Range &rows, 
 struct PoolingGradientPlan {
     WorkSplit split; ///< rows of windows if `stores`, otherwise rows of pixels
     const PoolingTaps *columns;
-    bool stores; ///< windows are adjacent from the first pixel on, so that each pixel belongs to one window
+    /// The windows cover all pixels from the first one on without overlap, so each pixel belongs to one
+    /// window.
+    bool stores;
 };
 
-/// True if the windows along an axis cover the positions from the first one on, without overlap and without
+/// True if the windows along an axis are adjacent: from the first position on, without overlap and without
 /// gaps.
 MPSCNN_INLINE bool lies_side_by_side(const WindowAxis &axis, std::int64_t outputs) {
     return axis.before == 0 && axis.dilation == 1 && (outputs == 1 || axis.stride == axis.kernel);
 }
 
-/// Return the pooling with the extents of its input.
+/// Return the pooling's task with its input as the source, which has the extents of the taps.
 MPSCNN_INLINE PoolingTask pooling_of(const PoolingGradientTask &task) {
     PoolingTask pooling = task.pooling;
     pooling.source = task.others[0];
@@ -161,7 +167,7 @@ Prepared pooling_gradient_prepare(const PoolingGradientTask &task, const Plannin
     auto *columns = planning.make<PoolingTaps>(windows.width);
     if (!columns) return {};
     for (std::int64_t x = 0; x < windows.width; ++x) columns[x] = horizontal_taps(pooling, x);
-    // With clamp a window may read a position twice.
+    // With EdgeRule::clamp a window may read a position twice, so nothing can be stored directly.
     const bool stores = pooling.edge != EdgeRule::clamp &&
                         lies_side_by_side(pooling.vertical, windows.height) &&
                         lies_side_by_side(pooling.horizontal, windows.width);
@@ -175,7 +181,7 @@ Prepared pooling_gradient_prepare(const PoolingGradientTask &task, const Plannin
     return planning.keep(PoolingGradientPlan{split, columns, stores}, split.items());
 }
 
-/// Process the window at (y, x) for the channel vectors [vectors).
+/// Give the gradient of the window at (y, x) to its pixels in `rows`, for the channel vectors [vectors).
 template <class V, PoolingKind kind, bool stores>
 MPSCNN_INLINE void spread_window(const PoolingGradientTask &task, GradientWindow window, std::int64_t image,
                                  std::int64_t y, std::int64_t x, const Range &rows, const Range &vectors) {
@@ -208,10 +214,11 @@ MPSCNN_INLINE void spread_window(const PoolingGradientTask &task, GradientWindow
     }
 }
 
-/// Return the first position after those that adjacent windows read.
+/// Return the first position after those that a row of adjacent windows reads; `last` are the taps of the
+/// last window.
 MPSCNN_INLINE std::int64_t covered(const PoolingTaps &last) { return last.first + last.count; }
 
-/// Process the windows of row y that reach `rows`.
+/// Process all windows of row y, for their pixels in `rows`.
 template <class V, PoolingKind kind, bool stores>
 MPSCNN_INLINE void spread_row(const PoolingGradientTask &task, const PoolingGradientPlan &plan,
                               const WorkSplit::Item &item, const PoolingTaps &taps, std::int64_t y,
@@ -232,7 +239,7 @@ void pooling_gradient_item(const PoolingGradientTask &task, const PoolingGradien
     const std::int64_t windows = task.source.height;
     const Range all_rows{0, to.height}, all_columns{0, to.width};
     if (!plan.stores) {
-        std::int64_t cleared = item.rows.begin; // rows are zeroed just before windows add to them
+        std::int64_t cleared = item.rows.begin; // rows are set to zero just before windows add to them
         for (std::int64_t y = 0; y < windows; ++y) {
             const Range reach = PoolingTaps::reach(pooling.vertical, y, to.height);
             if (reach.begin >= item.rows.end || item.rows.begin >= reach.end) continue;

@@ -1,9 +1,9 @@
-// Gradients of recurrent layers. An item is some sequences, which pass in tiles of a few rows. A first pass
-// over the steps computes the gates again, from the states that are known, into the result's memory. A second
-// pass goes back from the last step and replaces them by their gradients.
+// Gradients of recurrent layers. A work item is some sequences, which are computed in tiles of a few
+// sequences. A first pass over the steps computes the gates again, from the known states, into the result's
+// memory. A second pass goes back from the last step and replaces the gates by their gradients.
 //
-// Registers: those of recurrent.cpp in the first pass, and a sum for each row in the second. Bound by the
-// loads of the weights, which each step reads twice.
+// Registers are used as in recurrent.cpp in the first pass; in the second they hold a sum for each sequence.
+// The speed is limited by loads of the weights, which each step reads twice.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/recurrent_steps.h"
@@ -14,8 +14,8 @@ namespace {
 struct RecurrentGradientPlan {
     std::int64_t items;
     std::int64_t packed_floats;
-    std::int64_t row_floats; ///< units in whole vectors
-    std::int64_t cells;      ///< cell states of a row
+    std::int64_t row_floats; ///< the number of units, rounded up to whole vectors
+    std::int64_t cells;      ///< cell states that are kept for each sequence
 };
 
 template <class V>
@@ -34,7 +34,8 @@ Prepared recurrent_gradient_prepare(const RecurrentGradientTask &task, const Pla
     return planning.keep(plan, plan.items, static_cast<std::size_t>(floats) * sizeof(float));
 }
 
-/// Return the derivative of a function from its result (GateFunction::has_simple_derivative).
+/// Return the derivative of a function at the point where its result is y (see
+/// GateFunction::has_simple_derivative).
 template <class V> MPSCNN_INLINE typename V::reg derivative(const Activation &function, typename V::reg y) {
     const auto zero = V::zero(), one = V::set1(1.0f);
     const auto inside = [&](float low, float high, typename V::reg value) {
@@ -57,7 +58,7 @@ template <class V> MPSCNN_INLINE typename V::reg derivative(const Activation &fu
     return V::fma(V::set1(-function.b / function.a), square, V::set1(function.a * function.b));
 }
 
-/// The gradients of a few sequences.
+/// Computes the gradients of a tile, a few sequences.
 template <class V> class TileGradient {
     using reg = typename V::reg;
 
@@ -112,10 +113,10 @@ private:
     float *cell_after(std::int64_t t, int row) const {
         return cells_ + (row * plan_.cells + t) * plan_.row_floats;
     }
-    /// Return the row of the step that is computed after t others.
+    /// Return the row of the tensors for step t in the order of computation, which `reverse` turns round.
     std::int64_t row_of_step(std::int64_t t) const { return layer_.reverse ? sums_.height - 1 - t : t; }
 
-    /// Point the rows to their tensors at the step that is computed after t others.
+    /// Set the addresses of all sequences for step t in the order of computation.
     void bind(std::int64_t t) {
         at_ = row_of_step(t);
         for (int i = 0; i < count_; ++i) {
@@ -135,14 +136,15 @@ private:
         }
     }
 
-    /// Call visit(row, first unit, units left) for each vector of each row.
+    /// Call visit(row, first unit, units left) for each vector of units of each sequence.
     template <class Visit> MPSCNN_INLINE void for_each_unit(Visit visit) {
         for (int row = 0; row < count_; ++row)
             for (std::int64_t first = 0; first < layer_.units; first += V::width)
                 visit(row, first, layer_.units - first);
     }
 
-    /// Return the gradient of the hidden state of the step.
+    /// Return the gradient of the hidden state after the step: that from later steps plus that of the step's
+    /// output.
     MPSCNN_INLINE reg hidden_gradient(int row, std::int64_t first, std::int64_t left) const {
         return V::add(V::load(hidden_of(row) + first),
                       load_lanes<V>(place(task_.source, at_, row) + first, left));
@@ -210,7 +212,8 @@ private:
         add_products_back(0, 0, 2, hidden_);
     }
 
-    /// Add the products of the gradients from quarter `quarter` on and the weights of gates.
+    /// Add to `to` the products of gates' gradients and weights: of `gates` gates, whose weights begin with
+    /// gate number `gate`. The gradients begin at quarter `quarter` of a step's memory.
     void add_products_back(int quarter, std::int64_t gate, std::int64_t gates, float *to) {
         int row = 0;
         if constexpr (tile_rows<V> >= 4)
@@ -239,7 +242,8 @@ private:
         }
     }
 
-    /// Store the gradients of the states before the first step, and zeros.
+    /// Store the gradients of the states before the first step in the result's last row, and zeros in its
+    /// rest.
     void store_states() {
         for (int row = 0; row < count_; ++row) {
             float *const to = place(task_.destination, task_.destination.height - 1, row);
@@ -259,7 +263,7 @@ private:
     float *cells_, *hidden_, *cell_, *gated_;
     Range sequences_;
     int count_;
-    std::int64_t at_ = 0; ///< the row of the bound step
+    std::int64_t at_ = 0; ///< the row of the tensors that `rows_` point to
     RecurrentRow rows_[tile_rows<V>] = {};
 };
 

@@ -1,9 +1,10 @@
-// Gradients of resizes. Each result adds its gradient, times weights, to the up to four pixels that it was
-// sampled from. An item owns rows of pixels and processes all results that reach them, in their order.
+// Gradients of resizes. Each result adds its gradient, times a weight, to the up to four pixels from which it
+// was sampled. A work item writes some rows of pixels. It processes all results that reach these rows, in a
+// fixed order.
 //
-// Registers: a vector of the gradient and one pixel. Bound by loads and stores: for bilinear samples four of
-// each for every vector of the gradient. Few channels make it slower, and so do pixels that two results in
-// succession add to, since the second one waits for the store of the first.
+// Registers hold a vector of the gradient and one of a pixel. The speed is limited by loads and stores, with
+// bilinear samples four of each for every vector of the gradient. Few channels are slower. So are pixels to
+// which two successive results add, because the second one waits for the store of the first.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -15,7 +16,7 @@ namespace {
 
 struct ResizeGradientPlan {
     WorkSplit split;
-    const ResizeTap *columns; ///< for each result's column
+    const ResizeTap *columns; ///< source positions of each column of results
 };
 
 template <class V>
@@ -33,7 +34,7 @@ Prepared resize_gradient_prepare(const ResizeGradientTask &task, const Planning 
     return planning.keep(ResizeGradientPlan{split, columns}, split.items());
 }
 
-/// Add weight * gradient to the channel vectors [vectors) of a pixel.
+/// Add weight * gradient to a pixel, for the channel vectors [vectors).
 template <class V>
 MPSCNN_INLINE void add_weighted(const View &to, float *out, const float *gradient, float weight,
                                 const Range &vectors) {
@@ -46,7 +47,7 @@ MPSCNN_INLINE void add_weighted(const View &to, float *out, const float *gradien
     }
 }
 
-/// Add the gradients of row y of the result to a row of pixels.
+/// Add the gradients of row y of the result, times `weight`, to the pixels of row `row`.
 template <class V>
 void add_row(const ResizeGradientTask &task, const ResizeTap *columns, const WorkSplit::Item &item,
              std::int64_t y, std::int64_t row, float weight) {

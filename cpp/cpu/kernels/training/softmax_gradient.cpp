@@ -1,8 +1,9 @@
-// Gradients of softmax and its logarithm: a sum over the channels of each pixel, then one pass over them.
+// Gradients of softmax and of its logarithm. Each pixel takes a sum over its channels, and then one pass over
+// them.
 //
-// Registers: one sum, whose pieces are summed in float32 and added in double, and one vector of results.
-// Bound by memory, 12 bytes for each element, or by the exponential for the logarithm. Few channels make it
-// slower, since each pixel waits for the sum of its lanes.
+// Registers hold one sum and one vector of results. Pieces of the sum are added in float32, and their sums in
+// double. The speed is limited by memory, 12 bytes for each element, or for the logarithm by the exponential.
+// Few channels are slower, because each pixel waits for the sum of its lanes.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -12,7 +13,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The number of vectors that are summed in float32.
+/// The number of vectors that are added in float32 before their sum is added in double.
 constexpr std::int64_t softmax_piece = 64;
 
 template <class V, bool logarithm>

@@ -1,7 +1,8 @@
-// Gradients of TakeTask: sums over the copies of each row, column or channel, in the order of the copies.
+// Gradients of TakeTask, which copies rows, columns or channels. The gradient of each is the sum of the
+// gradients of its copies, in the order of the copies.
 //
-// Registers: one vector of sums. Bound by memory, 8 bytes for each element of the gradient; for channels by
-// one load and one addition each.
+// Registers hold one vector of sums. The speed is limited by memory, 8 bytes for each element of the
+// gradient; for channels by one load and one addition for each element.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -10,7 +11,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The copies of each position i of the destination: copies[starts[i]] to copies[starts[i + 1] - 1].
+/// The plan. The copies of position i of the destination are copies[starts[i]] to copies[starts[i + 1] - 1].
 struct TakeGradientPlan {
     WorkSplit split;
     const std::int64_t *starts, *copies;
@@ -40,7 +41,7 @@ template <class V> Prepared take_gradient_prepare(const TakeGradientTask &task, 
     return planning.keep(TakeGradientPlan{split, starts, copies}, split.items());
 }
 
-/// Sum the copied channels of one pixel.
+/// Sum the gradients of the copies of each channel of a pixel.
 MPSCNN_INLINE void sum_copied_channels(const TakeGradientPlan &plan, const float *from, float *out,
                                        std::int64_t channels) {
     for (std::int64_t c = 0; c < channels; ++c) {

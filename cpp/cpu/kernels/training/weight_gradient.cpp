@@ -1,4 +1,4 @@
-// Weight gradients of convolutions, and the sums of their parts.
+// Weight gradients of convolutions, and the sum of the parts into which their pixels are divided.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/training/weight_gradient_dense.h"
@@ -17,7 +17,7 @@ Prepared weight_gradient_prepare(const WeightGradientTask &task, const Planning 
     plan.depthwise = channels == 1 && plan.outputs == 1 && task.groups > 1;
     const std::int64_t parts = task.destination.batch;
     if (plan.depthwise) {
-        // The number of floats whose sums stay in L1.
+        // The number of sums that stay in L1.
         constexpr std::int64_t max_floats = 4096;
         const std::int64_t vectors = divide_up(from.channels, V::width);
         const std::int64_t most = clamped(max_floats / (plan.taps * V::width), 1, vectors);
@@ -34,8 +34,8 @@ Prepared weight_gradient_prepare(const WeightGradientTask &task, const Planning 
     plan.tap_blocks = divide_up(plan.taps, max_block_taps);
     plan.block_taps = round_up(divide_up(plan.taps, plan.tap_blocks), tile_taps<V>);
     plan.tap_blocks = divide_up(plan.taps, plan.block_taps);
-    // Each block of outputs gathers all taps again. So there are several blocks only if some threads would be
-    // idle.
+    // Each block of outputs gathers all taps again. So outputs are only divided if some threads would have no
+    // work otherwise.
     const std::int64_t wanted = planning.threads == 1 ? 1 : 4 * static_cast<std::int64_t>(planning.threads);
     plan.output_blocks = clamped(divide_up(wanted, parts * task.groups * plan.tap_blocks), 1,
                                  divide_up(plan.outputs, V::gemm_rows));

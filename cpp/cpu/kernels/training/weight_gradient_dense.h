@@ -1,13 +1,14 @@
 #pragma once
 
 // Weight gradients of dense and grouped convolutions. The inputs of the windows of a block of pixels are
-// gathered as [pixels][taps], unless they already have that layout. Then a tile of outputs x two vectors of
-// taps is summed over the pixels in registers and added to the result. Neither operand is packed. Inputs that
-// a batch normalization has computed are recomputed while they are gathered, so training need not store them.
+// gathered (im2col) as [pixels][taps], unless they already have that layout. Then sums over these pixels, for
+// a tile of outputs x two vectors of taps, are computed in registers and added to the result. Neither operand
+// is packed. If the inputs are the result of a batch normalization, they are recomputed while they are
+// gathered, so training need not store them.
 //
-// Registers: gemm_rows x 2 sums, two vectors of inputs, one broadcast gradient. Bound by arithmetic: 2 loads
-// and gemm_rows broadcasts for 2 * gemm_rows FMAs. Few outputs make it slower, and so do windows with few
-// channels, which are gathered in short pieces.
+// Registers hold gemm_rows x 2 sums, two vectors of inputs and one broadcast gradient. The speed is limited
+// by arithmetic: there are 2 loads and gemm_rows broadcasts for 2 * gemm_rows FMAs. Few outputs are slower.
+// So are windows with few channels, which are gathered in short pieces.
 
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
 #include "cpu/kernels/movement/copy_channels.h"
@@ -18,7 +19,7 @@ namespace {
 
 template <class V> inline constexpr std::int64_t tile_taps = 2 * V::width;
 
-/// Add the products of `pixels` pixels to [outputs of a tile][taps of a tile]. Prefetch data `ahead` pixels
+/// Add the sums of products over `pixels` pixels to a tile [outputs][taps]. Data is prefetched `ahead` pixels
 /// in advance.
 template <class V, int rows, int vectors>
 void add_products(const float *inputs, std::ptrdiff_t input_stride, const float *gradients,
@@ -63,22 +64,23 @@ template <class V, int vectors, int rows = V::gemm_rows> AddProducts products_fu
     return add_products<V, rows, vectors>;
 }
 
-/// A block of consecutive pixels of the gradient.
+/// A block of consecutive pixels of the gradient, which may go on in the next row or image.
 struct PixelBlock {
-    std::int64_t image, y, x; ///< the position of the first one
+    std::int64_t image, y, x; ///< the position of the first pixel
     std::int64_t pixels;
-    std::int64_t follow; ///< pixels to the next block of the same strip, 0 after the last
+    std::int64_t follow; ///< pixels to the next block of its strip; 0 after the last
 };
 
-/// Copy the taps of the range `taps` from the window of each pixel of a block to `to`. There the pixels are
-/// `pitch` floats apart. Call copy(from, to, channel, count) for each piece. Outside taps are 0.
+/// Gather the taps [taps) of the window of each pixel of a block (im2col). `to` has one row of taps for each
+/// pixel, and rows are `pitch` floats apart. Each contiguous piece is copied by copy(from, to, channel,
+/// count). Taps outside the source are 0.
 template <class V, bool across_pixels, class Copy>
 void gather_taps(const WeightGradientTask &task, const PixelBlock &block, std::int64_t first_channel,
                  std::int64_t channels, Range taps, float *to, std::int64_t pitch, Copy copy) {
     const ConstView &from = task.source;
     const std::int64_t row_taps = task.horizontal.kernel * channels;
     std::int64_t image = block.image, y = block.y, x = block.x;
-    // The taps of a kernel row are contiguous in the source.
+    // If true, the taps of a kernel row are contiguous in the source.
     const bool dense = across_pixels && task.horizontal.dilation == 1 && from.pixel_stride == channels;
     for (std::int64_t p = 0; p < block.pixels; ++p, to += pitch) {
         const std::int64_t column = x * task.horizontal.stride - task.horizontal.before;
@@ -117,7 +119,7 @@ void gather_taps(const WeightGradientTask &task, const PixelBlock &block, std::i
     }
 }
 
-/// Call visit(block) for the pixels of a part, in blocks of consecutive pixels.
+/// Call visit(block) for all pixels of the rows [rows) of the gradient, in blocks of consecutive pixels.
 template <class Visit> void for_each_block(const WeightGradientTask &task, Range rows, Visit visit) {
     const ConstView &gradient = task.gradient;
     const std::int64_t width = gradient.width;
@@ -161,8 +163,8 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
             };
         }
     }();
-    // Lanes after the taps are computed as well. Scratch memory may hold subnormal numbers, which some
-    // processors multiply a hundred times more slowly.
+    // Lanes after the last tap are computed as well. Set them to zero, because scratch memory may hold
+    // subnormal numbers, which some processors multiply a hundred times more slowly.
     if (!plan.reads_source)
         for (std::int64_t p = 0; p < gradient_block; ++p)
             for (std::int64_t i = taps.size(); i < pitch; ++i) scratch[p * pitch + i] = 0.0f;

@@ -1,10 +1,10 @@
 #pragma once
 
-// Weight gradients of depthwise convolutions. A kernel processes a strip of pixels and one vector of channels
-// at a time. Each pixel's gradient is multiplied by the inputs of its window, and the sums stay in registers
-// for the strip. The next vectors of channels follow immediately, while their cache lines are still in L1.
-// Inputs that a batch normalization has computed are recomputed, some rows at a time, and read from L2. Bound
-// by memory: 8 bytes for each element.
+// Weight gradients of depthwise convolutions. The kernel processes a strip of pixels for one vector of
+// channels at a time. The gradient of each pixel is multiplied by the inputs of its window, and the sums stay
+// in registers for the strip. The next vectors of channels follow immediately, while their cache lines are
+// still in L1. If the inputs are the result of a batch normalization, some rows of them are recomputed at a
+// time and read from L2. The speed is limited by memory: 8 bytes for each element.
 
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
 #include "cpu/kernels/training/weight_gradient.h"
@@ -12,20 +12,20 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The number of pixels of a row that stay in L1 while all vectors of channels are processed.
+/// The number of pixels of a strip. They stay in L1 while all vectors of channels are processed.
 inline constexpr std::int64_t strip_pixels = 16;
 
-/// Addresses of a vector of channels in a window's rows and in the gradient, and the steps to the next
-/// pixels.
+/// The addresses of a strip's data for a vector of channels: its first window and gradient, and the steps to
+/// the next rows, taps and pixels.
 struct GradientStrip {
     const float *window = nullptr, *gradient = nullptr;
     std::ptrdiff_t row_step = 0, tap_step = 0, window_step = 0, gradient_step = 0;
     std::ptrdiff_t source_row = 0, source_pixel = 0;
-    std::int64_t new_rows = 1, new_columns = 1; ///< inputs that the window of a pixel reads first
+    std::int64_t new_rows = 1, new_columns = 1; ///< inputs that each window is the first to read
     std::int64_t pixels = 0, lanes = 0;
 };
 
-/// Add the products of a strip to sums of `rows` x `taps` taps, which are V::width apart.
+/// Add the products of a strip to the sums of `rows` x `taps` taps. The sums of a tap are one vector.
 template <class V, int rows, int taps, bool whole>
 MPSCNN_INLINE void add_taps(GradientStrip strip, float *sums) {
     const std::int64_t lanes = whole ? V::width : strip.lanes;
@@ -34,7 +34,8 @@ MPSCNN_INLINE void add_taps(GradientStrip strip, float *sums) {
     for (int tap = 0; tap < rows * taps; ++tap) own[tap] = V::load(sums + tap * V::width);
     const std::ptrdiff_t last_row = (rows - 1) * strip.row_step;
     for (std::int64_t x = 0; x < strip.pixels; ++x) {
-        // Hardware prefetchers do not recognise reads of one line for each pixel, so prefetch the next strip.
+        // Prefetch the next strip, because hardware prefetchers do not recognise reads of one line for each
+        // pixel.
         __builtin_prefetch(strip.gradient + strip_pixels * strip.gradient_step);
         const float *const next = strip.window + last_row + (strip_pixels + 1) * strip.window_step;
         for (std::int64_t row = 0; row < strip.new_rows; ++row)
@@ -59,12 +60,12 @@ template <class V, int rows, int taps> void add_strip(const GradientStrip &strip
                             : add_taps<V, rows, taps, false>(strip, sums);
 }
 
-/// Columns of a gradient's row.
+/// Some columns of a row of the gradient.
 struct Columns {
-    Range all, inner; ///< `inner`: columns where all taps of a kernel row lie within the source
+    Range all, inner; ///< `inner`: columns whose windows are inside the source horizontally
 };
 
-/// Sums of vectors of channels, [vector][rows][taps][lanes], over some columns of a row of the gradient.
+/// Add the products of some columns of a row of the gradient to the sums [vector][rows][taps][lanes].
 /// `fixed_taps` is the number of taps of a kernel row, or 0 if it is not known at compile time.
 template <class V, int fixed_taps>
 void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, std::int64_t y,
@@ -135,12 +136,13 @@ void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, s
     }
 }
 
-/// Sum a row of the gradient, in strips that stay in L1 while all vectors of channels are processed.
+/// Add the products of a row of the gradient, in strips that stay in L1 while all vectors of channels are
+/// processed.
 template <class V, int fixed_taps>
 void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::int64_t y, Range vectors,
                        float *sums) {
     const std::int64_t width = task.gradient.width;
-    // Pixels whose taps all lie within the row.
+    // Find the pixels whose taps are all inside the row: [begin, end).
     const std::int64_t reach = (task.horizontal.kernel - 1) * task.horizontal.dilation;
     const std::int64_t begin = clamped(divide_up(task.horizontal.before, task.horizontal.stride), 0, width);
     const std::int64_t last = task.source.width - 1 - reach + task.horizontal.before;
@@ -153,7 +155,7 @@ void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::
     }
 }
 
-/// Normalized rows of an image of the source, for some vectors of channels and as many rows as fit L2.
+/// Recomputed rows of a batch normalization, for some vectors of channels. As many rows are kept as fit L2.
 template <class V> class NormalizedRows {
 public:
     static std::int64_t rows(const WeightGradientTask &task, std::int64_t vectors) {
@@ -176,7 +178,8 @@ public:
         memory_ = memory + NormalizedCopy<V>::floats(task.source.channels);
     }
 
-    /// Return the task with the normalized rows, which a row of the gradient needs, as its source.
+    /// Return the task with the recomputed rows as its source. They include all rows that row y of the
+    /// gradient needs.
     const WeightGradientTask &task_for(std::int64_t image, std::int64_t y) {
         const std::int64_t top = y * task_.vertical.stride - task_.vertical.before;
         const std::int64_t reach = (task_.vertical.kernel - 1) * task_.vertical.dilation + 1;
@@ -213,7 +216,7 @@ private:
     Range rows_{0, 0};
 };
 
-/// Compute the gradient for some vectors of channels.
+/// Compute the gradient of one part of the pixels for the vectors of channels of one item.
 template <class V, bool normalizes>
 void depthwise_gradient(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t part,
                         std::int64_t item, float *scratch) {
