@@ -1,4 +1,4 @@
-"""The boxes of SSD in Caffe: PriorBox layers as anchors, DetectionOutput as our detection."""
+"""Convert Caffe's SSD detectors: PriorBox layers become anchors, and DetectionOutput becomes detection settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 
 KINDS = ("PriorBox", "DetectionOutput")
-"""The types of layers that make boxes."""
+"""The types of layers that compute boxes. They become settings instead of layers."""
 
 _HEADS = ("boxes", "scores")
 _MAX_ANCHORS = 1_000_000
@@ -26,7 +26,13 @@ _LEAST_SCORE = 1e-6  # thresholds must be above 0
 
 @dataclass(frozen=True)
 class Head:
-    """A result of a detector: its name, the blob that it is made of, and how many numbers it has for each anchor."""
+    """An output of a detector.
+
+    Attributes:
+        name: "boxes" or "scores".
+        bottom: the blob (a named tensor of Caffe) with its numbers.
+        columns: how many numbers it has for each anchor.
+    """
 
     name: str
     bottom: str
@@ -34,11 +40,11 @@ class Head:
 
     @property
     def blob(self) -> str:
-        """The name of the result among the blobs of the file."""
+        """The name of the blob for this output."""
         return f"{self.bottom}/{self.name}"
 
     def made(self, b: Builder) -> list[str]:
-        """Return the tensor (n, anchors, columns)."""
+        """Reshape the blob to a tensor (n, anchors, columns)."""
         return [b.reshaped(b.tensor(self.bottom), [0, -1, self.columns])]
 
 
@@ -50,16 +56,16 @@ class Priors:
     """The anchors of each blob: (n, 4) left, top, right, bottom in fractions of the input."""
     variances: list[float] = field(default_factory=lambda: list(_VARIANCES))
     heads: list[Head] = field(default_factory=list)
-    """The boxes and scores at which the network ends."""
+    """The outputs of the network: boxes and scores."""
     _settings: dict[str, Any] = field(default_factory=dict)
     _anchors: NDArray[np.float32] | None = None
 
     def has(self, layer: CaffeLayer) -> bool:
-        """Return True if a layer reads anchors."""
+        """Return True if the first input of a layer is anchors."""
         return bool(layer.bottoms) and layer.bottoms[0] in self.boxes
 
     def join(self, layer: CaffeLayer) -> None:
-        """Join the anchors that a Concat layer reads."""
+        """Concatenate the anchors that a Concat layer reads."""
         if any(bottom not in self.boxes for bottom in layer.bottoms):
             raise UnsupportedError("joins anchors and something else")
         self.boxes[layer.tops[0]] = np.concatenate([self.boxes[bottom] for bottom in layer.bottoms])
@@ -88,7 +94,7 @@ class Priors:
         self.variances = given * 4 if len(given) == 1 else given
 
     def detect(self, layer: CaffeLayer) -> None:
-        """Read a DetectionOutput layer, before which the network ends."""
+        """Convert a DetectionOutput layer to detection settings. The network ends before this layer."""
         p = layer.parameters
         if len(layer.bottoms) < 3 or layer.bottoms[2] not in self.boxes:
             raise UnsupportedError("its third input is not what PriorBox layers compute")
@@ -119,7 +125,7 @@ class Priors:
         self._anchors = np.ascontiguousarray(np.concatenate([centers, sizes], axis=1), np.float32)
 
     def detection(self, boxes: str, scores: str) -> DetectionHead | None:
-        """Return how the outputs of these names become boxes; None without a DetectionOutput layer."""
+        """Return the detection settings for outputs of these names; None without a DetectionOutput layer."""
         if self._anchors is None:
             return None
         settings = {"version": 1, "anchors": {"rule": "stored"}, **self._settings}

@@ -1,4 +1,4 @@
-"""Caffe's functions of each element."""
+"""Convert Caffe's elementwise layers."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ def _scaled(b: Builder, layer: CaffeLayer, factor: float = 1.0) -> str:
 
 
 def _power(b: Builder, layer: CaffeLayer) -> str:
-    """(shift + scale * x)^power."""
+    """Convert Power: (shift + scale * x)^power."""
     x, power = _scaled(b, layer), number(layer.parameters, "power", 1.0)
     return b.op("Identity", x) if power == 1.0 else b.op("Pow", x, b.number(power))
 
 
 def _exponential(b: Builder, layer: CaffeLayer) -> str:
-    """base^(shift + scale * x); -1 stands for e."""
+    """Convert Exp: base^(shift + scale * x). A base of -1 means e."""
     return b.op("Exp", _scaled(b, layer, _natural(layer)))
 
 
 def _logarithm(b: Builder, layer: CaffeLayer) -> str:
-    """log_base(shift + scale * x)."""
+    """Convert Log: the logarithm of shift + scale * x to a base."""
     return b.scaled(b.op("Log", _scaled(b, layer)), 1.0 / _natural(layer), 0.0)
 
 
 def _natural(layer: CaffeLayer) -> float:
-    """ln(base)."""
+    """Return the natural logarithm of a layer's base."""
     base = number(layer.parameters, "base", -1.0)
     if base != -1.0 and (base <= 0.0 or base == 1.0):
         raise WeightsError(f"damaged: its base is {base}")
@@ -64,12 +64,12 @@ def _natural(layer: CaffeLayer) -> float:
 
 
 def _threshold(b: Builder, layer: CaffeLayer) -> str:
-    """1 where x is greater, else 0."""
+    """Convert Threshold: 1 where x is greater than the threshold, otherwise 0."""
     return compared(b, "Greater", single(b, layer), b.number(number(layer.parameters, "threshold", 0.0)))
 
 
 def _swish(b: Builder, layer: CaffeLayer) -> str:
-    """x * sigmoid(beta * x)."""
+    """Convert Swish: x * sigmoid(beta * x)."""
     x = single(b, layer)
     return b.op("Mul", x, b.op("Sigmoid", b.scaled(x, number(layer.parameters, "beta", 1.0), 0.0)))
 

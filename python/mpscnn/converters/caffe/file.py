@@ -1,4 +1,4 @@
-"""A Caffe network's two files: layers as text, weights as a message of protobuf."""
+"""Read the two files of a Caffe network: the layers as text (.prototxt), and the weights (.caffemodel)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 WEIGHTS, TEXT = ".caffemodel", ".prototxt"
 _MAX_LAYERS = 10_000
-_MAX_BLOBS = 1_024  # that a layer reads or makes; a network's layers have no more operands
+_MAX_BLOBS = 1_024  # the maximum number of blobs that a layer reads or computes
 _MAX_REASON = 200
-# Types of layers that Caffe's first format wrote as numbers' names.
+# Names of types in Caffe's first format, in which the type was an enumeration.
 _OLD_TYPES = {
     "ABSVAL": "AbsVal",
     "ARGMAX": "ArgMax",
@@ -35,8 +35,9 @@ _OLD_TYPES = {
     "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH",
 }
-# A word or a number where an enumeration's value is, which is text in our schema; texts and comments are passed over.
-# A text without its end reaches to the end of its line: else each quotation mark in it would be looked behind again.
+# Matches the value of an enumeration, a word or a number, which is a string in our schema. The first alternative
+# matches strings and comments, to skip them. A string without its end reaches to the end of the line, because otherwise
+# the time would grow with the square of the text.
 _WORD = re.compile(
     r'("(?:[^"\\\n]|\\.)*"?|\'(?:[^\'\\\n]|\\.)*\'?|#[^\n]*)'
     r"|(:\s*)([A-Za-z_]\w*)"
@@ -47,7 +48,7 @@ _NUMBERS = frozenset({"true", "false", "inf", "infinity", "nan", "t", "f"})
 
 @dataclass(frozen=True)
 class CaffeLayer:
-    """A layer: `parameters` are those of its kind, with what the file leaves out missing."""
+    """A layer of the file. `parameters` is the message with the parameters of its type."""
 
     kind: str
     name: str
@@ -60,7 +61,7 @@ class CaffeLayer:
 
 @dataclass(frozen=True)
 class CaffeFile:
-    """The layers that run when the network is used, and its inputs with their shapes; and the file of weights."""
+    """A network of Caffe: the layers for inference, the inputs with their shapes, and the file of weights."""
 
     origin: str
     weights: Path
@@ -70,15 +71,15 @@ class CaffeFile:
 
 
 def companions(path: Path) -> list[Path]:
-    """Return the other file of a network, which has the same name but for the suffix; none if there is no such file."""
+    """Return the other file of a network, which differs only in the suffix; empty if there is no such file."""
     other = path.with_suffix(TEXT if path.suffix.lower() == WEIGHTS else WEIGHTS)
     return [other] if other.is_file() else []
 
 
 def read_caffe(paths: Sequence[Path]) -> CaffeFile:
-    """Read the two files of a network, given in any order, or one next to which the other is found by its name.
+    """Read the two files of a network. If only one is given, the other one is found by its name.
 
-    Raises WeightsError for a file that is missing, damaged or something else; UnsupportedError where one is not given.
+    Raises WeightsError for a missing or damaged file, and UnsupportedError if one of the two is not given or found.
     """
     given = list(paths)
     if len(given) == 1:
@@ -111,9 +112,9 @@ def _text(path: Path) -> Any:
 
 
 def unquoted(text: str) -> str:
-    """Return the text with values of enumerations (`pool: MAX`) as strings.
+    """Return the text with quotation marks around values of enumerations (`pool: MAX`).
 
-    Each version of Caffe has other names for them.
+    They are parsed as strings, because versions of Caffe differ in the names of enumerations.
     """
 
     def quoted(found: re.Match[str]) -> str:
@@ -148,7 +149,7 @@ def _file(net: Any, path: Path, origin: str) -> CaffeFile:
 
 
 def _runs(entry: Any) -> bool:
-    """Return True if a layer is used when the network is: not while it is trained only."""
+    """Return True if a layer is used for inference, not only for training."""
     phases = {rule.phase for rule in entry.include} | ({entry.phase} - {""} if entry.phase else set())
     if phases and phases <= {"TRAIN", "0"}:
         return False
@@ -165,7 +166,7 @@ def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
             f"{_MAX_BLOBS}"
         )
     bottoms, tops = list(entry.bottom), list(entry.top)
-    if kind == "SoftmaxWithLoss":  # what is left of it without labels
+    if kind == "SoftmaxWithLoss":  # without labels it only computes softmax
         kind, bottoms, tops = "Softmax", bottoms[:1], tops[:1]
     # Depthwise convolutions have other names in some versions of Caffe. Transposed convolutions have the same
     # parameters.
@@ -190,7 +191,7 @@ def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
 
 
 def _net_inputs(net: Any) -> dict[str, tuple[int, ...]]:
-    """Inputs as the network's own fields say them, as old files do."""
+    """Return the inputs that old files state in fields of the network instead of Input layers."""
     names, dims = list(net.input), list(net.input_dim)
     if net.input_shape:
         shapes = [tuple(shape.dim) for shape in net.input_shape]

@@ -24,7 +24,7 @@ _REASONS = {
     "writes files": "HDF5Output",
 }
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
-"""The reason by Caffe's name for the type."""
+"""The reason why a type of layers is not supported, by Caffe's name of the type."""
 
 
 def _nothing(b: Builder, layer: CaffeLayer) -> list[str]:
@@ -34,7 +34,7 @@ def _nothing(b: Builder, layer: CaffeLayer) -> list[str]:
 
 
 def refusal_of(layer: CaffeLayer) -> str | None:
-    """Return why layers of this type cannot be converted; None if they can."""
+    """Return the reason why layers of this type are not supported; None if they are."""
     if layer.kind in HANDLERS:
         return None
     if not layer.kind:
@@ -52,14 +52,14 @@ HANDLERS: dict[str, Handler] = {
     "Silence": _nothing,
     "Split": same,
 }
-"""The converters by Caffe's name for the type."""
+"""The functions that convert layers, by Caffe's name of the type."""
 
 SEVERAL = frozenset({"Dropout", "Silence", "Slice", "Split"})
-"""The types with other than one result. Further results of other types are never computed."""
+"""The types that may have no result or several. Of all other types only the first result is computed."""
 
 
 def refuse_twice(layers: list[CaffeLayer], origin: str) -> None:
-    """Raise UnsupportedError where two layers with weights have one name. Caffe gives both the same weights."""
+    """Raise UnsupportedError if two layers with weights have the same name, because in Caffe they share weights."""
     seen: set[str] = set()
     for layer in layers:
         if layer.blobs and layer.name in seen:

@@ -1,4 +1,4 @@
-"""Caffe's layers that slice, join, resize or reshape blobs."""
+"""Convert Caffe's layers that slice, concatenate, resize or reshape blobs (named tensors)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _slice(b: Builder, layer: CaffeLayer) -> list[str]:
 
 
 def _flatten(b: Builder, layer: CaffeLayer) -> str:
-    """The axes from one to another become one."""
+    """Convert Flatten: the axes from `axis` to `end_axis` are merged."""
     x, shape = known(b, layer)
     axis = axis_of(layer.parameters, 1, len(shape))
     end = axis_of(layer.parameters, -1, len(shape), "end_axis")
@@ -44,11 +44,11 @@ def _flatten(b: Builder, layer: CaffeLayer) -> str:
     if axis == 1 and end == len(shape) - 1:
         return b.op("Flatten", x, axis=1)
     made = (*shape[:axis], math.prod(shape[axis : end + 1]), *shape[end + 1 :])
-    return b.reshaped(x, [0, *made[1:]])  # the batch keeps its place, and whatever extent it has
+    return b.reshaped(x, [0, *made[1:]])  # an extent of 0 keeps the batch, which may be free
 
 
 def _reshape(b: Builder, layer: CaffeLayer) -> str:
-    """Other axes in place of all, or of `num_axes` from `axis` on; 0 keeps an extent, -1 is what is left."""
+    """Convert Reshape: new extents for all axes, or for `num_axes` axes from `axis` on. 0 keeps one, -1 is inferred."""
     x, shape = known(b, layer)
     p = layer.parameters
     first, count, wanted = int(value(p, "axis", 0)), int(value(p, "num_axes", -1)), list(p.shape.dim)
@@ -90,7 +90,7 @@ def _shuffle_channels(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _crop(b: Builder, layer: CaffeLayer) -> str:
-    """Height and width as those of the second input, from an offset on."""
+    """Convert Crop: crop the first input at an offset to the size of the second input."""
     if len(layer.bottoms) != 2:
         raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs")
     x, like = (b.tensor(bottom) for bottom in layer.bottoms)
@@ -116,7 +116,7 @@ def _tile(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _interpolation(b: Builder, layer: CaffeLayer) -> str:
-    """Bilinear, the corners on each other: to a size, or to one made by whole factors."""
+    """Convert Interp: bilinear resize with aligned corners, to a size or by integer factors."""
     x, shape = known(b, layer)
     p = layer.parameters
     if len(shape) != 4 or value(p, "pad_beg", 0) or value(p, "pad_end", 0):
@@ -132,7 +132,7 @@ def _interpolation(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _upsample(b: Builder, layer: CaffeLayer) -> str:
-    """Each pixel becomes a block."""
+    """Convert Upsample: nearest-neighbour resize by an integer factor."""
     if len(layer.bottoms) != 1:
         raise UnsupportedError("puts elements where a pooling found them, which is not supported")
     x, shape = known(b, layer)

@@ -1,4 +1,4 @@
-"""Caffe's normalizations, and factors and offsets of channels."""
+"""Convert Caffe's normalizations, and scales and offsets of channels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def _batch_norm(b: Builder, layer: CaffeLayer) -> str:
-    """Means and variances are stored times a factor, the third blob."""
+    """Convert BatchNorm. The stored means and variances must be divided by the third weight."""
     x = single(b, layer)
     if not flag(layer.parameters, "use_global_stats", True):
         raise UnsupportedError("it normalises with the statistics of the batch (use_global_stats: false)")
@@ -42,7 +42,7 @@ def _batch_norm(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _scale(b: Builder, layer: CaffeLayer) -> str:
-    """Factors and offsets, one for each channel or computed by another layer."""
+    """Convert Scale and Bias: scales and offsets for each channel, constant or computed by another layer."""
     if len(layer.bottoms) == 2:
         return _product_with_blob(b, layer)
     factors = blob(layer, 0, "factors").array()
@@ -61,13 +61,13 @@ def _scale(b: Builder, layer: CaffeLayer) -> str:
     offsets = np.zeros_like(factors) if offsets is None else offsets.reshape(-1)
     operands = [b.weight("scale", factors), b.weight("bias", offsets)]
     normalization = b.last_node("BatchNormalization", x)
-    if normalization is not None:  # of which it is a part in other frameworks
-        # The one without factors is left out unless another layer reads it.
+    if normalization is not None:  # merge the scale and offset into the BatchNorm before this layer
+        # The original normalization is dropped unless another layer reads it.
         b.begin(normalization.name)
         epsilon = next(one.f for one in normalization.attribute if one.name == "epsilon")
         rest = normalization.input[3:]
         return b.op("BatchNormalization", normalization.input[0], *operands, *rest, epsilon=epsilon)
-    # With this variance the square root of variance + epsilon is 1.
+    # The variance is 1 - epsilon, so that the square root of variance + epsilon is 1.
     epsilon = 2.0**-10
     operands += [b.weight("mean", 0 * factors)]
     operands += [b.weight("variance", 0 * factors + np.float32(1.0 - epsilon))]
@@ -75,7 +75,7 @@ def _scale(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:
-    """The second input has the axes of the first from `axis` on, or some of them."""
+    """Convert Scale with two inputs: a product that broadcasts the second input, whose axes begin at `axis`."""
     if layer.blobs:
         raise UnsupportedError("it has two inputs and weights")
     x, factors = (b.tensor(bottom) for bottom in layer.bottoms)
@@ -103,7 +103,7 @@ def _local_response(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _normalize(b: Builder, layer: CaffeLayer) -> str:
-    """x / sqrt(sum of squares of the channels, or of the image), times a factor for each channel."""
+    """Convert Normalize: x / sqrt(sum of squares over channels or the whole image), times a scale for each channel."""
     x, _ = image(b, layer)
     axes = [1, 2, 3] if flag(layer.parameters, "across_spatial", True) else [1]
     y = unit(b, x, axes, number(layer.parameters, "eps", 1e-10))
@@ -111,7 +111,7 @@ def _normalize(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _mean_variance(b: Builder, layer: CaffeLayer) -> str:
-    """(x - mean) / (standard deviation + eps) of each channel of each image, or of all channels together."""
+    """Convert MVN: (x - mean) / (standard deviation + eps) over each channel, or over all channels, of each image."""
     p, (x, _) = layer.parameters, image(b, layer)
     axes = [1, 2, 3] if flag(p, "across_channels", False) else [2, 3]
     difference = centred(b, x, axes, None)

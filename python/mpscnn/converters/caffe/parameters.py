@@ -1,6 +1,6 @@
 """Read the parameters, inputs and weights of Caffe's layers, for the functions of all types.
 
-They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and layer.
+They raise UnsupportedError and WeightsError with only a reason. The caller adds the names of file and layer.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Handler = Callable[[Builder, CaffeLayer], "str | list[str]"]
-"""Adds a layer to the graph and returns the tensors of its results."""
+"""A function that adds a layer to the graph and returns its result or results."""
 
 
 def value(parameters: Any, name: str, default: Any) -> Any:
-    """Return a parameter, or Caffe's default where the file leaves it out."""
+    """Return a parameter, or Caffe's default if the file leaves it out."""
     return getattr(parameters, name) if parameters.HasField(name) else default
 
 
 def number(parameters: Any, name: str, default: float) -> float:
-    """Like `value`, a finite number."""
+    """Return a parameter that must be a finite number, or its default."""
     given = float(value(parameters, name, default))
     if not math.isfinite(given):
         raise WeightsError(f"damaged: its {name} is {given}")
@@ -32,7 +32,7 @@ def number(parameters: Any, name: str, default: float) -> float:
 
 
 def axis_of(parameters: Any, default: int, rank: int, name: str = "axis") -> int:
-    """Return an axis counted from the front."""
+    """Return the parameter with an axis, counted from the front. Raises WeightsError if there is no such axis."""
     given = int(value(parameters, name, default))
     if not -rank <= given < rank:
         raise WeightsError(f"damaged: its {name} is {given}")
@@ -40,21 +40,21 @@ def axis_of(parameters: Any, default: int, rank: int, name: str = "axis") -> int
 
 
 def single(b: Builder, layer: CaffeLayer) -> str:
-    """Return the only input."""
+    """Return the only input of a layer. Raises WeightsError for other numbers of inputs, or without a result."""
     if len(layer.bottoms) != 1 or not layer.tops:
         raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs and {len(layer.tops)} results")
     return b.tensor(layer.bottoms[0])
 
 
 def blob(layer: CaffeLayer, place: int, what: str) -> Blob:
-    """One of the layer's weights."""
+    """Return one of the layer's weights by its number. Raises WeightsError if it is missing."""
     if place >= len(layer.blobs):
         raise WeightsError(f"the file of weights does not have its {what}")
     return layer.blobs[place]
 
 
 def simple(kind: str, **attributes: Any) -> Handler:
-    """Make one operator of the only input."""
+    """Return a function that converts a layer with one input to one ONNX operator."""
     return lambda b, layer: b.op(kind, single(b, layer), **attributes)
 
 
@@ -65,13 +65,13 @@ def same(b: Builder, layer: CaffeLayer) -> list[str]:
 
 
 def known(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:
-    """Like `single`, with the shape."""
+    """Return the only input of a layer, and its shape. Raises as `single`."""
     x = single(b, layer)
     return x, b.fixed(x)
 
 
 def image(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:
-    """Like `known`, an image (batch, channels, height, width)."""
+    """Return the only input of a layer, which must be an image (batch, channels, height, width), and its shape."""
     x, shape = known(b, layer)
     if len(shape) != 4:
         raise UnsupportedError(f"its input is {shape}; supported are images")
@@ -79,5 +79,5 @@ def image(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:
 
 
 def flag(parameters: Any, name: str, default: bool) -> bool:
-    """Like `value`, true or false."""
+    """Return a boolean parameter, or its default."""
     return bool(value(parameters, name, default))

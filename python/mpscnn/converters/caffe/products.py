@@ -1,4 +1,4 @@
-"""Caffe's dense layers, sums and products of blobs, and what sums up or compares the elements of an axis."""
+"""Convert Caffe's dense layers, elementwise sums and products, reductions, and ArgMax."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _eltwise(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _weighted_sum(b: Builder, layer: CaffeLayer) -> str:
-    """a * x + y, a being one factor for each channel."""
+    """Convert Axpy: a * x + y, with one factor a for each channel."""
     if len(layer.bottoms) != 3 or not layer.tops:
         raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs instead of three")
     factors, x, y = (b.tensor(bottom) for bottom in layer.bottoms)
@@ -61,7 +61,7 @@ def _softmax(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _largest(b: Builder, layer: CaffeLayer) -> str:
-    """The place of the largest element of an axis, or the element itself; without an axis that of each image."""
+    """Convert ArgMax: the index of the largest element of an axis (without an axis, of each image), or the element."""
     x, shape = known(b, layer)
     p = layer.parameters
     if value(p, "top_k", 1) != 1:
@@ -80,7 +80,7 @@ def _largest(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _reduction(b: Builder, layer: CaffeLayer) -> str:
-    """Reduce all axes from the given one on, and multiply by a factor."""
+    """Convert Reduction: reduce all axes from `axis` on, and multiply by a factor."""
     x, shape = known(b, layer)
     p = layer.parameters
     kinds = {"SUM": "ReduceSum", "ASUM": "ReduceL1", "SUMSQ": "ReduceSumSquare", "MEAN": "ReduceMean"}

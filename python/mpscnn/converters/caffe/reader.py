@@ -1,4 +1,4 @@
-"""Caffe networks as networks of mpscnn."""
+"""Convert Caffe networks to networks of mpscnn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
 _DATABASE = "reads a database: give the .prototxt for deployment, which has an Input"
-# Layers that say where photos come from, and layers for training only.
+# Layers that read training data, and layers that are used only in training.
 _SOURCES = ("Data", "ImageData", "HDF5Data", "WindowData", "AnnotatedData", "VideoData", "DummyData")
 _TRAINING = (
     "Accuracy",
@@ -39,8 +39,9 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     """Return the network of a file.
 
     Raises:
-        UnsupportedError: names all layers that mpscnn cannot express. WeightsError: the files contradict themselves or
-            each other. ParameterError: an input or output that it does not have, or another shape of it.
+        UnsupportedError: mpscnn does not support some layers; the message names all of them. WeightsError: the files
+            contradict themselves or each other. ParameterError: the options name an input or output that the file does
+            not have, or a shape that contradicts it.
     """
     refuse_twice(file.layers, file.origin)
     for name, shape in file.inputs.items():
@@ -85,7 +86,7 @@ def _add(walk: Walk, priors: Priors, layer: CaffeLayer) -> None:
 
 
 def _add_boxes(walk: Walk, layer: CaffeLayer, convert_layer: Callable[[], None]) -> None:
-    """Convert a layer that makes no tensor of the network."""
+    """Convert a layer that adds nothing to the network, such as PriorBox."""
 
     def converted() -> Sequence[str]:
         convert_layer()
@@ -95,7 +96,7 @@ def _add_boxes(walk: Walk, layer: CaffeLayer, convert_layer: Callable[[], None])
 
 
 def _preprocess(transform: Any, network: Network, origin: str) -> dict[str, object] | None:
-    """Return the preprocessing of a layer that reads photos. Caffe's photos and means have the order BGR."""
+    """Return the preprocessing that a layer's transform_param states. Photos and means are BGR in Caffe."""
     if transform is None or not takes_photos(network) or transform.mean_file:
         return None
     channels = network.input.shape[-1] or 0

@@ -1,8 +1,7 @@
-"""The messages of Caffe that are needed, as a schema for the protobuf package.
+"""The parts of Caffe's messages that are read, as a schema for the package protobuf.
 
-From a .caffemodel, only names and weights are read, by the numbers of their fields in Caffe's caffe.proto. A
-.prototxt is
-text, in which fields have names: their numbers here are only their places.
+From a .caffemodel only names and weights are read, so the schema has the field numbers of Caffe's caffe.proto. A
+.prototxt is text, whose fields are found by name, so the field numbers of its schema are arbitrary.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from mpscnn.converters.message_schema import message_class
 _WEIGHTS = {
     "Shape": "dim:int64*:1",
     "Blob": "num:int32:1 channels:int32:2 height:int32:3 width:int32:4 data:float*:5 shape:Shape:7 "
-    "double_data:double*:8 place:int64*:1001",  # where the numbers lie instead: none of Caffe's own fields
+    # Place is not a field of Caffe: the position of data that was left out.
+    "double_data:double*:8 place:int64*:1001",
     "Layer": "name:string:1 type:string:2 blobs:Blob*:7",
     "OldLayer": "name:string:4 blobs:Blob*:6",
     "Weights": "name:string:1 layers:OldLayer*:2 layer:Layer*:100",
@@ -98,5 +98,5 @@ def weights_message() -> Any:
 
 @cache
 def text_message() -> Any:
-    """Return the class of a .prototxt's message. Names of enumerations are texts, see `unquoted`."""
+    """Return the class of a .prototxt's message. Enumerations are strings, see `caffe.file.unquoted`."""
     return message_class("mpscnn_caffe_text", _TEXT, "Net", "Caffe files", "convert")

@@ -1,4 +1,4 @@
-"""The weights of a Caffe network, of which large ones stay in the file until they are needed."""
+"""Read the weights of a Caffe network. Large ones stay in the file until they are needed."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from mpscnn.converters.skipped_bytes import Field, Holder, SkippedData
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_AXES = 8
-# A recurrent layer, which has the most, has some ten; layers as those of the text.
+# Limits for damaged files. A recurrent layer has the most weights, about ten.
 _MAX_BLOBS, _MAX_LAYERS = 64, 10_000
 
-# By the numbers of the fields in `schema`: BlobProto.data and BlobProto.double_data.
+# The type of numbers in BlobProto.data and BlobProto.double_data, by the field numbers in `schema`.
 _TYPES: dict[int, np.dtype[Any]] = {5: np.dtype("<f4"), 8: np.dtype("<f8")}
 
 
 def read_weights(path: Path) -> dict[str, list[Blob]]:
-    """The weights of each layer by its name. Raises WeightsError for a file that is damaged or something else."""
+    """Return the weights of each layer by the layer's name. Raises WeightsError if it is no valid .caffemodel."""
     message = weights_message()()
     errors = import_module("google.protobuf.message")
     with reading(path, WeightsError):
@@ -78,7 +78,7 @@ _BLOB = Holder(_data, _reference)
 
 
 def _blob(blob: Any, places: dict[tuple[int, int], Place], where: str) -> Blob:
-    # Each place is that of one blob, whatever else a file refers to.
+    # Each place is used once, so that a malicious file cannot refer to it several times.
     numbers: Array | Place | None = places.pop(tuple(blob.place), None)
     if numbers is None:
         numbers = np.asarray(blob.data or blob.double_data, np.float32)

@@ -1,4 +1,4 @@
-"""Caffe's convolutions and poolings."""
+"""Convert Caffe's convolutions and poolings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Pair = tuple[int, int]
 
 
 def _pair(parameters: Any, name: str, single: str, default: int) -> Pair:
-    """(vertical, horizontal), from `name_h` and `name_w`, or from one number or two."""
+    """Return (vertical, horizontal) of a parameter, stated as `name_h` and `name_w`, or as one or two numbers."""
     if parameters.HasField(f"{name}_h") or parameters.HasField(f"{name}_w"):
         return getattr(parameters, f"{name}_h"), getattr(parameters, f"{name}_w")
     given = getattr(parameters, single)
@@ -58,7 +58,7 @@ def _pair_of(values: list[int]) -> Pair:
 
 
 def _pooling(b: Builder, layer: CaffeLayer) -> str:
-    """Sizes are rounded up; a last window that would begin behind image and padding is left out."""
+    """Convert Pooling. Output sizes are rounded up, but a last window that would begin after the image is left out."""
     p = layer.parameters
     x, shape = image(b, layer)
     kind = {"MAX": "Max", "AVE": "Average", "0": "Max", "1": "Average"}.get(value(p, "pool", "MAX"))
@@ -85,7 +85,10 @@ def _pooling(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _windows(size: int, taps: int, stride: int, pad: int, *, upwards: bool, padded: bool) -> int:
-    """The number of windows along an axis. `padded`: this axis or the other one is, by which Caffe looks at both."""
+    """Return the number of windows along an axis.
+
+    `padded` is true if any of the two axes has padding, because Caffe then drops a last window in the padding on both.
+    """
     room = size + 2 * pad - taps
     count = (-(-room // stride) if upwards else room // stride) + 1
     return count - 1 if padded and (count - 1) * stride >= size + pad else count

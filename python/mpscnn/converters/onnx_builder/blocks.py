@@ -14,18 +14,18 @@ GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 
 
 def reduced(b: Builder, kind: str, x: str, axes: Sequence[int], *, keep: bool) -> str:
-    """Return a reduction over some axes."""
+    """Add a reduction over some axes."""
     places = sorted({b.axis(x, axis) for axis in axes})
     return b.op(kind, x, b.integers(places), keepdims=int(keep))
 
 
 def squeezed(b: Builder, x: str, axes: Sequence[int]) -> str:
-    """Without axes of extent 1."""
+    """Remove axes of extent 1."""
     return b.op("Squeeze", x, b.integers([b.axis(x, axis) for axis in axes]))
 
 
 def expanded(b: Builder, x: str, axes: Sequence[int]) -> str:
-    """With further axes of extent 1."""
+    """Insert axes of extent 1. `axes` are their numbers in the result."""
     rank = b.rank(x) + len(axes)
     if any(not -rank <= axis < rank for axis in axes):
         raise WeightsError(f"damaged: adds the axes {list(axes)} to {b.rank(x)}")
@@ -33,13 +33,13 @@ def expanded(b: Builder, x: str, axes: Sequence[int]) -> str:
 
 
 def best_place(b: Builder, kind: str, x: str, axis: int, *, keep: bool) -> str:
-    """Return the place of the largest (ArgMax) or smallest (ArgMin) element of an axis, as a number."""
+    """Return the index of the largest (ArgMax) or smallest (ArgMin) element of an axis, as a float."""
     place = b.op(kind, x, axis=b.axis(x, axis), keepdims=int(keep))
     return b.op("Cast", place, to=FLOAT)
 
 
 def compared(b: Builder, kind: str, x: str, y: str, *, opposite: bool = False) -> str:
-    """1 where a comparison holds, else 0. `opposite`: the other way round."""
+    """Compare two tensors: 1 where the comparison holds, otherwise 0. With `opposite` the result is negated."""
     truth = b.op(kind, x, y)
     if opposite:
         truth = b.op("Not", truth)
@@ -47,7 +47,7 @@ def compared(b: Builder, kind: str, x: str, y: str, *, opposite: bool = False) -
 
 
 def folded(b: Builder, kind: str, tensors: Sequence[str]) -> str:
-    """Return an operator of two operands over several, from the left to the right."""
+    """Apply an operator of two operands to several tensors, from left to right."""
     result = tensors[0]
     for tensor in tensors[1:]:
         result = b.op(kind, result, tensor)
@@ -55,7 +55,7 @@ def folded(b: Builder, kind: str, tensors: Sequence[str]) -> str:
 
 
 def turned(b: Builder, x: str) -> str:
-    """Return matrices with their rows and columns swapped."""
+    """Transpose the last two axes."""
     rank = b.rank(x)
     if rank < 2:
         raise WeightsError("damaged: transposes a vector")
@@ -63,41 +63,41 @@ def turned(b: Builder, x: str) -> str:
 
 
 def power_of_two(b: Builder, x: str) -> str:
-    """2^x."""
+    """Return 2^x."""
     return b.op("Exp", b.scaled(x, math.log(2.0), 0.0))
 
 
 def clipped(b: Builder, x: str, low: float, high: float) -> str:
-    """Return a tensor limited to a range."""
+    """Clip a tensor to a range."""
     return b.op("Clip", x, b.number(low), b.number(high))
 
 
 def tanh_of(b: Builder, x: str, alpha: float, beta: float) -> str:
-    """alpha * tanh(beta * x)."""
+    """Return alpha * tanh(beta * x)."""
     inner = b.scaled(x, beta, 0.0)
     return b.scaled(b.op("Tanh", inner), alpha, 0.0)
 
 
 def thresholded(b: Builder, x: str, limit: float) -> str:
-    """x where it is at least the limit, else 0."""
+    """Return x where it is at least the limit, otherwise 0."""
     return b.op("Where", b.op("Less", x, b.number(limit)), b.number(0.0), x)
 
 
 def gelu(b: Builder, x: str, mode: str) -> str:
-    """One of the three forms: exact, by tanh, by sigmoid."""
+    """Return GELU in one of three forms: exact, or approximated by tanh or sigmoid."""
     if mode == "SIGMOID_APPROXIMATION":
         return b.op("Mul", x, b.op("Sigmoid", b.scaled(x, GELU_SIGMOID, 0.0)))
     return b.op("Gelu", x, approximate="none" if mode == "EXACT" else "tanh")
 
 
 def unit(b: Builder, x: str, axes: Sequence[int], epsilon: float) -> str:
-    """x / sqrt(sum of squares + epsilon)."""
+    """Return x / sqrt(sum of squares + epsilon) over some axes."""
     sums = reduced(b, "ReduceSum", b.op("Mul", x, x), axes, keep=True)
     return b.op("Div", x, b.op("Sqrt", b.op("Add", sums, b.number(epsilon))))
 
 
 def centred(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) -> str:
-    """(x - mean) / sqrt(variance + epsilon); without an epsilon only the mean is taken away."""
+    """Return (x - mean) / sqrt(variance + epsilon) over some axes; without an epsilon, x - mean."""
     difference = b.op("Sub", x, reduced(b, "ReduceMean", x, axes, keep=True))
     if epsilon is None:
         return difference
@@ -107,7 +107,10 @@ def centred(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) -> s
 
 
 def space_to_depth(b: Builder, x: str, block: int, *, shuffled: bool = False) -> str:
-    """Block of pixels become channels: the block's place first, or for `shuffled` the channel first."""
+    """Move blocks of pixels into channels.
+
+    The new channels are ordered by position in the block, then channel, or with `shuffled` the other way round.
+    """
     _, channels, height, width = image(b, x)
     if block < 1 or height % block or width % block:
         raise WeightsError(f"damaged: blocks of {block} pixels of {height} x {width}")
@@ -118,7 +121,10 @@ def space_to_depth(b: Builder, x: str, block: int, *, shuffled: bool = False) ->
 
 
 def depth_to_space(b: Builder, x: str, block: int, *, shuffled: bool) -> str:
-    """Channels become blocks of pixels: channels are in the order of the block's place, or of the channel first."""
+    """Move channels into blocks of pixels.
+
+    The channels are ordered by position in the block, then channel, or with `shuffled` the other way round.
+    """
     return b.op("DepthToSpace", x, blocksize=block, mode="CRD" if shuffled else "DCR")
 
 
@@ -131,7 +137,7 @@ def image(b: Builder, x: str) -> tuple[int, int, int, int]:
 
 
 def split(b: Builder, x: str, axis: int, sizes: Sequence[int]) -> list[str]:
-    """Parts of stated sizes."""
+    """Split a tensor along an axis into parts of these sizes."""
     extent = b.extents(x)[b.axis(x, axis)]
     if not sizes or min(sizes) < 1 or (extent is not None and sum(sizes) != extent):
         raise WeightsError(f"damaged: divides {extent} into {list(sizes)[:5]}")
@@ -141,7 +147,7 @@ def split(b: Builder, x: str, axis: int, sizes: Sequence[int]) -> list[str]:
 
 
 def equal_parts(b: Builder, x: str, axis: int, count: int) -> list[str]:
-    """Parts of one size."""
+    """Split a tensor along an axis into equal parts."""
     extent = b.extents(x)[b.axis(x, axis)]
     if extent is None:
         raise UnsupportedError("divides an axis whose extent is not known")
@@ -151,7 +157,7 @@ def equal_parts(b: Builder, x: str, axis: int, count: int) -> list[str]:
 
 
 def interleaved(b: Builder, tensors: Sequence[str], axis: int) -> str:
-    """Return the elements of several tensors by turns along an axis."""
+    """Interleave several tensors along an axis: the first position of each, the second position of each, ..."""
     shape, count = list(b.fixed(tensors[0])), len(tensors)
     if axis == 0:
         raise UnsupportedError("takes images of the batch by turns")
@@ -163,14 +169,14 @@ def interleaved(b: Builder, tensors: Sequence[str], axis: int) -> str:
 
 
 def stacked(b: Builder, tensors: Sequence[str], axis: int) -> str:
-    """Tensors of one shape along a new axis."""
+    """Stack tensors of one shape along a new axis."""
     extents = b.extents(tensors[0])
     rank = len(extents)
     if not -rank - 1 <= axis <= rank:
         raise WeightsError(f"damaged: stacks along axis {axis} of {rank + 1}")
     axis %= rank + 1
     if 0 < axis < rank and None not in extents[1:]:
-        # Joined and then divided, since no axis within others needs to be added.
+        # Concatenating and then reshaping avoids the insertion of an axis into each tensor.
         shape = [extent or 0 for extent in extents[1:]]
         joined = b.op("Concat", *tensors, axis=axis)
         return b.reshaped(joined, [0, *shape[: axis - 1], len(tensors), *shape[axis - 1 :]])
@@ -178,7 +184,7 @@ def stacked(b: Builder, tensors: Sequence[str], axis: int) -> str:
 
 
 def padded(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.0) -> str:
-    """Return a border around the last axes: (before, after) for each of them, the first one first."""
+    """Pad the last axes. `amounts` has (before, after) for each of them."""
     rank, count = b.rank(x), len(amounts) // 2
     if len(amounts) % 2 or count > rank or min(amounts, default=0) < 0:
         raise WeightsError(f"damaged: a border of {list(amounts)[:16]} for {rank} axes")
@@ -201,9 +207,9 @@ def sliced(
     strides: Sequence[int],
     removed: Sequence[int] = (),
 ) -> str:
-    """Return a part of a tensor: None begins at the first element, and ends after the last, as the stride goes.
+    """Slice a tensor. A begin or end of None is the first or last element in the direction of the stride.
 
-    `removed`: axes of which one element is taken, and which are left out.
+    `removed` are axes on which a single element is taken; the result lacks these axes.
     """
     rank = b.rank(x)
     if not len(begins) == len(ends) == len(strides) == rank or 0 in strides:
@@ -240,13 +246,13 @@ _LAST = 2**31 - 1
 
 
 def backwards(b: Builder, x: str, axes: Sequence[int]) -> str:
-    """Return a tensor with the elements of some axes from the last to the first."""
+    """Reverse some axes."""
     rank, chosen = b.rank(x), {b.axis(x, axis) for axis in axes}
     return sliced(b, x, [None] * rank, [None] * rank, [-1 if axis in chosen else 1 for axis in range(rank)])
 
 
 def taken(b: Builder, x: str, begins: Sequence[int], sizes: Sequence[int]) -> str:
-    """Return a part that begins at these places. A size of -1 is all that follows."""
+    """Return the part of a tensor with these begins and sizes. A size of -1 extends to the end of the axis."""
     if len(begins) != len(sizes) or min([*begins, *sizes], default=0) < -1 or 0 in sizes:
         raise WeightsError(f"damaged: takes {list(sizes)} from {list(begins)} on")
     ends = [None if size == -1 else begin + size for begin, size in zip(begins, sizes, strict=True)]

@@ -1,4 +1,4 @@
-"""A graph of ONNX operators that a reader builds, in which the shape of each tensor is known."""
+"""Build a graph of ONNX operators, with the inferred shape of each tensor, for readers of other formats."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 OPSET = 20
 FLOAT, INT64, BOOL = 1, 7, 9
-"""ONNX' numbers for types of elements."""
+"""ONNX' numbers of element types."""
 
 Extents = tuple[int | None, ...]
 _LARGEST_EXTENT = 2**31 - 1
-# Elements of a constant that may be a shape.
+# Constants with at most this many integers may be shapes, so shape inference gets their values.
 _SMALL = 1024
 
 
@@ -30,9 +30,9 @@ class Builder(Graph):
     """Adds the operators of one layer after the other.
 
     Args:
-        origin: the model's file, for messages.
-        inputs: the shapes of the inputs by name; None stands for an extent that is free.
-        needed_for, extra: the files, and the extra of this package that their reader needs.
+        origin: the name of the model's file, for messages.
+        inputs: the shapes of the inputs by name; None stands for a free extent.
+        needed_for, extra: the kind of files and the extra of mpscnn, for the error if the package onnx is missing.
     """
 
     def __init__(self, origin: str, inputs: Mapping[str, Extents], *, needed_for: str, extra: str) -> None:
@@ -47,15 +47,18 @@ class Builder(Graph):
     # ---- Layers ----------------------------------------------------------------------------------------------------
 
     def begin(self, layer: str) -> None:
-        """Operators that are added from here on belong to this layer."""
+        """Begin a layer: operators that are added from now on belong to it."""
         self._layer = layer
         self._first = len(self._nodes)
 
     def end(self, blob: str, tensor: str) -> None:
-        """Make this tensor the layer's value of a blob. The operator that computes it gets the layer's name."""
+        """End a layer: set the tensor that it computes for a blob.
+
+        The operator that computes it gets the layer's name.
+        """
         made = self._names.unique(blob)
         node = next((node for node in self._nodes[self._first :] if tensor in node.output), None)
-        if node is None:  # an input of the layer as it is
+        if node is None:  # the layer returns one of its inputs unchanged
             self._current[blob] = tensor
             return
         node.name = self._layer if len(node.output) == 1 else f"{self._layer}/{node.op_type.lower()}"
@@ -68,11 +71,11 @@ class Builder(Graph):
         self._current[blob] = made
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Return the only result of an operator."""
+        """Add an operator with one result and return the result's name."""
         return self.ops(kind, inputs, 1, **attributes)[0]
 
     def ops(self, kind: str, inputs: Sequence[str], results: int, **attributes: Any) -> list[str]:
-        """Return the results of an operator."""
+        """Add an operator and return the names of its results."""
         name = f"{self._layer}/{kind.lower()}"
         made = [self._names.unique(name) for _ in range(results)]
         self.node(kind, made[0], inputs, made, **attributes)
@@ -86,7 +89,7 @@ class Builder(Graph):
     # ---- Shapes ----------------------------------------------------------------------------------------------------
 
     def extents(self, tensor: str) -> Extents:
-        """Return the shape of a tensor. Raises UnsupportedError where its rank is not known."""
+        """Return the shape of a tensor. Raises UnsupportedError if its rank is not known."""
         kind = self._types.get(tensor)
         if kind is None or not kind.tensor_type.HasField("shape"):
             raise UnsupportedError("the shape of its input is not known")
@@ -95,7 +98,7 @@ class Builder(Graph):
         )
 
     def fixed(self, tensor: str) -> tuple[int, ...]:
-        """Like `extents`, where all of them but the batch's must be known; a free batch counts as 1."""
+        """Return the shape of a tensor whose extents must be known, except that a free batch counts as 1."""
         extents = self.extents(tensor)
         if None in extents[1:]:
             raise UnsupportedError(f"needs to know the size of its input, which is free: {CHOOSE_SIZE}")
@@ -103,11 +106,11 @@ class Builder(Graph):
 
     @property
     def has_free_size(self) -> bool:
-        """True if an input leaves extents free besides the batch."""
+        """True if an input has free extents other than the batch."""
         return any(None in extents[1:] for extents in self._inputs.values())
 
     def rank(self, tensor: str) -> int:
-        """Return how many axes a tensor has."""
+        """Return the number of axes of a tensor."""
         return len(self.extents(tensor))
 
     def is_whole(self, tensor: str) -> bool:
@@ -121,14 +124,14 @@ class Builder(Graph):
         return kind is not None and kind.tensor_type.elem_type == BOOL
 
     def state(self, tensor: str, extents: Extents, *, overrule: bool = False) -> None:
-        """The shape of a tensor as the file states it, where it is not known better. `overrule`: in any case."""
+        """Set the shape of a tensor that the file states, if it was not inferred. With `overrule` it is always set."""
         kind = self._types.get(tensor)
         if overrule or kind is None or not kind.tensor_type.HasField("shape"):
             element = FLOAT if kind is None else kind.tensor_type.elem_type or FLOAT
             self._types[tensor] = self._type(element, extents)
 
     def axis(self, tensor: str, axis: int) -> int:
-        """Return an axis counted from the front. Raises WeightsError where there is none."""
+        """Return the number of an axis counted from the front. Raises WeightsError if there is no such axis."""
         rank = self.rank(tensor)
         if not -rank <= axis < rank:
             raise WeightsError(f"damaged: axis {axis} of {rank}")
@@ -160,7 +163,7 @@ class Builder(Graph):
     # ---- Constants -------------------------------------------------------------------------------------------------
 
     def weight(self, role: str, values: NDArray[Any] | Blob) -> str:
-        """Return a constant operand of the layer."""
+        """Add a constant operand for the layer and return its name."""
         name = self.constant(f"{self._layer}/{role}", values)
         whole = not isinstance(values, Blob) and values.dtype.kind in "iu"
         truth = not isinstance(values, Blob) and values.dtype.kind == "b"
@@ -170,21 +173,21 @@ class Builder(Graph):
         return name
 
     def number(self, value: float) -> str:
-        """Return a number as an operand."""
+        """Add a number as a constant operand and return its name."""
         return self.weight("number", np.asarray(value, np.float32))
 
     def integers(self, values: Sequence[int]) -> str:
-        """Whole numbers as an operand."""
+        """Add a list of integers as a constant operand and return its name."""
         return self.weight("integers", np.asarray(values, np.int64))
 
-    # ---- What many layers need -------------------------------------------------------------------------------------
+    # ---- Common operators ------------------------------------------------------------------------------------------
 
     def reshaped(self, tensor: str, extents: Sequence[int]) -> str:
-        """Return a tensor in another shape, in which 0 keeps an extent and -1 is what is left."""
+        """Reshape a tensor. An extent of 0 is kept from the same axis, and -1 is inferred."""
         return self.op("Reshape", tensor, self.integers(extents))
 
     def scaled(self, tensor: str, factor: float, offset: float) -> str:
-        """Return a tensor times a factor, plus an offset."""
+        """Return tensor * factor + offset."""
         if factor != 1.0:
             tensor = self.op("Mul", tensor, self.number(factor))
         return self.op("Add", tensor, self.number(offset)) if offset else tensor

@@ -1,4 +1,4 @@
-"""Resizes of images as ONNX' Resize."""
+"""Add ONNX' Resize for the resizes of other formats."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 CORNERS, HALF_PIXEL, FROM_EDGE = "align_corners", "half_pixel", "asymmetric"
-"""Where samples lie: the corners on each other, pixel centres on each other, or the first edges on each other."""
+"""How pixels of the result are aligned with those of the image: at corners, at pixel centres, or at the first edge."""
 
 _LARGEST_SIDE = 2**31 - 1
 
 
 def resized(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: bool = False) -> str:
-    """Return an image (..., height, width) with another size."""
+    """Resize an image (..., height, width) to a size."""
     extents = b.extents(x)
     if len(extents) < 3 or len(size) != 2:
         raise WeightsError(f"damaged: resizes a tensor of {len(extents)} axes to {list(size)}")
@@ -30,7 +30,7 @@ def resized(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: b
 
 
 def scaled(b: Builder, x: str, factors: Sequence[float], samples: str, *, nearest: bool = False) -> str:
-    """Return an image (..., height, width) with sides that are multiples of its own."""
+    """Resize an image (..., height, width) by factors."""
     if len(factors) != 2 or not all(math.isfinite(factor) and factor > 0 for factor in factors):
         raise WeightsError(f"damaged: its factors are {list(factors)}")
     sides = b.extents(x)[-2:]

@@ -11,20 +11,21 @@ from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersEr
 from mpscnn.errors import Error, WeightsError
 from mpscnn.graph.network import Network
 
-_STAND_IN = "mpscnn.Refused"  # no operator of ONNX' own
+# The operator that takes the place of unsupported layers; it does not exist in ONNX.
+_STAND_IN = "mpscnn.Refused"
 _MAX_LAYERS = 100_000
-_MAX_BLOBS = 1_024  # that a layer reads or makes
+_MAX_BLOBS = 1_024  # the maximum number of blobs that a layer reads or computes
 
 Made = Callable[[], Sequence[str]]
-"""Adds a layer's operators, and returns the tensors that they compute."""
+"""A function that adds a layer's operators and returns the names of the resulting tensors."""
 
 
 class Walk:
-    """The layers of a model in their order.
+    """Converts the layers of a model in order. Tensors between layers are called blobs, as in Caffe.
 
     Args:
-        builder: gets the operators.
-        origin: the model's file, for messages.
+        builder: the graph to which the operators are added.
+        origin: the name of the model's file, for messages.
     """
 
     def __init__(self, builder: Builder, origin: str) -> None:
@@ -47,10 +48,10 @@ class Walk:
         """Convert a layer.
 
         Args:
-            kind, name: in the file.
-            reads, makes: blobs of the file.
-            convert: adds the layer.
-            refusal: why a layer of this kind cannot be converted at all.
+            kind, name: the layer's kind and name in the file.
+            reads, makes: the blobs that the layer reads and computes.
+            convert: adds the layer's operators.
+            refusal: the reason why layers of this kind are not supported; None: they are.
         """
         self._count += 1
         if self._count > _MAX_LAYERS or max(len(reads), len(makes)) > _MAX_BLOBS:
@@ -58,7 +59,7 @@ class Walk:
                 f"{self._origin}: has more than {_MAX_LAYERS} layers, or one of {_MAX_BLOBS} blobs"
             )
         if not self._missing.isdisjoint(reads):
-            # The error names all layers that cannot be converted, and not those that only need their results.
+            # The error names all unsupported layers, but not layers that only depend on their results.
             if refusal is not None:
                 self._refuse(kind, name, reads, makes, refusal)
             self._missing.update(makes)
@@ -81,13 +82,13 @@ class Walk:
             self._missing.update(makes)
 
     def constant(self, kind: str, name: str, makes: Sequence[str], convert: Made) -> None:
-        """Make a constant, which is no layer of its own."""
+        """Add a constant of the file. It does not become a layer."""
         if not self._unsupported.attempt(kind, name, convert, free_size=False):
             self._stand_in(name, [], makes)
             self._missing.update(makes)
 
     def flatten(self, blob: str, *, only_vectors: bool = False) -> None:
-        """A blob as one vector for each image. `only_vectors`: an image of more than one pixel does not change."""
+        """Reshape a blob to one vector for each image. With `only_vectors`, only images of one pixel are reshaped."""
 
         def convert() -> Sequence[str]:
             b = self.builder
@@ -104,7 +105,7 @@ class Walk:
         self._stand_in(name, reads, makes)
 
     def _stand_in(self, name: str, reads: Sequence[str], makes: Sequence[str]) -> None:
-        """In place of a layer, an operator that ONNX' reader refuses together with all others."""
+        """Add a placeholder for an unsupported layer. The ONNX reader then reports it together with all others."""
         b = self.builder
         known = [b.tensor(blob) for blob in reads if b.has(blob) and blob not in self._missing]
         made = [b.result(blob) for blob in makes]
@@ -112,7 +113,7 @@ class Walk:
         self._refused += made[:1]
 
     def network(self, outputs: Sequence[str], options: ReadOptions) -> Network:
-        """The network that computes these blobs. Raises UnsupportedLayersError with all layers that mpscnn lacks."""
+        """Return the network that computes these blobs. Raises UnsupportedLayersError with all unsupported layers."""
         b = self.builder
         wanted = self._refused + [b.tensor(blob) for blob in outputs if blob not in self._missing]
         try:

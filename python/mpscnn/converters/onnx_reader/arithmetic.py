@@ -22,9 +22,9 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
-# With a number of its own each; more are no channels any more.
+# Constants with more elements are not treated as one number for each channel.
 _MOST_CHANNELS = 2048
-_MOST_AXES = 3  # of which operands may be repeated
+_MOST_AXES = 3  # the maximum number of axes of tensors that are broadcast
 _TWO_TENSORS = {
     "Add": "add",
     "Sum": "add",
@@ -71,7 +71,10 @@ def _arithmetic(c: Context, node: Node) -> FileTensor:
 
 
 def _is_of_integers(c: Context, node: Node, name: str) -> bool:
-    """Return True if a constant stays a tensor, which layers of integers have."""
+    """Return True if a constant comes from 8-bit integers with one scale.
+
+    It then stays a tensor with these integers.
+    """
     if node.kind not in ("Add", "Sub", "Mul"):
         return False
     stored = c.constants.integers_of(name)
@@ -81,7 +84,7 @@ def _is_of_integers(c: Context, node: Node, name: str) -> bool:
 def _with_constant(
     c: Context, node: Node, x: FileTensor, constant_name: str, *, constant_first: bool
 ) -> FileTensor | None:
-    """As a function of each element, or as a scale or offset of channels; None where it is neither."""
+    """Convert arithmetic with a constant to an activation, or to a scale or offset of channels; None: neither fits."""
     constant = c.constants.real(constant_name, "its operand")
     if constant.ndim > x.rank:
         if constant.shape[: constant.ndim - x.rank] != (1,) * (constant.ndim - x.rank):
@@ -96,7 +99,7 @@ def _with_constant(
     divides = node.kind == "Div" and not constant_first
     numbers, suffix = constant, x.order[:0]
     if is_number or node.kind not in ("Max", "Min", "Pow"):
-        suffix, numbers = constant_along(x, constant)  # whether the shapes fit
+        suffix, numbers = constant_along(x, constant)  # raises an error if the shapes do not fit
     if is_number and not (divides and not have_reciprocals(constant)):
         return _with_number(node.kind, x, float(constant.reshape(-1)[0]), constant_first=constant_first)
     if is_number or node.kind in ("Max", "Min", "Pow"):
@@ -119,9 +122,10 @@ def _with_constant(
 def _with_numbers(
     c: Context, node: Node, x: FileTensor, constant: NDArray[np.float32], *, constant_first: bool
 ) -> FileTensor | None:
-    """Handle a constant with more than a number for each channel: as a tensor with the value's memory order.
+    """Convert arithmetic with a constant that varies along more than the channels.
 
-    None where it varies along too many parts of the value's memory.
+    The constant becomes a tensor with the value's memory order. The result is None if it varies along too many axes of
+    the value's tensor.
     """
     extents = (1,) * (x.rank - constant.ndim) + constant.shape
     varying = [
@@ -151,7 +155,7 @@ def _with_numbers(
 def _line(
     kind: str, constant: NDArray[np.float32], constant_first: bool
 ) -> tuple[NDArray[np.float32] | float | None, NDArray[np.float32] | None]:
-    """Return the scale and the offset of a sum, difference, product or quotient of x and a constant."""
+    """Express a sum, difference, product or quotient of x and a constant as scale * x + offset. None: 1 or 0."""
     if kind in _SUMS:
         return None, constant
     if kind == "Sub":

@@ -1,4 +1,4 @@
-"""Attention, ONNX' operator of whole attention layers: products, masks and softmax."""
+"""Convert ONNX' operator Attention to matrix products, masks and softmax."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _HEADS_RANK, _TOKENS_RANK = 4, 3
-_FORBIDDEN = float(np.finfo(np.float32).min) / 2  # a sum with it has an exponential of 0, and no infinity
+# Added to masked scores: softmax gives 0, and no sum is infinite.
+_FORBIDDEN = float(np.finfo(np.float32).min) / 2
 
 
 def _attention(c: Context, node: Node) -> FileTensor:
@@ -56,7 +57,7 @@ def _attention(c: Context, node: Node) -> FileTensor:
 
 
 def _with_heads(x: FileTensor, heads: int) -> FileTensor:
-    """(n, tokens, heads * features) as (n, heads, tokens, features)."""
+    """Reshape (n, tokens, heads * features) to (n, heads, tokens, features)."""
     (low, tokens, features), (high, *_) = x.stand_ins()
     if heads < 1 or features % heads:
         raise WeightsError(f"damaged: makes {heads} heads of {x.shown}")
@@ -65,7 +66,10 @@ def _with_heads(x: FileTensor, heads: int) -> FileTensor:
 
 
 def _for_each_query(x: FileTensor, queries: FileTensor) -> FileTensor:
-    """Repeat the heads of keys or values, each of which belongs to several heads of queries in a row."""
+    """Repeat the heads of keys or values for grouped-query attention.
+
+    There each head of keys belongs to several consecutive heads of queries.
+    """
     own, wanted = x.shape[1] or 1, queries.shape[1] or 1
     if own == wanted:
         return x
@@ -76,14 +80,22 @@ def _for_each_query(x: FileTensor, queries: FileTensor) -> FileTensor:
 
 @dataclass(frozen=True)
 class _Mask:
-    """A mask: what it adds to scores, and factors of the shares, which are 0 for queries that attend to no key."""
+    """An attention mask.
+
+    Attributes:
+        bias: the numbers that are added to the scores before softmax.
+        factors: multiplied with the result of softmax; 0 for queries that may attend to no key. None: no such query.
+    """
 
     bias: FileTensor
     factors: FileTensor | None
 
 
 def _masks(c: Context, node: Node, scores: FileTensor) -> list[_Mask]:
-    """Return the mask, whose truths mean that a query attends to a key, and that of the keys that come later."""
+    """Return the masks of the node: its mask input, and the causal mask, which hides keys after the query.
+
+    True in a boolean mask means that the query attends to the key.
+    """
     name = node.input(3)
     tokens, keys = scores.shape[2] or 1, scores.shape[3] or 1
     bias, masks = None, []

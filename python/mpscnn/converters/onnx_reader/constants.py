@@ -1,6 +1,7 @@
-"""Values of an ONNX graph that do not depend on its inputs, computed while converting.
+"""Constant folding: compute the tensors of an ONNX graph that do not depend on its inputs.
 
-Values that depend on shapes are computed twice, with both numbers that stand for each free extent (`layout.Atom`).
+Tensors that depend on shapes are computed twice, because each free extent is represented by two numbers
+(`layout.Atom`).
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
 
-# Constants of this many bytes that one layer reads are not kept next to the file.
+# Constants of at least this many bytes that only one node reads are not kept in memory.
 _LARGE = 1 << 12
-# Matrices that move elements are in no file.
+# The bytes of weights that a file of any size may have: matrices that move elements are made here, not read from it.
 _WEIGHTS_FREE = 1 << 28
-# A number of a list takes as much memory as this many elements, and as much time as this many operations.
+# An element of a Python list takes as much memory as 8 elements of an array, and as much time as 64 operations.
 _OF_LIST = 8, 64
-# Lists have a number for each axis, or for each result of an operator.
+# The maximum length of a list of integers. Lists have an element for each axis, or for each result of an operator.
 _LONGEST_LIST = 1 << 14
-# Evaluators of the package onnx that are kept, to be used again for nodes that do the same.
+# The maximum number of ReferenceEvaluators of the package onnx that are cached for equal nodes.
 _MOST_EVALUATORS = 256
-# The kinds of NumPy's types for text.
+# The values of numpy.dtype.kind for text and objects.
 _TEXT = "OSU"
 # Operators that move the elements of a constant.
 _ARRANGING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
@@ -42,22 +43,25 @@ _ARRANGING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose"
 
 @dataclass(frozen=True)
 class Constant:
-    """An array, by both numbers for free extents; the same object twice where nothing is free."""
+    """A folded constant, computed with the first and with the second number of each free extent.
+
+    If it does not depend on free extents, both are the same object.
+    """
 
     low: Array
     high: Array
 
     @property
     def is_fixed(self) -> bool:
-        """True if it is the same whatever the free extents are."""
+        """True if the constant does not depend on free extents."""
         return self.low is self.high or np.array_equal(self.low, self.high)
 
 
 @dataclass(frozen=True)
 class StoredIntegers:
-    """The integers that DequantizeLinear reads.
+    """The integers of a quantized constant, which DequantizeLinear reads.
 
-    The floats are (values - zero point) * scale, with one scale for all or one for each index of an axis.
+    The constant is (values - zero point) * scale, with one scale for all elements or one for each index of an axis.
     """
 
     values: Array
@@ -66,7 +70,10 @@ class StoredIntegers:
 
 
 class Constants:
-    """The constants of one file by name: its own, and those computed of them, but of parameters that learn."""
+    """The constants of one file by name: those in the file, and those computed from them.
+
+    Nodes that would turn a trainable parameter into other numbers are not computed.
+    """
 
     def __init__(self, file: OnnxFile, parameters: Parameters) -> None:
         self._file = file
@@ -77,30 +84,30 @@ class Constants:
         self.budget = Budget(lambda: file.bytes_with_external, copies_free=_WEIGHTS_FREE)
 
     def holds(self, name: str) -> bool:
-        """Return True if there is a constant of this name; its numbers are not read."""
+        """Return True if there is a constant of this name. The file is not read for that."""
         return name in self._known or name in self._file.tensors
 
     def size_of(self, name: str) -> int:
-        """Return how many elements a parameter has, of which this constant is made."""
+        """Return the number of elements of a constant; if it is a rearranged parameter, those of the parameter."""
         found = self.find(self._parameters.made_of(name) or name)
         return 0 if found is None else int(found.low.size)
 
     def find(self, name: str) -> Constant | None:
-        """Return the constant of this name; None for what the network computes."""
+        """Return the constant of this name; None for tensors that the network computes."""
         if name not in self._known and name in self._file.tensors:
             array = self._file.array(self._file.tensors[name])
             found = Constant(array, array)
             if len(self._file.users.get(name, [])) < 2 and array.nbytes >= _LARGE:
-                return found  # weights of one layer: once they are in it, nothing else needs them
+                return found  # a weight of only one layer: nothing else needs it later
             self._known[name] = found
         return self._known.get(name)
 
     def put(self, name: str, low: Array, high: Array | None = None) -> None:
-        """A constant that was made elsewhere, such as a shape."""
+        """Add a constant that was computed elsewhere, such as a shape."""
         self._known[name] = Constant(low, low if high is None else high)
 
     def fixed(self, name: str | None, what: str) -> Array:
-        """An operand that must be constant. Raises UnsupportedError where the network computes it."""
+        """Return an operand that must be constant. Raises UnsupportedError if the network computes it."""
         constant = self.find(name) if name else None
         if name is None:
             raise WeightsError(f"damaged: {what} is missing")
@@ -114,22 +121,22 @@ class Constants:
         return constant.low
 
     def real(self, name: str | None, what: str) -> NDArray[np.float32]:
-        """Like `fixed`, in float32."""
+        """Return an operand that must be constant, as float32. Raises as `fixed`."""
         array = self.fixed(name, what)
         if array.dtype.kind not in "fiubV":
             raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
         return self._float32(array)
 
     def of_one_image(self, name: str, rank: int | None, batch: Atom | None, what: str) -> NDArray[np.float32]:
-        """Return a constant without its first axis, along which it must be the same or repeated as often as the batch.
+        """Return a constant without its first axis, which is the batch. All images must have the same numbers.
 
-        All of it for a network without a batch.
+        For a network without a batch the whole constant is returned.
 
         Args:
-            name: in the file.
-            rank: how many axes it has with further ones of extent 1 in front; None: its own.
-            batch: of the network; None: it has none.
-            what: what messages call it.
+            name: the name of the constant in the file.
+            rank: the number of axes to which it is extended by axes of extent 1 in front; None: no extension.
+            batch: the atom of the network's batch; None: the network has no batch.
+            what: the name of the operand in messages.
         """
         constant = self.find(name)
         if constant is None:
@@ -159,28 +166,28 @@ class Constants:
         return self._finite(one[0], what)
 
     def _finite(self, array: Array, what: str) -> NDArray[np.float32]:
-        """Return the numbers in float32. Raises UnsupportedError where one of them is not finite."""
+        """Return the array as float32. Raises UnsupportedError if an element is not finite."""
         result = self._float32(array)
         if not np.isfinite(result).all():
             raise UnsupportedError(f"{what} is a constant that is not finite")
         return result
 
     def integers(self, name: str | None, what: str) -> list[int]:
-        """Like `fixed`: whole numbers as a list."""
+        """Return an operand that must be constant integers, as a list. Raises as `fixed`."""
         array = self.fixed(name, what)
         if array.dtype.kind not in "iu":
             raise WeightsError(f"damaged: {what} is of {array.dtype}, expected whole numbers")
         return self._listed(array, what)
 
     def number(self, name: str | None, what: str) -> float:
-        """Like `fixed`: one number."""
+        """Return an operand that must be one constant number. Raises as `fixed`."""
         array = self.real(name, what)
         if array.size != 1:
             raise WeightsError(f"damaged: {what} has the shape {array.shape}, expected one number")
         return float(array.reshape(-1)[0])
 
     def shapes(self, name: str | None, what: str) -> tuple[list[int], list[int]]:
-        """Whole numbers that may depend on free extents, by both numbers for them."""
+        """Return integers that may depend on free extents, computed with the first and the second number of each."""
         constant = self.find(name) if name else None
         if constant is None:
             raise UnsupportedError(f"{what} is computed by the network; only constants are supported")
@@ -189,9 +196,9 @@ class Constants:
         return self._listed(constant.low, what), self._listed(constant.high, what)
 
     def integers_of(self, name: str) -> StoredIntegers | None:
-        """Return the integers that a constant of floats is computed from, rearranged or not.
+        """Return the integers from which a constant of floats was dequantized; None if there are none.
 
-        None if it is not made of integers.
+        Nodes that only rearrange elements may be between DequantizeLinear and the constant.
         """
         node = self._dequantized_before(name)
         if node is None:
@@ -203,7 +210,10 @@ class Constants:
         return StoredIntegers(values, scales.astype(np.float32).reshape(-1), zero_points)
 
     def _dequantized_before(self, name: str) -> Node | None:
-        """Return the node that made floats of the integers of a constant; those on the way to it are remembered."""
+        """Return the DequantizeLinear from which a constant comes, through nodes that only rearrange; None: none.
+
+        The answer is cached for all constants on the way.
+        """
         way = []
         while name not in self._dequantized:
             maker = self._file.makers.get(name)
@@ -216,11 +226,14 @@ class Constants:
         return self._dequantized[name]
 
     def count_weight(self, size: int, *, is_filled: bool = False) -> None:
-        """Add the bytes of a layer's weight. Raises WeightsError where all take far more than the file's size."""
+        """Count the bytes of a layer's weight.
+
+        Raises WeightsError if all weights take far more than the file's size.
+        """
         self.budget.copy(size, is_filled=is_filled)
 
     def _float32(self, array: Array) -> NDArray[np.float32]:
-        """Return the numbers in float32. A constant of one number stays one."""
+        """Return the array as float32. An array whose elements are all one number in memory stays so."""
         if array.dtype == np.float32:
             return array
         if is_filled(array):
@@ -234,11 +247,14 @@ class Constants:
         return self.budget.run(Cost(elements, operations), lambda: [int(one) for one in array.reshape(-1)])
 
     def is_made_of_stated(self, node: Node) -> bool:
-        """True if a node states a constant, or computes one of those that were computed before, not of the file's."""
+        """Return True if a node is a Constant, or reads only constants that were computed before.
+
+        Nodes that read initializers of the file do not count.
+        """
         return node.kind in FOLDABLE and all(name in self._known for name in node.inputs if name)
 
     def compute(self, node: Node) -> bool:
-        """Compute a node whose operands are all constant; False for another."""
+        """Compute a node whose operands are all constant, and keep its results as constants. False for other nodes."""
         if node.kind not in FOLDABLE or not all(map(self.holds, filter(None, node.inputs))):
             return False
         if not self._parameters.follow(node):
@@ -255,7 +271,7 @@ class Constants:
         return True
 
     def _run(self, node: Node, operands: list[Array | None]) -> list[Array]:
-        """Return the results. Their cost is counted before they are computed."""
+        """Compute a node and return its results. The cost is counted before."""
         if node.kind == "Constant" and node.has("value"):
             return [self._file.array(node.attributes["value"])]
         for array in operands:
@@ -267,7 +283,7 @@ class Constants:
         return self.budget.run(cost_of(node, operands), lambda: self._evaluated(node, operands))
 
     def _evaluated(self, node: Node, operands: list[Array | None]) -> list[Array]:
-        """Compute a node with the package onnx. All nodes that do the same share one evaluator."""
+        """Compute a node by the ReferenceEvaluator of the package onnx. Equal nodes share one evaluator."""
         import onnx
         from onnx.reference import ReferenceEvaluator
 
@@ -291,7 +307,7 @@ class Constants:
         except NotImplementedError as error:
             raise UnsupportedError(f"cannot be computed of constants: {error}") from error
         except (RuntimeError, AttributeError, AssertionError) as error:
-            # The package's errors say nothing of the file: it lacks some forms of operators.
+            # These errors mean that the package lacks a form of an operator, not that the file is damaged.
             raise UnsupportedError(f"cannot be computed of constants: {error}") from error
         arrays = iter(results)
         return [np.asarray(next(arrays)) if name else np.zeros(0, np.float32) for name in node.outputs]

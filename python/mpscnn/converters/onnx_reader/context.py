@@ -24,28 +24,28 @@ from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
-# Ends of the names of layers that only move elements, which are inserted where operators need them.
+# The suffixes of layers that this reader inserts to move elements.
 _INSERTED = re.compile(r"(/reshape|/transpose|/shuffle|/part)(_\d+)?$")
 _MOST_INSERTED = 16
-# A weight of one number with more elements is stored in bytes.
+# A weight whose elements are all one number is stored as 8-bit integers if it has more elements than this.
 _LARGE_FILLED = 1 << 16
 
 Made = FileTensor | Sequence[FileTensor] | None
 Handler = Callable[["Context", Node], Made]
-"""Converts a node. It returns the node's result, or one for each of them; None if it sets them itself."""
+"""Converts a node and returns its result or results. None: the handler has set the results itself."""
 
 Integers = tuple[float, int]
-"""How int8 numbers stand for a tensor: its scale and zero point."""
+"""The scale and zero point of a tensor that is quantized as int8."""
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """The value that a QuantizeLinear reads.
+    """The input of a QuantizeLinear.
 
     Attributes:
-        value: what is quantised.
-        grid: what numbers the integers stand for.
-        is_limited: whether the value has the limits of the integers already.
+        value: the tensor that is quantized.
+        grid: the scale, zero point and type of the integers.
+        is_limited: whether an earlier layer already clips the value to the range of the integers.
     """
 
     value: FileTensor
@@ -57,13 +57,13 @@ class Context:
     """The network that is built, with the values and constants of the file.
 
     Args:
-        network: gets the layers.
-        file: what is converted.
-        constants: of the file.
-        names: of the network's layers.
-        batch: the atom of the batch; None: the file's tensors have none.
+        network: the network to which the layers are added.
+        file: the file that is converted.
+        constants: the constants of the file.
+        names: makes the names of the network's layers.
+        batch: the atom of the batch; None: the file's tensors have no batch.
         results: the names of the file's tensors that are the network's outputs.
-        parameters: of the module that the file is made of; None: they are not followed.
+        parameters: the trainable parameters of the module that was exported to the file; None: they are not tracked.
     """
 
     def __init__(
@@ -85,29 +85,34 @@ class Context:
         self.values: dict[str, FileTensor] = {}
         self.sequences: dict[str, list[FileTensor]] = {}
         self.quantized: dict[str, Quantized] = {}
-        self.limited: set[str] = set()  # whose layer has the limits of the integers that they become
-        self.integers: dict[int, Integers] = {}  # by the tensor's index
-        self.integer_types: set[str] = set()  # of these, in the file
-        self.weights: dict[tuple[str, str], str] = {}  # layer and role: the name in the file
-        self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the parameter and the extents
+        self.limited: set[str] = set()  # tensors that their layer clips to the range of their integers
+        self.integers: dict[int, Integers] = {}  # quantizations by the index of the network's tensor
+        self.integer_types: set[str] = set()  # the types of these integers in the file
+        # By layer and role: the name of the constant in the file.
+        self.weights: dict[tuple[str, str], str] = {}
+        self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the name and shape of a parameter
         self.padded: dict[str, tuple[FileTensor, list[int]]] = {}
         self.input_layouts: tuple[InputLayout, ...] = ()
-        # Whether tensors of the file have no numbers but 0 and 1, where that was asked.
+        # A cache of `logic.are_truths`: whether all elements of a tensor are 0 or 1.
         self.truths: dict[str, bool] = {}
         self.notes: list[str] = []
-        self.merged: set[int] = set()  # nodes that are part of a layer before them, by id()
-        self.ends: dict[str, str] = {}  # a node's result: that of the last node that is part of its layer
+        self.merged: set[int] = set()  # the id() of nodes that became part of the layer before them
+        # By a node's result: the result of the last node that is merged into its layer.
+        self.ends: dict[str, str] = {}
         self._node: Node | None = None
         self.arranger = Arranger(network, batch, self._inserted_name, constants.count_weight)
 
     def begin(self, node: Node) -> None:
-        """Layers that are added from here on belong to this node."""
+        """Begin the conversion of a node: layers that are added from now on get its name."""
         self._node = node
 
     # ---- Operands and results --------------------------------------------------------------------------------------
 
     def value(self, name: str | None, *, whole_numbers: bool = False) -> FileTensor:
-        """Return the network's value for a tensor of the file. It may be integers only if `whole_numbers` is True."""
+        """Return a tensor of the file that the network computes.
+
+        Integers are refused unless `whole_numbers` is True.
+        """
         if not name:
             raise UnsupportedError("an operand is left out, which is not supported")
         if name in self.quantized:
@@ -140,7 +145,7 @@ class Context:
         return self.value(name, whole_numbers=whole_numbers)
 
     def tensors(self, names: Sequence[str], *, whole_numbers: bool = False) -> list[FileTensor]:
-        """Return constant or computed operands, of which constants have the rank of the others."""
+        """Return constant or computed operands. Constants get the rank of the first computed one."""
         rank = self.rank_of(names, whole_numbers=whole_numbers)
         return [self.tensor(name, rank, whole_numbers=whole_numbers) for name in names]
 
@@ -152,13 +157,12 @@ class Context:
         raise UnsupportedError("of constants alone it is not supported")
 
     def constant(self, name: str, rank: int | None = None, *, what: str = "its operand") -> FileTensor:
-        """Return a constant of the file as a tensor, which must be the same for each image.
+        """Return a constant of the file as a layer's result. It must be the same for each image of the batch.
 
         Args:
-            name: in the file.
-            rank: the number of axes of the result, with new ones of extent 1 in front; None: the constant's own
-                number.
-            what: what messages call it.
+            name: the name of the constant in the file.
+            rank: the number of axes to which it is extended by axes of extent 1 in front; None: no extension.
+            what: the name of the operand in messages.
         """
         parameter = self.parameters.made_of(name)
         known = shown(parameter or name)
@@ -180,7 +184,7 @@ class Context:
         return self.constants.holds(name)
 
     def learns(self, name: str) -> bool:
-        """Return True if a constant is a parameter that has to learn, arranged otherwise or not."""
+        """Return True if a constant is a trainable parameter, possibly with rearranged elements."""
         return self.parameters.made_of(name) is not None
 
     def put(self, node: Node, made: Made) -> None:
@@ -194,7 +198,7 @@ class Context:
                 self.values[self.ends.get(name, name)] = value.beginning_with_batch(batch)
 
     def only_user(self, name: str) -> Node | None:
-        """Return the one node that reads a tensor; None where there are others, or it is the network's output."""
+        """Return the single consumer of a tensor; None if there are several, or if the tensor is an output."""
         users = self.file.users.get(name, [])
         return users[0] if len(users) == 1 and name not in self.results else None
 
@@ -203,7 +207,7 @@ class Context:
         return self.file.users.get(name, [])
 
     def refuse_results(self, node: Node, first: int, what: str) -> None:
-        """For results that mpscnn does not compute, if the file uses them."""
+        """Raise UnsupportedError if the file uses the node's results from number `first` on; `what` describes them."""
         for name in node.outputs[first:]:
             if name and (name in self.file.users or name in self.results):
                 raise UnsupportedError(f"its result {shown(name)} ({what}) is used, which is not supported")
@@ -224,7 +228,10 @@ class Context:
         )
 
     def _inserted_before(self, node: Node, suffix: str) -> list[str]:
-        """Names of such layers before a node, of a network that was read before and written; the first one first."""
+        """Return the names of inserted layers before a node, first layer first.
+
+        A file written by mpscnn may contain nodes for layers that a reader inserted before. Their names are used again.
+        """
         names: list[str] = []
         waiting = [node]
         for _ in range(_MOST_INSERTED):
@@ -239,9 +246,9 @@ class Context:
         return names
 
     def set_weight(self, layer: str, role: str, values: NDArray[np.generic], name: str | None = None) -> None:
-        """A weight of a layer, in its order; `name` is that of the constant whose elements it has, if they are one's.
+        """Set a weight of a layer, in the layer's memory order.
 
-        Each element must be there once and unchanged.
+        `name` is the constant of the file that has the same elements, each once and unchanged; None: there is none.
         """
         if name is not None:
             self.weights[layer, role] = name
@@ -250,19 +257,21 @@ class Context:
         is_one_number = is_filled(values)
         self.constants.count_weight(4 * values.size, is_filled=is_one_number)
         if is_one_number and values.size > _LARGE_FILLED:
-            # (0 - -1) * number
+            # Each element is (0 - zero point) * scale, with the zero point -1 and the number as the scale.
             number = float(np.float32(values.reshape(-1)[0]))
             self.network.graph.set_weight(layer, role, np.zeros(values.shape, np.uint8), [number], [-1.0])
             return
         numbers = values.astype(np.float32, copy=False)
-        if is_one_number or not any(numbers.strides):  # arrays of the core have all elements in memory
+        # The core does not accept broadcast arrays (strides of 0).
+        if is_one_number or not any(numbers.strides):
             numbers = np.ascontiguousarray(numbers)
         self.network.graph.set_weight(layer, role, numbers)
 
     def set_factors(self, layer: str, factors: Mapping[str, tuple[NDArray[np.generic], str | None]]) -> None:
-        """The scale and offset of a normalization, as `set_weight` by role.
+        """Set the scale and offset of a normalization: by role, the arguments of `set_weight`.
 
-        A module may have none; factors of 1 and offsets of 0 then stand in its file and must not learn.
+        A module without them is exported with scales of 1 and offsets of 0. For training these are not set, because
+        they must not be trained.
         """
         for role, (values, name) in factors.items():
             neutral = 1.0 if role == "gamma" else 0.0

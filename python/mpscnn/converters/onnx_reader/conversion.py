@@ -1,4 +1,4 @@
-"""The conversion of the nodes of an ONNX file, one after the other."""
+"""Convert the nodes of an ONNX file, one after the other."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from mpscnn.graph.network import Network
 
 
 class Conversion:
-    """Converts one node after the other, and collects those that cannot be."""
+    """Converts one node after the other, and collects all nodes that cannot be converted for one error."""
 
     def __init__(self, context: Context, nodes: Sequence[Node]) -> None:
         self._c = context
         self._nodes = nodes
         self._unsupported = UnsupportedLayers(context.file.origin)
-        self._missing: set[str] = set()  # what could not be converted would compute, and all that needs it
+        # Results of nodes that could not be converted, and all that depend on them.
+        self._missing: set[str] = set()
         self._operators = Operators(context.network)
         self._free_size = any(None in tensor.shape[1:] for tensor in context.network.inputs)
 
@@ -48,9 +49,9 @@ class Conversion:
             self._operators.keep()
 
     def _compute_early(self, node: Node) -> bool:
-        """Compute a node whose inputs are constants that other nodes state, not weights of the file.
+        """Compute a node that reads only constants of other nodes, not weights of the file.
 
-        An example is a shape that is assembled from parts. Return True if nothing is left to do for the node.
+        An example is a shape that is assembled from parts. Returns True if nothing is left to do for the node.
         """
         if not self._c.constants.is_made_of_stated(node):
             return False
@@ -75,7 +76,7 @@ class Conversion:
         self._operators.ended(value.tensor.name for value in made)
 
     def _convert_named(self, node: Node) -> None:
-        """Convert a node. If that fails, the error names its parameters, which then could not be trained."""
+        """Convert a node. If that fails, the error also names the trainable parameters that the node reads."""
         try:
             self._convert(node)
         except UnsupportedError as error:
@@ -107,7 +108,10 @@ class Conversion:
         self._c.constants.put(node.outputs[0], *both)
 
     def _try_alone(self, node: Node) -> None:
-        """Try a node whose inputs could not be converted, since the error names all nodes that cannot."""
+        """Check whether a node whose inputs could not be converted is supported itself.
+
+        The error then names all unsupported nodes of the file, not only the first ones.
+        """
         self._missing.update(filter(None, node.outputs))
         handler = OPERATORS.get(node.kind)
         if handler is None:
@@ -122,10 +126,10 @@ class Conversion:
         except UnsupportedError as error:
             self._unsupported.add(node.kind, node.name, str(error))
         except (Error, ArithmeticError, LookupError, TypeError, ValueError):
-            return  # it may be what the file states of layers that were left out
+            return  # the cause may be shapes that the file states wrongly, so nothing is reported
 
     def _alone(self, node: Node) -> Context | None:
-        """Return a network whose inputs are those of the node, or None if one of their shapes is not known."""
+        """Return an empty network with the node's inputs; None if the shape of an input is not known."""
         shapes: dict[str, Extents] = {}
         for name in dict.fromkeys(node.inputs):
             if not name or self._c.is_constant(name):

@@ -1,7 +1,8 @@
-"""The outputs of detectors: YOLO's one tensor of boxes and classes, or the boxes and scores that an NMS node reads.
+"""Recognise detectors and set their outputs to boxes and scores.
 
-The file's own decoding stays in the network. The meaning of a box's four numbers is found from the boxes of one
-image. They are in rows from left to right, and are either two corners or a centre and a size.
+These are YOLO networks, whose output is one tensor of boxes and classes, and files that end with non-maximum
+suppression (NMS), which reads boxes and scores. The file's decoding of boxes stays in the network. The meaning of a
+box's four numbers (two corners, or a centre and a size; x or y first) is found by running the network on one image.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.vision.detector import DetectionHead
 
-# Pixels of the image for each cell of YOLO's maps.
+# The strides of YOLO's output maps: the pixels of the image for each cell.
 _STRIDES = ((8, 16, 32), (16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 _ANCHORS = 3  # the boxes of each cell, in networks with anchors
 _LETTERBOX = {"fit": "letterbox", "filter": "bilinear", "letterbox_value": 114.0, "scale": [1.0 / 255.0] * 3}
-# The settings of the programs that are distributed with these networks.
+# The default settings of the programs that are distributed with YOLO networks, with and without anchors.
 _WITH_ANCHORS = {"iou_threshold": 0.45, "score_threshold": 0.25, "max_per_class": 300, "max_detections": 300}
 _WITHOUT_ANCHORS = _WITH_ANCHORS | {"iou_threshold": 0.7}
-_MOST_BOXES = 1000  # larger numbers mean all
+_MOST_BOXES = 1000  # a larger limit in a file means that all boxes are kept
 # Limits for running the network on one image. No such network needs this much, but a malicious file might.
 _MOST_OPERATIONS, _MOST_MEMORY = 10**12, 1 << 31
 _LEAST_SCORE = 1e-6  # thresholds must be above 0
-_MAX_LABELS = 100_000  # characters of a file's own list of classes
-# These matrices compute left, top, right and bottom from a centre and a size, and exchange x and y.
+_MAX_LABELS = 100_000  # the maximum number of characters of a file's list of classes
+# The first matrix computes left, top, right and bottom from a centre and a size. The second swaps x and y.
 _FROM_CENTER = np.array([[1, 0, -0.5, 0], [0, 1, 0, -0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]])
 _Y_FIRST = np.eye(4)[[1, 0, 3, 2]]
 
@@ -48,15 +49,15 @@ class Heads:
     """The boxes and scores of a detector before suppression.
 
     Attributes:
-        boxes: four numbers for each box.
-        scores: a score for each box and class.
-        suppression: settings of the non-maximum suppression.
+        boxes: the tensor with four numbers for each box.
+        scores: the tensor with a score for each box and class.
+        suppression: the settings of the non-maximum suppression.
         background: whether the first column of the scores is not a class.
         number_axis: the axis of `boxes` that has the four numbers.
         class_axis: the axis of `scores` that has the classes.
         centers: (boxes, 2) centres of the cells in fractions of the image, if they are known.
         corners: whether boxes are two corners, and not a centre and a size; None: the file does not say.
-        letterboxed: whether photos become the network's input as YOLO's do.
+        letterboxed: whether the network takes photos with YOLO's preprocessing (letterbox, divided by 255).
     """
 
     boxes: Value
@@ -71,7 +72,7 @@ class Heads:
 
 
 def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[str]) -> bool:
-    """Make the network's outputs from these tensors. Return False if they are no boxes and scores.
+    """Make boxes and scores the network's outputs. Returns False if these tensors are not boxes and scores.
 
     If they look like boxes and scores, but their meaning cannot be found, a sentence about that is added to `reasons`.
     """
@@ -80,7 +81,7 @@ def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[s
         return False
     if any(name not in c.values for name in names):
         return False
-    for node in c.file.nodes:  # constants in the tail say which boxes it selects
+    for node in c.file.nodes:  # constants of the tail (the nodes after boxes and scores) have its settings
         if node.kind == "Constant" and not c.is_constant(node.outputs[0]):
             c.constants.compute(node)
     heads = _yolo(c, tail, names[0]) if len(names) == 1 else _boxes_and_scores(c, tail, names)
@@ -95,7 +96,7 @@ def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[s
 
 
 def _looks_like_cells(c: Context, names: Sequence[str]) -> bool:
-    """Return True if there is one tensor, with as many rows or columns as a YOLO has boxes."""
+    """Return True if there is only one tensor, and its number of rows or columns is that of YOLO's boxes."""
     shape = c.values[names[0]].shape
     return (
         len(names) == 1
@@ -108,7 +109,11 @@ def _looks_like_cells(c: Context, names: Sequence[str]) -> bool:
 
 
 def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
-    """Handle (n, 4 + classes, cells), or (n, boxes, 4 + 1 + classes) with a probability that there is an object."""
+    """Return the boxes and scores of a YOLO output; None for other tensors.
+
+    Its shape is (n, 4 + classes, cells) without anchors, or (n, boxes, 4 + 1 + classes) with anchors, where the fifth
+    number is the probability of an object.
+    """
     node, value = c.file.makers.get(name), c.values[name]
     if node is None or node.kind != "Concat" or value.rank != 3 or None in value.shape[1:]:
         return None
@@ -132,9 +137,9 @@ def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
 
 
 def _centers(c: Context, count: int, *anchors: int) -> NDArray[np.float64] | None:
-    """Return the centres of YOLO's cells in fractions of the image, if there are this many boxes; else None.
+    """Return the centres of YOLO's cells in fractions of the image; None if `count` is not YOLO's number of boxes.
 
-    `anchors`: how many boxes a cell may have.
+    `anchors` has the numbers of boxes for each cell to try.
     """
     height, width, _ = (extent or 0 for extent in c.network.inputs[0].shape[1:])
     for boxes in anchors:
@@ -152,7 +157,7 @@ def _grid(rows: int, columns: int) -> NDArray[np.float64]:
 
 
 def _is_box_and_classes(c: Context, tail: Tail, node: Node) -> bool:
-    """Return True if a tensor joins boxes and class probabilities, without points, angles or masks."""
+    """Return True if a Concat node joins only boxes and class probabilities: no points, angles or masks."""
     if len(node.inputs) != 2 or node.inputs[0] not in c.values or c.values[node.inputs[0]].shape[1] != 4:
         return False
     maker = c.file.makers.get(tail.unmoved(node.inputs[1]))
@@ -215,7 +220,7 @@ def _in_corners(tail: Tail) -> bool:
 
 
 def _leaves_out_background(c: Context, tail: Tail, name: str, scores: Value) -> bool | None:
-    """Return True if the tail reads each class except the first, and False if it reads all; None: unknown."""
+    """Return True if the nodes after the scores read each class except the first, False if all; None: unknown."""
     if any(tail.unmoved(node.inputs[1]) == tail.unmoved(name) for node in tail.suppressions):
         return False
     users = c.users(name)
@@ -322,9 +327,9 @@ def _mark(c: Context, heads: Heads) -> bool:
 
 
 def _edges(c: Context, heads: Heads) -> tuple[Tensor, str]:
-    """Add a layer that computes a box's edges from its four numbers. Its weights are set later.
+    """Add a pointwise convolution that computes a box's edges from its four numbers.
 
-    Returns the boxes, and the name of the layer.
+    Its weights are the identity until the meaning of the numbers is found. Returns the boxes, and the layer's name.
     """
     rows, numbers = _two_axes(heads.boxes, heads.number_axis)
     image = c.arranger.physical(heads.boxes, (*image_rows(rows), numbers))
@@ -341,7 +346,7 @@ def _rows(c: Context, value: Value, column_axis: int) -> Tensor:
 
 
 def _two_axes(value: Value, column_axis: int) -> tuple[Axis, Axis]:
-    """Return the parts of the axis of boxes, and those of the axis with the numbers of each box."""
+    """Return the atoms of the axis of boxes, and those of the axis with the numbers of each box."""
     columns = value.axis(column_axis)
     own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
     rows = tuple(atom for place, axis in enumerate(own) if place != columns for atom in axis)
@@ -349,9 +354,9 @@ def _two_axes(value: Value, column_axis: int) -> tuple[Axis, Axis]:
 
 
 def _form(c: Context, heads: Heads) -> tuple[NDArray[np.float64], str] | None:
-    """Return the matrix that computes a box's edges from its numbers, and a description.
+    """Find the matrix that computes a box's edges from its numbers, by running the network on one image.
 
-    It is found by running the network on one image. The result is None if that fails.
+    Returns the matrix and a description; None if it is not found.
     """
     height, width, channels = (extent or 1 for extent in c.network.inputs[0].shape[1:])
     image = np.random.default_rng(0).uniform(0.0, 1.0, (1, height, width, channels)).astype(np.float32)
@@ -416,7 +421,8 @@ def form_of_boxes(
 def _error(centers: NDArray[np.float64], expected: NDArray[np.float64] | None) -> float:
     """Return the mean distance of centres, in fractions of the image, from the expected ones.
 
-    If these are not known, the centres are expected everywhere in the image.
+    If the expected centres are not known, the centres should be spread over the whole image: their minimum, median and
+    maximum are compared with 0, 0.5 and 1.
     """
     if expected is None:
         expected, centers = np.array([[0.0], [0.5], [1.0]]), np.quantile(centers, [0.0, 0.5, 1.0], axis=0)
@@ -424,7 +430,10 @@ def _error(centers: NDArray[np.float64], expected: NDArray[np.float64] | None) -
 
 
 def _y_first(centers: NDArray[np.float64]) -> bool | None:
-    """Return True if the first coordinate changes from row to row of boxes only; None if that is not clear."""
+    """Return True if the first coordinate is y, False if it is x; None if that is not clear.
+
+    Boxes are listed row by row of the image, so y changes more slowly than x.
+    """
     slow = _slow_share(centers)
     return None if slow.max() < _CLEARLY * slow.min() else bool(slow[0] > slow[1])
 

@@ -1,4 +1,4 @@
-"""The end of a detector's file, where it chooses among its boxes, and the tensors that it chooses from."""
+"""Find the post-processing in a detector's file (NMS, top k) and the tensors that it reads."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SUPPRESSIONS = frozenset(
         ),
     }
 )
-# Operators that find the top k elements, or all that are not 0: their shapes depend on the image.
+# Operators that select boxes. The shape of their result depends on the content of the image.
 _SELECTIONS = SUPPRESSIONS | {"TopK", "NonZero"}
-# The largest number of outputs of a detector: its boxes, and the maps that they are computed from.
+# The maximum number of outputs of a YOLO file: the boxes, and the maps that they are computed from.
 _MOST_OUTPUTS = 8
-# Their results are elements of their first operand.
+# Operators whose result has the elements of their first operand.
 _MOVES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
@@ -38,11 +38,11 @@ def needed(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
 
 
 class Tail:
-    """The nodes that choose among boxes, and all after them.
+    """The post-processing of a file: the nodes that select boxes (NMS, TopK, NonZero), and all nodes after them.
 
     Args:
         file: the file.
-        wanted: its outputs.
+        wanted: the names of its outputs.
     """
 
     def __init__(self, file: OnnxFile, wanted: Sequence[str]) -> None:
@@ -61,12 +61,15 @@ class Tail:
         self.suppressions = [node for node in self.nodes if node.kind in SUPPRESSIONS]
 
     def front(self) -> list[str]:
-        """Return the tensors of the network that these nodes read."""
+        """Return the computed tensors that the post-processing reads."""
         read = dict.fromkeys(name for node in self.nodes for name in node.inputs)
         return [name for name in read if name in self._computed and name not in self.made]
 
     def narrow_places(self, front: Sequence[str]) -> Iterator[list[str]]:
-        """Tensors that alone lead to these, from behind: the first two, and each single one."""
+        """Yield sets of one or two tensors from which all tensors in `front` can be computed.
+
+        The search goes from the end of the graph to its beginning. It yields the first pair, and then single tensors.
+        """
         waiting = {name: -self._position.get(name, -1) for name in front if name in self._computed}
         queue = [(place, name) for name, place in waiting.items()]
         heapq.heapify(queue)
@@ -84,14 +87,14 @@ class Tail:
                     heapq.heappush(queue, (waiting[given], given))
 
     def unmoved(self, name: str) -> str:
-        """The tensor whose elements these are, before they were regrouped."""
+        """Return the tensor with the same elements before all reshapes, transpositions and casts."""
         makers = self._file.makers
         while (maker := makers.get(name)) is not None and maker.kind in _MOVES:
             name = maker.inputs[0]
         return name
 
     def leads_to(self, names: Sequence[str], name: str) -> bool:
-        """Return True if one tensor depends on all the others."""
+        """Return True if the tensor `name` depends on all of `names`."""
         before = {one for node in needed(self._file, [name]) for one in node.outputs}
         return all(one in before for one in names)
 
@@ -100,7 +103,7 @@ class Tail:
 
 
 def candidates(tail: Tail, file: OnnxFile, wanted: Sequence[str]) -> list[list[str]]:
-    """Tensors at which a detector may end: one of boxes and classes together, or boxes and scores."""
+    """Return candidates for a detector's outputs: one tensor of boxes and classes, or a pair of boxes and scores."""
     if not tail.nodes and len(wanted) <= _MOST_OUTPUTS:
         names = [tail.unmoved(name) for name in wanted]
         ends = [name for name in names if _is_joined(file, name) and tail.leads_to(names, name)]

@@ -1,4 +1,4 @@
-"""Einsum of one computed tensor and a matrix, or of two computed tensors: axes are named, and products follow."""
+"""Convert Einsum of a computed tensor and a constant, or of two computed tensors, to matrix products."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _einsum(c: Context, node: Node) -> FileTensor:
 
 
 def _named(x: FileTensor, labels: str) -> tuple[FileTensor, dict[str, Axis]]:
-    """Return a value and its axes by their labels."""
+    """Return a value, and its axes by their letters in the equation."""
     if x.rank != len(labels):
         raise WeightsError(f"damaged: names {len(labels)} axes of {x.shown}")
     return x, dict(zip(labels, x.axes, strict=True))
@@ -60,7 +60,7 @@ def _joined(axes: dict[str, Axis], labels: list[str]) -> Axis:
 def _of_two(
     first: tuple[FileTensor, dict[str, Axis]], second: tuple[FileTensor, dict[str, Axis]], target: str
 ) -> FileTensor:
-    """Return a product of matrices for each of the axes that both operands and the result have."""
+    """Convert to a batched matrix product. Axes that both operands and the result have are the batch of the product."""
     (a, of_a), (b, of_b) = first, second
     b = b.with_own_atoms()
     of_b = dict(zip(of_b, b.axes, strict=True))
@@ -72,7 +72,7 @@ def _of_two(
     y = replace(a, axes=(*shared_a, _joined(of_a, rows), _joined(of_a, summed))) @ replace(
         b, axes=(*shared_b, _joined(of_b, summed), _joined(of_b, columns))
     )
-    # The product has new atoms in place of the columns'.
+    # The product has new atoms for its columns, which are assigned to the letters again.
     left = list(y.axes[-1])
     named = {label: axis for label, axis in of_a.items() if label in target}
     for label in columns:
@@ -84,7 +84,7 @@ def _of_two(
 def _with_constant(
     c: Context, node: Node, computed: tuple[str, str], constant: tuple[str, str], target: str
 ) -> FileTensor:
-    """Return a dense layer over the axes that are summed."""
+    """Convert to a dense layer over the axes that are summed."""
     x, of_x = _named(c.value(computed[0]), computed[1])
     weight, stored = c.constants.real(constant[0], "its constant operand"), constant[1]
     if weight.ndim != len(stored):

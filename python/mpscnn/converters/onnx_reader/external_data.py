@@ -1,4 +1,4 @@
-"""Tensors of an ONNX file that are read when they are needed: from the file itself, or from files next to it."""
+"""Read tensors of an ONNX file when they are needed: from the file itself, or from files with external data."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from mpscnn.errors import UnsupportedError, WeightsError
 if TYPE_CHECKING:
     import onnx
 
-# Tensors may share places of a file, as tied weights do.
+# At most this many times the size of a file is read from it. Tensors may share data, as tied weights do.
 _MOST_READ = 4
 
 
 class ExternalData:
-    """Reads tensors from files next to the ONNX file, up to a few times these files' size, and from the file itself.
+    """Reads tensors from files with external data, and from the ONNX file itself.
 
     Args:
-        model: the ONNX file. Nothing is read outside of its folder; where it is a link, as in the cache of Hugging
-            Face, files may also be links into the folder of the file that it leads to. None: there are no such files.
-        own: the ONNX file, and the places in it of tensors without a location; None: all of them are in the message.
+        model: the ONNX file. Only files in its folder are read. If it is a symbolic link, as in the cache of Hugging
+            Face, they may be links into the folder of the link's target. None: there are no external files.
+        own: the ONNX file, and the places in it of tensors that were left out of the parsed message; None: all other
+            tensors are in the message.
     """
 
     def __init__(self, model: Path | None, own: tuple[Path, Set[Place]] | None = None) -> None:
@@ -38,7 +39,7 @@ class ExternalData:
         self._left: dict[Path, int] = {}
 
     def array(self, tensor: onnx.TensorProto, where: str) -> NDArray[Any]:
-        """Return the tensor's numbers. Raises WeightsError for a place that is outside of the folder or of the file."""
+        """Return the tensor as an array. Raises WeightsError if it lies outside of the folder or of the file."""
         import onnx
 
         path = self._own_file(tensor) or self.path(tensor, where)
@@ -72,7 +73,7 @@ class ExternalData:
         return np.frombuffer(content, little_endian).reshape(tuple(tensor.dims)).astype(dtype, copy=False)
 
     def is_own(self, tensor: onnx.TensorProto) -> bool:
-        """Return True if its numbers lie in the ONNX file itself."""
+        """Return True if a tensor's data was left out of the message and lies in the ONNX file itself."""
         return self._own_file(tensor) is not None
 
     def _own_file(self, tensor: onnx.TensorProto) -> Path | None:

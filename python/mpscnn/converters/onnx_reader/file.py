@@ -1,4 +1,4 @@
-"""Reading of ONNX files: nodes, constants, inputs and outputs, with nothing believed that was not checked."""
+"""Read ONNX files: nodes, constants, inputs and outputs. All of the content is checked."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     import onnx
 
 OLDEST_OPSET = 7
-_LARGEST_FILE = 2**31 - 1  # protobuf's
+_LARGEST_FILE = 2**31 - 1  # the limit of protobuf
 _MAX_RANK = 64
-# The largest number of changes of a constant's type and shape, in files that mpscnn wrote.
+# The maximum number of nodes that change a constant's type or shape in files that mpscnn wrote.
 _MOST_CHANGES = 4
 
 Dimension = int | None
@@ -41,18 +41,18 @@ class Described:
     """The file's description of a tensor."""
 
     name: str
-    type: str  # "float", "float16", "int64", ...; "sequence" and the like for what is not a tensor
+    type: str  # "float", "float16", "int64", ... for tensors; "sequence", ... for other values
     shape: tuple[Dimension, ...] | None
 
 
 class OnnxFile:
-    """A graph whose nodes are in the order in which they can be computed.
+    """The graph of an ONNX file. Its nodes are in topological order.
 
     Args:
         model: the parsed file.
-        origin: its name, for messages.
-        size: of the file in bytes; limits what is made of it.
-        external: where tensors may lie outside of the file.
+        origin: the name of the file, for messages.
+        size: the size of the file in bytes. It limits the memory and work of the conversion.
+        external: reads tensors that are not in the message.
     """
 
     def __init__(self, model: onnx.ModelProto, origin: str, size: int, external: ExternalData) -> None:
@@ -91,17 +91,17 @@ class OnnxFile:
 
     @cached_property
     def positions(self) -> dict[int, int]:
-        """The place of each node among all, by id()."""
+        """The index of each node in `nodes`, by its id()."""
         return {id(node): place for place, node in enumerate(self.nodes)}
 
     @cached_property
     def kinds(self) -> frozenset[str]:
-        """The kinds of its nodes."""
+        """The kinds of the graph's nodes."""
         return frozenset(node.kind for node in self.nodes)
 
     @cached_property
     def users(self) -> dict[str, list[Node]]:
-        """The nodes that read a tensor, in order."""
+        """The nodes that read a tensor, in order, by the tensor's name."""
         users: dict[str, list[Node]] = {}
         for node in self.nodes:
             for name in set(node.inputs):
@@ -110,15 +110,18 @@ class OnnxFile:
 
     @cached_property
     def makers(self) -> dict[str, Node]:
-        """The node that computes a tensor."""
+        """The node that computes a tensor, by the tensor's name."""
         return {name: node for node in self.nodes for name in node.outputs}
 
     def layer_of(self, name: str) -> str:
-        """Return the name of the layer for a tensor: the tensor's, unless mpscnn wrote the file."""
+        """Return the layer's name for a tensor: the tensor's name, or in files that mpscnn wrote, the stated layer."""
         return self.makers[name].layer if self._is_ours and name in self.makers else name
 
     def constant_of(self, name: str) -> str:
-        """Likewise of a constant. Ours may be written as a tensor whose type or shape nodes change."""
+        """Return the layer's name for a constant, as `layer_of`.
+
+        In files that mpscnn wrote, nodes may change the constant's type or shape.
+        """
         if not self._is_ours:
             return name
         stored = name
@@ -129,11 +132,11 @@ class OnnxFile:
 
     @cached_property
     def bytes_with_external(self) -> int:
-        """Bytes of this file and of the files with its tensors."""
+        """Return the size in bytes of this file and its files with external data."""
         return self.size + sum(path.stat().st_size for path in self.external_files())
 
     def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
-        """Return the numbers of a tensor. Raises WeightsError for a damaged one."""
+        """Return a tensor as an array. Raises WeightsError if the tensor is damaged."""
         import onnx
 
         where = f"{self.origin}: tensor {shown(tensor.name)}"
@@ -147,12 +150,12 @@ class OnnxFile:
             raise WeightsError(
                 f"damaged: {where}: its bytes are not those of {kind} of the shape {shape[:_MAX_RANK]}"
             ) from error
-        if array.shape != shape:  # where one is negative, numpy finds out
+        if array.shape != shape:  # numpy replaces a negative extent by the right one
             raise WeightsError(f"damaged: {where}: its shape is {shape[:_MAX_RANK]}")
         return array
 
     def external_files(self) -> list[Path]:
-        """Return the files in which tensors lie. Raises WeightsError for one that is not next to this file."""
+        """Return the files with external data. Raises WeightsError for a file outside of this file's folder."""
         import onnx
 
         outside = onnx.TensorProto.EXTERNAL
@@ -174,7 +177,10 @@ class OnnxFile:
 
 
 def read_onnx(path: Path) -> OnnxFile:
-    """Read a file. Raises WeightsError for one that is damaged, UnsupportedError without the package `onnx`."""
+    """Read an ONNX file.
+
+    Raises WeightsError for a damaged file, and UnsupportedError if the package `onnx` is not installed.
+    """
     onnx = _package()
     origin = os.fspath(path)
     with reading(path, WeightsError):
@@ -199,13 +205,13 @@ def read_onnx(path: Path) -> OnnxFile:
 def file_of_model(
     model: onnx.ModelProto, origin: str, size: int | None = None, external: ExternalData | None = None
 ) -> OnnxFile:
-    """A model that was read or made.
+    """Return the graph of an ONNX model in memory.
 
     Args:
         model: the model.
-        origin: what messages call it.
-        size: of its file in bytes; None: of what it would be saved as.
-        external: where its tensors may lie; None: all are in it.
+        origin: the name of the model in messages.
+        size: the size of its file in bytes; None: the size of the file to which it would be saved.
+        external: reads tensors that are not in the message; None: all tensors are in the message.
     """
     size = model.ByteSize() if size is None else size
     if model.functions:
@@ -217,7 +223,7 @@ def file_of_model(
 
 
 def _without_functions(model: onnx.ModelProto, origin: str, most: int) -> onnx.ModelProto:
-    """Return the model's own functions written out where they are called, which makes `most` nodes at most."""
+    """Return the model with its functions inlined. Raises an error if that makes more than `most` nodes."""
     try:
         from onnx import inliner
     except ImportError as error:
@@ -250,7 +256,7 @@ def _count_nodes(
     counts: dict[tuple[str, str], int],
     origin: str,
 ) -> None:
-    """Add the number of nodes that a function stands for to `counts`.
+    """Count the nodes that a function expands to, and put the number into `counts`.
 
     Raises WeightsError for a function that calls itself.
     """
@@ -260,7 +266,7 @@ def _count_nodes(
         if key in counts or key not in bodies:
             continue
         if inner_done:
-            # The sum doubles with each function that calls the one before twice.
+            # The number is limited, because nested calls can make it grow exponentially.
             counts[key] = min(sum(counts.get(call, 1) for call in bodies[key]), _LARGEST_FILE)
             open_calls.discard(key)
             continue
@@ -299,7 +305,7 @@ def _described(info: onnx.ValueInfoProto) -> Described:
 
 
 def element_type(number: int) -> str:
-    """ONNX' name of a type of elements."""
+    """Return ONNX' name, in lower case, of an element type."""
     import onnx
 
     names: dict[int, str] = {value: name.lower() for name, value in onnx.TensorProto.DataType.items()}
@@ -307,7 +313,7 @@ def element_type(number: int) -> str:
 
 
 def type_of_elements(array: NDArray[Any]) -> str:
-    """ONNX' name of the type of an array's elements."""
+    """Return ONNX' name, in lower case, of an array's element type."""
     import onnx
 
     return element_type(onnx.helper.np_dtype_to_tensor_dtype(array.dtype))

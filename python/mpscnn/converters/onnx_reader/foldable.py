@@ -1,8 +1,8 @@
-"""The operators of ONNX that are computed where their operands are constants, and what each evaluation costs.
+"""The ONNX operators that constant folding computes, and the cost of computing each.
 
-The cost is known before anything is computed: `converters.budget` bounds the sum. Most operators are left to the
-package onnx. Operators that the package computes one element at a time, or wrongly for some opsets, are computed here
-(`folded`).
+The cost is counted before a node is computed, and `converters.budget` limits the sum of all costs. Most operators are
+computed by the package onnx. Operators that the package computes one element at a time, or wrongly for some opsets, are
+computed in the module `folded`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Array = NDArray[Any]
 Operands = Sequence[Array | None]
 CostOf = Callable[[Node, list[Array]], Cost]
 
-# Operations for each element: a few for most functions, and the package's Python code for some.
+# Operations for each element: of simple operators, of functions such as exp, and of operators in Python code.
 _CHEAP, _FUNCTION, _IN_PYTHON = 2, 16, 512
-_RESULT = 64  # the least that counts for a node: shapes are small
+_RESULT = 64  # the minimum cost of a node, in elements and operations
 
-# Operands that list something for each axis become lists of Python.
+# The operands, by position, that have an element for each axis and become Python lists.
 LISTS = {
     **dict.fromkeys(["ConstantOfShape"], (0,)),
     **dict.fromkeys(["Expand", "Reshape", "Squeeze", "Tile", "Unsqueeze"], (1,)),
@@ -36,7 +36,7 @@ LISTS = {
     "Slice": (1, 2, 3, 4),
     "Split": (1,),
 }
-_MOST_AXES = 64  # of NumPy's arrays
+_MOST_AXES = 64  # the maximum number of axes of NumPy's arrays
 
 
 def cost_of(node: Node, operands: Operands) -> Cost:
@@ -56,7 +56,7 @@ def cost_of(node: Node, operands: Operands) -> Cost:
 
 
 def _elementwise(weight: int) -> CostOf:
-    """Results as large as the operands' common shape, computed with one operand after the other."""
+    """Return the cost function of elementwise operators, whose result has the broadcast shape of the operands."""
 
     def cost(_: Node, arrays: list[Array]) -> Cost:
         count = math.prod(np.broadcast_shapes(*(array.shape for array in arrays)))
@@ -73,14 +73,14 @@ def _cast(node: Node, arrays: list[Array]) -> Cost:
 
 
 def _view(node: Node, arrays: list[Array]) -> Cost:
-    """Return the same elements. They are copied where a new shape does not fit the order in which they lie."""
+    """Return the cost of an operator that only changes the shape. Arrays that are not contiguous are copied."""
     copied = node.kind in ("Flatten", "Reshape") and not arrays[0].flags.c_contiguous
     count = arrays[0].size if copied and not is_filled(arrays[0]) else 0
     return Cost(_RESULT + count, _RESULT + _CHEAP * count)
 
 
 def _all_operands(weight: int) -> CostOf:
-    """Results that are no larger than all operands together."""
+    """Return the cost function of operators whose results are no larger than all operands together."""
 
     def cost(_: Node, arrays: list[Array]) -> Cost:
         count = sum(array.size for array in arrays)
@@ -154,12 +154,12 @@ def _product_of_matrices(_: Node, arrays: list[Array]) -> Cost:
     columns = second.shape[-1:] if second.ndim > 1 else ()
     batches = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
     count = math.prod((*batches, *rows, *columns))
-    # Integers have no fast product; the operands may be copied into the order that it needs.
+    # Each element costs a multiplication and an addition. The operands may be copied to make them contiguous.
     return Cost(_RESULT + count + first.size + second.size, _CHEAP * max(count, 1) * max(first.shape[-1], 1))
 
 
 def _quantized(node: Node, arrays: list[Array]) -> Cost:
-    """The scales and zero points are checked: they may not be repeated along another axis, nor the values."""
+    """Return the cost of QuantizeLinear and DequantizeLinear. Raises WeightsError for scales that do not fit."""
     values = arrays[0]
     for array in arrays[1:]:
         fits_along(node, values, array)
@@ -215,6 +215,6 @@ FOLDABLE: dict[str, CostOf] = {
     **dict.fromkeys(["ScatterElements", "ScatterND"], _scatter),
     "Tile": _tile,
 }
-"""The cost of a node by operator, from its given operands."""
+"""Functions that return the cost of a node, by operator. They get the operands that are not left out."""
 
 assert FOLDED.keys() <= FOLDABLE.keys()

@@ -1,4 +1,4 @@
-"""Operators of ONNX that are computed of constants here: one element at a time is how the package onnx does it."""
+"""Constant folding of ONNX operators that the package onnx computes slowly, one element at a time, or wrongly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REDUCTIONS: dict[str, np.ufunc] = {
 
 
 def is_filled(array: Array) -> bool:
-    """Return True if all elements of an array are one number in memory."""
+    """Return True if all elements of an array share one number in memory, as numpy.broadcast_to makes them."""
     return array.size > 1 and not any(
         stride for stride, extent in zip(array.strides, array.shape, strict=True) if extent > 1
     )
@@ -82,7 +82,7 @@ def _scatter_nd(node: Node, operands: list[Array | None]) -> Array:
 
 
 def _places(node: Node, data: Array, indices: Array) -> tuple[Array, ...]:
-    """For each element of `indices` its own position, but along the axis the one that is listed."""
+    """Return the index arrays of GatherElements: own positions, but the listed position along the axis."""
     if indices.ndim != data.ndim:
         raise WeightsError(f"damaged: it has indices {indices.shape} for {data.shape}")
     places: list[Array] = list(np.indices(indices.shape, sparse=True))
@@ -106,9 +106,9 @@ def _scattered(node: Node, data: Array, places: tuple[Array, ...], updates: Arra
 
 
 def fits_along(node: Node, values: Array, parameters: Array) -> None:
-    """Check scales or zero points: one, one for each index of the axis, or one for each block along it.
+    """Check the shape of scales or zero points. Raises WeightsError if it does not fit the values.
 
-    Raises WeightsError for others.
+    There may be one for all values, one for each index of the axis, or one for each block along the axis.
     """
     if parameters.size == 1:
         return
@@ -125,7 +125,7 @@ def fits_along(node: Node, values: Array, parameters: Array) -> None:
 
 
 def _dequantized(node: Node, operands: list[Array | None]) -> Array:
-    """(x - zero point) * scale. The package lacks the older opsets."""
+    """Compute (x - zero point) * scale. The package onnx does not support this in older opsets."""
     values, scale = _given(operands, 0), _given(operands, 1)
     zero_point = operands[2] if len(operands) > 2 else None
     if values.dtype.kind not in "iu":
@@ -135,7 +135,7 @@ def _dequantized(node: Node, operands: list[Array | None]) -> Array:
 
 
 def _along(node: Node, values: Array, parameters: Array) -> Array:
-    """Scales or zero points that `fits_along` accepts, in a shape that fits the values."""
+    """Return scales or zero points in a shape that broadcasts to the values. `fits_along` has checked them."""
     if parameters.size == 1:
         return parameters.reshape(())
     axis, block = node.integer("axis", 1), node.integer("block_size", 0)
@@ -148,7 +148,7 @@ def _along(node: Node, values: Array, parameters: Array) -> Array:
 
 
 def _batch_normalization(node: Node, operands: list[Array | None]) -> Array:
-    """Normalize by the given statistics. In some opsets the package takes those of the batch."""
+    """Normalize by the given statistics. For some opsets the package onnx wrongly uses those of the batch."""
     if node.integer("training_mode", 0) or len(list(filter(None, node.outputs))) > 1:
         raise UnsupportedError("normalises constants by their own statistics, which is not supported")
     values, *parameters = (_given(operands, place) for place in range(5))

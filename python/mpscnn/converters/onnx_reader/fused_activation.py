@@ -1,4 +1,4 @@
-"""The activation after a layer, which becomes a part of it."""
+"""Fuse the activation after a node into the node's layer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from mpscnn.graph.layer_arguments import Activation
 
 
 def ending(c: Context, node: Node) -> Activation:
-    """Return the activation after a node's result that nothing else reads. It becomes a part of the node's layer.
+    """Return the activation that becomes part of a node's layer: the single consumer of the node's result.
 
-    Limits of integers that this becomes are a part of it. `Context.put` sets what the activation gives.
+    If the result is then quantized, the activation also clips it to the range of the integers. `Context.put` sets the
+    layer as the result of the activation's node.
     """
     name = node.outputs[0]
     activation, result = _activation_after(c, c.ends.get(name, name))
@@ -36,7 +37,7 @@ def _activation_after(c: Context, name: str) -> tuple[Activation, str]:
 
 
 def begins_activation(c: Context, node: Node) -> bool:
-    """Convert an activation of several nodes as a layer, if the node is the first of them."""
+    """Convert an activation that the file writes as several nodes, if `node` is the first of them."""
     name = next((name for name in node.inputs if name in c.values), None)
     found = by_parts(c, name, node) if name is not None and len(c.file.nodes) > 1 else None
     if name is None or found is None:
@@ -49,7 +50,7 @@ def begins_activation(c: Context, node: Node) -> bool:
 
 
 def _function_or_none(c: Context, node: Node) -> Activation:
-    """Return the node's own conversion reports what cannot be read."""
+    """Return the activation of a node; None on errors, which the conversion of the node itself reports later."""
     try:
         return function_of(c, node)
     except (UnsupportedError, ValueError):

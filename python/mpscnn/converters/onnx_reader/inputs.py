@@ -1,4 +1,4 @@
-"""The inputs of an ONNX file: which axis is the batch, and which are those of an image."""
+"""Find out which axes of an ONNX file's inputs are the batch, and which are height, width and channels."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from mpscnn.errors import UnsupportedError
 
 _FLOATS = frozenset({"float", "float16", "bfloat16"})
 _INTEGERS = frozenset({f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"bool"})
-_MAX_RANK = 6  # of our tensors
+_MAX_RANK = 6  # the maximum number of axes of mpscnn's tensors
 _MOST_IN_BETWEEN = 64
 
 
 @dataclass(frozen=True)
 class FileInput:
-    """An input of a file, and that of the network.
+    """An input of a file, and the corresponding input of the network.
 
     Attributes:
-        name: in the file.
-        extents: the file's.
-        own: the network's, without the batch.
-        axes: the file's axis i is axis axes[i] of the network's.
-        has_batch: whether the file's first axis is the batch; else its axes are those after it.
-        whole_numbers: whether the file takes integers.
+        name: the name of the input.
+        extents: the extents of the file's input, with a batch of 1 in front if it has no batch.
+        own: the extents of the network's input, without the batch.
+        axes: axis i of `extents` is axis axes[i] of the network's input.
+        has_batch: whether the first axis of the file's input is the batch.
+        whole_numbers: whether the file's input has integers.
     """
 
     name: str
@@ -41,17 +41,17 @@ class FileInput:
 
     @property
     def is_number(self) -> bool:
-        """Whether the file's tensor has no axes."""
+        """True if the file's input is a scalar, without axes."""
         return len(self.axes) == 1
 
     @property
     def layout(self) -> InputLayout:
-        """Where the network's axes are in the file, the inverse of `axes`."""
+        """The permutation from the file's axes to those of the network, the inverse of `axes`."""
         places = sorted(range(len(self.axes)), key=self.axes.__getitem__)
         return InputLayout(tuple(places), self.has_batch, len(self.axes) == len(self.own) + 1)
 
     def seen(self, plain: FileTensor) -> FileTensor:
-        """Return the network's input as the file sees it."""
+        """Return the network's input as a tensor of the file, with the file's axes."""
         if not plain.has_batch_first:  # a network without a batch
             own = replace(plain, axes=plain.axes[: len(self.axes) - 1])
             return own.as_whole_numbers() if self.whole_numbers else own
@@ -64,7 +64,7 @@ class FileInput:
 
 
 def of_one_image(one: FileInput) -> FileInput:
-    """Return the input with a batch of 1 before its own axes."""
+    """Return the input with a new batch of 1 in front. Its first axis then is not the batch any more."""
     if not one.has_batch or one.is_number:
         return one
     extents = (1, *one.extents)
@@ -72,7 +72,7 @@ def of_one_image(one: FileInput) -> FileInput:
 
 
 def input_of(file: OnnxFile, described: Described, options: ReadOptions) -> FileInput:
-    """Return an input of the file. Raises UnsupportedError for a type or shape that networks do not have."""
+    """Return an input of the file. Raises UnsupportedError for a type or shape that mpscnn does not support."""
     where = f"{file.origin}: input {shown(described.name)}"
     if described.type == "string":
         raise UnsupportedError(f"{where} is text, which is not supported: give the network numbers")
@@ -101,7 +101,7 @@ def input_of(file: OnnxFile, described: Described, options: ReadOptions) -> File
 
 
 def _axes_of_input(file: OnnxFile, name: str, shape: Extents, options: ReadOptions, where: str) -> FileInput:
-    """Find out which of the file's axes is the batch, and which are those of an image."""
+    """Find out which of the file's axes are the batch, height, width and channels, by the rank and the first nodes."""
     if not shape:
         return FileInput(name, (1,), (1,), (0,), has_batch=False)
     if len(shape) == 1:

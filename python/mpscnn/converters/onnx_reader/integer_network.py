@@ -1,4 +1,4 @@
-"""A network whose layers have the integers of a file's QuantizeLinear and DequantizeLinear, for precision "int8"."""
+"""Give a network the scales and integer weights of a quantized ONNX file, for precision "int8"."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from mpscnn.graph.integer_layers import HIGHEST, LOWEST, PRODUCTS, Node, Scale, 
 from mpscnn.graph.network import Network
 
 _SHOWN = 5
-_STORED_ZERO = 128  # of int8 weights, which networks hold as uint8
+_STORED_ZERO = 128  # networks store int8 weights as uint8, with 128 added
 _LARGEST_FACTOR = 2.0**30
-_ROUNDING = 1e-6  # of a bias' scale, which is a product
+_ROUNDING = 1e-6  # the relative tolerance for a bias's scale, which is the rounded product of two scales
 
 Stored = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
-"""Integers as a network holds them, their scales and zero points."""
+"""Integers in the form that a network stores, their scales, and their zero points."""
 
 
 def keep_integers(c: Context) -> None:
-    """State the integers of tensors and weights; layers without any, or that no engine has, stay in float32.
+    """Set the quantization of tensors and the integer weights of a network.
 
-    The network does not change if all its convolutions and dense layers, or all its layers, stay floats.
+    Layers without a quantization in the file, and layers that no engine computes in integers, stay float32. The network
+    stays unchanged if that is the case for all its convolutions and dense layers, or for all its layers.
     """
     if not c.quantized:
         return
@@ -62,12 +63,15 @@ def keep_integers(c: Context) -> None:
 
 
 def _is_limit(node: Node) -> bool:
-    """Return True if a layer is the limits of a pair: rounding before them gives what rounding after them does."""
+    """Return True if a layer only clips to the range of integers. Rounding before or after it gives the same."""
     return bool(node["operation"] == "neuron" and node["attributes"]["kind"] == "clamp")
 
 
 def _moves(node: Node, source: Scale) -> bool:
-    """Return True if each element of the result is one of the source's, or a border that is one of its integers."""
+    """Return True if a layer only moves elements, so that its result has the source's quantization.
+
+    Constant padding counts if its value is exactly one of the source's integers.
+    """
     attributes = node.get("attributes", {})
     if node["operation"] == "pooling":
         return bool(attributes["kind"] == "max")
@@ -81,13 +85,14 @@ def _moves(node: Node, source: Scale) -> bool:
 
 
 class _Integers:
-    """The integers that a file states for a network.
+    """The quantization of a network's tensors and weights that a file states.
 
     Attributes:
-        names: of the network's layers; nodes: these.
-        scales: of the inputs and layers that have integers.
-        dtype: "uint8" where the file has no other integers, as TensorFlow Lite rounds those otherwise, else "int8".
-        floats: the layers that lack integers of what they read, of their result, or of their weights.
+        names: the names of the network's layers.
+        nodes: the descriptions of these layers.
+        scales: the quantizations of inputs and layers, by name.
+        dtype: "uint8" if the file has only uint8 tensors, otherwise "int8". TensorFlow Lite rounds the two differently.
+        floats: the layers whose input, result or weights have no quantization.
     """
 
     def __init__(self, c: Context) -> None:
@@ -113,13 +118,17 @@ class _Integers:
                     self._c.network.set_quantized_weight(name, *stored)
 
     def _scales(self) -> dict[str, Scale]:
-        """The file's, and what follows: what moves elements keeps integers, what pairs alone read has the pairs'."""
+        """Return the quantizations of the file, and those that follow from them.
+
+        Layers that only move elements have the quantization of their input. A tensor that is read only by layers which
+        quantize it has that quantization.
+        """
         names = self._c.network.layer_names()
         scales = {names[index]: Scale(*integers) for index, integers in self._c.integers.items()}
         readers: dict[str, list[Node | None]] = {}
         for node in self.nodes:
             if node["operation"] == "constant":
-                continue  # which reads the number of images alone
+                continue  # a constant layer reads only the number of images from its input
             for name in node["inputs"]:
                 readers.setdefault(name, []).append(node)
         for tensor in self._c.network.outputs:
@@ -133,7 +142,8 @@ class _Integers:
             name, source = node["name"], scales.get(node["inputs"][0])
             if name in scales or source is None or not keeps_integers(node):
                 continue
-            # A recomputed value is rounded once, to the integers after it. Moved elements keep the integers before.
+            # A layer that computes new values is rounded once, to the integers after it. Moved elements keep the
+            # integers that they had before.
             if _moves(node, source) or pairs.get(name, source) == source:
                 scales[name] = source
         for name, pair in pairs.items():
@@ -151,9 +161,9 @@ class _Integers:
         return None not in found.values()
 
     def _weights(self, node: Node) -> dict[str, Stored | None]:
-        """Return the integers of a product's weights.
+        """Return the integer weights of a convolution or dense layer, by name.
 
-        None for weights that are not integers, or that precision "int8" cannot use.
+        The entry is None for weights that are not integers in the file, or that precision "int8" cannot use.
         """
         name = node["name"]
         weight = self._weight(name)
@@ -180,9 +190,9 @@ class _Integers:
         return bool(sums.max(initial=0) < 2**31) and source * float(scales.max()) / result < _LARGEST_FACTOR
 
     def _weight(self, layer: str) -> Stored | None:
-        """Return the integers of a weight.
+        """Return the integers of a layer's weight; None if the file has no 8-bit integers for it.
 
-        They are computed from its floats, which have the layer's order already, with the scales of its outputs.
+        They are recomputed from the layer's float weights, which already have the right memory order, and the scales.
         """
         stored = self._stored(layer, "weight")
         if stored is None or stored.values.dtype.itemsize > 1:
@@ -206,7 +216,7 @@ class _Integers:
         return integers.astype(np.uint8), stored.scales, np.ascontiguousarray(zero_points)
 
     def _bias(self, layer: str, scales: NDArray[np.float32]) -> Stored | None:
-        """Return the file's 32-bit integers, where their scale is that of the layer's products."""
+        """Return the file's 32-bit integers of a bias; None if their scale is not input scale * weight scale."""
         stored = self._stored(layer, "bias")
         if stored is None or stored.values.dtype != np.int32 or stored.zero_points.any():
             return None

@@ -1,4 +1,7 @@
-"""The weights of ONNX' Resize along one axis, as a matrix: cubic, and linear with what our resize layer lacks."""
+"""The weights of ONNX' Resize along one axis, as a matrix.
+
+It is used for cubic interpolation, and for options of linear interpolation that mpscnn's resize layer lacks.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Interpolation:
-    """How elements between those of an axis are computed.
+    """The rule by which Resize interpolates along an axis.
 
     Attributes:
         mode: "linear" or "cubic".
-        alignment: ONNX' name of the rule for positions, one of `ALIGNMENTS`.
-        cubic: the coefficient a of cubic weights.
-        exclude_outside: whether places outside of the axis have no weight; else they have the nearest element.
-        antialias: whether a smaller result averages over more elements.
+        alignment: the attribute coordinate_transformation_mode of ONNX, one of `ALIGNMENTS`.
+        cubic: the coefficient a of cubic interpolation.
+        exclude_outside: whether taps outside of the axis are left out; otherwise they read the nearest element.
+        antialias: whether downsampling averages over more elements.
     """
 
     mode: str
@@ -30,7 +33,7 @@ class Interpolation:
     antialias: bool = False
 
     def matrix(self, extent: int, results: int, scale: Fraction) -> NDArray[np.float32]:
-        """Return the weights [results][extent]. `scale` is the factor between the extents before it is rounded."""
+        """Return the weights [results][extent]. `scale` is the exact factor, before the new extent was rounded."""
         weights = np.zeros((results, extent), np.float64)
         factor = float(scale)
         for place in range(results):
@@ -49,7 +52,7 @@ class Interpolation:
         return weights.astype(np.float32)
 
     def _taps(self, ratio: float, factor: float) -> list[tuple[int, float]]:
-        """Return the elements around a position, counted from the one before it, with their weights."""
+        """Return the taps around a position, as (offset from the element before the position, weight)."""
         reach = 2 if self.mode == "cubic" else 1
         stretch = min(factor, 1.0) if self.antialias else 1.0
         count = math.ceil(reach / stretch)
@@ -77,7 +80,10 @@ def _pytorch_half_pixel(_: int, results: int, factor: float, place: int) -> floa
 
 
 def _symmetric(extent: int, results: int, factor: float, place: int) -> float:
-    """Return the middle of the axis stays the middle, whatever the rounding of the result's extent leaves out."""
+    """Return the source position for "half_pixel_symmetric": the centre of the axis stays the centre.
+
+    That holds even if the extent of the result was rounded.
+    """
     return extent / 2.0 * (1.0 - results / (factor * extent)) + (place + 0.5) / factor - 0.5
 
 
@@ -94,4 +100,4 @@ _POSITIONS: dict[str, Callable[[int, int, float, int], float]] = {
     "pytorch_half_pixel": _pytorch_half_pixel,
 }
 ALIGNMENTS = frozenset(_POSITIONS)
-"""The rules for positions that are supported."""
+"""The supported values of coordinate_transformation_mode."""

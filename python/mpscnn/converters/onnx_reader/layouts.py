@@ -1,4 +1,4 @@
-"""The order of the axes of an ONNX file's inputs and outputs in those of the network."""
+"""Convert arrays between the layout of an ONNX file's inputs and outputs and that of the network's."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ class InputLayout:
     """The order of the axes of a file's input in the network's input.
 
     Attributes:
-        axes: which of the file's axes each of the network's is; a batch that the file's lacks counts as one.
+        axes: axis i of the network's input is axis axes[i] of the file's input. If the file's input has no batch, a
+            batch of 1 is added in front first.
         has_batch: whether the file's input has a batch.
-        has_height: whether it has as many axes as the network's; another one lacks the first axis after the batch.
+        has_height: whether the file's input has as many axes as the network's. Otherwise it lacks the first axis after
+            the batch.
     """
 
     axes: tuple[int, ...]
@@ -41,7 +43,8 @@ class OutputLayout:
     """The order of the axes of a file's output in the network's output.
 
     Attributes:
-        axes: which of the file's axes each of the network's is, but a batch that the file's lacks.
+        axes: axis i of the network's output is axis axes[i] of the file's output. If the file's output has no batch,
+            the network's batch is not counted.
         has_batch: whether the first axis of the file's output is the batch.
     """
 

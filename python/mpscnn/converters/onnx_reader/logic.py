@@ -1,4 +1,4 @@
-"""Comparisons, choices, and what they give: 1 where something holds, else 0."""
+"""Convert comparisons, logical operators and Where. Truth values are 1 and 0 in the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _JUNCTIONS = {"And": "multiply", "Or": "maximum", "Xor": "not_equal"}
 
 
 def are_truths(c: Context, name: str) -> bool:
-    """Return True if a tensor has no other numbers than 0 and 1, as far as the nodes that make it say."""
+    """Return True if all elements of a tensor are 0 or 1, judging by the nodes that compute it."""
     way = []
     while name not in c.truths:
         way.append(name)
@@ -40,7 +40,7 @@ def _compared(c: Context, names: list[str], method: str) -> FileTensor:
 
 
 def _is_negated(c: Context, node: Node) -> bool:
-    """Return True if only Not reads that two tensors are equal: they are compared there."""
+    """Return True if only Not reads the result of Equal. The comparison is then converted together with Not."""
     (result,) = node.outputs
     users = c.file.users.get(result, [])
     return (
@@ -64,9 +64,9 @@ def _not(c: Context, node: Node) -> FileTensor:
 
 
 def _where(c: Context, node: Node) -> FileTensor:
-    """The first tensor where the condition is not 0, else the second: of two sums one is 0."""
+    """Convert Where to a sum of two masked tensors: at each position one of the two is 0."""
     choices = [(node.inputs[1], "mask"), (node.inputs[2], "mask_out")]
-    # Zeros add nothing to the sum.
+    # A constant 0 adds nothing to the sum, so it is left out.
     choices = [one for one in choices if not _is_zero(c, one[0])] or choices[:1]
     rank = c.rank_of(node.inputs, whole_numbers=True)
     condition = c.tensor(node.inputs[0], rank, whole_numbers=True)
@@ -80,7 +80,7 @@ def _where(c: Context, node: Node) -> FileTensor:
 
 
 def _is_zero(c: Context, name: str) -> bool:
-    """Return True if it is one number, 0."""
+    """Return True if a tensor is a constant with the single element 0."""
     if not c.is_constant(name):
         return False
     values = c.constants.real(name, "its operand")

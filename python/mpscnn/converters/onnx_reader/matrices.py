@@ -1,4 +1,4 @@
-"""Products of matrices: dense layers at each position of an image or sequence, and of two tensors."""
+"""Convert Gemm, MatMul and similar operators to dense layers (constant operand) or matrix products (two tensors)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mpscnn.graph.layer_arguments import Activation
 
 
 def _gemm(c: Context, node: Node) -> FileTensor:
-    """A dense layer, whose bias may be another tensor of the network."""
+    """Convert Gemm with a constant matrix to a dense layer. Its bias may be a computed tensor."""
     if c.is_constant(node.inputs[0]) or not c.is_constant(node.inputs[1]):
         return _gemm_of_two(c, node)
     x = c.x(node)
@@ -50,7 +50,7 @@ def _gemm(c: Context, node: Node) -> FileTensor:
 
 
 def _transposed(c: Context, x: FileTensor) -> FileTensor:
-    """Return a matrix with its axes swapped. The batch of one image stays in front."""
+    """Transpose a matrix. A batch of 1 stays in the first axis."""
     if x.rank != 2:
         raise WeightsError(f"damaged: multiplies {x.shown}")
     if c.arranger.batch is None or c.arranger.batch.high != 1:
@@ -61,7 +61,7 @@ def _transposed(c: Context, x: FileTensor) -> FileTensor:
 
 
 def _gemm_of_two(c: Context, node: Node) -> FileTensor:
-    """A product whose second operand is computed, for one image."""
+    """Convert Gemm whose second operand is computed, which needs a batch of 1, to a matrix product."""
     a, b = (
         x.transposed((0, 2, 1)) if node.integer(turned, 0) else x
         for turned, x in (
@@ -96,7 +96,7 @@ def _one_matrix(c: Context, name: str) -> FileTensor:
 
 
 def _matmul(c: Context, node: Node) -> FileTensor:
-    """A vector is a row before a matrix and a column after one, which the result has not."""
+    """Convert MatMul. A vector operand counts as a row (first) or column (second), and the result lacks this axis."""
     first, second = node.inputs
     if not c.is_constant(second):
         b = c.value(second)
@@ -125,7 +125,10 @@ def _matmul(c: Context, node: Node) -> FileTensor:
 
 
 def _bias_after(c: Context, node: Node, units: int) -> tuple[NDArray[np.float32] | None, str | None]:
-    """A sum with one constant for each column, which alone reads the product: the numbers and their name."""
+    """Return a bias that can be fused: an Add of a constant for each column, the single consumer of the product.
+
+    Returns the bias and its name in the file; None for both if there is none.
+    """
     name = node.outputs[0]
     user = c.only_user(name)
     if user is None or user.kind != "Add" or len(user.inputs) != 2:
@@ -148,10 +151,10 @@ def dense(
     activation: Activation,
     names: tuple[str | None, str | None] = (None, None),
 ) -> FileTensor:
-    """Return the last axis of x times a matrix [results][features], for each of the other axes.
+    """Add a dense layer that multiplies the last axis of x by a matrix [results][features], at each other position.
 
     Args:
-        names: of the constants that the matrix and the bias are made of, if of one each.
+        names: the names of the file's constants for the matrix and the bias; None if there is no single constant.
     """
     units, features = weight.shape
     if any(atom.is_batch for atom in x.axes[-1]):
@@ -185,12 +188,12 @@ def dense(
 
 
 def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """Return the same array where nothing changes: no copy of large weights."""
+    """Multiply by a factor. With a factor of 1 the same array is returned, because weights may be large."""
     return values if factor == 1.0 else values * np.float32(factor)
 
 
 def _ordered(weight: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Like `_scaled`: the columns in this order."""
+    """Reorder columns. If nothing changes, the same array is returned, because weights may be large."""
     if is_filled(weight) or np.array_equal(columns, np.arange(columns.size)):
         return weight
     return weight[:, columns]

@@ -1,4 +1,4 @@
-"""Operators that move values, or only say how they are seen."""
+"""Convert operators that move elements, change shapes or cast types."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _dropout(c: Context, node: Node) -> FileTensor:
 
 
 def _cast_like(c: Context, node: Node) -> FileTensor | None:
-    """A cast to the type of another tensor."""
+    """Convert a cast to the type of another tensor."""
     like = node.inputs[1]
     target = _type_of(c, like)
     if not c.is_constant(node.inputs[0]):
@@ -51,7 +51,7 @@ def _cast_like(c: Context, node: Node) -> FileTensor | None:
 
 
 def _type_of(c: Context, name: str) -> str:
-    """ONNX' name of the type of a tensor's elements."""
+    """Return ONNX' name of a tensor's element type."""
     constant = c.constants.find(name)
     if constant is not None:
         return type_of_elements(constant.low)
@@ -152,7 +152,10 @@ def _expand(c: Context, node: Node) -> FileTensor:
 
 
 def _repeats_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], list[int]]) -> bool:
-    """Return True if arithmetic with another tensor of the shape repeats the value as well."""
+    """Return True if a consumer of an Expand broadcasts anyway, so that the Expand can be left out.
+
+    That is the case for arithmetic with another operand that has the shape of the expanded tensor.
+    """
     others = [one for one in user.inputs if one != name]
     return (
         user.kind in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum")
@@ -204,7 +207,7 @@ def _padded_axis(
         return x.bordered(axis, sides, {"mode": _MODES[mode], "value": value})
     extent = x.known_extent(axis, "repeats")
     before, after = (max(side, 0) for side in sides)
-    first, behind = (max(-side, 0) for side in sides)  # cut off before the rest is repeated
+    first, behind = (max(-side, 0) for side in sides)  # negative pads crop before the rest is repeated
     kept = extent - first - behind
     if kept < 1:
         raise WeightsError(f"damaged: leaves {kept} of axis {axis} of {x.shown}")
@@ -214,9 +217,9 @@ def _padded_axis(
 
 
 def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[int]) -> bool:
-    """Return True if a border can be the padding of what alone reads it; `fills` says for which kinds its value fits.
+    """Return True if a Pad can be fused as padding into its single consumer, a convolution or pooling.
 
-    Elements that were cut off may not be filled again.
+    `fills` has the kinds of consumers whose padding has the right value. Pads that crop must not be filled again.
     """
     user = c.only_user(name)
     return (
@@ -233,7 +236,7 @@ def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[i
 
 
 def borders(c: Context, node: Node, rank: int) -> tuple[list[int], float]:
-    """Before and after each axis, and what a constant border holds."""
+    """Return the pads before and after each axis of a Pad node, and the value of a constant border."""
     if c.file.opset < 11:
         pads, value = node.integers("pads"), node.number("value", 0.0)
     else:
@@ -262,7 +265,7 @@ def _depth_to_space(c: Context, node: Node) -> FileTensor:
 
 
 def _space_to_depth(c: Context, node: Node) -> FileTensor:
-    """Block of pixels become channels, which is another view until a layer needs it in order."""
+    """Convert SpaceToDepth to a reshape and transposition. No element moves until a layer needs another order."""
     x, block, mode = c.x(node), node.integer("blocksize"), node.text("mode", "DCR")
     if x.rank != _IMAGE_RANK or not x.has_batch_first or None in x.shape[1:]:
         raise UnsupportedError(f"makes channels of blocks of {x.shown}; supported are images of a known size")

@@ -1,4 +1,4 @@
-"""Functions of each element, as separate layers or as the activation of the layer before them."""
+"""Convert elementwise functions, to separate layers or to the activation of the layer before them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def function_of(c: Context, node: Node) -> Activation:
-    """The neuron that a node is; None for another node."""
+    """Return the activation that a node computes; None for other nodes."""
     if node.kind in _PLAIN:
         return _PLAIN[node.kind]
     if node.kind == "LeakyRelu":
@@ -78,7 +78,7 @@ def limits(c: Context, node: Node) -> tuple[float, float]:
 
 
 def clipping(low: float, high: float) -> Activation:
-    """Return the function that limits numbers. The lowest and the largest float are not limits."""
+    """Return the activation that clips to a range. The lowest and the largest float32 mean no limit."""
     if low == math.inf or high == -math.inf:
         raise UnsupportedError(f"its limits are {low} and {high}: nothing but an infinity is within")
     if low == 0.0:
@@ -103,7 +103,7 @@ def _prelu(c: Context, node: Node) -> FileTensor:
         y = c.network.activation(tensor, "prelu", name=name)
         c.set_weight(name, "slope", slope.reshape(-1)[positions(x.axes[1], channels)], node.inputs[1])
         return x.lying(y, rest + channels)
-    # The positive part, and the negative one times its slopes.
+    # The result is max(x, 0) + slopes * min(x, 0).
     slopes = c.constant(node.inputs[1], x.rank, what="its slopes")
     if any(extent not in (1, own) for extent, own in zip(slopes.shape[1:], x.shape[1:], strict=True)):
         raise UnsupportedError(f"slopes of shape {slope.shape} for {x.shown}, which do not fit")
@@ -121,7 +121,7 @@ def _reciprocal(c: Context, node: Node) -> FileTensor:
 
 
 def _celu(c: Context, node: Node) -> FileTensor:
-    """alpha times an ELU of x / alpha."""
+    """Convert CELU: alpha * elu(x / alpha)."""
     alpha = node.number("alpha", 1.0)
     if alpha <= 0.0:
         raise UnsupportedError(f"its alpha is {alpha}; only numbers above 0 are supported")
@@ -129,7 +129,7 @@ def _celu(c: Context, node: Node) -> FileTensor:
 
 
 def _selu(c: Context, node: Node) -> FileTensor:
-    """Gamma times an ELU."""
+    """Convert SELU: gamma * elu(x)."""
     alpha, gamma = node.number("alpha", 1.6732632423543772), node.number("gamma", 1.0507009873554805)
     return c.x(node).map({"kind": "elu", "a": alpha}, "/elu").linear(gamma)
 

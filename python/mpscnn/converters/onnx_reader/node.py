@@ -16,7 +16,7 @@ class Node:
     """One operator of the graph.
 
     Attributes:
-        layer: the name of its layers: the node's name, unless mpscnn wrote the file.
+        layer: the name for the node's layers: the node's name, or in files that mpscnn wrote, the stated layer.
     """
 
     def __init__(self, proto: onnx.NodeProto, *, is_ours: bool) -> None:
@@ -31,7 +31,7 @@ class Node:
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
-        """Python values; a graph and the like stay unchanged."""
+        """The attributes as Python values. Graphs, tensors and types stay protocol buffer messages."""
         import onnx
 
         return {entry.name: onnx.helper.get_attribute_value(entry) for entry in self.proto.attribute}
@@ -41,35 +41,35 @@ class Node:
         return name in self.attributes
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """Return an attribute. Raises WeightsError where it is missing (without a default) or of another kind."""
+        """Return an integer attribute. Raises WeightsError if it has another type, or is missing without a default."""
         value = self._attribute(name, default)
         if not isinstance(value, int):
             raise WeightsError(f"damaged: its {name} is {value!r}, expected a whole number")
         return value
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """See `integer`."""
+        """Return an attribute that is a list of integers. Raises as `integer`."""
         value = self._attribute(name, default)
         if not isinstance(value, (list, tuple)) or not all(isinstance(one, int) for one in value):
             raise WeightsError(f"damaged: its {name} are {value!r}, expected whole numbers")
         return list(value)
 
     def number(self, name: str, default: float | None = None) -> float:
-        """See `integer`."""
+        """Return a number as an attribute. Raises as `integer`."""
         value = self._attribute(name, default)
         if not isinstance(value, (int, float)):
             raise WeightsError(f"damaged: its {name} is {value!r}, expected a number")
         return float(value)
 
     def numbers(self, name: str) -> list[float]:
-        """Return the numbers of an attribute, none where it is missing. Raises as `integer`."""
+        """Return an attribute that is a list of numbers, empty if it is missing. Raises as `integer`."""
         value = self._attribute(name, [])
         if not isinstance(value, (list, tuple)) or not all(isinstance(one, (int, float)) for one in value):
             raise WeightsError(f"damaged: its {name} are {value!r}, expected numbers")
         return [float(one) for one in value]
 
     def text(self, name: str, default: str) -> str:
-        """See `integer`."""
+        """Return a string attribute. Raises as `integer`."""
         value = self._attribute(name, default)
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
@@ -78,7 +78,7 @@ class Node:
         return value
 
     def input(self, place: int) -> str | None:
-        """Return the name of an input; None where it is left out."""
+        """Return the name of an input; None if it is left out."""
         return self.inputs[place] if place < len(self.inputs) and self.inputs[place] else None
 
     def _attribute(self, name: str, default: Any) -> Any:

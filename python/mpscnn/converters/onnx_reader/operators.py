@@ -1,6 +1,6 @@
 """The functions that convert ONNX' operators to layers, one for each kind.
 
-They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and node.
+They raise UnsupportedError and WeightsError with only a reason. The caller adds the names of file and node.
 """
 
 from __future__ import annotations

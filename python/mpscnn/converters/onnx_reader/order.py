@@ -1,4 +1,4 @@
-"""The order in which the nodes of an ONNX file can be computed. Some writers list them in another one."""
+"""Sort the nodes of an ONNX file topologically, because some writers list them in another order."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _MOST_SHOWN = 5
 
 
 def in_order(nodes: Sequence[Node], given: Set[str], origin: str) -> list[Node]:
-    """Return the nodes, each after the nodes that it needs, otherwise in the given order.
+    """Return the nodes, each after the nodes that it depends on, and otherwise in the given order.
 
     Args:
-        nodes: in any order.
-        given: the names that no node computes; the empty name stands for an operand that is left out.
-        origin: the file, for messages.
+        nodes: the nodes in any order.
+        given: the names of tensors that no node computes. The empty name stands for an operand that is left out.
+        origin: the name of the file, for messages.
 
     Raises:
         WeightsError: a value is computed twice or by no node, or a node needs its own result.
     """
     makers = _makers(nodes, given, origin)
     users: list[list[int]] = [[] for _ in nodes]
-    missing = []  # for each node how many others it waits for
+    missing = []  # for each node: the number of other nodes that it still waits for
     for place, node in enumerate(nodes):
         before = {makers[name] for name in node.inputs if name not in given}
         for maker in before:
@@ -49,7 +49,7 @@ def in_order(nodes: Sequence[Node], given: Set[str], origin: str) -> list[Node]:
 
 
 def _makers(nodes: Sequence[Node], given: Set[str], origin: str) -> dict[str, int]:
-    """Return the position of the node that computes a value."""
+    """Return, for each tensor, the position of the node that computes it."""
     makers: dict[str, int] = {}
     for place, node in enumerate(nodes):
         for name in filter(None, node.outputs):
@@ -66,7 +66,10 @@ def _makers(nodes: Sequence[Node], given: Set[str], origin: str) -> dict[str, in
 
 
 def _circle(nodes: Sequence[Node], makers: dict[str, int], missing: Sequence[int]) -> str:
-    """Nodes that need one another. Nodes that wait for others lead to these, from user to maker."""
+    """Return the text of a dependency cycle for a message.
+
+    Going from a waiting node to one of the waiting nodes that it reads, again and again, must end in a cycle.
+    """
     place = next(place for place, count in enumerate(missing) if count)
     passed: dict[int, None] = {}
     while place not in passed:

@@ -1,4 +1,4 @@
-"""The outputs of an ONNX file, and how their axes are arranged there."""
+"""Set the outputs of a network converted from an ONNX file, and record the layout of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mpscnn.errors import UnsupportedError
 
 
 class Outputs:
-    """Marks values of the file as outputs of the network."""
+    """Makes tensors of the file outputs of the network."""
 
     def __init__(self, context: Context) -> None:
         self._c = context
@@ -37,7 +37,7 @@ class Outputs:
         c.network.output(tensor)
 
     def _axes(self, name: str, value: Value) -> list[Axis]:
-        """NHWC for images, unless the file has made them NHWC itself; the file's axes for other values."""
+        """Return the axes of an output: NHWC for images, unless the file transposes to NHWC; otherwise the file's."""
         batch = self._c.arranger.batch
         if batch is None:
             self.layouts.append(OutputLayout(tuple(range(value.rank)), has_batch=False))
@@ -63,7 +63,7 @@ class Outputs:
         return [own[2], own[3], own[1]] if moves else plain
 
     def _ends_in_nhwc(self, name: str) -> bool:
-        """Return True if the last operation on an image transposes it to NHWC, elementwise functions aside."""
+        """Return True if the last operation on an image transposes it to NHWC. Elementwise functions may follow."""
         makers = self._c.file.makers
         way = []
         result = False

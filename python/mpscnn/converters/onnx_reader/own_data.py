@@ -1,4 +1,4 @@
-"""Large tensors of an ONNX file stay in the file while it is parsed."""
+"""Leave large tensors out of an ONNX file before it is parsed; see `converters.skipped_bytes`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from mpscnn.converters.skipped_bytes import LENGTH, VARINT, Field, Holder, Path
 
 _DATA_TYPE, _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 2, 9, 13, 14
 _FLOAT, _DOUBLE = 1, 11
-# Types whose elements are whole bytes: UINT8, INT8, INT32, INT64, FLOAT16 and BFLOAT16 besides.
+# The data types that are left out. They are FLOAT, DOUBLE, UINT8, INT8, INT32, INT64, FLOAT16 and BFLOAT16.
 _PLAIN_TYPES = {_FLOAT, 2, 3, 6, 7, 10, _DOUBLE, 16}
-# Fields with the same bytes as raw_data: float_data and double_data.
+# Fields whose content has the same bytes as raw_data: float_data and double_data, by field number and data type.
 _SAME_BYTES = {(4, _FLOAT), (10, _DOUBLE)}
 
 Place = tuple[str, str]
-"""Offset and length of bytes in the file, as external data state them."""
+"""The offset and length of data in the file, as strings in the form that ONNX has for external data."""
 
 
 def place_of(data: Field) -> Place:
@@ -36,7 +36,10 @@ def _data(fields: Sequence[Field]) -> Field | None:
 
 
 def _reference(data: Field) -> bytes:
-    """External data without a location, as no valid file has."""
+    """Return encoded fields that refer to the data.
+
+    They are external data without a location. A valid file has none, so such tensors can be recognised.
+    """
     import onnx
 
     tensor = onnx.TensorProto(data_location=onnx.TensorProto.EXTERNAL)
@@ -47,8 +50,8 @@ def _reference(data: Field) -> bytes:
 
 _TENSOR = Holder(_data, _reference)
 TENSORS: Path = {7: {5: _TENSOR, 1: {5: {5: _TENSOR}}}}
-"""Tensors in a file (onnx.proto).
+"""The field numbers (of onnx.proto) on the way to tensors.
 
-ModelProto.graph, GraphProto.initializer, and the tensors of Constant nodes: GraphProto.node, NodeProto.attribute,
-AttributeProto.t.
+They are ModelProto.graph and GraphProto.initializer, and for the tensors of Constant nodes GraphProto.node,
+NodeProto.attribute and AttributeProto.t.
 """

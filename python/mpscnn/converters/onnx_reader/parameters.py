@@ -1,4 +1,4 @@
-"""Find the constants of a file that learn, and their layers, for files of modules that will be trained."""
+"""Track the trainable parameters of a module through its exported ONNX file, to the weights of the network."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 
-# Operators whose result has the elements of their first operand, each at least once.
+# Operators whose result has the elements of their first operand, possibly rearranged or repeated.
 _ARRANGING = frozenset(
     {"Cast", "CastLike", "Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 )
-# Operators that read the numbers of this many operands, and of others only what they are.
+# Operators that read the elements of only the first so many operands. Of the others they read only type or shape.
 _READ = {"CastLike": 1, "Shape": 0, "Size": 0}
-# Weights that training changes, by the layers' operations.
+# The roles of weights that training changes.
 _LEARNT_ROLES = ("weight", "bias", "gamma", "beta", "slope", "value")
 _STATISTICS = ("mean", "variance")
 
 
 @dataclass
 class _Held:
-    """The weights of one layer that parameters became."""
+    """The parameters that became weights of one layer."""
 
-    parameters: dict[str, str] = field(default_factory=dict)  # by role
+    parameters: dict[str, str] = field(default_factory=dict)  # by the role of the weight
 
 
 class Parameters:
-    """The parameters of a module, followed through a file.
+    """The trainable parameters of a module, tracked through its ONNX file.
 
-    Everything that is a parameter has to become a weight that learns, with each of its elements once; what is none must
-    not learn.
+    Each parameter must become a trainable weight that has each of its elements once. Other constants must not be
+    trained.
 
     Args:
-        names: what the file's tensors that are parameters are called in the module, several alike where these are one
-            parameter; None: the file is not for training, and nothing is followed.
+        names: for each tensor of the file that is a parameter, its name in the module. Several tensors have one name if
+            they are one parameter. None: the file is not for training, and nothing is tracked.
     """
 
     def __init__(self, names: Mapping[str, str] | None) -> None:
         self.are_followed = names is not None
         self._made_of: dict[str, str] = dict(names or {})
-        self._claims: Counter[str] = Counter()  # uses of a constant that became weights, by its name
+        # By a constant's name: the number of its uses that became weights.
+        self._claims: Counter[str] = Counter()
         self._layers: dict[str, _Held] = {}
 
     def made_of(self, name: str) -> str | None:
-        """The parameter that a constant is an arrangement of; None for another constant."""
+        """Return the parameter whose (possibly rearranged) elements a constant has; None for other constants."""
         return self._made_of.get(name)
 
     def follow(self, node: Node) -> bool:
-        """True if a node's constant operands may be computed while converting, as far as parameters are concerned.
+        """Return True if constant folding may compute a node.
 
-        Nodes that rearrange a parameter's elements are allowed; their result then counts as the parameter. Other
-        operators
-        would make numbers of it that do not learn.
+        A node that rearranges a parameter's elements may be computed, and its result then counts as the parameter. A
+        node that computes other numbers from a parameter may not, because these numbers could not be trained.
         """
         learnt = self._read_by(node)
         if not learnt:
@@ -67,24 +67,24 @@ class Parameters:
         return False
 
     def read_by(self, node: Node) -> list[str]:
-        """Return the parameters whose numbers a node reads, by their names in the module, as messages have them."""
+        """Return the parameters whose elements a node reads, as texts for messages with their names in the module."""
         return [f"parameter {shown(self._made_of[name])}" for name in self._read_by(node)]
 
     def claim(self, name: str, layer: str, role: str) -> None:
-        """A constant became a layer's weight, with each of its elements once."""
+        """Record that a constant became a layer's weight, which has each of its elements once."""
         parameter = self._made_of.get(name)
         if parameter is not None and role in _LEARNT_ROLES:
             self._claims[name] += 1
             self._layers.setdefault(layer, _Held()).parameters[role] = parameter
 
     def settle(self, network: Network, nodes: Sequence[Node]) -> list[str]:
-        """Let the network learn as the module does. Returns what to say of it.
+        """Make the weights that are parameters trainable and fix all others. Returns notes for the user.
 
         Args:
             network: the network, with its weights.
-            nodes: of the file, as far as the network needs them.
+            nodes: the nodes of the file that the network needs.
 
-        Raises UnsupportedError for a parameter that would not learn as it does in the module.
+        Raises UnsupportedError for a parameter that would not be trained as in the module.
         """
         if not self.are_followed:
             return []
@@ -134,7 +134,7 @@ class Parameters:
                 )
 
     def _read_by(self, node: Node) -> list[str]:
-        """Return the parameters among a node's operands whose numbers matter to it."""
+        """Return the node's operands that are parameters and whose elements it reads."""
         operands = node.inputs[: _READ.get(node.kind, len(node.inputs))]
         return [name for name in operands if name in self._made_of]
 

@@ -1,4 +1,4 @@
-"""Parts of tensors, and tensors one after the other."""
+"""Convert Slice, Split, Gather, Concat and similar operators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_MOST_PARTS = 4096  # of a sequence
+_MOST_PARTS = 4096  # the maximum number of tensors in a sequence
 
 
 def _slice(c: Context, node: Node) -> FileTensor:
@@ -29,7 +29,7 @@ def _slice(c: Context, node: Node) -> FileTensor:
 
 
 def _ranges(c: Context, node: Node, x: FileTensor) -> list[tuple[int, range]]:
-    """Axes, and what is taken of each."""
+    """Return the axes of a Slice, and the range of positions on each."""
     if c.file.opset < 10:
         starts, ends = node.integers("starts"), node.integers("ends")
         axes, steps = node.integers("axes", list(range(len(starts)))), [1] * len(starts)
@@ -61,7 +61,7 @@ _NO_END = 2**31 - 1
 
 
 def _ends(c: Context, node: Node) -> list[int]:
-    """Return the ends. For a free extent, the end is that extent or a large number."""
+    """Return the ends of a Slice. They must not depend on free extents; a large number stands for the whole axis."""
     low, high = c.constants.shapes(node.input(2), "its ends")
     if low != high:
         raise UnsupportedError(f"its ends depend on an extent that is free: {CHOOSE_SIZE}")
@@ -94,7 +94,7 @@ def _split(c: Context, node: Node) -> list[FileTensor]:
 
 
 def _split_to_sequence(c: Context, node: Node) -> None:
-    """Parts of stated sizes, of one size, or of extent 1, whose axis then may be left out."""
+    """Convert SplitToSequence: parts of listed sizes, of one size, or of extent 1. Only the last may drop the axis."""
     x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
     extent, given = x.known_extent(axis, "splits"), node.input(1)
@@ -142,7 +142,7 @@ def _parts_of(c: Context, node: Node) -> list[FileTensor]:
 
 
 def _gather(c: Context, node: Node) -> FileTensor:
-    """Positions of an axis, which become the axes of the table that lists them."""
+    """Convert Gather. The axes of the indices replace the axis."""
     if c.is_constant(node.inputs[0]) and not c.learns(node.inputs[0]):
         return _look_up(c, node)
     x = c.x(node)
@@ -150,7 +150,7 @@ def _gather(c: Context, node: Node) -> FileTensor:
 
 
 def _look_up(c: Context, node: Node) -> FileTensor:
-    """Rows of a constant table, such as embeddings of words. Numbers below 0 count from the end."""
+    """Convert Gather of a constant by computed indices: an embedding lookup. Negative indices count from the end."""
     table = c.constants.real(node.inputs[0], "its table")
     if node.integer("axis", 0) or table.ndim < 2:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
@@ -160,7 +160,7 @@ def _look_up(c: Context, node: Node) -> FileTensor:
 
 
 def _gather_nd(c: Context, node: Node) -> FileTensor:
-    """Positions of the first axis, as torch's exporter writes a list of indices."""
+    """Convert GatherND along the first axis only. PyTorch's exporter writes indexing by a list so."""
     x, indices = c.x(node), c.constants.fixed(node.input(1), "its indices")
     if node.integer("batch_dims", 0) or indices.ndim < 1 or indices.shape[-1] != 1:
         raise UnsupportedError(
@@ -170,7 +170,7 @@ def _gather_nd(c: Context, node: Node) -> FileTensor:
 
 
 def _at(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
-    """Take positions of an axis, of which those below 0 count from the end."""
+    """Gather constant positions of an axis. Negative ones count from the end."""
     extent = x.known_extent(axis, "takes a part of")
     if not indices.size:
         raise UnsupportedError(f"takes nothing of axis {axis} of {x.shown}")
@@ -183,7 +183,7 @@ def _at(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
 
 
 def _gather_elements(c: Context, node: Node) -> FileTensor:
-    """An element for each position, by its place along an axis: places in all elements of an image."""
+    """Convert GatherElements with constant indices, to a gather from all elements of an image."""
     x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
     given = c.constants.fixed(node.input(1), "its indices")

@@ -1,7 +1,7 @@
-"""Activations that a file writes as several nodes: swish, hard-swish, mish and GELU by parts.
+"""Recognise activations that a file writes as several nodes: swish, hard-swish, mish, GELU.
 
-The nodes between a value and a later one become one expression. Its products and sums are in a normal form, so that the
-order in which a file computes them does not matter.
+The nodes between two tensors become one expression. Its products and sums have a normal form, so that the order in
+which a file computes them does not matter. The expression is then compared with those of known activations.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
-_MOST_NODES = 64  # that a search looks at
-_MOST_READERS = 32  # of a value
-_LARGEST = 24  # expression: the longest activation has about half
-_ROUNDING = 1e-5  # of constants that a file rounds to float32, or to a few digits
+_MOST_NODES = 64  # the maximum number of nodes that a search visits
+_MOST_READERS = 32  # tensors with more consumers are not followed
+_LARGEST = 24  # the maximum size of an expression; the longest activation has about half of that
+_ROUNDING = 1e-5  # the relative tolerance for constants, which a file rounds to float32 or to a few digits
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A function of x: `number` and, by its kind, the operands.
+    """A function of x as a tree of expressions.
 
-    Kinds are "x"; "product", number times all operands; "sum", number plus all operands; and names of functions.
+    The kind is "x", "number", "product" (`number` times all operands), "sum" (`number` plus all operands), or the name
+    of a function of the operands.
     """
 
     kind: str
@@ -36,7 +37,7 @@ class Expression:
 
     @cached_property
     def size(self) -> int:
-        """The number of expressions that it consists of."""
+        """The number of expressions in the tree."""
         return 1 + sum(one.size for one in self.operands)
 
     def __str__(self) -> str:
@@ -47,12 +48,15 @@ _X = Expression("x")
 
 
 def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activation, str, list[Node]] | None:
-    """Return the longest activation of a value that nodes after it compute: it, its result, and the nodes.
+    """Find the longest activation that several nodes compute from a tensor.
 
-    None where there is none, or where something else needs one of the values in between.
+    Returns the activation, the name of its result, and the nodes. Returns None if there is no activation, or if other
+    nodes need one of the intermediate results.
 
     Args:
-        first: the node that it begins with, where others may need the value itself; None: nothing else does.
+        c: the conversion.
+        name: the tensor x of the activation.
+        first: the node that must be converted first; other nodes may read x, too. None: only the activation reads x.
     """
     search = _Search(c, name)
     expressions = search.expressions
@@ -82,14 +86,13 @@ def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activati
 
 
 Key = tuple[int, int]
-"""The priority of a node that reads a value: the number of the value, and the number of the node among its readers.
-"""
+"""The priority of a node in the search: the number of the value that it reads, and its number among the readers."""
 
 
 class _Search:
-    """The nodes, not converted yet, that compute with nothing but known values and constants.
+    """A search for unconverted nodes whose operands are all known expressions or constants.
 
-    Nodes that read the earliest value come first. Each is looked at when its last operand becomes known.
+    Nodes that read the earliest known value come first. A node is ready when its last operand becomes known.
     """
 
     def __init__(self, c: Context, begin: str) -> None:
@@ -112,7 +115,7 @@ class _Search:
                 self._consider((place, number), node)
 
     def next(self) -> Node | None:
-        """Return the first of the nodes."""
+        """Return the ready node with the highest priority; None if there is none."""
         while self._ready:
             _, node = heapq.heappop(self._ready)
             if id(node) not in self._passed:
@@ -141,14 +144,17 @@ def _nodes_of(result: str, makers: dict[str, Node]) -> list[Node]:
 
 
 def _begins(c: Context, nodes: list[Node], first: Node | None) -> bool:
-    """Return True if a node is the first of these to be converted."""
+    """Return True if `first` is one of these nodes, and none of them has been converted yet.
+
+    first=None: always True.
+    """
     if first is None:
         return True
     return any(node is first for node in nodes) and not any(node.outputs[0] in c.values for node in nodes)
 
 
 def _is_closed(c: Context, names: list[str], nodes: list[Node], result: str) -> bool:
-    """Return True if nothing but these nodes needs the values before the result."""
+    """Return True if only these nodes read the intermediate results."""
     own = set(map(id, nodes))
     return all(
         name == result or (name not in c.results and all(id(user) in own for user in c.users(name)))
@@ -220,7 +226,7 @@ def _limits(c: Context, node: Node) -> tuple[float, float]:
 
 
 def _limited(x: Expression, low: float, high: float) -> Expression:
-    """Return a limit above another one, and a scaled one, are brought to one form: the line within its limits."""
+    """Return a clip of an expression to a range. An upper limit of a clip is merged into that clip."""
     if x.kind == "limits" and low == -math.inf:
         inner_low, inner_high = (one.number for one in x.operands[1:])
         low, high, x = inner_low, min(inner_high, high), x.operands[0]
@@ -281,7 +287,7 @@ def _known(expression: Expression) -> Activation:
 
 
 def _swish_with_factor(expression: Expression) -> Activation:
-    """x times the sigmoid of a multiple of x."""
+    """Return swish with a factor, x * sigmoid(b * x), if the expression is that; otherwise None."""
     if expression.kind != "product" or expression.number != 1.0 or len(expression.operands) != 2:
         return None
     inner = [one.operands[0] for one in expression.operands if one.kind == "Sigmoid"]
@@ -291,7 +297,7 @@ def _swish_with_factor(expression: Expression) -> Activation:
 
 
 def _equal(a: Expression, b: Expression) -> bool:
-    """Up to the rounding of constants; both are in normal form."""
+    """Return True if two expressions in normal form are equal up to the rounding of constants."""
     is_close = a.number == b.number or abs(a.number - b.number) <= _ROUNDING * abs(b.number)
     return (
         a.kind == b.kind

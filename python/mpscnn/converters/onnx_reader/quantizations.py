@@ -1,7 +1,8 @@
-"""QuantizeLinear and DequantizeLinear around what a network computes.
+"""Convert QuantizeLinear and DequantizeLinear between layers.
 
-In floats such a pair limits the range alone: files leave out a ReLU where the integers have no number below zero. The
-integers themselves are kept for precision "int8" (`integer_network`).
+In a float network such a pair only clips to the range of the integers. Clipping matters, because files leave out a ReLU
+if the integers represent no number below zero. The scales and zero points are kept for precision "int8"
+(`integer_network`).
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
 _LEAST_SCALE = 2.0**-126
-#: Types by ONNX' numbers.
+#: NumPy's types of integers by ONNX' numbers of data types.
 _STATED = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32}
 
 
 def within_integers(c: Context, activation: Activation, name: str) -> Activation:
-    """The activation of a layer with the limits of the integers that its result becomes, if nothing else reads it.
+    """Return a layer's activation merged with the range of integers, if QuantizeLinear is the result's single consumer.
 
     Args:
-        activation: the layer's; another one than limits stays unchanged.
-        name: of the layer's result.
+        activation: the layer's activation. If it does more than clip, it is returned unchanged.
+        name: the name of the layer's result.
     """
     user = c.only_user(name)
     if user is None or user.kind != "QuantizeLinear" or user.inputs[0] != name:
         return activation
     try:
         limits = within(activation, _grid(c, user))
-    except Error:  # which the node itself reports
+    except Error:  # the conversion of the node itself reports it
         return activation
     if limits is None or not all(map(math.isfinite, limits)):
         return activation
@@ -46,17 +47,17 @@ def within_integers(c: Context, activation: Activation, name: str) -> Activation
 
 
 def note_same_limits(c: Context, x: Value, name: str) -> None:
-    """For maxima or means of x: the result has the limits of its integers if x has these limits."""
+    """Note that the result of a maximum or mean of x needs no clipping, if it has the same quantization as x."""
     user = c.only_user(name)
     if user is None or user.kind != "QuantizeLinear" or x.tensor.index not in c.integers:
         return
-    with suppress(Error):  # which the node itself reports
+    with suppress(Error):  # the conversion of the node itself reports it
         if _int8_of(_grid(c, user)) == c.integers[x.tensor.index]:
             c.limited.add(name)
 
 
 def note_integers(c: Context, value: Value, name: str) -> None:
-    """Note the integers that a constant is made of, with one scale."""
+    """Record the quantization of a constant that was dequantized from integers with one scale."""
     stored = c.constants.integers_of(name)
     assert stored is not None
     grid = Grid(float(stored.scales[0]), int(stored.zero_points.reshape(-1)[0]), stored.values.dtype)
@@ -67,13 +68,13 @@ def note_integers(c: Context, value: Value, name: str) -> None:
 
 
 def _quantize(c: Context, node: Node) -> None:
-    """The value stays unchanged; only its pair, which makes the same numbers floats again, may read it."""
+    """Convert QuantizeLinear: no layer is added. Only a DequantizeLinear may read the result."""
     source = node.inputs[0]
     c.quantized[node.outputs[0]] = Quantized(c.value(source), _grid(c, node), source in c.limited)
 
 
 def _dequantize(c: Context, node: Node) -> FileTensor:
-    """After a quantisation the value itself, within the limits of the integers."""
+    """Convert DequantizeLinear after QuantizeLinear to the value before both, clipped to the range of the integers."""
     found = c.quantized.get(node.inputs[0])
     if found is None:
         raise UnsupportedError(
@@ -93,16 +94,16 @@ def _dequantize(c: Context, node: Node) -> FileTensor:
 
 
 def _int8_of(grid: Grid) -> Integers | None:
-    """As int8, which have the same numbers as uint8 with a zero point lower by 128; None for wider integers."""
+    """Return the quantization as int8; None for wider integers. The zero point of uint8 is lowered by 128."""
     if grid.dtype.itemsize != 1 or not _LEAST_SCALE <= grid.step < np.inf:
         return None
     return grid.step, grid.zero_point - (128 if grid.dtype == np.uint8 else 0)
 
 
 def _grid(c: Context, node: Node, otherwise: np.dtype[Any] | None = None) -> Grid:
-    """Return the grid of either operator.
+    """Return the scale, zero point and type of a QuantizeLinear or DequantizeLinear.
 
-    Without a zero point, the type is the one that the operator states, or `otherwise`.
+    Without a zero point, the type is the one that the node states, or `otherwise`.
     """
     scale = c.constants.real(node.input(1), "its scale")
     if scale.size != 1:

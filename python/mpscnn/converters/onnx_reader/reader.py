@@ -1,7 +1,8 @@
-"""ONNX files as networks.
+"""Convert ONNX files to networks.
 
-Images (n, channels, height, width) become (n, height, width, channels). Transpositions and reshapes are not layers but
-another view (`converters.layout`); only where a layer needs elements in another order, they are moved.
+Images (n, channels, height, width) become (n, height, width, channels). Transpositions and reshapes add no layers; they
+only change the description of a tensor's layout (`converters.layout`). Elements are moved only if a layer needs them in
+another order.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from mpscnn.graph.network import Network
 
 @dataclass(frozen=True)
 class Converted:
-    """The network of a file, and how the axes of its inputs and outputs are arranged in the file.
+    """The network of a file, and the layouts of the file's inputs and outputs.
 
     Attributes:
         network: the network.
         inputs: the layout of each input.
-        outputs: the layout of each output. It is None for a detector, whose outputs are not the file's.
+        outputs: the layout of each output. It is empty for a detector, whose outputs are not those of the file.
     """
 
     network: Network
@@ -53,8 +54,9 @@ def converted(file: OnnxFile, options: ReadOptions) -> Converted:
     """Return the network of a file.
 
     Raises:
-        UnsupportedError: names all nodes that mpscnn cannot express. WeightsError: the file contradicts itself.
-            ParameterError: an input or output that it does not have, or another shape of it.
+        UnsupportedError: mpscnn does not support some nodes; the message names all of them.
+        WeightsError: the file contradicts itself.
+        ParameterError: the options name an input or output that the file does not have, or a shape that contradicts it.
     """
     options.check_inputs([described.name for described in file.inputs], file.origin)
     wanted = _wanted_outputs(file, options)
@@ -62,7 +64,7 @@ def converted(file: OnnxFile, options: ReadOptions) -> Converted:
     if not options.outputs:
         tail = Tail(file, wanted)
         for heads in candidates(tail, file, wanted):
-            with suppress(UnsupportedError):  # which the conversion of all of the file reports
+            with suppress(UnsupportedError):  # the conversion of the whole file below reports it again
                 context = _converted(file, options, heads)
                 if mark_detection(context, tail, heads, notes):
                     keep_integers(context)
@@ -83,10 +85,10 @@ def converted(file: OnnxFile, options: ReadOptions) -> Converted:
 
 
 def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> Context:
-    """Return a network that computes these tensors, none of which is an output yet.
+    """Return a network that computes these tensors. They are not yet marked as its outputs.
 
-    If the first axes of the inputs have fixed extents above 1 and cannot be the batch, the inputs are those of one
-    image, and the network has a batch before them.
+    If the first axes of the inputs have fixed extents above 1 and cannot be the batch, the whole inputs are taken as
+    one image, and the network gets a batch in front of them.
     """
     inputs = with_one_batch([input_of(file, described, options) for described in file.inputs], file)
     try:
@@ -94,7 +96,7 @@ def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> C
     except UnsupportedError:
         if not (options.has_batch and inputs) or any(one.extents[0] in (None, 1) for one in inputs):
             raise
-        with suppress(UnsupportedError):  # the first error is about the file as it is
+        with suppress(UnsupportedError):  # the first error describes the file better, so that one is raised
             return _of_inputs(file, options, wanted, [of_one_image(one) for one in inputs])
         raise
 
@@ -145,7 +147,7 @@ def _before_suppression(tail: Tail, wanted: list[str]) -> tuple[list[str], list[
         return wanted, []
     heads = dict.fromkeys(name for node in tail.suppressions for name in node.inputs[:2])
     if any(name in tail.made for name in heads):
-        return wanted, []  # other nodes chose among the boxes before; the conversion refuses those by name
+        return wanted, []  # other selections come before; the conversion refuses them by name
     kept = [name for name in wanted if name not in tail.made and name not in heads]
     note = (
         f"{tail.suppressions[0].kind} and what follows it are left out: outputs are the boxes and scores that it "

@@ -1,4 +1,4 @@
-"""LSTM and GRU."""
+"""Convert ONNX' LSTM and GRU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.recurrent import Recurrent
 
-# The order of the file's gates in mpscnn's: i, f, o, g of i, o, f, g.
+# The position in ONNX' order of gates (LSTM: i, o, f, g) of each gate in mpscnn's order (i, f, o, g).
 _GATES = {"LSTM": (0, 2, 1, 3), "GRU": (0, 1, 2)}
 _ACTIVATIONS: dict[str, dict[str, Any]] = {
     "Affine": {"kind": "linear", "a": 1.0, "b": 0.0},
@@ -30,13 +30,13 @@ _ACTIVATIONS: dict[str, dict[str, Any]] = {
     "Softsign": {"kind": "softsign"},
     "Tanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
 }
-# Which parameters of functions the attributes activation_alpha and activation_beta state, one after the other.
+# The parameters of functions that the attributes activation_alpha (a) and activation_beta (b) list.
 _STATED = {"Affine": "ab", "Elu": "a", "HardSigmoid": "ab", "LeakyRelu": "a", "ScaledTanh": "ab"}
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh")}
 
 
 def _recurrent(c: Context, node: Node) -> list[FileTensor]:
-    """Read a sequence (steps, n, features), or (n, steps, features) in the layout 1, in one direction or both."""
+    """Convert a node. Its input is (steps, n, features), or with layout=1 (n, steps, features)."""
     _refuse_settings(c, node)
     direction = node.text("direction", "forward")
     reversals = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(direction)
@@ -83,7 +83,7 @@ def _refuse_settings(c: Context, node: Node) -> None:
 
 
 def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
-    """(n, steps, sequences, features), and the atoms of its steps and sequences."""
+    """Return the input as a tensor (n, steps, sequences, features), and the atoms of its steps and sequences."""
     x = c.x(node)
     if x.rank != 3:
         raise WeightsError(f"damaged: it reads {x.shown}")
@@ -184,7 +184,7 @@ def _functions(node: Node, place: int, directions: int) -> list[Activation]:
 
 
 def _state(c: Context, node: Node, number: int, place: int, units: int) -> Tensor | None:
-    """Return the state before the first step; None for zeros."""
+    """Return the initial hidden or cell state of one direction; None for zeros."""
     name = node.input(number) if number == 5 or node.kind == "LSTM" else None
     if name is None:
         return None

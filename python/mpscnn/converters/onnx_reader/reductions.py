@@ -1,4 +1,4 @@
-"""Reductions over axes, softmax, and normalizations."""
+"""Convert reductions over axes, softmax, and normalizations."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _KINDS = {
     "ReduceSumSquare": "sum_of_squares",
     "ReduceLogSumExp": "log_sum_exp",
 }
-# Sums of functions of the elements, and functions of sums.
+# Reductions that apply a function to each element before a sum, and those that apply a function to the sum.
 _SUMMANDS: dict[str, Activation] = {"ReduceL1": "absolute"}
 _OF_SUMS: dict[str, Activation] = {"ReduceLogSum": "logarithm"}
-# The function of one element, if all axes have extent 1. Other reductions do not change the element.
+# If all reduced axes have extent 1, these reductions are a function of each element. Other kinds change nothing.
 _OF_ONE: dict[str, Activation] = {
     "ReduceL2": "absolute",
     "ReduceSumSquare": {"kind": "power", "a": 1.0, "c": 2.0},
@@ -67,7 +67,7 @@ def _reduced_axes(c: Context, node: Node, x: FileTensor) -> list[int]:
 
 
 def _lp_normalization(c: Context, node: Node) -> FileTensor:
-    """x divided by its norm along an axis; zeros stay zeros."""
+    """Convert LpNormalization: x divided by its norm along an axis. All-zero vectors stay zeros."""
     x, order = c.x(node), node.integer("p", 2)
     axis = x.axis(node.integer("axis", -1))
     if order not in (1, 2):
@@ -84,7 +84,7 @@ def _argument(c: Context, node: Node) -> FileTensor:
 
 
 def _softmax(c: Context, node: Node) -> FileTensor:
-    """Up to opset 12 over the axis and all after it."""
+    """Convert Softmax and LogSoftmax. Up to opset 12 they include all axes after the stated one."""
     x, old = c.x(node), c.file.opset < 13
     axis = x.axis(node.integer("axis", 1 if old else -1))
     function = c.network.softmax if node.kind == "Softmax" else c.network.log_softmax
@@ -136,7 +136,10 @@ def _batch_normalization(c: Context, node: Node) -> FileTensor:
 
 
 def _instance_normalization(c: Context, node: Node) -> FileTensor:
-    """Groups of channels that have become an axis are normalised as groups."""
+    """Convert InstanceNormalization.
+
+    If an earlier reshape made groups the channel axis, it is a group normalization.
+    """
     x, factors = c.x(node), _factors(c, node)
     if not x.has_batch_first:
         raise UnsupportedError(f"normalises {x.shown}, whose first axis is not the batch")
@@ -167,9 +170,10 @@ def _group_normalization(c: Context, node: Node) -> FileTensor:
 def _group_norm(
     c: Context, node: Node, x: FileTensor, parts: tuple[Axis, Axis, Axis], groups: int, times: int
 ) -> FileTensor:
-    """Normalise groups of the channels, the second one of the parts, together with the part behind them.
+    """Convert to a group normalization.
 
-    Each scale and offset of the file is for `times` channels of the layer.
+    `parts` are the atoms before the groups, of the groups, and behind them (the channels within a group). Each scale
+    and offset of the file is repeated for `times` channels of the layer.
     """
     before, channels, behind = parts
     order, grouping = before + channels + behind, c.arranger.grouping(x)
@@ -184,8 +188,9 @@ def _group_norm(
 
 
 def _layer_normalization(c: Context, node: Node) -> FileTensor:
-    """(x - mean) / sqrt(variance + epsilon) over the axis and all after it, times scale plus offset.
+    """Convert LayerNormalization and RMSNormalization.
 
+    It is (x - mean) / sqrt(variance + epsilon) * scale + offset, over the axis and all axes after it.
     RMSNormalization has neither mean nor offset.
     """
     x = c.x(node)

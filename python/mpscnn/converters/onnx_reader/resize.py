@@ -1,4 +1,4 @@
-"""Images of another size."""
+"""Convert Resize and Upsample."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 Extents = list[int | None]
 
-#: Factors of the file are float32: one that rounds from a fraction up to this denominator is that fraction.
+#: A scale of the file is float32. If it is the rounding of a fraction with at most this denominator, the fraction
+#: counts.
 LARGEST_DENOMINATOR = 1000
 
 
@@ -50,16 +51,16 @@ def _resize(c: Context, node: Node) -> FileTensor:
     attributes |= {"kind": "bilinear"} if mode == "linear" else {"kind": "nearest", "rounding": rounding}
     attributes |= _coordinates(alignment, attributes)
     if mode == "nearest" and rounding == ("floor" if alignment == "asymmetric" else "round_prefer_ceil"):
-        attributes["rounding"] = "by_alignment"  # which layers of integers have, too
+        attributes["rounding"] = "by_alignment"  # this rounding is also supported for integers
     y = c.network.layer("resize", [x.image()], attributes, name=c.layer_name(node))
-    note_same_limits(c, x, node.outputs[0])  # linear and nearest ones alone are read
+    note_same_limits(c, x, node.outputs[0])  # linear and nearest results lie within the range of x
     return x.of_same_rank(y)
 
 
 def _interpolated(
     x: FileTensor, by: Interpolation, scales: list[Fraction] | None, sizes: list[int] | None
 ) -> FileTensor:
-    """Multiply each axis that gets another extent by the matrix of its weights."""
+    """Resize by matrix products: each axis whose extent changes is multiplied by its matrix of weights."""
     if by.alignment not in ALIGNMENTS:
         raise UnsupportedError(f"{by.mode} with the coordinates {by.alignment!r} is not supported")
     extents = x.stand_ins()[0]
@@ -79,9 +80,9 @@ def _interpolated(
 
 
 def _fraction(scale: float) -> Fraction:
-    """Return the fraction that a float32 factor stands for.
+    """Return the fraction whose rounding a float32 scale is.
 
-    10 rows times 0.7 are 7, although the nearest float32 is below 0.7.
+    For example, 10 rows times 0.7 must be 7 rows, although the float32 number nearest to 0.7 is below it.
     """
     if not np.isfinite(scale):
         raise WeightsError(f"damaged: it resizes by {scale}")
@@ -96,7 +97,7 @@ def _fractions(scales: Sequence[float] | NDArray[np.float32], x: FileTensor) -> 
 
 
 def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | None, list[int] | None]:
-    """Scales, or sizes, for every axis."""
+    """Return the scales or the sizes of a node, for every axis. One of the two is None."""
     if node.kind == "Upsample" and node.has("scales"):
         return _fractions(node.attributes["scales"], x), None
     place = 1 if node.kind == "Upsample" or c.file.opset < 11 else 2
@@ -121,7 +122,7 @@ def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | Non
 
 
 def _one_scale(node: Node, x: FileTensor, sizes: list[int], policy: str) -> list[Fraction]:
-    """The sizes are limits of the image's, whose sides keep their ratio."""
+    """Return the scales for keep_aspect_ratio_policy: one scale for all axes, limited by the stated sizes."""
     axes = [x.axis(axis) for axis in node.integers("axes", range(x.rank))]
     low = x.stand_ins()[0]
     if policy not in ("not_larger", "not_smaller") or len(axes) != len(sizes):
@@ -130,7 +131,7 @@ def _one_scale(node: Node, x: FileTensor, sizes: list[int], policy: str) -> list
         raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
     choose = min if policy == "not_larger" else max
     scale = choose(Fraction(size, low[axis]) for size, axis in zip(sizes, axes, strict=True))
-    for axis in axes:  # the format rounds to the nearest size, where factors round down
+    for axis in axes:  # here ONNX rounds to the nearest size, but mpscnn's scales round down
         if int(low[axis] * scale) != int(low[axis] * scale + 0.5):
             raise UnsupportedError(f"keeps the ratio of the sides of {x.shown} by rounding its size up")
     return [scale if axis in axes else Fraction(1) for axis in range(x.rank)]
@@ -139,7 +140,7 @@ def _one_scale(node: Node, x: FileTensor, sizes: list[int], policy: str) -> list
 def _stated_sizes(c: Context, node: Node, x: FileTensor) -> list[int]:
     """Return the size that the file states for each axis.
 
-    A free axis is represented by the first of its two numbers. It must keep its size.
+    A free axis must keep its size. The first of the two numbers that represent its extent is returned for it.
     """
     low, high = c.constants.shapes(node.input(3), "its sizes")
     stated = x.stand_ins()
@@ -151,7 +152,7 @@ def _stated_sizes(c: Context, node: Node, x: FileTensor) -> list[int]:
 
 
 def _sizes(x: FileTensor, scales: list[Fraction] | None, sizes: list[int] | None) -> dict[str, Any]:
-    """Parameters of our resize; none where the size stays."""
+    """Return the size or scale as attributes of mpscnn's resize layer; empty if the size does not change."""
     low = x.stand_ins()[0]
     given = scales if scales is not None else sizes or []
     if len(given) != x.rank:
@@ -177,7 +178,7 @@ def _sizes(x: FileTensor, scales: list[Fraction] | None, sizes: list[int] | None
 
 
 def _coordinates(alignment: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return the positions of the result's pixels in the image as mpscnn's parameters."""
+    """Return ONNX' coordinate_transformation_mode as attributes of mpscnn's resize layer."""
     if alignment == "align_corners" and "scale_y" in attributes:
         raise UnsupportedError("aligns corners by factors that do not give whole sizes")
     if alignment == "tf_half_pixel_for_nn" and attributes["kind"] == "nearest":

@@ -1,4 +1,4 @@
-"""Local response normalization: LRN, and the nodes that torch writes for it."""
+"""Convert local response normalization: LRN, and the nodes to which PyTorch exports it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
-# x divided by (alpha * average of the squares + k) to the power of beta. The average is that of a window over the
-# channels, which an axis before them and a border of zeros make an axis of an image.
+# The nodes that PyTorch exports for x / (alpha * average of the squares + k) ^ beta. The average is over a window of
+# channels. It is computed by AveragePool, after a new axis and a border of zeros have made the channels an image axis.
 _NODES = (
     ("Mul", "Pow"),
     ("Unsqueeze", "Reshape"),
@@ -31,7 +31,7 @@ _Settings = tuple[tuple[int, int], float, float, float]
 
 
 def begins_response(c: Context, node: Node) -> bool:
-    """Convert the nodes of a local response normalization as a layer, if the node is the first of them."""
+    """Convert the exported nodes of a local response normalization to one layer, if `node` is the first of them."""
     if node.kind not in _NODES[0] or node.inputs[0] not in c.values:
         return False
     again: list[Node] = []
@@ -46,9 +46,9 @@ def begins_response(c: Context, node: Node) -> bool:
 
 
 def _chain(c: Context, first: Node, again: list[Node]) -> list[Node]:
-    """Return the nodes, each of which alone reads the one before; none if there are others.
+    """Return the chain of nodes, each the single consumer of the one before; empty if a node differs.
 
-    `again` gets reshapes between them, which must not change the shape.
+    Reshapes between them are added to `again`. The caller checks that they do not change the shape.
     """
     nodes = [first]
     last = first
@@ -66,7 +66,7 @@ def _chain(c: Context, first: Node, again: list[Node]) -> list[Node]:
 
 
 def _settings(c: Context, nodes: list[Node], again: list[Node]) -> _Settings | None:
-    """Window, alpha, beta and k; None where the nodes compute something else."""
+    """Return the window, alpha, beta and k; None if the nodes compute something else."""
     square, front, border, average, back, scaled, moved, power, _ = nodes
     try:
         x = c.value(square.inputs[0])
@@ -94,7 +94,7 @@ def _settings(c: Context, nodes: list[Node], again: list[Node]) -> _Settings | N
         before = again[0] if again else back
         alpha, k = (_other(c, node, other) for node, other in ((scaled, before), (moved, scaled)))
         beta = c.constants.number(power.input(1), "its exponent")
-    except Error:  # what cannot be read here is reported where the node itself is converted
+    except Error:  # the conversion of the node itself reports it
         return None
     return ((size // 2, (size - 1) // 2), alpha, beta, k) if fits else None
 
@@ -106,13 +106,13 @@ def _is_square(c: Context, node: Node) -> bool:
 
 
 def _other(c: Context, node: Node, before: Node) -> float:
-    """Return the number that a sum or product has besides the result of the node before."""
+    """Return the constant operand of a sum or product whose other operand is the result of the node before."""
     first, second = node.inputs
     return c.constants.number(second if first == before.outputs[0] else first, "its operand")
 
 
 def _sees(c: Context, node: Node, x: Value, wanted: Value) -> bool:
-    """Return True if an Unsqueeze, Squeeze or Reshape of x gives the axes of another view."""
+    """Return True if an Unsqueeze, Squeeze or Reshape of x gives the same axes as `wanted`."""
     if node.kind == "Reshape":
         made = x.reshaped(*c.constants.shapes(node.input(1), "the new shape"))
     else:
@@ -122,7 +122,7 @@ def _sees(c: Context, node: Node, x: Value, wanted: Value) -> bool:
 
 
 def _local_response(c: Context, node: Node) -> FileTensor:
-    """`alpha` is divided by the size of the window, as here."""
+    """Convert LRN. In ONNX as in mpscnn, `alpha` is divided by the size of the window."""
     settings = (node.number("alpha", 1e-4), node.number("beta", 0.75), node.number("bias", 1.0))
     size = node.integer("size")
     if size < 1:
@@ -131,9 +131,10 @@ def _local_response(c: Context, node: Node) -> FileTensor:
 
 
 def _layer(x: FileTensor, window: tuple[int, int], alpha: float, beta: float, k: float) -> FileTensor:
-    """x * (alpha * mean of squares + k) ^ -beta. `window`: the channels before and after each channel, without itself.
+    """Add layers for x * (alpha * mean of squares + k) ^ -beta.
 
-    With more channels on one side than on the other, sums of squares are a product with ones and zeros.
+    `window` has the numbers of channels before and after each channel. If the two differ, the sums of squares are
+    computed by a product with a matrix of ones and zeros.
     """
     before, after = window
     size = before + after + 1

@@ -1,4 +1,4 @@
-"""Convolutions and poolings."""
+"""Convert convolutions and poolings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _pairs(node: Node, name: str, default: int, rank: int) -> Pair:
 
 
 def window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any]:
-    """Return kernel, strides, dilation and padding as parameters of our operations."""
+    """Return kernel size, strides, dilation and padding of a node as attributes of mpscnn's operations."""
     strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
     attributes: dict[str, Any] = {}
     for side, suffix, place in (("height", "y", 0), ("width", "x", 1)):
@@ -68,7 +68,7 @@ def _explicit(before: Pair, after: Pair) -> dict[str, Any]:
 
 
 def _same_lower(x: FileTensor, kernel: Pair, strides: Pair, dilation: Pair) -> dict[str, Any]:
-    """Return the padding of SAME_LOWER: like "same", but an odd pixel goes before the image."""
+    """Return the padding of SAME_LOWER. It is that of "same", but an odd total has the additional pixel in front."""
     sizes = x.shape[2:] if x.rank == 4 else (1, x.shape[2])
     before, after = [], []
     for size, taps, stride, step in zip(sizes, kernel, strides, dilation, strict=True):
@@ -83,7 +83,7 @@ def _same_lower(x: FileTensor, kernel: Pair, strides: Pair, dilation: Pair) -> d
 
 
 def _weights(c: Context, node: Node, x: FileTensor) -> NDArray[np.float32]:
-    """Return the weights of a convolution. Their height is 1 if the image has no height."""
+    """Return the weights of a convolution. Those of a 1D convolution get a height of 1."""
     weight = c.constants.real(node.input(1), "its weights")
     if weight.ndim != x.rank or weight.ndim not in (3, 4):
         raise UnsupportedError(
@@ -119,7 +119,7 @@ def _convolution(c: Context, node: Node) -> FileTensor:
 
 
 def _padded(c: Context, node: Node) -> tuple[FileTensor, dict[str, Any]]:
-    """Return the input of a window, and the padding from a separate layer of the file that comes before it."""
+    """Return the input of a convolution or pooling, and padding that is merged from a Pad node before it."""
     if node.inputs[0] not in c.padded:
         return c.tensor(node.inputs[0]), {}
     x, (top, left, bottom, right) = c.padded[node.inputs[0]]
@@ -132,9 +132,9 @@ def _operand(
 ) -> tuple[Tensor, NDArray[np.int64] | None, Axis | None]:
     """Return the input of a convolution, the order of its channels, and the order of its pixels.
 
-    The order of channels is their numbers, or None if they are in order. The order of pixels is their atoms as they
-    lie, or None for an image's own order. Only pointwise convolutions get another order, which has no effect on their
-    results.
+    The order of channels has the file's number of each channel, or is None if they are in order. The order of pixels
+    has their atoms in memory order, or is None for the usual order of an image. Only pointwise convolutions get unusual
+    orders of pixels, because their results do not depend on it.
     """
     if attributes["groups"] != 1:
         return x.image(), None, None
@@ -175,7 +175,7 @@ def _transposed_convolution(c: Context, node: Node) -> FileTensor:
 
 
 def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any]:
-    """Return the window by ONNX' two rules: the pads determine the result's size, or its size determines the pads."""
+    """Return the window of ConvTranspose by ONNX' two rules: pads determine the output size, or the reverse."""
     strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
     added = _pairs(node, "output_padding", 0, x.rank)
     automatic = node.text("auto_pad", "NOTSET")
@@ -201,9 +201,10 @@ def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any
             for stride, size, more, span, end in zip(strides, sizes, added, reach, wanted, strict=True)
         ]
         if min(total) < 0:
-            if automatic not in ("SAME_UPPER", "SAME_LOWER"):  # where ONNX does not say on which side
+            # Otherwise ONNX does not say on which side to add.
+            if automatic not in ("SAME_UPPER", "SAME_LOWER"):
                 raise UnsupportedError(f"its result is {wanted}, larger than all that its windows reach")
-            # Strides above the kernel leave places behind each window, also behind the last one.
+            # With strides above the kernel size, there is a gap after each window, also after the last one.
             added = (added[0] + max(-total[0], 0), added[1] + max(-total[1], 0))
             total = [max(one, 0) for one in total]
         upper = automatic == "SAME_UPPER"
@@ -228,7 +229,7 @@ def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any
 
 def _pooling(c: Context, node: Node) -> FileTensor:
     x, border = _padded(c, node)
-    image_axes(x)  # of other ranks nothing below would make sense
+    image_axes(x)  # raises an error for other ranks than 3 and 4
     kernel = _pairs(node, "kernel_shape", 1, x.rank)
     attributes = window(node, x, kernel) | border | {"ceil_mode": bool(node.integer("ceil_mode", 0))}
     order = node.integer("p", 2) if node.kind == "LpPool" else 2
@@ -239,7 +240,8 @@ def _pooling(c: Context, node: Node) -> FileTensor:
         counts = bool(node.integer("count_include_pad", 0)) and "padding" in attributes
         attributes |= {"kind": "average", "count_padding": counts}
         if x.tensor.index in c.integers and "padding" not in attributes and kernel == tuple(x.shape[2:]):
-            attributes = {"kind": "average", "global": True}  # whose mean may have integers of its own
+            # Its result may have another quantization than its input.
+            attributes = {"kind": "average", "global": True}
     elif order == 2:
         attributes["kind"] = "l2_norm"
     else:
@@ -250,9 +252,9 @@ def _pooling(c: Context, node: Node) -> FileTensor:
 def _norm_pooling(
     c: Context, node: Node, x: FileTensor, attributes: dict[str, Any], order: int
 ) -> FileTensor:
-    """Make the p-norm of each window.
+    """Convert LpPool, the p-norm of each window.
 
-    The sum of powers is the average over all places of a window, multiplied by their number.
+    The sum of powers is computed as the average over a window, multiplied by the number of its taps.
     """
     if order < 1 or attributes["ceil_mode"]:
         raise UnsupportedError(f"a norm of order {order}, or of windows that are cut off, is not supported")

@@ -1,1 +1,1 @@
-"""Networks as ONNX files."""
+"""Write networks as ONNX files."""

@@ -1,4 +1,4 @@
-"""Elementwise arithmetic as ONNX nodes."""
+"""Write elementwise arithmetic as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
 
 _FLOAT32 = np.finfo(np.float32)
-#: onnx.TensorProto's numbers of element types.
+#: The number of the element type BOOL in onnx.TensorProto.
 _BOOL = 9
 
-#: How two operands become one.
+#: A function that adds the nodes for an operation on two operands and returns the name of the result.
 Combine = Callable[["Layer", str, str], str]
 
 
 def _operand(layer: Layer, value: Value, role: str) -> str:
-    """Return an input times its scale, of which strides leave what the operation reads; ONNX repeats extents of 1."""
+    """Return an operand after its strides and its scale. Extents of 1 stay, because ONNX broadcasts them."""
     name = value.name
     rank = len(value.shape)
     for from_end, axis_name in ((1, "channels"), (2, "x"), (3, "y")):
@@ -38,7 +38,7 @@ def _operand(layer: Layer, value: Value, role: str) -> str:
 
 
 def _comparison(operation: str) -> Combine:
-    """1 or 0 for ONNX's truth values."""
+    """Return a function that writes a comparison and converts its truth values to 1 and 0."""
     return lambda layer, a, b: layer.as_number(layer.add(operation, a, b))
 
 
@@ -72,7 +72,7 @@ def _arithmetic(operation: str | Combine) -> Callable[[Layer], str]:
     return export
 
 
-#: How each arithmetic operation is written.
+#: The function that writes each arithmetic operation.
 ARITHMETIC: dict[str, Callable[[Layer], str]] = {
     "add": _arithmetic("Add"),
     "subtract": _arithmetic("Sub"),

@@ -1,4 +1,4 @@
-"""Build an ONNX graph: nodes, constants, and the order of feature channels of ONNX."""
+"""Build an ONNX graph: nodes, constants, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mpscnn.errors import UnsupportedError, WeightsError
 if TYPE_CHECKING:
     import onnx
 
-#: Old enough for the engines of several years.
+#: The version of ONNX' operators: old enough for engines of the last years.
 OPSET = 17
 IR_VERSION = 8
-#: The producer of files whose nodes name the layers that they are parts of.
+#: The producer's name in files of mpscnn. In such files each node's doc_string has the name of its layer.
 PRODUCER = "mpscnn"
-#: After the name of a constant layer whose numbers nodes repeat.
+#: The suffix of a constant's name, if other nodes repeat the constant and their result has the layer's name.
 VALUE = ".value"
 
 NCHW_FROM_NHWC = (0, 3, 1, 2)
@@ -30,8 +30,8 @@ NHWC_FROM_NCHW = (0, 2, 3, 1)
 class Value:
     """A tensor of the ONNX graph.
 
-    `shape` is mpscnn's: (1, height, width, channels) for an image, which the ONNX graph holds as
-    (n, channels, height, width). Other ranks are the same in both.
+    `shape` is that of mpscnn's tensor for one image: (1, height, width, channels). The ONNX graph holds an image as
+    (n, channels, height, width). Tensors of other ranks have the same layout in both.
     """
 
     name: str
@@ -39,21 +39,21 @@ class Value:
 
     @property
     def is_image(self) -> bool:
-        """True if the two layouts differ."""
+        """True for a tensor of four axes, which is NHWC in mpscnn and NCHW in ONNX."""
         return len(self.shape) == 4
 
     @property
     def same_order(self) -> bool:
-        """True if the elements lie in the same order in both layouts."""
+        """True if the elements have the same memory order in both layouts."""
         return not self.is_image or self.shape[3] == 1 or self.shape[1] * self.shape[2] == 1
 
 
 class Builder:
-    """Collects nodes and constants.
+    """Collects the nodes, constants, inputs and outputs of an ONNX graph.
 
     Args:
-        name: the graph's.
-        dtype: of all numbers but whole ones: "float32" or "float16".
+        name: the name of the graph.
+        dtype: the type of all floats: "float32" or "float16".
     """
 
     def __init__(self, name: str, dtype: str = "float32") -> None:
@@ -75,7 +75,8 @@ class Builder:
     def add(self, operation: str, inputs: Sequence[str], layer: str, **attributes: Any) -> str:
         """Add a node and return the name of its result.
 
-        A layer may take several nodes. The reader gives layers the names in `doc_string`, so that they stay the same.
+        A layer may take several nodes. Each has the layer's name in `doc_string`, so that mpscnn's reader can restore
+        it.
         """
         result = self._free_name(layer)
         self._node(operation, inputs, result, layer, attributes)
@@ -101,13 +102,13 @@ class Builder:
 
     @property
     def number(self) -> int:
-        """ONNX' number for the type of all numbers but whole ones."""
+        """ONNX' number of the element type of floats in this graph."""
         return int(self._onnx.helper.np_dtype_to_tensor_dtype(self._dtype))
 
     def constant(self, values: NDArray[Any] | float | Sequence[float], stem: str) -> str:
-        """Add a constant, whole numbers as int64 and others in the graph's type, and return its name.
+        """Add a constant, integers as int64 and floats in the graph's type, and return its name.
 
-        Raises WeightsError for a number that the type cannot hold, infinities apart.
+        Raises WeightsError for a finite number that is beyond the range of the type.
         """
         array = np.asarray(values)
         name = self._free_name(stem)
@@ -116,9 +117,9 @@ class Builder:
         return name
 
     def stored(self, values: NDArray[Any], stem: str) -> str:
-        """Add a constant of the elements' own type, such as int8, and return its name."""
+        """Add a constant without changing its type, such as int8, and return its name."""
         name = self._free_name(stem)
-        # A number stays one: ascontiguousarray would make it an array.
+        # ascontiguousarray is not used, because it would turn a scalar into an array with one axis.
         self._constants.append(self._onnx.numpy_helper.from_array(np.array(values, order="C"), name))
         return name
 
@@ -127,7 +128,7 @@ class Builder:
         if self._dtype == np.float32:
             return floats
         limits = np.finfo(np.float32)
-        # The ends of float32 stand for no limit.
+        # The largest float32 means "no limit" in activations, so it becomes infinity.
         unlimited = np.where(np.abs(floats) == limits.max, np.copysign(np.float32(np.inf), floats), floats)
         with np.errstate(over="ignore"):
             halves = unlimited.astype(self._dtype)
@@ -136,7 +137,7 @@ class Builder:
         return halves
 
     def input(self, name: str, shape: tuple[int, ...], layout: str) -> Value:
-        """Add an input; images are brought to NCHW unless they come so (`layout`)."""
+        """Add an input. Images are transposed to NCHW, unless `layout` says that they already are."""
         value = Value(self._free_name(name), shape)
         self._inputs.append(self._info(value, layout))
         if not value.is_image or layout == "nchw":
@@ -144,7 +145,7 @@ class Builder:
         return Value(self.add("Transpose", [value.name], name, perm=NCHW_FROM_NHWC), shape)
 
     def output(self, value: Value, name: str, layout: str) -> None:
-        """Add an output with the layer's name (and a suffix where that is taken)."""
+        """Add an output whose name is derived from the layer's name."""
         result = self._free_name(f"{name}.output")
         if value.is_image and layout == "nhwc":
             self._node("Transpose", [value.name], result, name, {"perm": NHWC_FROM_NCHW})

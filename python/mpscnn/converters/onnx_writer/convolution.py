@@ -1,4 +1,4 @@
-"""Transposed, sub-pixel and binary convolutions as ONNX nodes."""
+"""Write transposed, sub-pixel and binary convolutions as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _pad(layer: Layer, x: str, pads: list[int]) -> str:
-    """Zeros around an image: top, left, bottom, right; negative numbers crop."""
+    """Add zeros around an image (top, left, bottom, right). Negative numbers crop."""
     if not any(pads):
         return x
     top, left, bottom, right = pads
@@ -23,7 +23,10 @@ def _pad(layer: Layer, x: str, pads: list[int]) -> str:
 
 
 def transposed_convolution(layer: Layer) -> str:
-    """Crop or widen what the kernel reaches to the result, by the node itself where it can."""
+    """Write a ConvTranspose.
+
+    Its full result is cropped or padded to the layer's size, if possible by its attributes.
+    """
     (x,) = layer.inputs
     a = layer.attributes
     weight = layer.required("weight")
@@ -41,7 +44,7 @@ def transposed_convolution(layer: Layer) -> str:
         for axis, side, suffix, first in ((1, "height", "y", "pad_top"), (2, "width", "x", "pad_left"))
     )
     bias = layer.weight("bias")
-    # ONNX Runtime wants less output padding than the stride.
+    # ONNX Runtime requires output padding below the stride.
     if min(top, left) >= 0 and bottom > -a["stride_y"] and right > -a["stride_x"]:
         sizes["pads"] = [top, left, max(bottom, 0), max(right, 0)]
         sizes["output_padding"] = [max(-bottom, 0), max(-right, 0)]
@@ -49,14 +52,14 @@ def transposed_convolution(layer: Layer) -> str:
             inputs.append(layer.constant(bias, "bias"))
         return layer.add("ConvTranspose", *inputs, **sizes)
     result = _pad(layer, layer.add("ConvTranspose", *inputs, **sizes), [-top, -left, -bottom, -right])
-    # Also where the kernel does not reach.
+    # The bias is added after the padding, because it also applies to pixels that no kernel reaches.
     return (
         result if bias is None else layer.add("Add", result, layer.constant(layer.per_channel(bias), "bias"))
     )
 
 
 def _removed(a: Any, side: str, suffix: str, first: str, size: int, output: int) -> tuple[int, int]:
-    """Return the numbers of elements that are cut off before and after on one axis."""
+    """Return how many elements of the full result are cropped before and after, on one axis. Negative: padded."""
     stride = a[f"stride_{suffix}"]
     reach = (a[f"kernel_{side}"] - 1) * a[f"dilation_{suffix}"] + 1
     everything = (size - 1) * stride + reach
@@ -65,7 +68,7 @@ def _removed(a: Any, side: str, suffix: str, first: str, size: int, output: int)
 
 
 def depth_to_space(layer: Layer) -> str:
-    """Return the operation of the same name."""
+    """Write a DepthToSpace."""
     return _rearranged(layer, layer.inputs[0].name)
 
 
@@ -75,7 +78,7 @@ def _rearranged(layer: Layer, x: str) -> str:
 
 
 def subpixel_convolution(layer: Layer) -> str:
-    """Return a convolution, its channels rearranged, and the end of the last blocks cut off."""
+    """Write a convolution, a DepthToSpace, and a crop of incomplete blocks at the bottom and right."""
     (x,) = layer.inputs
     scale = layer.attributes["scale"]
     rows, columns = (-(-extent // scale) for extent in layer.shape[1:3])
@@ -89,7 +92,10 @@ def subpixel_convolution(layer: Layer) -> str:
 
 
 def binary_convolution(layer: Layer) -> str:
-    """Signs as floats. Zeros outside the image are biased and scaled as all others, so they are added first."""
+    """Write a binary convolution, whose signs are floats in ONNX.
+
+    The zero padding is a separate node before bias and scale of the input, because these also apply to the padding.
+    """
     (x,) = layer.inputs
     window = window_of(layer.attributes, x.shape, layer.shape)
     padded = _pad(layer, x.name, window.pads)
@@ -105,7 +111,7 @@ def binary_convolution(layer: Layer) -> str:
 
 
 def binary_fully_connected(layer: Layer) -> str:
-    """Signs as floats."""
+    """Write a binary dense layer, whose signs are floats in ONNX."""
     (x,) = layer.inputs
     weight = _binary_weights(layer)
     if x.is_image:

@@ -1,7 +1,7 @@
-"""Networks as ONNX files, to run the same graph and weights in other engines.
+"""Write networks as ONNX files, to run the same graph and weights in other engines.
 
-NHWC images become NCHW, weights are reordered here, and padding is written out in numbers, since engines
-disagree about ONNX' automatic kinds.
+NHWC images become NCHW, and weights are reordered. Padding is written as explicit numbers, because engines disagree
+about ONNX' automatic padding.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPORTERS", "export", "to_onnx"]
 
-_LARGEST_FILE = 2**31 - 1  # protobuf's
+_LARGEST_FILE = 2**31 - 1  # the limit of protobuf
 
 
 def export(
@@ -53,7 +53,10 @@ def export(
     layout: str = "nhwc",
     dtype: str = "float32",
 ) -> None:
-    """Write `to_onnx(network, ...)` to a file. Raises WeightsError when it cannot be written; what was there stays."""
+    """Write `to_onnx(network, ...)` to a file.
+
+    Raises WeightsError if the file cannot be written. An existing file then stays unchanged.
+    """
     content = to_onnx(network, size=size, layout=layout, dtype=dtype).SerializeToString()
     with replacing(path, WeightsError) as file:
         file.write(content)
@@ -69,17 +72,17 @@ def to_onnx(
     """Return the network as an ONNX model with the same inputs and outputs, for any batch.
 
     Args:
-        network: with all its weights.
-        size: (height, width), needed where the network leaves them free.
-        layout: of images at inputs and outputs: "nhwc" as in mpscnn, or "nchw", ONNX' own, not transposed.
-        dtype: of weights, inputs, outputs and all that lies between: "float32" or "float16". "uint8": the integers of a
-            quantised network, with QuantizeLinear and DequantizeLinear around each layer; inputs and outputs are
-            float32.
+        network: the network, with all its weights.
+        size: (height, width), needed if the network leaves them free.
+        layout: the order of axes of image inputs and outputs: "nhwc" as in mpscnn, or "nchw", as usual in ONNX.
+        dtype: the type of weights, inputs, outputs and intermediate results: "float32" or "float16". "uint8" writes the
+            integers of a quantised network, with QuantizeLinear and DequantizeLinear around each layer; inputs and
+            outputs are float32 then.
 
     Raises:
         UnsupportedError: the package `onnx` is not installed, or there are more than 2 GB of weights.
-        WeightsError: weights are missing, or beyond float16. ParameterError: another layout or type, or "uint8" for a
-            network that is not quantised.
+        WeightsError: weights are missing, or beyond float16. ParameterError: an unknown layout or type, or "uint8" for
+            a network that is not quantised.
     """
     if dtype not in ("float32", "float16", "uint8"):
         raise ParameterError(f"dtype must be 'float32', 'float16' or 'uint8', got {dtype!r}")
@@ -129,7 +132,7 @@ def to_onnx(
 
 
 def _shapes(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[int, ...]]:
-    """Shapes of all values for one image."""
+    """Return the shapes of all inputs and layers for one image, by name."""
     described = network.describe(size)
     shapes = {layer["name"]: tuple(layer["output"]) for layer in described["layers"]}
     for tensor in network.inputs:
@@ -154,7 +157,7 @@ def _convolution(layer: Layer) -> str:
 def _fully_connected(layer: Layer) -> str:
     (x,) = layer.inputs
     outputs = layer.attributes["outputs"]
-    # Another name, so that the product has the layer's name.
+    # The Flatten gets another name, so that the result of the Gemm has the layer's name.
     flat = layer.builder.add("Flatten", [x.name], f"{layer.name}.flatten")
     weight = layer.parameter("weight", NCHW_FROM_NHWC if x.is_image else None, (outputs, -1))
     inputs = [flat, weight]
@@ -189,7 +192,8 @@ def _batch_normalization(layer: Layer) -> str:
     gamma = np.ones_like(mean) if gamma is None else gamma
     beta = np.zeros_like(mean) if beta is None else beta
     epsilon = layer.attributes["epsilon"]
-    if len(x.shape) in (2, 4):  # where ONNX, too, has the channels on axis 1
+    # In ONNX the channels of these ranks are on axis 1, as BatchNormalization needs.
+    if len(x.shape) in (2, 4):
         roles = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
         constants = [layer.constant(values, role) for role, values in roles.items()]
         return layer.add("BatchNormalization", x.name, *constants, epsilon=epsilon)
@@ -216,7 +220,7 @@ def _reshape(layer: Layer) -> str:
     return name if result.same_order else layer.add("Transpose", name, perm=NCHW_FROM_NHWC)
 
 
-#: How each operation of mpscnn.operations() is written.
+#: The function that writes each operation of mpscnn.operations().
 EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "convolution": _convolution,
     "transposed_convolution": transposed_convolution,

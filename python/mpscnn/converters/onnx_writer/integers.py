@@ -1,6 +1,6 @@
-"""Quantised networks as ONNX nodes: each tensor goes through integers, QuantizeLinear and DequantizeLinear.
+"""Write quantised networks: each tensor passes through a pair of QuantizeLinear and DequantizeLinear.
 
-Engines that know the pattern compute the operators between such pairs in integers; others compute the same in floats.
+Engines that know this pattern compute the operators between such pairs in integers. Other engines compute in floats.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from mpscnn.errors import ParameterError
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-_STORED_ZERO = 128  # of int8 weights, which networks hold as uint8
+_STORED_ZERO = 128  # networks store int8 weights as uint8, with 128 added
 
 
 class Integers:
-    """The integers of a network's tensors and weights.
+    """Writes the quantization of a network's tensors and weights.
 
-    Raises ParameterError for a network without any.
+    Raises ParameterError for a network that is not quantised.
     """
 
     def __init__(self, builder: Builder, network: Network) -> None:
@@ -39,7 +39,7 @@ class Integers:
             )
         self._network = network
         self._kept = {node["name"] for node in structure["nodes"] if node.get("keep_float32")}
-        #: Values that layers in float32 read without rounding to integers.
+        #: Inputs and results of float32 layers. Other float32 layers read them without rounding to integers.
         self._plain = self._kept | {entry["name"] for entry in structure["inputs"]}
         self._read: dict[str, str] = {}
         self._constants: dict[str, list[str]] = {}
@@ -57,7 +57,7 @@ class Integers:
         return self._read[value]
 
     def _through(self, result: str, value: str) -> str:
-        """A number that has become the nearest integer and a number again; without integers it stays unchanged."""
+        """Add a pair of QuantizeLinear and DequantizeLinear. A value without a quantization stays unchanged."""
         if value not in self._stated:
             return result
         if value not in self._constants:
@@ -73,13 +73,13 @@ class Integers:
     def weight(
         self, layer: str, role: str, shape: tuple[int, ...], order: tuple[int, ...] | None
     ) -> str | None:
-        """Return a layer's weight as numbers made of integers; None where it has none.
+        """Add a layer's integer weight and its DequantizeLinear; None if the weight has no integers.
 
         Args:
-            layer: its name.
+            layer: the name of the layer.
             role: "weight" or "bias".
-            shape: of the result; the first axis is that of the outputs.
-            order: of its axes before it gets that shape; None: unchanged.
+            shape: the shape of the result. The first axis is that of the output channels.
+            order: a transposition of the weight before it gets that shape; None: none.
         """
         values, scales, zero_points = self._network.graph.get_weight(layer, role)
         if not len(scales):
@@ -99,7 +99,10 @@ class Integers:
 
 
 def _as_onnx(values: NDArray[Any], zero_points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Integers and their zero points. Biases have none; weights around the middle are int8, as engines want them."""
+    """Return integers and their zero points in ONNX' form.
+
+    Biases have no zero points. Weights with the zero point 128 become int8 with the zero point 0, which engines prefer.
+    """
     if values.dtype == np.int32:
         return values, None
     if np.all(zero_points == _STORED_ZERO):

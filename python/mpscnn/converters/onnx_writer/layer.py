@@ -14,7 +14,7 @@ from mpscnn.errors import WeightsError
 
 
 class Layer:
-    """One node of the network and what it needs to become ONNX nodes."""
+    """A layer of the network with its inputs, attributes and weights, and methods that add ONNX nodes for it."""
 
     def __init__(
         self,
@@ -32,9 +32,9 @@ class Layer:
         self.shape = shape
         self._weights = weights
         self._integers = integers
-        #: Whether all that read the result repeat a batch of one, as elementwise operations do.
+        #: Whether all layers that read the result broadcast a batch of one, as elementwise operations do.
         self.repeats_images = False
-        #: The product before a recurrent layer whose node computes it. Its input is the first one.
+        #: For a recurrent layer: the dense layer before it, if ONNX' LSTM or GRU node computes that, too.
         self.product: Layer | None = None
 
     def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
@@ -42,7 +42,7 @@ class Layer:
         return self.builder.add(operation, inputs, self.name, **attributes)
 
     def as_number(self, name: str) -> str:
-        """Add a cast of truths or whole numbers to the type of all others."""
+        """Add a cast of truth values or integers to the graph's float type."""
         return self.add("Cast", name, to=self.builder.number)
 
     def constant(self, values: NDArray[Any] | float | list[int] | list[float], role: str) -> str:
@@ -50,12 +50,12 @@ class Layer:
         return self.builder.constant(values, f"{self.name}.{role}")
 
     def weight(self, role: str) -> NDArray[np.float32] | None:
-        """Return a weight of this layer, None if it is not set."""
+        """Return a weight of this layer; None if it is not set."""
         values = self._weights.get(f"{self.name}.{role}")
         return None if values is None else values.astype(np.float32)
 
     def required(self, role: str) -> NDArray[np.float32]:
-        """Return a weight of this layer that must be there."""
+        """Return a weight of this layer. Raises WeightsError if it is not set."""
         values = self.weight(role)
         if values is None:
             raise WeightsError(f"layer {self.name!r}: {role} is missing; load weights first")
@@ -64,12 +64,12 @@ class Layer:
     def parameter(
         self, role: str, order: tuple[int, ...] | None = None, shape: tuple[int, ...] | None = None
     ) -> str:
-        """Add a weight that must be there; of a quantised layer as numbers made of its integers.
+        """Add a weight, which must be set, and return its name. Integer weights of quantised layers stay integers.
 
         Args:
             role: "weight" or "bias".
-            order: of its axes; None: unchanged.
-            shape: the shape after that; None: unchanged.
+            order: a transposition of the weight; None: none.
+            shape: the shape after the transposition; None: unchanged.
         """
         values = self.required(role)
         values = values if order is None else values.transpose(order)
@@ -81,5 +81,5 @@ class Layer:
         return self.constant(values.reshape(shape), role)
 
     def per_channel(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Values for each feature channel, in a shape that broadcasts over this layer's result."""
+        """Reshape values for each feature channel so that they broadcast over this layer's result."""
         return values.reshape(-1, 1, 1) if len(self.shape) == 4 else values

@@ -1,4 +1,4 @@
-"""Axes in another order, elements at other positions and constants as ONNX nodes."""
+"""Write transpositions, gathers, tiles, constants and matrix products as ONNX nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activation functions as ONNX nodes."""
+"""Write activation functions as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Neuron = Mapping[str, Any]
 
 
 def activation(layer: Layer, x: str, neuron: Neuron) -> str:
-    """Add the function after a layer's result and return the name of its result."""
+    """Apply an activation to a layer's result and return the name of its result."""
     return _FUNCTIONS[neuron["kind"]](layer, x, neuron)
 
 
@@ -22,7 +22,7 @@ def _scaled(layer: Layer, x: str, factor: float, role: str) -> str:
 
 
 def _linear(layer: Layer, x: str, neuron: Neuron) -> str:
-    """a * x + b; what changes nothing is left out, or it would become a separate layer when the file is read."""
+    """Write a * x + b. Nodes that change nothing are left out, because a reader would make layers of them."""
     if neuron["a"] == -1 and neuron["b"] != 0:
         return layer.add("Sub", layer.constant([float(neuron["b"])], "b"), x)
     scaled = _scaled(layer, x, neuron["a"], "a")
@@ -49,7 +49,7 @@ def _plain(operation: str) -> Callable[[Layer, str, Neuron], str]:
 
 
 def _scaled_function(operation: str) -> Callable[[Layer, str, Neuron], str]:
-    """a * operation(b * x)."""
+    """Return a function that writes a * operation(b * x)."""
 
     def export(layer: Layer, x: str, neuron: Neuron) -> str:
         return _scaled(layer, layer.add(operation, _scaled(layer, x, neuron["b"], "b")), neuron["a"], "a")
@@ -67,7 +67,7 @@ def _linear_neuron(layer: Layer, x: str, neuron: Neuron) -> str:
 
 
 def _power(layer: Layer, x: str, neuron: Neuron) -> str:
-    """Not a Sqrt for the exponent of a half: the root of minus infinity is NaN, its power is infinity."""
+    """Write (a * x + b)^c as Pow, also for c = 0.5: Sqrt of minus infinity is NaN, but its power is infinity."""
     base = _linear(layer, x, neuron)
     return layer.add("Pow", base, layer.constant([float(neuron["c"])], "c"))
 

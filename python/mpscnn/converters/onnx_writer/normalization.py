@@ -1,4 +1,4 @@
-"""Normalizations by statistics and neighbourhoods of the data as ONNX nodes."""
+"""Write normalizations as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def batch_statistics(layer: Layer) -> str:
-    """Means and variances, (1, channels, 2, 1)."""
+    """Write the means and variances of each channel over the batch, as a tensor (1, channels, 2, 1)."""
     (x,) = layer.inputs
     axes = [axis for axis in range(len(x.shape)) if axis != _channel_axis(x)]
     mean = layer.add("ReduceMean", x.name, axes=axes)
@@ -27,7 +27,7 @@ def batch_statistics(layer: Layer) -> str:
 
 
 def normalization_by_statistics(layer: Layer) -> str:
-    """A batch normalization whose statistics are its second input."""
+    """Write a batch normalization whose statistics are its second input."""
     x, statistics = layer.inputs
     rows = [
         layer.add("Slice", statistics.name, *(layer.constant([value], "row") for value in (row, row + 1, 2)))
@@ -43,10 +43,10 @@ def normalization_by_statistics(layer: Layer) -> str:
 
 
 def group_normalization(layer: Layer) -> str:
-    """ONNX' instance normalization of an image that has a row for each group."""
+    """Write a group normalization as ONNX' InstanceNormalization of a tensor (n, groups, elements of a group)."""
     (x,) = layer.inputs
     groups, rank = layer.attributes["groups"], len(x.shape)
-    moved = rank not in (2, 4)  # elsewhere the channels are on axis 1 already
+    moved = rank not in (2, 4)  # in ONNX the channels of ranks 2 and 4 are already on axis 1
     name = layer.add("Transpose", x.name, perm=[0, rank - 1, *range(1, rank - 1)]) if moved else x.name
     rows = layer.add("Reshape", name, layer.constant([0, groups, -1], "groups"))
     ones, zeros = (layer.constant(np.full(groups, value, np.float32), "unit") for value in (1, 0))
@@ -58,7 +58,10 @@ def group_normalization(layer: Layer) -> str:
 
 
 def cross_channel_normalization(layer: Layer) -> str:
-    """Return an average over channels: ONNX' LRN has the additional channel of an even size on the other side."""
+    """Write local response normalization over channels by an average pooling of squares.
+
+    ONNX' LRN is not used, because for an even kernel size it has the additional channel on the other side.
+    """
     (x,) = layer.inputs
     size, before = layer.attributes["kernel_size"], layer.attributes["kernel_size"] // 2
     after = size - 1 - before
@@ -77,14 +80,14 @@ def cross_channel_normalization(layer: Layer) -> str:
 
 
 def spatial_normalization(layer: Layer) -> str:
-    """x / (delta + alpha * mean square)^beta."""
+    """Write x / (delta + alpha * mean square)^beta."""
     name = layer.inputs[0].name
     mean = _mean_of_windows(layer, layer.add("Mul", name, name))
     return layer.add("Div", _centres(layer, name), _power(layer, mean))
 
 
 def local_contrast_normalization(layer: Layer) -> str:
-    """pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta."""
+    """Write pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta."""
     name = layer.inputs[0].name
     mean, mean_square = (_mean_of_windows(layer, of) for of in (name, layer.add("Mul", name, name)))
     variance = layer.add("Sub", mean_square, layer.add("Mul", mean, mean))
@@ -99,7 +102,7 @@ def _channel_axis(x: Value) -> int:
 
 
 def _scaled(layer: Layer, name: str) -> str:
-    """gamma * x + beta."""
+    """Write gamma * x + beta."""
     for role, operation in (("gamma", "Mul"), ("beta", "Add")):
         values = layer.weight(role)
         if values is not None:
@@ -109,7 +112,7 @@ def _scaled(layer: Layer, name: str) -> str:
 
 
 def _power(layer: Layer, name: str) -> str:
-    """(delta + alpha * x)^beta."""
+    """Write (delta + alpha * x)^beta."""
     alpha, beta, delta = (layer.constant(layer.attributes[role], role) for role in ("alpha", "beta", "delta"))
     return layer.add("Pow", layer.add("Add", layer.add("Mul", name, alpha), delta), beta)
 
@@ -124,7 +127,7 @@ def _centres(layer: Layer, name: str) -> str:
 
 
 def _surrounded(layer: Layer, name: str, kernel: list[int]) -> str:
-    """Return the image that windows of this size read: with a border, or without the part that they do not reach."""
+    """Pad or crop the image so that it is exactly the area that windows of this size read."""
     offsets = (layer.attributes["offset_y"], layer.attributes["offset_x"])
     before = [size // 2 - offset for size, offset in zip(kernel, offsets, strict=True)]
     after = [
@@ -139,14 +142,14 @@ def _surrounded(layer: Layer, name: str, kernel: list[int]) -> str:
 
 
 def layer_normalization(layer: Layer) -> str:
-    """Over the channels: ONNX' layer normalization, or the parts of another norm."""
+    """Write a layer normalization over the channels: as one node, or as several nodes for other kinds of norms."""
     attributes = layer.attributes
     if attributes["norm"] != "deviation" or attributes["epsilon_rule"] != "inside":
         return _scaled(layer, _unscaled(layer))
     (x,) = layer.inputs
     channels = layer.shape[-1]
     gamma, beta = layer.weight("gamma"), layer.weight("beta")
-    # Images bring their channels to the end and back.
+    # LayerNormalization needs the channels on the last axis, so images are transposed before and after it.
     name = layer.add("Transpose", x.name, perm=NHWC_FROM_NCHW) if x.is_image else x.name
     scale = layer.constant(np.ones(channels, np.float32) if gamma is None else gamma, "gamma")
     others = [] if beta is None else [layer.constant(beta, "beta")]
@@ -155,7 +158,7 @@ def layer_normalization(layer: Layer) -> str:
 
 
 def _unscaled(layer: Layer) -> str:
-    """Return the channels over their norm, without gamma and beta."""
+    """Divide the channels by their norm, without gamma and beta."""
     (x,) = layer.inputs
     norm, rule, epsilon = (layer.attributes[name] for name in ("norm", "epsilon_rule", "epsilon"))
     axis = _channel_axis(x)
@@ -163,7 +166,7 @@ def _unscaled(layer: Layer) -> str:
     if norm == "deviation":
         name = layer.add("Sub", name, layer.add("ReduceMean", name, axes=[axis]))
     averages = norm in ("deviation", "root_mean_square")
-    if epsilon == 0.0:  # whose zeros stay zeros
+    if epsilon == 0.0:  # LpNormalization keeps all-zero vectors zero
         unit = layer.add("LpNormalization", name, axis=axis, p=1 if norm == "l1_norm" else 2)
         factor = float(np.sqrt(layer.shape[-1]))
         return layer.add("Mul", unit, layer.constant(factor, "factor")) if averages else unit

@@ -1,4 +1,4 @@
-"""Pooling as ONNX nodes."""
+"""Write poolings as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def pooling(layer: Layer) -> str:
-    """Return the ONNX nodes of a pooling layer; returns the name of their result."""
+    """Write a pooling layer and return the name of its result."""
     kind, edge = layer.attributes["kind"], layer.attributes["edge"]
     x = layer.inputs[0]
     if layer.attributes["global"] and kind != "l2_norm":
@@ -35,13 +35,16 @@ def pooling(layer: Layer) -> str:
 
 
 def _whole(layer: Layer) -> dict[str, Any]:
-    """Return the parameters of the window that is the whole image."""
+    """Return the layer's attributes with a window of the size of the whole image."""
     _, height, width, _ = layer.inputs[0].shape
     return dict(layer.attributes) | {"kernel_height": height, "kernel_width": width}
 
 
 def _padding_allowed(window: Window) -> bool:
-    """Engines refuse padding of poolings that is not smaller than the kernel, which dilation makes useful."""
+    """Return True if all padding is smaller than the kernel, because engines refuse poolings with larger padding.
+
+    Larger padding is useful with dilation.
+    """
     return all(pad < kernel for pad, kernel in zip(window.pads, window.kernel * 2, strict=True))
 
 
@@ -53,7 +56,10 @@ def _max(layer: Layer, window: Window, plain: bool) -> str:
 
 
 def _onnx_can_average(layer: Layer, window: Window) -> bool:
-    """ONNX has no dilation here in the used opset, and counts the overhang of ceil_mode with the padding."""
+    """Return True if ONNX' AveragePool can compute the layer.
+
+    In the opset used here AveragePool has no dilation, and it counts windows' overhang in ceil_mode as padding.
+    """
     axes = (window.vertical, window.horizontal)
     overhang = layer.attributes["count_padding"] and any(axis.after > axis.stated_after for axis in axes)
     zeros = layer.attributes["zero_pad_y"] or layer.attributes["zero_pad_x"]
@@ -72,14 +78,14 @@ def _average(layer: Layer, window: Window) -> str:
 
 
 def _sum(layer: Layer, window: Window, name: str) -> str:
-    """Return the sum of each window of what `widened` gave, as a depthwise convolution with ones."""
+    """Sum each window of the padded input (see `widened`), by a depthwise convolution with ones."""
     channels = layer.shape[3]
     ones = layer.constant(np.ones((channels, 1, *window.kernel), np.float32), "ones")
     return layer.add("Conv", name, ones, group=channels, **window.sizes)
 
 
 def _divisors(layer: Layer, window: Window) -> NDArray[np.float32]:
-    """Return the number of taps that an average counts, for each output."""
+    """Return, for each output of an average pooling, the number of taps by which the sum is divided."""
     attributes = layer.attributes
 
     def counts(axis: Axis, zeros: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Recurrent layers as ONNX nodes."""
+"""Write recurrent layers as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-# ONNX' order of the gates i, f, o and g is i, o, f and g.
+# The position in mpscnn's order of gates (i, f, o, g) of each gate in ONNX' order (i, o, f, g).
 _LSTM_ORDER = (0, 2, 1, 3)
-# The names of functions, and which of a and b are ONNX' alpha and beta.
+# ONNX' names of functions, and which of the attributes a and b become alpha and beta.
 _FUNCTIONS: dict[str, tuple[str, str]] = {
     "sigmoid": ("Sigmoid", ""),
     "softsign": ("Softsign", ""),
@@ -29,7 +29,10 @@ _FUNCTIONS: dict[str, tuple[str, str]] = {
 
 
 def projections(nodes: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> set[str]:
-    """Return the names of the convolutions that become the input's part of a recurrent layer's node."""
+    """Return the names of convolutions that are merged into the node of the recurrent layer after them.
+
+    ONNX' LSTM and GRU include the product of the input and its weights, which is a separate layer in mpscnn.
+    """
     reads = [name for node in nodes for name in node["inputs"]] + list(outputs)
     first = {node["inputs"][0] for node in nodes if node["operation"] in ("lstm", "gru")}
     return {
@@ -77,7 +80,7 @@ def gru(layer: Layer) -> str:
 
 
 def _input_part(layer: Layer, gates: int) -> tuple[Array, Array]:
-    """Return weight and bias of the input: those of the product before this layer, or of the sums themselves."""
+    """Return the input weight and bias for the node: those of the merged product, or otherwise the identity and 0."""
     rows = gates * layer.shape[3]
     if layer.product is None:
         return np.eye(rows, dtype=np.float32), np.zeros(rows, np.float32)
@@ -99,7 +102,7 @@ def _node(
     *,
     results: int,
 ) -> list[str]:
-    """Add the node of all sequences of all images, (steps, sequences, channels)."""
+    """Add the node. Its input is (steps, sequences, channels), with the sequences of all images together."""
     weight, matrix, first, second = parts
     given = [_sequences(layer, value) for value in layer.inputs]
     constants = [

@@ -1,4 +1,4 @@
-"""Reductions as ONNX nodes."""
+"""Write reductions as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REDUCTIONS = {
 
 
 def reduction(layer: Layer) -> str:
-    """One axis, which stays with extent 1."""
+    """Write a reduction of one axis, which is kept with the extent 1."""
     (x,) = layer.inputs
     kind, axis = layer.attributes["kind"], _axis(x, layer.attributes["axis"])
     if kind in _REDUCTIONS:
@@ -45,7 +45,7 @@ def argument(layer: Layer) -> str:
 
 
 def weighted_reduction(layer: Layer) -> str:
-    """Weighted sum over the channels, for a mean divided by the number of weights that are not zero."""
+    """Write a weighted sum over the channels. A mean is divided by the number of weights that are not zero."""
     x, weights = layer.inputs
     axis = _axis(x, "channels")
     total = _sum(layer, layer.add("Mul", x.name, weights.name), axis)

@@ -1,4 +1,4 @@
-"""Borders, parts and other sizes of images as ONNX nodes."""
+"""Write padding, slices and resizes as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
 
 _SIDES = (("front", "back", 3), ("top", "bottom", 1), ("left", "right", 2))
-"""In ONNX' order of axes, with ours."""
+"""The attributes for the padding of each axis, in ONNX' order (channels, height, width), and mpscnn's axis number."""
 
 
 def padding(layer: Layer) -> str:
-    """Constant borders are ONNX' own; clamped and mirrored ones gather the positions, since Pad lacks some."""
+    """Write padding: constant borders as Pad, clamped and mirrored ones as Gather, since Pad lacks some of them."""
     sides = layer.attributes
     if sides["mode"] != "constant":
         return _gathered(layer)
@@ -53,7 +53,7 @@ def _gathered(layer: Layer) -> str:
 
 
 def part(layer: Layer) -> str:
-    """Return a slice."""
+    """Write a Slice."""
     (x,), sides, rank = layer.inputs, layer.attributes, len(layer.shape)
     names = (("front", "stride_channels"), ("left", "stride_x"), ("top", "stride_y"))
     numbers: dict[str, list[int]] = {"starts": [], "ends": [], "axes": [], "steps": []}
@@ -62,7 +62,7 @@ def part(layer: Layer) -> str:
         start = sides[first] % x.shape[axis]
         end = start + (layer.shape[axis] - 1) * step + (1 if step > 0 else -1)
         place = NCHW_FROM_NHWC.index(axis) if x.is_image else axis
-        # Before the first element: -1 would be the last one.
+        # An end of -1 would mean the last element, so the end before the first element is written as -extent - 1.
         values = (start, end if end >= 0 else -x.shape[axis] - 1, place, step)
         for role, value in zip(numbers, values, strict=True):
             numbers[role].append(value)
@@ -71,7 +71,7 @@ def part(layer: Layer) -> str:
 
 
 def resize(layer: Layer) -> str:
-    """Sizes that follow the image; ONNX has no offset and no magnification apart from the size."""
+    """Write a Resize. ONNX supports no offset, and no magnification that differs from the ratio of the sizes."""
     attributes = layer.attributes
     if attributes["kind"] == "lanczos":
         raise UnsupportedError(f"layer {layer.name!r}: ONNX' resize has no Lanczos filter")

@@ -1,4 +1,4 @@
-"""Windows in the form of ONNX: padding in numbers for one input size."""
+"""Describe convolution and pooling windows for ONNX, with explicit padding for one input size."""
 
 from __future__ import annotations
 
@@ -23,30 +23,31 @@ class Axis:
     dilation: int
     before: int
     stated_after: int
-    """Padding behind the input as the network states it."""
+    """The padding after the input that the network states."""
 
     @property
     def reach(self) -> int:
-        """Positions from the first tap to the last."""
+        """The extent of the dilated kernel."""
         return (self.kernel - 1) * self.dilation + 1
 
     @property
     def after(self) -> int:
-        """Padding after the input that makes `output` positions: as stated, but for ceil_mode, which reaches further.
+        """The padding after the input with which ONNX computes exactly `output` positions.
 
-        Padding that is stated and not reached stays, since converters recognise padding that is alike on both sides. It
-        goes where ONNX would have one more position, which ceil_mode leaves out because it is in the padding alone.
+        It is the stated padding, even if windows do not reach it all, because converters recognise symmetric
+        padding. It is larger than stated in ceil_mode, where windows reach further. It is smaller than stated where
+        ONNX would compute one more position, which ceil_mode leaves out because it lies only in the padding.
         """
         unread = self.stated_after - self.exact_after
         return self.stated_after if 0 <= unread < self.stride else max(self.exact_after, 0)
 
     @property
     def exact_after(self) -> int:
-        """Like `after`, negative where positions are left unread."""
+        """The padding after the input that windows reach; negative if they do not read the last elements."""
         return (self.output - 1) * self.stride + self.reach - self.size - self.before
 
     def counts(self, before: int, after: int) -> list[int]:
-        """For each output, the taps on the input widened by this many positions."""
+        """Return, for each output, the number of taps that lie on the input widened by `before` and `after`."""
         starts = (output * self.stride - self.before for output in range(self.output))
         return [
             sum(-before <= start + tap * self.dilation < self.size + after for tap in range(self.kernel))
@@ -56,44 +57,47 @@ class Axis:
 
 @dataclass(frozen=True)
 class Window:
-    """Both axes."""
+    """The vertical and horizontal axis of a window."""
 
     vertical: Axis
     horizontal: Axis
 
     @property
     def pads(self) -> list[int]:
-        """ONNX' order: top, left, bottom, right."""
+        """The padding in ONNX' order: top, left, bottom, right."""
         return [self.vertical.before, self.horizontal.before, self.vertical.after, self.horizontal.after]
 
     @property
     def kernel(self) -> list[int]:
-        """Height, width."""
+        """The height and width of the kernel."""
         return [self.vertical.kernel, self.horizontal.kernel]
 
     @property
     def strides(self) -> list[int]:
-        """Vertical, horizontal."""
+        """The vertical and horizontal stride."""
         return [self.vertical.stride, self.horizontal.stride]
 
     @property
     def dilations(self) -> list[int]:
-        """Vertical, horizontal."""
+        """The vertical and horizontal dilation."""
         return [self.vertical.dilation, self.horizontal.dilation]
 
     @property
     def sizes(self) -> dict[str, list[int]]:
-        """The attributes of Conv and MaxPool."""
+        """The window as attributes of Conv and MaxPool."""
         return {"kernel_shape": self.kernel, "strides": self.strides, "dilations": self.dilations}
 
     @property
     def crops(self) -> bool:
-        """True if the network states negative padding, which ONNX' own windows lack."""
+        """True if the network states negative padding, which ONNX' Conv and poolings do not support."""
         return any(min(axis.before, axis.stated_after) < 0 for axis in (self.vertical, self.horizontal))
 
 
 def widened(layer: Layer, window: Window, fill: float | None) -> str:
-    """Return the layer's input exactly as wide as its windows reach; the border holds `fill`, or the nearest pixel."""
+    """Pad or crop the layer's input to exactly the area that its windows read.
+
+    The border has the value `fill`, or with None the nearest pixel.
+    """
     name = layer.inputs[0].name
     axes = (window.vertical, window.horizontal)
     if fill is None:
@@ -109,7 +113,7 @@ def widened(layer: Layer, window: Window, fill: float | None) -> str:
 def window_of(
     attributes: Mapping[str, Any], input_shape: tuple[int, ...], output_shape: tuple[int, ...]
 ) -> Window:
-    """Return the window of a convolution or pooling; the output's shape is the core's and decides the rest."""
+    """Return the window of a convolution or pooling. The explicit padding follows from the given output shape."""
     return Window(
         _axis(attributes, "height", "y", ("pad_top", "pad_bottom"), input_shape[1], output_shape[1]),
         _axis(attributes, "width", "x", ("pad_left", "pad_right"), input_shape[2], output_shape[2]),
@@ -124,7 +128,8 @@ def _axis(
     dilation = attributes[f"dilation_{suffix}"]
     reach = (kernel - 1) * dilation + 1
     policy = attributes["padding"]
-    if policy == "same":  # as much as the output's size takes, an odd remainder behind
+    # The total padding that the output size needs; an odd one has the extra element after.
+    if policy == "same":
         total = max((output - 1) * stride + reach - size, 0)
         before, after = total // 2, total - total // 2
     elif policy == "full":

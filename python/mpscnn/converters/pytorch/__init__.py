@@ -1,1 +1,1 @@
-"""PyTorch's state dicts as networks."""
+"""Convert PyTorch's state dicts and modules to networks."""

@@ -1,4 +1,4 @@
-"""Which network a state dict belongs to, by its names and shapes."""
+"""Find the network that a state dict belongs to, by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Architecture:
     """A network that a state dict may belong to.
 
     Attributes:
-        name: what its collection calls it.
-        build: the network for a size of the image, None: the architecture's own.
-        epsilons: of its batch normalizations.
-        plausible: False where it takes no building to tell that it is another one.
+        name: its name in torchvision or timm.
+        build: a function that builds the network for a size of the image; None: the usual size.
+        epsilons: the epsilons of its batch normalizations.
+        plausible: False if it is clear, without building it, that the state dict belongs to another network.
     """
 
     name: str
@@ -61,11 +61,11 @@ class Family:
     """Networks whose state dicts have the same names.
 
     Attributes:
-        name: for messages.
-        marks: names that all of them have; the first family with all of its marks is the one.
-        members: the family's networks, with as many classes as the state dict says.
-        modules: where the state dict has the weights of the layers.
-        unused: beginnings of names that are not needed for inference.
+        name: the name of the family in messages.
+        marks: names of tensors that all members have. The first family whose marks are all in a state dict is chosen.
+        members: a function that yields the family's networks, with the number of classes of the state dict.
+        modules: a function that finds the weights of the network's layers in the state dict.
+        unused: prefixes of names that are not needed for inference.
     """
 
     name: str
@@ -75,24 +75,26 @@ class Family:
     unused: tuple[str, ...] = ()
 
 
-# Networks of timm with the names and shapes of others: their blur poolings have no weights.
+# Networks of timm that have the names and shapes of other networks, because their blur poolings have no weights.
 _BLURRED = re.compile(r"mobilenetv4_conv_(aa|blur)|resnet(aa|blur)|efficientnet_blur")
 
 
 def network_of(
     state: StateDict, name: str, size: Size, architecture: str | None = None, *, fold: bool = True
 ) -> Network:
-    """Return the network with its weights.
+    """Return the network that a state dict belongs to, with its weights.
 
     Args:
-        name: the network's.
-        size: (height, width) of its image; None: what the architecture was made for.
-        architecture: which one it is, where names and shapes do not tell; None: as the file's name says, then.
-        fold: batch normalizations become part of the layers before them; else they are layers.
+        state: the state dict.
+        name: the name of the network.
+        size: (height, width) of the network's image; None: the usual size of the architecture.
+        architecture: the name of the architecture, needed if names and shapes fit several; None: the one that the
+            file's name begins with.
+        fold: whether batch normalizations become part of the layers before them, or are layers of their own.
 
     Raises:
-        UnsupportedError: it is none that is known, several, or by its name one that only looks like one. WeightsError:
-            a weight is not finite or not floating point.
+        UnsupportedError: the architecture is unknown, ambiguous, or by the file's name one that is not supported.
+        WeightsError: a weight is not finite or not floating point.
     """
     if architecture is None and (blurred := _BLURRED.search(Path(state.origin).name)):
         raise UnsupportedError(
@@ -156,7 +158,7 @@ def _no_member(state: StateDict, family: Family, closest: _Candidate) -> Unsuppo
 
 
 def _by_name(state: StateDict, fitting: Sequence[_Candidate]) -> _Candidate:
-    """If several have the same weights, the one whose name begins the file's name is chosen."""
+    """Return the one of several fitting architectures whose name begins the file's name."""
     file = Path(state.origin).name
     named = [candidate for candidate in fitting if file.startswith(candidate.architecture.name)]
     if len(named) == 1:
@@ -190,7 +192,8 @@ _WITH_TENSORFLOW_EPSILON = (
 )
 
 
-# PyTorch's, TensorFlow's for networks that came from there, and those of segmenters, whose heads have PyTorch's.
+# The epsilons of batch normalizations by prefix: PyTorch's default, that of networks ported from TensorFlow, and those
+# of segmenters, whose backbone has TensorFlow's and whose head has PyTorch's.
 _DEFAULT_EPSILON = (("", 1e-5),)
 _TENSORFLOW_EPSILON = (("", 1e-3),)
 _BACKBONE_EPSILON = (("backbone.", 1e-3), ("", 1e-5))
@@ -203,7 +206,7 @@ def _epsilons(network: Classifier) -> Epsilons:
 
 
 def _classifiers(networks: Iterable[Classifier], last: str) -> Callable[[StateDict], Iterator[Architecture]]:
-    """Return the members of a family of classifiers, whose layer `last` has a row for each class."""
+    """Return a function that yields the members of a family of classifiers. Layer `last` has a row for each class."""
 
     def members(state: StateDict) -> Iterator[Architecture]:
         for network in networks:
@@ -213,7 +216,7 @@ def _classifiers(networks: Iterable[Classifier], last: str) -> Callable[[StateDi
 
 
 def _segmenter(network: Segmenter, last: str) -> Callable[[StateDict], Iterator[Architecture]]:
-    """Return the only member of a family, whose layer `last` has a row for each class."""
+    """Return a function that yields the only member of a family. Layer `last` has a row for each class."""
 
     def members(state: StateDict) -> Iterator[Architecture]:
         yield Architecture(network.name, _builder(network, _rows(state, last)), _BACKBONE_EPSILON)
@@ -222,7 +225,7 @@ def _segmenter(network: Segmenter, last: str) -> Callable[[StateDict], Iterator[
 
 
 def _ssdlites(state: StateDict) -> Iterator[Architecture]:
-    """As published, and trained on the backbone of a classifier."""
+    """Yield SSDLite as published, and with a backbone that keeps all channels (reduced_tail=False)."""
     classes = _detected(state, "head.classification_head.module_list.0.1", 6)
     name = "ssdlite320_mobilenet_v3_large"
     for suffix, reduced in (("", True), (" without reduced_tail", False)):
@@ -236,7 +239,7 @@ def _ultrafaces(state: StateDict) -> Iterator[Architecture]:
 
 
 def _detected(state: StateDict, layer: str, anchors: int) -> int:
-    """Classes without the background, of a layer with a row for each class and anchor."""
+    """Return the number of classes without the background. The layer has a row for each class and anchor."""
     return max(1, _rows(state, layer) // anchors - 1)
 
 
@@ -267,7 +270,7 @@ _TIMM: tuple[Classifier, ...] = (
     *EFFICIENTNETS_LITE,
 )
 _TIMM_TABLES = (*MOBILENETS_V4, *MOBILENETS_TIMM)
-# With the weights of TensorFlow.
+# Networks of timm whose weights come from TensorFlow.
 _TIMM_TF: tuple[MobileNetV3 | EfficientNet, ...] = (
     *(network for network in _TIMM if isinstance(network, (MobileNetV3, EfficientNet))),
     *(

@@ -1,4 +1,4 @@
-"""Calls of modules and functions whose arguments have parameters among them, as modules that own these parameters."""
+"""Wrap a module or function that gets parameters as arguments into a module that owns these parameters."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mpscnn.errors import ParameterError
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of torch.export.
+    """The arguments for torch.export.export.
 
     Attributes:
-        module: a module.
-        inputs: its arguments, none of which is a parameter.
-        dynamic_shapes: as torch.export takes them for this module; None: no extent is free.
+        module: the module to export.
+        inputs: the arguments of the module, none of which is a parameter.
+        dynamic_shapes: the free extents in the form that torch.export takes; None: no extent is free.
     """
 
     module: Any
@@ -27,9 +27,9 @@ class Call:
 
 
 def call_of(module: Any, example_inputs: Any, dynamic_shapes: Any) -> Call:
-    """Return a call of the module, or of one that owns the parameters that are among the arguments.
+    """Return the call of the module, or of a wrapper that owns the arguments which are parameters.
 
-    Raises ParameterError for free extents of arguments that there are not.
+    Raises ParameterError if `dynamic_shapes` names arguments that do not exist.
     """
     import torch
 
@@ -44,7 +44,7 @@ def call_of(module: Any, example_inputs: Any, dynamic_shapes: Any) -> Call:
     shapes = None
     if dynamic_shapes is not None:
         each = _shapes_of_each(dynamic_shapes, names)
-        # The arguments of a module with *inputs are one argument, a tuple.
+        # For torch.export, the *inputs of the wrapper are one argument, a tuple.
         shapes = (tuple(each[place] for place in range(len(arguments)) if not is_owned[place]),)
     return Call(_owner(module, owned, names), inputs, shapes)
 
@@ -64,7 +64,7 @@ def _names(function: Callable[..., Any], count: int) -> list[str]:
             for parameter in inspect.signature(function).parameters.values()
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         ]
-    except (TypeError, ValueError):  # a function that is not written in Python
+    except (TypeError, ValueError):  # raised for functions that are not written in Python
         found = []
     return [found[place] if place < len(found) else f"argument_{place}" for place in range(count)]
 
@@ -83,7 +83,7 @@ def _shapes_of_each(dynamic_shapes: Any, names: Sequence[str]) -> list[Any]:
 
 
 def _owner(module: Any, owned: Mapping[int, Any], names: Sequence[str]) -> Any:
-    """Return a module that calls `module` with the arguments `owned` as its own parameters."""
+    """Return a module that has the arguments `owned` as its parameters and calls `module` with them."""
     import torch
 
     class Owner(torch.nn.Module):  # type: ignore[misc]
@@ -100,7 +100,7 @@ def _owner(module: Any, owned: Mapping[int, Any], names: Sequence[str]) -> Any:
             self.train(module.training if is_module else False)
 
         def _own(self, name: str, value: Any) -> str:
-            """Register a parameter, and return the name that it has here."""
+            """Register a parameter under a valid, unused name, and return this name."""
             free = re.sub(r"\W", "_", name)
             while hasattr(self, free):
                 free += "_"

@@ -1,4 +1,4 @@
-"""Check whether a network computes the same as its module."""
+"""Check whether a converted network computes the same results as its module."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Array = NDArray[Any]
 
 
 def require_equal(converted: Converted, module: Any, inputs: Sequence[Any], title: str) -> None:
-    """Run both on the example inputs, on the CPU in float32.
+    """Run the network and the module on the example inputs, on the CPU in float32, and compare the results.
 
-    Inputs whose numbers are all alike, such as zeros, would show little: random numbers take their place.
+    Inputs whose elements are all equal, such as zeros, are replaced by random numbers, which find more errors.
 
     Args:
-        converted: the network, and where its axes lie in the module's.
-        module: for inference; its buffers and torch's random numbers are as before afterwards.
+        converted: the network, and the layouts of its inputs and outputs.
+        module: the module in inference mode. Its buffers and torch's random state are restored afterwards.
         inputs: tensors of float32.
-        title: what messages call the module.
+        title: the name of the module in messages.
 
-    Raises UnsupportedError where results differ too much, see `require_results`.
+    Raises UnsupportedError if results differ too much, see `require_results`.
     """
     given = _telling(inputs)
     expected = _results_of(module, given)

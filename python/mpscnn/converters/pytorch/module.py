@@ -1,4 +1,4 @@
-"""Modules and functions of torch as networks, by way of torch.export and ONNX."""
+"""Convert modules and functions of PyTorch to networks, through torch.export and ONNX."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from mpscnn.graph.network import Network
 
-_DIVISOR = 6  # of the arguments of avg_pool2d: divisor_override
+_DIVISOR = 6  # the position of divisor_override among the arguments of avg_pool2d
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -45,35 +45,35 @@ def from_torch(
     check: bool = True,
     dynamic_shapes: Any = None,
 ) -> Network:
-    """Return the network of a `torch.nn.Module` or of a function of tensors, without a file.
+    """Convert a `torch.nn.Module`, or a function of tensors, to a network, without a file.
 
-    The module is traced by torch.export as it computes for inference. Layers have the paths of the modules that they
-    come from as names, images become NHWC, and so do results with four axes. The batch is free; all other extents are
-    those of the example, unless `dynamic_shapes` makes them free. A module in training mode, on a GPU or in another
-    precision than float32 is copied first; training mode is warned of. How photos become the input is not known: assign
-    `Network.preprocess`, "torch" for networks of torchvision.
+    torch.export traces the module in inference mode. Layers are named by the paths of their modules. Images at inputs,
+    and results with four axes, become NHWC. The batch is free. All other extents are those of the example, unless
+    `dynamic_shapes` makes them free. A module that is in training mode (which causes a warning), on a GPU, or not
+    float32 is copied first. The preprocessing of photos is not known, so assign `Network.preprocess` ("torch" for
+    networks of torchvision).
 
     Args:
-        module: takes and returns tensors, or sequences or mappings of them.
-        example_inputs: a tensor or array, or a sequence of them, as the module takes them: images are
-            (n, channels, height, width). A `torch.nn.Parameter` among them, or a mapping of such as
-            `torch.func.functional_call` takes it, is no input of the network: it becomes weights with its values.
-        name: the network's; None: the module's class.
+        module: a module or function that takes and returns tensors, or sequences or mappings of tensors.
+        example_inputs: a tensor or array, or a sequence of them, with the shapes that the module takes: images are
+            (n, channels, height, width). A `torch.nn.Parameter` among them, or a mapping of parameters as for
+            `torch.func.functional_call`, becomes weights of the network instead of an input.
+        name: the name of the network; None: that of the module's class.
         fold: True for inference: batch normalizations become part of the layers before them, and biases of zeros are
-            left out. False for training: both stay, every parameter of the module learns under its own name, and
-            nothing else does. Dropout is left out, and a module that is called twice has its weights twice, which learn
-            apart; that is warned of.
-        check: whether the network and the module compute the example inputs, on the CPU, and their results are
-            compared; random numbers take the place of an input whose numbers are all alike.
-        dynamic_shapes: which extents are free, as for `torch.export.export`: for each example input, in order or by the
+            left out. False for training: both stay layers, and exactly the parameters of the module are trained, under
+            their names. Dropout is left out. A module that is called twice gets two copies of its weights, which are
+            trained separately; that causes a warning.
+        check: whether to run the network and the module on the example inputs on the CPU and compare the results. An
+            input whose elements are all equal is replaced by random numbers.
+        dynamic_shapes: the free extents, as for `torch.export.export`: for each example input, in order or by the
             name of the argument, a mapping such as {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}, or None.
             Height and width of images may be free.
 
     Raises:
-        ParameterError: `module` cannot be called, or an input is not a tensor or array. UnsupportedError: a package is
-            missing or of a version that is wrong, torch.export cannot trace the module, or layers that mpscnn lacks;
-            the message names the module and all of them. With `fold=False` also a parameter that would not learn. With
-            `check` a result that is not the module's.
+        ParameterError: `module` cannot be called, or an input is not a tensor or array.
+        UnsupportedError: a package is missing or has a wrong version, torch.export cannot trace the module, or mpscnn
+            does not support some layers (the message names all of them). With `fold=False` also if a parameter could
+            not be trained, and with `check` if a result differs from the module's.
     """
     require_packages()
     import torch
@@ -104,7 +104,7 @@ def from_torch(
                 )
                 _name_results_differently(program.model)
                 model = program.model_proto
-        except Exception as error:  # of whatever the module's own code and torch's compiler raise
+        except Exception as error:  # the module's code and PyTorch's compiler may raise any error
             raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(error)}") from error
     _refuse_what_is_lost(program.exported_program, title)
     parameters = None if fold else _parameters(prepared, program.exported_program, model, title)
@@ -123,22 +123,26 @@ def from_torch(
             warnings.warn(f"{title}: {note}", stacklevel=2)
     if check:
         compared = _with_own_results(made, file, options)
-        del file, model, program  # which hold the weights once more
+        del file, model, program  # they have another copy of the weights
         if compared is not None:
             require_equal(compared, prepared, inputs, title)
-    # In training each parameter keeps the layer that it is in.
+    # For training, layers are not merged, so that each parameter stays in its layer.
     return keep_middles(with_whole_norms(made.network) if fold else made.network)
 
 
 def _hint(inputs: Sequence[Any]) -> str:
-    """Return the end of an error about a network with several inputs, which may be meant as weights."""
+    """Return the end of an error message for several inputs: advice if some of them are meant as weights."""
     if len(inputs) < 2:
         return ""
     return ". An example input that is a torch.nn.Parameter becomes a weight instead of an input"
 
 
 def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> Converted | None:
-    """With the module's results: those of a detector are boxes and scores. None where it cannot be converted so."""
+    """Return the network with the module's own results, for the comparison with the module.
+
+    A recognised detector has boxes and scores as outputs instead, so it is converted again with all results of the
+    module. None if that is not supported.
+    """
     if not made.network.source_ends:
         return made
     try:
@@ -149,7 +153,7 @@ def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> 
 
 
 def _parameters(module: Any, program: Any, model: onnx.ModelProto, title: str) -> dict[str, str]:
-    """Return the tensors of the file that are parameters, with the first name of each in the module."""
+    """Return, for each tensor of the file that is a parameter, its first name in the module."""
     first: dict[int, str] = {}
     names = {
         name: first.setdefault(id(value), name)
@@ -166,7 +170,7 @@ def _parameters(module: Any, program: Any, model: onnx.ModelProto, title: str) -
 
 
 def _name_results_differently(model: Any) -> None:
-    """Torch names a result like its operation, and so may a module its buffers and parameters."""
+    """Rename results of nodes that have the name of a parameter or buffer. PyTorch's exporter does not prevent that."""
     taken = set(model.graph.initializers)
     for node in model.graph:
         for result in node.outputs:
@@ -178,7 +182,7 @@ def _name_results_differently(model: Any) -> None:
 
 
 def _tensors(given: Any) -> tuple[Any, ...]:
-    """Tensors of float32 in the processor's memory."""
+    """Return the example inputs as float32 tensors on the CPU."""
     import numpy as np
     import torch
 
@@ -196,7 +200,7 @@ def _tensors(given: Any) -> tuple[Any, ...]:
 
 
 def _for_inference(module: Any, title: str) -> Any:
-    """Return the module itself if it can be converted unchanged, or else a copy that can."""
+    """Return the module if it is in inference mode, on the CPU and float32; otherwise a copy that is."""
     import torch
 
     training = any(part.training for part in module.modules())
@@ -219,14 +223,14 @@ def _for_inference(module: Any, title: str) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of what it comes from: torch's exporter puts general advice around that."""
+    """Return the first line of the original error, without the general advice that PyTorch's exporter adds."""
     while error.__cause__ is not None:
         error = error.__cause__
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
 
 
 def _refuse_what_is_lost(program: Any, title: str) -> None:
-    """For arguments and results that are left out without a word."""
+    """Raise UnsupportedError for arguments and results that PyTorch's exporter silently drops."""
     if program is None:
         return
     if lost := lost_results(program):
@@ -240,7 +244,7 @@ def _refuse_what_is_lost(program: Any, title: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress messages of torch's exporter about itself."""
+    """Suppress log messages of PyTorch's exporter."""
     loggers = [logging.getLogger(package) for package in ("torch", "onnxscript")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -255,7 +259,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _leave_out_made_up_biases(model: onnx.ModelProto) -> None:
-    """Zeros that torch computes for a convolution without a bias, where they are not optimised away."""
+    """Remove biases of zeros that PyTorch's exporter adds to convolutions without a bias."""
     nodes = list(model.graph.node)
     makers = {name: node for node in nodes for name in node.output}
     for node in nodes:
@@ -272,7 +276,7 @@ def _leave_out_made_up_biases(model: onnx.ModelProto) -> None:
 
 
 def _is_made_up(bias: str, makers: Mapping[str, onnx.NodeProto]) -> bool:
-    """Return True if it is a constant zero that is cast and expanded."""
+    """Return True if a bias is a constant zero that is cast and expanded."""
     for kind in ("Expand", "CastLike"):
         maker = makers.get(bias)
         if maker is None or maker.op_type != kind:
@@ -294,7 +298,7 @@ def _name_by_modules(model: onnx.ModelProto) -> None:
 
 
 def _path_of(node: onnx.NodeProto) -> str:
-    """Return the name of the module with its weights, or of the innermost module that computes it."""
+    """Return the path of the module that owns the node's weights, or of the innermost module that computes the node."""
     for name in node.input:
         path, _, role = name.rpartition(".")
         if role == "weight" and path:

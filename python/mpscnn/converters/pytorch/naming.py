@@ -1,4 +1,4 @@
-"""Which modules of a collection have the weights of a network's layers."""
+"""Find the modules of torchvision and timm that have the weights of a network's layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from mpscnn.graph.network import Network
 
 
 def torchvision_modules(network: Network, _: StateDict) -> dict[str, Module]:
-    """Layers have the names of the modules. A batch normalization is the next in a Sequential, or has such a name."""
+    """Return the module of each layer: layers have the names of torchvision's modules.
+
+    The batch normalization after a layer is the next module of a Sequential, or has a matching name (conv1, bn1).
+    """
     return {layer: Module(layer, _neighbour(layer)) for layer in weighted_layers(network)}
 
 
@@ -28,8 +31,8 @@ def _neighbour(path: str) -> str:
 
 # ---- timm ----------------------------------------------------------------------------------------------------------
 
-# The modules of each kind of block in the order in which they compute, each with its batch normalization. All have the
-# last one.
+# For each kind of block: its modules in the order of computation, each with its batch normalization. A kind is
+# recognised by its last module.
 _TIMM_BLOCKS: tuple[Mapping[str, str], ...] = (
     {"conv_pw": "bn1", "conv_dw": "bn2", "se.conv_reduce": "", "se.conv_expand": "", "conv_pwl": "bn3"},
     {"conv_dw": "bn1", "se.conv_reduce": "", "se.conv_expand": "", "conv_pw": "bn2"},
@@ -51,7 +54,7 @@ _TIMM_BLOCKS: tuple[Mapping[str, str], ...] = (
         "attn.output.proj": "",
     },
 )
-# The weight that multiplies the channels of a block's result, in some networks.
+# In some networks: the weight that multiplies the channels of a block's result.
 _TIMM_SCALE = "layer_scale.gamma"
 _TIMM_BEFORE = {"conv_stem": "bn1"}
 _TIMM_AFTER = ({"conv_head": "bn2", "classifier": ""}, {"conv_head": "norm_head", "classifier": ""})
@@ -59,11 +62,11 @@ _BLOCK = re.compile(r"blocks\.(\d{1,3})\.(\d{1,3})\.(.+)\.weight")
 
 
 def timm_modules(network: Network, state: StateDict) -> dict[str, Module]:
-    """The layers with weights are in the order in which timm's modules compute; their names differ."""
+    """Return the module of each layer. Names differ from timm's, so they are matched by the order of computation."""
     behind = _TIMM_AFTER["norm_head.weight" in state]
     behind = {module: norm for module, norm in behind.items() if f"{module}.weight" in state}
     modules = [*_modules("", _TIMM_BEFORE), *_block_modules(state), *_modules("", behind)]
-    # Where the numbers differ the network is another one: what is left over then has no place, or no weights.
+    # If the numbers differ, the network is a different one. The check for missing or unused weights then fails.
     return dict(zip(weighted_layers(network), modules, strict=False))
 
 

@@ -1,4 +1,4 @@
-"""The packages that modules of torch are converted with, and which versions of them are right."""
+"""Check the packages that the conversion of PyTorch modules needs, and their versions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from importlib import metadata
 from mpscnn.errors import UnsupportedError
 
 _NEEDED = ("torch", "onnx", "onnxscript")
-# Older ones write PixelUnshuffle and resizes to one pixel in another meaning, without a word.
+# Older versions silently export PixelUnshuffle and resizes to one pixel wrongly.
 _OLDEST_ONNXSCRIPT = (0, 7, 1)
 
 
 def require_packages() -> None:
-    """Raise UnsupportedError where a package is missing, or of a version that writes wrong networks."""
+    """Raise UnsupportedError if a package is missing, or has a version that exports wrong networks."""
     missing = [package for package in _NEEDED if importlib.util.find_spec(package) is None]
     if missing:
         raise UnsupportedError(
@@ -31,7 +31,7 @@ def require_packages() -> None:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return the first three numbers of a version; what comes before a release counts as older than it."""
+    """Return the first three numbers of a version. A pre-release counts as older than its release."""
     found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?(.*)", version)
     if found is None:
         return ()

@@ -1,4 +1,4 @@
-"""Reading pickles without running what they ask for: values only, and names of what would be called."""
+"""Read pickles safely: classes and functions in them are never imported or called, only their names are read."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Global:
 
 @dataclass(frozen=True)
 class Meanings:
-    """Names that a format's pickles may hold besides plain values.
+    """How to interpret the globals, calls and references in the pickles of a format.
 
     Attributes:
-        named: what a global stands for; raises UnsupportedError for one that is not allowed.
-        called: the result of "calling" such a value with arguments.
-        referred: the object for a persistent identifier.
+        named: returns the object for a global (a class or function); raises UnsupportedError if it is not allowed.
+        called: returns the result of a call of such an object with arguments.
+        referred: returns the object for a persistent identifier.
     """
 
     named: Callable[[Global], object]
@@ -37,16 +37,16 @@ class Meanings:
 
 
 class PickleReader:
-    """One pickle after another from bytes.
+    """Reads one pickle after another from bytes.
 
-    The opcodes are those that Python's pickle module writes in the protocols 2 to 5 for plain values. One byte may make
-    an object of a hundred bytes, so the opcodes of all pickles together are bounded.
+    It supports the opcodes that Python's pickle module writes in the protocols 2 to 5 for plain values. One byte may
+    create an object of a hundred bytes, so the total number of opcodes is limited.
 
     Args:
         content: the bytes.
-        origin: the file, for messages.
-        meanings: of globals, calls and persistent identifiers.
-        size: of the whole file in bytes.
+        origin: the name of the file, for messages.
+        meanings: how to interpret globals, calls and persistent identifiers.
+        size: the size of the whole file in bytes.
     """
 
     def __init__(self, content: memoryview, origin: str, meanings: Meanings, size: int) -> None:
@@ -58,7 +58,7 @@ class PickleReader:
         self._meanings = meanings
 
     def load(self) -> object:
-        """Return the next pickle's value. Raises WeightsError for damage, UnsupportedError for what is not allowed."""
+        """Return the value of the next pickle. Raises WeightsError for damage, UnsupportedError for unknown content."""
         self._stack: list[object] = []
         self._marked: list[list[object]] = []
         self._memo: dict[int, object] = {}
@@ -97,7 +97,7 @@ class PickleReader:
         return int(value)
 
     def _line(self) -> str:
-        """Return the part of a name, which ends with its line."""
+        """Return the bytes up to the next line end as text, a part of a global's name."""
         start = self.position
         found = bytes(self._content[start : start + _LONGEST_NAME])
         length = found.find(b"\n")
@@ -133,7 +133,7 @@ class PickleReader:
         self._push(str(self._take(self._number(form)), "utf-8", "surrogatepass"))
 
     def _latin(self, form: str) -> None:
-        """Text of Python 2."""
+        """Push a byte string of Python 2 as text."""
         self._push(str(self._take(self._number(form)), "latin-1"))
 
     def _bytes(self, form: str) -> None:
@@ -181,12 +181,12 @@ class PickleReader:
         if not isinstance(target, dict):
             raise TypeError
         for key, value in zip(items[::2], items[1::2], strict=True):
-            # The hash of other keys, nested tuples for one, may take very long.
+            # Hashing other keys, such as nested tuples, may take very long.
             if not isinstance(key, (str, int, float, bytes, type(None))):
                 raise UnsupportedError(
                     f"{self._origin}: a {type(key).__name__} is a key of a mapping in its pickle"
                 )
-            # Longer ones may all have the same hash.
+            # Many longer integers may have the same hash, which makes a mapping very slow.
             if isinstance(key, int) and key.bit_length() > 64:
                 raise UnsupportedError(
                     f"{self._origin}: an integer of {key.bit_length()} bits is a key of a mapping in its pickle"
@@ -216,7 +216,7 @@ class PickleReader:
         self._push(self._meanings.called(function, arguments))
 
     def _build(self) -> None:
-        """The object's attributes, which nothing here has: `_metadata` of state dicts."""
+        """Drop an object's attributes, such as `_metadata` of state dicts."""
         self._pop()
         self._stack[-1]  # there must be an object
 

@@ -1,4 +1,4 @@
-"""State dicts as networks."""
+"""Convert files with state dicts to networks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ def read_pytorch(
     *,
     fold: bool = True,
 ) -> Network:
-    """Return the network of one state dict.
+    """Return the network of a file with a state dict.
 
     Args:
-        name: the network's.
-        size: (height, width) of its image; None: what the architecture was made for.
-        architecture: which one it is, where names and shapes do not tell ("tf_efficientnet_b0" has those of
-            "efficientnet_b0"); None: the one that the file's name begins with.
-        fold: batch normalizations become part of the layers before them; else they are layers.
+        paths: the file.
+        name: the name of the network.
+        size: (height, width) of the network's image; None: the usual size of the architecture.
+        architecture: the name of the architecture, needed if names and shapes fit several ("tf_efficientnet_b0" has
+            those of "efficientnet_b0"); None: the one that the file's name begins with.
+        fold: whether batch normalizations become part of the layers before them, or are layers of their own.
 
     Raises:
-        UnsupportedError: a network that is not known, more than tensors in a pickle, several files. WeightsError: a
+        UnsupportedError: an unknown network, other objects than tensors in a pickle, or several files. WeightsError: a
             damaged file.
     """
     if len(paths) != 1:

@@ -12,7 +12,7 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.converters.pytorch.tensors import MAX_AXES, Storage, StoredTensor, contiguous_strides, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# The element types that the format allows.
+# The limit that the format states for its header, in bytes.
 _MAX_HEADER = 100_000_000
 
 _DTYPES = {
@@ -63,7 +63,7 @@ def _header(file: FileBytes, origin: str) -> tuple[dict[str, Any], int]:
 
 
 def _tensor(what: str, entry: object, file: FileBytes, start: int) -> StoredTensor:
-    """`start`: where the elements of all tensors begin."""
+    """Return a tensor from its entry in the header. `start` is the position where the data of all tensors begins."""
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
         raise WeightsError(f"{what}: its entry has no dtype, shape and data_offsets")
     dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None

@@ -13,13 +13,13 @@ __all__ = ["with_separate_norms"]
 def with_separate_norms(
     network: Network, modules: Mapping[str, Module], fit: Fit, epsilons: Epsilons
 ) -> tuple[Network, dict[str, Module], Fit]:
-    """A network whose weights are not set yet, with a layer for each batch normalization that the state dict has.
+    """Return the network without weights, with a layer for each batch normalization of the state dict.
 
-    The activation goes after it. A layer whose channels are multiplied once more, by another tensor, stays
-    folded: the product is no batch normalization's.
+    The activation moves from the layer before to the batch normalization. If the channels are multiplied by another
+    tensor after the batch normalization, it stays folded.
 
     Returns:
-        The network, where the state dict has the weights of its layers, and how it fits it.
+        The network, the modules of its layers in the state dict, and how the state dict fits the network.
     """
     apart = {layer: norm for layer, norm in fit.norms.items() if not modules[layer].scale}
     structure = network.to_dict()

@@ -1,4 +1,4 @@
-"""State dicts: tensors by the paths of their modules, wherever checkpoints keep them."""
+"""Find the state dict (tensors by the paths of their modules) in a checkpoint."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _ENTRIES = (
 _MOST_NESTED = 4
 # Prefixes that wrappers add to every name: DataParallel, torch.compile, training frameworks.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
-# Counters of training.
+# Names of counters that are used only in training.
 _COUNTERS = ("num_batches_tracked", "n_averaged")
-# Tensors may share storages; a copy of each takes at most this many times the file.
+# The maximum total size of all tensors, relative to the file's size. Tensors may share storages, but are copied.
 _MAX_SHARING = 4
 
 
@@ -39,9 +39,9 @@ class StateDict:
     """The tensors of one network.
 
     Args:
-        tensors: by name, "layer1.0.conv1.weight".
-        origin: the file, for messages.
-        notes: what a user should know of how they were chosen.
+        tensors: the tensors by name, such as "layer1.0.conv1.weight".
+        origin: the name of the file, for messages.
+        notes: notes for the user on how the tensors were chosen.
     """
 
     def __init__(self, tensors: Mapping[str, StoredTensor], origin: str, notes: Sequence[str] = ()) -> None:
@@ -63,7 +63,7 @@ class StateDict:
         return self._tensors[name].shape if name in self._tensors else ()
 
     def array(self, name: str) -> NDArray[Any]:
-        """Floating point elements, half or wider. Raises WeightsError for others."""
+        """Return the elements of a tensor. Raises UnsupportedError if they are not floating point, 16 bits or more."""
         tensor = self._tensors[name]
         if tensor.dtype not in ("float16", "bfloat16", "float32", "float64"):
             raise UnsupportedError(
@@ -72,7 +72,7 @@ class StateDict:
         return tensor.array()
 
     def doubles(self, name: str) -> NDArray[np.float64]:
-        """Return the same in float64."""
+        """Return the elements of a tensor as float64. Raises as `array`."""
         return self.array(name).astype(np.float64)
 
 
@@ -80,8 +80,8 @@ def read_state_dict(path: Path) -> StateDict:
     """Return the state dict in a .pth, .pt or .safetensors file.
 
     Raises:
-        WeightsError: it cannot be read, is damaged, or holds no state dict. UnsupportedError: it is a model file of
-            mpscnn, or a pickle of more than tensors and plain containers.
+        WeightsError: the file cannot be read, is damaged, or has no state dict. UnsupportedError: it is a model file of
+            mpscnn, or a pickle with other objects than tensors and plain containers.
     """
     origin = str(path)
     is_safetensors = path.suffix.lower() == ".safetensors"

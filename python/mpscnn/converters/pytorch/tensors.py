@@ -14,13 +14,13 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 MAX_AXES = 8
 
-#: NumPy's name of the stored elements; bfloat16, which NumPy lacks, is the upper half of a float32.
+#: NumPy's type for stored elements. NumPy lacks bfloat16, whose 16 bits are the upper half of a float32.
 _STORED = {"bfloat16": "uint16"}
 
 
 @dataclass
 class Storage:
-    """A sequence of elements of a file. Tensors are views of it.
+    """A storage of PyTorch: a sequence of elements in a file. Tensors are views of it.
 
     Attributes:
         dtype: "float32", "float16", "bfloat16", "int64", ...
@@ -37,7 +37,7 @@ class Storage:
 
     @property
     def stored(self) -> np.dtype[Any]:
-        """How an element is stored."""
+        """NumPy's type of a stored element, with its byte order."""
         dtype = np.dtype(_STORED.get(self.dtype, self.dtype))
         ordered: np.dtype[Any] = dtype.newbyteorder(">" if self.big_endian else "<")
         return ordered

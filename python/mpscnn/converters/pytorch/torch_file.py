@@ -1,4 +1,4 @@
-"""Files of torch.save, the zip form (since PyTorch 1.6) and the older one. Nothing that they pickle is executed."""
+"""Read files of torch.save: the zip format (since PyTorch 1.6) and the older one. No pickled code is executed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OTHER_PROTOCOLS = (
     b"\x03",
     b"\x04",
     b"\x05",
-)  # of the older form, which has 2 unless the author chose another
+)  # the older format has protocol 2, unless the author of the file chose one of these
 
 _DTYPES = {
     Global("torch", "FloatStorage"): "float32",
@@ -49,11 +49,11 @@ _ALLOWED = {*_DTYPES, *_TENSOR, *_PARAMETER, _ORDERED_DICT, _SIZE, _DEVICE}
 
 
 def read_torch_file(path: Path) -> object:
-    """Return what torch.load would, with `StoredTensor` for tensors.
+    """Return the object that torch.load returns, with `StoredTensor` for tensors.
 
     Raises:
-        WeightsError: it cannot be read, is damaged, or is not a file of torch.save. UnsupportedError: it holds more
-            than tensors and plain containers; the message names the class or function.
+        WeightsError: the file cannot be read, is damaged, or is not a file of torch.save. UnsupportedError: it has
+            other objects than tensors and plain containers; the message names the class or function.
     """
     file = FileBytes(path)
     beginning = file.read(0, len(_LEGACY))
@@ -74,7 +74,7 @@ def read_torch_file(path: Path) -> object:
 
 
 class _TorchValues:
-    """Makes tensors and containers; storages are looked up by `_storage`."""
+    """Creates the tensors and containers of a pickle. Storages are looked up by `_storage`."""
 
     def __init__(self, origin: str) -> None:
         self._origin = origin
@@ -94,7 +94,7 @@ class _TorchValues:
         return name
 
     def _called(self, function: object, arguments: tuple[object, ...]) -> object:
-        # Not before: the hash of anything else, nested tuples for one, may take very long.
+        # Checked before the lookups, because hashing other objects, such as nested tuples, may take very long.
         if not isinstance(function, Global):
             raise TypeError
         if function in _TENSOR:
@@ -113,7 +113,7 @@ class _TorchValues:
         raise TypeError
 
     def _referred(self, reference: object) -> object:
-        """Return the storage for ("storage", class, key, device, elements), in older files with a view of it behind."""
+        """Return the storage for ("storage", class, key, device, elements). In older files a view of it may follow."""
         if not isinstance(reference, tuple) or len(reference) not in (5, 6) or reference[0] != "storage":
             raise TypeError
         kind, key, elements = reference[1], reference[2], reference[4]
@@ -130,21 +130,21 @@ class _TorchValues:
         return made
 
     def _found(self, key: str, storage: Storage) -> None:
-        """Give a storage its content, where the file has it already."""
+        """Set the position of a storage's data, if the format knows it already."""
 
 
 # ---- The zip form --------------------------------------------------------------------------------------------------
 
 
 class _ZipEntries:
-    """The entries of a zip file without compression."""
+    """The uncompressed entries of a zip file."""
 
     def __init__(self, file: FileBytes, origin: str) -> None:
         self.file, self._origin = file, origin
         try:
             with zipfile.ZipFile(file.path) as archive:
                 self._entries = {entry.filename: entry for entry in archive.infolist()}
-        # All that the module lets through for damaged directories.
+        # All errors that the module zipfile raises for damaged archives.
         except ARCHIVE_ERRORS as error:
             raise WeightsError(f"{origin}: is damaged: {error}") from error
 
@@ -213,7 +213,11 @@ def _read_zip(file: FileBytes, origin: str) -> object:
 
 
 def _read_legacy(file: FileBytes, origin: str) -> object:
-    """Pickles of a magic number, a version, the machine, the value, and the storages' order; then their elements."""
+    """Read the older format.
+
+    It consists of pickles with a magic number, a version, properties of the machine, the value and the order of the
+    storages, and then the data of the storages.
+    """
     values = _TorchValues(origin)
     # Where the pickles end is not known before they are read.
     reader = PickleReader(memoryview(file.read(0, len(file))), origin, values.meanings, len(file))

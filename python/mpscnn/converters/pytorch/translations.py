@@ -1,4 +1,4 @@
-"""Operators of torch that its exporter to ONNX lacks or writes in a way that is not supported, as operators of ONNX."""
+"""Translate operators of PyTorch to ONNX that PyTorch's exporter lacks or writes in an unsupported form."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from mpscnn.errors import UnsupportedError
 
-#: In which the module is written.
+#: The version of the ONNX operators to which modules are exported.
 OPSET = 21
 
 
 def translations() -> dict[Any, Callable[..., Any]]:
-    """Translations by torch's operators, for torch's exporter."""
+    """Return the functions that translate operators, by PyTorch's operator, for PyTorch's exporter."""
     import torch
 
     aten = torch.ops.aten
@@ -25,7 +25,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
 
 
 def lost_results(program: Any) -> list[str]:
-    """Return the operators of a program whose second results are used, which translations do not have."""
+    """Return the operators of a program whose second result is used although its translation has no such result."""
     return [
         node.name
         for node in program.graph.nodes
@@ -39,13 +39,13 @@ def _adaptive_average(x: Any, output_size: Sequence[int]) -> Any:
 
 
 def _adaptive_maximum(x: Any, output_size: Sequence[int]) -> Any:
-    """And the places, which are left out (see `lost_results`)."""
+    """Translate an adaptive max pooling. Its second result, the positions, is a dummy (see `lost_results`)."""
     op = _operators()
     return _adaptive(x, output_size, op.ReduceMax, "MaxPool"), op.Constant(value_int=0)
 
 
 def _adaptive(x: Any, output_size: Sequence[int], reduce: Callable[..., Any], pooling: str) -> Any:
-    """A pooling where all windows are alike; else of rows first, then of columns."""
+    """Translate an adaptive pooling: to one pooling if all windows have one size, else to rows first, then columns."""
     op = _operators()
     first = len(x.shape) - 2
     if not all(isinstance(extent, int) for extent in x.shape[first:]):
@@ -79,7 +79,7 @@ def _group_norm(
     eps: float = 1e-5,
     _cudnn_enabled: bool = True,
 ) -> Any:
-    """One operator with a scale and an offset for each channel, as opset 21 has it."""
+    """Translate a group normalization to one operator. Since opset 21 it has a scale and offset for each channel."""
     op = _operators(21)
     channels = int(x.shape[1])
     scale = op.Constant(value_floats=[1.0] * channels) if weight is None else weight
@@ -88,7 +88,7 @@ def _group_norm(
 
 
 def _nearest_exact(x: Any, output_size: Sequence[int] | None, scale_factors: Sequence[float] | None) -> Any:
-    """floor((place + 0.5) / scale)."""
+    """Translate "nearest-exact" resizes, which read the pixel floor((position + 0.5) / scale)."""
     op = _operators()
     scales = sizes = None
     if scale_factors is not None:

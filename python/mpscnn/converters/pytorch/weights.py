@@ -1,4 +1,4 @@
-"""Moving a state dict's tensors into a network: convolutions, dense layers, batch normalizations folded into them."""
+"""Copy a state dict's tensors into a network. Batch normalizations are folded into convolutions and dense layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mpscnn.graph.network import Network
 
 _AFFINE = ("weight", "bias")
 _STATISTICS = ("running_mean", "running_var")
-# Roles of a batch normalization that is a separate layer. The weights of other layers have mpscnn's names.
+# PyTorch's names for the weights of a batch normalization, by mpscnn's names. Weights of other layers need none.
 _NAMES = dict(zip(("gamma", "beta", "mean", "variance"), (*_AFFINE, *_STATISTICS), strict=True))
 
 Epsilons = Sequence[tuple[str, float]]
@@ -28,12 +28,12 @@ The first match counts.
 
 @dataclass(frozen=True)
 class Module:
-    """Find the weights of a layer in a state dict.
+    """The paths in a state dict with the weights of one layer.
 
     Attributes:
-        path: of the convolution or dense layer.
-        norm: of the batch normalization after it, if the state dict has one there; "" where there is none.
-        scale: of the tensor that multiplies the channels behind both; "" where there is none.
+        path: the path of the convolution or dense layer.
+        norm: the path where a batch normalization after it may be; "" if there is none.
+        scale: the path of a tensor that multiplies the channels after both; "" if there is none.
     """
 
     path: str
@@ -43,11 +43,11 @@ class Module:
 
 @dataclass
 class Fit:
-    """How a state dict fits a network.
+    """The result of comparing a state dict with the weights of a network.
 
     Attributes:
-        norms: the batch normalization after a layer, by the layer's name.
-        differences: what does not fit, in words; empty if all does.
+        norms: the path of the batch normalization after a layer, by the layer's name.
+        differences: sentences on missing, unused or differing tensors; empty if the state dict fits.
     """
 
     norms: dict[str, str] = field(default_factory=dict)
@@ -57,11 +57,11 @@ class Fit:
 def fit_of(
     state: StateDict, network: Network, modules: Mapping[str, Module], unused: tuple[str, ...] = ()
 ) -> Fit:
-    """Return True if these are the network's weights: every tensor has a place, and every layer its tensors.
+    """Check whether a state dict fits a network: every tensor is used, and every layer finds its tensors.
 
     Args:
-        modules: of the network's layers.
-        unused: beginnings of names that are not needed for inference.
+        modules: the modules of the network's layers.
+        unused: prefixes of names that are not needed for inference.
     """
     fit = Fit()
     used: set[str] = set()
@@ -97,8 +97,8 @@ def set_weights(
     """Set the network's weights.
 
     Args:
-        fit: of this state dict, without differences.
-        epsilons: of the batch normalizations.
+        fit: the result of the check of this state dict, without differences.
+        epsilons: the epsilons of the batch normalizations.
     """
     for spec in network.weight_specs():
         layer, role = str(spec["layer"]), str(spec["role"])
@@ -122,7 +122,7 @@ def _name(module: Module, role: str) -> str:
 def _behind(
     state: StateDict, module: Module, norm: str | None, epsilons: Epsilons, channels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the factor and the offset of a module's products: those of everything that follows the products."""
+    """Return the scale and offset that follow a module's product: bias, batch normalization and scale, combined."""
     scale, offset = np.ones(channels), np.zeros(channels)
     if norm is not None:
         scale, offset = _scale_and_offset(state, norm, epsilons)
@@ -147,7 +147,10 @@ def _note(
 
 
 def _stored_shapes(ours: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Shapes that PyTorch gives a weight: convolutions OIHW; a dense layer may be a convolution of one pixel there."""
+    """Return the shapes that a weight may have in PyTorch.
+
+    Convolutions are OIHW there. A dense layer may be a 1x1 convolution.
+    """
     if len(ours) == 4:
         out, height, width, inputs = ours
         return [(out, inputs, height, width)]
@@ -159,7 +162,7 @@ def _in_our_order(weight: NDArray[Any], ours: tuple[int, ...]) -> NDArray[Any]:
 
 
 def _scaled(weight: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Computed in float64, a few numbers at a time."""
+    """Multiply each output channel's weights by a factor. NumPy computes in float64, without a float64 copy of all."""
     scaled = np.empty(weight.shape, np.float32)
     with np.errstate(over="ignore"):
         np.multiply(weight, scale.reshape((-1,) + (1,) * (weight.ndim - 1)), out=scaled, casting="same_kind")
@@ -169,9 +172,9 @@ def _scaled(weight: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.floa
 def _scale_and_offset(
     state: StateDict, norm: str, epsilons: Epsilons
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the factor and the offset of a batch normalization in float64.
+    """Return the scale and offset that a batch normalization is equal to, in float64.
 
-    They are products of several numbers, so float32 is not enough.
+    Float64 is used because they are products of several numbers.
     """
     epsilon = next(value for beginning, value in epsilons if norm.startswith(beginning))
     mean, variance = (state.doubles(f"{norm}.{role}") for role in _STATISTICS)
@@ -189,7 +192,7 @@ def _scale_and_offset(
 
 def _set(network: Network, state: StateDict, layer: str, role: str, values: NDArray[Any]) -> None:
     half = values.dtype.newbyteorder("=") == np.float16
-    with np.errstate(over="ignore"):  # an infinity is refused, by name
+    with np.errstate(over="ignore"):  # set_weight raises an error for infinities
         array = np.require(values, np.float16 if half else np.float32, ["ALIGNED"])
     try:
         network.graph.set_weight(layer, role, array)

@@ -1,4 +1,4 @@
-"""The variables of a checkpoint, which are read when they are needed."""
+"""Read the variables of a TensorFlow checkpoint. Their data is read when it is needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ENTRY = "an entry of the index"
 
 @dataclass(frozen=True)
 class Variable:
-    """The place of a variable in a file."""
+    """The shape and type of a variable, and the position of its data."""
 
     shape: tuple[int, ...]
     number: int
@@ -35,10 +35,10 @@ class Variable:
 
 
 class Bundle(Mapping[str, Variable]):
-    """The variables of a checkpoint by their names. Texts are left out.
+    """The variables of a checkpoint by their names. Strings are left out.
 
     Args:
-        index: the file whose name ends in ".index"; those with the numbers are next to it.
+        index: the file whose name ends in ".index". The files with the data are next to it.
 
     Raises:
         WeightsError: a file is missing or damaged. UnsupportedError: a checkpoint of another byte order.
@@ -79,7 +79,7 @@ class Bundle(Mapping[str, Variable]):
         return len(self._variables)
 
     def array(self, name: str) -> Array:
-        """The numbers of a variable. Raises WeightsError if they cannot be read, UnsupportedError for other types."""
+        """Return a variable as an array. Raises WeightsError if it cannot be read, UnsupportedError for its type."""
         variable = self._variables[name]
         kind = dtype_of(variable.number)
         if variable.size != math.prod(variable.shape) * kind.itemsize or variable.offset < 0:
@@ -100,7 +100,7 @@ class Bundle(Mapping[str, Variable]):
         return self._shards[number]
 
     def files(self) -> list[Path]:
-        """Return the index, and the files with the numbers."""
+        """Return the index, and the files with the data."""
         stem = self._index.name.removesuffix(INDEX)
         parts = (f"{stem}.data-{one:05d}-of-{self._count:05d}" for one in range(self._count))
         return [self._index, *(self._index.with_name(part) for part in parts)]

@@ -1,4 +1,4 @@
-"""Functions of single elements, and sums, products and comparisons of two tensors."""
+"""Convert elementwise functions, and arithmetic and comparisons of two tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FLOATS = (1, 2, 14, 19)
 
 
 def activated(b: Builder, x: str, kind: str, slope: float) -> str:
-    """Return an activation by the name of its operator."""
+    """Apply an activation, given by the name of its operator."""
     if kind == "Relu6":
         return b.op("Clip", x, b.number(0.0), b.number(6.0))
     if kind == "LeakyRelu":
@@ -75,7 +75,7 @@ def _expm1(b: Builder, op: Operation) -> str:
 
 
 def _without_nan(b: Builder, op: Operation) -> str:
-    """x / y, and 0 where y is 0."""
+    """Convert DivNoNan: x / y, and 0 where y is 0."""
     x, y = op.tensor(0), op.tensor(1)
     is_zero = b.op("Equal", y, b.number(0.0))
     return b.op("Where", is_zero, b.number(0.0), b.op("Div", x, b.op("Where", is_zero, b.number(1.0), y)))
@@ -99,7 +99,7 @@ def _clip(b: Builder, op: Operation) -> str:
 
 
 def _cast(b: Builder, op: Operation) -> str:
-    """Floats of all types are computed in the precision of the network."""
+    """Convert Cast. Casts between float types do nothing, because the network's precision is used for all of them."""
     x, wanted = op.tensor(), op.type("DstT")
     if wanted == TEXT:
         raise UnsupportedError("makes texts")

@@ -1,4 +1,4 @@
-"""Open TensorFlow's files: folders of SavedModels, and frozen graphs."""
+"""Read TensorFlow's SavedModels and frozen graphs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mpscnn.converters.tensorflow.variables import stored_names, variable_name
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 
 MODEL = "saved_model.pb"
-_LARGEST_MESSAGE = 2**31 - 1  # protobuf's
+_LARGEST_MESSAGE = 2**31 - 1  # the limit of protobuf
 _DEFAULT_SIGNATURE, _SERVING = "serving_default", "serve"
 _SILENT = frozenset(
     {"NoOp", "Assert", "Const", "Placeholder", "VarHandleOp", "VariableV2", "PlaceholderWithDefault"}
@@ -30,8 +30,7 @@ _SILENT = frozenset(
 def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
     """Read a folder with a SavedModel, its saved_model.pb, or a frozen graph.
 
-    Raises WeightsError for files that are missing, damaged or something else, and UnsupportedError for what is not
-    read.
+    Raises WeightsError for missing or damaged files, and UnsupportedError for unsupported content.
     """
     folder = saved_model_folder(path)
     try:
@@ -46,7 +45,7 @@ def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
 
 
 def saved_model_folder(path: Path) -> Path | None:
-    """Return the folder of a SavedModel, which is named itself or by its saved_model.pb; None for another file."""
+    """Return the folder of a SavedModel for the folder itself or its saved_model.pb; None for another file."""
     with reading(path, WeightsError):
         return path if is_folder(path) else path.parent if path.name == MODEL else None
 
@@ -105,7 +104,7 @@ def _graph_for_serving(model: Any) -> Any:
 
 
 def _signature(graph: Any) -> tuple[str, Any]:
-    """Return the name and the message of the signature that is read."""
+    """Return the name and the message of the signature to convert: "serving_default", or the only one."""
     named = {entry.key: entry.value for entry in graph.signature_def if entry.value.outputs}
     named.pop("__saved_model_init_op", None)
     if _DEFAULT_SIGNATURE in named:
@@ -133,7 +132,7 @@ def _extents(name: str, dtype: int, shape: Any) -> Extents:
 
 
 class _Variables:
-    """The numbers of a SavedModel's variables."""
+    """Reads the variables of a SavedModel."""
 
     def __init__(self, folder: Path, flow: Flow, restore: str) -> None:
         self._folder = folder
@@ -157,7 +156,10 @@ class _Variables:
 
 
 def frozen_graph(graph: Any, origin: str, options: ReadOptions) -> GraphFile:
-    """A graph whose weights are constants: its inputs are placeholders, its outputs what no operator reads."""
+    """Return a graph whose weights are constants.
+
+    Inputs are placeholders, and outputs are results without consumers.
+    """
     if not graph.node:
         raise WeightsError("damaged: is not a graph of TensorFlow: it has no operators")
     nodes = {node.name: node for node in graph.node}

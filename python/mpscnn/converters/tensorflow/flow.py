@@ -1,4 +1,4 @@
-"""The flow of values through a graph: calls of functions, identities, branches and variables are followed."""
+"""Follow values through a TensorFlow graph: through function calls, identities, branches and variables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _BRANCHES = frozenset({"If", "StatelessIf"})
 _READS = frozenset({"ReadVariableOp"})
 VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
-#: Operators that are followed while a graph is read and are no layers.
+#: Operators that are resolved while the graph is read, so that no layers are made of them.
 FOLLOWED = (
     IDENTITIES
     | CALLS
@@ -41,7 +41,7 @@ FOLLOWED = (
     | VARIABLES
     | {"Const", "IdentityN", "Merge", "Placeholder", "Switch"}
 )
-# Results of operators with several named results, in a function's body.
+# Names of the results of operators with several results. Function bodies refer to results by these names.
 _RESULTS = {
     **dict.fromkeys(
         ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
@@ -55,7 +55,7 @@ _RESULTS = {
 
 @dataclass(frozen=True)
 class Ref:
-    """A result of a node."""
+    """A reference to a result of a node."""
 
     scope: Scope
     node: str
@@ -63,23 +63,24 @@ class Ref:
 
     @property
     def message(self) -> Any:
-        """The node in the file."""
+        """The node's message in the file."""
         return self.scope.nodes[self.node]
 
     @property
     def name(self) -> str:
-        """The name of the node, which nodes of other functions may have, too."""
+        """The name of the node. It is unique only within its graph or function."""
         return self.node
 
 
 @dataclass(eq=False)
 class Scope:
-    """The graph itself, or the body of a function that is called once.
+    """The namespace of nodes: the main graph, or the body of a function for one call of it.
 
     Attributes:
         nodes: the nodes by name.
-        results: for a function, its results.
-        arguments: for a function, the values that the caller passes.
+        results: for a function, the texts that refer to its results, by name.
+        arguments: for a function, the values that the caller passes, by name.
+        is_function: whether it is the body of a function.
     """
 
     nodes: Mapping[str, Any]
@@ -88,7 +89,7 @@ class Scope:
     is_function: bool = False
 
     def ref(self, text: str) -> Ref:
-        """Return the value that an operand's text names. Raises WeightsError for one that does not exist."""
+        """Return the value to which the text of an operand refers. Raises WeightsError if it does not exist."""
         if text in self.arguments:
             return self.arguments[text]
         name, *rest = text.split(":")
@@ -111,8 +112,8 @@ class Flow:
     """Follows values through a graph.
 
     Args:
-        graph: its message.
-        inputs: nodes at which to stop, by name.
+        graph: the message of the graph.
+        inputs: the names of nodes at which to stop.
     """
 
     def __init__(self, graph: Any, inputs: frozenset[str] = frozenset()) -> None:
@@ -136,7 +137,7 @@ class Flow:
 
     @staticmethod
     def data(message: Any) -> list[str]:
-        """Return the operands of a node; those that only say what runs before it are left out."""
+        """Return the operands of a node without control dependencies, which begin with "^"."""
         return [text for text in message.input if not text.startswith("^")]
 
     def operands(self, ref: Ref) -> list[Ref]:
@@ -150,7 +151,7 @@ class Flow:
     # ---- Values ----------------------------------------------------------------------------------------------------
 
     def source(self, ref: Ref) -> Ref:
-        """Return the node that computes a value. Raises WeightsError where values lead in a circle."""
+        """Return the result that a value is equal to, of a node that computes it. Raises WeightsError for a cycle."""
         passed: set[tuple[int, str, int]] = set()
         while True:
             self._step()
@@ -164,7 +165,7 @@ class Flow:
             ref = following
 
     def _followed(self, ref: Ref) -> Ref | None:
-        """The value that a result stands for; None for one that the node computes itself."""
+        """Return the value that a result passes on; None if the node computes the result itself."""
         node = ref.message
         if node.op in IDENTITIES or node.op in _READS:
             return self._operand(ref, 0)
@@ -208,7 +209,7 @@ class Flow:
         return scope.ref(results[ref.index])
 
     def body(self, caller: Scope, node: str, function: str, texts: list[str]) -> Scope:
-        """Return the body of a function as a node calls it."""
+        """Return the scope of a function's body for the call by a node."""
         key = (id(caller), node, function)
         if key in self._calls:
             return self._calls[key]
@@ -233,7 +234,7 @@ class Flow:
     # ---- Branches of TensorFlow 1 ----------------------------------------------------------------------------------
 
     def _merged(self, ref: Ref) -> Ref:
-        """Return the operand of a Merge whose branch runs."""
+        """Return the operand of a Merge whose branch is taken."""
         texts = self.data(ref.message)
         if any(ref.scope.ref(text).message.op == "NextIteration" for text in texts):
             raise UnsupportedError(f"{shown(ref.name)} is a loop, which is not supported")
@@ -243,7 +244,7 @@ class Flow:
         return ref.scope.ref(alive[0])
 
     def _runs(self, ref: Ref) -> bool:
-        """Return False for a value of a branch that does not run."""
+        """Return False for a value in a branch that is not taken."""
         seen: set[tuple[int, str, int]] = set()
         left = [ref]
         while left:
@@ -281,7 +282,7 @@ class Flow:
         return array_of(self.attributes(node)["value"].tensor)
 
     def texts(self, ref: Ref) -> list[str] | None:
-        """Return the texts of a constant; None for another value."""
+        """Return the strings of a constant; None for other values."""
         found = self.source(ref)
         node = found.message
         if node.op != "Const":
@@ -290,7 +291,7 @@ class Flow:
         return [text.decode("utf-8", "replace") for text in tensor.string_val]
 
     def in_order(self, wanted: list[Ref]) -> Iterator[Ref]:
-        """Yield the nodes that these values need, each after those that it reads; index 0 stands for a node."""
+        """Yield the nodes that these values depend on, in topological order, as references to their first results."""
         done: set[tuple[int, str]] = set()
         open_: set[tuple[int, str]] = set()
         stack = [(ref, False) for ref in reversed(wanted)]

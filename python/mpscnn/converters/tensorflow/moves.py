@@ -1,4 +1,4 @@
-"""Operators that move elements: shapes, slices, borders, resizes, and blocks of pixels."""
+"""Convert operators that move elements: reshapes, slices, padding, resizes, and space to depth."""
 
 from __future__ import annotations
 

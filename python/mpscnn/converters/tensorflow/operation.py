@@ -1,6 +1,6 @@
-"""One operator of a graph, and what the functions for all operators read of it.
+"""An operator of a TensorFlow graph with its operands and attributes, for the functions that convert operators.
 
-They raise UnsupportedError and WeightsError with a reason only. The caller adds the file and the operator.
+They raise UnsupportedError and WeightsError with only a reason. The caller adds the names of file and operator.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from mpscnn.errors import UnsupportedError, WeightsError
 _MAX_INTEGERS = 4096
 
 Operand = str | Array
-"""The name of a blob, or a constant."""
+"""The name of a blob (a computed tensor), or a constant."""
 
 
 class Operation:
     """An operator.
 
     Args:
-        builder: the graph that it becomes a part of.
-        kind: what it does.
-        attributes: by name.
+        builder: the graph of ONNX operators that is built.
+        kind: TensorFlow's name of the operator.
+        attributes: the attributes by name.
         operands: names of blobs, and constants.
-        blocks: the blocks of pixels that images of the batch share after SpaceToBatchND, by the name of the blob.
+        blocks: the block sizes of blobs that are results of SpaceToBatchND, by the name of the blob.
     """
 
     def __init__(
@@ -62,25 +62,25 @@ class Operation:
         return not isinstance(self._operand(place), str)
 
     def tensor(self, place: int = 0) -> str:
-        """Return an operand in the graph, constant or computed."""
+        """Return the name of an operand in the ONNX graph, constant or computed."""
         operand = self._operand(place)
         if isinstance(operand, str):
             return self._b.tensor(operand)
         return self._b.weight(f"operand{place}", numbers(operand))
 
     def tensors(self, first: int = 0, last: int | None = None) -> list[str]:
-        """Several operands in the graph."""
+        """Return the names of several operands in the ONNX graph."""
         return [self.tensor(place) for place in range(len(self._operands))[first:last]]
 
     def array(self, place: int, what: str) -> Array:
-        """Return a constant operand."""
+        """Return a constant operand. Raises UnsupportedError if it is computed by the network."""
         operand = self._operand(place)
         if isinstance(operand, str):
             raise UnsupportedError(f"its {what} are computed by the network, which is not supported")
         return operand
 
     def weight(self, place: int, what: str, order: Sequence[int] | None = None) -> str:
-        """Return a constant operand in the graph, with its axes in another order."""
+        """Add a constant operand to the ONNX graph, transposed to `order`, and return its name."""
         array = self.array(place, what)
         if order is not None:
             if array.ndim != len(order):
@@ -89,7 +89,7 @@ class Operation:
         return self._b.weight(what, np.ascontiguousarray(numbers(array)))
 
     def shape(self, place: int, what: str) -> list[int | None]:
-        """Return a constant vector of extents; None for one that is free."""
+        """Return a constant vector of extents, with None for free extents."""
         array: Numbers = self.array(place, what)
         if array.dtype.kind not in "iuO" or array.size > _MAX_INTEGERS:
             raise WeightsError(f"damaged: its {what} are not whole numbers")
@@ -117,7 +117,7 @@ class Operation:
         return float(array.reshape(()))
 
     def block(self) -> tuple[int, int] | None:
-        """Return the block of pixels that images of the batch share, None where each image is whole."""
+        """Return the block size if the first operand comes from SpaceToBatchND; otherwise None."""
         operand = self._operand(0)
         return self._blocks.get(operand) if isinstance(operand, str) else None
 
@@ -128,36 +128,36 @@ class Operation:
         return name in self.attributes
 
     def text(self, name: str, default: str) -> str:
-        """Return a word."""
+        """Return a string attribute."""
         return self.attributes[name].s.decode("utf-8", "replace") if self.has(name) else default
 
     def texts(self, name: str) -> list[str]:
-        """Words."""
+        """Return an attribute that is a list of strings."""
         if not self.has(name):
             return []
         return [text.decode("utf-8", "replace") for text in self.attributes[name].list.s]
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """Return a truth value."""
+        """Return a boolean attribute."""
         return bool(self.attributes[name].b) if self.has(name) else default
 
     def whole(self, name: str, default: int) -> int:
-        """Return a whole number."""
+        """Return an integer attribute."""
         return int(self.attributes[name].i) if self.has(name) else default
 
     def wholes(self, name: str) -> list[int]:
-        """Whole numbers."""
+        """Return an attribute that is a list of integers."""
         return [int(one) for one in self.attributes[name].list.i] if self.has(name) else []
 
     def real(self, name: str, default: float) -> float:
-        """Return a finite number."""
+        """Return a float attribute. Raises WeightsError if it is not finite."""
         value = float(self.attributes[name].f) if self.has(name) else default
         if not math.isfinite(value):
             raise WeightsError(f"damaged: its {name} is {value}")
         return value
 
     def type(self, name: str) -> int:
-        """Return the number of a type of elements."""
+        """Return an attribute that is an element type, as TensorFlow's number."""
         return int(self.attributes[name].type) if self.has(name) else 0
 
     @property
@@ -170,7 +170,7 @@ class Operation:
 
 
 def numbers(array: Array) -> Array:
-    """Return an array in a type that graphs have: float32, int64 or bool."""
+    """Return an array as one of the types that the ONNX graph uses: float32, int64 or bool."""
     if array.dtype.kind == "f":
         return array.astype(np.float32)
     if array.dtype.kind == "O":
@@ -179,7 +179,7 @@ def numbers(array: Array) -> Array:
 
 
 def channels_first(b: Builder, op: Operation, place: int = 0) -> str:
-    """Return an image operand as (batch, channels, height, width)."""
+    """Return an image operand, transposed to (batch, channels, height, width) if necessary."""
     x = op.tensor(place)
     if b.rank(x) != 4:
         raise UnsupportedError(f"its input has {b.rank(x)} axes; supported are images")
@@ -187,7 +187,7 @@ def channels_first(b: Builder, op: Operation, place: int = 0) -> str:
 
 
 def as_before(b: Builder, op: Operation, x: str) -> str:
-    """Return an image (batch, channels, height, width) in the operator's own order."""
+    """Transpose an image (batch, channels, height, width) back to the operator's data_format."""
     return x if op.is_nchw else b.op("Transpose", x, perm=[0, 2, 3, 1])
 
 

@@ -1,4 +1,4 @@
-"""The operators that are read, and the reasons why others are not."""
+"""The supported operators of TensorFlow, and the reasons why others are not supported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Products of matrices, reductions and softmax."""
+"""Convert matrix products, reductions and softmax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs of TensorFlow as networks of mpscnn."""
+"""Convert graphs of TensorFlow to networks."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 
 @dataclass(frozen=True)
 class GraphFile:
-    """A graph, and what of it is the network.
+    """A graph with its inputs, outputs and variables.
 
     Attributes:
-        origin: the file, for messages.
+        origin: the name of the file, for messages.
         flow: the graph.
-        inputs: the shapes by the names that the network's inputs get; None for a free extent.
-        places: the nodes of the inputs by the same names.
-        outputs: the values that the network computes, by their names.
-        variable: returns the numbers of a variable.
+        inputs: the shapes of the inputs by the names that they get in the network; None for a free extent.
+        places: the nodes of the inputs, by the names of the inputs.
+        outputs: the outputs of the network, by name.
+        variable: a function that returns a variable as an array.
         signature: the name of the SavedModel's signature; None for a frozen graph.
     """
 
@@ -55,8 +55,8 @@ def convert(file: GraphFile, options: ReadOptions) -> Network:
     """Return the network of a graph.
 
     Raises:
-        UnsupportedError: names all operators that mpscnn cannot express. WeightsError: the file contradicts itself.
-            ParameterError: options that do not fit the file.
+        UnsupportedError: mpscnn does not support some operators; the message names all of them. WeightsError: the file
+            contradicts itself. ParameterError: options that do not fit the file.
     """
     try:
         with naming(file.origin):
@@ -68,7 +68,7 @@ def convert(file: GraphFile, options: ReadOptions) -> Network:
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, Error):
             raise
-        # Names that are no text, operands that are missing: more than is worth a check each.
+        # Invalid names, missing operands and the like: these errors replace many separate checks.
         raise WeightsError(f"{file.origin}: damaged: the graph contradicts itself") from error
 
 
@@ -93,7 +93,7 @@ class _Converter:
         return self._options.sized(chosen, where)
 
     def run(self) -> Network:
-        """Convert the operators that the outputs need."""
+        """Convert the operators that the outputs depend on, and return the network."""
         wanted = self._wanted()
         for ref in self._flow.in_order(list(wanted.values())):
             self._add(ref)
@@ -110,7 +110,10 @@ class _Converter:
         return self._walk.network(list(dict.fromkeys(names)), chosen)
 
     def _output(self, blob: str) -> str:
-        """Return an output as the reader of ONNX expects it: images have the channels first, and become NHWC again."""
+        """Return an output in the layout that the ONNX reader expects: NCHW for images.
+
+        It becomes NHWC in the network.
+        """
         b = self._builder
         if not b.has(blob) or len(b.extents(b.tensor(blob))) != 4:
             return blob
@@ -123,7 +126,7 @@ class _Converter:
         return made
 
     def _wanted(self) -> dict[str, Ref]:
-        """Return the results that the network computes: the file's, or those of the operators that the caller named."""
+        """Return the outputs by name: those of the file, or the results of operators that the caller chose."""
         all_ = {name: self._flow.source(ref) for name, ref in self._file.outputs.items()}
         if not self._options.outputs or set(self._options.outputs) <= set(all_):
             return {name: all_[name] for name in self._options.outputs or all_}
@@ -156,7 +159,7 @@ class _Converter:
         self._convert(ref, node.op, attributes, operands)
 
     def _input(self, name: str) -> str:
-        """An input in TensorFlow's order of axes. The graph has the channels first, as the reader of ONNX expects."""
+        """Transpose an input of the ONNX graph, whose channels come first, to TensorFlow's order of axes."""
         b = self._builder
         order = {3: [0, 2, 1], 4: [0, 2, 3, 1]}.get(b.rank(b.tensor(name)))
         if order is None:
@@ -191,7 +194,7 @@ class _Converter:
     def _of_shapes(
         self, kind: str, attributes: dict[str, Any], operands: Sequence[Operand], ref: Ref
     ) -> list[Operand] | None:
-        """Return the results of an operator that computes with shapes only."""
+        """Return the results of an operator that only computes with shapes; None for other operators."""
         try:
             if kind in _SHAPES:
                 return [self._shape_of(kind, operand) for operand in operands]
@@ -253,7 +256,7 @@ class _Converter:
         return [name if index == 0 else f"{name}:{index}" for index in range(count)]
 
     def _block(self, kind: str, operands: Sequence[Operand]) -> tuple[int, int] | None:
-        """Return the block of pixels that images of the batch share in an operator's result."""
+        """Return the block size if the operator's result is in blocks (between SpaceToBatchND and BatchToSpaceND)."""
         if not operands or not isinstance(operands[0], str):
             return None
         if kind == "SpaceToBatchND":

@@ -1,6 +1,6 @@
-"""The parts of TensorFlow's published messages that are read, by the numbers of their fields.
+"""The parts of TensorFlow's protocol buffer messages that are read, with the published field numbers.
 
-Entries of maps are messages with the fields `key` and `value`. Values of enumerations are whole numbers.
+Entries of maps are messages with the fields `key` and `value`. Values of enumerations are integers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from mpscnn.converters.message_schema import message_class
 from mpscnn.errors import WeightsError
 
-#: The files, and the extra whose packages read them, for the error where they are missing.
+#: The kind of files and the extra of mpscnn, for the error message if the package protobuf is missing.
 PACKAGES = {"needed_for": "TensorFlow's files", "extra": "tensorflow"}
 
 _MESSAGES = {
@@ -53,7 +53,7 @@ def message(name: str) -> Any:
 
 
 def parsed(name: str, content: bytes, damage: str) -> Any:
-    """Return a message of these bytes. Raises WeightsError, which begins with `damage`, if they are none."""
+    """Parse a message. Raises WeightsError, whose text begins with `damage`, for invalid bytes."""
     made = message(name)()
     errors = import_module("google.protobuf.message")
     try:

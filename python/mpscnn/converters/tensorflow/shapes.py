@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from mpscnn.converters.tensorflow.slices import Slices
 from mpscnn.errors import UnsupportedError, WeightsError
 
-#: More numbers than a shape has are no shape.
+#: The maximum number of elements of an array that may be a shape.
 MAX_NUMBERS = 1024
 
 Numbers = NDArray[Any]
-"""Whole numbers, of type object where some of them are None."""
+"""An array of integers. It has the type object if some of them are None."""
 
 Function = Callable[[Sequence[Numbers], dict[str, Any]], list[Numbers]]
 
 
 def known(values: Sequence[int | None]) -> Numbers:
-    """Return a vector of extents."""
+    """Return extents as a vector, of type object if some are free."""
     if None in values:
         return np.asarray(values, object)
     return np.asarray(values, np.int64)
 
 
 def is_shape(array: Numbers) -> bool:
-    """Return True for numbers that may be part of a shape."""
+    """Return True if an array may be part of a shape: small, and integers or booleans."""
     return array.size <= MAX_NUMBERS and array.dtype.kind in "iuOb"
 
 
@@ -161,5 +161,5 @@ FUNCTIONS: dict[str, Function] = {
     "Slice": _slice,
 }
 
-#: Operators that give the numbers of their first operand another shape, also where they are weights.
+#: Operators that only change the shape of their first operand. They are computed for constants of any size.
 VIEWS = frozenset({"Reshape", "ExpandDims", "Squeeze"})

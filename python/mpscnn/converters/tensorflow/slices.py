@@ -1,4 +1,4 @@
-"""TensorFlow's StridedSlice: places along axes, with masks for those that are left out, added or removed."""
+"""TensorFlow's StridedSlice: begins, ends and strides, with bit masks for open ends, new axes and removed axes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _MAX_AXES = 32
 
 
 class Slices:
-    """The places that a StridedSlice takes.
+    """The indices of a StridedSlice, as in NumPy's x[...].
 
     Args:
-        begin, end, strides: vectors of whole numbers with one entry for each place.
-        attributes: of the node; bits of its masks stand for entries.
+        begin, end, strides: vectors of integers with one entry for each index.
+        attributes: the attributes of the node. Each bit of its masks belongs to an entry.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class Slices:
         return int(value)
 
     def of_array(self, array: NDArray[Any]) -> Any:
-        """Return the part of an array."""
+        """Apply the slice to an array."""
         return array[tuple(self._entries)]
 
     def of_tensor(self, b: Builder, x: str) -> str:
-        """Return the part of a tensor in the graph."""
+        """Apply the slice to a tensor of the ONNX graph."""
         rank = b.rank(x)
         used = sum(entry is not None and entry is not Ellipsis for entry in self._entries)
         if used > rank:
@@ -71,7 +71,7 @@ class Slices:
         steps: list[int] = []
         removed: list[int] = []
         added: list[int] = []
-        place = 0  # in the result
+        place = 0  # the number of an axis of the result
         for entry in entries:
             if entry is None:
                 added.append(place)

@@ -1,4 +1,4 @@
-"""Checkpoints of TF-slim with the published names of variables: MobileNets, SSD, SSDLite and DeepLab."""
+"""Convert checkpoints of TF-slim with the published names of variables: MobileNets, SSD, SSDLite and DeepLab."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mpscnn.models.deeplab import deeplab_v3, deeplab_v3_plus
 from mpscnn.models.mobilenet import mobilenet_v1, mobilenet_v2
 from mpscnn.models.ssd import ssd_mobilenet_v1, ssdlite_mobilenet_v2
 
-# The moving averages of the weights, with which the published networks are evaluated.
+# The suffix of variables with moving averages of weights, which the published networks use for evaluation.
 _AVERAGE = "/ExponentialMovingAverage"
 _EPSILON, _DEEPLAB_HEAD_EPSILON = 1e-3, 1e-5
 _WIDTHS_V1 = (1.0, 0.75, 0.5, 0.25)
@@ -27,7 +27,7 @@ _WIDTHS_V2 = (1.0, 1.4, 1.3, 0.75, 0.5, 0.35)
 _BOX_NUMBERS = 4
 
 Rules = Sequence[tuple[str, Callable[[int], str]]]
-"""Patterns of our names of layers, and TF-slim's names by the number in ours."""
+"""Patterns of mpscnn's layer names, and functions that return TF-slim's name for the number in mpscnn's name."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Family:
     """Networks whose checkpoints have the same names.
 
     Attributes:
-        name: for messages.
-        marks: variables that all of them have; the first family with all of its marks is the one.
-        members: the networks that a checkpoint may hold.
-        rules: TF-slim's names of the layers.
-        head_epsilon: of the batch normalizations outside of the MobileNet.
+        name: the name of the family in messages.
+        marks: variables that all members have. The first family whose marks are all in a checkpoint is chosen.
+        members: a function that yields the networks to which a checkpoint may belong.
+        rules: how TF-slim's names follow from the layers' names.
+        head_epsilon: the epsilon of the batch normalizations outside of the MobileNet.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Family:
 def convert(bundle: Bundle, options: ReadOptions) -> Network:
     """Return the network of a checkpoint.
 
-    Batch normalizations become part of the layers before them. A moving average takes the place of its variable.
+    Batch normalizations become part of the layers before them. Moving averages of variables are used if there are any.
 
     Raises:
         UnsupportedError: names that belong to no known network, or shapes that fit none. WeightsError: a damaged file.
@@ -94,7 +94,7 @@ def _slim_name(family: Family, layer: str) -> str:
 
 
 def _stored(bundle: Bundle, name: str) -> str | None:
-    """Return the variable of a name, or its moving average."""
+    """Return the name of the variable's moving average, or of the variable; None if neither is in the checkpoint."""
     return next((one for one in (name + _AVERAGE, name) if one in bundle), None)
 
 
@@ -145,7 +145,7 @@ def _set_weights(bundle: Bundle, family: Family, network: Network) -> None:
 def _scale_and_offset(
     bundle: Bundle, family: Family, name: str, channels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the factor and the offset of the channels after a layer's products."""
+    """Return the scale and offset of each channel after a layer's product: from its bias or batch normalization."""
     if bias := _stored(bundle, f"{name}/biases"):
         return np.ones(channels), _vector(bundle, bias, channels)
     found = {
@@ -203,7 +203,10 @@ _EXTRA_CHANNELS = (512, 256, 256, 128)
 
 
 def _heads(stem: str) -> Rules:
-    """The convolutions of an SSD after its MobileNet. Each extra map halves the image; its channels are in its name."""
+    """Return the rules for the convolutions of an SSD after its MobileNet.
+
+    Each additional feature map has half the size, and TF-slim's name contains its number of channels.
+    """
 
     def extra(kind: str, ending: str = "") -> Callable[[int], str]:
         size = "1x1" if kind == "1" else "3x3_s2"

@@ -1,4 +1,4 @@
-"""The sorted table in which TensorFlow keeps the index of a checkpoint: keys and values in blocks."""
+"""Read the sorted table of a checkpoint's index: blocks of keys and values, in the format of LevelDB."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mpscnn.converters.file_bytes import Content
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _FOOTER, _MAGIC = 48, 0xDB4775248B80FB57
-_TRAILER = 5  # the kind of compression, and a checksum
+_TRAILER = 5  # bytes after a block: the kind of compression, and a checksum
 _MAX_ENTRIES = 1_000_000
 
 
@@ -24,7 +24,7 @@ def entries(content: Content) -> Iterator[tuple[bytes, bytes]]:
     if len(footer) != _FOOTER or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
         raise WeightsError("is not the index of a checkpoint: its end is missing")
     position = 0
-    for _ in range(2):  # the place of a block that is not needed
+    for _ in range(2):  # skip offset and size of the metaindex block
         _, position = _varint(footer, position)
     start, position = _varint(footer, position)
     length, _ = _varint(footer, position)

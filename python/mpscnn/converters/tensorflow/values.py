@@ -1,4 +1,4 @@
-"""Tensors and types of TensorFlow's messages as arrays."""
+"""Convert tensors in TensorFlow's messages to arrays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TYPES = {
     22: "<u4",
     23: "<u8",
 }
-# The fields with the numbers of a tensor without raw bytes.
+# The fields with the elements of a tensor that has no raw bytes, by element type.
 _FIELDS = {
     1: "float_val",
     2: "double_val",
@@ -35,14 +35,14 @@ _FIELDS = {
     23: "uint64_val",
 }
 _MAX_ELEMENTS = 2**31 - 1
-# A tensor whose numbers are all equal may state one of them.
+# The maximum number of elements that are filled by repetition, because a message may state fewer than it has.
 _MAX_REPEATED = 1 << 20
 
 Array = NDArray[Any]
 
 
 def dtype_of(number: int) -> np.dtype[Any]:
-    """Return the type of elements of a number in a message. Raises UnsupportedError for texts and the like."""
+    """Return the type of stored elements for TensorFlow's number. Raises UnsupportedError for strings and the like."""
     if number == BFLOAT16:
         return np.dtype("<u2")
     if number not in _TYPES:
@@ -51,14 +51,14 @@ def dtype_of(number: int) -> np.dtype[Any]:
 
 
 def extents_of(shape: Any) -> tuple[int | None, ...] | None:
-    """Return the extents of a shape, None for those that are free; None where the number of axes is free."""
+    """Return the extents of a shape, with None for free ones; None if the number of axes is unknown."""
     if shape.unknown_rank:
         return None
     return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
 
 
 def array_of(tensor: Any) -> Array:
-    """Return the array of a message. Raises WeightsError where it contradicts itself, and as `dtype_of`."""
+    """Return a tensor's message as an array. Raises WeightsError if it contradicts itself, and as `dtype_of`."""
     kind = dtype_of(tensor.dtype)
     extents = extents_of(tensor.tensor_shape)
     if extents is None or None in extents:
@@ -81,7 +81,7 @@ def array_of(tensor: Any) -> Array:
         return plain(listed.reshape(shape), tensor.dtype)
     if listed.size > count or count > _MAX_REPEATED:
         raise WeightsError(f"damaged: {listed.size} numbers for a constant of the shape {shape}")
-    # The last number stands for all that follow; a tensor without numbers is zero.
+    # The last stated element is repeated for all missing ones. A tensor without elements is zero.
     last = listed[-1] if listed.size else kind.type(0)
     filled = np.full(count, last, kind)
     filled[: listed.size] = listed
@@ -89,7 +89,7 @@ def array_of(tensor: Any) -> Array:
 
 
 def plain(array: Array, number: int) -> Array:
-    """Bits of bfloat16 as float32; other arrays do not change."""
+    """Convert the bits of bfloat16 to float32; other arrays do not change."""
     if number != BFLOAT16:
         return array
     return (array.astype("<u4") << 16).view("<f4")

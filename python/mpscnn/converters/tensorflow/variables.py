@@ -1,4 +1,4 @@
-"""The checkpoint's name of each variable of a graph, as the graph's own restoring of a checkpoint states it."""
+"""Find the name of each variable in the checkpoint, from the operators with which the graph restores a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _RESTORES = frozenset({"RestoreV2"})
 def stored_names(flow: Flow, restore: str) -> dict[str, str]:
     """Return the names in the checkpoint by the names of the variables.
 
-    Keras saves copies of its variables, which the graph sets to the variables' values and restores in their place.
+    Keras may save copies of its variables. The graph copies the variables to them, and restores them instead.
 
     Args:
         flow: the graph.
-        restore: the operator that restores a checkpoint, "" where the graph does not state one.
+        restore: the name of the operator that restores a checkpoint; "" if the graph has none.
     """
     scopes = [flow.main]
     node = flow.main.nodes.get(restore.removeprefix("^").partition(":")[0])
@@ -43,7 +43,7 @@ def stored_names(flow: Flow, restore: str) -> dict[str, str]:
 
 
 def _restored(flow: Flow, value: Ref) -> str | None:
-    """Return the name in the checkpoint of a value that is read from there."""
+    """Return the name in the checkpoint of a value that a restore operator reads; None for other values."""
     if value.message.op not in _RESTORES:
         return None
     operands = Flow.data(value.message)

@@ -1,4 +1,4 @@
-"""Models of TensorFlow.js: model.json, with the weights in files next to it."""
+"""Read models of TensorFlow.js: model.json, with the weights in files next to it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _TYPE_NUMBERS = {
 
 @dataclass(frozen=True)
 class _Weight:
-    """A weight: the bytes in a group of files, and how they become numbers."""
+    """The shape and type of a weight, and its position in a group of files, which count as one."""
 
     shape: tuple[int, ...]
     stored: np.dtype[Any]
@@ -63,8 +63,7 @@ class _Weight:
 def read_web(path: Path, options: ReadOptions) -> Network:
     """Return the network of a model.json.
 
-    Raises WeightsError for files that are missing, damaged or something else, and UnsupportedError for what mpscnn
-    lacks.
+    Raises WeightsError for missing or damaged files, and UnsupportedError for layers that mpscnn does not support.
     """
     try:
         with naming(str(path)):
@@ -106,7 +105,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 class WebWeights(Mapping[str, Array]):
-    """The weights of a model by their names, read when they are needed."""
+    """The weights of a model by their names. They are read when they are needed."""
 
     def __init__(self, path: Path, manifest: Any) -> None:
         self._weights: dict[str, _Weight] = {}
@@ -173,7 +172,7 @@ class WebWeights(Mapping[str, Array]):
         return len(self._weights)
 
     def files(self) -> list[Path]:
-        """Return the files with the numbers."""
+        """Return the files with the weights' data."""
         return list(dict.fromkeys(path for weight in self._weights.values() for path in weight.group))
 
 
@@ -247,7 +246,7 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _attribute(value: Any) -> Any:
-    """Return an attribute with the numbers of types in place of their names, and texts in standard base64."""
+    """Return an attribute in the JSON form of protobuf: element types as numbers, and strings in base64."""
     if isinstance(value, list):
         return [_attribute(one) for one in value]
     if not isinstance(value, dict):
@@ -270,7 +269,7 @@ def _type(name: Any) -> int:
 
 
 def _text(value: Any) -> str:
-    """A text as protobuf's JSON has it; TensorFlow.js may also state the numbers of its bytes."""
+    """Return a string in base64, as protobuf's JSON has it. TensorFlow.js may write a list of bytes instead."""
     if isinstance(value, list):
         return base64.b64encode(bytes(value)).decode()
     try:

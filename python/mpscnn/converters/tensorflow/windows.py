@@ -1,4 +1,4 @@
-"""Convolutions and poolings."""
+"""Convert convolutions and poolings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LARGEST = 2**31 - 1
 
 
 def _sides(op: Operation, name: str) -> list[int]:
-    """Return the two entries for height and width of an attribute with one for each axis."""
+    """Return the entries for height and width of an attribute that has an entry for each axis."""
     values = op.wholes(name) or [1, 1, 1, 1]
     if len(values) != 4 or not all(1 <= value <= _LARGEST for value in values):
         raise WeightsError(f"damaged: its {name} are {values[:8]}")
@@ -40,7 +40,7 @@ def _padding(op: Operation) -> dict[str, Any]:
 
 
 def _dilations(op: Operation) -> list[int]:
-    """Return the dilations of a window, also those that SpaceToBatchND and BatchToSpaceND around it stand for."""
+    """Return the dilations of a window. SpaceToBatchND before and BatchToSpaceND after it also mean a dilation."""
     own, block = _sides(op, "dilations"), op.block()
     if block is None:
         return own
@@ -83,7 +83,7 @@ def _depthwise(b: Builder, op: Operation) -> str:
 
 
 def _transposed(b: Builder, op: Operation) -> str:
-    """Conv2DBackpropInput: its operands are the size of its result, the weights and the image."""
+    """Convert Conv2DBackpropInput. Its operands are the size of its result, the weights and the image."""
     kernel = op.array(1, "weights")
     strides = _sides(op, "strides")
     if kernel.ndim != 4 or _sides(op, "dilations") != [1, 1]:
@@ -100,7 +100,7 @@ def _transposed(b: Builder, op: Operation) -> str:
     for place in range(2):
         window, stride, side, size = kernel.shape[place], strides[place], sides[place], wanted[place]
         if size is None or side is None:
-            # As Keras chooses the size of the result.
+            # The size is free, so the padding is that for the output size which Keras chooses.
             total = max(window - stride, 0) if "auto_pad" in padding else 0
             more = max(stride - window, 0)
         else:
@@ -129,7 +129,7 @@ def _pooling(kind: str) -> Handler:
 
 
 def _space_to_batch(b: Builder, op: Operation) -> str:
-    """Return the images with their border. The operators up to BatchToSpaceND dilate their windows instead."""
+    """Convert SpaceToBatchND to its padding only. The operators up to BatchToSpaceND get a dilation instead."""
     amounts = op.integers(2, "paddings")
     if len(amounts) != 4 or min(amounts) < 0:
         raise UnsupportedError(f"divides images along {len(amounts) // 2} axes")
@@ -156,7 +156,7 @@ def _batch_to_space(b: Builder, op: Operation) -> str:
 
 
 def fused(convolution: Handler) -> Handler:
-    """Return a convolution or product with a bias and an activation, as optimised graphs have."""
+    """Return a function for a convolution or product with a fused bias and activation, as in optimised graphs."""
 
     def convert(b: Builder, op: Operation) -> str:
         made = convolution(b, op)
@@ -178,7 +178,7 @@ def fused(convolution: Handler) -> Handler:
 
 
 def biased(b: Builder, op: Operation, x: str, place: int) -> str:
-    """Return a bias for each channel added."""
+    """Add a bias for each channel."""
     bias = op.array(place, "biases") if op.is_constant(place) else None
     if not op.is_nchw or b.rank(x) < 3:
         return b.op("Add", x, op.tensor(place))
@@ -215,7 +215,7 @@ def _response(b: Builder, op: Operation) -> str:
     return as_before(b, op, b.op("LRN", channels_first(b, op), **attributes))
 
 
-#: Operators that keep a border of blocks: images stay divided.
+#: Operators that are allowed between SpaceToBatchND and BatchToSpaceND, because they treat each block alike.
 PER_CHANNEL = frozenset(
     {
         "Conv2D",
