@@ -8,15 +8,15 @@
 
 using namespace metal;
 
-/// A layer's activation, a NeuronKind, is compiled into its shader.
+/// The layer's activation, a NeuronKind. It is a function constant, so it is compiled into the shader.
 constant int activation_kind [[function_constant(0)]];
 
-// These keep NaN, unlike max and min.
+// Clamps that return NaN for NaN, unlike max and min.
 inline float4 at_least(float4 x, float low) { return select(x, float4(low), x < float4(low)); }
 inline float4 at_most(float4 x, float high) { return select(x, float4(high), x > float4(high)); }
 
-/// Return x^c like C's pow: NaN for a finite negative x and a fractional c, infinity or 0 for -infinity. The
-/// exception is NaN^0, which is NaN.
+/// Return x^c like C's pow: NaN for a finite negative x and a fractional c, infinity or 0 for x = -infinity.
+/// Unlike pow it returns NaN for NaN^0.
 inline float4 signed_power(float4 x, float c) {
     const float4 magnitude = pow(fabs(x), float4(c));
     if (c != trunc(c)) return select(magnitude, float4(NAN), x < float4(0.0f) && x > float4(-INFINITY));
@@ -24,7 +24,7 @@ inline float4 signed_power(float4 x, float c) {
     return odd ? select(magnitude, -magnitude, x < float4(0.0f)) : magnitude;
 }
 
-/// Activations with an exponential or a logarithm.
+/// Apply an activation with an exponential or a logarithm.
 inline float4 activate_smoothly(NeuronKind kind, float4 x, constant ActivationParams &activation) {
     const float a = activation.a, b = activation.b, c = activation.c;
     switch (kind) {
@@ -56,8 +56,8 @@ inline float4 activate_smoothly(NeuronKind kind, float4 x, constant ActivationPa
     }
 }
 
-/// Apply an activation to four feature channels. Comparisons are written so that NaN passes. A negative
-/// slope of zero gives zero for -infinity too.
+/// Apply an activation to four feature channels. Comparisons are written so that NaN passes. A negative slope
+/// of zero gives zero also for -infinity.
 inline float4 activate_as(NeuronKind kind, float4 x, constant ActivationParams &activation, float4 slopes) {
     const float a = activation.a, b = activation.b;
     const float4 zero = float4(0.0f), one = float4(1.0f);
@@ -79,7 +79,7 @@ inline float4 activate_as(NeuronKind kind, float4 x, constant ActivationParams &
         return fabs(x);
     case NeuronKind::softsign:
         return x / (one + fabs(x));
-    case NeuronKind::hard_swish: // x * 6 might overflow
+    case NeuronKind::hard_swish: // x * 6 might overflow, so the order matters
         return x * (at_most(at_least(x + 3.0f, 0.0f), 6.0f) * (1.0f / 6.0f));
     case NeuronKind::clamp:
         return at_most(at_least(x, a), b);

@@ -1,5 +1,5 @@
-// Elementwise operations of two images with one rounding: the activation is applied before the result is
-// rounded.
+// Elementwise operations of two images. The activation is applied before the result is rounded, so there is
+// only one rounding.
 
 #include <metal_stdlib>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 /// The table of elementwise operations on two tensors: name, C++ type, and one line of documentation. The
-/// operations, the CPU engine's kernels and the shaders are all made from it.
+/// operations, the CPU engine's kernels and the shaders are all generated from this table.
 #define FOR_EACH_ARITHMETIC(ENTRY)                                                                           \
     ENTRY(add, Addition, "Elementwise sum of two tensors.")                                                  \
     ENTRY(subtract, Subtraction, "Elementwise difference of two tensors.")                                   \

@@ -4,11 +4,11 @@
 #include "arithmetic_kind.h"
 #include "image_params.h"
 
-/// Steps through one operand: pixel (x, y) of the result reads its pixel (x * step_x, y * step_y).
+/// The strides of one operand: pixel (x, y) of the result reads the operand's pixel (x * step_x, y * step_y).
 struct ArithmeticOperand {
     ImageParams image;
     unsigned int step_x, step_y;
-    unsigned int step_channels; ///< 1; or 0: all channels of the result read its first channel
+    unsigned int step_channels; ///< 1, or 0 if all channels of the result read the operand's first channel
     float scale;
 };
 

@@ -6,8 +6,9 @@
 
 using namespace metal;
 
-// Tensors of a network that is trained are arrays of floats or halves without gaps. A texture array has too
-// few slices for weights, and for a batch whose images depend on each other. Sums are float.
+// Access to tensors of networks on arrays, which are arrays of floats or halves without gaps. Networks that
+// are trained use them, because a texture array has too few slices for weights, and for a batch whose images
+// depend on each other. Sums are always float.
 
 inline bool holds_halves(constant ArrayRun &run, uint number) { return (run.halves >> number & 1u) != 0u; }
 
@@ -23,14 +24,14 @@ inline void store(device float *array, float value, uint i, constant ArrayRun &r
         array[i] = value;
 }
 
-/// Return four adjacent elements; i is a multiple of 4.
+/// Return four adjacent elements, beginning at element i, a multiple of 4.
 inline float4 load_quad(const device float *array, uint i, constant ArrayRun &run, uint number) {
     return holds_halves(run, number) ? float4(reinterpret_cast<const device half4 *>(array)[i / 4u])
                                      : reinterpret_cast<const device float4 *>(array)[i / 4u];
 }
 
-// As load_quad, for kernels of halves alone and for others: with a branch before each of them, loads would
-// wait for each other.
+// Read four adjacent elements like load_quad. The overload for half4 has no branch, because a branch before
+// each load would make loads wait for each other.
 inline void read_quad(thread half4 &to, const device float *array, uint i, constant ArrayRun &, uint) {
     to = reinterpret_cast<const device half4 *>(array)[i / 4u];
 }
@@ -70,7 +71,8 @@ inline uint array_pixel(uint image, uint y, uint x, constant ArrayImage &extents
     return ((image * extents.height + y) * extents.width + x) * extents.channels;
 }
 
-/// Sums numbers in blocks. The blocks are added to the total with its rounding error (Kahan 1965).
+/// A sum of many numbers. They are summed in blocks. Each block is added to the total with compensation for
+/// the rounding error (Kahan 1965).
 struct LongSum {
     float total, lost, block;
     uint count;
@@ -85,7 +87,7 @@ struct LongSum {
     void settle() {
         const float given = block - lost, sum = total + given;
         const float error = (sum - total) - given;
-        lost = error == error ? error : 0.0f; // infinity minus infinity
+        lost = error == error ? error : 0.0f; // error is NaN if the total is infinite: infinity - infinity
         total = sum;
         block = 0.0f;
         count = 0u;

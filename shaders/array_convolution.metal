@@ -1,5 +1,5 @@
-// Convolutions on arrays, and their gradients, with one thread for each result. They have groups;
-// array_product.metal has those without.
+// Convolutions with groups on arrays, and their gradients, with one thread for each result. Those without
+// groups are in array_product.metal.
 
 #include <metal_stdlib>
 
@@ -15,7 +15,7 @@ inline uint array_weight(uint output, uint row, uint column, constant ArrayConvo
            params.group_inputs;
 }
 
-/// The channels of each tap are summed separately, in blocks, which reduces the rounding error of long sums.
+/// The channels of each tap are summed in separate blocks, which reduces the rounding error of long sums.
 kernel void array_convolution(constant ArrayConvolutionParams &params [[buffer(0)]],
                               const device float *source [[buffer(1)]],
                               const device float *weight [[buffer(2)]],
@@ -49,7 +49,7 @@ kernel void array_convolution(constant ArrayConvolutionParams &params [[buffer(0
     store(result, activated[0], i, params.run, 4);
 }
 
-/// Compute the gradient of each element of the input, from the results that it contributes to.
+/// Compute the gradient of the input: for each element, the sum over the results that it contributes to.
 kernel void array_data_gradient(constant ArrayConvolutionParams &params [[buffer(0)]],
                                 const device float *gradient [[buffer(1)]],
                                 const device float *weight [[buffer(2)]], device float *result [[buffer(3)]],
@@ -81,9 +81,9 @@ kernel void array_data_gradient(constant ArrayConvolutionParams &params [[buffer
     store(result, sum, i, params.run, 3);
 }
 
-/// Sum a weight's gradient over one part of the pixels of all images; `array_sum_parts` adds the parts.
-/// Adjacent threads have adjacent outputs, which are adjacent in the gradient and, without groups of several,
-/// the source.
+/// Sum the weights' gradient over one part of the pixels of all images; `array_sum_parts` adds the parts.
+/// Adjacent threads have adjacent output channels, which are adjacent in the gradient. Without groups of
+/// several channels they are adjacent in the source, too.
 kernel void array_weight_gradient(constant ArrayConvolutionParams &params [[buffer(0)]],
                                   const device float *source [[buffer(1)]],
                                   const device float *gradient [[buffer(2)]],

@@ -4,25 +4,27 @@
 #include "array_params.h"
 #include "window_params.h"
 
-/// A convolution, or one of its gradients. Weights are [output][row][column][input of the group].
+/// The parameters of a convolution, or of one of its gradients. Weights are [output][row][column][input of
+/// the group].
 struct ArrayConvolutionParams {
     ArrayRun run;
-    ArrayImage input, output; ///< of the convolution
+    ArrayImage input, output; ///< extents of the convolution's input and output
     WindowParams window;
-    unsigned int group_inputs, group_outputs; ///< channels of a group
+    unsigned int group_inputs, group_outputs; ///< number of input and output channels of a group
     unsigned int weights;                     ///< number of weights
-    unsigned int part; ///< for the weight gradient: pixels that a thread, or group, sums
+    unsigned int part; ///< for the weight gradient: pixels that a thread or threadgroup sums
     int has_bias;
-    int has_addend; ///< for products: an array of the output's shape is added to the sums
+    int has_addend; ///< for products: 1 if an array of the output's shape is added to the sums
     ActivationParams activation;
 };
 
-/// The tiles of a product of matrices. A threadgroup computes one, and adds `product_depth` products to each
-/// number of it between two barriers.
+/// The sizes of a tiled matrix product. A threadgroup computes one tile of the result. Between two barriers
+/// it adds `product_depth` products to each of the tile's numbers.
 enum {
-    product_tile = 64, ///< rows and columns of a tile
+    product_tile = 64, ///< rows and columns of a tile of the result
     product_depth = 16,
     product_threads = 128,
-    product_pitch = product_tile + 4, ///< floats from one depth to the next in threadgroup memory
-    product_floats = 2 * product_depth * product_pitch ///< of both operands
+    product_pitch = product_tile + 4, ///< stride in floats from one depth to the next in threadgroup memory
+    /// Floats of both operands' parts in threadgroup memory.
+    product_floats = 2 * product_depth * product_pitch
 };

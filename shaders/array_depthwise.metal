@@ -1,5 +1,5 @@
 // Depthwise convolutions whose weights are constants. A thread computes four channels of adjacent columns, so
-// adjacent threads read and write adjacent memory.
+// that adjacent threads read and write adjacent memory.
 
 #include <metal_stdlib>
 
@@ -9,7 +9,7 @@
 
 using namespace metal;
 
-/// The results of a thread: four channels of array_depthwise_results columns.
+/// The place of a thread's results: four channels of array_depthwise_results columns.
 struct DepthwisePlace {
     uint image, y, x, channel;
 
@@ -36,7 +36,7 @@ inline void store_results(device float *result, thread const float4 *sums, Depth
                        first + i * params.output.channels, params.run, 4u);
 }
 
-/// For windows of any size.
+/// A depthwise convolution with a window of any size, stride and dilation.
 kernel void array_depthwise(constant ArrayDepthwiseParams &params [[buffer(0)]],
                             const device float *source [[buffer(1)]],
                             const device float *weight [[buffer(2)]], const device float *bias [[buffer(3)]],
@@ -67,9 +67,9 @@ kernel void array_depthwise(constant ArrayDepthwiseParams &params [[buffer(0)]],
     store_results(result, sums, at, params);
 }
 
-/// Adds windows of 3x3 without dilation whose stride in columns is `Step`. The results of a thread share the
-/// columns that it reads. The products are added in the order of array_depthwise.
-/// `Four` is half4 for a source and weights of halves.
+/// Add the products of a 3x3 window without dilation whose stride in columns is `Step`. The results of a
+/// thread share the columns that it reads. The products are added in the same order as in array_depthwise, so
+/// results are equal. `Four` is half4 for a source and weights of halves.
 template <uint Step, typename Four>
 inline void add_windows_3x3(thread float4 *sums, const device float *source, const device float *weight,
                             DepthwisePlace at, constant ArrayDepthwiseParams &params) {

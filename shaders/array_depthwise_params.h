@@ -4,8 +4,8 @@
 #include "array_params.h"
 #include "window_params.h"
 
-/// A depthwise convolution without a multiplier, of multiples of 4 channels. Weights are
-/// [row][column][channel].
+/// The parameters of a depthwise convolution with channel multiplier 1, whose number of channels is a
+/// multiple of 4. Weights are [row][column][channel].
 struct ArrayDepthwiseParams {
     ArrayRun run;
     ArrayImage input, output;
@@ -15,5 +15,6 @@ struct ArrayDepthwiseParams {
 };
 
 enum {
-    array_depthwise_results = 4 ///< adjacent columns that a thread computes, of four channels
+    /// Number of adjacent columns that a thread computes, with four channels each.
+    array_depthwise_results = 4
 };

@@ -1,4 +1,4 @@
-// Dropout with another mask in each step of training.
+// Dropout with a different mask in each step of training.
 
 #include <metal_stdlib>
 
@@ -8,7 +8,7 @@
 
 using namespace metal;
 
-/// Return the mask's element for an element of the images.
+/// Return the index in the mask of an element of the images.
 inline uint mask_element(uint element, constant ArrayDropoutParams &params) {
     const ArrayPlace at = array_place(element, params.image);
     const uint y = min(at.y, params.mask_height - 1u), x = min(at.x, params.mask_width - 1u),
@@ -17,7 +17,8 @@ inline uint mask_element(uint element, constant ArrayDropoutParams &params) {
     return pixel * params.mask_channels + channel;
 }
 
-/// A thread has four adjacent elements, whose random words are computed together if each has its own.
+/// A thread computes four adjacent elements. If each has its own element of the mask, their random words are
+/// computed together.
 kernel void array_step_dropout(constant ArrayDropoutParams &params [[buffer(0)]],
                                const device float *source [[buffer(1)]],
                                const device float *step [[buffer(2)]], device float *result [[buffer(3)]],

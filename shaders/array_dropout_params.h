@@ -6,8 +6,9 @@ struct ArrayDropoutParams {
     ArrayRun run;
     unsigned int elements;
     ArrayImage image;
-    unsigned int mask_width, mask_height, mask_channels; ///< extents of the mask; 1 where it is shared
+    /// Extents of the mask; 1 along axes that share a mask element.
+    unsigned int mask_width, mask_height, mask_channels;
     unsigned int seed_low, seed_high;
     unsigned int last_kept; ///< the largest random word of an element that is kept
-    float factor;           ///< factor of elements that are kept
+    float factor;           ///< factor of the elements that are kept
 };

@@ -1,4 +1,4 @@
-// Gradients of gathers: each position sums the gradients of its copies.
+// The gradient of a gather: each position of the source gets the sum of the gradients of its copies.
 
 #include <metal_stdlib>
 
@@ -7,8 +7,8 @@
 
 using namespace metal;
 
-/// `copies` begins with the index of each position's first copy in the list, and one index for the list's
-/// end. Then comes the list.
+/// Compute the gradient. `copies` begins with `extent` + 1 indices: at which index of the following list the
+/// copies of each position begin, and where the list ends. Then the list follows.
 kernel void array_gather_gradient(constant ArrayGatherParams &params [[buffer(0)]],
                                   const device float *gradient [[buffer(1)]],
                                   device float *result [[buffer(2)]], const device int *copies [[buffer(3)]],

@@ -2,7 +2,8 @@
 
 #include "array_params.h"
 
-/// The gather took `count` positions from an axis of `extent` positions, each with `inner` elements.
+/// The parameters of a gather's gradient. The gather took `count` positions from an axis of `extent`
+/// positions; each position has `inner` elements.
 struct ArrayGatherParams {
     ArrayRun run;
     unsigned int extent, count, inner;

@@ -1,4 +1,4 @@
-// Elementwise losses and their gradients. A thread computes the channels of a pixel, since cross entropy
+// Elementwise losses and their gradients. A thread computes all channels of a pixel, because cross entropy
 // needs all of them.
 
 #include <metal_stdlib>
@@ -48,7 +48,7 @@ inline float loss_of_element(float y, float t, constant ArrayLossParams &params)
     }
 }
 
-/// Return the gradient; for cross entropy, y is the softmax.
+/// Return the derivative of a loss with respect to y. For cross entropy, y is the softmax here.
 inline float gradient_of_element(float y, float t, constant ArrayLossParams &params) {
     const float difference = y - t;
     switch (params.kind) {
@@ -129,7 +129,7 @@ kernel void array_loss(constant ArrayLossParams &params [[buffer(0)]],
     }
 }
 
-/// The divisor is at least 1.
+/// Divide elements of two arrays. A divisor below 1 is replaced by 1.
 kernel void array_quotient(constant ArrayRun &run [[buffer(0)]], const device float *first [[buffer(1)]],
                            const device float *second [[buffer(2)]], device float *result [[buffer(3)]],
                            uint i [[thread_position_in_grid]]) {

@@ -14,7 +14,7 @@ enum class ArrayLossKind : int {
     cosine,
     log,
     kullback_leibler,
-    counted ///< 1 where the weight is not 0
+    counted ///< no loss: 1 where the weight is not 0, otherwise 0
 };
 
 struct ArrayLossParams {
@@ -22,10 +22,10 @@ struct ArrayLossParams {
     unsigned int channels;
     ArrayLossKind kind;
     int is_gradient, has_weights;
-    int sums_labels;   ///< 1: the factor of cross entropy's softmax is the sum of a pixel's weighted labels
-    int counts_pixels; ///< 1: only the first channel of a pixel is counted, if any of its weights is not 0
-    float factor;      ///< factor of every element
-    float kept, share; ///< a label t is replaced by t * kept + share
+    int sums_labels;   ///< 1: cross entropy's softmax is multiplied by the sum of the pixel's weighted labels
+    int counts_pixels; ///< 1: a pixel counts once, at its first channel, if any of its weights is not 0
+    float factor;      ///< factor of every element's loss
+    float kept, share; ///< label smoothing: a label t is replaced by t * kept + share
     float epsilon, delta;
-    float start; ///< for the cosine loss: a constant that each element adds
+    float start; ///< for the cosine loss: the constant part of each element
 };

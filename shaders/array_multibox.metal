@@ -1,5 +1,6 @@
-// The loss of a single-shot detector and its gradient. Kernels find the anchors with boxes, the errors of all
-// anchors, the anchors that count, and then the losses. A thread computes one anchor.
+// The loss of a single-shot detector (multibox loss) and its gradient. Four kinds of kernels run one after
+// another: they find the anchors with boxes, compute the cross entropy of all anchors, choose the anchors
+// that count, and compute the losses or gradients. A thread computes one anchor.
 
 #include <metal_stdlib>
 
@@ -10,7 +11,8 @@ using namespace metal;
 
 constant uint box_numbers = 4u;
 
-/// The maximum of an anchor's logits, and the logarithm of the sum of e^(logit - maximum).
+/// The parts of a stable log-sum-exp: the maximum of an anchor's logits, and the logarithm of the sum of
+/// e^(logit - maximum).
 struct LogarithmicSum {
     float largest, logarithm;
 };
@@ -32,7 +34,7 @@ inline LogarithmicSum logarithmic_sum(const device float *prediction, uint first
     return found;
 }
 
-/// Write 1 for anchors with a box: their label is a class other than the background.
+/// Write 1 for anchors with a box, whose label is a class other than the background, and 0 for others.
 kernel void array_multibox_boxes(constant ArrayMultiboxParams &params [[buffer(0)]],
                                  const device float *labels [[buffer(1)]], device float *boxes [[buffer(2)]],
                                  uint i [[thread_position_in_grid]]) {
@@ -65,11 +67,11 @@ inline bool is_background(const device float *labels, const device float *boxes,
            load(labels, i * params.channels + box_numbers, params.run, 1) > 0.0f;
 }
 
-/// Return the error for comparisons; NaN counts as infinity.
+/// Return an error as a number for comparisons. NaN counts as infinity.
 inline float rank_of(float error) { return error == error ? error : INFINITY; }
 
-/// Write 1 for anchors whose class counts: those with a box, and the background anchors with the largest
-/// errors in each image. `of_images` holds the images' numbers of boxes.
+/// Write 1 for anchors whose class loss counts: those with a box, and the background anchors with the largest
+/// errors in each image (hard negative mining). `of_images` holds the number of boxes of each image.
 kernel void array_multibox_choice(constant ArrayMultiboxParams &params [[buffer(0)]],
                                   const device float *labels [[buffer(1)]],
                                   const device float *errors [[buffer(2)]],
@@ -94,8 +96,8 @@ kernel void array_multibox_choice(constant ArrayMultiboxParams &params [[buffer(
     store(choice, counts, i, params.run, 5);
 }
 
-/// An anchor that does not count is multiplied by 0 instead of being skipped, so that NaN appears in the
-/// loss. `count` is the number of boxes in all images.
+/// Compute the loss of each anchor. An anchor that does not count is multiplied by 0 and not skipped, so that
+/// a NaN in it appears in the loss. `count` is the number of boxes in all images.
 kernel void array_multibox_loss(constant ArrayMultiboxParams &params [[buffer(0)]],
                                 const device float *prediction [[buffer(1)]],
                                 const device float *labels [[buffer(2)]],

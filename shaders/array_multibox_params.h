@@ -4,8 +4,8 @@
 
 struct ArrayMultiboxParams {
     ArrayRun run;          ///< one thread for each anchor
-    unsigned int anchors;  ///< of one image
-    unsigned int channels; ///< of one anchor: four numbers of its box, then classes
+    unsigned int anchors;  ///< number of anchors of one image
+    unsigned int channels; ///< numbers of one anchor: the four of its box, then its classes
     float negative_ratio;
     unsigned int min_negatives;
     float delta, box_weight;

@@ -1,5 +1,6 @@
 // Gradients of activation functions: the gradient of the result times the derivative. The derivative is
-// computed from the function's input, or from its result where that is exact. The activation is compiled in.
+// computed from the function's input, or from its result for functions where that is exact. The kind of
+// activation is compiled in.
 
 #include <metal_stdlib>
 
@@ -11,17 +12,17 @@ using namespace metal;
 
 /// Return e^(-x^2 / 2).
 inline float4 bell(float4 x) {
-    const float4 z = min(float4(15.0f), fabs(x)); // beyond 15 the result is zero
+    const float4 z = min(float4(15.0f), fabs(x)); // e^(-x^2 / 2) is zero beyond 15
     const float4 half_z = -0.5f * z, square = z * half_z, lost = fma(z, half_z, -square);
     return exp(square) * (float4(1.0f) + lost);
 }
 
-/// Return the normal distribution function at x, plus x times its density.
+/// Return the derivative of GELU: the normal distribution function at x, plus x times its density.
 inline float4 gelu_derivative(float4 x) {
     const float4 limited = clamp(x, float4(-15.0f), float4(15.0f)), power = bell(limited);
     const float4 tail = normal_tail(fabs(limited)) * power;
     const float4 below = select(float4(1.0f) - tail, tail, x < float4(0.0f));
-    return fma(limited * 0.398942280f, power, below); // 1 / sqrt(2 pi)
+    return fma(limited * 0.398942280f, power, below); // the constant is 1 / sqrt(2 pi)
 }
 
 /// Return the derivative of x * sigmoid(t), where dt is t's derivative: s + x * dt * s * (1 - s).
@@ -30,15 +31,15 @@ inline float4 times_sigmoid_derivative(float4 x, float4 t, float4 dt) {
     return fma(x * dt * sigmoid(-t), s, s);
 }
 
-/// tanh(ln(1 + e^x)) + x * (1 - its square) * sigmoid(x), written in z = e^-|x| like mish() in
-/// exponentials.h.
+/// Return the derivative of mish: t + x * (1 - t^2) * sigmoid(x) with t = tanh(ln(1 + e^x)). It is computed
+/// with z = e^-|x|, like mish() in exponentials.h.
 inline float4 mish_derivative(float4 x) {
     const float4 one = float4(1.0f), z = exp(-fabs(x));
     const float4 zero = float4(0.0f);
     const float4 sum = select(2.0f * z + one, z * (z + 2.0f), x < zero);
     const float4 divisor = select(2.0f * z * (z + one) + one, z * (z + 2.0f) + 2.0f, x < zero);
     const float4 factor = 4.0f * (z + one) * select(z * z, z, x < zero);
-    // Infinity times an exponential that is zero would be NaN.
+    // Limit x, because infinity times an exponential that is zero would be NaN.
     const float4 limited = clamp(x, float4(-1e30f), float4(1e30f));
     return fma(limited, factor / divisor, sum) / divisor;
 }
@@ -48,14 +49,15 @@ inline float4 inside_limits(float4 x, float low, float high, float inside) {
     return select(float4(0.0f), float4(inside), x > float4(low) && x < float4(high));
 }
 
-/// For functions with `slope` at and below zero, up to a limit of the result.
+/// Return the derivative of a function with `slope` at and below zero, slope 1 above it, and slope 0 from the
+/// result `high` on.
 inline float4 leaky_derivative(float4 x, float slope, float high, bool from_result) {
     const float4 zero = float4(0.0f), factor = select(float4(slope), float4(1.0f), x > zero);
     const float4 result = from_result ? x : factor * x;
     return select(zero, factor, result < float4(high));
 }
 
-/// The values at a thread's four elements.
+/// The values that a thread's four elements need.
 struct NeuronPoint {
     float4 x, slopes;
 };
@@ -71,7 +73,7 @@ inline float4 derivative_of_result(float4 y, constant ActivationParams &activati
         return inside_limits(y, 0.0f, 1.0f, a);
     case NeuronKind::tanh:
         return (a - y) * (a + y) * (b / a);
-    case NeuronKind::softplus: // a b (1 - e^(-y / a))
+    case NeuronKind::softplus: // the derivative is a b (1 - e^(-y / a))
         return -a * b * expm1(min(y * (-1.0f / a), float4(0.0f)));
     case NeuronKind::softsign:
         return (one - fabs(y)) * (one - fabs(y));
@@ -91,7 +93,7 @@ inline float4 derivative_of_input(float4 x, constant ActivationParams &activatio
         return sigmoid(x) * sigmoid(-x);
     case NeuronKind::hard_sigmoid:
         return inside_limits(a * x + b, 0.0f, 1.0f, a);
-    case NeuronKind::tanh: // 4 s (1 - s) is 1 - tanh^2 with the sigmoid s of twice the argument
+    case NeuronKind::tanh: // 1 - tanh^2 is 4 s (1 - s), where s is the sigmoid of twice the argument
         return 4.0f * a * b * (sigmoid(2.0f * b * x) * sigmoid(-2.0f * b * x));
     case NeuronKind::absolute:
         return select(select(zero, one, x > zero), -one, x < zero);
@@ -121,7 +123,7 @@ inline float4 derivative_of_input(float4 x, constant ActivationParams &activatio
         return times_sigmoid_derivative(x, x * (1.59576912f + 0.0713548163f * square),
                                         1.59576912f + 0.2140644489f * square);
     }
-    case NeuronKind::erf: // 2 / sqrt pi times e^(-x^2)
+    case NeuronKind::erf: // 2 / sqrt(pi) times e^(-x^2)
         return 1.12837917f * bell(1.41421356f * x);
     default: // sign, floor, ceil and round: the derivative is 0 except at the jumps
         return zero;
@@ -166,7 +168,7 @@ kernel void array_neuron_gradient(constant ArrayNeuronParams &params [[buffer(0)
         if (has_slopes) at.slopes[lane] = load(slopes, (first + lane) % params.channels, params.run, 3);
     }
     const float4 derivative = derivative_of_neuron(at, params);
-    // Where the derivative is 0, the result is 0 even if the gradient is infinite.
+    // A derivative of 0 gives 0 even for an infinite gradient.
     const float4 passed =
         select(given * derivative, float4(0.0f), derivative == float4(0.0f) && given == given);
     for (uint lane = 0; lane < count; ++lane) store(result, passed[lane], first + lane, params.run, 4);

@@ -10,7 +10,8 @@ using namespace metal;
 
 // ---- With the statistics of a batch: the means of all channels, then the variances ----
 
-/// For one part of the pixels, sum each channel's squared deviations from a mean, and then the deviations.
+/// For each channel and one part of the pixels, compute two sums of deviations from a mean: of their squares,
+/// and of the deviations.
 kernel void array_channel_deviations(constant ArrayChannelParams &params [[buffer(0)]],
                                      const device float *source [[buffer(1)]],
                                      const device float *means [[buffer(2)]],
@@ -32,7 +33,8 @@ kernel void array_channel_deviations(constant ArrayChannelParams &params [[buffe
     result[first + params.channels] = deviations.result();
 }
 
-/// Combine the sums of all parts. The sum of the deviations shows the rounding error of the mean.
+/// Compute each channel's mean and variance from the sums of all parts. The sum of the deviations would be 0
+/// without the mean's rounding error, so it serves to correct the mean and the variance.
 kernel void array_channel_statistics(constant ArrayChannelParams &params [[buffer(0)]],
                                      const device float *means [[buffer(1)]],
                                      const device float *sums [[buffer(2)]],
@@ -67,7 +69,8 @@ kernel void array_batch_normalization(constant ArrayChannelParams &params [[buff
     store(result, activated[0], i, params.run, 5);
 }
 
-/// For one part of the pixels, sum each channel's gradients, and the gradients times the normalized input.
+/// For each channel and one part of the pixels, sum the gradients, and the gradients times the normalized
+/// input.
 kernel void array_batch_sums(constant ArrayChannelParams &params [[buffer(0)]],
                              const device float *gradient [[buffer(1)]],
                              const device float *source [[buffer(2)]],
@@ -107,7 +110,7 @@ kernel void array_batch_gradient(constant ArrayChannelParams &params [[buffer(0)
     store(result, rest * inverse * (params.has_gamma != 0 ? gamma[channel] : 1.0f), i, params.run, 6);
 }
 
-// ---- With the statistics of units ----
+// ---- With the statistics of units (a unit is a set of elements that share statistics) ----
 
 inline uint unit_begin(uint unit, constant ArrayUnitParams &params) {
     return unit / params.groups * params.image + unit % params.groups * params.channels;
@@ -118,9 +121,10 @@ inline uint unit_of(uint i, constant ArrayUnitParams &params) {
     return i / params.image * params.groups + i % params.pitch / params.channels;
 }
 
-/// The numbers of a unit. Its elements are multiplied by the factor, a power of two. Then the mean and its
-/// rounding error, the rest, are subtracted, and the result is multiplied by the inverse of the norm. The
-/// steepness is the norm divided by its square root term, or 0 if the norm is epsilon.
+/// The numbers that are stored for each unit. An element x is normalized to (x * factor - mean - rest) *
+/// inverse. The factor is a power of two that keeps squares in range. The rest is the rounding error of the
+/// mean, and the inverse is 1 / norm. The steepness is the norm divided by its square root term, or 0 if the
+/// norm is epsilon; the gradient needs it.
 enum UnitNumber {
     unit_mean = 0,
     unit_inverse = 1,
@@ -136,14 +140,14 @@ inline bool is_centred(constant ArrayUnitParams &params) {
 inline bool adds_magnitudes(constant ArrayUnitParams &params) {
     return VectorNorm(params.norm) == VectorNorm::l1_norm;
 }
-/// Return the divisor of the sum in a unit's norm.
+/// Return the number by which the sum in a unit's norm is divided.
 inline float unit_divisor(constant ArrayUnitParams &params) {
     const VectorNorm norm = VectorNorm(params.norm);
     const bool averages = norm == VectorNorm::deviation || norm == VectorNorm::root_mean_square;
     return averages ? float(params.pixels * params.channels) : 1.0f;
 }
 
-/// An element of a unit. The threads of a group walk over its elements side by side.
+/// The position of an element in a unit. The threads of a group process adjacent elements at the same time.
 struct UnitElement {
     uint pixel, channel;
 
@@ -151,7 +155,7 @@ struct UnitElement {
         pixel = thread_index / params.channels;
         channel = thread_index % params.channels;
     }
-    /// Go on by the number of threads, whose place as an element is `step`.
+    /// Advance to the thread's next element. `step` is the number of threads, expressed as a position.
     void advance(UnitElement step, constant ArrayUnitParams &params) {
         pixel += step.pixel;
         channel += step.channel;
@@ -161,12 +165,13 @@ struct UnitElement {
     }
 };
 
-/// The sums of a thread over its elements of a unit.
+/// The sums that a thread computes over its elements of a unit.
 struct UnitSums {
     float total, squares, largest;
 };
 
-/// Sum (x * factor - mean), and the squares or magnitudes of that. Find the largest magnitude of x.
+/// Sum the deviations (x * factor - mean), and their squares or magnitudes. Also find the largest magnitude
+/// of x.
 inline UnitSums unit_sums(const device float *source, uint unit, uint thread_index, float factor, float mean,
                           constant ArrayUnitParams &params) {
     const uint begin = unit_begin(unit, params);
@@ -191,7 +196,7 @@ inline UnitSums unit_sums(const device float *source, uint unit, uint thread_ind
     return sums;
 }
 
-/// Store a unit's numbers, and return the norm. `sums` are of its deviations from the mean.
+/// Store the numbers of a unit, and return its norm. `sums` are those of the deviations from the mean.
 inline float unit_statistics(device float *result, uint unit, UnitSums sums, float factor, float mean,
                              bool stores, constant ArrayUnitParams &params) {
     const float size = float(params.pixels * params.channels), epsilon = params.epsilon * factor;
@@ -217,7 +222,8 @@ inline float unit_statistics(device float *result, uint unit, UnitSums sums, flo
 inline float added(float a, float b) { return a + b; }
 inline float larger(float a, float b) { return max(a, b); }
 
-/// Combine the values of all threads of a group, two by two, and give the result to all of them.
+/// Combine the values of all threads of a group pairwise (a tree reduction), and give the result to all
+/// threads.
 #define TOGETHER(COMBINE, VALUE)                                                                             \
     shared[thread_index] = VALUE;                                                                            \
     threadgroup_barrier(mem_flags::mem_threadgroup);                                                         \
@@ -229,8 +235,8 @@ inline float larger(float a, float b) { return max(a, b); }
     VALUE = shared[0];                                                                                       \
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-/// Compute the numbers of each unit, in a group of threads. If squares overflow or underflow a float, or the
-/// inverse of the norm underflows, the elements are scaled first.
+/// Compute the numbers of each unit, with a group of threads for each. If squares overflow or underflow a
+/// float, or the inverse of the norm underflows, the elements are scaled and the numbers are computed again.
 [[max_total_threads_per_threadgroup(64)]] kernel void array_unit_statistics(
     constant ArrayUnitParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
     device float *result [[buffer(2)]], threadgroup float *shared [[threadgroup(0)]],
@@ -274,7 +280,7 @@ kernel void array_unit_normalization(constant ArrayUnitParams &params [[buffer(0
     store(result, activated[0], i, params.run, 5);
 }
 
-/// Sum gradient * gamma of a thread's elements, and that times the normalized input.
+/// For a thread's elements, sum gradient * gamma, and gradient * gamma * normalized input.
 inline UnitSums gradient_sums(const device float *gradient, const device float *source,
                               const device float *statistics, const device float *gamma, uint unit,
                               uint thread_index, constant ArrayUnitParams &params) {
@@ -299,7 +305,7 @@ inline UnitSums gradient_sums(const device float *gradient, const device float *
     return sums;
 }
 
-/// For each unit, compute the means of gradient * gamma, and of that times the normalized input.
+/// For each unit, compute the means of gradient * gamma, and of gradient * gamma * normalized input.
 [[max_total_threads_per_threadgroup(64)]] kernel void
 array_unit_means(constant ArrayUnitParams &params [[buffer(0)]], const device float *gradient [[buffer(1)]],
                  const device float *source [[buffer(2)]], const device float *statistics [[buffer(3)]],
@@ -336,7 +342,7 @@ kernel void array_unit_gradient(constant ArrayUnitParams &params [[buffer(0)]],
 
 // ---- Across channels ----
 
-/// Return the base of a channel's power.
+/// Return delta + scale * (sum of squares) for a channel's window, the base of the normalization's power.
 inline float neighbours_base(const device float *source, uint first, int channel,
                              constant ArrayNeighboursParams &params) {
     const int begin = max(channel - params.before, 0),
@@ -357,7 +363,7 @@ kernel void array_neighbours_gradient(constant ArrayNeighboursParams &params [[b
     if (i >= params.run.threads) return;
     const int channel = int(i % params.channels);
     const uint first = i - uint(channel);
-    // The channels whose windows include this one.
+    // These are the channels whose windows include this channel.
     const int begin = max(channel - params.after, 0),
               end = min(channel + params.before, int(params.channels) - 1);
     float owed = 0.0f, own = 0.0f;

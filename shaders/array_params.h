@@ -1,10 +1,10 @@
 #pragma once
 
-// Shared by shaders and host, so fields have the same size and order on both sides.
+// The host fills these structs and shaders read them, so fields have the same size and order on both sides.
 
 /// The parameters that every kernel on arrays has.
 struct ArrayRun {
-    unsigned int threads; ///< the grid is rounded up to whole threadgroups
+    unsigned int threads; ///< number of threads that have work; the grid is rounded up to whole threadgroups
     unsigned int halves;  ///< bit i: the array in buffer i holds halves; otherwise floats
 };
 

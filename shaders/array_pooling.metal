@@ -1,4 +1,4 @@
-// Gradients of poolings: each pixel sums the contributions of the windows that have read it.
+// Gradients of poolings: each pixel sums the contributions of the windows that read it.
 
 #include <metal_stdlib>
 
@@ -8,8 +8,8 @@
 
 using namespace metal;
 
-/// Return how many times a window that begins at `start` reads a position along an axis; see window_taps.h
-/// for its loop.
+/// Return how many taps of a window that begins at `start` read a position along an axis. With edge clamp,
+/// several taps outside the image read the border pixel; see window_taps.h.
 inline float reads_of(int position, int start, int kernel_size, int dilation, int size, EdgeRule edge) {
     const WindowTaps taps = window_taps(start, kernel_size, dilation, size, edge);
     const int tap = (position - start) / dilation;
@@ -20,7 +20,7 @@ inline float reads_of(int position, int start, int kernel_size, int dilation, in
     return times;
 }
 
-/// The windows along an axis that may read a position.
+/// The range of windows along an axis that may read a position.
 struct WindowRange {
     int first, behind;
 };
@@ -30,7 +30,7 @@ inline WindowRange windows_over(int position, int stride, int kernel_size, int d
     WindowRange range;
     range.first = 0;
     range.behind = int(windows);
-    // All taps outside the image read the border.
+    // With edge clamp, any window may read a border pixel.
     if (edge == EdgeRule::clamp && (position == 0 || position == size - 1)) return range;
     const int last = position + before, first = last - (kernel_size - 1) * dilation;
     if (first > 0) range.first = (first + stride - 1) / stride;
@@ -43,14 +43,15 @@ inline float counted_by_average(int first, int behind, int start, int kernel_siz
                  taps_before(first, start, kernel_size, dilation));
 }
 
-/// True if a window's maximum also occurs at a pixel before (y, x), in the row-major order of its taps.
+/// True if an earlier tap of the window, in row-major order, has the window's maximum, too. The first one
+/// takes the gradient.
 inline bool is_met_before(const device float *source, float largest, int y, int x, int top, int left,
                           uint image, uint channel, constant ArrayPoolingParams &params) {
     const int height = int(params.input.height), width = int(params.input.width);
     const int bottom = top + (params.window.kernel_height - 1) * params.window.dilation_y,
               right = left + (params.window.kernel_width - 1) * params.window.dilation_x;
     const bool clamps = params.edge == EdgeRule::clamp;
-    // Taps outside the image read the border, which is the first or the last pixel of the loop.
+    // With edge clamp, taps outside the image read the nearest border pixel.
     for (int row = top; row <= bottom; row += params.window.dilation_y) {
         const int at_y = clamps ? clamp(row, 0, height - 1) : row;
         if (at_y < 0 || at_y >= height) continue;

@@ -6,7 +6,7 @@
 
 struct ArrayPoolingParams {
     ArrayRun run;
-    ArrayImage input, output; ///< of the pooling
+    ArrayImage input, output; ///< extents of the pooling's input and output
     WindowParams window;
     PoolingKind kind;
     EdgeRule edge;

@@ -1,10 +1,10 @@
-// Convolutions without groups on arrays, and their gradients, as products of matrices. No matrix of patches
-// is in memory: threads gather them from the images.
+// Convolutions without groups on arrays, and their gradients, as tiled matrix products (implicit GEMM). The
+// matrix of patches is not stored in memory: threads gather its elements from the images.
 //
-// A threadgroup computes a tile of the product. It copies a part of both operands, product_depth numbers of
-// each row and column, to threadgroup memory, and meanwhile reads the next part to registers. A thread sums
-// eight rows of four columns. It adds products in blocks of 64, which reduces the rounding error of long
-// sums.
+// A threadgroup computes a tile of the product. Again and again it copies product_depth columns of the left
+// operand's rows, and product_depth rows of the right operand's columns, to threadgroup memory. While it
+// multiplies these, it reads the next ones to registers. A thread computes eight rows of four columns. It
+// adds products in blocks of 64, which reduces the rounding error of long sums.
 
 #include <metal_stdlib>
 
@@ -15,12 +15,12 @@
 
 using namespace metal;
 
-/// Stands for the index of an element outside an array.
+/// The index that marks an element outside an array.
 constant uint no_element = 0xFFFFFFFFu;
 
 // ---- Operands ----
 
-/// A tap of the window and a channel: a place among those that a result sums.
+/// A tap of the window and a channel: one of the positions over which a result sums.
 struct ProductTap {
     uint row, column, channel;
 
@@ -40,7 +40,7 @@ struct ProductTap {
     }
 };
 
-/// A pixel of all images. It need not exist.
+/// A pixel, numbered over all images. It may lie after the last one.
 struct ProductPixel {
     uint image, y, x;
 
@@ -60,7 +60,7 @@ struct ProductPixel {
     }
 };
 
-/// Finds the element of the input that a result reads at a tap.
+/// Maps a result's pixel and a tap to the element of the input that the result reads there.
 struct InputElements {
     uint at(ProductPixel result, ProductTap tap, constant ArrayConvolutionParams &params) {
         if (tap.row >= uint(params.window.kernel_height) || result.image >= params.input.images)
@@ -75,7 +75,7 @@ struct InputElements {
     }
 };
 
-/// Finds the element of the result to which a pixel of the input contributes by a tap.
+/// Maps an input's pixel and a tap to the element of the result to which the pixel contributes by this tap.
 struct ResultElements {
     uint at(ProductPixel input, ProductTap tap, constant ArrayConvolutionParams &params) {
         if (tap.row >= uint(params.window.kernel_height) || input.image >= params.output.images)
@@ -89,10 +89,11 @@ struct ResultElements {
     }
 };
 
-// Numbers that a thread has read stay of their type, `Four`, until they are put to threadgroup memory: a
-// conversion would wait for them.
+// Numbers that a thread has read keep their type, `Four`, until they are written to threadgroup memory. A
+// conversion right after the load would wait for the load.
 
-/// Return what a pixel has at four places from a tap on. Zeros stand for elements outside.
+/// Return the four elements of a pixel at a tap and the next three positions. Elements outside the array are
+/// zeros.
 template <typename Four, typename Elements>
 inline Four gather_four(Elements elements, const device float *array, uint number, ProductPixel pixel,
                         ProductTap tap, uint channels, constant ArrayConvolutionParams &params) {
@@ -114,7 +115,7 @@ inline Four gather_four(Elements elements, const device float *array, uint numbe
     return quad;
 }
 
-/// Return four elements of a row of a matrix. Zeros stand for elements outside.
+/// Return four elements of a matrix row. Elements outside the matrix are zeros.
 template <typename Four>
 inline Four row_four(const device float *matrix, uint number, uint row, uint rows, uint column, uint columns,
                      constant ArrayRun &run) {
@@ -134,7 +135,7 @@ inline Four row_four(const device float *matrix, uint number, uint row, uint row
 
 // ---- Places of threads ----
 
-/// The tile of a threadgroup: its first row and column, and its part of the sums.
+/// The tile of the result that a threadgroup computes: its first row and column, and the part of the sums.
 struct ProductTile {
     uint row, column, part;
 
@@ -147,14 +148,15 @@ struct ProductTile {
     }
 };
 
-// A thread copies two times four numbers of each operand: of two lines at the same four depths, or of two
-// depths at the same four lines. Lines are the rows of the left operand and the columns of the right one.
+// A thread copies eight numbers of each operand, in two quads. A line is a row of the left operand or a
+// column of the right one, and a depth is a position in the sums. A quad is either four depths of one line,
+// or four lines of one depth, whichever is contiguous in memory.
 
-/// Return the first depth of the numbers that a thread copies of lines.
+/// Return the first depth of a quad along a line. copied_line is the line of the thread's quad i.
 inline uint line_depth(uint thread_index) { return thread_index % 4u * 4u; }
 inline uint copied_line(uint thread_index, uint i) { return thread_index / 4u + i * product_threads / 4u; }
 
-/// Return the first line of the numbers that a thread copies of depths.
+/// Return the first line of a quad along a depth. copied_depth is the depth of the thread's quad i.
 inline uint depth_line(uint thread_index) { return thread_index % 16u * 4u; }
 inline uint copied_depth(uint thread_index, uint i) { return thread_index / 16u + i * product_threads / 16u; }
 
@@ -169,13 +171,13 @@ inline void put_depth(threadgroup float *tile, float4 values, uint thread_index,
     *reinterpret_cast<threadgroup float4 *>(to) = values;
 }
 
-/// Return the row of a thread's results; the second four are half a tile below the first.
+/// Return the row in the tile of a thread's result i. Rows 4 to 7 are half a tile below rows 0 to 3.
 inline uint result_row(uint thread_index, uint i) {
     return thread_index / 16u * 4u + i / 4u * (product_tile / 2u) + i % 4u;
 }
 inline uint result_column(uint thread_index) { return thread_index % 16u * 4u; }
 
-/// The results of a thread.
+/// The results of a thread, eight rows of four columns.
 struct ProductSums {
     float4 totals[8], block[8];
 
@@ -183,7 +185,7 @@ struct ProductSums {
 #pragma unroll
         for (uint i = 0u; i < 8u; ++i) totals[i] = block[i] = float4(0.0f);
     }
-    /// Add the products of a part of both operands.
+    /// Add the products of the parts of both operands that are in threadgroup memory.
     void add(const threadgroup float *tiles, uint thread_index) {
         const threadgroup float *left = tiles + result_row(thread_index, 0u);
         const threadgroup float *right = tiles + product_depth * product_pitch + result_column(thread_index);
@@ -209,7 +211,7 @@ struct ProductSums {
     }
 };
 
-/// Store four results of a row of a matrix, as far as they are in it.
+/// Store four results in a row of a matrix, leaving out those outside the matrix.
 inline void store_four(device float *matrix, float4 values, uint number, uint row, uint rows, uint column,
                        uint columns, constant ArrayRun &run) {
     if (row >= rows || column >= columns) return;
@@ -221,8 +223,9 @@ inline void store_four(device float *matrix, float4 values, uint number, uint ro
 
 // ---- Kernels ----
 
-/// Multiply both operands into `sums`, `steps` times product_depth deep. While a part of them lies in one
-/// half of the threadgroup's memory, the next goes to the other half, so one barrier is enough for each.
+/// Multiply both operands and add the products to `sums`, in `steps` steps of product_depth. Threadgroup
+/// memory has two halves. While one is multiplied, the other is filled, so each step needs only one barrier
+/// (double buffering).
 #define MULTIPLY(OPERANDS, LEFT, RIGHT)                                                                      \
     sums.begin();                                                                                            \
     OPERANDS.read(LEFT, RIGHT, params);                                                                      \
@@ -246,7 +249,7 @@ inline uint taps_of(constant ArrayConvolutionParams &params) {
 
 inline uint product_steps(uint depth) { return (depth + product_depth - 1u) / product_depth; }
 
-/// The operands of a convolution: patches of the input, and weights.
+/// The operands of a convolution: patches of the input as rows, and weights as columns.
 template <typename Four> struct ConvolutionOperands {
     Four left[2], right[2];
     ProductPixel pixels[2];
@@ -284,7 +287,7 @@ template <typename Four> struct ConvolutionOperands {
     }
 };
 
-/// The operands of a convolution by a window of one tap that reads each pixel in turn.
+/// The operands of a pointwise convolution, where result pixel i reads input pixel i only.
 template <typename Four> struct PointwiseOperands {
     Four left[2], right[2];
     uint depth, rows[2], outputs[2];
@@ -318,7 +321,8 @@ template <typename Four> struct PointwiseOperands {
     }
 };
 
-/// Store the results of a thread: its sums with the bias, the addend, if there is one, and the activation.
+/// Store the results of a thread: its sums plus the bias and, if there is one, the addend, after the
+/// activation.
 inline void store_convolved(ProductSums sums, ProductTile tile, uint thread_index, const device float *bias,
                             const device float *addend, device float *result,
                             constant ArrayConvolutionParams &params) {
@@ -356,11 +360,11 @@ inline void store_convolved(ProductSums sums, ProductTile tile, uint thread_inde
 
 CONVOLUTION_PRODUCT(array_product, ConvolutionOperands<float4>)
 CONVOLUTION_PRODUCT(array_pointwise_product, PointwiseOperands<float4>)
-// For a source and weights of halves.
+// The variants for a source and weights of halves.
 CONVOLUTION_PRODUCT(array_product_of_halves, ConvolutionOperands<half4>)
 CONVOLUTION_PRODUCT(array_pointwise_product_of_halves, PointwiseOperands<half4>)
 
-/// The operands of the input's gradient: the gradients of those results to which a pixel contributes, and
+/// The operands of the gradient of the input: gradients of the results to which a pixel contributes, and
 /// weights.
 struct DataGradientOperands {
     float4 left[2], right[2];
@@ -385,7 +389,7 @@ struct DataGradientOperands {
         for (uint i = 0u; i < 2u; ++i) {
             left[i] = gather_four<float4>(elements, gradient, 1u, pixels[i], tap, outputs, params);
             const uint number = weights[i].row * uint(params.window.kernel_width) + weights[i].column;
-            // A tap after the last one is no row of the weights.
+            // After the last tap there are no weights.
             const uint row = number < taps ? weights[i].channel * taps + number : no_element;
             right[i] =
                 row_four<float4>(weight, 2u, row, outputs * taps, input, params.input.channels, params.run);
@@ -421,7 +425,7 @@ struct DataGradientOperands {
                    tile.column + result_column(thread_index), columns, params.run);
 }
 
-/// The operands of the weights' gradient: gradients of results, and patches of the input.
+/// The operands of the gradient of the weights: gradients of results, and patches of the input.
 struct WeightGradientOperands {
     float4 left[2], right[2];
     ProductPixel pixels[2];
@@ -462,7 +466,8 @@ struct WeightGradientOperands {
     }
 };
 
-/// Sum the weights' gradients over one part of the pixels of all images; `array_sum_parts` adds the parts.
+/// Compute the gradient of the weights for one part of the pixels of all images; `array_sum_parts` adds the
+/// parts.
 [[max_total_threads_per_threadgroup(128)]] kernel void array_weight_gradient_product(
     constant ArrayConvolutionParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
     const device float *gradient [[buffer(2)]], device float *result [[buffer(3)]],

@@ -1,5 +1,5 @@
-// Recurrent layers and their gradients. A threadgroup computes all steps of one sequence, and a thread some
-// units. The state is in the threadgroup's memory.
+// Recurrent layers (LSTM, GRU) and their gradients. A threadgroup computes all steps of one sequence, and
+// each thread some of its units. The state is in threadgroup memory.
 
 #include <metal_stdlib>
 
@@ -32,7 +32,7 @@ inline float gate_derivative(float y, constant GateParams &gate) {
     }
 }
 
-/// The place of a sequence's pixels in tensors of steps.
+/// The position of a sequence in tensors of steps (images, steps, sequences, channels).
 struct RecurrentPlace {
     uint image, sequence;
 
@@ -40,7 +40,7 @@ struct RecurrentPlace {
         image = number / params.sequences;
         sequence = number % params.sequences;
     }
-    /// Return the index of the first channel at a row of a tensor with so many rows.
+    /// Return the index of the sequence's first channel at `row`, in a tensor with `rows` rows.
     uint at(uint row, uint rows, uint channels, constant ArrayRecurrentParams &params) {
         return ((image * rows + row) * params.sequences + sequence) * channels;
     }
@@ -59,7 +59,7 @@ inline bool resets_before(constant ArrayRecurrentParams &params) {
     return params.is_lstm == 0 && params.reset_after == 0;
 }
 
-/// Add the products of a state and the weights of one output.
+/// Add the product of the state and the weights of one output to `sum`.
 inline float add_state(float sum, const threadgroup float *state, const device float *weight, uint output,
                        constant ArrayRecurrentParams &params) {
     const device float *from = weight + output * params.weight_output;
@@ -67,7 +67,7 @@ inline float add_state(float sum, const threadgroup float *state, const device f
     return sum;
 }
 
-/// Add the products of the gradients of a gate's sums and the weights of one input.
+/// Add the product of the gradients of a gate's sums and the weights of one input to `sum`.
 inline float add_gradients(float sum, const device float *gradients, const device float *weight, uint gate,
                            uint input, constant ArrayRecurrentParams &params) {
     const device float *from =
@@ -76,13 +76,13 @@ inline float add_gradients(float sum, const device float *gradients, const devic
     return sum;
 }
 
-/// Activated gates of one unit: i, f, o and g, or z, r, the candidate, and the product that r multiplies or r
-/// h.
+/// The activated gates of one unit. For an LSTM they are i, f, o and g. For a GRU they are z, r and the
+/// candidate; the fourth value is the product that r multiplies (with reset_after), or r h.
 struct UnitGates {
     float values[4];
 };
 
-/// Compute the gates of a unit. With a reset before the product, `gated` has r h of all units.
+/// Compute the gates of a unit. For a GRU without reset_after, `gated` has r h of all units.
 inline UnitGates unit_gates(uint unit, const device float *sums, uint first, const threadgroup float *state,
                             const threadgroup float *gated, const device float *weight,
                             const device float *bias, constant ArrayRecurrentParams &params) {
@@ -110,7 +110,7 @@ inline UnitGates unit_gates(uint unit, const device float *sums, uint first, con
     return gates;
 }
 
-/// Return r h of a unit.
+/// Return r h of a unit, for a GRU without reset_after.
 inline float gated_state(uint unit, const device float *sums, uint first, const threadgroup float *state,
                          const device float *weight, constant ArrayRecurrentParams &params) {
     const uint output = params.units + unit;
@@ -174,7 +174,7 @@ array_recurrent(constant ArrayRecurrentParams &params [[buffer(0)]], const devic
         store(result, cells[unit], last + unit, params.run, 6);
 }
 
-/// Load the hidden state before a step to the threadgroup's memory.
+/// Load the hidden state before a step to threadgroup memory.
 inline void load_state(threadgroup float *state, uint unit, uint step, RecurrentPlace place,
                        const device float *states, const device float *hidden, uint number,
                        constant ArrayRecurrentParams &params) {
@@ -187,8 +187,8 @@ inline void load_state(threadgroup float *state, uint unit, uint step, Recurrent
         state[unit] = params.has_states != 0 ? load(hidden, number * units + unit, params.run, 6) : 0.0f;
 }
 
-/// Replace the gates of a unit of an LSTM by the gradients of their sums. `before` is the cell state before
-/// the step, and `after` the one after it. Return the gradient of the state before.
+/// Replace the gates of an LSTM's unit by the gradients of their sums. `before` is the cell state before the
+/// step, and `after` the one after it. Return the gradient of the cell state before the step.
 inline float lstm_gradients(device float *gates, uint unit, float hidden_gradient, float cell_gradient,
                             float before, float after, constant ArrayRecurrentParams &params) {
     const uint units = params.units;
@@ -204,8 +204,8 @@ inline float lstm_gradients(device float *gates, uint unit, float hidden_gradien
     return passed;
 }
 
-/// The same of a GRU. Return the part of the gradient of the state before that z gives. With a reset before
-/// the product, r and r h stay.
+/// Replace the gates of a GRU's unit by the gradients of their sums. Return the part of the gradient of the
+/// state before the step that passes through z. Without reset_after, r and r h are left for reset_gradient.
 inline float gru_gradients(device float *gates, uint unit, float hidden_gradient, float before,
                            constant ArrayRecurrentParams &params) {
     const uint units = params.units;
@@ -222,7 +222,8 @@ inline float gru_gradients(device float *gates, uint unit, float hidden_gradient
     return passed;
 }
 
-/// Return the gradient that r h of a unit passes to the state before, and set that of r's sum.
+/// For a GRU without reset_after, return the gradient that a unit's r h passes to the state before the step,
+/// and replace r by the gradient of its sum.
 inline float reset_gradient(device float *gates, uint unit, float before, const device float *weight,
                             constant ArrayRecurrentParams &params) {
     const uint units = params.units;
@@ -233,8 +234,8 @@ inline float reset_gradient(device float *gates, uint unit, float before, const 
     return passed;
 }
 
-/// The first pass over the steps computes the gates again, into the result's memory, and the cell states. The
-/// second one goes back from the last step.
+/// Compute the gradients of a recurrent layer. The first pass over the steps computes the gates again, into
+/// the result's memory, and the cell states. The second pass goes back from the last step.
 [[max_total_threads_per_threadgroup(128)]] kernel void
 array_recurrent_gradient(constant ArrayRecurrentParams &params [[buffer(0)]],
                          const device float *sums [[buffer(1)]], const device float *gradient [[buffer(2)]],

@@ -3,28 +3,28 @@
 #include "activation_params.h"
 #include "array_params.h"
 
-/// The threads that compute the steps of a sequence together.
+/// The number of threads that compute the steps of a sequence together.
 enum { recurrent_threads = 128 };
 
-/// The arrays of units in a threadgroup's memory.
+/// The number of arrays, with one number for each unit, in threadgroup memory.
 enum { recurrent_arrays = 4 };
 
-/// A function of a gate.
+/// The activation function of a gate.
 struct GateParams {
     int kind; ///< a NeuronKind
     ActivationParams params;
 };
 
-/// An LSTM or a GRU, whose tensors are (images, steps, sequences, channels).
+/// The parameters of an LSTM or a GRU, whose tensors are (images, steps, sequences, channels).
 struct ArrayRecurrentParams {
     ArrayRun run;
     unsigned int steps, sequences, units;
-    int is_lstm;     ///< otherwise a GRU
-    int reset_after; ///< of a GRU
+    int is_lstm;     ///< 1: LSTM; 0: GRU
+    int reset_after; ///< for a GRU: 1 if r multiplies the product of state and weights
     int reverse;
     int has_states;
-    int rounds;                 ///< states are rounded to half
-    unsigned int weight_output; ///< distance in elements from the weight of one output to that of the next
-    unsigned int weight_input;  ///< the same for inputs
+    int rounds;                 ///< 1: states are rounded to half
+    unsigned int weight_output; ///< stride in elements from one output's weights to those of the next
+    unsigned int weight_input;  ///< stride in elements from one input's weights to those of the next
     GateParams gate, candidate, output;
 };

@@ -1,4 +1,4 @@
-// Gradients of resizes: each pixel sums the contributions of the results that are sampled from it.
+// Gradients of resizes: each input pixel sums the weighted gradients of the results that sample it.
 
 #include <metal_stdlib>
 
@@ -7,14 +7,14 @@
 
 using namespace metal;
 
-/// Return the weight of a position in a tap's sample.
+/// Return the weight that a tap gives to a position.
 inline float share_of(int position, ResizeTap tap) {
     return (tap.first == position ? 1.0f - tap.fraction : 0.0f) +
            (tap.second == position ? tap.fraction : 0.0f);
 }
 
-/// `taps` are those of all result columns and rows. They are followed by the range of results that read each
-/// input column and row: from `first` to before `second`.
+/// Compute the gradient. `taps` has the taps of all result columns and rows. For each input column and row it
+/// then has the range of results that read it: from `first` to before `second`.
 kernel void array_resize_gradient(constant ArrayResizeParams &params [[buffer(0)]],
                                   const device float *gradient [[buffer(1)]],
                                   device float *result [[buffer(2)]],

@@ -5,5 +5,5 @@
 
 struct ArrayResizeParams {
     ArrayRun run;
-    ArrayImage input, output; ///< of the resize
+    ArrayImage input, output; ///< extents of the resize's input and output
 };

@@ -1,4 +1,4 @@
-// Gradients of softmax and of its logarithm, from the result.
+// The gradients of softmax and log-softmax, computed from their results.
 
 #include <metal_stdlib>
 

@@ -1,4 +1,5 @@
-// Sums over axes, and copies. Separate threads sum the parts of each sum, and then the parts are added.
+// Sums over axes, and copies. Each sum is divided into parts, which separate threads compute; then the parts
+// are added.
 
 #include <metal_stdlib>
 
@@ -7,7 +8,7 @@
 
 using namespace metal;
 
-/// Return the place of a number in the order of the elements.
+/// Return the position of element `number` in an array with these extents.
 inline ArrayPlace summed_place(uint number, ArrayImage extents) {
     ArrayPlace place;
     place.channel = number % extents.channels;
@@ -19,7 +20,7 @@ inline ArrayPlace summed_place(uint number, ArrayImage extents) {
     return place;
 }
 
-/// Return the place that is `step` behind another, without a division.
+/// Return the position `at` + `step`, with carries but without a division.
 inline ArrayPlace advanced(ArrayPlace at, ArrayPlace step, ArrayImage extents) {
     at.channel += step.channel;
     at.x += step.x;
@@ -40,7 +41,8 @@ inline ArrayPlace advanced(ArrayPlace at, ArrayPlace step, ArrayImage extents) {
     return at;
 }
 
-/// Adjacent threads read adjacent elements: those of one part are `parts` apart.
+/// Compute the parts of sums. A part has every `parts`-th element, so that adjacent threads read adjacent
+/// elements.
 kernel void array_sum(constant ArraySumParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
                       device float *result [[buffer(2)]], uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;

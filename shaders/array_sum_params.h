@@ -2,7 +2,7 @@
 
 #include "array_params.h"
 
-/// Sums over the axes in which `kept` has extent 1 and the source more.
+/// The parameters of sums over the axes along which `kept` has extent 1.
 struct ArraySumParams {
     ArrayRun run;
     ArrayImage source, kept;
@@ -12,7 +12,7 @@ struct ArraySumParams {
     float factor;
 };
 
-/// Sums of `parts` arrays, which are adjacent in memory.
+/// The parameters of the sum of `parts` arrays, which are adjacent in memory.
 struct ArrayPartsParams {
     ArrayRun run;
     unsigned int parts;

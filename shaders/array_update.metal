@@ -1,4 +1,4 @@
-// The elementwise computations of optimisers: preparing gradients, moments, and new weights.
+// The elementwise operations of optimisers: gradients are prepared, and moments and new weights are computed.
 
 #include <metal_stdlib>
 
@@ -7,13 +7,13 @@
 
 using namespace metal;
 
-/// Clamp x and keep NaN, which C's fmin and fmax would lose.
+/// Clamp x to a range. Unlike C's fmin and fmax it returns NaN for NaN.
 inline float limited(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 
 inline float sign_or_zero(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : 0.0f; }
 
-/// `numbers` are the learning rate and the size of a step, or a factor. Arrays that a kind does not have are
-/// replaced by another one.
+/// Compute one of the updates in ArrayUpdateKind. `numbers` has the learning rate and the step size, or a
+/// factor. A kind that needs fewer arrays ignores the others.
 kernel void array_update(constant ArrayUpdateParams &params [[buffer(0)]],
                          const device float *first [[buffer(1)]], const device float *second [[buffer(2)]],
                          const device float *third [[buffer(3)]], const device float *numbers [[buffer(4)]],

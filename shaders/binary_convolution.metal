@@ -1,5 +1,5 @@
-// Convolutions with weights of one bit. MPSCNNBinaryConvolution does not document its treatment of channels
-// after the last one and of pixels outside the image.
+// Convolutions with weights of one bit. MPSCNNBinaryConvolution is not used, because it does not document its
+// treatment of channels after the last one and of pixels outside the image.
 
 #include <metal_stdlib>
 
@@ -9,7 +9,7 @@
 
 using namespace metal;
 
-/// The sums over the taps of a window.
+/// The sums over the taps of a window, for four output channels.
 struct BinarySums {
     uint4 counts;     ///< number of bits that differ (xnor), or that are set in both (and)
     float4 products;  ///< sums of real inputs times signs
@@ -17,8 +17,8 @@ struct BinarySums {
     bool nan;
 };
 
-/// Add 32 input channels of one tap. `inputs` are the biases of all slices and then their factors. A pixel
-/// outside the image (x < 0) counts as zeros.
+/// Add the products of 32 input channels (one word) at one tap. `inputs` are the biases of all slices and
+/// then their factors. A pixel outside the image (x < 0) counts as zeros.
 template <typename Source>
 inline BinarySums add_word(BinarySums sums, Source source, int2 pixel, uint word, uint4 weights,
                            const device float4 *inputs, SliceOfImage place,
@@ -67,8 +67,8 @@ inline BinarySums add_binary_window(Source source, const device uint4 *weights, 
     return sums;
 }
 
-/// `weights` are [slice][kernel height][kernel width][word], with a component for each output channel.
-/// `terms` are the biases of all slices, then the factors, then the slopes of a PReLU.
+/// Convolve. `weights` are [slice][kernel height][kernel width][word], with a component for each output
+/// channel of the slice. `terms` are the biases of all slices, then the factors, then the slopes of a PReLU.
 template <typename Source, typename Destination>
 inline void convolve_bits(Source source, Destination destination, constant BinaryConvolutionParams &params,
                           const device uint4 *weights, const device float4 *inputs,

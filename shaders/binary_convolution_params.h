@@ -8,7 +8,7 @@
 struct BinaryConvolutionParams {
     ImageParams source, destination;
     WindowParams window;
-    unsigned int words; ///< words of 32 channels in a pixel
+    unsigned int words; ///< number of words of 32 channels in a pixel
     BinaryKind kind;
     int beta_scaling; ///< 1: results are multiplied by the mean of |x| over the window
     ActivationParams activation;

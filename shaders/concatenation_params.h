@@ -2,10 +2,11 @@
 
 #include "image_params.h"
 
-/// The place of a part in the result.
+/// The place of one concatenated part in the result.
 struct ConcatenationParams {
     ImageParams part;
-    unsigned int whole_slices; ///< slices of one image
+    unsigned int whole_slices; ///< number of slices of one image of the result
     unsigned int x, y, slice;
-    unsigned int part_rows, whole_rows; ///< axes before the rows form blocks with this number of rows
+    /// Rows of each block; axes before the concatenated one are rows in blocks, see ConcatenationLayer.
+    unsigned int part_rows, whole_rows;
 };

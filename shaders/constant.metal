@@ -7,7 +7,7 @@
 
 using namespace metal;
 
-/// `values` are one image in NHWC order. The source is not read.
+/// Write the constant to each image. `values` are one image in NHWC order. The source is not read.
 template <typename Source, typename Destination>
 inline void write_constant(Source, Destination destination, constant ConstantParams &params,
                            const device float4 *values, uint3 position) {

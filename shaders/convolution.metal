@@ -1,5 +1,6 @@
-// Convolutions that MPS lacks: groups whose channels are not multiples of 4, pointwise ones with activations
-// that MPS does not apply, and transposed ones with groups, dilation or a kernel that is not rotated.
+// Convolutions that MPS does not support: groups whose channels are not multiples of 4, pointwise ones with
+// activations that MPS does not apply, and transposed ones with groups, dilation or a kernel that is not
+// rotated.
 
 #include <metal_stdlib>
 
@@ -9,14 +10,14 @@
 
 using namespace metal;
 
-/// Add one pixel's contribution to the four output channels of a slice. `weights` are those of one tap,
+/// Add one pixel's products to the sums of a slice's four output channels. `weights` are those of one tap,
 /// [input channel of a group][lane].
 template <typename Source, typename Weights>
 inline float4 add_tap(float4 sum, Source source, uint2 pixel, SliceOfImage place,
                       constant ConvolutionParams &params, Weights weights) {
     const uint4 groups = channels_of(place.slice) / params.group_outputs;
     const uint first = place.image * params.source.slices;
-    // Four channels are in one texel, which is read once if they follow each other.
+    // A texel holds four channels. It is fetched again only when a channel of another texel is needed.
     uint held = min(groups[0] * params.group_inputs, params.source.channels - 1) / 4;
     float4 texel = fetch(source, pixel, first + held);
     for (uint input = 0; input < params.group_inputs; ++input) {
@@ -41,7 +42,8 @@ inline uint first_weight(uint slice, int row, int column, constant ConvolutionPa
     return ((slice * height + uint(row)) * width + uint(column)) * params.group_inputs;
 }
 
-/// `terms` are the biases of all slices and then the slopes of a PReLU.
+/// Apply the activation and store the result. `terms` are the biases of all slices and then the slopes of a
+/// PReLU.
 template <typename Destination>
 inline void store_convolved(Destination destination, float4 sum, constant ConvolutionParams &params,
                             const device float4 *terms, uint slice, uint3 position) {
@@ -77,8 +79,9 @@ inline int pointwise_source(uint output, int stride, int pad, uint size) {
     return input < int(size) ? input : -1;
 }
 
-/// A window of one tap, and groups of multiples of 4 channels. A thread computes pointwise_results adjacent
-/// pixels, so it reads weights once for all of them. `weights` are [slice][input channel of a group][lane].
+/// A convolution with a window of one tap, whose groups have multiples of 4 channels. A thread computes
+/// pointwise_results adjacent pixels, so it reads weights once for all of them. `weights` are [slice][input
+/// channel of a group][lane].
 template <typename Source, typename Destination, typename Weight>
 inline void pointwise(Source source, Destination destination, constant ConvolutionParams &params,
                       const device Weight *weights, const device float4 *terms, uint3 position) {
@@ -94,7 +97,8 @@ inline void pointwise(Source source, Destination destination, constant Convoluti
     float4 sums[pointwise_results];
     for (uint i = 0; i < pointwise_results; ++i) sums[i] = terms[place.slice];
     for (uint slice = 0; slice < slices; ++slice) {
-        // There are no weights after the last input channel; lanes without a channel are zero.
+        // The index is clamped, because there are no weights after the last input channel. Lanes without a
+        // channel are zero.
         float4 columns[4];
         for (uint lane = 0; lane < 4; ++lane) columns[lane] = float4(own[min(4 * slice + lane, last)]);
         for (uint i = 0; i < pointwise_results; ++i) {

@@ -2,8 +2,8 @@
 
 #include "image_params.h"
 
-/// A range of images in one MPSImage, and its place in another.
+/// The parameters of a copy of some images of one MPSImage to another MPSImage.
 struct CopyParams {
     ImageParams image;
-    unsigned int source_slice, destination_slice; ///< first slices
+    unsigned int source_slice, destination_slice; ///< first slice in each MPSImage
 };

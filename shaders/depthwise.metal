@@ -1,6 +1,6 @@
 // Depthwise convolution with channel multiplier, bias and activation. One kernel supports windows of any
-// size, stride and dilation; the other 3x3 windows of whole slices. Both sum a window's products in the same
-// order.
+// size, stride and dilation; another supports 3x3 windows with channel multiplier 1. Both add a window's
+// products in the same order.
 
 #include <metal_stdlib>
 
@@ -10,7 +10,7 @@
 
 using namespace metal;
 
-/// Return the input channels that the four output channels of `slice` read, at one position.
+/// Return the input channels that the four output channels of `slice` read at one position.
 template <typename Source>
 inline float4 depthwise_inputs(Source source, uint2 position, uint slice, uint image,
                                constant DepthwiseParams &params) {
@@ -26,7 +26,8 @@ inline float4 depthwise_inputs(Source source, uint2 position, uint slice, uint i
     return inputs;
 }
 
-/// `terms` are the biases of all slices and then the slopes of a PReLU.
+/// Apply the activation and store the result. `terms` are the biases of all slices and then the slopes of a
+/// PReLU.
 template <typename Destination>
 inline void store_depthwise(Destination destination, float4 sum, constant DepthwiseParams &params,
                             const device float4 *terms, uint slice, uint3 position) {
@@ -35,7 +36,7 @@ inline void store_depthwise(Destination destination, float4 sum, constant Depthw
     store(destination, without_unused_lanes(result, slice, params.destination), position.xy, position.z);
 }
 
-/// `weights` are [slice][kernel height][kernel width].
+/// Convolve with any window. `weights` are [slice][kernel height][kernel width].
 template <typename Source, typename Destination, typename Weights>
 inline void depthwise(Source source, Destination destination, constant DepthwiseParams &params,
                       Weights weights, const device float4 *terms, uint3 position) {
@@ -60,9 +61,9 @@ inline void depthwise(Source source, Destination destination, constant Depthwise
     store_depthwise(destination, sum, params, terms, slice, position);
 }
 
-/// For channel multiplier 1 and a 3x3 window. A thread computes the results of columns x, x + spacing, x + 2
-/// spacing and so on, where spacing * stride = Step * dilation. So their windows are Step taps apart and
-/// share columns of the source. Weights and a row of the source stay in registers.
+/// Convolve with channel multiplier 1 and a 3x3 window. A thread computes the results of columns x, x +
+/// spacing, x + 2 spacing and so on, where spacing * stride = Step * dilation. Their windows are therefore
+/// Step taps apart and share columns of the source. Weights and a row of the source stay in registers.
 template <uint Step, typename Source, typename Destination, typename Weight>
 inline void depthwise_3x3(Source source, Destination destination, constant DepthwiseParams &params,
                           const device Weight *weights, const device float4 *terms, uint3 position) {

@@ -11,6 +11,6 @@ struct DepthwiseParams {
     ImageParams source, destination;
     WindowParams window;
     unsigned int multiplier; ///< output channel o reads input channel o / multiplier
-    unsigned int spacing;    ///< distance in columns of the results of a thread of depthwise_3x3
+    unsigned int spacing;    ///< distance in columns between the results of a thread of depthwise_3x3
     ActivationParams activation;
 };

@@ -8,8 +8,8 @@
 
 using namespace metal;
 
-/// Return the random words of the mask's elements from `offset` on, counted from the first image's first
-/// element. If all channels share an element, so do all words.
+/// Return the random words of a mask's four elements from `offset` on, counted from the first image's first
+/// element. If all channels share an element, all four words are equal.
 inline uint4 dropout_words(uint offset, constant DropoutParams &params) {
     const uint low = params.first_element_low + offset;
     const uint high = params.first_element_high + (low < offset ? 1u : 0u);

@@ -4,17 +4,17 @@
 
 using namespace metal;
 
-// Functions that the Metal standard library lacks or computes less accurately.
+// Functions that the Metal standard library does not have or computes less accurately.
 
-/// Return e^x - 1 for x <= 0. Kahan's method: the rounding error of e^x is the same in e^x - 1 and ln(e^x).
-/// If e^x is below 2^-25, the result rounds to -1.
+/// Return e^x - 1 for x <= 0. It uses Kahan's method: the rounding error of e^x is the same in e^x - 1 and
+/// ln(e^x), so it cancels. If e^x is below 2^-25, the result rounds to -1.
 inline float4 expm1(float4 x) {
     const float4 one = float4(1.0f), power = exp(x), less_one = power - one;
     const float4 corrected = select(less_one * x / log(power), less_one, power < float4(2.98023224e-8f));
     return select(corrected, x, power == one);
 }
 
-/// Return ln(1 + x) for x >= 0, with the same method.
+/// Return ln(1 + x) for x >= 0, with Kahan's method as well.
 inline float4 log1p(float4 x) {
     const float4 one = float4(1.0f), sum = one + x;
     return select(log(sum) * x / (sum - one), x, sum == one);
@@ -28,9 +28,10 @@ inline float4 sigmoid(float4 x) {
 /// Return ln(1 + e^x).
 inline float4 softplus(float4 x) { return max(x, float4(0.0f)) + log1p(exp(-fabs(x))); }
 
-/// Return the tail of the normal distribution from z on, without its factor e^(-z^2 / 2); 0 <= z <= 15.
+/// Return the tail probability of the normal distribution from z on, divided by e^(-z^2 / 2); 0 <= z <= 15.
 inline float4 normal_tail(float4 z) {
-    // g(t) / (z + 4), t = (z - 4) / (z + 4). g minimizes the maximum relative error.
+    // The tail is g(t) / (z + 4) with t = (z - 4) / (z + 4). The polynomial g minimizes the maximum relative
+    // error.
     const float4 one = float4(1.0f), inverse = one / (z + 4.0f), t = fma(float4(-8.0f), inverse, one);
     float4 g = float4(-1.324347301e-4f);
     g = fma(g, t, float4(1.783696465e-4f));
@@ -58,7 +59,7 @@ inline float4 gelu(float4 x) {
 inline float4 erf(float4 x) {
     // Beyond 10 the result rounds to 1.
     const float4 y = min(float4(10.0f), fabs(x)), w = y * y;
-    // For |x| <= 1: x p(x^2). p minimizes the maximum relative error.
+    // For |x| <= 1, erf(x) = x p(x^2). The polynomial p minimizes the maximum relative error.
     float4 p = float4(7.853860734e-5f);
     p = fma(p, w, float4(-8.010193706e-4f));
     p = fma(p, w, float4(5.188327748e-3f));
@@ -72,7 +73,7 @@ inline float4 erf(float4 x) {
 
 /// Return x / (1 + e^-t). It is NaN for t = -infinity and infinite x, like the formula.
 inline float4 times_sigmoid(float4 x, float4 t) {
-    // The square root of e^-|t| multiplies x twice, so that x e^t is not rounded before the end.
+    // x is multiplied twice by the square root of e^-|t|, because e^-|t| alone may underflow.
     const float4 one = float4(1.0f), root = exp(-0.5f * fabs(t));
     const float4 factor = select(one, root, t < float4(0.0f));
     return x * factor * factor / fma(root, root, one);
@@ -80,8 +81,8 @@ inline float4 times_sigmoid(float4 x, float4 t) {
 
 /// Return x tanh(ln(1 + e^x)). It is NaN at -infinity, like the formula.
 inline float4 mish(float4 x) {
-    // With z = e^-|x| the tangent is (2 z + 1) / (2 z^2 + 2 z + 1) for x >= 0, and z (z + 2) / (z^2 + 2 z +
-    // 2) for x < 0.
+    // With z = e^-|x| the hyperbolic tangent is (2 z + 1) / (2 z^2 + 2 z + 1) for x >= 0, and z (z + 2) /
+    // (z^2 + 2 z + 2) for x < 0.
     const float4 one = float4(1.0f), root = exp(-0.5f * fabs(x)), z = root * root;
     const float4 of_positive = x * (2.0f * z + one) / (2.0f * z * (z + one) + one);
     const float4 of_negative = x * root * root * (z + 2.0f) / (z * (z + 2.0f) + 2.0f);

@@ -1,10 +1,10 @@
 #pragma once
 
-// Shared by shaders and host, so fields have the same size and order on both sides.
+// The host fills this struct and shaders read it, so fields have the same size and order on both sides.
 
-/// Extents of an MPSImage, whose texture has images * slices slices of four feature channels each.
+/// The extents of an MPSImage. Its texture has images * slices slices of four feature channels each.
 struct ImageParams {
     unsigned int width, height, channels;
-    unsigned int slices; ///< slices of one image
+    unsigned int slices; ///< number of slices of one image
     unsigned int images;
 };

@@ -34,7 +34,7 @@ inline float4 sum_window(Source source, constant WindowNormalizationParams &para
     return total;
 }
 
-/// Return the element in the middle of the window.
+/// Return the element at the window's centre.
 template <typename Source>
 inline float4 window_centre(Source source, constant WindowNormalizationParams &params, uint3 position) {
     const int x = int(position.x) + params.offset_x, y = int(position.y) + params.offset_y;

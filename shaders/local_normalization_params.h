@@ -4,16 +4,16 @@
 #include "kinds.h"
 #include "window_params.h"
 
-/// x / (delta + alpha * spread)^beta.
+/// The parameters of x / (delta + alpha * spread)^beta.
 struct PowerParams {
     float alpha, beta, delta;
 };
 
 struct WindowNormalizationParams {
     ImageParams source, destination;
-    WindowParams window;    ///< with stride 1 and dilation 1
+    WindowParams window;    ///< has stride 1 and dilation 1
     int offset_x, offset_y; ///< position of the centre of the first window
-    EdgeRule edge;          ///< zero or clamp
+    EdgeRule edge;          ///< only zero or clamp
     PowerParams power;
-    float p0, pm, ps; ///< for local contrast normalization
+    float p0, pm, ps; ///< for local contrast normalization only
 };

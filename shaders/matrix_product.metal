@@ -1,5 +1,5 @@
-// Products of two images: each row of pixels is a matrix [pixels][feature channels]. MPSMatrixMultiplication
-// takes buffers, not images.
+// Matrix products of two images, in which each row of pixels is a matrix [pixels][feature channels].
+// MPSMatrixMultiplication is not used, because it takes buffers and not images.
 
 #include <metal_stdlib>
 
@@ -9,7 +9,7 @@
 using namespace metal;
 
 /// Return four adjacent values in a row of the first factor, from column 4 * block on. Columns after the last
-/// one give zeros, since the image's lanes without a feature channel may hold any value.
+/// one give zeros, because the image's lanes without a feature channel may hold any value.
 template <typename First>
 inline float4 fetch_first(First first, constant MatrixProductParams &params, uint row, uint y, uint block,
                           uint image) {
@@ -22,7 +22,7 @@ inline float4 fetch_first(First first, constant MatrixProductParams &params, uin
     return result;
 }
 
-/// A thread computes four columns of one row.
+/// Multiply. A thread computes four columns of one row of the result.
 template <typename First, typename Second, typename Destination>
 inline void multiply_matrices(First first, Second second, Destination destination,
                               constant MatrixProductParams &params, uint3 position) {

@@ -4,7 +4,7 @@
 
 struct MatrixProductParams {
     ImageParams first, second, destination;
-    unsigned int depth; ///< columns of the first factor, after it is transposed
+    unsigned int depth; ///< number of columns of the first factor, after its transposition
     int transpose_first, transpose_second;
     float scale;
 };

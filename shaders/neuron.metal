@@ -1,5 +1,5 @@
-// Standalone activations, activations that MPS does not apply, and a scale and shift for each feature
-// channel.
+// Activations as separate layers, activations after layers to which MPS does not apply them, and a scale and
+// shift for each feature channel.
 
 #include <metal_stdlib>
 
@@ -19,7 +19,8 @@ inline void neuron(Source source, Destination destination, constant NeuronParams
     store(destination, without_unused_lanes(result, slice, params.image), position.xy, position.z);
 }
 
-/// `terms` are the factors of all slices, then the summands, then the slopes of a PReLU.
+/// Multiply, add and apply the activation. `terms` are the factors of all slices, then the summands, then the
+/// slopes of a PReLU.
 template <typename Source, typename Destination>
 inline void scale_shift(Source source, Destination destination, constant NeuronParams &params,
                         const device float4 *terms, uint3 position) {

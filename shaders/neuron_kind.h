@@ -1,8 +1,8 @@
 #pragma once
 
-/// The table of activation functions. The operations, the CPU engine's kernels and the shaders are all made
-/// from it. The first sixteen have the names, numbers, and meanings of a, b and c of Apple's
-/// MPSCNNNeuronType; Metal Performance Shaders has no others.
+/// The table of activation functions. The operations, the CPU engine's kernels and the shaders are all
+/// generated from this table. The first sixteen have the names and numbers of Apple's MPSCNNNeuronType, and
+/// its meanings of a, b and c; Metal Performance Shaders has no others.
 // clang-format off
 #define FOR_EACH_NEURON(NEURON)                                                                              \
     NEURON(none)         /* x */                                                                             \

@@ -1,6 +1,6 @@
-// Normalization by statistics of the data: moments of the rows of images, their combination (Chan, Golub and
-// LeVeque 1979), scale and shift. MPS does not document whether it divides variances by the number of
-// elements.
+// Normalization by statistics of the data. One kernel computes the moments (mean and variance) of each row of
+// an image, others combine them (Chan, Golub and LeVeque 1979), and others scale and shift. MPS is not used,
+// because it does not document whether it divides variances by the number of elements.
 
 #include <metal_stdlib>
 
@@ -10,8 +10,8 @@
 
 using namespace metal;
 
-/// Mean and variance of numbers whose approximate mean is known. The variance is that of the numbers times
-/// `factor`, a power of two. The factor is 1 unless squares overflow or underflow a float.
+/// Mean and variance of some numbers. `rest` is the rounding error of the mean. The variance is that of the
+/// numbers times `factor`, a power of two. The factor is 1 unless squares overflow or underflow a float.
 struct Statistics {
     float4 mean, variance, rest, factor;
 };
@@ -38,13 +38,13 @@ inline float4 factor_for(float4 magnitude) {
     return select(factor, one, magnitude == float4(INFINITY));
 }
 
-/// Compute the mean of the row first, and then the deviations, from which the mean's rounding error is
-/// computed as well.
+/// Return the moments of a row. The mean is computed first, and then the deviations from it. The sum of the
+/// deviations gives the mean's rounding error.
 template <typename Source>
 inline Statistics moments_of_row(Source source, uint row, uint slice, uint width, float4 factor) {
     const float size = float(width);
     float4 sum = float4(0.0f), deviations = float4(0.0f), squares = float4(0.0f);
-    // Sum differences from one number of the row, so that the sum for a constant row is exact.
+    // Subtract one number of the row before summing, so that the sum for a constant row is exact.
     const float4 first = fetch(source, uint2(0u, row), slice) * factor;
     const float4 pivot = select(float4(0.0f), first, fabs(first) < float4(INFINITY));
     for (uint x = 0; x < width; ++x) sum += fetch(source, uint2(x, row), slice) * factor - pivot;
@@ -56,7 +56,7 @@ inline Statistics moments_of_row(Source source, uint row, uint slice, uint width
     }
     const float4 rest = deviations / size;
     Statistics result;
-    // Correct it to deviations from mean + rest.
+    // Correct the variance: the deviations should be from mean + rest.
     result.variance = at_least(squares - deviations * rest, 0.0f) / size;
     result.mean = mean / factor;
     result.rest = rest / factor;
@@ -64,7 +64,7 @@ inline Statistics moments_of_row(Source source, uint row, uint slice, uint width
     return result;
 }
 
-/// True if floats can hold the squares of a row's elements. Zeros have none.
+/// True if the squares of a row's elements are in the range of floats. A row of zeros is in range, too.
 inline bool holds_squares(Statistics row) {
     for (uint lane = 0; lane < 4; ++lane) {
         const float variance = row.variance[lane], mean = fabs(row.mean[lane]);
@@ -97,19 +97,20 @@ template <typename Source> inline Statistics fetch_moments(Source moments, uint 
     return result;
 }
 
-/// Return the factor for means at these distances from the first one. `quarter` is a quarter of the largest
-/// distance, which may overflow itself. `smallest` is the smallest factor of the parts.
+/// Return the factor for combining parts whose means are at some distance from the first mean. `quarter` is a
+/// quarter of the largest distance, because the distance itself may overflow. `smallest` is the smallest
+/// factor of the parts.
 inline float4 factor_for_distances(float4 quarter, float4 smallest) {
     return select(smallest, min(smallest, factor_for(quarter)), quarter > float4(1e17f));
 }
 
-/// Return the distance of a mean from the first one, times the factor.
+/// Return the distance of a mean from the first mean, times the factor.
 inline float4 scaled_distance(Statistics of, float4 first, float4 factor) {
     return of.mean * factor - first * factor + of.rest * factor;
 }
 
-/// Set the mean of statistics that have the first mean. `rest` is the distance between the two, times the
-/// factor. With a factor, this distance may be beyond float.
+/// Set the mean of combined statistics, which hold the mean of the first part. `rest` is the distance from it
+/// to the new mean, times the factor. Without the factor, the distance may exceed the range of floats.
 inline Statistics with_mean(Statistics all, float4 rest) {
     const float4 first = all.mean * all.factor, mean = first + rest, added = mean - first;
     const float4 lost = (first - (mean - added)) + (rest - added);
@@ -119,8 +120,8 @@ inline Statistics with_mean(Statistics all, float4 rest) {
     return all;
 }
 
-/// Combine the statistics of all rows of the united images; all rows have the same length. The smallest
-/// factor applies to all.
+/// Combine the moments of all rows of the images that share statistics; all rows have the same length. The
+/// smallest factor of the rows applies to all.
 template <typename Source, typename Destination>
 inline void unite_rows(Source moments, Destination statistics, constant StatisticsParams &params,
                        uint3 position) {
@@ -161,7 +162,7 @@ inline void unite_rows(Source moments, Destination statistics, constant Statisti
     store_statistics(statistics, all, with_rest, uint2(0u, 0u), uint2(0u, 1u), position, params.statistics);
 }
 
-/// Return the statistics of a channel, in all lanes.
+/// Return the statistics of one channel, the same in all lanes.
 template <typename Source>
 inline Statistics fetch_statistics(Source channels, uint image, uint channel, constant ImageParams &layout) {
     Statistics result;
@@ -174,7 +175,7 @@ inline Statistics fetch_statistics(Source channels, uint image, uint channel, co
     return result;
 }
 
-/// Return the statistics of a channel's group, in all lanes, from the statistics of its channels.
+/// Combine the statistics of a group's channels. Return them in all lanes.
 template <typename Source>
 inline Statistics unite_group(Source channels, uint image, uint first, uint count,
                               constant ImageParams &layout) {
@@ -220,7 +221,8 @@ inline void unite_channels(Source channels, Destination statistics, constant Sta
     store_statistics(statistics, united, true, uint2(0u, 0u), uint2(0u, 1u), position, params.statistics);
 }
 
-/// `terms` are gamma of all slices, then beta, then the slopes of a PReLU.
+/// Normalize, apply the activation and store. `terms` are gamma of all slices, then beta, then the slopes of
+/// a PReLU.
 template <typename Source, typename Moments, typename Destination>
 inline void normalize(Source source, Moments statistics, Destination destination,
                       constant NormalizationParams &params, const device float4 *terms, uint3 position) {
@@ -234,18 +236,20 @@ inline void normalize(Source source, Moments statistics, Destination destination
     const float4 factor =
         is_complete ? fetch(statistics, uint2(0u, uint(statistics_factor)), of) : float4(1.0f);
     const float4 square = variance + params.epsilon * factor * factor;
-    // A square of 0 is that of a constant image of large numbers.
+    // The square is 0 for a constant image of numbers so large that epsilon times the squared factor
+    // underflows.
     const float4 scale = select(terms[place.slice] / sqrt(square), float4(0.0f), square == float4(0.0f));
     float4 shift = terms[slices + place.slice];
     if (is_complete) shift -= fetch(statistics, uint2(0u, uint(statistics_rest)), of) * factor * scale;
-    // The difference may overflow without the factor.
+    // The factor is applied first, because the difference may overflow without it.
     const float4 away = fetch(source, position.xy, position.z) * factor - mean * factor;
     const float4 normalized = fma(away, scale, shift);
     const float4 result = activate(normalized, params.activation, slopes_of(terms, 2, place.slice, slices));
     store(destination, without_unused_lanes(result, place.slice, params.image), position.xy, position.z);
 }
 
-/// Return the mean, norm and rest of a pixel's channels times `factor`, and the factor.
+/// Return four numbers of a pixel's channels times `factor`: the mean, the norm, the mean's rounding error,
+/// and the factor.
 template <typename Source>
 inline float4 scaled_statistics(Source source, uint2 at, uint first, constant PixelStatisticsParams &params,
                                 float factor) {
@@ -280,7 +284,7 @@ inline float4 scaled_statistics(Source source, uint2 at, uint first, constant Pi
     return float4(mean, length, rest, factor);
 }
 
-/// Return the factor for the largest magnitude of a pixel.
+/// Return the factor that scales the largest magnitude of a pixel to about 1.
 template <typename Source>
 inline float pixel_factor(Source source, uint2 at, uint first, constant ImageParams &layout) {
     float4 largest = float4(0.0f);
@@ -290,8 +294,8 @@ inline float pixel_factor(Source source, uint2 at, uint first, constant ImagePar
     return factor_for(float4(magnitude))[0];
 }
 
-/// If squares overflow or underflow a float, or the inverse of the norm underflows, the channels are scaled
-/// first.
+/// Compute the statistics of a pixel's channels. If squares overflow or underflow a float, or the inverse of
+/// the norm underflows, the channels are scaled and the statistics are computed again.
 template <typename Source, typename Destination>
 inline void pixel_statistics(Source source, Destination statistics, constant PixelStatisticsParams &params,
                              uint3 position) {
@@ -305,7 +309,8 @@ inline void pixel_statistics(Source source, Destination statistics, constant Pix
     store(statistics, result, position.xy, position.z);
 }
 
-/// `terms` are gamma of all slices, then beta, then the slopes of a PReLU.
+/// Normalize each pixel, apply the activation and store. `terms` are gamma of all slices, then beta, then the
+/// slopes of a PReLU.
 template <typename Source, typename Moments, typename Destination>
 inline void normalize_pixels(Source source, Moments statistics, Destination destination,
                              constant LayerNormalizationParams &params, const device float4 *terms,

@@ -4,13 +4,16 @@
 #include "image_params.h"
 #include "kinds.h"
 
-// Statistics are images of one pixel per row, with these rows. Moments have these as columns, and a row for
-// each row of their image.
+// The layout of statistics. The statistics of channels are images of one pixel per row, in these rows.
+// Moments, which are intermediate results, have them as columns, and one row for each row of the source
+// image.
 enum StatisticsRow {
     statistics_mean = 0,
     statistics_variance = 1,
-    statistics_rest = 2, ///< rounding error of the mean; not in statistics that are a tensor of the network
-    /// A power of two: the variance is that of the image times this; not in such tensors either.
+    /// Rounding error of the mean; missing in statistics that are a tensor of the network.
+    statistics_rest = 2,
+    /// A power of two: the variance is that of the image times this number. Missing in statistics that are a
+    /// tensor of the network.
     statistics_factor = 3
 };
 
@@ -20,8 +23,8 @@ struct MomentsParams {
 
 struct StatisticsParams {
     ImageParams source, statistics;
-    unsigned int united_images; ///< number of images with common statistics
-    unsigned int group;         ///< number of consecutive channels with common statistics
+    unsigned int united_images; ///< number of images that share statistics
+    unsigned int group;         ///< number of consecutive channels that share statistics
 };
 
 struct NormalizationParams {
@@ -30,8 +33,8 @@ struct NormalizationParams {
     ActivationParams activation;
 };
 
-/// Statistics of each pixel's channels are one slice: mean, norm, the mean's rounding error, and a power of
-/// two by which the channels are multiplied first.
+/// The parameters for statistics of each pixel's channels. They are stored as one slice: mean, norm, the
+/// mean's rounding error, and a power of two by which the channels are multiplied first.
 struct PixelStatisticsParams {
     ImageParams source, statistics;
     int norm;         ///< a VectorNorm

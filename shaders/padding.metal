@@ -7,13 +7,13 @@
 
 using namespace metal;
 
-/// Return the non-negative remainder.
+/// Return the non-negative remainder of i divided by the period.
 inline int padding_modulo(int i, int period) {
     const int remainder = i % period;
     return remainder < 0 ? remainder + period : remainder;
 }
 
-/// Return the position in [0, size) that position i reads; -1: the constant. Reflections repeat.
+/// Return the position in [0, size) whose value position i gets, or -1 for the constant. Reflections repeat.
 inline int padding_position(int i, int size, PaddingMode mode) {
     if (i >= 0 && i < size) return i;
     if (mode == PaddingMode::constant_) return -1;
@@ -27,7 +27,7 @@ inline int padding_position(int i, int size, PaddingMode mode) {
     return min(within, 2 * (size - 1) - within);
 }
 
-/// `values` are the constants of all slices.
+/// Pad. `values` are the constants of all slices.
 template <typename Source, typename Destination>
 inline void pad(Source source, Destination destination, constant PaddingParams &params,
                 const device float4 *values, uint3 position) {

@@ -4,8 +4,9 @@
 
 using namespace metal;
 
-// The random numbers of core/philox.h: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel Random
-// Numbers: As Easy as 1, 2, 3" (2011). It uses integers only, so that all engines drop the same elements.
+// The random number generator of core/philox.h: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel
+// Random Numbers: As Easy as 1, 2, 3" (2011). It uses integers only, so that all engines drop the same
+// elements.
 
 inline uint4 philox(uint2 counter, uint2 key) {
     uint4 x = uint4(counter.x, counter.y, 0u, 0u);
@@ -13,25 +14,26 @@ inline uint4 philox(uint2 counter, uint2 key) {
         const uint first = 0xD2511F53u, second = 0xCD9E8D57u;
         x = uint4(mulhi(second, x.z) ^ x.y ^ key.x, second * x.z, mulhi(first, x.x) ^ x.w ^ key.y,
                   first * x.x);
-        key += uint2(0x9E3779B9u, 0xBB67AE85u); // the golden ratio and the square root of 3
+        // Fractional parts of the golden ratio and of the square root of 3, as in the paper.
+        key += uint2(0x9E3779B9u, 0xBB67AE85u);
     }
     return x;
 }
 
-/// Return the random words of elements 4 k to 4 k + 3, one of which is given. Numbers of elements are given
-/// as their lower and upper half.
+/// Return the four random words of the block that contains an element (elements 4 k to 4 k + 3). The
+/// element's number is given as its lower and upper 32 bits.
 inline uint4 random_block(uint low, uint high, uint2 key) {
     return philox(uint2(low >> 2 | high << 30, high >> 2), key);
 }
 
-/// Return the random word of an element for a key.
+/// Return the random word of one element.
 inline uint random_word(uint low, uint high, uint2 key) {
     const uint4 words = random_block(low, high, key);
     const uint2 pair = (low & 2u) == 0u ? words.xy : uint2(words.z, words.w);
     return (low & 1u) == 0u ? pair.x : pair.y;
 }
 
-/// Return the random words of four adjacent elements.
+/// Return the random words of four adjacent elements, beginning with the given one.
 inline uint4 random_words(uint low, uint high, uint2 key) {
     const uint4 words = random_block(low, high, key);
     const uint skipped = low & 3u;

@@ -1,5 +1,6 @@
-// Poolings that MPS computes differently from networks or does not document: dilated windows, averages that
-// count some of the padding, norms that read the nearest pixel. NaN passes through a maximum.
+// Poolings that MPS computes differently from other frameworks or does not document: dilated windows,
+// averages that count some of the padding, norms that read the nearest pixel. The maximum of a window with
+// NaN is NaN.
 
 #include <metal_stdlib>
 
@@ -14,14 +15,14 @@ struct PoolingMaximum {
     void begin() { value = float4(-INFINITY); }
     void add(float4 x, float) {
         value = select(value, x, x > value);
-        value = select(value, x, x != x); // a NaN stays, since no later comparison is true
+        value = select(value, x, x != x); // NaN stays, because no later comparison with it is true
     }
     void end_row(float) {}
     float4 result(float) { return value; }
 };
 
-// Each row is summed separately. So the rounding error of a large window grows with its height plus its
-// width, not with their product.
+// The mean of a window. Each row is summed separately. The rounding error of a large window therefore grows
+// with its height plus its width, not with their product.
 struct PoolingAverage {
     float4 row, total;
     void begin() { row = total = float4(0.0f); }
@@ -44,7 +45,7 @@ struct PoolingNorm {
     float4 result(float) { return sqrt(total); }
 };
 
-/// Return the number of taps in [first, behind).
+/// Return the number of a window's taps at positions in [first, behind).
 inline float counted_taps(int first, int behind, int start, int kernel_size, int dilation) {
     return float(taps_before(behind, start, kernel_size, dilation) -
                  taps_before(first, start, kernel_size, dilation));

@@ -1,5 +1,6 @@
-// Converts a photo to a network's input, as docs/preprocessing.md defines it. The host determines the samples
-// of the photo for each column and row. So these taps include orientation, crop, position and filter.
+// Converts a photo to a network's input, as docs/preprocessing.md defines it. For each column and row of the
+// destination, the host determines which samples of the photo are read, and their weights (taps). The taps
+// include orientation, crop, position and filter.
 
 #include <metal_stdlib>
 
@@ -13,7 +14,7 @@ using Photo = texture2d<float, access::read>;
 /// The work of a thread: a pixel of the destination, and the indices of its taps.
 struct PreprocessPlace {
     bool shows_photo;
-    uint column, row; ///< in the resize of the stored photo
+    uint column, row; ///< indices of the taps, counted in the resized photo as it is stored
 };
 
 inline PreprocessPlace place_of(uint3 position, constant PreprocessParams &params) {
@@ -32,8 +33,8 @@ inline uint columns_of(constant PreprocessParams &params) {
 
 inline float3 triple(constant float *values) { return float3(values[0], values[1], values[2]); }
 
-/// Return a weighted sum in the texture's units. Samples outside the taps are not read, because they may be
-/// NaN.
+/// Return a weighted sum of samples, in the texture's units. Samples without a tap are not read, because they
+/// may be NaN.
 inline float4 resized(Photo photo, PreprocessTaps column, PreprocessTaps row, const device float *weights,
                       bool over_white) {
     float4 sum = float4(0.0f);
@@ -49,7 +50,7 @@ inline float4 resized(Photo photo, PreprocessTaps column, PreprocessTaps row, co
     return sum;
 }
 
-/// Normalise red, green and blue in 0..255; a gray photo has one channel.
+/// Normalise red, green and blue from 0..255, and store them. A gray photo has one channel.
 template <typename Destination>
 inline void finish(float3 rgb, bool is_gray, Destination destination, uint3 position,
                    constant PreprocessParams &params) {

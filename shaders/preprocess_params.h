@@ -8,14 +8,15 @@ struct PreprocessTaps {
     unsigned int first, count, weight;
 };
 
-/// Taps are those of columns and then of rows of the stored photo. The taps of a chroma plane follow them.
+/// The parameters of the conversion. The array of taps has those of the stored photo's columns, then those of
+/// its rows. The taps of a chroma plane follow them.
 struct PreprocessParams {
-    ImageParams destination;               ///< of one image
-    unsigned int image;                    ///< number of the image in the destination
+    ImageParams destination;               ///< extents of one image
+    unsigned int image;                    ///< number of the image to write in the destination
     unsigned int left, top, width, height; ///< the part of the destination that the photo fills
-    unsigned int transposed;               ///< 1: a row of the destination shows a column of the stored photo
+    unsigned int transposed;               ///< 1: columns of the stored photo become rows of the destination
     unsigned int gray_photo, uses_alpha, bgr;
-    float bar;               ///< value around the photo, in 0..255
+    float bar;               ///< value of the bars around the photo, in 0..255
     float mean[3], scale[3]; ///< for red, green and blue, or for gray
     // RGB in 0..255 = (luma - black) * luma_factor + (blue - 128) * blue_factors + (red - 128) * red_factors
     float black, luma_factor, blue_factors[3], red_factors[3];

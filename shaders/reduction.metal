@@ -1,5 +1,5 @@
-// Reductions along one axis. MPS does not document which of equal elements it returns as the largest, nor its
-// treatment of NaN. Here the first one is returned, and the first NaN if there is any.
+// Reductions along one axis. MPS does not document which of several equal elements it returns as the largest,
+// nor its treatment of NaN. These kernels return the first one, and the first NaN if there is one.
 
 #include <metal_stdlib>
 
@@ -21,16 +21,17 @@ inline bool is_extreme(ReductionKind kind) {
 inline bool is_spread(ReductionKind kind) {
     return kind == ReductionKind::variance || kind == ReductionKind::deviation;
 }
-/// True if squares that overflow or underflow are computed again, of scaled elements.
+/// True if the kind sums squares. If these overflow or underflow, the reduction is repeated with scaled
+/// elements.
 inline bool has_scaled_form(ReductionKind kind) { return kind == ReductionKind::l2_norm || is_spread(kind); }
-/// Return the result of elements from that of the elements times `scale`.
+/// Return the result of a reduction from the result for elements that were multiplied by `scale`.
 inline float4 unscaled(float4 result, float4 scale, ReductionKind kind) {
     return kind == ReductionKind::variance ? result / scale / scale : result / scale;
 }
 /// Return the start value of a sum or product.
 inline float neutral(ReductionKind kind) { return kind == ReductionKind::product ? 1.0f : 0.0f; }
 
-/// Combine two sums, products or extremes.
+/// Combine two partial results: sums, products or extremes.
 inline float4 joined(float4 so_far, float4 x, ReductionKind kind) {
     if (kind == ReductionKind::product) return so_far * x;
     if (!is_extreme(kind)) return so_far + x;
@@ -40,7 +41,7 @@ inline float4 joined(float4 so_far, float4 x, ReductionKind kind) {
     return result;
 }
 
-/// Add an element. Some kinds compare it with a pivot, which an earlier pass found.
+/// Add an element to a partial result. Some kinds first subtract a pivot, which an earlier pass has found.
 inline float4 reduced(float4 so_far, float4 x, float4 pivot, ReductionKind kind) {
     if (kind == ReductionKind::log_sum_exp) return so_far + exp(x - pivot);
     if (is_spread(kind)) x -= pivot;
@@ -49,7 +50,7 @@ inline float4 reduced(float4 so_far, float4 x, float4 pivot, ReductionKind kind)
     return squares ? fma(x, x, so_far) : joined(so_far, x, kind);
 }
 
-/// Compute the result from the sum of the elements, or from the best of them. A variance also uses the sum of
+/// Return the result of a reduction, from the partial result of all elements. A variance also uses the sum of
 /// the deviations from the pivot, which is the rounded mean.
 inline float4 finished(float4 value, float4 deviations, float4 pivot, constant ReductionParams &params,
                        uint count) {
@@ -75,8 +76,9 @@ inline float4 scale_for(float4 magnitude) {
     return select(scale, one, magnitude == float4(INFINITY));
 }
 
-/// True if floats can hold the squares for a norm or variance. Otherwise elements are first scaled by powers
-/// of two. A variance has no limit below, because squares that underflow do not matter to their own sum.
+/// True if the squares for a norm or variance are in the range of floats. Otherwise the elements are scaled
+/// by powers of two. A variance has no lower limit, because squares that underflow do not change the result
+/// noticeably.
 inline bool are_in_range(float4 result, uint lanes, ReductionKind kind) {
     const float lowest = kind == ReductionKind::variance ? 0.0f : 1e-15f;
     for (uint lane = 0; lane < lanes; ++lane)
@@ -84,8 +86,9 @@ inline bool are_in_range(float4 result, uint lanes, ReductionKind kind) {
     return true;
 }
 
-/// Reduce a row or column; `step` leads to the next element. Each element is first multiplied by `scale`.
-/// Elements are summed in blocks, so that the rounding error grows with the size and the number of blocks.
+/// Reduce a row or column in one pass; `step` leads to the next element. Each element is first multiplied by
+/// `scale`. Elements are summed in blocks, so that the rounding error grows with the size and the number of
+/// blocks, not with their product.
 template <typename Source>
 inline float4 reduce_line(Source source, uint2 first, uint2 step, uint count, uint slice, ReductionKind kind,
                           float4 pivot, float4 scale) {
@@ -102,7 +105,7 @@ inline float4 reduce_line(Source source, uint2 first, uint2 step, uint count, ui
     return value;
 }
 
-/// Make all passes over a row or column.
+/// Reduce a row or column, with all passes that the kind needs.
 template <typename Source>
 inline float4 finish_line(Source source, uint2 first, uint2 step, uint count, uint slice,
                           constant ReductionParams &params, float4 scale) {
@@ -152,7 +155,7 @@ inline void reduce_columns(Source source, Destination destination, constant Redu
     store(destination, without_unused_lanes(value, slice, params.destination), position.xy, position.z);
 }
 
-/// Reduce the channels of one pixel, multiplied by `scale`, to one number, which is not yet the result.
+/// Reduce the channels of one pixel, multiplied by `scale`, to one partial result.
 template <typename Source>
 inline float reduce_pixel(Source source, uint2 at, uint first, constant ReductionParams &params,
                           ReductionKind kind, float pivot, float scale) {

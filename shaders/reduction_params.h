@@ -6,7 +6,7 @@
 struct ReductionParams {
     ImageParams source, destination;
     int kind;     ///< a ReductionKind
-    float factor; ///< for a sum or variance
+    float factor; ///< factor of a sum or variance
 };
 
 struct WeightedReductionParams {

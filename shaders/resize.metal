@@ -1,5 +1,6 @@
-// Nearest, bilinear and Lanczos resize. MPS's sampling positions differ between systems, and it filters with
-// few bits. Here the host determines the source positions of each row and column.
+// Nearest, bilinear and Lanczos resize. MPS is not used, because its sampling positions differ between
+// systems and its filter weights have few bits. The host determines the source positions of each row and
+// column.
 
 #include <metal_stdlib>
 
@@ -17,7 +18,7 @@ template <typename Source> inline float4 resize_row(Source source, ResizeTap col
                    fetch_or_zero(source, column.second, y, slice), column.fraction);
 }
 
-/// `taps` are those of all columns and then those of all rows.
+/// Resize bilinearly. `taps` are those of all columns and then those of all rows.
 template <typename Source, typename Destination>
 inline void resize_bilinear(Source source, Destination destination, constant ResizeParams &params,
                             const device ResizeTap *taps, uint3 position) {
@@ -39,8 +40,8 @@ inline void resize_nearest(Source source, Destination destination, constant Resi
     store(destination, without_unused_lanes(value, slice, params.destination), position.xy, position.z);
 }
 
-/// `spans` are those of all columns and then those of all rows. Rows are filtered first, as in the CPU
-/// engine.
+/// Resize with Lanczos' filter. `spans` are those of all columns and then those of all rows. The horizontal
+/// sums come first, as in the CPU engine.
 template <typename Source, typename Destination>
 inline void resize_lanczos(Source source, Destination destination, constant ResizeParams &params,
                            const device ResizeSpan *spans, const device float *weights, uint3 position) {

@@ -2,13 +2,15 @@
 
 #include "image_params.h"
 
-/// The two input positions next to an output row or column, and its distance from the first. -1 reads zeros.
+/// The two input positions between which an output row or column samples, and the distance from the first
+/// one. Position -1 reads zeros.
 struct ResizeTap {
     int first, second;
     float fraction;
 };
 
-/// Lanczos: the adjacent input positions that a row or column sums up; their weights begin at `weights`.
+/// The adjacent input positions that Lanczos' filter sums for an output row or column. Their weights begin at
+/// `weights`.
 struct ResizeSpan {
     int first, count, weights;
 };

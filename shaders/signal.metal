@@ -6,7 +6,7 @@
 
 using namespace metal;
 
-/// Return the sample that a window's position reads; -1 if there is none.
+/// Return the index of the sample that a window's position reads, or -1 if there is none.
 inline int signal_sample(int position, int size, constant SignalParams &params) {
     if (params.clamp != 0) return clamp(position, 0, size - 1);
     return position < size ? max(position, -1) : -1;
@@ -24,7 +24,7 @@ inline float signal_row(const device float *samples, const device float *taps, i
     return sum;
 }
 
-/// There is a thread for each result of each signal.
+/// Convolve signals. There is one thread for each result of each signal.
 kernel void signal_convolution(const device float *signals [[buffer(0)]],
                                const device float *taps [[buffer(1)]], device float *results [[buffer(2)]],
                                constant SignalParams &params [[buffer(3)]],

@@ -1,4 +1,4 @@
-// Takes rows, columns and feature channels of an image at any positions: slices, gathers and tiles.
+// Copies rows, columns and feature channels of an image from any positions: slices, gathers and tiles.
 
 #include <metal_stdlib>
 

@@ -2,8 +2,9 @@
 
 #include "image_params.h"
 
-/// Position i of the result takes position first + i * step of the source. If there is a period, i is reduced
-/// modulo it. With indices, it takes position indices[i] instead.
+/// The positions of one axis that are copied. Position i of the result reads position first + i * step of the
+/// source. With a period, i is first reduced modulo it (tiles). With indices, position i reads position
+/// indices[i] (gathers).
 struct TakenAxis {
     int first, step;
     unsigned int period;

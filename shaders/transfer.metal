@@ -7,7 +7,8 @@
 
 using namespace metal;
 
-/// Return the index of a slice's first feature channel. The host refuses arrays whose indices exceed 32 bits.
+/// Return the index in the array of a slice's first feature channel. The host refuses arrays whose indices
+/// exceed 32 bits.
 inline uint first_element(uint3 position, constant TransferParams &params) {
     const SliceOfImage place = slice_of_image(position, params.image);
     return params.first + place.image * params.image_pitch + position.y * params.row_pitch +

@@ -1,4 +1,5 @@
-// Transposes axes. MPSNDArray's transposes work on another kind of data.
+// Transposes axes of an image. MPSNDArray's transposes are not used, because they work on another kind of
+// data.
 
 #include <metal_stdlib>
 

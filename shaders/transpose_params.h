@@ -2,11 +2,12 @@
 
 #include "image_params.h"
 
-/// Axes after the batch, outermost first; unused leading ones have extent 1.
+/// The parameters of a transpose. Axes after the batch are numbered from the outermost one; unused leading
+/// ones have extent 1.
 struct TransposeParams {
     ImageParams source, destination;
     unsigned int extents[5]; ///< extents of the result
-    /// Distance in elements of the source, in NHWC order, from one position to the next.
+    /// Strides of the source, in elements in NHWC order, along each axis of the result.
     unsigned int steps[5];
 };
 

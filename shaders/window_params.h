@@ -1,6 +1,6 @@
 #pragma once
 
-/// Tap t of output position o reads input position o * stride - pad + t * dilation.
+/// A sliding window: tap t of output position o reads input position o * stride - pad + t * dilation.
 struct WindowParams {
     int kernel_width, kernel_height;
     int stride_x, stride_y;

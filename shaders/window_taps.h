@@ -7,13 +7,13 @@
 
 using namespace metal;
 
-/// The taps of a window along one axis: [first, behind) are in the image. `before` and `after` are the
-/// numbers of taps on either side of it.
+/// The taps of a window along one axis. Those in [first, behind) are inside the image. `before` and `after`
+/// are the numbers of taps on either side that count.
 struct WindowTaps {
     int first, behind, before, after;
 
-    /// A loop over the positions that a window reads has one step for each tap inside, and one step for all
-    /// taps on either side.
+    /// The range of a loop over the positions that a window reads. It has one step for each tap inside the
+    /// image, and one step for all taps on each side.
     int begin() { return first - min(before, 1); }
     int end() { return behind + min(after, 1); }
 };
@@ -32,9 +32,9 @@ inline WindowTaps window_taps(int start, int kernel_size, int dilation, int size
     return taps;
 }
 
-/// One step of the loop.
+/// The position that one step of the loop reads, and for how many taps it counts.
 struct WindowPosition {
-    int position; ///< -1: zeros
+    int position; ///< -1: zeros are read
     float times;
 };
 
