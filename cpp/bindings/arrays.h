@@ -49,7 +49,8 @@ private:
 /// Append the tensor of each array.
 void float_tensors(const py::list &arrays, const std::string &what, Access access, Tensors &tensors);
 
-/// The same for weights, which may also be uint8.
+/// Return the memory of a numpy array as a weight's tensor, without a copy. It is like float_tensor, but the
+/// elements may also be uint8 or int32.
 mpscnn_tensor weight_tensor(py::handle array, const std::string &what);
 
 /// Return the memory of an aligned float32 numpy array without gaps; it is writeable if `access` requires it.

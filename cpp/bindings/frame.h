@@ -67,15 +67,16 @@ public:
         py::object failure, found;
     };
 
-    // For frames that are done only. Returns None without an exception.
-    py::object exception();        ///< or None
-    py::object found();            ///< the core's result, or the final one
+    // The following functions are for frames that are done.
+    py::object exception();        ///< the error, or None
+    py::object found();            ///< the core's result, the final result if it is set, or None
     double milliseconds() const;   ///< from the time when it got its permit to its delivery
     Outcome give_away();           ///< the frame no longer keeps these objects
     void settle(py::object value); ///< set the final result
     void fail(py::object error);   ///< fail instead of having a result or being submitted
 
-    /// For Python's garbage collector, if only Python refers to the frame.
+    /// Visit or clear the frame's objects for Python's garbage collector. Only allowed if nothing but Python
+    /// refers to the frame.
     int traverse(visitproc visit, void *arg) const;
     void clear();
 

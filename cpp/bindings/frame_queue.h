@@ -47,7 +47,7 @@ public:
     /// `self._require_end` allows that. Then `self._finish` makes the result, which it returns.
     static py::object next(const py::object &self);
 
-    /// For Python's garbage collector.
+    /// Visit the queue's objects for Python's garbage collector.
     int traverse(visitproc visit, void *arg) const;
     void clear();
 

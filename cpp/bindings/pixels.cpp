@@ -65,7 +65,8 @@ void require_pixels(const py::array &pixels, const PixelFormat &format, const st
                              what + ")");
 }
 
-/// numpy does not define the stride of an axis with one element.
+/// Return the stride of rows, or 0 for a single row, because numpy does not define the stride of an axis with
+/// one element.
 std::ptrdiff_t row_bytes(const py::array &pixels) { return pixels.shape(0) > 1 ? pixels.strides(0) : 0; }
 
 ImageView view_of(const py::array &pixels, const std::string &name, int orientation) {

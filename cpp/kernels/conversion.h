@@ -4,7 +4,7 @@
 
 namespace mpscnn::kernels {
 
-/// What MPSAlphaType names: how the alpha channel relates to the colours.
+/// The relation of the alpha channel to the colours, as in MPSAlphaType.
 enum class AlphaType { non_premultiplied = 0, alpha_is_one = 1, premultiplied = 2 };
 
 /// Colour spaces of CoreGraphics that conversions support. With `none`, colours stay unchanged.

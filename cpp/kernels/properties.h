@@ -49,7 +49,7 @@ struct KernelProperties {
     ClipRect clip_rect;
     std::int64_t destination_feature_channel_offset = 0;
     ops::PaddingMethod padding{.size = ops::PaddingMethod::Size::same};
-    // Only for gradient kernels, with the meanings of MPSCNNGradientKernel.
+    // Properties that only gradient kernels have, with the meanings of MPSCNNGradientKernel.
     std::int64_t kernel_offset_x = 0, kernel_offset_y = 0;
     /// source_gradient, or the role of a weight whose gradient is computed.
     std::string gradient_of = source_gradient;

@@ -104,7 +104,7 @@ struct Slice {
               "from one channel of the result to the next in the input; negative: backward");
     }
 
-    /// Where the part begins in the input.
+    /// The position in the input at which the part begins.
     struct Origin {
         std::int64_t row, column, channel;
     };

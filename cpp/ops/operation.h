@@ -55,7 +55,7 @@ struct WeightSpec {
 };
 using WeightSpecs = std::vector<WeightSpec>;
 
-/// The arithmetic and bytes of one execution. A multiply-accumulate counts as two FLOPs.
+/// The arithmetic of one execution. A multiply-accumulate counts as two FLOPs.
 struct Cost {
     std::int64_t macs = 0;
     std::int64_t flops = 0;

@@ -14,8 +14,8 @@ enum class PaddingPolicy {
     /// end.
     same,
     full, ///< all positions where the window covers at least one input position
-    /// As pad_top, pad_bottom, pad_left and pad_right state, which can express Apple's offset and clip
-    /// rectangle.
+    /// The parameters pad_top, pad_bottom, pad_left and pad_right, which can also express Apple's offset and
+    /// clip rectangle.
     explicit_
 };
 

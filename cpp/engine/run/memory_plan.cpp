@@ -72,7 +72,8 @@ private:
 } // namespace
 
 std::size_t peak_live_bytes(const std::vector<BufferLifetime> &buffers) {
-    // By step: the bytes of buffers that begin to live at it, and of buffers whose life ended before it.
+    // By step: the bytes of the buffers that begin to live at the step, and of those whose last step was the
+    // one before.
     std::map<int, std::pair<std::size_t, std::size_t>> changes;
     for (const BufferLifetime &buffer : buffers) {
         auto &begin = changes[buffer.first].first;

@@ -283,8 +283,8 @@ struct Runner::Crew {
         for (Worker &worker : workers)
             if (worker.thread.joinable()) worker.thread.join();
         if (in_delivery())
-            deliverer
-                .detach(); // this runs on the deliverer, which delivers the rest and keeps the crew alive
+            // This thread is the deliverer, which delivers the rest and keeps the crew alive.
+            deliverer.detach();
         else
             join_deliverer();
     }

@@ -23,7 +23,7 @@ std::optional<std::string> find_wrong_answer(const Backend &subject, const Backe
 /// layer.
 std::vector<Precision> self_check_precisions(const Backend &subject, const Graph &network);
 
-/// Whether a network of the check is an operation of training.
+/// Return whether a network of the check is an operation of training.
 bool is_of_training(const Graph &network);
 
 /// Return noise in [-1, 1]. It is the same on every machine (the high bits of the generator of Numerical

@@ -28,7 +28,7 @@ MPSCNN_API mpscnn_status mpscnn_detector_describe(const mpscnn_detector *detecto
 
 /* Return the number of anchors; 0 for NULL, and for the rule "none". */
 MPSCNN_API int64_t mpscnn_detector_anchor_count(const mpscnn_detector *detector);
-/* Write all anchors, four floats for each in the order above. */
+/* Write all anchors, four floats for each: centre x, centre y, width, height. */
 MPSCNN_API mpscnn_status mpscnn_detector_anchors(const mpscnn_detector *detector, float *anchors);
 
 /* Convert the network's numbers to boxes. `codes` has four numbers for each of `count` boxes. */

@@ -320,13 +320,14 @@ public:
         const Image *sources[] = {&source};
         encode(commands, sources, destination);
     }
-    /// Encode with the statistics of a state.
+    /// Encode a batch normalization that uses the statistics of a state.
     void encode(CommandBuffer &commands, const Image &source, const BatchNormalizationState &state,
                 const Image &destination) {
         detail::check(mpscnn_kernel_encode_with_state(get(), commands.get(), source.get(), state.get(),
                                                       destination.get()));
     }
-    /// Encode with a state and several sources: gradients of a batch normalization.
+    /// Encode a gradient of a batch normalization, which has several sources and uses the statistics of a
+    /// state.
     void encode(CommandBuffer &commands, std::span<const Image *const> sources,
                 const BatchNormalizationState &state, const Image &destination) {
         detail::with_handles(sources, [&](auto *handles, int count) {

@@ -34,8 +34,8 @@ struct YuvOptions {
 /// A photo in the caller's memory.
 class ImageView {
 public:
-    /// With `row_bytes` 0, rows have no gaps. `orientation` is EXIF 1 to 8. Not for MPSCNN_NV12 and
-    /// MPSCNN_I420.
+    /// Make a photo from pixels in one plane, so not for MPSCNN_NV12 and MPSCNN_I420. With `row_bytes` 0,
+    /// rows have no gaps. `orientation` is EXIF 1 to 8.
     ImageView(const void *pixels, int width, int height, mpscnn_pixel_format format,
               std::ptrdiff_t row_bytes = 0, int orientation = 1)
         : image_{pixels, width, height, row_bytes, format, orientation, nullptr} {}

@@ -154,7 +154,7 @@ std::vector<engine::DeviceDescription> describe_devices() {
     std::vector<engine::DeviceDescription> described;
     for (const auto &device : devices.all)
         described.push_back(describe(device.get(), devices.has_default && described.empty()));
-    // Without a device, the reason is reported under the name "metal".
+    // If there is no device, the reason is reported under the name "metal".
     if (described.empty()) return {{"metal", "", no_device}};
     if (!devices.has_default) described[0].name = "metal";
     return described;

@@ -205,7 +205,7 @@ void ConvolutionGradientStep::encode_input(id<MTLCommandBuffer> command_buffer,
 void ConvolutionGradientStep::encode_weight(id<MTLCommandBuffer> command_buffer,
                                             std::span<const ArrayView> arrays) const {
     const ImageBatch inputs(command_buffer, input_, images_), outputs(command_buffer, output_, images_),
-        // Without pixels, because nothing writes them.
+        // These images get no pixels, because nothing writes them.
         results(command_buffer, result_, images_, ImageBatch::Content::none);
     input_to_image_.encode(command_buffer, name_, inputs.images(), dense(arrays[0], input_));
     output_to_image_.encode(command_buffer, name_, outputs.images(), dense(arrays[1], output_));
