@@ -9,7 +9,7 @@ namespace mpscnn::ops {
 
 /// How far windows may reach beyond the border of their input.
 enum class PaddingPolicy {
-    valid, ///< not at all
+    valid, ///< windows stay inside the input
     /// TensorFlow's SAME: ceil(size / stride) outputs; if the padding is odd, the extra pixel goes to the
     /// end.
     same,

@@ -38,8 +38,8 @@ private:
     int threads_;
     std::unique_ptr<Recording> recording_;
     std::vector<std::unique_ptr<HostCommand>> recorded_;
-    std::unique_ptr<Executor>
-        executor_; ///< all kernels share one, because their arenas are small and they run one after another
+    /// One for all kernels, because their arenas are small and they run one after another.
+    std::unique_ptr<Executor> executor_;
     const Plan *prepared_ = nullptr;
 };
 

@@ -125,8 +125,8 @@ void BackwardPass::run(ValueId value, ValueId gradient) {
         if (!depends(result)) continue;
         const std::optional<ValueId> own = gradient_of(result);
         if (!own) continue;
-        const ops::Operation operation =
-            graph_.nodes()[i].operation; // a copy, because adding nodes may move the graph's nodes
+        // A copy, because adding nodes may move the graph's nodes.
+        const ops::Operation operation = graph_.nodes()[i].operation;
         NodeGradients node(*this, graph_.nodes()[i], result, *own);
         node.pass_activation();
         ops::add_gradients(operation, node);

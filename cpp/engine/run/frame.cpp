@@ -59,8 +59,8 @@ std::vector<Failure> FrameSession::run(std::span<const Frame *const> frames) {
     std::int64_t first = 0;
     for (std::size_t i = 0; i < frames.size(); ++i) {
         failures[i] = failure_of([&] {
-            if (frames.size() == 1 && !frames[i]->fill)
-                return; // a single frame in the caller's memory is not copied
+            // A single frame in the caller's memory is not copied.
+            if (frames.size() == 1 && !frames[i]->fill) return;
             inputs_.reserve(frames[i]->inputs, images);
             place(*frames[i], first);
         });

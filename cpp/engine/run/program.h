@@ -87,8 +87,8 @@ private:
     std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options);
 
     Graph graph_; ///< canonical and without weights; contains only the nodes that the outputs need
-    std::map<std::string, std::vector<std::string>>
-        merged_; ///< layers that were merged into others, see Canonical
+    /// The layers that were merged into others; see Canonical.
+    std::map<std::string, std::vector<std::string>> merged_;
     BackendChoice choice_;
     bool weights_in_bytes_;
     Sums sums_;

@@ -299,8 +299,9 @@ Runner::~Runner() {
     if (process_ == platform::fork_generation())
         crew_->finish();
     else
-        crew_->itself = crew_; // in a forked child the threads do not exist and the mutex may be locked, so
-                               // the crew is never destroyed
+        // In a forked child the threads do not exist and the mutex may be locked, so the crew is never
+        // destroyed.
+        crew_->itself = crew_;
 }
 
 void Runner::require_alive() const {

@@ -24,11 +24,11 @@ namespace {
 /// list of custom functions and of nodes that another backend computes.
 struct Stage {
     std::vector<std::size_t> nodes;
-    std::vector<ValueId> inputs,
-        outputs; ///< for a subgraph: its inputs and outputs, as values of the whole graph
+    /// The inputs and outputs of a subgraph, as values of the whole graph.
+    std::vector<ValueId> inputs, outputs;
     std::unique_ptr<LoweredGraph> lowered; ///< for a subgraph: its lowered form
-    std::map<std::size_t, std::size_t> others =
-        {}; ///< for nodes of another backend: index in StagedNetwork::parts, by node
+    /// For each node of another backend: its index in StagedNetwork::parts.
+    std::map<std::size_t, std::size_t> others = {};
 };
 
 bool computed_by_program(const Node &node) { return std::holds_alternative<ops::Custom>(node.operation); }
@@ -177,8 +177,8 @@ public:
     std::size_t arena_bytes() const override { return arena_ + bytes; }
 
     std::vector<Shape> shapes; ///< by value: its shape
-    std::vector<std::optional<std::size_t>>
-        places; ///< by value: its place in the executor's memory, if it has one
+    /// By value: its offset in the executor's memory, if it is stored there.
+    std::vector<std::optional<std::size_t>> places;
     std::map<const Stage *, std::unique_ptr<Plan>> parts;
     std::size_t bytes = 0;
 
