@@ -49,7 +49,7 @@ private:
 /// Return a new Python lock that is locked. Unlike a C++ lock, a wait for it can be interrupted by signals.
 PyThread_type_lock taken_lock();
 
-/// Lock it, without the GIL while waiting. A signal handler's exception interrupts the wait.
+/// Lock a Python lock. The GIL is released while waiting. A signal handler's exception interrupts the wait.
 void acquire_interruptibly(PyThread_type_lock lock);
 
 /// A pybind11 holder's deleter for objects whose destructor waits; it runs without the GIL.

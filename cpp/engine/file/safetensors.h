@@ -45,6 +45,7 @@ struct StoredTensor {
 
 /// The contents of a safetensors file, whose header is checked. Copies share the memory. Every fault of a
 /// file is a WeightsError that begins with the file's name.
+///
 /// The format: eight bytes, the header's length as a little-endian integer; the header, a JSON object of
 /// tensors {"dtype", "shape", "data_offsets"} with an optional "__metadata__" object of strings; then the
 /// data, which the tensors cover without gaps or overlaps.

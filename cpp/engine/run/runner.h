@@ -20,6 +20,7 @@ struct RunnerOptions {
 
 /// Keeps a device busy. It runs frames (photos or arrays) in several sessions in parallel, and delivers their
 /// results in the order of submission, each exactly once. Any number of threads may use it.
+///
 /// A frame holds one of `permits()` permits from its submission until its turn to be delivered. `done` is
 /// called on one of the runner's threads, for one frame after another. It may submit frames; it must not
 /// throw. The handler of a `brief` frame is called on the thread that ended a frame, also in order. This

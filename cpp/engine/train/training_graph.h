@@ -28,6 +28,7 @@ struct TrainingVariable {
 /// prediction, optionally weights of the losses, the rates, (1, 2) each (ops/optimizer.h), the step's number
 /// (1, 1), and the variables. Its outputs are the loss, the prediction that the loss compares with the labels
 /// (for a detector boxes and scores, concatenated), and new values of the variables.
+///
 /// If gradients are added over several batches, the graph computes new sums of gradients, and `update`
 /// computes the weights from these. The inputs of `update` are the rates and all variables.
 struct TrainingGraph {

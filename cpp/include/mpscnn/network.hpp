@@ -22,8 +22,7 @@
 namespace mpscnn {
 inline namespace api {
 
-// ---- The library
-// -------------------------------------------------------------------------------------------
+// ---- The library ------------------------------------------------------------------------------------------
 
 inline std::string version() { return mpscnn_version(); }
 /// Return texts in JSON; see the C functions of the same names.
@@ -70,8 +69,7 @@ inline std::string check_device(const std::string &device) {
     return detail::text_of(mpscnn_check_device, detail::c_string(device));
 }
 
-// ---- Tensors
-// -----------------------------------------------------------------------------------------------
+// ---- Tensors ----------------------------------------------------------------------------------------------
 
 /// Extents, batch first; a free extent is -1.
 using Shape = std::vector<std::int64_t>;
@@ -126,8 +124,7 @@ inline void floats_from_halves(std::span<const std::uint16_t> halves, std::span<
     detail::check(mpscnn_floats_from_halves(halves.data(), floats.data(), halves.size()));
 }
 
-// ---- Signals
-// ----------------------------------------------------------------------------------------------
+// ---- Signals ----------------------------------------------------------------------------------------------
 
 enum class ConvolveMode { full = 0, same = 1, valid = 2 };
 enum class ConvolveBoundary { zero = 0, clamp = 1 };
@@ -170,8 +167,7 @@ inline void convolve(const mpscnn_tensor &signal, const mpscnn_tensor &kernel, m
     detail::check(mpscnn_convolve(&signal, &kernel, &given, &result));
 }
 
-// ---- Running a network
-// -------------------------------------------------------------------------------------
+// ---- Running a network ------------------------------------------------------------------------------------
 
 struct CompileOptions {
     std::string device = "auto";
@@ -417,8 +413,7 @@ inline std::uint64_t Program::fingerprint(std::span<const Shape> inputs, int thr
     return result;
 }
 
-// ---- Building a network
-// ------------------------------------------------------------------------------------
+// ---- Building a network -----------------------------------------------------------------------------------
 
 /// The number with which layers refer to an input or to an earlier layer's result.
 using Value = int;

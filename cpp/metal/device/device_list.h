@@ -26,7 +26,7 @@ void require_mps(id<MTLDevice> device);
 /// name.
 std::string full_name_of(id<MTLDevice> device);
 
-/// Return "0x100000abc".
+/// Return the registry id as text: "0x100000abc".
 std::string registry_id_of(id<MTLDevice> device);
 
 /// Return the devices; see list_devices() in metal_backend.h.
