@@ -1,14 +1,16 @@
-// Convolution of bits: an item turns the source rows it needs into bits, and counts, for each output pixel
-// and a vector of output channels at a time, the bits in which window and weights differ (or agree).
+// Binary convolution. A work item turns the source rows that it needs into bits. Then, for some output pixels
+// and a vector of output channels at a time, it counts the bits in which window and weights differ, or that
+// both have set.
 //
-// Registers: for four pixels the counts of bits in bytes and in words, and one vector of weights (a word of
-// 32 inputs for each output). A word of inputs is broadcast to all lanes. Bound by counting bits. A processor
-// without an instruction for it needs a table lookup by nibbles: two shuffles and some five other
-// instructions for 32 inputs of one vector of outputs. Counts in bytes are added up after 31 words, before a
-// byte can overflow.
+// Registers hold the counts of four pixels, in bytes and in words, and one vector of weights (a word of 32
+// inputs for each output). A word of inputs is broadcast to all lanes. The speed is limited by counting bits.
+// Without an instruction for it, a table lookup by nibbles takes two shuffles and some five other
+// instructions for 32 inputs of a vector of outputs. Counts in bytes are added to words after 31 words of
+// inputs, before a byte can overflow.
 
-// The scaling of a binary convolution's sums by the inputs' size (Rastegari et al., XNOR-Net, 2016: K = A *
-// k). Registers: a few sums. Bound by loads: each input is read once, each of its sums once for each tap.
+// BetaScalingTask scales the sums of a binary convolution by the mean magnitude of the inputs in each window
+// (Rastegari et al., XNOR-Net, 2016: K = A * k). The speed is limited by loads: each input is read once for
+// each row of the window, and each sum over the channels of a column once for each tap.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
@@ -19,16 +21,16 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Source rows as bits, in scratch memory.
+/// The source rows of a work item as bits, in scratch memory.
 struct BitImage {
-    Range rows;          ///< of the source
-    std::int64_t words;  ///< in a pixel
+    Range rows;          ///< rows of the source
+    std::int64_t words;  ///< words of a pixel
     std::uint32_t *bits; ///< [rows][columns][words]
-    std::uint8_t *nan;   ///< [rows][columns]: whether a channel is not a number
+    std::uint8_t *nan;   ///< [rows][columns]: 1 if a channel is NaN
     std::uint32_t *outside;
 };
 
-/// Return the source rows that the windows of these output rows touch.
+/// Return the source rows that are inside the windows of these output rows.
 inline Range source_rows(const BinaryConvolutionTask &task, const Range &outputs) {
     const WindowAxis &axis = task.vertical;
     const std::int64_t height = task.source.height;
@@ -49,7 +51,7 @@ inline std::size_t align_bytes(std::int64_t bytes) {
     return static_cast<std::size_t>((bytes + 63) / 64 * 64);
 }
 
-/// Sizes in bytes of the parts of a BitImage with this many rows.
+/// The sizes in bytes of the arrays of a BitImage with this many rows.
 struct BitImageSize {
     std::size_t outside, bits, nan;
 
@@ -67,7 +69,8 @@ template <class V> Prepared binary_prepare(const BinaryConvolutionTask &task, co
     return planning.keep(split, split.items(), BitImageSize(task, min(rows, task.source.height)).bytes());
 }
 
-/// Write the bits of a pixel; a null pixel counts as zeros. Return true if a channel is NaN.
+/// Write the signs of a pixel's biased and scaled channels as bits. A null pixel counts as zeros. Return true
+/// if a channel is NaN.
 inline bool binarise_pixel(const BinaryWeights &weights, const float *pixel, std::uint32_t *bits) {
     bool nan = false;
     for (std::int64_t first = 0; first < weights.inputs; first += 32) {
@@ -103,11 +106,11 @@ inline BitImage binarise(const BinaryConvolutionTask &task, std::int64_t image, 
     return result;
 }
 
-/// The number of neighbouring output pixels of a row that are computed together.
+/// The number of adjacent output pixels of a row that are computed together.
 constexpr int binary_pixels = 4;
 
-/// Count the bits in which windows and weights differ (signs), or that both have set, for a vector of
-/// outputs.
+/// For a vector of outputs, count the bits in which each pixel's window and the weights differ (`signs`), or
+/// that both have set.
 template <class V, bool signs, int Pixels>
 MPSCNN_INLINE void count_bits(const BinaryConvolutionTask &task, const BitImage &bits, std::int64_t y,
                               std::int64_t x, const std::uint32_t *weights,
@@ -163,7 +166,7 @@ inline bool window_has_nan(const BinaryConvolutionTask &task, const BitImage &bi
     return false;
 }
 
-/// Compute `Pixels` outputs from (y, x) on for all channel vectors of the item.
+/// Compute `Pixels` output pixels of a row, from (y, x) on, for all channel vectors of the item.
 template <class V, bool signs, int Pixels>
 inline void binary_pixels_run(const BinaryConvolutionTask &task, const BitImage &bits,
                               const WorkSplit::Item &item, std::int64_t y, std::int64_t x) {
@@ -221,7 +224,7 @@ template <class V> inline float sum_of_magnitudes(const float *pixel, std::int64
     return V::sum(sums.folded());
 }
 
-/// Sum the magnitudes over the window's rows for each column of the source.
+/// For each column of the source, sum the magnitudes of all channels over the rows of output row y's windows.
 template <class V>
 inline void sum_columns(const BetaScalingTask &task, std::int64_t image, std::int64_t y, float *sums) {
     const ConstView &source = task.source;

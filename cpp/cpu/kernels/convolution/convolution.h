@@ -1,6 +1,7 @@
 #pragma once
 
-// Convolutions of every kind. The packed weights select the kernel: depthwise, matrix product or Winograd.
+// All convolutions. The algorithm of the packed weights selects the kernel: depthwise, matrix product or
+// Winograd.
 
 #include "cpu/kernels/convolution/convolution_depthwise.h"
 #include "cpu/kernels/convolution/convolution_gemm.h"
@@ -9,7 +10,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// True if Winograd's algorithm is available (cpu/plan/algorithm.h).
+/// True if the instruction set has kernels for Winograd's algorithm (see cpu/plan/algorithm.h).
 template <class V> inline constexpr bool has_winograd = V::has_fma && !has_bfloat16<V>;
 
 template <class V> std::size_t convolution_packed_size(const ConvolutionShape &shape) {

@@ -1,19 +1,19 @@
 #pragma once
 
-// Several convolutions as one kernel: the rows of a band pass through all of them while they are in L2.
+// Several convolutions as one kernel (a chain). A band of rows passes through all of them while it is in L2.
 //
-// The result of each stage, except the last, is stored in the worker's scratch. Before a depthwise stage the
-// scratch is a ring of rows, since windows of neighbouring bands overlap: a worker that continues with the
-// next band computes only the new rows. Before a pointwise stage it is the band's rows. A matrix product and
-// the depthwise stage after it alternate for each panel of channels, so that the panel's rows are in L1 or
-// L2. Inputs that would leave the cache between two panels are processed in blocks of pixels. The inner
-// kernels are those of the single convolutions; here they read and write parts of tensors.
+// The result of each stage except the last is stored in the worker's scratch memory. Before a depthwise
+// stage, this is a ring buffer of rows, because the windows of adjacent bands overlap: a worker that
+// continues with the next band only computes the new rows. Before a pointwise stage, it is the rows of the
+// band. A matrix product and the depthwise stage after it alternate for each panel of channels, so that the
+// panel's rows stay in L1 or L2. Inputs that would leave the cache between two panels are processed in blocks
+// of pixels. The inner kernels are those of single convolutions; here they read and write parts of tensors.
 //
-// Items are bands of rows of the last stage's result. If a matrix product and a depthwise convolution make up
-// only one band, items are panels of channels.
+// Work items are bands of rows of the last stage's result. For a matrix product and a depthwise convolution
+// with one band only, items are panels of channels.
 //
-// Registers: those of the inner kernels. Bound by FMAs while rows stay in L1 or L2. Two things make it
-// slower: rows at borders between threads are computed twice, and depthwise stages wait for their stores.
+// The speed is limited by FMAs while rows stay in L1 or L2. Two things take additional time: rows at borders
+// between threads are computed twice, and depthwise stages wait for their stores.
 
 #include "cpu/kernels/convolution/convolution_depthwise.h"
 #include "cpu/kernels/convolution/convolution_gemm.h"
@@ -21,17 +21,17 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Scratch rows that hold the result of a stage for the next one.
+/// The rows in scratch memory that hold the result of a stage for the next one.
 struct ChainBuffer {
-    std::size_t offset = 0;    ///< in scratch, in bytes
-    std::int64_t rows = 0;     ///< capacity
+    std::size_t offset = 0;    ///< offset in scratch memory, in bytes
+    std::int64_t rows = 0;     ///< number of rows that fit
     std::int64_t channels = 0; ///< channels of a panel
     std::int64_t panels = 1;
     std::ptrdiff_t row_stride = 0, pixel_stride = 0;
     std::ptrdiff_t panel_stride = 0; ///< 0: each panel overwrites the one before it
 };
 
-/// Rows of a stage that are contiguous in memory.
+/// Some rows of a stage that are contiguous in memory, and the plan of their matrix product.
 struct ChainPiece {
     Range rows;
     const GemmPlan *product; ///< null for a depthwise stage
@@ -39,24 +39,24 @@ struct ChainPiece {
 
 /// The rows that a stage computes for a band.
 struct ChainRows {
-    Range rows;             ///< without rows that are kept from the previous band
+    Range rows;             ///< without rows that the previous band has computed
     std::int64_t first_row; ///< the first row that the next stage needs
     int pieces;
-    ChainPiece piece[2]; ///< a ring of rows wraps around at most once
+    ChainPiece piece[2]; ///< at most two, because a ring buffer wraps around once
 };
 
 struct ChainPlan {
     ChainBands bands; ///< bands of an image
     std::int64_t panel_items;
     ChainBuffer buffer[ChainTask::max_stages]; ///< the buffer after each stage except the last
-    std::size_t tiles;                         ///< offset in scratch
+    std::size_t tiles;                         ///< offset of PixelTiles in scratch memory
     std::size_t scratch_bytes;
-    const ChainRows *rows; ///< see rows_of_band()
+    const ChainRows *rows; ///< for each band and stage: see rows_of_band()
     std::int64_t stages;
     bool prefetches;        ///< true if the images of the source do not fit L2
     std::int64_t l2_inputs; ///< the result of l2_inputs()
 
-    /// Return the rows of each stage. `goes_on`: the worker has just computed the band before this one.
+    /// Return the rows of each stage for a band. `goes_on`: the worker has just computed the band before it.
     const ChainRows *rows_of_band(std::int64_t band, bool goes_on) const {
         return rows + (2 * band + goes_on) * stages;
     }
@@ -64,7 +64,7 @@ struct ChainPlan {
 
 inline std::size_t whole_lines(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/// Return the source rows that are read for rows of outputs.
+/// Return the source rows that a stage reads for these rows of its result.
 inline Range rows_read(const ConvolutionTask &stage, const Range &outputs) {
     if (outputs.empty()) return {0, 0};
     const WindowAxis &axis = stage.vertical;
@@ -72,8 +72,8 @@ inline Range rows_read(const ConvolutionTask &stage, const Range &outputs) {
     return {begin, clamped(window_end(axis, outputs.end - 1), begin, stage.source.height)};
 }
 
-/// Choose the number of channels of a panel: a multiple of the matrix product's panels. If panels are the
-/// items, each thread gets the same number of panels.
+/// Choose the number of channels of a chain's panels: a multiple of the matrix product's panels. If panels
+/// are work items, each thread gets the same number of them, if possible.
 template <class V>
 inline void plan_panels(const ChainTask &task, std::int64_t stage, bool are_items, int threads,
                         ChainBuffer &buffer) {
@@ -88,12 +88,12 @@ inline void plan_panels(const ChainTask &task, std::int64_t stage, bool are_item
     const std::int64_t all = panel_count<V>(own.packed->outputs);
     buffer.panels = divide_up(all, wanted / least);
     if (are_items) buffer.panels = panel_items(buffer.panels, all, threads);
-    // The last panel of the matrix product may be wider (pack.h).
+    // The last panel of the matrix product may be wider than others (pack.h).
     const std::int64_t begin = least * part_of(all, buffer.panels, buffer.panels - 1).begin;
     if (buffer.panels > 1) buffer.channels = max(least * divide_up(all, buffer.panels), whole - begin);
 }
 
-/// Plan everything except the rows of bands.
+/// Make the plan of a chain, except the rows of bands.
 template <class V> inline ChainPlan cut_chain(const ChainTask &task, int threads) {
     constexpr std::int64_t size = sizeof(typename V::element);
     ChainPlan plan;
@@ -112,7 +112,7 @@ template <class V> inline ChainPlan cut_chain(const ChainTask &task, int threads
         ChainBuffer &buffer = plan.buffer[s];
         plan_panels<V>(task, s, panels_are_items, threads, buffer);
         buffer.rows = rows;
-        // Pixels that are 2048 bytes apart would share the same set of L1.
+        // Avoid pixels that are 2048 bytes apart, because they would share one set of L1.
         const std::int64_t pixel_bytes = buffer.channels * size;
         buffer.pixel_stride = (pixel_bytes % 2048 == 0 ? pixel_bytes + 64 : pixel_bytes) / size;
         buffer.row_stride = result.width * buffer.pixel_stride;
@@ -128,7 +128,7 @@ template <class V> inline ChainPlan cut_chain(const ChainTask &task, int threads
     return plan;
 }
 
-/// Return a view of some rows of an image.
+/// Return the view of some rows of an image.
 template <class V, class AnyView>
 inline AnyView rows_of(AnyView view, std::int64_t image, const Range &rows) {
     view.data =
@@ -138,18 +138,18 @@ inline AnyView rows_of(AnyView view, std::int64_t image, const Range &rows) {
     return view;
 }
 
-/// The stages of one image, with buffers in a worker's scratch.
+/// Computes the tensors of a chain's stages for one image, with the buffers in a worker's scratch memory.
 template <class V> class ChainParts {
 public:
     ChainParts(const ChainTask &task, const ChainPlan &plan, std::int64_t image, std::byte *scratch)
         : task_(task), plan_(plan), image_(image), scratch_(scratch) {}
 
-    /// Return true if a stage's rows are kept for the next band.
+    /// Return true if the rows of a stage are in a ring buffer, which keeps them for the next band.
     bool is_ring(std::int64_t s) const {
         return s + 1 < task_.count && task_.stages[s + 1].packed->is_depthwise();
     }
 
-    /// Return a stage's rows from `rows` on that are contiguous in memory, and shorten `rows` to these.
+    /// Return the view of a stage's rows [rows), and shorten `rows` to those that are contiguous in memory.
     /// `first_row` is the first row that the next stage needs.
     View result_of(std::int64_t s, std::int64_t first_row, Range &rows) const {
         if (s + 1 == task_.count) return rows_of<V>(task_.destination, image_, rows);
@@ -168,7 +168,8 @@ public:
         return view;
     }
 
-    /// A stage as a separate task that computes a piece of its rows. `rows` are those of all stages.
+    /// A stage as a separate convolution that computes some of its rows. make_part() needs the rows of all
+    /// stages.
     struct Part {
         ConvolutionTask task;
         ConstView residual;
@@ -181,7 +182,7 @@ public:
             part.task.epilogue.residual = &part.residual;
         }
         WindowAxis &window = part.task.vertical;
-        if (part.task.packed->is_depthwise()) { // DepthwiseSource has the source's address
+        if (part.task.packed->is_depthwise()) { // its source is not here but in DepthwiseSource
             window.before -= rows.begin * window.stride;
             return;
         }
@@ -189,7 +190,7 @@ public:
             const Range read = rows_read(task_.stages[s], rows);
             window.before = read.begin - window_begin(window, rows.begin);
             part.task.source = rows_of<V>(task_.source, image_, read);
-        } else { // pointwise
+        } else { // a pointwise stage
             const ChainBuffer &buffer = plan_.buffer[s - 1];
             ConstView &source = part.task.source;
             source.data = buffer_data(s - 1, (rows.begin - stage_rows[s - 1].first_row) * buffer.row_stride);
@@ -229,7 +230,7 @@ private:
 
     static constexpr Element element = has_bfloat16<V> ? Element::bfloat16 : Element::float32;
 
-    /// Return the address of the element `offset` of a stage's rows.
+    /// Return the address of an element of a stage's rows in scratch memory.
     float *buffer_data(std::int64_t s, std::ptrdiff_t offset) const {
         auto *first = reinterpret_cast<typename V::element *>(scratch_ + plan_.buffer[s].offset);
         return reinterpret_cast<float *>(first + offset);
@@ -241,16 +242,16 @@ private:
     std::byte *scratch_;
 };
 
-/// Find the rows that the stages compute for each band, and plan their products.
+/// Computes which rows the stages compute for each band, and plans their matrix products.
 template <class V> class ChainPlanner {
 public:
     ChainPlanner(const ChainTask &task, const ChainPlan &plan, const Planning &planning)
         : task_(task), planning_(planning),
-          // No part is computed, so any address is valid.
+          // These parts are only planned, not computed, so any address is valid.
           parts_(task, plan, 0, reinterpret_cast<std::byte *>(task.destination.data)) {}
 
-    /// Plan the rows of each stage for rows of the result, if each stage has computed its rows up to
-    /// `next_row`. Return false if memory runs out.
+    /// Plan the rows of each stage for some rows of the result, if stage s has already computed its rows
+    /// before next_row[s]. Return false if memory runs out.
     bool plan_band(Range rows, const std::int64_t *next_row, ChainRows *stage_rows) {
         for (std::int64_t s = task_.count; s-- > 0;) {
             stage_rows[s].first_row = rows.begin;
@@ -264,7 +265,7 @@ public:
 
 private:
     struct Product {
-        std::int64_t stage, rows, before, source_rows; ///< the plan depends on these
+        std::int64_t stage, rows, before, source_rows; ///< what the plan depends on
         const GemmPlan *plan;
         Product *next;
     };
@@ -297,7 +298,8 @@ private:
         if (!product || !plan) return nullptr;
         plan->region = list.region;
         plan_weights<V>(*part.task.packed, *plan);
-        plan_regions<V>(part.task, *plan); // windows are never gathered here: cpu/plan/chains.cpp checks that
+        // Windows are never gathered here, which cpu/plan/chains.cpp guarantees.
+        plan_regions<V>(part.task, *plan);
         plan_blocks<V>(part.task, 1, planning_.caches, *plan);
         plan->region = planning_.make<Region>(plan->regions);
         if (!plan->region) return nullptr;
@@ -327,7 +329,7 @@ template <class V> Prepared chain_prepare(const ChainTask &task, const Planning 
     plan.prefetches = outgrows_l2(task.source.height * task.source.row_stride, planning.caches);
     plan.l2_inputs = l2_inputs(planning.caches);
     ChainPlanner<V> planner(task, plan, planning);
-    std::int64_t next_row[ChainTask::max_stages] = {}; // after the rows of the bands so far
+    std::int64_t next_row[ChainTask::max_stages] = {}; // the first row of each stage after the bands so far
     for (std::int64_t band = 0; band < plan.bands.count; ++band) {
         constexpr std::int64_t none[ChainTask::max_stages] = {};
         const Range own = band_rows(task, plan.bands, band);
@@ -341,14 +343,14 @@ template <class V> Prepared chain_prepare(const ChainTask &task, const Planning 
     return prepared;
 }
 
-/// Computes one item: runs all stages on a worker.
+/// Runs all stages of one work item.
 template <class V> class ChainItem {
 public:
     ChainItem(const ChainTask &task, const ChainPlan &plan, std::int64_t image, const ChainRows *rows,
               std::byte *scratch)
         : task_(task), plan_(plan), rows_(rows), scratch_(scratch), parts_(task, plan, image, scratch) {}
 
-    /// Compute item number `part` of several for different channels.
+    /// Compute the item. If items are panels of channels, `part` is its number; otherwise it is 0.
     void run(std::int64_t part) {
         for (std::int64_t s = 0; s < task_.count; ++s) {
             const ConvolutionTask &stage = task_.stages[s];
@@ -391,7 +393,7 @@ private:
         }
     }
 
-    /// Compute a matrix product and the depthwise stage that reads it.
+    /// Compute a matrix product and the depthwise stage after it, panel by panel.
     void product_and_depthwise(std::int64_t s, const Range &panels) {
         Part parts[2];
         PixelTile *tiles[2];
@@ -429,7 +431,7 @@ private:
 
     const ChainTask &task_;
     const ChainPlan &plan_;
-    const ChainRows *rows_; ///< of each stage
+    const ChainRows *rows_; ///< the rows of each stage
     std::byte *scratch_;
     ChainParts<V> parts_;
 };

@@ -1,7 +1,7 @@
 #pragma once
 
-// Depthwise convolution: output channel o reads only input channel o / multiplier. This file cuts the outputs
-// into strips and the work into items. depthwise_strip.h has the arithmetic, its registers and its bound.
+// Depthwise convolution: output channel o only reads input channel o / multiplier. This file divides the
+// outputs into strips and the work into items. depthwise_strip.h has the arithmetic.
 
 #include "cpu/kernels/convolution/depthwise_strip.h"
 #include "cpu/kernels/convolution/thread_cuts.h"
@@ -10,8 +10,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Return the size of packed weights: [output channel vectors][kernel rows][kernel columns][lanes], padded
-/// with zeros.
+/// Return the number of floats of packed weights: [output channel vectors][kernel rows][kernel
+/// columns][lanes], padded with zeros.
 template <class V> std::size_t depthwise_packed_size(const ConvolutionShape &shape) {
     return static_cast<std::size_t>(divide_up(shape.outputs, V::width) * shape.kernel_height *
                                     shape.kernel_width * V::width);
@@ -32,11 +32,11 @@ inline std::int64_t channel_multiplier(const ConvolutionTask &task) {
     return task.packed->outputs / task.packed->groups;
 }
 
-/// The number of channel vectors that are repeated at a time for a channel multiplier: 64 channels.
+/// The number of channel vectors whose inputs are repeated at a time for a channel multiplier: 64 channels.
 template <class V> inline constexpr std::int64_t depthwise_repeated_vectors = 64 / V::width;
 
-/// Small images of many channels are cut into channels, like most matrix products next to them
-/// (cuts_pixels()). A thread then reads what it has written itself.
+/// Divide the work into items. Small images of many channels are divided by channels, like most matrix
+/// products before and after them (cuts_pixels()). Then a thread reads what it has written itself.
 template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int threads) {
     const View &to = task.destination;
     const std::int64_t taps = task.packed->kernel_height * task.packed->kernel_width;
@@ -49,8 +49,8 @@ template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int th
     return split;
 }
 
-/// Compute the channel vectors of `columns` outputs, several at a time. This gives enough sums to hide the
-/// latency of an FMA.
+/// Compute the channel vectors of `columns` outputs, several vectors at a time. This gives enough independent
+/// sums to hide the latency of an FMA.
 template <class V, int columns, bool partial>
 void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput<V> &output) {
     constexpr int vectors = columns > 1 ? 2 : 4;
@@ -62,8 +62,8 @@ void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput<V> &ou
     for (; chunk < strip.chunks.end; ++chunk) depthwise_any<V, columns, 1, partial>(strip, output, chunk);
 }
 
-/// Compute one output row by the generic fallback: four outputs at a time where all taps are inside,
-/// otherwise one.
+/// Compute one output row by the generic fallback: four outputs at a time where all taps are inside the
+/// source, otherwise one.
 template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
     const ConvolutionTask &task = *strip.task;
     const WindowAxis &window = task.horizontal;
@@ -86,10 +86,10 @@ template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
     }
 }
 
-/// Select the kernel for a strip of `columns` columns, by its rows and its tap columns outside the source.
-/// Strips away from the edges and strips with the usual padding of 3x3 windows have separate kernels without
-/// a branch on columns. Narrow strips and single last rows do not gain from these. With stride 2, which waits
-/// for memory, a branch on rows costs nothing.
+/// Select the kernel for a strip of `columns` columns, by its rows and by its tap columns outside the source.
+/// Strips inside the image, and strips with the usual padding of 3x3 windows, have special kernels without a
+/// branch on columns. Narrow strips and single last rows would not gain from special kernels. With stride 2
+/// the speed is limited by memory, so a branch on rows costs nothing.
 template <class V, class Shape, int rows, int columns>
 void depthwise_columns(const DepthwiseStrip &strip, const typename V::element *const *source_rows,
                        const DepthwiseOutput<V> &output) {
@@ -115,7 +115,7 @@ void depthwise_columns(const DepthwiseStrip &strip, const typename V::element *c
     depthwise_strip<V, Shape, rows, columns, false, any_number, any_number>(strip, source_rows, output);
 }
 
-/// Do the same for `count` columns, at most `columns`.
+/// Call depthwise_columns() for `count` columns, which is only known at run time and at most `columns`.
 template <class V, class Shape, int rows, int columns>
 void depthwise_dispatch(const DepthwiseStrip &strip, const typename V::element *const *source_rows,
                         const DepthwiseOutput<V> &output, std::int64_t count) {
@@ -125,9 +125,9 @@ void depthwise_dispatch(const DepthwiseStrip &strip, const typename V::element *
         depthwise_dispatch<V, Shape, rows, columns - 1>(strip, source_rows, output, count);
 }
 
-/// Compute `rows` output rows from strip.y on, in whole channel vectors, for a kernel and stride known at
-/// compile time. With a dilation, columns that are congruent modulo the dilation are treated as separate
-/// rows.
+/// Compute `rows` output rows from strip.y on, for whole channel vectors and a kernel and stride known at
+/// compile time. With a dilation d, the columns x, x + d, x + 2 d, ... are treated as a separate row for each
+/// x below d.
 template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip strip) {
     const ConvolutionTask &task = *strip.task;
     const DepthwiseSource &source = *strip.source;
@@ -148,7 +148,8 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
             const std::int64_t first = window_begin(window, strip.x);
             strip.taps = taps_within(first, window.dilation, taps, 0, source.width);
             strip.first_offset = first * source.pixel_stride;
-            // Leave two strips: only the others are so far from the edge that their windows lie inside.
+            // Repeat the same kernel for all strips except the last two, whose windows may reach beyond the
+            // edge.
             strip.count = repeats && strip.taps.size() == taps ? max((count - done) / columns - 2, 1) : 1;
             depthwise_compute<V>(strip, rows, static_cast<int>(columns),
                                  [&](const DepthwiseStrip &part, const DepthwiseOutput<V> &output) {
@@ -159,8 +160,8 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
     }
 }
 
-/// Compute output rows [rows) of the channel vectors strip.chunks. Two rows share a strip if the step between
-/// them is the window's vertical step.
+/// Compute the output rows [rows) for the channel vectors strip.chunks. Two rows share a strip if their
+/// windows are as far apart as the kernel's vertical stride expects.
 template <class V, class Shape> void depthwise_band(DepthwiseStrip strip, Range rows) {
     const WindowAxis &window = strip.task->vertical;
     const bool pairs =
@@ -188,15 +189,16 @@ template <class V, bool partial> void depthwise_band_any(DepthwiseStrip strip, R
     for (strip.y = rows.begin; strip.y < rows.end; ++strip.y) depthwise_row_any<V, partial>(strip);
 }
 
-/// Return true if every output's window overlaps the source, or nearly so. The edges of strips rely on it.
+/// Return true if every output's window overlaps the source, or nearly so. Kernels of strips rely on this at
+/// edges.
 inline bool has_small_overhang(const WindowAxis &window, std::int64_t outputs, std::int64_t inputs) {
     const std::int64_t reach = (window.kernel - 1) * window.dilation;
     const std::int64_t after = window_begin(window, outputs - 1) + reach - (inputs - 1);
     return window.before <= reach && after <= reach;
 }
 
-/// Call use.template operator()<Shape>() with the specialized shape for the task's window. Return false if
-/// there is none.
+/// Call use.template operator()<Shape>() with the special shape for the task's window. Return false if there
+/// is none.
 template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &task, Use use) {
     const std::int64_t height = task.packed->kernel_height, width = task.packed->kernel_width;
     const std::int64_t stride = task.horizontal.stride, dilation = task.horizontal.dilation;
@@ -217,8 +219,8 @@ template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &t
     return true;
 }
 
-/// Choose the kernels: by the window's shape for whole vectors, and the generic fallback for the remaining
-/// channels.
+/// Compute output rows. Whole channel vectors use the kernels for the window's shape if there are any, and
+/// the remaining channels use the generic fallback.
 template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
     const ConvolutionTask &task = *strip.task;
     const std::int64_t whole = task.destination.channels / V::width;
@@ -233,13 +235,13 @@ template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
     if (!strip.chunks.empty()) depthwise_band_any<V, true>(strip, rows);
 }
 
-/// Return the number of source rows that a group of output rows needs.
+/// Return the number of source rows that a group of output rows reads (see depthwise_group_rows()).
 inline std::int64_t group_window_rows(const ConvolutionTask &task) {
     return source_rows(task, depthwise_group_rows(task), task.source.height);
 }
 
-/// Write source rows [rows) with every channel repeated `multiplier` times, for output channel vectors
-/// [chunks).
+/// Copy the source rows [rows), with every channel repeated `multiplier` times, for the output channel
+/// vectors [chunks).
 template <class V>
 void repeat_channels(const ConvolutionTask &task, std::int64_t image, Range rows, Range chunks,
                      const DepthwiseSource &to, float *data) {
@@ -262,8 +264,8 @@ void repeat_channels(const ConvolutionTask &task, std::int64_t image, Range rows
     }
 }
 
-/// Compute the rows of a band with a channel multiplier above one. Source rows are copied to a ring with
-/// repeated channels, so that there is one input channel for each output channel.
+/// Compute the rows of a band with a channel multiplier above one. Source rows are copied to a ring buffer
+/// with repeated channels, so that there is one input channel for each output channel.
 template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std::byte *scratch) {
     constexpr std::int64_t vectors = depthwise_repeated_vectors<V>;
     const ConvolutionTask &task = *strip.task;
@@ -281,7 +283,7 @@ template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std
     for (std::int64_t chunk = all.begin; chunk < all.end; chunk += vectors) {
         strip.chunks = {chunk, min(chunk + vectors, all.end)};
         ring.first_chunk = chunk;
-        std::int64_t ready = 0; // the ring holds the needed source rows before this one
+        std::int64_t ready = 0; // the ring buffer holds the needed source rows before this one
         for (std::int64_t y = rows.begin; y < rows.end; y += group_rows) {
             const std::int64_t y_end = min(y + group_rows, rows.end);
             const std::int64_t top = window_begin(task.vertical, y);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Copy windows into rows of memory, with zeros for the taps outside the source. All vectors pass through one
-// register. Bound by loads and stores.
+// Copies windows to rows of memory (im2col), with zeros for taps outside the source. The speed is limited by
+// loads and stores.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/kernels/movement/window_taps.h"
@@ -9,7 +9,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Copy `count` floats, or clear them if `source` is null. It may write, but not read, up to one vector more.
+/// Copy `count` floats, or write zeros if `source` is null. Up to one vector more may be written, but not
+/// read.
 template <class V> inline void gather_piece(const float *source, float *target, std::int64_t count) {
     std::int64_t i = 0;
     for (; i + V::width <= count; i += V::width)
@@ -17,7 +18,7 @@ template <class V> inline void gather_piece(const float *source, float *target, 
     if (i < count) V::store(target + i, source ? V::load_partial(source + i, count - i) : V::zero());
 }
 
-/// Write `count` products. It may write, but not read, up to one vector more.
+/// Write `count` products source[i] * factors[i]. Up to one vector more may be written, but not read.
 template <class V>
 inline void gather_product(const float *source, const float *factors, float *target, std::int64_t count) {
     std::int64_t i = 0;
@@ -28,7 +29,7 @@ inline void gather_product(const float *source, const float *factors, float *tar
                  V::mul(V::load_partial(source + i, count - i), V::load_partial(factors + i, count - i)));
 }
 
-/// Write the window of output pixel (y, x) as one row of floats.
+/// Gather the window of output pixel (y, x) as one row of floats.
 template <class V>
 inline void gather_window(const ConvolutionTask &task, const float *image, std::int64_t y, std::int64_t x,
                           float *target) {

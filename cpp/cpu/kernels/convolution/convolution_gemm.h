@@ -1,14 +1,15 @@
 #pragma once
 
-// Dense and grouped convolutions (also pointwise and fully connected ones) as a matrix product: (output
-// pixels x inputs of a window) times (inputs x output channels).
+// Dense and grouped convolutions (also pointwise and fully connected ones) as a matrix product (GEMM):
+// (output pixels x inputs of a window) times (inputs x output channels).
 //
-// The output pixels are cut into regions with the same taps (convolution_regions.h), and these into tiles of
-// neighbours, which are read in place. If that would make many small tiles, windows are first gathered into
-// scratch. A work item is a block of tiles times a block of channel panels of one group.
+// The output pixels are divided into regions whose windows have the same taps inside the source
+// (convolution_regions.h). Regions are divided into tiles of adjacent pixels, whose inputs are read in place.
+// If there would be many small tiles, windows are first gathered into scratch memory (im2col). A work item is
+// a block of tiles times a block of channel panels of one group.
 //
-// Registers and bound: those of gemm_tile.h and its variants. It is slower at borders, where tiles are
-// smaller, and if inputs and weights come from the last-level cache.
+// gemm_tile.h and its variants have the register blocks. Borders are slower, because their tiles are smaller.
+// Inputs and weights from the last-level cache are slower too.
 
 #include "cpu/kernels/convolution/convolution_gather.h"
 #include "cpu/kernels/convolution/convolution_regions.h"
@@ -22,12 +23,12 @@
 namespace mpscnn::cpu {
 namespace {
 
-struct GemmPlan : ProductCut {         ///< the plan of a group
+struct GemmPlan : ProductCut {         ///< the plan for each group
     std::int64_t depth, group_outputs; ///< inputs of a window; outputs of a group
-    Algorithm algorithm;               ///< one of those that are matrix products
+    Algorithm algorithm;               ///< one of the algorithms that are matrix products
     std::int64_t merged;               ///< as in ConvolutionShape
-    std::int64_t tile_rows;            ///< largest number of pixels of a tile
-    bool gathers;                      ///< true: all windows are gathered into scratch
+    std::int64_t tile_rows;            ///< maximum number of pixels of a tile
+    bool gathers;                      ///< true if all windows are gathered into scratch memory
     std::int64_t gathered_pitch;
     int regions;
     Region *region;
@@ -35,12 +36,13 @@ struct GemmPlan : ProductCut {         ///< the plan of a group
     std::size_t tile_bytes, scratch_bytes;
 };
 
-/// Memory for the largest number of regions of a plan.
+/// Memory for as many regions as a plan can have.
 struct RegionList {
     Region region[Segments::most * Segments::most];
 };
 
-/// Plan regions that are read in place, or none if there would be too many. Return the cost of one panel.
+/// Plan the regions that are read in place. If there would be too many, plan none. Return the cost of
+/// multiplying them by one panel.
 template <class V> inline std::int64_t plan_regions(const ConvolutionTask &task, GemmPlan &plan) {
     const View &output = task.destination;
     plan.regions = 0;
@@ -61,7 +63,7 @@ template <class V> inline std::int64_t plan_regions(const ConvolutionTask &task,
     return cost;
 }
 
-/// Choose the faster way: read regions in place, or gather all windows.
+/// Choose the faster of two ways: reading regions in place, or gathering all windows.
 template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan &plan) {
     const View &output = task.destination;
     const Region gathered = make_gathered_region<V>(task, plan.depth, plan.gathered_pitch, plan.tile_rows);
@@ -77,14 +79,15 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
     plan.tiles = gathered.tiles();
 }
 
-/// Return the number of inputs of a block of tiles. They should stay in L2 while panels of weights pass.
+/// Return the maximum number of inputs of a block of tiles, so that they stay in L2 while panels of weights
+/// pass.
 inline std::int64_t l2_inputs(const CacheSizes &caches) {
     return caches.second * 3 / 8 / static_cast<std::int64_t>(sizeof(float));
 }
 
-/// Cut the layer into items. The inputs of a block of tiles stay in L2 while all panels pass. If there are
-/// few weights, the block's outputs should stay in L2 as well, since each panel writes a part of them. Each
-/// of several threads needs several items, unless there is too little work.
+/// Divide the layer into work items. The inputs of a block of tiles stay in L2 while all panels of weights
+/// pass. If there are few weights, the outputs of the block should stay in L2 as well, because each panel
+/// writes a part of them. With several threads, each needs several items, unless there is too little work.
 template <class V>
 inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSizes &caches, GemmPlan &plan) {
     constexpr std::int64_t few_weights = 4096;
@@ -99,7 +102,7 @@ inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSiz
         max_items = round_up(max_items, threads); // five items would take two threads as long as six
     const std::int64_t wanted = threads == 1 ? 1 : min(4 * threads, max_items);
     const bool keep_outputs = plan.depth * plan.group_outputs <= few_weights;
-    // Windows that are read in place overlap.
+    // Windows that are read in place overlap, so a pixel needs few inputs for itself.
     const std::int64_t own_inputs = plan.gathers ? plan.depth
                                                  : packed.inputs_per_group *
                                                        min(task.vertical.stride, packed.kernel_height) *
@@ -118,13 +121,13 @@ inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSiz
     plan.tile_bytes = static_cast<std::size_t>(plan.block_tiles) * sizeof(PixelTile);
     plan.tile_bytes = (plan.tile_bytes + 63) / 64 * 64;
     plan.scratch_bytes = plan.tile_bytes;
-    if (plan.gathers) // and one vector more, since pieces are copied in whole vectors
+    if (plan.gathers) // plus one vector, because pieces are copied in whole vectors
         plan.scratch_bytes +=
             static_cast<std::size_t>(plan.block_tiles * plan.tile_rows * plan.gathered_pitch + V::width) *
             sizeof(float);
 }
 
-/// Fill in the fields that do not depend on the extents.
+/// Fill in the fields of a plan that only depend on the weights.
 template <class V> inline void plan_weights(const PackedConvolution &packed, GemmPlan &plan) {
     plan.depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
     plan.group_outputs = packed.outputs / packed.groups;
@@ -136,12 +139,12 @@ template <class V> inline void plan_weights(const PackedConvolution &packed, Gem
                          ? max_dot_rows<V>(static_cast<int>(plan.group_outputs))
                      : plan.group_outputs <= V::width ? max_rows<V, 1>
                                                       : V::gemm_rows;
-    // Rows that are 2048 bytes apart would share the same set of L1.
+    // Avoid rows that are 2048 bytes apart, because they would share one set of L1.
     plan.gathered_pitch = plan.depth % 512 == 0 ? plan.depth + 16 : plan.depth;
 }
 
-/// Cut the layer for threads in tiles of at most `tile_rows` pixels (0: the size of the register block). The
-/// regions are written to `list`.
+/// Make a plan with tiles of at most `tile_rows` pixels (0: the size of the register block). The regions are
+/// written to `list`.
 template <class V>
 inline GemmPlan cut_gemm(const ConvolutionTask &task, int threads, const CacheSizes &caches,
                          std::int64_t tile_rows, RegionList &list) {
@@ -155,7 +158,7 @@ inline GemmPlan cut_gemm(const ConvolutionTask &task, int threads, const CacheSi
 }
 
 /// Return the plan of a layer. If whole tiles are too few to divide evenly among threads, tiles have half as
-/// many pixels: they take longer for each pixel, but threads finish together.
+/// many pixels. These take longer for each pixel, but all threads finish at the same time.
 template <class V>
 inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheSizes &caches,
                           RegionList &list) {
@@ -165,7 +168,7 @@ inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheS
         return plan;
     RegionList halves;
     const GemmPlan other = cut_gemm<V>(task, threads, caches, (plan.tile_rows + 1) / 2, halves);
-    // Smaller tiles cost a tenth.
+    // Smaller tiles take about a tenth longer.
     if (11 * other.max_time(threads) >= 10 * plan.max_time(threads)) return plan;
     plan = other;
     plan.region = list.region;
@@ -173,7 +176,7 @@ inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheS
     return plan;
 }
 
-/// Return the same plan in memory of `planning`; null if memory runs out.
+/// Make the plan in memory of `planning`. Return null if memory runs out.
 template <class V> inline GemmPlan *make_gemm_plan(const ConvolutionTask &task, const Planning &planning) {
     RegionList list;
     const GemmPlan plan = gemm_plan<V>(task, planning.threads, planning.caches, list);
@@ -186,8 +189,8 @@ template <class V> inline GemmPlan *make_gemm_plan(const ConvolutionTask &task, 
     return made;
 }
 
-/// Gather a tile into scratch, multiplied by the gate if there is one. Its first pixel is number `pixel` of
-/// the region.
+/// Gather the windows of a tile's pixels into scratch memory, multiplied by the gate if there is one. The
+/// tile's first pixel is number `pixel` of the region.
 template <class V>
 inline void gather_tile(const ConvolutionTask &task, const Region &region, const float *inputs,
                         std::int64_t pixel, float *gathered, PixelTile &tile) {
@@ -204,8 +207,8 @@ inline void gather_tile(const ConvolutionTask &task, const Region &region, const
     }
 }
 
-/// Fill in the addresses that the tiles [tiles.begin, tiles.end) of a run read and write. Return the address
-/// for the next gathered windows.
+/// Fill in the addresses of tiles [tiles) of a run, and gather their windows if the plan does so. Return the
+/// address for the next gathered windows.
 template <class V>
 inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, const Region &region,
                           const float *inputs, std::int64_t run, const Range &tiles, PixelTile *tile,
@@ -216,7 +219,8 @@ inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, con
     const std::ptrdiff_t first_destination = region.first_destination + region.destination.offset(start);
     const std::ptrdiff_t first_residual = region.first_residual + region.residual.offset(start);
 
-    // Use equal sizes: 49 pixels as eight tiles of 6 and one of 1 would cost as much as nine whole tiles.
+    // Make tiles of equal size. For example, eight tiles of 6 and one of 1 would take as long as nine tiles
+    // of 6.
     const std::int64_t size = region.run_pixels / region.run_tiles,
                        larger_tiles = region.run_pixels % region.run_tiles;
     std::int64_t offset = tiles.begin * size + min(tiles.begin, larger_tiles);
@@ -241,7 +245,7 @@ inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, con
     return gathered;
 }
 
-/// Prepare the tiles of an item, which are numbered through the regions and their runs.
+/// Prepare the tiles [tiles) of an item. Tiles are numbered through all regions and their runs.
 template <class V>
 inline void prepare_tiles(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t group,
                           const Range &tiles, PixelTile *tile, float *gathered) {
@@ -259,14 +263,15 @@ inline void prepare_tiles(const ConvolutionTask &task, const GemmPlan &plan, std
     }
 }
 
-/// Return panel number `index` of a group.
+/// Return panel number `index` of a group's output channels.
 template <class V>
 inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t group,
                                   std::int64_t index) {
     const PackedConvolution &packed = *task.packed;
     const Range outputs = panel_outputs<V>(plan.group_outputs, index);
     const std::int64_t channel = group * plan.group_outputs + outputs.begin;
-    // The outputs of the next group follow directly and may belong to another thread.
+    // Do not write beyond the group: the outputs of the next group are adjacent and may belong to another
+    // thread.
     const bool last_group = group == packed.groups - 1;
     const std::int64_t writable = last_group ? task.destination.writable_channels - channel : outputs.size();
     const Epilogue &epilogue = task.epilogue;
@@ -288,12 +293,12 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
             .element = element,
             .low = limits.low,
             .high = limits.high,
-            .ahead = nullptr, // multiply_block() sets it
+            .ahead = nullptr, // set by multiply_block()
             .ahead_step = 0,
             .ahead_tile = 0};
 }
 
-/// Return the panel with sums stored unchanged, for algorithms that compute results from these sums.
+/// Return the panel without its epilogue, for algorithms that compute results from the plain sums.
 inline ChannelPanel plain_sums(ChannelPanel panel) {
     static constexpr Epilogue none{};
     panel.epilogue = &none;
@@ -302,7 +307,8 @@ inline ChannelPanel plain_sums(ChannelPanel panel) {
     return panel;
 }
 
-/// Return the task in units of 32-bit inputs: a pair of bfloat16 numbers is one input.
+/// Return the task with pairs of bfloat16 numbers as single 32-bit inputs. Without bfloat16 elements it is
+/// unchanged.
 template <class V> inline ConvolutionTask gemm_task(ConvolutionTask task) {
     if constexpr (has_bfloat16<V>) {
         ConstView &source = task.source;
@@ -328,7 +334,7 @@ template <class V> Prepared gemm_prepare(const ConvolutionTask &given, const Pla
             .variant = gemm_variant(*plan)};
 }
 
-/// Return the register block's function for tiles of this many rows.
+/// Return the function of the register block for tiles of this many pixels.
 template <class V>
 inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, const ChannelPanel &panel) {
     if constexpr (has_tiles<V>) {
@@ -345,7 +351,7 @@ inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, con
     }
 }
 
-/// Compute a panel for all tiles of a block. Neighbours of the same size are computed together.
+/// Compute a panel for all tiles of a block. Adjacent tiles of equal size are computed in one call.
 template <class V>
 inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::int64_t count,
                            ChannelPanel panel) {
@@ -365,14 +371,14 @@ inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::in
     }
 }
 
-/// Compute panels from `first` on for a tile of one pixel, several at a time. Return the first panel that is
-/// left.
+/// For a tile of one pixel, compute the panels [panels), several at a time. Return the first panel that
+/// remains.
 template <class V>
 inline std::int64_t multiply_pixel_panels(const ConvolutionTask &task, const GemmPlan &plan,
                                           std::int64_t group, Range panels, const PixelTile &tile) {
     const auto panel = [&](std::int64_t p) { return channel_panel<V>(task, plan, group, p); };
     for (; panels.begin + 4 <= panels.end && panels.begin + 4 < plan.panels; panels.begin += 4) {
-        const std::int64_t p = panels.begin; // all panels except a group's last are full
+        const std::int64_t p = panels.begin; // all panels are full, except the last one of a group
         const ChannelPanel together[] = {panel(p), panel(p + 1), panel(p + 2), panel(p + 3)};
         if constexpr (has_half_weights<V>)
             if (task.packed->half_weights) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// The output pixels of a convolution, divided into regions whose windows have the same taps inside the
-// source. A region skips the taps outside, which would only add zeros, and reads its windows in place.
+// Divides the output pixels of a convolution into regions whose windows have the same taps inside the source.
+// A region's windows are read in place. Taps outside the source, which would only add zeros, are skipped.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/kernels/convolution/gemm_tile.h"
@@ -10,18 +10,18 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Outputs of one axis whose windows have the same taps inside the source.
+/// Outputs along one axis whose windows have the same taps inside the source.
 struct Segment {
     Range outputs, taps;
 };
 
 struct Segments {
-    static constexpr int most = 7; // a window of 7 that keeps the size has 7
+    static constexpr int most = 7; // a window of 7 with SAME padding has 7 segments
     Segment list[most];
     int count = 0;
 };
 
-/// Return no segments if there would be too many, or if a window has no tap inside.
+/// Return the segments of an axis. Return none if there would be too many, or if a window has no tap inside.
 inline Segments find_segments(const WindowAxis &axis, std::int64_t outputs, std::int64_t extent) {
     Segments found;
     const std::int64_t reach = (axis.kernel - 1) * axis.dilation;
@@ -45,7 +45,7 @@ struct PixelPosition {
     std::int64_t image, y, x;
 };
 
-/// The steps between pixels of a region, in a tensor or between their windows in the source.
+/// The distances of a region's adjacent pixels in a tensor, or of their windows in the source.
 struct PixelSteps {
     std::ptrdiff_t image, row, column;
 
@@ -61,10 +61,10 @@ template <class AnyView> inline PixelSteps pixel_steps(const AnyView &view) {
 struct Region {
     std::int64_t batch, height, width;
     PixelSteps source, destination, residual;
-    std::ptrdiff_t first_source; ///< offset of the first pixel's first tap inside
+    std::ptrdiff_t first_source; ///< offset of the first pixel's first tap inside the source
     std::ptrdiff_t first_destination, first_residual;
-    std::int64_t taps;       ///< in a window
-    std::int64_t run_pixels; ///< pixels of a run, at constant strides
+    std::int64_t taps;       ///< taps of a window inside the source
+    std::int64_t run_pixels; ///< pixels of a run; their distance is constant in all tensors
     std::int64_t run_tiles, runs;
     std::int64_t first_tile; ///< number of the region's first tile
     PixelRun run;
@@ -80,7 +80,7 @@ inline std::ptrdiff_t constant_stride(const Region &region, const PixelSteps &st
     return region.width > 1 ? steps.column : region.height > 1 ? steps.row : steps.image;
 }
 
-/// Return the number of a region's pixels that follow each other at one stride.
+/// Return the number of a region's pixels that have one constant distance from one to the next.
 inline std::int64_t longest_run(const Region &region, const PixelSteps &steps) {
     const std::ptrdiff_t stride = constant_stride(region, steps);
     const std::int64_t pixels = region.height * region.width;
@@ -89,9 +89,9 @@ inline std::int64_t longest_run(const Region &region, const PixelSteps &steps) {
                                                                               : pixels;
 }
 
-/// Return the time to multiply a region's windows by a panel of weights, in pixels times taps.
+/// Return the time to multiply a region's windows by a panel of weights, in units of one pixel and tap.
 template <class V> inline std::int64_t region_cost(const Region &region) {
-    // With fewer rows of sums, FMAs wait for each other.
+    // Tiles with fewer rows take as long as this many, because FMAs wait for each other.
     constexpr std::int64_t busy_rows = 8 / V::gemm_vectors;
     return region.taps * region.runs * max(region.run_pixels, region.run_tiles * busy_rows);
 }
@@ -125,8 +125,9 @@ inline void transpose(Region &region) {
     swap(region.residual.row, region.residual.column);
 }
 
-/// Find the taps of a region's windows in the source, in as few pieces as memory allows, and in the weights.
-/// With sums in blocks, every tap begins a new block, even if taps are adjacent in memory.
+/// Describe the taps of a region's windows: their place in the weights, and in the source as few contiguous
+/// pieces. If sums are taken in blocks (sums_in_blocks), every tap begins a new block, so taps are not
+/// joined.
 template <class V>
 inline void find_pieces(const ConvolutionTask &task, const Range &rows, const Range &columns, PixelRun &run) {
     const ConstView &source = task.source;
@@ -146,7 +147,7 @@ inline void find_pieces(const ConvolutionTask &task, const Range &rows, const Ra
     run.rows = 1;
 }
 
-/// Make the region of two segments, read in place, along the faster direction.
+/// Make the region of two segments. Its pixels are numbered along rows or along columns, whichever is faster.
 template <class V>
 inline void make_region(const ConvolutionTask &task, const Segment &rows, const Segment &columns,
                         std::int64_t tile_rows, Region &region) {
@@ -170,7 +171,7 @@ inline void make_region(const ConvolutionTask &task, const Segment &rows, const 
     find_pieces<V>(task, rows.taps, columns.taps, region.run);
 
     cut_into_runs<V>(task, region, true, tile_rows);
-    if (region.runs == 1 && region.run_tiles == 1) return; // already optimal
+    if (region.runs == 1 && region.run_tiles == 1) return; // cannot become faster
     const std::int64_t cost = region_cost<V>(region);
     transpose(region);
     cut_into_runs<V>(task, region, true, tile_rows);
@@ -179,7 +180,7 @@ inline void make_region(const ConvolutionTask &task, const Segment &rows, const 
     cut_into_runs<V>(task, region, true, tile_rows);
 }
 
-/// Make one region of all outputs. Their windows are gathered into rows of `depth` floats, `pitch` floats
+/// Make one region of all outputs, whose windows are gathered into rows of `depth` floats, `pitch` floats
 /// apart.
 template <class V>
 inline Region make_gathered_region(const ConvolutionTask &task, std::int64_t depth, std::int64_t pitch,

@@ -4,21 +4,21 @@
 // Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional
 // neural networks", 2015.
 //
-// 4 x 4 outputs (2 x 2 with a 5x5 kernel) read 6 x 6 inputs. The inputs and the kernel are transformed to the
-// values of polynomials at 6 x 6 points and multiplied there. This takes 36 products instead of 144 (5x5:
-// 100). At each point, the products over all inputs and outputs are a matrix product, whose rows are the
-// tiles of outputs. It runs in the register blocks of gemm_tile.h, for one panel of output channels at a
-// time, so that an item's products stay in L2.
+// A tile of 4 x 4 outputs (2 x 2 for a 5x5 kernel) reads 6 x 6 inputs. The inputs and the kernel are
+// transformed to the values of polynomials at 6 x 6 points and multiplied there. This takes 36 products
+// instead of 144 (5x5: 100). At each point, the products summed over all inputs are a matrix product, whose
+// rows are the tiles. It uses the register blocks of gemm_tile.h, for one panel of output channels at a time,
+// so that an item's products stay in L2.
 //
-// Registers: those of gemm_tile.h; transforms hold the six vectors of a row or column. Bound by FMAs. The
-// transforms take about a quarter of the time, since they wait for stores. Weights take up to four times the
-// memory.
+// Transforms hold the six vectors of a row or column in registers. The speed is limited by FMAs. The
+// transforms take about a quarter of the time, because they wait for stores. Weights take up to four times
+// the memory.
 //
-// The points are 0, +-5/8, +-3/2 and infinity. With inputs of similar size, errors are about those of sums in
-// order, and at most twice as large for 3x3; points at small integers would give three times the error. All
-// constants except the kernel's are exact. An output depends on all inputs of its tile: a large input adds to
-// the errors of all outputs of the tile. If an input is not finite, all outputs of the tile would be wrong:
-// plain products compute such tiles.
+// The points are 0, +-5/8, +-3/2 and infinity. With inputs of similar size, errors are about as large as
+// those of plain sums, and at most twice as large for 3x3. Points at small integers would give three times
+// the error. All constants except those of the kernel's transform are exact. An output depends on all inputs
+// of its tile, so a large input increases the errors of all outputs of the tile. An input that is not finite
+// would make all outputs of the tile wrong, so such tiles are computed by plain products.
 
 #include "cpu/kernels/convolution/convolution_gemm.h"
 
@@ -27,20 +27,21 @@ namespace {
 
 struct Winograd {
     static constexpr int points = 6,
-                         all_points = points * points; ///< inputs of a tile on one axis; on both axes
-    static constexpr std::int64_t max_tiles = 48;      ///< in an item: one bit of 64 for each
+                         all_points = points * points; ///< inputs of a tile along one axis; along both
+    /// Tiles of an item, at most 64 because each has a bit.
+    static constexpr std::int64_t max_tiles = 48;
     static constexpr float near_point = 0.625f, far_point = 1.5f;
     static constexpr float near_square = near_point * near_point, far_square = far_point * far_point;
 };
 
-/// Return the number of outputs of a tile on one axis.
+/// Return the number of outputs of a tile along one axis.
 inline std::int64_t tile_outputs(const ConvolutionShape &shape) {
     return Winograd::points + 1 - shape.kernel_height;
 }
 
 struct WinogradPlan {
-    std::int64_t outputs;                  ///< of a tile on one axis
-    std::int64_t rows, columns, tiles;     ///< tiles of an image; of all images
+    std::int64_t outputs;                  ///< outputs of a tile along one axis
+    std::int64_t rows, columns, tiles;     ///< tiles of an image, by rows and columns; tiles of all images
     std::int64_t tile_blocks, block_tiles; ///< a block has at most block_tiles tiles
     std::int64_t panel_blocks;
     std::int64_t pitch;                                 ///< floats of the inputs of a tile at one point
@@ -51,7 +52,7 @@ struct WinogradPlan {
     std::int64_t items() const { return tile_blocks * panel_blocks; }
 };
 
-/// Round up the distance of arrays, in floats, so that they do not share the same set of L1.
+/// Round up the distance of arrays in floats, so that arrays do not share one set of L1.
 inline std::int64_t spread(std::int64_t floats) {
     constexpr std::int64_t line = 16;
     return (divide_up(floats, line) | 1) * line;
@@ -60,7 +61,7 @@ inline std::int64_t spread(std::int64_t floats) {
 template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task, const Planning &planning) {
     constexpr std::int64_t max_nr = V::gemm_last_vectors * V::width, size = sizeof(float);
     const std::int64_t l2_bytes = planning.caches.second, threads = planning.threads;
-    // Weights that do not fit L2 are read once for each block of tiles. Larger blocks are better then.
+    // Weights that do not fit L2 are read again for each block of tiles, so blocks should be larger then.
     const bool weights_pass = static_cast<std::int64_t>(task.packed->weights.size()) * size > l2_bytes;
     const std::int64_t cached_floats = (weights_pass ? l2_bytes * 3 / 4 : l2_bytes / 2) / size;
     const View &output = task.destination;
@@ -77,7 +78,7 @@ template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task
     plan.product.depth = task.packed->inputs_per_group;
     plan.tile_blocks = divide_up(plan.tiles, most);
     plan.panel_blocks = 1;
-    if (weights_pass && plan.tile_blocks < threads) { // each thread reads only some of the weights
+    if (weights_pass && plan.tile_blocks < threads) { // each thread then reads only some of the weights
         plan.panel_blocks = min(plan.product.panels, divide_up(threads, plan.tile_blocks));
         plan.tile_blocks = max(plan.tile_blocks, divide_up(threads, plan.panel_blocks));
     } else {
@@ -100,8 +101,8 @@ template <class V> std::size_t winograd_packed_size(const ConvolutionShape &shap
 inline constexpr int kernel_lanes = 8;
 using KernelLanes = double[kernel_lanes];
 
-/// Evaluate polynomials with `count` coefficients, `stride` apart, at the points. The values are divided by
-/// the divisors of the interpolation.
+/// Evaluate polynomials at the points. They have `count` coefficients, `stride` apart. The values are divided
+/// by the divisors of the interpolation, which is then simpler.
 inline void evaluate_kernels(const KernelLanes *coefficients, std::int64_t count, std::int64_t stride,
                              KernelLanes (&values)[Winograd::points]) {
     constexpr double near = Winograd::near_point, far = Winograd::far_point;
@@ -120,7 +121,7 @@ inline void evaluate_kernels(const KernelLanes *coefficients, std::int64_t count
         values[Winograd::points - 1][lane] = coefficients[(count - 1) * stride][lane];
 }
 
-/// Pack panel `index` for gemm_tile.h: [point][in][channels].
+/// Transform the kernels of panel `index` and pack them for gemm_tile.h: [point][input][channels].
 template <class V>
 void winograd_pack_panel(const ConvolutionShape &shape, const float *weights, std::int64_t index,
                          float *packed) {
@@ -159,7 +160,7 @@ template <class V> void winograd_pack(const ConvolutionShape &shape, const float
         winograd_pack_panel<V>(shape, weights, p, packed + winograd_panel_offset<V>(shape, p));
 }
 
-/// Transform six inputs of an axis to the values at the points.
+/// Transform six inputs along an axis to the values at the points.
 template <class V> MPSCNN_INLINE void transform_inputs(typename V::reg (&d)[Winograd::points]) {
     constexpr float near = Winograd::near_point, far = Winograd::far_point;
     const auto minus_near = V::set1(-Winograd::near_square), minus_far = V::set1(-Winograd::far_square);
@@ -177,13 +178,14 @@ template <class V> MPSCNN_INLINE void transform_inputs(typename V::reg (&d)[Wino
     d[5] = last;
 }
 
-/// Transform six products of an axis to its outputs.
+/// Transform six products along an axis to the outputs.
 template <class V, int outputs>
 MPSCNN_INLINE void transform_products(const typename V::reg (&m)[Winograd::points],
                                       typename V::reg (&y)[outputs]) {
     const auto near_even = V::add(m[1], m[2]), near_odd = V::sub(m[1], m[2]);
     const auto far_even = V::add(m[3], m[4]), far_odd = V::sub(m[3], m[4]);
-    // Powers of the points: odd powers multiply differences, even powers sums.
+    // Output i is a sum of products times the i-th powers of the points. Odd powers of +-p multiply
+    // differences, even powers sums.
     y[0] = V::add(V::add(m[0], near_even), far_even);
     float near = Winograd::near_point, far = Winograd::far_point;
 #pragma GCC unroll 4
@@ -195,7 +197,8 @@ MPSCNN_INLINE void transform_products(const typename V::reg (&m)[Winograd::point
     }
 }
 
-/// Transform one vector of channels of a tile, which load(tap) reads, and store it for each point at `to`.
+/// Transform one vector of channels of a tile. load(tap) reads it, and the values at the points are stored at
+/// `to`, `stride` apart.
 template <class V, class Load>
 MPSCNN_INLINE void transform_vector(const float *const (&taps)[Winograd::all_points], float *to,
                                     std::int64_t stride, Load load) {
@@ -220,7 +223,7 @@ MPSCNN_INLINE void transform_vector(const float *const (&taps)[Winograd::all_poi
 
 /// The position of a tile of outputs.
 struct WinogradTile {
-    std::int64_t image, y, x; ///< of the tile's first output
+    std::int64_t image, y, x; ///< image and position of the tile's first output
 
     static WinogradTile number(const WinogradPlan &plan, std::int64_t index) {
         const std::int64_t row = index / plan.columns;
@@ -253,13 +256,13 @@ inline void transform_tile(const ConvolutionTask &task, const WinogradPlan &plan
                             [c, inputs](const float *tap) { return V::load_partial(tap + c, inputs - c); });
 }
 
-/// Return true for the points that spoilt_tiles() reads.
+/// Return true for the four points whose products spoilt_tiles() reads.
 inline bool is_corner(int point) {
     constexpr int last = Winograd::points - 1, last_row = last * Winograd::points;
     return point % last_row == 0 || point % last_row == last;
 }
 
-/// Compute the products of a panel at the points for which chosen(point) is true, [point][tile][channels].
+/// Compute a panel's products at the points for which chosen(point) is true: [point][tile][channels].
 template <class V, class Chosen>
 inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, ChannelPanel panel,
                             std::int64_t tiles, const float *zeros, const float *inputs, float *products,
@@ -272,8 +275,7 @@ inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, C
     const std::int64_t blocks = divide_up(tiles, V::gemm_rows);
     PixelTile block[Winograd::max_tiles / V::gemm_rows + 1];
     for (int point = 0; point < Winograd::all_points; ++point) {
-        // Take the larger blocks first, since multiply_block() processes neighbours of the same size
-        // together.
+        // Order the blocks by size, because multiply_block() computes adjacent blocks of equal size together.
         std::int64_t first = 0;
         for (std::int64_t i = 0; i < blocks; ++i) {
             const std::int64_t size = tiles / blocks + (i < tiles % blocks);
@@ -287,7 +289,7 @@ inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, C
     }
 }
 
-/// The destination of a tile's outputs, and their number: the last tile of an axis may have fewer.
+/// The addresses of a tile's outputs, and their number, which may be smaller for the last tile of an axis.
 struct WinogradTarget {
     float *data;
     const float *residual;
@@ -336,7 +338,7 @@ inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel
     }
 }
 
-/// Compute the outputs of a panel of a tile; `products` points at the products of the first point.
+/// Compute the outputs of a tile for one panel. `products` points to its products at the first point.
 template <class V, int outputs>
 inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, ChannelPanel panel,
                         const WinogradTarget &target, const float *products) {
@@ -369,9 +371,9 @@ inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, C
     }
 }
 
-/// Return a bit for each tile of an item that reads an input which is not finite. It is found from the
-/// products of any output, which are `pitch` apart from tile to tile: the transform at 0 has the even inputs
-/// of an axis, the one at infinity the odd inputs.
+/// Return a bit for each tile of an item that reads an input which is not finite. The products of any output
+/// channel show it: along each axis, the value at point 0 includes the even inputs, and the one at infinity
+/// the odd inputs. The products of adjacent tiles are `pitch` apart.
 inline std::uint64_t spoilt_tiles(const WinogradPlan &plan, std::int64_t tiles, const float *products,
                                   std::int64_t pitch) {
     constexpr int last = Winograd::points - 1;
@@ -386,8 +388,8 @@ inline std::uint64_t spoilt_tiles(const WinogradPlan &plan, std::int64_t tiles, 
     return spoilt;
 }
 
-/// Compute a tile by plain products. Neither their results nor the choice of tiles depends on the cut into
-/// items.
+/// Compute a tile by plain products. The choice of these tiles and their results do not depend on how the
+/// work is divided.
 template <class V>
 __attribute__((noinline)) void multiply_tile_plainly(const ConvolutionTask &task, const WinogradPlan &plan,
                                                      const WinogradTile &tile, std::byte *scratch) {
@@ -405,7 +407,7 @@ __attribute__((noinline)) void multiply_tile_plainly(const ConvolutionTask &task
         residual.data = target.residual;
         own.epilogue.residual = &residual;
     }
-    RegionList list; // few tiles are computed this way, and each has its own border
+    RegionList list; // made for each tile, because few tiles are computed this way and their borders differ
     const GemmPlan product = gemm_plan<V>(own, 1, plan.caches, list);
     for (std::int64_t item = 0; item < product.items(); ++item) run_item<V>(own, product, item, scratch);
 }
@@ -429,8 +431,8 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
         multiply_points<V>(product, plan, panel, tiles.size(), zeros, inputs, products, chosen);
         return panel;
     };
-    // All items use the first panel to find spoilt tiles, so that the result does not depend on the cut. The
-    // item that owns the first panel computes these tiles for all channels.
+    // Find spoilt tiles by the products of the first panel in all items, so that the result does not depend
+    // on how the work is divided. The item that owns the first panel computes these tiles for all channels.
     std::uint64_t spoilt = 0;
     const auto look_for_spoilt = [&](const ChannelPanel &first) {
         spoilt = spoilt_tiles(plan, tiles.size(), products, round_up_to_width<V>(first.channels));
@@ -455,8 +457,8 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
                                      reinterpret_cast<std::byte *>(scratch));
 }
 
-/// Return the floats of scratch that an item needs, also in multiply_tile_plainly() with all windows
-/// gathered.
+/// Return the floats of scratch memory that an item needs. multiply_tile_plainly(), which may gather all
+/// windows, uses it too.
 template <class V>
 inline std::int64_t winograd_scratch(const ConvolutionTask &task, const WinogradPlan &plan) {
     constexpr std::int64_t tile_floats = (sizeof(PixelTile) + sizeof(float) - 1) / sizeof(float), line = 16;

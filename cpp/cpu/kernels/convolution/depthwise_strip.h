@@ -1,19 +1,20 @@
 #pragma once
 
-// The inner kernels of depthwise convolution: strips of a few neighbouring outputs kept in registers.
+// The inner kernels of depthwise convolution. They compute strips, which are a few adjacent outputs in
+// registers.
 //
-// Every output is the bias plus its taps in the order (kernel row, kernel column); taps outside the source
-// are left out, never multiplied by zero. All kernels below keep that order, so an output has the same bits
-// whichever of them computes it.
+// Every output is the bias plus its taps in the order (kernel row, kernel column). Taps outside the source
+// are left out instead of multiplied by zero. All kernels here keep this order, so an output has the same
+// bits whichever kernel computes it.
 //
-// Source and results have the elements of V. Products and sums are always floats.
+// Source and results have elements of type V::element. Products and sums are always floats.
 //
-// Registers: two rows of up to 7 outputs (4 with 16 registers), one source vector, and as many weights as
-// fit. A source vector serves all outputs of the strip whose windows contain it. 3x3 with stride 1 takes 126
-// FMAs and 46 loads for two rows of 7 with AVX-512, 72 and 41 for two rows of 4 with AVX2. Bound by FMAs
-// while the source is in L1, otherwise by the caches and memory: `prefetches` exists for that case. With
-// stride 2, windows share fewer vectors, and loads count as much as FMAs. With a dilation, windows share as
-// many as without, since outputs of a strip are a dilation apart.
+// Registers hold two rows of up to 7 outputs (4 with 16 registers), one source vector, and as many weights as
+// fit. Each source vector is used for all outputs of the strip whose windows contain it. 3x3 with stride 1
+// takes 126 FMAs and 46 loads for two rows of 7 with AVX-512, and 72 and 41 for two rows of 4 with AVX2. The
+// speed is limited by FMAs while the source is in L1, otherwise by the caches and memory; then `prefetches`
+// helps. With stride 2, windows share fewer vectors, and loads take as long as FMAs. With a dilation d, the
+// outputs of a strip are d apart, so their windows share as many vectors as without dilation.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -23,14 +24,14 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The rows that a depthwise convolution reads: an image, or a ring of rows with channels repeated for a
-/// channel multiplier.
+/// The rows that a depthwise convolution reads: an image, or a ring buffer of rows. With a channel
+/// multiplier, the ring buffer's channels are repeated.
 struct DepthwiseSource {
-    const float *data = nullptr; ///< the first element, as in a view
+    const float *data = nullptr; ///< the first element
     std::ptrdiff_t row_stride = 0, pixel_stride = 0;
     std::int64_t height = 0, width = 0;
     std::int64_t ring = 0;        ///< row y is stored at y % ring
-    std::int64_t first_chunk = 0; ///< the channel vector at `data`
+    std::int64_t first_chunk = 0; ///< number of the channel vector at `data`
 
     template <class Element> MPSCNN_INLINE const Element *row(std::int64_t y) const {
         if (y < 0 || y >= height) return nullptr;
@@ -38,43 +39,46 @@ struct DepthwiseSource {
     }
 };
 
-/// A block of outputs: rows from y on, columns from x on, and channel vectors [chunks). Neighbours in the
-/// block are `row_step` and `column_step` apart. With a dilation this is the dilation, so that their taps
-/// coincide.
+/// A strip: a block of outputs with rows from y on, columns from x on, and channel vectors [chunks). Adjacent
+/// outputs of the block are `row_step` and `column_step` apart. With a dilation, these steps are the
+/// dilation, so that windows share taps.
 struct DepthwiseStrip {
     const ConvolutionTask *task = nullptr;
     const DepthwiseSource *source = nullptr;
     std::int64_t image = 0, y = 0, x = 0, row_step = 1, column_step = 1;
-    /// Offset of the first output's first tap from the row's start. It may be negative.
+    /// Offset of the first output's first tap from the start of its source row. It may be negative.
     std::ptrdiff_t first_offset = 0;
-    Range taps{0, 0}; ///< tap columns of the strip that are inside the source, counted from first_offset
+    Range taps{0, 0}; ///< The strip's tap columns that are inside the source, counted from first_offset.
     Range chunks{0, 0};
-    std::int64_t count = 1;  ///< the number of equal strips in sequence, if can_repeat()
-    bool prefetches = false; ///< true: the source does not fit L1 and L2, so prefetch the next strip's pixels
+    std::int64_t count = 1; ///< number of equal strips after each other, if can_repeat()
+    /// True if the source does not fit L1 and L2, so the next strip's pixels are prefetched.
+    bool prefetches = false;
 };
 
-/// The destination of a kernel's clamped sums. Vector i of strip.chunks of an output is stored at first + row
-/// * row_step + column * column_step + i * width.
+/// Where a kernel stores its sums after a clamp. Vector i of strip.chunks is stored at first + row * row_step
+/// + column * column_step + i * width.
 template <class V> struct DepthwiseOutput {
     typename V::element *first;
     std::ptrdiff_t row_step, column_step;
-    std::int64_t writable; ///< elements of one output that may be written, from `first` on
+    std::int64_t writable; ///< elements of an output, from `first` on, that may be written
     Limits limits;
 };
 
-/// The number of columns of the widest strip, which is two rows high. It leaves registers for a source vector
-/// and weights.
+/// The number of columns of the widest strip, which has two rows. Registers remain for a source vector and
+/// weights.
 template <class V> inline constexpr int depthwise_strip_columns = V::registers >= 32 ? 7 : 4;
 
-/// Return true if there are kernels for strips of this many columns: 7, 4, 2 and 1 if strips are wide.
+/// Return true if there are kernels for strips of this many columns. With wide strips, only 7, 4, 2 and 1
+/// have kernels.
 template <class V> constexpr bool has_strip_columns(std::int64_t columns) {
     return depthwise_strip_columns<V> == 4 || columns == 7 || columns == 4 || columns == 2 || columns == 1;
 }
 
-/// Return the columns of the next strip if `left` columns are left. It makes few strips of similar sizes.
+/// Return the number of columns of the next strip if `left` columns remain, so that there are few strips of
+/// similar sizes.
 template <class V> inline std::int64_t next_strip_columns(std::int64_t left) {
     constexpr std::int64_t most = depthwise_strip_columns<V>;
-    if (left >= 3 * most) return most;                             // avoid the divisions
+    if (left >= 3 * most) return most;                             // faster than the divisions
     std::int64_t columns = divide_up(left, divide_up(left, most)); // strips of equal size
     while (columns < left && columns < most && !has_strip_columns<V>(columns)) ++columns;
     while (!has_strip_columns<V>(columns)) --columns;
@@ -82,12 +86,12 @@ template <class V> inline std::int64_t next_strip_columns(std::int64_t left) {
 }
 
 /// True if 5x5 windows and the usual padding of 3x3 windows use generic kernels. Special kernels would be
-/// half of a set's code, and few processors have no FMA.
+/// half of the instruction set's code, and few processors have no FMA.
 template <class V> inline constexpr bool has_few_strips = has_bfloat16<V> || !V::has_fma;
 
-/// Apply the epilogue to the sums of a strip, rows x columns outputs of its channel vectors, which a kernel
-/// left in a buffer. Store the results. It is not inlined, since otherwise each window shape would contain
-/// all activations.
+/// Apply the epilogue to the sums of a strip, which a kernel has left in a buffer, and store the results. The
+/// strip has rows x columns outputs. The function is not inlined, because otherwise the code for each window
+/// shape would contain all activations.
 template <class V>
 __attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, float *sums, int rows, int columns) {
     const ConvolutionTask &task = *strip.task;
@@ -101,14 +105,15 @@ __attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, float *
                                  V::load(sums + i * V::width), activated);
 }
 
-/// Return true if a kernel may compute several strips in a call: nothing is left to do after its stores.
+/// Return true if a kernel may compute several strips in one call, because nothing remains to be done after
+/// its stores.
 template <class V> MPSCNN_INLINE bool can_repeat(const Epilogue &epilogue) {
     return has_bfloat16<V> || (is_clamp(epilogue) && !epilogue.rounds);
 }
 
-/// Compute the outputs of a strip, rows x columns, by `kernel` and apply the epilogue. A clamp is applied in
-/// the kernel. Otherwise the kernel stores a few vectors at a time in a buffer, and finish_strip() applies
-/// the epilogue. `strip` is unchanged afterwards.
+/// Compute the rows x columns outputs of a strip by `kernel`, and apply the epilogue. If the epilogue is a
+/// clamp, the kernel applies it. Otherwise the kernel stores a few vectors at a time in a buffer, and
+/// finish_strip() applies the epilogue. `strip` is unchanged at the end.
 template <class V, class Kernel>
 MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int columns, Kernel kernel) {
     const Epilogue &epilogue = strip.task->epilogue;
@@ -121,13 +126,13 @@ MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int column
                                   to.writable_channels - channel, limits};
     };
     if constexpr (has_bfloat16<V>) {
-        kernel(strip, in_tensor()); // only these epilogues reach this line
+        kernel(strip, in_tensor()); // bfloat16 only has epilogues that are clamps
     } else {
         constexpr std::int64_t vectors = 8;
         alignas(64) float buffer[2 * depthwise_strip_columns<V> * vectors * V::width];
         const bool direct = is_clamp(epilogue);
         const Range all = strip.chunks;
-        do { // one call for both cases, so that `kernel` is inlined once
+        do { // `kernel` is called in one place for both cases, so that it is inlined once
             if (!direct) strip.chunks.end = min(strip.chunks.begin + vectors, all.end);
             const std::ptrdiff_t pixel = strip.chunks.size() * V::width;
             DepthwiseOutput<V> output{buffer, columns * pixel, pixel, pixel, {}};
@@ -152,18 +157,19 @@ struct DepthwiseShape {
     static constexpr int vertical_stride = vertical_stride_, horizontal_stride = horizontal_stride_;
     static constexpr int source_rows(int rows) { return (rows - 1) * vertical_stride + kernel_height; }
     static constexpr int tap_columns(int columns) { return (columns - 1) * horizontal_stride + kernel_width; }
-    /// True if strips are two rows high wherever possible. Two rows of 5x5 windows with stride 2 need more
-    /// registers than AVX2 has.
+    /// True if strips have two rows wherever possible. For 5x5 windows with stride 2, two rows would need
+    /// more registers than AVX2 has.
     static constexpr bool pairs_rows = kernel_width * horizontal_stride < 10;
 };
 
-/// Stands for a number of tap columns outside the source that is not known at compile time.
+/// In place of a number of tap columns outside the source: the number is not known at compile time.
 inline constexpr int any_number = -1;
 
-/// Compute the sums of rows x columns outputs for one channel vector. Its first tap is at offset `first` of
-/// the sources; tap columns are `step` apart. The loop walks over the source, and a loaded vector is added to
-/// all sums whose windows contain it. Rows may be null unless `all_rows`. The first `outside_left` and the
-/// last `outside_right` tap columns are outside the source, at most kernel_width - 1 each; `taps` are inside.
+/// Compute the sums of rows x columns outputs for one channel vector. The first tap is at offset `first` of
+/// each source row, and tap columns are `step` apart. The loop goes over the source, and adds each loaded
+/// vector to all sums whose windows contain it. Rows may be null unless `all_rows`. The first `outside_left`
+/// and the last `outside_right` tap columns are outside the source, at most kernel_width - 1 each; the
+/// columns [taps) are inside.
 template <class V, class Shape, int rows, int columns, bool all_rows, int outside_left, int outside_right>
 MPSCNN_INLINE void depthwise_sums(const typename V::element *const *sources, std::ptrdiff_t first,
                                   std::ptrdiff_t step, const Range &taps, const float *weights,
@@ -174,13 +180,13 @@ MPSCNN_INLINE void depthwise_sums(const typename V::element *const *sources, std
     for (int i = 0; i < source_height; ++i) {
         const auto *source = sources[i];
         if (!all_rows && !source) continue;
-        const auto *at = source + first; // points at column j; j + 1 and j + 2 are offsets
+        const auto *at = source + first; // the address of column j; j + 1 and j + 2 are reached by offsets
 #pragma GCC unroll 16
         for (int j = 0; j < tap_columns; ++j) {
             if (j % 3 == 0) {
                 if (j > 0) at += 3 * step;
-                // Hide the origin of the pointer: compilers would otherwise keep the addresses of all columns
-                // in memory.
+                // Hide how the pointer is computed. Otherwise compilers would keep the addresses of all
+                // columns in memory.
                 __asm__("" : "+r"(at));
             }
             if (j < width - 1 && j < (outside_left == any_number ? taps.begin : outside_left)) continue;
@@ -205,7 +211,7 @@ MPSCNN_INLINE void depthwise_sums(const typename V::element *const *sources, std
     }
 }
 
-/// Compute strip.count strips of rows x columns outputs in whole channel vectors. The other parameters are
+/// Compute strip.count strips of rows x columns outputs, in whole channel vectors. The other parameters are
 /// those of depthwise_sums().
 template <class V, class Shape, int rows, int columns, bool all_rows, int outside_left, int outside_right>
 __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
@@ -219,12 +225,12 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
     const Clamp<V> clamp(output.limits);
     const std::ptrdiff_t row_step = output.row_step, column_step = output.column_step;
     using Element = typename V::element;
-    // Local copies cannot alias with stores, so they stay in registers.
+    // Local copies cannot alias with stores, so the compiler keeps them in registers.
     const Element *sources[source_height];
     for (int i = 0; i < source_height; ++i) sources[i] = source_rows[i];
     const Range taps = strip.taps;
-    // Prefetch the next strip's own columns, one share with each channel vector. A share has the size of
-    // these columns for one vector, but not the same addresses.
+    // Prefetch the source columns that only the next strip reads, a share of them with each channel vector.
+    // A share has as many bytes as these columns have for one vector, but not the same addresses.
     constexpr int share = columns * Shape::horizontal_stride * V::width, line = 64 / sizeof(Element);
     Element *strip_to = output.first;
     std::ptrdiff_t strip_first = strip.first_offset;
@@ -269,9 +275,9 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
     }
 }
 
-/// Compute a row of `columns` outputs tap by tap: the generic fallback. It takes `vectors` channel vectors at
-/// a time, from the first of strip.chunks on. All outputs have the same tap columns inside the source,
-/// [strip.taps) of the kernel. With `partial`, the only vector has fewer channels than lanes.
+/// Compute a row of `columns` outputs tap by tap: the generic fallback. It computes `vectors` channel
+/// vectors, from number `chunk` on. All outputs have the same tap columns inside the source, the kernel's
+/// columns [strip.taps). With `partial`, the only vector has fewer channels than lanes.
 template <class V, int columns, int vectors, bool partial>
 __attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const DepthwiseOutput<V> &output,
                                              std::int64_t chunk) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// The epilogue: the operations on a vector of results before it is stored. All kernel templates share it. See
-// simd.h for the rules of headers like this one.
+// The epilogue: the operations on results before they are stored, such as activation and residual. All kernel
+// templates share this code. The rules of simd.h for kernel headers hold.
 
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/simd.h"
@@ -9,8 +9,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Apply the activation in place to `Count` vectors of consecutive channels in each of `MR` pixels. The kind
-/// is tested once for the whole block, which stays in registers. `slopes` may be read in whole vectors from
+/// Apply the activation in place to `Count` vectors of consecutive channels of each of `MR` pixels. The kind
+/// is tested once for all vectors, which stay in registers. `slopes` may be read in whole vectors from
 /// `channel` on.
 template <class V, int MR, int Count>
 MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[MR][Count],
@@ -69,15 +69,14 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[M
     }
 }
 
-/// Replace `count` sums by the results of a function, if the activation is one; one call handles many
-/// vectors. Return true in that case.
+/// If the activation is a function, apply it to `count` sums in one call and return true.
 MPSCNN_INLINE bool call_function(const Activation &activation, float *sums, std::int64_t count) {
     if (activation.kind != Activation::Kind::function) return false;
     activation.apply(activation, sums, count);
     return true;
 }
 
-/// Round to the kernels' element type if it is not float, otherwise to half.
+/// Round to bfloat16 if the kernels have such elements, otherwise to half.
 template <class V, int MR, int Count> MPSCNN_INLINE void round_results(typename V::reg (&x)[MR][Count]) {
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r)
@@ -90,8 +89,9 @@ template <class V, int MR, int Count> MPSCNN_INLINE void round_results(typename 
         }
 }
 
-/// Round the first `count` results of each of `rows` pixels to half after a kernel has stored them. It is not
-/// inlined: in registers it would gain little, and each block shape would contain the conversions.
+/// Round the first `count` results of each of `rows` pixels to half after a kernel has stored them. The
+/// function is not inlined, because the code of each block shape would contain it, and rounding in registers
+/// would gain little.
 template <class V>
 __attribute__((noinline)) void round_stored(float *first, std::ptrdiff_t stride, std::int64_t rows,
                                             std::int64_t count) {
@@ -104,9 +104,9 @@ __attribute__((noinline)) void round_stored(float *first, std::ptrdiff_t stride,
     }
 }
 
-/// Apply the epilogue to `MR` pixels of `Count` vectors that begin at `channel`. Only the first `channels`
-/// floats exist. `residual` is the address of the same elements in the residual (null without one); its
-/// pixels are `residual_stride` apart. `activated`: call_function() has already applied the activation.
+/// Apply the epilogue to `Count` vectors of `MR` pixels, from `channel` on. Only the first `channels` floats
+/// exist. `residual` is the address of these elements in the residual, or null; its pixels are
+/// `residual_stride` apart. `activated`: call_function() has already applied the activation.
 template <class V, int MR, int Count>
 MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)[MR][Count],
                                   std::int64_t channel, std::int64_t channels,

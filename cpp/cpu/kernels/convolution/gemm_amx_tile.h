@@ -1,14 +1,16 @@
 #pragma once
 
-// The register block of the matrix product for AMX's tiles of bfloat16 numbers: two tiles of up to 16 pixels
-// times two of 16 output channels, 16 pairs of inputs at a time. Sums have the order of gemm_block_tile.h.
+// The register block of the matrix product with AMX's tile registers for bfloat16. It multiplies two tiles of
+// up to 16 pixels by two tiles of 16 output channels, 16 pairs of inputs at a time. Sums have the order of
+// gemm_block_tile.h.
 //
-// Weights stay in L1 for all pixels. Inputs are loaded without displacing them.
+// Weights stay in L1 for all pixels, because inputs are loaded with an instruction that does not displace
+// them.
 //
-// Registers: four tiles of sums, and one of inputs and one of weights for whole blocks of 16 pairs. Two more
-// are for the last pairs of a piece, whose rows are shorter. Four products need five loads, which take 37 of
-// their 64 cycles. Bound by products with many inputs. Few inputs make it slower, since sums pass through L1
-// to the epilogue. Few pixels make it slower, since weights come from memory.
+// Four tile registers hold sums, one holds inputs and one weights for whole blocks of 16 pairs. Two more are
+// for the last pairs of a piece, whose rows are shorter. Four products need five loads, which take 37 of
+// their 64 cycles. With many inputs the speed is limited by products. Few inputs are slower, because sums
+// pass through L1 to the epilogue. Few pixels are slower, because weights come from memory.
 
 #include "cpu/isa/amx_tiles.h"
 #include "cpu/kernels/convolution/gemm_block_tile.h"
@@ -17,14 +19,14 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Products of pixels with a panel of 16 or 32 channels.
+/// Multiplies pixels by a panel of 16 or 32 channels.
 template <class V> class TileProduct {
     using Tiles = typename V::Tiles;
     static constexpr int whole_inputs = 4, whole_weights = 5, last_inputs = 6, last_weights = 7;
-    static constexpr std::int64_t columns = 16; ///< in a tile of sums or weights
+    static constexpr std::int64_t columns = 16; ///< columns of a tile of sums or weights
 
 public:
-    /// Prepare tiles with `pixels` pixels each.
+    /// Configure the tile registers for tiles of `pixels` pixels.
     TileProduct(const PixelRun &run, std::int64_t pixels, const ChannelPanel &panel)
         : run_(run), panel_(panel), vectors_((panel.channels + V::width - 1) / V::width) {
         TileConfiguration configuration;
@@ -38,7 +40,7 @@ public:
         Tiles::configure(configuration);
     }
 
-    /// Multiply `Count` tiles of pixels, one or two. `ahead` points at weights to prefetch.
+    /// Multiply `Count` tiles of pixels, one or two. `ahead` is the address of weights to prefetch.
     template <int Count> void multiply(const PixelTile *tile, const char *ahead) const {
         if (vectors_ == 1)
             multiply_tiles<Count, 1>(tile, ahead);
@@ -59,7 +61,7 @@ private:
                 std::int64_t k = 0;
                 for (; k + block_pairs <= run_.length; k += block_pairs) {
                     const char *const next = ahead + Count * block_pairs * panel_.ahead_step;
-                    for (; ahead < next; ahead += 256) // the hardware prefetcher fetches the lines between
+                    for (; ahead < next; ahead += 256) // the hardware prefetcher loads the lines in between
                         __builtin_prefetch(ahead, 0, 2);
                     add<Count, Vectors, whole_inputs, whole_weights>(inputs, offset + k, weights);
                     weights += block_pairs * Vectors * columns;
@@ -104,7 +106,7 @@ private:
         }
     }
 
-    /// Apply the epilogue and store.
+    /// Apply the epilogue to the sums of a tile and store the results.
     template <int Index, int Vectors> void finish(const PixelTile &tile) const {
         alignas(64) float sums[16 * Vectors * columns];
         constexpr std::ptrdiff_t stride = 4 * Vectors * columns;
@@ -129,12 +131,12 @@ private:
     std::int64_t vectors_;
 };
 
-/// multiply_tiles() for tiles with the same number of pixels.
+/// multiply_tiles() of gemm_tile.h with tile registers, for tiles with equal numbers of pixels.
 template <class V>
 void multiply_with_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
     const char *ahead = panel.ahead;
     for (std::int64_t i = 0; i < count;) {
-        // Neighbours of one run have the same taps.
+        // Adjacent tiles of one run have the same taps, so they are multiplied together.
         std::int64_t end = i + 1;
         while (end < count && tile[end].run == tile[i].run) ++end;
         const TileProduct<V> product(*tile[i].run, tile[i].pixels, panel);
@@ -145,7 +147,7 @@ void multiply_with_tiles(const PixelTile *tile, std::int64_t count, const Channe
             ++i, ahead += panel.ahead_tile;
         }
     }
-    V::Tiles::release(); // a thread must not keep these registers: others would wait until they are saved
+    V::Tiles::release(); // otherwise the system would save these registers when it switches threads
 }
 
 } // namespace

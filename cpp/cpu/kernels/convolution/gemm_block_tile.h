@@ -1,14 +1,14 @@
 #pragma once
 
-// The register block of the matrix product for pairs of bfloat16 numbers. It uses only FMAs, but sums in the
-// order of AMX's TDPBF16PS, so that processors with and without AMX give the same bits. Every 16 pairs of
-// inputs form an even and an odd chain of FMAs that start at zero; their sum is then added to the
-// accumulator.
+// The register block of the matrix product for pairs of bfloat16 numbers with FMAs. It adds in the order of
+// AMX's TDPBF16PS, so that processors with and without AMX give the same bits. The even and the odd numbers
+// of 16 pairs of inputs form two chains of FMAs, which start at zero. The sum of both chains is then added to
+// the accumulator.
 //
-// Registers: MR x Vectors sums, twice as many chains, and both halves of the weights and of an input. The
-// sums are touched once for 16 pairs, so they may be in L1. Bound by FMAs and by the shifts that convert to
-// float: six operations for four FMAs of two vectors. Subnormal numbers are zeros (FlushSubnormals), as with
-// AMX.
+// Registers hold MR x Vectors sums, twice as many chains, and both numbers of the weights and of an input. A
+// sum is used once for 16 pairs, so it may be in L1. The speed is limited by FMAs and by the shifts that
+// convert to float: six operations for four FMAs of two vectors. Subnormal numbers count as zeros
+// (FlushSubnormals), as with AMX.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,10 +23,10 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The number of input pairs of a block, which is that of one AMX tile.
+/// The number of input pairs of a block, which is that of an AMX tile.
 inline constexpr std::int64_t block_pairs = 16;
 
-/// While an object exists, its thread treats subnormal operands and results as zeros.
+/// While an object of this class exists, its thread treats subnormal operands and results as zeros.
 class FlushSubnormals {
 public:
 #if defined(__x86_64__)
@@ -51,13 +51,14 @@ public:
     FlushSubnormals &operator=(const FlushSubnormals &) = delete;
 };
 
-/// The guard that a set's products and their epilogue run under: flush subnormal numbers, or keep them.
+/// The guard object that is active during an instruction set's products and their epilogue. It flushes or
+/// keeps subnormal numbers.
 struct KeepSubnormals {};
 template <class V>
 using BlockArithmetic = std::conditional_t<sums_in_blocks<V>, FlushSubnormals, KeepSubnormals>;
 
-/// sums += a (MR pixels, `stride` apart) * weights, for `length` pairs of inputs. Advances `weights` and
-/// `ahead`.
+/// sums += a * weights for `length` pairs of inputs, where `a` has MR pixels that are `stride` apart.
+/// Advances `weights` and `ahead`.
 template <class V, int MR, int Vectors>
 MPSCNN_INLINE void multiply_blocks(typename V::reg (&sums)[MR][Vectors], const float *a,
                                    std::ptrdiff_t stride, const float *&weights, std::int64_t length,

@@ -1,13 +1,13 @@
 #pragma once
 
 // The register block of the matrix product for few outputs: `MR` output pixels times `NR` channels. The lanes
-// of a register run along the inputs, since few outputs would leave most lanes empty.
+// of a register are inputs, because few outputs would leave most lanes empty.
 //
-// Registers: each of the MR x NR results has `common_sums` partial sums; a tile has at most eight pixels. One
-// more register holds a vector of inputs, and NR registers hold a vector of weights for each output. Each
-// input vector is read once for all outputs. The kernel is bound by loads: it does one for each `NR` FMAs. At
-// the end the partial sums of V::width results are added at once. gemm_tile.h adds in another order, so its
-// results may differ in the last bits. Therefore the layer's shape alone selects the kernel, not the threads.
+// Each of the MR x NR results has `common_sums` partial sums in registers, for at most eight pixels. One more
+// register holds a vector of inputs, which is read once for all outputs, and NR registers hold weights. The
+// speed is limited by loads, one for every `NR` FMAs. At the end, the partial sums of V::width results are
+// added up together. gemm_tile.h adds in another order, so its results may differ in the last bits. Therefore
+// the layer's shape alone selects the kernel, not the number of threads.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/lane_shuffles.h"
@@ -17,14 +17,14 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The largest number of pixels of a tile. Eight sums already hide the latency of an FMA.
+/// The largest number of pixels of a tile. Eight independent sums hide the latency of an FMA.
 template <class V> constexpr int max_dot_rows(int outputs) {
     const int rows = V::gemm_rows * V::gemm_vectors / (outputs * sum_vectors<V>);
     return rows < 1 ? 1 : rows < 8 ? rows : 8;
 }
 
-/// Add the products of inputs and weights to `sums`, lane by lane, for `length` inputs. `a` points to MR
-/// pixels that are `stride` apart. Advances `weights`.
+/// Add the products of `length` inputs and weights to `sums`, lane by lane. `a` points to MR pixels that are
+/// `stride` apart. Advances `weights`.
 template <class V, int MR, int NR>
 MPSCNN_INLINE void multiply_dot_piece(typename V::reg (&sums)[MR][NR][sum_vectors<V>], const float *a,
                                       std::ptrdiff_t stride, const float *&weights, std::int64_t length) {
@@ -59,7 +59,8 @@ template <class V> MPSCNN_INLINE typename V::reg folded_sums(const float *sums) 
     return all.folded();
 }
 
-/// Add up the lanes of `outputs` sums for each of `rows` pixels, apply the epilogue and store.
+/// Add up the lanes of `outputs` partial sums for each of `rows` pixels, apply the epilogue and store the
+/// results.
 template <class V>
 __attribute__((noinline)) void finish_dots(const PixelTile &tile, const ChannelPanel &panel,
                                            const float *sums, std::int64_t rows, std::int64_t outputs) {
@@ -121,7 +122,8 @@ inline TilesFunction dot_tiles_function_of_rows(std::int64_t rows) {
     return nullptr;
 }
 
-/// Return multiply_dot_tiles for a number of rows and outputs that is known at run time.
+/// Return the instance of multiply_dot_tiles for these numbers of rows and outputs, which are known at run
+/// time.
 template <class V, int NR = max_dot_outputs>
 inline TilesFunction dot_tiles_function(std::int64_t rows, std::int64_t outputs) {
     if (outputs == NR) return dot_tiles_function_of_rows<V, NR>(rows);

@@ -1,9 +1,9 @@
 #pragma once
 
 // The register block of the matrix product for narrow groups of `size` inputs and outputs each: `MR` output
-// pixels times one register with outputs of several groups. An input is copied only to the outputs of its own
-// group. Zero weights for other groups would not do, since zero times NaN is NaN. Bound by shuffles, one for
-// each product. Groups that do not fill a register leave lanes empty.
+// pixels times one register with the outputs of several groups. An input is only broadcast to the outputs of
+// its group. Weights of zero for the outputs of other groups would not do, because zero times NaN is NaN. The
+// speed is limited by shuffles, one for each product. Groups that do not fill a register leave lanes empty.
 
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/kernels/convolution/gemm_tile.h"
@@ -11,10 +11,11 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The maximum number of rows. So many independent sums hide the latency of an FMA.
+/// The maximum number of pixels. This many independent sums hide the latency of an FMA.
 inline constexpr int max_group_rows = 8;
 
-/// sums += inputs of MR pixels * weights [index][lane], for each index of a group's inputs.
+/// sums += inputs * weights for one register of inputs of each of MR pixels. The weights are [index of a
+/// group's input][lane].
 template <class V, int size, int MR>
 MPSCNN_INLINE void multiply_packed_group_inputs(typename V::reg (&sums)[MR][1], const float *a,
                                                 std::ptrdiff_t stride, const float *weights) {
@@ -38,7 +39,7 @@ void multiply_packed_group_tiles(const PixelTile *tile, std::int64_t count, cons
 #pragma GCC unroll 8
         for (int r = 0; r < MR; ++r) sums[r][0] = bias;
         const PixelRun &run = *tile->run;
-        // One register of inputs is multiplied with `size` registers of weights.
+        // One register of inputs is multiplied by `size` registers of weights.
         const float *source = tile->source, *weights = panel.weights + run.first_weight * size;
         for (std::int64_t y = 0; y < run.rows; ++y) {
             for (std::int64_t x = 0; x < run.columns; ++x)
@@ -59,8 +60,8 @@ inline TilesFunction group_tiles_function_of_rows(std::int64_t rows) {
     return nullptr;
 }
 
-/// Return multiply_packed_group_tiles for a number of rows and of groups per register that is known at run
-/// time.
+/// Return the instance of multiply_packed_group_tiles for these numbers of rows and of groups in a register,
+/// which are known at run time.
 template <class V, int size = V::width / 2>
 inline TilesFunction group_tiles_function(std::int64_t rows, std::int64_t merged) {
     if constexpr (size >= 4) {

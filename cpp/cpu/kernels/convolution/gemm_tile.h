@@ -1,19 +1,20 @@
 #pragma once
 
-// The register block of the matrix product: `MR` output pixels times `Vectors` vectors of output channels.
-// All sums stay in registers while k runs over the inputs in order. An output element is the same chain of
-// FMAs in every block shape, so the cut of a layer into blocks does not change the result. In the terms of
-// BLIS, MR is the number of pixels, NR = Vectors * V::width the number of channels, and KC is all of K, since
-// sums are never split.
+// The register block (micro-kernel) of the matrix product: `MR` output pixels times `Vectors` vectors of
+// output channels. All sums stay in registers while k goes through the inputs in order. An output element is
+// the same chain of FMAs in every block shape, so the result does not depend on how a layer is divided into
+// blocks. In the terms of BLIS, MR is the number of pixels, NR = Vectors * V::width the number of channels,
+// and KC is all of K, because sums are never split.
 //
-// With bfloat16 elements, one input or weight holds two numbers, except in fma_broadcast() and in stores.
+// With bfloat16 elements, an input or weight here is a pair of numbers, except in fma_broadcast() and in
+// stores.
 //
-// Registers (SSE2, AVX2, AVX-512, NEON): 4 x 2, 6 x 2, 14 x 2 and 8 x 3 sums, the vectors of weights of one
-// input, and one input that is broadcast. Bound by FMAs: MR x Vectors of them for Vectors loads of weights
-// and MR loads of inputs, which are memory operands of FMAs if the instruction set allows. Three things make
-// it slower: few inputs (bias, clamp and store take as long as some 4 inputs), fewer pixels or channels than
-// a block has, and weights from memory (`ahead` prefetches them). `mpscnn profile` prints the fraction of the
-// peak that layers reach.
+// Registers hold 4 x 2 (SSE2), 6 x 2 (AVX2), 14 x 2 (AVX-512) or 8 x 3 (NEON) sums, the vectors of weights of
+// one input, and one input that is broadcast. The speed is limited by FMAs: there are MR x Vectors of them
+// for Vectors loads of weights and MR loads of inputs. The latter are memory operands of FMAs if the
+// instruction set allows this. Three things make it slower: few inputs (bias, clamp and store take as long as
+// some 4 inputs), fewer pixels or channels than a block has, and weights from memory, which `ahead`
+// prefetches. `mpscnn profile` prints the fraction of the peak that layers reach.
 
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/simd.h"
@@ -23,15 +24,15 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Output pixels at constant strides, whose windows have the same taps. The inputs of a pixel are `rows` x
-/// `columns` pieces of `length` floats.
+/// Some output pixels at constant distances whose windows have the same taps. The inputs of a pixel are
+/// `rows` x `columns` contiguous pieces of `length` floats.
 struct PixelRun {
     std::int64_t rows, columns, length;
     std::ptrdiff_t row_stride, column_stride;
     std::int64_t first_weight,
         skipped_weights; ///< inputs before the first piece; inputs skipped after each row
-    std::ptrdiff_t pixel_stride, destination_stride, residual_stride; ///< from pixel to pixel
-    std::ptrdiff_t start_stride = 0; ///< stride of what sums start with; 0 for a bias
+    std::ptrdiff_t pixel_stride, destination_stride, residual_stride; ///< distances of adjacent pixels
+    std::ptrdiff_t start_stride = 0; ///< stride of the values that sums start with; 0 for a bias
 };
 
 /// Return a run of pixels with one piece each, as in a pointwise convolution.
@@ -49,32 +50,32 @@ inline PixelRun pointwise_run(std::int64_t length, std::ptrdiff_t pixel_stride,
             .residual_stride = 0};
 }
 
-/// Some consecutive pixels of a run.
+/// Some consecutive pixels of a run, which a register block computes together.
 struct PixelTile {
     const PixelRun *run;
     const float *source;
     float *destination;
-    const float *residual; ///< null without one
+    const float *residual; ///< null if there is none
     std::int64_t pixels;
-    std::ptrdiff_t start = 0; ///< offset of the first pixel's values after ChannelPanel::bias
+    std::ptrdiff_t start = 0; ///< offset of the first pixel's start values from ChannelPanel::bias
 };
 
-/// Some consecutive output channels.
+/// Some consecutive output channels, which a register block computes together.
 struct ChannelPanel {
     const float *weights;                  ///< [k][vectors * width]
-    const std::uint16_t *halves = nullptr; ///< the weights as halves; if not null, it replaces `weights`
-    const float *bias;                     ///< or other numbers that sums start with
+    const std::uint16_t *halves = nullptr; ///< the weights as halves, in place of `weights`; or null
+    const float *bias;                     ///< bias, or other values that sums start with
     std::int64_t channel;                  ///< number of the first channel
-    std::ptrdiff_t offset;                 ///< offset after a tile's destination
+    std::ptrdiff_t offset;                 ///< offset of the panel from a tile's destination
     std::int64_t channels;                 ///< number of channels that exist
     std::int64_t writable;                 ///< number of channels that may be written
     const Epilogue *epilogue;
-    bool plain;      ///< store_clamped() does everything that the epilogue needs except rounding
-    Element element; ///< of the destination
+    bool plain;      ///< true if the epilogue is a clamp (store_clamped()) and perhaps rounding
+    Element element; ///< element type of the destination
     float low, high;
-    /// Weights to prefetch. Each tile prefetches a part: `ahead_step` bytes with every input, `ahead_tile`
-    /// bytes in total. They then arrive from memory during arithmetic. Weights are rarely cached in a whole
-    /// network, unlike in a benchmark of one layer.
+    /// Weights to prefetch. Each tile prefetches a part of them: `ahead_step` bytes with every input,
+    /// `ahead_tile` bytes in total. So they arrive from memory during arithmetic. In a whole network, unlike
+    /// in a benchmark of one layer, weights are rarely in the caches.
     const char *ahead;
     std::ptrdiff_t ahead_step, ahead_tile;
 };
@@ -88,8 +89,8 @@ MPSCNN_INLINE Pointer element_at(Pointer data, std::ptrdiff_t offset, Element el
                 : data + offset;
 }
 
-/// Store whole vectors between limits. This is the most frequent end of a tile, and its cost matters with few
-/// inputs.
+/// Clamp the sums and store them as whole vectors. Most tiles end this way, and with few inputs its time
+/// matters.
 template <class V, int MR, int Vectors>
 MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&sums)[MR][Vectors],
                                  typename V::element *destination, std::ptrdiff_t stride) {
@@ -107,8 +108,8 @@ MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&su
     }
 }
 
-/// True if weights may be halves: an instruction converts them while it loads them. On some processors the
-/// FMA units do the conversion, which takes up to 2 of 28 of their cycles (AVX2: 2 of 12).
+/// True if weights may be halves, which an instruction converts while loading them. On some processors, this
+/// instruction uses the FMA units for up to 2 of 28 cycles (AVX2: 2 of 12).
 template <class V> inline constexpr bool has_half_weights = V::has_fma && !has_bfloat16<V>;
 
 template <class V> MPSCNN_INLINE typename V::reg load_weights(const float *weights) {
@@ -121,7 +122,8 @@ template <class V> MPSCNN_INLINE typename V::reg load_weights(const std::uint16_
 inline void set_weights(const ChannelPanel &panel, const float *&weights) { weights = panel.weights; }
 inline void set_weights(const ChannelPanel &panel, const std::uint16_t *&weights) { weights = panel.halves; }
 
-/// sums += a (MR pixels, `stride` apart) * weights, for `length` inputs. Advances `weights` and `ahead`.
+/// sums += a * weights for `length` inputs, where `a` has MR pixels that are `stride` apart. Advances
+/// `weights` and `ahead`.
 template <class V, int MR, int Vectors, class Weight>
 MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const float *a, std::ptrdiff_t stride,
                                   const Weight *&weights, std::int64_t length, const char *&ahead,
@@ -133,7 +135,7 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const fl
     for (int p = 0; p < pointers; ++p) {
         base[p] = a + shared * p * stride;
         if constexpr (shared == 1)
-            keep_pointer(base[p]); // otherwise each would be computed from the one before
+            keep_pointer(base[p]); // otherwise the compiler would compute each pointer from the one before
     }
     const auto multiply_input = [&]() __attribute__((always_inline)) {
         typename V::reg b[Vectors];
@@ -151,17 +153,18 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const fl
         __builtin_prefetch(ahead, 0, 2);
         ahead += ahead_step;
     };
-    if constexpr (shared > 1) { // several loops would triple the code without being faster
+    if constexpr (shared > 1) { // do not unroll: it would triple the code without being faster
 #pragma GCC unroll 1
         for (; length > 0; --length) multiply_input();
-    } else { // moving this many pointers takes noticeable time
+    } else { // unroll, because advancing this many pointers takes noticeable time
 #pragma GCC unroll 4
         for (; length > 0; --length) multiply_input();
     }
 }
 
-/// Apply the epilogue to the sums of `rows` pixels of a tile from `first_row` on, which are in memory, and
-/// store. It is not inlined, since otherwise each tile shape would contain all activations.
+/// Apply the epilogue to sums in memory, of `rows` pixels of a tile from `first_row` on, and store the
+/// results. The function is not inlined, because otherwise the code of each tile shape would contain all
+/// activations.
 template <class V, class Result, int Vectors>
 __attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t first_row, std::int64_t rows,
                                            const ChannelPanel &panel, float *sums) {
@@ -189,7 +192,7 @@ __attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t f
     }
 }
 
-/// Apply the epilogue to `MR` pixels of a tile from `first_row` on, and store.
+/// Apply the epilogue to the sums of `MR` pixels of a tile, from `first_row` on, and store the results.
 template <class V, int MR, int Vectors>
 MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
                                typename V::reg (&sums)[MR][Vectors]) {
@@ -198,7 +201,7 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
         auto *destination = reinterpret_cast<typename V::element *>(tile.destination) + panel.offset +
                             first_row * run.destination_stride;
         store_clamped<V>(panel, sums, destination, run.destination_stride);
-        if constexpr (!has_bfloat16<V>) // bfloat16 stores round anyway
+        if constexpr (!has_bfloat16<V>) // stores of bfloat16 round anyway
             if (panel.epilogue->rounds)
                 round_stored<V>(destination, run.destination_stride, MR, Vectors * V::width);
         return;
@@ -213,7 +216,7 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
     finish_sums<V, typename V::element, Vectors>(tile, first_row, MR, panel, values);
 }
 
-/// Compute `MR` pixels of a tile from `first_row` on.
+/// Compute `MR` pixels of a tile, from `first_row` on, for a panel.
 template <class V, int MR, int Vectors, class Weight>
 MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
                                  const char *ahead) {
@@ -229,7 +232,7 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
     const Weight *weights;
     set_weights(panel, weights);
     weights += run.first_weight * NR;
-    // The order of the loops adds no cost to the most frequent case, a single piece.
+    // This order of loops costs nothing if there is a single piece, which is the most frequent case.
     std::int64_t pieces = run.rows * run.columns, x = 0;
     for (const float *piece = source;;) {
         if constexpr (sums_in_blocks<V>)
@@ -246,8 +249,8 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
     finish_rows<V>(tile, first_row, panel, sums);
 }
 
-/// The largest number of pixels of a tile for panels of `Vectors`. A single vector leaves registers for more
-/// pixels. These are needed to hide the latency of FMAs.
+/// The largest number of pixels of a tile for panels of `Vectors` vectors. A single vector leaves registers
+/// for more pixels, which are needed to hide the latency of FMAs.
 template <class V, int Vectors> constexpr int max_rows = Vectors == 1 ? V::gemm_single_rows : V::gemm_rows;
 
 /// Compute a panel of `Vectors` vectors for `count` tiles of `MR` pixels.
@@ -257,15 +260,15 @@ void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPane
     for (const PixelTile *end = tile + count; tile != end; ++tile, ahead += panel.ahead_tile)
         if constexpr (MR * Vectors <= V::gemm_rows * V::gemm_vectors) {
             multiply_rows<V, MR, Vectors, Weight>(*tile, 0, panel, ahead);
-        } else { // the wider last panel has too many sums for the registers
+        } else { // the wider last panel has more sums than registers, so compute it in two halves
             constexpr int half = (MR + 1) / 2;
             multiply_rows<V, half, Vectors, Weight>(*tile, 0, panel, ahead);
             multiply_rows<V, MR - half, Vectors, Weight>(*tile, half, panel, ahead);
         }
 }
 
-/// Compute several full panels for a tile of one pixel, as in a dense layer. Weights, floats or halves, are
-/// read only once. One panel alone would wait for its few sums instead of for memory.
+/// Compute several full panels for a tile of one pixel, as in a dense layer. Weights (floats or halves) are
+/// read once. With one panel at a time, FMAs would wait for its few sums instead of for memory.
 template <class V, class Weight, int Panels>
 void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels]) {
     constexpr int vectors = V::gemm_vectors;
@@ -311,7 +314,7 @@ inline TilesFunction tiles_function_of_rows(std::int64_t rows) {
     return nullptr;
 }
 
-/// Return multiply_tiles for a number of rows and vectors that is known at run time.
+/// Return the instance of multiply_tiles for these numbers of rows and vectors, which are known at run time.
 template <class V, class Weight, int Vectors = V::gemm_last_vectors>
 inline TilesFunction tiles_function(std::int64_t rows, std::int64_t vectors) {
     if (vectors == Vectors) return tiles_function_of_rows<V, Weight, Vectors>(rows);

@@ -1,4 +1,4 @@
-// Convolutions with half-precision sums, by the processor's half-precision instructions.
+// Convolutions that sum in float16, with the processor's float16 instructions.
 
 #include "cpu/kernels/convolution/half_sums.h"
 

@@ -1,11 +1,12 @@
 #pragma once
 
-// Convolutions with half-precision sums. The inputs of some pixels' windows are gathered next to each other.
-// Then panels of 32 outputs are summed in registers, [pixels][panel], one tap after the other. Depthwise
-// convolutions multiply the channels of a panel in place.
+// Convolutions that sum in float16. The windows of some pixels are gathered (im2col). Then the sums of panels
+// of 32 outputs are computed in registers, [pixels][panel], one tap after the other. Depthwise convolutions
+// multiply the channels of a panel in place.
 //
-// H multiplies halves, either by half-precision instructions or by HalvesByFloats below. HalvesByFloats gives
-// the same bits on every processor, with some twenty instructions for each FMA. Bound by arithmetic.
+// The class H does the arithmetic: with float16 instructions, or HalvesByFloats below. HalvesByFloats gives
+// the same bits on every processor, with some twenty instructions for each FMA. The speed is limited by
+// arithmetic.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/work_split.h"
@@ -13,7 +14,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Arithmetic of halves whose values are stored as floats.
+/// Float16 arithmetic on halves that are stored as floats.
 template <class V> struct HalvesByFloats {
     using reg = typename V::reg;
     using number = float; ///< type of gathered inputs
@@ -21,7 +22,7 @@ template <class V> struct HalvesByFloats {
 
     static MPSCNN_INLINE reg load(const std::uint16_t *p) { return V::load_half(p); }
     static MPSCNN_INLINE reg broadcast(const number *p) { return V::broadcast(p); }
-    /// Convert floats to halves.
+    /// Load floats and round them to halves.
     static MPSCNN_INLINE reg from_floats(const float *p, std::int64_t count) {
         return V::round_to_half(load_lanes<V>(p, count));
     }
@@ -32,8 +33,8 @@ template <class V> struct HalvesByFloats {
     }
 
     /// Compute a * b + c, rounded to half once. The product of two halves is exact in float. Its sum with c
-    /// is rounded to the float `sum`; the rounding error `rest` is a float too (Knuth's two-sum). Rounding
-    /// `sum` to half is correct unless it lies halfway between two halves. Then the sign of `rest` decides.
+    /// is rounded to the float `sum`, whose rounding error `rest` is a float too (Knuth's two-sum). Rounding
+    /// `sum` to half is correct unless it is halfway between two halves. Then the sign of `rest` decides.
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) {
         const reg product = V::mul(a, b), sum = V::add(product, c);
         const reg other = V::sub(sum, product);
@@ -43,7 +44,7 @@ template <class V> struct HalvesByFloats {
         const reg is_beyond = V::mul(rest, away);
         reg result = V::select(V::equal(V::round_to_half(across), across),
                                V::select(V::less(V::zero(), is_beyond), across, half), half);
-        // The sum is halfway between the largest half and infinity.
+        // Correct sums that are halfway between the largest half and infinity.
         const reg largest = V::set1(65504.0f), edge = V::set1(65520.0f);
         result = V::select(V::equal(sum, edge), V::select(V::less(rest, V::zero()), largest, result), result);
         const reg negative = V::sub(V::zero(), edge);
@@ -55,7 +56,8 @@ template <class V> struct HalvesByFloats {
 /// The number of registers of a panel.
 template <class H> inline constexpr int panel_registers = HalfWeights::panel / H::width;
 
-/// Sum all taps: [rows][panel]. The inputs of consecutive pixels are `taps` numbers apart.
+/// Sum all taps of `rows` pixels for a panel of outputs: [rows][panel]. The inputs of adjacent pixels are
+/// `taps` numbers apart.
 template <class H, int rows>
 void sum_taps(const typename H::number *inputs, std::int64_t taps, const std::uint16_t *weights,
               const std::uint16_t *bias, float *to, std::ptrdiff_t pitch) {
@@ -90,11 +92,11 @@ void sum_pixels(std::int64_t pixels, const typename H::number *inputs, std::int6
     sum_taps<H, rows>(inputs, taps, weights, bias, to, pitch);
 }
 
-/// Computes some pixels of a row times panels of a convolution.
+/// Computes some pixels of a row for some panels of outputs.
 template <class V, class H> class HalfSums {
 public:
-    /// Return the number of panels that items are split into. If groups share vectors, one item computes all
-    /// panels.
+    /// Return the number of panels into which the work is divided. If several groups share a vector, one item
+    /// computes all panels.
     static std::int64_t split_panels(const HalfWeights &weights) {
         return weights.packed_groups() == 1 ? weights.panels() : 1;
     }
@@ -136,7 +138,7 @@ private:
             const Range own = all ? Range{0, of_group} : panels;
             for (std::int64_t i = own.begin; i < own.end; ++i) {
                 const std::int64_t index = group * of_group + i;
-                // The next group overwrites the values after this one's outputs.
+                // Values after this group's outputs are overwritten by the next group.
                 sum_pixels<H>(pixels, inputs_, taps_,
                               weights_.weights.data() + index * taps_ * HalfWeights::panel,
                               weights_.bias.data() + index * HalfWeights::panel,
@@ -145,7 +147,7 @@ private:
         }
     }
 
-    /// Gather a pixel's window.
+    /// Gather the window of a pixel for one group.
     void gather(std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t group,
                 typename H::number *to) const {
         const std::int64_t inputs = weights_.inputs_per_group;
@@ -184,7 +186,7 @@ private:
         }
     }
 
-    /// Return the address of a tap of a window; null outside the source.
+    /// Return the address of a tap of the window of pixel (y, x); null if it is outside the source.
     const float *at(std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t row,
                     std::int64_t column) const {
         const WindowAxis &vertical = task_.vertical, &horizontal = task_.horizontal;

@@ -1,7 +1,8 @@
 #pragma once
 
-// Convolutions with interleaved outputs. Each part is a separate convolution on a view that skips pixels,
-// with the kernels and the bound of convolution.h. Stores of single pixels make it slower.
+// Convolutions whose outputs are interleaved, as in a transposed convolution. Each part is a separate
+// convolution that writes to every n-th row and column. Its kernels are those of convolution.h. Stores of
+// single pixels make it slower.
 
 #include "cpu/kernels/convolution/convolution.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -9,7 +10,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Return the part as a convolution. It may have no rows or columns.
+/// Return the part as a plain convolution, which may have no rows or columns.
 inline ConvolutionTask part_task(const InterleavedConvolutionTask &task, const ConvolutionPart &part) {
     const PackedConvolution &packed = part.packed;
     ConvolutionTask own;
@@ -45,7 +46,7 @@ inline bool has_outputs(const ConvolutionTask &task) {
     return task.destination.height > 0 && task.destination.width > 0;
 }
 
-/// Return true if any part writes to rows (columns) like this one.
+/// Return true if a part writes to this row, or (in the next function) to this column.
 inline bool row_written(const InterleavedConvolutionTask &task, std::int64_t y) {
     for (std::int64_t p = 0; p < task.part_count; ++p)
         if (task.parts[p].y == y % task.step_y) return true;
@@ -57,7 +58,8 @@ inline bool column_written(const InterleavedConvolutionTask &task, std::int64_t 
     return false;
 }
 
-/// Return the number of rows that may have pixels which no part writes.
+/// Return the number of rows with pixels that no part writes, or 0 if there are none. They get the
+/// background.
 inline std::int64_t background_rows(const InterleavedConvolutionTask &task) {
     return task.background ? task.destination.batch * task.destination.height : 0;
 }
@@ -74,8 +76,8 @@ inline void fill_background(const InterleavedConvolutionTask &task, std::int64_t
     }
 }
 
-/// Prepare each part. A part without outputs has no items. The items of the parts come one part after the
-/// other, then the rows of the background.
+/// Prepare each part; one without outputs has no work items. Items are numbered part by part, and the rows of
+/// the background come last.
 template <class V>
 Prepared interleaved_prepare(const InterleavedConvolutionTask &task, const Planning &planning) {
     auto *parts = planning.make<Prepared>(task.part_count);
@@ -96,7 +98,7 @@ template <class V>
 void interleaved_run(const InterleavedConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
                      std::int64_t end, Worker &worker) {
     const auto *parts = &prepared.plan_as<Prepared>();
-    std::int64_t first = 0; // first item of the part
+    std::int64_t first = 0; // the number of the part's first item
     for (std::int64_t p = 0; p < task.part_count; ++p) {
         const Range own{max(begin - first, 0), min(end - first, parts[p].items)};
         if (!own.empty())

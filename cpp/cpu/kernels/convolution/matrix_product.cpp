@@ -1,8 +1,8 @@
-// Products of two tensors' matrices, with the register blocks of gemm_tile.h. Each panel of columns of the
-// second factor is packed into their layout for each item. It stays in L1 or L2 for all rows of the item.
-// Packing takes a small part of the time of these rows.
+// Products of two matrices that are both tensors. The register blocks are those of gemm_tile.h. Each work
+// item packs panels of the second matrix's columns into their layout. A packed panel stays in L1 or L2 for
+// all rows of the item, so packing takes a small part of the time.
 //
-// Registers and bound: those of gemm_tile.h. Few rows, or few columns of the first factor, make it slower.
+// Few rows, or few columns of the first matrix, make it slower.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/gemm_tile.h"
@@ -14,17 +14,17 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// An item is a block of rows times a block of panels of one product.
+/// The plan. A work item is a block of rows times a block of panels of one product.
 struct MatrixProductPlan {
-    std::int64_t rows, columns, depth; ///< of one product
+    std::int64_t rows, columns, depth; ///< extents of one product
     std::int64_t panels, row_blocks, panel_blocks;
-    std::int64_t block_tiles;   ///< maximum
-    std::int64_t tiles_bytes;   ///< bytes of scratch before the floats
-    std::int64_t panel_floats;  ///< floats before the zeros that sums start with
-    std::int64_t source_floats; ///< floats of a transposed source
+    std::int64_t block_tiles;   ///< maximum number of tiles in a block
+    std::int64_t tiles_bytes;   ///< bytes of PixelTiles at the start of scratch memory
+    std::int64_t panel_floats;  ///< floats of a packed panel, after which come the zeros
+    std::int64_t source_floats; ///< floats of the transposed first matrix
 };
 
-/// The number of zeros that sums start with.
+/// The number of zeros with which sums start.
 template <class V> inline constexpr std::int64_t start_floats = V::gemm_last_vectors * V::width;
 
 template <class V> Prepared matrix_product_prepare(const MatrixProductTask &task, const Planning &planning) {
@@ -39,10 +39,10 @@ template <class V> Prepared matrix_product_prepare(const MatrixProductTask &task
     const int threads = planning.threads;
     const std::int64_t wanted =
         threads == 1 ? 1 : clamped(operations / item_operations, 1, 4 * static_cast<std::int64_t>(threads));
-    // Panels are cut before rows, since each block of rows packs the panels again.
+    // Divide panels before rows, because each block of rows packs its panels again.
     plan.panel_blocks = clamped(divide_up(wanted, products), 1, plan.panels);
     plan.row_blocks = clamped(wanted / (products * plan.panel_blocks), 1, max(1, tiles / min_tiles));
-    // A block's rows should stay in L2 while panels pass.
+    // The rows of a block should stay in L2 while panels pass.
     const std::int64_t l2_floats = planning.caches.second / 2 / static_cast<std::int64_t>(sizeof(float));
     plan.row_blocks = clamped(divide_up(plan.rows * plan.depth, l2_floats), plan.row_blocks, max(1, tiles));
     plan.block_tiles = divide_up(tiles, plan.row_blocks);
@@ -55,7 +55,7 @@ template <class V> Prepared matrix_product_prepare(const MatrixProductTask &task
                          static_cast<std::size_t>(plan.tiles_bytes + floats * 4));
 }
 
-/// Transpose rows [begin, end) of the source: the channels of all pixels of a row of pixels.
+/// Transpose the columns [rows) of the source, which is [depth][rows], to [rows][depth].
 template <class V>
 MPSCNN_INLINE void transpose_source(const float *from, std::ptrdiff_t stride, std::int64_t depth, Range rows,
                                     float *to) {
@@ -64,7 +64,7 @@ MPSCNN_INLINE void transpose_source(const float *from, std::ptrdiff_t stride, st
             to[(row - rows.begin) * depth + k] = from[row];
 }
 
-/// Pack a panel of the second factor times the scale: [depth][columns, padded to whole vectors].
+/// Pack a panel of the second matrix, times the scale: [depth][columns, padded to whole vectors].
 template <class V>
 void pack_panel(const MatrixProductTask &task, const float *second, std::int64_t depth, Range columns,
                 float *packed) {
@@ -85,7 +85,7 @@ void pack_panel(const MatrixProductTask &task, const float *second, std::int64_t
         }
 }
 
-/// Cut rows [begin, end) into tiles of even sizes, which read at `source` and write at `to`.
+/// Divide rows into tiles of similar sizes. They read from `source` on and write from `to` on.
 template <class V>
 inline std::int64_t cut_rows(const PixelRun &run, const float *source, float *to, std::int64_t rows,
                              PixelTile *tiles) {
@@ -135,7 +135,7 @@ void multiply_matrices(const MatrixProductTask &task, const MatrixProductPlan &p
     float *start = packed + plan.panel_floats, *transposed = start + start_floats<V>;
     for (std::int64_t c = 0; c < start_floats<V>; c += V::width) V::store(start + c, V::zero());
 
-    // Blocks end between tiles, so that each block fits in scratch.
+    // Blocks have whole tiles, so that each block fits in scratch memory.
     const std::int64_t all_tiles = divide_up(plan.rows, V::gemm_rows);
     const Range block = part_of(all_tiles, plan.row_blocks, row_block);
     const Range rows{block.begin * V::gemm_rows, min(block.end * V::gemm_rows, plan.rows)};

@@ -1,7 +1,7 @@
-// Packs weights that are a tensor into the layout that kernels read.
+// Packs weights that are a tensor of the graph into the layout that kernels read.
 //
-// Bound by memory: 8 bytes for each weight, or 16 for the data gradient if weights must be reordered. Kernels
-// with few outputs or inputs make it slower: they use only parts of cache lines.
+// The speed is limited by memory: 8 bytes for each weight, or 16 for the data gradient if weights must be
+// reordered. Kernels with few outputs or inputs are slower, because they only use parts of cache lines.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/convolution.h"
@@ -10,16 +10,16 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The minimum size of an item, in weights.
+/// The minimum number of weights of a work item.
 constexpr std::int64_t min_packed = 1 << 14;
 
 struct PackPlan {
-    std::int64_t panels; ///< in a group
+    std::int64_t panels; ///< panels of a group
     std::int64_t items;
-    bool reorders; ///< true: weights are reordered to the layout of `shape` before they are packed
+    bool reorders; ///< true if weights are first reordered to the layout of `shape`
 };
 
-/// Return the floats of one output in the source: [outputs][height][width][inputs] of a group.
+/// Return the floats of one output of the source, which is [outputs][height][width][inputs of a group].
 inline std::int64_t image_floats(const ConstView &from) { return from.height * from.width * from.channels; }
 
 /// Return true if each panel is packed separately.
@@ -41,7 +41,7 @@ template <class V> Prepared pack_prepare(const PackTask &task, const Planning &p
                          plan.reorders ? static_cast<std::size_t>(floats) * sizeof(float) : 0);
 }
 
-/// Return the weights of a kernel position for the group's first output.
+/// Return the address of the weights of tap number `tap` for the group's first output.
 inline const float *tap_weights(const PackTask &task, std::int64_t group, std::int64_t tap) {
     const ConstView &from = task.source;
     const std::int64_t row = task.rows.first + tap / task.columns.count * task.rows.step,
@@ -50,8 +50,8 @@ inline const float *tap_weights(const PackTask &task, std::int64_t group, std::i
            (row * from.width + column) * from.channels;
 }
 
-/// Pack a panel as gemm_pack_panel() does with weights in the layout of `shape`. The outputs are adjacent in
-/// the source.
+/// Pack a panel of a data gradient's weights as gemm_pack_panel() would pack them after reorder_group(). The
+/// panel's outputs are the convolution's inputs, which are adjacent in the source.
 template <class V>
 void pack_adjoint_panel(const PackTask &task, std::int64_t group, std::int64_t index, float *packed) {
     const std::int64_t outputs = task.source.batch / task.groups;
@@ -67,7 +67,7 @@ void pack_adjoint_panel(const PackTask &task, std::int64_t group, std::int64_t i
     }
 }
 
-/// Write [inputs][rows][columns][outputs] of a group from its part of [outputs][height][width][inputs].
+/// Reorder a group's weights from [outputs][height][width][inputs] to [inputs][rows][columns][outputs].
 inline void reorder_group(const PackTask &task, std::int64_t group, float *to) {
     const std::int64_t outputs = task.source.batch / task.groups, inputs = task.source.channels;
     const std::int64_t taps = task.rows.count * task.columns.count;
@@ -84,7 +84,7 @@ inline void reorder_group(const PackTask &task, std::int64_t group, float *to) {
     }
 }
 
-/// Write all weights in the layout of `shape`.
+/// Write all weights in the order of `shape`.
 inline void reorder(const PackTask &task, float *to) {
     const std::int64_t floats = task.shape.outputs * task.shape.weights_per_output();
     if (task.is_adjoint) {

@@ -1,11 +1,11 @@
 #pragma once
 
 // The layout of convolution weights for gemm_tile.h. Each group has panels of gemm_vectors * width output
-// channels; a panel is [k][channels] with k = [kh][kw][in]. The last panel has the remaining vectors: fewer,
-// or gemm_last_vectors if a single vector would give too few independent sums. Channels that pad a vector are
-// zero.
+// channels. A panel is [k][channels] with k = [kernel row][kernel column][input]. The last panel has the
+// remaining vectors: fewer, or gemm_last_vectors if a single vector would give too few independent sums.
+// Channels that pad a vector are zero.
 //
-// gemm_dot_tile.h reads the weights if there are few outputs and many inputs. Then each group is [k /
+// gemm_dot_tile.h multiplies if there are few outputs and many inputs. Then each group is [k /
 // width][output][lanes of k].
 
 #include <algorithm>
@@ -31,7 +31,7 @@ template <class V> inline std::int64_t panel_count(std::int64_t outputs) {
     return full + (rest > 0 && !joins_last);
 }
 
-/// Return the first output of panel `index`, and one after its last.
+/// Return the outputs of panel `index` of a group.
 template <class V> inline Range panel_outputs(std::int64_t outputs, std::int64_t index) {
     const std::int64_t begin = index * V::gemm_vectors * V::width;
     const bool last = index + 1 == panel_count<V>(outputs);
@@ -48,7 +48,7 @@ template <class V> void dot_pack(const ConvolutionShape &shape, const float *wei
                     V::store(packed, V::load(weights + output * depth + k + v));
 }
 
-/// Return the number of floats of a group.
+/// Return the number of floats of a group's packed weights.
 template <class V> std::int64_t gemm_group_size(const ConvolutionShape &shape) {
     const std::int64_t depth = shape.weights_per_output(), outputs = shape.outputs / shape.groups;
     return depth * (shape.algorithm == Algorithm::dot ? outputs : round_up_to_width<V>(outputs));
@@ -58,8 +58,8 @@ template <class V> std::size_t gemm_packed_size(const ConvolutionShape &shape) {
     return static_cast<std::size_t>(shape.groups * gemm_group_size<V>(shape));
 }
 
-/// Pack a vector of outputs. Only the first `count` exist; they are `stride` apart. packed[k * pitch] is the
-/// vector for k.
+/// Pack one vector of outputs, of which only the first `count` exist. The weights of adjacent outputs are
+/// `stride` apart. packed[k * pitch] is the vector for k.
 template <class V>
 void pack_vector(const float *weights, std::ptrdiff_t stride, std::int64_t depth, std::int64_t count,
                  float *packed, std::int64_t pitch) {
@@ -82,7 +82,7 @@ template <class V> inline std::int64_t panel_offset(const ConvolutionShape &shap
     return shape.weights_per_output() * panel * V::gemm_vectors * V::width;
 }
 
-/// Pack one panel of a group, whose outputs are `stride` apart.
+/// Pack one panel of a group. The weights of adjacent outputs are `stride` apart.
 template <class V>
 void gemm_pack_panel(const ConvolutionShape &shape, const float *weights, std::ptrdiff_t stride,
                      std::int64_t index, float *packed) {

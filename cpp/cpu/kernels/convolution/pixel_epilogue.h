@@ -1,6 +1,6 @@
 #pragma once
 
-// The epilogue for kernels that finish one vector of one pixel at a time.
+// The epilogue for kernels that store one vector of one pixel at a time, and addresses of pixels.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -27,25 +27,25 @@ template <class AnyView> MPSCNN_INLINE bool rows_join(const AnyView &view) {
     return view.row_stride == view.width * view.pixel_stride;
 }
 
-/// Return true if there is no gap between rows, nor between images.
+/// Return true if there are no gaps between rows and between images.
 template <class AnyView> MPSCNN_INLINE bool images_join(const AnyView &view) {
     return rows_join(view) && (view.batch == 1 || view.image_stride == view.height * view.row_stride);
 }
 
-/// Call visit(y, count) for `count` pixels at even distances, from the start of row y on. With `join` this is
-/// one call for all rows, otherwise one for each row.
+/// Call visit(y, count) for `count` pixels at constant distances, from the start of row y on. With `join`
+/// this is one call for all rows, otherwise one for each row.
 template <class Visit>
 MPSCNN_INLINE void for_each_strip(const Range &rows, std::int64_t width, bool join, Visit visit) {
     if (join) return visit(rows.begin, rows.size() * width);
     for (std::int64_t y = rows.begin; y < rows.end; ++y) visit(y, width);
 }
 
-/// Load the vector at p. Only `remaining` channels exist; the other lanes are zero.
+/// Load the vector at p, of which only `remaining` channels exist. The other lanes are zero.
 template <class V> MPSCNN_INLINE typename V::reg load_lanes(const float *p, std::int64_t remaining) {
     return remaining >= V::width ? V::load(p) : V::load_partial(p, remaining);
 }
 
-/// Store the lanes that may be overwritten.
+/// Store the first `writable` lanes, or all.
 template <class V, class Element>
 MPSCNN_INLINE void store_lanes(Element *p, typename V::reg value, std::int64_t writable) {
     if (writable >= V::width)
@@ -54,14 +54,14 @@ MPSCNN_INLINE void store_lanes(Element *p, typename V::reg value, std::int64_t w
         V::store_partial(p, value, writable);
 }
 
-/// Return true if the epilogue does nothing but clamp and perhaps round. A clamp costs almost nothing while
+/// Return true if the epilogue is only a clamp, and perhaps rounding. A clamp costs almost nothing while
 /// results are in registers.
 MPSCNN_INLINE bool is_clamp(const Epilogue &epilogue) {
     const Activation::Kind kind = epilogue.activation.kind;
     return (kind == Activation::Kind::none || kind == Activation::Kind::clamp) && !epilogue.residual;
 }
 
-/// The limits of an epilogue that is_clamp().
+/// The limits of an epilogue for which is_clamp() is true.
 struct Limits {
     float low = -__builtin_inff(), high = __builtin_inff();
 };
@@ -78,7 +78,7 @@ template <class V> struct Clamp {
     MPSCNN_INLINE typename V::reg operator()(typename V::reg x) const { return V::min(high, V::max(low, x)); }
 };
 
-/// Apply the epilogue to the vector that begins at `channel` of a pixel, and store it. `activated` is as for
+/// Apply the epilogue to the vector of a pixel that begins at `channel`, and store it. `activated`: see
 /// apply_epilogue().
 template <class V>
 MPSCNN_INLINE void finish_vector(const View &to, const Epilogue &epilogue, std::int64_t image, std::int64_t y,

@@ -1,18 +1,18 @@
 #pragma once
 
-// A dense convolution and the pooling that reads it, as one kernel. The convolution's result stays in the
+// A dense convolution and the pooling of its result, as one kernel. The convolution's result stays in the
 // worker's L2, and threads do not exchange it.
 //
-// An image's result is cut into bands of rows that fit the cache. It is cut into blocks of channels if these
-// divide the work more evenly among threads. An item is a band and a block of an image. The inner kernels are
-// those of the two separate operations, so the bits, registers and bound are the same.
+// The result of an image is divided into bands of rows that fit the cache. It is also divided into blocks of
+// channels if this divides the work more evenly among threads. A work item is a band and a block of an image.
+// The inner kernels are those of the two separate operations, so the bits are the same.
 
 #include "cpu/kernels/convolution/convolution_gemm.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// The rows of a band in both results.
+/// The rows of a band in the pooling's and in the convolution's result.
 struct PooledBand {
     Range pooled, convolved;
 };
@@ -20,9 +20,10 @@ struct PooledBand {
 struct PooledPlan {
     std::int64_t band_rows, bands;
     std::int64_t panel_blocks;
-    std::ptrdiff_t pixel_stride;           ///< of the convolution's result in scratch
-    std::size_t result_bytes, inner_bytes; ///< bytes of scratch
-    /// Plans for the first band, those in the middle, and the last. Windows at the border have fewer taps.
+    std::ptrdiff_t pixel_stride;           ///< stride of the convolution's result in scratch memory
+    std::size_t result_bytes, inner_bytes; ///< bytes of scratch memory
+    /// Plans of the first band, of all bands in the middle, and of the last. Windows at borders have fewer
+    /// taps.
     enum { first, between, last, kinds };
     const GemmPlan *product[kinds];
     Prepared *pooling[kinds]; ///< for each block of channels
@@ -41,8 +42,8 @@ inline PooledBand pooled_band(const PooledConvolutionTask &task, const PooledPla
     return {rows, {max(begin, 0), min(end, task.convolution.destination.height)}};
 }
 
-/// Return the convolution of a band of image 0. Bands in the middle differ only in the address of their
-/// source.
+/// Return the convolution of the rows of a band of image 0. In the middle, bands only differ in the source's
+/// address.
 inline ConvolutionTask band_convolution(const PooledConvolutionTask &task, const PooledPlan &plan,
                                         const Range &rows, float *result) {
     ConvolutionTask own = task.convolution;
@@ -67,7 +68,7 @@ inline ConvolutionTask band_convolution(const PooledConvolutionTask &task, const
     return own;
 }
 
-/// Return the pooling of some channels of a band of image 0.
+/// Return the pooling of a band of image 0, for some channels.
 inline PoolingTask band_pooling(const PooledConvolutionTask &task, const PooledBand &band, ConstView source,
                                 const Range &channels) {
     PoolingTask own = task.pooling;
@@ -79,7 +80,7 @@ inline PoolingTask band_pooling(const PooledConvolutionTask &task, const PooledB
     to.data += band.pooled.begin * to.row_stride + channels.begin;
     to.batch = 1;
     to.height = band.pooled.size();
-    // The channels after these may belong to another item.
+    // Do not write the channels after these, because they may belong to another item.
     to.writable_channels =
         channels.end == to.channels ? to.writable_channels - channels.begin : channels.size();
     to.channels = channels.size();
@@ -87,7 +88,8 @@ inline PoolingTask band_pooling(const PooledConvolutionTask &task, const PooledB
     return own;
 }
 
-/// Return true if windows of a band in the middle might reach beyond the border.
+/// Return true if windows of the bands in the middle might reach beyond the border, so that these bands
+/// differ.
 inline bool bands_between_differ(const PooledConvolutionTask &task, const PooledPlan &plan) {
     if (plan.bands <= 2) return false;
     const WindowAxis &axis = task.convolution.vertical;
@@ -97,7 +99,7 @@ inline bool bands_between_differ(const PooledConvolutionTask &task, const Pooled
            window_begin(axis, bottom) + (axis.kernel - 1) * axis.dilation >= task.source.height;
 }
 
-/// Choose the bands and the blocks of channels.
+/// Choose the number of bands and of blocks of channels.
 template <class V>
 inline void cut_pooled(const PooledConvolutionTask &task, const Planning &planning, PooledPlan &plan) {
     constexpr std::int64_t min_operations = 400'000;
@@ -114,7 +116,7 @@ inline void cut_pooled(const PooledConvolutionTask &task, const Planning &planni
             plan.panel_blocks = threads;
         else if (rows < threads)
             plan.panel_blocks = min(panels, threads);
-        else // the same number of rows for each thread, if possible
+        else // give each thread the same number of rows, if possible
             plan.bands = max(plan.bands,
                              rows % threads == 0 || rows >= 8 * threads ? threads : min(rows, 4 * threads));
     }
@@ -131,7 +133,7 @@ template <class V> inline Range channels_of(const GemmPlan &plan, const Range &p
             panel_outputs<V>(plan.group_outputs, panels.end - 1).end};
 }
 
-/// Prepare what all bands of one kind share.
+/// Make the plans for band `index`. Return false if memory runs out.
 template <class V>
 inline bool prepare_band(const PooledConvolutionTask &task, const Planning &planning, std::int64_t index,
                          PooledPlan &plan) {
@@ -159,10 +161,10 @@ template <class V>
 Prepared pooled_convolution_prepare(const PooledConvolutionTask &task, const Planning &planning) {
     const std::int64_t pitch = round_up_to_width<V>(task.convolution.destination.channels);
     PooledPlan plan{};
-    plan.pixel_stride = pitch % 512 == 0 ? pitch + 16 : pitch; // as in the arena
+    plan.pixel_stride = pitch % 512 == 0 ? pitch + 16 : pitch; // avoid pixels that share one set of L1
     cut_pooled<V>(task, planning, plan);
     for (std::int64_t index = 0; index < plan.bands; ++index) {
-        if (plan.kind_of(index) == PooledPlan::between && index > 1) continue; // like band 1
+        if (plan.kind_of(index) == PooledPlan::between && index > 1) continue; // has the plan of band 1
         if (!prepare_band<V>(task, planning, index, plan)) return {};
     }
     return planning.keep(plan, task.destination.batch * plan.bands * plan.panel_blocks,

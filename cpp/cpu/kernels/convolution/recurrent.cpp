@@ -1,8 +1,8 @@
-// Recurrent layers. An item is some sequences, for which it computes all steps. Each step reads the packed
-// weights once for all of them.
+// Recurrent layers (LSTM and GRU). A work item computes all steps of some sequences. Each step reads the
+// packed weights once for all of them.
 //
-// Registers: sums of 4 gates for 4 rows, or for 2 rows with 16 registers. Bound by the loads of weights from
-// L2 if an item has fewer rows than that, otherwise by FMAs.
+// Registers hold the sums of 4 gates for 4 sequences, or for 2 with 16 registers. The speed is limited by
+// loads of weights from L2 if an item has fewer sequences than that, otherwise by FMAs.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/recurrent_steps.h"
@@ -12,8 +12,8 @@ namespace {
 
 struct RecurrentPlan {
     std::int64_t items;
-    std::int64_t packed_floats; ///< of weights that are packed in each run
-    std::int64_t gate_floats;   ///< of z and r h of one row
+    std::int64_t packed_floats; ///< floats of weights that are packed in each run
+    std::int64_t gate_floats;   ///< floats of z and r h for one sequence
 };
 
 template <class V> Prepared recurrent_prepare(const RecurrentTask &task, const Planning &planning) {
@@ -32,7 +32,7 @@ template <class V> Prepared recurrent_prepare(const RecurrentTask &task, const P
     return planning.keep(plan, plan.items, static_cast<std::size_t>(round_up(bytes, 64)));
 }
 
-/// Call visit(rows, count, first unit) for each block of units and each tile of rows.
+/// Call visit(rows, count, first unit) for each block of units and each tile of rows (sequences).
 template <class V, class Visit>
 MPSCNN_INLINE void for_each_block(const RecurrentRow *rows, std::int64_t count, std::int64_t units,
                                   Visit visit) {
@@ -41,7 +41,8 @@ MPSCNN_INLINE void for_each_block(const RecurrentRow *rows, std::int64_t count, 
             visit(rows + row, static_cast<int>(min(tile_rows<V>, count - row)), first);
 }
 
-/// Point a row to its tensors at a step. `last` is the step before it; negative: there is none.
+/// Set a row's addresses for one step of a sequence. `last` is the step before it, or negative if there is
+/// none.
 inline void bind_row(const RecurrentTask &task, std::int64_t sequence, std::int64_t step, std::int64_t last,
                      RecurrentRow &row) {
     const View &to = task.destination;

@@ -1,10 +1,11 @@
 #pragma once
 
-// One step of recurrent layers, which the kernels of a layer and of its gradient share.
+// One step of recurrent layers, for the kernels of the layers and of their gradients.
 //
-// Weights are in panels: [block of units][unit of the state][gate][lanes of the block]. So all gates of a
-// block are in registers together. A panel stays in L1 while the rows of an item pass. gru_before has two
-// such matrices: that of the gates z and r, and that of the candidate.
+// Weights are packed in panels: [block of units][unit of the state][gate][lanes of the block]. So registers
+// hold all gates of a block of units. A panel stays in L1 while the sequences of an item pass. The kind
+// gru_before (whose reset gate is applied before the product) has two such matrices: one for the gates z and
+// r, and one for the candidate.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -13,20 +14,20 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The rows that share the loads of a panel.
+/// The number of sequences for which the weights of a panel are loaded once.
 template <class V> inline constexpr int tile_rows = V::registers >= 32 ? 4 : 2;
 
-/// One sequence of an image at one step.
+/// The addresses of one sequence at one step.
 struct RecurrentRow {
-    const float *sums;              ///< of the gates, without the state's part
-    const float *hidden, *cell;     ///< before the step; null: zeros
-    float *next_hidden, *next_cell; ///< after it; null in gradients
-    /// In gradients the activated gates i, f, o and g, or z, r, the candidate, and the product that r
-    /// multiplies or r h. Otherwise null, except for z and r h of gru_before.
+    const float *sums;              ///< inputs' part of the gates' sums
+    const float *hidden, *cell;     ///< states before the step; null stands for zeros
+    float *next_hidden, *next_cell; ///< states after the step; null in gradients
+    /// In gradients, where to store the activated gates: i, f, o and g, or z, r, the candidate, and the
+    /// product that r multiplies (or r h). Otherwise null, except z and r h of gru_before.
     float *gates[4];
 };
 
-/// The values of a block of units: [gate][row][lane].
+/// The gates of a block of units for some sequences: [gate][row][lane].
 template <class V> class GateBlock {
 public:
     explicit GateBlock(int rows) : rows_(rows) {}
@@ -39,12 +40,13 @@ private:
     const int rows_;
 };
 
-/// Return the floats of the packed weights of some gates.
+/// Return the number of floats of packed weights for this many gates.
 template <class V> MPSCNN_INLINE std::int64_t panel_floats(std::int64_t units, std::int64_t gates) {
     return round_up(units, V::width) * units * gates;
 }
 
-/// Pack the rows [first * units, (first + gates) * units) of weights.
+/// Pack the weights of `gates` gates from gate number `first` on. The weights of adjacent rows are `stride`
+/// apart.
 template <class V>
 inline void pack_panels(const float *weight, std::ptrdiff_t stride, std::int64_t units, std::int64_t first,
                         std::int64_t gates, float *packed) {
@@ -65,7 +67,7 @@ inline void pack_layer(const RecurrentLayer &layer, const float *weight, std::pt
     pack_panels<V>(weight, stride, layer.units, 2, 1, packed + panel_floats<V>(layer.units, 2));
 }
 
-/// Add the products of `R` rows and a panel of `C` gates.
+/// Add the products of the states of `R` rows and a panel of `C` gates to the gates from `gate` on.
 template <class V, int R, int C, class State>
 MPSCNN_INLINE void add_products(const RecurrentRow *rows, State state, const float *panel, std::int64_t units,
                                 GateBlock<V> &block, int gate, int row) {
@@ -91,7 +93,7 @@ MPSCNN_INLINE void add_products(const RecurrentRow *rows, State state, const flo
         for (int c = 0; c < C; ++c) V::store(block.at(gate + c, row + r), sums[r][c]);
 }
 
-/// Add the products of all rows to the gates from `gate` on.
+/// Add the products of the states of all rows and a panel of `C` gates to the gates from `gate` on.
 template <class V, int C, class State>
 __attribute__((noinline)) void multiply_states(const RecurrentRow *rows, int count, State state,
                                                const float *panel, std::int64_t units, GateBlock<V> &block,
@@ -103,7 +105,7 @@ __attribute__((noinline)) void multiply_states(const RecurrentRow *rows, int cou
     for (; row < count; ++row) add_products<V, 1, C>(rows, state, panel, units, block, gate, row);
 }
 
-/// Replace values by those of a function.
+/// Apply a function to `count` values in place.
 template <class V> inline void apply_function(const Activation &function, float *values, std::int64_t count) {
     if (function.kind == Activation::Kind::none || call_function(function, values, count)) return;
     for (std::int64_t i = 0; i < count; i += V::width) {
@@ -120,19 +122,19 @@ struct GatedState {
     MPSCNN_INLINE const float *operator()(const RecurrentRow &row) const { return row.gates[3]; }
 };
 
-/// Store the lanes of a block that are units.
+/// Store a vector of units, of which only `left` exist.
 template <class V> MPSCNN_INLINE void store_units(float *to, typename V::reg value, std::int64_t left) {
     left >= V::width ? V::store(to, value) : V::store_partial(to, value, left);
 }
 
-/// Computes one step of a layer for the rows of a tile.
+/// Computes one step of a layer for the sequences of a tile.
 template <class V> class RecurrentStep {
 public:
     RecurrentStep(const RecurrentLayer &layer, const float *packed, const float *bias, bool rounds,
                   std::int64_t writable)
         : layer_(layer), packed_(packed), bias_(bias), rounds_(rounds), writable_(writable) {}
 
-    /// Compute the units of the vector that begins with unit `first`. The states before the step are given.
+    /// Compute the vector of units that begins with unit `first`, from the states before the step.
     void run(const RecurrentRow *rows, int count, std::int64_t first) const {
         switch (layer_.kind) {
         case RecurrentLayer::Kind::lstm:
@@ -144,7 +146,7 @@ public:
         }
     }
 
-    /// gru_before: compute z and r h, which must be known for all units before `run`.
+    /// For gru_before, compute z and r h. They must be known for all units before `run`.
     void open_gates(const RecurrentRow *rows, int count, std::int64_t first) const {
         const std::int64_t units = layer_.units, left = units - first;
         GateBlock<V> block(count);
@@ -164,7 +166,7 @@ public:
     }
 
 private:
-    /// Begin the sums of a gate at `to`.
+    /// Copy the inputs' part of a gate's sums to `to`.
     MPSCNN_INLINE void start(const RecurrentRow &row, int gate, std::int64_t first, float *to) const {
         V::store(to, load_lanes<V>(row.sums + gate * layer_.units + first, layer_.units - first));
     }
@@ -237,7 +239,7 @@ private:
                 first);
     }
 
-    /// Store z h + (1 - z) candidate, or in gradients the candidate.
+    /// Store the hidden state z h + (1 - z) candidate. In gradients, store the candidate instead.
     MPSCNN_INLINE void mix(const RecurrentRow &row, typename V::reg update, typename V::reg candidate,
                            std::int64_t first) const {
         const std::int64_t left = layer_.units - first;

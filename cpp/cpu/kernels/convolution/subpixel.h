@@ -1,10 +1,10 @@
 #pragma once
 
-// Rearranges channels to blocks of pixels, for a tensor or for a convolution's result while it is in the
-// cache.
+// Rearranges channels to blocks of pixels (depth to space): of a tensor, or of a convolution's result while
+// it is in the cache.
 //
-// Registers: four vectors. Bound by memory (8 bytes for each element). With interleaved channels it is bound
-// by shuffles: one for each vector of blocks of two; other block sizes copy single elements.
+// The speed is limited by memory (8 bytes for each element). With interleaved channels it is limited by
+// shuffles, one for each vector, for blocks of two; other block sizes copy single elements.
 
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/kernels/convolution/convolution.h"
@@ -14,7 +14,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Copy the channels of pixel `position` of a block to that pixel.
+/// Copy the channels of the pixel at `position` in a block. With `channel_major`, the channels of all
+/// positions are interleaved.
 template <class V>
 MPSCNN_INLINE void copy_block_pixel(const float *from, float *to, std::int64_t channels,
                                     std::int64_t position, std::int64_t positions, bool channel_major) {
@@ -23,7 +24,7 @@ MPSCNN_INLINE void copy_block_pixel(const float *from, float *to, std::int64_t c
     for (std::int64_t channel = 0; channel < channels; ++channel) to[channel] = from[channel * positions];
 }
 
-/// Copy both pixels of one row of a block of two rows, whose channels are interleaved by four.
+/// Copy both pixels of one row of a block of 2 x 2 pixels, whose channels are interleaved.
 template <class V>
 MPSCNN_INLINE void copy_pair(const float *from, float *first, float *second, std::int64_t channels,
                              bool lower_row) {
@@ -41,11 +42,11 @@ MPSCNN_INLINE void copy_pair(const float *from, float *first, float *second, std
         first[channel] = from[0], second[channel] = from[1];
 }
 
-/// Write row y of an image of the destination from its source row.
+/// Write row y of an image of the destination from the source row that contains it.
 template <class V>
 inline void rearrange_row(const float *source, std::ptrdiff_t source_pixel, const View &to, float *row,
                           std::int64_t y, std::int64_t scale, bool channel_major) {
-    const std::int64_t first = y % scale * scale; // position in a block
+    const std::int64_t first = y % scale * scale; // position of the row's first pixel in its block
     std::int64_t x = 0;
     if (channel_major && scale == 2)
         for (; x + 2 <= to.width; x += 2, source += source_pixel)
@@ -75,14 +76,15 @@ void depth_to_space_run(const DepthToSpaceTask &task, const Prepared &prepared, 
     }
 }
 
-/// The plan of the convolution, cut into blocks of rows whose results pass through scratch memory.
+/// The plan of a subpixel convolution. The convolution is divided into blocks of rows, whose results are
+/// rearranged from scratch memory.
 struct SubpixelPlan {
-    std::int64_t rows, width;    ///< of the convolution
-    std::int64_t blocks;         ///< in each image
-    std::int64_t max_rows;       ///< in a block
-    std::ptrdiff_t pixel_stride; ///< in scratch
+    std::int64_t rows, width;    ///< extents of the convolution's result
+    std::int64_t blocks;         ///< blocks of each image
+    std::int64_t max_rows;       ///< rows of a block
+    std::ptrdiff_t pixel_stride; ///< stride in scratch memory
     std::size_t result_bytes;
-    const Prepared *convolution; ///< for each block
+    const Prepared *convolution; ///< plans for each block
 };
 
 template <class V>
@@ -102,7 +104,7 @@ inline SubpixelPlan subpixel_plan(const SubpixelConvolutionTask &task, const Pla
     return plan;
 }
 
-/// Return the convolution of a block of rows, which writes to `result`.
+/// Return the convolution of a block's rows, which writes to `result`.
 template <class V>
 inline ConvolutionTask block_task(const SubpixelConvolutionTask &task, const SubpixelPlan &plan,
                                   std::int64_t image, const Range &rows, float *result) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// How threads divide a convolution or a chain of convolutions. Kernels follow these rules, and the cost model
-// assumes them.
+// Rules by which threads divide a convolution or a chain of convolutions. Kernels follow them, and the cost
+// model assumes them.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -10,30 +10,30 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Return how many weights a thread can load in the time of one number that another thread has just written.
-/// Weights from memory take the same time. Weights in the last-level cache arrive in time, since kernels
-/// prefetch them.
+/// Return how many weights a thread can load in the time of loading one number that another thread has just
+/// written. Weights from memory take as long as such a number. Weights in the last-level cache take less
+/// time, because kernels prefetch them.
 inline std::int64_t weights_at_once(const PackedConvolution &packed) { return packed.cached ? 3 : 1; }
 
-/// Return true if each thread takes some pixels and all weights, instead of all pixels and some weights. The
-/// choice is what takes less time to load from another thread or the last-level cache. Threads that take
-/// pixels mostly read their own results later.
+/// Return true if each thread computes some pixels with all weights, and false if it computes all pixels with
+/// some weights. The choice minimizes what must be loaded from other threads or the last-level cache. Threads
+/// that compute some pixels mostly read what they have written themselves.
 inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
     const std::int64_t depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
     const std::int64_t exchanged = pixels * (packed.inputs_per_group * packed.groups + packed.outputs);
     return exchanged * weights_at_once(packed) > depth * packed.outputs;
 }
 
-/// A matrix product cut into items: blocks of pixel tiles times blocks of weight panels.
+/// A matrix product divided into work items: blocks of pixel tiles times blocks of weight panels.
 struct ProductCut {
     std::int64_t tiles, panels;
-    std::int64_t tile_time; ///< estimated cycles of a tile times a panel
+    std::int64_t tile_time; ///< estimated cycles for a tile times a panel
     std::int64_t pixel_blocks, panel_blocks;
-    bool by_pixels; ///< true: neighbouring items have the same pixels; false: the same panels
+    bool by_pixels; ///< True if adjacent items have the same pixels; false if they have the same panels.
 
     std::int64_t items() const { return pixel_blocks * panel_blocks; }
 
-    /// Return tiles times panels of the first `count` items.
+    /// Return the work (tiles times panels) of the first `count` items.
     std::int64_t work_of(std::int64_t count) const {
         const std::int64_t outer = by_pixels ? tiles : panels, inner = by_pixels ? panels : tiles;
         const std::int64_t outer_blocks = by_pixels ? pixel_blocks : panel_blocks,
@@ -42,8 +42,7 @@ struct ProductCut {
         return block.begin * inner + block.size() * (inner * (count % inner_blocks) / inner_blocks);
     }
 
-    /// Return tiles times panels of the thread with most work, if each thread has one contiguous part of the
-    /// items.
+    /// Return the work of the thread with the most work, if each thread has one contiguous part of the items.
     std::int64_t max_work(int threads) const {
         std::int64_t most = 0;
         for (int t = 0; t < threads; ++t) {
@@ -53,21 +52,21 @@ struct ProductCut {
         return most;
     }
 
-    /// Return the cycles that a thread needs for `work` tiles times panels.
+    /// Return the cycles that a thread needs for `work` and its share of items.
     std::int64_t time_of(std::int64_t work, int threads) const {
-        constexpr std::int64_t item_time = 600; // to claim an item and find its tiles
+        constexpr std::int64_t item_time = 600; // cycles to claim an item and find its tiles
         return work * tile_time + divide_up(items(), threads) * item_time;
     }
     std::int64_t max_time(int threads) const { return time_of(max_work(threads), threads); }
 };
 
-/// Return true if each thread has several items, and no thread has much more work than the average.
+/// Return true if each thread has several items and no thread has much more work than the average.
 inline bool is_even(const ProductCut &cut, int threads) {
     return cut.items() >= 3 * threads && 16 * cut.max_work(threads) * threads <= 17 * cut.tiles * cut.panels;
 }
 
-/// Call use(blocks) for each useful number of blocks, from `least` on, that `count` things can be cut into. A
-/// number is skipped if fewer blocks have the same size.
+/// Call use(blocks) for each useful number of blocks, from `least` on, into which `count` things can be
+/// divided. A number is not useful if fewer blocks have the same size.
 template <class Use> inline void for_each_cut(std::int64_t count, std::int64_t least, Use use) {
     for (std::int64_t size = divide_up(count, least); size >= 1; --size) {
         const std::int64_t blocks = divide_up(count, size);
@@ -75,9 +74,9 @@ template <class Use> inline void for_each_cut(std::int64_t count, std::int64_t l
     }
 }
 
-/// Make more items if threads would otherwise wait for the one with most work. Five panels, for example,
-/// would take two threads as long as six, unless each thread takes a part of the pixels too. The cost of an
-/// item bounds their number.
+/// Make more items if threads would otherwise wait for the one with the most work. For example, five panels
+/// would take two threads as long as six, unless each thread also takes a part of the pixels. Each item costs
+/// some time, so there cannot be too many.
 inline void even_out(ProductCut &cut, int threads) {
     constexpr std::int64_t min_time = 5'000; // below this it is not worth waking other threads
     const std::int64_t all = cut.tiles * cut.panels;
@@ -88,14 +87,15 @@ inline void even_out(ProductCut &cut, int threads) {
         for_each_cut(given.panels, given.panel_blocks, [&](std::int64_t panel_blocks) {
             ProductCut other = given;
             other.pixel_blocks = pixel_blocks, other.panel_blocks = panel_blocks;
-            if (other.time_of(divide_up(all, threads), threads) >= least) return; // even if the cut were even
+            // Too slow even if the work were divided evenly.
+            if (other.time_of(divide_up(all, threads), threads) >= least) return;
             if (const std::int64_t time = other.max_time(threads); time < least) cut = other, least = time;
         });
     });
 }
 
-/// Return the number of output rows after which a depthwise convolution's strips of two rows repeat. Cuts at
-/// multiples of it keep strips whole.
+/// Return the number of output rows after which the strips of a depthwise convolution, which have two rows,
+/// repeat. Bands that begin at multiples of it keep strips whole.
 inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }
 
 /// Return the source rows that the window of one output row spans.
@@ -106,15 +106,15 @@ inline std::int64_t source_rows(const ConvolutionTask &task, std::int64_t rows, 
     return min((rows - 1) * task.vertical.stride + window_rows(task), height);
 }
 
-/// The bands of a chain's result. A band has whole units of this many rows.
+/// The bands of a chain's result: sets of consecutive rows. A band has whole units of `unit` rows.
 struct ChainBands {
     std::int64_t unit, units, count;
 
     std::int64_t max_rows() const { return divide_up(units, count) * unit; }
 };
 
-/// Return bands of about `rows` rows (0: one band) out of `height`, for the stages of a chain. Bands keep
-/// strips whole, unless some threads would then have many more rows than others.
+/// Divide `height` rows of a chain's result into bands of about `rows` rows (0: one band). Bands keep the
+/// strips of depthwise stages whole, unless some threads would then have many more rows than others.
 inline ChainBands chain_bands(const ConvolutionTask *stages, std::int64_t count, std::int64_t height,
                               std::int64_t rows, int threads) {
     std::int64_t strips = 1;
@@ -129,8 +129,8 @@ inline ChainBands chain_bands(const ConvolutionTask *stages, std::int64_t count,
     return bands;
 }
 
-/// Return the number of items for a cut into panels of channels, at most `most`. Each thread gets the same
-/// number, if possible.
+/// Return the number of work items if panels of channels are items: about `wanted` and at most `most`. Each
+/// thread gets the same number, if possible.
 inline std::int64_t panel_items(std::int64_t wanted, std::int64_t most, int threads) {
     return min(round_up(wanted, threads), most);
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// Cuts a task over images, rows and channels into items for the thread pool.
+// Divides a task over images, rows and channels into work items for the thread pool.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -8,7 +8,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Items are blocks of rows and channel vectors of one image.
+/// The work items of a task: blocks of rows and of channel vectors of each image.
 struct WorkSplit {
     std::int64_t batch, rows, vectors, row_blocks, vector_blocks;
 
@@ -24,9 +24,10 @@ struct WorkSplit {
     }
 };
 
-/// Make several items for each thread, so that a late item costs little. No item is smaller than `least` of
-/// the total `cost` (both in the caller's unit), or a quarter of that if there would be fewer than three
-/// items for each thread. Channels are cut only if there are not enough rows, and never with vectors = 1.
+/// Divide a task so that each thread has several items, because a late thread then costs little. No item is
+/// smaller than `least` of the total `cost` (both in any unit of the caller). It is a quarter of that if
+/// there would be fewer than three items for each thread. Channels are only divided if there are not enough
+/// rows, and never with vectors = 1.
 MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::int64_t vectors,
                                    std::int64_t cost, std::int64_t least, int threads) {
     std::int64_t target = threads <= 1 ? 1 : clamped(cost / least, 1, 4 * static_cast<std::int64_t>(threads));
@@ -39,16 +40,16 @@ MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::i
     return split;
 }
 
-/// The minimum size of an item in a pass over a tensor, in elements: some 4 microseconds.
+/// The minimum number of elements of an item in a pass over a tensor: some 4 microseconds.
 inline constexpr std::int64_t min_elements = 1 << 14;
 
-/// Return items for a pass over the elements that works on whole rows.
+/// Divide a pass over the elements of a tensor by whole rows.
 MPSCNN_INLINE WorkSplit split_elements(const View &view, int threads) {
     return split_work(view.batch, view.height, 1, view.batch * view.height * view.width * view.channels,
                       min_elements, threads);
 }
 
-/// Return items for a pass over single pixels that reads the channels of each several times.
+/// Divide a pass over single pixels, whose channels are read several times.
 MPSCNN_INLINE Prepared prepare_pixels(const View &view, const Planning &planning) {
     const WorkSplit split =
         split_work(view.batch, view.height, view.width, view.batch * view.height * view.width * view.channels,
