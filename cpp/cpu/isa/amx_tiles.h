@@ -1,7 +1,7 @@
 #pragma once
 
-// The tile instructions of Intel's AMX that products of bfloat16 numbers and of bytes need: eight registers
-// of up to 16 rows of 64 bytes each, which are configured before use.
+// The tile instructions of Intel's AMX for products of bfloat16 numbers and of bytes. There are eight tile
+// registers of up to 16 rows of 64 bytes each, which must be configured before use.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The memory operand of LDTILECFG.
+/// The sizes of the tile registers, in the format of the instruction LDTILECFG.
 struct alignas(64) TileConfiguration {
     std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
     std::uint16_t row_bytes[16] = {};
@@ -27,17 +27,17 @@ struct alignas(64) TileConfiguration {
 };
 static_assert(sizeof(TileConfiguration) == 64);
 
-/// The processor's tile registers, accessed by inline assembly: the compilers' intrinsics do not state which
-/// memory they read. Each thread has its own registers.
+/// The processor's tile registers, of which each thread has a set. They are accessed by inline assembly,
+/// because the compilers' intrinsics do not state which memory they read.
 struct HardwareTiles {
     static MPSCNN_INLINE void configure(const TileConfiguration &configuration) {
         asm volatile("ldtilecfg %0" : : "m"(configuration));
     }
-    /// Load rows that are `stride` bytes apart. With stride 0 all rows are the same.
+    /// Load rows that are `stride` bytes apart. With a stride of 0 all rows are equal.
     template <int Tile> static MPSCNN_INLINE void load(const void *from, std::ptrdiff_t stride) {
         asm volatile("tileloadd (%1,%2,1), %%tmm%c0" : : "i"(Tile), "r"(from), "r"(stride) : "memory");
     }
-    /// Load memory that is read only once, without displacing data from L1.
+    /// Load rows of memory that is read only once, without displacing other data from L1.
     template <int Tile> static MPSCNN_INLINE void load_stream(const void *from, std::ptrdiff_t stride) {
         asm volatile("tileloaddt1 (%1,%2,1), %%tmm%c0" : : "i"(Tile), "r"(from), "r"(stride) : "memory");
     }

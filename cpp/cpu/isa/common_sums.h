@@ -1,8 +1,8 @@
 #pragma once
 
 // Sums along the lanes of vectors, in an order that does not depend on the processor's vector width. There
-// are 16 sums: sum i adds elements i, i + 16, and so on. At the end they are folded by halves. A narrower
-// vector needs several registers for the 16 sums.
+// are always 16 sums: sum i adds the elements i, i + 16, and so on. At the end they are folded by halves. A
+// narrower vector needs several registers for the 16 sums.
 
 #include "cpu/isa/simd.h"
 
@@ -14,7 +14,7 @@ inline constexpr int common_sums = 16;
 /// The number of vectors that hold the 16 sums.
 template <class V> inline constexpr int sum_vectors = common_sums / V::width;
 
-/// One float for each of the 16 common sums.
+/// The 16 sums of floats.
 template <class V> struct CommonSums {
     typename V::reg parts[sum_vectors<V>];
 
@@ -22,7 +22,8 @@ template <class V> struct CommonSums {
 #pragma GCC unroll 4
         for (auto &part : parts) part = start;
     }
-    /// Return the sums that element `element` is added to; `element` is a multiple of V::width.
+    /// Return the vector of sums to which the vector that begins with element `element`, a multiple of
+    /// V::width, is added.
     MPSCNN_INLINE typename V::reg &of_element(std::int64_t element) {
         return parts[element % common_sums / V::width];
     }
@@ -30,7 +31,7 @@ template <class V> struct CommonSums {
 #pragma GCC unroll 4
         for (int i = 0; i < sum_vectors<V>; ++i) parts[i] = join(parts[i], other.parts[i]);
     }
-    /// Join all the sums into one vector.
+    /// Join the sums of all registers into one vector.
     template <class Join> MPSCNN_INLINE typename V::reg folded(Join join) const {
         typename V::reg kept[sum_vectors<V>];
 #pragma GCC unroll 4

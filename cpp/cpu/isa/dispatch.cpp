@@ -72,8 +72,8 @@ namespace {
 
 constexpr std::string_view known_names[] = {"baseline", "avx2", "avx512", "amx", "neon"};
 
-/// Assemble a kernel table: `get` fills in each part. This runs code of the instruction set, so the processor
-/// must support it.
+/// Assemble the kernel table of an instruction set. `get` fills in each part. It runs code of the instruction
+/// set, so the processor must support the set.
 template <class Get> KernelTable assemble(Get get) {
     KernelTable table;
     get(static_cast<VectorTraits &>(table));
@@ -105,7 +105,7 @@ struct Available {
     std::size_t count = 0;
 
     Available();
-    Available(const Available &) = delete; // points into itself
+    Available(const Available &) = delete; // not copyable, because it has pointers to its members
     Available &operator=(const Available &) = delete;
 
     KernelTable &add(const KernelTable &table) {
@@ -117,14 +117,15 @@ struct Available {
 };
 
 #if defined(__x86_64__)
-/// Return MPSCNN_BFLOAT16, the order of sums that the user asks for. Empty: choose the fastest.
+/// Return the order of sums that the user requests with MPSCNN_BFLOAT16. Empty means: choose the fastest.
 std::string_view wanted_sums() {
     const char *wanted = std::getenv("MPSCNN_BFLOAT16");
     return wanted ? wanted : "";
 }
 
 #if defined(MPSCNN_WITH_avx512)
-/// The AVX-512 kernels and those for its extensions on this processor. The bfloat16 kernels are added later.
+/// Return the kernels for AVX-512 and for its extensions on this processor. The bfloat16 kernels are added
+/// later.
 KernelTable avx512_table() {
     KernelTable table = assemble([](auto &part) { avx512::get(part); });
     if (has_avx512_vnni()) avx512_vnni::get(table.quads);

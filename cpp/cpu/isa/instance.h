@@ -1,8 +1,8 @@
 #pragma once
 
-// Include this in every kernel file. Each cpu/kernels/<family>.cpp is compiled once for each instruction set
-// with the flags of that set. MPSCNN_SET is then the set's name, and MPSCNN_SIMD_HEADER is the header of its
-// vectors (see simd.h).
+// Every kernel file includes this header. Each cpu/kernels/<family>.cpp is compiled once for each instruction
+// set, with the compiler flags of that set. Then MPSCNN_SET is the set's name, and MPSCNN_SIMD_HEADER is the
+// header of its vector class (see simd.h).
 
 #include MPSCNN_SIMD_HEADER
 
@@ -14,7 +14,7 @@ namespace mpscnn::cpu::MPSCNN_SET {
 
 } // namespace mpscnn::cpu::MPSCNN_SET
 
-/// Register <prefix>_prepare and <prefix>_run as this set's kernel for a kind of task.
+/// Define this instruction set's kernel for a kind of task: <prefix>_prepare and <prefix>_run.
 #define MPSCNN_KERNEL(TaskType, prefix)                                                                      \
     void mpscnn::cpu::MPSCNN_SET::get(Kernel<TaskType> &kernel) {                                            \
         kernel = {prefix##_prepare<Simd>, prefix##_run<Simd>};                                               \

@@ -1,6 +1,6 @@
-// Declarations of the functions that the kernel files define (cpu/isa/instance.h). This file is included in
-// the namespace of each instruction set, so it has no include guard. Each function fills in a part of the
-// set's KernelTable.
+// Declarations of the functions that kernel files define (cpu/isa/instance.h). Each function fills in a part
+// of the instruction set's KernelTable. This file is included in the namespace of each instruction set, so it
+// has no include guard.
 
 void get(VectorTraits &);
 void get(HalfConversion &);

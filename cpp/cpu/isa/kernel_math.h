@@ -1,6 +1,6 @@
 #pragma once
 
-// Integer arithmetic of the kernel headers, which may not use the C++ library (see simd.h).
+// Integer arithmetic for kernel headers, which may not use the C++ library (see simd.h).
 
 #include <cstdint>
 
@@ -14,14 +14,14 @@ MPSCNN_INLINE std::int64_t max(std::int64_t a, std::int64_t b) { return a < b ? 
 MPSCNN_INLINE std::int64_t clamped(std::int64_t x, std::int64_t low, std::int64_t high) {
     return x < low ? low : (x > high ? high : x);
 }
-/// a / b rounded up; a may be negative, b is positive.
+/// Return a / b rounded up; a may be negative, b is positive.
 MPSCNN_INLINE std::int64_t divide_up(std::int64_t a, std::int64_t b) {
     return a > 0 ? (a + b - 1) / b : -(-a / b);
 }
 /// Return a rounded up to a multiple of b.
 MPSCNN_INLINE std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
 
-/// Half-open range of integers.
+/// The integers from begin to end - 1.
 struct Range {
     std::int64_t begin, end;
     MPSCNN_INLINE bool empty() const { return begin >= end; }
@@ -29,7 +29,7 @@ struct Range {
     friend bool operator==(const Range &, const Range &) = default;
 };
 
-/// Return part `index` of [0, count), which is cut into `parts` ranges. Their sizes differ by at most one.
+/// Divide [0, count) into `parts` ranges whose sizes differ by at most one, and return range number `index`.
 MPSCNN_INLINE Range part_of(std::int64_t count, std::int64_t parts, std::int64_t index) {
     return {count * index / parts, count * (index + 1) / parts};
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// The interface between the CPU engine's lowering and its kernels. Every instruction set provides one
-// KernelTable; nothing outside the kernels' headers (docs/cpu_engine.md names them) knows which one runs.
+// The interface between the CPU engine and its kernels. Each instruction set has one KernelTable. No code
+// outside the kernels' headers (docs/cpu_engine.md names them) depends on the instruction set.
 
 #include <span>
 #include <type_traits>
@@ -26,8 +26,8 @@
 namespace mpscnn::cpu {
 
 /// The list of all kernel tasks. Every instruction set has a kernel for each: a file of cpu/kernels defines
-/// it, and cpu/isa/instance_functions.h declares it. Conversion tasks are not in the list; only
-/// Bfloat16Kernels has them.
+/// it, and cpu/isa/instance_functions.h declares it. The conversion between float32 and bfloat16 is an
+/// exception: only Bfloat16Kernels has it.
 using Task =
     std::variant<ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask,
                  AffineTask, SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask,
@@ -60,58 +60,60 @@ struct HalfConversion {
     void (*floats_from_halves)(const std::uint16_t *source, float *destination, std::int64_t count) = nullptr;
 };
 
-/// Return the number of floats that packed weights take, and pack weights from [out][kh][kw][in/groups]
-/// order.
+/// The functions that pack convolution weights: packed_size returns the number of floats of packed weights,
+/// and pack packs weights from the order [out][kh][kw][in/groups].
 struct ConvolutionPacking {
     std::size_t (*packed_size)(const ConvolutionShape &) = nullptr;
     void (*pack)(const ConvolutionShape &, const float *weights, float *packed) = nullptr;
 };
 
-/// Return the number of floats that a recurrent layer's packed weights take, and pack weights from
-/// [gates * units][units] order. A packed gru_before has first the gates, then the candidate.
+/// The functions that pack a recurrent layer's weights. The first returns the number of floats of packed
+/// weights, and the second packs them from the order [gates * units][units]. For gru_before, the packed gates
+/// come first and then the candidate.
 struct RecurrentPacking {
     std::size_t (*recurrent_packed_size)(const RecurrentLayer &) = nullptr;
     void (*pack_recurrent)(const RecurrentLayer &, const float *weights, float *packed) = nullptr;
 };
 
-/// Apply neuron functions that kernels call out of line.
+/// The function that computes activation functions which kernels call out of line.
 struct NeuronFunctions {
     void (*apply_neuron)(const Activation &activation, float *values, std::int64_t count) = nullptr;
 };
 
-/// A loop of FMAs on registers only, which measures the peak.
+/// A loop of FMAs on registers only, which measures the processor's peak speed.
 struct FmaLoop {
     void (*fma_loop)(std::int64_t rounds) = nullptr;
     std::int64_t round_operations = 0; ///< floating-point operations in a round
 };
 
-/// How products of bfloat16 numbers are summed. The result's bits depend on it.
+/// The order in which products of bfloat16 numbers are summed. The bits of results depend on it.
 enum class Bfloat16Products {
     none,
-    pairs,          ///< AVX512_BF16: the second number of each pair first, in one chain
-    arm_pairs,      ///< FEAT_BF16: add both products of a pair in one step
-    blocks,         ///< the order of gemm_block_tile.h, by FMAs: slower than float32
-    blocks_in_tiles ///< the same order, by AMX
+    pairs,          ///< AVX512_BF16: one chain of FMAs, the second number of each pair first
+    arm_pairs,      ///< FEAT_BF16: both products of a pair are added in one step
+    blocks,         ///< the order of gemm_block_tile.h with FMAs, which is slower than float32
+    blocks_in_tiles ///< the order of gemm_block_tile.h with AMX
 };
-const char *name_of(Bfloat16Products products); ///< "pairs", "arm pairs", "blocks", "blocks in tiles"
+/// Return "pairs", "arm pairs", "blocks" or "blocks in tiles".
+const char *name_of(Bfloat16Products products);
 
-/// Additional kernels of a processor that multiplies bfloat16 numbers (cpu/kernels/convolution/bfloat16.cpp).
+/// Additional kernels for networks in bfloat16 (cpu/kernels/convolution/bfloat16.cpp).
 struct Bfloat16Kernels {
     Bfloat16Products products = Bfloat16Products::none;
-    /// Convolution with bfloat16 weights. Source and residual are bfloat16 numbers. They are in pairs unless
-    /// the convolution is depthwise, so channels and strides are even. The result is float32 or bfloat16. The
-    /// result of a depthwise one is bfloat16, and its only activation is a clamp.
+    /// Convolution with bfloat16 weights, sources and residuals. Unless it is depthwise, inputs are
+    /// multiplied in pairs, so channels and strides are even. Its result is float32 or bfloat16. A depthwise
+    /// convolution's result is bfloat16, and its only activation is a clamp.
     Kernel<ConvolutionTask> convolution;
     Kernel<ChainTask> chain; ///< chains of such convolutions
     Kernel<ConversionTask> conversion;
 };
 
-/// Additional kernels of a processor that multiplies four bytes at a time, for weights packed in fours.
+/// Additional kernels of a processor with dot products of four bytes, for IntegerWeights::quads.
 struct QuadKernels {
-    Kernel<IntegerConvolutionTask> convolution; ///< for all such weights
-    Kernel<IntegerConvolutionTask> tiles; ///< faster for weights in fours that are not depthwise; may be null
-    bool has_depthwise = false; ///< depthwise weights are in fours too; otherwise they have another layout
-    std::int32_t centre = 0;    ///< subtracted from each byte before it is multiplied
+    Kernel<IntegerConvolutionTask> convolution; ///< for all weights with quads
+    Kernel<IntegerConvolutionTask> tiles;       ///< faster for quads that are not depthwise; may be null
+    bool has_depthwise = false;                 ///< true if depthwise weights have quads too
+    std::int32_t centre = 0;                    ///< number that is subtracted from each byte
 };
 
 /// The kernels of one instruction set.
@@ -123,9 +125,9 @@ struct KernelTable : VectorTraits,
                      SignalKernels,
                      FmaLoop,
                      KernelSet<Task> {
-    /// The kernel for a kind of task.
+    /// Return the kernel for a kind of task.
     template <class TaskType> const Kernel<TaskType> &kernel() const { return *this; }
-    /// The kernel for one task.
+    /// Return the kernel for one task, which may be one of the additional kernels.
     template <class TaskType> const Kernel<TaskType> &kernel(const TaskType &task) const {
         if constexpr (std::is_same_v<TaskType, ConvolutionTask>)
             if (task.packed->element == Element::bfloat16) return bfloat16.convolution;
@@ -141,7 +143,7 @@ struct KernelTable : VectorTraits,
         return *this;
     }
 
-    Kernel<HalfSumsTask> halves; ///< kernels with half-precision instructions, if the processor has these
+    Kernel<HalfSumsTask> halves; ///< with float16 instructions; empty if the processor has none
     bool multiplies_halves() const { return halves.run != nullptr; }
 
     QuadKernels quads;
@@ -153,22 +155,22 @@ struct KernelTable : VectorTraits,
     bool multiplies_bfloat16() const { return bfloat16.convolution.run != nullptr; }
 
     /// Pack weights [outputs][height][width][inputs of a group] into memory of the network. `bias` may be
-    /// null. With bfloat16 elements, an odd number of inputs is padded to an even one with zero weights.
+    /// null. With bfloat16 elements, an odd number of inputs is rounded up to an even one with zero weights.
     PackedConvolution pack_convolution(WeightMemory &memory, const float *weights, const float *bias,
                                        const ConvolutionShape &shape) const;
-    /// Return the layout and sizes of packed float32 weights whose values are not known yet.
+    /// Return the layout and sizes of packed float32 weights whose values will be known only in a run.
     PackedConvolution packed_later(const ConvolutionShape &shape) const;
 };
 
 inline constexpr std::size_t max_kernel_tables = 4;
 
-/// Return the kernel tables that this processor can run, best first.
+/// Return the kernel tables that this processor can run, the best first.
 std::span<const KernelTable *const> available_kernels();
 /// Return the best table that this processor can run, or the one that MPSCNN_CPU names (baseline, avx2,
 /// avx512, amx, neon). Throws ParameterError for an unknown name and UnsupportedError for a set that this
 /// processor lacks.
 const KernelTable &kernels();
-/// Return a table by name. Throws like kernels().
+/// Return the table with this name. Throws like kernels().
 const KernelTable &kernels(const char *name);
 
 } // namespace mpscnn::cpu

@@ -1,7 +1,7 @@
 #pragma once
 
 // Shuffles that move lanes between vectors, and reductions over the lanes of several vectors together.
-// Reducing one vector alone would leave most lanes idle.
+// Reducing one vector at a time would leave most lanes unused.
 
 #include <utility>
 
@@ -10,7 +10,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Return the lower (or higher) half of every 2 * size lanes: first those of a, then those of b.
+/// Fill each 2 * size lanes of the result with the lower (or higher) half of these lanes of a, and then with
+/// that of b.
 template <class V, int size, bool higher>
 MPSCNN_INLINE typename V::reg lane_halves(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -19,7 +20,7 @@ MPSCNN_INLINE typename V::reg lane_halves(typename V::reg a, typename V::reg b) 
     }(std::make_integer_sequence<int, V::width>());
 }
 
-/// Lane j of x[i] becomes lane i of x[j].
+/// Transpose a square of lanes: lane j of x[i] becomes lane i of x[j].
 template <class V, int size = V::width / 2>
 MPSCNN_INLINE void transpose_lanes(typename V::reg (&x)[V::width]) {
     if constexpr (size > 0) {
@@ -35,7 +36,8 @@ MPSCNN_INLINE void transpose_lanes(typename V::reg (&x)[V::width]) {
 }
 
 /// Fold the lanes of each x[i] into lane i of x[0]. Lane j is folded with lane j + width / 2, and so on by
-/// halves, as in V::sum. `fold` takes two vectors, or any other type that `lane_halves` accepts.
+/// halves, in the order of V::sum. `fold` combines two vectors, or two values of another type that
+/// lane_halves() accepts.
 template <class V, int count = V::width, class Lanes, class Fold>
 MPSCNN_INLINE void fold_lanes(Lanes (&x)[V::width], Fold fold) {
     if constexpr (count > 1) {
@@ -58,7 +60,7 @@ template <class V> MPSCNN_INLINE void maximum_lanes(typename V::reg (&x)[V::widt
     fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::max(a, b); });
 }
 
-/// Return every second lane from lane `first` on: first those of a, then those of b.
+/// Return every second lane, from lane `first` on: first the lanes of a, then those of b.
 template <class V, int first>
 MPSCNN_INLINE typename V::reg every_second(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -66,7 +68,7 @@ MPSCNN_INLINE typename V::reg every_second(typename V::reg a, typename V::reg b)
     }(std::make_integer_sequence<int, V::width>());
 }
 
-/// Interleave the lanes of the lower (or higher) halves of a and b.
+/// Interleave the lanes of the lower (or higher) half of a with those of b.
 template <class V, bool higher>
 MPSCNN_INLINE typename V::reg interleaved_lanes(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -75,7 +77,7 @@ MPSCNN_INLINE typename V::reg interleaved_lanes(typename V::reg a, typename V::r
     }(std::make_integer_sequence<int, V::width>());
 }
 
-/// Return every second pair of lanes from pair `first` on: first those of a, then those of b.
+/// Return every second pair of lanes, from pair `first` on: first the pairs of a, then those of b.
 template <class V, int first>
 MPSCNN_INLINE typename V::reg every_second_pair(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -83,7 +85,7 @@ MPSCNN_INLINE typename V::reg every_second_pair(typename V::reg a, typename V::r
     }(std::make_integer_sequence<int, V::width>());
 }
 
-/// Copy lane `index` of every `size` lanes to all of these lanes.
+/// In every `size` adjacent lanes, copy lane `index` to all of them.
 template <class V, int size, int index> MPSCNN_INLINE typename V::reg repeat_lane(typename V::reg x) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
         return __builtin_shufflevector(x, x, (lane - lane % size + index)...);

@@ -1,18 +1,18 @@
 #pragma once
 
-// Vectors of which only the first lanes hold data.
+// Functions for vectors of which only the first lanes hold data.
 
 #include "cpu/isa/simd.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// Return NaN where x is NaN, otherwise 0. Maxima add these up, since taking a maximum can lose a NaN.
+/// Return NaN where x is NaN, otherwise 0. Maxima also add these up, because taking a maximum can lose a NaN.
 template <class V> MPSCNN_INLINE typename V::reg nan_of(typename V::reg x) {
     return V::max(V::zero(), V::min(V::zero(), x));
 }
 
-/// 0, 1, 2, ...
+/// Return the vector 0, 1, 2, ...
 template <class V> MPSCNN_INLINE typename V::reg lane_numbers() {
     static constexpr float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     return V::load(lanes);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The interface between kernels and an instruction set.
+// The interface between kernels and an instruction set, a class of vector operations.
 //
 // Kernels are templates over one class, `template <class V>`, whose static members are the operations below.
 // simd_<set>.h defines that class as mpscnn::cpu::<set>::Simd. cpu/kernels/<family>.cpp is compiled once for
@@ -79,14 +79,15 @@ struct Bfloat16 {
 /// True if the kernels' tensors hold bfloat16 numbers.
 template <class V> inline constexpr bool has_bfloat16 = sizeof(typename V::element) == sizeof(Bfloat16);
 
-/// True if tile registers multiply the pairs.
+/// True if tile registers (AMX) multiply pairs of bfloat16 numbers.
 template <class V> inline constexpr bool has_tiles = requires { typename V::Tiles; };
 
-/// True if products of pairs are summed in blocks of inputs. All such sets give the same bits.
+/// True if products of pairs are summed in blocks of inputs (gemm_block_tile.h). All such sets give the same
+/// bits.
 template <class V>
 inline constexpr bool sums_in_blocks = has_tiles<V> || requires(typename V::reg a) { V::even(a); };
 
-/// Keep x in a register. Compilers would otherwise read it from memory for each use, which is slower for
+/// Keep x in a register. Otherwise compilers would read it from memory for each use, which is slower for
 /// several uses.
 template <class Register> MPSCNN_INLINE void keep_in_register(Register &x) {
 #if defined(__x86_64__)
@@ -105,29 +106,29 @@ template <class Register> MPSCNN_INLINE void use_register(const Register &x) {
 #endif
 }
 
-/// Hide how x was computed. Compilers would otherwise compute it again for each use.
+/// Hide how the pointer x was computed. Otherwise compilers would compute it again for each use.
 template <class T> MPSCNN_INLINE void keep_pointer(T *&x) { asm("" : "+r"(x)); }
 
-/// Round x * factor to the nearest whole number; the product is below 2^22. Adding 1.5 * 2^23 leaves no bits
-/// after the binary point.
+/// Round x * factor to the nearest whole number, if the product is below 2^22. Adding 1.5 * 2^23 leaves no
+/// bits after the binary point.
 template <class V> MPSCNN_INLINE typename V::reg product_to_whole(typename V::reg x, float factor) {
     const auto shifter = V::set1(12582912.0f);
     return V::sub(V::fma(x, V::set1(factor), shifter), shifter);
 }
 
-/// Split x into n ln 2 + r with a whole number n, where |r| is at most ln 2 / 2 or slightly more.
+/// Split x into n ln 2 + r, where n is a whole number and |r| is at most ln 2 / 2 or slightly more.
 template <class V> struct ReducedExponent {
     typename V::reg n, r;
 
     explicit MPSCNN_INLINE ReducedExponent(typename V::reg x) : n(product_to_whole<V>(x, 1.44269504f)) {
-        // ln 2 as the sum of two parts. The first has so few bits that n * part is exact even without FMA.
+        // ln 2 is the sum of two parts. The first has so few bits that n times it is exact even without FMA.
         r = V::fma(n, V::set1(-0.693359375f), x);
         r = V::fma(n, V::set1(2.12194440e-4f), r);
     }
 };
 
-/// e^r - 1 = r + r^2 q(r). q has degree 4 and minimizes the maximum relative error of e^r over |r| <= ln 2 /
-/// 2.
+/// Compute e^r - 1 = r + r^2 q(r) for |r| <= ln 2 / 2. q has degree 4 and minimizes the maximum relative
+/// error of e^r.
 template <class V> MPSCNN_INLINE typename V::reg expm1_reduced(typename V::reg r) {
     auto q = V::set1(1.381459879e-3f);
     q = V::fma(q, r, V::set1(8.368716575e-3f));
@@ -137,8 +138,8 @@ template <class V> MPSCNN_INLINE typename V::reg expm1_reduced(typename V::reg r
     return V::fma(V::mul(r, r), q, r);
 }
 
-/// Compute e^x, or e^(x + low) for a small `low`, in every lane to about 1 unit in the last place. Subnormal
-/// results are included; NaN is kept.
+/// Compute e^x, or e^(x + low) for a small `low`, in every lane, with an error of about 1 unit in the last
+/// place. Results may be subnormal; NaN is kept.
 template <class V, class... Low> MPSCNN_INLINE typename V::reg exponential(typename V::reg x, Low... low) {
     // Beyond these limits the result is zero or infinity anyway.
     x = V::max(V::set1(-104.0f), V::min(V::set1(89.0f), x));
@@ -146,7 +147,7 @@ template <class V, class... Low> MPSCNN_INLINE typename V::reg exponential(typen
     if constexpr (sizeof...(low) > 0) reduced.r = V::add(reduced.r, low...);
     const auto p = V::add(expm1_reduced<V>(reduced.r), V::set1(1.0f));
     if constexpr (V::has_scale) return V::scale(p, reduced.n);
-    // 2^n is the product of two factors, since n itself may exceed the exponents of a float.
+    // 2^n is the product of two factors, because n may exceed the exponents of a float.
     const auto half = product_to_whole<V>(reduced.n, 0.5f);
     return V::mul(V::mul(p, V::power_of_two(half)), V::power_of_two(V::sub(reduced.n, half)));
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// AVX-512 with AMX's products of tiles of bytes. Contract: simd.h.
+// The class Simd (see simd.h) for AVX-512 with AMX's products of tiles of bytes.
 
 #include "cpu/isa/amx_tiles.h"
 #include "cpu/isa/simd_avx512.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-// x86-64 with AVX2, FMA and F16C. Contract: simd.h.
+// The class Simd (see simd.h) for x86-64 with AVX2, FMA and F16C.
 
 #include <immintrin.h>
 
@@ -35,7 +35,7 @@ struct Simd {
         const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lanes));
     }
-    // Store in pieces. The store of vmaskmovps takes tens of cycles on AMD processors.
+    // Store in pieces, because the store of vmaskmovps takes tens of cycles on AMD processors.
     static MPSCNN_INLINE void store_partial(float *p, reg a, std::int64_t n) {
         if (n >= 8) return store(p, a);
         __m128 rest = _mm256_castps256_ps128(a);
@@ -75,7 +75,7 @@ struct Simd {
     }
 
     static MPSCNN_INLINE reg power_of_two(reg n) {
-        // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
+        // The sum has n + 127 in its last bits. The shift moves them to the exponent.
         const __m256i biased = _mm256_castps_si256(_mm256_add_ps(n, set1(12582912.0f + 127.0f)));
         return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
     }

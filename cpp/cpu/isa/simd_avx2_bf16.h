@@ -1,13 +1,13 @@
 #pragma once
 
-// AVX2 for tensors of bfloat16 numbers, which FMAs multiply as floats. Contract: simd.h.
+// The class Simd (see simd.h) for AVX2 with bfloat16 tensors, whose numbers FMAs multiply as floats.
 
 #include "cpu/isa/simd_avx2.h"
 
 namespace mpscnn::cpu::avx2_bf16 {
 
 struct Simd : avx2::Simd {
-    static constexpr int gemm_rows = 2, gemm_single_rows = 4; // three sums for each row and vector
+    static constexpr int gemm_rows = 2, gemm_single_rows = 4; // each row and vector has three sums
     using element = Bfloat16;
 
     static MPSCNN_INLINE reg even(reg a) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// AVX2 with products of four bytes (AVX-VNNI). Contract: simd.h.
+// The class Simd (see simd.h) for AVX2 with dot products of four bytes (AVX-VNNI).
 
 #include "cpu/isa/simd_avx2.h"
 

@@ -1,9 +1,9 @@
 #pragma once
 
-// x86-64 with AVX-512 F, BW, VL and DQ. Contract: simd.h.
+// The class Simd (see simd.h) for x86-64 with AVX-512 F, BW, VL and DQ.
 
 #if defined(__GNUC__) && !defined(__clang__)
-// GCC 12 warns about the undefined operands inside its own intrinsics (GCC bug 105593).
+// GCC 12 warns about undefined operands in its intrinsics (GCC bug 105593).
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -70,7 +70,7 @@ struct Simd {
 
     static MPSCNN_INLINE reg scale(reg a, reg n) { return _mm512_scalef_ps(a, n); }
     static MPSCNN_INLINE reg power_of_two(reg n) {
-        // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
+        // The sum has n + 127 in its last bits. The shift moves them to the exponent.
         const __m512i biased = _mm512_castps_si512(_mm512_add_ps(n, set1(12582912.0f + 127.0f)));
         return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
     }

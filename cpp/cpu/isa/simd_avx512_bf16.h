@@ -1,6 +1,6 @@
 #pragma once
 
-// AVX-512 with bf16 dot products. Contract: simd.h.
+// The class Simd (see simd.h) for AVX-512 with dot products of bfloat16 numbers (AVX512_BF16).
 
 #include "cpu/isa/simd_avx512.h"
 
@@ -9,7 +9,7 @@ namespace mpscnn::cpu::avx512_bf16 {
 struct Simd : avx512::Simd {
     using element = Bfloat16;
 
-    // vdpbf16ps does two FMAs, starting with the second numbers of the pairs. It treats subnormal numbers as
+    // vdpbf16ps does two FMAs, the first with the second numbers of the pairs. It treats subnormal numbers as
     // zeros, also in sums.
     static MPSCNN_INLINE reg fma_broadcast(reg a, reg b, reg sum) {
 #if defined(__clang__)

@@ -1,13 +1,13 @@
 #pragma once
 
-// AVX-512 for tensors of bfloat16 numbers, which FMAs multiply as floats. Contract: simd.h.
+// The class Simd (see simd.h) for AVX-512 with bfloat16 tensors, whose numbers FMAs multiply as floats.
 
 #include "cpu/isa/simd_avx512.h"
 
 namespace mpscnn::cpu::avx512_fma_bf16 {
 
 struct Simd : avx512::Simd {
-    static constexpr int gemm_rows = 4, gemm_single_rows = 8; // three sums for each row and vector
+    static constexpr int gemm_rows = 4, gemm_single_rows = 8; // each row and vector has three sums
     using element = Bfloat16;
 
     static MPSCNN_INLINE reg even(reg a) {

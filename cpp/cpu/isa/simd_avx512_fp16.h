@@ -1,6 +1,6 @@
 #pragma once
 
-// AVX-512 with half-precision arithmetic (AVX512_FP16). Contracts: simd.h, and for Halves
+// The class Simd (see simd.h) for AVX-512 with float16 arithmetic (AVX512_FP16), and the class Halves for
 // cpu/kernels/convolution/half_sums.h.
 
 #include "cpu/isa/simd_avx512.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-// AVX-512 with products of four bytes. Contract: simd.h.
+// The class Simd (see simd.h) for AVX-512 with dot products of four bytes (AVX512_VNNI).
 
 #include "cpu/isa/simd_avx512.h"
 

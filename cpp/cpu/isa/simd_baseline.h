@@ -1,6 +1,6 @@
 #pragma once
 
-// x86-64 without extensions: SSE2 only. Contract: simd.h.
+// The class Simd (see simd.h) for x86-64 without extensions, which has SSE2 only.
 
 #include <emmintrin.h>
 
@@ -72,15 +72,15 @@ struct Simd {
 
     static MPSCNN_INLINE reg round_to_half(reg a) {
         const __m128 sign = _mm_and_ps(a, set1(-0.0f)), magnitude = _mm_xor_ps(a, sign);
-        // Add a number that is 2^13 times as large as the power of two: there, floats are spaced as halves
-        // are. Values below 2^-14, the first normal half, use the spacing at 2^-14. The sum rounds to
-        // nearest, ties to even.
+        // Add a number that is 2^13 times the power of two in `a`. Floats of that size are as far apart as
+        // halves of the size of `a`, so the sum rounds to nearest, ties to even. Values below 2^-14, the
+        // first normal half, use the spacing at 2^-14.
         const __m128 infinity = _mm_castsi128_ps(_mm_set1_epi32(0x7f800000));
         const __m128 power = _mm_max_ps(set1(0x1p-14f), _mm_and_ps(magnitude, infinity));
         const __m128 larger = _mm_mul_ps(power, set1(0x1p13f));
         const __m128 rounded = _mm_sub_ps(_mm_add_ps(magnitude, larger), larger);
         const __m128 result = select(_mm_cmpge_ps(magnitude, set1(65520.0f)), infinity, rounded);
-        // The sum has made a NaN quiet. A half keeps the first bits of the NaN.
+        // The sum has made a NaN quiet. Keep only the bits of the NaN that a half has.
         return _mm_or_ps(_mm_and_ps(result, _mm_castsi128_ps(_mm_set1_epi32(~0x1fff))), sign);
     }
     static MPSCNN_INLINE reg load_half(const std::uint16_t *p) {
@@ -88,7 +88,7 @@ struct Simd {
         const __m128i words = _mm_unpacklo_epi16(halves, _mm_setzero_si128());
         const __m128i sign = _mm_slli_epi32(_mm_and_si128(words, _mm_set1_epi32(0x8000)), 16);
         const __m128i magnitude = _mm_and_si128(words, _mm_set1_epi32(0x7fff));
-        // Move fraction and exponent into place. 112 is the difference between the exponent biases.
+        // Move fraction and exponent into place. 112 is the difference of the exponent biases.
         const __m128i moved = _mm_slli_epi32(magnitude, 13);
         const __m128i normal = _mm_add_epi32(moved, _mm_set1_epi32(112 << 23));
         const __m128i special = _mm_or_si128(moved, _mm_set1_epi32(0x7f800000));
@@ -112,13 +112,13 @@ struct Simd {
         __m128i result = choose(_mm_cmplt_epi32(magnitude, _mm_set1_epi32(0x38800000)), small, normal);
         result = choose(_mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x477fffff)), special, result);
         result = _mm_or_si128(result, sign);
-        // SSE2 packs with signed saturation only: extend the 16th bit first.
+        // Extend the sign from the 16th bit, because SSE2 only packs with signed saturation.
         result = _mm_srai_epi32(_mm_slli_epi32(result, 16), 16);
         _mm_storel_epi64(reinterpret_cast<__m128i *>(p), _mm_packs_epi32(result, result));
     }
 
     static MPSCNN_INLINE reg power_of_two(reg n) {
-        // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
+        // The sum has n + 127 in its last bits. The shift moves them to the exponent.
         const __m128i biased = _mm_castps_si128(_mm_add_ps(n, set1(12582912.0f + 127.0f)));
         return _mm_castsi128_ps(_mm_slli_epi32(biased, 23));
     }

@@ -1,7 +1,7 @@
 #pragma once
 
-// Vectors of double for cpu/kernels/signal.cpp, with the names of simd.h. The compiler's flags select the
-// instruction set. The rules of simd.h hold for this header.
+// Vectors of double for cpu/kernels/elementwise/signal.cpp, with the names of simd.h. The compiler's flags
+// select the instruction set. The rules of simd.h for kernel headers hold.
 
 #if defined(__x86_64__)
 #include <immintrin.h>

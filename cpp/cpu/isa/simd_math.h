@@ -1,8 +1,8 @@
 #pragma once
 
-// Elementary functions in every lane, in float arithmetic alone. Where a result would lose digits,
-// intermediate values are sums of two floats. tests/cpp/kernels_neuron_test.cpp measures the errors that are
-// stated here, in units in the last place (ulp). The rules of simd.h hold.
+// Elementary functions in every lane, with float arithmetic only. Where a result would lose digits,
+// intermediate values are sums of two floats. The errors stated here are in units in the last place (ulp);
+// tests/cpp/kernels_neuron_test.cpp measures them. The rules of simd.h for kernel headers hold.
 
 #include "cpu/isa/simd.h"
 
@@ -11,24 +11,25 @@ namespace {
 
 constexpr float smallest_normal = 0x1p-126f;
 
-/// A number as the sum of two floats; the second is a rounding error of the first.
+/// A number that is the sum of two floats; the second one is a rounding error of the first.
 template <class V> struct Extended {
     typename V::reg high, low;
 };
 
-/// Negate by the compiler's own operator, which it can merge into an FMA.
+/// Return -x with the compiler's operator, which it can merge into an FMA.
 template <class V> MPSCNN_INLINE typename V::reg negate(typename V::reg x) {
     if constexpr (requires { x.first; })
         return {-x.first, -x.second};
     else
         return -x;
 }
-/// Return |x|. The result for -0 is either zero.
+/// Return |x|. For -0 the result may be 0 or -0.
 template <class V> MPSCNN_INLINE typename V::reg absolute(typename V::reg x) {
     return V::max(negate<V>(x), x);
 }
 
-/// Compute `exponential` for x <= 0 with less work. The sum x + low may be slightly above 0.
+/// Compute e^x or e^(x + low) for x <= 0, with less work than exponential(). The sum x + low may be slightly
+/// above 0.
 template <class V, class... Low>
 MPSCNN_INLINE typename V::reg exponential_of_negative(typename V::reg x, Low... low) {
     ReducedExponent<V> reduced(V::max(V::set1(-104.0f), x));
@@ -40,13 +41,13 @@ MPSCNN_INLINE typename V::reg exponential_of_negative(typename V::reg x, Low... 
     return V::mul(V::mul(p, raised), V::set1(0x1p-25f));
 }
 
-/// a * b exactly, barring overflow and underflow; |a| < 2^115 and |b| < 2^115.
+/// Return a * b exactly, except for overflow and underflow, for |a| < 2^115 and |b| < 2^115.
 template <class V> MPSCNN_INLINE Extended<V> product(typename V::reg a, typename V::reg b) {
     const auto high = V::mul(a, b);
     if constexpr (V::has_fma) {
         return {high, V::fma(a, b, negate<V>(high))};
     } else {
-        // Dekker 1971: halves of 12 bits, whose products are exact.
+        // Dekker 1971: split factors into halves of 12 bits, whose products are exact.
         const auto splitter = V::set1(4097.0f);
         const auto a_shifted = V::mul(a, splitter), b_shifted = V::mul(b, splitter);
         const auto a1 = V::sub(a_shifted, V::sub(a_shifted, a)), a2 = V::sub(a, a1);
@@ -58,7 +59,7 @@ template <class V> MPSCNN_INLINE Extended<V> product(typename V::reg a, typename
     }
 }
 
-/// ln x for x > 0 and finite, subnormal x included; the relative error is about 2^-30.
+/// Return ln x for finite x > 0, subnormal x included, with a relative error of about 2^-30.
 template <class V> MPSCNN_INLINE Extended<V> extended_logarithm(typename V::reg x) {
     const auto one = V::set1(1.0f);
     const auto is_subnormal = V::less(x, V::set1(smallest_normal));
@@ -69,7 +70,7 @@ template <class V> MPSCNN_INLINE Extended<V> extended_logarithm(typename V::reg 
     const auto is_large = V::less(V::set1(1.41421356f), m);
     m = V::select(is_large, V::mul(m, V::set1(0.5f)), m);
     e = V::select(is_large, V::add(e, one), e);
-    // s + s_low = (m - 1) / (m + 1); d_low is what rounding m + 1 lost.
+    // s + s_low = (m - 1) / (m + 1). d_low is the rounding error of m + 1.
     const auto f = V::sub(m, one), d = V::add(m, one), d_low = V::sub(m, V::sub(d, one));
     const auto inverse = V::div(one, d), s = V::mul(f, inverse);
     const auto sd = product<V>(s, d);
@@ -81,7 +82,7 @@ template <class V> MPSCNN_INLINE Extended<V> extended_logarithm(typename V::reg 
     r = V::fma(r, w, V::set1(2.855070728e-1f));
     r = V::fma(r, w, V::set1(4.000012289e-1f));
     r = V::fma(r, w, V::set1(6.666666655e-1f));
-    // ln 2 as the sum of two parts; e times the first part is exact.
+    // ln 2 is the sum of two parts; e times the first part is exact.
     const auto whole = V::mul(e, V::set1(0.693359375f)), twice = V::add(s, s);
     const auto high = V::add(whole, twice);
     auto low = V::sub(twice, V::sub(high, whole));
@@ -91,8 +92,8 @@ template <class V> MPSCNN_INLINE Extended<V> extended_logarithm(typename V::reg 
     return {sum, V::sub(low, V::sub(sum, high))};
 }
 
-/// Compute ln(a) * (factor + factor_low) for any a, error 1 ulp. The result is -infinity for 0 and NaN for
-/// negative a.
+/// Compute ln(a) * (factor + factor_low) for any a, with an error of 1 ulp. The result is -infinity for 0 and
+/// NaN for negative a.
 template <class V>
 MPSCNN_INLINE typename V::reg scaled_logarithm(typename V::reg a, float factor, float factor_low) {
     const auto infinity = V::set1(__builtin_inff());
@@ -106,10 +107,11 @@ MPSCNN_INLINE typename V::reg scaled_logarithm(typename V::reg a, float factor, 
     return V::select(V::less(a, V::set1(0x1p-149f)), at_max_zero, result);
 }
 
-/// Compute e^(a * (factor + factor_low)), error 2 ulp.
+/// Compute e^(a * (factor + factor_low)), with an error of 2 ulp.
 template <class V>
 MPSCNN_INLINE typename V::reg scaled_exponential(typename V::reg a, float factor, float factor_low) {
-    // Beyond this limit the result is zero, one or infinity. An infinite a times a factor of 0 would be NaN.
+    // Beyond this limit the result is zero, one or infinity. Without it, an infinite a times a factor of 0
+    // would be NaN.
     const auto limit = V::set1(0x1p100f);
     a = V::max(negate<V>(limit), V::min(limit, a));
     const auto scaled = product<V>(a, V::set1(factor));
@@ -118,10 +120,10 @@ MPSCNN_INLINE typename V::reg scaled_exponential(typename V::reg a, float factor
     return exponential<V>(scaled.high, V::select(in_range, low, V::zero()));
 }
 
-/// Compute x^c like C's pow, error 2 ulp, except that NaN^0 is NaN.
+/// Compute x^c like C's pow, with an error of 2 ulp, except that NaN^0 is NaN.
 template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float c) {
     const auto zero = V::zero(), one = V::set1(1.0f), infinity = V::set1(__builtin_inff());
-    const bool is_large = c >= 0x1p24f || c <= -0x1p24f; // an even number
+    const bool is_large = c >= 0x1p24f || c <= -0x1p24f; // then c is an even number
     const bool is_whole = is_large || static_cast<float>(static_cast<std::int32_t>(c)) == c;
     const bool is_odd = is_whole && !is_large && static_cast<std::int32_t>(c) % 2 != 0;
     const auto magnitude = absolute<V>(x), exponent = V::set1(c);
@@ -132,7 +134,7 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float 
     auto result = exponential<V>(scaled.high, V::select(in_range, low, zero));
     const float at_zero = c > 0.0f ? 0.0f : c < 0.0f ? __builtin_inff() : 1.0f;
     result = V::select(V::less(zero, magnitude), result, V::set1(at_zero));
-    // Other magnitudes are infinity or NaN.
+    // Magnitudes that are not below infinity are infinity or NaN.
     const auto beyond = c > 0.0f ? magnitude : c < 0.0f ? V::div(one, magnitude) : V::min(one, magnitude);
     result = V::select(V::less(magnitude, infinity), result, beyond);
     if (is_odd) return V::select(V::less(x, zero), negate<V>(result), result);
@@ -141,7 +143,7 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float 
     return V::select(V::less(x, zero), of_negative, result);
 }
 
-/// Round to the nearest whole number, ties to even.
+/// Return the nearest whole number, ties to even.
 template <class V> MPSCNN_INLINE typename V::reg nearest_whole(typename V::reg x) {
     // Floats of 2^23 and more are whole numbers. Adding 2^23 to smaller ones leaves no bits after the binary
     // point.
@@ -151,10 +153,11 @@ template <class V> MPSCNN_INLINE typename V::reg nearest_whole(typename V::reg x
     return V::select(V::less(magnitude, shifter), with_sign, x);
 }
 
-/// Compute x^c like C's pow, error 2 ulp, except that the result is NaN if either operand is NaN.
+/// Compute x^c like C's pow, with an error of 2 ulp, except that the result is NaN if either operand is NaN.
 template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, typename V::reg c) {
     const auto zero = V::zero(), one = V::set1(1.0f), infinity = V::set1(__builtin_inff());
-    // Beyond 2^100 powers equal those of infinity. Infinity times a logarithm of 0 would be NaN.
+    // Beyond 2^100 powers equal those with an infinite exponent. Limit it, because infinity times a logarithm
+    // of 0 would be NaN.
     const auto limit = V::set1(0x1p100f);
     c = V::max(negate<V>(limit), V::min(limit, c));
     const auto magnitude = absolute<V>(x);
@@ -163,7 +166,7 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, typena
     const auto low = V::fma(logarithm.low, c, scaled.low);
     const auto in_range = V::less(absolute<V>(scaled.high), V::set1(128.0f));
     const auto of_finite = exponential<V>(scaled.high, V::select(in_range, low, zero));
-    // Select by the sign of the exponent. NaN stays.
+    // Select by the sign of the exponent c; NaN stays NaN.
     const auto by_sign = [&](auto above, auto below, auto otherwise) {
         return V::select(V::less(zero, c), above, V::select(V::less(c, zero), below, otherwise));
     };
@@ -181,7 +184,7 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, typena
     return V::add(V::select(V::equal(x, zero), of_zero, result), V::sub(c, c));
 }
 
-/// Compute e^x - 1 for x <= 0, error 2 ulp.
+/// Compute e^x - 1 for x <= 0, with an error of 2 ulp.
 template <class V> MPSCNN_INLINE typename V::reg expm1(typename V::reg x) {
     // Below this limit the result is -1, and 2^n would exceed the exponents of a float.
     const ReducedExponent<V> reduced(V::max(V::set1(-80.0f), x));
@@ -189,28 +192,30 @@ template <class V> MPSCNN_INLINE typename V::reg expm1(typename V::reg x) {
     return V::fma(two_n, expm1_reduced<V>(reduced.r), V::sub(two_n, V::set1(1.0f)));
 }
 
-/// Compute ln(1 + x) for 0 <= x <= 1, error 1 ulp.
+/// Compute ln(1 + x) for 0 <= x <= 1, with an error of 1 ulp.
 template <class V> MPSCNN_INLINE typename V::reg log1p(typename V::reg x) {
     const auto one = V::set1(1.0f), w = V::add(one, x);
     const auto logarithm = extended_logarithm<V>(w);
-    const auto lost = V::sub(x, V::sub(w, one)); // by rounding 1 + x
+    const auto lost = V::sub(x, V::sub(w, one)); // rounding error of 1 + x
     return V::add(logarithm.high, V::add(logarithm.low, V::div(lost, w)));
 }
 
-/// Compute 1 / (1 + e^-x), error 3 ulp, subnormal results included.
+/// Compute 1 / (1 + e^-x), with an error of 3 ulp. Results may be subnormal.
 template <class V> MPSCNN_INLINE typename V::reg sigmoid(typename V::reg x) {
     // Beyond these limits the result is 1 or 0.
     const ReducedExponent<V> reduced(V::max(V::set1(-70.0f), V::min(V::set1(104.0f), negate<V>(x))));
     const auto p = V::add(expm1_reduced<V>(reduced.r), V::set1(1.0f));
-    // Scale numerator and denominator by 2^-25: n is up to 150, and n - 25 is within the exponents of floats.
+    // Scale numerator and denominator by 2^-25, because n is up to 150, while n - 25 is within the exponents
+    // of floats.
     const auto unit = V::set1(0x1p-25f);
     return V::div(unit, V::fma(p, V::power_of_two(V::sub(reduced.n, V::set1(25.0f))), unit));
 }
 
-/// Compute tanh(x), error 6 ulp; the result is between -1 and 1.
+/// Compute tanh(x), with an error of 6 ulp. The result is between -1 and 1.
 template <class V> MPSCNN_INLINE typename V::reg hyperbolic_tangent(typename V::reg x) {
-    // x P(x^2) / Q(x^2) with the minimum relative error, 2.1e-8, over |x| <= 9.02 (Remez's algorithm with 60
-    // digits). With rounded coefficients the error is 4.5e-8. For larger |x| the result rounds to 1.
+    // Compute x P(x^2) / Q(x^2), which has the minimum relative error over |x| <= 9.02, 2.1e-8 (Remez's
+    // algorithm with 60 digits). With rounded coefficients the error is 4.5e-8. For larger |x| the result
+    // rounds to 1.
     const auto one = V::set1(1.0f), w = V::mul(x, x);
     auto p = V::set1(1.331906585e-8f), q = V::set1(7.762016594e-7f);
     p = V::fma(p, w, V::set1(2.058347673e-5f));
@@ -224,15 +229,15 @@ template <class V> MPSCNN_INLINE typename V::reg hyperbolic_tangent(typename V::
     return V::max(V::set1(-1.0f), V::min(one, result));
 }
 
-/// Compute ln(1 + e^x), error 2 ulp, subnormal results included.
+/// Compute ln(1 + e^x), with an error of 2 ulp. Results may be subnormal.
 template <class V> MPSCNN_INLINE typename V::reg softplus(typename V::reg x) {
     const auto tail = log1p<V>(exponential_of_negative<V>(negate<V>(absolute<V>(x))));
     return V::add(V::max(V::zero(), x), tail);
 }
 
-/// Return the tail of the normal distribution from z on, without its factor e^(-z^2 / 2); 0 <= z <= 15.
+/// Return the tail of the normal distribution from z on, divided by e^(-z^2 / 2), for 0 <= z <= 15.
 template <class V> MPSCNN_INLINE typename V::reg normal_tail(typename V::reg z) {
-    // g(t) / (z + 4), t = (z - 4) / (z + 4). g minimizes the maximum relative error.
+    // The result is g(t) / (z + 4) with t = (z - 4) / (z + 4). g minimizes the maximum relative error.
     const auto one = V::set1(1.0f), inverse = V::div(one, V::add(z, V::set1(4.0f)));
     const auto t = V::fma(V::set1(-8.0f), inverse, one);
     auto g = V::set1(-1.324347301e-4f);
@@ -248,24 +253,25 @@ template <class V> MPSCNN_INLINE typename V::reg normal_tail(typename V::reg z) 
     return V::mul(g, inverse);
 }
 
-/// Compute x / 2 * (1 + erf(x / sqrt 2)), error 7 ulp, subnormal results included. It is NaN at -infinity,
-/// like the formula.
+/// Compute x / 2 * (1 + erf(x / sqrt 2)), with an error of 7 ulp. Results may be subnormal. The result is NaN
+/// at -infinity, as in the formula.
 template <class V> MPSCNN_INLINE typename V::reg gelu(typename V::reg x) {
     // Beyond 15 the tail is zero.
     const auto z = V::min(V::set1(15.0f), absolute<V>(x));
     const auto square = product<V>(z, V::mul(V::set1(-0.5f), z));
     const auto power = exponential_of_negative<V>(square.high, square.low);
-    // Multiply by x before the power, to keep subnormal results. Infinity times a power of zero would be NaN.
+    // Multiply by x before the power, to keep subnormal results. Limit x, because infinity times a power of
+    // zero would be NaN.
     const auto scaled = V::mul(V::min(V::set1(0x1.fffffep127f), x), normal_tail<V>(z));
     return V::select(V::less(x, V::zero()), V::mul(scaled, power), V::fma(negate<V>(scaled), power, x));
 }
 
-/// Compute erf(x), 2 / sqrt pi times the integral of e^(-t^2) from 0 to x, error 3 ulp.
+/// Compute erf(x), which is 2 / sqrt pi times the integral of e^(-t^2) from 0 to x, with an error of 3 ulp.
 template <class V> MPSCNN_INLINE typename V::reg erf(typename V::reg x) {
     const auto one = V::set1(1.0f), zero = V::zero();
     // Beyond 10 the result rounds to 1.
     const auto y = V::min(V::set1(10.0f), absolute<V>(x)), w = V::mul(y, y);
-    // For |x| <= 1: x p(x^2). p minimizes the maximum relative error, 1.3e-9.
+    // For |x| <= 1, compute x p(x^2). p minimizes the maximum relative error, 1.3e-9.
     auto p = V::set1(7.853860734e-5f);
     p = V::fma(p, w, V::set1(-8.010193706e-4f));
     p = V::fma(p, w, V::set1(5.188327748e-3f));
@@ -280,17 +286,17 @@ template <class V> MPSCNN_INLINE typename V::reg erf(typename V::reg x) {
     return V::select(V::less(y, one), V::mul(x, p), of_large);
 }
 
-/// Compute x / (1 + e^-t), error 4 ulp, plus |x| 2^-150 where 1 / (1 + e^-t) is subnormal. It is NaN for t =
-/// -infinity and infinite x, like the formula.
+/// Compute x / (1 + e^-t), with an error of 4 ulp, and another |x| 2^-150 where 1 / (1 + e^-t) is subnormal.
+/// The result is NaN for t = -infinity and infinite x, as in the formula.
 template <class V> MPSCNN_INLINE typename V::reg times_sigmoid(typename V::reg x, typename V::reg t) {
     return V::mul(x, sigmoid<V>(t));
 }
 
-/// Compute x tanh(ln(1 + e^x)), error 6 ulp, subnormal results included. It is NaN at -infinity, like the
-/// formula.
+/// Compute x tanh(ln(1 + e^x)), with an error of 6 ulp. Results may be subnormal. The result is NaN at
+/// -infinity, as in the formula.
 template <class V> MPSCNN_INLINE typename V::reg mish(typename V::reg x) {
-    // With z = e^-|x| the tangent is (2 z + 1) / (2 z^2 + 2 z + 1) for x >= 0, and z (z + 2) / (z^2 + 2 z +
-    // 2) for x < 0.
+    // With z = e^-|x|, the tanh is (2 z + 1) / (2 z^2 + 2 z + 1) for x >= 0, and z (z + 2) / (z^2 + 2 z + 2)
+    // for x < 0.
     const auto one = V::set1(1.0f), two = V::set1(2.0f);
     const auto negative = V::less(x, V::zero());
     const auto root = exponential_of_negative<V>(V::mul(V::set1(-0.5f), absolute<V>(x)));

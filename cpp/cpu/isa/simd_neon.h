@@ -1,6 +1,6 @@
 #pragma once
 
-// arm64, whose baseline includes NEON with FMA and half conversion. Contract: simd.h.
+// The class Simd (see simd.h) for arm64, whose baseline includes NEON with FMA and half conversion.
 
 #include <arm_neon.h>
 
@@ -24,8 +24,8 @@ struct Simd {
     static MPSCNN_INLINE reg zero() { return vdupq_n_f32(0.0f); }
     static MPSCNN_INLINE reg set1(float x) { return vdupq_n_f32(x); }
     static MPSCNN_INLINE reg broadcast(const float *p) { return vld1q_dup_f32(p); }
-    // An FMA can use one lane as the factor for all lanes. Compilers would otherwise load the float into all
-    // lanes, which takes a vector instruction on many processors.
+    // Load a float so that an FMA can use it as the factor for all lanes. Otherwise compilers would load it
+    // into all lanes, which takes a vector instruction on many processors.
     static MPSCNN_INLINE float load_broadcast(const float *p) {
         float x = *p;
         keep_in_register(x);
@@ -66,7 +66,7 @@ struct Simd {
     static MPSCNN_INLINE reg div(reg a, reg b) { return vdivq_f32(a, b); }
     static MPSCNN_INLINE reg sqrt(reg a) { return vsqrtq_f32(a); }
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return vfmaq_f32(c, a, b); }
-    // vmaxq_f32 would keep a NaN of either operand and order the zeros by sign.
+    // Not vmaxq_f32, because it keeps a NaN of either operand and orders the zeros by sign.
     static MPSCNN_INLINE reg max(reg limit, reg x) { return vbslq_f32(vcgtq_f32(limit, x), limit, x); }
     static MPSCNN_INLINE reg min(reg limit, reg x) { return vbslq_f32(vcltq_f32(limit, x), limit, x); }
     static MPSCNN_INLINE mask equal(reg a, reg b) { return vceqq_f32(a, b); }
@@ -82,7 +82,7 @@ struct Simd {
     }
 
     static MPSCNN_INLINE reg power_of_two(reg n) {
-        // n + 127 stands in the last bits of the sum; the shift makes it an exponent.
+        // The sum has n + 127 in its last bits. The shift moves them to the exponent.
         const uint32x4_t biased = vreinterpretq_u32_f32(vaddq_f32(n, set1(12582912.0f + 127.0f)));
         return vreinterpretq_f32_u32(vshlq_n_u32(biased, 23));
     }

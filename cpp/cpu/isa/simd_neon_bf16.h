@@ -1,6 +1,6 @@
 #pragma once
 
-// NEON with bf16 dot products (Armv8.6). Contract: simd.h.
+// The class Simd (see simd.h) for NEON with dot products of bfloat16 numbers (Armv8.6).
 
 #include "cpu/isa/simd_neon.h"
 
@@ -9,7 +9,7 @@ namespace mpscnn::cpu::neon_bf16 {
 struct Simd : neon::Simd {
     using element = Bfloat16;
 
-    // BFDOT first adds the two products of a pair, rounded to odd, and then adds this to `sum`.
+    // BFDOT adds the two products of a pair, rounded to odd, and then adds the result to `sum`.
     static MPSCNN_INLINE reg fma_broadcast(float a, reg b, reg sum) {
         return vbfdotq_lane_f32(sum, vreinterpretq_bf16_f32(b), vreinterpret_bf16_f32(vdup_n_f32(a)), 0);
     }
@@ -41,7 +41,8 @@ struct Simd : neon::Simd {
     }
 
 private:
-    /// Flush subnormal numbers to zero before rounding, as other processors do (core/bfloat16.h).
+    /// Round to bfloat16. Subnormal numbers are flushed to zero before, as on other processors
+    /// (core/bfloat16.h).
     static MPSCNN_INLINE uint16x4_t rounded(reg a) {
         const uint32x4_t normal = vcgeq_f32(vabsq_f32(a), vdupq_n_f32(0x1p-126f));
         const uint32x4_t sign = vdupq_n_u32(0x80000000u), bits = vreinterpretq_u32_f32(a);

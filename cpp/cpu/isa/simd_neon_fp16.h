@@ -1,6 +1,6 @@
 #pragma once
 
-// NEON with half-precision arithmetic (FEAT_FP16). Contracts: simd.h, and for Halves
+// The class Simd (see simd.h) for NEON with float16 arithmetic (FEAT_FP16), and the class Halves for
 // cpu/kernels/convolution/half_sums.h.
 
 #include "cpu/isa/simd_neon.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-// NEON with products of four unsigned by four signed bytes. Contract: simd.h.
+// The class Simd (see simd.h) for NEON with dot products of four unsigned by four signed bytes (FEAT_I8MM).
 
 #include "cpu/isa/simd_neon.h"
 

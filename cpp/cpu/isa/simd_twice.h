@@ -1,8 +1,8 @@
 #pragma once
 
-// Two registers used as one of double width, for functions that are long chains of operations. A processor
-// overlaps two chains that run next to each other. The rules of simd.h hold. There are only the operations
-// that simd_math.h needs.
+// Two registers that are used as one of double width, for functions that are long chains of operations. A
+// processor overlaps the two chains. There are only the operations that simd_math.h needs. The rules of
+// simd.h for kernel headers hold.
 
 #include "cpu/isa/simd.h"
 
