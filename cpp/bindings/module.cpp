@@ -27,8 +27,8 @@ PYBIND11_MODULE(mpscnn_bindings, module, pybind11::mod_gil_not_used()) {
 
 namespace {
 
-/// Library threads take the GIL of the main interpreter, and so does pybind11, which would deadlock in
-/// another interpreter.
+/// Refuse an import outside the main interpreter. Library threads and pybind11 take the GIL of the main
+/// interpreter, which would deadlock in another one.
 int require_main_interpreter(PyObject *) {
     if (PyInterpreterState_Get() == PyInterpreterState_Main()) return 0;
     PyErr_SetString(

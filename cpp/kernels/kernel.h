@@ -32,30 +32,32 @@
 
 namespace mpscnn::kernels {
 
-// A family is a struct with
-//   template <class Visitor> void fixed(Visitor &);    properties set when the kernel is made
-//   template <class Visitor> void fields(Visitor &);   properties that may change between encodes
-//   void check(const std::string &kernel) const;       their ranges; throws
-//   ops::WeightSpecs weights() const;
-//   int build(EncodingBuilder &) const;                the operations of one encode; the value written
-//   std::int64_t output_channels(ChannelCounts) const;
-//   static constexpr auto default_padding = ...;       size bits of the padding policy, same unless given
-//   static constexpr EdgeMode default_edge_mode = ...; zero unless given
-// and, unless a pixel of the result depends on the pixel at the same place, one of
+// A family is the struct of one or several of Apple's kernel classes, whose members are:
+//   template <class Visitor> void fixed(Visitor &);    visit properties that are set when a kernel is made
+//   template <class Visitor> void fields(Visitor &);   visit properties that may change between encodes
+//   void check(const std::string &kernel) const;       throw if a property is out of its range
+//   ops::WeightSpecs weights() const;                  roles and shapes of the weights
+//   int build(EncodingBuilder &) const;                add the operations of one encode; return the result
+//   std::int64_t output_channels(ChannelCounts) const; feature channels of the result
+//   static constexpr auto default_padding = ...;       default size rule of the padding policy, else same
+//   static constexpr EdgeMode default_edge_mode = ...; default edge mode, else zero
+// If a pixel of the result does not just depend on the source's pixel at the same place, it also has one of
 //   ops::Window taps() const;                          kernel, stride and dilation
-//   ImageSize destination_size(std::span<const ImageDescriptor>) const;   whatever the padding policy
-// and, where it applies,
-//   std::int64_t written_channels(ChannelCounts, std::int64_t room) const;   channels of the result in a
-//                                                      destination with room for this many
-//   void policy_applied(KernelProperties &, ImageDescriptor &destination);   after the padding policy has set
-//                                                      offset and size
-//   static constexpr bool reads_whole_source = true;   whatever the destination's size
-//   ImageRegion source_region(const Offset &, const ImageSize &, std::size_t source) const;   unless taps()
-//   or
-//                                                      the pixels at the same places say it
-// A family with
+//   ImageSize destination_size(std::span<const ImageDescriptor>) const;
+//                                                      the result's size under every padding policy
+// Members that only some families need:
+//   std::int64_t written_channels(ChannelCounts, std::int64_t room) const;
+//                                                      channels written to a destination with `room` channels
+//   void policy_applied(KernelProperties &, ImageDescriptor &destination);
+//                                                      called after the padding policy has set offset and
+//                                                      size
+//   static constexpr bool reads_whole_source = true;   the destination's size does not change what is read
+//   ImageRegion source_region(const Offset &, const ImageSize &, std::size_t source) const;
+//                                                      the pixels that are read, if they do not follow from
+//                                                      taps() or from the written pixels
 //   ImageDescriptor destination(std::span<const ImageDescriptor>) const;
-// reads and writes whole images: its kernels have none of the properties of parts.
+//                                                      the kernel reads and writes whole images; it has no
+//                                                      offset, clip rectangle or channel ranges
 using Family =
     std::variant<ArgumentReduction, ConvolutionTranspose, Arithmetic, ArithmeticGradient, BatchNormalization,
                  BatchNormalizationGradient, BatchStatistics, BinaryConvolution, BinaryFullyConnected,

@@ -4,8 +4,9 @@
 
 namespace mpscnn::ops {
 
-/// Dropout (Srivastava et al. 2014). Each element is kept with probability keep_probability and divided by
-/// it; the others become 0. Outside of training the result is the input.
+/// Dropout (Srivastava et al. 2014). Each element is kept with probability keep_probability and multiplied
+/// by the reciprocal of this number; the other elements become 0. Outside of training the result is the
+/// input.
 ///
 /// The mask is a tensor whose extents are those of the input, or 1 along axes with a mask stride of 0. Its
 /// element i, in row-major NHWC order over the whole batch, has the random word i % 4 of philox(i / 4, seed)

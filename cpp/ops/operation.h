@@ -70,14 +70,14 @@ template <class Enum> const char *name_of(Enum value) {
     return "?";
 }
 
-// An operation is a struct with
+// An operation is a struct with the following members. Model files, the C interface, Python, the backends and
+// the documentation use nothing else.
 //   static constexpr OperationInfo info;
-//   template <class Visitor> void fields(Visitor &);  each parameter: name, reference, meaning
-//   void check(const InputShapes &) const;            parameters and input shapes; throws
-//   Shape output_shape(const InputShapes &) const;    after check
-//   WeightSpecs weights(const InputShapes &) const;
-//   Cost cost(const InputShapes &, const Shape &output) const;  shapes are fixed
-// Everything else (model files, C interface, Python, backends, documentation) asks these.
+//   template <class Visitor> void fields(Visitor &);  call visit(name, reference, meaning) for each parameter
+//   void check(const InputShapes &) const;            throw for wrong parameters or input shapes
+//   Shape output_shape(const InputShapes &) const;    the result's shape; called after check
+//   WeightSpecs weights(const InputShapes &) const;   roles and shapes of the weights
+//   Cost cost(const InputShapes &, const Shape &output) const;  the arithmetic; all extents are fixed
 
 /// Throws ParameterError "<operation>: <field> must be <allowed>, got <given>".
 [[noreturn]] void refuse_parameter(const OperationInfo &info, std::string_view field, const TextPart &allowed,

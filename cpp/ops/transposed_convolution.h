@@ -10,8 +10,8 @@ namespace mpscnn::ops {
 enum class TransposedPadding {
     valid, ///< TensorFlow's VALID: all positions, and at least size * stride
     same,  ///< TensorFlow's SAME: size * stride outputs
-    /// All positions without pad_top, pad_bottom, pad_left, pad_right: PyTorch's padding, Apple's
-    /// kernelOffset.
+    /// All positions except the first pad_top and pad_left and the last pad_bottom and pad_right ones:
+    /// PyTorch's padding, Apple's kernelOffset.
     explicit_
 };
 

@@ -112,7 +112,8 @@ void Trainer::set_rates(float learning_rate) {
         if (seen < 0)
             fail(ErrorKind::state, {"training: a layer missed ", training_.missed_updates[i],
                                     " updates, but there have been only ", updates()});
-        // Number of updates of the moments after this one; they begin at zero, which Adam's rates correct.
+        // The number of updates that the moments will have had, including this one. Adam corrects for moments
+        // that began at zero.
         const auto time = static_cast<double>(seen + 1);
         const double first = 1.0 - std::pow(optimizer.beta1, time),
                      second = 1.0 - std::pow(optimizer.beta2, time);

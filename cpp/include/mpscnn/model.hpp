@@ -18,8 +18,7 @@
 namespace mpscnn {
 inline namespace api {
 
-// ---- Photos
-// ------------------------------------------------------------------------------------------------
+// ---- Photos -----------------------------------------------------------------------------------------------
 
 /// How the planes of a YUV photo are stored and what their numbers mean; see mpscnn.h. If `row_bytes` or
 /// `chroma_row_bytes` is 0, there are no gaps between the rows of that plane.
@@ -113,8 +112,7 @@ inline std::string describe_preprocess(const std::string &preprocess, int channe
     return detail::text_of(mpscnn_preprocess_describe, detail::c_string(preprocess), channels);
 }
 
-// ---- Models
-// ------------------------------------------------------------------------------------------------
+// ---- Models -----------------------------------------------------------------------------------------------
 
 /// A class with its probability: `auto [label, probability] = prediction`.
 struct Prediction {

@@ -51,7 +51,7 @@ struct ConvolutionWeights {
 @end
 
 /// Supplies 8-bit integers with ranges, which MPS converts to numbers. This is a separate class, because MPS
-/// looks for the method for ranges, which other weights must not have.
+/// checks whether an object has the method for ranges, which the class of other weights must not have.
 @interface MpscnnByteWeights : MpscnnConvolutionWeights <MPSCNNConvolutionDataSource>
 @end
 
