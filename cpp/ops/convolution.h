@@ -49,9 +49,9 @@ struct ConvolutionDataGradient {
 };
 
 /// The gradient of a convolution with respect to its weight, summed over all images. Inputs: the
-/// convolution's input and the gradient of its result. Sums over blocks of 128 pixels are in float32; the
-/// sums of blocks are added in up to 16 sums in double. The order of the additions depends on the shapes
-/// only.
+/// convolution's input and the gradient of its result. Sums are in float32, in blocks of 128 pixels. Sums
+/// over many pixels are divided into up to 16 parts, which are added in double. The division depends on
+/// shapes only.
 struct ConvolutionWeightGradient {
     static constexpr OperationInfo info =
         training_info("convolution_weight_gradient", "Gradient of a convolution's weight.", 2);

@@ -121,7 +121,7 @@ ValueId Graph::add_input_value(Input input) {
     if (inputs_.size() >= max_inputs)
         fail(ErrorKind::parameter, {"a network has at most ", max_inputs, " inputs"});
     make_room(inputs_);
-    // All later operations cannot fail, because make_room has reserved their memory.
+    // Nothing after add_value can fail for lack of memory, because make_room has reserved it.
     const ValueId value = add_value(input.name, input.shape);
     inputs_.push_back(std::move(input));
     return value;
@@ -190,7 +190,7 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
         return output;
     });
     make_room(nodes_);
-    const ValueId value = add_value(node.name, result); // later operations cannot fail
+    const ValueId value = add_value(node.name, result); // nothing after this call can fail
     const bool in_order = std::holds_alternative<ops::FullyConnected>(node.operation) ||
                           ops::info_of(node.operation).for_training;
     for (ValueId input : node.inputs) uses_[static_cast<std::size_t>(input)].by_layer_of_images |= !in_order;

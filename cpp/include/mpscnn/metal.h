@@ -113,8 +113,8 @@ typedef struct mpscnn_metal_photo_options {
  * components (blue and red differences), half the width and half the height, rounded up. `chroma` and
  * `options` may be NULL. `destination` has 1 or 3 feature channels in Float16 or Float32; its image number
  * `image` is written. `preprocess` is as for mpscnn_preprocess, but not with the fit "digit". The
- * program's shaders and the tables for frames of the last few sizes are kept as long as a program for the
- * device exists.
+ * shaders, and tables for the last few sizes of frames, are kept as long as a program for the device
+ * exists.
  *
  * MPSCNN_ERROR_PARAMETER: an object is nil or of another device, format, kind or usage, a setting is not
  * allowed, or `pixels` is the destination's texture. MPSCNN_ERROR_SHAPE: extents or feature channels.
