@@ -9,8 +9,8 @@
 
 namespace mpscnn::cpu {
 
-/// The algorithm of a convolution. The order of its packed weights depends on it. cpu/plan/algorithm.h
-/// chooses.
+/// The algorithm of a convolution (chosen by cpu/plan/algorithm.h). It determines the order of packed
+/// weights.
 enum class Algorithm {
     /// A matrix product of windows and weights; windows are read in place or gathered: convolution_gemm.h.
     gemm,
@@ -28,15 +28,14 @@ inline constexpr int max_dot_outputs = 4;
 struct ConvolutionShape {
     std::int64_t outputs = 0, inputs_per_group = 0, groups = 1, kernel_height = 1, kernel_width = 1;
     Algorithm algorithm = Algorithm::gemm;
-    /// The type of inputs and weights. With bfloat16 a packed input is a pair of bfloat16 numbers in 32 bits,
-    /// and so is a packed weight. Code that does not multiply them treats a pair as one number. The weights
-    /// of depthwise convolutions are the exception: they are floats.
+    /// The type of inputs and weights. With bfloat16, a packed input or weight is a pair of bfloat16 numbers
+    /// in 32 bits. Code that does not multiply them treats a pair as one number. Weights of depthwise
+    /// convolutions are an exception: they are floats.
     Element element = Element::float32;
-    /// For Algorithm::packed_groups: the number of the layer's groups that are packed into each of `groups`.
-    /// An output has weights only for the inputs of its own group.
+    /// For Algorithm::packed_groups: how many of the layer's groups each of `groups` contains. An output only
+    /// has weights for the inputs of its group.
     std::int64_t merged = 1;
-    /// For Algorithm::gemm with float32 elements: packed weights are halves, each in half the space of a
-    /// float.
+    /// For Algorithm::gemm with float32 elements: true if packed weights are halves.
     bool half_weights = false;
 
     bool is_depthwise() const { return algorithm == Algorithm::depthwise; }
@@ -45,13 +44,15 @@ struct ConvolutionShape {
     }
 };
 
-/// Weights of a convolution (grouped, dense or fully connected) in the order that a kernel table needs.
+/// The weights of a convolution (grouped, dense or fully connected) in the order that one instruction set's
+/// kernels read.
 struct PackedConvolution : ConvolutionShape {
-    WeightBuffer weights; ///< their order is private to the table
+    WeightBuffer weights; ///< only the kernels know their order
     WeightBuffer bias;    ///< `outputs` values (zeros without bias), padded to full vectors
     /// True if the last-level cache keeps all weights of the network between runs.
     bool cached = false;
-    /// For Algorithm::winograd: the weights for plain products, which compute results that are not finite.
+    /// For Algorithm::winograd: the weights for plain products, which compute tiles with inputs that are not
+    /// finite.
     std::shared_ptr<const PackedConvolution> plain;
 };
 
@@ -61,15 +62,16 @@ struct ConvolutionTask {
     WindowAxis vertical{}, horizontal{}; ///< positions outside the source read as zero
     const PackedConvolution *packed = nullptr;
     Epilogue epilogue{};
-    /// For a pointwise convolution with one group and plain products. If `continues`, sums start with this
-    /// tensor instead of the bias. It has one pixel for each image.
+    /// Used if `continues`, for a 1x1 convolution with one group. Then sums start with this tensor instead of
+    /// the bias. It has one pixel for each image.
     ConstView start{};
     bool continues = false;
-    /// For a pointwise convolution by matrix product, without stride and with one group. If `gated`, the
+    /// Used if `gated`, for a 1x1 convolution by matrix product, without stride and with one group. Then the
     /// source is first multiplied by this tensor, which has one pixel for each image.
     ConstView gate{};
     bool gated = false;
-    /// A PackTask of the same run writes weights and bias; `packed` only has their order.
+    /// True if a PackTask of the same run writes weights and bias. Then `packed` has no data, only their
+    /// order.
     bool reads_variables = false;
 
     const char *kernel_name() const { return packed->is_depthwise() ? "depthwise" : "convolution"; }
@@ -81,17 +83,18 @@ struct TapSelection {
 };
 
 /// Packs weights that are a tensor [outputs][height][width][inputs of a group] into the order of `shape`.
-/// After them comes the bias (zeros without one), and for Algorithm::winograd the weights for plain products.
-/// Each part is padded to full vectors. If `adjoint`, the weights are those of a convolution's data gradient.
-/// Then `shape` is [inputs][rows][columns][outputs of a group] with some taps of the weights.
+/// After the weights comes the bias (zeros without one), and for Algorithm::winograd also the weights for
+/// plain products. Each part is padded to whole vectors. If `is_adjoint`, the weights are packed for a
+/// convolution that computes a data gradient. Then `shape` is [inputs][rows][columns][outputs of a group],
+/// with some taps of the weights.
 struct PackTask {
-    ConstView source, bias; ///< an output's weights are an image of the source; the bias is one pixel
+    ConstView source, bias; ///< the weights of an output are an image of `source`; `bias` is one pixel
     View destination;       ///< one pixel
     ConvolutionShape shape;
     bool has_bias = false;
     bool is_adjoint = false;
-    std::int64_t groups = 1;    ///< groups of the convolution, if adjoint
-    TapSelection rows, columns; ///< taps that are packed, if adjoint
+    std::int64_t groups = 1;    ///< if adjoint: groups of the convolution
+    TapSelection rows, columns; ///< if adjoint: the taps that are packed
     /// Floats of the packed weights in the destination; the bias comes after them.
     std::int64_t weights_size = 0;
     std::int64_t bias_size = 0;
@@ -99,9 +102,9 @@ struct PackTask {
     const char *kernel_name() const { return "pack"; }
 };
 
-/// A chain of convolutions: each is the single consumer of the one before it. The tensors between them have
-/// no place in the arena. A work item computes a band of rows of the last result, and before that, in the
-/// worker's scratch memory, the rows of all other results that the band needs.
+/// A chain: convolutions of which each is the single consumer of the one before it. The tensors between them
+/// are not in the arena. A work item computes a band of rows of the last result. Before that, it computes the
+/// rows of all other results that the band needs, in the worker's scratch memory.
 ///
 /// A stage is a ConvolutionTask whose source and destination have extents but no data. The first stage is any
 /// dense convolution, pointwise or depthwise. The others are pointwise or depthwise.
@@ -115,15 +118,15 @@ struct ChainTask {
     bool has_residual[max_stages] = {}; ///< by stage
     ConstView residuals[max_stages];
     std::int64_t band_rows = 0; ///< rows of the result that are computed together; 0: all rows of an image
-    /// The number of output channels of a convolution that the depthwise convolution after it processes
-    /// together, while they are in L1; 0: all.
+    /// The number of output channels of a convolution that are computed before the depthwise convolution
+    /// after it reads them, so that they stay in L1; 0: all.
     std::int64_t panel_channels = 0;
 
     const char *kernel_name() const { return "chain"; }
 };
 
-/// A convolution whose single consumer is a pooling. Its result has no place in the arena: a work item
-/// computes some of its rows and channels in the worker's scratch memory and pools them there.
+/// A convolution whose single consumer is a pooling. Its result is not in the arena: a work item computes
+/// some of its rows and channels in the worker's scratch memory and pools them there.
 ///
 /// `convolution` is dense and has no residual; its tensors have extents but no data. The windows of `pooling`
 /// do not overlap vertically, and each includes rows of the convolution's result.
@@ -137,13 +140,14 @@ struct PooledConvolutionTask {
     const char *kernel_name() const { return "pooled convolution"; }
 };
 
-/// One of several convolutions that compute a result together. It writes the pixels (y, x), (y + step_y, x),
-/// (y, x + step_x), ... of the output channels from `destination_channel` on.
+/// One of several convolutions that together compute a result. It writes the pixels (y, x), (y + step_y, x),
+/// (y, x + step_x), ... for the output channels from `destination_channel` on.
 struct ConvolutionPart {
     PackedConvolution packed;
     std::int64_t y = 0, x = 0;
-    std::int64_t source_channel = 0, destination_channel = 0; ///< the first channels that it reads and writes
-    std::int64_t before_y = 0, before_x = 0;                  ///< added to `before` of the task's window
+    /// The first channel that it reads, and that it writes.
+    std::int64_t source_channel = 0, destination_channel = 0;
+    std::int64_t before_y = 0, before_x = 0; ///< added to `before` of the task's window
 };
 
 /// Convolutions whose output pixels are interleaved. They compute a transposed convolution with a stride, or
@@ -151,14 +155,13 @@ struct ConvolutionPart {
 struct InterleavedConvolutionTask {
     ConstView source;
     View destination;
-    /// The window of all parts, except the kernel size, which each part has itself.
+    /// The window of all parts, except the kernel size, which is that of each part's weights.
     WindowAxis vertical{}, horizontal{};
     std::int64_t step_y = 1, step_x = 1;
     const ConvolutionPart *parts = nullptr;
     std::int64_t part_count = 0;
-    /// Values before the activation of pixels that no part computes, padded to full vectors. With them, the
-    /// parts' rows and columns are independent: a pixel is not computed if no part computes its row, or none
-    /// its column.
+    /// The values, before the activation, of pixels that no part computes, padded to whole vectors. A pixel
+    /// is one of these if no part computes its row or no part computes its column.
     const float *background = nullptr;
     Epilogue epilogue{}; ///< without residual
 
@@ -190,7 +193,7 @@ struct SubpixelConvolutionTask {
     const char *kernel_name() const { return "subpixel convolution"; }
 };
 
-/// Signs of weights as bits: 1 for zero and above.
+/// The signs of weights as bits: 1 for zero and above, 0 below zero.
 struct BinaryWeights {
     std::int64_t outputs = 0, inputs = 0, kernel_height = 1, kernel_width = 1;
     /// [vectors of outputs][kernel rows][kernel columns][words][lanes]. Bit i of word w belongs to input 32 *

@@ -6,9 +6,9 @@
 
 namespace mpscnn::cpu {
 
-/// destination = epilogue(source * scale + shift), with scale and shift per channel (both null: 1 and 0).
-/// Used for standalone neurons, batch normalizations that could not be folded, copies with other strides, and
-/// rounding.
+/// destination = epilogue(source * scale + shift), with scale and shift per channel (both null: 1 and 0). It
+/// is used for activations that are layers, batch normalizations that could not be folded, copies with other
+/// strides, and rounding.
 struct AffineTask {
     ConstView source;
     View destination;
@@ -18,7 +18,8 @@ struct AffineTask {
     const char *kernel_name() const { return "affine"; }
 };
 
-/// The steps through the source for each element of the destination: 0 stays (broadcast), 1 goes to the next.
+/// How far the source advances for each element of the destination: 0 for an axis that is broadcast,
+/// otherwise 1.
 struct SourceSteps {
     std::int64_t y = 1, x = 1, channels = 1; ///< channels: 0 or 1
 };
@@ -37,8 +38,8 @@ struct ArithmeticTask {
     const char *kernel_name() const { return "arithmetic"; }
 };
 
-/// Copies between tensors of floats and of bfloat16 numbers, rounding as core/bfloat16.h defines. Additional
-/// channels of the destination become zero.
+/// Copies between float32 and bfloat16 tensors, rounding as core/bfloat16.h defines. If the destination has
+/// more channels, these become zero.
 struct ConversionTask {
     ConstView source;
     View destination;
@@ -46,16 +47,16 @@ struct ConversionTask {
     const char *kernel_name() const { return "conversion"; }
 };
 
-/// Copies the channels of several sources next to each other. Each pixel of the destination is written once;
-/// one copy task for each source would write it several times. Channels of the destination that no source has
-/// are left unchanged.
+/// Copies the channels of several sources next to each other. It writes each pixel of the destination once,
+/// while one copy task for each source would write it several times. Channels of the destination that no
+/// source has are left unchanged.
 struct ConcatenationTask {
     static constexpr std::size_t max_others = 7;
 
     ConstView source; ///< copied to the destination's first channels
     View destination;
     ConstView others[max_others];
-    std::int64_t positions[max_others] = {}; ///< the destination channel where each of the others begins
+    std::int64_t positions[max_others] = {}; ///< the destination channel where each other source begins
     std::int64_t count = 0;                  ///< number of `others`
 
     const char *kernel_name() const { return "concatenation"; }
@@ -77,20 +78,21 @@ struct DropoutTask {
     const char *kernel_name() const { return "dropout"; }
 };
 
-/// Copies the source into the destination at (top, left, front) and fills the border according to the mode.
-/// With zero amounts it is a plain copy between strides. Negative positions crop.
+/// Copies the source into the destination at position (top, left, front), and fills the border according to
+/// the mode. With zeros, it is a plain copy between strides. Negative positions crop the source.
 struct PaddingTask {
     ConstView source;
     View destination;
     std::int64_t top = 0, left = 0, front = 0;
     PaddingMode mode = PaddingMode::constant_;
     float value = 0.0f;
-    const float *values = nullptr; ///< replaces `value`: one for each channel of the destination
+    const float *values = nullptr; ///< in place of `value`: one for each channel of the destination
 
     const char *kernel_name() const { return "copy"; }
 };
 
-/// Softmax over the channels of each pixel, or its logarithm. The maximum is subtracted first.
+/// Softmax over the channels of each pixel, or its logarithm. The maximum is subtracted before the
+/// exponential.
 struct SoftmaxTask {
     ConstView source;
     View destination;

@@ -2,7 +2,7 @@
 
 // The fixed-point arithmetic of TensorFlow Lite's reference kernels, which defines the bits of int8 networks.
 // tests/cpp/fixed_point_test.cpp compares it with exact fractions. Each file that includes this header gets
-// its own copies of the functions, compiled for its own instruction set.
+// separate copies of the functions, compiled for the file's instruction set.
 
 #include <cstdint>
 
@@ -41,9 +41,9 @@ MPSCNN_FIXED_POINT std::int32_t limited(std::int64_t x, std::int32_t low, std::i
     return x < low ? low : (x > high ? high : static_cast<std::int32_t>(x));
 }
 
-/// Return e^a for a <= 0 as a fraction of 31 bits. `a` has `bits` bits before the binary point, and 31 bits
-/// in all without the sign. The result is a polynomial of the part of `a` below 1/4, times a constant for
-/// each higher bit.
+/// Return e^a for a <= 0 as a fraction of 31 bits. `a` has `bits` bits before the binary point and 31 bits in
+/// total without the sign. The result is a polynomial of the part of `a` below 1/4, multiplied by a constant
+/// for each higher bit.
 MPSCNN_FIXED_POINT std::int32_t exponential(int bits, std::int32_t a) {
     if (a == 0) return INT32_MAX;
     const std::int32_t quarter = 1 << (29 - bits);

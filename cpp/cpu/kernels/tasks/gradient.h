@@ -15,8 +15,8 @@ struct NeuronGradientTask {
     const char *kernel_name() const { return "neuron gradient"; }
 };
 
-/// destination = gradient of the input of softmax or log-softmax. The source is the gradient of its result;
-/// others[0] is its result.
+/// destination = gradient of the input of softmax or log-softmax. The source is the gradient of its result,
+/// and others[0] is this result.
 struct SoftmaxGradientTask {
     ConstView source, others[1];
     View destination;
@@ -25,8 +25,8 @@ struct SoftmaxGradientTask {
     const char *kernel_name() const { return "softmax gradient"; }
 };
 
-/// destination = gradient of a pooling's input. The source is the gradient of its result; others are its
-/// input and its result.
+/// destination = gradient of a pooling's input. The source is the gradient of the pooling's result; others
+/// are the pooling's input and result.
 struct PoolingGradientTask {
     ConstView source, others[2];
     View destination;
@@ -35,7 +35,7 @@ struct PoolingGradientTask {
     const char *kernel_name() const { return "pooling gradient"; }
 };
 
-/// destination = gradient of a resize's input. The source is the gradient of its result.
+/// destination = gradient of a resize's input. The source is the gradient of the resize's result.
 struct ResizeGradientTask {
     ConstView source;
     View destination;
@@ -44,9 +44,9 @@ struct ResizeGradientTask {
     const char *kernel_name() const { return "resize gradient"; }
 };
 
-/// destination = gradient of the input of a normalization by the statistics of each image's groups of
-/// channels, without beta. The source is the gradient of its result. Others are its input and optionally
-/// gamma, one pixel.
+/// destination = gradient of the input of a normalization by the statistics of groups of channels of each
+/// image, without beta. The source is the gradient of the normalization's result. Others are its input and
+/// optionally gamma, one pixel.
 struct GroupGradientTask {
     ConstView source, others[2];
     View destination;
@@ -57,7 +57,8 @@ struct GroupGradientTask {
     const char *kernel_name() const { return "group gradient"; }
 };
 
-/// The same for a normalization by the statistics of each pixel's channels.
+/// destination = gradient of the input of a normalization by the statistics of each pixel's channels. Source
+/// and others are those of GroupGradientTask.
 struct LayerGradientTask {
     ConstView source, others[2];
     View destination;
@@ -69,8 +70,8 @@ struct LayerGradientTask {
     const char *kernel_name() const { return "layer gradient"; }
 };
 
-/// destination = gradient of the input of a CrossChannelTask. The source is the gradient of its result;
-/// others[0] is its input.
+/// destination = gradient of the input of a CrossChannelTask. The source is the gradient of that task's
+/// result, and others[0] is its input.
 struct CrossChannelGradientTask {
     ConstView source, others[1];
     View destination;

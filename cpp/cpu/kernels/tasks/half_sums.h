@@ -5,10 +5,10 @@
 
 namespace mpscnn::cpu {
 
-/// Weights and bias of a convolution or dense layer that sums its products in halves.
+/// Weights and bias of a convolution or dense layer that sums its products in float16.
 struct HalfWeights {
-    /// The number of outputs whose weights for one input are adjacent, for vectors of any width. The last
-    /// panel of a group, or of a depthwise layer, is padded with zeros.
+    /// The number of outputs in a panel: their weights for one input are adjacent, for vectors of any width.
+    /// The last panel of a group, or of a depthwise layer, is padded with zeros.
     static constexpr std::int64_t panel = 32;
 
     std::int64_t outputs = 0, inputs_per_group = 0, groups = 1, kernel_height = 1, kernel_width = 1;
@@ -19,14 +19,15 @@ struct HalfWeights {
     bool is_depthwise() const { return groups > 1 && inputs_per_group == 1 && outputs == groups; }
     std::int64_t packed_groups() const { return is_depthwise() ? 1 : groups; }
     std::int64_t group_outputs() const { return outputs / packed_groups(); }
-    std::int64_t panels() const { return (group_outputs() + panel - 1) / panel; } ///< of each packed group
+    /// Panels of each packed group.
+    std::int64_t panels() const { return (group_outputs() + panel - 1) / panel; }
     std::int64_t taps() const { return kernel_height * kernel_width * inputs_per_group; }
     std::size_t bytes() const { return 2 * (weights.size() + bias.size()); }
 };
 
-/// A convolution whose sums are halves. Each sum begins with the bias and adds one product after the other,
-/// by kernel row, then column, then input. Each addition is an FMA that is rounded to half once. Inputs are
-/// first rounded to half; positions outside the source are zero. The epilogue is in float32.
+/// A convolution whose sums are float16. Each sum begins with the bias and adds one product after the other,
+/// in the order kernel row, column, input. Each addition is an FMA that is rounded to float16 once. Inputs
+/// are first rounded to float16; positions outside the source are zero. The epilogue is in float32.
 struct HalfSumsTask {
     ConstView source;
     View destination;

@@ -1,46 +1,48 @@
 #pragma once
 
-// Tasks of networks in int8 precision. Their tensors are bytes: uint8 integers unchanged, int8 integers plus
-// 128. So zero points and limits here are 0 to 255.
+// Tasks of networks in int8 precision. Their tensors are bytes: uint8 integers are stored unchanged, and int8
+// integers plus 128. So zero points and limits here are 0 to 255.
 
 #include "cpu/kernels/tasks/task.h"
 
 namespace mpscnn::cpu {
 
-/// The conversion of a layer's 32-bit sums to its results: multiplied by m * 2^(shift - 31), plus the zero
-/// point, clamped.
+/// The requantization of a layer's 32-bit sums to its results: multiply by m * 2^(shift - 31), add the zero
+/// point, clamp.
 struct Requantization {
     const std::int32_t *multipliers = nullptr, *shifts = nullptr; ///< one for each output
     std::int32_t zero_point = 0, low = 0, high = 255;
-    /// True: rounded once, ties up, as in dense layers. False: rounded twice, first the upper 32 bits of the
-    /// product, then the shift with ties away from zero.
+    /// If true, the product is rounded once, ties up, as in dense layers. If false, it is rounded twice:
+    /// first to its upper 32 bits, and then in the shift, with ties away from zero.
     bool once = false;
 };
 
 /// Weights of a convolution or dense layer minus their zero points, -255 to 255, in the order of its kernel.
 struct IntegerWeights {
-    static constexpr std::int64_t panel = 16; ///< adjacent outputs
+    static constexpr std::int64_t panel = 16; ///< a panel is this many adjacent outputs
 
     std::int64_t groups = 1, inputs = 1, outputs = 1; ///< inputs and outputs of one group
     std::int64_t taps = 1;
-    /// For a depthwise layer, which has one output for each input: [tap][channel]. Otherwise for each group,
-    /// panel and pair of inputs [output][2], padded with zeros.
+    /// The weights as 16-bit integers. A depthwise layer, which has one output for each input, has
+    /// [tap][channel]. Other layers have [output][2] for each group, panel and pair of inputs, padded with
+    /// zeros.
     const std::int16_t *values = nullptr;
-    /// The same weights as 8-bit integers, for kernels that multiply four bytes at a time. Inputs form `runs`
+    /// The weights as 8-bit integers, for kernels that multiply four bytes at a time. Inputs form `runs` runs
     /// of adjacent bytes, and each run is padded with zeros to a multiple of 4. The layout is [output][4] for
-    /// each panel and four inputs. A depthwise layer has two parts for each panel, which are added. Each part
-    /// has [channel][4] for four rows of the window and each of its columns.
+    /// each panel and four inputs. A depthwise layer has two parts for each panel, whose products are added.
+    /// Each part has [channel][4] for four rows of the window and each of its columns.
     const std::int8_t *quads = nullptr;
     std::int64_t runs = 1;
-    /// Remainders of weights that do not fit 8 bits. Panel p has those from rest_first[p] to rest_first[p +
-    /// 1]. Each is added to the weights of one of the panel's steps. Null: there are none.
+    /// Second summands of weights that do not fit 8 bits; null if there are none. Panel p has those from
+    /// rest_first[p] to rest_first[p + 1] - 1. Each is added to the weights of one step (four inputs) of the
+    /// panel.
     const std::int32_t *rest_first = nullptr, *rest_steps = nullptr;
     const std::int8_t *rest_quads = nullptr;
-    /// One for each output. With `quads` it does not include the contribution of the source's zero point.
+    /// One for each output. With `quads`, the zero point of the source is already subtracted.
     const std::int32_t *bias = nullptr;
 
     constexpr bool is_depthwise() const { return groups > 1 && inputs == 1 && outputs == 1; }
-    /// The number of pairs of inputs and taps.
+    /// Return the number of pairs into which the inputs of all taps are divided.
     constexpr std::int64_t pairs() const { return (inputs * taps + 1) / 2; }
     constexpr std::int64_t run_steps() const { return (inputs * taps / runs + 3) / 4; }
     constexpr std::int64_t quad_steps() const { return runs * run_steps(); }
@@ -61,7 +63,7 @@ struct IntegerConvolutionTask {
     }
 };
 
-/// Means over the source's pixels in each window, rounded to nearest, ties away from `centre`.
+/// The mean of the source's pixels in each window, rounded to nearest, ties away from `centre`.
 struct IntegerPoolingTask {
     ConstView source;
     View destination;
@@ -85,7 +87,7 @@ struct IntegerSumTask {
     View destination;
     IntegerTerms source_terms, second_terms;
     bool subtracts = false;
-    Requantization requantization; ///< each panel repeats one multiplier and one shift
+    Requantization requantization; ///< all outputs have the same multiplier and shift
 
     const char *kernel_name() const { return "integer sum"; }
 };
@@ -95,7 +97,7 @@ struct IntegerProductTask {
     ConstView source, second; ///< rows, columns or channels may be 1 where the destination has more
     View destination;
     std::int32_t source_zero = 0, second_zero = 0;
-    Requantization requantization; ///< each panel repeats one multiplier and one shift
+    Requantization requantization; ///< all outputs have the same multiplier and shift
 
     const char *kernel_name() const { return "integer product"; }
 };
@@ -119,7 +121,7 @@ struct IntegerNearestTask {
     const char *kernel_name() const { return "integer nearest"; }
 };
 
-/// The source with a border of one integer; negative amounts crop.
+/// Copies the source and adds a border of one integer. Negative amounts crop.
 struct IntegerBorderTask {
     ConstView source;
     View destination;
@@ -129,7 +131,7 @@ struct IntegerBorderTask {
     const char *kernel_name() const { return "integer border"; }
 };
 
-/// Means along the axes in which the destination has extent 1.
+/// The mean of the source along the axes in which the destination has extent 1.
 struct IntegerMeanTask {
     ConstView source;
     View destination;
@@ -140,7 +142,8 @@ struct IntegerMeanTask {
     const char *kernel_name() const { return "integer mean"; }
 };
 
-/// Replaces each integer by a table: for other scales and zero points, limits and functions.
+/// Replaces each integer by an entry of a table, for example to change scale and zero point, or for a
+/// function.
 struct IntegerTableTask {
     ConstView source;
     View destination;
@@ -149,8 +152,8 @@ struct IntegerTableTask {
     const char *kernel_name() const { return "integer table"; }
 };
 
-/// Bilinear resize as in TensorFlow Lite's reference kernels: uint8 tensors with float32 arithmetic, int8
-/// tensors with positions and weights that have 10 bits after the binary point.
+/// Bilinear resize as in TensorFlow Lite's reference kernels. uint8 tensors are computed in float32. For int8
+/// tensors, positions and weights have 10 bits after the binary point.
 struct IntegerResizeTask {
     ConstView source;
     View destination;
@@ -160,19 +163,19 @@ struct IntegerResizeTask {
     const char *kernel_name() const { return "integer resize"; }
 };
 
-/// Softmax over the channels; in the result 256 means 1.
+/// Softmax over the channels. An integer of 256 in the result would mean 1.
 struct IntegerSoftmaxTask {
     ConstView source;
     View destination;
-    /// The exponential for each distance from the maximum, 0 to 255, as a fraction of 31 bits; -1: too small
-    /// to count.
+    /// The exponential for each distance from the maximum, 0 to 255, as a fraction of 31 bits. -1 means that
+    /// it is too small to count.
     const std::int32_t *exponentials = nullptr;
 
     const char *kernel_name() const { return "integer softmax"; }
 };
 
-/// Converts numbers to integers: rounded to nearest, ties away from zero, and clamped to the limits. NaN
-/// becomes the zero point.
+/// Quantizes float32 numbers: rounds to the nearest integer, ties away from zero, and clamps. NaN becomes the
+/// zero point.
 struct QuantizationTask {
     ConstView source;
     View destination;
@@ -182,7 +185,7 @@ struct QuantizationTask {
     const char *kernel_name() const { return "quantization"; }
 };
 
-/// Converts integers to numbers.
+/// Dequantizes integers to float32 numbers.
 struct DequantizationTask {
     ConstView source;
     View destination;

@@ -5,7 +5,7 @@
 
 namespace mpscnn::cpu {
 
-/// The elementwise losses that kernels distinguish, and their gradients. They are those of ops::LossKind.
+/// The kinds of elementwise losses and their gradients. They implement ops::LossKind.
 enum class ElementLoss {
     absolute,
     squared,
@@ -17,7 +17,7 @@ enum class ElementLoss {
     cosine,
     log,
     kullback_leibler,
-    label,  ///< just the label
+    label,  ///< the label itself
     counted ///< 1 where the weight is not 0
 };
 
@@ -25,7 +25,7 @@ enum class ElementLoss {
 /// weight.
 struct LossTask {
     ElementLoss kind = ElementLoss::squared;
-    /// All have one shape; without weights, `weights` is the same tensor as `labels`.
+    /// All tensors have the same shape. Without weights, `weights` is the same tensor as `labels`.
     ConstView source, labels, weights;
     View destination;
     bool is_gradient = false, has_weights = false;

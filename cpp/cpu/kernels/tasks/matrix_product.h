@@ -4,8 +4,8 @@
 
 namespace mpscnn::cpu {
 
-/// destination = scale * source * second. Each row of pixels is a matrix [pixels][channels]; either factor
-/// may be transposed.
+/// destination = scale * source * second, a product of matrices. Each row of pixels is a matrix
+/// [pixels][channels], and either factor may be transposed.
 struct MatrixProductTask {
     ConstView source, second;
     View destination;

@@ -4,8 +4,8 @@
 
 namespace mpscnn::cpu {
 
-/// Transposes the source's axes after the batch. One row axis may stand for several axes. Elements are floats
-/// or bytes.
+/// Transposes the source's axes after the batch. Elements are floats or bytes. The rows of the source may
+/// stand for several axes.
 struct TransposeTask {
     static constexpr int max_axes = 5;
 
@@ -13,16 +13,16 @@ struct TransposeTask {
     View destination;
     int count = 0;                       ///< number of axes after the batch
     std::int64_t extents[max_axes] = {}; ///< the source's extents
-    /// For each axis of the destination, the source's axis, counted from 0.
+    /// For each axis of the destination: the number of the source's axis, from 0.
     int axes[max_axes] = {};
-    /// If not 0, channels are shuffled instead: channel k * groups + g comes from g * (channels / groups) +
-    /// k.
+    /// If not 0, channels are shuffled instead: channel k * groups + g of the destination is channel g *
+    /// (channels / groups) + k of the source.
     std::int64_t groups = 0;
 
     const char *kernel_name() const { return "transpose"; }
 };
 
-/// Alternates the channels of two sources.
+/// Interleaves the channels of two sources.
 struct InterleaveTask {
     ConstView source, second;
     View destination;
@@ -30,14 +30,14 @@ struct InterleaveTask {
     const char *kernel_name() const { return "interleave"; }
 };
 
-/// The positions of a source's axis that are taken.
+/// The positions that are taken along an axis of the source.
 struct TakenPositions {
-    const std::int64_t *indices = nullptr; ///< null: positions are first + i * step, repeated with a period
+    const std::int64_t *indices = nullptr; ///< if null, positions are first + i * step
     std::int64_t first = 0, step = 1;
-    std::int64_t period = 0; ///< period of i; 0: none
+    std::int64_t period = 0; ///< if not 0, i is taken modulo this period
 };
 
-/// Takes rows, columns and channels of the source at any positions. Elements are floats or bytes.
+/// Takes any rows, columns and channels of the source (gather). Elements are floats or bytes.
 struct TakeTask {
     ConstView source;
     View destination;
@@ -46,8 +46,8 @@ struct TakeTask {
     const char *kernel_name() const { return "take"; }
 };
 
-/// Gradient of a TakeTask's source along one axis. Position i of this task's source is added to position
-/// indices[i] of its destination. Positions are added in ascending order of i.
+/// The gradient of a TakeTask's source along one axis. Position i of this task's source is added to position
+/// indices[i] of its destination, in ascending order of i.
 struct TakeGradientTask {
     enum class Axis { rows, columns, channels };
 
@@ -59,8 +59,8 @@ struct TakeGradientTask {
     const char *kernel_name() const { return "take gradient"; }
 };
 
-/// Writes the same values, without gaps, to each image of the destination. The source is not read. Elements
-/// are floats or bytes.
+/// Writes the same values to each image of the destination. The source is not read. Elements are floats or
+/// bytes.
 struct ConstantTask {
     ConstView source;
     View destination;

@@ -4,9 +4,9 @@
 
 namespace mpscnn::cpu {
 
-/// Chooses the anchors that count in a detector's loss. The destination's first channel is 1 where the anchor
-/// has a box, otherwise 0; the second is 1 where its class counts. The source is the log-softmax of the
-/// classes. others[0] is the labels: four numbers of the box, then the classes.
+/// Chooses the anchors that count in a detector's loss. The source is the log-softmax of the classes.
+/// others[0] are the labels: four numbers of the box, then the classes. The first channel of the destination
+/// is 1 for anchors that have a box, otherwise 0. The second is 1 for anchors whose class counts.
 struct MultiboxChoiceTask {
     ConstView source, others[1];
     View destination;
@@ -16,8 +16,9 @@ struct MultiboxChoiceTask {
     const char *kernel_name() const { return "multibox choice"; }
 };
 
-/// Each anchor's loss, or the gradient with respect to the source, the prediction. Others are the labels, the
-/// log-softmax of the classes, a MultiboxChoiceTask's result, and the sum of that over all anchors.
+/// The loss of each anchor, or its gradient with respect to the source, which is the prediction. Others are
+/// the labels, the log-softmax of the classes, the result of a MultiboxChoiceTask, and the sum of this result
+/// over all anchors.
 struct MultiboxTask {
     ConstView source, others[4];
     View destination;

@@ -16,7 +16,7 @@ enum class UpdateKind {
     adaptive        ///< others: first, second, rates
 };
 
-/// An update of ops/optimizer.h. The source is its first input; for `gradient` it is the gradient as well.
+/// An update of ops/optimizer.h. The source is the update's first input.
 struct UpdateTask {
     UpdateKind kind = UpdateKind::sgd;
     ConstView source;
@@ -25,11 +25,12 @@ struct UpdateTask {
     View destination;
     int count = 0; ///< number of `others`
     bool reads_numbers = false;
-    float rate = 0.0f; ///< of an average or a moment
+    float rate = 0.0f; ///< rate of an average or a moment
     float rest = 1.0f; ///< 1 - rate, for an average
     float epsilon = 0.0f, decay = 0.0f;
     float low = 0.0f, high = 0.0f, rescale = 1.0f; ///< for `gradient`
-    float of_sign = 0.0f, of_weight = 0.0f;        ///< for `gradient`: factors of the regularization
+    /// For `gradient`: factors of the L1 and L2 regularization.
+    float of_sign = 0.0f, of_weight = 0.0f;
 
     const char *kernel_name() const { return "update"; }
 };

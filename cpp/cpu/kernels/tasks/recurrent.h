@@ -4,27 +4,28 @@
 
 namespace mpscnn::cpu {
 
-/// A recurrent layer (ops/recurrent.h), whose weights are packed for the instruction set.
+/// A recurrent layer (ops/recurrent.h) and its weights, packed for the instruction set.
 struct RecurrentLayer {
     enum class Kind {
         lstm,
-        gru_after, ///< the gate r multiplies the product
-        gru_before ///< the gate r multiplies the state
+        gru_after, ///< the reset gate r multiplies the product of weights and state
+        gru_before ///< the reset gate r multiplies the state, before the product
     };
     Kind kind = Kind::lstm;
     bool reverse = false;
-    bool has_states = false;    ///< whether states before the first step are given
-    bool reads_weights = false; ///< whether weight and bias are tensors of the graph
+    bool has_states = false;    ///< true if states before the first step are given
+    bool reads_weights = false; ///< true if weight and bias are tensors of the graph
     std::int64_t units = 1;
     Activation gate{}, candidate{}, output{};
     const float *packed = nullptr; ///< in the order of RecurrentPacking
-    const float *bias = nullptr;   ///< gru_after: of the product that r multiplies, in whole vectors
+    const float *bias = nullptr;   ///< gru_after: bias of the product that r multiplies, in whole vectors
 
     constexpr std::int64_t gates() const { return kind == Kind::lstm ? 4 : 3; }
 };
 
-/// destination = the states of all steps. The source has the sums of the gates. The others are those of
-/// weight [gates * units][units] and bias that are tensors, then the states before the first step.
+/// destination = the states of all steps. The source is the inputs' part of the gates' sums. Others are
+/// weight [gates * units][units] and bias, if they are tensors of the graph, and then the states before the
+/// first step.
 struct RecurrentTask {
     ConstView source, others[4];
     View destination;
@@ -35,8 +36,8 @@ struct RecurrentTask {
 };
 
 /// destination = the gradients that ops::LstmGradient and ops::GruGradient describe. The source is the
-/// gradient of the result. Others are the sums, the result, the weight, the bias of gru_after, and the
-/// states.
+/// gradient of the layer's result. Others are the gates' sums, the result, the weight, the bias of gru_after,
+/// and the states.
 struct RecurrentGradientTask {
     ConstView source, others[6];
     View destination;

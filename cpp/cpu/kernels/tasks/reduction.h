@@ -21,8 +21,8 @@ struct ReductionTask {
     const char *kernel_name() const { return "reduction"; }
 };
 
-/// The first channel of each pixel that holds the maximum (or minimum), as a float. If a channel is NaN, the
-/// first NaN.
+/// The first channel of each pixel that has the maximum (or minimum), as a float. If channels are NaN, it is
+/// the first of these.
 struct ArgumentTask {
     bool of_maximum = true;
     ConstView source;
@@ -44,13 +44,12 @@ struct WeightedReductionTask {
     const char *kernel_name() const { return "weighted reduction"; }
 };
 
-/// Rows of the result of MomentsTask, for each channel.
+/// The rows of a MomentsTask's result.
 enum MomentsRow { moments_mean, moments_rest, moments_squares, moments_rows };
 
-/// Moments of each channel over part i of the pixels of each image: destination(image, i, row, channel), with
+/// The moments of each channel over parts of an image's pixels: destination(image, part, row, channel), with
 /// the rows of MomentsRow. The exact mean is mean + rest, because the rounding error of the mean may exceed
-/// the deviations. `squares` is the sum of the squared deviations. The destination has one row of pixels for
-/// each part.
+/// the deviations. `squares` is the sum of the squared deviations.
 struct MomentsTask {
     ConstView source;
     View destination;
@@ -58,9 +57,9 @@ struct MomentsTask {
     const char *kernel_name() const { return "moments"; }
 };
 
-/// Rows of the result of StatisticsTask, for each channel. Without statistics_rest the mean is complete.
-/// The variances are those of the image times a power of two, statistics_factor. The factor is 1 unless
-/// squares of elements overflow or underflow a float.
+/// The rows of a StatisticsTask's result. The exact mean is mean + rest, unless there is no row for the rest.
+/// Variances are those of the image times a power of two, `factor`. It is 1 unless squares of elements
+/// overflow or underflow a float.
 enum StatisticsRow {
     statistics_mean,
     statistics_variance,
@@ -69,10 +68,9 @@ enum StatisticsRow {
     statistics_rows
 };
 
-/// Mean and variance from the moments of all parts: destination(image, row, 0, channel), with the rows of
+/// Combines the moments of parts to mean and variance: destination(image, row, 0, channel), with the rows of
 /// StatisticsRow that the destination has. If the destination has one image, it combines all images. `second`
-/// is the image itself, which is read again if squares overflow or underflow a float; without data it is
-/// never read.
+/// is the image itself. It is read again if squares overflow or underflow a float; it may have no data.
 struct StatisticsTask {
     ConstView source;
     View destination;
@@ -86,7 +84,7 @@ struct StatisticsTask {
 };
 
 /// destination = epilogue((source - mean) * gamma / sqrt(variance + epsilon) + beta). `second` has all rows
-/// of StatisticsRow or the first two, for each image or one for all images.
+/// of StatisticsRow or the first two, for each image or once for all images.
 struct NormalizationTask {
     ConstView source, second;
     View destination;
@@ -98,8 +96,8 @@ struct NormalizationTask {
     const char *kernel_name() const { return "normalization"; }
 };
 
-/// destination = epilogue((source - mean) * gamma / norm + beta), with a norm of each pixel's channels. The
-/// mean is subtracted if the norm is the standard deviation.
+/// destination = epilogue((source - mean) * gamma / norm + beta), where the norm is that of each pixel's
+/// channels. The mean is only subtracted if the norm is the standard deviation.
 struct LayerNormalizationTask {
     ConstView source;
     View destination;

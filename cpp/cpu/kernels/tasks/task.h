@@ -1,12 +1,12 @@
 #pragma once
 
-// The common parts of all kernel tasks.
+// The parts that all kernel tasks have in common.
 //
-// A task is a plain struct that describes what a kernel computes on which memory. `prepare` decides once how
-// the task is computed: the number of independent items, the scratch memory of each worker, and everything
-// that all items have in common. `run` computes the items [begin, end). Items may run in any order on any
-// thread. Each output element is computed by exactly one item in a fixed order of operations, so the bits do
-// not depend on the number of threads.
+// A task is a plain struct that describes what a kernel computes on which memory. A kernel has two functions.
+// `prepare` decides once how the task is computed: the number of independent work items, the scratch memory
+// of each worker, and everything that all items share. `run` computes the items [begin, end). Items may run
+// in any order on any thread. Each output element is computed by exactly one item in a fixed order of
+// operations, so the bits do not depend on the number of threads.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,16 +20,16 @@ namespace mpscnn::cpu {
 enum class Element {
     float32,
     bfloat16, ///< the upper halves of floats; only some kernels support them
-    uint8     ///< for int8 networks, see tasks/integer.h
+    uint8     ///< for int8 networks (tasks/integer.h)
 };
 
-/// Return the size in bytes.
+/// Return the size of an element in bytes.
 constexpr std::int64_t size_of(Element element) {
     return element == Element::float32 ? 4 : element == Element::bfloat16 ? 2 : 1;
 }
 
-/// Read-only NHWC tensor. Channels are contiguous; strides are in elements. If elements are not floats,
-/// `data` is only the address of the first one.
+/// A tensor in NHWC order that is only read. Channels are contiguous; strides are in elements. If elements
+/// are not floats, `data` is still the address of the first one.
 struct ConstView {
     const float *data = nullptr;
     std::int64_t batch = 1, height = 1, width = 1, channels = 1;
@@ -37,14 +37,14 @@ struct ConstView {
     Element element = Element::float32;
 };
 
-/// Writable NHWC tensor.
+/// A tensor in NHWC order that is written.
 struct View {
     float *data = nullptr;
     std::int64_t batch = 1, height = 1, width = 1, channels = 1;
     std::ptrdiff_t image_stride = 0, row_stride = 0, pixel_stride = 0;
-    /// The number of elements from a pixel's first channel on that a kernel may overwrite; at least
-    /// `channels`. It is larger if the engine has added padding between pixels. Then a last partial vector
-    /// can be stored whole.
+    /// The number of elements from a pixel's first channel on that a kernel may overwrite. If there is
+    /// padding between pixels, it is larger than `channels`, so that the last vector can be stored as a
+    /// whole.
     std::int64_t writable_channels = 1;
     Element element = Element::float32;
 
@@ -53,7 +53,7 @@ struct View {
     }
 };
 
-/// An activation in the form that kernels apply.
+/// An activation function in the form that kernels apply.
 struct Activation {
     enum class Kind {
         none,
@@ -61,24 +61,25 @@ struct Activation {
         leaky,   ///< min(x >= 0 ? x : slope * x, high): relu and relun with a slope below zero
         prelu,   ///< x >= 0 ? x : slopes[channel] * x
         linear,  ///< slope * x + low
-        function ///< `apply` computes it with a function call
+        function ///< a function that `apply` computes
     };
     Kind kind = Kind::none;
     float low = 0.0f, high = 0.0f, slope = 0.0f;
-    const float *slopes =
-        nullptr; ///< one per channel, in an AlignedBuffer; whole vectors may be read from any channel on
+    /// One per channel, in an AlignedBuffer; whole vectors may be read from any channel on.
+    const float *slopes = nullptr;
     /// The function that `apply` computes. For `exponential`, c + c_low is the logarithm of the base; for
-    /// `logarithm` it is the reciprocal of that. Otherwise a, b and c are the neuron's parameters.
+    /// `logarithm`, it is the reciprocal of this. For other functions, a, b and c are the neuron's
+    /// parameters.
     NeuronKind function = NeuronKind::none;
     float a = 0.0f, b = 0.0f, c = 0.0f, c_low = 0.0f;
-    /// Applies the function in place to a whole number of vectors: NeuronFunctions::apply_neuron of the
-    /// instruction set.
+    /// Applies the function in place to whole vectors. It is NeuronFunctions::apply_neuron of the instruction
+    /// set.
     void (*apply)(const Activation &, float *values, std::int64_t count) = nullptr;
 };
 
-/// The operations on a result before it is stored: activation, rounding to half (or to bfloat16 in kernels
-/// for that), and optionally the addition of a residual with its own activation and rounding. The bias is
-/// already in the accumulator.
+/// The epilogue of a kernel: the operations on a result before it is stored. These are the activation,
+/// rounding to half (or to bfloat16 in kernels for that), and optionally the addition of a residual with
+/// another activation and rounding. The bias has been added before.
 struct Epilogue {
     Activation activation{};
     bool rounds = false;
@@ -87,15 +88,16 @@ struct Epilogue {
     bool residual_rounds = false;
 };
 
-/// One axis of a window in canonical form: output o reads source positions o * stride - before + t *
-/// dilation.
+/// One axis of a window. Output o reads the source positions o * stride - before + t * dilation, for the taps
+/// t.
 struct WindowAxis {
     std::int64_t kernel = 1, stride = 1, dilation = 1, before = 0;
 };
 
-/// The functions of a kernel.
+/// The two functions of a kernel.
 template <class TaskType> struct Kernel {
-    /// Reads extents and strides of the task's tensors but not their addresses, which are not null.
+    /// It may read extents and strides of the task's tensors. Their addresses are not null, but have no
+    /// meaning.
     Prepared (*prepare)(const TaskType &, const Planning &) = nullptr;
     void (*run)(const TaskType &, const Prepared &, std::int64_t begin, std::int64_t end, Worker &) = nullptr;
 };

@@ -4,7 +4,7 @@
 
 namespace mpscnn::cpu {
 
-/// Sums, or sums of squares, over the axes in which the destination has extent 1 and the source more.
+/// Sums elements, or their squares, over the axes in which the destination has extent 1 and the source more.
 struct SumTask {
     ConstView source;
     View destination;
@@ -13,31 +13,31 @@ struct SumTask {
     const char *kernel_name() const { return "sum"; }
 };
 
-/// A batch normalization and the optional clamp after it, whose results a gradient kernel recomputes with the
-/// bits of the forward pass. The kernel reads the results, or only tests whether they lay between the limits
-/// (relu, relu6).
+/// A batch normalization and an optional clamp after it, whose results a gradient's kernel recomputes with
+/// the bits of the forward pass. The kernel uses the results, or only tests whether they were between the
+/// limits (relu, relu6).
 struct RecomputedNormalization {
     bool applies = false, has_gamma = false, has_beta = false;
     float low = -__builtin_inff(), high = __builtin_inff();
     ConstView gamma, beta; ///< one pixel, optional
 };
 
-/// Gradient of a convolution's weights, [outputs][height][width][inputs of a group]. The pixels are divided
-/// into parts. Each image of the destination is the sum over the pixels of one part.
+/// The gradient of a convolution's weights, [outputs][height][width][inputs of a group]. The pixels are
+/// divided into parts, and each image of the destination is the sum over one part.
 struct WeightGradientTask {
     ConstView source, gradient; ///< the convolution's input, and the gradient of its result
-    View destination;           ///< an image of one pixel for each part
+    View destination;           ///< one image, which is one pixel, for each part
     WindowAxis vertical{}, horizontal{};
     std::int64_t groups = 1;
     /// If it applies, the convolution's input is the normalization of `source`.
     RecomputedNormalization normalization;
-    ConstView statistics; ///< of that normalization, rows of StatisticsRow
+    ConstView statistics; ///< statistics of that normalization, rows of StatisticsRow
     float epsilon = 0.0f;
 
     const char *kernel_name() const { return "weight gradient"; }
 };
 
-/// Sums the source's images in double. Each image has as many elements as the destination.
+/// Sums the images of the source in double. Each has as many elements as the destination.
 struct PartSumTask {
     ConstView source; ///< images of one pixel
     View destination; ///< each image without gaps
@@ -45,8 +45,8 @@ struct PartSumTask {
     const char *kernel_name() const { return "sum of parts"; }
 };
 
-/// Sums over the pixels of each image, for each channel. Row 0 of the destination sums the gradient, row 1
-/// gradient * normalized source.
+/// Two sums over the pixels of each image, for each channel. Row 0 of the destination is the sum of the
+/// gradient, and row 1 that of gradient * normalized source.
 struct NormalizationSumsTask {
     ConstView source, gradient, statistics; ///< statistics: rows of StatisticsRow
     View destination;

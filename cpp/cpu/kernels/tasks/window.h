@@ -11,17 +11,17 @@ struct PoolingTask {
     View destination;
     WindowAxis vertical{}, horizontal{};
     EdgeRule edge = EdgeRule::exclude; ///< for maxima and norms; averages use `counted_*` below
-    /// For averages. The divisor is the number of taps inside the source after it is widened by `counted_*`
-    /// pixels on each side. 0 counts real pixels only; the padding's amounts count zero padding as well. If
-    /// no tap counts, the result is 0.
+    /// For averages: how many pixels outside the source count on each side. The divisor of a window is the
+    /// number of its taps inside the source or these pixels. With 0, only real pixels count; with the amounts
+    /// of padding, zero padding counts too. If no tap counts, the result is 0.
     std::int64_t counted_before_y = 0, counted_after_y = 0, counted_before_x = 0, counted_after_x = 0;
     Epilogue epilogue{};
 
     const char *kernel_name() const { return "pooling"; }
 };
 
-/// destination = epilogue(source / (delta + scale * sum of source^2)^beta). The sum is over the existing
-/// channels of [k - before, k + after].
+/// destination = epilogue(source / (delta + scale * sum of source^2)^beta). The sum for channel k is over the
+/// channels from k - before to k + after that exist.
 struct CrossChannelTask {
     ConstView source;
     View destination;
@@ -32,16 +32,16 @@ struct CrossChannelTask {
     const char *kernel_name() const { return "cross channel"; }
 };
 
-/// One axis of a window with stride 1. Output o has its centre at source position o + offset. It covers the
-/// positions from kernel / 2 before the centre to (kernel - 1) / 2 after it.
+/// One axis of a window with stride 1. The window of output o is centred at source position o + offset. It
+/// reaches from kernel / 2 positions before the centre to (kernel - 1) / 2 after it.
 struct CentredAxis {
     std::int64_t kernel = 1, offset = 0;
 };
 
 enum class WindowNormalizationKind { spatial, local_contrast };
 
-/// With the sums over kernel height * kernel width positions of one channel, those outside the source reading
-/// zero or, if it clamps, the nearest pixel:
+/// Normalization by a window of kernel height * kernel width positions of one channel. Positions outside the
+/// source read zero or, if `clamps`, the nearest pixel. The kinds are:
 ///   spatial         x / (delta + alpha * mean of x^2)^beta
 ///   local_contrast  pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta
 struct WindowNormalizationTask {
@@ -59,19 +59,19 @@ struct WindowNormalizationTask {
 
 enum class ResizeKind { nearest, bilinear, lanczos };
 
-/// Sampling positions of an axis: output o reads source position (o + centre) * numerator / denominator +
-/// offset.
+/// How an axis of a resize is sampled: output o reads source position (o + centre) * numerator / denominator
+/// + offset.
 struct ResizePositions {
     double numerator = 1, denominator = 1, centre = 0, offset = 0;
 };
 
-/// Return the number of source positions that output `output` adds up, on an axis of `size` positions. Writes
-/// the first position and the weights; their maximum number is in the task.
+/// Returns the number of source positions whose weighted sum is output `output`, on an axis of `size`
+/// positions. Writes the first position and the weights. The task has the maximum number of weights.
 using ResizeWeights = std::int64_t (*)(const ResizePositions &axis, std::int64_t size, bool zero_outside,
                                        std::int64_t output, std::int32_t &first, float *weights);
 
-/// Samples outside the source read the nearest pixel, or zero. Nearest takes position + bias, rounded down or
-/// up (ops::NearestRule).
+/// A resize. Samples outside the source read the nearest pixel or zero. ResizeKind::nearest takes position +
+/// bias, rounded down or up (ops::NearestRule).
 struct ResizeTask {
     ResizeKind kind = ResizeKind::bilinear;
     ConstView source;
@@ -80,9 +80,9 @@ struct ResizeTask {
     double nearest_bias = 0;
     bool nearest_up = false;
     bool zero_outside = false, round_to_half = false;
-    bool non_temporal = false; ///< the destination does not fit the caches until it is read
-    // For Lanczos: the largest number of positions of an output, and the function for the weights. This is a
-    // pointer because kernel files may not call functions of other files.
+    bool non_temporal = false; ///< true if the destination does not fit the caches until it is read
+    // For Lanczos: the largest number of weights of an output, and the function that computes them. It is a
+    // pointer, because kernel files may not call functions of other files.
     std::int64_t vertical_taps = 0, horizontal_taps = 0;
     ResizeWeights weights = nullptr;
 
