@@ -19,7 +19,8 @@ struct ResizedSamples {
 
 /// The resized samples of a row, from which its pixels are computed.
 struct ResizedRow {
-    /// Gray, or luma of YUV photos, or all colours of a pixel next to each other with one more float.
+    /// The gray samples, the luma samples of a YUV photo, or all colours. The colours of a pixel are
+    /// contiguous, and one more float follows.
     ResizedSamples color;
     ResizedSamples blue{}, red{}; ///< chroma, for YUV photos only
 };

@@ -226,7 +226,7 @@ private:
     }
 
     static std::size_t floats_of(const PackedConvolution &packed) {
-        if (!packed.weights.data()) return 0; // variable weights have no data
+        if (!packed.weights.data()) return 0; // weights that are tensors of the graph
         return packed.weights.size() + packed.bias.size() + (packed.plain ? floats_of(*packed.plain) : 0);
     }
 

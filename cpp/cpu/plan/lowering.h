@@ -1,6 +1,6 @@
 #pragma once
 
-// Turns a canonical graph into this engine's operations: nodes are fused and weights are packed. This happens
+// Turns a graph into this engine's operations: nodes are fused and weights are packed. This happens
 // once, before the shapes of inputs are known.
 
 #include <map>

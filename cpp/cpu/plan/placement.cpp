@@ -8,8 +8,8 @@ using engine::ValueId;
 
 namespace {
 
-/// The number of axes of images in kernels. Tensors with more axes are viewed as images, which does not just
-/// add extents of 1.
+/// The number of axes of a kernel's image: batch, rows, columns, channels. In a tensor with more axes,
+/// several of them form the rows, so it must be contiguous.
 constexpr int image_rank = 4;
 
 std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }

@@ -46,7 +46,7 @@ PortUse port_use(const Step &step, std::span<const Storage> storages, std::span<
 /// std::bad_alloc.
 Prepared prepare_step(const Step &step, const KernelTable &kernels, std::span<const Storage> storages,
                       std::span<const Binding> bindings, const Planning &planning);
-/// Fill in Step::prepared for each case of PortUse.
+/// Prepare the kernels of all steps, for inputs and outputs in place and in the arena (see PortUse).
 void prepare_steps(std::span<Step> steps, const KernelTable &kernels, std::span<const Storage> storages,
                    const Planning &planning);
 

@@ -31,7 +31,8 @@ Strides strides_in_place(const Storage &storage) {
     return contiguous_strides(extents, extents.pixels() * extents.channels);
 }
 
-/// Return the strides of all storages for one case of PortUse. The addresses have no meaning yet.
+/// Return the strides of all storages if inputs and outputs are in place or in the arena, as `use` says. The
+/// addresses have no meaning yet.
 std::vector<Binding> foreseen_bindings(std::span<const Storage> storages, const PortUse &use) {
     std::vector<Binding> bindings;
     for (const Storage &storage : storages) {

@@ -31,8 +31,8 @@ public:
     template <class Hook>
     void run_hooked(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                     std::span<const engine::TensorView> outputs, Hook &hook);
-    /// Return the descriptions of steps and copies by the hook's numbers. Storages in the arena are never
-    /// copied and have an empty description.
+    /// Return the descriptions of all steps, and then of the copy of each storage, in the order of the hook's
+    /// numbers. Storages in the arena are never copied, so their description is empty.
     std::vector<engine::StepDescription> describe_steps(const engine::Plan &plan,
                                                         std::span<const engine::TensorView> inputs,
                                                         std::span<const engine::TensorView> outputs);

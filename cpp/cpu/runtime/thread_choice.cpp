@@ -21,7 +21,7 @@ constexpr std::int64_t pause_with_fewer = 20, pause_with_all = 100, longest_paus
 constexpr double longest_tried = 5000;
 /// The largest share of time that trials may lose while fewer threads than all are best.
 constexpr double trial_share = 0.01;
-/// The factor in time over the best number so far from which a trial ends without trying still fewer threads.
+/// A trial does not go on to fewer threads after a number that takes longer than the best one by this factor.
 constexpr double hopeless = 1.5;
 /// The factor by which more threads must be faster to be chosen over fewer.
 constexpr double worth_more_threads = 1.03;

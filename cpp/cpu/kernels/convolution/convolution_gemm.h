@@ -351,7 +351,8 @@ inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, con
     }
 }
 
-/// Compute a panel for all tiles of a block. Adjacent tiles of equal size are computed in one call.
+/// Compute a panel of output channels for all tiles of a block. Adjacent tiles of equal size are computed in
+/// one call.
 template <class V>
 inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::int64_t count,
                            ChannelPanel panel) {

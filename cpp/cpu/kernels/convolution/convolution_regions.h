@@ -147,7 +147,8 @@ inline void find_pieces(const ConvolutionTask &task, const Range &rows, const Ra
     run.rows = 1;
 }
 
-/// Make the region of two segments. Its pixels are numbered along rows or along columns, whichever is faster.
+/// Make the region of the outputs in a segment of rows and a segment of columns. Its pixels are numbered
+/// along rows or along columns, whichever is faster.
 template <class V>
 inline void make_region(const ConvolutionTask &task, const Segment &rows, const Segment &columns,
                         std::int64_t tile_rows, Region &region) {

@@ -47,7 +47,7 @@ struct WinogradPlan {
     std::int64_t pitch;                                 ///< floats of the inputs of a tile at one point
     std::int64_t inputs_stride, products_stride, zeros; ///< floats between points; floats of zeros
     CacheSizes caches;
-    GemmPlan product; ///< the product at a point, without fields that depend on extents
+    GemmPlan product; ///< plan of the product at a point; only the fields of plan_weights() are set
 
     std::int64_t items() const { return tile_blocks * panel_blocks; }
 };

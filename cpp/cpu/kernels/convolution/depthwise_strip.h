@@ -162,7 +162,7 @@ struct DepthwiseShape {
     static constexpr bool pairs_rows = kernel_width * horizontal_stride < 10;
 };
 
-/// In place of a number of tap columns outside the source: the number is not known at compile time.
+/// A template argument that means: the number of tap columns outside the source is only known at run time.
 inline constexpr int any_number = -1;
 
 /// Compute the sums of rows x columns outputs for one channel vector. The first tap is at offset `first` of

@@ -24,7 +24,7 @@ struct MatrixProductPlan {
     std::int64_t source_floats; ///< floats of the transposed first matrix
 };
 
-/// The number of zeros with which sums start.
+/// The number of zeros in scratch memory that sums start with in place of a bias.
 template <class V> inline constexpr std::int64_t start_floats = V::gemm_last_vectors * V::width;
 
 template <class V> Prepared matrix_product_prepare(const MatrixProductTask &task, const Planning &planning) {

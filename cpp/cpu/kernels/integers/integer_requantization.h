@@ -81,7 +81,7 @@ private:
     MPSCNN_INLINE __m512i rounded(__m512i x, const Half &half) const {
         const __m512i product = _mm512_mul_epi32(x, half.m);
         __m512i added = half.above;
-        if (has_ties_) { // t < 0 if the product plus 2^30 is negative
+        if (has_ties_) { // t has the sign of the product after the first rounding
             const __m512i t = _mm512_add_epi64(product, _mm512_set1_epi64(std::int64_t{1} << 30));
             added = _mm512_mask_blend_epi64(_mm512_movepi64_mask(t), half.above, half.below);
         }

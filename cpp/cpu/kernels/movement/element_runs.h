@@ -26,7 +26,7 @@ template <int sources> struct ElementRuns {
     /// The elements of the destination that may be overwritten, counted from the beginning of a run.
     std::int64_t writable;
     Steps steps[sources + 1];
-    WorkSplit split; ///< items are rows of runs
+    WorkSplit split; ///< work items are rows of runs
 
     MPSCNN_INLINE std::int64_t runs() const { return images * rows * pixels; }
 };
@@ -37,7 +37,7 @@ MPSCNN_INLINE bool continues(std::int64_t extent, std::ptrdiff_t stride, std::in
     return extent == 1 || stride == length;
 }
 
-/// Return the runs of tensors of one shape. Without `join`, each pixel is a run.
+/// Divide tensors of one shape into runs of contiguous elements. Without `join`, each pixel is a run.
 template <class V, int sources>
 MPSCNN_INLINE ElementRuns<sources> element_runs(const View &to, const ConstView *const (&from)[sources],
                                                 bool join, int threads) {

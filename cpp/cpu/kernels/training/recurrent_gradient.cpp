@@ -212,8 +212,9 @@ private:
         add_products_back(0, 0, 2, hidden_);
     }
 
-    /// Add to `to` the products of gates' gradients and weights: of `gates` gates, whose weights begin with
-    /// gate number `gate`. The gradients begin at quarter `quarter` of a step's memory.
+    /// Add to `to`, the gradient of a state, the products of gates' gradients and weights. It uses the
+    /// weights of `gates` gates from gate number `gate` on. Their gradients are in RecurrentRow::gates from
+    /// `quarter` on.
     void add_products_back(int quarter, std::int64_t gate, std::int64_t gates, float *to) {
         int row = 0;
         if constexpr (tile_rows<V> >= 4)

@@ -8,7 +8,8 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Return the weights of one part, [outputs][rows][columns][inputs], with the taps `rows` and `columns` only.
+/// Return the weights [outputs][rows][columns][inputs] of some taps only: the kernel rows `rows` and columns
+/// `columns`. These are the taps of one of the convolutions into which a transposed convolution is divided.
 /// `rotated`: the taps count from the end of the kernel.
 std::vector<float> part_weights(std::span<const float> weights, const Shape &shape,
                                 const std::vector<std::int64_t> &rows,
