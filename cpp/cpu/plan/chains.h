@@ -38,7 +38,7 @@ struct ChainCandidate {
     double microseconds = 0;
 };
 
-/// The way to compute some convolutions that was chosen, and the other candidates.
+/// The chosen way to compute some convolutions, and the other candidates.
 struct ChainChoice {
     ChainCandidate candidate;
     std::vector<ChainCandidate> others; ///< for the same operations, or for these and their neighbours

@@ -175,7 +175,7 @@ private:
     const LoweredNetwork &network_;
     const std::vector<Shape> &shapes_;
     Placement placement_;
-    std::vector<bool> whole_; ///< by value: it has a separate storage without gaps
+    std::vector<bool> whole_; ///< by value: true if it needs a separate storage without gaps
     std::vector<bool> within_chain_;
 };
 

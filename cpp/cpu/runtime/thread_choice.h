@@ -43,7 +43,7 @@ private:
     bool is_trial_ = false, was_tried_ = false, settled_ = false;
     double best_ = 0;        ///< the lowest median time in the current trial
     std::size_t run_ = 0;    ///< runs so far with the number that is tried
-    std::int64_t runs_left_; ///< until the next trial
+    std::int64_t runs_left_; ///< runs until the next trial
     std::int64_t pause_;     ///< runs between two trials
     /// The usual duration of a run: the median of the last trial, or the minimum before the first trial.
     double usual_ = 0;

@@ -329,7 +329,7 @@ template <class V> Prepared chain_prepare(const ChainTask &task, const Planning 
     plan.prefetches = outgrows_l2(task.source.height * task.source.row_stride, planning.caches);
     plan.l2_inputs = l2_inputs(planning.caches);
     ChainPlanner<V> planner(task, plan, planning);
-    std::int64_t next_row[ChainTask::max_stages] = {}; // the first row of each stage after the bands so far
+    std::int64_t next_row[ChainTask::max_stages] = {}; // for each stage, the first row that no band has yet
     for (std::int64_t band = 0; band < plan.bands.count; ++band) {
         constexpr std::int64_t none[ChainTask::max_stages] = {};
         const Range own = band_rows(task, plan.bands, band);

@@ -46,7 +46,7 @@ inline bool has_outputs(const ConvolutionTask &task) {
     return task.destination.height > 0 && task.destination.width > 0;
 }
 
-/// Return true if a part writes to this row, or (in the next function) to this column.
+/// Return true if a part writes to this row (in the next function: to this column).
 inline bool row_written(const InterleavedConvolutionTask &task, std::int64_t y) {
     for (std::int64_t p = 0; p < task.part_count; ++p)
         if (task.parts[p].y == y % task.step_y) return true;

@@ -25,7 +25,7 @@ struct WorkSplit {
 };
 
 /// Divide a task so that each thread has several items, because a late thread then costs little. No item is
-/// smaller than `least` of the total `cost` (both in any unit of the caller). It is a quarter of that if
+/// smaller than `least` of the total `cost` (both in any unit of the caller). This minimum is a quarter if
 /// there would be fewer than three items for each thread. Channels are only divided if there are not enough
 /// rows, and never with vectors = 1.
 MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::int64_t vectors,

@@ -111,8 +111,8 @@ template <class V> MPSCNN_INLINE typename V::reg norm_of(const LayerNormalizatio
     return norm;
 }
 
-/// Compute a pixel's factor in double: an element minus `mean` times this factor is the result. It is 0 for a
-/// norm of 0.
+/// Compute the mean and return the scale of a pixel in double. The results are (element - mean) * scale. The
+/// scale is 0 for a norm of 0.
 inline double wide_scale(const LayerNormalizationTask &task, const float *from, std::int64_t channels,
                          double &mean) {
     const auto count = static_cast<double>(channels), epsilon = static_cast<double>(task.epsilon);
