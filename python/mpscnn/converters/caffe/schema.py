@@ -15,7 +15,7 @@ from mpscnn.converters.message_schema import message_class
 _WEIGHTS = {
     "Shape": "dim:int64*:1",
     "Blob": "num:int32:1 channels:int32:2 height:int32:3 width:int32:4 data:float*:5 shape:Shape:7 "
-    # Place is not a field of Caffe: the position of data that was left out.
+    # `place` is not a field of Caffe. It has the position of data that was left out of the message.
     "double_data:double*:8 place:int64*:1001",
     "Layer": "name:string:1 type:string:2 blobs:Blob*:7",
     "OldLayer": "name:string:4 blobs:Blob*:6",

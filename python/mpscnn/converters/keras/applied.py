@@ -1,4 +1,4 @@
-"""A layer's call in the making: what it is called with, and the network that it is added to."""
+"""A call of a Keras layer that is being converted: its arguments, weights and name, and the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mpscnn.graph.network import Network
 
 
 class Applied:
-    """One call of a layer. `arguments` has tensors and constants, and lists of them."""
+    """One call of a layer, for the functions that convert layers. `arguments` has tensors, constants, and lists."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Applied:
         self._weights = weights
 
     def name(self, suffix: str = "") -> str:
-        """Return the name of a layer of the network: the file's with those of the models around it, made unique."""
+        """Return a unique name for a layer of the network: "model/layer" plus a suffix."""
         return self._names.unique("/".join(self._path) + suffix)
 
     def inputs(self) -> list[Tensor]:
@@ -64,7 +64,7 @@ class Applied:
         return tensors[0]
 
     def image(self) -> Tensor:
-        """Return the only input, (n, height, width, channels) with the channels last."""
+        """Return the only input, which must be an image (n, height, width, channels)."""
         x = self.x()
         if self.settings.text("data_format", "channels_last") != "channels_last":
             raise UnsupportedError("its images have the channels first; only channels_last is supported")
@@ -83,7 +83,7 @@ class Applied:
         values: NDArray[np.float32] | None,
         order: Sequence[int] | None = None,
     ) -> None:
-        """Give the network a weight if there is one, its axes in another order if need be."""
+        """Set a weight of the network, transposed to `order`. Does nothing if `values` is None."""
         if values is None:
             return
         moved = values if order is None else values.transpose(order)
@@ -94,7 +94,7 @@ class Applied:
         return function_of(self.settings.values.get("activation"), self.generation)
 
     def finished(self, y: Tensor, function: Function) -> Tensor:
-        """With those layers of a function that are not neurons."""
+        """Add the layers of an activation function that is not a neuron (see `Function`); others are fused already."""
         if function.layers is None:
             return y
         return function.layers(self.network, y, self.name("/activation"))

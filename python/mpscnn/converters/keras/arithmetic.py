@@ -1,6 +1,7 @@
-"""Keras's layers of several inputs, and arithmetic of results and numbers written with operators.
+"""Convert Keras's layers with several inputs (Add, Concatenate, ...), and arithmetic with operators.
 
-`x * 2 + 1` between layers is kept by Keras 3 as functions of keras.ops, by Keras 2 as TFOpLambda layers.
+Keras 3 stores arithmetic between layers, such as `x * 2 + 1`, as functions of keras.ops. Keras 2 stores it as
+TFOpLambda layers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Pairwise = Callable[..., Tensor]
 
 
 def _merged(c: Applied, pairwise: Pairwise) -> Tensor:
-    """Return all inputs, one after the other; the last one has the layer's name."""
+    """Combine all inputs pairwise, from left to right. The last operation gets the layer's name."""
     first, *others = _of_one_rank(c, c.inputs())
     if not others:
         return first
@@ -30,7 +31,7 @@ def _merged(c: Applied, pairwise: Pairwise) -> Tensor:
 
 
 def _of_one_rank(c: Applied, inputs: list[Tensor]) -> list[Tensor]:
-    """Inputs with fewer axes get axes of 1 after the batch."""
+    """Return the inputs with the same number of axes, by inserting axes of extent 1 after the batch."""
     rank = max(len(x.shape) for x in inputs)
     return [_expanded(c, x, rank) for x in inputs]
 
@@ -96,7 +97,10 @@ def _operands(c: Applied) -> tuple[Any, Any]:
 
 
 def _require_one_rank(operands: list[Tensor]) -> None:
-    """Functions line up axes from the last one, unlike layers: a batch would meet another axis."""
+    """Raise UnsupportedError if the operands of a function have different numbers of axes.
+
+    Functions broadcast from the last axis, unlike layers, so the batch would be combined with another axis.
+    """
     if len({len(x.shape) for x in operands}) != 1:
         raise UnsupportedError(f"its operands {[x.shape for x in operands]} have different numbers of axes")
 
@@ -152,7 +156,7 @@ def _neuron(neuron: Activation) -> Callable[[Applied], Tensor]:
 
 
 def _like_layer(kind: str) -> Callable[[Applied], Tensor]:
-    """Return a function with the settings of an activation layer."""
+    """Return a function that converts a call of keras.ops like an activation layer of this kind."""
 
     def apply(c: Applied) -> Tensor:
         function, x = layer_function(kind, c.settings, c.generation), c.x()
@@ -199,7 +203,7 @@ _OPERATORS: dict[str, Callable[[Applied], Tensor]] = {
     "Minimum": _extreme("minimum"),
     "Softmax": _like_layer("Softmax"),
 }
-# The functions by TensorFlow's names.
+# TensorFlow's names of functions in TFOpLambda layers, and the names in keras.ops.
 _TENSORFLOW = {
     "__operators__.add": "Add",
     "math.add": "Add",
@@ -217,7 +221,7 @@ _TENSORFLOW = {
 
 
 def function_handler(kind: str) -> Callable[[Applied], Tensor] | None:
-    """Return the converters of functions of keras.ops."""
+    """Return the function that converts a call of keras.ops; None if it is not supported."""
     return _OPERATORS.get(kind)
 
 

@@ -1,4 +1,4 @@
-"""Keras's products of two tensors: attention, and Dot."""
+"""Convert Keras's attention layers and Dot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 
 
 def _attended(c: Applied, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """softmax(scale * query key^T) value of the last two axes."""
+    """Return softmax(scale * query * key^T) * value over the last two axes."""
     scores = c.network.matmul(query, key, transpose_b=True, scale=scale, name=c.name("/scores"))
     weights = c.network.softmax(scores, name=c.name("/weights"))
     return c.network.matmul(weights, value, name=c.name("/values"))
@@ -28,7 +28,7 @@ def _refuse_masks(c: Applied) -> None:
 
 
 def _attention(c: Applied) -> Tensor:
-    """Luong's attention: of a query, a value, and a key, which is the value where it is left out."""
+    """Convert Luong's attention. Its inputs are query, value and optionally key (default: the value)."""
     _refuse_masks(c)
     if c.settings.text("score_mode", "dot") != "dot":
         raise UnsupportedError("its scores are sums; only products are supported")
@@ -75,7 +75,7 @@ def _many_heads(c: Applied) -> Tensor:
 
 
 def _heads(c: Applied, x: Tensor, role: str, weights: Weights) -> Tensor:
-    """(n, tokens, features) -> (n, heads, tokens, features of a head)."""
+    """Project (n, tokens, features) to (n, heads, tokens, features of a head)."""
     kernel, bias = weights[f"{role}/kernel"], weights.get(f"{role}/bias")
     if kernel.ndim != 3:
         raise WeightsError(f"damaged: the weights of its {role} have the shape {kernel.shape}")
@@ -90,7 +90,7 @@ def _heads(c: Applied, x: Tensor, role: str, weights: Weights) -> Tensor:
 
 
 def _dot(c: Applied) -> Tensor:
-    """Sums of products along one axis of each of two tensors."""
+    """Convert Dot: sums of products along one axis of each of two tensors."""
     inputs = c.inputs()
     if len(inputs) != 2 or any(len(x.shape) not in (2, 3) for x in inputs):
         raise UnsupportedError(f"products of {[x.shape for x in inputs]}; supported are vectors and matrices")

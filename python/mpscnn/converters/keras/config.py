@@ -1,4 +1,4 @@
-"""The layers of a Keras model and how they are connected, as its JSON says. Nothing of it is executed."""
+"""Parse the JSON of a Keras model: its layers and their connections. No code in it is executed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WITHOUT_TRAINABLE = ("InputLayer", "SpatialDropout1D", "SpatialDropout2D", "Spa
 
 @dataclass(frozen=True)
 class Source:
-    """The result of a layer's call: a layer that is called twice has two."""
+    """A reference to a result of a call of a layer. A layer that is shared has several calls."""
 
     layer: str
     call: int
@@ -41,7 +41,7 @@ class Call:
 
 @dataclass(frozen=True)
 class KerasLayer:
-    """A layer, or a model as a layer."""
+    """A layer, or a model that is used as a layer."""
 
     kind: str
     name: str
@@ -49,21 +49,21 @@ class KerasLayer:
     calls: list[Call]
     model: KerasModel | None = None
     is_function: bool = False
-    """True if it is a function of keras.ops, which is not a layer and has no weights."""
+    """True for a call of a function of keras.ops, which has no weights."""
     is_authors: bool = False
-    """True if it is a class of the file's author, whatever its name."""
+    """True for a custom class of the file's author, even if it has the name of one of Keras's classes."""
     identity: int | None = None
-    """Layers that are one layer, in several models, have the same."""
+    """A number that is equal for all occurrences of a layer which several models share."""
 
     @property
     def trainable(self) -> bool:
-        """Names that decide on the order of weights in old files."""
+        """Whether the layer is trained. This decides on the order of weights in old files."""
         return self.settings.flag("trainable", True)
 
 
 @dataclass(frozen=True)
 class KerasModel:
-    """Layers, by the file's order, and which of their results go in and out."""
+    """A model: its layers in the order of the file, its inputs and its outputs."""
 
     kind: str
     name: str
@@ -137,7 +137,11 @@ def _layer(entry: Any, nesting: int) -> KerasLayer:
 
 
 def _is_function(entry: Mapping[str, Any], settings: Mapping[str, Any], nodes: list[Any]) -> bool:
-    """Archives say where a class comes from; in .h5 files of Keras 3 most layers state whether they are trained."""
+    """Return True if an entry is a function of keras.ops and not a layer.
+
+    .keras files state the module of a class. In .h5 files of Keras 3, layers state whether they are trained, and
+    functions do not.
+    """
     if "module" in entry:
         return isinstance(entry["module"], str) and ".ops" in entry["module"]
     return (
@@ -148,7 +152,7 @@ def _is_function(entry: Mapping[str, Any], settings: Mapping[str, Any], nodes: l
 
 
 def _is_authors(entry: Mapping[str, Any]) -> bool:
-    """Archives have no module for classes that are not Keras's own, .h5 files have "package>Class"."""
+    """Return True if an entry is a custom class. .keras files state its module, .h5 files "package>Class"."""
     if "module" in entry:
         module = entry["module"]
         return not isinstance(module, str) or module.partition(".")[0] not in (
@@ -160,13 +164,13 @@ def _is_authors(entry: Mapping[str, Any]) -> bool:
 
 
 def is_keras_own(name: str) -> bool:
-    """Return True if a class or function, as registered, is one of Keras's; others are "package>name"."""
+    """Return True if the registered name of a class or function is one of Keras's. Custom ones are "package>name"."""
     package, mark, _ = name.rpartition(">")
     return not mark or package.lower() == "keras"
 
 
 def _sequential(config: Any, nesting: int) -> KerasModel:
-    """One layer after the other, with an input in front if the file leaves it out."""
+    """Parse a Sequential model. If the file has no InputLayer, one is added in front."""
     layers = [_layer(one, nesting) for one in _entries(config)]
     general = config if isinstance(config, Mapping) else {}
     if layers[0].kind != "InputLayer":
@@ -184,7 +188,7 @@ def _sequential(config: Any, nesting: int) -> KerasModel:
 
 
 def _first_shape(layer: KerasLayer) -> Any:
-    """Return the input's shape that a first layer states, or a model's own input."""
+    """Return the input shape that the first layer states; if this is a model, that of its first layer."""
     while layer.model is not None:
         layer = layer.model.layers[0]
     return layer.settings.values.get("batch_shape") or layer.settings.values.get("batch_input_shape")
@@ -194,7 +198,10 @@ def _first_shape(layer: KerasLayer) -> Any:
 
 
 def _call(node: Any, layer: str) -> Call:
-    """Keras 3 writes {"args": [...], "kwargs": {...}}, older ones a list of [layer, call, result, keywords]."""
+    """Parse a call of a layer.
+
+    Keras 3 writes {"args": [...], "kwargs": {...}}, older versions a list of [layer, call, result, keywords].
+    """
     if isinstance(node, Mapping):
         arguments, keywords = node.get("args"), node.get("kwargs")
         if not isinstance(arguments, list) or not isinstance(keywords, Mapping):
@@ -248,7 +255,7 @@ def _reference(entry: Any) -> Source:
 
 
 def _references(entry: Any) -> Iterator[Source]:
-    """Yield the model's inputs or outputs: one, a list, or by names."""
+    """Yield the model's inputs or outputs, which the file states as one reference, a list, or a mapping."""
     if _is_reference(entry):
         yield _reference(entry)
         return
@@ -273,7 +280,7 @@ def sources_in(value: Any) -> Iterator[Source]:
 
 
 def _with_counted_outputs(model: KerasModel) -> KerasModel:
-    """Keras 3 counts the calls of a functional model from 1 where they are outputs, and from 0 elsewhere."""
+    """Renumber calls of functional models in the outputs from 0, because Keras 3 counts them from 1 only there."""
     functional = {layer.name for layer in model.layers if layer.kind == "Functional"}
     outputs = [
         replace(source, call=source.call - 1) if source.layer in functional and source.call else source
@@ -283,7 +290,10 @@ def _with_counted_outputs(model: KerasModel) -> KerasModel:
 
 
 def _renumbered(model: KerasModel) -> KerasModel:
-    """Keras 2 counts the calls of a model as a layer from 1: the first is that which made it."""
+    """Renumber the calls of models that are used as layers from 0.
+
+    Keras 2 counts them from 1, because the construction of the model counts as the first call.
+    """
     calls = {layer.name: len(layer.calls) for layer in model.layers if layer.model is not None}
     used = [source for layer in model.layers for call in layer.calls for source in call.sources()]
     late = {source.layer for source in used + model.outputs if source.call == calls.get(source.layer)}
@@ -314,13 +324,13 @@ def _renumbered(model: KerasModel) -> KerasModel:
 
 
 def calls_in_order(model: KerasModel) -> list[tuple[KerasLayer, int]]:
-    """Return the calls that the outputs need, each behind what it needs. Raises WeightsError for a circle."""
+    """Return the calls that the outputs depend on, in topological order. Raises WeightsError for a cycle."""
     layers = model.by_name()
     if len(layers) < len(model.layers):
         raise WeightsError(f"damaged: two layers of model {shown(model.name)} have one name")
     fixed = {source.layer for source in model.inputs}
     ordered: list[tuple[KerasLayer, int]] = []
-    state: dict[tuple[str, int], bool] = {}  # whether a call is done; it is begun otherwise
+    state: dict[tuple[str, int], bool] = {}  # False: the search has begun with a call; True: the call is done
     waiting = [(source, False) for source in reversed(model.outputs)]
     while waiting:
         source, inputs_done = waiting.pop()

@@ -1,4 +1,4 @@
-"""Keras's convolutions."""
+"""Convert Keras's convolutions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from mpscnn.graph.layers.layer_maker import Tensor
 
 
 def _window(c: Applied, *, rows: bool) -> dict[str, Any]:
-    """Kernel, strides, dilation and padding of a layer over images, or over sequences as images of one row."""
+    """Return kernel size, strides, dilation and padding of a layer.
+
+    `rows`: for sequences, which become 1-row images.
+    """
     names = {"kernel_size": "kernel_size", "strides": "strides", "dilation": "dilation_rate"}
     window: dict[str, Any] = {
         ours: (1, c.settings.single(theirs, 1)) if rows else c.settings.pair(theirs, 1)
@@ -26,7 +29,7 @@ def _window(c: Applied, *, rows: bool) -> dict[str, Any]:
         before = (window["kernel_size"][1] - 1) * window["dilation"][1]
         window["padding"] = ((0, 0), (before, 0))
     elif padding in ("valid", "same"):
-        # A window of one pixel never needs padding: one name for it, so that architectures compare.
+        # A 1x1 window never needs padding. It is always called "valid", so that architectures can be compared.
         window["padding"] = "valid" if window["kernel_size"] == (1, 1) else padding
     else:
         raise UnsupportedError(f"the padding {padding!r} is not supported")
@@ -61,7 +64,7 @@ def _depthwise(c: Applied, *, rows: bool) -> Tensor:
 
 
 def _by_channel(kernel: NDArray[np.float32], *, rows: bool) -> NDArray[np.float32]:
-    """[kernel height][kernel width][inputs][multiplier] as a convolution has it, with one channel for each filter."""
+    """Reorder a depthwise kernel [height][width][inputs][multiplier] to [inputs * multiplier][height][width][1]."""
     kernel = _kernel(kernel, rows=rows)
     height, width, inputs, multiplier = kernel.shape
     ordered: NDArray[np.float32] = kernel.transpose(2, 3, 0, 1)
@@ -112,9 +115,10 @@ def _transposed(c: Applied, *, rows: bool) -> Tensor:
 
 
 def _stated_size(window: dict[str, Any], padding: str, extra: tuple[int, int]) -> dict[str, Any]:
-    """Return the size of the result with `output_padding`: (h - 1) * stride + reach, less 2 * (reach // 2) with "same".
+    """Return the window of a transposed convolution with `output_padding`, with explicit padding.
 
-    As TensorFlow does, what "same" leaves out is split with the odd row at the end.
+    The output size is (h - 1) * stride + reach + output_padding, with "same" less 2 * (reach // 2). As in TensorFlow,
+    the cropped rows of "same" are divided between both sides, an odd one at the end.
     """
     sides, added = [], []
     for kernel, dilation, more in zip(window["kernel_size"], window["dilation"], extra, strict=True):

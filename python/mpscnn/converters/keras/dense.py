@@ -1,4 +1,4 @@
-"""Keras's layers that multiply the last axes with weights."""
+"""Convert Keras's Dense and EinsumDense."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = NDArray[np.float32]
 def over_last_axis(
     c: Applied, x: Tensor, kernel: Array, bias: Array | None, name: str, activation: Activation = None
 ) -> Tensor:
-    """x times a matrix [features][units] plus biases, whatever is before its last axis."""
+    """Add a dense layer over the last axis of x, at each position of the axes before it."""
     features, units = kernel.shape
     *positions, last = x.shape[1:]
     if last != features:
@@ -51,7 +51,7 @@ def _dense(c: Applied) -> Tensor:
 
 
 def _einsum(c: Applied) -> Tensor:
-    """An equation that sums the input's last axes: its axes before them come first in the result, new ones last."""
+    """Convert EinsumDense whose equation sums over the input's last axes and appends the new axes at the end."""
     x, weights, function = c.x(), c.weights(), c.function()
     equation = c.settings.text("equation", "").replace(" ", "")
     sources, _, target = equation.partition("->")

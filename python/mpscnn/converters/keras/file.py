@@ -1,4 +1,4 @@
-"""Open Keras files: .h5 and .keras, which are distinguished by their contents."""
+"""Read Keras files: .h5 and .keras, which are distinguished by their contents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
 from mpscnn.converters.keras.weights import NamedWeights, NumberedWeights, WeightSource
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# Packed data may take this many times the file's size.
+# Decompressed data may take at most this many times the file's size.
 _MAX_UNPACKED = 16
 _ALWAYS = 1_000_000
 _CHUNK = 1 << 20
@@ -23,17 +23,17 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A model with where its weights are."""
+    """A model and the source of its weights."""
 
     origin: str
     model: KerasModel
     weights: WeightSource
     generation: int
-    """The major version of Keras: 1, 2 or 3. Some functions changed."""
+    """The major version of Keras: 1, 2 or 3. Some functions differ between them."""
 
 
 def read_keras(path: Path) -> KerasFile:
-    """Read a file. Raises WeightsError when it is missing, damaged or something else."""
+    """Read a Keras file. Raises WeightsError if it is missing, damaged or not a Keras file."""
     content = FileBytes(path)
     try:
         if content.read(0, 2) == b"PK":
@@ -84,7 +84,7 @@ def _archive(content: FileBytes, origin: str) -> KerasFile:
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """Return a file of the archive; nothing for metadata that are left out."""
+    """Return the content of a file in the archive; empty if the optional metadata.json is missing."""
     if name == "metadata.json" and name not in archive.namelist():
         return b""
     with archive.open(_entry(archive, name, most)) as member:
@@ -95,13 +95,13 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 
 
 def _weights(archive: zipfile.ZipFile, content: FileBytes, most: int) -> Content:
-    """Return the file of weights in the archive. It is unpacked if it is compressed, which Keras does not do."""
+    """Return the file of weights in the archive. It is decompressed into memory if necessary; Keras stores it plain."""
     name = "model.weights.h5"
     entry = _entry(archive, name, most)
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         return MemoryBytes(_member(archive, name, most))
     with archive.open(entry) as member:
-        while member.read(_CHUNK):  # to its end, where the checksum is compared
+        while member.read(_CHUNK):  # zipfile compares the checksum at the end
             pass
     return content.part(stored_place(content, entry), entry.file_size)
 
@@ -128,6 +128,6 @@ def _json(text: str, name: str) -> Any:
 
 
 def generation_of(version: Any) -> int:
-    """Return the first number of a version of Keras; 2 where a file does not state it."""
+    """Return the major version of Keras from a version string; 2 if the file does not state it."""
     first = version.partition(".")[0] if isinstance(version, str) else ""
     return int(first) if first in ("1", "2", "3", "4") else 2

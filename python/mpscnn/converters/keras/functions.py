@@ -1,4 +1,4 @@
-"""Keras's activation functions, which many layers end with, as neurons or layers."""
+"""Convert Keras's activation functions to neurons (fused activations) or to layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ Composed = Callable[[Network, Tensor, str], Tensor]
 
 @dataclass(frozen=True)
 class Function:
-    """A neuron, which can be another layer's activation, or a function that makes separate layers."""
+    """An activation function.
+
+    Attributes:
+        neuron: the activation, if it can be fused into the layer before it.
+        layers: otherwise, a function that adds separate layers.
+    """
 
     neuron: Activation = None
     layers: Composed | None = None
@@ -30,7 +35,7 @@ _NEURONS: dict[str, Activation] = {
     "relu": "relu",
     "relu6": "relu6",
     "elu": "elu",
-    "celu": "elu",  # alike for its default of 1
+    "celu": "elu",  # equal for the default alpha of 1
     "sigmoid": "sigmoid",
     "tanh": "tanh",
     "softplus": "softplus",
@@ -52,7 +57,7 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def _selu(network: Network, x: Tensor, name: str) -> Tensor:
-    """Return a scaled ELU."""
+    """Add SELU, a scaled ELU."""
     elu = network.activation(x, {"kind": "elu", "a": _SELU_ALPHA}, name=f"{name}/elu")
     return network.activation(elu, {"kind": "linear", "a": _SELU_SCALE}, name=name)
 
@@ -62,13 +67,13 @@ def _tanh_shrink(network: Network, x: Tensor, name: str) -> Tensor:
 
 
 def _soft_shrink(network: Network, x: Tensor, name: str) -> Tensor:
-    """0 between -0.5 and 0.5, from where on it grows."""
+    """Add soft shrinkage: x - clip(x, -0.5, 0.5)."""
     limited = network.activation(x, {"kind": "clamp", "a": -0.5, "b": 0.5}, name=f"{name}/limited")
     return network.subtract(x, limited, name=name)
 
 
 def _square_plus(network: Network, x: Tensor, name: str) -> Tensor:
-    """(x + sqrt(x * x + 4)) / 2."""
+    """Add squareplus: (x + sqrt(x * x + 4)) / 2."""
     square = network.activation(x, {"kind": "power", "a": 1.0, "c": 2.0}, name=f"{name}/square")
     root = network.activation(square, {"kind": "power", "a": 1.0, "b": 4.0, "c": 0.5}, name=f"{name}/root")
     total = network.add(x, root, name=f"{name}/sum")
@@ -76,7 +81,7 @@ def _square_plus(network: Network, x: Tensor, name: str) -> Tensor:
 
 
 def _gated(network: Network, x: Tensor, name: str) -> Tensor:
-    """Return the first half of the channels times the sigmoid of the second."""
+    """Add GLU: the first half of the channels times the sigmoid of the second half."""
     first, second = network.split(x, 2, name=f"{name}/half")
     return network.multiply(first, network.activation(second, "sigmoid", name=f"{name}/gate"), name=name)
 
@@ -105,7 +110,7 @@ _COMPOSED: dict[str, Composed] = {
 def function_of(value: Any, generation: int) -> Function:
     """Return the function of a setting `activation`: a name, or a layer or function as an object.
 
-    Raises UnsupportedError for one that mpscnn lacks, or that is code of the file's author.
+    Raises UnsupportedError for a function that mpscnn lacks, or for a custom function.
     """
     if value is None:
         return Function()
@@ -122,7 +127,7 @@ def function_of(value: Any, generation: int) -> Function:
 
 
 def named_function(name: str, generation: int) -> Function:
-    """Return the function of this name. Before Keras 3 hard_sigmoid was another one."""
+    """Return the function of this name. The definition of hard_sigmoid changed in Keras 3."""
     if not is_keras_own(name):
         raise UnsupportedError(f"the activation {shown(name)} is a function of the file's author")
     name = name.rpartition(">")[2]
@@ -154,7 +159,7 @@ def _relu(settings: Settings, _: int) -> Function:
 
 
 def _leaky_relu(settings: Settings, _: int) -> Function:
-    name = "negative_slope" if "negative_slope" in settings else "alpha"  # Keras 2's
+    name = "negative_slope" if "negative_slope" in settings else "alpha"  # the name in Keras 2
     return Function({"kind": "relu", "a": settings.number(name, 0.3)})
 
 

@@ -1,4 +1,4 @@
-"""Read untrusted HDF5 files: attributes and arrays of floats by their paths."""
+"""Read attributes and float arrays of untrusted HDF5 files by their paths."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _MAX_DEPTH = 64
 _MAX_RANK = 32
 
 _FLOAT, _STRING, _OPAQUE, _VARIABLE = 1, 3, 5, 9
-# Size, then bit offset, precision, exponent's place and size, mantissa's place and size, exponent's bias.
+# NumPy's types by HDF5's description: size in bytes, bit offset, precision, position and size of the exponent, position
+# and size of the mantissa, and bias of the exponent.
 _FLOATS = {
     (2, 0, 16, 10, 5, 0, 10, 15): "<f2",
     (4, 0, 32, 23, 8, 0, 23, 127): "<f4",
@@ -43,7 +44,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class _Type:
-    """The elements of an array or attribute."""
+    """The element type of an array or attribute, from its HDF5 datatype message."""
 
     kind: int
     flags: int
@@ -56,7 +57,7 @@ class _Type:
 
 
 class Hdf5:
-    """A file's contents. Raises WeightsError for damage, UnsupportedError for what Keras does not write."""
+    """The contents of a file. Raises WeightsError for damage, UnsupportedError for features that Keras does not use."""
 
     def __init__(self, content: Content) -> None:
         self._objects = Objects(content)
@@ -67,7 +68,7 @@ class Hdf5:
         return self._find(path) is not None
 
     def text(self, path: str, name: str) -> str | None:
-        """An attribute that is text; None without it."""
+        """Return a string attribute; None if there is none of this name."""
         texts = self._attribute(path, name)
         if texts is None:
             return None
@@ -76,7 +77,10 @@ class Hdf5:
         return texts[0]
 
     def texts(self, path: str, name: str) -> list[str] | None:
-        """Return an attribute that lists texts, which long lists split into `name0`, `name1`, ...; None without it."""
+        """Return an attribute that is a list of strings; None if there is none.
+
+        Long lists are stored in several attributes, `name0`, `name1`, ...
+        """
         found, number = self._attribute(path, name), 0
         if found is not None:
             return found
@@ -87,7 +91,7 @@ class Hdf5:
         return texts if number else None
 
     def array(self, path: str) -> NDArray[np.float32] | None:
-        """Return the numbers of an array; None without it."""
+        """Return an array as float32; None if there is none at this path."""
         address = self._find(path)
         if address is None:
             return None
@@ -122,7 +126,7 @@ class Hdf5:
         return np.frombuffer(raw, dtype).astype(np.float32, copy=False).reshape(shape)
 
     def _elements(self, path: str, layout: bytes, size: int) -> bytes:
-        """Return the bytes of an array, which must be in one piece."""
+        """Return the data of an array, which must be stored contiguously."""
         version, kind = struct.unpack_from("<BB", layout)
         if version not in (3, 4) or kind == 2:
             raise UnsupportedError(f"weight {shown(path)} {OTHER_FORM}")
@@ -143,7 +147,7 @@ class Hdf5:
     # ---- Attributes ----------------------------------------------------------------------------------------
 
     def _attribute(self, path: str, name: str) -> list[str] | None:
-        """Return the texts of an attribute; None without it."""
+        """Return the strings of an attribute; None if there is none of this name."""
         address = self._find(path)
         if address is None:
             return None
@@ -161,7 +165,7 @@ class Hdf5:
         return None
 
     def _texts(self, data: bytes, name: str) -> list[str] | None:
-        """Return the texts of an attribute's message, if it has this name."""
+        """Return the strings of an attribute's message; None if it has another name."""
         version, flags, name_size, type_size, space_size = struct.unpack_from("<BBHHH", data)
         if version not in (1, 2, 3):
             raise UnsupportedError(f"attributes of version {version} are not supported")
@@ -197,7 +201,7 @@ class Hdf5:
         return self._objects.heap_object(heap, index)[:length].decode("utf-8", "replace")
 
     def _find(self, path: str) -> int | None:
-        """Return the address of an object, if all links to it stay within the file."""
+        """Return the address of the object at a path; None if there is none. Links out of the file are refused."""
         place: int | None = self._objects.root
         parts = [part for part in path.split("/") if part]
         if len(parts) > _MAX_DEPTH:

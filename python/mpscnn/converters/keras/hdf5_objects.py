@@ -1,6 +1,6 @@
-"""The objects of an HDF5 file: headers with their messages, and the links of groups.
+"""Read the objects of an HDF5 file: headers with their messages, and the links of groups.
 
-libhdf5 ends the process or never ends on some damaged files, so it is not used. Keras uses a small part of the
+The library libhdf5 is not used, because it crashes or hangs on some damaged files. Keras uses a small part of the
 format; other parts are refused. The specification is docs.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
 """
 
@@ -17,32 +17,33 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 UNDEFINED = 2**64 - 1
 OTHER_FORM = "is stored in a form that is not supported: save the model with h5py's own defaults"
 
-# Kinds of messages.
+# The types of header messages.
 DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT, FILTERS, ATTRIBUTE = 1, 2, 3, 6, 7, 8, 11, 12
 CONTINUATION, SYMBOLS, ATTRIBUTE_INFO = 16, 17, 21
 
 _MAX_NAME = 4096
-_SHARED = 2  # a message's flag: it is somewhere else
-# Headers, groups and texts are read this many times the file's size at most, whatever refers to them.
+_SHARED = 2  # the flag of a message whose data is stored elsewhere
+# The total bytes read of headers, groups and strings, relative to the file's size, because they may refer to each
+# other.
 _MAX_READ = 16
 _ALWAYS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Message:
-    """A part of an object's header."""
+    """A header message: one property of an object, such as its datatype."""
 
     kind: int
     flags: int
     data: bytes
 
     def is_shared(self) -> bool:
-        """Return True if its data say only where they are."""
+        """True if the message only has the address of its data."""
         return bool(self.flags & _SHARED)
 
 
 class Objects:
-    """A file's bytes, read with their bounds checked. Raises WeightsError for damage."""
+    """Reads the objects of a file with bounds checks. Raises WeightsError for damage."""
 
     def __init__(self, content: Content) -> None:
         self._content = content
@@ -54,7 +55,7 @@ class Objects:
         self.root = self._superblock()
 
     def at(self, address: int, size: int) -> bytes:
-        """Bytes of the file."""
+        """Return the bytes at an address."""
         if size < 0 or address < 0 or address + size > len(self._content):
             raise WeightsError(
                 f"damaged: {size} bytes at {address} are beyond the file's {len(self._content)}: it may be incomplete"
@@ -62,13 +63,13 @@ class Objects:
         return self._content.read(address, size)
 
     def spend(self, size: int) -> None:
-        """Count what is read of anything but arrays."""
+        """Count bytes that are read of headers, groups and strings. Raises WeightsError beyond the limit."""
         self._left -= size
         if self._left < 0:
             raise WeightsError("damaged: its parts refer to each other more often than its size allows")
 
     def numbers(self, form: str, address: int) -> tuple[int, ...]:
-        """Little-endian numbers, as `struct` writes their form."""
+        """Return little-endian numbers at an address, in a format of `struct`."""
         return struct.unpack("<" + form, self.at(address, struct.calcsize("<" + form)))
 
     def _superblock(self) -> int:
@@ -92,7 +93,7 @@ class Objects:
     # ---- Headers -------------------------------------------------------------------------------------------
 
     def header(self, address: int) -> list[Message]:
-        """Return all messages of an object."""
+        """Return all header messages of the object at an address."""
         if address not in self._headers:
             second = self.at(address, 4) == b"OHDR"
             self._headers[address] = self._new_header(address) if second else self._old_header(address)
@@ -144,9 +145,9 @@ class Objects:
     # ---- Groups --------------------------------------------------------------------------------------------
 
     def links(self, address: int) -> dict[str, int | None]:
-        """Return the objects of a group by name; None for links that are not objects of this file.
+        """Return the addresses of a group's objects by name; None for links to other places or files.
 
-        Empty for an array, which has none.
+        The result is empty for an array.
         """
         if address not in self._groups:
             links: dict[str, int | None] = {}
@@ -163,7 +164,7 @@ class Objects:
         return self._groups[address]
 
     def _heap(self, address: int) -> tuple[int, int]:
-        """Return where the names of a group begin and end."""
+        """Return the begin and end of the local heap with the names of a group's objects."""
         if self.at(address, 4) != b"HEAP":
             raise WeightsError(f"damaged: there are no names at {address}")
         size, _, place = self.numbers("QQQ", address + 8)
@@ -201,7 +202,7 @@ class Objects:
     # ---- Texts ---------------------------------------------------------------------------------------------
 
     def heap_object(self, address: int, index: int) -> bytes:
-        """Return a text of any length, from the heap that all objects share."""
+        """Return a string of variable length from a global heap."""
         if self.at(address, 4) != b"GCOL":
             raise WeightsError(f"damaged: there are no texts at {address}")
         (size,) = self.numbers("Q", address + 8)
@@ -231,9 +232,9 @@ def _unpacked(form: str, data: bytes, offset: int = 0) -> tuple[int, ...]:
 
 
 def _indexed_elsewhere(data: bytes, counter: int) -> bool:
-    """Return True if links or attributes are in a separate heap, as in newer files with many of them.
+    """Return True if links or attributes are stored in a separate heap, as in newer files with many of them.
 
-    Its address is after a counter of this many bytes, which need not be there.
+    `counter` is the size in bytes of an optional counter before the heap's address.
     """
     flags = _unpacked("BB", data)[1]
     width = counter if flags & 1 else 0
@@ -241,12 +242,12 @@ def _indexed_elsewhere(data: bytes, counter: int) -> bool:
 
 
 def attributes_elsewhere(message: Message) -> bool:
-    """Return True if an object's attributes are not in its header."""
+    """Return True if an object's attributes are stored outside of its header."""
     return _indexed_elsewhere(message.data, 2)
 
 
 def _link(data: bytes) -> tuple[str, int | None]:
-    """Return the name of a link and where its object is; None for soft and external ones."""
+    """Return the name of a link and the address of its object; None for soft and external links."""
     version, flags = _unpacked("BB", data)
     if version != 1:
         raise UnsupportedError(f"links of version {version} are not supported")
@@ -268,5 +269,5 @@ def _link(data: bytes) -> tuple[str, int | None]:
 
 
 def link_refused(path: str) -> UnsupportedError:
-    """For a link that leads elsewhere."""
+    """Return the error for a link to another place or file."""
     return UnsupportedError(f"{shown(path)} is a link to another place or file, which is not supported")

@@ -1,6 +1,6 @@
 """Convert Keras's layers: one function for each class.
 
-They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and layer.
+They raise UnsupportedError and WeightsError with only a reason. The caller adds the names of file and layer.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def _function_layer(c: Applied) -> Tensor:
 
 
 def _layer_scale(c: Applied) -> Tensor:
-    """Return a factor for each channel, as ConvNeXt of keras.applications has it."""
+    """Convert LayerScale, a factor for each channel, of ConvNeXt in keras.applications."""
     return affine(c.network, c.x(), scale=c.weights()["gamma"], offset=None, activation=None, name=c.name())
 
 
 def _embedding(c: Applied) -> Tensor:
-    """Rows of a table by whole numbers."""
+    """Convert Embedding: select rows of a table by integer indices."""
     if c.settings.flag("mask_zero", False):
         raise UnsupportedError("with a mask it is not supported")
     x, table = c.x(), c.weights()["embeddings"]
@@ -97,7 +97,7 @@ def _global_pooling(c: Applied, kind: str, *, rows: bool) -> Tensor:
 
 
 def _adaptive_pooling(c: Applied, kind: str, *, rows: bool) -> Tensor:
-    """Windows of one size, which divide the image."""
+    """Convert adaptive poolings whose windows all have the same size and do not overlap."""
     x = along_rows(c, c.x()) if rows else c.image()
     wanted = (1, c.settings.single("output_size", 1)) if rows else c.settings.pair("output_size", 1)
     if None in x.shape[1:3] or min(wanted) < 1:
@@ -130,7 +130,7 @@ def _same(c: Applied) -> Tensor:
     return c.x()
 
 
-# Layers that act only in training.
+# Layers that do nothing in inference.
 _NOTHING = (
     "ActivityRegularization", "AlphaDropout", "AugMix", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
     "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
@@ -167,4 +167,4 @@ HANDLERS: dict[str, Handler] = {
     **RECURRENT,
     **SHAPES,
 }
-"""The converters by the name of the class. Older names of classes are others for the same."""
+"""The functions that convert layers, by the name of the class, including older names of classes."""

@@ -1,4 +1,4 @@
-"""Models of Keras in memory as networks."""
+"""Convert Keras models in memory to networks."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
 _IMAGES = 2
-_FREE_EXTENT = 128  # of an image in the comparison, where the model leaves it free
+_FREE_EXTENT = 128  # the height or width of images in the comparison, if the model leaves it free
 
 
 def from_keras(
     model: Any, *, name: str | None = None, size: tuple[int, int] | None = None, check: bool = True
 ) -> Network:
-    """Return the network of a Keras 3 model in memory, without a file, on any of Keras' backends.
+    """Convert a Keras 3 model in memory to a network, without a file. Any of Keras' backends may be used.
 
-    Layers keep their names, and what the model leaves free stays free. How photos become the input is not known unless
-    the model scales them itself: assign `Network.preprocess`.
+    Layers keep their names, and free extents stay free. The preprocessing of photos is not known unless the model
+    scales them itself, so assign `Network.preprocess`.
 
     Args:
-        model: a built `keras.Model`: sequential or functional, whose layers are Keras' own.
-        name: the network's; None: the model's.
+        model: a built `keras.Model`: sequential or functional, without custom layers.
+        name: the name of the network; None: that of the model.
         size: (height, width) of an image input that the model leaves free; None: it stays free.
-        check: whether the network and the model compute random inputs, and their results are compared.
+        check: whether to run the network and the model on random inputs and compare the results.
 
     Raises:
-        ParameterError: `model` is not a model of Keras 3, or a `size` other than the model's. UnsupportedError: Keras
-            is not installed, or layers that mpscnn lacks; the message names all of them. With `check` also a result
-            that is not the model's.
+        ParameterError: `model` is not a model of Keras 3, or `size` contradicts the model. UnsupportedError: Keras is
+            not installed, or mpscnn does not support some layers (the message names all of them). With `check` also if
+            a result differs from the model's.
     """
     if importlib.util.find_spec("keras") is None:
         raise UnsupportedError("from_keras needs Keras 3, which is not installed: pip install keras")
@@ -62,7 +62,7 @@ def from_keras(
         raise UnsupportedError(f"{title}: the model is not built: give its first layer a shape")
     try:
         described = parse_model(json.loads(model.to_json()))
-    except NotImplementedError as error:  # a class of the user's without get_config
+    except NotImplementedError as error:  # a custom class without get_config
         raise UnsupportedError(f"{title}: Keras cannot describe it: {error}") from error
     except UnsupportedError as error:
         raise UnsupportedError(f"{title}: {error}") from error
@@ -74,7 +74,7 @@ def from_keras(
 
 
 def _inner(layer: Any, part: str) -> Any:
-    """Return the layer within another one that has the weights of a role: a cell, or a dense layer of attention."""
+    """Return the inner layer with the weights of a role: a cell of a recurrent layer, or a projection of attention."""
     if not part.endswith("cell"):
         return getattr(layer, f"{part}_dense")
     for name in part.split("/"):
@@ -110,7 +110,7 @@ class _LiveWeights:
 
 
 def _own_arrays(layer: Any) -> list[NDArray[np.float32]]:
-    """Return the arrays that a layer would store, in the order of a file."""
+    """Return the arrays that a layer would save, in the order of a file."""
     stored: dict[str, Any] = {}
     layer.save_own_variables(stored)
     return [_array(stored[str(number)]) for number in range(len(stored))]

@@ -1,4 +1,4 @@
-"""Keras's normalizations."""
+"""Convert Keras's normalizations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilo
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
-_LEAST_NORM = 1e-6  # the root of what Keras takes as the smallest sum of squares
+_LEAST_NORM = 1e-6  # the square root of 1e-12, Keras's minimum for the sum of squares
 
 
 def _axes(c: Applied, x: Tensor) -> list[int]:
-    """Return the setting `axis`, counted from the batch."""
+    """Return the axes of the setting `axis`, with the batch as axis 0."""
     axes, rank = c.settings.wholes("axis", [-1]), len(x.shape)
     if any(not -rank <= axis < rank for axis in axes):
         raise WeightsError(f"damaged: it normalises the axes {axes[:8]} of {x.shape}")
@@ -27,7 +27,7 @@ def _axes(c: Applied, x: Tensor) -> list[int]:
 
 
 def _channels(c: Applied, x: Tensor) -> tuple[Tensor, Back]:
-    """x with the one axis that the setting `axis` names as its last, and the way back."""
+    """Move the axis of the setting `axis` to the end. Returns the tensor, and a function that moves it back."""
     axes = _axes(c, x)
     if len(axes) != 1:
         raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; supported is one")
@@ -55,7 +55,7 @@ def _batch_normalization(c: Applied) -> Tensor:
 
 
 def _batch_normalization_of_positions(c: Applied, axes: list[int]) -> Tensor:
-    """Statistics for each position of several axes, which Keras 2 has: its weights have 1 for each other axis."""
+    """Convert a batch normalization of Keras 2 over several axes, with statistics for each position of these axes."""
     x, weights = c.x(), c.weights()
     if 0 in axes:
         raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}, the batch among them")
@@ -85,7 +85,7 @@ def _group_normalization(c: Applied) -> Tensor:
 
 
 def _normalization(c: Applied) -> Tensor:
-    """(x - mean) / standard deviation, both found before training."""
+    """Convert Normalization: (x - mean) / standard deviation, with constants."""
     x = c.x()
     axes = _axes(c, x)
     weights = {} if "mean" in c.settings else c.weights()
@@ -106,7 +106,7 @@ def _normalization(c: Applied) -> Tensor:
 
 
 def _shaped(values: NDArray[np.float64], shape: list[int]) -> NDArray[np.float64]:
-    """Numbers of some axes with an extent of 1 for each other axis; one number alone goes with all."""
+    """Reshape statistics so that they broadcast: `shape` has the extent 1 for all axes without statistics."""
     if values.size == 1:
         return values.reshape(-1)
     if values.size != math.prod(shape):
@@ -115,7 +115,7 @@ def _shaped(values: NDArray[np.float64], shape: list[int]) -> NDArray[np.float64
 
 
 def _times_and_plus(c: Applied, x: Tensor, scale: NDArray[np.float64], offset: NDArray[np.float64]) -> Tensor:
-    """x * scale + offset, whose axes are the last ones of x."""
+    """Return x * scale + offset. The axes of scale and offset are the last axes of x."""
     name = c.name()
     flat, (factors, terms), back = as_channels(c, x, scale, offset)
     return back(affine(c.network, flat, scale=factors, offset=terms, name=name))
@@ -132,7 +132,7 @@ def _rescaling(c: Applied) -> Tensor:
 
 
 def _layer_normalization(c: Applied) -> Tensor:
-    """Over the last axes."""
+    """Convert LayerNormalization over the last axes."""
     x = c.x()
     if c.settings.flag("rms_scaling", False):
         raise UnsupportedError("its rms_scaling is not supported")
@@ -159,7 +159,7 @@ def _layer_normalization(c: Applied) -> Tensor:
 
 
 def _root_mean_square(c: Applied) -> Tensor:
-    """x / sqrt(mean of squares + epsilon) * scale, over the last axis."""
+    """Convert RMSNormalization: x / sqrt(mean of squares + epsilon) * scale."""
     x, back = _channels(c, c.x())
     name = c.name()
     y = c.network.rms_norm(x, epsilon=c.settings.number("epsilon", 1e-6), name=name)
@@ -176,7 +176,7 @@ def _unit_normalization(c: Applied) -> Tensor:
 
 
 def unit_length(c: Applied, x: Tensor, axis: int) -> Tensor:
-    """x / sqrt(sum of squares along an axis, at least 1e-12)."""
+    """Return x / sqrt(max(sum of squares along an axis, 1e-12))."""
     rank = len(x.shape)
     if axis % rank == rank - 1:
         return c.network.unit_norm(x, epsilon=_LEAST_NORM, name=c.name("/unit"))

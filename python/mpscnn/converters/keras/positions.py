@@ -1,4 +1,4 @@
-"""Weights of a layer that differ from position to position, or lie along another axis than the channels."""
+"""Apply weights that differ between positions, or along another axis than the channels, by reshaping to channels."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ Back = Callable[[Tensor], Tensor]
 def as_channels(
     c: Applied, x: Tensor, *weights: NDArray[np.generic]
 ) -> tuple[Tensor, list[NDArray[np.generic]], Back]:
-    """x with the axes along which the weights differ as its channels, the weights of each, and the way back.
+    """Reshape x so that all axes along which the weights differ are its channels.
 
-    Each array's axes are the last ones of x, without the batch; an extent of 1 goes with any. Axes before the first one
-    along which an array differs stay unchanged.
+    The axes of each array of weights are the last ones of x, without the batch; an extent of 1 broadcasts. Axes of x
+    before the first one along which weights differ stay unchanged.
+
+    Returns:
+        The tensor, each array as a vector over the new channels, and a function that reshapes a result back.
     """
     extents = x.shape[1:]
     rank = len(extents)
@@ -46,14 +49,14 @@ def as_channels(
 
 
 def _two(extents: Sequence[int]) -> list[int]:
-    """Return the same positions along two axes, which images have."""
+    """Return the extents of two axes for the same positions."""
     if len(extents) == 2:
         return list(extents)
     return [-1 if -1 in extents else math.prod(extents), 1]
 
 
 def _along(values: NDArray[np.generic], extents: Sequence[int | None]) -> NDArray[np.generic]:
-    """Return the numbers of the last axes, each repeated where it goes with several."""
+    """Broadcast weights to these last axes and flatten them to a vector."""
     kept = values.reshape(values.shape[max(0, values.ndim - len(extents)) :])
     if None in extents:
         return kept.reshape(-1)
@@ -66,7 +69,7 @@ def _along(values: NDArray[np.generic], extents: Sequence[int | None]) -> NDArra
 
 
 def with_last_axis(c: Applied, x: Tensor, axis: int) -> tuple[Tensor, Back]:
-    """x with one axis (counted from the batch) moved to its end, and the way back."""
+    """Move an axis (the batch is axis 0) to the end. Returns the tensor, and a function that moves it back."""
     rank = len(x.shape)
     if axis == rank - 1:
         return x, lambda y: y

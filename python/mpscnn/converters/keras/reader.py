@@ -1,4 +1,4 @@
-"""Keras models as networks."""
+"""Convert Keras models to networks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mpscnn.graph.network import Network
 _UNKNOWN = "mpscnn has no such layer yet"
 _AUTHORS = "is a class of the file's author, whose code is not in the file"
 _MAX_CALLS = 10_000
-# A photo's samples times this are -1 to 1, with an offset, or less.
+# A model that scales its input by at most this factor (255 becomes about 2) takes photos with samples 0 to 255.
 _LARGEST_SCALE = 2.01 / 255.0
 
 
@@ -34,8 +34,8 @@ def convert(file: KerasFile, options: ReadOptions) -> Network:
     """Return the network of a file.
 
     Raises:
-        UnsupportedError: names all layers that mpscnn lacks. WeightsError: the file contradicts itself. ParameterError:
-            options that do not fit the file.
+        UnsupportedError: mpscnn does not support some layers; the message names all of them. WeightsError: the file
+            contradicts itself. ParameterError: options that do not fit the file.
     """
     names = LayerNames()
     options.check_inputs([source.layer for source in file.model.inputs], file.origin)
@@ -52,7 +52,10 @@ def convert(file: KerasFile, options: ReadOptions) -> Network:
 
 
 def _model_to(file: KerasFile, options: ReadOptions) -> KerasModel:
-    """Return the model up to the layers that are wanted, each by its last call."""
+    """Return the model with the results of the chosen layers as outputs.
+
+    If a layer has several calls, the last counts.
+    """
     if not options.outputs:
         return file.model
     layers, outputs = file.model.by_name(), []
@@ -88,7 +91,7 @@ def _input_shapes(
 
 
 def _extents(layer: KerasLayer, where: str) -> tuple[int | None, ...]:
-    """Return the shape with the batch, None for what is free."""
+    """Return the shape of an input layer with the batch, and None for free extents."""
     values = layer.settings.values
     given = values.get("batch_shape") or values.get("batch_input_shape")
     if given is None and isinstance(values.get("shape"), list):
@@ -105,7 +108,7 @@ def _extents(layer: KerasLayer, where: str) -> tuple[int | None, ...]:
 
 
 def _preprocess(network: Network) -> str | None:
-    """Return the preprocessing of photos. A network that begins with a scaling of samples takes unscaled samples."""
+    """Return the preprocessing "none" for photos if the network itself scales their samples; otherwise None."""
     if not takes_photos(network):
         return None
     readers = [node for node in network.to_dict()["nodes"] if network.input.name in node["inputs"]]
@@ -138,7 +141,7 @@ class _Converter:
         return [value for value in values if value is not None]
 
     def _model(self, model: KerasModel, path: Path, inputs: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """The results of a model's outputs; None for those that layers which cannot be converted would compute."""
+        """Convert a model and return its outputs. They are None if they depend on unsupported layers."""
         if len(inputs) != len(model.inputs):
             raise WeightsError(
                 f"{self._file.origin}: model {shown(model.name)} has {len(model.inputs)} inputs, "
@@ -215,7 +218,7 @@ def _handler(layer: KerasLayer) -> Handler | None:
 
 
 def _resolved(value: Any, values: Mapping[Source, Tensor | None]) -> Any:
-    """Nested arguments with tensors in place of sources."""
+    """Replace sources in nested arguments by their tensors."""
     if isinstance(value, Source):
         return values[value]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Keras's recurrent layers."""
+"""Convert Keras's recurrent layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ Weights = Mapping[str, NDArray[np.float32]]
 _MIRRORED = (
     "activation", "recurrent_activation", "reset_after", "return_sequences", "units", "use_bias",
 )  # fmt: skip
-# The order of Keras's gates i, f, g, o in mpscnn's i, f, o, g; those of a GRU are z, r and the candidate in both.
+# The position in Keras's order of gates (LSTM: i, f, g, o) of each gate in mpscnn's order (i, f, o, g). A GRU has the
+# order z, r, candidate in both.
 _GATES = {"LSTM": (0, 1, 3, 2), "GRU": (0, 1, 2)}
 
 
@@ -30,7 +31,7 @@ def _recurrent(c: Applied) -> Tensor:
 
 
 def _bidirectional(c: Applied) -> Tensor:
-    """One layer in both directions. The results of the backward one are in the order of the input."""
+    """Convert Bidirectional: one layer in both directions. The backward results are in the order of the input."""
     inner, settings = c.settings.values.get("layer"), inner_settings(c.layer)
     kind = inner.get("class_name") if isinstance(inner, Mapping) else None
     if kind not in _GATES:
@@ -57,7 +58,7 @@ def _bidirectional(c: Applied) -> Tensor:
 
 
 def _mirrors(c: Applied, settings: Settings) -> bool:
-    """Return True if the backward layer has the settings of the forward one, but for its name and direction."""
+    """Return True if the backward layer has the same settings as the forward one, except name and direction."""
     backward = c.settings.values.get("backward_layer")
     if not isinstance(backward, Mapping):
         return True
@@ -122,7 +123,7 @@ def _one_direction(
     _set_weights(c, kind, name, weights, units, reset_after=after)
     if not settings.flag("return_sequences", False):
         return made.last
-    if backward and not in_order:  # Keras gives the results in the order in which they are computed
+    if backward and not in_order:  # Keras returns the results in the order of computation, last step first
         return c.network.slice(made.steps, columns=slice(None, None, -1), name=c.name(f"{suffix}/order"))
     return made.steps
 
@@ -158,7 +159,7 @@ def _set_weights(
 
 
 def _by_gate(values: NDArray[np.float32], units: int, order: tuple[int, ...]) -> NDArray[np.float32]:
-    """The columns, which are those of gates, with the gates in another order."""
+    """Reorder the gates in the columns of a weight."""
     parted = values.reshape(len(values), len(order), units)
     return np.ascontiguousarray(parted[:, list(order)].reshape(len(values), -1))
 
@@ -168,4 +169,4 @@ RECURRENT: dict[str, Callable[[Applied], Tensor]] = {
     "GRU": _recurrent,
     "LSTM": _recurrent,
 }
-"""The converters by the name of the class."""
+"""The functions that convert layers, by the name of the class."""

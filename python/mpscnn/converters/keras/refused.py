@@ -1,4 +1,4 @@
-"""Keras's layers that are refused, with the reason."""
+"""Keras's layers that are not supported, with the reason."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ _REASONS = {
 }
 
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
-"""The reason by the class's name."""
+"""The reason by the name of the class."""

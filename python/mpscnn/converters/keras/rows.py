@@ -1,4 +1,4 @@
-"""Sequences (n, positions, channels) as images of one row."""
+"""Reshape sequences (n, positions, channels) to images of one row, and back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 
 
 def along_rows(c: Applied, x: Tensor) -> Tensor:
-    """(n, positions, channels) -> (n, 1, positions, channels)."""
+    """Reshape (n, positions, channels) to (n, 1, positions, channels)."""
     if c.settings.text("data_format", "channels_last") != "channels_last":
         raise UnsupportedError("its sequences have the channels first; only channels_last is supported")
     if len(x.shape) != 3:
@@ -19,7 +19,7 @@ def along_rows(c: Applied, x: Tensor) -> Tensor:
 
 
 def back(c: Applied, y: Tensor) -> Tensor:
-    """(n, 1, positions, channels) -> (n, positions, channels)."""
+    """Reshape (n, 1, positions, channels) to (n, positions, channels)."""
     _, _, positions, channels = y.shape
     extents = [-1 if positions is None else positions, channels or 0]
     return c.network.reshape(y, extents, name=c.name("/sequence"))

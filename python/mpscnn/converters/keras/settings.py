@@ -1,4 +1,4 @@
-"""The settings of a layer as JSON has them, read with the types that they must have."""
+"""Read the settings of a Keras layer from its JSON, with checks of their types."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _MAX_LIST = 4096
 
 
 class Settings:
-    """The settings of one layer in a file. Its methods raise WeightsError for a setting of another type.
+    """The settings of one layer in a file. The methods raise WeightsError if a setting has a wrong type.
 
-    Keras takes true and false for the numbers 1 and 0, as Python does.
+    Like Keras, they accept true and false as the numbers 1 and 0.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -27,21 +27,21 @@ class Settings:
         return self.values.get(name) is not None
 
     def text(self, name: str, default: str) -> str:
-        """Return a word."""
+        """Return a setting that is a string."""
         value = self._value(name, default)
         if not (isinstance(value, str)):
             raise self._wrong(name, "text")
         return value
 
     def flag(self, name: str, default: bool) -> bool:
-        """True or false. Keras takes numbers for it, and none for false."""
+        """Return a setting that is a boolean. Like Keras, it accepts numbers, and null as false."""
         value = self.values.get(name, default)
         if value is not None and not isinstance(value, (bool, int, float)):
             raise self._wrong(name, "true or false")
         return bool(value)
 
     def number(self, name: str, default: float) -> float:
-        """Return a finite number. Keras writes those of numpy as objects that hold them."""
+        """Return a setting that is a finite number. Keras writes NumPy scalars as objects, which are accepted, too."""
         value = self._value(name, default)
         if isinstance(value, Mapping):
             value = self._inner(value)
@@ -50,14 +50,14 @@ class Settings:
         raise self._wrong(name, "a number")
 
     def whole(self, name: str, default: int) -> int:
-        """Return a whole number that fits the engine."""
+        """Return a setting that is an integer of 32 bits."""
         value = self._value(name, default)
         if isinstance(value, int) and abs(value) < 2**31:
             return int(value)
         raise self._wrong(name, "a whole number")
 
     def wholes(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """Whole numbers: a list, or one alone."""
+        """Return a setting that is a list of integers, or a single integer."""
         value = self._value(name, default)
         given = value if isinstance(value, (list, tuple)) else [value]
         if len(given) > _MAX_LIST or not all(isinstance(one, int) and abs(one) < 2**31 for one in given):
@@ -65,7 +65,7 @@ class Settings:
         return [int(one) for one in given]
 
     def numbers(self, name: str) -> list[float]:
-        """Finite numbers: a list, nested or not, or one alone."""
+        """Return a setting that is a (nested) list of finite numbers, or a single number, as a flat list."""
         value: Any = self._value(name, None)
         if isinstance(value, Mapping):
             value = self._inner(value)
@@ -81,17 +81,17 @@ class Settings:
         return numbers
 
     def array(self, name: str) -> NDArray[np.float64]:
-        """Finite numbers of any number of axes."""
+        """Return a setting of nested lists of finite numbers as an array."""
         value: Any = self._value(name, None)
         listed = self._inner(value) if isinstance(value, Mapping) else value
-        self.numbers(name)  # refuses what is not a number
+        self.numbers(name)  # raises an error for elements that are not finite numbers
         try:
             return np.array(listed, np.float64)
         except ValueError as error:  # rows of different lengths
             raise self._wrong(name, "numbers in rows of one length") from error
 
     def pair(self, name: str, default: int) -> tuple[int, int]:
-        """(vertical, horizontal)."""
+        """Return a setting as (vertical, horizontal), from one or two integers."""
         given = self.wholes(name, [default])
         if len(given) == 1:
             return given[0], given[0]
@@ -100,14 +100,14 @@ class Settings:
         return (given[0], given[1])
 
     def single(self, name: str, default: int) -> int:
-        """One number, which files write as a list of one."""
+        """Return a setting that is an integer, or a list of one integer."""
         given = self.wholes(name, [default])
         if not (len(given) == 1):
             raise self._wrong(name, "one number")
         return given[0]
 
     def sides(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
-        """((top, bottom), (left, right)), from one number, (vertical, horizontal) or all four."""
+        """Return a setting as ((top, bottom), (left, right)), from one, two or four integers."""
         value = self._value(name, None)
         if isinstance(value, int):
             value = [value, value]

@@ -1,4 +1,4 @@
-"""Keras's layers that move values, and those that make images of another size."""
+"""Convert Keras's layers that reshape, transpose, crop, pad or resize."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _permute(c: Applied) -> Tensor:
 
 
 def _center_crop(c: Applied) -> Tensor:
-    """Return the middle; of an odd number of rows that are left out the larger half is behind."""
+    """Convert CenterCrop. If an odd number of rows is cropped, the additional one is cropped at the end."""
     x, borders = c.image(), []
     for wanted, extent in zip(
         (c.settings.whole("height", 0), c.settings.whole("width", 0)), x.shape[1:3], strict=True
@@ -105,7 +105,7 @@ def _resizing(c: Applied) -> Tensor:
 
 
 def _repeat_vector(c: Applied) -> Tensor:
-    """(n, features) -> (n, times, features): copies after each other."""
+    """Convert RepeatVector: (n, features) becomes (n, times, features)."""
     x, times = c.x(), c.settings.whole("n", 1)
     features = math.prod(extent or 0 for extent in x.shape[1:])
     row = c.network.reshape(x, [1, 1, features], name=c.name("/row"))

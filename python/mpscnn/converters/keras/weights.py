@@ -1,4 +1,4 @@
-"""Find a layer's weights in a file."""
+"""Find the weights of each layer in a Keras file."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class WeightSource(Protocol):
     """The weights of a file's layers."""
 
     def of(self, path: Path, layer: KerasLayer) -> Weights:
-        """A layer's weights by their roles: kernel, bias, gamma, ... Raises WeightsError for one that is not there."""
+        """Return a layer's weights by their roles: kernel, bias, gamma, ... Raises WeightsError if one is missing."""
 
 
-# Trained weights, then the others, in Keras's order. A role with a condition is there where the
-# setting of this name is true.
+# The roles of trained weights in Keras's order, by class. The second text is the setting that must be true for the
+# weight to exist; an empty text means that it always exists.
 _CONVOLUTION = (("kernel", ""), ("bias", "use_bias"))
 _SEPARABLE = (("depthwise_kernel", ""), ("pointwise_kernel", ""), ("bias", "use_bias"))
 _SCALED = (("gamma", "scale"), ("beta", "center"))
@@ -67,12 +67,12 @@ _FIXED: dict[str, tuple[str, ...]] = {
     "BatchNormalization": ("moving_mean", "moving_variance"),
     "Normalization": ("mean", "variance", "count"),
 }
-# Keras 2 calls a depthwise convolution's weights so.
+# Other names of roles: Keras 2 calls the kernel of a depthwise convolution depthwise_kernel.
 _ALIASES = {"depthwise_kernel": "kernel"}
 
 
 def inner_settings(layer: KerasLayer) -> Settings:
-    """Return the settings of the layer in a Bidirectional. Raises WeightsError where there are none."""
+    """Return the settings of the layer inside a Bidirectional. Raises WeightsError if they are missing."""
     inner = layer.settings.values.get("layer")
     config = inner.get("config") if isinstance(inner, Mapping) else None
     if not isinstance(config, Mapping):
@@ -115,9 +115,10 @@ _EARLY_STEM = "_layer_checkpoint_dependencies"
 
 
 class NumberedWeights:
-    """`model.weights.h5` of a .keras file: groups named after the layers' classes, and arrays 0, 1, ... in each.
+    """The weights in a .keras file: model.weights.h5 has groups named after classes of layers (conv2d, conv2d_1, ...).
 
-    Keras 2.12 and 2.13 list each layer with weights twice and number both: the second convolution is conv2d_2.
+    Each group has arrays named 0, 1, ... Keras 2.12 and 2.13 count each layer with weights twice, so that the second
+    convolution is conv2d_2.
     """
 
     def __init__(self, file: Hdf5, model: KerasModel) -> None:
@@ -145,7 +146,7 @@ class NumberedWeights:
         return weights
 
     def _collect(self, model: KerasModel, path: Path, place: str, stem: str) -> None:
-        """The place of each layer: the class's name, numbered where several have it."""
+        """Find the group of each layer: the name of its class, with a number for all but the first of a class."""
         counts: dict[str, int] = {}
         for position, layer in enumerate(model.layers):
             if layer.is_function or (model.kind == "Sequential" and position == 0):
@@ -156,8 +157,9 @@ class NumberedWeights:
             if self._is_early and _has_weights(layer):
                 counts[name] += 1
             first = self._first.setdefault((layer.kind, layer.name), own)
-            if layer.identity is not None:  # weights are where the first of those that are one layer is
-                # Keras does not always give the first one its number.
+            # A shared layer has its weights in the group of its first occurrence.
+            if layer.identity is not None:
+                # Keras does not always number the first occurrence.
                 place_of_first = own if self._file.has(own) else first
                 own = self._shared.setdefault(layer.identity, place_of_first)
             inner = (*path, layer.name)
@@ -173,9 +175,9 @@ def _has_weights(layer: KerasLayer) -> bool:
 
 
 def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
-    """Return the place of an array.
+    """Return the path of an array.
 
-    Arrays of an inner layer have their own group, named after the layer's attribute.
+    Arrays of an inner layer are in a separate group, named after the attribute of the outer layer.
     """
     part, _, _ = role.rpartition("/")
     if not part:
@@ -185,13 +187,13 @@ def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
 
 
 def place_of_inner(role: str) -> int:
-    """Return the number of an array among those of an inner layer."""
+    """Return the number of an array among those of its inner layer."""
     part, _, own = role.rpartition("/")
     return _CELL.index(own) if part.endswith("cell") else int(own == "bias")
 
 
 def _snake_case(kind: str) -> str:
-    """Return a class's name as Keras writes it in paths."""
+    """Return a class's name in snake case, as Keras writes it in paths."""
     name = re.sub(r"\W+", "", kind)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
@@ -201,9 +203,9 @@ def _snake_case(kind: str) -> str:
 
 
 class NamedWeights:
-    """The group `model_weights` of an .h5 file: one group for each layer of the outermost model, with a list of names.
+    """The weights in an .h5 file: `model_weights` has a group for each layer, with a list of the names of its arrays.
 
-    The list of a model within the model has the weights of all its layers, first those that are trained.
+    The list of a nested model has the weights of all its layers, trained ones first.
     """
 
     def __init__(self, file: Hdf5, model: KerasModel, generation: int) -> None:
@@ -230,11 +232,11 @@ class NamedWeights:
         return weights
 
     def _list(self, layer: KerasLayer) -> dict[tuple[Path, str], str]:
-        """Return which name each weight of a layer, or of the layers in a model, has."""
+        """Return the names of the arrays for a layer's weights, or for those of all layers in a nested model."""
         names = self._file.texts(f"model_weights/{layer.name}", "weight_names") or []
         trained, fixed = self._roles((layer.name,), layer)
         stored = {role: role for role in trained + fixed}
-        if len(names) < len(stored):  # a layer that several models within share is listed once
+        if len(names) < len(stored):  # a layer that several nested models share is listed only once
             firsts: dict[tuple[str, str], tuple[Path, str]] = {}
             stored = {one: firsts.setdefault((one[0][-1], one[1]), one) for one in stored}
         roles = list(dict.fromkeys(stored.values()))
@@ -256,7 +258,7 @@ class NamedWeights:
         return {role: listed[first] for role, first in stored.items()}
 
     def _roles(self, path: Path, layer: KerasLayer) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]]]:
-        """The weights that are trained, and the others, each as path and role."""
+        """Return the trained weights and the other weights, each as (path, role)."""
         if layer.model is None:
             trained, fixed = ([(path, role) for role in roles(layer)] for roles in (_trained, _fixed))
             return (trained, fixed) if layer.trainable else ([], trained + fixed)
@@ -272,7 +274,7 @@ class NamedWeights:
 
 
 class PlainWeights:
-    """Weights by the names of layer and role, "conv1/kernel", also with the models around the layer in front."""
+    """Weights in a mapping with names such as "conv1/kernel", or "model/conv1/kernel" for a layer in a model."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = arrays

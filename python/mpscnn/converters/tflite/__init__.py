@@ -1,1 +1,1 @@
-"""TensorFlow Lite files as networks."""
+"""Convert TensorFlow Lite files to networks."""

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's arithmetic: of two tensors, of one with a constant, and functions of each element."""
+"""Convert TensorFlow Lite's elementwise arithmetic: two tensors, a tensor and a constant, or one tensor."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def _with_constant(
     *,
     constant_first: bool,
 ) -> FileTensor | None:
-    """With one number, or one for each channel; None for constants of other shapes, which become tensors.
+    """Convert arithmetic with one constant number, or one for each channel; None for other constants.
 
-    Also constants become tensors if they have their own integers.
+    The caller then makes tensors of these constants. Quantized constants become tensors, too.
     """
     kind = operator.kind
     if kind == "FLOOR_DIV" or values.size == 0 or values.ndim > x.rank:
@@ -118,7 +118,7 @@ def _with_constant(
 
 
 def _line(kind: str, values: Values, *, constant_first: bool) -> tuple[Values | None, Values | None]:
-    """Return the scale and the offset that the operator applies to x."""
+    """Express the operator as scale * x + offset. None: 1 or 0."""
     if kind == "DIV":
         return 1.0 / values, None
     if kind == "MUL":
@@ -167,7 +167,7 @@ def _function(c: Reader, operator: FileOperator) -> Made:
 
 
 def _fake_quantization(c: Reader, operator: FileOperator) -> Made:
-    """Rounded to one of 2 ** bits numbers between limits, of which 0 is one."""
+    """Convert FAKE_QUANT: round to one of 2 ** bits numbers between limits. The limits are shifted to include 0."""
     options = c.options(operator)
     low, high = (options.number(field, "f") for field in (0, 1))
     bits = options.integer(2)
@@ -179,9 +179,7 @@ def _fake_quantization(c: Reader, operator: FileOperator) -> Made:
         raise WeightsError(f"damaged: its limits are {low} and {high}, with {bits} bits")
     steps = (1 << bits) - 1
     scale = float(np.float32(high - low) / np.float32(steps))
-    zero = math.floor(
-        float(np.float32(-low) / np.float32(scale)) + 0.5
-    )  # of float32 numbers, as LiteRT finds it
+    zero = math.floor(float(np.float32(-low) / np.float32(scale)) + 0.5)  # computed in float32, as in LiteRT
     limits: Activation = {"kind": "clamp", "a": -zero * scale, "b": (steps - zero) * scale}
     to_numbers: Activation = {"kind": "linear", "a": 1.0 / scale, "b": zero + 0.5}
     x = c.seen(operator.inputs[0]).map(limits, "/1").map(to_numbers, "/2").map("floor", "/3")

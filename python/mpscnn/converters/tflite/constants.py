@@ -1,4 +1,4 @@
-"""The constants of a TensorFlow Lite file: as stored, as settings of operators, and as real numbers."""
+"""Read the constants of a TensorFlow Lite file: as stored, as integer settings, or dequantized."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MAX_SETTING = 2 * 8  # the padding of 8 axes, the longest list of integers amon
 
 
 class Constants:
-    """By tensor number; what is computed of constants while converting is constant as well.
+    """The constants of a file by tensor number, including results of operators that were folded during conversion.
 
-    Methods raise UnsupportedError for a tensor that is not a constant or cannot be read, WeightsError when copies of
-    all that is asked for would take far more than the file's size.
+    Methods raise UnsupportedError for a tensor that is not a constant or cannot be read, and WeightsError if copies of
+    constants take far more than the file's size.
     """
 
     def __init__(self, file: TfliteFile) -> None:
@@ -34,14 +34,14 @@ class Constants:
         self.budget = Budget(lambda: file.size)
 
     def holds(self, index: int) -> bool:
-        """Return True if the tensor is a constant; its elements are not read. Raises as `find`."""
+        """Return True if the tensor is a constant. Its elements are not read. Raises as `find`."""
         tensor = self._file.tensors[index]
         if index not in self._computed and tensor.problem:
             raise UnsupportedError(tensor.problem)
         return index in self._computed or tensor.elements is not None
 
     def find(self, index: int) -> NDArray[np.generic] | None:
-        """Return the elements as stored; None for what the network computes."""
+        """Return the elements as stored; None for tensors that the network computes."""
         if index in self._computed:
             return self._computed[index]
         tensor = self._file.tensors[index]
@@ -56,18 +56,18 @@ class Constants:
         return self._computed[index]
 
     def compute(self, index: int, values: NDArray[np.generic]) -> None:
-        """Set the elements of a tensor that an operator makes of constants."""
+        """Set the elements of a tensor that was computed from constants."""
         self._computed[index] = values
 
     def stored(self, index: int, what: str) -> NDArray[np.generic]:
-        """Return the elements; `what` they are begins the error."""
+        """Return the elements as stored. `what` begins the message if they are not constant."""
         values = self.find(index) if index >= 0 else None
         if values is None:
             raise UnsupportedError(f"{what} must be constant, but the network computes them")
         return values
 
     def integers(self, index: int, what: str) -> list[int]:
-        """Return a short list of settings, such as axes."""
+        """Return a short list of integers, such as axes."""
         values = self.stored(index, what)
         if values.size > _MAX_SETTING:
             raise UnsupportedError(
@@ -76,7 +76,7 @@ class Constants:
         return [int(number) for number in values.reshape(-1)]
 
     def real(self, index: int, what: str) -> NDArray[np.float32]:
-        """Return the elements, dequantised if need be."""
+        """Return the elements as float32, dequantised if necessary."""
         values, tensor = self.stored(index, what), self._file.tensors[index]
         self.count(4 * values.size)
         if values.dtype.kind == "f":
@@ -98,7 +98,7 @@ class Constants:
         return result
 
     def numbers(self, index: int, what: str) -> NDArray[np.float32]:
-        """Like `real`, but integers and booleans without a scale stand for themselves."""
+        """Return the elements as float32. Integers and booleans without a quantization are converted unchanged."""
         values = self.stored(index, what)
         if values.dtype.kind not in "biu" or self._file.tensors[index].quantization is not None:
             return self.real(index, what)
@@ -116,14 +116,14 @@ class Constants:
         order: Sequence[int],
         shape: Sequence[int] | None = None,
     ) -> None:
-        """Give a constant to the network as the weight `name` (layer.role), quantised if it is.
+        """Set a weight of the network from a constant. Quantised constants stay integers.
 
         Args:
-            network: where the layer is.
-            name: of the weight.
-            index: of the tensor.
-            order: the tensor's axes in the weight's order.
-            shape: the weight's shape, if it has other axes.
+            network: the network.
+            name: the name of the weight, "layer.role".
+            index: the number of the tensor.
+            order: the transposition from the tensor's axes to those of the weight.
+            shape: the weight's shape after that, if it differs.
         """
         layer, _, role = name.rpartition(".")
         values, tensor = self.stored(index, "its weights"), self._file.tensors[index]
@@ -136,12 +136,13 @@ class Constants:
             network.graph.set_weight(layer, role, values.astype(kept, copy=False))
             return
         scales, zero_points = _quantization_of_weight(tensor, values.dtype, order[0])
-        shift = 128 if values.dtype == np.int8 else 0  # int8 as uint8: both sides moved by 128
+        # Networks store int8 as uint8, so 128 is added to integers and zero points.
+        shift = 128 if values.dtype == np.int8 else 0
         stored = (values.astype(np.int16) + shift).astype(np.uint8)
         network.set_quantized_weight(name, stored, scales, (zero_points + shift).astype(np.float32))
 
     def set_bias(self, network: Network, layer: str, index: int) -> None:
-        """Give biases to a layer; 32-bit integers with scales stay such."""
+        """Set a layer's bias from a constant. Quantised 32-bit integers stay integers."""
         values, quantization = self.stored(index, "its biases"), self._file.tensors[index].quantization
         if values.dtype != np.int32 or quantization is None:
             network.graph.set_weight(layer, "bias", self.real(index, "its biases"))
@@ -153,7 +154,7 @@ class Constants:
         )
 
     def count(self, size: int) -> None:
-        """Add bytes that are made of constants. Raises WeightsError for more than the file's size allows."""
+        """Count bytes of copies of constants. Raises WeightsError if they exceed what the file's size allows."""
         self.budget.copy(size)
 
 

@@ -1,4 +1,4 @@
-"""The network that is built from a TensorFlow Lite file, and the parts of the file that its layers come from."""
+"""The state of a conversion of a TensorFlow Lite file that all operators share."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ _ACTIVATIONS: dict[str, Activation] = {
     "RELU_N1_TO_1": {"kind": "clamp", "a": -1.0, "b": 1.0},
 }
 
-# Results have 16 bits in some files whose weights have 8.
+# The types of quantized tensors. In some files results have 16 bits although weights have 8.
 _LIMITING = ("uint8", "int8", "int16")
-_NEGLIGIBLE = 1.001  # of a step; what is above 1 leaves room for the rounding of scales
+_NEGLIGIBLE = 1.001  # one quantization step, and a tolerance for the rounding of scales
 
 Sides = tuple[tuple[int, int], tuple[int, int]]
-"""(above, below) and (left, right) of an image."""
+"""The padding of an image: (top, bottom) and (left, right)."""
 
 
 Integers = tuple[str, float, int]
-"""Their type, scale and zero point."""
+"""The type, scale and zero point of a quantized tensor."""
 
 
 class OperatorReader:
-    """The network that is built, and the parts of the file that its layers come from."""
+    """The network under construction, the file's values and constants, and methods for converting operators."""
 
     def __init__(
         self,
@@ -61,34 +61,34 @@ class OperatorReader:
         self.constants = constants
         self.names = names
         self.values: dict[int, FileTensor] = {}
-        # The file's batch stands for any: shapes in the file are written with it.
+        # The shapes in the file have this batch, but the network takes any batch.
         self.batch = (file.tensors[file.inputs[0]].shape or (1,))[0] if file.inputs and has_batch else 1
         self._batch_atom = batch_atom(self.batch)
         self.arranger = Arranger(network, self._batch_atom, self._name, constants.count)
         self._named, self._kind = -1, "value"
         self.integers: dict[int, Integers | None] = {}
-        """How integers stand for the network's values; None if the file has several scales for a value."""
+        """The quantizations of the network's tensors, by index; None if the file has several for one tensor."""
         self.detection: DetectionHead | None = None
         self.heads: list[Tensor] = []
         self.results = frozenset(file.outputs)
         self.spread: dict[int, tuple[Tensor, tuple[int, int], list[int]]] = {}
-        """Results of SPACE_TO_BATCH_ND: the image, the block and the padding."""
+        """By the result of SPACE_TO_BATCH_ND: the image, the block size and the padding."""
         self.padded: dict[int, tuple[Tensor, Sides]] = {}
-        """Results of PAD that one convolution reads: the image, and the rows and columns around it."""
+        """By the result of a PAD that is fused into a convolution: the image and the padding."""
         self.joined: set[int] = set()
-        """Results of convolutions that have a block as their dilation."""
-        self._ended: set[int] = set()  # tensors of the file whose layer has the limits of their integers
+        """Results of convolutions whose dilation was written as SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND."""
+        self._ended: set[int] = set()  # tensors that their layer already clips to the range of their integers
 
     def begin(self, tensor: int, kind: str | None = None) -> None:
-        """Give the layers that are added from here on the name of this tensor of the file.
+        """Begin a tensor of the file: layers that are added from now on get its name.
 
-        `kind` is that of the operator, the name of layers of a tensor without a name.
+        If the tensor has no name, they get the name of the operator's `kind`.
         """
         self._named = tensor
         self._kind = self._kind if kind is None else kind.lower()
 
     def seen(self, index: int) -> FileTensor:
-        """Return the network's value for a tensor of the file. The batch may be on any of its axes.
+        """Return a computed tensor of the file. Its batch may be a part of any axis.
 
         Raises UnsupportedError if no layer has computed the tensor.
         """
@@ -104,7 +104,7 @@ class OperatorReader:
         return index >= 0 and index not in self.values and self.constants.holds(index)
 
     def value(self, index: int) -> Tensor:
-        """Return the tensor (n, other axes) for a tensor of the file. Its first axis must be the batch."""
+        """Return the network's tensor (n, other axes) for a tensor of the file whose first axis is the batch."""
         value = self.seen(index)
         if not value.has_batch_first:
             raise UnsupportedError(
@@ -115,9 +115,9 @@ class OperatorReader:
         return self.arranger.physical(value, value.axes[1:])
 
     def plain(self, value: FileTensor) -> FileTensor:
-        """Return the value with the axes of the file's tensor.
+        """Return the value with its elements in the order of the file's axes.
 
-        The axis n comes before them if the batch is not a separate axis.
+        If the batch is not a separate axis of the file's tensor, the network's tensor has it in front.
         """
         axes = [*map(without_batch, value.axes)]
         groups = axes[1:] if value.has_batch_first else axes
@@ -125,10 +125,7 @@ class OperatorReader:
         return value.lying(self.arranger.physical(value, groups), order)
 
     def operand(self, index: int, like: FileTensor) -> FileTensor:
-        """Return `seen`, or a constant as a value.
-
-        A constant gets at least as many axes as `like`.
-        """
+        """Return a computed or constant operand. A constant gets at least as many axes as `like`."""
         if not self.is_constant(index):
             return self.seen(index)
         numbers = self.constants.numbers(index, "its operand")
@@ -137,7 +134,7 @@ class OperatorReader:
         return value
 
     def constant(self, numbers: NDArray[np.float32], rank: int, name: str) -> FileTensor:
-        """Return the numbers as a value that is the same for each image, with axes of extent 1 added in front."""
+        """Add a constant layer and return its value, extended to `rank` axes by axes of extent 1 in front."""
         shape = (1,) * (rank - numbers.ndim) + numbers.shape
         if numbers.size == 0 or not np.isfinite(numbers).all():
             raise UnsupportedError(f"its operand {shown(name)} is a constant that is empty or not finite")
@@ -150,7 +147,7 @@ class OperatorReader:
         return self.of_tensor(tensor, batch_first=len(own) < len(shape))
 
     def of_tensor(self, tensor: Tensor, *, batch_first: bool = True) -> FileTensor:
-        """Return a value with the tensor's axes. If the batch is not in front, it is a part of the first axis."""
+        """Return the value of a network's tensor. Without `batch_first` the batch is a part of the first other axis."""
         if batch_first:
             return FileTensor.plain(self.arranger, tensor)
         axes = self.arranger.atoms(tensor.shape[1:])
@@ -159,34 +156,34 @@ class OperatorReader:
         return FileTensor(tensor, (first, *axes[1:]), order, arranger=self.arranger)
 
     def only_user(self, index: int) -> FileOperator | None:
-        """Return the one operator that reads a tensor. None if several do, or if it is an output of the file."""
+        """Return the single consumer of a tensor; None if there are several, or if it is an output of the file."""
         users = self.file.users.get(index, [])
         return users[0] if len(users) == 1 and index not in self.results else None
 
     def apart(self, index: int, *, always: bool = False) -> tuple[FileTensor, int]:
-        """Return `seen` with the batch as a separate axis, and the number of axes that this adds in front.
+        """Return a computed tensor with the batch as a separate first axis, and the number of axes that were added.
 
         Args:
-            index: of the file's tensor.
-            always: adds the axis also where the first one is the batch, which is 1.
+            index: the number of the file's tensor.
+            always: whether to add the axis even if the first axis already is the batch (of 1).
         """
         return self.set_apart(self.seen(index), always=always)
 
     def set_apart(self, value: FileTensor, *, always: bool = False) -> tuple[FileTensor, int]:
-        """Do the same as `apart` for a value."""
+        """Make the batch of a value a separate first axis, as `apart`."""
         if self.batch != 1 or (value.has_batch_first and not always):
             return value, 0
         return replace(value, axes=((self._batch_atom,), *map(without_batch, value.axes))), 1
 
     def put(self, operator: FileOperator, made: Made) -> None:
-        """Set what the network computes for the operator's first result. A tensor has the batch first."""
+        """Set the operator's first result. If it is a tensor of the network, its first axis is the batch."""
         if made is not None:
             value, added = made if isinstance(made, tuple) else (made, 0)
             value = value if isinstance(value, FileTensor) else self.of_tensor(value)
             self.set_value(operator.outputs[0], value, added)
 
     def set_value(self, index: int, value: FileTensor, added: int = 0) -> None:
-        """Set what the network computes for a tensor of the file. `added`: the axes that `apart` added."""
+        """Set the computed value of a tensor of the file. `added` is the number of axes that `apart` added."""
         value = value.merged(0, 2) if added else value
         value = self._in_own_integers(index, self._within_integers(index, value))
         self.values[index] = value.beginning_with_batch(self._batch_atom if self.batch == 1 else None)
@@ -195,10 +192,7 @@ class OperatorReader:
     # ---- Integers ------------------------------------------------------------------------------------------
 
     def grid(self, index: int) -> Grid | None:
-        """Return how a tensor's integers stand for numbers.
-
-        The result is None if the file does not quantize the tensor with one valid scale.
-        """
+        """Return the quantization of a tensor; None if the file does not quantize it with one valid scale."""
         tensor = self.file.tensors[index]
         quantization = tensor.quantization
         if (
@@ -211,7 +205,7 @@ class OperatorReader:
         return Grid(float(quantization.scales[0]), int(quantization.zero_points[0]), tensor.dtype)
 
     def limits(self, index: int) -> Limits:
-        """Return the limits of the numbers in a tensor of the file, as far as its integers determine them."""
+        """Return the range that a tensor's integers can represent; unlimited for tensors without a quantization."""
         grid = self.grid(index)
         return UNLIMITED if grid is None else grid.limits
 
@@ -221,18 +215,16 @@ class OperatorReader:
         return result_limits(operator.kind, operands, grid)
 
     def is_setting(self, index: int) -> bool:
-        """Return True if a tensor holds constant numbers of a 32-bit type or wider, such as axes and shapes."""
+        """Return True if a tensor is a constant int32, int64 or bool, such as axes and shapes."""
         return self.is_constant(index) and self.file.tensors[index].dtype.name in ("int32", "int64", "bool")
 
     def ending(self, operator: FileOperator, activation: Activation) -> Activation:
-        """Return the activation of the layer that computes the operator's result.
-
-        It includes the limits of the result's integers.
+        """Return the activation for an operator's layer: the file's activation merged with the range of the integers.
 
         Args:
-            operator: of the file.
-            activation: the one that the file states. If it does more than limit numbers, it stays unchanged. A
-                separate layer then applies the limits.
+            operator: the operator.
+            activation: the activation that the file states. If it does more than clip, it is returned unchanged, and a
+                separate layer clips to the range later.
         """
         index = operator.outputs[0]
         grid = self.grid(index)
@@ -245,12 +237,11 @@ class OperatorReader:
         return activation_of(limits, grid.step)
 
     def _within_integers(self, index: int, value: FileTensor) -> FileTensor:
-        """Return the value limited to the range of its integers, if no layer has limited it yet.
+        """Return the value clipped to the range of its integers, if no layer has done that yet.
 
-        A change of scale comes first, in a layer of its own: integers round it otherwise than an activation that
-        changes the scale.
-        A limit that cuts off at most one step is not worth a layer: the integers of sigmoids and probabilities end one
-        step below 1.
+        A change of scale is done in a separate layer before, because LiteRT rounds it differently from an activation
+        that changes the scale. A range that cuts off at most one step gets no layer: for example, the integers of
+        sigmoids and probabilities end one step below 1.
         """
         grid, maker = self.grid(index), self.file.makers.get(index)
         if grid is None or maker is None or index in self._ended:
@@ -267,10 +258,7 @@ class OperatorReader:
         return value.holding(limited)
 
     def _in_own_integers(self, index: int, value: FileTensor) -> FileTensor:
-        """Return the value in the integers of the file's tensor.
-
-        If the network has it in other integers, a separate layer converts it.
-        """
+        """Return the value with the quantization of the file's tensor. If it has another one, a layer is added."""
         own, tensor = self._integers_of(index), value.tensor
         if own is None or self.integers.get(tensor.index, own) == own:
             return value
@@ -279,9 +267,10 @@ class OperatorReader:
 
     @contextmanager
     def reading_bytes(self, operator: FileOperator) -> Iterator[None]:
-        """Read the inputs of an operator that copies bytes with the scale and zero point of its result.
+        """Within a `with` block: reinterpret the inputs of an operator that copies integers.
 
-        This holds within the `with` block.
+        LiteRT copies the integers of some operators without regard to scales. Such inputs are read with the scale and
+        zero point of the result.
         """
         target = self.grid(operator.outputs[0]) if operator.outputs else None
         kept = dict(self.values)
@@ -295,7 +284,7 @@ class OperatorReader:
             self.values.update({index: kept[index] for index in operator.inputs if index in kept})
 
     def seen_as(self, index: int, other: int, value: FileTensor) -> FileTensor:
-        """Return the numbers of a tensor's integers with the scale and zero point of another tensor."""
+        """Return the numbers that a tensor's integers represent with the scale and zero point of another tensor."""
         own, target = self.grid(index), self.grid(other)
         if own is None or target is None or own == target or own.dtype != target.dtype:
             return value
@@ -309,25 +298,25 @@ class OperatorReader:
         return value.holding(y)
 
     def number_seen_as(self, index: int, other: int, number: float) -> float:
-        """Do the same as `seen_as` for a number that a constant tensor of the file holds."""
+        """Do the same as `seen_as` for the number in a constant tensor."""
         own, target = self.grid(index), self.grid(other)
         if own is None or target is None or own == target:
             return number
         return (round(number / own.step) + own.zero_point - target.zero_point) * target.step
 
     def note_integers(self, index: int, tensor: Tensor | None = None) -> None:
-        """Remember which integers the file has for a tensor of the network."""
+        """Record the quantization that the file has for a tensor of the network."""
         value = (tensor or self.values[index].tensor).index
         own = self._integers_of(index)
         if own is not None:
             self.integers[value] = own if self.integers.get(value, own) == own else None
 
     def has_integers(self, index: int) -> bool:
-        """Return True if a tensor of the file is 8-bit integers with one scale."""
+        """Return True if a tensor of the file is quantized to 8 bits with one scale."""
         return self._integers_of(index) is not None
 
     def has_other_integers(self, first: int, second: int) -> bool:
-        """Return True if two tensors of the file have different 8-bit integers for the same numbers."""
+        """Return True if two tensors of the file have different 8-bit quantizations."""
         integers = [self._integers_of(index) for index in (first, second)]
         return None not in integers and integers[0] != integers[1]
 
@@ -342,7 +331,7 @@ class OperatorReader:
         return self.file.tensors[operator.outputs[0]].name if operator.outputs else "?"
 
     def layer_name(self, operator: FileOperator, suffix: str = "") -> str:
-        """Return the result's name in the file, made unique; `;` separates names that TensorFlow merged."""
+        """Return a unique layer name from the name of the operator's result."""
         return self._name_for(operator.outputs[0], operator.kind.lower(), suffix)
 
     def _name(self, suffix: str) -> str:
@@ -365,7 +354,7 @@ class OperatorReader:
         return _ACTIVATIONS[name]
 
     def options(self, operator: FileOperator) -> Table:
-        """Return the operator's own options."""
+        """Return the operator's options. Raises WeightsError if it has none."""
         if operator.options is None:
             raise WeightsError("damaged: it has no options")
         return operator.options

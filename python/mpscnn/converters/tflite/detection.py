@@ -1,4 +1,4 @@
-"""TFLite_Detection_PostProcess, the custom operator behind SSD networks in TensorFlow Lite, as a detection head."""
+"""Convert TFLite_Detection_PostProcess, the custom operator at the end of SSD networks, to detection settings."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Head = tuple[str, tuple[int | None, ...]]
 
 
 def detection_head(options: bytes, heads: Sequence[Head], anchors: NDArray[np.float32]) -> DetectionHead:
-    """Return the head of a file's network.
+    """Return the detection settings for the operator.
 
     Args:
         options: the operator's custom options, a FlexBuffers map.
-        heads: name and shape of the boxes and of the scores; the scores are probabilities already.
-        anchors: (n, 4) centre y, centre x, height, width.
+        heads: the name and shape of the boxes, and of the scores, which are probabilities.
+        anchors: the anchors (n, 4): centre y, centre x, height, width.
     """
     given = _read(options)
     (boxes, box_shape), (scores, score_shape) = heads
@@ -73,7 +73,11 @@ def _variances(given: dict[str, Number]) -> list[float]:
 
 
 def _suppression(given: dict[str, Number]) -> dict[str, Any]:
-    """Return the regular way suppresses within each class, the fast one across classes by each box's best one."""
+    """Return the settings of non-maximum suppression.
+
+    The operator's regular mode suppresses boxes within each class. Its fast mode suppresses across classes, by each
+    box's best class.
+    """
     common: dict[str, Any] = {
         "iou_threshold": float(given["nms_iou_threshold"]),
         "score_threshold": float(given["nms_score_threshold"]),

@@ -1,4 +1,4 @@
-"""The contents of a TensorFlow Lite file: tensors, operators, constants. Nothing is interpreted here.
+"""Parse a TensorFlow Lite file: tensors, operators and constants. Operators are not interpreted here.
 
 Field numbers are those of TensorFlow's schema, tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
@@ -32,7 +32,7 @@ _MAX_RANK = 8  # TensorFlow Lite's own kernels take up to 6 axes
 
 @dataclass(frozen=True)
 class Quantization:
-    """value = (stored - zero_point) * scale, for the whole tensor or along `axis`."""
+    """A quantization: value = (stored - zero_point) * scale, with one scale or one for each index of `axis`."""
 
     scales: NDArray[np.float32]
     zero_points: NDArray[np.int64]
@@ -41,7 +41,7 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Elements:
-    """Elements that are read from the file when they are needed."""
+    """The elements of a constant. They are read from the file when they are needed."""
 
     bytes: Stretch
     dtype: np.dtype[np.generic]
@@ -64,16 +64,16 @@ class FileTensor:
 
     name: str
     shape: tuple[int, ...]
-    """The shape. Free extents have any number, usually 1."""
+    """The shape. For free extents it has an arbitrary number, usually 1."""
     dtype: np.dtype[np.generic]
     quantization: Quantization | None
     elements: Elements | None
     """The stored elements of a constant; None for other tensors."""
     free_axes: frozenset[int] = frozenset()
     sparsity: Sparsity | None = None
-    """Where the elements lie in the tensor; None: all are stored."""
+    """The positions of the stored elements of a sparse tensor; None: all elements are stored."""
     problem: str = ""
-    """Why its elements cannot be read, if they cannot."""
+    """The reason why the elements cannot be read; empty if they can."""
 
     @property
     def extents(self) -> tuple[int | None, ...]:
@@ -83,19 +83,19 @@ class FileTensor:
 
 @dataclass(frozen=True)
 class FileOperator:
-    """An operator: inputs and outputs are tensor numbers, -1 for an optional input that is absent."""
+    """An operator. Inputs and outputs are tensor numbers, -1 for an optional input that is left out."""
 
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Table | None
     custom_options: bytes = b""
-    """The options of an operator that is not one of TensorFlow Lite's."""
+    """The options of a custom operator."""
 
 
 @dataclass(frozen=True)
 class TfliteFile:
-    """The network of a file."""
+    """One subgraph of a file."""
 
     origin: str
     tensors: list[FileTensor]
@@ -103,14 +103,14 @@ class TfliteFile:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     size: int
-    """Bytes of the file."""
+    """The size of the file in bytes."""
     metadata: Metadata = NO_METADATA
     subgraph: int = 0
-    """The number of the network among those of the file."""
+    """The number of the subgraph in the file."""
 
     @cached_property
     def users(self) -> dict[int, list[FileOperator]]:
-        """The operators that read a tensor, in order."""
+        """The operators that read a tensor, in order, by tensor number."""
         users: dict[int, list[FileOperator]] = {}
         for operator in self.operators:
             for index in set(operator.inputs):
@@ -119,7 +119,7 @@ class TfliteFile:
 
     @cached_property
     def makers(self) -> dict[int, FileOperator]:
-        """The operator that computes a tensor."""
+        """The operator that computes a tensor, by tensor number."""
         return {index: operator for operator in self.operators for index in operator.outputs}
 
 
@@ -128,10 +128,11 @@ def read_tflite(path: Path, signature: str | None = None) -> TfliteFile:
 
     Args:
         path: the file.
-        signature: which network of several; None: "serving_default", or else the first one.
+        signature: the name of the signature to read; None: "serving_default", or the first one if there is none of this
+            name.
 
-    Raises WeightsError for a file that is missing, damaged or something else, ParameterError for a signature that it
-    does not have.
+    Raises WeightsError if the file is missing, damaged or not a TensorFlow Lite file, and ParameterError if it does not
+    have the signature.
     """
     content = FileBytes(path)
     if content.read(4, 4) != b"TFL3":
@@ -173,7 +174,7 @@ def _metadata(root: Table, buffers: list[Stretch | None], content: FileBytes) ->
 
 
 def _subgraph_number(root: Table, count: int, wanted: str | None) -> int:
-    """Return the number of a signature's subgraph. Others are the bodies of operators such as WHILE."""
+    """Return the number of a signature's subgraph. Other subgraphs are bodies of operators such as WHILE."""
     if not count:
         raise WeightsError("damaged: has no subgraph")
     signatures = {entry.text(2): entry.integer(4, "I") for entry in root.tables(7)}
@@ -252,7 +253,7 @@ def _extents(entry: Table, field: int, name: str) -> tuple[int, ...]:
 
 
 def _buffer(entry: Table) -> Stretch | None:
-    """Return the bytes of a constant; None where they do not lie within the FlatBuffer, as in files of over 2 GB."""
+    """Return the data of a constant; None if it lies after the FlatBuffer, as in files of more than 2 GB."""
     return None if entry.integer(1, "Q") > 1 else entry.stretch(0)
 
 

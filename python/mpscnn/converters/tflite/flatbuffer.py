@@ -1,8 +1,8 @@
 """A bounds-checked reader of FlatBuffers, the container of TensorFlow Lite files.
 
-A table is a position in the buffer; its fields are numbered. Every access checks that what it reads lies inside the
-buffer, so a damaged file gives a WeightsError and nothing else. Offsets may lead anywhere, also several to one place:
-what is read through them is counted, so that time and memory stay in proportion to the file's size.
+A table is a position in the buffer, and its fields are numbered. Every access is bounds-checked, so a damaged file
+always causes a WeightsError. Several offsets may lead to the same place. Therefore all reads of lists are counted, so
+that time and memory stay in proportion to the file's size.
 https://flatbuffers.dev/internals/ describes the encoding.
 """
 
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from mpscnn.converters.file_bytes import Content
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# Lists and strings may be shared, since some writers store equal ones once. Few files read any byte twice.
+# The total size of lists and strings that are read, relative to the file's size. Some writers share equal ones.
 _MAX_READS = 4
 
 
 class _File:
-    """The bytes of a file, and what was read of them."""
+    """The bytes of a file, and the count of bytes that were read."""
 
     __slots__ = ("_listed", "_unread", "content")
 
@@ -54,7 +54,7 @@ class _File:
         return start + 4, length
 
     def list_table(self, position: int) -> None:
-        """Note a table of a list. Each is read in full, so none may be listed twice."""
+        """Record that a table is in a list. Raises UnsupportedError if it is listed twice, which would cost time."""
         if position in self._listed:
             raise UnsupportedError(
                 f"the table at byte {position} is listed more than once, which is not supported"
@@ -64,19 +64,19 @@ class _File:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Bytes of a file."""
+    """A range of bytes of a file."""
 
     content: Content
     start: int
     size: int
 
     def read(self) -> bytes:
-        """Return all of them."""
+        """Return the bytes."""
         return self.content.read(self.start, self.size)
 
 
 class Table:
-    """One table: fields by number, absent ones with a default."""
+    """A table of a FlatBuffer. Fields are accessed by number; absent fields have a default."""
 
     __slots__ = ("_file", "_position", "_vtable", "_vtable_size")
 
@@ -99,31 +99,31 @@ class Table:
         return self._slot(field) != 0
 
     def number(self, field: int, kind: str, default: int | float = 0) -> int | float:
-        """Return a scalar; `kind` is its struct character: b, B, h, i, I, q, f."""
+        """Return a scalar field; `kind` is its format character of `struct`: b, B, h, i, I, q, f."""
         slot = self._slot(field)
         return self._file.number("<" + kind, self._position + slot) if slot else default
 
     def integer(self, field: int, kind: str = "i", default: int = 0) -> int:
-        """Return a whole number."""
+        """Return an integer field."""
         return int(self.number(field, kind, default))
 
     def boolean(self, field: int) -> bool:
-        """Return a flag; false when absent."""
+        """Return a boolean field; false if it is absent."""
         return self.integer(field, "B") != 0
 
     def table(self, field: int) -> Table | None:
-        """Return a table inside this one."""
+        """Return a field that is a table; None if it is absent."""
         return Table(self._file, self._target(field)) if self.has(field) else None
 
     def text(self, field: int) -> str:
-        """Return a string; empty when absent."""
+        """Return a string field; empty if it is absent."""
         if not self.has(field):
             return ""
         start, length = self._file.vector(self._target(field), 1)
         return self._file.content.read(start, length).decode("utf-8", errors="replace")
 
     def numbers(self, field: int, dtype: str) -> NDArray[np.generic]:
-        """Return a vector of scalars, of the little-endian numpy `dtype`; empty when absent."""
+        """Return a field that is a vector of scalars of the NumPy type `dtype`; empty if it is absent."""
         wanted = np.dtype(dtype)
         if not self.has(field):
             return np.empty(0, wanted)
@@ -131,19 +131,19 @@ class Table:
         return np.frombuffer(self._file.content.read(start, length * wanted.itemsize), wanted)
 
     def stretch(self, field: int) -> Stretch:
-        """A vector of bytes, which are not read; empty when absent."""
+        """Return a field that is a vector of bytes, without reading them; empty if it is absent."""
         start, length = self._file.vector(self._target(field), 1) if self.has(field) else (0, 0)
         return Stretch(self._file.content, start, length)
 
     def tables(self, field: int) -> list[Table]:
-        """Return a vector of tables, none of which is in another vector or twice in this one; empty when absent."""
+        """Return a field that is a vector of tables; empty if it is absent. Each table may be listed only once."""
         positions = self._positions(field)
         for position in positions:
             self._file.list_table(position)
         return [Table(self._file, position) for position in positions]
 
     def repeated_tables(self, field: int) -> list[Table]:
-        """A vector of tables that may be listed more than once: one object for each table."""
+        """Return a field that is a vector of tables which may be listed more than once. Equal tables are one object."""
         positions = self._positions(field)
         tables = {position: Table(self._file, position) for position in dict.fromkeys(positions)}
         return [tables[position] for position in positions]
@@ -155,9 +155,9 @@ class Table:
         return [at + self._file.number("<I", at) for at in range(start, start + 4 * length, 4)]
 
     def _slot(self, field: int) -> int:
-        """Return the position of the field in the table; 0 when absent.
+        """Return the offset of a field in the table; 0 if it is absent.
 
-        Read when needed: tables may share a long layout.
+        It is read on demand, because many tables may share a long vtable.
         """
         at = 4 + 2 * field
         return self._file.number("<H", self._vtable + at) if at < self._vtable_size else 0

@@ -1,7 +1,7 @@
 """A bounds-checked reader of FlexBuffers maps, which TensorFlow Lite's custom operators have as options.
 
-Only maps from names to numbers are read. https://flatbuffers.dev/flexbuffers/ describes the encoding: a value lies
-before what points to it, and sizes and offsets are as wide as the value that they belong to.
+Only maps from names to numbers are supported. https://flatbuffers.dev/flexbuffers/ describes the encoding: offsets
+point backwards, and sizes and offsets are as wide as the value that they belong to.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_NAME = 256
 
 
 def read_map(buffer: bytes) -> dict[str, Number]:
-    """The map that a buffer holds. Raises WeightsError when it is damaged, UnsupportedError for other contents."""
+    """Return the map in a buffer. Raises WeightsError if it is damaged, UnsupportedError for other contents."""
     if len(buffer) < 3:
         raise WeightsError(f"damaged: options of {len(buffer)} bytes")
     width, packed = buffer[-1], buffer[-2]

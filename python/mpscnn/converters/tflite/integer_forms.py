@@ -1,4 +1,4 @@
-"""Operators on 8-bit integers as layers that engines compute in integers, with the bits of LiteRT's kernels."""
+"""Convert operators on 8-bit integers to layers whose integer results are equal to those of LiteRT, bit by bit."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from mpscnn.graph.layer_arguments import Activation
 
 
 def are_integers(c: Reader, operator: FileOperator) -> bool:
-    """Return True if the first operand and the result are 8-bit integers."""
+    """Return True if the first operand and the result of an operator are quantized to 8 bits."""
     return all(map(c.has_integers, (operator.inputs[0], operator.outputs[0])))
 
 
 def depth_to_space(c: Reader, operator: FileOperator, block: int) -> FileTensor:
-    """Move channels (y * block + x) * channels + c to pixel (y, x) of a block."""
+    """Convert DEPTH_TO_SPACE: move channel (y * block + x) * channels + c to pixel (y, x) of a block."""
     x = c.seen(operator.inputs[0])
     if x.rank != 4 or not x.has_batch_first or None in x.shape[1:]:
         raise UnsupportedError(
@@ -41,7 +41,7 @@ def depth_to_space(c: Reader, operator: FileOperator, block: int) -> FileTensor:
 def mirrored(
     c: Reader, operator: FileOperator, sides: Sequence[Sequence[int]], *, with_edge: bool
 ) -> FileTensor:
-    """Take each axis with its mirror image before and after it; the border itself twice, or once."""
+    """Convert MIRROR_PAD by a gather on each axis. The border element is repeated (symmetric) or not (reflect)."""
     x = c.seen(operator.inputs[0])
     if len(sides) != x.rank or min(map(min, sides)) < 0:
         raise WeightsError(f"damaged: mirrors {sides} of {x.shown}")
@@ -60,7 +60,7 @@ def mirrored(
 
 
 def extreme(c: Reader, operator: FileOperator, x: FileTensor, atoms: Axis) -> FileTensor:
-    """Find the maximum or minimum over these atoms by poolings. A minimum is a maximum of the numbers' opposites."""
+    """Reduce to the maximum or minimum over these atoms by poolings. A minimum is -max(-x)."""
     is_least = operator.kind == "REDUCE_MIN"
     x = _opposite(c, operator, x, back=False) if is_least else x
     left = set(atoms)
@@ -88,7 +88,7 @@ def _opposite(c: Reader, operator: FileOperator, x: FileTensor, *, back: bool) -
 
 
 def _note(c: Reader, operator: FileOperator, tensor: int, *, opposite: bool) -> None:
-    """Note integers with the result's scale; those of opposites have the zero point at the same place from the end."""
+    """Record the quantization of an intermediate tensor: the result's, or for negated numbers its mirror image."""
     grid = c.grid(operator.outputs[0])
     assert grid is not None
     ends = np.iinfo(grid.dtype)
@@ -97,7 +97,7 @@ def _note(c: Reader, operator: FileOperator, tensor: int, *, opposite: bool) -> 
 
 
 def larger(c: Reader, operator: FileOperator) -> Made:
-    """Compute a + max(b - a, 0), or a - max(a - b, 0) for the smaller one. With one scale no sum is rounded."""
+    """Convert MAXIMUM to a + max(b - a, 0), and MINIMUM likewise. With equal scales no sum is rounded."""
     like = next(c.seen(index) for index in operator.inputs if not c.is_constant(index))
     (a, b), added = met(c, [_bytes_of(c, operator, index, like) for index in operator.inputs])
     is_maximum = operator.kind == "MAXIMUM"
@@ -110,7 +110,7 @@ def larger(c: Reader, operator: FileOperator) -> Made:
 
 
 def _bytes_of(c: Reader, operator: FileOperator, index: int, like: FileTensor) -> FileTensor:
-    """Return an operand. A constant's integers stand for numbers with the result's scale."""
+    """Return an operand. The integers of a constant are interpreted with the result's scale and zero point."""
     if not c.is_constant(index):
         return c.seen(index)
     grid = c.grid(operator.outputs[0])
@@ -132,15 +132,17 @@ def transposed_convolution(
     pads: tuple[int, int],
     activation: Activation,
 ) -> FileTensor:
-    """Compute all pixels of a block of strides as channels of one convolution, and move them to their places.
+    """Convert a transposed convolution to a convolution and a depth-to-space.
+
+    Each channel of the convolution is one pixel of a block of `strides` pixels of the result.
 
     Args:
-        c: the network.
-        operator: the file's.
-        strides: vertical and horizontal.
-        size: height and width of the result.
-        pads: rows and columns before the result that the windows of the first pixel reach.
-        activation: of the result.
+        c: the conversion.
+        operator: the operator.
+        strides: the vertical and horizontal stride.
+        size: the height and width of the result.
+        pads: the rows and columns that are cropped before the result.
+        activation: the activation of the result.
     """
     x = c.value(operator.inputs[2])
     weight = c.constants.stored(operator.inputs[1], "its weights")
@@ -151,7 +153,7 @@ def transposed_convolution(
     taps = [-(-extent // stride) for extent, stride in zip((height, width), strides, strict=True)]
     blocks = strides[0] * strides[1]
     c.constants.count(blocks * outputs * taps[0] * taps[1] * channels)
-    # Missing taps of the largest windows are zeros, which are zero points.
+    # Kernels are padded to a multiple of the strides. The padding is the integer of 0, the zero point.
     zeros = np.broadcast_to(quantization.zero_points, (outputs,)).astype(weight.dtype)
     shape = (outputs, taps[0] * strides[0], taps[1] * strides[1], channels)
     whole = np.array(np.broadcast_to(zeros[:, None, None, None], shape))

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's comparisons, choices, and what they give: 1 where something holds, else 0."""
+"""Convert TensorFlow Lite's comparisons, logical operators and selections. Truth values are 1 and 0."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TWO = {
 
 
 def operands(c: Reader, operator: FileOperator) -> tuple[list[FileTensor], int]:
-    """Return the operands of an operator with as many axes as each other, and the axes that were added to all in front.
+    """Return the operands of an operator with equal numbers of axes, and the number of axes added in front of all.
 
     Constants become tensors.
     """
@@ -36,7 +36,7 @@ def operands(c: Reader, operator: FileOperator) -> tuple[list[FileTensor], int]:
 
 
 def met(c: Reader, values: list[FileTensor]) -> tuple[list[FileTensor], int]:
-    """Values with as many axes as each other, and the axes that were added to all in front."""
+    """Return values with equal numbers of axes, and the number of axes that were added in front of all."""
     rank = max(value.rank for value in values)
     if all(value.rank == rank and value.has_batch_first for value in values) or c.batch != 1:
         return values, 0
@@ -54,7 +54,7 @@ def _not(c: Reader, operator: FileOperator) -> Made:
 
 
 def _select(c: Reader, operator: FileOperator) -> Made:
-    """The second operand where the first is true, else the third: of two sums one is 0."""
+    """Convert SELECT to a sum of two masked tensors: at each position one of the two is 0."""
     ranks = [len(c.file.tensors[index].shape) for index in operator.inputs]
     if operator.kind == "SELECT" and ranks[0] == 1 < max(ranks):
         raise UnsupportedError("chooses between images of the batch")
@@ -67,7 +67,7 @@ def _select(c: Reader, operator: FileOperator) -> Made:
 
 
 def _one_hot(c: Reader, operator: FileOperator) -> Made:
-    """A new axis, on which the place that a number says differs from the others."""
+    """Convert ONE_HOT: a new axis with `on` at the index and `off` elsewhere."""
     x = c.seen(operator.inputs[0])
     (depth,) = c.constants.integers(operator.inputs[1], "its depth")
     on, off = (float(c.constants.real(index, "its numbers").reshape(())) for index in operator.inputs[2:4])

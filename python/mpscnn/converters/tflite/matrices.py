@@ -1,4 +1,4 @@
-"""TensorFlow Lite's products of matrices: dense layers, and products of two tensors."""
+"""Convert TensorFlow Lite's dense layers and matrix products."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mpscnn.graph.layer_arguments import Activation
 
 
 def _fully_connected(c: Reader, operator: FileOperator) -> Made:
-    """The features of an image may be those of several positions: (n, positions, features)."""
+    """Convert FULLY_CONNECTED. Its input is reshaped to (rows, features), unless the operator keeps the axes."""
     x = c.seen(operator.inputs[0])
     if not c.is_constant(operator.inputs[1]):
         return _with_computed_weights(c, operator, x)
@@ -42,7 +42,7 @@ def _fully_connected(c: Reader, operator: FileOperator) -> Made:
 
 
 def _with_computed_weights(c: Reader, operator: FileOperator, x: FileTensor) -> FileTensor:
-    """A product of two tensors, of which the second one has [results][features]."""
+    """Convert FULLY_CONNECTED whose weights [results][features] are computed, to a matrix product."""
     weights = c.seen(operator.inputs[1])
     options = operator.options
     has_biases = len(operator.inputs) > 2 and operator.inputs[2] >= 0
@@ -72,7 +72,7 @@ def _with_computed_weights(c: Reader, operator: FileOperator, x: FileTensor) -> 
 def _dense(
     c: Reader, operator: FileOperator, x: FileTensor, order: tuple[int, ...], activation: Activation
 ) -> FileTensor:
-    """Return the last axis of x times the weights, whose last two axes are [results][features] in this order."""
+    """Add a dense layer over the last axis of x. `order` transposes the weights to [results][features]."""
     *_, features = (c.weight_shape(operator)[axis] for axis in order)
     units = c.weight_shape(operator)[order[-2]]
     x, name = c.plain(x), c.layer_name(operator)
@@ -89,7 +89,7 @@ def _dense(
 
 
 def _matrix_product(c: Reader, operator: FileOperator) -> Made:
-    """A product over the last two axes of both operands. The two axes of an operand may be swapped."""
+    """Convert BATCH_MATMUL: a product over the last two axes. Each operand may be transposed."""
     first, second = operator.inputs
     options = operator.options
     turned = [bool(options and options.boolean(field)) for field in (0, 1)]

@@ -19,15 +19,15 @@ from mpscnn.errors import WeightsError
 
 NAME = "TFLITE_METADATA"
 _IDENTIFIER = b"M001"
-_NORMALIZATION = 1  # of the kinds of process units
-_AXIS_LABELS = 2  # AssociatedFileType: an entry for each index of an axis, such as scores of classes
-_VALUE_LABELS = 3  # an entry for each value, such as numbers of classes
+_NORMALIZATION = 1  # the kind of a process unit that subtracts a mean and divides
+_AXIS_LABELS = 2  # the AssociatedFileType of labels for each index of an axis, such as scores of classes
+_VALUE_LABELS = 3  # the AssociatedFileType of labels for each value, such as class numbers
 _LARGEST_LABELS = 16_000_000
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """The metadata of the first input and of the outputs; empty if the file has none."""
+    """The normalization of the first input, and the labels of the outputs; empty if the file has none."""
 
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
@@ -41,7 +41,7 @@ def read_metadata(stored: bytes, path: Path) -> Metadata:
     """Return the metadata in a file.
 
     Args:
-        stored: the buffer of the name `NAME`.
+        stored: the content of the metadata buffer of the name `NAME`.
         path: the file.
 
     Raises WeightsError for damage.
@@ -58,7 +58,7 @@ def read_metadata(stored: bytes, path: Path) -> Metadata:
 
 
 def _normalization(tensor: Table) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation that are subtracted and divided by."""
+    """Return the mean and standard deviation of an input's normalization; empty if there is none."""
     for unit in tensor.tables(4):
         options = unit.table(1)
         if unit.integer(0, "B") == _NORMALIZATION and options is not None:
@@ -78,7 +78,7 @@ def _label_files(tensor: Table) -> list[str]:
 
 
 def _labels(name: str, path: Path) -> tuple[str, ...]:
-    """Return the lines of a file in the archive; none where there is no archive."""
+    """Return the labels in a file of the archive; empty if there is no archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             entry = archive.getinfo(name)

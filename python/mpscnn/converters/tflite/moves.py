@@ -1,4 +1,4 @@
-"""TensorFlow Lite's operators that lay tensors out in another way, or only say how they are seen."""
+"""Convert TensorFlow Lite's operators that reshape, transpose, pad, cast or requantize."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 _IMAGE_RANK = 4
-_VALID = 1  # of the schema's kinds of padding
+_VALID = 1  # VALID in the schema's enumeration of padding
 
 # ---- Shapes ------------------------------------------------------------------------------------------------
 
 
 def _reshape(c: Reader, operator: FileOperator) -> Made:
-    """The new shape is the second input's, the options', or the result's."""
+    """Convert RESHAPE. The new shape comes from the second input, the options, or the result's stated shape."""
     x = c.seen(operator.inputs[0])
     target = list(c.file.tensors[operator.outputs[0]].shape)
     if operator.kind == "RESHAPE" and len(operator.inputs) > 1:
@@ -61,9 +61,10 @@ def _extents(x: FileTensor) -> list[int]:
 
 
 def _reshape_to(c: Reader, operator: FileOperator, x: FileTensor, target: list[int]) -> Made:
-    """Another shape, of which an extent may be -1: what is left.
+    """Reshape to `target`, in which one extent may be -1 (inferred).
 
-    A layer where the batch stays first; only another view where elements are moved before it or after it.
+    A reshape layer is added if the batch stays first and the elements are in order. Otherwise only the description of
+    the layout changes (`converters.layout`).
     """
     free = None in x.shape
     target = [-1 if extent == static_shapes.FREE else extent for extent in target]
@@ -87,12 +88,12 @@ def _reshape_to(c: Reader, operator: FileOperator, x: FileTensor, target: list[i
 
 
 def _in_order(x: FileTensor) -> bool:
-    """Return True if the elements lie in the order of the axes."""
+    """Return True if the elements are in memory in the order of the axes."""
     return x.order == tuple(atom for axis in x.axes for atom in axis if not atom.is_batch)
 
 
 def _transpose(c: Reader, operator: FileOperator) -> Made:
-    """Another view of the axes, until a layer needs the elements in order."""
+    """Convert TRANSPOSE. Only the description of the layout changes, until a layer needs another memory order."""
     x = c.seen(operator.inputs[0])
     order = [x.axis(axis) for axis in c.constants.integers(operator.inputs[1], "its order")]
     y = x.transposed(order)
@@ -129,7 +130,7 @@ def _padded(
     sides: Sequence[Sequence[int]],
     pad: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """A tensor with fewer axes than an image becomes an image, is padded, and is reshaped back."""
+    """Apply padding to a tensor with fewer axes than an image, by reshaping it to an image and back."""
     if len(x.shape) == _IMAGE_RANK:
         return pad(x)
     own = [-1 if extent is None else extent for extent in x.shape[1:]]
@@ -164,7 +165,7 @@ def _pad(c: Reader, operator: FileOperator) -> Made:
 
 
 def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
-    """Return True if one convolution without padding reads the result, and nothing else does."""
+    """Return True if a PAD can be fused into its single consumer, a convolution without padding."""
     user = c.only_user(operator.outputs[0])
     return (
         user is not None
@@ -198,10 +199,10 @@ def _mirror_pad(c: Reader, operator: FileOperator) -> Made:
 
 
 def _same_value(c: Reader, operator: FileOperator) -> Made:
-    """QUANTIZE and DEQUANTIZE change how a value is stored, which matters to precision "int8" only.
+    """Convert QUANTIZE and DEQUANTIZE, which only matter for precision "int8".
 
-    A change of scale is a neuron without a function: integers round it otherwise than a RELU that changes the scale.
-    The limits of the result's integers follow it.
+    A change of scale becomes a neuron layer without a function, because LiteRT rounds it differently from a RELU that
+    changes the scale. Clipping to the range of the result's integers follows in another layer.
     """
     index, result = operator.inputs[0], operator.outputs[0]
     if c.is_constant(index):
@@ -231,7 +232,10 @@ def _zeros(c: Reader, operator: FileOperator) -> None:
 
 
 def _cast(c: Reader, operator: FileOperator) -> Made:
-    """Computed integers and booleans are numbers without a fraction; others would have to be rounded."""
+    """Convert CAST. Integers and booleans are floats without a fraction here, so casts between them do nothing.
+
+    Casts from floats to integers are refused, because they would have to round.
+    """
     x = c.seen(operator.inputs[0])
     source, target = (c.file.tensors[index].dtype for index in (operator.inputs[0], operator.outputs[0]))
     if target.kind == "b" and source.kind != "b":
@@ -243,10 +247,7 @@ def _cast(c: Reader, operator: FileOperator) -> Made:
 
 
 def _bytes_of(c: Reader, operator: FileOperator, x: FileTensor) -> FileTensor:
-    """Convert CAST of a tensor of integers with a scale.
-
-    It reads the integers, not the numbers that they represent.
-    """
+    """Return the operand of a CAST. If it is quantized, CAST reads its integers, not the numbers they represent."""
     index, result = operator.inputs[0], operator.outputs[0]
     grid = c.grid(index)
     if grid is None:

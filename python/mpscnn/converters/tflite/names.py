@@ -1,6 +1,6 @@
-"""The names that TensorFlow Lite's schema gives to the numbers in files.
+"""The names of enumeration values in TensorFlow Lite files.
 
-The names of tensorflow/compiler/mlir/lite/schema/schema.fbs, in the order of their numbers.
+They are listed in the order of their numbers in tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Convert TensorFlow Lite's operators to layers: one function for each kind.
 
-They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and layer.
+They raise UnsupportedError and WeightsError with only a reason. The caller adds the names of file and layer.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from mpscnn.graph.layers.layer_maker import Tensor
 
 
 def _window(options: Table, size: tuple[int, int], dilation_fields: tuple[int, int] | None) -> dict[str, Any]:
-    """Padding and strides, which convolutions and poolings have at the same fields.
+    """Return padding and strides, which are in the same fields for convolutions and poolings.
 
-    A window of one pixel never needs padding: its policy is normalised to "valid".
+    A 1x1 window never needs padding. Its padding is always called "valid", so that architectures can be compared.
     """
     same = options.integer(0, "b") == 0 and size != (1, 1)
     window: dict[str, Any] = {
@@ -78,7 +78,7 @@ def _depthwise(c: Reader, operator: FileOperator) -> Made:
 
 
 def _transposed_convolution(c: Reader, operator: FileOperator) -> Made:
-    """Its inputs are the result's shape, weights [out][kernel height][kernel width][in], the image and biases."""
+    """Convert TRANSPOSE_CONV. Its inputs are the result's shape, weights [out][height][width][in], image, and bias."""
     options = c.options(operator)
     x = c.value(operator.inputs[2])
     outputs, height, width, _ = c.weight_shape(operator)
@@ -115,7 +115,7 @@ def _transposed_convolution(c: Reader, operator: FileOperator) -> Made:
 
 
 def _space_to_batch(c: Reader, operator: FileOperator) -> None:
-    """With BATCH_TO_SPACE_ND after a convolution it is that convolution's dilation, as older files write it."""
+    """Convert SPACE_TO_BATCH_ND, a convolution and BATCH_TO_SPACE_ND to a dilated convolution (used by old files)."""
     x = c.value(operator.inputs[0])
     block = c.constants.integers(operator.inputs[1], "its block")
     pads = c.constants.integers(operator.inputs[2], "its padding")
@@ -126,7 +126,7 @@ def _space_to_batch(c: Reader, operator: FileOperator) -> None:
 
 
 def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
-    """Return the image of a convolution and its window, padded or dilated as operators before it say."""
+    """Return the input and window of a convolution, after merging PAD or SPACE_TO_BATCH_ND before it."""
     if operator.inputs[0] in c.padded:
         x, sides = c.padded[operator.inputs[0]]
         return x, window | {"padding": sides}
@@ -162,7 +162,7 @@ def _batch_to_space(c: Reader, operator: FileOperator) -> Made:
 def _root_mean_square(
     c: Reader, operator: FileOperator, x: Tensor, size: tuple[int, int], window: dict[str, Any]
 ) -> Tensor:
-    """Return the pooling of each window. TensorFlow's norm divides by the number of pixels in the window."""
+    """Convert L2_POOL_2D: the root of the mean square of each window. TensorFlow divides by the number of pixels."""
     square, root = ({"kind": "power", "a": 1.0, "b": 0.0, "c": power} for power in (2.0, 0.5))
     y = c.network.activation(x, square, name=c.layer_name(operator, "/squares"))
     y = c.network.average_pool2d(y, size, name=c.layer_name(operator, "/mean"), **window)
@@ -199,7 +199,7 @@ def _resize(c: Reader, operator: FileOperator) -> Made:
     x = c.value(operator.inputs[0])
     if static_shapes.FREE in (height, width):
         raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
-    if x.shape[1:3] == (height, width):  # every sample lies on a pixel
+    if x.shape[1:3] == (height, width):  # a resize to the same size changes nothing
         return x
     bilinear = operator.kind == "RESIZE_BILINEAR"
     corners, centers = (options.boolean(field + (2 if bilinear else 0)) for field in (0, 1))
@@ -216,7 +216,7 @@ def _resize(c: Reader, operator: FileOperator) -> Made:
 
 
 def _prelu(c: Reader, operator: FileOperator) -> Made:
-    """Slopes are broadcast: one for each channel is a layer's own, others multiply what is below 0."""
+    """Convert PRELU: slopes for each channel become a PReLU layer, others a product with min(x, 0)."""
     slope = c.constants.real(operator.inputs[1], "its slopes")
     x = c.seen(operator.inputs[0])
     if all(map(c.has_integers, (*operator.inputs[:2], operator.outputs[0]))):
@@ -249,7 +249,7 @@ def _prelu_by_parts(
 
 
 def _detection(c: Reader, operator: FileOperator) -> None:
-    """The network ends at the heads; what the operator does with them becomes the network's `detection`."""
+    """Convert the detection operator: its inputs become the outputs, and its options `Network.detection`."""
     if len(operator.outputs) != len(c.file.outputs) or set(operator.outputs) != c.results:
         raise UnsupportedError("its results must be the file's, and all of them")
     c.heads = [c.value(index) for index in operator.inputs[:2]]
@@ -279,4 +279,4 @@ OPERATORS: dict[str, Handler] = {
     "SPACE_TO_BATCH_ND": _space_to_batch,
     "TRANSPOSE_CONV": _transposed_convolution,
 }
-"""The converters by the file's name of the operator."""
+"""The functions that convert operators, by TensorFlow Lite's name of the operator."""

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's operators that take parts of tensors, repeat them, or put them one after the other."""
+"""Convert TensorFlow Lite's operators that slice, gather, tile, concatenate or stack."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def checked_axis(axis: int, rank: int) -> int:
-    """Return an axis counted from the front. Raises WeightsError where there is none."""
+    """Return the number of an axis counted from the front. Raises WeightsError if there is no such axis."""
     if not -rank <= axis < rank:
         raise WeightsError(f"damaged: axis {axis} of {rank}")
     return axis % rank
 
 
 def _along(c: Reader, index: int, axis: int) -> tuple[FileTensor, int, int]:
-    """Return the network's value for a tensor, one of its axes, and the axes that were added before it."""
+    """Return a computed tensor with the batch as a separate axis, the number of `axis` in it, and the axes added."""
     rank = c.seen(index).rank
     x, added = c.apart(index)
     return x, checked_axis(axis, rank) + added, added
@@ -29,7 +29,7 @@ def _along(c: Reader, index: int, axis: int) -> tuple[FileTensor, int, int]:
 
 
 def _taken(x: FileTensor, axis: int, start: int | None, stop: int | None, step: int) -> FileTensor:
-    """x[..., start:stop:step, ...] along an axis."""
+    """Return x[..., start:stop:step, ...] along an axis."""
     if start in (0, None) and stop is None and step == 1:
         return x
     extent = x.known_extent(axis, "takes a part of")
@@ -72,7 +72,7 @@ def _bit(mask: int, entry: int) -> bool:
 
 
 def _entries(count: int, rank: int, ellipsis_mask: int, new_axis_mask: int) -> list[int | None]:
-    """Return which of the ranges each axis has, new ones among them; None for those that an ellipsis stands for."""
+    """Return, for each axis including new ones, the number of its range; None for axes covered by an ellipsis."""
     listed: list[int | None] = list(range(count))
     ellipses = [entry for entry in range(count) if _bit(ellipsis_mask, entry)]
     added = sum(_bit(new_axis_mask, entry) for entry in range(count) if entry not in ellipses)
@@ -127,7 +127,7 @@ def _unpack(c: Reader, operator: FileOperator) -> None:
 
 
 def _gather(c: Reader, operator: FileOperator) -> Made:
-    """Positions of an axis, which become the axes of the table that lists them."""
+    """Convert GATHER. The axes of the indices replace the axis."""
     options = operator.options
     if c.is_constant(operator.inputs[0]):
         return _look_up(c, operator)
@@ -149,7 +149,7 @@ def _gather(c: Reader, operator: FileOperator) -> Made:
 
 
 def _look_up(c: Reader, operator: FileOperator) -> Made:
-    """Rows of a constant table, such as embeddings of words."""
+    """Convert GATHER of a constant by computed indices: an embedding lookup."""
     options = operator.options
     table = c.constants.real(operator.inputs[0], "its table")
     if (options and (options.integer(0) or options.integer(1))) or table.ndim < 2:
@@ -202,7 +202,7 @@ def _repeats(x: FileTensor, axis: int, wanted: int) -> int:
 
 
 def _computed(c: Reader, indices: Sequence[int]) -> list[FileTensor]:
-    """Return the values of these tensors, of which some may be constants."""
+    """Return the values of these tensors. Constants among them become layers."""
     first = next((index for index in indices if not c.is_constant(index)), None)
     if first is None:
         raise UnsupportedError("of large constants alone it is not supported")
@@ -230,7 +230,7 @@ def _join(c: Reader, parts: list[FileTensor], axis: int) -> Made:
 
 
 def _space_to_depth(c: Reader, operator: FileOperator) -> Made:
-    """Pixel (y, x) of a block becomes channels (y * block + x) * channels + c."""
+    """Convert SPACE_TO_DEPTH: pixel (y, x) of a block becomes the channels (y * block + x) * channels + c."""
     x, block = c.seen(operator.inputs[0]), c.options(operator).integer(0)
     if x.rank != 4 or not x.has_batch_first or None in x.shape[1:]:
         raise UnsupportedError(f"makes channels of blocks of {x.shown}; supported are images of a known size")

@@ -1,7 +1,7 @@
-"""Operators of TensorFlow Lite that give whole numbers or truth values, computed as numbers.
+"""Find out which TensorFlow Lite operators on integers without a scale can be computed in floats.
 
-The engine has numbers alone. An operator whose result is integers without a scale is converted where all its results
-are whole numbers anyway: it moves, compares, counts or sums. Others round or overflow as their type does.
+The engine computes in floats. An operator whose result is plain integers is converted only if the float results are
+integers, too, as with moves, comparisons, counts and sums. Other operators would need integer rounding or overflow.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OF_TRUTH_VALUES = frozenset(
 
 
 def refuse_plain_integers(file: TfliteFile, operator: FileOperator) -> None:
-    """Raise UnsupportedError for an operator whose integers without a scale would be computed in fractions."""
+    """Raise UnsupportedError for an operator on plain integers that cannot be computed in floats."""
     for index in operator.outputs:
         result = file.tensors[index]
         own = {"b": _OF_TRUTH_VALUES, "i": _OF_INTEGERS, "u": _OF_INTEGERS}.get(result.dtype.kind)

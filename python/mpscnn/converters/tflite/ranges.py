@@ -1,4 +1,4 @@
-"""Between which numbers an operator's result lies, before its integers limit it."""
+"""Compute the range of an operator's result before it is clipped to the range of its integers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits
 
-# LiteRT's kernels copy, choose, average or compare the bytes of these, whatever scale and zero point say. The result's
-# integers are the operand's, and stand for other numbers where its scale is another one.
+# For these operators LiteRT's kernels copy, select, average or compare integers without regard to scale and zero point.
+# If the result has another scale than the operand, its integers represent other numbers.
 _OF_BYTES = frozenset(
     {
         "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "GATHER", "MAXIMUM", "MAX_POOL_2D",
@@ -17,7 +17,7 @@ _OF_BYTES = frozenset(
         "TILE", "TRANSPOSE",
     }
 )  # fmt: skip
-# The results of these lie between the least and the greatest of what they read.
+# Operators whose results lie between the minimum and the maximum of their operands.
 _WITHIN_OPERANDS = _OF_BYTES | {
     "CONCATENATION", "EXPAND_DIMS", "MEAN", "MIRROR_PAD", "PACK", "QUANTIZE", "REDUCE_MAX", "REDUCE_MIN", "UNPACK",
 }  # fmt: skip
@@ -26,17 +26,17 @@ _LARGEST_EXPONENT = 80.0
 
 
 def copies_bytes(kind: str) -> bool:
-    """Return True if LiteRT computes an operator of the bytes of its operands, without a look at their scales."""
+    """Return True if LiteRT computes an operator on integers without regard to their scales."""
     return kind in _OF_BYTES
 
 
 def result_limits(kind: str, operands: Sequence[Limits], grid: Grid) -> Limits:
-    """Return the limits between which an operator's results lie.
+    """Return the range in which an operator's results lie.
 
     Args:
-        kind: of operator; its result is integers.
-        operands: the limits of its operands, without truth values and settings.
-        grid: the integers of the result.
+        kind: the operator, whose result is quantized.
+        operands: the ranges of its operands, without truth values and settings.
+        grid: the quantization of the result.
     """
     if not operands:
         return UNLIMITED
@@ -66,7 +66,7 @@ _FIXED = {
 
 
 def _above(least: float) -> Callable[[Limits], Limits]:
-    """Return the limits of a function that is at least `least`, and at most its argument where that is positive."""
+    """Return the range of a function that is at least `least`, and at most max(its argument, 0)."""
     return lambda x: Limits(least, max(x.high, 0.0))
 
 

@@ -1,9 +1,8 @@
-"""TensorFlow Lite files as networks.
+"""Convert TensorFlow Lite files to networks.
 
-Quantised files become networks of numbers: weights keep their integers with scale and zero point (so that nothing is
-lost until a file is written), biases and constants are dequantised. How integers stand for the results of layers is
-kept as well: precision "int8" computes in them. Other precisions do not round results, but limit them to the numbers
-that the integers stand for.
+In networks of quantised files, weights keep their integers with scale and zero point, and other constants are
+dequantised. The quantizations of layers' results are kept, too, and precision "int8" computes in these integers. Other
+precisions compute in floats and only clip results to the range that the integers can represent.
 """
 
 from __future__ import annotations
@@ -34,15 +33,16 @@ from mpscnn.graph.network import Network
 
 
 def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
-    """One network from one file, or from several of which each continues where the one before ends.
+    """Return the network of one file, or of several files, each of which takes the results of the one before.
 
     Args:
-        files: what was read.
-        options: shapes are those of the first file's inputs, outputs are tensors of the last file.
+        files: the parsed files.
+        options: the options. Shapes are for inputs of the first file, and outputs are tensors of the last file.
 
     Raises:
-        UnsupportedError: names all layers that mpscnn lacks. WeightsError: a file contradicts itself. ParameterError:
-            the file has another size or shape, or no such input or output.
+        UnsupportedError: mpscnn does not support some layers; the message names all of them. WeightsError: a file
+            contradicts itself. ParameterError: the options contradict the file's shapes, or name an input or output
+            that it does not have.
     """
     files = [*files[:-1], _stopped(files[-1], options.outputs)]
     try:
@@ -50,7 +50,7 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
     except UnsupportedError:
         if len(files) > 1 or not _may_lack_batch(files[0]):
             raise
-        with suppress(UnsupportedError):  # the first error is about the file as it is
+        with suppress(UnsupportedError):  # the first error describes the file better, so that one is raised
             return _converted(files, options, has_batch=False)
         raise
 
@@ -62,12 +62,12 @@ def _may_lack_batch(file: TfliteFile) -> bool:
 
 
 def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: bool) -> Network:
-    """See `convert`. Without a batch the inputs are those of one image, and the network has a batch before them."""
+    """See `convert`. Without a batch, whole inputs are one image, and the network gets a batch in front of them."""
     names = LayerNames()
     network = options.network(_input_shapes(files[0], names, options, has_batch), files[0].origin)
     network.preprocess = _preprocess(files[0], network)
     network.labels = list(files[-1].metadata.labels) or None
-    if len(files) == 1 and files[0].subgraph != 0:  # LiteRT's interpreter runs the first one
+    if len(files) == 1 and files[0].subgraph != 0:  # LiteRT's interpreter would run subgraph 0
         network.source_ends = [files[0].tensors[index].name for index in files[0].outputs]
     values, noted = list(network.inputs), dict[int, Integers | None]()
     for file in files:
@@ -96,7 +96,7 @@ _MOVES = {"channel_shuffle", "gather", "reshape", "slice", "tile", "transpose"}
 
 
 def _quantize_moves(network: Network) -> None:
-    """The integers of what only moves elements, where the file does not have it, are those of what it moves."""
+    """Give inserted layers that only move elements the quantization of their input."""
     structure = network.to_dict()
     known = {
         entry["name"]: entry["quantization"]
@@ -112,7 +112,7 @@ def _quantize_moves(network: Network) -> None:
 
 
 def _stopped(file: TfliteFile, outputs: Sequence[str]) -> TfliteFile:
-    """Return the file up to the tensors of these names, without the operators that they do not need."""
+    """Return the file with these tensors as outputs, without the operators that they do not depend on."""
     if not outputs:
         return file
     made = {file.tensors[index].name: index for operator in file.operators for index in operator.outputs}
@@ -152,7 +152,7 @@ def _input_shapes(
 
 
 def _preprocess(file: TfliteFile, network: Network) -> dict[str, object] | None:
-    """Return how a photo becomes the input, as far as the file says: 8-bit integers are the photo's samples."""
+    """Return the preprocessing that the file states: 8-bit integer inputs are samples of the photo."""
     if len(file.inputs) != 1:
         return None
     tensor = file.tensors[file.inputs[0]]
@@ -168,7 +168,7 @@ def _preprocess(file: TfliteFile, network: Network) -> dict[str, object] | None:
 
 
 class _FileConverter(OperatorReader):
-    """Adds one file's layers to a network. Its `unsupported` collects those that cannot be."""
+    """Adds one file's layers to a network, and collects the unsupported ones."""
 
     def __init__(self, network: Network, file: TfliteFile, names: LayerNames, *, has_batch: bool) -> None:
         super().__init__(network, file, Constants(file), names, has_batch=has_batch)
@@ -177,7 +177,7 @@ class _FileConverter(OperatorReader):
         self._operators = Operators(network)
         self._missing: set[int] = (
             set()
-        )  # what layers that cannot be converted would compute, and all that needs it
+        )  # results of unsupported operators, and all tensors that depend on them
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         for index, value in zip(self.file.inputs, inputs, strict=True):
@@ -266,14 +266,15 @@ class _FileConverter(OperatorReader):
         self._missing.update(operator.outputs)
 
     def _try_alone(self, operator: FileOperator) -> None:
-        """Look whether an operator could be converted if what it needs could be, as the error names all that cannot.
+        """Check whether an operator whose inputs could not be converted is supported itself.
 
-        A network of its own has inputs of the shapes that the file states.
+        The error then names all unsupported operators. The check uses a separate network with inputs of the shapes that
+        the file states.
         """
         self._missing.update(operator.outputs)
         handler = OPERATORS.get(operator.kind)
         if handler is None:
-            if not static_shapes.knows(operator.kind):  # of constants it could be computed
+            if not static_shapes.knows(operator.kind):  # with constant operands it might be folded
                 self._refuse(operator, reason_for(operator.kind))
             return
         try:
@@ -291,7 +292,7 @@ class _FileConverter(OperatorReader):
         except UnsupportedError as error:
             self._refuse(operator, str(error))
         except (Error, ArithmeticError, LookupError, TypeError, ValueError):
-            return  # it may be what the file states of layers that were left out
+            return  # the cause may be shapes that the file states wrongly, so nothing is reported
 
     def _stated_shape(self, index: int) -> Extents:
         return self.values[index].shape[1:] if index in self.values else self.file.tensors[index].extents[1:]

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's recurrent layers. Their states begin with zeros in each run."""
+"""Convert TensorFlow Lite's recurrent layers. Their states are zero at the beginning of each run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mpscnn.converters.tflite.names import activation_name
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
-# The file's inputs of each gate, input, forget, cell and output, in mpscnn's order i, f, o, g.
+# The numbers of the operator's inputs for each gate, in mpscnn's order i, f, o, g.
 _INPUT_WEIGHTS, _STATE_WEIGHTS, _BIASES = (1, 2, 4, 3), (5, 6, 8, 7), (12, 13, 15, 14)
 _STATES_NOTE = "the states of its recurrent layers begin with zeros in each run"
 
 
 def _lstm(c: Reader, operator: FileOperator) -> Made:
-    """(n, steps, features), or (steps, n, features) where the file says so."""
+    """Convert UNIDIRECTIONAL_SEQUENCE_LSTM. Its input is (n, steps, features), or time-major (steps, n, features)."""
     options = operator.options
     if options and (options.number(1, "f") or options.number(2, "f")):
         raise UnsupportedError("with limits of its states it is not supported")
@@ -70,7 +70,7 @@ def _lstm(c: Reader, operator: FileOperator) -> Made:
 
 
 def _svdf(c: Reader, operator: FileOperator) -> Made:
-    """A step of a layer that remembers numbers of the steps before, which are zeros here: only the newest count."""
+    """Convert one step of SVDF. Its memory of earlier steps is zero here, so only the newest entry counts."""
     options = c.options(operator)
     rank = options.integer(0)
     features, time = (c.constants.real(operator.inputs[place], "its weights") for place in (1, 2))

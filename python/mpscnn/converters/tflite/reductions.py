@@ -1,4 +1,4 @@
-"""TensorFlow Lite's reductions of axes, and normalizations."""
+"""Convert TensorFlow Lite's reductions and normalizations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.parts import checked_axis
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_LEAST_NORM = 1e-3  # the root of what TensorFlow Lite takes as the smallest sum of squares
+_LEAST_NORM = 1e-3  # the square root of 1e-6, TensorFlow Lite's minimum for the sum of squares
 _KINDS = {
     "MEAN": "mean",
     "SUM": "sum",
@@ -40,7 +40,7 @@ def _reduction(c: Reader, operator: FileOperator) -> Made:
     if not all(map(c.has_integers, (operator.inputs[0], operator.outputs[0]))):
         y = x.reduced(kind, axes)
     elif operator.kind in ("MEAN", "SUM"):
-        # By one layer, whose result is rounded once. For one element it changes only the scale.
+        # One layer is used, so that the result is rounded only once. A reduction of no axis only changes the scale.
         lying = tuple(sorted(atoms, key=x.order.index))
         whole = x.of(c.arranger.in_one_piece(x, lying))
         y = whole.reduced(kind, axes, pools=False) if atoms else x.map({"kind": "none"})
@@ -59,7 +59,10 @@ def _has_one_scale(c: Reader, operator: FileOperator) -> bool:
 
 
 def _argument(c: Reader, operator: FileOperator) -> Made:
-    """The largest channel as the file's result is left out: `Model.segment` takes it of the scores, the output."""
+    """Convert ARG_MAX and ARG_MIN. An ARG_MAX over channels that is an output is left out.
+
+    The scores are the output then, and `Model.segment` computes the largest channel.
+    """
     (axis,) = c.constants.integers(operator.inputs[1], "the axis")
     rank = c.seen(operator.inputs[0]).rank
     axis = checked_axis(axis, rank)
@@ -85,7 +88,7 @@ def _softmax(c: Reader, operator: FileOperator) -> Made:
         x = x.map(scaled, "/beta")
         grid = c.grid(operator.inputs[0])
         if beta > 0.0 and grid is not None and c.has_integers(operator.inputs[0]):
-            # The integers stay, and stand for other numbers.
+            # Multiplying by beta does not change the integers, only their scale.
             c.integers[x.tensor.index] = (
                 grid.dtype.name,
                 float(np.float32(beta * grid.step)),
@@ -108,7 +111,7 @@ def _local_response(c: Reader, operator: FileOperator) -> Made:
 
 
 def _l2_normalization(c: Reader, operator: FileOperator) -> Made:
-    """x / sqrt(the sum of the squares of its channels, at least 1e-6)."""
+    """Convert L2_NORMALIZATION: x / sqrt(max(sum of squares of the channels, 1e-6))."""
     x = c.value(operator.inputs[0])
     if c.activation(operator, 0) is not None:
         raise UnsupportedError("it ends with an activation, which is not supported")

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's operators that are refused, with the reason."""
+"""TensorFlow Lite's operators that are not supported, with the reason."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _REASONS = {
 }
 
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
-"""The reason by the file's name for the operator."""
+"""The reason by TensorFlow Lite's name of the operator."""
 
 
 def reason_for(kind: str) -> str:
-    """Return why an operator that no function converts is refused."""
+    """Return the reason why an operator is not supported."""
     if kind.startswith("CUSTOM"):
         return "custom operators are not supported"
     if kind.startswith("STABLEHLO"):

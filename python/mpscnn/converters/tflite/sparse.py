@@ -1,7 +1,7 @@
-"""Tensors of which a file stores only the elements that are not 0.
+"""Read sparse tensors, of which a file stores only some elements, usually those that are not 0.
 
-The format is `SparsityParameters` of TensorFlow's schema.fbs. The axes of the tensor, and of the blocks that they are
-divided into, are stored in a stated order. Each axis is dense or lists its positions.
+The format is `SparsityParameters` of TensorFlow's schema.fbs. The tensor's axes may be divided into blocks. The levels
+of storage are these axes and the axes within blocks, in a stated order. Each level is dense, or lists its positions.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Whole = NDArray[np.int64]
-_LISTS = {1: "<i4", 2: "<u2", 3: "u1"}  # by the number of their type
+_LISTS = {1: "<i4", 2: "<u2", 3: "u1"}  # NumPy's types of lists by the schema's number
 
 
 @dataclass(frozen=True)
 class Level:
-    """One axis in the order of storage; `segments` and `positions` list what each row above it has, None: all."""
+    """One level of storage, as in CSR: `segments` has the range of `positions` for each row. None: a dense level."""
 
     extent: int
     segments: Whole | None
@@ -31,7 +31,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Sparsity:
-    """How a sparse tensor is stored."""
+    """The storage format of a sparse tensor: the order of the axes, the axes with blocks, and the levels."""
 
     order: tuple[int, ...]
     block_axes: tuple[int, ...]
@@ -39,7 +39,7 @@ class Sparsity:
 
 
 def read_sparsity(entry: Table, rank: int) -> Sparsity:
-    """Return the contents of a tensor's table. Raises WeightsError for what contradicts itself."""
+    """Read a tensor's storage format. Raises WeightsError if it contradicts itself."""
     order, blocks = (
         tuple(int(one) for one in entry.numbers(field, "<i4")[: 2 * rank + 1]) for field in (0, 1)
     )
@@ -68,17 +68,18 @@ def _list(entry: Table, field: int) -> Whole:
 
 
 def densify(values: NDArray[np.generic], sparsity: Sparsity, shape: Sequence[int]) -> NDArray[np.generic]:
-    """Return all elements of a tensor. The caller bounds what `shape` may take.
+    """Return a tensor with all its elements. The caller must limit the size of `shape`.
 
     Args:
-        values: those that are stored, in the order of storage.
-        sparsity: the positions of the stored values.
-        shape: of the tensor.
+        values: the stored elements, in the order of storage.
+        sparsity: the storage format.
+        shape: the shape of the tensor.
     """
     extents, strides = _axes(sparsity, shape)
-    # No level has more places than the elements that are stored, or the lists of a level below it.
+    # A level never needs more rows than there are stored elements, or segments of a level below it.
     most = max([values.size, *(one.segments.size for one in sparsity.levels if one.segments is not None)])
-    flat = rows = np.zeros(1, np.int64)  # of each place so far where it begins in the tensor, and its number
+    # For each row of the current level: its offset in the tensor, and its number.
+    flat = rows = np.zeros(1, np.int64)
     for level, axis in zip(sparsity.levels, sparsity.order, strict=True):
         extent = extents[axis]
         if level.segments is None or level.positions is None:
@@ -103,7 +104,7 @@ def densify(values: NDArray[np.generic], sparsity: Sparsity, shape: Sequence[int
 
 
 def _listed(segments: Whole, positions: Whole, rows: int, extent: int) -> tuple[Whole, Whole]:
-    """For each position that is listed the place above it, and the position."""
+    """Return, for each listed position, the row above it and the position."""
     if segments.size != rows + 1 or segments[0] != 0 or segments[-1] != positions.size:
         raise WeightsError("damaged: the segments of a sparse tensor do not fit its positions")
     counts = np.diff(segments)
@@ -113,7 +114,7 @@ def _listed(segments: Whole, positions: Whole, rows: int, extent: int) -> tuple[
 
 
 def _axes(sparsity: Sparsity, shape: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Extents and strides of each axis divided by its blocks, and of the blocks, which are dense."""
+    """Return extents and strides of the levels: the axes divided by their blocks, and the axes within blocks."""
     stored = dict(zip(sparsity.order, sparsity.levels, strict=True))
     extents = list(shape)
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]

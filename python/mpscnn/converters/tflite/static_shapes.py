@@ -1,6 +1,6 @@
-"""Arithmetic on shapes that a file does with operators, done once while converting.
+"""Fold arithmetic on shapes during conversion.
 
-Frameworks write `x.shape[0]`-style code as SHAPE, STRIDED_SLICE, PACK, ...: with static shapes all of it is constant.
+Frameworks export code such as `x.shape[0]` as SHAPE, STRIDED_SLICE, PACK, ... With static shapes all of it is constant.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mpscnn.errors import UnsupportedError
 Constant = NDArray[np.generic]
 
 FREE = -(1 << 40)
-"""Stands for an extent that is free. It can be moved, but not computed with."""
+"""The number that represents a free extent in shapes. It can be moved, but arithmetic with it is refused."""
 
-# Shapes have up to 8 axes. Results of operators may be larger than what they are made of, and others made of them.
+# The maximum size of operands and results. Shapes have up to 8 axes; larger arrays could grow with each operator.
 _MAX_ELEMENTS = 64
 
 
@@ -31,7 +31,7 @@ def constant_shape(extents: Sequence[int | None]) -> Constant:
 
 
 def knows(kind: str) -> bool:
-    """Return True if an operator can be arithmetic on shapes."""
+    """Return True if `fold` can compute an operator."""
     return kind in _FUNCTIONS
 
 
@@ -53,7 +53,7 @@ def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant:
 
 
 def cost_of(kind: str, inputs: list[Constant]) -> Cost:
-    """Return the cost of `fold` if it does not refuse: operands have few elements, or results are views of them."""
+    """Return the cost of `fold`. Operands are small, or results are views of them."""
     if kind == "FILL":
         return Cost.filled(math.prod(max(int(extent), 1) for extent in inputs[0].reshape(-1)[:_MAX_ELEMENTS]))
     if kind in _NEVER_LARGER:
@@ -64,7 +64,7 @@ def cost_of(kind: str, inputs: list[Constant]) -> Cost:
 
 
 def _has_free(given: Constant) -> bool:
-    """Large constants, of which many operators may read the same, are not shapes."""
+    """Return True if an array contains a free extent. Large arrays are not shapes and are not searched."""
     return given.size <= _MAX_ELEMENTS and bool((given == FREE).any())
 
 
@@ -113,7 +113,7 @@ def _range(inputs: list[Constant], _: Table | None) -> Constant:
 
 
 def _filled(inputs: list[Constant], _: Table | None) -> Constant:
-    """Without a copy for each element: who uses them counts what they take."""
+    """Compute FILL without memory for each element. Whoever copies the result counts its size."""
     return np.broadcast_to(inputs[1].reshape(()), [int(extent) for extent in inputs[0]])
 
 
@@ -130,7 +130,8 @@ def _product(inputs: list[Constant], options: Table | None) -> Constant:
     )
 
 
-# With the number of first inputs that are moved only, so that extents in them may be free; None: all.
+# The functions by operator. The number is that of first inputs whose elements are only moved, so that they may contain
+# free extents; None: all inputs.
 _FUNCTIONS: dict[str, tuple[Callable[[list[Constant], Table | None], Constant], int | None]] = {
     "STRIDED_SLICE": (_strided_slice, 1),
     "PACK": (_pack, None),
@@ -158,6 +159,6 @@ _FUNCTIONS: dict[str, tuple[Callable[[list[Constant], Table | None], Constant], 
     "SQUEEZE": (lambda inputs, _: np.squeeze(inputs[0]), 1),
 }
 KINDS = frozenset({*_FUNCTIONS, "RANK", "SHAPE"})
-"""Operators that can be arithmetic on shapes."""
+"""The operators that may be folded."""
 
 _NEVER_LARGER = ("CAST", "EXPAND_DIMS", "FILL", "RESHAPE", "SLICE", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE")
