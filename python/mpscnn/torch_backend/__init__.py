@@ -27,19 +27,19 @@ def backend(
 ) -> Callable[..., Any]:
     """Compile a graph of Dynamo: `torch.compile(module, backend="mpscnn")` calls this.
 
-    Parts of the graph become networks with the module's weights. Operators that mpscnn lacks stay in torch. A call
-    that needs gradients runs in torch as well, which is warned of once. The logger `mpscnn.torch_backend` tells at
-    level INFO what became of each graph.
+    Parts of the graph become networks with the module's weights. PyTorch runs operators that mpscnn does not support.
+    It also runs calls that need gradients, which causes a warning once. The logger `mpscnn.torch_backend` reports at
+    level INFO which parts of each graph became networks.
 
     Args:
         graph: Dynamo's graph.
-        example_inputs: its arguments, parameters among them.
-        options: those of `mpscnn.CompileOptions`. `device` is "cpu" by default, where the tensors lie, and
-            `precision` is that of the module's layers.
-        mode: None or "default"; torch's other modes are about its own compiler.
+        example_inputs: the arguments of the graph, including parameters.
+        options: the options of `mpscnn.CompileOptions`. The default `device` is "cpu", where the tensors are, and the
+            default `precision` is that of the module's layers.
+        mode: None or "default", because torch's other modes only concern its own compiler.
 
     Raises:
-        ParameterError: another option or mode. UnsupportedError: the package `onnx` is not installed.
+        ParameterError: an unknown option or mode. UnsupportedError: the package `onnx` is not installed.
     """
     if not isinstance(options, Mapping | None):
         raise ParameterError(f'torch.compile(backend="mpscnn"): options must be a dict, got {options!r}')

@@ -22,15 +22,17 @@ from mpscnn.torch_backend.resizes import keep_resizes
 
 logger = logging.getLogger("mpscnn.torch_backend")
 
-# Weights and shapes that a graph keeps networks for; the longest unused goes.
+# The maximum number of combinations of weights and shapes whose networks a graph keeps (an LRU cache).
 _MOST_VARIANTS = 64
 
 
 class _Variant:
-    """The graph with weights that are bound, for one set of shapes.
+    """The graph compiled for one set of shapes, with certain weights as constants ("bound").
 
     Attributes:
-        owners: the bound tensors, and their places among the arguments.
+        places: the positions of the bound tensors among the arguments.
+        owners: the bound tensors.
+        states: the state of each bound tensor when it was bound, see `_state`.
     """
 
     def __init__(
@@ -42,21 +44,21 @@ class _Variant:
         self.run: Callable[..., Any] = compiler(graph, args, bound)
 
     def is_current(self) -> bool:
-        """Return whether the bound tensors have the numbers that were bound."""
+        """Return True if the bound tensors have not been changed since they were bound."""
         return self.states == [_state(owner) for owner in self.owners]
 
 
 class CompiledGraph:
-    """Calls networks that were made for the arguments' shapes and for the weights' present numbers.
+    """Runs a graph with networks that were compiled for the shapes of the arguments and the values of the weights.
 
-    Dynamo uses one graph for all modules of a structure. So the weights are arguments, and each call looks whether
-    they are those that were bound, unchanged.
+    Dynamo uses one graph for all modules of the same structure. So weights are arguments of the graph, and each call
+    checks that they are the tensors with which the networks were compiled, unchanged.
 
     Args:
-        graph: Dynamo's.
-        args: an example; None: the first call's arguments are it.
-        title: of the networks.
-        options: with which they are compiled.
+        graph: Dynamo's graph.
+        args: example arguments.
+        title: the name of the networks.
+        options: the options with which the networks are compiled.
     """
 
     def __init__(
@@ -68,19 +70,20 @@ class CompiledGraph:
         self._options = options
         self._bound = [place for place, value in enumerate(args) if _is_weight(value)]
         self._others = [place for place in range(len(args)) if place not in set(self._bound)]
-        self._numbers: dict[int, Node] = {}  # whose values are constants of the networks, by place
+        # By position: number arguments that are constants in the networks.
+        self._numbers: dict[int, Node] = {}
         self._variants: OrderedDict[tuple[Any, ...], _Variant] = OrderedDict()
-        self._lock = threading.Lock()  # of the variants
+        self._lock = threading.Lock()  # protects self._variants
         self.report = Report()
         if not any(_is_symbolic(value) for value in args):
             self._keep(self._key(args), _Variant(graph, args, self._bound, self._compiled))
 
     def __call__(self, *args: Any) -> Any:
-        """Run the graph, and make the networks first where there are none for these arguments."""
+        """Run the graph. If there are no networks for these arguments yet, compile them first."""
         variant = self._found(args)
         if variant is not None:
             return variant.run(*args)
-        with compile_lock:  # as Dynamo holds it while it calls a backend
+        with compile_lock:  # Dynamo also holds this lock while it calls a backend
             variant = self._found(args)
             is_new = variant is None
             if variant is None:
@@ -100,9 +103,9 @@ class CompiledGraph:
         return variant
 
     def _added(self, args: Sequence[Any]) -> _Variant:
-        """Make networks for the arguments of a call.
+        """Compile networks for the arguments of a call.
 
-        Only Dynamo can trace numbers as symbols, and it is not running, so they become constants.
+        Number arguments become constants, because only Dynamo, which is not running now, can trace them as symbols.
         """
         if not self._numbers:
             self._numbers = _numbers_of(self._graph)
@@ -128,7 +131,7 @@ class CompiledGraph:
         return (*weights, *numbers, *(_form(args[place]) for place in self._others))
 
     def _leave_out_what_changed(self, variant: _Variant) -> None:
-        """Bind no tensor that the graph itself changes."""
+        """Stop binding tensors that the graph itself changes in place."""
         changed = {
             place
             for place, owner, state in zip(variant.places, variant.owners, variant.states, strict=True)
@@ -149,7 +152,7 @@ class CompiledGraph:
             with (
                 _disable_current_modes(),
                 torch.amp.autocast("cpu", enabled=False),
-            ):  # real numbers from here on
+            ):  # fake tensors are off: constants are computed with real values
                 aten, self.report = partitioned(aten, values, title=self._title, options=self._options)
             logger.info("%s: %s", self._title, self.report)
             run: Callable[..., Any] = aten.forward
@@ -166,7 +169,7 @@ Compiler = Callable[[torch.fx.GraphModule, Sequence[Any], Sequence[int]], Callab
 
 
 def _is_weight(value: Any) -> bool:
-    """Return whether an argument is a parameter or buffer of a module."""
+    """Return True if an argument is a parameter or buffer of a module."""
     if not isinstance(value, torch.Tensor) or value.device.type != "cpu":
         return False
     return isinstance(value, torch.nn.Parameter) or get_static_address_type(value) is not None
@@ -179,7 +182,7 @@ def _is_symbolic(value: Any) -> bool:
 
 
 def _numbers_of(graph: torch.fx.GraphModule) -> dict[int, Node]:
-    """Return Python's numbers among the arguments by their places: Dynamo passes them as tensors."""
+    """Return the arguments that are Python numbers, by position. Dynamo passes them as tensors and calls item()."""
     placeholders = graph.graph.find_nodes(op="placeholder")
     return {
         place: node
@@ -189,7 +192,7 @@ def _numbers_of(graph: torch.fx.GraphModule) -> dict[int, Node]:
 
 
 def _with_numbers(graph: torch.fx.GraphModule, values: Mapping[int, float]) -> torch.fx.GraphModule:
-    """Return a copy of a graph in which some arguments have values."""
+    """Return a copy of a graph in which some number arguments are replaced by their values."""
     made = torch.fx.GraphModule(graph, copy.deepcopy(graph.graph))
     placeholders = made.graph.find_nodes(op="placeholder")
     for place, value in values.items():
@@ -201,12 +204,12 @@ def _with_numbers(graph: torch.fx.GraphModule, values: Mapping[int, float]) -> t
 
 
 def _form(value: Any) -> Any:
-    """Return what networks are made for: a tensor's shape, strides and type, or the value itself."""
+    """Return the part of an argument for which networks are compiled: shape, strides and type, or a number."""
     if isinstance(value, torch.Tensor):
         return value.shape, value.stride(), value.dtype
     return value
 
 
 def _state(tensor: torch.Tensor) -> tuple[int, int]:
-    """Return the place of a tensor's numbers, and a count of changes in place, which tensors of inference mode lack."""
+    """Return a tensor's address and the count of in-place changes, which tensors of inference mode do not have."""
     return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version

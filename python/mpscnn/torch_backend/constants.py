@@ -1,4 +1,4 @@
-"""What of a graph does not depend on its inputs: bound parameters, and all that is computed from them alone."""
+"""Constant folding in a graph: compute all nodes that depend only on bound parameters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def constants_of(graph: torch.fx.GraphModule, bound: Mapping[str, torch.Tensor])
     """Compute the nodes that depend on no input.
 
     Args:
-        graph: of ATen's operators. Nodes that are computed here become attributes of it, so they run once.
-        bound: placeholders that are constants, by name.
+        graph: a graph of ATen's operators. Nodes that are computed become attributes of the graph.
+        bound: the values of placeholders that are constants, by name.
 
     Returns:
-        The values, by node.
+        The computed values by node.
     """
     known: dict[torch.fx.Node, Any] = {}
     with torch.no_grad():
@@ -43,7 +43,7 @@ _OF_SHAPES = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "ne
 
 
 def _is_constant(node: torch.fx.Node, known: Mapping[torch.fx.Node, Any]) -> bool:
-    """Return whether a node gives the same value in each run."""
+    """Return True if a node has the same value in each run."""
     if not all(source in known for source in node.all_input_nodes):
         return False
     tags = getattr(node.target, "tags", ())
@@ -78,7 +78,7 @@ def _attribute(module: Any, path: str) -> Any:
 def _stored(
     graph: torch.fx.GraphModule, node: torch.fx.Node, name: str, value: torch.Tensor
 ) -> torch.fx.Node:
-    """Replace a node by an attribute that holds its value."""
+    """Replace a node by an attribute of the graph with its value."""
     graph.register_buffer(name, value, persistent=False)
     with graph.graph.inserting_before(node):
         stored = graph.graph.get_attr(name)

@@ -1,4 +1,4 @@
-"""ONNX models in memory, which operators of torch are written into."""
+"""Build ONNX models in memory from PyTorch's operators."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mpscnn.converters.onnx_reader.file import OnnxFile, file_of_model
 if TYPE_CHECKING:
     import onnx
 
-#: In which models are written. Group normalization has a factor for each channel from 21 on.
+#: The version of ONNX' operators. Since 21, GroupNormalization has a scale for each channel.
 OPSET = 21
 
 Shape = tuple[int, ...]
 
 
 class OnnxModel:
-    """Nodes and constants, one after the other.
+    """An ONNX model to which nodes and constants are added.
 
-    Tensors are known by their names. The shape of each is kept, so that operators can ask for it.
+    Tensors are referred to by name. `shapes` has the shape of each tensor.
     """
 
     def __init__(self) -> None:
@@ -35,13 +35,13 @@ class OnnxModel:
         self._count = 0
 
     def input(self, name: str, shape: Shape) -> str:
-        """Add an input of float32 numbers."""
+        """Add a float32 input and return its name."""
         self._inputs.append(_described(name, shape))
         self.shapes[name] = shape
         return name
 
     def constant(self, array: NDArray[Any], name: str | None = None) -> str:
-        """Add a constant."""
+        """Add a constant and return its name."""
         import onnx
 
         name = name or self._unique("constant")
@@ -50,7 +50,7 @@ class OnnxModel:
         return name
 
     def number(self, value: float) -> str:
-        """Return a constant of one number."""
+        """Return the name of a constant scalar. Equal scalars are added once."""
         key = ("float", float(value))
         if key not in self._numbers:
             with np.errstate(over="ignore"):  # as torch does, a number beyond float32 becomes an infinity
@@ -58,14 +58,14 @@ class OnnxModel:
         return self._numbers[key]
 
     def integers(self, values: Sequence[int]) -> str:
-        """Return a constant list of integers: a shape, axes, places."""
+        """Return the name of a constant list of integers, such as a shape or axes. Equal lists are added once."""
         key = ("int", tuple(values))
         if key not in self._numbers:
             self._numbers[key] = self.constant(np.asarray(values, np.int64).reshape(-1))
         return self._numbers[key]
 
     def add(self, kind: str, *inputs: str | None, results: int = 1, **attributes: Any) -> str:
-        """Add a node and return the name of its first result; `all_results` tells the others."""
+        """Add a node and return the name of its first result."""
         import onnx
 
         names = [self._unique(kind) for _ in range(results)]
@@ -81,7 +81,7 @@ class OnnxModel:
         return tuple(self._nodes[-1].output)
 
     def file(self, outputs: Sequence[tuple[str, Shape]], title: str) -> OnnxFile:
-        """Return the model, as if it was read from a file."""
+        """Return the model in the form in which mpscnn reads ONNX files."""
         import onnx
 
         ends = [_described(name, shape) for name, shape in outputs]

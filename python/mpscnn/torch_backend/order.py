@@ -1,4 +1,4 @@
-"""An order of a graph's nodes in which the nodes of each part follow one another."""
+"""Sort a graph so that the nodes of each part are contiguous."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["gather_parts"]
 
 
 def gather_parts(graph: Graph, parts: Sequence[Sequence[Node]]) -> bool:
-    """Sort a graph so that the nodes of each part follow one another, and keep its order otherwise.
+    """Sort a graph so that the nodes of each part are contiguous. Otherwise the order is kept.
 
     Operators that draw random numbers keep their order among themselves. An operator that writes into a tensor stays
     after all nodes before it, because they may read the tensor.
 
     Returns:
-        Whether there is such an order. If not, the graph is unchanged.
+        True if there is such an order. Otherwise the graph is unchanged.
     """
     nodes = list(graph.nodes)
     group = {node: number for number, node in enumerate(nodes)}
@@ -41,7 +41,7 @@ def gather_parts(graph: Graph, parts: Sequence[Sequence[Node]]) -> bool:
 
 
 def _sources(nodes: Sequence[Node], group: dict[Node, int]) -> dict[int, set[int]]:
-    """Return which groups each group has to follow."""
+    """Return, for each group, the groups that must come before it."""
     sources: dict[int, set[int]] = defaultdict(set)
     last_random: Node | None = None
     last_written: Node | None = None
@@ -60,7 +60,7 @@ def _sources(nodes: Sequence[Node], group: dict[Node, int]) -> dict[int, set[int
 
 
 def _sorted_groups(sources: dict[int, set[int]]) -> list[int]:
-    """Return groups after all that they have to follow, as far as that is possible."""
+    """Sort groups topologically. Groups in a cycle are left out."""
     readers: dict[int, list[int]] = defaultdict(list)
     for number, before in sources.items():
         for one in before:

@@ -1,4 +1,4 @@
-"""A part of a torch graph as one of our networks, which takes and returns tensors."""
+"""Convert a part of a PyTorch graph to a network that takes and returns tensors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BFLOAT16 = torch.bfloat16
 
 
 class RefusedNodesError(UnsupportedError):
-    """Nodes that a network cannot have, with the reason of each."""
+    """The error for nodes that a network does not support, with the reason for each."""
 
     def __init__(self, reasons: Mapping[Node, str]) -> None:
         super().__init__("; ".join(f"{node.name}: {reason}" for node, reason in reasons.items()))
@@ -40,7 +40,7 @@ class RefusedNodesError(UnsupportedError):
 
 @dataclass(frozen=True)
 class _Result:
-    """A result of the network as a tensor: its shape, strides and type, and the network's axes in it."""
+    """A result of the network: the shape, strides and type of its tensor, and how it maps to the network's axes."""
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -49,23 +49,23 @@ class _Result:
     own_shape: tuple[int, ...]
 
     def allocated(self) -> tuple[torch.Tensor, np.ndarray[Any, Any]]:
-        """Return an empty tensor, and the same memory as the network sees it."""
+        """Return an empty tensor, and an array over the same memory with the network's axes."""
         tensor = torch.empty_strided(self.shape, self.strides, dtype=torch.float32)
         array = tensor.numpy()
         if array.ndim:
             array = array.transpose(self.axes)
-        # Extents of 1 are added or taken away, so this is the same memory whatever the strides.
+        # The reshape only adds or removes axes of extent 1, so it never needs a copy.
         return tensor, array if array.shape == self.own_shape else array.reshape(self.own_shape, copy=False)
 
 
 class NetworkPart(torch.nn.Module):  # type: ignore[misc]
     """Runs a network on tensors.
 
-    Tensors of float32 are read and written where they lie. The network runs on as many threads as torch does.
+    Float32 tensors are read and written without copies. The network runs on as many threads as PyTorch uses.
 
     Attributes:
-        network: the part as a network.
-        nodes: how many nodes of the graph it stands for.
+        network: the network.
+        nodes: the number of nodes of the graph that it replaces.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class NetworkPart(torch.nn.Module):  # type: ignore[misc]
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    """Return the tensor's memory; numbers that are not float32 are converted."""
+    """Return an array over the tensor's memory. Other types than float32 are converted, which copies."""
     if tensor.dtype != torch.float32:
         tensor = tensor.float()
     array: np.ndarray[Any, Any] = tensor.numpy(force=tensor.requires_grad or tensor.is_neg())
@@ -133,16 +133,16 @@ def network_part(
     """Convert nodes to a network.
 
     Args:
-        nodes: in an order in which they can be computed.
-        inputs: what they read and the part does not compute.
-        outputs: the nodes whose results are the network's.
+        nodes: the nodes in topological order.
+        inputs: nodes outside of the part whose results it reads.
+        outputs: the nodes whose results are the outputs of the network.
         constants: values of nodes that depend on no input.
-        title: the network's name.
-        options: with which it is compiled; its precision is that of the nodes unless they name one.
+        title: the name of the network.
+        options: the options for compiling it. The default precision is that of the nodes.
 
     Raises:
-        RefusedNodesError: names the nodes that cannot be in a network. ParameterError, ShapeError, DeviceError: the
-            options cannot be followed.
+        RefusedNodesError: some nodes are not supported; the error names them. ParameterError, ShapeError, DeviceError:
+            the network cannot be compiled with these options.
     """
     writer = Writer()
     written = _Written(writer, constants)
@@ -150,7 +150,7 @@ def network_part(
         written.names[node] = writer.input(node.name, tuple(node.meta["val"].shape))
     refused = {node: reason for node in nodes if (reason := written.add(node)) is not None}
     for node in list(refused):
-        if is_getitem(node):  # torch computes all results of an operator or none
+        if is_getitem(node):  # if one result is refused, PyTorch must compute the whole operator
             refused.setdefault(node.args[0], refused[node])
     refused |= {node: "its elements share memory" for node in outputs if _overlaps(node.meta["val"])}
     if refused:
@@ -172,26 +172,26 @@ def network_part(
         options = options.replaced(precision=_precision(nodes))
     try:
         program = network.compile(**options.to_dict())
-    except UnsupportedError as error:  # of the engine
+    except UnsupportedError as error:  # raised by the engine for the whole network
         raise RefusedNodesError(dict.fromkeys(nodes, str(error))) from error
     values = [node.meta["val"] for node in outputs]
     return NetworkPart(network, program, made, values, sum(not is_getitem(node) for node in nodes))
 
 
 def _overlaps(value: torch.Tensor) -> bool:
-    """Return whether elements of a tensor share memory, as those of an expanded tensor."""
+    """Return True if elements of a tensor share memory, as in an expanded tensor."""
     return any(not step and extent > 1 for step, extent in zip(value.stride(), value.shape, strict=True))
 
 
 def _precision(nodes: Sequence[Node]) -> PrecisionName:
-    """Return "bfloat16" where all products of the part are of it: float32 is at least as exact elsewhere."""
+    """Return "bfloat16" if all products of the part have this type, otherwise "float32", which is more exact."""
     products = [node for node in nodes if operator_of(node) in PRODUCTS]
     types = {value.dtype for node in products for value in tensors_of(node)[:1]}
     return "bfloat16" if types == {BFLOAT16} else "float32"
 
 
 class _Written:
-    """Writes nodes into a model, and remembers what each tensor is called there."""
+    """Writes nodes into an ONNX model, and keeps the name of each node's result there."""
 
     def __init__(self, writer: Writer, constants: Mapping[Node, Any]) -> None:
         self._writer = writer
@@ -202,7 +202,7 @@ class _Written:
         self.layers: dict[str, Node] = {}
 
     def add(self, node: Node) -> str | None:
-        """Write a node; return the reason where that cannot be done."""
+        """Write a node. Returns the reason if it is not supported; otherwise None."""
         if is_getitem(node):
             name = self.parts[node.args[0]][node.args[1]] if node.args[0] in self.parts else None
             if name is None:
@@ -222,7 +222,7 @@ class _Written:
             made = OPERATORS[operator_of(node)](writer, *args, **kwargs)
         except UnsupportedError as error:
             return f"{operator_of(node)}: {error}"
-        except TypeError as error:  # arguments that the table does not know
+        except TypeError as error:  # the function in the table does not have all arguments of the operator
             return f"{operator_of(node)}: {error}"
         if isinstance(made, str):
             self.names[node] = made
@@ -235,7 +235,7 @@ class _Written:
         return None
 
     def ended(self, node: Node) -> str:
-        """Return a name of its own for a result of the network."""
+        """Add an Identity, so that an output of the network has a unique name, and return this name."""
         self._writer.layer = self._layer_names.unique(f"{node.name}.result")
         self.layers[self._writer.layer] = node
         return self._writer.add("Identity", self.names[node])
@@ -253,7 +253,7 @@ class _Written:
         return name
 
 
-#: Arguments that say where and how a tensor lies, and its type, which the result's own says.
+#: Arguments that are ignored, because the memory layout, device and type are known from the node's result.
 _WITHOUT_MEANING = frozenset({"memory_format", "dtype", "layout", "device", "pin_memory", "non_blocking"})
 
 
@@ -265,7 +265,7 @@ def tensors_of(node: Node) -> list[torch.Tensor]:
 
 
 def _path_of(node: Node) -> str:
-    """Return the path of the module that computes a node, without what Dynamo calls the whole."""
+    """Return the path of the module that computes a node, without Dynamo's prefixes such as L['self']."""
     stack = node.meta.get("nn_module_stack") or {}
     path = next((str(entry[0]) for entry in reversed(stack.values())), "")
     cleaned = (
@@ -275,7 +275,7 @@ def _path_of(node: Node) -> str:
 
 
 def operator_of(node: Node) -> str:
-    """Return the name of an operator as the table has it; "" for what is no operator."""
+    """Return the name of a node's operator as in the table of operators; "" for other nodes."""
     if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
         return ""
     name = f"{node.target._opname}.{node.target._overloadname}"
@@ -283,5 +283,5 @@ def operator_of(node: Node) -> str:
 
 
 def is_getitem(node: Node) -> bool:
-    """Return whether a node takes one of several results."""
+    """Return True if a node takes one of an operator's several results."""
     return node.op == "call_function" and getattr(node.target, "__name__", "") == "getitem"

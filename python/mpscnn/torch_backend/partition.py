@@ -1,4 +1,4 @@
-"""Which nodes of a graph become networks, and which stay in torch."""
+"""Decide which nodes of a graph become networks, and which PyTorch runs."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from mpscnn.torch_backend.part import (
 )
 from mpscnn.torch_backend.support import refused_nodes
 
-#: A part without products needs this many operators that compute to be worth its call.
+#: A part without matrix products and convolutions must have this many operators to be worth a call.
 LEAST_NODES = 8
 
 
 @dataclass
 class Report:
-    """What became of a graph.
+    """The result of partitioning a graph.
 
     Attributes:
-        networks: the parts that are networks.
-        left: nodes that torch computes, with the reason.
-        nodes: how many nodes compute something.
+        networks: the parts that became networks.
+        left: nodes that PyTorch runs, with the reason.
+        nodes: the number of nodes that compute something.
     """
 
     networks: list[NetworkPart] = field(default_factory=list)
@@ -72,10 +72,10 @@ def partitioned(
     """Replace parts of a graph of ATen's operators by networks.
 
     Args:
-        graph: is changed.
-        bound: placeholders that are constants, by name.
-        title: begins the networks' names.
-        options: with which networks are compiled.
+        graph: the graph, which is changed.
+        bound: the values of placeholders that are constants, by name.
+        title: the beginning of the networks' names.
+        options: the options with which networks are compiled.
     """
     constants = constants_of(graph, bound)
     computed = [node for node in graph.graph.nodes if node.op == "call_function" and node not in constants]
@@ -104,9 +104,9 @@ def _parts(
     title: str,
     options: CompileOptions,
 ) -> list[_Part]:
-    """Propose parts until all of them can be converted. Nodes that cannot be are added to `refused`.
+    """Propose parts of the graph until all of them can be converted.
 
-    Each proposal that fails leaves more nodes to torch.
+    Nodes that cannot be converted are added to `refused`, so each new proposal leaves more nodes to PyTorch.
     """
     order = {node: place for place, node in enumerate(graph.graph.nodes)}
     known: dict[tuple[Node, ...], NetworkPart] = {}
@@ -142,7 +142,7 @@ def _is_worth_it(nodes: Sequence[Node]) -> bool:
 
 
 def _border(nodes: Sequence[Node], constants: Mapping[Node, Any]) -> tuple[list[Node], list[Node]]:
-    """Return what a part reads, and which of its results others read."""
+    """Return the nodes outside of a part that it reads, and the nodes of the part that others read."""
     inside = set(nodes)
     read = dict.fromkeys(source for node in nodes for source in node.all_input_nodes)
     inputs = [node for node in read if node not in inside and node not in constants]
@@ -158,7 +158,7 @@ def _insert(
     inputs: Sequence[Node],
     outputs: Sequence[Node],
 ) -> None:
-    """Put a network in the place of its nodes, which follow one another."""
+    """Replace contiguous nodes by a network."""
     graph.add_submodule(name, part)
     with graph.graph.inserting_before(nodes[0]):
         call = graph.graph.call_module(name, tuple(inputs))

@@ -1,4 +1,4 @@
-"""Keep each resize as one operator. Otherwise torch decomposes it into indices of pixels before a backend sees it."""
+"""Keep each resize as one operator. PyTorch would decompose it into indexing of pixels before a backend sees it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def resize(
     mode: str,
     align_corners: bool | None,
 ) -> torch.Tensor:
-    """Return what `torch.nn.functional.interpolate` does."""
+    """Resize as `torch.nn.functional.interpolate` does."""
     if mode.startswith("nearest"):
         align_corners = None
     return torch.nn.functional.interpolate(x, size, factors, mode, align_corners)
@@ -31,7 +31,7 @@ resize_operator.register_fake(resize)
 
 
 def keep_resizes(graph: torch.fx.GraphModule) -> None:
-    """Replace the calls of `interpolate` in a graph of Dynamo by the operator, where their arguments are known."""
+    """Replace calls of `interpolate` in a graph of Dynamo by the operator `resize`, if their arguments are constant."""
     for node in list(graph.graph.nodes):
         if node.op != "call_function" or node.target is not torch.nn.functional.interpolate:
             continue
@@ -61,7 +61,7 @@ def keep_resizes(graph: torch.fx.GraphModule) -> None:
 
 
 def _listed(given: Any, count: int) -> list[Any]:
-    """One number for each axis in space; none where nothing is given."""
+    """Return one number for each spatial axis; empty if none is given."""
     if given is None:
         return []
     return list(given) if isinstance(given, (list, tuple)) else [given] * count

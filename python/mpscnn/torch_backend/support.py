@@ -1,4 +1,4 @@
-"""Which nodes of a graph may be in a network, as far as their operators, types and memory tell."""
+"""Find the nodes of a graph that cannot be in a network, by their operators, types and memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FLOATS = (torch.float32, BFLOAT16)
 
 
 def refused_nodes(graph: torch.fx.Graph, constants: Mapping[Node, Any]) -> dict[Node, str]:
-    """Return the nodes that torch has to compute, with the reason of each."""
+    """Return the nodes that PyTorch has to run, with the reason for each."""
     computed = [node for node in graph.nodes if node.op == "call_function" and node not in constants]
     refused = {
         node: f"{operator_of(node) or node.target}: {reason}"
@@ -31,7 +31,7 @@ def refused_nodes(graph: torch.fx.Graph, constants: Mapping[Node, Any]) -> dict[
 
 
 def _reason_against(node: Node) -> str | None:
-    """Return why a node cannot be in a network, as far as its operator and types tell; None where it may be."""
+    """Return the reason why a node cannot be in a network, by its operator and types; None if it may be."""
     if is_getitem(node):
         return None
     operator = operator_of(node)
@@ -48,7 +48,7 @@ def _reason_against(node: Node) -> str | None:
         return f"a result of {results[0].dtype}"
     read = _FLOATS if operator in COMPARISONS else (torch.bool,)
     for value in tensors:
-        # Where the result is a float, torch converts other operands to it, as reading them into a network does.
+        # If the result is a float, PyTorch converts operands of other types to it, as a network does with its inputs.
         if value.is_complex() or (results[0].dtype == torch.bool and value.dtype not in read):
             return f"an operand of {value.dtype}"
     if any(isinstance(extent, torch.SymInt) for value in (*tensors, *results[:1]) for extent in value.shape):
@@ -59,7 +59,7 @@ def _reason_against(node: Node) -> str | None:
 
 
 def _views_of_results(graph: torch.fx.Graph, computed: Iterable[Node]) -> list[Node]:
-    """Return the views that share memory with two results of the graph: a caller may write into one of them."""
+    """Return views that would make two results of the graph share memory, because a caller may write into one."""
     (end,) = graph.find_nodes(op="output")
     sharing: dict[StorageWeakRef, set[Node]] = defaultdict(set)
     for node in end.all_input_nodes:

@@ -1,1 +1,1 @@
-"""Core ML's models as networks: neural networks (.mlmodel) and programs (.mlpackage)."""
+"""Convert Core ML models to networks: neural networks (.mlmodel) and programs (.mlpackage)."""

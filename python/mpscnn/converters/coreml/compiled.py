@@ -1,4 +1,4 @@
-"""Compiled Core ML models (.mlmodelc): folders with the text of a program, its weights, and a description."""
+"""Read compiled Core ML models (.mlmodelc): folders with a program as text, its weights, and a description."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLORS = {order: number for number, order in ORDERS.items() if number in (10, 2
 
 
 def read_compiled(path: Path) -> CoremlFile:
-    """Read a compiled model whose program is stated as text.
+    """Read a compiled model that contains a program as text.
 
     Raises:
         UnsupportedError: it is a compiled neural network or pipeline. WeightsError: it is damaged.
@@ -71,7 +71,7 @@ def _text(path: Path, limit: int) -> str:
 
 
 def _describe(model: Any, path: Path) -> None:
-    """Say which inputs are images, as the description next to a program does."""
+    """Set which inputs are images, from the description next to a program."""
     images = {}
     if path.is_file():
         try:

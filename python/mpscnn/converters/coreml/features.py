@@ -14,7 +14,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 _GRAY, _RGB, _BGR, _GRAY_FLOAT16 = 10, 20, 30, 40
 ORDERS = {_GRAY: "gray", _RGB: "rgb", _BGR: "bgr", _GRAY_FLOAT16: "gray"}
-"""The order of an image's channels, by the number of its colour space."""
+"""The order of an image's channels, by Core ML's number of the colour space."""
 _MAX_RANK = 8
 _MAX_EXTENT = 2**31 - 1
 
@@ -24,11 +24,11 @@ class Feature:
     """An input or output.
 
     Attributes:
-        name: in the file.
-        kind: "image", "array", "labels" (the probabilities of classes) or what else it is.
-        extents: of an array as the file states them, with None where several are allowed; of an image (channels,
-            height, width).
-        color: the number of an image's colour space.
+        name: the name in the file.
+        kind: "image", "array", "labels" (the probabilities of classes), or a description of another kind.
+        extents: for an array, the extents that the file states, with None for extents that allow several values; for
+            an image, (channels, height, width).
+        color: Core ML's number of an image's colour space.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Feature:
 
     @property
     def is_float_image(self) -> bool:
-        """True if its pixels are half floats, which are no samples of 0 to 255."""
+        """True if the image's pixels are float16 and not samples of 0 to 255."""
         return self.color == _GRAY_FLOAT16
 
 
@@ -69,7 +69,7 @@ def feature(message: Any, origin: str) -> Feature:
 
 
 def _side(image: Any, side: str) -> int | None:
-    """Return a side of an image; None where the file allows several."""
+    """Return the height or width of an image; None if the file allows several."""
     stated = int(getattr(image, side))
     if image.HasField("enumeratedSizes"):
         sizes = {int(getattr(size, side)) for size in image.enumeratedSizes.sizes}
@@ -106,7 +106,7 @@ def _checked(extents: Extents, where: str) -> Extents:
 
 
 def class_labels(message: Any, origin: str) -> list[str] | None:
-    """Return the names of the classes of a classifier; numbers become text. None where there are none."""
+    """Return the names of a classifier's classes (numbers become text); None if the model has none."""
     for field in ("stringClassLabels", "int64ClassLabels"):
         if message.HasField(field):
             names = getattr(message, field).vector
@@ -118,14 +118,14 @@ def class_labels(message: Any, origin: str) -> list[str] | None:
 
 @dataclass(frozen=True)
 class Photo:
-    """How a photo becomes an image input: sample * scale + bias, biases in the order red, green, blue, or gray's."""
+    """The preprocessing of an image input: sample * scale + bias. Biases are in the order RGB, or one for gray."""
 
     order: str
     scale: float
     biases: Sequence[float]
 
     def preprocess(self, origin: str) -> dict[str, object]:
-        """Return the same as our preprocessing (sample - mean) * scale."""
+        """Return this as mpscnn's preprocessing, (sample - mean) * scale."""
         if not (math.isfinite(self.scale) and self.scale != 0.0) or not all(map(math.isfinite, self.biases)):
             raise WeightsError(
                 f"damaged: {origin}: its preprocessing is x * {self.scale} + {list(self.biases)}"

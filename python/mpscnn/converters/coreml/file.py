@@ -1,4 +1,4 @@
-"""The files of a Core ML model: one message (.mlmodel), or a folder with a message and its weights (.mlpackage)."""
+"""Read the files of a Core ML model: one message (.mlmodel), or a folder with a message and weights (.mlpackage)."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from mpscnn.errors import WeightsError
 MODEL, PACKAGE = ".mlmodel", ".mlpackage"
 _MANIFEST, _DATA = "Manifest.json", "Data"
 _MAX_MANIFEST = 1 << 20
-_LARGEST_MESSAGE = 2**31 - 1  # protobuf's
+_LARGEST_MESSAGE = 2**31 - 1  # the limit of protobuf
 
 
 @dataclass(frozen=True)
 class CoremlFile:
-    """A model.
+    """A Core ML model that was read.
 
     Attributes:
-        origin: its name, for messages.
-        path: the file with the message.
-        model: the message.
-        weights: makes the weights of its neural networks.
-        size: of all its files in bytes; limits what is made of them.
-        root: the folder that nothing is read outside of; None: there are no other files.
+        origin: the name of the model, for error messages.
+        path: the file with the protobuf message.
+        model: the protobuf message.
+        weights: reads the weights of its neural networks.
+        size: the size of all its files in bytes. It limits the memory and work of the conversion.
+        root: the folder of the package. Files outside of it are never read. None: the model is a single file.
     """
 
     origin: str
@@ -44,7 +44,7 @@ class CoremlFile:
     root: Path | None
 
     def blob_file(self, name: str) -> Path:
-        """Return a file that the model refers to. Raises WeightsError for one that is not in the package."""
+        """Return the path of a file that the model refers to. Raises WeightsError if it is outside of the package."""
         prefix = "@model_path/"
         inner = PurePosixPath(name.removeprefix(prefix))
         if self.root is None:
@@ -53,7 +53,7 @@ class CoremlFile:
 
 
 def read_coreml(path: Path) -> CoremlFile:
-    """Read a model. Raises WeightsError for files that are missing, damaged or something else."""
+    """Read a model. Raises WeightsError if a file is missing, damaged or not of a Core ML model."""
     origin = os.fspath(path)
     with reading(path, WeightsError):
         root = path if is_folder(path) else None
@@ -89,13 +89,13 @@ def read_coreml(path: Path) -> CoremlFile:
 
 
 def import_message_errors() -> Any:
-    """Return the module with the errors of damaged messages."""
+    """Return protobuf's module with the exceptions for damaged messages."""
     model_message()
     return import_module("google.protobuf.message")
 
 
 def message_file(root: Path) -> Path:
-    """Return the file of a package that holds the message. Raises WeightsError where the package does not say."""
+    """Return the file of a package with the message. Raises WeightsError if the manifest does not name it."""
     manifest = root / _MANIFEST
     with reading(manifest, WeightsError):
         require_regular(manifest, WeightsError)
@@ -123,7 +123,7 @@ def files_of_package(root: Path) -> list[Path]:
 
 
 def _within(root: Path, folder: Path, inner: PurePosixPath, name: str) -> Path:
-    """Return a file of a package. Raises WeightsError for one outside of it."""
+    """Return the path of a file in a package. Raises WeightsError if it is outside of the package."""
     leaves = inner.is_absolute() or ".." in inner.parts or "\0" in name or "\\" in name
     if leaves or not inner.parts:
         raise WeightsError(f"damaged: {root}: names {shown(name)}, which is not a file of the package")

@@ -1,4 +1,4 @@
-"""The inputs of a Core ML model as those of the graph, and how a photo becomes an image input."""
+"""Convert the inputs of a Core ML model, and the preprocessing of image inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FLOAT_PHOTO = (
 def input_shapes(
     inputs: Sequence[tuple[Feature, Extents]], options: ReadOptions, origin: str
 ) -> dict[str, Extents]:
-    """Return the shapes of inputs by name: as the file has them, or as the caller chose them.
+    """Return the shapes of inputs by name: those of the file, or those that the caller chose.
 
     Raises UnsupportedError for an input that is neither an image nor an array, and as `ReadOptions.shape_of`.
     """
@@ -40,13 +40,13 @@ def input_shapes(
 
 
 def plain_photo(feature: Feature) -> Photo:
-    """An image input that takes the photo's unchanged samples."""
+    """Return the preprocessing of an image input that takes unchanged samples of photos."""
     order = ORDERS[feature.color]
     return Photo(order, 1.0, [0.0] * (1 if order == "gray" else 3))
 
 
 def describe_photos(network: Network, inputs: Sequence[Feature], photo: Photo | None, origin: str) -> None:
-    """Say in a network how a photo becomes its input, where that is an image."""
+    """Set the network's preprocessing if its only input is an image."""
     if len(inputs) != 1 or inputs[0].kind != "image" or photo is None:
         return
     if inputs[0].is_float_image:

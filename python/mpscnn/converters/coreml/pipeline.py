@@ -1,4 +1,4 @@
-"""Core ML's pipelines of a network and a suppression of boxes, as detectors."""
+"""Convert Core ML's pipelines of a network and non-maximum suppression to detectors."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from mpscnn.graph.network import Network
 from mpscnn.vision.detector import DetectionHead
 
 Ending = Callable[[Walk, Sequence[str]], None]
-"""Adds what follows the blobs that a model gives, in the order of its outputs."""
+"""A function that adds operators after a model's output blobs, which it gets in the order of the outputs."""
 
-# Left, top, right and bottom of centre x, centre y, width and height: one column for each.
+# The matrix that computes left, top, right and bottom (its columns) from centre x, centre y, width and height.
 _EDGES = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]], np.float32)
 _LEAST_SCORE = 1e-6  # thresholds must be above 0
 _MOST_BOXES = 300
 
 
 def parts_of(pipeline: Any, networks: Sequence[str]) -> tuple[Any, Any | None]:
-    """Return the network of a pipeline, and the suppression after it; None where there is none.
+    """Return the network of a pipeline, and the non-maximum suppression after it; None if there is none.
 
     Args:
-        pipeline: the message.
-        networks: the fields of a model that hold networks.
+        pipeline: the message of the pipeline.
+        networks: the names of the fields of a model's message that hold a network.
 
-    Raises UnsupportedError for other parts, with their names.
+    Raises UnsupportedError with the names of other parts.
     """
     parts = list(pipeline.models)
     others = [kind for part in parts for kind in OTHER_MODELS if part.HasField(kind)]
@@ -51,7 +51,7 @@ def parts_of(pipeline: Any, networks: Sequence[str]) -> tuple[Any, Any | None]:
 
 
 def boxes_and_scores(part: Any, suppression: Any) -> tuple[int, int]:
-    """Return the places of boxes and scores among the outputs of the network."""
+    """Return the positions of boxes and scores among the outputs of the network."""
     names = [message.name for message in part.description.output]
     wanted = (suppression.coordinatesInputFeatureName, suppression.confidenceInputFeatureName)
     for name in wanted:
@@ -63,9 +63,9 @@ def boxes_and_scores(part: Any, suppression: Any) -> tuple[int, int]:
 
 
 def ending_of(places: tuple[int, int]) -> Ending:
-    """Adds the edges of boxes whose centres and sizes a network gives, and the axis of the batch.
+    """Return a function that converts a detector's outputs: boxes to edges, and both to (batch, boxes, columns).
 
-    A box counts for its best class only, so its other scores become 0.
+    Core ML counts a box only for its best class, so its other scores become 0.
     """
 
     def end(walk: Walk, outputs: Sequence[str]) -> None:
@@ -75,7 +75,7 @@ def ending_of(places: tuple[int, int]) -> Ending:
         def rows(blob: str, columns: int | None) -> str:
             x = b.tensor(blob)
             shape = b.fixed(x)
-            while len(shape) > 3 and 1 in shape[1:]:  # as images in old files
+            while len(shape) > 3 and 1 in shape[1:]:  # old files have them as images with axes of extent 1
                 axis = shape.index(1, 1)
                 shape = (*shape[:axis], *shape[axis + 1 :])
             if len(shape) not in (2, 3) or (columns is not None and shape[-1] != columns):
@@ -107,14 +107,14 @@ def ending_of(places: tuple[int, int]) -> Ending:
 def make_detector(
     network: Network, places: tuple[int, int], description: Any, suppression: Any, origin: str
 ) -> None:
-    """Says in a network how its outputs become boxes, and the names of their classes.
+    """Set the detection settings and the labels of a network.
 
     Args:
-        network: gives edges and scores.
-        places: of its outputs with boxes and with scores.
-        description: of the pipeline, which may limit the number of boxes.
-        suppression: the message.
-        origin: the file, for messages.
+        network: the network, whose outputs are edges and scores.
+        places: the positions of boxes and scores among its outputs.
+        description: the description of the pipeline, which may limit the number of boxes.
+        suppression: the message of the non-maximum suppression.
+        origin: the name of the file, for error messages.
     """
     limits = [
         int(one.type.multiArrayType.shapeRange.sizeRanges[0].upperBound)

@@ -1,4 +1,4 @@
-"""Core ML's models as networks of mpscnn."""
+"""Convert Core ML models to networks of mpscnn."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
     """Return the network of a model.
 
     Raises:
-        UnsupportedError: names all layers that mpscnn cannot express, or a kind of model that is not read.
-            WeightsError: the file contradicts itself. ParameterError: an input or output that it does not have, or
-            another shape of it.
+        UnsupportedError: mpscnn does not support some layers (the message names all of them), or this kind of model.
+            WeightsError: the file contradicts itself. ParameterError: the options name an input or output that the file
+            does not have, or a shape that contradicts it.
     """
     with naming(file.origin):
         return _network(file, file.model, options)

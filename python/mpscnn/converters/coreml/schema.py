@@ -1,6 +1,6 @@
-"""The parts of Core ML's published messages that are read, by the numbers of their fields.
+"""The parts of Core ML's protocol buffer messages that are read, with the published field numbers.
 
-Entries of maps are messages with the fields `key` and `value`. Values of enumerations are whole numbers.
+Entries of maps are messages with the fields `key` and `value`. Values of enumerations are integers.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from mpscnn.converters.coreml.skipped import WEIGHT_PLACE, places_of
 from mpscnn.converters.message_schema import message_class
 from mpscnn.converters.skipped_bytes import Path
 
-#: The files, and the extra whose packages read them, for the error where they are missing.
+#: The kind of files and the extra of mpscnn, for the error message if the package protobuf is missing.
 PACKAGES = {"needed_for": "Core ML models", "extra": "coreml"}
 
-_EMPTY = "nothing:bool:900000"  # a message without fields that are read
+_EMPTY = "nothing:bool:900000"  # a dummy field for a message of which no field is read
 
 _MODEL = {
     "Strings": "vector:string*:1",
@@ -130,7 +130,7 @@ _PROGRAM = {
 
 _AXES = "axes:int64*:1 keepDims:bool:2 reduceAll:bool:3"
 
-#: The fields of a layer that hold its parameters: their numbers and what is read of them.
+#: For each kind of layer: the number of the field with its parameters, and the fields of this message that are read.
 LAYERS: dict[str, tuple[int, str]] = {
     "convolution": (
         100,
@@ -357,7 +357,7 @@ _NEURAL = {
 }
 _MESSAGES = {**_MODEL, **_PROGRAM, **_NEURAL}
 
-#: The kinds of models that are not networks. Networks are read.
+#: The kinds of models that are not networks and therefore not supported.
 OTHER_MODELS = tuple(
     field.split(":")[0] for field in _MESSAGES["Model"].split() if field.split(":")[1] == "Empty"
 )
@@ -371,5 +371,5 @@ def model_message() -> Any:
 
 @cache
 def weight_places() -> Path:
-    """Return where weights lie in a model's message, also in the models of a pipeline."""
+    """Return the paths of fields to the weights in a model's message, also in models of a pipeline."""
     return places_of(_MESSAGES, "Model", "Weights")

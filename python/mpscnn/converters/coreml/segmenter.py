@@ -1,4 +1,4 @@
-"""Core ML's segmenters, which give the number of each pixel's class, as networks that give scores."""
+"""Convert Core ML's segmenters, whose output is class numbers of pixels, to networks whose output is scores."""
 
 from __future__ import annotations
 
@@ -12,21 +12,18 @@ from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.graph.network import Network
 
 PREVIEW_TYPE, PREVIEW_SETTINGS = (f"com.apple.coreml.model.preview.{key}" for key in ("type", "params"))
-"""The keys of a model's metadata by which Xcode knows a segmenter, and finds the names of its classes."""
+"""The keys of a model's metadata by which Xcode recognises a segmenter and finds the names of its classes."""
 SEGMENTER = "imageSegmenter"
 
 _NOTE = "the search for the best class at the end is left out: the output is the scores of all classes"
-# They keep the numbers of all pixels, unless they leave some out.
+# Operators that may follow the search for the best class without changing class numbers.
 _MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 _MOST_MOVES = 8
 _MAX_SETTINGS = 1 << 20
 
 
 def leave_out_search(walk: Walk, outputs: Sequence[str]) -> bool:
-    """Make the only output the scores of classes, where it is the class with the best score of each pixel.
-
-    Return whether it is.
-    """
+    """Replace an output that is each pixel's best class (argmax) by the scores. Returns whether this was done."""
     if len(outputs) != 1 or not walk.builder.has(outputs[0]):
         return False
     scores = _scores(walk, outputs[0])
@@ -58,7 +55,7 @@ def _pixels(extents: Extents) -> list[int | None]:
 
 
 def describe_segmenter(network: Network, metadata: Any) -> None:
-    """Say in a network that it gives scores, and the names of its classes, where the metadata has them."""
+    """Add a note that the output is scores, and set the labels if the metadata has them."""
     network.notes.append(_NOTE)
     settings = {entry.key: entry.value for entry in metadata.userDefined}
     text = settings.get(PREVIEW_SETTINGS, "")

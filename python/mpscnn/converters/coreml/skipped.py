@@ -1,4 +1,4 @@
-"""Large weights of a Core ML model stay in the file while it is parsed."""
+"""Leave large weights out of a Core ML message before it is parsed; see `converters.skipped_bytes`."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from mpscnn.converters.skipped_bytes import LENGTH, Field, Holder, Path
 from mpscnn.converters.varints import encoded
 
 WEIGHT_PLACE = 1001
-"""The field of a weight that says where its data lies instead. Core ML has no such field."""
+"""The number of a field that is added to weights for the position of their data. Core ML has no such field."""
 
 FLOATS, HALVES, BITS, BYTES = 1, 2, 30, 31
-"""The fields of a weight that hold its data."""
+"""The numbers of the fields with a weight's data."""
 
-# A pipeline may hold pipelines. Weights of deeper ones are read with the message.
+# The maximum nesting of pipelines in pipelines. Weights of deeper ones stay in the message.
 _MAX_MODELS = 3
 
 
 def places_of(messages: Mapping[str, str], name: str, wanted: str, within: tuple[str, ...] = ()) -> Path:
-    """Return where messages of one kind lie in another one.
+    """Return the paths of fields from a message to all inner messages of one kind.
 
     Args:
-        messages: the fields of all kinds, as for `message_class`.
+        messages: the fields of all kinds of messages, as for `message_class`.
         name: the kind of the outer message.
         wanted: the kind of the messages with data.
-        within: the kinds that the outer message lies in.
+        within: the kinds of the messages that contain the outer message.
     """
     found: dict[int, Path | Holder] = {}
     for described in messages[name].split():

@@ -1,4 +1,4 @@
-"""The weights of a Core ML neural network: floats, halves, and integers of 1 to 8 bits."""
+"""Read the weights of a Core ML neural network: float32, float16, and integers of 1 to 8 bits."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Weights:
             what: the name of the weight in error messages.
             axis: the axis along which quantised numbers have separate scales.
 
-        Raises WeightsError where the file has other numbers than the shape asks for.
+        Raises WeightsError if the number of elements in the file does not fit the shape.
         """
         if len(shape) > _MAX_AXES or min(shape, default=1) < 1:
             raise WeightsError(f"damaged: {what} have the shape {shape[:_MAX_AXES]}")
@@ -70,7 +70,7 @@ class Weights:
         )
 
     def _data(self, weight: Any, what: str) -> tuple[int, Place | Any]:
-        """Return the field that holds the numbers, and they or their place."""
+        """Return the number of the field with a weight's data, and the data or its position."""
         if weight.place:
             key = tuple(weight.place)
             if key not in self._places:
@@ -96,7 +96,7 @@ class Weights:
 
 
 def _integers(raw: Any, bits: int, size: int, what: str) -> Any:
-    """Unsigned integers of 1 to 8 bits, the first one in the highest bits; bytes stay as they are."""
+    """Unpack unsigned integers of 1 to 8 bits, highest bits first."""
     if not 1 <= bits <= 8:
         raise WeightsError(f"damaged: {what} have {bits} bits; expected 1 to 8")
     if raw.size != -(-bits * size // 8):
@@ -130,7 +130,7 @@ def _dequantized(quantization: Any, integers: Any, shape: Shape, axis: int, what
 
 
 def _factors(values: Any, shape: Shape, axis: int, what: str) -> Array:
-    """One number, or one for each place along an axis."""
+    """Return scales or biases in a shape that broadcasts: one number, or one for each index of an axis."""
     array = np.asarray(values, np.float32)
     if array.size == 1:
         return array.reshape(())

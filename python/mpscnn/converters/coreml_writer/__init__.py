@@ -1,1 +1,1 @@
-"""Networks as Core ML models, written by coremltools."""
+"""Write networks as Core ML models, with coremltools."""

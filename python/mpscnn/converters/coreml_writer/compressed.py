@@ -1,4 +1,4 @@
-"""Compress the weights of Core ML models with coremltools: 8-bit integers, or palettes of few numbers."""
+"""Compress the weights of Core ML models with coremltools, to 8-bit integers or by palettization."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from mpscnn.errors import UnsupportedError
 
-#: The numbers of bits for each weight that a palette may have.
+#: The allowed bits per weight for palettization.
 PALETTE_BITS = (1, 2, 4, 6, 8)
 
 
@@ -21,7 +21,7 @@ def with_integers(tools: Any, model: Any, *, is_program: bool) -> Any:
 
 
 def with_palette(tools: Any, model: Any, bits: int) -> Any:
-    """Store weights of a program as places in a table of 2 ** `bits` numbers, which k-means chooses for each layer."""
+    """Store weights of a program as indices into a table of 2 ** `bits` values, found by k-means for each layer."""
     if importlib.util.find_spec("sklearn") is None:
         raise UnsupportedError("palettes need k-means of scikit-learn: pip install scikit-learn")
     optimize = tools.optimize.coreml

@@ -1,4 +1,4 @@
-"""Detectors as Core ML pipelines: a network that gives boxes and confidences, and a suppression of boxes."""
+"""Write detectors as Core ML pipelines: a network with boxes and confidences, then non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
     from mpscnn.vision.detector import DetectionHead
 
-# The outputs of the network, and of the whole pipeline. Vision knows a detector by the latter.
+# The outputs of the whole pipeline (keys), by which Apple's Vision recognises a detector, and of the network (values).
 _RAW = {"confidence": "raw_confidence", "coordinates": "raw_coordinates"}
-# Centre x, centre y, width and height of left, top, right and bottom: one column for each.
+# The matrix that computes centre x, centre y, width and height (its columns) from left, top, right and bottom.
 _CENTRES = np.array([[0.5, 0, -1, 0], [0, 0.5, 0, -1], [0.5, 0, 1, 0], [0, 0.5, 0, 1]], np.float32)
 
 
 class DetectorEnding:
-    """What follows a detector's network in a Core ML model.
+    """The part of a Core ML model that follows a detector's network.
 
     Args:
         network: a network with `detection`.
-        size: (height, width) of the input; None: the network's own.
-        origin: the file to write, for messages.
+        size: (height, width) of the input; None: that of the network.
+        origin: the name of the file to write, for messages.
 
     Raises:
         UnsupportedError: Core ML does not suppress boxes in the detector's way. ParameterError: labels that do not fit.
@@ -96,7 +96,7 @@ class DetectorEnding:
         return mb.concat(values=[centres, extents], axis=1)
 
     def pipeline(self, tools: Any, model: Any) -> Any:
-        """Return the pipeline of a network's model and the suppression of its boxes, as Vision expects it."""
+        """Return the pipeline of a network's model and non-maximum suppression, in the form that Vision expects."""
         part = model.get_spec()
         version = part.specificationVersion
         spec = tools.proto.Model_pb2.Model(specificationVersion=version)
@@ -111,7 +111,7 @@ class DetectorEnding:
             self._describe(tools, result, columns[name], fixed=False)
             spec.description.output.add().CopyFrom(result)
         held, settings = suppression.nonMaximumSuppression, self._settings["suppression"]
-        held.iouThreshold = float(f"{settings['iou_threshold']:.7g}")  # the engine's are float32
+        held.iouThreshold = float(f"{settings['iou_threshold']:.7g}")  # rounded to the digits of a float32
         held.confidenceThreshold = float(f"{settings['score_threshold']:.7g}")
         held.pickTop.perClass = settings["per_class"]
         held.confidenceInputFeatureName = _RAW["confidence"]
@@ -134,7 +134,10 @@ class DetectorEnding:
         return tools.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
 
     def _describe(self, tools: Any, output: Any, columns: int, *, fixed: bool) -> None:
-        """State the shape of an array with a row for each box: as many as the network gives, or as are left."""
+        """Set the shape of an output with a row for each box.
+
+        `fixed`: all boxes of the network; otherwise any number of boxes that remain after suppression.
+        """
         array = output.type.multiArrayType
         array.Clear()
         array.dataType = tools.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT32

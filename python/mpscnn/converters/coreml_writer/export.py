@@ -1,4 +1,4 @@
-"""Networks as Core ML models: programs (.mlpackage) and neural networks (.mlmodel).
+"""Write networks as Core ML models: programs (.mlpackage) and neural networks (.mlmodel).
 
 The network becomes an ONNX graph with the channels first. Each of its operators then becomes a Core ML operation.
 """
@@ -62,17 +62,18 @@ def export(
         size: (height, width), required if the network leaves them free.
         dtype: the type of weights, and in programs also of intermediate results: "float32" or "float16". "uint8": the
             weights are 8-bit integers, and the results of programs float16.
-        palette: bits of each weight (`PALETTE_BITS`), which is then a place in a table; for packages only.
+        palette: the bits per weight (`PALETTE_BITS`) for palettization, which replaces weights by indices into a table;
+            for packages only.
         target: the minimum deployment target, one of `TARGETS`; None: iOS 15 for a package, iOS 16 for one with
             compressed weights, iOS 14 for a file.
-        preprocess: how photos become the input, with all keys (`mpscnn.preprocess`); the input is then an image. None:
+        preprocess: the preprocessing of photos, with all keys (`mpscnn.preprocess`); the input is then an image. None:
             the input is an array.
         labels: the names of the classes, which make the model a classifier or a segmenter.
         information: "license", "author", ... of the model.
 
     Raises:
         UnsupportedError: coremltools is not installed, or Core ML cannot express a layer. WeightsError: weights are
-            missing, or the file cannot be written. ParameterError: another suffix, type or target.
+            missing, or the file cannot be written. ParameterError: an unknown suffix, type or target.
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -91,7 +92,7 @@ def export(
         )
     ending = None if network.detection is None else DetectorEnding(network, size, str(path))
     if ending is not None:
-        labels = None  # which the pipeline has
+        labels = None  # the pipeline has the labels
     segmenter = labels if labels is not None and is_segmenter(network) else None
     if segmenter is not None:
         information = {**(information or {}), **described_segmenter(segmenter, network, str(path))}
@@ -143,7 +144,7 @@ def _target(kind: str, target: str | None, path: Path, *, is_compressed: bool) -
 
 
 class _Made:
-    """A program of a network, with the description of its inputs."""
+    """Converts a network to a Core ML program, and describes its inputs."""
 
     def __init__(
         self,
@@ -194,7 +195,7 @@ class _Made:
         return tuple(dim.dim_value or 1 for dim in entry.type.tensor_type.shape.dim)
 
     def _free(self, name: str) -> str:
-        """A name as Core ML takes it, made unique."""
+        """Return a unique name with only the characters that Core ML allows."""
         stem = re.sub(r"[^A-Za-z0-9_]", "_", name) or "value"
         stem = f"_{stem}" if stem[0].isdigit() else stem
         free, count = stem, 1
@@ -207,14 +208,14 @@ class _Made:
     def _input(
         self, tools: Any, name: str, own: str, shape: tuple[int, ...], preprocess: Mapping[str, Any] | None
     ) -> None:
-        """An image input where it is known how a photo becomes it, else an array."""
+        """Add an input: an image if its preprocessing is known, otherwise an array."""
         if preprocess is None or len(shape) != 4 or shape[1] not in (1, 3):
             self.inputs.append(tools.TensorType(own, shape=shape))
             return
         order = str(preprocess.get("order", "rgb"))
         scales = np.broadcast_to(np.asarray(preprocess.get("scale", 1.0), np.float64), (shape[1],))
         means = np.broadcast_to(np.asarray(preprocess.get("mean", 0.0), np.float64), (shape[1],))
-        if order == "bgr":  # both are listed red, green, blue
+        if order == "bgr":  # preprocessing lists both in the order RGB
             scales, means = scales[::-1], means[::-1]
         colours = {"rgb": "RGB", "bgr": "BGR", "gray": "GRAYSCALE"}
         settings: dict[str, Any] = {"color_layout": getattr(tools.colorlayout, colours[order])}
@@ -234,7 +235,7 @@ class _Made:
         attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
         missing = [name for name in node.input if name and name not in self._values]
         if missing:
-            return  # after a layer that cannot be written, which the error names
+            return  # an input comes from a layer that is not supported; the error names that layer
         inputs = [self._values[name] if name else None for name in node.input]
         if node.op_type == "Shape":
             self._values[node.output[0]] = np.asarray(self._values[node.input[0]].shape, np.int64)
@@ -260,7 +261,7 @@ class _Made:
                 self._values |= dict(zip(node.output, results, strict=False))
             except Error:
                 raise
-            except Exception as error:  # coremltools has no errors of its own
+            except Exception as error:  # coremltools has no exception classes of its own
                 raise UnsupportedError(f"coremltools does not take it: {_first_line(error)}") from error
 
         self._unsupported.attempt(node.op_type, node.name or node.output[0], convert, free_size=False)
@@ -280,7 +281,7 @@ class _Made:
 
 
 def _are_probabilities(value: Any) -> bool:
-    """Return true if a softmax over all classes computes the value, also by way of a name or a shape for an output."""
+    """Return True if a value is the result of a softmax over all classes. Reshapes may follow the softmax."""
     classes = value.shape[-1]
     while value.op is not None and value.op.op_type in ("expand_dims", "identity", "reshape", "squeeze"):
         value = value.op.x
@@ -296,7 +297,7 @@ def _numpy(tensor: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Whole numbers of 64 bits as those of 32, which Core ML has. Larger ones stand for the end of an axis."""
+    """Convert int64 constants to int32, because Core ML has no int64. Larger numbers only mean the end of an axis."""
     if isinstance(value, np.ndarray) and value.dtype == np.int64:
         limits = np.iinfo(np.int32)
         return value.clip(limits.min, limits.max).astype(np.int32)
@@ -304,7 +305,7 @@ def _plain(value: Any) -> Any:
 
 
 def _folded(node: Any, inputs: Sequence[Any]) -> Any:
-    """Compute a node of constants."""
+    """Compute a node whose inputs are all constants."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 
@@ -352,7 +353,7 @@ def _converted(tools: Any, made: _Made, kind: str, target: str, dtype: str, orig
 
 
 def _compressed(tools: Any, model: Any, kind: str, dtype: str, palette: int | None, origin: str) -> Any:
-    """Return the model with its weights as they are to be stored."""
+    """Return the model with its weights compressed as `dtype` and `palette` say."""
     try:
         if palette is not None:
             return with_palette(tools, model, palette)
@@ -370,7 +371,7 @@ def _compressed(tools: Any, model: Any, kind: str, dtype: str, palette: int | No
 
 
 def _describe(model: Any, information: Mapping[str, str] | None) -> None:
-    """Metadata: what the caller says, and nothing of this machine or day, so that equal networks are equal files."""
+    """Set the metadata that the caller gives. Machine and date are removed, so that equal networks give equal files."""
     metadata = model._spec.description.metadata
     metadata.userDefined.clear()
     for key, value in (information or {}).items():
@@ -387,7 +388,7 @@ def _describe(model: Any, information: Mapping[str, str] | None) -> None:
 
 
 def _save(model: Any, path: Path) -> None:
-    """Writes the files next to where they belong, and puts them in place when they are complete."""
+    """Write the files under a temporary name, and rename them when they are complete."""
     content = model._spec.SerializeToString(deterministic=True)
     if path.suffix.lower() == MODEL:
         with replacing(path, WeightsError) as file:
@@ -403,7 +404,7 @@ def _save(model: Any, path: Path) -> None:
         inner = next(file for file in files_of_package(made) if file.suffix == MODEL)
         inner.write_bytes(content)
         _name_items(made)
-        for inner in made.rglob("*"):  # coremltools' belong to their owner only
+        for inner in made.rglob("*"):  # coremltools makes files that only their owner may read
             inner.chmod(0o755 if inner.is_dir() else 0o644)
         if is_folder(path):
             shutil.rmtree(path)
@@ -411,7 +412,7 @@ def _save(model: Any, path: Path) -> None:
 
 
 def _name_items(package: Path) -> None:
-    """Numbers the items of a package's manifest, which coremltools names at random."""
+    """Rename the items of a package's manifest by numbers, because coremltools gives them random names."""
     manifest = package / "Manifest.json"
     listed = json.loads(manifest.read_text("utf-8"))
     root = listed["rootModelIdentifier"]

@@ -1,4 +1,4 @@
-"""ONNX' operators that take parts of tensors, join them, resize them, or lay them out in another way."""
+"""Convert ONNX operators that slice, concatenate, pad, resize, reshape or transpose to Core ML operations."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _pad(op: Operator) -> Any:
     rank = len(op.shape)
     amounts = [pads[place + side * rank] for place in range(rank) for side in (0, 1)]
     x = op.x
-    if min(amounts) < 0:  # which cut off
+    if min(amounts) < 0:  # negative amounts crop
         ends = [min(after, 0) for after in amounts[1::2]]
         x = op.mb.slice_by_index(
             x=x,
@@ -82,7 +82,7 @@ def _pad(op: Operator) -> Any:
             raise UnsupportedError(f"a border by {mode} around other axes than height and width")
         amounts = amounts[-4:]
     value = float(op.constant(2).reshape(())) if op.given(2) else 0.0
-    value = min(max(value, -LARGEST), LARGEST)  # such as -infinity around what a pooling reads
+    value = min(max(value, -LARGEST), LARGEST)  # for example -infinity before a max pooling
     kinds = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}
     if mode not in kinds:
         raise UnsupportedError(f"a border by {mode}")
@@ -175,4 +175,4 @@ MOVES: dict[str, Handler] = {
     "Tile": _tile,
     "Transpose": _transpose,
 }
-"""By ONNX' name for the operator."""
+"""The functions that convert operators, by ONNX' name."""

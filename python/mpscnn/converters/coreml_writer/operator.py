@@ -1,4 +1,4 @@
-"""One operator of ONNX, and what the functions for all kinds of operators read of it."""
+"""An ONNX operator with its operands and attributes, for the functions that convert operators to Core ML."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Array = NDArray[Any]
 
 
 class Operator:
-    """A node in the making.
+    """An ONNX node that is being converted.
 
     Args:
         mb: coremltools' builder of programs.
-        inputs: variables of the program and constants, None for one that is left out.
-        attributes: of the node.
-        name: of the operation that computes its result.
-        is_program: whether it becomes a part of a program, and not of a neural network.
+        inputs: variables of the program, or constants; None for an operand that is left out.
+        attributes: the attributes of the node.
+        name: the name for the operation that computes the result.
+        is_program: whether a program is written; False: a neural network.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Operator:
         return tuple(int(extent) for extent in self.x.shape)
 
     def constant(self, place: int) -> Array:
-        """An operand that must be a constant."""
+        """Return an operand that must be a constant. Raises UnsupportedError if it is not."""
         value = self.inputs[place]
         if not isinstance(value, np.ndarray):
             raise UnsupportedError(
@@ -53,15 +53,15 @@ class Operator:
         return value
 
     def given(self, place: int) -> bool:
-        """Whether an operand is there."""
+        """Return True if an operand is not left out."""
         return place < len(self.inputs) and self.inputs[place] is not None
 
     def integers(self, name: str, default: Sequence[int]) -> list[int]:
-        """Return an attribute with whole numbers."""
+        """Return an attribute that is a list of integers."""
         return [int(one) for one in self.attributes.get(name, default)]
 
     def axes(self) -> list[int]:
-        """Return the axes of a reduction: an attribute or an operand, all of them where there is neither."""
+        """Return the axes of a reduction, from an attribute or an operand. Without both these are all axes."""
         if "axes" in self.attributes:
             return self.integers("axes", ())
         if self.given(1):
@@ -70,8 +70,8 @@ class Operator:
 
 
 Handler = Callable[[Operator], Any]
-"""The operation of Core ML that computes an operator's result."""
+"""A function that adds the Core ML operations for an operator and returns its result."""
 PROGRAMS_DO = "which neural networks do not have: write a program (.mlpackage)"
-"""The end of a reason against a neural network."""
+"""The end of an error message for operators that only programs support."""
 LARGEST = 3e38
-"""In place of infinity."""
+"""The number that is written instead of infinity."""

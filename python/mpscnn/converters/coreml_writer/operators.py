@@ -1,4 +1,4 @@
-"""Convert ONNX' operators, as mpscnn's writer makes them, to operations of Core ML's programs."""
+"""Convert the ONNX operators that mpscnn's ONNX writer uses to operations of Core ML programs."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def _binary(kind: str) -> Handler:
 
 
 def _one_number(operand: Any) -> Any:
-    """Return a constant of one element without axes, as neural networks want it."""
+    """Return a constant of one element as a scalar, which neural networks need."""
     if isinstance(operand, np.ndarray) and operand.size == 1:
         return operand.reshape(())[()]
     return operand
 
 
 def _pads(op: Operator, count: int) -> list[int]:
-    """(before, after) of each spatial axis."""
+    """Return the padding as (before, after) for each spatial axis, in one flat list."""
     pads = op.integers("pads", [0] * (2 * count))
     return [pads[place + side * count] for place in range(count) for side in (0, 1)]
 
@@ -59,7 +59,7 @@ def _convolution(op: Operator) -> Any:
 
 
 def _transposed_convolution(op: Operator) -> Any:
-    """Without its padding, which is cut off, or added where the result is to be larger."""
+    """Convert ConvTranspose without padding. The result is then cropped, or padded if it must be larger."""
     weight = op.constant(1)
     count = weight.ndim - 2
     pads, more = _pads(op, count), op.integers("output_padding", [0] * count)
@@ -339,4 +339,4 @@ OPERATORS: dict[str, Handler] = {
     "Tanh": _unary("tanh"),
     "Where": _where,
 }
-"""By ONNX' name for the operator."""
+"""The functions that convert operators, by ONNX' name."""

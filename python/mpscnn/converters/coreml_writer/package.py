@@ -1,4 +1,4 @@
-"""The package coremltools, which writes to the terminal whatever it does."""
+"""Import and run the package coremltools without its output on the terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mpscnn.errors import UnsupportedError
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps coremltools' warnings, progress bars and log from the terminal."""
+    """Suppress coremltools' warnings, progress bars and log messages within a `with` block."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -27,7 +27,7 @@ def quiet() -> Iterator[None]:
 
 
 def coremltools() -> Any:
-    """Return the package. Raises UnsupportedError where it is not installed."""
+    """Return the package coremltools. Raises UnsupportedError if it is not installed."""
     try:
         with quiet():
             return import_module("coremltools")

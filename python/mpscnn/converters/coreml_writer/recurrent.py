@@ -1,4 +1,4 @@
-"""Convert ONNX' LSTM and GRU, as mpscnn's writer makes them, to those of Core ML."""
+"""Convert ONNX' LSTM and GRU, in the form that mpscnn's ONNX writer uses, to those of Core ML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.coreml_writer.operator import Handler, Operator
 from mpscnn.errors import UnsupportedError
 
-# The order of ONNX' gates i, o, f and g, or z, r and the candidate, in Core ML's.
+# The position in ONNX' order of gates (LSTM: i, o, f, g; GRU: z, r, candidate) of each gate in Core ML's order.
 _LSTM_ORDER, _GRU_ORDER = (0, 2, 1, 3), (1, 2, 0)
 _FUNCTIONS = {"HardSigmoid": "hard_sigmoid", "Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 
@@ -42,8 +42,8 @@ def _state(op: Operator, place: int, units: int) -> Any:
 
 
 def _settings(op: Operator, order: tuple[int, ...]) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """Return what LSTM and GRU have in common, and the biases of the state."""
-    if not op.is_program:  # whose recurrent layers the reader does not take
+    """Return the arguments that LSTM and GRU have in common, and the biases of the state."""
+    if not op.is_program:  # mpscnn's reader does not support recurrent layers of neural networks
         raise UnsupportedError("mpscnn writes recurrent layers as programs only: write a .mlpackage")
     weight, matrix, biases = (op.constant(place)[0] for place in (1, 2, 3))
     first, second = np.split(biases, 2)
@@ -85,4 +85,4 @@ def _gru(op: Operator) -> list[Any]:
 
 
 RECURRENT: dict[str, Handler] = {"GRU": _gru, "LSTM": _lstm}
-"""By ONNX' name for the operator. The results are those of the node, in order."""
+"""The functions that convert operators, by ONNX' name. They return the node's results in order."""

@@ -1,4 +1,4 @@
-"""Segmenters as Core ML models: the number of each pixel's class, and what Xcode wants to know for its preview."""
+"""Write segmenters as Core ML models: the output is class numbers of pixels, and metadata is for Xcode's preview."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mpscnn.vision.visualize import class_colors
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-_OUTPUT = "semanticPredictions"  # as Apple's own models name it
+_OUTPUT = "semanticPredictions"  # the name of this output in Apple's models
 
 
 def is_segmenter(network: Network) -> bool:
-    """Return whether the network's only output is scores for the pixels of an image."""
+    """Return True if the network's only output is an image, such as scores for each pixel."""
     return network.detection is None and len(network.outputs) == 1 and len(network.outputs[0].shape) == 4
 
 
 def described_segmenter(labels: Sequence[str], network: Network, origin: str) -> dict[str, str]:
-    """Return the metadata of a segmenter. Raises ParameterError for labels that do not fit."""
+    """Return the metadata of a segmenter. Raises ParameterError if the number of labels is not that of classes."""
     classes = network.outputs[0].shape[-1]
     if len(labels) != classes:
         raise ParameterError(f"{origin}: {len(labels)} labels for {classes} classes")

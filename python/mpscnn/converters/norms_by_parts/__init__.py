@@ -1,1 +1,1 @@
-"""Norms that a file writes as several layers: squares, their mean, a root and a division become one layer."""
+"""Merge norms that a file writes as several layers (squares, their mean, a root, a division) into one layer."""

@@ -1,4 +1,4 @@
-"""The computations of a network's layers, as far as norms by parts need them."""
+"""Access to a network's layers for the search for norms that consist of several layers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from mpscnn.converters.affine import is_affine
 from mpscnn.graph.network import Network
 
-BASE = "\0base"  # ends the name of a layer's result before its activation
-LARGEST = 3e38  # limits beyond are none
+BASE = "\0base"  # the suffix for the name of a layer's result before its fused activation
+LARGEST = 3e38  # limits beyond this number do not clip
 _RECIPROCAL = {"kind": "power", "a": 1.0, "b": 0.0, "c": -1.0}
 
 Node = Mapping[str, Any]
 
 
 class Layers:
-    """The layers of a network, an activation apart from the layer that it is attached to."""
+    """The layers of a network. Fused activations are treated as separate layers."""
 
     def __init__(self, network: Network, nodes: Sequence[Node]) -> None:
         self._network = network
@@ -36,26 +36,26 @@ class Layers:
             self._nodes[name] = {"operation": "neuron", "inputs": [base], "attributes": activation}
 
     def maker(self, value: str) -> Node | None:
-        """Return the node that computes a value; None for an input."""
+        """Return the layer that computes a value; None for an input."""
         return self._nodes.get(value)
 
     def made_by(self, value: str, operation: str) -> Node | None:
-        """Return the layer that computes a value, if it has this operation."""
+        """Return the layer that computes a value if it has this operation; otherwise None."""
         node = self.maker(value)
         return node if node is not None and node["operation"] == operation else None
 
     def shape(self, value: str) -> tuple[int | None, ...]:
-        """Without the batch."""
+        """Return the shape of a value without the batch."""
         return self._network[value.removesuffix(BASE)].shape[1:]
 
     def root(self, value: str) -> str:
-        """The value whose elements these are in the same order."""
+        """Return the value from which reshapes made this one. It has the same elements in the same order."""
         while (node := self.made_by(value, "reshape")) is not None:
             value = node["inputs"][0]
         return value
 
     def step(self, value: str) -> tuple[Mapping[str, Any], str] | None:
-        """Return the function of each element that a layer computes, and of what."""
+        """Return the elementwise function that a layer computes, and its operand; None for other layers."""
         if (node := self.made_by(value, "neuron")) is not None:
             return node["attributes"], node["inputs"][0]
         if (node := self.made_by(value, "divide")) is not None and is_plain(node):
@@ -65,14 +65,14 @@ class Layers:
         return None
 
     def _number(self, value: str) -> float | None:
-        """Return the only number of a constant."""
+        """Return the number in a constant of one element; None for other values."""
         if self.made_by(value, "constant") is None or product(self.shape(value)) != 1:
             return None
         values = np.asarray(self._network.graph.get_weight(value, "value")[0])
         return float(values.reshape(-1)[0])
 
     def affine(self, node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """Return the factor and the offset of each channel; None for another layer."""
+        """Return scale and offset of each channel if the layer only applies these; None for other layers."""
         attributes = node["attributes"]
         if node["operation"] != "batch_normalization" or len(node["inputs"]) > 1 or not attributes["fixed"]:
             return None
@@ -93,7 +93,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class Lines:
-    """The elements that are reduced to one: every `step`th one, `count` of them."""
+    """The elements that are reduced to one element: `count` elements at a distance of `step` in memory."""
 
     count: int
     step: int
@@ -115,7 +115,7 @@ def lines_of_reduction(layers: Layers, node: Node) -> Lines | None:
 
 
 def lines_of_broadcast(layers: Layers, whole: str, small: str) -> Lines | None:
-    """Along which elements of the first operand the second is repeated."""
+    """Return the lines of the first operand along which the second is broadcast; None for other broadcasts."""
     shape, other = layers.shape(whole), layers.shape(small)
     if len(shape) != len(other):
         return None
@@ -135,7 +135,7 @@ def product(extents: Sequence[int | None]) -> int:
 
 
 def is_plain(node: Node) -> bool:
-    """Whether arithmetic has no scales, offset and limits."""
+    """Return True if an arithmetic layer has no scales, no offset and no limits."""
     a = node["attributes"]
     return bool(
         a["primary_scale"] == a["secondary_scale"] == 1.0

@@ -1,4 +1,4 @@
-"""Which layers together are a norm, a variance, or the logarithm of a sigmoid."""
+"""Recognise layers that together compute a norm, a variance, or the logarithm of a sigmoid."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from mpscnn.converters.norms_by_parts.layers import (
     lines_of_reduction,
 )
 
-ROUNDING = 1e-5  # of constants that a file rounds to float32
-_MOST_STEPS = 16  # between a reduction and the division
+ROUNDING = 1e-5  # the relative tolerance for constants that a file rounds to float32
+_MOST_STEPS = 16  # the maximum number of layers between a reduction and the division
 
 
 @dataclass(frozen=True)
 class Length:
-    """factor * norm + epsilon of the lines of a value; or one over that."""
+    """The divisor of a normalization: factor * norm + epsilon, or the reciprocal of that.
+
+    The norm is taken over `lines` of the value `of` (see `Lines`). `rule` says where epsilon is added.
+    """
 
     of: str
     lines: Lines
@@ -41,7 +44,7 @@ def _length(layers: Layers, value: str) -> Length | None:
 
 
 def _reduction_and_steps(layers: Layers, value: str) -> tuple[_Sums, list[Mapping[str, Any]]] | None:
-    """The reduction that a value is made of, and the functions of its result, the first one first."""
+    """Return the reduction from which a value is computed, and the elementwise functions after it, in order."""
     steps: list[Mapping[str, Any]] = []
     value = layers.root(value)
     while (step := layers.step(value)) is not None and len(steps) < _MOST_STEPS:
@@ -54,7 +57,7 @@ def _reduction_and_steps(layers: Layers, value: str) -> tuple[_Sums, list[Mappin
 
 @dataclass(frozen=True)
 class _Sums:
-    """scale * sum + offset, at least `least`; `is_square` before the root is taken."""
+    """The sums of a norm: max(scale * sum + offset, least). `is_square`: the root is not taken yet."""
 
     length: Length
     scale: float = 1.0
@@ -69,7 +72,7 @@ class _Sums:
 
 
 def _sums(layers: Layers, node: Node) -> _Sums | None:
-    """Return the reduction of squares or magnitudes that begins a norm."""
+    """Return the sums if a layer reduces squares or magnitudes; None for other layers."""
     kind = node["attributes"].get("kind")
     if (
         node["operation"] not in ("reduction", "pooling")
@@ -93,7 +96,7 @@ def _sums(layers: Layers, node: Node) -> _Sums | None:
 
 
 def _squared(layers: Layers, value: str) -> str | None:
-    """The value that is squared."""
+    """Return the value whose square this value is; None if it is not a square."""
     if (node := layers.made_by(value, "neuron")) is not None:
         a = node["attributes"]
         is_square = a["kind"] == "power" and (abs(a["a"]), a["b"], a["c"]) == (1.0, 0.0, 2.0)
@@ -106,12 +109,12 @@ def _squared(layers: Layers, value: str) -> str | None:
 
 
 def _keeps_norms(step: Mapping[str, Any]) -> bool:
-    """Return True if a function does not change numbers that are at least zero."""
+    """Return True if a function does not change numbers of 0 or more."""
     return bool(step["kind"] == "clamp" and step["a"] <= 0.0 and step["b"] > LARGEST)
 
 
 def _after(sums: _Sums, steps: Sequence[Mapping[str, Any]]) -> Length | None:
-    """Apply functions to sums, one after the other."""
+    """Apply elementwise functions to sums. Returns the divisor of a norm; None if they do not make one."""
     is_inverse = False
     inside = 0.0
     for step in steps:
@@ -143,7 +146,8 @@ def _after(sums: _Sums, steps: Sequence[Mapping[str, Any]]) -> Length | None:
         return None
     length, factor = sums.length, sums.scale
     mean_factor = factor * math.sqrt(length.lines.count)
-    if length.kind == "l2_norm" and abs(mean_factor - 1.0) < ROUNDING:  # a mean as a sum and a product
+    # A mean was written as sum * (1 / count).
+    if length.kind == "l2_norm" and abs(mean_factor - 1.0) < ROUNDING:
         length, factor, inside = (
             replace(length, kind="root_mean_square"),
             mean_factor,
@@ -159,7 +163,7 @@ def _after(sums: _Sums, steps: Sequence[Mapping[str, Any]]) -> Length | None:
 
 @dataclass(frozen=True)
 class Norm:
-    """A value is divided by a length, after its mean was subtracted if `is_centred`."""
+    """A normalization: a value divided by a length. If `is_centred`, the mean is subtracted before."""
 
     of: str
     length: Length
@@ -167,7 +171,7 @@ class Norm:
 
 
 def normalization(layers: Layers, name: str) -> Norm | None:
-    """Return the normalization whose last layer this is."""
+    """Return the normalization whose last layer has this name; None if there is none."""
     value = name + BASE if layers.maker(name + BASE) is not None else name
     node = layers.maker(value)
     if node is None or node["operation"] not in ("divide", "multiply") or not is_plain(node):
@@ -194,7 +198,7 @@ def normalization(layers: Layers, name: str) -> Norm | None:
 
 
 def _centred(layers: Layers, value: str, lines: Lines) -> str | None:
-    """Return the value from which the mean of these lines is subtracted."""
+    """Return x if the value is x minus the mean of these lines of x; otherwise None."""
     node = layers.made_by(value, "subtract")
     if node is None or not is_plain(node):
         return None
@@ -212,7 +216,7 @@ def _centred(layers: Layers, value: str, lines: Lines) -> str | None:
 
 @dataclass(frozen=True)
 class Spread:
-    """The variance or deviation of the lines of a value, times the weight."""
+    """The variance or standard deviation of the lines of a value, times a weight."""
 
     of: str
     lines: Lines
@@ -221,7 +225,7 @@ class Spread:
 
 
 def spread_of(layers: Layers, node: Node) -> Spread | None:
-    """Return the variance or standard deviation that a layer gives."""
+    """Return the variance or standard deviation whose last layer this is; None if there is none."""
     if layers.shape(node["name"]).count(None) > 1:
         return None
     if node.get("activation") is not None or node["operation"] not in ("neuron", "reduction", "pooling"):
@@ -247,7 +251,10 @@ def spread_of(layers: Layers, node: Node) -> Spread | None:
 
 
 def is_log_of_sigmoid(layers: Layers, node: Node) -> bool:
-    """Whether a layer is the natural logarithm of a sigmoid, which would be that of 0 for some numbers."""
+    """Return True if a layer is the natural logarithm of a sigmoid.
+
+    As two layers this is inexact: for negative numbers of large magnitude it would be the logarithm of 0.
+    """
     a = node["attributes"]
     if (
         node["operation"] != "neuron"

@@ -1,8 +1,8 @@
-"""A network with one layer for each norm that its file writes as several.
+"""Replace norms that a file writes as several layers by one layer each.
 
-A variance, its root and the logarithm of a sigmoid become one layer, too. They are found on the network, so that it
-does not matter which format it was read from. One layer rounds nothing in between: squares of ordinary halves are
-beyond float16.
+Variances, standard deviations and the logarithm of a sigmoid become one layer, too. They are found in the converted
+network, so this works for all file formats. One layer has no rounded intermediate results, which matters because
+squares of ordinary numbers are beyond the range of float16.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from mpscnn.graph.network import Network
 
 
 def with_whole_norms(network: Network) -> Network:
-    """Return the network with a layer for each normalization by parts, or as it was where there is none."""
+    """Return the network with one layer for each normalization, or the same network if nothing was found."""
     structure = network.to_dict()
     if any("quantization" in node for node in structure["nodes"]):
-        return network  # the parts of a normalization have their own integers there
+        return network  # quantized networks have separate integers for each layer
     nodes = structure["nodes"]
     layers = Layers(network, nodes)
     writer = Writer(layers, structure)
@@ -53,7 +53,7 @@ def with_whole_norms(network: Network) -> Network:
 
 
 def _still_needed(before: Sequence[Node], after: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
-    """Return the layers without those that only parts of norms have read."""
+    """Return the layers without those that only replaced layers have read."""
     read = {name for node in before for name in node["inputs"]}
     needed = set(outputs) | {node["name"] for node in before if node["name"] not in read}
     kept: list[Node] = []
@@ -65,7 +65,7 @@ def _still_needed(before: Sequence[Node], after: Sequence[Node], outputs: Sequen
 
 
 def _reshaped_once(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
-    """Return the layers without reshapes of which nothing but another reshape is made."""
+    """Return the layers without reshapes whose only consumer is another reshape."""
     readers = Counter(name for node in nodes for name in node["inputs"])
     reshapes: dict[str, Node] = {}
     dropped: set[str] = set()
@@ -75,7 +75,7 @@ def _reshaped_once(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
             kept.append(node)
             continue
         before = reshapes.get(node["inputs"][0])
-        # An extent of 0 is that of the input.
+        # An extent of 0 is copied from the reshape's input, so such a reshape cannot get another input.
         if before is not None and 0 not in node["attributes"]["shape"]:
             dropped.add(before["name"])
             node = dict(node) | {"inputs": before["inputs"]}

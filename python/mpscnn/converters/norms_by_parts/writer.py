@@ -1,4 +1,4 @@
-"""Writes the one layer that takes the place of the parts of a norm."""
+"""Write the single layer that replaces the layers of a norm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mpscnn.converters.norms_by_parts.patterns import ROUNDING, Norm, Spread
 
 
 class Writer:
-    """Writes the layers of a network with those of its norms."""
+    """Collects the layers of a network, with norms replaced by single layers."""
 
     def __init__(self, layers: Layers, structure: Mapping[str, Any]) -> None:
         self._layers = layers
@@ -26,11 +26,11 @@ class Writer:
                 self._readers.setdefault(name, []).append(node)
         self.nodes: list[Node] = []
         self.merged: set[str] = set()
-        """Layers that became part of another one, which may have the name of the last."""
+        """Layers that became part of another layer, which may have the name of the last of them."""
         self.weights: dict[tuple[str, str], NDArray[np.float32]] = {}
 
     def write(self, node: Node, norm: Norm) -> None:
-        """The normalization of lines, which become channels where they are not."""
+        """Add a normalization. If its lines are not the channels, the value is reshaped so that they are."""
         lines, length = norm.length.lines, norm.length
         own, result = self._layers.shape(norm.of), self._layers.shape(node["name"])
         kind = "deviation" if norm.is_centred else length.kind
@@ -61,7 +61,7 @@ class Writer:
     def _with_factors(
         self, node: Node, factor: float
     ) -> tuple[Node, NDArray[np.float32], NDArray[np.float32]]:
-        """Return the last of the layers after a norm that multiply and add constants, and what they do together."""
+        """Merge layers after a norm that only scale and add constants. Returns the last one, and gamma and beta."""
         channels = self._layers.shape(node["name"])[-1] or 0
         gamma, beta = np.full(channels, factor), np.zeros(channels)
         while "activation" not in node and node["name"] not in self._outputs:
@@ -75,7 +75,7 @@ class Writer:
         return node, gamma.astype(np.float32), beta.astype(np.float32)
 
     def write_spread(self, node: Node, spread: Spread) -> None:
-        """The variance of lines, along the channels or the axis before them."""
+        """Add a variance or deviation, over the channels or the axis before them."""
         lines, own, x = spread.lines, self._layers.shape(spread.of), spread.of
         if lines.step > 1 or own[-1] != lines.count:
             shape = [-1, lines.count] if lines.step == 1 else [-1, lines.count, lines.step]
@@ -86,7 +86,7 @@ class Writer:
         self._add({}, None, "reshape", x, {"shape": _extents(self._layers.shape(node["name"]))}, node["name"])
 
     def write_log_sigmoid(self, node: Node) -> None:
-        """-softplus(-x)."""
+        """Add the logarithm of a sigmoid as -softplus(-x)."""
         sigmoid = self._layers.maker(node["inputs"][0])
         assert sigmoid is not None
         attributes = {"kind": "softplus", "a": -1.0, "b": -1.0}
@@ -101,7 +101,7 @@ class Writer:
         attributes: Mapping[str, Any],
         stem: str | None = None,
     ) -> str:
-        """Adds a layer, with the activation of `node`, if it has one, and returns its name."""
+        """Add a layer, with the activation of `node` if it has one, and return its name."""
         stem = node["name"] if stem is None else stem
         name = stem if part is None else next(n for n in _names(stem + part) if n not in self._names)
         self._names.add(name)
@@ -122,5 +122,5 @@ def _extents(shape: tuple[int | None, ...]) -> list[int]:
 
 
 def _is_image(shape: tuple[int | None, ...], lines: Lines) -> bool:
-    """Whether the lines are the channels of a whole image."""
+    """Return True if each line is one channel of a whole image."""
     return len(shape) == 3 and shape[-1] == lines.step and product(shape) == lines.count * lines.step

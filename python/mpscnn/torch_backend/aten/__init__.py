@@ -1,1 +1,1 @@
-"""ATen's operators, written as nodes of ONNX."""
+"""Write ATen's operators as ONNX nodes."""

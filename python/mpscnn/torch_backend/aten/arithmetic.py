@@ -1,4 +1,4 @@
-"""Arithmetic, comparisons and choices of ATen as nodes of ONNX."""
+"""Write ATen's arithmetic, comparisons and selections as ONNX nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matrix products and attention of ATen as nodes of ONNX."""
+"""Write ATen's matrix products and attention as ONNX nodes."""
 
 from __future__ import annotations
 

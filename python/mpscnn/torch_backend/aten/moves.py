@@ -1,4 +1,4 @@
-"""ATen's operators that move, repeat or select elements as nodes of ONNX."""
+"""Write ATen's operators that move, repeat or select elements as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _view(g: Writer, x: str, *_: Any, **__: Any) -> str:
 def _strided(
     g: Writer, x: str, shape: Sequence[int], strides: Sequence[int], offset: int | None = None
 ) -> str:
-    """Return the same tensor: torch writes other strides for axes of extent 1, where they say nothing."""
+    """Write as_strided if it changes nothing: only strides of axes of extent 1 may differ, which have no effect."""
     told = zip(shape, strides, g.strides, strict=True) if len(shape) == g.rank(x) else None
     is_same = told is not None and all(extent == 1 or one == other for extent, one, other in told)
     if tuple(shape) != g.shapes[x] or not is_same or offset:
@@ -94,7 +94,7 @@ def _unbind(g: Writer, x: str, axis: int = 0) -> tuple[str, ...]:
 
 
 def _index(g: Writer, x: str, indices: Sequence[str | None]) -> str:
-    """Take places of one axis, which have to be known."""
+    """Write indexing of one axis by constant positions."""
     given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
     if len(given) != 1:
         raise UnsupportedError(f"takes places of {len(given)} axes at once; supported is 1")
@@ -150,7 +150,7 @@ def _channel_shuffle(g: Writer, x: str, groups: int) -> str:
 
 
 def _pad(g: Writer, x: str, padding: Sequence[int], mode: str, value: float = 0.0) -> str:
-    """Write torch's order, last axis first, in ONNX' order: all begins, then all ends."""
+    """Write a Pad. PyTorch lists (before, after) from the last axis on; ONNX lists all begins, then all ends."""
     rank, pairs = g.rank(x), len(padding) // 2
     before, after = [0] * rank, [0] * rank
     for place in range(pairs):
@@ -205,7 +205,7 @@ MOVES: dict[str, Operator] = {
     "replication_pad2d.default": _padding("edge"),
 }
 
-#: Operators that only say otherwise how elements lie: a network of nothing else is not worth its call.
+#: Operators that only change shapes or strides. A network with only such operators is not worth a call.
 VIEWS = frozenset(
     {
         *(

@@ -1,4 +1,4 @@
-"""ATen's functions of one element as nodes of ONNX."""
+"""Write ATen's elementwise functions as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def _prelu(g: Writer, x: str, slope: str) -> str:
 
 
 def _softplus(g: Writer, x: str, beta: float = 1.0, threshold: float = 20.0) -> str:
-    # Beyond the threshold torch returns x, which differs from the function by less than float32 can tell.
+    # Beyond a threshold of at least 20, PyTorch returns x, which is equal to the function in float32.
     if threshold < 20:
         raise UnsupportedError(f"a softplus with the threshold {threshold}")
     return g.scaled(g.add("Softplus", g.scaled(x, beta)), 1 / beta)
 
 
 def _sign(g: Writer, x: str) -> str:
-    """Write the sign of a number; torch's is 0 for NaN."""
+    """Write the sign of each element. In PyTorch the sign of NaN is 0."""
     is_number = g.add("Equal", x, x)
     return g.add("Where", is_number, g.add("Sign", x), g.number(0))
 

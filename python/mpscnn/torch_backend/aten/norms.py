@@ -1,4 +1,4 @@
-"""Normalizations of ATen as nodes of ONNX."""
+"""Write ATen's normalizations as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _filled(g: Writer, given: str | None, count: int, number: float) -> str:
 def _batch_norm(
     g: Writer, x: str, weight: str | None, bias: str | None, mean: str, variance: str, _: float, eps: float
 ) -> tuple[str, None, None]:
-    """Normalize by statistics that are known."""
+    """Write a batch normalization with constant statistics."""
     channels = g.shapes[x][1]
     factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
     return g.add("BatchNormalization", x, *factors, mean, variance, epsilon=eps), None, None
@@ -42,7 +42,7 @@ def _batch_norm_of_mode(
 def _norm_of_rows(
     g: Writer, x: str, weight: str | None, bias: str | None, _: bool, __: float, eps: float
 ) -> tuple[str, None, None]:
-    """Normalize by the statistics of a batch of one image: torch writes an instance normalization so."""
+    """Write a batch normalization by the statistics of a batch of one, which is PyTorch's instance normalization."""
     batch, channels, *_rest = g.shapes[x]
     if batch != 1:
         raise UnsupportedError(f"the statistics of a batch of {batch}")

@@ -1,8 +1,8 @@
-"""ATen's operators as nodes of ONNX: one table of all.
+"""The table of all functions that write ATen's operators as ONNX nodes.
 
-A function takes the model and the operator's arguments. Tensors are names, everything else is as in torch. It returns
-the name of its result, or one for each result. It raises UnsupportedError with a reason for arguments that cannot be
-expressed. The reader of ONNX may refuse what is written here.
+A function takes the model and the operator's arguments, in which tensors are replaced by their names. It returns the
+name of its result, or of each result. It raises UnsupportedError with a reason for unsupported arguments. mpscnn's ONNX
+reader may still refuse the nodes later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OPERATORS: dict[str, Operator] = {
     **RESIZES,
 }
 
-#: Operators that multiply matrices or slide windows, for which a network pays even alone.
+#: Matrix products and convolutions. A network is worth its call even for a single such operator.
 PRODUCTS = frozenset(
     {
         *("convolution.default", "mm.default", "bmm.default", "matmul.default", "addmm.default"),

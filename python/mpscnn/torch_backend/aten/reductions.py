@@ -1,4 +1,4 @@
-"""Reductions and softmax of ATen as nodes of ONNX."""
+"""Write ATen's reductions and softmax as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _reduction(kind: str) -> Operator:
 
 
 def _extreme(kind: str) -> Operator:
-    """Return the largest or smallest number along an axis; its place is another result, which is not computed."""
+    """Return a function that writes max or min along an axis. Its second result, the index, is not computed."""
     reduce = _reduction(kind)
 
     def write(g: Writer, x: str, axis: int, keepdim: bool = False) -> tuple[str, None]:
@@ -32,7 +32,7 @@ def _extreme(kind: str) -> Operator:
 def _deviations(
     g: Writer, x: str, axes: Sequence[int] | int | None, correction: float | None, keepdim: bool
 ) -> tuple[str, str]:
-    """Return the variance and the mean."""
+    """Write var_mean: the variance and the mean over axes."""
     numbers = g.axes(x, axes)
     along = g.integers(numbers)
     mean = g.add("ReduceMean", x, along, keepdims=1)

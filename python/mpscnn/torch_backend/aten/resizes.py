@@ -1,4 +1,4 @@
-"""Resizes of a torch graph as nodes of ONNX."""
+"""Write resizes of a PyTorch graph as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _resize(
     mode: str,
     align_corners: bool | None,
 ) -> str:
-    """Write an operator of `resizes`. Torch computes with the factors where they are given."""
+    """Write the operator `resize` of `torch_backend.resizes`. If factors are given, PyTorch computes with these."""
     if mode in _NEAREST:
         settings: dict[str, Any] = {"mode": "nearest", **_NEAREST[mode]}
     else:

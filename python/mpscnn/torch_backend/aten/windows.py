@@ -1,4 +1,4 @@
-"""Convolutions, poolings and adaptive poolings of ATen as nodes of ONNX."""
+"""Write ATen's convolutions, poolings and adaptive poolings as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mpscnn.torch_backend.aten.writer import Operator, Writer
 
 
 def _ends(values: Sequence[int], count: int) -> list[int]:
-    """One number for each axis in space: torch takes one number for all."""
+    """Return one number for each spatial axis. PyTorch also allows a single number for all axes."""
     return list(values) * count if len(values) == 1 else list(values)
 
 
@@ -92,7 +92,7 @@ def _average_pool(
 
 def _adaptive(reduce: str, pooling: str) -> Callable[[Writer, str, Sequence[int]], str]:
     def write(g: Writer, x: str, _: Sequence[int]) -> str:
-        """Pool with one window where all are alike; otherwise reduce rows first, then columns."""
+        """Write one pooling if all windows have the same size; otherwise reduce rows first, then columns."""
         first = len(g.result) - 2
         pairs = list(zip(g.shapes[x], g.result, strict=True))[first:]
         if g.rank(x) == 4 and all(extent % count == 0 for extent, count in pairs):

@@ -1,4 +1,4 @@
-"""A model of ONNX that operators of ATen are written into."""
+"""An ONNX model to which ATen's operators are added."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Operator = Callable[..., Results]
 
 
 class Writer(OnnxModel):
-    """A model that operators are written into.
+    """An ONNX model to which operators are added one by one.
 
     Attributes:
-        result: the shape of the operator's first result.
-        strides: of the operator's first operand.
-        arrays: the numbers of tensors that are constants, by name.
+        result: the shape of the current operator's first result.
+        strides: the strides of the current operator's first operand.
+        arrays: the constant tensors as arrays, by name.
     """
 
     def __init__(self) -> None:
@@ -29,26 +29,26 @@ class Writer(OnnxModel):
         self.arrays: dict[str, np.ndarray[Any, Any]] = {}
 
     def operand(self, value: str | float) -> str:
-        """Return a tensor, or a number as one."""
+        """Return the name of a tensor. A number is added as a constant."""
         return value if isinstance(value, str) else self.number(value)
 
     def rank(self, x: str) -> int:
-        """Return how many axes a tensor has."""
+        """Return the number of axes of a tensor."""
         return len(self.shapes[x])
 
     def axes(self, x: str, given: Sequence[int] | int | None) -> list[int]:
-        """Return axes as numbers from 0; all of them where none is given."""
+        """Return axes counted from the front; all axes if none is given."""
         rank = self.rank(x)
         if given is None or (not isinstance(given, int) and not given):
             return list(range(rank))
         return [axis % max(rank, 1) for axis in ([given] if isinstance(given, int) else given)]
 
     def reshaped(self, x: str, shape: Sequence[int]) -> str:
-        """Return the tensor with other extents."""
+        """Reshape a tensor."""
         made = self.add("Reshape", x, self.integers(shape))
         self.shapes[made] = tuple(shape)
         return made
 
     def scaled(self, x: str, factor: float) -> str:
-        """Return the tensor times a number."""
+        """Multiply a tensor by a number."""
         return x if factor == 1 else self.add("Mul", x, self.number(factor))

@@ -1,1 +1,1 @@
-"""Core ML's neural networks: what their layers are as operators of ONNX."""
+"""Convert the layers of Core ML's neural networks to ONNX operators."""

@@ -1,4 +1,4 @@
-"""Functions of each element in neural networks, and arithmetic of blobs."""
+"""Convert elementwise functions and arithmetic of neural networks."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _activation(b: Builder, layer: Layer) -> str:
 
 
 def _by_channel(b: Builder, layer: Layer, kind: str, curve: object) -> str:
-    """Functions with a parameter for each channel, or one for all."""
+    """Convert an activation function with a parameter for each channel, or one for all."""
     rank = b.rank(layer.x)
     channels = b.extents(layer.x)[-3] if rank >= 3 else None
     if channels is None:
@@ -89,7 +89,7 @@ def _unary(b: Builder, layer: Layer) -> str:
     x = b.scaled(layer.x, layer.positive("scale", 1.0), float(p.shift))
     epsilon = b.number(layer.positive("epsilon", _EPSILON))
     plain = {_SQRT: "Sqrt", _EXP: "Exp", _LOG: "Log", _ABS: "Abs"}
-    # The schema has no epsilon in a logarithm; coremltools states one where it means log(x + epsilon).
+    # Core ML's schema defines no epsilon for the logarithm, but coremltools writes one to mean log(x + epsilon).
     if p.type == _LOG and p.epsilon > _VANISHING:
         x = b.op("Add", x, epsilon)
     if p.type in plain:
@@ -106,7 +106,7 @@ def _unary(b: Builder, layer: Layer) -> str:
 
 
 def _sum_or_product(kind: str) -> Handler:
-    """Of several blobs, or of one and a number."""
+    """Return a function that converts a sum or product of several blobs (tensors), or of a blob and a number."""
 
     def convert(b: Builder, layer: Layer) -> str:
         if len(layer.inputs) == 1:
@@ -126,7 +126,7 @@ def _average(b: Builder, layer: Layer) -> str:
 
 
 def _shaped(b: Builder, layer: Layer, role: str, shape: str) -> str:
-    """Return a weight [1], [C], [1, H, W] or [C, H, W] next to an image."""
+    """Return a weight [1], [C], [1, H, W] or [C, H, W] in a shape that broadcasts to an image (n, C, H, W)."""
     extents = tuple(int(one) for one in getattr(layer.p, shape))
     weight = layer.weight(role, extents)
     return b.weight(role, weight.reshaped(-1, 1, 1) if len(extents) == 1 else weight)
@@ -175,7 +175,7 @@ def _where(b: Builder, layer: Layer) -> str:
 
 
 def _clamped(b: Builder, layer: Layer) -> str:
-    """min(x, beta) where x is positive, min(alpha * x, beta) elsewhere."""
+    """Convert ClampedReLU: min(x, beta) where x is positive, min(alpha * x, beta) elsewhere."""
     return b.op("Min", b.op("LeakyRelu", layer.x, alpha=float(layer.p.alpha)), b.number(layer.p.beta))
 
 

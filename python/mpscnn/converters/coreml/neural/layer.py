@@ -1,6 +1,6 @@
-"""One layer of a Core ML neural network, and what the functions for all kinds of layers read of it.
+"""A layer of a Core ML neural network with its inputs and parameters, for the functions that convert layers.
 
-They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and layer.
+They raise UnsupportedError and WeightsError with only a reason. The caller adds the names of file and layer.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer: what it is, and the tensors that it reads.
+    """A layer of the file.
 
     Attributes:
-        kind: the name of the field that holds its parameters.
-        name: in the file.
-        inputs: tensors of the graph.
-        outputs: blobs of the file.
-        p: the parameters.
-        weights: makes its weights.
+        kind: the kind of layer: the name of the message's field with its parameters.
+        name: the name in the file.
+        inputs: the names of the input tensors in the ONNX graph.
+        outputs: the names of the output blobs in the file.
+        p: the message with the parameters.
+        weights: reads the weights.
     """
 
     kind: str
@@ -37,13 +37,13 @@ class Layer:
 
     @property
     def x(self) -> str:
-        """The only input."""
+        """The only input. Raises UnsupportedError for several."""
         if len(self.inputs) != 1:
             raise UnsupportedError(f"it has {len(self.inputs)} inputs; supported is one")
         return self.inputs[0]
 
     def two(self) -> tuple[str, str]:
-        """Both inputs."""
+        """Both inputs. Raises WeightsError for other numbers of inputs."""
         if len(self.inputs) != 2:
             raise WeightsError(f"damaged: it has {len(self.inputs)} inputs instead of two")
         return self.inputs[0], self.inputs[1]
@@ -55,26 +55,26 @@ class Layer:
         return self.weights.blob(getattr(self.p, role), shape, f"its {role}", axis=axis)
 
     def positive(self, name: str, default: float) -> float:
-        """A number that has a default where it is 0 or not stated."""
+        """Return a numeric parameter, or the default if it is 0 or missing."""
         return float(getattr(self.p, name)) or default
 
 
 Handler = Callable[[Builder, Layer], "str | list[str]"]
-"""The tensors that a layer computes, one for each of its outputs."""
+"""A function that adds a layer to the graph and returns its output tensors."""
 
 
 def simple(kind: str, **attributes: Any) -> Handler:
-    """Make one operator of the only input."""
+    """Return a function that converts a layer with one input to one ONNX operator."""
     return lambda b, layer: b.op(kind, layer.x, **attributes)
 
 
 def binary(kind: str) -> Handler:
-    """Make one operator of two inputs, which broadcast."""
+    """Return a function that converts a layer with two inputs, which broadcast, to one ONNX operator."""
     return lambda b, layer: b.op(kind, *layer.two())
 
 
 def pair(values: Any, default: int) -> tuple[int, int]:
-    """(vertical, horizontal) numbers."""
+    """Return a list parameter as (vertical, horizontal)."""
     given = [int(value) for value in values] or [default, default]
     if len(given) != 2:
         raise WeightsError(f"damaged: {len(given)} numbers for height and width")
@@ -82,7 +82,7 @@ def pair(values: Any, default: int) -> tuple[int, int]:
 
 
 def borders(message: Any) -> list[int]:
-    """Amounts at the top, bottom, left and right."""
+    """Return border amounts as top, bottom, left and right."""
     edges = list(message.borderAmounts)
     if not edges:
         return [0, 0, 0, 0]

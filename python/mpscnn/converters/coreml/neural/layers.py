@@ -30,15 +30,15 @@ _REASONS = {
     "reshapeLike",
 }
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
-"""The reason by Core ML's name for the kind."""
+"""The reason why a kind of layer is not supported, by Core ML's name."""
 
 HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **PRODUCTS, **WINDOWS}
-"""By Core ML's name for the kind: that of the field with its parameters."""
+"""The functions that convert layers, by kind: the name of the message's field with the parameters."""
 
 _NUMBERS = {number: kind for kind, (number, _) in LAYERS.items()}
 
 
 def kind_of(layer: object) -> str | None:
-    """Return the kind of a layer's message; None where it does not say, or a newer Core ML has it."""
+    """Return the kind of a layer's message; None for a kind that is missing or unknown (from a newer Core ML)."""
     fields = layer.ListFields()  # type: ignore[attr-defined]
     return next((_NUMBERS[field.number] for field, _ in fields if field.number in _NUMBERS), None)

@@ -1,4 +1,4 @@
-"""Layers of neural networks that take parts of blobs, join them, or lay them out in another way."""
+"""Convert layers of neural networks that slice, concatenate, reshape or transpose blobs (tensors)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def _reshaped(b: Builder, x: str, wanted: Sequence[int]) -> str:
-    """To a stated shape, whose first extent may be the batch."""
+    """Reshape to a shape, whose first extent may be the batch."""
     if any(extent < -1 for extent in wanted) or list(wanted).count(-1) > 1 or not wanted:
         raise WeightsError(f"damaged: reshapes to {list(wanted)}")
     return b.reshaped(x, list(wanted))
@@ -34,7 +34,7 @@ def _reshape_static(b: Builder, layer: Layer) -> str:
 
 
 def _reshape(b: Builder, layer: Layer) -> str:
-    """Channels, height and width in another shape, in one of two orders of the elements."""
+    """Convert Reshape of channels, height and width, with elements in one of two orders."""
     wanted = [int(one) for one in layer.p.targetShape]
     if len(wanted) == 4:
         if wanted[0] != 1:
@@ -67,7 +67,7 @@ def _flatten_to_2d(b: Builder, layer: Layer) -> str:
 
 
 def _permute(b: Builder, layer: Layer) -> str:
-    """Permute the axes sequence, channels, height and width."""
+    """Convert Permute of the axes sequence, channels, height and width."""
     order = [int(one) for one in layer.p.axis] or [0, 1, 2, 3]
     if sorted(order) != [0, 1, 2, 3]:
         raise WeightsError(f"damaged: its order is {order}")

@@ -1,4 +1,4 @@
-"""Products with matrices, normalizations and reductions of neural networks."""
+"""Convert matrix products, normalizations and reductions of neural networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def _inner_product(b: Builder, layer: Layer) -> str:
-    """Multiply the last axis, or all features of images, by the weights."""
+    """Convert InnerProduct: a dense layer over the last axis, or over all features of an image."""
     p, x = layer.p, layer.x
     inputs, outputs = int(p.inputChannels), int(p.outputChannels)
     rank = b.rank(x)
@@ -41,7 +41,7 @@ def _matmul(b: Builder, layer: Layer) -> str:
     if p.int8DynamicQuantize:
         raise UnsupportedError("its input is quantised while it runs")
     if len(layer.inputs) == 1:
-        # The matrix lies in the file in the order of its columns.
+        # The file stores the matrix in column-major order.
         stored = layer.weight(
             "weights", (int(p.weightMatrixSecondDimension), int(p.weightMatrixFirstDimension))
         )

@@ -1,4 +1,4 @@
-"""Core ML's neural networks as networks of mpscnn."""
+"""Convert Core ML's neural networks to networks of mpscnn."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
-_RANK_5 = 0  # the mapping of old files, in which all blobs are images
+# The shape mapping of old files, in which all blobs are images (sequence, batch, channels, height, width).
+_RANK_5 = 0
 
 
 def read_neural_network(
@@ -31,11 +32,11 @@ def read_neural_network(
     """Return the network of a model.
 
     Args:
-        file: for messages and weights.
+        file: the file, for error messages and weights.
         model: the message of the model.
         net: the message of its neural network.
-        options: as for all formats.
-        ending: adds what a pipeline makes of the outputs.
+        options: the options of the conversion.
+        ending: a function that adds the operators with which a pipeline processes the outputs; None: none.
     """
     description = model.description
     inputs = [feature(message, file.origin) for message in description.input]
@@ -74,7 +75,7 @@ def _extents(one: Feature, *, old: bool) -> Extents:
 
 
 def _prepare(walk: Walk, net: Any, inputs: Sequence[Feature], *, old: bool) -> Photo | None:
-    """Add what comes before the first layer, and say how a photo becomes the only image input."""
+    """Add the preprocessing before the first layer, and return the preprocessing of photos of the only image input."""
     images = [one for one in inputs if one.kind == "image"]
     photo = plain_photo(images[0]) if images else None
     for place, message in enumerate(net.preprocessing):
@@ -86,7 +87,7 @@ def _prepare(walk: Walk, net: Any, inputs: Sequence[Feature], *, old: bool) -> P
         if scaler is not None and place == 0 and len(net.preprocessing) == 1 == len(inputs):
             photo = scaler
             continue
-        # Parts of the network, since our own preprocessing has no mean images.
+        # A mean image becomes layers of the network, because mpscnn's preprocessing has no mean images.
         walk.layer(
             "preprocessing",
             f"{name}/preprocessing",
@@ -169,14 +170,14 @@ def _add(walk: Walk, file: CoremlFile, message: Any) -> None:
 
 
 def _outputs(walk: Walk, file: CoremlFile, net: Any, description: Any, *, old: bool) -> list[str]:
-    """Return the blobs that the model gives; vectors lose the axes of images."""
+    """Return the output blobs of the model. Outputs that are vectors are flattened from images."""
     features = [feature(message, file.origin) for message in description.output]
     outputs = []
     for one in features:
         blob = one.name
         is_classifier = one.kind == "labels" and one.name == description.predictedProbabilitiesName
         if one.kind not in ("array", "image") and not is_classifier:
-            continue  # such as the name of the class
+            continue  # other outputs, such as the name of the best class, are left out
         if is_classifier:
             blob = net.labelProbabilityLayerName or blob
             if not walk.builder.has(blob) and net.layers and net.layers[-1].output:

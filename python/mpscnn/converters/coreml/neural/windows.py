@@ -1,4 +1,4 @@
-"""Convolutions, poolings and resizes of neural networks."""
+"""Convert convolutions, poolings and resizes of neural networks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _convolution(b: Builder, layer: Layer) -> str:
 
 
 def _of_shape(b: Builder, layer: Layer, kernel: Sequence[int], strides: Sequence[int]) -> dict[str, Any]:
-    """Return the borders that make a deconvolution's result as large as the file states."""
+    """Return the padding of a deconvolution that gives the stated output size."""
     sides = image(b, layer.x)[2:]
     before, after = [], []
     for side, taps, stride, wanted in zip(sides, kernel, strides, pair(layer.p.outputShape, 1), strict=True):
@@ -107,7 +107,10 @@ def _same_pads(
 def _last_pixel(
     b: Builder, x: str, kernel: Sequence[int], strides: Sequence[int], pads: Sequence[int]
 ) -> dict[str, Any]:
-    """Sizes are rounded up as Caffe does: a last window that would begin after image and padding is left out."""
+    """Return the padding of a pooling whose output size is rounded up as in Caffe.
+
+    A last window that would begin after the image and its padding is left out.
+    """
     for side, taps, stride, pad in zip(b.extents(x)[-2:], kernel, strides, pads, strict=True):
         if side is None:
             raise UnsupportedError(f"its size is rounded up, and the image's is free: {CHOOSE_SIZE}")
@@ -164,7 +167,7 @@ def _resize(b: Builder, layer: Layer) -> str:
 
 
 def _crop(b: Builder, layer: Layer) -> str:
-    """Rows and columns cut off, or an image as large as a second one from an offset on."""
+    """Convert Crop: by stated rows and columns, or to the size of a second input at an offset."""
     if len(layer.inputs) == 1:
         top, bottom, left, right = borders(layer.p.cropAmounts)
         axes = [axis for axis, cut in ((-2, top or bottom), (-1, left or right)) if cut]

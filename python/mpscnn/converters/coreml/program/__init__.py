@@ -1,1 +1,1 @@
-"""Core ML's programs (MIL): what their operations are as operators of ONNX."""
+"""Convert the operations of Core ML's programs (MIL) to ONNX operators."""

@@ -1,7 +1,7 @@
-"""Files of a program's weights (weight.bin).
+"""Read files of a program's weights (weight.bin).
 
-A header of 64 bytes is followed by weights. Each has metadata of 64 bytes: a mark, its type, how many bytes its
-numbers take, and where they begin.
+A header of 64 bytes is followed by weights. Each weight has metadata of 64 bytes: a magic number, its type, the size of
+its data in bytes, and the position of the data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _METADATA = struct.Struct("<IIQQQ")
 
 
 class BlobFile:
-    """One file of weights. Raises UnsupportedError for another version."""
+    """A file of weights. Raises UnsupportedError for an unknown version of the format."""
 
     def __init__(self, content: FileBytes) -> None:
         self._content = content
@@ -36,7 +36,7 @@ class BlobFile:
             raise UnsupportedError(f"{content.path.name} is of version {version}; supported is {_VERSION}")
 
     def place(self, offset: int, kind: Element, shape: tuple[int, ...]) -> Place:
-        """Return where the numbers of a weight lie, whose metadata begins at an offset."""
+        """Return the position of a weight's data. `offset` is the position of its metadata."""
         name = self._content.path.name
         metadata = self._content.read(offset, _METADATA.size) if offset < len(self._content) else b""
         if len(metadata) < _METADATA.size:
@@ -55,12 +55,12 @@ class BlobFile:
 
 
 def numbers(place: Place, kind: Element, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """Read the numbers at a place of the file."""
+    """Read a weight from its position in the file."""
     return unpacked(place.content.read(place.begin, place.size), kind, shape)
 
 
 def unpacked(content: bytes, kind: Element, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """Decode numbers. Numbers of fewer than 8 bits are packed without gaps, beginning with the lowest bits."""
+    """Decode a weight's data. Elements of fewer than 8 bits are packed without gaps, lowest bits first."""
     if kind.bits >= 8:
         return np.frombuffer(content, kind.dtype).reshape(shape)
     count = math.prod(shape)

@@ -1,4 +1,4 @@
-"""Constants of a program: stated in it, in its files of weights, or made of others (constexpr)."""
+"""The constants of a program: in its message, in files of weights, or decompressed by constexpr operations."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
-# A weight of one bit takes up to three elements while it is read: its place in a table, the table, and the number.
+# While a palettized weight of one bit is read, it takes up to three elements: the index, the table entry, the result.
 _ELEMENTS_PER_BYTE = 32
 
 
 @dataclass
 class Constant:
-    """A value that does not depend on the inputs.
+    """A constant of the program.
 
     Attributes:
-        kind: of its numbers; None: it is text.
-        shape: its extents.
-        held: the numbers, where they lie, or texts.
+        kind: the element type; None for strings.
+        shape: the extents.
+        held: the elements, their position in a file, or strings.
     """
 
     kind: types.Element | None
@@ -42,7 +42,7 @@ class Constants:
     """The constants of one program.
 
     Args:
-        file: which the program is in.
+        file: the file of the program.
     """
 
     def __init__(self, file: CoremlFile) -> None:
@@ -64,11 +64,11 @@ class Constants:
         return self._known[name]
 
     def spend(self, elements: int) -> None:
-        """Count elements that are made of others, before they are. Raises UnsupportedError for too many."""
+        """Count elements before they are decompressed. Raises UnsupportedError for too many."""
         self._budget.spend(Cost(elements, elements))
 
     def array(self, constant: Constant) -> Array:
-        """Return the numbers of a constant."""
+        """Return the elements of a constant."""
         if constant.kind is None or isinstance(constant.held, list):
             raise WeightsError("damaged: text in place of numbers")
         if isinstance(constant.held, Place):
@@ -77,14 +77,14 @@ class Constants:
         return constant.held.reshape(constant.shape)
 
     def weight(self, constant: Constant) -> Array | Blob:
-        """Like `array`; floats that are in a file stay there."""
+        """Return the elements of a constant, or for floats in a file, a reference to them."""
         kind = constant.kind
         if isinstance(constant.held, Place) and kind is not None and kind.name in ("fp16", "fp32"):
             return Blob(constant.shape, constant.held)
         return self.array(constant)
 
     def text(self, constant: Constant) -> str:
-        """Return the text of a constant."""
+        """Return the string of a constant."""
         if not isinstance(constant.held, list) or len(constant.held) != 1:
             raise WeightsError("damaged: numbers in place of text")
         return constant.held[0]
@@ -92,7 +92,7 @@ class Constants:
     # ---- Values of the file ----------------------------------------------------------------------------------------
 
     def value(self, message: Any) -> Constant:
-        """Return a value that the program states."""
+        """Return the constant for a value in the program's message."""
         if message.HasField("type") and message.type.HasField("listType"):
             return self._list(message)
         if not message.type.HasField("tensorType"):
@@ -108,7 +108,7 @@ class Constants:
         return Constant(kind, shape, _immediate(message.immediateValue.tensor, kind, shape))
 
     def _list(self, message: Any) -> Constant:
-        """Return a list of texts or numbers, which become one constant."""
+        """Return the constant for a list of strings or numbers."""
         held = [self.value(one) for one in message.immediateValue.list.values]
         if all(one.kind is None for one in held):
             return Constant(None, (len(held),), [self.text(one) for one in held])
@@ -121,12 +121,12 @@ class Constants:
             self._files[name] = BlobFile(FileBytes(self._file.blob_file(name)))
         return self._files[name]
 
-    # ---- Made of others --------------------------------------------------------------------------------------------
+    # ---- Computed --------------------------------------------------------------------------------------------------
 
     def computed(self, kind: str, given: Mapping[str, Constant]) -> Constant:
-        """Compute a constexpr operation of constants.
+        """Compute a constexpr operation, which decompresses a weight.
 
-        Raises UnsupportedError for one that is not known. WeightsError where its operands do not fit each other.
+        Raises UnsupportedError for an unknown operation, and WeightsError if its operands do not fit each other.
         """
         maker = _MAKERS.get(kind)
         if maker is None:
@@ -162,7 +162,7 @@ def _needed(given: Mapping[str, Constant], name: str) -> Constant:
 
 
 def _affine(constants: Constants, given: Mapping[str, Constant]) -> Array:
-    """scale * (data - zero point), with one scale or one for each place of an axis."""
+    """Compute scale * (data - zero point), with one scale or one for each index of an axis."""
     data = constants.array(_needed(given, "quantized_data"))
     axis = int(constants.array(_needed(given, "axis")).reshape(()))
     if not -data.ndim <= axis < data.ndim:
@@ -181,7 +181,7 @@ def _affine(constants: Constants, given: Mapping[str, Constant]) -> Array:
 
 
 def _blockwise(constants: Constants, given: Mapping[str, Constant]) -> Array:
-    """scale * (data - offset), with a scale for each block of elements."""
+    """Compute scale * (data - offset), with a scale for each block of elements."""
     return _block_scaled(constants, constants.array(_needed(given, "data")), given)
 
 
@@ -198,7 +198,7 @@ def _block_scaled(constants: Constants, data: Array, given: Mapping[str, Constan
 
 
 def _spread(constants: Constants, values: Array, shape: tuple[int, ...]) -> Array:
-    """Return each element repeated, so that the blocks cover a shape."""
+    """Repeat each element of a block's parameter over the elements of the block."""
     if values.ndim != len(shape) or any(
         one < 1 or extent % one for one, extent in zip(values.shape, shape, strict=True)
     ):
@@ -210,7 +210,7 @@ def _spread(constants: Constants, values: Array, shape: tuple[int, ...]) -> Arra
 
 
 def _look_up(constants: Constants, given: Mapping[str, Constant]) -> Array:
-    """Numbers of a table by their places in it."""
+    """Decompress a palettized weight: look up indices in a table."""
     table = constants.array(_needed(given, "lut"))
     if "shape" not in given:
         return _look_up_blocks(constants, constants.array(_needed(given, "indices")), table, given)
@@ -231,7 +231,10 @@ def _look_up(constants: Constants, given: Mapping[str, Constant]) -> Array:
 def _look_up_blocks(
     constants: Constants, places: Array, tables: Array, given: Mapping[str, Constant]
 ) -> Array:
-    """Each block of elements has a table, whose entries are numbers, or vectors along an axis."""
+    """Decompress a palettized weight with a table for each block.
+
+    Table entries are numbers or vectors along an axis.
+    """
     rank = places.ndim
     if tables.ndim != rank + 2 or places.size == 0:
         raise WeightsError(f"damaged: tables of the shape {tables.shape} for {places.shape}")
@@ -253,7 +256,7 @@ def _look_up_blocks(
 
 
 def _sparse(constants: Constants, given: Mapping[str, Constant]) -> Array:
-    """Elements where a mask has ones, zeros elsewhere."""
+    """Decompress a sparse weight: stored elements where a mask has ones, zeros elsewhere."""
     return _filled(
         constants, constants.array(_needed(given, "nonzero_data")), _mask(constants, given, "mask")
     )
@@ -296,4 +299,4 @@ _MAKERS = {
     "constexpr_sparse_to_dense": _sparse,
 }
 CONSTEXPR = tuple(_MAKERS)
-"""Operations that make weights of compressed ones."""
+"""The operations that decompress weights."""

@@ -1,4 +1,4 @@
-"""Functions of each element in programs, and arithmetic of tensors."""
+"""Convert elementwise functions and arithmetic of programs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from mpscnn.converters.onnx_builder.blocks import clipped, gelu, power_of_two, t
 from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, INT64, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# Smaller numbers vanish next to any float32 of a network.
+# A smaller epsilon is left out, because it does not change a sum in float32.
 _VANISHING = 1e-38
 
 
 def _after(kind: str, default: float) -> Handler:
-    """Return a function of x + epsilon."""
+    """Return a function that converts an operation on x + epsilon, such as log and rsqrt."""
 
     def convert(b: Builder, op: Operation) -> str:
         x, epsilon = op.tensor("x"), op.number("epsilon", default)
@@ -85,7 +85,7 @@ def _limit(op: Operation, name: str) -> float:
 
 
 def _along_channels(b: Builder, op: Operation, name: str) -> str:
-    """Return a parameter for each channel, next to the input."""
+    """Return a parameter for each channel in a shape that broadcasts to the input."""
     values, rank = op.array(name), b.rank(op.tensor("x"))
     if values.ndim > 1 or rank < 2:
         raise WeightsError(f"damaged: its {name} has the shape {values.shape}")

@@ -1,4 +1,4 @@
-"""Operations of programs that take parts of tensors, join them, or lay them out in another way."""
+"""Convert operations of programs that slice, concatenate, reshape or transpose tensors."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _flatten(b: Builder, op: Operation) -> str:
 
 def _concat(b: Builder, op: Operation) -> str:
     tensors = op.tensors("values")
-    if all(b.rank(tensor) == 0 for tensor in tensors):  # such as the extents of a shape
+    if all(b.rank(tensor) == 0 for tensor in tensors):  # scalars, such as the extents of a shape
         return b.op("Concat", *(expanded(b, tensor, [0]) for tensor in tensors), axis=0)
     axis = b.axis(tensors[0], op.integer("axis"))
     if op.flag("interleave", False):

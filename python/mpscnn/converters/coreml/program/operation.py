@@ -117,7 +117,7 @@ class Operation:
         return constant
 
     def array(self, name: str) -> Array:
-        """Return the numbers of a constant operand."""
+        """Return a constant operand as an array."""
         return self._constants.array(self._constant(name))
 
     def weight(self, name: str) -> str:
@@ -130,7 +130,7 @@ class Operation:
         return self._constant(name).shape
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """Whole numbers."""
+        """Return a constant operand that is a list of integers."""
         if not self.has(name) and default is not None:
             return list(default)
         array = self.array(name)
@@ -195,10 +195,10 @@ def _plain(values: Array | Blob) -> Array | Blob:
 
 
 def simple(kind: str, **attributes: Any) -> Handler:
-    """Make one operator of the operand x."""
+    """Return a function that converts an operation on x to one ONNX operator."""
     return lambda b, op: b.op(kind, op.tensor("x"), **attributes)
 
 
 def binary(kind: str) -> Handler:
-    """Make one operator of the operands x and y."""
+    """Return a function that converts an operation on x and y to one ONNX operator."""
     return lambda b, op: b.op(kind, op.tensor("x"), op.tensor("y"))

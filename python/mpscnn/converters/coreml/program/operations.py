@@ -30,7 +30,7 @@ _REASONS = {
     "constexpr_sparse_blockwise_shift_scale",
 }
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
-"""The reason by Core ML's name for the operation."""
+"""The reason why an operation is not supported, by Core ML's name."""
 
 HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **PRODUCTS, **RECURRENT, **WINDOWS}
-"""By Core ML's name for the operation."""
+"""The functions that convert operations, by Core ML's name."""

@@ -1,4 +1,4 @@
-"""Products of matrices, normalizations and reductions of programs."""
+"""Convert matrix products, normalizations and reductions of programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def _linear(b: Builder, op: Operation) -> str:
-    """x W^T + bias, of the last axis."""
+    """Convert linear: x * W^T + bias over the last axis."""
     x = op.tensor("x")
     if not op.is_constant("weight"):
         raise UnsupportedError("its weights are computed by the network, which is not supported")
@@ -36,7 +36,7 @@ def _matmul(b: Builder, op: Operation) -> str:
 
 
 def _attention(b: Builder, op: Operation) -> str:
-    """softmax(query key^T / sqrt(width) + mask) value."""
+    """Convert scaled_dot_product_attention: softmax(query * key^T / sqrt(width) + mask) * value."""
     query, key = op.tensor("query"), op.tensor("key")
     width = b.extents(query)[-1]
     if width is None:
@@ -59,7 +59,7 @@ def _einsum(b: Builder, op: Operation) -> str:
 
 
 def _factor(b: Builder, op: Operation, name: str, like: str, default: float) -> str:
-    """Return a factor for each channel, or one number for all where the file leaves it out."""
+    """Return a factor for each channel. If the file leaves it out, all have the default."""
     if op.has(name):
         return op.weight(name)
     return b.weight(name, np.full(op.shape_of(like), default, np.float32))

@@ -1,4 +1,4 @@
-"""Core ML's programs as networks of mpscnn."""
+"""Convert Core ML's programs to networks of mpscnn."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _is_photo(inputs: Sequence[Feature]) -> bool:
 
 
 def _main_function(model: Any) -> tuple[Any, Any]:
-    """The function that runs unless another one is asked for, and what the model says of its inputs and outputs."""
+    """Return the program's default function, and the description of its inputs and outputs."""
     functions = {entry.key: entry.value for entry in model.mlProgram.functions}
     description = model.description
     name = description.defaultFunctionName or _MAIN
@@ -80,7 +80,7 @@ def _main_function(model: Any) -> tuple[Any, Any]:
 
 
 def _block_of(function: Any) -> Any:
-    """Return the operations for the function's own version of Core ML."""
+    """Return the block of operations for the opset that the function states."""
     blocks = {entry.key: entry.value for entry in function.block_specializations}
     if function.opset in blocks:
         return blocks[function.opset]
@@ -90,7 +90,7 @@ def _block_of(function: Any) -> Any:
 
 
 def _input_extents(given: Any, described: Feature | None) -> Extents:
-    """Return the shape of an input; None where the model allows several extents."""
+    """Return the shape of an input, with None for extents that allow several values."""
     extents = types.extents(given.type.tensorType)
     stated = (1, *described.extents) if described is not None and described.kind == "image" else ()
     if described is not None and described.kind == "array":
@@ -104,8 +104,8 @@ class _Program:
     """Adds the operations of a program to a graph.
 
     Attributes:
-        walk: converts them.
-        labels: the names of the classes, where the program ends with them.
+        walk: converts the operations one by one.
+        labels: the names of the classes of a classifier; None for other programs.
     """
 
     def __init__(self, file: CoremlFile, walk: Walk) -> None:
@@ -117,7 +117,7 @@ class _Program:
         self._classified: dict[str, str] = {}
 
     def add(self, message: Any) -> None:
-        """Add an operation. Raises WeightsError where it contradicts itself."""
+        """Add an operation. Raises WeightsError if it contradicts itself."""
         operation = Operation(self.walk.builder, self._constants, self._tensors, message)
         if operation.kind == "const":
             self._state(operation, lambda: self._constants.value(self._stated(message)))
@@ -159,7 +159,7 @@ class _Program:
         self.walk.layer(operation.kind, operation.name, operation.reads, operation.outputs, convert, refusal)
 
     def _classify(self, operation: Operation) -> None:
-        """The end of a classifier: the names of the classes next to their probabilities."""
+        """Convert the classify operation at the end of a classifier: keep the names of the classes."""
         found = operation.texts("classes")
         if len(found) > MAX_LABELS or not operation.reads:
             raise WeightsError(f"damaged: {len(found)} classes of {len(operation.reads)} tensors")
@@ -168,7 +168,7 @@ class _Program:
             self._classified[output] = operation.reads[0]
 
     def outputs(self, names: Sequence[str]) -> list[str]:
-        """Return the values that the program gives; a classifier gives probabilities."""
+        """Return the outputs of the program. For a classifier these are the probabilities."""
         wanted = list(dict.fromkeys(self._classified.get(name, name) for name in names))
         for name in set(self._classified.values()):
             self.walk.flatten(name)

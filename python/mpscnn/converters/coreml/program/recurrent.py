@@ -1,4 +1,4 @@
-"""Recurrent layers of programs."""
+"""Convert recurrent layers of programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# The order of Core ML's gates i, f, o and g, or r, the candidate and z, in ONNX'.
+# The position in Core ML's order of gates (LSTM: i, f, o, g; GRU: r, candidate, z) of each gate in ONNX' order.
 _LSTM_ORDER, _GRU_ORDER = (0, 2, 1, 3), (2, 0, 1)
 _FUNCTIONS = {"hard_sigmoid": "HardSigmoid", "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
 
@@ -22,7 +22,7 @@ def _by_gate(values: NDArray[np.float32], order: tuple[int, ...]) -> NDArray[np.
 
 
 def _parts(op: Operation, order: tuple[int, ...], suffix: str = "") -> list[NDArray[np.float32]]:
-    """Return the weights of the input and of the state, and the biases of both, of one direction."""
+    """Return the weights and biases for input and state of one direction, in ONNX' order of gates."""
     arrays = [op.array(f"weight_{name}{suffix}").astype(np.float32) for name in ("ih", "hh")]
     if any(array.ndim != 2 for array in arrays):
         raise WeightsError(f"damaged: weights {arrays[0].shape} and {arrays[1].shape}")
@@ -31,7 +31,7 @@ def _parts(op: Operation, order: tuple[int, ...], suffix: str = "") -> list[NDAr
     if op.has(f"bias{suffix}"):
         bias = op.array(f"bias{suffix}").astype(np.float32)
     second = np.zeros(rows, np.float32)
-    if op.has(f"input_bias{suffix}"):  # the other one is then that of the state
+    if op.has(f"input_bias{suffix}"):  # with input_bias, `bias` is the bias of the state
         bias, second = op.array(f"input_bias{suffix}").astype(np.float32), bias
     if bias.shape != (rows,) or second.shape != (rows,):
         raise WeightsError(f"damaged: biases {bias.shape} and {second.shape} for {rows} rows")
@@ -51,7 +51,7 @@ def _function(op: Operation, name: str, default: str) -> str:
 def _recurrent(
     b: Builder, op: Operation, kind: str, order: tuple[int, ...], functions: list[str]
 ) -> list[str]:
-    """Return the states of all steps, or of the last one, and then the last states."""
+    """Add a recurrent operator. Returns the states of all steps (or only the last step), then the last states."""
     direction = op.text("direction", "forward")
     both = direction == "bidirectional"
     parts = [_parts(op, order), *([_parts(op, order, "_back")] if both else [])]
@@ -79,19 +79,19 @@ def _recurrent(
 
 
 def _states(op: Operation, kind: str) -> list[str]:
-    """Return the names of the states before the first step; none if all are zeros."""
+    """Return the names of the operands with initial states; empty if all are zeros."""
     names = ["initial_h", "initial_c"] if kind == "LSTM" else ["initial_h"]
     known = [name for name in names if op.is_constant(name) and not op.array(name).any()]
     return [] if known == names else names
 
 
 def _by_direction(b: Builder, state: str, directions: int, units: int) -> str:
-    """(sequences, directions * units) becomes (directions, sequences, units)."""
+    """Reshape a state (sequences, directions * units) to (directions, sequences, units)."""
     return b.op("Transpose", b.reshaped(state, [0, directions, units]), perm=[1, 0, 2])
 
 
 def _joined(b: Builder, tensor: str, axis: int) -> str:
-    """Join the directions, which are on this axis, with the units, which are on the last one."""
+    """Merge the axis of directions into the last axis, that of the units."""
     rank = b.rank(tensor)
     order = [place for place in range(rank) if place != axis]
     turned = b.op("Transpose", tensor, perm=[*order[:-1], axis, order[-1]])
@@ -126,4 +126,4 @@ def _gru(b: Builder, op: Operation) -> list[str]:
 
 
 RECURRENT: dict[str, Handler] = {"gru": _gru, "lstm": _lstm}
-"""By Core ML's name for the operation."""
+"""The functions that convert operations, by Core ML's name."""

@@ -1,4 +1,4 @@
-"""The text of a Core ML program (model.mil in compiled models), as the message that other programs are."""
+"""Parse the text of a Core ML program (model.mil in compiled models) to the message that packages have."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.errors import UnsupportedError, WeightsError
 
 MAX_TEXT = 1 << 26
-"""The largest text that is read, in bytes."""
+"""The maximum size of a text in bytes."""
 
 _MAX_NESTED = 64
-_MAX_VALUES = 1 << 22  # of one constant; larger ones are in files of weights
+# The maximum number of elements of a constant in the text; larger ones are in files of weights.
+_MAX_VALUES = 1 << 22
 _TOKEN = re.compile(
     r"""\s*(?:
     (?P<text>"(?:[^"\\]|\\.)*")
@@ -34,16 +35,16 @@ _OPENING, _CLOSING = "([{<", ")]}>"
 
 
 def program_of_text(text: str) -> Any:
-    """Return the message of a model with this program.
+    """Parse a program and return the message of a model with it.
 
     Raises:
-        WeightsError: it is not a program. UnsupportedError: a type of numbers that is not supported.
+        WeightsError: the text is not a valid program. UnsupportedError: an element type is not supported.
     """
     return _Parser(text).model()
 
 
 class _Parser:
-    """Reads the text from its beginning to its end, with one token ahead."""
+    """A recursive-descent parser with one token of lookahead."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -80,7 +81,7 @@ class _Parser:
         self._next()
 
     def _takes(self, token: str) -> bool:
-        """Go past a token if it is the current one, and return whether it was."""
+        """Skip the current token if it is `token`, and return whether it was."""
         if self._token != token or self._kind == "text":
             return False
         self._next()
@@ -98,7 +99,7 @@ class _Parser:
             raise self._wrong("expected a whole number") from None
 
     def _skip(self) -> None:
-        """Go past a bracket with all that is inside."""
+        """Skip a bracket with all of its contents."""
         depth = 0
         while True:
             if self._kind == "end":
@@ -164,7 +165,8 @@ class _Parser:
             self._expect("=")
             self._argument(entry.value)
             self._takes(",")
-        while self._token in ("{", "->", "("):  # blocks of control flow, which is refused by its name
+        # Skip blocks of control flow; the operation is refused later by name.
+        while self._token in ("{", "->", "("):
             if not self._takes("->"):
                 self._skip()
         if self._takes("["):
@@ -268,7 +270,7 @@ class _Parser:
             self._fill(value, held)
 
     def _scalars(self) -> list[tuple[str, str]]:
-        """Return the texts and numbers up to the bracket that closes a value, whatever brackets are around them."""
+        """Return the strings and numbers of a value as a flat list, up to the bracket that closes the value."""
         found: list[tuple[str, str]] = []
         depth = 1
         while True:
@@ -283,7 +285,7 @@ class _Parser:
                 depth += 1
             elif kind == "mark" and token in ")]}":
                 depth -= 1
-            elif (kind == "name" and token in _TYPES) or token == "tensor":  # of an element of a list
+            elif (kind == "name" and token in _TYPES) or token == "tensor":  # the type of a list element
                 self._next()
                 if self._token == "<":
                     self._skip()
@@ -323,7 +325,7 @@ class _Parser:
             raise self._wrong("numbers of another type, or out of range") from None
 
     def _blob(self, blob: Any) -> None:
-        """The place of a value in a file of weights."""
+        """Parse the position of a value in a file of weights."""
         self._expect("(")
         while not self._takes(")"):
             name = self._name()
@@ -348,7 +350,7 @@ class _Parser:
 
 
 def _plain(token: str) -> str:
-    """Return the text that a token in quotes means."""
+    """Return the string for a token in quotation marks, with escapes decoded."""
     try:
         return str(json.loads(token, strict=False))
     except ValueError:
@@ -366,7 +368,7 @@ def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 def _integer(token: str, low: int, high: int) -> int:
-    """Return a whole number or truth value. Raises ValueError for one below `low` or above `high`."""
+    """Return the integer or boolean for a token. Raises ValueError if it is not between `low` and `high`."""
     if token in ("true", "false"):
         return int(token == "true")
     number = int(token, 16 if "0x" in token else 10)
@@ -379,4 +381,4 @@ _TYPES = {
     "string": types.STRING,
     **{types.element(number).name: number for number in types.NUMBERS},
 }
-"""The number of a type of elements, by its name in a program."""
+"""Core ML's number of an element type, by its name in the text."""

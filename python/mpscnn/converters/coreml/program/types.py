@@ -1,4 +1,4 @@
-"""Types of a program's values, and their numbers in its messages and in files of weights."""
+"""The element types of a program's values, with their numbers in messages and in files of weights."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MAX_EXTENT = 2**31 - 1
 
 @dataclass(frozen=True)
 class Element:
-    """A type of elements.
+    """An element type.
 
     Attributes:
-        name: as Core ML writes it.
-        dtype: of elements in memory; those below 8 bits are whole bytes there.
-        bits: that an element takes in a file of weights.
-        stored: its number in files of weights; 0: it is not stored there.
+        name: Core ML's name, such as "fp16".
+        dtype: NumPy's type of elements in memory. Elements of fewer than 8 bits take one byte.
+        bits: the number of bits of an element in a file of weights.
+        stored: the number of the type in files of weights; 0: it does not occur there.
     """
 
     name: str
@@ -55,11 +55,11 @@ _ELEMENTS = {
 
 
 NUMBERS = tuple(_ELEMENTS)
-"""The numbers of all types but text."""
+"""The numbers of all types except strings."""
 
 
 def element(number: int) -> Element:
-    """Return the type with a number. Raises UnsupportedError for those of bfloat16 and 8-bit floats."""
+    """Return the type for Core ML's number. Raises UnsupportedError for others, such as bfloat16 and 8-bit floats."""
     if number not in _ELEMENTS:
         raise UnsupportedError(f"its numbers are of the type {number}, which is not supported")
     return _ELEMENTS[number]

@@ -1,4 +1,4 @@
-"""Convolutions, poolings, borders and resizes of programs."""
+"""Convert convolutions, poolings, padding and resizes of programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST = 2**31 - 1
 
 
 def _spatial(b: Builder, op: Operation) -> int:
-    """Return how many spatial axes the input has."""
+    """Return the number of spatial axes of the input."""
     count = b.rank(op.tensor("x")) - 2
     if count not in (1, 2):
         raise UnsupportedError(f"its input has {count + 2} axes; supported are 3 and 4")
@@ -92,7 +92,7 @@ def _pads_for(
     strides: Sequence[int],
     padding: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return the padding that makes the result as large as the file states."""
+    """Return the padding of a transposed convolution that gives the stated output size."""
     sides = b.extents(op.tensor("x"))[2:]
     before, after, added = [], [], []
     for place, (side, window, stride, size) in enumerate(zip(sides, reach, strides, wanted, strict=True)):
@@ -143,7 +143,7 @@ def _pooling(kind: str) -> Handler:
 
 
 def _same_pads(b: Builder, op: Operation, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Explicit amounts, since ONNX' SAME leaves the padding out of averages."""
+    """Return SAME padding as explicit amounts, because ONNX' averages do not count padding of auto_pad."""
     upper = attributes.pop("auto_pad") == "SAME_UPPER"
     before, after = [], []
     sides = b.fixed(op.tensor("x"))[2:]
