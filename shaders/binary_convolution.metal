@@ -1,5 +1,5 @@
 // Convolutions with weights of one bit. MPSCNNBinaryConvolution is not used, because it does not document its
-// treatment of channels after the last one and of pixels outside the image.
+// treatment of padding channels after the last one and of pixels outside the image.
 
 #include <metal_stdlib>
 

@@ -70,7 +70,7 @@ WeightSpecs SubpixelConvolution::weights(const InputShapes &inputs) const {
 }
 
 Cost SubpixelConvolution::cost(const InputShapes &inputs, const Shape &output) const {
-    // Shape::elements() multiplies, because it throws for products beyond 64 bits.
+    // The factors are multiplied by Shape::elements(), which throws if a product exceeds 64 bits.
     const Shape products{2, output.elements(), window.kernel_height, window.kernel_width,
                          inputs[0].back() / groups};
     const std::int64_t flops = products.elements();

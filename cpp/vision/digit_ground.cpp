@@ -17,7 +17,7 @@ constexpr float min_contrast = 20.0f;
 /// The minimum contrast in standard deviations of the noise. Less than one in a million normally distributed
 /// pixels is that far from the mean.
 constexpr float min_contrast_in_noise = 5.0f;
-/// The contrast is that of the strongest pixels, one of this number of pixels. In a square photo, even a
+/// The contrast is measured at the strongest pixels: one in this number of pixels. In a square photo, even a
 /// small digit's strokes have more pixels than that.
 constexpr std::size_t pixels_per_strongest = 10000;
 /// A quarter of a normal distribution's absolute values is below this many standard deviations.

@@ -85,7 +85,7 @@ class Comparison:
     uncompared: tuple[str, ...] = ()
 
     def compared_error(self, layer: ComparedLayer) -> float:
-        """Return the error of a layer that is compared with the tolerance."""
+        """Return the kind of a layer's error that is compared with the tolerance."""
         return layer.norm_error if self.by_norm else layer.relative_error
 
     def is_equal(self, layer: ComparedLayer) -> bool:

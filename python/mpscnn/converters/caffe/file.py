@@ -168,8 +168,8 @@ def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
     bottoms, tops = list(entry.bottom), list(entry.top)
     if kind == "SoftmaxWithLoss":  # without labels it only computes softmax
         kind, bottoms, tops = "Softmax", bottoms[:1], tops[:1]
-    # Depthwise convolutions have other names in some versions of Caffe. Transposed convolutions have the same
-    # parameters.
+    # Depthwise convolutions have other names in some versions of Caffe. Transposed convolutions have the
+    # parameters of convolutions.
     fields = {
         "Bias": "Scale",
         "ConvolutionDepthwise": "Convolution",

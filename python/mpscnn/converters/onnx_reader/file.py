@@ -118,9 +118,10 @@ class OnnxFile:
         return self.makers[name].layer if self._is_ours and name in self.makers else name
 
     def constant_of(self, name: str) -> str:
-        """Return the layer's name for a constant, as `layer_of`.
+        """Return the name that the network's layer of a constant gets.
 
-        In files that mpscnn wrote, nodes may change the constant's type or shape.
+        In files that mpscnn wrote, nodes that change a type or shape may stand between the stored constant and
+        its reader. They are followed back to the stored constant.
         """
         if not self._is_ours:
             return name

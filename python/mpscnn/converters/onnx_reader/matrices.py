@@ -50,7 +50,7 @@ def _gemm(c: Context, node: Node) -> FileTensor:
 
 
 def _transposed(c: Context, x: FileTensor) -> FileTensor:
-    """Transpose a matrix. A batch of 1 stays in the first axis."""
+    """Transpose a matrix. If its batch is 1, that axis stays the first."""
     if x.rank != 2:
         raise WeightsError(f"damaged: multiplies {x.shown}")
     if c.arranger.batch is None or c.arranger.batch.high != 1:
