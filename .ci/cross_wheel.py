@@ -75,7 +75,7 @@ def environment(target: str, folder: Path) -> dict[str, str]:
         **os.environ,
         "CC": str(tools["cc"]),
         "CXX": str(tools["c++"]),
-        "CCACHE_DISABLE": "1",  # which does not know this compiler
+        "CCACHE_DISABLE": "1",  # ccache does not know this compiler
         "CMAKE_ARGS": " ".join(options),
         "MPSCNN_INSTRUCTION_SETS": os.environ.get("MPSCNN_INSTRUCTION_SETS", "all"),
         "_PYTHON_HOST_PLATFORM": f"linux-{processor}",

@@ -34,7 +34,7 @@ def sign(binary: Path) -> None:
 
 
 def signed(data: bytes) -> bytes:
-    """The same binary, stripped and signed."""
+    """Return a binary after stripping and signing it."""
     with tempfile.TemporaryDirectory() as folder:
         binary = Path(folder) / "binary"
         binary.write_bytes(data)
@@ -44,7 +44,7 @@ def signed(data: bytes) -> bytes:
 
 
 def with_hashes(record: bytes, files: dict[str, bytes]) -> bytes:
-    """RECORD with the hash and size of each file that has one."""
+    """Return the RECORD of a wheel with new hashes and sizes of its files."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for name, digest, size in csv.reader(io.StringIO(record.decode())):

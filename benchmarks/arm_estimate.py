@@ -31,16 +31,16 @@ FLAGS = (
     "-S",
     str(SOURCE),
 )
-#: As cmake/MpscnnInstructionSets.cmake compiles it.
+#: The compilers and their options, as in cmake/MpscnnInstructionSets.cmake.
 COMPILERS = {
     "clang": ("clang++-16", "--target=aarch64-linux-gnu", "-mcpu=apple-m1", *FLAGS),
     "GCC": ("aarch64-linux-gnu-g++", "-fno-schedule-insns", *FLAGS),
 }
-#: Vector pipes of the model.
+#: The number of vector pipes in llvm-mca's model of each core.
 CORES = {"apple-m1": 3, "neoverse-v1": 2}
 ITERATIONS = 200
 
-#: The computation of a kernel, and a pattern of its function's name.
+#: For each kernel: what it computes, and a regular expression for the name of its function.
 KERNELS = {
     "matrix product, 8 pixels x 12 channels": r"multiply_tiles<.*Simd, 8, 3>",
     "matrix product, 8 pixels x 8 channels": r"multiply_tiles<.*Simd, 8, 2>",
@@ -54,7 +54,7 @@ KERNELS = {
 
 @dataclass(frozen=True)
 class Block:
-    """Instructions that run one after another."""
+    """A basic block of assembly instructions."""
 
     function: str
     instructions: tuple[str, ...]
@@ -68,7 +68,7 @@ class Block:
 
     @property
     def longest_chain(self) -> int:
-        """FMAs that wait for one another: those into one register."""
+        """Return the length of the longest chain of dependent FMAs, which add to the same register."""
         sums = [
             instruction.split(",")[0] for instruction in self.instructions if instruction.startswith("fmla")
         ]
@@ -110,7 +110,7 @@ def row(kernel: str, compiler: str, block: Block) -> str:
 
 
 def rate(block: Block, core: str) -> float:
-    """FMAs in a cycle, when the block follows itself."""
+    """Return the FMAs per cycle when the block runs as a loop."""
     command = "llvm-mca-16", "-mtriple=aarch64", f"-mcpu={core}", f"-iterations={ITERATIONS}"
     said = run(command, "\n".join(block.instructions) + "\n")
     found = re.search(r"Total Cycles:\s+(\d+)", said)
@@ -128,7 +128,7 @@ def compiled_blocks(command: Sequence[str]) -> list[Block]:
 
 
 def basic_blocks(assembly: str) -> Iterator[Block]:
-    """Ended by labels and branches."""
+    """Yield the basic blocks of a file of assembly, which end at labels and branches."""
     function, block = "", list[str]()
     for commented in assembly.splitlines():
         line = re.sub(r"\s*//.*", "", commented)

@@ -26,7 +26,7 @@ from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.feature_store import StoredFeatures, store_features
 from mpscnn.training.image_folder import ImageFolder
 
-# The penalties of PyTorch's logistic regression. The one with the best validation counts.
+# The L2 penalties of PyTorch's logistic regression. The one with the best validation accuracy is used.
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
 
 
@@ -48,7 +48,7 @@ def unpack(archive: Path, count: int, folder: Path) -> None:
 
 
 def right_of(network: Network, data: StoredFeatures, threads: int) -> float:
-    """Share of the photos whose class is the most probable."""
+    """Return the accuracy: the share of the photos whose class is the most probable."""
     session = network.compile(device="cpu", precision="float32").session(threads=threads)
     found = np.concatenate([np.asarray(session.run(inputs)).argmax(1) for inputs, _ in data.batches(64)])
     return float((found == data.targets).mean())
@@ -60,7 +60,7 @@ def torch_head(
     held: tuple[NDArray[np.float32], NDArray[np.int64]],
     test: tuple[NDArray[np.float32], NDArray[np.int64]],
 ) -> tuple[float, float]:
-    """Accuracy on validation and test of a logistic regression by L-BFGS, the penalty chosen by validation."""
+    """Return validation and test accuracy of a logistic regression by L-BFGS. Validation chooses the penalty."""
     import torch
 
     x, y = torch.from_numpy(training), torch.from_numpy(labels)
@@ -91,7 +91,7 @@ def torch_head(
 
 
 def flat(path: Path, classes: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """All views of stored features (views * photos, channels), and their classes."""
+    """Return stored features of all views as (views * photos, channels), and their classes."""
     arrays = np.load(path)
     return arrays.reshape(arrays.shape[0] * arrays.shape[1], -1).astype(np.float32), np.tile(
         classes, len(arrays)

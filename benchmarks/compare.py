@@ -29,11 +29,14 @@ from mpscnn.apps.benchmark import PEERS, Measurement, Subject, measure, open_sub
 from mpscnn.errors import Error
 
 PRECISIONS = "float32", "bfloat16", "int8"
-"""The options of the measurements."""
+"""The precisions in which networks may be measured."""
 
 BOUNDS = {"float32": 1e-4, "bfloat16": 0.25}
-"""Largest difference from mpscnn's outputs, as a share of the largest of these. Engines that keep whole tensors in
-bfloat16 are far from float32: torch and mpscnn by 0.16 with SSDLite's random weights, from each other by 0.04."""
+"""The largest allowed difference from mpscnn's outputs, relative to their largest magnitude.
+
+Engines that keep whole tensors in bfloat16 differ much from float32. With SSDLite's random weights, torch and mpscnn
+differ from float32 by 0.16, and from each other by 0.04.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Case:
     make: Callable[[], mpscnn.Network]
     batch: int = 1
     turn: int = 5
-    """Runs in a round. Short runs are repeated more often, so that a round is long compared with an interruption."""
+    """The number of runs in a round. It is higher for short runs, so that a round is longer than an interruption."""
     precisions: tuple[str, ...] = ("float32",)
     """The precisions of PRECISIONS that it is measured with."""
 
@@ -89,17 +92,17 @@ CASES = {
 
 @dataclass
 class Comparison:
-    """One network at one number of threads."""
+    """The measurements of one network in one precision, with one number of threads, by all engines."""
 
     title: str
     precision: str
     threads: int
     turn: int
-    """Runs in a round."""
+    """The number of runs in a round."""
     results: list[Measurement] = field(default_factory=list)
-    """mpscnn's first."""
+    """The measurements, mpscnn's first."""
     missing: dict[str, str] = field(default_factory=dict)
-    """Engines that were left out, and why."""
+    """The reasons of engines that were left out, by name."""
 
 
 def main() -> None:
@@ -121,7 +124,7 @@ def parse() -> argparse.Namespace:
 
 
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
-    """The options of `compared`."""
+    """Return a command-line parser with the options of `compared`."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -138,7 +141,7 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
-    """Measure; one comparison after the other."""
+    """Measure, and yield one comparison after the other."""
     counts = [int(count) for count in arguments.threads.split(",")]
     peers = arguments.peers.split(",")
     for name in arguments.only.split(","):
@@ -161,7 +164,7 @@ def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
 
 
 def quantized(network: mpscnn.Network) -> mpscnn.Network:
-    """Ranges of random images: integers take as long whatever they stand for."""
+    """Quantize a network by the ranges of random images, since the speed does not depend on the scales."""
     draw = np.random.default_rng(0)
     shape = [extent or 1 for extent in network.input.shape[1:]]
     images = [draw.uniform(-1.0, 1.0, (1, *shape)).astype(np.float32) for _ in range(4)]
@@ -169,12 +172,12 @@ def quantized(network: mpscnn.Network) -> mpscnn.Network:
 
 
 def compile_options(precision: str) -> dict[str, Any]:
-    """mpscnn's for one of PRECISIONS, or for int8."""
+    """Return mpscnn's options for compiling in a precision."""
     return {"device": "cpu", "precision": precision}
 
 
 def possible_here(precision: str) -> bool:
-    """Return True if mpscnn has it on this processor."""
+    """Return True if mpscnn supports the precision on this processor."""
     if precision == "int8":
         return True
     network = mpscnn.Network(input=(1, 1, 1))
@@ -194,7 +197,7 @@ def compare(
     arguments: argparse.Namespace,
     directory: Path,
 ) -> Comparison:
-    """Fill in the results."""
+    """Measure all engines and add the results to a comparison."""
     possible = []
     options = compile_options(comparison.precision)
     for peer in peers:
@@ -228,7 +231,7 @@ def compare(
 
 
 def joined(several: list[list[Measurement]]) -> list[Measurement]:
-    """One measurement of each engine, with the times of all its processes."""
+    """Merge the measurements of several processes: one for each engine, with all times."""
     by_engine: dict[str, list[Measurement]] = {}
     for results in several:
         for result in results:

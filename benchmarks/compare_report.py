@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def markdown(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
-    """Machine and versions, a summary, and a table of all engines for each precision."""
+    """Return a page: machine and versions, a summary, and a table of all engines for each precision."""
     parts = [conditions(comparisons, arguments), summary(comparisons)]
     for precision in _unique(comparison.precision for comparison in comparisons):
         group = [comparison for comparison in comparisons if comparison.precision == precision]
@@ -46,7 +46,7 @@ HEADINGS = {
 
 
 def conditions(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
-    """One paragraph."""
+    """Return a paragraph with the machine, the versions and the settings."""
     config = mpscnn.build_config()
     versions = _unique(
         f"{result.engine} {result.version}" for comparison in comparisons for result in comparison.results
@@ -62,7 +62,7 @@ def conditions(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
 
 
 def processor() -> str:
-    """Its name, where the system reports it with the numbers that tell one generation from another."""
+    """Return the name of the processor, with family, model and stepping if the system reports them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -75,7 +75,7 @@ def processor() -> str:
 
 
 def summary(comparisons: Sequence[Comparison]) -> str:
-    """mpscnn's time over that of the fastest peer of the same precision: below 1 mpscnn is the faster one."""
+    """Return a table of mpscnn's time relative to the fastest peer of the same precision (lower is better)."""
     rows = [
         table_head(
             "network", "precision", "threads", "fastest peer", "ratio, median of rounds", "of minima", ""
@@ -95,10 +95,10 @@ def summary(comparisons: Sequence[Comparison]) -> str:
 
 
 def ratio_of_rounds(ours: Measurement, peer: Measurement, turn: int) -> float:
-    """Minimum of a round over the peer's in the same one, in the median round.
+    """Return the median over rounds of the ratio of mpscnn's minimum to the peer's minimum in the same round.
 
-    The state of a machine that others use too may change between rounds, and what two threads reach with it: where a
-    virtual machine's processors are moved to cores whose caches lie apart, for example.
+    Both are taken from the same round because the speed of a shared machine may change between rounds. For example, a
+    virtual machine's processors may be moved to cores that do not share a cache.
     """
     mine, theirs = (
         [min(result.milliseconds[i : i + turn]) for i in range(0, len(result.milliseconds), turn)]
@@ -108,7 +108,7 @@ def ratio_of_rounds(ours: Measurement, peer: Measurement, turn: int) -> float:
 
 
 def _engines(comparisons: Sequence[Comparison]) -> str:
-    """A table with a row for each comparison and a column for each engine."""
+    """Return a table with a row for each comparison and a column for each engine."""
     engines = _unique(result.engine for comparison in comparisons for result in comparison.results)
     rows = [table_head("network", "threads", *engines, "mpscnn GFLOP/s")]
     for comparison in comparisons:
@@ -124,7 +124,7 @@ def _engines(comparisons: Sequence[Comparison]) -> str:
 
 
 def csv_text(comparisons: Sequence[Comparison]) -> str:
-    """One line for each engine of each comparison, with all its times."""
+    """Return CSV with a line for each engine of each comparison, with all times."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     figures = ("min_ms", "median_ms", "p95_ms", "gflops", "peak_bytes", "difference", "times_ms")
@@ -147,7 +147,7 @@ def csv_text(comparisons: Sequence[Comparison]) -> str:
 # ---- The picture -------------------------------------------------------------------------------------------------
 
 WIDTH, LABELS, BAR, GAP, LONGEST = 900, 330, 13, 16, 4.0
-"""Pixels, but for LONGEST: the ratio at which a bar is cut off."""
+"""Sizes of the picture in pixels. LONGEST is the ratio at which a bar is cut off."""
 COLOURS = {
     "mpscnn": "#1f6feb",
     "onnxruntime": "#57606a",
@@ -160,7 +160,7 @@ COLOURS = {
 
 
 def picture(comparisons: Sequence[Comparison]) -> str:
-    """SVG: bars of each engine's minimum over mpscnn's."""
+    """Return an SVG with a bar for the ratio of each engine's minimum to mpscnn's."""
     scale = (WIDTH - LABELS - 60) / LONGEST
     body, y = [], 40
     for comparison in comparisons:

@@ -21,7 +21,7 @@ import mpscnn
 def _convolution(
     name: str, shape: Shape, filters: int, kernel: int, strides: int = 1, dilation: int = 1, groups: int = 1
 ) -> Row:
-    """The padding keeps the size where that is possible."""
+    """Return a row for a convolution, with padding that keeps the size if possible."""
     padding = (kernel - 1) * dilation // 2
 
     def build(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
@@ -35,7 +35,7 @@ def _convolution(
 
 
 def _transposed(name: str, shape: Shape, filters: int, kernel: int, strides: int) -> Row:
-    """The padding multiplies the size where that is possible."""
+    """Return a row for a transposed convolution, with padding that multiplies the size by the stride if possible."""
     padding = (kernel - strides) // 2
 
     def build(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:

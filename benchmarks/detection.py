@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 BOXES, COLUMNS = 2000, 91
 NETWORKS = ("ssd_mobilenet_v1", "ssdlite_mobilenet_v2")
-SCENES = {  # objects' logits: boxes, classes of each, score threshold
+SCENES = {  # the number of boxes with objects, the number of classes of each, and the score threshold
     "few objects": (30, 1, 0.3),
     "many": (BOXES, 5, 0.3),
     "everything": (BOXES, 90, 1e-4),
@@ -31,7 +31,7 @@ SCENES = {  # objects' logits: boxes, classes of each, score threshold
 
 
 def anchors() -> Array:
-    """Like SSD's: a dense grid, then fewer and larger ones."""
+    """Return random anchors of various sizes, like those of SSD."""
     random = np.random.default_rng(0)
     centers = random.uniform(0.0, 1.0, (BOXES, 2))
     sizes = random.uniform(0.05, 0.6, (BOXES, 2)) ** 1.5
@@ -39,7 +39,7 @@ def anchors() -> Array:
 
 
 def heads(objects: int, classes: int) -> tuple[Array, Array]:
-    """Boxes near their anchors, and logits: background nearly everywhere."""
+    """Return boxes near their anchors, and logits that are background nearly everywhere."""
     random = np.random.default_rng(1)
     boxes = random.normal(0.0, 1.0, (BOXES, 4)).astype(np.float32)
     scores = random.normal(-6.0, 1.0, (BOXES, COLUMNS)).astype(np.float32)
@@ -49,7 +49,7 @@ def heads(objects: int, classes: int) -> tuple[Array, Array]:
 
 
 def network_calls() -> dict[str, Call]:
-    """One image through each network with random weights."""
+    """Return calls that run each network with random weights on one image."""
     calls: dict[str, Call] = {}
     for name in NETWORKS:
         net = getattr(mpscnn.models, name)()
@@ -61,7 +61,7 @@ def network_calls() -> dict[str, Call]:
 
 
 def detector_calls(kind: str) -> dict[str, Call]:
-    """Each scene."""
+    """Return calls that run the detector on each scene."""
     calls: dict[str, Call] = {}
     for scene, (objects, classes, threshold) in SCENES.items():
         settings = {

@@ -30,14 +30,14 @@ import mpscnn
 from mpscnn.converters.onnx_writer.export import to_onnx
 
 Array = NDArray[Any]
-#: Images, (n, 28, 28, 1), to the probabilities of their classes.
+#: A function from images (n, 28, 28, 1) to the probabilities of their classes.
 Engine = Callable[[Array], Array]
 
 CLASSES = 10
 
 
 def engines(network: mpscnn.Network, threads: int) -> dict[str, Engine]:
-    """By name, each with its own copy of the weights."""
+    """Return the engines by name. Each has its own copy of the weights."""
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
     return {
@@ -65,7 +65,7 @@ def mpscnn_engine(network: mpscnn.Network, threads: int) -> Engine:
 def onnxruntime_engine(network: mpscnn.Network, threads: int) -> Engine:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # One channel: its planes and its pixels lie alike.
+    # With one channel, NCHW and NHWC have the same memory order.
     session = onnxruntime.InferenceSession(
         to_onnx(network).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
@@ -79,7 +79,7 @@ def torch_engine(network: mpscnn.Network, memory: torch.memory_format) -> Engine
         weights[f"{layer}.weight"].permute(0, 3, 1, 2).contiguous(memory_format=memory)
         for layer in ("conv1", "conv2")
     )
-    # [out][height][width][in] as the flattened image lies.
+    # The weights are [out][height][width][in]. They are reordered to the memory order of the flattened image.
     planes = memory == torch.contiguous_format
     fc1 = weights["fc1.weight"].permute(0, 3, 1, 2) if planes else weights["fc1.weight"]
     fc1, fc2 = fc1.flatten(1).contiguous(), weights["fc2.weight"].flatten(1)
@@ -104,11 +104,11 @@ def one_by_one(engine: Engine, images: Array) -> None:
 def seconds(
     compared: dict[str, Engine], images: Array, part: int, rounds: int, single: bool
 ) -> dict[str, float]:
-    """Seconds of each engine's best round over all images."""
+    """Return the seconds that each engine's best round takes for all images."""
     order, random = list(compared.items()), Random(0)
     best = dict.fromkeys(compared, float("inf"))
     for engine in compared.values():
-        engine(images[: 1 if single else part])  # sets up the memory
+        engine(images[: 1 if single else part])  # the first run allocates memory
     for _ in range(rounds):
         taken = dict.fromkeys(compared, 0.0)
         for begin in range(0, len(images), part):

@@ -20,7 +20,7 @@ import mpscnn
 
 @dataclass(frozen=True)
 class Block:
-    """An inverted residual; without expansion a depthwise separable convolution."""
+    """An inverted residual block; with an expansion of 0 or 1, a depthwise separable convolution."""
 
     size: int
     inputs: int
@@ -92,7 +92,7 @@ def blocks() -> Iterator[Block]:
 
 
 def sessions(block: Block, threads: int) -> dict[str, tuple[mpscnn.Session, str]]:
-    """By the setting of MPSCNN_FUSION, with the time that the model predicts, "-" for what it never chooses."""
+    """Return a session for each setting of MPSCNN_FUSION, with the predicted time ("-" if there is none)."""
     network, made = block.network(), {}
     candidates = [
         "auto",

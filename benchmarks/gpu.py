@@ -36,7 +36,7 @@ NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
     "MobileNetV2": lambda: models.mobilenet_v2(output="logits"),
 }
 
-#: Largest difference from the results in float32, as a share of their largest magnitude.
+#: The largest allowed difference from the float32 results, relative to their largest magnitude.
 BOUNDS = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.25, "int8": 1.0}
 
 #: A subject is run for about this many seconds in a round, and at least three times.

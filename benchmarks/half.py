@@ -25,12 +25,12 @@ import mpscnn
 from mpscnn import _core
 
 Array = NDArray[Any]
-#: Fills the second array from the first.
+#: A function that fills the second array from the first.
 Work = Callable[[Array, Array], None]
 
 
 def library() -> ctypes.CDLL:
-    """The C interface, which lets go of Python's lock and allocates nothing."""
+    """Return the library's C interface. Its functions run without Python's GIL and allocate no memory."""
     name = "libmpscnn.1.dylib" if platform.system() == "Darwin" else "libmpscnn.so.1"
     installed = Path(_core.__file__).resolve().parent / "lib" / name
     found = ctypes.CDLL(str(installed) if installed.exists() else name)
@@ -41,7 +41,7 @@ def library() -> ctypes.CDLL:
 
 
 def conversions() -> dict[str, tuple[type, type, Work]]:
-    """Element types and work, by name."""
+    """Return the conversions by name: the element types of source and result, and the function."""
     core = library()
 
     def narrow(source: Array, result: Array) -> None:
@@ -61,7 +61,7 @@ def copy(source: Array, result: Array) -> None:
 
 
 def on_threads(pool: ThreadPoolExecutor, threads: int, work: Work, source: Array, result: Array) -> None:
-    """Each thread takes its part of the arrays."""
+    """Run the work on several threads, each on its part of the arrays."""
     parts = zip(np.array_split(source, threads), np.array_split(result, threads), strict=True)
     if threads == 1:
         work(source, result)
@@ -82,7 +82,7 @@ def main() -> None:
         f"{arguments.megabytes} MB of float32, {arguments.runs} runs.\n"
     )
     print(table_head("conversion", "threads", "GB/s", "memcpy GB/s", "of a copy's speed"))
-    # A copy of the same number of bytes that a conversion reads and writes.
+    # The copy reads and writes the same total number of bytes as a conversion.
     copied, copy_result = np.ones(count * 3, np.uint8), np.ones(count * 3, np.uint8)
     with ThreadPoolExecutor(2) as pool:
         for name, (given, made, work) in conversions().items():

@@ -13,12 +13,13 @@ Call = Callable[[], object]
 _PAUSE = (
     0.02  # seconds before a call of several threads, in which those of the last one, which spin, go to sleep
 )
-_UNTIMED = 500_000  # nanoseconds of such a call, in which its own threads wake up
+# Nanoseconds of untimed runs before a call of several threads, in which its threads wake up.
+_UNTIMED = 500_000
 
 
 @dataclass(frozen=True)
 class Times:
-    """Microseconds of one call."""
+    """The minimum and median time of a call in microseconds."""
 
     minimum: float
     median: float
@@ -29,10 +30,10 @@ class Times:
 
 
 def measure(calls: Mapping[str, Call], runs: int, threads: int = 1) -> dict[str, Times]:
-    """Every turn times each call once, so that a busy machine is busy for all.
+    """Time calls interleaved: every turn times each call once, so that noise of the machine affects all calls.
 
-    Each turn has another order, so that none always follows the same neighbour. A call runs once untimed before, which
-    brings its code and data into the caches, and for longer where several threads compute it.
+    Each turn has another random order. Before it is timed, a call runs once untimed, which brings its code and data
+    into the caches. Calls of several threads run untimed for longer, so that their threads wake up.
     """
     order, random = list(calls.items()), Random(0)
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -47,13 +48,13 @@ def measure(calls: Mapping[str, Call], runs: int, threads: int = 1) -> dict[str,
                 call()
             begin = time.perf_counter_ns()
             call()
-            if turn > 0:  # the first allocates
+            if turn > 0:  # the first turn is not counted, because it allocates memory
                 times[name].append((time.perf_counter_ns() - begin) / 1000)
     return {name: Times(min(values), statistics.median(values)) for name, values in times.items()}
 
 
 def table_head(*columns: str) -> str:
-    """The first two lines of a table."""
+    """Return the first two lines of a Markdown table."""
     return f"{table_row(columns)}\n{table_row('---' for _ in columns)}"
 
 

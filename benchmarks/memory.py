@@ -14,7 +14,8 @@ from harness import table_head, table_row
 from processes import NUMPY, Processes, first_line, mobilenet_v2, parser, rounds
 
 RUNS = 20
-#: Its own code, so that nothing else is imported; as `peak_bytes` of mpscnn.apps.benchmark's worker.
+#: A program that prints the peak memory of a process that imports only NumPy (as `peak_bytes` in
+#: mpscnn.apps.benchmark).
 PEAK_OF_NUMPY = """
 import sys, numpy
 try:
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 def table(processes: Processes, count: int) -> str:
-    """Measure."""
+    """Measure, and return the table."""
 
     def megabytes(name: str) -> float:
         if name == NUMPY:

@@ -64,7 +64,7 @@ def product_macs(output: list[int], depth: int) -> tuple[float, float]:
 
 
 def merged_sums(nodes: dict[str, Any]) -> dict[str, str]:
-    """Return the convolutions to whose results own kernels add another array, and the sums."""
+    """Return, for each convolution into which own kernels fuse an addition, the name of the addition."""
     readers = [name for node in nodes.values() for name in node["inputs"]]
     return {
         name: sum_name

@@ -1,4 +1,4 @@
-"""Networks that are measured and that the package does not have: their structure counts here, not what they find."""
+"""Networks for benchmarks that the package does not have. They have random weights, since only the speed matters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def u_net(size: int = 256, channels: int = 32, classes: int = 2) -> Network:
 
     Args:
         size: a multiple of 16.
-        channels: of the highest level; each of the four below it has twice as many. The article has 64.
+        channels: the channels of the first level; each of the four levels below has twice as many. The article has 64.
     """
     net = Network(input=(size, size, 3), name="u_net")
     x, kept = net.input, []
@@ -35,7 +35,7 @@ def _twice(net: Network, x: Tensor, channels: int) -> Tensor:
 
 
 def yolo_v8n(size: int = 640, classes: int = 80) -> Network:
-    """YOLOv8n's layers, of its raw heads: (n, size, size, 3) -> three maps, (n, h, w, 64 + classes).
+    """YOLOv8n without the decoding of boxes: (n, size, size, 3) -> three maps, (n, h, w, 64 + classes).
 
     The first 64 channels are the distributions of a box's four distances, 16 of each; size is a multiple of 32.
     """
@@ -66,7 +66,7 @@ def _conv(net: Network, x: Tensor, channels: int, kernel: int = 1, stride: int =
 def _split_block(
     net: Network, x: Tensor, channels: int, repetitions: int, *, shortcut: bool = False
 ) -> Tensor:
-    """C2f: half of the channels pass through a chain of bottlenecks, whose results are all joined."""
+    """Add YOLOv8's C2f block: half of the channels pass a chain of bottlenecks, and all results are concatenated."""
     x = _conv(net, x, channels)
     parts = net.split(x, 2)
     for _ in range(repetitions):
@@ -76,7 +76,7 @@ def _split_block(
 
 
 def _pyramid(net: Network, x: Tensor, channels: int) -> Tensor:
-    """SPPF: three maxima of 5 x 5 one after another."""
+    """Add YOLOv8's SPPF block: three 5x5 max poolings in sequence, and all results are concatenated."""
     parts = [_conv(net, x, channels // 2)]
     for _ in range(3):
         parts.append(net.max_pool2d(parts[-1], 5, strides=1, padding=2))

@@ -26,7 +26,7 @@ def layer(method: str, /, *arguments: Any, **options: Any) -> Callable[..., mpsc
 
 
 def weights(*roles: str) -> Callable[[Mapping[str, Array]], list[Array]]:
-    """The weights of these roles, for torch."""
+    """Return a function that picks the weights of these roles, for torch."""
     return lambda found: [found[f"layer.{role}"] for role in roles]
 
 
@@ -217,7 +217,7 @@ def _scores(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def _of_heads(function: Torch) -> Torch:
-    """Return the product of images that stand for matrices of several heads, (n, heads, tokens, features) in mpscnn."""
+    """Adapt a product of matrices (n, heads, tokens, features), which are images in mpscnn and NCHW images in torch."""
     return lambda *x: function(*(one.permute(0, 2, 3, 1) for one in x)).permute(0, 3, 1, 2)
 
 
@@ -229,7 +229,7 @@ ATTENTION = [
         [(3, 197, 64), (3, 197, 64)],
         layer("matmul", transpose_b=True),
         _of_heads(_scores),
-        onnx=False,  # NCHW: it would have to transpose them
+        onnx=False,  # onnxruntime would have to transpose NCHW images
     ),
     Row(
         "matmul of three heads",

@@ -30,7 +30,7 @@ def normal(shape: Shape) -> Array:
 
 
 def positive(shape: Shape) -> Array:
-    """For logarithms, and for divisors."""
+    """Return positive random numbers, for logarithms and divisors."""
     return np.random.default_rng(len(shape)).uniform(0.5, 4.0, shape).astype(np.float32)
 
 
@@ -39,7 +39,7 @@ def check_values(ours: Array, theirs: Array, what: str) -> None:
 
 
 def check_zeros(ours: Array, theirs: Array, what: str) -> None:
-    """For random zeros: as many on both sides, and none of the other values by chance."""
+    """Compare only the share of zeros, for operations that set random elements to zero."""
     np.testing.assert_allclose(np.mean(ours == 0), np.mean(theirs == 0), rtol=0.05, err_msg=what)
 
 
@@ -50,30 +50,30 @@ class Row:
     name: str
     shapes: Sequence[Shape]
     build: Callable[..., mpscnn.Tensor]
-    """Adds the layer: (network, *inputs)."""
+    """A function (network, *inputs) that adds the layer."""
     torch: Callable[..., torch.Tensor] | None = None
-    """The same, (*inputs, *parameters), with images (1, channels, height, width); None: torch does not have it."""
+    """The same operation in torch: (*inputs, *parameters), with NCHW images. None: torch does not have it."""
     parameters: Callable[[Mapping[str, Array]], Sequence[Array]] = lambda _: ()
-    """The weights of the network that torch needs, too."""
+    """A function that returns the network's weights that the torch function needs."""
     onnx: bool = True
     """False: onnxruntime does not have it."""
     values: Callable[[Shape], Array] = normal
     check: Callable[[Array, Array, str], None] = check_values
-    """Refuses what a peer computes, (ours, its, what it is): a comparison of different computations is worthless."""
+    """A function (ours, theirs, what) that raises an error if a peer's result differs from mpscnn's."""
     read: int | None = None
-    """Floats that must be read, where these are not all of the inputs."""
+    """The number of floats that the operation must read; None: all inputs."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Return the timed calls by engine. Each computes a row's result once."""
+    """The timed calls for a row, by engine, and mpscnn's result. Each call computes the result once."""
 
     calls: dict[str, Call]
     result: Array
 
 
 def aligned(values: Array) -> Array:
-    """A copy that begins at a cache line, as all of torch's and onnxruntime's own tensors do."""
+    """Return a copy that is aligned to a cache line, as all tensors of torch and onnxruntime are."""
     memory = np.empty(values.nbytes + 64, np.uint8)
     begin = -memory.ctypes.data % 64
     result = memory[begin : begin + values.nbytes].view(values.dtype).reshape(values.shape)
@@ -82,7 +82,7 @@ def aligned(values: Array) -> Array:
 
 
 def planes(image: Array) -> Array:
-    """A copy of an image, (n, channels, height, width), as onnxruntime and one of torch's orders want it."""
+    """Return a copy of an image as NCHW, the order of onnxruntime and torch's default order."""
     return aligned(image.transpose(0, 3, 1, 2)) if image.ndim == 4 else image
 
 
@@ -115,14 +115,15 @@ def torch_calls(
     in_planes: Sequence[Array],
     parameters: Sequence[torch.Tensor],
 ) -> dict[str, Call]:
-    """In the order of memory that is faster: channels last is where mpscnn reads."""
+    """Return torch's call, in the faster of its two memory orders, NCHW and channels last."""
     calls = {"torch": torch_call(function, *map(torch.from_numpy, in_planes), *parameters)}
     if any(x.ndim == 4 for x in inputs):
         images = [torch.from_numpy(x).permute(0, 3, 1, 2) for x in inputs]
         last = [x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in parameters]
         calls["torch, channels last"] = torch_call(function, *images, *last)
-        # One of them only: the minimum of twice as many times would be lower by chance. Planes must be clearly faster,
-        # since channels last reads mpscnn's own inputs, and what several engines read is cached more often.
+        # Only one of the two is timed, because the minimum of twice as many times would be lower by chance. NCHW is
+        # used only if it is clearly faster, because channels last reads the same memory as mpscnn, which is cached more
+        # often.
         times = measure(calls, 20)
         faster = 1.05 * times["torch"].median < times["torch, channels last"].median
         return {"torch": calls["torch" if faster else "torch, channels last"]}
@@ -130,7 +131,7 @@ def torch_calls(
 
 
 def torch_call(function: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> Call:
-    """With the result's memory given, as mpscnn's is, where the function takes it: allocating makes a difference."""
+    """Return a call of a torch function that writes into preallocated memory, as mpscnn does, if it supports `out`."""
     result = function(*tensors)
     try:
         function(*tensors, out=result)
@@ -159,7 +160,7 @@ def nhwc(theirs: object) -> Array:
 
 
 def cells(row: Row, result: Array, times: Mapping[str, Times]) -> tuple[str, ...]:
-    """A row of the table below."""
+    """Return the cells of a row of the table."""
     peers = {name: times[name] for name in ("torch", "onnxruntime") if name in times}
     ours = times["mpscnn"].minimum
     best = min((value.minimum for value in peers.values()), default=None)
@@ -178,7 +179,10 @@ HEAD = ("input", "result", "mpscnn", "torch", "onnxruntime", "mpscnn is faster")
 
 
 def compare(description: str, groups: Mapping[str, Iterable[Row]], *, with_copy: bool) -> None:
-    """The command line of a benchmark, and a table for each group of rows; `with_copy` where memory may decide."""
+    """Run the command line of a benchmark: print a table for each group of rows.
+
+    `with_copy` adds a plain copy as a comparison, for operations that may be limited by memory bandwidth.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--runs", type=int, default=50, help="timed runs of each engine (default: 50)")
     parser.add_argument("--threads", type=int, default=1, help="threads of every engine (default: 1)")

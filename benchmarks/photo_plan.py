@@ -34,7 +34,7 @@ FILES = 64
 
 
 def write_photos(folder: Path, size: tuple[int, int], quality: int) -> list[Path]:
-    """Parts of a photo with a camera's noise, so that files are as long as those of photos."""
+    """Write shifted copies of a photo with noise like a camera's, so that the files have the size of real photos."""
     random = np.random.default_rng(0)
     source = np.asarray(Image.open(PHOTO).convert("RGB").resize(size, Image.Resampling.BICUBIC), np.float32)
     paths = []
@@ -56,7 +56,7 @@ def published_model(folder: Path, precision: Any) -> mpscnn.Model:
 
 
 def core_milliseconds(call: Callable[[Path], object], paths: Sequence[Path], turns: int) -> float:
-    """Processor time for a photo: the median of turns over all."""
+    """Return the processor time per photo in milliseconds: the median of several turns over all photos."""
     times = []
     for _ in range(turns):
         begun = time.process_time()
@@ -67,7 +67,7 @@ def core_milliseconds(call: Callable[[Path], object], paths: Sequence[Path], tur
 
 
 def ray_rate(model: mpscnn.Model, paths: Sequence[Path], count: int) -> float:
-    """Photos per second of a local cluster, from its first results on: what starts processes is left out."""
+    """Return the photos per second of a local Ray cluster, from its first results on, without starting processes."""
     from mpscnn.apps.ray.cluster import connect
 
     connect("local", quiet=True).data.DataContext.get_current().enable_progress_bars = False

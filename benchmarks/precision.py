@@ -45,7 +45,7 @@ Scores = NDArray[np.float32]
 
 @dataclass
 class Errors:
-    """Compare one precision with float32, picture by picture."""
+    """The accumulated differences of one precision from float32, over all pictures."""
 
     squares: list[float] = field(default_factory=list)
     largest: float = 0.0
@@ -75,7 +75,7 @@ class Errors:
 
 
 def views(photos: Path) -> Iterator[Image.Image]:
-    """The photos, their quarters, and all of these mirrored; masks of segmentations are not photos."""
+    """Yield the photos, their quarters, and all of these mirrored. Masks of segmentations are skipped."""
     for path in sorted(photos.iterdir()):
         if path.suffix.lower() not in SUFFIXES or "mask" in path.stem or "digit" in path.stem:
             continue
@@ -88,7 +88,7 @@ def views(photos: Path) -> Iterator[Image.Image]:
 
 
 def scores_layer(network: mpscnn.Network) -> str | None:
-    """The layer whose result a softmax at the end takes."""
+    """Return the layer with the logits, if the network ends with a softmax."""
     layers = network.describe()["layers"]
     return str(layers[-2]["name"]) if layers[-1]["operation"] == "softmax" else None
 

@@ -32,7 +32,7 @@ NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
 
 @dataclass(frozen=True)
 class Step:
-    """Times in microseconds; no prediction for kernels that the model does not know."""
+    """The times of a step in microseconds. There is no prediction for kernels that the cost model does not know."""
 
     network: str
     layers: str
@@ -47,7 +47,7 @@ class Step:
 
 
 def steps_of(name: str, threads: int, runs: int) -> Iterator[Step]:
-    """Measured in the network, whose other layers displace each step's weights and inputs in the caches."""
+    """Yield the steps of a network, measured within the network, so that caches are as cold as in real use."""
     network = NETWORKS[name]()
     network.initialize_weights()
     program = network.compile(device="cpu", precision="float32")

@@ -31,7 +31,7 @@ SIDES = (224, 300, 513)
 
 
 def scene(size: Size) -> Array:
-    """RGB noise, blurred so that neighbours resemble each other as on photos."""
+    """Return RGB noise, blurred so that neighbouring pixels are similar as in photos."""
     width, height = size
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     return np.asarray(Image.fromarray(noise).filter(ImageFilter.GaussianBlur(2)))
@@ -83,7 +83,7 @@ def nv12(pixels: Array) -> tuple[Any, Prepare]:
     y, blue, red = (np.asarray(band) for band in Image.fromarray(pixels).convert("YCbCr").split())
     pairs = np.ascontiguousarray(np.stack([blue, red], axis=-1)[::2, ::2])
     luma, difference_size = Image.fromarray(y), (pairs.shape[1], pairs.shape[0])
-    # (luma, blue, red) -> RGB of BT.601 in full range, and the normalisation, in one product.
+    # One matrix product converts (luma, blue, red) to RGB (BT.601, full range) and normalises to -1 to 1.
     matrix = np.array([[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]], np.float32) / 127.5
     offset = (-128 * matrix[:, 1:].sum(axis=1) - 1).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Whole processes with MobileNetV2 from its file, mpscnn's and the peers': what startup.py and memory.py share."""
+"""Start processes that run MobileNetV2 from a file, for mpscnn and its peers. Used by startup.py and memory.py."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from mpscnn.apps.benchmark import PEERS, EngineProcess, EngineSetup, Subject, ne
 from mpscnn.errors import Error
 
 _ENGINES = Path(mpscnn.__file__).parent / "benchmark"
-"""Where a process finds engines.py without importing mpscnn."""
+"""The folder in which a process finds engines.py without importing mpscnn."""
 NUMPY = "import numpy"
-"""The process that all others are compared with."""
+"""The name of the baseline: a process that only imports NumPy."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Engines that are ready to be started."""
+    """Engines whose processes can be started."""
 
     setups: dict[str, EngineSetup]
-    """By engine."""
+    """The settings of each engine."""
     missing: dict[str, str]
-    """Engines that are left out, and why."""
+    """The reasons of engines that are left out, by name."""
 
     def first_run(self, engine: str) -> str:
-        """Python that loads the network and runs it once."""
+        """Return Python code that loads the network and runs it once."""
         setup = self.setups[engine]
         return (
             f"import sys; sys.path.insert(0, {str(_ENGINES)!r}); import engines, numpy; "
@@ -42,7 +42,7 @@ class Processes:
         )
 
     def start(self, engine: str) -> EngineProcess:
-        """A process that has loaded the network and run it once."""
+        """Start a process that has loaded the network and run it once."""
         return EngineProcess(engine, self.setups[engine])
 
 
@@ -58,13 +58,13 @@ def parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
 
 @contextmanager
 def mobilenet_v2(peers: list[str], threads: int) -> Iterator[Processes]:
-    """Write the files."""
+    """Write the network's files in a temporary folder, and yield the processes."""
     network = mpscnn.models.mobilenet_v2()
     network.initialize_weights()
     subject = Subject("mobilenet_v2", network)
     with tempfile.TemporaryDirectory(prefix="mpscnn-processes-") as folder:
         directory = Path(folder)
-        # Compiled, as pip leaves what it installs: all processes find Python's own files here after the first one.
+        # After the first process, all processes find compiled Python files here, as after an installation by pip.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(directory / "compiled")
         source = directory / "input.npy"
@@ -86,7 +86,7 @@ def mobilenet_v2(peers: list[str], threads: int) -> Iterator[Processes]:
 
 
 def rounds(names: list[str], count: int, measure: Callable[[str], float]) -> dict[str, list[float]]:
-    """Figures of `count` processes of each, interleaved."""
+    """Measure `count` processes of each engine, interleaved."""
     figures: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(count):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:

@@ -41,20 +41,20 @@ NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
 
 @dataclass(frozen=True)
 class Step:
-    """Microseconds of a step's items, in their order."""
+    """A step of a plan, with the time of each of its work items in microseconds."""
 
     name: str
     items: list[float]
 
 
 def static_makespan(items: Sequence[float], threads: int) -> float:
-    """Each thread has one contiguous part, as many items as the others or one more."""
+    """Return the time of a static schedule: each thread has one contiguous part of equal length (or one item more)."""
     ends = [len(items) * (thread + 1) // threads for thread in range(threads)]
     return max(sum(items[begin:end]) for begin, end in zip([0, *ends], ends, strict=False))
 
 
 def dynamic_makespan(items: Sequence[float], threads: int) -> float:
-    """Each item goes to the thread that is free first."""
+    """Return the time of a dynamic schedule: each item goes to the thread that is free first."""
     free = [0.0] * threads
     for item in items:
         heapq.heapreplace(free, free[0] + item)
@@ -62,7 +62,7 @@ def dynamic_makespan(items: Sequence[float], threads: int) -> float:
 
 
 def measured(network: mpscnn.Network, threads: int, runs: int) -> list[Step]:
-    """Each item's minimum in `runs` runs on the one core that this process has."""
+    """Return the steps with each item's minimum time in `runs` runs. The process is bound to one core."""
     session = network.compile(device="cpu").session(threads=threads)
     x = np.random.default_rng(0).uniform(-1, 1, (1, *network.input.shape[1:])).astype(np.float32)
     best = one_run(session, x)
@@ -73,7 +73,7 @@ def measured(network: mpscnn.Network, threads: int, runs: int) -> list[Step]:
 
 
 def one_run(session: mpscnn.Session, x: NDArray[np.float32]) -> list[Step]:
-    """The items in the order in which they ran."""
+    """Return the steps of one run, with their items in the order in which they ran."""
     events = session.profile(x, runs=1).chrome_trace()["traceEvents"]
     timed = [event for event in events if event["ph"] == "X"]
     steps = sorted((event for event in timed if event["tid"] == 0), key=lambda event: float(event["ts"]))
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="steps to list for each number of threads")
     parser.add_argument("--wait", type=float, default=1.0, help="microseconds for threads to meet")
     arguments = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):  # items that take turns on one core are timed without neighbours
+    if hasattr(os, "sched_setaffinity"):  # on one core, items run one at a time and do not disturb each other
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     print(table_head("network", "threads", "items", "one thread, ms", "static", "dynamic"))
     for name, make in NETWORKS.items():
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def print_worst(steps: Sequence[Step], threads: int, count: int) -> None:
-    """The steps whose threads wait longest for each other."""
+    """Print the steps whose threads wait longest for each other."""
 
     def lost(step: Step) -> float:
         return dynamic_makespan(step.items, threads) - sum(step.items) / threads

@@ -38,7 +38,7 @@ LITSERVE = Path(__file__).with_name("service_litserve.py")
 
 BASE = "mpscnn.Runner, without HTTP"
 
-# wrk's own language.
+# The request script for wrk, in Lua.
 SCRIPT = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "{kind}"
@@ -55,7 +55,7 @@ end
 
 @dataclass(frozen=True)
 class Turn:
-    """Measure one server for some seconds."""
+    """The result of measuring one server for some seconds."""
 
     rate: float
     """Photos per second."""
@@ -73,7 +73,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: list[str], address: str, ready: str) -> Iterator[None]:
-    """A server in a process of its own, whose answer to `ready` is awaited."""
+    """Run a server in a separate process, after waiting until it answers the path `ready`."""
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -88,7 +88,7 @@ def running(command: list[str], address: str, ready: str) -> Iterator[None]:
             raise SystemExit(f"{command} did not start")
         yield
     finally:
-        os.killpg(process.pid, signal.SIGTERM)  # LitServe's workers, too
+        os.killpg(process.pid, signal.SIGTERM)  # the process group includes LitServe's workers
         process.wait()
 
 
@@ -112,7 +112,7 @@ def wrk(address: str, script: Path, connections: int, seconds: int) -> Turn:
 
 
 def without_http(model: mpscnn.Model, inflight: int, seconds: float, batch: int = 1) -> Turn:
-    """The runner on the same bytes; times are between results."""
+    """Measure the runner on the same photo without HTTP. Times are those between two results."""
     content = PHOTO.read_bytes()
     times = []
     with mpscnn.Runner(model, inflight, max_batch=batch, max_wait=0.0 if batch == 1 else 0.01) as runner:
@@ -181,7 +181,7 @@ def main() -> None:
         for number in range(arguments.turns + 1):
             for name, call in calls.items():
                 turn = call()
-                if number > 0:  # the first one warms up
+                if number > 0:  # the first turn is a warm-up
                     turns[name].append(turn)
     base = turns[BASE]
     print(f"{processors} processors, {arguments.connections} connections, {json.dumps(vars(arguments))}\n")

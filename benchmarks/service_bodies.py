@@ -27,7 +27,7 @@ INFER = "/v2/models/cifar10_mobilenet_v2/infer"
 
 
 def filled(part: bytes, separator: bytes = b",") -> bytes:
-    """The part as often as there is room for it."""
+    """Repeat a part as often as fits into SIZE bytes."""
     return separator.join([part] * (SIZE // (len(part) + len(separator))))
 
 
@@ -41,7 +41,7 @@ def request(body: bytes, path: str = INFER, **headers: str) -> tuple[str, bytes,
 
 
 def elements(count: int) -> tuple[str, bytes, dict[str, str]]:
-    """Empty elements of the type BYTES, and a shape with their number."""
+    """Return a request with empty elements of the type BYTES, whose shape states `count` elements."""
     size = 4 * (SIZE // 4)
     head = json.dumps(
         {
@@ -101,7 +101,7 @@ def ask(place: tuple[str, int], path: str, body: bytes | None, headers: dict[str
 
 
 def memory(process: int, field: str) -> int:
-    """Bytes."""
+    """Return a field of a process's memory statistics in bytes."""
     found = re.search(rf"{field}:\s*(\d+) kB", Path(f"/proc/{process}/status").read_text())
     assert found is not None
     return 1024 * int(found[1])

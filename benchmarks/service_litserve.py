@@ -18,7 +18,7 @@ SIZE = 224
 
 
 class Api(litserve.LitAPI):
-    """Photos to the five most probable classes."""
+    """A service that returns the five most probable classes of a photo."""
 
     def __init__(self, onnx: str) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Api(litserve.LitAPI):
         self.channels_first = self.session.get_inputs()[0].shape[1] == 3
 
     def decode_request(self, request: dict[str, str]) -> bytes:
-        # It takes JSON and forms; its documentation sends photos so.
+        # LitServe takes JSON and forms. Its documentation sends photos as base64 in JSON.
         return base64.b64decode(request["image_bytes"])
 
     def predict(self, body: bytes) -> np.ndarray:

@@ -45,7 +45,7 @@ def png(width: int, height: int) -> bytes:
 
 
 class Client:
-    """One that asks until it is reported to end. `count` has the number of each kind of answer."""
+    """A client that sends requests until `end` is set. `count` has the number of each kind of answer."""
 
     def __init__(self, place: tuple[str, int], seed: int, end: threading.Event) -> None:
         self.place = place
@@ -57,7 +57,7 @@ class Client:
     def ask(
         self, path: str, body: bytes, wanted: set[int], headers: dict[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """One request, again while the queue is full; what comes else than `wanted` is lost."""
+        """Send a request, and repeat it while the queue is full. An answer other than `wanted` counts as lost."""
         while True:
             connection = http.client.HTTPConnection(*self.place, timeout=60)
             try:
@@ -126,7 +126,7 @@ def late(client: Client) -> None:
 
 
 def slow(client: Client) -> None:
-    """A body in ten parts, with pauses."""
+    """Send a body in ten parts, with pauses."""
     connection = http.client.HTTPConnection(*client.place, timeout=60)
     try:
         connection.putrequest("POST", "/v1/classify")
@@ -152,7 +152,7 @@ HEAD = f"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(P
 
 
 def aborted(client: Client) -> None:
-    """Closed within the head, within the body, or some moments after it."""
+    """Close the connection within the head, within the body, or some moments after the body."""
     content = HEAD.encode() + PHOTO
     cut = client.random.choice([client.random.randrange(len(content)), len(content)])
     with socket.create_connection(client.place, timeout=60) as connection:
@@ -172,14 +172,14 @@ KINDS: dict[str, tuple[Callable[[Client], None], int]] = {
 
 
 def memory(process: int) -> int:
-    """Resident bytes."""
+    """Return the resident memory of a process in bytes."""
     found = re.search(r"VmRSS:\s*(\d+) kB", Path(f"/proc/{process}/status").read_text())
     assert found is not None
     return 1024 * int(found[1])
 
 
 def of_metrics(place: tuple[str, int], pattern: str) -> Counter[str]:
-    """Sums, by what the pattern's first group finds."""
+    """Return sums of the service's metrics, by the first group of a regular expression."""
     connection = http.client.HTTPConnection(*place, timeout=60)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
@@ -244,7 +244,7 @@ def main() -> int:
     end.set()
     for thread in threads[1:]:
         thread.join()
-    time.sleep(1)  # until what was aborted last is noticed
+    time.sleep(1)  # the service needs some time to notice the last aborted requests
     counted = of_metrics(place, r'^mpscnn_requests_total\{route="[^"]*",status="(\d+)"\} (\S+)$')
     told = sum((client.count for group in clients.values() for client in group), Counter())
     left = of_metrics(place, r"^(mpscnn_queue_length|mpscnn_computing) (\S+)$")

@@ -25,7 +25,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One signal and kernel."""
+    """A signal and a kernel to convolve it with."""
 
     name: str
     signal: tuple[int, ...]
@@ -46,7 +46,7 @@ _MOST_PRODUCTS_OF_LOOP = 1_000_000
 
 
 def loop(x: list[float], kernel: list[float]) -> list[float]:
-    """The definition: y[n] is the sum over m of x[n - m] w[m], with zeros around x."""
+    """Convolve by the definition: y[n] is the sum over m of x[n - m] w[m], with zeros around x."""
     padded = [0.0] * (len(kernel) - 1) + x + [0.0] * (len(kernel) - 1)
     turned = kernel[::-1]
     result = []
@@ -59,7 +59,7 @@ def loop(x: list[float], kernel: list[float]) -> list[float]:
 
 
 def calls_for(case: Case) -> dict[str, Call]:
-    """Return the timed calls by library: full convolution."""
+    """Return the timed calls by library. Each computes the full convolution."""
     random = np.random.default_rng(0)
     x: Array = random.normal(size=case.signal).astype(case.dtype)
     kernel: Array = random.normal(size=case.kernel).astype(case.dtype)
@@ -83,7 +83,7 @@ def calls_for(case: Case) -> dict[str, Call]:
 
 
 def add_torch(calls: dict[str, Call], x: Array, kernel: Array) -> None:
-    """torch's convolutions correlate, so the kernel is reversed beforehand."""
+    """Add torch's call. Its convolutions are correlations, so the kernel is reversed beforehand."""
     try:
         import torch
     except ImportError:

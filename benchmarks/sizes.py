@@ -21,7 +21,7 @@ ENGINES = ("mpscnn", "ai-edge-litert", "ncnn", "mnn", "onnxruntime", "openvino",
 
 
 def installed(paths: list[str]) -> dict[str, Distribution]:
-    """By name; of a package that is there twice the first."""
+    """Return the installed packages by name. If a package is installed twice, the first one counts."""
     found: dict[str, Distribution] = {}
     for entry in distributions(path=paths):
         found.setdefault(canonicalize_name(entry.metadata["Name"]), entry)
@@ -29,13 +29,13 @@ def installed(paths: list[str]) -> dict[str, Distribution]:
 
 
 def size_of(entry: Distribution) -> int:
-    """Bytes of the files that were installed, without what Python has compiled since."""
+    """Return the bytes of a package's installed files, without files that Python compiled later."""
     files = (Path(str(file.locate())) for file in entry.files or () if file.suffix != ".pyc")
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def with_requirements(name: str, packages: dict[str, Distribution]) -> tuple[set[str], set[str]]:
-    """The package and all that it requires, without extras; and what of that is not installed."""
+    """Return the package and all that it requires (without extras), and those of them that are not installed."""
     taken: set[str] = set()
     missing: set[str] = set()
     wanted = [name]

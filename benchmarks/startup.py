@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def table(processes: Processes, count: int) -> str:
-    """Measure."""
+    """Measure, and return the table."""
 
     def milliseconds(name: str) -> float:
         return _milliseconds_until_done(NUMPY if name == NUMPY else processes.first_run(name))
@@ -50,7 +50,7 @@ def _milliseconds_until_done(code: str) -> float:
     command = [sys.executable, "-c", f"{code}; print({_DONE!r}, flush=True)"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        if not any(line.strip() == _DONE for line in process.stdout):  # some engines print as well
+        if not any(line.strip() == _DONE for line in process.stdout):  # some engines print other lines, too
             raise Error(f"a process ended before it was done: {code}")
         return 1000 * (time.perf_counter() - begin)
 

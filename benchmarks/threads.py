@@ -25,11 +25,11 @@ from mpscnn import Network, Session, models
 from mpscnn._private.processors import available_processors
 from mpscnn.apps.benchmark import measure, open_subject
 
-PAUSE = 0.002  # seconds: longer than any worker waits awake
+PAUSE = 0.002  # seconds: longer than any worker spins before it sleeps
 
 
 def tiny() -> Network:
-    """Some ten microseconds."""
+    """Return a network that takes some ten microseconds."""
     network = Network(input=(16, 16, 8), name="tiny")
     x = network.conv2d(network.input, 16, 3, padding="same", activation="relu")
     x = network.conv2d(network.max_pool2d(x, 2), 32, 3, padding="same", activation="relu")
@@ -77,7 +77,7 @@ class Timed:
 
 
 def compare_counts(most: int, runs: int, networks: str) -> None:
-    """The table of "auto", for networks whose name contains a text."""
+    """Print the table of "auto", for networks whose name contains a text."""
     counts: list[int | str] = [*range(1, most + 1), "auto"]
     columns = [f"{count} thread(s)" if count != "auto" else "auto" for count in counts]
     print(table_head("network", "runs", *columns, "auto / best"))
@@ -97,8 +97,8 @@ def compare_counts(most: int, runs: int, networks: str) -> None:
                     time.sleep(PAUSE)
                     subject.run(5 if turn else 1, pause)
             for subject in subjects:
-                del subject.times[0]  # the first starts threads
-            # In the slowest runs of "auto" are those that try other numbers of threads.
+                del subject.times[0]  # the first run starts threads
+            # The slowest runs of "auto" are those in which it tries other numbers of threads.
             figures = [np.percentile(subject.times, (0, 50, 95)) for subject in subjects]
             cells = [_three(figure, ".4g") for figure in figures]
             ratios = _three(figures[-1] / np.min(figures[:-1], axis=0), ".2f")
@@ -121,7 +121,7 @@ def busy_process() -> Iterator[None]:
 
 
 def compare_neighbours(threads: int, runs: int, engines: list[str]) -> None:
-    """The table of a busy neighbour."""
+    """Print the table for a busy process on the same machine."""
     subject = open_subject("mobilenet_v2", random_weights=True)
     print(table_head("MobileNetV2", "threads", "alone", "next to a busy process", "ratio of the medians"))
     for count in sorted({1, threads}):

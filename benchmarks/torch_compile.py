@@ -29,7 +29,7 @@ BACKENDS = ("eager", "inductor", "mpscnn")
 
 def made(name: str) -> Any:
     """Return a network for inference."""
-    # Its compiled operators fit one build of torch only, and no network here uses one.
+    # torchvision's compiled operators need a matching build of torch. They are disabled, since no network uses them.
     sys.modules.setdefault("torchvision._meta_registrations", types.ModuleType("_meta_registrations"))
     torchvision = importlib.import_module("torchvision")
     torch.manual_seed(0)
@@ -39,7 +39,7 @@ def made(name: str) -> Any:
 
 
 def compiled(module: Any, backend: str) -> Callable[[torch.Tensor], Any]:
-    """Return what computes the module."""
+    """Return a function that computes the module with a backend."""
     run: Callable[[torch.Tensor], Any] = module
     if backend != "eager":
         run = torch.compile(module, backend=backend)

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def measured(engines: list[str], name: str, threads: int, count: int) -> str:
-    """A row of the table."""
+    """Measure one network with all engines, and return a row of the table."""
     workers = [Worker(engine, name, threads) for engine in engines]
     times: list[list[float]] = [[] for _ in workers]
     for engine, worker in zip(engines, workers, strict=True):
@@ -64,7 +64,7 @@ def measured(engines: list[str], name: str, threads: int, count: int) -> str:
 
 
 def shares(name: str, threads: int, count: int) -> str:
-    """A table of the kinds of kernels in a step: their least times added up, and shares of these."""
+    """Return a table of the kinds of kernels in a step: the sum of their minimum times, and its share."""
     x, y = batch_of(name)
     profile = mpscnn_trainer(CASES[name], threads).profile(x, y, runs=count)
     rows = [
@@ -75,30 +75,30 @@ def shares(name: str, threads: int, count: int) -> str:
 
 
 def batch_of(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images and classes."""
+    """Return random images and classes for a network."""
     case, random = CASES[name], np.random.default_rng(0)
     x = random.normal(0, 0.5, (case.batch, *case.shape)).astype(np.float32)
     return x, random.integers(0, case.classes, case.batch)
 
 
 class Worker:
-    """A process that makes steps when it is reported to."""
+    """A process that runs a training step on request."""
 
     def __init__(self, engine: str, name: str, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other, engine, name, threads), daemon=True)
         self._process.start()
-        other.close()  # so that reading ends where the process does
+        other.close()  # so that reading from the pipe ends when the process ends
 
     def step(self) -> tuple[float, float]:
-        """Seconds and loss."""
+        """Run a step, and return its seconds and loss."""
         self._pipe.send("step")
         seconds, loss = self._pipe.recv()
         return float(seconds), float(loss)
 
     def close(self) -> float:
-        """Peak memory in MB."""
+        """End the process, and return its peak memory in MB."""
         self._pipe.send("close")
         peak = float(self._pipe.recv())
         self._process.join()

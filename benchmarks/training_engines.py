@@ -1,7 +1,8 @@
-"""Steps of training by mpscnn and its peers: a function for each, which makes a step of a network.
+"""Training steps by mpscnn and its peers: a function for each engine returns a step for a network.
 
-A step takes images (n, h, w, c) and classes (n,), changes the weights, and returns the loss of before. Weights are of
-the same distribution everywhere, batch normalization takes the batch's statistics and keeps running ones.
+A step takes images (n, h, w, c) and classes (n,), updates the weights, and returns the loss before the update. Weights
+have the same random distribution in all engines. Batch normalization uses the batch's statistics and updates running
+statistics.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ Step = Callable[[np.ndarray, np.ndarray], float]
 _MOMENTUM = 0.9
 _ADAM_RATE, _SGD_RATE = 1e-3, 0.05
 _EPSILON = 1e-5
-_KEPT = 0.9  # of running statistics
+_KEPT = 0.9  # the share of the old running statistics that is kept in each step
 
 
 class _Weights:
-    """A network's weights: made when it runs for the first time, then handed out again in that order."""
+    """The weights of a network. They are created in its first run, and returned in the same order in later runs."""
 
     def __init__(self, wrap: Callable[[np.ndarray], Any]) -> None:
         self.values: list[Any] = []
@@ -40,7 +41,7 @@ class _Weights:
         return self.values[self._next - 1]
 
     def normal(self, shape: tuple[int, ...], inputs: int) -> Any:
-        """He's initialization: `inputs` products are added."""
+        """Return a weight with He's initialization. `inputs` is the number of products that are added."""
         return self.take(lambda: self._random.normal(0, sqrt(2 / inputs), shape))
 
     def full(self, channels: int, value: float) -> Any:
@@ -91,7 +92,7 @@ class _Ours:
 
 
 def mpscnn_trainer(case: Case, threads: int) -> Any:
-    """A `mpscnn.Trainer` of the network."""
+    """Return a `mpscnn.Trainer` for the network."""
     import mpscnn
 
     net = mpscnn.Network(input=case.shape)
@@ -173,7 +174,7 @@ class _Torch:
 
 
 def torch(case: Case, threads: int, *, compiled: bool = False) -> Step:
-    """Eager, channels last."""
+    """Return a step of PyTorch: eager (or compiled), with channels last."""
     import torch
 
     torch.set_num_threads(threads)
@@ -187,7 +188,7 @@ def torch(case: Case, threads: int, *, compiled: bool = False) -> Step:
         return torch.from_numpy(x).permute(0, 3, 1, 2)
 
     with torch.no_grad():
-        apply(images(np.zeros((case.batch, *case.shape), np.float32)))  # makes the weights
+        apply(images(np.zeros((case.batch, *case.shape), np.float32)))  # the first run creates the weights
     values = layers.weights.values
     optimizer: Any = (
         torch.optim.Adam(values, _ADAM_RATE)
@@ -227,7 +228,7 @@ class _TensorFlow:
         self._running.begin()
 
     def _padded(self, x: Any, kernel: int, stride: int) -> tuple[Any, str]:
-        """As the others pad: TensorFlow's own "SAME" puts less before an image where strides leave a choice."""
+        """Pad as the other engines do. With strides, TensorFlow's "SAME" would put less padding before an image."""
         if stride == 1:
             return x, "SAME"
         return self._tf.pad(x, [[0, 0], *[[kernel // 2, kernel // 2]] * 2, [0, 0]]), "VALID"
@@ -281,7 +282,7 @@ class _TensorFlow:
 
 
 def tensorflow(case: Case, threads: int, *, compiled: bool = False) -> Step:
-    """A graph (tf.function)."""
+    """Return a step of TensorFlow: a graph (tf.function)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow
 
@@ -293,7 +294,7 @@ def tensorflow(case: Case, threads: int, *, compiled: bool = False) -> Step:
         layers.begin()
         return case.apply(layers, x)
 
-    apply(tensorflow.zeros((case.batch, *case.shape)))  # makes the weights
+    apply(tensorflow.zeros((case.batch, *case.shape)))  # the first run creates the weights
     values = layers.weights.values
     optimizers = tensorflow.keras.optimizers
     optimizer = optimizers.Adam(_ADAM_RATE) if case.adam else optimizers.SGD(_SGD_RATE, momentum=_MOMENTUM)
@@ -318,7 +319,7 @@ def tensorflow_xla(case: Case, threads: int) -> Step:
 
 
 class _Jax:
-    """Pure: what it reads are `weights` and `running`, and `kept` are the running statistics after it."""
+    """Builds networks in JAX as pure functions: `kept` gets the new running statistics, `running` stays unchanged."""
 
     def __init__(self, weights: _Weights, running: _Weights, key: Any) -> None:
         self.weights, self.running, self.kept, self._key = weights, running, [], key
@@ -389,7 +390,7 @@ class _Jax:
 
 
 def jax(case: Case, threads: int) -> Step:
-    """Compiled, with optax. It has no setting for threads and uses one for each core of the process."""
+    """Return a compiled step of JAX with optax. JAX uses one thread for each core of the process."""
     import jax
     import optax
 
@@ -403,7 +404,7 @@ def jax(case: Case, threads: int) -> Step:
         return case.apply(layers, x), layers.kept
 
     key = jax.random.key(0)
-    apply([], [], key, jax.numpy.zeros((case.batch, *case.shape)))  # makes the weights
+    apply([], [], key, jax.numpy.zeros((case.batch, *case.shape)))  # the first run creates the weights
     optimizer = optax.adam(_ADAM_RATE) if case.adam else optax.sgd(_SGD_RATE, momentum=_MOMENTUM)
     state: Any = (weights.values, running.values, optimizer.init(weights.values), key)
     state = jax.tree.map(jax.numpy.asarray, state)
@@ -434,7 +435,7 @@ def jax(case: Case, threads: int) -> Step:
 
 
 class _Mnn:
-    """Its layers bring their weights."""
+    """Builds networks in MNN, whose layers create their weights themselves."""
 
     def __init__(self, module: Any) -> None:
         import MNN
@@ -455,7 +456,7 @@ class _Mnn:
 
     def _convolved(self, x: Any, *settings: Any) -> Any:
         inputs, outputs, kernel, stride, depthwise, bias = settings
-        same = self._expr.Padding_Mode.SAME  # numbers of pixels are ignored
+        same = self._expr.Padding_Mode.SAME  # with this mode the explicit padding below is ignored
         sizes = [kernel] * 2, [stride] * 2, [0, 0], [1, 1]
         return self._layer(lambda: self._nn.conv(inputs, outputs, *sizes, depthwise, bias, same))(x)
 
@@ -497,7 +498,7 @@ class _Mnn:
 
 
 def mnn(case: Case, threads: int) -> Step:
-    """Deferred (lazy_eval): without that its weights do not change."""
+    """Return a step of MNN in deferred mode (lazy_eval), without which its weights would not change."""
     import MNN
 
     expr = MNN.expr
@@ -519,7 +520,8 @@ def mnn(case: Case, threads: int) -> Step:
         planes = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
         return expr.const(planes, list(planes.shape), expr.NCHW)
 
-    network.forward(images(np.zeros((case.batch, *case.shape), np.float32)))  # makes the weights
+    # The first run creates the weights.
+    network.forward(images(np.zeros((case.batch, *case.shape), np.float32)))
     optimizer = (
         MNN.optim.ADAM(network, _ADAM_RATE) if case.adam else MNN.optim.SGD(network, _SGD_RATE, _MOMENTUM)
     )

@@ -23,12 +23,12 @@ EPSILON = 1e-3
 
 
 def values(*shape: int, mean: float = 0.0) -> NDArray[np.float32]:
-    """Normal random numbers."""
+    """Return normal random numbers."""
     return (RANDOM.normal(size=shape) + mean).astype(np.float32)
 
 
 def run(operation: str, inputs: list[NDArray[Any]], attributes: dict[str, Any]) -> NDArray[np.float32]:
-    """One operation, whose inputs need not have one batch."""
+    """Run one operation. Its inputs may have different batch sizes."""
     graph = _core.Graph("operation")
     sources = [graph.add_variable(f"x{i}", x.shape) for i, x in enumerate(inputs)]
     graph.mark_output(graph.add_node(operation, "layer", sources, json.dumps(attributes), ""))
@@ -38,12 +38,12 @@ def run(operation: str, inputs: list[NDArray[Any]], attributes: dict[str, Any]) 
 
 
 def in_sequence(terms: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sum over the first axis, one term after the other in float32."""
+    """Return the sum over the first axis, added one term after the other in float32."""
     return np.add.accumulate(terms, axis=0, dtype=np.float32)[-1]
 
 
 def error(result: NDArray[Any], exact: NDArray[Any]) -> float:
-    """The largest error as a share of the largest exact number."""
+    """Return the largest error relative to the largest exact number."""
     return float(np.abs(np.asarray(result, np.float64) - exact).max() / np.abs(exact).max())
 
 
@@ -52,7 +52,7 @@ Row = tuple[str, float, float | None, float]
 
 
 def weight_gradient(shape: tuple[int, int, int, int], outputs: int, kernel: int) -> Row:
-    """Return the result of a convolution with zero padding that keeps the size."""
+    """Return the errors of weight gradients of a convolution with zero padding that keeps the size."""
     import torch
 
     batch, height, width, channels = shape
@@ -96,7 +96,7 @@ def weight_gradient(shape: tuple[int, int, int, int], outputs: int, kernel: int)
 
 
 def batch_variance(mean: float) -> Row:
-    """Return the errors for 300,000 pixels whose mean is this many deviations from zero."""
+    """Return the errors of the variance of 300,000 pixels whose mean is this many deviations from zero."""
     import torch
 
     x = values(3, 250, 400, 8, mean=mean)
@@ -115,7 +115,7 @@ def batch_variance(mean: float) -> Row:
 
 
 def normalization_sums(mean: float) -> Row:
-    """Gradients of beta and gamma."""
+    """Return the errors of the gradients of beta and gamma."""
     x, gradient = values(3, 250, 400, 8, mean=mean), values(3, 250, 400, 8)
     statistics = run("batch_statistics", [x], {})
     flat, g = x.reshape(-1, 8), gradient.reshape(-1, 8)

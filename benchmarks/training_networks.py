@@ -1,11 +1,11 @@
-"""Networks whose training is timed, each written once for all engines."""
+"""The networks for the training benchmarks, each written once for all engines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-#: Expansion, channels, blocks and first stride of MobileNetV2's stages.
+#: The stages of MobileNetV2: expansion, channels, number of blocks, and stride of the first block.
 _STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -18,7 +18,7 @@ _STAGES = (
 
 
 class Layers(Protocol):
-    """An engine's layers, called in the network's order. `inputs` is the number of channels that x has."""
+    """The layers of an engine, called in the order of the network. `inputs` is the number of channels of x."""
 
     def convolution(
         self, x: Any, inputs: int, outputs: int, kernel: int, stride: int = 1, *, bias: bool = True
@@ -37,7 +37,7 @@ class Layers(Protocol):
 
 @dataclass(frozen=True)
 class Case:
-    """A network and its batch; `adam`: else SGD with momentum."""
+    """A network and its batch size. `adam`: whether it is trained with Adam or with SGD with momentum."""
 
     shape: tuple[int, int, int]
     batch: int
@@ -45,7 +45,7 @@ class Case:
     adam: bool
 
     def apply(self, layers: Layers, x: Any) -> Any:
-        """Logits: the input of softmax."""
+        """Return the logits."""
         return _deep_mnist(layers, x) if self.adam else _mobilenet_v2(layers, x, self.classes)
 
 

@@ -26,7 +26,7 @@ PHOTO = Path(__file__).resolve().parents[1] / "examples" / "images" / "cat.jpg"
 
 
 def write_clip(path: Path, size: tuple[int, int], frames: int) -> None:
-    """A window that wanders over a photo, in H.264 at 25 frames per second."""
+    """Write a video of a window that moves over a photo, in H.264 at 25 frames per second."""
     width, height = size
     photo = np.asarray(Image.open(PHOTO).convert("RGB").resize((2 * width, 2 * height)))
     with av.open(str(path), "w") as container:

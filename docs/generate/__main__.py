@@ -20,7 +20,7 @@ WRITERS = (operations_page, catalogue_page, formats_page, options_page, cpp_opti
 
 
 def files() -> dict[Path, str]:
-    """The text of each file."""
+    """Return the text of each generated file."""
     return {path: text for writer in WRITERS for path, text in writer.files().items()}
 
 

@@ -58,17 +58,17 @@ A violation is an `UnsupportedError` when a network is compiled, or when it firs
 UNSUPPORTED_HEADER = "| row | engine | operation | property | must be |\n|---|---|---|---|---|"
 
 
-#: Classes whose layers have an operation with a gradient, but not as the class computes it.
+#: Classes whose operation has a gradient in mpscnn, but not for the computation of this class.
 NO_GRADIENT = {"MPSImageLanczosScale"}
 
 
 def raw_kernels() -> dict[str, dict[str, Any]]:
-    """The core's raw kernels by the class of Apple's that they follow."""
+    """Return the core's raw kernels by the name of Apple's class."""
     return {entry["apple"]: entry for entry in json.loads(_core.kernels())}
 
 
 def counterpart(apple: str) -> str | None:
-    """The object that has Apple's name without its prefix."""
+    """Return the object of mpscnn that has the name of Apple's class without prefix; None if there is none."""
     for prefix in ("MPSCNN", "MPSNN", "MPS"):
         name = apple.removeprefix(prefix)
         if name == apple:
@@ -81,12 +81,12 @@ def counterpart(apple: str) -> str | None:
 
 
 def operations_of(layer: str) -> list[str]:
-    """The operations that a method of Network adds."""
+    """Return the operations that a method of Network adds."""
     return [operation for operation, methods in network_methods().items() if layer in methods]
 
 
 def unsupported_features(engine: str) -> dict[str, list[int]]:
-    """The numbers of an engine's rows about single operations."""
+    """Return the numbers of the rows on each operation in an engine's table of unsupported features."""
     rows: dict[str, list[int]] = {}
     for number, entry in numbered_features():
         if entry["engine"] in (engine, "any"):
@@ -95,24 +95,24 @@ def unsupported_features(engine: str) -> dict[str, list[int]]:
 
 
 def numbered_features() -> list[tuple[int, dict[str, Any]]]:
-    """The rows of the core's table."""
+    """Return the rows of the core's table of unsupported features, numbered from 1."""
     return list(enumerate(json.loads(_core.unsupported_features()), 1))
 
 
 def support(engine: str, operations: list[str]) -> str:
-    """Whether an engine runs operations."""
+    """Return the table cell that says whether an engine supports operations."""
     rows = [number for operation in operations for number in unsupported_features(engine).get(operation, [])]
     return f"yes, except {', '.join(map(str, rows))}" if rows else "yes"
 
 
 def differentiable(operations: list[str]) -> str:
-    """Whether operations have a gradient."""
+    """Return the table cell that says whether operations have a gradient."""
     having = [entry["name"] for entry in mpscnn.operations() if entry["gradient"]]
     return "yes" if operations and all(operation in having for operation in operations) else "no"
 
 
 def row(apple: str, layer: str | None) -> str:
-    """One class's line of the table."""
+    """Return the line of the table for one class."""
     kernel = raw_kernels().get(apple)
     found = counterpart(apple)
     name = f"`{found}`" if found else ""
@@ -125,19 +125,19 @@ def row(apple: str, layer: str | None) -> str:
 
 
 def kernel_of(node: str) -> str:
-    """The raw kernel whose properties a node has."""
+    """Return the table cell with the raw kernel whose properties a node has."""
     kernel = getattr(mpscnn.nodes, node).kernel_class
     return f"`kernels.{kernel}`" if kernel else "—"
 
 
 def feature_row(number: int, entry: dict[str, Any]) -> str:
-    """One line of the table of unsupported features."""
+    """Return one line of the table of unsupported features."""
     cells = [str(number), *(entry[name] for name in ("engine", "operation", "field", "allowed"))]
     return f"| {' | '.join(cells)} |"
 
 
 def text() -> str:
-    """The whole document."""
+    """Return the whole page."""
     topics = json.loads((DOCS / "apple_classes.json").read_text(encoding="utf-8"))
     parts = [INTRODUCTION]
     for topic, classes in topics.items():
@@ -152,5 +152,5 @@ def text() -> str:
 
 
 def files() -> dict[Path, str]:
-    """The page."""
+    """Return the page by its path."""
     return {DOCS / "catalogue.md": text()}

@@ -39,7 +39,7 @@ FOOTER = """
 }} // namespace mpscnn
 """
 
-#: Names of the enumerations that several operations share; others are named after operation and parameter.
+#: Names of enumerations that several operations share. Other enumerations are named after operation and parameter.
 SHARED = {
     ("valid", "same", "full", "explicit"): "PaddingPolicy",
     ("zero", "clamp", "exclude"): "Edge",
@@ -55,7 +55,7 @@ SHARED = {
     for parameter in entry["parameters"]
     if (entry["name"], parameter["name"]) == ("neuron", "kind")
 }
-#: Keywords of C++ among the names.
+#: The names in the tables that are keywords of C++.
 KEYWORDS = {"and", "explicit"}
 TYPES = {
     "integer": "std::int64_t",
@@ -74,29 +74,29 @@ INT64_MAX = 2**63 - 1
 
 
 def pascal(name: str) -> str:
-    """`local_contrast` as LocalContrast."""
+    """Convert a name such as local_contrast to LocalContrast."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
 def enumerator(name: str) -> str:
-    """A name of the table as one of C++."""
+    """Return the C++ name for a value: keywords get an underscore."""
     return f"{name}_" if name in KEYWORDS else name
 
 
 class Enumerations:
-    """The enumerations that structs use, by the names that they allow."""
+    """The enumerations that the structs use, by their tuples of allowed values."""
 
     def __init__(self) -> None:
         self.names: dict[tuple[str, ...], str] = {}
 
     def name(self, owner: str, parameter: dict[str, Any]) -> str:
-        """That of a parameter of an operation or kernel."""
+        """Return the enumeration's name for a parameter of an operation or kernel."""
         allowed = tuple(parameter["allowed"])
         name = SHARED.get(allowed, pascal(owner) + pascal(parameter["name"]))
         return self.names.setdefault(allowed, name)
 
     def text(self) -> str:
-        """Their definitions."""
+        """Return the definitions of all enumerations."""
         return "".join(self._one(name, allowed) for allowed, name in self.names.items())
 
     @staticmethod
@@ -141,7 +141,7 @@ def _struct(
 
 
 def layers() -> str:
-    """layer.hpp: a struct for each operation."""
+    """Return the text of layer.hpp, with a struct for each operation."""
     found, structs = Enumerations(), ""
     for entry in mpscnn.operations():
         lines = _struct(
@@ -167,13 +167,13 @@ def _first_sentence(meaning: str) -> str:
 
 
 def _shape_of(parameters: list[dict[str, Any]]) -> str:
-    """What kernels have in common that share a struct: all but the neurons that they have by default."""
+    """Return a key that is equal for kernels which share a struct: all parameters, except default neurons."""
     plain = [{**p, "default": None} if p["type"] == "neuron descriptor" else p for p in parameters]
     return json.dumps([{key: value for key, value in p.items() if key != "meaning"} for p in plain])
 
 
 def kernels() -> str:
-    """kernel_options.hpp: a struct for each of Apple's classes; those with the same properties share a template."""
+    """Return the text of kernel_options.hpp: a struct for each Apple class. Equal structs share a template."""
     found, structs = Enumerations(), ""
     groups: dict[str, list[dict[str, Any]]] = {}
     for entry in json.loads(_core.kernels()):
@@ -216,5 +216,5 @@ struct NeuronDescriptor {
 
 
 def files() -> dict[Path, str]:
-    """Both headers."""
+    """Return both headers by their paths."""
     return {INCLUDE / "layer.hpp": layers(), INCLUDE / "kernel_options.hpp": kernels()}

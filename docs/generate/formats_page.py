@@ -66,7 +66,7 @@ def text() -> str:
 
 
 def tflite_kinds() -> set[str]:
-    """All built-in operators but those of StableHLO."""
+    """Return all built-in operators except those of StableHLO."""
     every = {tflite_names.operator_name(number) for number in range(210)}
     return {
         kind for kind in every if not kind.startswith(("STABLEHLO", "operator ", "CUSTOM", "PLACEHOLDER"))
@@ -74,5 +74,5 @@ def tflite_kinds() -> set[str]:
 
 
 def files() -> dict[Path, str]:
-    """The page."""
+    """Return the page by its path."""
     return {DOCS / "formats.md": text()}

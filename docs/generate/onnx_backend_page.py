@@ -43,11 +43,11 @@ writes this page, and a test compares it with the runner's results. The cases ar
 
 
 class Everything(onnx_backend.Backend):
-    """The backend, which the runner asks to prepare each model, so that each refusal has its reason."""
+    """mpscnn's backend, changed so that the runner tries every model. Each refusal then has a reason."""
 
     @classmethod
     def is_compatible(cls, *_: Any, **__: Any) -> bool:
-        """Return True, as the answer alone would not tell the reason."""
+        """Return True for all models, because False would not tell a reason."""
         return True
 
 
@@ -56,9 +56,9 @@ class Results:
     """The results of a category's cases.
 
     Attributes:
-        passed: the names of those with the right answers.
-        refused: the reasons of those that are refused, by name.
-        wrong: what is wrong with all others, by name.
+        passed: the names of cases with the right results.
+        refused: the reasons of cases that are refused, by name.
+        wrong: descriptions of what is wrong with all other cases, by name.
     """
 
     passed: list[str]
@@ -72,16 +72,16 @@ class _Collected(unittest.TestResult):
         self.results = Results([], {}, {})
 
     def addSuccess(self, test: unittest.TestCase) -> None:  # noqa: N802
-        """Keep a case with the right answers."""
+        """Record a case with the right results."""
         self.results.passed.append(_name(test))
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:  # noqa: N802
-        """Keep a case that the runner leaves out; those of CUDA are no cases here."""
+        """Record a case that the runner skips. Cases for CUDA are ignored."""
         if test.id().endswith(_SUFFIX):
             self.results.refused[_name(test)] = reason
 
     def addError(self, test: unittest.TestCase, err: Any) -> None:  # noqa: N802
-        """Keep a case that raised an error."""
+        """Record a case that raised an error."""
         error = err[1]
         if isinstance(error, UnsupportedError):
             self.results.refused[_name(test)] = reason_of(error)
@@ -89,7 +89,7 @@ class _Collected(unittest.TestResult):
             self.results.wrong[_name(test)] = f"{type(error).__name__}: {error}"
 
     def addFailure(self, test: unittest.TestCase, err: Any) -> None:  # noqa: N802
-        """Keep a case with a wrong answer."""
+        """Record a case with a wrong result."""
         self.results.wrong[_name(test)] = str(err[1])
 
 
@@ -98,7 +98,7 @@ def _name(test: unittest.TestCase) -> str:
 
 
 def reason_of(error: UnsupportedError) -> str:
-    """Return the reason of a refusal without the model's name; of several layers that of the first one."""
+    """Return the reason of a refusal, without the model's name. For several layers it is that of the first one."""
     if isinstance(error, UnsupportedLayersError):
         layer = error.layers[0]
         text = f"{layer.kind}: {layer.reason}"
@@ -114,7 +114,7 @@ def results_of(category: str) -> Results:
 
     collected = _Collected()
     with tempfile.TemporaryDirectory() as home, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the package, while it computes its cases
+        warnings.simplefilter("ignore")  # the package onnx warns while it computes its cases
         before = os.environ.get("ONNX_HOME")
         os.environ["ONNX_HOME"] = home
         try:
@@ -132,7 +132,7 @@ def results_of(category: str) -> Results:
 
 
 def section(category: str, results: Results) -> str:
-    """The part of the page about a category."""
+    """Return the section of the page for a category."""
     lines = [
         f"## {category[0].upper()}{category[1:]}: {len(results.passed)} passed, {len(results.refused)} refused"
     ]
@@ -146,13 +146,13 @@ def section(category: str, results: Results) -> str:
 
 
 def wrapped(names: list[str], what: str) -> list[str]:
-    """Lines with the names of cases, without the beginning that all of them have."""
+    """Return wrapped lines with the names of cases, without their common prefix "test_"."""
     text = ", ".join(sorted(name.removeprefix("test_") for name in names))
     return textwrap.wrap(f"{what}: {text}", 118, break_long_words=False, break_on_hyphens=False)
 
 
 def text(all_results: Mapping[str, Results]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     counts = ["| cases | passed | refused |", "|---|---|---|"]
     counts += [
         f"| {category} | {len(results.passed)} | {len(results.refused)} |"

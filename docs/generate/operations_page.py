@@ -32,13 +32,13 @@ compute in float32. `mpscnn.Trainer` adds them; `mpscnn.Network` has no methods 
 
 
 def network_methods() -> dict[str, list[str]]:
-    """For each operation the methods of `mpscnn.Network` that make it, read from their calls of `layer`."""
+    """Return, for each operation, the methods of `mpscnn.Network` that add it. They are found in the source code."""
     methods = []
     for path in sorted(LAYERS.glob("*.py")):
         classes = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.ClassDef)]
         methods += [node for kind in classes for node in kind.body if isinstance(node, ast.FunctionDef)]
     made = {method.name: _operations_made(method) for method in methods}
-    # Methods that share a private one make what that one makes.
+    # A method that calls a private method also adds the operations of that method.
     for method in methods:
         for helper in _calls(method):
             if helper.startswith("_"):
@@ -95,13 +95,13 @@ def _row(parameter: dict[str, Any]) -> str:
     kind = ", ".join(f"`{name}`" for name in parameter.get("allowed", [])) or parameter["type"]
     default = parameter["default"]
     if isinstance(default, float):
-        default = float(f"{default:.7g}")  # a float32 as it was written
+        default = float(f"{default:.7g}")  # the shortest decimal form of a float32
     meaning = parameter["meaning"].replace("|", "\\|")
     return f"| `{parameter['name']}` | {kind} | `{json.dumps(default)}` | {meaning} |"
 
 
 def text() -> str:
-    """The whole document."""
+    """Return the whole page."""
     methods = network_methods()
     entries = mpscnn.operations()
     layers = "".join("\n" + _section(entry, methods.get(entry["name"], [])) for entry in entries)
@@ -110,5 +110,5 @@ def text() -> str:
 
 
 def files() -> dict[Path, str]:
-    """The page."""
+    """Return the page by its path."""
     return {DOCS / "operations.md": text()}

@@ -39,7 +39,7 @@ C has `no_winograd`, because its fields are zero by default.
 
 
 def table(options: type[mpscnn.CompileOptions | mpscnn.RunOptions]) -> list[str]:
-    """A row for each field."""
+    """Return a table with a row for each field."""
     lines = ["| option | default | meaning |", "|---|---|---|"]
     for name, option in options.fields.items():
         text = option.text[0].upper() + option.text[1:]
@@ -55,5 +55,5 @@ def text() -> str:
 
 
 def files() -> dict[Path, str]:
-    """The page."""
+    """Return the page by its path."""
     return {DOCS / "options.md": text()}

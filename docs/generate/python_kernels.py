@@ -35,13 +35,13 @@ TABLE = {entry["name"]: entry for entry in json.loads(_core.kernels())}
 
 
 def properties(kernel: str) -> dict[str, dict[str, Any]]:
-    """The properties of a kernel by name."""
+    """Return the properties of a kernel by name."""
     entry = TABLE[kernel]
     return {parameter["name"]: parameter for parameter in [*entry["fixed"], *entry["properties"]]}
 
 
 def properties_of_base(base: str) -> dict[str, dict[str, Any]]:
-    """All properties that a base class has."""
+    """Return all properties of a base class by name, including inherited ones."""
     if not base:
         return {}
     if base in PLAIN:
@@ -54,13 +54,13 @@ def properties_of_base(base: str) -> dict[str, dict[str, Any]]:
 
 
 def kind(parameter: dict[str, Any]) -> str:
-    """The key of a property in TYPES."""
+    """Return the key of a property's type in TYPES."""
     is_size = parameter["type"] == "offset" and "channels" in parameter["meaning"]
     return "size" if is_size else str(parameter["type"])
 
 
 def argument_type(parameter: dict[str, Any]) -> str:
-    """The type of a property as an argument."""
+    """Return the Python type of a property as an argument."""
     allowed = parameter.get("allowed")
     if allowed and "edge_mode" in parameter["name"]:
         return "EdgeName"
@@ -71,14 +71,14 @@ def argument_type(parameter: dict[str, Any]) -> str:
 
 
 def literal_values(name: str) -> list[str]:
-    """The names that a property may have."""
+    """Return the names that are allowed as values of a property."""
     found = [all_of[name] for all_of in map(properties, TABLE) if name in all_of]
     values: list[str] = found[0]["allowed"]
     return values
 
 
 def default(parameter: dict[str, Any]) -> str:
-    """A default as Python has it."""
+    """Return a default value as Python source."""
     value = parameter["default"]
     if isinstance(value, float):
         return repr(float(f"{value:.7g}"))  # a float32 as it was written
@@ -89,11 +89,11 @@ def default(parameter: dict[str, Any]) -> str:
     )
 
 
-# Python source as ruff formats it.
+# The functions below write Python source in the form in which ruff formats it.
 
 
 def call(head: str, arguments: Sequence[str], tail: str, indent: str) -> list[str]:
-    """A call or the head of a function."""
+    """Return the lines of a call or of a function's head."""
     joined = ", ".join(arguments)
     if len(indent + head + joined + tail) <= CODE_WIDTH:
         return [indent + head + joined + tail]
@@ -103,7 +103,7 @@ def call(head: str, arguments: Sequence[str], tail: str, indent: str) -> list[st
 
 
 def docstring(paragraphs: Iterable[str]) -> list[str]:
-    """The docstring of a class."""
+    """Return the lines of a class's docstring."""
     first, *others = (textwrap.wrap(text, TEXT_WIDTH - 4) for text in paragraphs)
     if not others and len(first) == 1:
         return [f'    """{first[0]}"""']
@@ -114,7 +114,7 @@ def docstring(paragraphs: Iterable[str]) -> list[str]:
 
 
 def declaration(parameter: dict[str, Any]) -> list[str]:
-    """A property in the body of a class."""
+    """Return the lines for a property in the body of a class."""
     text = parameter["meaning"].replace("null:", "None:")
     text = text.replace(
         "width, height, depth)", "width, height, depth), or (x, y, width, height) of all images"
@@ -135,7 +135,7 @@ def declaration(parameter: dict[str, Any]) -> list[str]:
 
 
 def arguments(takes: str, known: dict[str, dict[str, Any]]) -> list[str]:
-    """The arguments of a constructor."""
+    """Return the arguments of a constructor with their types and defaults."""
     found = []
     for name in filter(None, takes.split(", ")):
         if name == "*":
@@ -149,12 +149,12 @@ def arguments(takes: str, known: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def names_of(takes: str) -> list[str]:
-    """The names of the arguments of a constructor."""
+    """Return the names of the arguments of a constructor."""
     return re.findall(r"\w+", takes)
 
 
 def constructor(given: Sequence[str], made: Sequence[str], head: str, named: str) -> list[str]:
-    """A constructor that passes arguments on; with an empty `head` it is for type checkers alone."""
+    """Return the lines of a constructor that passes its arguments on. An empty `head`: only for type checkers."""
     signature = ["self", *given, f"**properties: Unpack[{named}]"]
     if not head:
         declared = call("def __init__(", signature, ") -> None: ...", "        ")
@@ -164,7 +164,7 @@ def constructor(given: Sequence[str], made: Sequence[str], head: str, named: str
 
 
 class Named:
-    """The types of named arguments: those of the bases at the root, and one for each set of other properties."""
+    """The TypedDicts for keyword arguments: those of root bases, and one for each set of other properties."""
 
     def __init__(self) -> None:
         self.made: dict[tuple[str, ...], str] = {}
@@ -173,12 +173,12 @@ class Named:
             self.name(owner, kernel, others.split(), root(kernel))
 
     def name(self, owner: str, kernel: str, others: Iterable[str], base: str) -> str:
-        """The type of the arguments of a class that is a `base`, for properties of a kernel."""
+        """Return the TypedDict's name for a subclass of `base` with these other properties of a kernel."""
         known = properties(kernel)
         types = {name: argument_type(known[name]) for name in known if name in others}
         types |= KEPT.get(owner, KEPT.get(base, {}))
         parent = ROOTS[root(base)]
-        if "edge_mode" in types:  # Pad has more modes than all others
+        if "edge_mode" in types:  # Pad has more edge modes than all other kernels
             parent = "AnyEdgeProperties"
             types["edge_mode"] = 'EdgeName | Literal["mirror", "mirror_with_edge", "constant"]'
         if not types:
@@ -192,7 +192,7 @@ class Named:
         return self.made[key]
 
     def of_base(self, base: str) -> str:
-        """The type of the arguments of a base."""
+        """Return the TypedDict's name for a base."""
         base = PLAIN.get(base, base)
         if base in ROOTS or BASES[base].takes is None:
             return ROOTS[root(base)]
@@ -202,7 +202,7 @@ class Named:
 
 
 def root(name: str) -> str:
-    """The base of a class that says which images it has, by the name of a base or of a kernel."""
+    """Return the root base (see ROOTS) of a base or kernel. It determines which images the kernel takes."""
     if name in PLAIN:
         return root(PLAIN[name])
     if name in BASES:
@@ -215,7 +215,7 @@ def root(name: str) -> str:
 
 
 def fields_of(base: str, named: Named) -> list[str]:
-    """The class of a base's own properties."""
+    """Return the lines of the class with a base's own properties."""
     known, inherited = properties_of_base(base), properties_of_base(BASES[base].base)
     lines = ["", "", f"class {base}Fields(PropertyOwner):", f'    """Properties of `{base}`."""', ""]
     lines += [line for name in known if name not in inherited for line in declaration(known[name])]
@@ -227,7 +227,7 @@ def fields_of(base: str, named: Named) -> list[str]:
 
 
 def descriptor_of(name: str) -> list[str]:
-    """The class of a descriptor's fields."""
+    """Return the lines of a descriptor's class."""
     base, needed = DESCRIPTORS[name]
     held = [
         parameter
@@ -246,7 +246,7 @@ def descriptor_of(name: str) -> list[str]:
 
 
 def class_of(kernel: str, base: str, takes: str | None, named: Named) -> list[str]:
-    """A kernel that has only properties."""
+    """Return the lines of the class of a kernel that has only properties."""
     entry, known = TABLE[kernel], properties(kernel)
     first, *others = entry["meaning"].split("\n\n")
     stated = re.sub(r"\.(?=\s|$)", f", as {entry['apple']}.", first, count=1)
@@ -270,7 +270,7 @@ def class_of(kernel: str, base: str, takes: str | None, named: Named) -> list[st
 
 
 def neuron(kernel: str, takes: str) -> list[str]:
-    """The constructor of a kernel of one function."""
+    """Return the constructor of a neuron kernel, whose arguments are the function's parameters."""
     descriptor = properties(kernel)["neuron_descriptor"]["default"]
     given = {
         name: {"name": name, "type": "number", "meaning": "", "default": value}
@@ -285,12 +285,12 @@ def neuron(kernel: str, takes: str) -> list[str]:
 
 
 def order(name: str) -> tuple[bool, str]:
-    """The key by which imported names are sorted: constants are first."""
+    """Return the key by which imported names are sorted: constants first."""
     return not name.isupper(), name
 
 
 def imports(text: str, modules: dict[str, Iterable[str]], indent: str = "") -> list[str]:
-    """The imports of those names that a text uses."""
+    """Return the imports of those names that a text uses."""
     found = []
     for module, given in sorted(modules.items()):
         used = sorted((name for name in given if re.search(rf"\b{name}\b", text)), key=order)
@@ -312,7 +312,7 @@ def module(
     named: Named,
     public: Iterable[str] = (),
 ) -> str:
-    """A module with classes."""
+    """Return the text of a module with classes."""
     exported = ["", "__all__ = [", *(f'    "{name}",' for name in sorted(public)), "]"] if public else []
     text = "\n".join(lines)
     typed: dict[str, Iterable[str]] = {
@@ -346,7 +346,7 @@ def module(
 
 
 def named_module(named: Named) -> str:
-    """named.py."""
+    """Return the text of named.py."""
     lines = [
         '"""The named arguments of raw kernels, for type checkers. `python docs/generate` writes this file."""',
         "",
@@ -388,7 +388,7 @@ def named_module(named: Named) -> str:
 
 
 def files() -> dict[Path, str]:
-    """The three modules."""
+    """Return the three modules by their paths."""
     named = Named()
     fields = [line for base in BASES for line in fields_of(base, named)]
     fields += [line for name in DESCRIPTORS for line in descriptor_of(name)]
