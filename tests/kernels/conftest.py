@@ -14,7 +14,7 @@ import mpscnn
 
 @pytest.fixture(autouse=True)
 def queue_of_chosen_device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What `index_rule.encode` uses. Nothing of a device outlives a test, as tests/metal demands of every test."""
+    """Let `index_rule.encode` use a command queue of the chosen device. The queue ends with each test."""
     device = str(request.config.getoption("--device"))
     if device == "cpu":
         yield
@@ -26,7 +26,7 @@ def queue_of_chosen_device(request: pytest.FixtureRequest, monkeypatch: pytest.M
 
 @pytest.fixture
 def operations_of_training(request: pytest.FixtureRequest) -> None:
-    """For tests that encode them."""
+    """Skip tests that encode operations of training, if the device does not run these."""
     device = str(request.config.getoption("--device"))
     if not device_trains(device):
         pytest.skip(f"{device} does not run operations of training; test_rules.py looks that it says so")

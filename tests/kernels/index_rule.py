@@ -1,5 +1,7 @@
-"""Which pixels Apple's kernels read, by brute force, in float64: the rule of MPSCNNConvolution.h and
-MPSCNNPooling.h, and what a clip rectangle, an offset and channel ranges mean."""
+"""A brute-force reference in float64 for the pixels that Apple's kernels read and write.
+
+It follows MPSCNNConvolution.h and MPSCNNPooling.h, including clip rectangles, offsets and ranges of channels.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from mpscnn import kernels
 
 @dataclass
 class Window:
-    """Taps along one axis: output o reads left(o) + dilation * t, left(o) = offset + stride * o - (reach >> 1)."""
+    """The taps along one axis. Output o reads the positions left(o) + dilation * t for each tap t.
+
+    left(o) is offset + stride * o - (reach >> 1), where reach is the extent of the dilated kernel.
+    """
 
     kernel: int = 1
     stride: int = 1
@@ -39,7 +44,7 @@ def sized(
     outputs: int,
     **others: Any,
 ) -> Any:
-    """A descriptor of these windows."""
+    """Return a convolution or pooling descriptor with these windows."""
     return descriptor(
         columns.kernel,
         rows.kernel,
@@ -55,7 +60,7 @@ def sized(
 
 @dataclass
 class Call:
-    """One encode: properties, and the sizes of source and destination."""
+    """One call of a kernel's encode method: the kernel's properties, and the sizes of source and destination."""
 
     source: tuple[int, int, int, int]  # images, height, width, channels
     destination: tuple[int, int, int, int]
@@ -68,20 +73,20 @@ class Call:
     properties: dict[str, Any] = field(default_factory=dict)
 
     def written(self) -> tuple[slice, slice, slice]:
-        """Images, rows and columns of the destination that are written."""
+        """Return the images, rows and columns of the destination that the kernel writes."""
         images, height, width, _ = self.destination
         x, y, z, w, h, d = self.clip or (0, 0, 0, width, height, images)
         return slice(z, min(z + d, images)), slice(y, min(y + h, height)), slice(x, min(x + w, width))
 
     def channels(self) -> slice:
-        """Channels that are read."""
+        """Return the channels of the source that the kernel reads."""
         behind = self.source[3]
         if self.source_channels is not None:
             behind = min(behind, self.source_channel + self.source_channels)
         return slice(self.source_channel, behind)
 
     def read(self, x: Any, image: int, row: int, column: int) -> Any:
-        """The channels of a source pixel, outside the image as the edge mode says."""
+        """Return the channels of a source pixel. Outside of the image the edge mode determines them."""
         height, width = x.shape[1:3]
         if self.edge_mode == "clamp":
             row, column = min(max(row, 0), height - 1), min(max(column, 0), width - 1)
@@ -90,7 +95,10 @@ class Call:
         return x[image, row, column, self.channels()]
 
     def apply(self, x: Any, rows: Window, columns: Window, before: Any, function: Any) -> Any:
-        """`before` with function(taps, positions) in every written pixel; taps are [row][column] pixels."""
+        """Return the destination after the call: `before`, with function(taps, ...) in every pixel that is written.
+
+        Taps are pixels [row][column]. The function also gets their vertical and horizontal positions.
+        """
         result = np.asarray(before, np.float64).copy()
         images, ys, xs = self.written()
         for i, image in enumerate(range(images.start, images.stop)):
@@ -105,7 +113,7 @@ class Call:
         return result
 
     def common(self) -> dict[str, Any]:
-        """The properties of a kernel with one source."""
+        """Return the properties for a kernel with one source."""
         given: dict[str, Any] = {"offset": self.offset, "edge_mode": self.edge_mode, "clip_rect": self.clip}
         given["source_feature_channel_offset"] = self.source_channel
         given["destination_feature_channel_offset"] = self.destination_channel
@@ -121,9 +129,9 @@ def calls(
     outputs: int | None = None,
     inputs: int | None = None,
 ) -> Call:
-    """Anything that is allowed: clip rectangles partly outside, windows over every border, channel ranges.
+    """Draw any valid call, including clip rectangles partly outside, windows over each border, and channel ranges.
 
-    `inputs` and `outputs` are the kernel's channels; without them it writes as many as it reads.
+    `inputs` and `outputs` are the kernel's numbers of channels. Without them it writes as many channels as it reads.
     """
     height, width = draw(st.integers(1, 7)), draw(st.integers(1, 7))
     out_height, out_width = draw(st.integers(1, 6)), draw(st.integers(1, 6))
@@ -160,7 +168,7 @@ def calls(
 
 @st.composite
 def windows(draw: st.DrawFn, *, dilated: bool = False) -> tuple[Window, Window]:
-    """Vertical and horizontal taps, even and odd."""
+    """Draw a vertical and a horizontal window of even or odd size."""
 
     def axis() -> Window:
         return Window(
@@ -170,11 +178,11 @@ def windows(draw: st.DrawFn, *, dilated: bool = False) -> tuple[Window, Window]:
     return axis(), axis()
 
 
-QUEUE = mpscnn.CommandQueue("cpu", threads=1)  # conftest.py puts that of another device in its place
+QUEUE = mpscnn.CommandQueue("cpu", threads=1)  # conftest.py replaces it by a queue of the chosen device
 
 
 def encode(kernel: Any, *sources: Any, destination: Any = None) -> Any:
-    """Runs one kernel on arrays; `destination` is what the destination holds before."""
+    """Run one kernel on arrays. `destination` is the content of the destination before the call."""
     images = [mpscnn.Image.from_numpy(source) for source in sources]
     with QUEUE.command_buffer() as commands:
         if destination is None:
@@ -186,7 +194,7 @@ def encode(kernel: Any, *sources: Any, destination: Any = None) -> Any:
 
 
 class Gate:
-    """A completed handler that holds its queue until it is opened."""
+    """A completed handler that blocks its queue until it is opened."""
 
     def __init__(self, queue: mpscnn.CommandQueue) -> None:
         self.opened, self.reached = threading.Event(), threading.Event()

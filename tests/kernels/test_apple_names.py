@@ -1,4 +1,4 @@
-"""Who writes Apple's names is told ours."""
+"""Test that errors for names in Apple's spelling state mpscnn's names."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_properties_of_training(kind: type, apple: str, message: str) -> None:
 
 
 def test_descriptors() -> None:
-    """A property that a descriptor does not have must not become an attribute that nobody reads."""
+    """An unknown property of a descriptor is an error; it must not silently become a new attribute."""
     message = "ConvolutionDescriptor: unknown property 'strideInPixelsX'; it is 'stride_x' here"
     with pytest.raises(mpscnn.ParameterError, match=message):
         kernels.ConvolutionDescriptor(3, 3, 1, 1, strideInPixelsX=2)  # type: ignore[call-arg]
@@ -142,7 +142,7 @@ def test_classes(apple: str, own: str) -> None:
 
 
 def test_every_property_in_apples_spelling() -> None:
-    """As the names of whole classes are: written in camel case, ours comes back."""
+    """For each property in camel case, the error states the property's name in mpscnn."""
     for name in kernels.__all__:
         known = [own for own in dir(getattr(kernels, name)) if not own.startswith("_")]
         for own in known:

@@ -59,7 +59,7 @@ def image(seed: int, *shape: int) -> mpscnn.Image:
 
 
 def statistics_of(*batches: Any, offset: float = 0.0) -> kernels.BatchNormalizationState:
-    """A state with the statistics of arrays."""
+    """Return a state with the statistics of arrays."""
     state = kernels.BatchNormalization(number_of_feature_channels=batches[0].shape[-1]).result_state()
     with QUEUE.command_buffer() as commands:
         for batch in batches:
@@ -217,7 +217,7 @@ def test_a_state_belongs_to_the_queue_that_uses_it_first() -> None:
     with pytest.raises(mpscnn.StateError, match=r"BatchNormalization: .* belongs to another command queue"):
         kernel.encode(other.command_buffer(), source, batch_normalization_state=state)
     del own, commands
-    with other.command_buffer() as commands:  # once the first queue is gone
+    with other.command_buffer() as commands:  # possible because the first queue does not exist any more
         new_statistics().encode(commands, source, state)
 
 

@@ -28,7 +28,7 @@ WEIGHTS = {
 def convolved(
     call: Call, x: Any, rows: Window, columns: Window, weights: dict[str, Any], kind: str, beta: bool
 ) -> Any:
-    """Result and error bound: each window is an image of its own, of which one pixel results."""
+    """Return the result and an error bound. The reference computes each window as a separate image with one output."""
     attributes = {
         "kernel_height": rows.kernel,
         "kernel_width": columns.kernel,

@@ -54,7 +54,7 @@ def test_nothing_runs_before_commit(queue: mpscnn.CommandQueue) -> None:
     result = add_one().encode(commands, source)
     queue.wait()
     assert not result.numpy().any()
-    source.numpy()[...] = 0  # what is read is what the source holds when the work runs
+    source.numpy()[...] = 0  # the kernel reads the source when it runs, so this change does not count yet
     commands.commit()
     commands.wait()
     assert (result.numpy() == 1).all()
@@ -211,7 +211,7 @@ def test_a_failure_is_an_error_of_its_buffer_alone(queue: mpscnn.CommandQueue) -
 
 @contextlib.contextmanager
 def busy(session: mpscnn.Session) -> Iterator[None]:
-    """Keeps a session of a heavy network running for a while in another thread."""
+    """Keep a session of a large network running in another thread."""
     large, small = np.ones((100, 96, 96, 8), np.float32), np.ones((1, 1, 1, 8), np.float32)
 
     def refused(x: Any) -> bool:

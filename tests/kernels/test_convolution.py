@@ -17,7 +17,7 @@ from mpscnn import kernels
 
 
 def convolved(call: Call, x: Any, rows: Window, columns: Window, weights: Any, bias: Any, groups: int) -> Any:
-    """Result and error bound: weights are [out][kernel height][kernel width][in / groups]."""
+    """Return the result and an error bound. Weights are [out][kernel height][kernel width][in / groups]."""
     outputs, _, _, depth = weights.shape
 
     def sums(taps: Any, kernel: Any, offsets: Any) -> Any:
@@ -71,7 +71,7 @@ def test_depthwise(
 def test_sub_pixel(
     scale: int, inputs: int, outputs: int, taps: tuple[Window, Window], seed: int, clipped: bool
 ) -> None:
-    """The index formula of MPSCNNSubPixelConvolutionDescriptor over a plain convolution."""
+    """The result is a plain convolution, rearranged by the formula of MPSCNNSubPixelConvolutionDescriptor."""
     rows, columns = taps
     filters = outputs * scale**2
     height, width = 3, 4
@@ -109,7 +109,7 @@ def test_a_sub_pixel_result_by_padding_policy_is_enlarged() -> None:
 def test_transposed(
     data: st.DataObject, groups: int, width: int, taps: tuple[Window, Window], seed: int
 ) -> None:
-    """A correlation over the source with zeros between its pixels."""
+    """The result is a correlation over the source with zeros inserted between its pixels."""
     rows, columns = taps
     inputs, outputs = groups * width, groups * data.draw(st.integers(1, 4))
     x = normal(seed, (1, data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4)), inputs))
@@ -171,7 +171,7 @@ def test_batch_normalization_comes_before_the_neuron(seed: int, neuron: str, wit
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 6), st.integers(1, 9), seeds)
 def test_fully_connected(height: int, width: int, inputs: int, outputs: int, seed: int) -> None:
-    """Weights are [out][height][width][in]; offset is ignored."""
+    """Weights are [out][height][width][in]. The property `offset` has no effect."""
     x, weights = normal(seed, (2, height, width, inputs)), normal(seed + 1, (outputs, height, width, inputs))
     bias = normal(seed + 2, (outputs,))
     kernel = kernels.FullyConnected(
@@ -262,7 +262,7 @@ def test_weights_of_another_size_are_refused() -> None:
 
 
 def test_weights_in_another_order_are_refused() -> None:
-    """PyTorch's [output][input][height][width] has as many elements."""
+    """Weights in PyTorch's order [output][input][height][width] are refused, although their size is right."""
     descriptor = kernels.ConvolutionDescriptor(3, 3, 8, 4)
     weights = np.arange(4 * 3 * 3 * 8, dtype=np.float32)
     with pytest.raises(mpscnn.WeightsError, match=r"must have the shape \(4, 3, 3, 8\), got \(4, 8, 3, 3\)"):

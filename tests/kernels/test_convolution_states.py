@@ -1,4 +1,4 @@
-"""Weights of convolutions as objects, and where transposed convolutions return to."""
+"""Tests of states: weights of convolutions as objects, and image sizes for transposed convolutions."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def weights(kind: str, seed: int) -> tuple[Any, Any]:
 @pytest.mark.cpu("compares bits with a network of the CPU")
 @kinds
 def test_weights_are_reloaded_for_what_is_encoded_later(kind: str) -> None:
-    """A reload between two encodes of one command buffer lies between them when they run, too."""
+    """Weights that are reloaded between two encodes of a command buffer are used only by the second one."""
     source = mpscnn.Image.from_numpy(normal(0, (2, 3, 8)))
     old, new = weights(kind, 1), weights(kind, 3)
     kernel = KINDS[kind](*old)
@@ -75,7 +75,7 @@ def test_weights_are_reloaded_for_what_is_encoded_later(kind: str) -> None:
     state = WeightsState(new[0].copy(), new[1].copy())
     kernel.reload_weights_and_biases(state)
     second = kernel.encode(commands, source)
-    state.weights[...] = 0  # has been copied
+    state.weights[...] = 0  # no effect: the weights were copied
     kernel.reload_weights_and_biases(WeightsState(*old))
     third = kernel.encode(commands, source)
     commands.commit()
@@ -133,7 +133,7 @@ def test_a_refused_reload_changes_nothing(kind: str) -> None:
 
 
 def test_binary_convolutions_have_nothing_to_reload() -> None:
-    """As in Apple's interface."""
+    """Apple's class has no such method either."""
     assert not hasattr(kernels.BinaryConvolution, "reload_weights_and_biases")
 
 
@@ -141,7 +141,7 @@ def test_binary_convolutions_have_nothing_to_reload() -> None:
 def test_a_transposed_convolution_returns_to_the_source(
     height: int, width: int, taps: tuple[Window, Window], by_policy: bool, seed: int
 ) -> None:
-    """The adjoint: <convolution(x), y> = <x, transposed(y)>."""
+    """The transposed convolution is the adjoint: <convolution(x), y> = <x, transposed(y)>."""
     rows, columns = taps
     x, values = normal(seed, (height, width, 3)), normal(seed + 1, (4, rows.kernel, columns.kernel, 3))
     sizes = sized(kernels.ConvolutionDescriptor, rows, columns, 3, 4)

@@ -62,7 +62,7 @@ def test_the_mask_is_that_of_what_is_written(
     np.testing.assert_array_equal(state.mask, mask(written.shape, attributes))
     kept = np.broadcast_to(state.mask, written.shape)
     assert not written[~kept].any()
-    if call.edge_mode == "clamp":  # without zeros from outside
+    if call.edge_mode == "clamp":  # with "clamp" no zeros are read outside of the image
         assert written[kept].all()
 
 

@@ -27,7 +27,7 @@ ONE = Window()
 
 
 def expected(call: Call, x: Any, before: Any, function: Any) -> Any:
-    """function(channels of a pixel) wherever the kernel writes."""
+    """Return the destination with function(channels of a source pixel) in each pixel that the kernel writes."""
     return call.apply(np.asarray(x, np.float64), ONE, ONE, before, lambda taps, v, u: function(taps[0, 0]))
 
 
@@ -54,7 +54,7 @@ def test_softmax(call: Call, seed: int, logarithm: bool) -> None:
 
 
 def neurons() -> dict[str, tuple[dict[str, float], kernels.Neuron]]:
-    """For each kind its parameters and a new kernel with them: no test keeps what a device has made for one."""
+    """Return, for each kind, its parameters and a new kernel. Kernels are new so that no test keeps device objects."""
     return {
         "absolute": ({}, kernels.NeuronAbsolute()),
         "elu": ({"a": 0.5}, kernels.NeuronELU(0.5)),
@@ -111,7 +111,7 @@ OPERATORS = {"Add": np.add, "Subtract": np.subtract, "Multiply": np.multiply, "D
 def test_arithmetic(
     name: str, size: tuple[int, int, int], broadcast: tuple[bool, bool, bool], swap: bool, seed: int
 ) -> None:
-    """Scales, bias, limits; one source has one row, column or channel where it is broadcast."""
+    """Arithmetic applies scales, bias and limits. One source may have one row, column or channel, which broadcasts."""
     small = tuple(1 if one else extent for extent, one in zip(size, broadcast, strict=True))
     shapes = [(2, *size), (2, *small)]
     x, y = (normal(seed + i, shape) for i, shape in enumerate(shapes[::-1] if swap else shapes))
@@ -187,7 +187,7 @@ COMPARISONS: dict[str, Any] = {
 
 @given(st.sampled_from(sorted(COMPARISONS)), seeds)
 def test_comparisons(kind: str, seed: int) -> None:
-    """NaN is not equal to anything; scales and broadcasting as in arithmetic."""
+    """NaN is not equal to any number. Scales and broadcasting work as in arithmetic."""
     x, y = (np.round(normal(seed + i, (2, 3, 4, 5)) * 2) for i in range(2))
     x[0, 0, 0, 0] = y[0, 0, 1, 0] = np.nan
     x[0, 0, 2, 0] = y[0, 0, 2, 0] = np.inf

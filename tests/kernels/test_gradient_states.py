@@ -1,4 +1,4 @@
-"""States by the number of a kernel's sources, and those of normalizations."""
+"""Tests of gradient states of kernels with one, two or more sources, and of normalizations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GAMMA, BETA = normal(11, (8,)), normal(12, (8,))
 
 @pytest.mark.parametrize("groups", [8, 2])
 def test_states_of_normalizations(groups: int) -> None:
-    """Each class has its own, with gamma, beta and their gradients; the other's is refused."""
+    """Each normalization has its own class of states, with gamma, beta and their gradients. Others are refused."""
     kinds: dict[int, tuple[Any, Any, str, type[Any]]] = {
         8: (
             kernels.InstanceNormalization(GAMMA, BETA, epsilon=0.125),
@@ -76,7 +76,7 @@ def test_the_state_of_two_sources() -> None:
 
 
 def test_the_state_of_a_kernel_of_ones_own() -> None:
-    """x * y + z of three images, and the gradients of the first two."""
+    """A user's kernel that computes x * y + z of three images can use a state for the gradients of x and y."""
     x, y, z, gradient = (Image.from_numpy(normal(i, (2, 3, 4))) for i in range(4))
     multiply, add = kernels.Multiply(), kernels.Add()
     state = kernels.MultiaryGradientState(multiply)

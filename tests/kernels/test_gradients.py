@@ -29,7 +29,7 @@ ELU = NeuronDescriptor("elu", 1.0)
 
 
 def numeric_gradient(function: Function, x: Any, gradient: Any) -> Any:
-    """Of sum(gradient * function(x)), by central differences."""
+    """Return the gradient of sum(gradient * function(x)) with respect to x, by central differences."""
     x, step = np.asarray(x, np.float64), 1e-5
     result = np.zeros_like(x)
     for place in np.ndindex(*x.shape):
@@ -51,7 +51,7 @@ def activated(value: Any) -> Any:
 
 @dataclass
 class Windowed:
-    """A kernel with a window of 3 x 2 taps and its gradient: the arguments of both, and the result of a window."""
+    """A kernel with a 3x2 window and its gradient kernel, the arguments of both, and a reference for one window."""
 
     forward: type[Any]
     gradient: type[Any]
@@ -120,7 +120,7 @@ PLACES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("name", WINDOWED)
 def test_windows(name: str, place: str) -> None:
-    """The gradient of what the forward kernel has read, wherever its window began; nothing elsewhere."""
+    """Pixels that the forward kernel read get a gradient, for any position of its windows. All others get 0."""
     case = WINDOWED[name]
     x = normal(0, (2, 5, 6, 8))
     forward = case.forward(*case.arguments, **(case.named or {}), **PLACES[place])
@@ -161,7 +161,7 @@ def test_average_that_counts_zeros_within_the_padding(pads: int) -> None:
 
 
 def run(forward: Any, back: Any, x: Any, *, of_result: bool = False, seed: int = 1) -> tuple[Any, Any, Any]:
-    """The forward kernel's result, the gradient kernel's, and the gradient that it was given."""
+    """Run both kernels. Returns the forward result, the gradient kernel's result, and the incoming gradient."""
     source = mpscnn.Image.from_numpy(x)
     state = None if of_result else forward.result_state(source)
     with index_rule.QUEUE.command_buffer() as commands:
@@ -176,7 +176,7 @@ def run(forward: Any, back: Any, x: Any, *, of_result: bool = False, seed: int =
     return result.read(), got.read(), gradient
 
 
-#: Kernels made for one test each: what they keep of a device goes with them.
+#: Functions that create kernels for one test, so that no device objects outlive the test.
 POINTWISE: dict[str, Callable[[], tuple[Any, Any, Function]]] = {
     "upsampling nearest": lambda: (
         kernels.UpsamplingNearest(2, 3),
@@ -248,7 +248,7 @@ POINTWISE: dict[str, Callable[[], tuple[Any, Any, Function]]] = {
 
 
 def window_mean(x: Any) -> Any:
-    """Of 3 x 3 pixels, of which those outside are zeros."""
+    """Return the mean of 3x3 pixels around each pixel, with zeros outside of the image."""
     height, width = x.shape[1:3]
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     return sum(padded[:, v : v + height, u : u + width] for v in range(3) for u in range(3)) / 9
@@ -256,7 +256,7 @@ def window_mean(x: Any) -> Any:
 
 @pytest.mark.parametrize("name", POINTWISE)
 def test_whole_images(name: str) -> None:
-    """What the state holds, epsilon and others too, need not be given to the gradient kernel."""
+    """The gradient kernel takes properties such as epsilon from the state."""
     forward, back, function = POINTWISE[name]()
     x = normal(0, (2, 3, 4, 8))
     result, got, gradient = run(forward, back, x)
@@ -294,7 +294,7 @@ def test_neurons(given: NeuronDescriptor) -> None:
 
 
 def test_a_neuron_by_its_properties() -> None:
-    """Without a state: offsets, ranges of channels and a clip rectangle, for several images."""
+    """A gradient kernel works without a state, with offsets, channel ranges, a clip rectangle and several images."""
     x, gradient, before = normal(0, (2, 4, 5, 8)), normal(1, (3, 4, 5, 12)), normal(2, (2, 5, 5, 8))
     kernel = kernels.NeuronGradient(
         NeuronDescriptor("relu", 0.5),
@@ -334,7 +334,7 @@ def test_a_neuron_by_its_properties() -> None:
 def test_gradients_of_pools_that_count(
     kind: type[Any], size: Any, offset: Any, counted: Any, temporary: bool
 ) -> None:
-    """`source_size` and `primary_offset` choose them; the others may even be NaN."""
+    """`source_size` and `primary_offset` select which gradients count. Others are not read and may be NaN."""
     x, gradient = normal(0, (2, 8, 10, 4)), normal(1, (2, 4, 5, 4))
     chosen = np.zeros_like(gradient)
     chosen[counted] = gradient[counted]
@@ -387,7 +387,7 @@ ARITHMETIC: dict[str, tuple[Any, Any, Callable[[Any, Any], Any]]] = {
 @pytest.mark.parametrize("broadcast", ["none", "x", "y", "channels", "all"])
 @pytest.mark.parametrize("name", ARITHMETIC)
 def test_arithmetic(name: str, broadcast: str, secondary: bool) -> None:
-    """The gradients of what an operand has one of are added; scales count, the bias does not."""
+    """Gradients are summed over axes on which an operand is broadcast. Scales have an effect, the bias has none."""
     forward_class, gradient_class, function = ARITHMETIC[name]
     x, y = normal(0, (2, 3, 4, 8)), normal(1, (2, 3, 4, 8))
     strides = {}
@@ -428,7 +428,7 @@ def test_dropout_keeps_the_gradients_of_what_it_kept(strides: tuple[int, int, in
 
 
 def test_gradients_of_weights() -> None:
-    """In the layout of the weights, summed over pixels and images."""
+    """Gradients of weights have the layout of the weights and are summed over pixels and images."""
     x = normal(0, (2, 5, 6, 8))
     for name in ("convolution", "depthwise"):
         case = WINDOWED[name]
@@ -492,7 +492,7 @@ def test_gradients_of_gamma_and_beta() -> None:
 
 
 def test_gradients_of_slopes() -> None:
-    """By the property `gradient_of`, as C programs ask for it."""
+    """The property `gradient_of` selects the gradient of slopes, as C programs use it."""
     x, gradient = normal(0, (2, 3, 4, 8)), normal(1, (2, 3, 4, 8))
     back = kernels.NeuronGradient(NeuronDescriptor("prelu", data=np.arange(8.0)), gradient_of="neuron_data")
     got = index_rule.encode(back, gradient, x)
@@ -500,7 +500,7 @@ def test_gradients_of_slopes() -> None:
 
 
 def test_images_of_a_batch_add_to_one_state() -> None:
-    """As one image that holds all of them."""
+    """A list of images gives the same gradients of weights as one image with all of them."""
     x, gradient = normal(0, (3, 5, 6, 8)), normal(1, (3, 5, 3, 5))
     case = WINDOWED["convolution"]
     results = []

@@ -40,7 +40,7 @@ def padded(x: Any, before: tuple[int, int, int], after: tuple[int, int, int], mo
 
 @pytest.mark.parametrize("mode", MODES)
 def test_borders(mode: str) -> None:
-    """Gradients of repeated pixels are added up, those of constants dropped; beyond one reflection, too."""
+    """Gradients of repeated pixels are summed, and those of constants dropped, also for wide borders."""
     before, after = (1, 4, 2), (5, 0, 3)
     x = normal(0, (2, 3, 4, 3))
     forward = kernels.Pad(before, after, edge_mode=mode, fill_value=0.5)
@@ -52,7 +52,7 @@ def test_borders(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_border_that_the_offset_made(mode: str) -> None:
-    """Rows and columns follow from the offset and from what was written; some are cut off, which get 0."""
+    """The border follows from the forward kernel's offset and destination. Pixels that were cropped get 0."""
     x = normal(0, (2, 3, 4, 7))
     forward = kernels.Pad(
         (0, 0, 1),
@@ -79,7 +79,7 @@ def test_a_border_that_the_offset_made(mode: str) -> None:
 
 
 def test_a_border_by_properties() -> None:
-    """Without a state, as C programs set them."""
+    """Without a state, properties describe the border, as in C programs."""
     x, gradient = normal(0, (2, 3, 4, 4)), normal(1, (2, 5, 7, 6))
     back = kernels.PadGradient(
         padding_size_before=(2, 1, 1),
@@ -115,7 +115,7 @@ def test_borders_that_are_refused() -> None:
 
 
 def test_reshapes() -> None:
-    """Images keep their elements; a range of channels gets the gradients of what was read."""
+    """A reshape keeps all elements. With a channel range, only the channels that were read get gradients."""
     x = normal(0, (3, 3, 4, 6))
     result, got, gradient = run(kernels.Reshape(2, 12, 3), kernels.ReshapeGradient(), x)
     np.testing.assert_array_equal(result.reshape(x.shape), x)
@@ -131,7 +131,7 @@ def test_reshapes() -> None:
 
 
 def test_a_reshape_by_its_images_alone() -> None:
-    """Some channels of a gradient, without a state."""
+    """Without a state, a range of a gradient's channels is reshaped to the size of the source image."""
     x, gradient = normal(0, (2, 3, 4, 2)), normal(1, (2, 2, 3, 12))
     back = kernels.ReshapeGradient(
         primary_source_feature_channel_offset=4, primary_source_feature_channel_max_count=4
@@ -164,7 +164,7 @@ def gram(x: Any, alpha: float) -> Any:
 
 @pytest.mark.parametrize("alpha", [1.0, 0.25])
 def test_gram_matrices(alpha: float) -> None:
-    """Both factors of each product are the source's."""
+    """Both factors of each product come from the source, so each element gets two terms."""
     x = normal(0, (2, 3, 4, 5))
     forward, back = kernels.GramMatrixCalculation(alpha), kernels.GramMatrixCalculationGradient()
     result, got, gradient = run(forward, back, x)
@@ -177,7 +177,7 @@ def test_gram_matrices(alpha: float) -> None:
 
 
 def test_a_gram_matrix_of_some_channels() -> None:
-    """Read from an offset on; the other channels of the destination keep what they hold."""
+    """Channels are read from an offset on. Other channels of the destination do not change."""
     x, gradient = normal(0, (2, 3, 4, 8)), normal(1, (2, 1, 3, 3))
     back = kernels.GramMatrixCalculationGradient(
         2.0,
@@ -192,7 +192,7 @@ def test_a_gram_matrix_of_some_channels() -> None:
         back.encode(commands, Image.from_numpy(gradient), Image.from_numpy(x), None, destination)
     own = numeric_gradient(lambda values: gram(values, 2.0), x[..., 4:7], gradient)
     expected = before.astype(np.float64)
-    # A clip rectangle begins at the offset, (0, 0): the first pixel written is that of the first of the source.
+    # The first pixel of the clip rectangle gets the gradient of the source pixel at the offset, (0, 0).
     expected[:, :, 1:3, 4:7] = own[:, :, :2]
     np.testing.assert_allclose(destination.read(), expected, rtol=1e-5, atol=1e-4)
 
@@ -211,7 +211,7 @@ def test_gram_matrices_that_are_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["Pad", "Reshape", "GramMatrixCalculation"])
 def test_read_counts_and_batches(kind: str) -> None:
-    """One encode reads a temporary gradient once; lists of images are encoded one by one."""
+    """An encode counts as one read of a temporary gradient. Lists of images are encoded one by one."""
     arguments: dict[str, tuple[Any, ...]] = {"Pad": ((1, 1, 0),), "Reshape": (2, 2, 8)}
     forward = getattr(kernels, kind)(*arguments.get(kind, ()))
     back = getattr(kernels, f"{kind}Gradient")()

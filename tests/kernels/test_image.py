@@ -76,7 +76,7 @@ def test_regions(
 
 @given(st.sampled_from(["unorm8", "unorm16"]), seeds)
 def test_normalised_formats_mean_zero_to_one(format: str, seed: int) -> None:
-    """Results are limited and rounded to the nearest value."""
+    """Results are clipped to 0 to 1 and rounded to the nearest integer of the format."""
     largest = np.iinfo(DTYPES[format]).max
     x = np.random.default_rng(seed).integers(0, largest + 1, (1, 3, 3, 5)).astype(DTYPES[format])
     kernel = kernels.Neuron(kernels.NeuronDescriptor("linear", 2.0, -0.5))

@@ -22,7 +22,7 @@ KINDS: dict[str, type[kernels.ImageScale]] = {
     "bilinear": kernels.ImageBilinearScale,
     "lanczos": kernels.ImageLanczosScale,
 }
-#: Positions are double: beside a zero of the filter a weight is their rounding error.
+#: The rounding error of positions, which are float64. Near a zero of the filter, a weight consists of it.
 POSITION_ROUNDING = 2.0**-45
 extents = st.integers(1, 9)
 scales = st.sampled_from([0.25, 0.5, 1.0, 1.5, 2.0, 3.0])
@@ -30,7 +30,7 @@ shifts = st.integers(-24, 24).map(lambda n: n / 4)
 
 
 def resampled(x: Any, kind: str, height: int, width: int, **placement: Any) -> tuple[Any, Any]:
-    """The reference, and how far from it a result may lie."""
+    """Return the reference result and an error bound."""
     reference = resize(x, height, width, kind, "half_pixel", **placement)
     if kind == "lanczos":
         sums = resize(np.abs(x), height, width, kind, "half_pixel", magnitudes=True, **placement)
@@ -68,7 +68,7 @@ def test_the_whole_source_becomes_the_whole_destination(
 def test_transforms(
     kind: str, sizes: tuple[int, int, int, int], transform: tuple[float, ...], edge: str, seed: int
 ) -> None:
-    """destination = source * scale + translation, of the edges of pixels; a clip rectangle begins at (0, 0)."""
+    """Positions follow destination = source * scale + translation, in coordinates of pixel edges."""
     height, width, out_height, out_width = sizes
     x = normal(seed, (1, height, width, 5))
     scale_x, scale_y, translate_x, translate_y = transform
@@ -96,7 +96,7 @@ def test_transforms(
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_apples_example_of_tiles(kind: str) -> None:
-    """MPSImageResampling.h: translation = -origin * scale shows the source from an origin on."""
+    """As in MPSImageResampling.h, translation = -origin * scale shows the part of the source from an origin on."""
     x = normal(0, (1, 8, 12, 3))
     whole = encode(KINDS[kind](24, 16), x)
     origin_x, origin_y = 5, 3
@@ -174,7 +174,7 @@ COLORS = {space: colors for colors, spaces in SPACES.items() for space in spaces
 
 @st.composite
 def conversions(draw: st.DrawFn) -> dict[str, Any]:
-    """Any that is allowed."""
+    """Draw any valid conversion."""
     channels = draw(st.integers(1, 4))
     colors = 1 if channels < 3 else 3
     source_space = draw(st.sampled_from(SPACES[colors]))
@@ -193,7 +193,7 @@ def conversions(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def photo(seed: int, shape: tuple[int, ...], source_alpha: str) -> Any:
-    """Numbers of 0 to 1, both ends among them, and colours that are premultiplied if they should be."""
+    """Return an image of numbers from 0 to 1, both included. Colours are premultiplied by alpha if required."""
     random = np.random.default_rng(seed)
     x = np.round(random.random(shape) * 51).astype(np.float32) / np.float32(51)
     if shape[-1] in (2, 4) and source_alpha == "premultiplied":
@@ -248,7 +248,7 @@ def test_results_have_alpha_if_the_source_has_it(case: dict[str, Any], seed: int
 
 
 def test_curves_at_known_points() -> None:
-    """IEC 61966-2-1: black stays black to the bit, the straight part and the power meet."""
+    """The curves follow IEC 61966-2-1: black stays exactly black, and the linear part and the power join."""
     x = (
         np.array([0, 0.02, 0.04045, 0.0405, 0.5, 1, -0.5, np.nan, 2], np.float32)
         .reshape(1, 3, 3, 1)
@@ -280,7 +280,7 @@ FORMATS = [np.uint8, np.uint16, np.float16, np.float32]
 @pytest.mark.parametrize("source", FORMATS)
 @pytest.mark.parametrize("destination", FORMATS)
 def test_formats(source: type[Any], destination: type[Any]) -> None:
-    """Integers mean 0 to 1, and results are rounded to the nearest number that the destination has."""
+    """Integers represent 0 to 1, and results are rounded to the nearest number of the destination's type."""
 
     def stored(x: Any, kind: type[Any]) -> Any:
         limit = np.iinfo(kind).max if np.dtype(kind).kind == "u" else 1

@@ -1,4 +1,4 @@
-"""Metal's own kernels on a machine that has no Metal device."""
+"""Test the error for Metal kernels written by users on a machine without a Metal device."""
 
 from __future__ import annotations
 

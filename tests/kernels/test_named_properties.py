@@ -1,4 +1,4 @@
-"""What type checkers take as a kernel's named arguments are all of its properties, and nothing else."""
+"""Test that the declared keyword arguments of a kernel, for type checkers, are exactly its properties."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpscnn import kernels
 from mpscnn.kernels import named
 from mpscnn.kernels.properties import Property
 
-#: What a descriptor or an array gives; arguments of their own names are not among these.
+#: Properties whose values come from a descriptor or an array, so that they are no keyword arguments.
 _FROM_OTHERS = {
     "anchor_boxes",
     "classes_loss_type",
@@ -70,7 +70,7 @@ KERNELS = [
 
 
 def declared(kind: type) -> set[str]:
-    """Arguments of the constructor that is declared for type checkers."""
+    """Return the arguments of the constructor that is declared for type checkers."""
     for base in kind.__mro__:
         if not base.__module__.startswith("mpscnn.kernels"):
             continue
@@ -84,7 +84,7 @@ def declared(kind: type) -> set[str]:
                 assert node.args.kwarg.annotation is not None
                 properties = ast.unparse(node.args.kwarg.annotation)
                 names = {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)} - {"self"}
-                if properties == "Any":  # of the base of all
+                if properties == "Any":  # the constructor of the common base class
                     return names
                 return names | set(get_type_hints(getattr(named, properties[len("Unpack[") : -1])))
     raise AssertionError(f"{kind} has no constructor")
@@ -102,4 +102,4 @@ def test_every_property_is_an_argument(kind: type) -> None:
     assert declared(kind) & known <= properties | {
         "destination_image_allocator",
         "beta",
-    }  # an array elsewhere
+    }  # in other classes this name is an array

@@ -1,4 +1,4 @@
-"""Graphs of nodes: each becomes a network that answers as the raw kernels of its nodes do."""
+"""Test that a graph of nodes becomes a network with the same results as the raw kernels of its nodes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def of_kernel(kernel: Any, *inputs: Array) -> Array:
 
 
 def compare(name: str, *arguments: Any, shape: tuple[int, int, int] = (7, 9, 8), **properties: Any) -> None:
-    """A node between an input and the result, beside its own kernel in a command buffer."""
+    """Compare a graph of one node with the node's raw kernel in a command buffer."""
     kind = getattr(nodes, name)
     inputs = [floats(*shape) + 3 for _ in range(kind.source_count)]
     images = [nodes.MPSNNImageNode(shape, label=f"x{i}") for i in range(len(inputs))]

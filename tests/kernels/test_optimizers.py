@@ -1,4 +1,4 @@
-"""Optimisers, and a network of kernels that learns."""
+"""Tests of optimisers, and of training a network of raw kernels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Image = mpscnn.Image
 
 
 def steps(optimizer: kernels.Optimizer, count: int) -> tuple[Any, list[Any], Any]:
-    """Weights after some steps, the gradients of these, and the weights before."""
+    """Run some steps. Returns the new weights, the gradients of the steps, and the old weights."""
     values = normal(0, (2, 3, 3, 5))
     gradients = [normal(10 + i, values.shape) for i in range(count)]
     moments, image = kernels.OptimizerMoments(), Image.from_numpy(values)
@@ -75,7 +75,7 @@ def test_rms_prop(kind: str) -> None:
 @pytest.mark.parametrize("largest", [False, True])
 @pytest.mark.parametrize("before", [0, 4])
 def test_adam(largest: bool, before: int) -> None:
-    """Each step of a weight counts; `time_step` says how many there were before the first."""
+    """Adam counts the steps of each weight. `time_step` is the number of steps before the first one."""
     optimizer = kernels.OptimizerAdam(
         0.25, beta1=0.5, beta2=0.75, epsilon=0.125, use_maximum_velocity=largest, time_step=before
     )
@@ -124,7 +124,7 @@ def test_optimisers_out_of_range_are_named() -> None:
 
 
 def fit(optimizer: kernels.Optimizer) -> list[float]:
-    """Losses while a small network of kernels learns which of two classes an image is of."""
+    """Train a small network of kernels to classify images into two classes, and return the losses."""
     random = np.random.default_rng(0)
     classes = random.integers(0, 2, 16)
     x = random.normal(0, 1, (16, 4, 4, 4)).astype(np.float32) + classes[:, None, None, None]

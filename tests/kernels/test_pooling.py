@@ -57,7 +57,7 @@ def test_l2_norm(call: Call, taps: tuple[Window, Window], seed: int) -> None:
 
 @given(calls(), windows(), seeds, st.integers(0, 2), st.integers(0, 2))
 def test_average(call: Call, taps: tuple[Window, Window], seed: int, pad_x: int, pad_y: int) -> None:
-    """Zero divides by all taps; clamp by those in the image widened by the zero padding."""
+    """With edge mode "zero" an average counts all taps; with "clamp" those in the image and its zero padding."""
     rows, columns = taps
     height, width = call.source[1:3]
     x, before = normal(seed, call.source), normal(seed + 1, call.destination)
@@ -71,7 +71,8 @@ def test_average(call: Call, taps: tuple[Window, Window], seed: int, pad_x: int,
         **call.common(),
     )
     shrinks = call.edge_mode == "clamp"
-    zeros = Call(**{**vars(call), "edge_mode": "zero"})  # what lies outside contributes nothing either way
+    # Pixels outside contribute 0 to the sum in both modes.
+    zeros = Call(**{**vars(call), "edge_mode": "zero"})
 
     def mean(taps: Any, vertical: list[int], horizontal: list[int]) -> Any:
         counted = taps.shape[0] * taps.shape[1]
@@ -90,7 +91,7 @@ def test_average(call: Call, taps: tuple[Window, Window], seed: int, pad_x: int,
 def test_an_average_that_excludes_edges_is_caffes(
     height: int, width: int, taps: tuple[Window, Window], method: int, seed: int
 ) -> None:
-    """Caffe divides by the taps in the image and its padding, which is the same on both sides."""
+    """As in Caffe, an average counts the taps in the image and its padding, which is equal on both sides."""
     rows, columns = taps
     x = normal(seed, (1, height, width, 3))
     kernel = kernels.PoolingAverage(

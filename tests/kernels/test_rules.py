@@ -1,4 +1,4 @@
-"""Rules that all raw kernels share: what is refused, what the padding policy makes, batches."""
+"""Tests of rules that all raw kernels share: refused arguments, padding policies, batches."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_arguments_of_encode_are_checked(call: Callable[[], object]) -> None:
     st.sampled_from([0, 4, 8, 12]),
 )
 def test_results_by_padding_policy(height: int, width: int, taps: Any, size: int, remainder: int) -> None:
-    """Sizes of the header: ceil((n + style * (reach - 1)) / stride); the offset is where the policy centres."""
+    """Sizes follow Apple's header: ceil((n + style * (reach - 1)) / stride). The offset follows from the policy."""
     rows, columns = taps
     style = {0: -1, 0x10: 0, 0x20: 1}[int(size)]
     kernel = kernels.PoolingMax(

@@ -1,4 +1,4 @@
-"""Which part of a source a destination needs: what `source_region` says and what kernels read."""
+"""Test that `source_region` returns the part of a source that a kernel reads for a destination."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def transposed(width: int, height: int, stride: int) -> kernels.ConvolutionTrans
 
 
 def unary_kernels() -> dict[str, kernels.UnaryKernel]:
-    """New ones, so that no test keeps what a device has made for them."""
+    """Return new kernels, so that no test keeps device objects."""
     return {
         "neuron": kernels.NeuronReLU(0.5, **PLACE),
         "slice": kernels.Slice(**PLACE),

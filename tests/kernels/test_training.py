@@ -29,7 +29,7 @@ def normalized(x: Any) -> Any:
 @pytest.mark.parametrize("neuron", [None, NeuronDescriptor("elu", 1.0)])
 @pytest.mark.parametrize("parts", [1, 3])
 def test_batch_normalization(neuron: NeuronDescriptor | None, parts: int) -> None:
-    """The statistics depend on the source; images of a list are one batch, as those of one image are."""
+    """Gradients flow through the batch's statistics. A list of images is one batch, like an image with several."""
     x, gradient = normal(0, (3, 2, 3, 8)) + 3, normal(1, (3, 2, 3, 8))
     batch = [Image.from_numpy(part) for part in np.split(x, parts)]
     given = [Image.from_numpy(part) for part in np.split(gradient, parts)]
@@ -104,7 +104,7 @@ SYMMETRIC = ["mean_absolute_error", "mean_squared_error", "huber", "cosine_dista
 
 
 def example(kind: str, *, images: int = 3) -> tuple[Any, Any, Any]:
-    """A prediction, labels and weights with which the loss is defined."""
+    """Return a prediction, labels and weights for which a loss is defined."""
     y, t = normal(0, (images, 2, 3, 5)), np.abs(normal(1, (images, 2, 3, 5))) + 0.1
     if kind in ("categorical_cross_entropy", "log"):
         y = 1 / (1 + np.exp(-y))
@@ -117,7 +117,7 @@ def example(kind: str, *, images: int = 3) -> tuple[Any, Any, Any]:
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", LOSSES)
 def test_losses(kind: str, weighted: bool) -> None:
-    """The loss goes to the labels, the gradient is the result; it is not divided."""
+    """The labels object gets the loss, and the result is the gradient, which is not divided by a number of elements."""
     y, t, weights = example(kind)
     reduction = "sum" if kind == "cosine_distance" else "sum_by_nonzero_weights" if weighted else "mean"
     fields = {"weight": 1.5, "label_smoothing": 0.125, "number_of_classes": 5, "delta": 0.5}
@@ -139,7 +139,7 @@ def test_losses(kind: str, weighted: bool) -> None:
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 @pytest.mark.parametrize("across", [False, True])
 def test_a_loss_of_a_batch(reduction: str, across: bool) -> None:
-    """The first labels of a list get the loss of all, as one image that holds all of them."""
+    """For a list of images, the first labels object gets the loss of all, as for one image with all of them."""
     y, t, _ = example("mean_squared_error")
     descriptor = LossDescriptor("mean_squared_error", reduction, reduce_across_batch=across)
     kernel = kernels.Loss(descriptor)
@@ -158,7 +158,7 @@ def test_a_loss_of_a_batch(reduction: str, across: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["mean_squared_error", "softmax_cross_entropy"])
 def test_each_image_of_a_batch_counts_its_weights(kind: str) -> None:
-    """The classes of a pixel one by one, as MPSCNNLoss; an image whose weights are all 0 has a loss of 0."""
+    """As in MPSCNNLoss, each class of a pixel has a weight. An image whose weights are all 0 has a loss of 0."""
     y, t, weights = example(kind)
     weights[1] = 0
     weights[2, 0, 0] = [0, 0, 0, 2, 0]
@@ -204,7 +204,7 @@ def test_a_loss_in_passes(across: bool) -> None:
 
 @pytest.mark.parametrize("kind", SYMMETRIC)
 def test_gradients_of_labels(kind: str) -> None:
-    """As the loss's differences are, times its weights and the gradient that comes in."""
+    """Gradients of labels are equal to differences of the loss, times its weights and the incoming gradient."""
     y, t, weights = example(kind)
     attributes = {"kind": kind, "delta": 0.5}
     step = 1e-6
@@ -226,7 +226,7 @@ def test_gradients_of_labels(kind: str) -> None:
 def test_the_strides_of_loss_data() -> None:
     dense = np.zeros(
         (2, 3, 4, 5), np.float32
-    )  # images, rows, columns, channels; or images, channels, rows, columns
+    )  # the axes are (images, rows, columns, channels) or (images, channels, rows, columns)
     for layout, given, row, image in (
         ("hwc", dense, 80, 240),
         ("hwc", dense[:, :, :2], 80, 240),
@@ -333,7 +333,7 @@ def test_states_that_do_not_fit_are_refused() -> None:
 
 
 def test_what_has_no_gradient_is_refused() -> None:
-    """With the layer and the reason."""
+    """The error names the layer and the reason."""
     descriptor = ConvolutionDescriptor(1, 1, 4, 4)
     descriptor.set_batch_normalization_parameters_for_inference(np.zeros(4), np.ones(4))
     weights = np.ones((4, 1, 1, 4), np.float32)
@@ -356,7 +356,7 @@ def test_what_has_no_gradient_is_refused() -> None:
 
 
 def test_an_encode_reads_a_temporary_image_once() -> None:
-    """Whatever kernels it takes."""
+    """An encode counts as one read of a temporary image, even if it runs several kernels."""
     descriptor, weights = ConvolutionDescriptor(1, 1, 4, 4), np.ones((4, 1, 1, 4), np.float32)
     forward, back = kernels.Convolution(descriptor, weights), kernels.ConvolutionGradient(descriptor, weights)
     source = Image.from_numpy(normal(0, (2, 2, 4)))

@@ -52,7 +52,10 @@ class Case:
         return normal(8, (self.outputs,))
 
     def forward(self, x: Any, weights: Any, bias: Any, total: tuple[int, int], size: tuple[int, int]) -> Any:
-        """A correlation over the source with zeros between its pixels, `total` = offset * stride + kernel_offset."""
+        """Return the result: a correlation over the source with zeros inserted between its pixels.
+
+        `total` is offset * stride + kernel_offset.
+        """
         images, height, width, inputs = x.shape
         columns, rows = self.stride
         spread = np.zeros((images, (height - 1) * rows + 1, (width - 1) * columns + 1, inputs))
@@ -92,7 +95,7 @@ PLACES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("name", CASES)
 def test_gradients(name: str, place: str) -> None:
-    """Of the source, the weights and the bias terms, wherever the result began."""
+    """The gradients of source, weights and bias are right for any position of the result."""
     case = CASES[name]
     x = normal(0, (2, 3, 4, case.inputs))
     forward = kernels.ConvolutionTranspose(case.descriptor, case.weights, case.bias, **PLACES[place])
@@ -135,7 +138,7 @@ def test_gradients(name: str, place: str) -> None:
 
 
 def test_the_adjoint_of_what_undoes_a_convolution() -> None:
-    """<transposed(y), g> = <y, gradient(g)> where an image size state placed the result."""
+    """<transposed(y), g> = <y, gradient(g)> also holds if an image size state determined the result's position."""
     sizes = ConvolutionDescriptor(3, 3, 4, 8, 2, 2)
     weights = normal(3, (8, 3, 3, 4))
     forward = kernels.Convolution(sizes, weights)
@@ -159,14 +162,17 @@ def test_the_adjoint_of_what_undoes_a_convolution() -> None:
     there = (returned.read().astype(np.float64) * g).sum()
     assert got.read().shape == y.shape
     np.testing.assert_allclose((got.read().astype(np.float64) * y).sum(), there, rtol=1e-5)
-    # As the convolution that it undoes, of the gradient.
+    # The gradient kernel computes the original convolution of the incoming gradient.
     with index_rule.QUEUE.command_buffer() as commands:
         plain = forward.encode(commands, Image.from_numpy(g))
     np.testing.assert_allclose(got.read(), plain.read(), atol=1e-4)
 
 
 def test_properties_say_where_the_window_is_without_a_state() -> None:
-    """Its centre is at primary_offset + kernel_offset + stride * position; the result begins at secondary_offset."""
+    """Without a state, properties place the window.
+
+    Its centre is at primary_offset + kernel_offset + stride * position. The result begins at secondary_offset.
+    """
     case = Case((3, 2), (2, 1))
     x, gradient = normal(0, (2, 3, 4, 4)), normal(1, (2, 6, 7, 5))
     kernel = kernels.ConvolutionTransposeGradient(
@@ -187,7 +193,7 @@ def test_properties_say_where_the_window_is_without_a_state() -> None:
 
 
 def test_images_of_a_batch_add_to_one_state() -> None:
-    """As one image that holds all of them, and each of the gradients alone."""
+    """A list of images gives the same gradients as one image with all of them, also if only one is computed."""
     case = CASES["stride"]
     x = normal(0, (3, 3, 4, 4))
     results = []
@@ -241,7 +247,7 @@ def test_data_and_weights_alone_and_read_counts() -> None:
 
 
 def test_an_optimiser_takes_the_state() -> None:
-    """New weights of the forward kernel, by what the state has."""
+    """An optimiser updates the weights of the forward kernel from the gradients in the state."""
     case = Case((2, 2), (2, 2))
     forward = kernels.ConvolutionTranspose(case.descriptor, case.weights, case.bias)
     back = kernels.ConvolutionTransposeGradient(case.descriptor, case.weights, case.bias)

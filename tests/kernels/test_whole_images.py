@@ -1,4 +1,4 @@
-"""Kernels that look at whole images: resizing, reshaping, reductions, normalizations."""
+"""Tests of kernels that process whole images: resizing, reshaping, reductions, normalizations."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_bilinear_upsampling_is_the_network_layer(
 
 @pytest.mark.parametrize("edge_mode", ["zero", "clamp"])
 def test_enlarging_does_not_darken_the_border(edge_mode: str) -> None:
-    """What lies outside reads as the nearest pixel, unlike with Apple's classes in edge mode zero (docs/kernels.md)."""
+    """Pixels outside read as the nearest pixel, unlike in Apple's classes with edge mode zero (docs/kernels.md)."""
     x = np.array([[[3.0], [6.0]], [[9.0], [12.0]]], np.float32).repeat(4, axis=2)
     for kernel in (
         kernels.UpsamplingBilinear(2, 2, edge_mode=edge_mode),
@@ -147,7 +147,7 @@ def test_pad(
 
 
 def test_pad_with_offset_and_fill_values() -> None:
-    """The header's example of a mirror: offset -4 of 3 pixels."""
+    """Mirroring follows the example in Apple's header: 3 pixels from the offset -4 on."""
     x = np.arange(3, dtype=np.float32).reshape(1, 1, 3, 1)
     kernel = kernels.Pad(edge_mode="mirror", offset=(-4, 0))
     row = encode(kernel, x, destination=np.zeros((1, 1, 8, 1), np.float32))

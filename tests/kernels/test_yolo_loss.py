@@ -22,7 +22,7 @@ VALUES = 5 + COUNT
 
 
 def example() -> tuple[Any, Any]:
-    """Predictions near labels, some of which predict the box of a neighbour's label."""
+    """Return predictions near labels. Some of them predict the box of a neighbouring cell's label."""
     random = np.random.default_rng(0)
     boxes = (IMAGES, HEIGHT, WIDTH, len(ANCHORS) // 2, VALUES)
     labels = np.zeros(boxes)
@@ -38,7 +38,7 @@ def example() -> tuple[Any, Any]:
 
 
 def box(values: Any, row: int, column: int, anchor: int) -> tuple[Any, Any]:
-    """The corners of a box whose centre is given within its cell."""
+    """Return the corners of a box whose centre is relative to its cell."""
     centre = np.array([column, row]) + values[:2]
     size = np.exp(values[2:4]) * ANCHORS[2 * anchor : 2 * anchor + 2]
     return centre - size / 2, centre + size / 2
@@ -50,7 +50,7 @@ def overlap(one: tuple[Any, Any], other: tuple[Any, Any]) -> float:
 
 
 def definition(prediction: Any, labels: Any, *, rescore: bool) -> tuple[Any, Any, dict[str, int]]:
-    """The loss of each value, its gradient, and how often each rule took place."""
+    """Return the loss of each value, its gradient, and how often each rule of the loss applied."""
     shape = (IMAGES, HEIGHT, WIDTH, len(ANCHORS) // 2, VALUES)
     y, t = prediction.astype(np.float64).reshape(shape), labels.astype(np.float64).reshape(shape)
     loss, gradient = np.zeros(shape), np.zeros(shape)
@@ -117,7 +117,7 @@ def test_each_value(rescore: bool) -> None:
 @pytest.mark.parametrize("across", [False, True])
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 def test_reductions(reduction: str, across: bool) -> None:
-    """The loss is divided, the gradient is not."""
+    """A mean divides the loss by a number of elements, but not the gradient."""
     prediction, label = example()
     loss, gradient, _ = definition(prediction, label, rescore=True)
     labels = kernels.LossLabels(mpscnn.Image.from_numpy(label))

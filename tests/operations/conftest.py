@@ -1,4 +1,4 @@
-"""Which records a generic test takes. A family without such records has no such test."""
+"""Parametrise the generic tests with the records of a module. Tests without records are dropped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _drawn_for_torch(operation: Operation) -> Any:
     return {name: (operation, samples) for name, samples in draws.items()}
 
 
-#: The records of an operation, by the argument through which a test takes them.
+#: The functions that return an operation's records, by the name of the test's argument.
 RECORDS: dict[str, Callable[[Operation], dict[str, Any]]] = {
     "drawn": _drawn,
     "known": lambda operation: {name: (operation, sample) for name, sample in operation.known.items()},
@@ -59,5 +59,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Drops tests without records, which pytest would report as skipped."""
+    """Drop tests without records, which pytest would report as skipped."""
     items[:] = [item for item in items if "NOTSET" not in item.name]

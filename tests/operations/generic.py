@@ -1,4 +1,4 @@
-"""Tests of all operations. A family's module imports them and lists its records as OPERATIONS; see conftest.py."""
+"""Generic tests for all operations. A test module imports them and lists its records as OPERATIONS; see conftest.py."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ __all__ = [
     "test_results_are_torchs",
 ]
 
-#: Weights that are held in the network's precision; others are float32 in all.
+#: The roles of weights that are rounded to the network's precision. Other weights are float32 in all precisions.
 HELD = ("weight", "value")
 LARGEST_HALF = 65504.0
-#: For what `test_drawn` sees in part.
+#: The number of examples for tests whose subject `test_drawn` covers in part.
 FEWER = settings().max_examples // 2
 
 
@@ -51,7 +51,7 @@ def run(operation: Operation, sample: Sample, *, threads: int = 1, apart: bool =
 
 
 def in_precision(sample: Sample, precision: str) -> Sample:
-    """The same sample with numbers that a network of this precision holds."""
+    """Return a sample with its numbers rounded to the network's precision."""
     return dataclasses.replace(
         sample,
         inputs=[held(x, precision) for x in sample.inputs],
@@ -63,13 +63,13 @@ def in_precision(sample: Sample, precision: str) -> Sample:
 
 
 def check(result: Array, reference: Array, bound: Any, precision: str) -> None:
-    """Compares a result with the reference in float64."""
+    """Compare a result with the reference in float64."""
     if bound is None:
         np.testing.assert_array_equal(result, np.asarray(reference).astype(np.float32))
         return
     half = precision == "float16"
     if half:
-        # From 65520 on, halves are infinite; next to it rounding decides.
+        # From 65520 on, float16 results are infinite. Near 65520 both results are allowed, because rounding decides.
         size = np.abs(reference)
         reference = np.where(size > LARGEST_HALF + 16, np.copysign(np.inf, reference), reference)
         reference = np.where(np.abs(size - 65520) < 65520 * 64 * FLOAT32_EPS, result, reference)
@@ -129,7 +129,7 @@ def test_bits_do_not_depend_on_threads(divided: tuple[Operation, Sample]) -> Non
 
 
 def built(layers: Layers) -> tuple[mpscnn.Network, list[Array]]:
-    """The network and its inputs."""
+    """Return the network and random inputs for it."""
     network = mpscnn.Network(input={f"x{i}": shape for i, shape in enumerate(layers.shapes)})
     outputs = layers.build(network, *network.inputs)
     for output in outputs if isinstance(outputs, (list, tuple)) else [outputs]:

@@ -1,4 +1,4 @@
-"""Records of operations: what the tests of generic.py need to know of each."""
+"""Records that describe operations for the tests in generic.py."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ Marks: TypeAlias = Sequence[Any]
 
 @dataclass(frozen=True)
 class Sample:
-    """One use of an operation: float32 inputs with their batch, attributes, and weights by their roles."""
+    """One use of an operation: float32 inputs including the batch, attributes, and weights by role."""
 
     inputs: Sequence[Array]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     activation: Mapping[str, Any] | None = None
-    #: For samples that are known beforehand: the precision to run in.
+    #: The precision in which samples in `Operation.known` run.
     precision: str = "float32"
-    #: A result that is known without the reference.
+    #: The expected result, if it is known without the reference.
     expected: Any = None
-    #: The message with which this use is refused.
+    #: The message of the error, if this use is refused.
     refusal: str | None = None
     marks: Marks = ()
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A wrong use: attributes, or a call on a network and its inputs."""
+    """A wrong use of an operation, given by attributes or a function of a network and its inputs, and the error."""
 
     use: Mapping[str, Any] | Callable[..., Any]
     message: str
     error: type[mpscnn.MPSCNNError]
-    #: Shapes of the inputs; without the batch, unless the operation is one of training.
+    #: The shapes of the inputs, without the batch (but with it for operations of training).
     shapes: Sequence[tuple[int | None, ...]]
 
 
@@ -49,7 +49,7 @@ def refusals(
     shapes: Sequence[tuple[int | None, ...]] = ((4, 5, 3),),
     error: type[mpscnn.MPSCNNError] = mpscnn.ParameterError,
 ) -> list[Refusal]:
-    """Wrong uses, one or a list of them, by their messages."""
+    """Return records of wrong uses. Each keyword is a message with one use or a list of uses."""
     return [
         Refusal(use, message, error, shapes)
         for message, listed in uses.items()
@@ -59,14 +59,14 @@ def refusals(
 
 @dataclass(frozen=True)
 class Layers:
-    """Several layers, or a method of networks, and what numpy computes instead."""
+    """Several layers, or a method of networks, and a NumPy function with the same results."""
 
     shapes: Sequence[tuple[int | None, ...]]
-    #: Takes the network and its inputs; returns the outputs.
+    #: A function that gets the network and its inputs and returns the outputs.
     build: Callable[..., Any]
-    #: Takes the arrays; returns their results in the same order. Zero tolerances ask for the same numbers.
+    #: A function that gets the input arrays and returns the results in the order of the outputs.
     expected: Callable[..., Any]
-    #: Shapes of the arrays where they are not two images of `shapes`.
+    #: The shapes of the input arrays; None: two images of `shapes`.
     sizes: Sequence[tuple[int, ...]] | None = None
     weights: Mapping[str, Array] = field(default_factory=dict)
     precision: str = "float32"
@@ -77,35 +77,35 @@ class Layers:
 
 @dataclass(frozen=True)
 class Operation:
-    """All that is tested of one operation."""
+    """The record of one operation: all samples and references for its tests."""
 
     name: str
-    #: The result in float64, and how far from it a result may be; None asks for the same numbers.
+    #: A function that returns the result in float64 and an error bound. None: the results must be equal.
     expect: Callable[[Sample], tuple[Array, Array | float | None]]
-    #: What hypothesis draws, run in all precisions, with several numbers of threads and with gaps between rows.
+    #: Strategies for samples. They run in all precisions, with several numbers of threads, and with gaps between rows.
     draws: Mapping[str, SearchStrategy[Sample]]
-    #: Special values, and answers that are known by hand.
+    #: Samples with special values, and samples whose results are known.
     known: Mapping[str, Sample] = field(default_factory=dict)
     refused: Sequence[Refusal] = ()
     layers: Mapping[str, Layers | SearchStrategy[Layers]] = field(default_factory=dict)
-    #: Uses that are large enough to be divided among threads.
+    #: Samples that are large enough to be divided among threads.
     divided: Mapping[str, Sample] = field(default_factory=dict)
-    #: PyTorch's result for a module torch and the sample with tensors of float64 as inputs; images stay (n, h, w, c).
+    #: A function that returns PyTorch's result. It gets the module torch, and the sample with NHWC float64 tensors.
     torch: Callable[[Any, Sample], Any] | None = None
-    #: What is drawn for PyTorch where that has less than `draws`.
+    #: Strategies for the comparison with PyTorch, if PyTorch does not support all of `draws`.
     torch_draws: Mapping[str, SearchStrategy[Sample]] | None = None
-    #: Layers whose gradients are compared with those of `expected`, which takes and returns PyTorch's tensors here.
+    #: Layers whose gradients are compared with those of `expected`, which takes and returns PyTorch tensors.
     gradients: Mapping[str, SearchStrategy[Layers]] = field(default_factory=dict)
     training: bool = False
 
 
 def autograd(gradient: Any, x: Any, function: Callable[[Any], Any]) -> Any:
-    """PyTorch's gradient of a function's argument."""
+    """Return PyTorch's gradient of a function with respect to its argument."""
     x = x.detach().requires_grad_()
     function(x).backward(gradient)
     return x.grad
 
 
 def special(*numbers: float) -> list[Array]:
-    """One input: a vector of these numbers for one image."""
+    """Return the inputs of a sample: one vector of these numbers, for one image."""
     return [np.array([numbers], np.float32)]

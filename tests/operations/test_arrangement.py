@@ -1,4 +1,4 @@
-"""Other orders and extents of axes, concatenations and borders."""
+"""Tests of transpositions, channel shuffles, reshapes, concatenations and padding."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def permutations(draw: st.DrawFn) -> Sample:
 
 @st.composite
 def transposed_views(draw: st.DrawFn) -> Layers:
-    """A slice's view, moved into a concatenation's part, and reshaped."""
+    """Transpose a slice, which is a view, into a part of a concatenation, and reshape the result."""
     axes = draw(st.permutations((1, 2, 3)))
 
     def build(network: Network, x: Tensor) -> list[Tensor]:
@@ -95,7 +95,7 @@ def shuffles(draw: st.DrawFn) -> Sample:
 
 @st.composite
 def shuffled_halves(draw: st.DrawFn) -> Layers:
-    """A shuffle behind a concatenation of halves, one of them a view, as in ShuffleNetV2."""
+    """Shuffle the channels of a concatenation of two halves, one of which is a view, as in ShuffleNetV2."""
     channels, also_read = draw(st.integers(1, 70)), draw(st.booleans())
 
     def build(network: Network, x: Tensor) -> list[Tensor]:
@@ -150,7 +150,7 @@ def test_the_shuffles_of_shufflenet_read_both_halves_where_they_are() -> None:
     assert not {"concatenation", "copy", "transpose"} & set(kernels)
 
 
-#: Shapes for an image of 4 x 5 x 3, and their extents where -1 and 0 stand for something.
+#: Shape arguments of a reshape for an image of 4x5x3, and the resulting extents.
 SHAPES: list[tuple[list[int], list[int]]] = [
     *((shape, shape) for shape in ([60], [3, 20], [20, 3], [5, 4, 3], [1, 1, 60], [4, 5, 3, 1])),
     ([-1], [60]), ([2, -1, 3], [2, 10, 3]), ([0, 0, 3], [4, 5, 3]), ([0, 15], [4, 15]), ([0, -1], [4, 15]),
@@ -164,7 +164,7 @@ def expect_reshape(sample: Sample) -> Any:
 
 
 def free_reshapes(height: int, width: int) -> Layers:
-    """Two free extents stay free."""
+    """Reshape an image with two free extents, which stay free."""
 
     def build(network: Network, x: Tensor) -> list[Tensor]:
         apart = network.reshape(x, [0, 0, 2, 3])
@@ -179,7 +179,7 @@ def free_reshapes(height: int, width: int) -> Layers:
 
 
 def behind_a_convolution(channels: int) -> Layers:
-    """Intermediate results may lie with gaps between pixels; a reshape must not see them."""
+    """Reshape the result of a convolution, which may have gaps between pixels in memory."""
 
     def build(network: Network, x: Tensor) -> Tensor:
         moved = network.conv2d(x, channels, 1, bias=False, name="conv")
@@ -234,9 +234,9 @@ def joined_parts(draw: st.DrawFn) -> Sample:
 
 @st.composite
 def side_by_side(draw: st.DrawFn) -> Layers:
-    """Layers that write their parts next to each other, which are outputs themselves or not."""
+    """Concatenate layers that write directly into parts of the result. They may also be outputs themselves."""
     channels, alone = draw(st.lists(st.integers(1, 19), min_size=2, max_size=4)), draw(st.booleans())
-    # Each channel of a part is one of the input's, so that the results are exact.
+    # Each channel of a part is a copy of an input channel, so that the results are exact.
     sources = [[(i + channel) % 3 for channel in range(count)] for i, count in enumerate(channels)]
 
     def build(network: Network, x: Tensor) -> list[Tensor]:
@@ -277,7 +277,7 @@ MODES = {"constant": "constant", "clamp": "edge", "mirror": "reflect", "mirror_w
 
 @st.composite
 def borders(draw: st.DrawFn) -> Sample:
-    """Borders of every side, which may cut off, too, and be wider than the image."""
+    """Draw paddings on all sides, also negative ones, which crop, and ones that are wider than the image."""
     size = draw(st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 20)))
     amounts = draw(st.tuples(*[st.integers(-2, 11)] * 6))
     attributes: dict[str, Any] = dict(zip(BORDERS, amounts, strict=True))
@@ -327,7 +327,7 @@ AROUND = dict.fromkeys(("top", "left", "right", "bottom"), 1)
 
 
 def before_a_convolution(border: dict[str, Any], window: dict[str, Any]) -> Layers:
-    """Zeros may be left to the convolution's own window; anything else may not."""
+    """Pad before a convolution. Only zero padding may be merged into the convolution's window."""
 
     def build(network: Network, x: Tensor) -> Tensor:
         y = network.layer("padding", [x], border)

@@ -27,13 +27,13 @@ def expect_pooling(sample: Sample) -> Any:
     reference = pooling(x, attributes)
     if attributes["kind"] == "max":
         return reference, None
-    # Squares and their root: half the sum's relative error and the root's.
+    # An L2 norm has half the relative error of the sum of squares, plus that of the root.
     norm = attributes["kind"] == "l2_norm"
     return reference, linear_bound(reference if norm else pooling(np.abs(x), attributes))
 
 
 def every_window_touches(attributes: dict[str, Any], height: int, width: int) -> bool:
-    """Windows in the padding, and dilated ones that step over a small image, hold nothing."""
+    """Return True if each window has a tap in the image. Windows in the padding, and dilated ones, may have none."""
     return all(
         any(0 <= tap < size for tap in taps)
         for axis, size in zip(positions(attributes, height, width), (height, width), strict=True)
@@ -65,7 +65,7 @@ def window_samples(draw: st.DrawFn) -> Sample:
 
 @st.composite
 def edge_samples(draw: st.DrawFn) -> Sample:
-    """Windows anywhere, wholly outside the image too."""
+    """Draw windows at any position, also completely outside of the image."""
     x, kind, edge = draw(images(9, 19)), draw(kinds), draw(st.sampled_from(["zero", "clamp"]))
     attributes: dict[str, Any] = {"kind": kind, "edge": edge, "padding": "explicit"}
     for (side, suffix, before, after), size in zip(SIDES, x.shape[1:3], strict=True):
@@ -86,7 +86,7 @@ def global_samples(draw: st.DrawFn) -> Sample:
 
 @st.composite
 def torch_samples(draw: st.DrawFn) -> Sample:
-    """What PyTorch has: the same padding of up to half a window on both sides, and no padding of a norm."""
+    """Draw poolings that PyTorch supports: symmetric padding up to half a window, and no padding of a norm."""
     kind, ceil_mode = draw(kinds), draw(st.booleans())
     attributes: dict[str, Any] = {"kind": kind, "padding": "explicit"}
     size = []
@@ -127,7 +127,7 @@ def torch_pool(torch: Any, x: Any, attributes: Any) -> Any:
 
 
 def touching(samples: st.SearchStrategy[Sample]) -> st.SearchStrategy[Sample]:
-    """Without windows that cover no pixel, which have -infinity in PyTorch and are refused here."""
+    """Filter out samples with windows without pixels. They are -infinity in PyTorch and refused here."""
     return samples.filter(
         lambda sample: (
             sample.refusal is None
@@ -141,7 +141,7 @@ def touching(samples: st.SearchStrategy[Sample]) -> st.SearchStrategy[Sample]:
 
 
 def nan_in(kind: str, stride: int, channel: int) -> Sample:
-    """NaN passes through, in the windows that cover it only; an infinity is not NaN."""
+    """Only windows that contain NaN have the result NaN. An infinity does not become NaN."""
     x = values(0, (1, 9, 9, 9))
     x[0, 4, 4, channel], x[0, 0, 0, channel] = np.nan, np.inf
     attributes = {"kind": kind, "kernel_height": 2, "kernel_width": 2, "stride_y": stride, "stride_x": stride}
@@ -150,7 +150,7 @@ def nan_in(kind: str, stride: int, channel: int) -> Sample:
     return Sample([x], attributes, marks=marks)
 
 
-#: Apple's measured results of 2 x 2 windows around the corners of 1 ... 9.
+#: Results that were measured with Apple's classes, for 2x2 windows around the corners of an image with 1 ... 9.
 NINE = np.arange(1, 10, dtype=np.float32).reshape(1, 3, 3, 1)
 CORNERS = {"kernel_height": 2, "kernel_width": 2, "padding": "explicit", "pad_top": 1, "pad_left": 1}
 
@@ -241,7 +241,7 @@ POOLING = Operation(
 
 
 def gradient_of(sample: Sample, ties: bool = False) -> Sample:
-    """Whole numbers have ties."""
+    """Return a sample of the gradient operation. With `ties` inputs are integers, so that maxima are not unique."""
     x = np.round(sample.inputs[0]) if ties else sample.inputs[0]
     result = pooling(x, dict(sample.attributes)).astype(np.float32)
     return dataclasses.replace(sample, inputs=[values(x.size, result.shape), x, result])
@@ -252,13 +252,13 @@ def gradients_of(samples: st.SearchStrategy[Sample]) -> st.SearchStrategy[Sample
 
 
 def has_slope(sample: Sample) -> bool:
-    """A norm has none where it is 0."""
+    """Return True if the gradient exists. An L2 norm has none where it is 0."""
     return sample.attributes["kind"] != "l2_norm" or bool(sample.inputs[2].all())
 
 
 @st.composite
 def side_by_side(draw: st.DrawFn) -> Sample:
-    """Windows that store what they give, with pixels left over or windows that hang over the border."""
+    """Draw windows that do not overlap, with pixels left over or windows that extend beyond the border."""
     x, kernel = draw(images(13, 70)), draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     fits = all(taps <= extent for taps, extent in zip(kernel, x.shape[1:3], strict=True))
     names = (("kernel_height", "stride_y"), ("kernel_width", "stride_x"))

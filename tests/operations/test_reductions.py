@@ -29,7 +29,7 @@ images = st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 12), st
 SPREADS = ["l2_norm", "sum_of_squares", "variance", "deviation"]
 KINDS = ["max", "min", "sum", "mean", "product", *SPREADS, "log_sum_exp"]
 FREE, FREE_SIZE = [(None, None, 3)], [(2, 4, 5, 3)]
-MAGNITUDES = 1e-30, 1e-20, 1.0, 1e19, 1e30  # whose squares are beyond float32
+MAGNITUDES = 1e-30, 1e-20, 1.0, 1e19, 1e30  # the squares of most of them are beyond the range of float32
 
 # ---- Reductions ----------------------------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ def expect_reduction(sample: Sample) -> Any:
     reference = np.where(reference > np.finfo(np.float32).max, np.inf, reference)
     if kind in ("max", "min"):
         return reference, None
-    if kind == "product":  # a rounding for each factor
+    if kind == "product":  # each factor adds one rounding
         return reference, ulp_bound(reference, x.shape[AXES[axis]] + 1)
     if kind in SPREADS:
         return reference, spread_bound(reference)
@@ -142,7 +142,7 @@ def differentiable(draw: st.DrawFn) -> Layers:
 
 
 def maxima_of_free_extents(network: Network, x: Tensor) -> list[Tensor]:
-    """Two free extents are left on their own axes."""
+    """Reduce an image with two free extents, which must stay on separate axes."""
     rows_last = network.transpose(x, (3, 1, 2))
     return [
         network.reduce_max(x, "channels", keepdims=False),
@@ -304,7 +304,7 @@ def weighted(draw: st.DrawFn) -> Sample:
     weights = values(seed + 1, (shape[0], height, width, shape[3]))
     weights[np.random.default_rng(seed).random(weights.shape) < draw(st.sampled_from([0, 0.5]))] = 0
     if draw(st.booleans()):
-        weights[:, :1, :1] = 0  # whose mean is 0; where that is all, nothing else is compared
+        weights[:, :1, :1] = 0  # a mean with weights of only zeros is 0
     return Sample([values(seed, shape), weights], {"kind": draw(st.sampled_from(["sum", "mean"]))})
 
 
@@ -433,7 +433,7 @@ def expect_softmax_gradient(sample: Sample) -> Any:
 
 
 def torch_softmax(torch: Any, sample: Sample) -> Any:
-    """The softmax of its own logarithm is the same again, so the result stands for the argument."""
+    """Return PyTorch's gradient from the result alone, since the softmax of log(softmax) is the softmax again."""
     gradient, result = sample.inputs
     if sample.attributes["logarithm"]:
         return autograd(gradient, result, lambda x: torch.log_softmax(x, -1))

@@ -1,4 +1,4 @@
-"""Slices, gathers and tiles."""
+"""Tests of slices, gathers and tiles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ extents = st.lists(st.integers(1, 20), min_size=1, max_size=3)
 
 @st.composite
 def parts(draw: st.DrawFn, shape: tuple[int, ...]) -> dict[str, int]:
-    """Any part of a tensor of this shape."""
+    """Draw any slice of a tensor of this shape."""
     attributes: dict[str, int] = {}
     names = (
         ("front", "channels", "stride_channels"),
@@ -50,7 +50,7 @@ def slice_samples(draw: st.DrawFn) -> Sample:
 
 
 def torch_slice(torch: Any, sample: Sample) -> Any:
-    """PyTorch has no steps backward: their places are counted by Python."""
+    """Slice by lists of positions, because PyTorch has no negative steps."""
     (x,) = sample.inputs
     names = (
         ("top", "height", "stride_y"),
@@ -67,7 +67,7 @@ def torch_slice(torch: Any, sample: Sample) -> Any:
 
 @st.composite
 def slices_of_slices(draw: st.DrawFn) -> Layers:
-    """Views of an input or of a layer's result: slices of slices, read by layers, joined, reshaped, put out."""
+    """Slice slices of an input or of a layer's result. Such views are read by layers, concatenated, or outputs."""
     shape, own_result = draw(images), draw(st.booleans())
     first_part = draw(parts(shape))
     second_part = draw(parts(part(np.zeros((1, *shape)), first_part).shape[1:]))
