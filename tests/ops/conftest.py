@@ -15,7 +15,7 @@ def chosen_device(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def emulation_watched(chosen_device: str) -> Iterator[None]:
-    """Networks that leave the choice to "auto" are compiled for the chosen device, see the top conftest.py."""
+    """Compile networks with device="auto" for the chosen device; see the top conftest.py."""
     if chosen_device == "cpu":
         yield
         return

@@ -14,7 +14,7 @@ from reference import bfloat16
 import mpscnn
 from mpscnn import _core
 
-#: Whether the device of these tests multiplies bfloat16 numbers.
+#: Whether the device of these tests supports precision "bfloat16".
 BFLOAT16 = os.environ.get("MPSCNN_DEVICE") == "cpu" and "bfloat16" in mpscnn.devices()[0]["precisions"]
 
 
@@ -30,7 +30,10 @@ def run_layer(
     threads: int = 1,
     apart: bool = False,
 ) -> NDArray[Any]:
-    """The result of one operation on float32 inputs (batch included). With `apart`, all arrays are `set_apart`."""
+    """Return the result of one operation on float32 inputs, including the batch.
+
+    With `apart`, all arrays are parts of larger arrays, see `set_apart`.
+    """
     network = mpscnn.Network(input={f"input{i}": x.shape[1:] for i, x in enumerate(inputs)}, name="one layer")
     layer = network.layer(operation, network.inputs, attributes, activation=activation, name="layer")
     network.output(layer)
@@ -49,7 +52,7 @@ def run_training(
     threads: int = 1,
     apart: bool = False,
 ) -> NDArray[Any]:
-    """The result of one operation of training. Its inputs need not have one batch: they are variables."""
+    """Return the result of one operation of training. Its inputs are variables, so their batches may differ."""
     graph = _core.Graph("one layer")
     sources = [graph.add_variable(f"input{i}", x.shape) for i, x in enumerate(inputs)]
     layer = graph.add_node(operation, "layer", sources, json.dumps(attributes), "")
@@ -74,7 +77,7 @@ def _run(program: mpscnn.Program, inputs: list[NDArray[Any]], threads: int, apar
 
 
 def set_apart(x: NDArray[Any]) -> NDArray[np.float32]:
-    """The same numbers as part of a larger array: with NaN between images, rows and pixels."""
+    """Return the array as a view of a larger one, with NaN between images, rows and pixels."""
     inside = tuple(slice(2, 2 + extent) for extent in x.shape)
     around = np.full([extent + 3 for extent in x.shape], np.nan, np.float32)
     around[inside] = x
@@ -84,23 +87,26 @@ def set_apart(x: NDArray[Any]) -> NDArray[np.float32]:
 def values(
     seed: int, shape: tuple[int, ...], *, precision: str = "float32", scale: float = 1.0
 ) -> NDArray[np.float32]:
-    """Normal random numbers; for float16 and bfloat16 networks such that these hold them exactly."""
+    """Return normal random numbers that the precision can represent exactly."""
     return held(np.random.default_rng(seed).normal(0.0, scale, shape), precision)
 
 
 def held(x: NDArray[Any], precision: str) -> NDArray[np.float32]:
-    """The numbers that a network of this precision has for these."""
+    """Return the numbers rounded to a precision."""
     if precision == "bfloat16":
         return bfloat16.rounded(x)
     return x.astype(np.float16 if precision == "float16" else np.float32).astype(np.float32)
 
 
-#: Magnitudes whose sums, and whose distances from a mean, are beyond float32.
+#: Magnitudes for which sums and distances from a mean overflow float32.
 LARGEST = 1e38, 2e38, 3e38, float(np.finfo(np.float32).max)
 
 
 def large_numbers(shape: tuple[int, ...], magnitude: float) -> NDArray[np.float32]:
-    """Five images of numbers up to `magnitude`: random signs, one positive number, a constant, halves, and between."""
+    """Return five images of numbers up to `magnitude`.
+
+    They have random signs, one positive number, a constant, halves of both signs, and random numbers.
+    """
     random, one = np.random.default_rng(0), -np.ones(shape)
     one.flat[-1] = 1.0
     halves = np.where(np.arange(one.size) < one.size // 2, 1.0, -1.0).reshape(shape)
@@ -109,7 +115,7 @@ def large_numbers(shape: tuple[int, ...], magnitude: float) -> NDArray[np.float3
 
 
 def precisions() -> st.SearchStrategy[str]:
-    """All arithmetics. The one layer's result is not rounded to bfloat16: no product follows it."""
+    """Draw a precision. With bfloat16 a single layer's result is not rounded, because no product follows it."""
     return st.sampled_from(["float32", "float16", *(["bfloat16"] if BFLOAT16 else [])])
 
 
@@ -118,7 +124,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @st.composite
 def windows(draw: st.DrawFn, height: int, width: int, *, max_kernel: int = 5) -> dict[str, Any]:
-    """Window parameters with at least one output for an image of this size."""
+    """Draw attributes of a window that has at least one output for an image of this size."""
 
     def axis(size: int) -> tuple[int, int, int]:
         kernel = draw(st.integers(1, max_kernel))

@@ -23,10 +23,12 @@ COMPARISONS = ("greater", "greater_equal", "equal", "not_equal")
 def operands(
     kind: str, seed: int, shapes: tuple[tuple[int, ...], tuple[int, ...]], precision: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Two tensors; no element of the second is near zero, for quotients; some of those that are compared are equal, and
-    half of the conditions are zero."""
+    """Return two random tensors that suit an operation.
+
+    No divisor is near zero, some of the numbers to compare are equal, and half of the conditions are zero.
+    """
     a, b = (values(seed + i, shape, precision=precision) for i, shape in enumerate(shapes))
-    if kind == "power":  # as halves hold
+    if kind == "power":  # so that results are within the range of float16
         return np.clip(np.abs(a), np.float32(0.5), 4), np.clip(b, np.float32(-1.5), np.float32(1.5))
     if kind in COMPARISONS:
         return np.round(a), np.round(b)
@@ -36,7 +38,7 @@ def operands(
 
 
 def bound(kind: str, a: Any, b: Any, attributes: dict[str, Any]) -> Any:
-    """Rounding errors of the operands, the operation and the bias."""
+    """Return a bound for the rounding errors of the operands, the operation and the bias."""
     x = np.abs(strided(a, attributes, "primary") * attributes.get("primary_scale", 1.0))
     y = np.abs(strided(b, attributes, "secondary") * attributes.get("secondary_scale", 1.0))
     if kind == "power":  # 2 ulp, and what rounding base and exponent means
@@ -65,7 +67,7 @@ def test_tensors_of_one_shape(
 
 @st.composite
 def all_parameters(draw: st.DrawFn) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], dict[str, Any]]:
-    """Shapes of two tensors and parameters under which they fit."""
+    """Draw the shapes of two tensors, and attributes with which the shapes fit."""
     rank = draw(st.integers(2, 4))
     result = [draw(st.integers(1, 3)), *(draw(st.integers(1, 5)) for _ in range(rank - 2))]
     result.append(draw(st.sampled_from([1, 3, 8, 17, 40])))
@@ -79,7 +81,7 @@ def all_parameters(draw: st.DrawFn) -> tuple[tuple[tuple[int, ...], tuple[int, .
             if rank - from_end < 1:
                 continue
             stride = draw(st.integers(0, 1 if axis == "channels" else 3))
-            # With a stride of 0 any extent will do: the first element alone is read.
+            # With a stride of 0 any extent is valid, because only the first element is read.
             extents = st.integers(1, 3) if stride == 0 else st.just((result[-from_end] - 1) * stride + 1)
             shape[-from_end] = draw(extents)
             attributes[f"{operand}_stride_{axis}"] = stride
@@ -138,7 +140,7 @@ def test_methods_repeat_extents_of_one(kind: str, shapes: tuple[tuple[int, ...],
 @pytest.mark.parametrize("cut", [np.s_[:, ::2], np.s_[:, ::2, 2:5, :16]], ids=["rows", "pixels"])
 @pytest.mark.parametrize("kind", ["add", "maximum"])
 def test_rows_may_lie_apart(kind: str, cut: tuple[slice, ...]) -> None:
-    """Inputs and results are parts of larger images of the caller's: with gaps between rows, or between pixels, too."""
+    """Inputs and results may be views of larger arrays, with gaps between rows or pixels."""
     a, b = (values(seed, (2, 10, 7, 20))[cut] for seed in (1, 2))
     whole = np.full((2, 10, 7, 20), 7.0, np.float32)
     network = mpscnn.Network(input={"a": a.shape[1:], "b": b.shape[1:]})

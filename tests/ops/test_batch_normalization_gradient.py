@@ -43,7 +43,7 @@ def test_all_shapes(shape: tuple[int, ...], with_gamma: bool, seed: int) -> None
 
 @pytest.mark.parametrize("mean", [0.0, 100.0])
 def test_many_pixels(mean: float) -> None:
-    """A mean of a hundred deviations costs the sums little; bits do not depend on threads."""
+    """Sums stay exact with a mean of a hundred deviations, and bits do not depend on the number of threads."""
     shape = (8, 56, 56, 24)
     x, gradient = values(0, shape) + np.float32(mean), values(1, shape)
     statistics = statistics_of(x)

@@ -1,4 +1,4 @@
-"""Networks in bfloat16 precision: bit for bit what their definition says, and every operation between two products."""
+"""Test that networks in bfloat16 are bit for bit as defined, with every operation between two matrix products."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_rounding_is_to_nearest_even_and_keeps_nan() -> None:
     x = np.array(bits, np.uint32).view(np.float32).reshape(1, 1, 1, -1)
     expected = [0x3F800000, 0x3F820000, 0x3F810000, 0x7F800000, 0, 0x80000000, 0x7FC00000, 0xFF800000]
     np.testing.assert_array_equal(model.rounded(x).ravel(), np.array(expected, np.uint32).view(np.float32))
-    # Each number alone, times one: nothing else becomes NaN.
+    # Each number is multiplied by one separately, so that NaN does not spread to other numbers.
     for value, rounded in zip(x.ravel(), model.rounded(x).ravel(), strict=True):
         one = np.ones((1, 1, 1, 1), np.float32)
         result = run_layer(
@@ -53,7 +53,7 @@ def test_products_are_added_in_pairs(data: st.DataObject, seed: int) -> None:
     outputs = data.draw(st.integers(1, 70))
     attributes = data.draw(windows(height, width, max_kernel=3))
     attributes |= {"output_channels": outputs * groups, "groups": groups}
-    # Numbers of very different sizes: their order shows.
+    # With numbers of very different magnitudes, the order of additions changes the result.
     x = values(seed, (batch, height, width, inputs * groups)) * np.exp2(
         np.random.default_rng(seed).integers(-9, 9, inputs * groups)
     ).astype(np.float32)
@@ -72,7 +72,7 @@ def test_products_are_added_in_pairs(data: st.DataObject, seed: int) -> None:
 def test_results_that_a_product_follows_are_rounded(
     seed: int, inputs: int, width: int, stride: int, relu: bool
 ) -> None:
-    """An inverted residual, of which every step is rounded but the last."""
+    """In an inverted residual every result is rounded except the last one."""
     x = values(seed, (2, 5, 6, inputs))
     net = mpscnn.Network(input=(5, 6, inputs))
     activation = "relu6" if relu else None
@@ -124,7 +124,7 @@ def test_results_that_a_product_follows_are_rounded(
 
 
 def identity(net: mpscnn.Network, tensor: Any, name: str) -> Any:
-    """A product that changes nothing but rounding, and its weights."""
+    """Add a product with the identity, which only rounds, and return it with its weights."""
     channels = tensor.shape[-1]
     if len(tensor.shape) == 2:
         return net.dense(tensor, channels, name=name), np.eye(channels, dtype=np.float32)
@@ -136,7 +136,7 @@ def identity(net: mpscnn.Network, tensor: Any, name: str) -> Any:
 @pytest.mark.parametrize("operation", [entry["name"] for entry in mpscnn.operations()])
 @pytest.mark.parametrize("more", [0, 29])
 def test_every_operation_between_two_products(operation: str, more: int) -> None:
-    """What it computes alone, on rounded inputs and with rounded weights in float32, rounded."""
+    """The result is the rounded result of the operation alone in float32, on rounded inputs and weights."""
     shapes, attributes = smallest(operation)
     more *= {"lstm": 4, "gru": 3}.get(operation, 1)  # as many for each gate
     shapes = [
@@ -151,7 +151,7 @@ def test_every_operation_between_two_products(operation: str, more: int) -> None
             weights[name] = model.rounded(weights[name])
     alone.load_weights(weights)
     inputs = [model.rounded(values(i, (2, *shape))) for i, shape in enumerate(shapes)]
-    if operation == "power":  # NaN of negative numbers would be in all sums
+    if operation == "power":  # powers of negative numbers would be NaN and spread to all sums
         inputs = [np.abs(x) for x in inputs]
     if operation in (
         "equal",
@@ -159,7 +159,7 @@ def test_every_operation_between_two_products(operation: str, more: int) -> None
         "greater_equal",
         "mask",
         "mask_out",
-    ):  # some are equal, and some are 0
+    ):  # rounding makes some numbers equal, and some 0
         inputs = [np.round(x) for x in inputs]
     expected = np.asarray(alone.compile(precision="float32").session().run(inputs))
     between = mpscnn.Network(input={f"x{i}": shape for i, shape in enumerate(shapes)})

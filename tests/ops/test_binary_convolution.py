@@ -20,7 +20,7 @@ activations = st.sampled_from([None, {"kind": "relun", "b": 1.0}, {"kind": "line
 
 
 def draw_weights(data: st.DataObject, seed: int, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Signs with any of the other weights."""
+    """Draw the signs, and any selection of the other weights."""
     weights = {"weight": values(seed, shape)}
     sizes = {"bias": shape[0], "scale": shape[0], "input_bias": shape[-1], "input_scale": shape[-1]}
     for offset, (role, size) in enumerate(sizes.items(), start=1):
@@ -44,7 +44,7 @@ def test_convolution(
     reference, magnitude = binary_convolution(x, weights, attributes)
     if activation is not None:
         reference = neuron(reference, activation)
-        magnitude = magnitude + np.abs(reference)  # which is rounded too
+        magnitude = magnitude + np.abs(reference)  # the result of the activation is rounded, too
     result = run_layer(
         "binary_convolution",
         [x],
@@ -80,7 +80,7 @@ def test_fully_connected(
 
 
 def test_sums_of_signs_are_exact() -> None:
-    """More bits than the counters of a byte hold, all equal, and channels that do not fill a word."""
+    """Sums are exact with more equal bits than byte counters can count, and with channels that do not fill a word."""
     x, weight = np.ones((1, 3, 3, 1001), np.float32), np.ones((5, 3, 3, 1001), np.float32)
     attributes = {"output_channels": 5, "kernel_height": 3, "kernel_width": 3}
     for sign in (1, -1):

@@ -1,4 +1,4 @@
-"""Tensors that are weights."""
+"""Tests of constant tensors, which are weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_alone(batch: int, shape: list[int], seed: int, precision: str) -> None:
 def test_operands_of_arithmetic(
     shape: tuple[int, int, int], repeated: tuple[bool, ...], seed: int, first: bool, precision: str
 ) -> None:
-    """Of any shape that NumPy repeats, on either side, with an activation and read by another layer too."""
+    """A constant may have any shape that broadcasts, be on either side, and be read by several layers."""
     own = tuple(1 if once else extent for once, extent in zip(repeated, shape, strict=True))
     network = mpscnn.Network(input=shape)
     operand = network.constant(network.input, own, name="operand")
@@ -49,7 +49,7 @@ def test_operands_of_arithmetic(
 
 
 def test_behind_a_convolution() -> None:
-    """Where the sum is a residual: a position embedding."""
+    """A constant is added to the result of a convolution, as a position embedding."""
     network = mpscnn.Network(input=(4, 4, 3))
     tokens = network.conv2d(network.input, 6, 2, strides=2, name="tokens")
     network.output(network.add(tokens, network.constant(tokens, (2, 2, 6), name="position")))

@@ -15,7 +15,7 @@ from tolerance import assert_close, defined_where_attached, linear_bound, needs_
 
 import mpscnn
 
-ACTIVATIONS: list[dict[str, Any] | None] = [  # with slopes of at most 1, which do not enlarge an error
+ACTIVATIONS: list[dict[str, Any] | None] = [  # slopes are at most 1, so that errors do not grow
     None,
     {"kind": "relu", "a": 0.25},
     {"kind": "relun", "b": 1.0},
@@ -34,7 +34,7 @@ def check(
     reference, magnitude = convolution(x, weight, bias, attributes)
     if activation is not None:
         reference = neuron(reference, activation)
-        magnitude = magnitude + np.abs(reference)  # which is rounded too
+        magnitude = magnitude + np.abs(reference)  # the result of the activation is rounded, too
     weights = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
     result = run_layer(
         "convolution", [x], attributes, weights=weights, activation=activation, precision=precision
@@ -59,7 +59,7 @@ def test_dense_and_grouped(data: st.DataObject, seed: int, precision: str) -> No
 
 @given(st.data(), seeds, precisions(), st.sampled_from([4, 8]), st.integers(1, 4))
 def test_narrow_groups(data: st.DataObject, seed: int, precision: str, size: int, count: int) -> None:
-    """Groups of which several share a register; a NaN spoils its own only."""
+    """Several narrow groups share a register. A NaN must only affect its own group."""
     batch, height, width = data.draw(st.tuples(st.integers(1, 2), st.integers(1, 9), st.integers(1, 19)))
     channels = size * count * data.draw(st.sampled_from([1, 2, 4]))
     attributes = data.draw(windows(height, width))

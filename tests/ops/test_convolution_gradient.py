@@ -17,7 +17,7 @@ import mpscnn
 
 
 def check(shape: tuple[int, ...], attributes: dict[str, Any], seed: int, threads: int = 1) -> None:
-    """Both gradients of a convolution of such an input."""
+    """Compare the data and weight gradients of a convolution with the reference."""
     rows, columns = window.positions(attributes, shape[1], shape[2])
     groups, outputs = attributes["groups"], attributes["output_channels"]
     kernel = attributes.get("kernel_height", 1), attributes.get("kernel_width", 1)
@@ -61,7 +61,7 @@ LARGE = {
 
 @pytest.mark.parametrize("case", LARGE)
 def test_many_pixels(case: str) -> None:
-    """Sums over several parts of the pixels, with the same bits for any number of threads."""
+    """Sums over many pixels are divided into parts, and have the same bits for any number of threads."""
     shape, window_attributes, outputs, groups = LARGE[case]
     attributes = {**window_attributes, "output_channels": outputs, "groups": groups}
     rows, columns = window.positions(attributes, shape[1], shape[2])

@@ -30,7 +30,7 @@ def test_a_step_is_one_number() -> None:
 
 
 def test_the_reference_has_the_published_random_numbers() -> None:
-    # Known answers of the paper's authors.
+    # Known results that the authors of the Philox paper published.
     assert philox(0, 0) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
     ones = 2**128 - 1, 2**64 - 1
     assert philox(*ones) == [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]

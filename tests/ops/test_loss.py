@@ -16,19 +16,20 @@ import mpscnn
 
 (_ENTRY,) = (entry for entry in mpscnn.operations(training=True) if entry["name"] == "loss")
 KINDS = next(p["allowed"] for p in _ENTRY["parameters"] if p["name"] == "kind")
-#: Whose labels, or predictions, are probabilities.
+#: The kinds of losses whose labels or predictions are probabilities.
 OF_PROBABILITIES = {"categorical_cross_entropy", "log"}
 SHAPES = [(3, 10), (2, 4, 5, 7), (1, 3, 40), (4, 1, 1, 1)]
 
 
 def drawn(kind: str, shape: tuple[int, ...], seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A prediction and labels, some of which are 0."""
+    """Return a random prediction, and labels, some of which are 0."""
     random = np.random.default_rng(seed)
     y = random.uniform(0.05, 0.95, shape) if kind in OF_PROBABILITIES else random.normal(0, 2, shape)
     t = random.uniform(0, 1, shape) * (random.uniform(size=shape) < 0.6)
     if kind == "hinge":
         t = np.round(t)
-    if kind == "softmax_cross_entropy" and seed % 2:  # else they do not sum to 1
+    # One-hot labels; the other seeds have labels whose sum is not 1.
+    if kind == "softmax_cross_entropy" and seed % 2:
         t = np.eye(shape[-1])[random.integers(0, shape[-1], shape[:-1])]
     return y.astype(np.float32), t.astype(np.float32)
 
@@ -74,9 +75,9 @@ def test_losses(kind: str, data: st.DataObject, shape: tuple[int, ...], weighted
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_reference_has_the_derivative(kind: str, weighted: bool, reduction: str) -> None:
     if kind == "cosine_distance" and reduction != "sum":
-        return  # is refused
+        return  # this combination is refused
     if weighted and reduction == "sum_by_nonzero_weights":
-        return  # likewise
+        return  # this combination is refused, too
     y, t = (x.astype(np.float64) for x in drawn(kind, (2, 3, 4), 8))
     weights = np.random.default_rng(3).choice([0.0, 0.5, 2.0], y.shape) if weighted else None
     y += 0.003 * (np.abs(y - t) < 0.01)  # away from kinks
@@ -92,7 +93,7 @@ def test_the_reference_has_the_derivative(kind: str, weighted: bool, reduction: 
 
 @pytest.mark.parametrize("across", [False, True])
 def test_weights_of_zero_alone(across: bool) -> None:
-    """The loss is 0; of the images one has weights."""
+    """An image whose weights are all 0 has the loss 0."""
     y, t = drawn("softmax_cross_entropy", (2, 3, 4), 8)
     attributes = {
         "kind": "softmax_cross_entropy",
@@ -108,7 +109,7 @@ def test_weights_of_zero_alone(across: bool) -> None:
     assert expected[0, 0] > 0
 
 
-#: PyTorch's function, our kind, and parameters of both or of ours.
+#: PyTorch's function, mpscnn's kind, attributes of both, and attributes of mpscnn only.
 TORCH: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("cross_entropy", "softmax_cross_entropy", {}, {}),
     ("cross_entropy", "softmax_cross_entropy", {"label_smoothing": 0.1}, {"number_of_classes": 10}),
@@ -123,7 +124,7 @@ TORCH: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("name", "kind", "options", "own"), TORCH)
 def test_pytorch(name: str, kind: str, options: dict[str, Any], own: dict[str, Any]) -> None:
-    """Its mean over all elements, or over all images of a cross entropy."""
+    """Losses are equal to PyTorch's mean over all elements, or for a cross entropy over all images."""
     torch = pytest.importorskip("torch", reason="torch is not installed")
     y, t = drawn(kind, (6, 10), 1)
     attributes = {"kind": kind, **options, **own}

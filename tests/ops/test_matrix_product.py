@@ -51,7 +51,7 @@ def test_all_shapes(
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize("size", [(197, 64, 197), (1, 300, 130), (500, 3, 33)])
 def test_threads_share_them(size: tuple[int, int, int], threads: int) -> None:
-    """To the same bits."""
+    """Results have the same bits for any number of threads."""
     m, k, p = size
     a, b = values(0, (2, 3, m, k)), values(1, (2, 3, k, p))
     result = run_layer("matrix_product", [a, b], {}, threads=threads)
@@ -61,7 +61,7 @@ def test_threads_share_them(size: tuple[int, int, int], threads: int) -> None:
 
 
 def test_attention() -> None:
-    """Tokens with three heads side by side in their features, as views of one product."""
+    """Attention with three heads whose features are adjacent in each token, as views of one product."""
     tokens, heads, features = 17, 3, 5
     network = mpscnn.Network(input=(tokens, 3 * heads * features))
     parts = network.split(network.input, 3)

@@ -18,7 +18,7 @@ import mpscnn
 def drawn(
     seed: int, images: int, anchors: int, classes: int, *, share: float = 0.2, ignored: float = 0.1
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A prediction and labels: a share of the anchors has a box, another does not count."""
+    """Return a prediction and labels. A share of the anchors has a box, and another share is ignored."""
     random = np.random.default_rng(seed)
     y = random.normal(0, 2, (images, anchors, 4 + classes)).astype(np.float32)
     kind = random.uniform(size=(images, anchors))
@@ -77,7 +77,7 @@ def test_of_equal_errors_the_first_count() -> None:
     y, t = np.zeros((1, 9, 6), np.float32), np.zeros((1, 9, 6), np.float32)
     t[0, :, 4] = 1
     t[0, 4, 4:] = [0, 1]
-    y[0, 7, 4:] = [-1, 1]  # more wrong than the others
+    y[0, 7, 4:] = [-1, 1]  # this anchor has a larger loss than the other ones without a box
     gradient = run_training("multibox_loss_gradient", [y, t], {})
     assert np.flatnonzero(gradient[0, :, 4]).tolist() == [0, 1, 4, 7]
 
@@ -92,7 +92,7 @@ def test_without_boxes_nothing_counts() -> None:
 @pytest.mark.parametrize("place", [(0, 3, 1), (1, 20, 5)])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_shows_wherever_it_is(place: tuple[int, int, int], value: float) -> None:
-    """Where nothing counts, too."""
+    """NaN and infinities make the loss non-finite, even in anchors that are ignored."""
     y, t = drawn(1, 2, 30, 4, share=0.0)
     y[place] = value
     assert not np.isfinite(run_training("multibox_loss", [y, t], {}).item())
@@ -112,7 +112,7 @@ def test_the_reference_has_the_derivative() -> None:
 
 
 def test_pytorch() -> None:
-    """As torchvision's SSD computes it."""
+    """The loss is equal to that of torchvision's SSD."""
     torch = pytest.importorskip("torch", reason="torch is not installed")
     y, t = drawn(8, 3, 120, 7, share=0.1, ignored=0.0)
     prediction = torch.from_numpy(y.astype(np.float64)).requires_grad_()

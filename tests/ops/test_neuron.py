@@ -50,13 +50,13 @@ def test_functions(
     if kind == "clamp":
         attributes["a"], attributes["b"] = sorted((a, b))
     if kind in ("power", "logarithm"):
-        # Where a * x + b nearly vanishes, its sign is a matter of rounding.
+        # Inputs for which a * x + b is nearly 0 are replaced, because rounding decides on its sign.
         near = np.abs(a * x + b) < 1e-5 * (np.abs(a * x) + abs(b))
         x = np.where(near, np.float32(8.0), x)
     reference = neuron(x, attributes)
     result = run_layer("neuron", [x], attributes, precision=precision)
     if precision == "float16":
-        # From 65520 on, halves are infinite; next to it rounding decides.
+        # From 65520 on, float16 results are infinite. Near 65520 both results are allowed, because rounding decides.
         next_to_it = np.abs(np.abs(reference) - 65520) < 65520 * 64 * FLOAT32_EPS
         reference = np.where(np.abs(reference) > 65520, np.copysign(np.inf, reference), reference)
         reference = np.where(next_to_it, result, reference)
@@ -97,7 +97,7 @@ def test_powers_of_negative_numbers() -> None:
 
 @pytest.mark.parametrize("exponent", [0.5, -0.5, 1.5, -2.5, 3.0, -3.0, 2.0, -2.0, 0.0])
 def test_powers_of_infinity(exponent: float) -> None:
-    """Those of C's pow, which Python's own calls."""
+    """Powers of infinities are equal to those of C's pow, which Python's math.pow calls."""
     x = np.array([[-np.inf, np.inf, np.nan, -1e30]], np.float32)
     expected = [math.pow(base, exponent) for base in (-math.inf, math.inf)]
     result = run_layer("neuron", [x], {"kind": "power", "a": 1.0, "c": exponent})
@@ -201,7 +201,7 @@ def test_attached_to_sums_of_products(layer: str, kind: str, precision: str) -> 
     x, weight = (
         values(seed, size, precision=precision, scale=0.4) for seed, size in [(0, (2, 4, 5, 19)), (1, shape)]
     )
-    if kind == "logarithm":  # which takes what is positive only
+    if kind == "logarithm":  # the logarithm needs positive sums
         x, weight = np.abs(x), np.abs(weight)
     slope = values(2, shape[:1]) if kind == "prelu" else None
     function = {"kind": kind, "a": 0.5, "b": 1.0, "c": 2.0}
@@ -217,7 +217,7 @@ def test_attached_to_sums_of_products(layer: str, kind: str, precision: str) -> 
         fully_connected(x, weight, None) if layer == "dense" else convolution(x, weight, None, attributes)
     )
     reference = neuron(sums, function, slope)
-    # What the error of a sum makes of the function: these have no extremum but where they are flat or have a kink.
+    # The function at both ends of the sum's error interval gives the bound, since extrema are flat or kinks.
     moved = [
         np.abs(neuron(sums + sign * linear_bound(magnitude), function, slope) - reference) for sign in (1, -1)
     ]
@@ -225,7 +225,7 @@ def test_attached_to_sums_of_products(layer: str, kind: str, precision: str) -> 
     assert_close(result, reference, bound, half=precision == "float16")
 
 
-#: Where formulas overflow, cancel or meet what is not a number.
+#: Inputs for which formulas may overflow or cancel, and NaN.
 EXTREMES = [np.nan, -np.inf, -1e38, -6e4, -1e3, -90, -30, -1e-4, 0, 1e-4, 30, 90, 1e3, 6e4, 1e38, np.inf]
 FUNCTIONS = [
     *({"kind": kind, "a": 0.5, "b": 1.0, "c": 2.0} for kind in [*KINDS, "prelu"]),
@@ -249,7 +249,7 @@ def test_attached_to_large_sums(
     x = np.array([value for value in EXTREMES if not (half and abs(value) == 1e38)], np.float32)
     if half:
         x = x.astype(np.float16).astype(np.float32)
-    # An image for each: nothing of another is multiplied with zero, which would be NaN.
+    # Each number is in a separate image, because an infinity times the zeros of other weights would be NaN.
     images = np.zeros((x.size, 1, 1, 2), np.float32)
     images[..., 0] = x[:, None, None]
     weight = np.zeros((3, height, width, 2), np.float32)

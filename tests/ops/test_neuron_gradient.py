@@ -17,20 +17,20 @@ from tolerance import FLOAT32_EPS, assert_close
 
 import mpscnn
 
-#: Of which the derivative follows from the result, with parameters for which it does.
+#: Functions whose derivative can be computed from the result, with attributes for which this is possible.
 FROM_RESULT: dict[str, dict[str, Any]] = {
     "none": {}, "relu": {"a": 0.25}, "linear": {"a": 2.0, "b": 1.0}, "sigmoid": {}, "softsign": {}, "elu": {"a": 0.5},
     "hard_sigmoid": {"a": 0.2, "b": 0.5}, "tanh": {"a": 1.5, "b": 0.75}, "softplus": {"a": 1.5, "b": 2.0},
     "relun": {"a": 0.0, "b": 6.0}, "exponential": {"a": 0.5, "b": 0.25, "c": -1.0}, "clamp": {"a": -1.0, "b": 2.0},
 }  # fmt: skip
-#: Whose derivatives are sums of terms that may cancel.
+#: Functions whose derivatives are sums of terms that may cancel.
 SUMS = ("gelu", "hard_swish", "swish", "mish", "gelu_tanh")
 
 
 def bound(
     gradient: NDArray[Any], x: NDArray[Any], attributes: dict[str, Any], slope: Any = None
 ) -> NDArray[Any]:
-    """What a few units in the last place of what a function is of, and of each of its terms, make."""
+    """Return a bound: the effect of rounding the argument and each term by a few units in the last place."""
     reference = neuron_gradient(gradient, x, attributes, slope)
     around = 8 * FLOAT32_EPS * (np.abs(x) + 1)
     moved = [neuron_gradient(gradient, x + sign * around, attributes, slope) - reference for sign in (1, -1)]
@@ -82,7 +82,7 @@ def test_prelu_has_a_slope_for_each_channel(channels: int, seed: int, image: boo
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_the_slope_of_the_function(kind: str) -> None:
-    """Between the kinks."""
+    """The gradient is the slope of the function, except at kinks."""
     attributes = {"kind": kind, "a": 0.5, "b": 3.1, "c": 2.0}
     if kind == "clamp":
         attributes["a"] = -1.3
@@ -94,7 +94,7 @@ def test_it_is_the_slope_of_the_function(kind: str) -> None:
     np.testing.assert_allclose(neuron_gradient(1.0, x, attributes), slope, rtol=1e-6, atol=1e-6)
 
 
-#: PyTorch's functions, at their kinks and far away too.
+#: PyTorch's functions, which are also compared at kinks and for large numbers, with mpscnn's attributes.
 TORCH: dict[str, dict[str, Any]] = {
     "relu": {"kind": "relu"}, "leaky_relu": {"kind": "relu", "a": 0.01}, "relu6": {"kind": "relun", "b": 6.0},
     "sigmoid": {"kind": "sigmoid"}, "hardsigmoid": {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5},

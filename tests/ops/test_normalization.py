@@ -61,7 +61,7 @@ def test_standing_alone(batch: int, channels: int, seed: int, precision: str) ->
 
 
 @given(st.integers(1, 9), st.integers(1, 20), seeds, st.booleans())
-@example(4, 1, 378011, False)  # small terms beside a large beta
+@example(4, 1, 378011, False)  # an example with small terms and a large beta
 def test_folded_into_a_convolution(inputs: int, outputs: int, seed: int, has_bias: bool) -> None:
     x, weight = values(seed, (2, 5, 6, inputs)), values(seed + 1, (outputs, 3, 3, inputs))
     bias = values(seed + 2, (outputs,)) if has_bias else None
@@ -108,7 +108,7 @@ def test_a_negative_variance_is_refused() -> None:
 shapes = st.one_of(
     st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 40)),
     st.tuples(st.integers(1, 3), st.integers(1, 40)),
-    st.just((1, 40, 50, 20)),  # several parts
+    st.just((1, 40, 50, 20)),  # large enough to be divided into several parts
 )
 
 
@@ -137,7 +137,7 @@ def test_group_normalization(shape: tuple[int, ...], data: st.DataObject, seed: 
 def test_batch_statistics(shape: tuple[int, ...], offset: float, seed: int, precision: str) -> None:
     x = (values(seed, shape) + np.float32(offset)).astype(np.float16).astype(np.float32)
     reference = batch_statistics(x)
-    # Statistics are not rounded: float16 networks give the same.
+    # Statistics are not rounded to float16, so the precision does not change them.
     result = run_layer("batch_statistics", [x], {}, precision=precision)
     assert_close(result, reference, statistics_bound(reference))
 
@@ -285,7 +285,7 @@ def test_norms_whose_squares_are_beyond_float32(norm: str, rule: str, magnitude:
 @pytest.mark.parametrize("magnitude", [1e-20, 1.0, 1e19, 1e30])
 @pytest.mark.parametrize("groups", [1, 3, 12])
 def test_groups_whose_squares_are_beyond_float32(groups: int, magnitude: float) -> None:
-    """One image has ordinary numbers, the other one of this magnitude, a group of it apart."""
+    """One image has ordinary numbers, and the other one has numbers of this magnitude, except in one group."""
     x = values(0, (2, 30, 40, 12))
     x[1] *= np.float32(magnitude)
     if groups > 1:
@@ -399,7 +399,7 @@ def test_cross_channel(
     seed: int,
     precision: str,
 ) -> None:
-    if precision == "float16":  # whose numbers end at 65504
+    if precision == "float16":  # so that results are within the range of float16
         scale, delta = 1.0, max(delta, 0.5)
     x = values(seed, (2, 2, 3, channels), precision=precision, scale=scale)
     attributes = {"kernel_size": kernel_size, "alpha": alpha, "beta": beta, "delta": delta}

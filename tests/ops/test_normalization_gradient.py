@@ -19,7 +19,7 @@ images = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6), st.i
 
 
 def bound(gradient: NDArray[Any], x: NDArray[Any], gamma: Any, epsilon: float, axes: tuple[int, ...]) -> Any:
-    """Errors of means, of all terms, and of deviations from a mean far away."""
+    """Return a bound for the errors of means, of all terms, and of deviations from a large mean."""
     x = x.astype(np.float64)
     scale = 1 / np.sqrt(x.var(axes, keepdims=True) + epsilon)
     steep = 1 + (np.abs(x - x.mean(axes, keepdims=True)) * scale).max()
@@ -123,7 +123,7 @@ def test_neighbouring_channels(
 
 
 def torch_gradient(function: Any, x: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
-    """By PyTorch, of a function of channels-first images."""
+    """Return PyTorch's gradient of a function of NCHW images."""
     torch = pytest.importorskip("torch", reason="torch is not installed")
     argument = torch.from_numpy(x.astype(np.float64).transpose(0, 3, 1, 2)).requires_grad_()
     function(torch, argument).backward(torch.from_numpy(gradient.astype(np.float64).transpose(0, 3, 1, 2)))

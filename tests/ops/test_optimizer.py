@@ -1,4 +1,4 @@
-"""What optimisers compute against the float64 reference."""
+"""The operations of optimisers against the float64 reference."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_adaptive_updates(shape: tuple[int, ...], decay: float, seed: int) -> No
 
 
 def test_what_comes_to_an_average_is_not_rounded_away() -> None:
-    """1 - 0.999 is 0.001 and not what a rounded 0.999 leaves."""
+    """A moving average uses 1 - 0.999 = 0.001, not 1 minus the rounded 0.999."""
     inputs = [np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32)]
     result = run_training("moving_average", inputs, {"rate": 0.999})
     np.testing.assert_array_equal(result, np.full((1, 3), np.float32(0.001)))
@@ -92,7 +92,7 @@ def test_bits_of_squared_sums_do_not_depend_on_threads(shape: tuple[int, ...]) -
 def descend(
     name: str, weights: NDArray[Any], gradients: list[NDArray[Any]], options: dict[str, Any]
 ) -> NDArray[Any]:
-    """Steps of an optimiser from single operations; PyTorch's, whose parameters are `options`."""
+    """Run steps of an optimiser by single operations. `options` are the arguments of PyTorch's optimiser."""
     rate = options["lr"]
     moment, squares = np.zeros_like(weights), np.zeros_like(weights)
     momentum = {"momentum": options.get("momentum", 0.0), "nesterov": options.get("nesterov", False)}

@@ -21,7 +21,7 @@ extents = st.integers(1, 13)
 
 
 def bound_of(kind: str, x: Any, height: int, width: int, alignment: str, **placement: Any) -> Any:
-    """Fractions are rounded to float32 too, so the error scales with the values that are mixed."""
+    """Return an error bound. Interpolation weights are rounded, so the error is proportional to the pixels' values."""
     if kind == "lanczos":
         return linear_bound(resize(np.abs(x), height, width, kind, alignment, magnitudes=True, **placement))
     return 0.0 if kind == "nearest" else 8 * FLOAT32_EPS * float(np.abs(x).max())
@@ -80,7 +80,7 @@ def test_placements(
     rounding: str,
     seed: int,
 ) -> None:
-    """Any magnification and offset, as Apple's upsampling with offset and clip rectangle has them."""
+    """Resize with any magnification and offset, as Apple's upsampling with an offset and a clip rectangle."""
     height, width, out_height, out_width = sizes
     x = values(seed, (1, height, width, 9))
     attributes: dict[str, Any] = {
@@ -130,7 +130,7 @@ def test_real_scales(scale: float, method: str) -> None:
 def test_sizes_of_real_scales_are_those_of_float32(
     size: int, scale: float, expected: int, free: bool
 ) -> None:
-    """In double 100 * 0.29 and 25 * 1.16 are a little less than 29."""
+    """The new size must be 29, although 100 * 0.29 and 25 * 1.16 are a little less than 29 in float64."""
     network = mpscnn.Network(input=(None, None, 1) if free else (size, size, 1))
     network.output(network.resize(network.input, scale=scale))
     x = np.zeros((1, size, size, 1), np.float32)
@@ -138,13 +138,13 @@ def test_sizes_of_real_scales_are_those_of_float32(
 
 
 def test_sizes_that_float32_does_not_have() -> None:
-    """Beyond 2^24 it has not all whole numbers: those are counted in double."""
+    """Float32 does not have all integers beyond 2^24, so sizes are computed in float64."""
     network = mpscnn.Network(input=(1, 16_000_001, 1))
     assert network.resize(network.input, scale=(1.0, 1.5)).shape == (None, 1, 24_000_001, 1)
 
 
 def test_whole_positions_are_met() -> None:
-    """49 * (1 / 49) is below 1 in double: positions must not be products with a rounded quotient."""
+    """Positions are not computed with a rounded reciprocal, since 49 * (1 / 49) is below 1 in float64."""
     x = np.arange(2, dtype=np.float32).reshape(1, 1, 2, 1)
     attributes = {"kind": "nearest", "alignment": "asymmetric", "height": 1}
     for size in ({"width": 98}, {"scale_x": 49.0}):
@@ -153,7 +153,7 @@ def test_whole_positions_are_met() -> None:
 
 
 def test_apples_two_rules() -> None:
-    """MPSCNNUpsamplingBilinear x 2 with zeros outside, as published measurements show it on macOS 10.13 and 10.14."""
+    """Results are those published for MPSCNNUpsamplingBilinear x 2 with zeros outside, on macOS 10.13 and 10.14."""
     x = np.array([3, 6, 9, 12], np.float32).reshape(1, 2, 2, 1)
     scale = {"scale_y": 2.0, "scale_x": 2.0, "edge": "zero"}
     later = run_layer("resize", [x], {"alignment": "asymmetric", **scale})[0, :, :, 0]
@@ -175,7 +175,7 @@ def test_scale_follows_the_input(kind: str) -> None:
 
 @pytest.mark.parametrize("size", [(32, 24), (3, 5), (16, 9)])
 def test_lanczos_is_pillows_inside_of_an_image(size: tuple[int, int]) -> None:
-    """Pillow cuts its filter off at the border, where here the nearest pixel is repeated."""
+    """Inside of an image results are Pillow's. At the border Pillow cuts off the filter, and mpscnn repeats pixels."""
     x = values(0, (1, 16, 18, 1))
     found = run_layer("resize", [x], {"kind": "lanczos", "height": size[0], "width": size[1]})[0, ..., 0]
     image = PIL.Image.fromarray(x[0, ..., 0])
@@ -192,7 +192,7 @@ def test_lanczos_is_pillows_inside_of_an_image(size: tuple[int, int]) -> None:
 
 
 def test_lanczos_keeps_what_it_need_not_change() -> None:
-    """The same size is a copy; a shift by whole pixels moves them; one colour stays that colour at every border."""
+    """A resize to the same size copies, a shift by whole pixels moves them, and a constant image stays constant."""
     x = values(3, (1, 5, 7, 6))
     same = {"kind": "lanczos", "height": 5, "width": 7}
     np.testing.assert_array_equal(run_layer("resize", [x], same), x)
@@ -208,7 +208,7 @@ def test_lanczos_keeps_what_it_need_not_change() -> None:
 
 
 def test_lanczos_needs_no_blur_where_an_image_becomes_smaller() -> None:
-    """Stripes of one pixel become gray, where bilinear sampling takes one of them."""
+    """Stripes of one pixel become gray. Bilinear sampling would select some of the stripes."""
     x = np.tile(np.array([0.0, 1.0], np.float32), 32).reshape(1, 1, 64, 1).repeat(3, axis=1)
     size = {"height": 3, "width": 9}
     gray = run_layer("resize", [x], {"kind": "lanczos", **size})[0, 1, 1:-1, 0]
@@ -219,7 +219,7 @@ def test_lanczos_needs_no_blur_where_an_image_becomes_smaller() -> None:
 @pytest.mark.cpu("compares threads of the CPU")
 @pytest.mark.parametrize("size", [(130, 41), (9, 200)])
 def test_bits_of_lanczos_do_not_depend_on_threads(size: tuple[int, int]) -> None:
-    """Items filter the source rows that they share again."""
+    """Work items that share source rows filter these rows separately, so results do not depend on threads."""
     x = values(0, (2, 97, 120, 5))
     attributes = {"kind": "lanczos", "height": size[0], "width": size[1]}
     one = run_layer("resize", [x], attributes)
@@ -229,7 +229,7 @@ def test_bits_of_lanczos_do_not_depend_on_threads(size: tuple[int, int]) -> None
 
 @pytest.mark.parametrize("edge", ["clamp", "zero"])
 def test_lanczos_far_outside_costs_nothing(edge: str) -> None:
-    """A million outputs of which few have more than one weight: not a window of 1536 for each."""
+    """Outputs far outside of the image are cheap: they have one weight, not a window of 1536."""
     x = values(0, (1, 1, 5, 1))
     attributes = {"kind": "lanczos", "height": 1, "width": 1 << 20, "magnification_x": 1 / 256, "edge": edge}
     with little_work():

@@ -25,7 +25,7 @@ def check(sizes: tuple[int, int, int, int], channels: int, attributes: dict[str,
     attributes = attributes | {"height": out_height, "width": out_width}
     result = run_training("resize_gradient", [gradient, x], attributes, threads=1 + seed % 3)
     expected = resize_gradient(gradient, x.shape, attributes)
-    # Positions and fractions are rounded, and sums are of as many results as reach a pixel.
+    # Positions and weights are rounded, and each sum has a term for each result that reads the pixel.
     magnitude = resize_gradient(np.abs(gradient), x.shape, attributes)
     bound = 8 * FLOAT32_EPS * (magnitude + np.abs(gradient).sum())
     assert (np.abs(result - expected) <= bound).all()

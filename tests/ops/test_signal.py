@@ -1,4 +1,4 @@
-"""Convolution of plain signals against the definition, and what is refused."""
+"""Tests of the convolution of signals against the definition, and of refused arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Channels that become pixels, against the float64 reference."""
+"""Sub-pixel convolution and depth to space against the float64 reference."""
 
 from __future__ import annotations
 

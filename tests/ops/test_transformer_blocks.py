@@ -12,14 +12,14 @@ from ops.single_layer import values
 import mpscnn
 from mpscnn import Network, Tensor
 
-#: Of the largest result: many layers' roundings behind each other.
+#: The allowed errors relative to the largest result. The roundings of many layers add up.
 TOLERANCES = {"float32": 2e-5, "float16": 2e-2}
 
 Weights = dict[str, NDArray[np.float32]]
 
 
 def attention(network: Network, tokens: Tensor, heads: int, name: str) -> Tensor:
-    """Self-attention of (n, groups, tokens, features), with a residual; `groups` do not see each other."""
+    """Add self-attention of (n, groups, tokens, features) with a residual. Groups are independent of each other."""
     _, groups, count, features = (extent or 1 for extent in tokens.shape)
     size = features // heads
     normalized = network.layer_norm(tokens, name=f"{name}_norm")
@@ -42,7 +42,7 @@ def feed_forward(network: Network, tokens: Tensor, name: str) -> Tensor:
 
 
 def vision_transformer() -> Network:
-    """ViT-Tiny's parts (Dosovitskiy et al. 2021; three heads): 16 patches and a class token."""
+    """Return a small ViT (Dosovitskiy et al. 2021) with three heads, 16 patches and a class token."""
     network = Network(input=(16, 16, 3), name="vit")
     patches = network.conv2d(network.input, 24, 4, strides=4, name="patches")
     tokens = network.concat(
@@ -58,7 +58,10 @@ def vision_transformer() -> Network:
 
 
 def mobile_vit() -> Network:
-    """A MobileViT block (Mehta and Rastegari 2022): attention among the pixels at one place of all 2 x 2 patches."""
+    """Return a MobileViT block (Mehta and Rastegari 2022).
+
+    Attention is among the pixels at the same position of all 2x2 patches.
+    """
     network = Network(input=(8, 6, 8), name="mobilevit")
     local = network.conv2d(network.input, 8, 3, padding="same", activation="relu", name="local")
     unfolded = network.transpose(network.reshape(local, (4, 2, 3, 2, 8)), (2, 4, 1, 3, 5))
@@ -72,7 +75,7 @@ def mobile_vit() -> Network:
 
 
 class Oracle:
-    """The same in PyTorch."""
+    """The same networks in PyTorch."""
 
     def __init__(self, torch: Any, weights: Weights) -> None:
         self.functional = torch.nn.functional
@@ -150,7 +153,7 @@ def test_the_batch_does_not_change_an_image() -> None:
 
 
 def test_attention_of_images_of_any_size() -> None:
-    """Tokens are as many as the network's input has pixels."""
+    """The number of tokens is the number of pixels of the input, which is free."""
     network = mpscnn.Network(input=(1, None, 8))
     q, k, v = network.split(network.conv2d(network.input, 12, 1, name="qkv"), 3)
     scores = network.matmul(q, k, transpose_b=True, scale=0.5)

@@ -24,7 +24,7 @@ ACTIVATIONS: list[dict[str, Any] | None] = [
 
 @st.composite
 def transposed_windows(draw: st.DrawFn, height: int, width: int) -> dict[str, Any]:
-    """Parameters with at least one output for an image of this size."""
+    """Draw attributes with at least one output for an image of this size."""
     attributes: dict[str, Any] = {"padding": draw(st.sampled_from(["valid", "same", "explicit"]))}
     for size, side, suffix, before, after in (
         (height, "height", "y", "pad_top", "pad_bottom"),
@@ -55,7 +55,7 @@ def check(
     reference, magnitude = transposed_convolution(x, weight, bias, attributes)
     if activation is not None:
         reference = neuron(reference, activation)
-        magnitude = magnitude + np.abs(reference)  # which is rounded too
+        magnitude = magnitude + np.abs(reference)  # the result of the activation is rounded, too
     weights = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
     result = run_layer(
         "transposed_convolution", [x], attributes, weights=weights, activation=activation, precision=precision

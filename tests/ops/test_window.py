@@ -16,10 +16,10 @@ SIZES, KERNELS, STRIDES, DILATIONS = range(1, 10), range(1, 8), range(1, 4), ran
 
 
 def covered(size: int, attributes: dict[str, object]) -> list[list[int]]:
-    """The input positions inside the image that each output reads: measured with ones in one place at a time."""
+    """Return the positions in the image that each output reads, measured by convolving unit vectors."""
     kernel = attributes["kernel_width"]
     assert isinstance(kernel, int)
-    # A convolution of unit vectors: output o of tap t is 1 where tap t of window o lies on the position.
+    # The result for output o and tap t is 1 if tap t of window o is at the position of the unit vector's 1.
     x = np.eye(size, dtype=np.float32).reshape(size, 1, size, 1)
     weight = np.eye(kernel, dtype=np.float32).reshape(kernel, 1, kernel, 1)
     result = run_layer(
@@ -65,7 +65,7 @@ def test_explicit_padding(ceil_mode: bool) -> None:
 
 
 def test_any_placement_can_be_stated() -> None:
-    """Apple's kernels read from offset + stride * o - reach // 2 on, for as many o as the clip rectangle has."""
+    """Explicit padding can express Apple's windows, which begin at offset + stride * o - reach // 2."""
     for size, kernel, stride, dilation in itertools.product((1, 4, 9), KERNELS, STRIDES, DILATIONS):
         reach = (kernel - 1) * dilation + 1
         for offset, outputs in itertools.product((-9, -1, 0, 2, 7), (1, 3)):
@@ -81,7 +81,7 @@ def test_any_placement_can_be_stated() -> None:
 
 
 def test_same_is_tensorflows_published_rule() -> None:
-    """Of tf.nn.convolution's documentation: outputs, total padding, and the smaller half first."""
+    """The rule of tf.nn.convolution's documentation holds: output size, total padding, smaller half first."""
     for size, kernel, stride in itertools.product(range(1, 40), KERNELS, range(1, 6)):
         outputs = math.ceil(size / stride)
         total = max(kernel - stride, 0) if size % stride == 0 else max(kernel - size % stride, 0)
