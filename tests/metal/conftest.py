@@ -1,4 +1,4 @@
-"""What every test of the Metal engine must leave behind: no broken rule and no object.
+"""Check after every test of the Metal engine that no rule of Metal was broken and no Metal object is left.
 
 Where mpscnn has no Metal engine, these tests are not collected; tests/conftest.py says so in pytest's header.
 """
@@ -17,7 +17,7 @@ collect_ignore_glob = [] if "metal" in mpscnn.build_config()["backends"] else ["
 
 @pytest.fixture(autouse=True, scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Whether the device answers rightly is found out by each run of the tests, not remembered."""
+    """Use a new cache, so that each test run checks the device again."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MPSCNN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -25,7 +25,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def emulation(request: pytest.FixtureRequest) -> Iterator[Emulation | None]:
-    """Fails a test that broke a rule or left an object behind. On a real GPU those marked "gpu" run, unwatched."""
+    """Fail a test that broke a rule or left an object. On a real GPU only tests marked "gpu" run, without checks."""
     loaded = find() if request.node.get_closest_marker("gpu") else load()
     with watched(loaded):
         yield loaded

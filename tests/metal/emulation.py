@@ -1,4 +1,4 @@
-"""The emulation that this process runs on, if mpscnn is linked with it."""
+"""Control the emulation of Metal, if mpscnn is linked with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import mpscnn
 
 
 class Emulation:
-    """What tests/metal_emulation/metal/metal_emulation.h declares."""
+    """The functions of tests/metal_emulation/metal/metal_emulation.h."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
@@ -24,41 +24,41 @@ class Emulation:
         library.metal_emulation_set.argtypes = [ctypes.c_char_p, ctypes.c_long]
 
     def set(self, switch: str, value: int) -> None:
-        """Makes the emulation fail or change in one of the ways that its header lists."""
+        """Set a switch that makes the emulation fail or behave differently. The header lists all switches."""
         assert self._library.metal_emulation_set(switch.encode(), value) == 0, f"no switch {switch}"
 
     def get(self, switch: str) -> int:
-        """A switch's value; some of them count what happened since the last reset."""
+        """Return a switch's value. Some switches count events since the last reset."""
         return int(self._library.metal_emulation_get(switch.encode()))
 
     def violations(self) -> list[str]:
-        """Rules of Metal and MPS that were broken since the last reset."""
+        """Return the rules of Metal and MPS that were broken since the last reset."""
         count = self._library.metal_emulation_violation_count()
         return [self._library.metal_emulation_violation(i).decode() for i in range(count)]
 
     def live_objects(self) -> str:
-        """Objects of Metal and MPS that exist once all work is done: "MTLBuffer 2, MPSImage 1"."""
+        """Wait for all work, and return the remaining objects of Metal and MPS, such as "MTLBuffer 2, MPSImage 1"."""
         self._library.metal_emulation_wait_idle()
         return str(self._library.metal_emulation_live_object_names().decode())
 
     def reset(self) -> None:
-        """Forgets violations and puts all switches back."""
+        """Forget violations, and reset all switches."""
         self._library.metal_emulation_reset()
 
 
 def is_emulated() -> bool:
-    """Whether mpscnn is linked with the emulation."""
+    """Return True if mpscnn is linked with the emulation."""
     try:
-        ctypes.CDLL("libmetal_emulation.so")  # loaded already, or not found
+        ctypes.CDLL("libmetal_emulation.so")  # found only if it is already loaded
     except OSError:
         return False
     return True
 
 
 def find() -> Emulation | None:
-    """Of this process; None on a real GPU. Skips where there is none, or a virtual one that is not used."""
+    """Return the emulation, or None on a real GPU. Skips the test if there is no GPU, or only an unused virtual one."""
     try:
-        # The name of a library that is loaded already; nothing is loaded for it.
+        # The name only finds a library that is already loaded.
         return Emulation(ctypes.CDLL("libmetal_emulation.so"))
     except OSError:
         require_gpu()
@@ -66,7 +66,7 @@ def find() -> Emulation | None:
 
 
 def require_gpu() -> None:
-    """Anything else that keeps a GPU from being used is a failure, wrong answers of a real one above all."""
+    """Skip the test if there is no usable GPU. Other reasons, such as wrong results of a real GPU, are failures."""
     device = next(entry for entry in mpscnn.devices() if entry["name"] == "metal")
     if not device["available"]:
         pytest.skip(device["reason"])
@@ -79,7 +79,7 @@ def require_gpu() -> None:
 
 
 def load() -> Emulation:
-    """Of this process; skips where mpscnn is not linked with it."""
+    """Return the emulation. Skips the test if mpscnn is not linked with it."""
     emulation = find()
     if emulation is None:
         pytest.skip("mpscnn runs on a real GPU here, which cannot be made to fail or tell what it holds")
@@ -88,7 +88,7 @@ def load() -> Emulation:
 
 @contextlib.contextmanager
 def watched(emulation: Emulation | None) -> Iterator[None]:
-    """Fails when what happens inside broke a rule or left an object behind; a real GPU does not say."""
+    """Fail if the code in the `with` block broke a rule or left an object. On a real GPU nothing is checked."""
     if emulation is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Kernels of a user's own, in source."""
+"""Sources of Metal kernels that users could write, for the tests of `MetalKernel`."""
 
 from __future__ import annotations
 

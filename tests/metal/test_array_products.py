@@ -1,4 +1,4 @@
-"""Convolutions whose weights are variables, and their gradients: products of matrices, beside the float64 reference."""
+"""Tests of convolutions with variable weights, and their gradients, as matrix products, against the reference."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ import mpscnn
 from mpscnn import _core
 
 Array = NDArray[np.float32]
-# The fixture around each test looks for objects left behind, of all examples together.
+# The fixture checks for remaining objects once after all examples of a test.
 many = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 @pytest.fixture(autouse=True)
 def gradients_by_shaders(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MPS computes gradients on newer devices."""
+    """Emulate an old GPU, so that shaders compute gradients instead of MPS."""
     monkeypatch.setenv("MPSCNN_SKIP_SELF_CHECK", "1")
     emulation.set("old_gpu", 1)
 
 
 def run(graph: _core.Graph, inputs: list[Array]) -> tuple[Array, set[str]]:
-    """The only result of a graph, and the shaders that computed it."""
+    """Return the only result of a graph, and the shaders that computed it."""
     program = mpscnn.Network.from_graph(graph).compile(device="metal", precision="float32")
     session = program.session()
     result = session.run(inputs)
@@ -55,7 +55,7 @@ def forward(
     graph = _core.Graph("one convolution")
     source = graph.add_variable("x", x.shape)
     terms = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
-    # A variable has at least two axes.
+    # A bias is reshaped because a variable needs at least two axes.
     terms = {role: value.reshape(1, -1) if role == "bias" else value for role, value in terms.items()}
     variables = {role: graph.add_variable(role, value.shape) for role, value in terms.items()}
     kind = json.dumps({"kind": activation}) if activation else ""
@@ -67,7 +67,7 @@ def forward(
 
 
 def check(shape: tuple[int, ...], outputs: int, attributes: dict[str, Any], seed: int) -> set[str]:
-    """All three products of a convolution. Returns their shaders."""
+    """Compare the three products of a convolution (result and both gradients). Returns their shaders."""
     attributes = attributes | {"output_channels": outputs}
     rows, columns = window.positions(attributes, shape[1], shape[2])
     kernel = attributes.get("kernel_height", 1), attributes.get("kernel_width", 1)
@@ -152,7 +152,7 @@ def test_the_order_of_threads_does_not_matter(emulation: Emulation) -> None:
 
 
 def test_arrays_at_odd_places_are_copied() -> None:
-    """Four channels are read at once, which needs a multiple of 16 bytes."""
+    """Shaders read four channels at once, so arrays whose address is not a multiple of 16 bytes are copied."""
     x, weight = values(0, (1, 4, 4, 8)), values(1, (4, 1, 1, 8))
     room = mpscnn.empty((x.size + 1,), np.float32)
     shifted = room[1:].reshape(x.shape)

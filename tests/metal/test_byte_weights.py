@@ -1,4 +1,4 @@
-"""weights="int8" on the Metal engine: MPS gets 8-bit integers with ranges, and multiplies the CPU's numbers."""
+"""Tests of weights="int8" on the Metal engine: MPS gets 8-bit integers with ranges, and results are the CPU's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mpscnn.models import mobilenet_v1
 
 Layer = Callable[[mpscnn.Network, Any], Any]
 
-# What MPSCNNConvolution multiplies, and what shaders of ours do.
+# Layers that MPSCNNConvolution computes, and layers that mpscnn's shaders compute.
 BY_MPS: dict[str, tuple[tuple[int, int, int], Layer]] = {
     "pointwise": ((6, 5, 24), lambda n, x: n.conv2d(x, 40, 1, name="layer", activation="relu")),
     "strided": ((9, 11, 5), lambda n, x: n.conv2d(x, 49, 3, strides=2, name="layer")),
@@ -31,7 +31,7 @@ BY_SHADERS: dict[str, tuple[tuple[int, int, int], Layer]] = {
 
 
 def network_of(shape: tuple[int, int, int], layer: Layer) -> mpscnn.Network:
-    """Of one layer."""
+    """Return a network of one layer."""
     network = mpscnn.Network(shape)
     network.output(layer(network, network.input))
     network.initialize_weights(seed=3)
@@ -49,7 +49,7 @@ def test_they_are_the_numbers_of_the_cpu(name: str, precision: Any, emulation: E
     floats.graph.set_weight("layer", "weight", byte_weights.quantized(weight))
     same: Any = (
         floats.compile(device="metal", precision=precision).session().run(x)
-    )  # the device is checked first
+    )  # the first compilation checks the device, which also loads weights
     before = emulation.get("bytes_of_weights")
     program = network.compile(device="metal", precision=precision, weights="int8")
     assert emulation.get("bytes_of_weights") - before == (weight.size if name in BY_MPS else 0)
@@ -63,10 +63,10 @@ def test_they_are_the_numbers_of_the_cpu(name: str, precision: Any, emulation: E
 
 
 def test_they_take_a_quarter_of_the_memory(emulation: Emulation) -> None:
-    """Nearly all weights of a MobileNet are those of pointwise convolutions with ReLU6, which MPS computes."""
+    """8-bit weights need a quarter of the memory. MPS computes the pointwise convolutions with nearly all weights."""
     network = mobilenet_v1(depth_multiplier=0.5, input_size=32)
     network.initialize_weights()
-    network.compile(device="metal")  # the device is checked first
+    network.compile(device="metal")  # the first compilation checks the device, which also loads weights
     sizes, given = {}, {}
     for weights in ("auto", "int8"):
         before = emulation.get("bytes_of_weights")

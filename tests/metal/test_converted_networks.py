@@ -15,7 +15,7 @@ import mpscnn
 from mpscnn import models
 from mpscnn.converters import read_network
 
-TOLERANCE = 1e-5  # of the largest result
+TOLERANCE = 1e-5  # relative to the largest result
 SIZE = (48, 64)
 
 
@@ -27,7 +27,7 @@ def outputs(network: mpscnn.Network, device: str) -> dict[str, Any]:
 
 
 def assert_same(network: mpscnn.Network) -> dict[str, Any]:
-    """On both engines; returns what Metal gave."""
+    """Run a network on both engines and compare. Returns Metal's results."""
     expected, found = outputs(network, "cpu"), outputs(network, "metal")
     for name, values in expected.items():
         scale = float(np.abs(values).max())
@@ -107,7 +107,7 @@ def name_of(build: Any) -> str:
 def test_networks_of_state_dicts(build: Any) -> None:
     network = build(classes=10, input_size=SIZE)
     network.initialize_weights(2)
-    # So that numbers stay small from layer to layer: else gates turn rounding into other results.
+    # Weights are scaled so that numbers stay small. With large numbers, gates would amplify rounding differences.
     damped = {name: 0.7 * values for name, values in network.weights.items() if name.endswith(".weight")}
     network.load_weights(damped)
     assert_same(network)
@@ -124,7 +124,7 @@ def test_detectors_of_onnx_files() -> None:
 
 
 def test_numbers_for_more_cells_than_textures_have_rows_or_channels() -> None:
-    """As the strides of a YOLO are, and its distances of 16 bins each: (n, 4, cells)."""
+    """Constants of a YOLO detector have more positions, (n, 4, cells), than a texture has rows or channels."""
     from converters.onnx_files import model, node, read, weights
 
     cells = 8400

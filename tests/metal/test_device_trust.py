@@ -1,4 +1,4 @@
-"""Which devices are trusted: the self-check, its records, and what "auto" takes."""
+"""Tests of the self-check of devices, its records, and the choice of device="auto"."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ assert not emulation.violations()
 
 
 def answers(cache: Path, kernels: str, *networks: str, **environment: str) -> tuple[list[str], list[str]]:
-    """What networks run on in a new process on a device with such kernels, and its warnings. Results are right."""
+    """Run networks in a new process, with some kernels of the emulation wrong.
+
+    Checks that results are right. Returns the device of each network, and the warnings.
+    """
     variables = {
         **os.environ,
         "MPSCNN_CACHE": str(cache),
@@ -100,7 +103,7 @@ def test_a_kernel_that_fails_costs_that_kernel(
     limit = {"MPSCNN_SELF_CHECK_SECONDS": "5"}
     said, warned = answers(tmp_path, kernels, network, "other", **limit)
     assert said == [f"{network} metal {on_the_cpu}"] * 2 + ["other metal False"] * 2
-    # One for the device, and one that names the layer where the processor computes it.
+    # One warning is about the device. If the CPU computes the layer, another one names the layer.
     assert len(warned) == (2 if on_the_cpu else 1)
     (device,) = (text for text in warned if text.startswith("device 'Emulated Metal device' computes some"))
     assert refused in device
@@ -112,7 +115,7 @@ def test_a_kernel_that_fails_costs_that_kernel(
     others = [line for line in text.splitlines() if " by " in line and not line.startswith(refused)]
     kernel = kernels.partition("=")[0]
     assert all(kernel in line for line in others), "no other kernel is refused"
-    # The next process knows, and does not check.
+    # The next process reads the record and does not check again.
     assert answers(tmp_path, kernels, network, MPSCNN_SELF_CHECK_SECONDS="0.001")[0] == said[:2]
 
 
@@ -128,7 +131,7 @@ def test_kernels_of_training_decide_about_training_alone(tmp_path: Path) -> None
 
 
 def test_a_product_that_is_wrong_costs_the_product(tmp_path: Path) -> None:
-    """A thread for each result takes its place."""
+    """If the kernel for matrix products is wrong, another kernel with a thread for each result replaces it."""
     answers(tmp_path, "array_product=wrong", "pooling")
     (record,) = records(tmp_path)
     refused = [line.partition(":")[0] for line in record.read_text("utf-8").splitlines() if " by " in line]
@@ -137,7 +140,7 @@ def test_a_product_that_is_wrong_costs_the_product(tmp_path: Path) -> None:
 
 
 def test_an_activation_that_is_wrong_costs_the_activation(tmp_path: Path) -> None:
-    """MPS applies it within its convolution; a shader does it behind then."""
+    """If a fused activation of MPS is wrong, a shader applies the activation after the convolution."""
     said, _ = answers(tmp_path, "neuron=wrong", "convolution", "neuron", "pooling")
     assert said[0] == "convolution metal False", "the activation is compiled into another shader"
     assert said[2] == "neuron metal True"
@@ -145,7 +148,7 @@ def test_an_activation_that_is_wrong_costs_the_activation(tmp_path: Path) -> Non
 
 
 def test_a_device_on_which_nothing_works_is_refused(tmp_path: Path) -> None:
-    """The copies to images are in every case."""
+    """Every case of the self-check needs copies to images, so the device is refused if these are wrong."""
     first, _, warning = run_automatic(tmp_path, METAL_EMULATION_KERNELS="image_to_buffer=wrong")
     assert first == "cpu cpu cpu 1"
     assert "is not used: " in warning
@@ -174,7 +177,7 @@ assert emulation.live_objects() == "", emulation.live_objects()
 
 
 def run_self_check(cache: Path, switches: str = "", **environment: str) -> list[str]:
-    """What two compilations say in a new process on a device that behaves so."""
+    """Compile twice in a new process, with switches of the emulation set, and return the output."""
     variables = {
         **os.environ,
         "MPSCNN_CACHE": str(cache),
@@ -200,10 +203,10 @@ def test_a_right_answer_is_remembered_for_device_and_system(tmp_path: Path) -> N
     assert run_self_check(tmp_path) == right
     (record,) = records(tmp_path)
     text = record.read_text("utf-8")
-    # A registry id would be another one after the next start of the machine.
+    # The record has no registry id, because that changes when the machine restarts.
     assert text.startswith(f"mpscnn {mpscnn.__version__}\nEmulated Metal device\nsystem ")
     assert "0x100000abc" not in text
-    # Its softmax would not be used if it were looked at again.
+    # The device's softmax is wrong now, but no new check finds that.
     assert run_self_check(tmp_path, "wrong_results=1") == right
     record.write_text(text + "of another system", "utf-8")
     assert "softmax by MPSCNNSoftMax" in run_self_check(tmp_path, "wrong_results=1")[0]
@@ -254,7 +257,7 @@ def automatic_variables(cache: Path, switches: str, **environment: str) -> dict[
 
 
 def run_automatic(cache: Path, switches: str = "", *arguments: str, **environment: str) -> list[str]:
-    """What "auto" chooses in a new process, on a device that behaves so, which the process itself never runs."""
+    """Return what "auto" chooses in a new process. That process must not run the device before it is checked."""
     variables = automatic_variables(cache, switches, **environment)
     command = [sys.executable, "-c", AUTOMATIC, *arguments]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=300)
@@ -267,7 +270,7 @@ def test_auto_takes_a_device_that_was_checked_in_another_process(tmp_path: Path)
     assert run_automatic(tmp_path) == chosen
     (record,) = records(tmp_path)
     assert "refused" not in record.read_text("utf-8")
-    # With the answer on record nothing is checked: the check would end at once.
+    # The result is on record, so nothing is checked. A check would fail because its time limit is too short.
     assert run_automatic(tmp_path, MPSCNN_SELF_CHECK_SECONDS="0.001") == chosen
 
 
@@ -281,12 +284,12 @@ def test_a_device_whose_mps_ends_the_process_is_used_without_it(tmp_path: Path, 
     )
     assert f"ended by signal {number}" in warning
     assert why.endswith(warning)
-    # It is on record, so that no other process has the device end a check.
+    # The failure is on record, so that no other process repeats a check that crashes.
     assert run_automatic(tmp_path, MPSCNN_SELF_CHECK_SECONDS="0.001")[0] == "metal metal metal 1"
 
 
 def test_a_broken_rule_of_mps_is_not_the_end_of_the_process(tmp_path: Path) -> None:
-    """A rule that the engine breaks: the emulation aborts, as MPS does."""
+    """If the engine breaks a rule of MPS, the emulation aborts like MPS, but only in the checking process."""
     first, _, warning = run_automatic(tmp_path, "broken_rule=1", METAL_EMULATION_ABORT="1")
     assert first == "metal metal metal 1"
     assert "signal 6" in warning
@@ -320,7 +323,7 @@ def test_without_a_cache_every_process_checks(tmp_path: Path) -> None:
 
 
 def test_processes_at_once_agree(tmp_path: Path) -> None:
-    """That one of them checks for all is tested in tests/engine/device_trust_test.cpp."""
+    """Processes at the same time choose the same device. device_trust_test.cpp tests that only one checks."""
     command, variables = [sys.executable, "-c", AUTOMATIC], automatic_variables(tmp_path, "")
     running = [subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for process in running:
@@ -329,7 +332,7 @@ def test_processes_at_once_agree(tmp_path: Path) -> None:
 
 
 def check_program() -> Path:
-    """Beside the library that this process has loaded."""
+    """Return the path of mpscnn-check, which is in the folder of the loaded library."""
     mapped = Path("/proc/self/maps").read_text("utf-8").split()
     (library,) = {name for name in mapped if "/libmpscnn.so." in name}
     return Path(library).parent / "mpscnn-check"

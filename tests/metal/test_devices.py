@@ -136,7 +136,7 @@ def test_a_queue_of_auto_does_not_turn_to_the_cpu() -> None:
         relu.encode(commands, wide)
     with mpscnn.CommandQueue("cpu").command_buffer() as commands:
         relu.encode(commands, wide)
-    with queue.command_buffer() as commands:  # which goes on
+    with queue.command_buffer() as commands:  # the queue still works
         result = relu.encode(commands, mpscnn.Image.from_numpy(np.float32([[[-1], [2]]])))
     np.testing.assert_array_equal(result.numpy(), [[[0], [2]]])
 
@@ -221,7 +221,7 @@ def test_a_removed_device_is_an_error_and_others_go_on(emulation: Emulation) -> 
     np.testing.assert_array_equal(small_network().compile(device="metal").session().run(X), expected)
     emulation.set(
         "removed_device", 0
-    )  # it was plugged in again: new programs take it, the old ones stay lost
+    )  # the device is connected again: new programs can use it, old programs cannot
     again = small_network().compile(device="metal:Emulated external GPU")
     np.testing.assert_array_equal(again.session().run(X), expected)
     with pytest.raises(mpscnn.DeviceError, match="was removed"):
@@ -269,7 +269,7 @@ def test_a_request_under_way_does_not_hold_up_a_forked_child(emulation: Emulatio
         try:
             request.result()
         except mpscnn.DeviceError:
-            del request, session  # which would wait in the parent
+            del request, session  # in the parent process these destructors would wait
             os._exit(0)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,4 +1,4 @@
-"""Each thing that Metal may fail to make fails once, at every place where a network asks for it."""
+"""Test that each creation of a Metal object may fail, at every place where the engine creates one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from unsupported_cases import Layer
 import mpscnn
 from mpscnn import kernels
 
-#: Something that uses Metal from its first object to its last, and what it computes.
+#: A function that uses Metal from the first object to the last, and returns a result.
 Work = Callable[[], Any]
 
 PIXELS, MORE = (4, 4, 3), (4, 4, 4)
-POWER = {"kind": "power", "a": 1.0, "b": 2.0, "c": 2.0}  # which MPS attaches to no convolution
-# Beside one network for each operation: what takes another way through the engine.
+POWER = {"kind": "power", "a": 1.0, "b": 2.0, "c": 2.0}  # MPS cannot fuse this function into a convolution
+# In addition to a network for each operation: networks that use other code paths of the engine.
 VARIANTS: dict[str, Layer] = {
     "batch_normalization of float16": Layer("batch_normalization", [PIXELS], precision="float16"),
     "concatenation of slices": Layer("concatenation", [MORE, PIXELS]),
@@ -47,7 +47,7 @@ VARIANTS: dict[str, Layer] = {
     ),
 }
 LAYERS = {entry["name"]: smallest(entry["name"]) for entry in mpscnn.operations()}
-#: What MPS computes; the rest is shaders of the engine's own.
+#: The layers that MPS computes. The engine's shaders compute all others.
 BY_MPS = {
     "convolution",
     "convolution with a neuron behind it",
@@ -164,7 +164,7 @@ def require_nothing_left(emulation: Emulation) -> None:
 
 
 def failure_of(work: Work, expected: Any) -> str | None:
-    """What the DeviceError says; None where the engine has another way and computes what is expected."""
+    """Return the message of the DeviceError; None if the engine has a fallback and the result is right."""
     try:
         result = work()
     except mpscnn.DeviceError as error:
@@ -174,7 +174,7 @@ def failure_of(work: Work, expected: Any) -> str | None:
 
 
 def fail_everywhere(emulation: Emulation, work: Work, switch: str, expected: Any) -> int:
-    """Lets the first of the things fail that the switch is about, then the second, ...; returns how many."""
+    """Let the first creation that the switch affects fail, then the second, and so on. Returns their number."""
     for succeeding in range(200):
         emulation.set("successes_first", succeeding)
         emulation.set(switch, 1)
@@ -224,7 +224,7 @@ def test_a_session_goes_on_after_a_failure(emulation: Emulation, switch: str) ->
         session.run(x)
     expected = session.run(x)
     assert np.isfinite(expected).all()
-    if switch != "fail_buffers":  # the session has all that it needs
+    if switch != "fail_buffers":  # a run needs no new buffers
         emulation.set(switch, 1)
         with pytest.raises(mpscnn.DeviceError):
             session.run(x)
@@ -233,7 +233,7 @@ def test_a_session_goes_on_after_a_failure(emulation: Emulation, switch: str) ->
 
 @pytest.mark.parametrize("name", ["softmax", "signals", "raw kernel", "custom kernel"])
 def test_handlers_may_live_as_long_as_their_command_buffer(emulation: Emulation, name: str) -> None:
-    """Whoever waits for a handler's end must not keep the command buffer until then."""
+    """Waiting for a handler must not keep the command buffer alive, because the buffer may keep the handler."""
     emulation.set("keep_handlers", 1)
     worker = threading.Thread(target=WORK[name], daemon=True)
     worker.start()

@@ -1,4 +1,4 @@
-"""Which gradients MPS computes, and which shaders of the engine's own: docs/training.md says so, by name."""
+"""Test which gradients MPS computes and which mpscnn's shaders compute, as docs/training.md lists them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mpscnn.apps.verify.kernel_cases import kernel_cases
 
 
 def profile_of(operation: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any]) -> tuple[str, ...]:
-    """The kernels of one operation of training."""
+    """Return the kernels that compute one operation of training."""
     graph = _core.Graph("one layer")
     sources = [graph.add_variable(f"input{i}", shape) for i, shape in enumerate(shapes)]
     graph.mark_output(graph.add_node(operation, "layer", sources, json.dumps(attributes), ""))
@@ -32,7 +32,7 @@ def profile_of(operation: str, shapes: list[tuple[int, ...]], attributes: dict[s
 def convolution_kernels(
     x: tuple[int, ...], weight: tuple[int, ...], output: tuple[int, ...], **attributes: Any
 ) -> set[str]:
-    """Of both gradients."""
+    """Return the kernels that compute both gradients of a convolution."""
     given = {
         "output_channels": weight[0],
         "kernel_height": weight[1],
@@ -57,7 +57,7 @@ def test_convolutions() -> None:
 
 @pytest.mark.gpu
 def test_convolutions_that_mps_does_not_have() -> None:
-    """More images than a batch may have, groups of other than a multiple of four channels, or multipliers."""
+    """Shaders compute batches that are too large for MPS, and groups and multipliers that MPS does not support."""
     many_images = convolution_kernels((2049, 1, 1, 1), (1, 1, 1, 1), (2049, 1, 1, 1))
     assert "array_data_gradient_product" in many_images
     shader = "array_data_gradient"
@@ -66,7 +66,7 @@ def test_convolutions_that_mps_does_not_have() -> None:
 
 
 def test_old_devices_train_by_shaders(emulation: Emulation) -> None:
-    """Apple's programs ask for the family Mac 2 before MPS trains; forward layers are MPS' on any device."""
+    """MPS computes gradients only on devices of the family Mac 2, as in Apple's programs, and forward layers on all."""
     emulation.set("old_gpu", 1)
     given = ("convolution_data_gradient", [(2, 5, 6, 7), (7, 3, 3, 3), (2, 5, 6, 3)])
     attributes = {"output_channels": 7, "kernel_height": 3, "kernel_width": 3, "padding": "same"}
@@ -106,7 +106,7 @@ def test_others(case: str) -> None:
 
 
 def test_kernels_that_mps_cannot_make(emulation: Emulation) -> None:
-    """Both that the gradient of a dense layer takes, one after the other."""
+    """Each of the two MPS kernels for the gradients of a dense layer may be missing."""
     trainer = mpscnn.Trainer(line(), loss="mean_squared_error", device="metal")
     x, y = np.ones((4, 6), np.float32), np.ones((4, 2), np.float32)
     for made in range(2):
@@ -118,7 +118,7 @@ def test_kernels_that_mps_cannot_make(emulation: Emulation) -> None:
 
 
 def test_images_that_find_no_memory(emulation: Emulation) -> None:
-    """At each texture in turn: a DeviceError, weights as before, and no image left behind."""
+    """If any texture cannot be created, there is a DeviceError, weights do not change, and no image is left."""
     trainer = mpscnn.Trainer(quarters(rate=0.0), device="metal")
     x, y = blobs(4)
     trainer.step(x, y)
@@ -135,7 +135,7 @@ def test_images_that_find_no_memory(emulation: Emulation) -> None:
     assert np.isfinite(trainer.step(x, y))
 
 
-#: Kernels of training whose results MPS computes.
+#: The raw kernels of training that MPS computes.
 BY_MPS = {
     "ConvolutionGradient",
     "FullyConnectedGradient",
@@ -144,7 +144,7 @@ BY_MPS = {
     "SoftMaxGradient",
     "UpsamplingNearestGradient",
 }
-#: Made of several operations, among them poolings or gradients of convolutions that MPS computes.
+#: Raw kernels of several operations, some of which (poolings, gradients of convolutions) MPS computes.
 MADE_OF_OTHERS = {
     "ConvolutionTransposeGradient",
     "LocalContrastNormalizationGradient",
@@ -155,7 +155,7 @@ MADE_OF_OTHERS = {
 
 
 def test_raw_kernels_are_apples_where_the_table_says_so(emulation: Emulation) -> None:
-    """Results of MPS are spoiled: those that change are MPS'."""
+    """The test makes all results of MPS wrong. The kernels whose results change are those that MPS computes."""
     changed = set()
     for case in kernel_cases():
         if case.subject.endswith("Gradient") or case.subject.startswith(("Loss", "ForwardLoss", "Optimizer")):

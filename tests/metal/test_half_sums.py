@@ -1,4 +1,4 @@
-"""accumulate_dtype="float16": MPS' convolutions are asked for accumulators in halves."""
+"""Test that accumulate_dtype="float16" lets MPS' convolutions accumulate in float16."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_sums_of_mps_are_halves(kind: str) -> None:
 
     in_floats, in_halves = results("metal", "float32"), results("metal", "float16")
     assert not np.array_equal(in_floats, in_halves)
-    # As far from float32's sums as the CPU's halves are: the order of MPS' sums is its own.
+    # The error must be like that of the CPU's float16 sums. Results differ, because MPS adds in another order.
     error = np.abs(in_halves - in_floats).max()
     assert 0 < error < 3 * np.abs(results("cpu", "float16") - results("cpu", "float32")).max()
 

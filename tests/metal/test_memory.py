@@ -1,4 +1,4 @@
-"""Arrays that the GPU reads and writes where they lie, and those that are copied once."""
+"""Tests of arrays that the GPU uses without a copy, and of arrays that are copied once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def filled(shape: tuple[int, ...], dtype: Any = np.float32) -> NDArray[Any]:
 
 
 class Counted:
-    """Buffers that a piece of work made: (with memory of their own, over arrays)."""
+    """Counts new Metal buffers: (buffers with new memory, buffers over the memory of arrays)."""
 
     def __init__(self, emulation: Emulation) -> None:
         self._emulation = emulation
@@ -122,7 +122,7 @@ def test_large_results_are_arrays_over_shared_memory(emulation: Emulation) -> No
 
 
 def test_a_session_keeps_the_pages_of_arrays_that_are_gone() -> None:
-    """Its buffers over them stay until the next run with others."""
+    """A session keeps its buffers over arrays, and so their memory, until the next run with other arrays."""
     session = doubling()
     x = filled((1, 40, 40, 5))
     out = mpscnn.empty(x.shape)
@@ -175,7 +175,7 @@ def test_arrays_larger_than_a_buffer_are_refused(emulation: Emulation) -> None:
             match=r"'Emulated Metal device' cannot have a buffer of \d+ bytes, 100000 at most",
         ):
             session.run(array)
-    np.testing.assert_array_equal(session.run(x[:2]), 2 * x[:2])  # which is small enough, and goes on
+    np.testing.assert_array_equal(session.run(x[:2]), 2 * x[:2])  # smaller arrays still work
 
 
 def test_weights_larger_than_a_buffer_are_refused(emulation: Emulation) -> None:
@@ -189,7 +189,7 @@ def test_weights_larger_than_a_buffer_are_refused(emulation: Emulation) -> None:
 
 
 def test_a_purge_that_no_load_preceded_changes_nothing(emulation: Emulation) -> None:
-    """In float16 weights are made when MPS loads them and freed when it purges them."""
+    """Float16 weights are created when MPS loads them and freed when it purges them. A lone purge is harmless."""
     net = mpscnn.Network(input=(6, 6, 3))
     net.output(net.conv2d(net.input, 8, 3, name="conv"))
     net.initialize_weights(seed=1)

@@ -1,4 +1,4 @@
-"""Kernels of the user's own between others."""
+"""Tests of Metal kernels written by users, between other kernels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mpscnn import kernels
 
 
 def blurred(array: NDArray[Any], radius: int) -> NDArray[np.float32]:
-    """The mean of each pixel's row from `radius` before to `radius` behind, clamped."""
+    """Return the mean over 2 * radius + 1 pixels in each pixel's row, with clamped borders."""
     columns = np.clip(
         np.arange(array.shape[1])[:, None] + np.arange(-radius, radius + 1), 0, array.shape[1] - 1
     )
@@ -91,7 +91,7 @@ def test_a_session_of_another_device_takes_its_turn(emulation: Emulation, device
 
 
 def test_one_command_buffer_and_no_copy(emulation: Emulation) -> None:
-    """Nothing but the pages of images and of an array of mpscnn.empty takes part."""
+    """Images and arrays of mpscnn.empty are used without copies, in one command buffer."""
     queue = mpscnn.CommandQueue("metal")
     blur = kernels.MetalKernel(BLUR, "blur", constants={"radius": 1})
     source, middle, result = (mpscnn.Image(6, 6, 4) for _ in range(3))
@@ -122,7 +122,7 @@ def test_arrays_and_numbers() -> None:
 
 
 def test_mixed_arguments() -> None:
-    """Those without a name take the parameters that none is named for."""
+    """Positional arguments are assigned to the parameters for which there is no named argument."""
     queue = mpscnn.CommandQueue("metal")
     kernel = kernels.MetalKernel(SCALE, "scale")
     values, results = np.arange(10, dtype=np.float32), np.zeros(10, np.float32)

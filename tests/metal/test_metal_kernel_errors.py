@@ -1,4 +1,4 @@
-"""Kernels of the user's own that cannot be compiled, and arguments that do not fit them."""
+"""Tests of errors for users' Metal kernels: sources that do not compile, and wrong arguments."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def test_what_is_no_text(argument: str, value: Any, message: str) -> None:
 def test_others_run_python_while_a_kernel_is_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where the emulation looks for what it has compiled before
+    # An empty folder, so that the emulation must compile the source.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     arguments = {"source": BLUR, "function": "blur", "constants": {"radius": 11}}
     compiling = threading.Thread(target=kernels.MetalKernel, kwargs=arguments)
     turns = 0
@@ -55,7 +56,7 @@ def test_others_run_python_while_a_kernel_is_compiled(
     while compiling.is_alive():
         time.sleep(0.001)
         turns += 1
-    assert turns > 2  # with the interpreter's lock held there would be one before and one after
+    assert turns > 2  # if compiling held Python's GIL, there would be only one turn before and one after
 
 
 def test_unknown_function() -> None:
@@ -114,7 +115,7 @@ def test_parameters_that_cannot_be_given() -> None:
 
 
 def encode(*arguments: Any, code: str = BLUR, function: str = "blur", **options: Any) -> None:
-    """Encodes a kernel and runs it."""
+    """Encode a kernel and run it."""
     kernel = kernels.MetalKernel(code, function, constants={"radius": 1} if code is BLUR else {})
     with mpscnn.CommandQueue("metal").command_buffer() as commands:
         kernel.encode(commands, *arguments, **options)

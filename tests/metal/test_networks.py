@@ -12,7 +12,7 @@ from constant_detector import constant_network
 import mpscnn
 from mpscnn.models import deeplab_v3, deeplab_v3_plus, mobilenet_v1_features, mobilenet_v2_features
 
-# Of the largest result, for float32 and float16. Halves: some sixty layers round one after the other.
+# The allowed errors relative to the largest result. In float16 about sixty layers round one after the other.
 TOLERANCES = {"float32": 1e-5, "float16": 2e-2}
 
 
@@ -52,7 +52,7 @@ def test_features(build: Any, layers: list[str], pooling: str | None) -> None:
 
 
 def test_layers_that_stay_float32() -> None:
-    """Numbers beyond float16 between layers that are, as a concatenation and an addition move them on."""
+    """Layers that stay float32 pass numbers beyond the range of float16, through a concatenation and an addition."""
     network = mpscnn.Network(input=(9, 7, 4))
     x = network.conv2d(network.input, 8, 3, padding="same", name="first")
     large = network.conv2d(x, 8, 1, activation="relu", name="large")
@@ -84,7 +84,7 @@ def test_layers_that_stay_float32() -> None:
     ],
 )
 def test_axes_are_those_behind_a_reshape_that_moves_nothing(take: Any) -> None:
-    """The reshape's image is that of the value before it, whose axes are others."""
+    """A reshape without a move shares the image of its input, but later layers must use the reshaped axes."""
     network = mpscnn.Network(input=(1, 4, 7))
     x = network.reshape(network.activation(network.input, "relu"), (4, 7))
     network.output(take(network, x))
@@ -97,7 +97,7 @@ PHOTO = np.random.default_rng(7).integers(0, 256, (50, 70, 3), np.uint8)
 
 
 def on_both(path: Path, precision: str = "float32") -> tuple[mpscnn.Model, mpscnn.Model]:
-    """The model on the CPU and on Metal."""
+    """Load a model on the CPU and on Metal."""
     cpu, metal = (mpscnn.load(path, device=device, precision=precision) for device in ("cpu", "metal"))
     return cpu, metal
 
@@ -135,7 +135,7 @@ def test_a_photo_is_segmented(tmp_path: Path) -> None:
 
 
 def test_objects_are_found_on_a_photo(tmp_path: Path) -> None:
-    """Boxes and scores that depend on the photo."""
+    """A detector whose boxes and scores depend on the photo finds the same objects on both engines."""
     boxes = [(0.1, 0.2, 0.5, 0.6), (0.5, 0.1, 0.9, 0.4), (0.2, 0.6, 0.4, 0.9)]
     scores = [(0.9, 0.1), (0.2, 0.7), (0.6, 0.3)]
     network = constant_network(boxes, scores)

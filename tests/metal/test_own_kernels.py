@@ -1,4 +1,4 @@
-"""metal_kernels="own": convolutions by own kernels on arrays, beside the CPU engine."""
+"""Tests of metal_kernels="own", convolutions by mpscnn's kernels on arrays, against the CPU engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Build = Callable[[mpscnn.Network, Any], Any]
 
 @pytest.fixture(autouse=True)
 def no_check(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check of the device is tested elsewhere."""
+    """Skip the self-check of the device, which other modules test."""
     assert emulation.violations() == []
     monkeypatch.setenv("MPSCNN_SKIP_SELF_CHECK", "1")
 
@@ -156,7 +156,7 @@ def test_slopes_stay_on_images() -> None:
 def test_a_whole_network(precision: Literal["float32", "float16"]) -> None:
     net = mpscnn.models.mobilenet_v2(classes=10, input_size=32, depth_multiplier=0.35)
     net.initialize_weights(seed=1)
-    # Halves between 50 layers of random weights: the kernels of MPS differ by up to 0.0075 for other seeds.
+    # Results are rounded to float16 between 50 layers. For other seeds the kernels of MPS differ by up to 0.0075, too.
     kernels = compare(net, (32, 32, 3), precision, half_bound=0.01)
     assert "MPSCNNConvolution" not in kernels
 

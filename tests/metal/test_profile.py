@@ -1,4 +1,4 @@
-"""What every step takes on a GPU: each in a command buffer of its own, with the results of any run."""
+"""Tests of profiles on a GPU: each step runs in a separate command buffer, and results do not change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import mpscnn
 
 
 def network() -> mpscnn.Network:
-    """With layers of several kernels and readers, by MPS and by shaders, and two outputs."""
+    """Return a network with layers of several kernels and consumers, by MPS and by shaders, and two outputs."""
     net = mpscnn.Network(input=(12, 10, 5), name="watched")
     x = net.conv2d(net.input, 8, 3, padding="same", activation="relu", name="conv")
     y = net.depthwise_conv2d(net.batch_norm(x, name="normalized"), 3, padding="same", name="depthwise")

@@ -1,4 +1,4 @@
-"""Tests of the real GPU run where there is one: with the emulation hidden, its device is taken for one."""
+"""Test that the tests for real GPUs work, with the emulated device presented as a real GPU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ mpscnn.devices = lambda: [{**device, "description": sys.argv[1]} for device in l
 sys.exit(pytest.main(["-p", "no:cacheprovider", "--hypothesis-profile=quick", *sys.argv[2:]]))
 """
 OPERATIONS = "tests/ops/test_fully_connected.py", "--device=metal"
-NOTHING_RIGHT = "image_to_buffer=wrong"  # what copies every result
+NOTHING_RIGHT = "image_to_buffer=wrong"  # the kernel that copies every result, so that all results are wrong
 KERNELS = "tests/kernels/test_elementwise.py", "--device=metal"
 NETWORKS = ("tests/metal/test_digits.py",)
 

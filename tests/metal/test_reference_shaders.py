@@ -1,4 +1,4 @@
-"""The engine's shaders beside reference shaders (reference_shaders/): plain loops in float, one thread per result.
+"""Compare the engine's shaders with reference shaders (reference_shaders/): plain loops in float, a thread per result.
 
 Both add in the same order, and the emulation does not fuse multiplications and additions, so results agree to the
 last bit unless a test says otherwise; in float16 the reference's result is rounded once.
@@ -23,13 +23,13 @@ from tolerance import FLOAT32_EPS, assert_close
 import mpscnn
 
 REFERENCES = Path(__file__).parent / "reference_shaders"
-# The fixture around each test looks for objects left behind, of all examples together.
+# The fixture checks for remaining objects once after all examples of a test.
 many = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 @pytest.fixture(autouse=True)
 def own_shaders_only(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No kernel of MPS answers rightly."""
+    """Make all results of MPS wrong, so that a test fails if MPS is used."""
     monkeypatch.setenv("MPSCNN_SKIP_SELF_CHECK", "1")
     emulation.set("wrong_results", 1)
 
@@ -37,7 +37,7 @@ def own_shaders_only(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> N
 def reference(
     name: str, arrays: list[NDArray[np.float32]], sizes: list[int], shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """The result of reference_shaders/<name>.metal for these arrays and its struct of sizes."""
+    """Return the result of reference_shaders/<name>.metal for arrays and a struct of sizes."""
     kernel = mpscnn.kernels.MetalKernel((REFERENCES / f"{name}.metal").read_text("utf-8"), name)
     results = np.zeros(shape, np.float32)
     with mpscnn.CommandQueue("metal").command_buffer() as commands:
@@ -52,7 +52,7 @@ def rounded(results: NDArray[np.float32], precision: str) -> NDArray[np.float32]
 def check_convolution(
     shape: tuple[int, ...], groups: int, attributes: dict[str, Any], seed: int, precision: str
 ) -> None:
-    """With a PReLU, which MPS cannot attach."""
+    """A PReLU is used because MPS cannot fuse it, so that shaders compute the layer."""
     attributes = attributes | {"groups": groups}
     kernel_height, kernel_width = attributes["kernel_height"], attributes["kernel_width"]
     outputs, inputs = attributes["output_channels"], shape[3] // groups
@@ -112,7 +112,7 @@ def test_pointwise(
     seed: int,
     precision: str,
 ) -> None:
-    """In groups of multiples of four channels; others belong to the general shader, which must agree as well."""
+    """The shader for groups of multiples of four channels, and the general shader for others, match the reference."""
     if groups > 1 and data.draw(st.booleans()):
         inputs, outputs = 4 * (inputs // 4 + 1), 4 * (outputs // 4 + 1)
     attributes = data.draw(windows(*image[1:], max_kernel=1)) | {"output_channels": outputs * groups}
@@ -127,7 +127,7 @@ def test_pointwise(
     precisions(),
 )
 def test_bilinear_resize(shape: tuple[int, ...], size: tuple[int, int], seed: int, precision: str) -> None:
-    """The reference weighs four pixels, the shader interpolates rows and then columns: equal but for rounding."""
+    """Results differ only by rounding: the reference weighs four pixels, the shader interpolates rows, then columns."""
     x = values(seed, shape, precision=precision)
     attributes = {"kind": "bilinear", "alignment": "corners", "height": size[0], "width": size[1]}
     result = run_layer("resize", [x], attributes, precision=precision, device="metal")

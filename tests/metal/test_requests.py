@@ -1,4 +1,4 @@
-"""Several requests under way: results, failures, limits, lifetimes."""
+"""Tests of several requests in flight: results, failures, limits, lifetimes."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_what_cannot_be_started_is_raised_at_once(emulation: Emulation) -> None:
         session.submit(image(0))
     with pytest.raises(mpscnn.ShapeError, match="expected \\(n, 9, 7, 6\\)"):
         session.submit(np.zeros((1, 9, 7, 5), np.float32))
-    # Its place is free again.
+    # The failed request does not count against the limit any more.
     assert np.isfinite(session.submit(image(0)).result()).all()
 
 
@@ -143,7 +143,7 @@ def test_a_session_may_go_while_its_requests_are_under_way(emulation: Emulation)
 
 
 def test_requests_nobody_waits_for_are_finished(emulation: Emulation) -> None:
-    """With their arrays, which nobody else holds."""
+    """Requests keep their arrays alive, even if the caller drops all references."""
     session = program().session()
     out = np.zeros((1, 1, 1, 8), np.float32)
     expected = session.run(image(0))

@@ -1,4 +1,4 @@
-"""The runner on a GPU: order, failures of the device, batches."""
+"""Tests of the runner on a GPU: order, failures of the device, batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import mpscnn
 
 
 def test_ten_thousand_frames_come_in_order_each_once(emulation: Emulation) -> None:
-    """With pauses of the producer and the consumer, frames of another size, and command buffers that fail."""
+    """Each frame has one result in order, despite pauses, frames of another size, and failing command buffers."""
     count, other_sizes = 10_000, 97
     chance = random.Random(11)
     injected = 0
@@ -25,7 +25,7 @@ def test_ten_thousand_frames_come_in_order_each_once(emulation: Emulation) -> No
     def frames() -> Iterator[Any]:
         nonlocal injected
         for i in range(count):
-            # For whichever frame is next, once the last failure has happened.
+            # Let a command buffer fail, if the previous injected failure has already happened.
             if chance.random() < 0.02 and emulation.get("command_buffer_error") == 0:
                 injected += 1
                 emulation.set("command_buffer_error", 3)
@@ -63,7 +63,7 @@ def test_results_are_those_of_the_cpu() -> None:
 
 
 def test_several_frames_are_on_the_gpu_at_once(emulation: Emulation) -> None:
-    """The emulation runs one command buffer after another: those behind have been encoded meanwhile."""
+    """Several frames are encoded while the emulation runs one command buffer after the other."""
     with mpscnn.Runner(doubling_program("metal"), inflight=3) as runner:
         for result in runner.map([frame(i) for i in range(6)]):
             assert result is not None

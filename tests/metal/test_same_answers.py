@@ -47,9 +47,9 @@ MODELS: dict[str, Callable[[Path], mpscnn.Network]] = {
     "ultraface": converted("ultraface/version-slim-320_without_postprocessing.tflite"),
     "forge_lenet": lambda models: lenet(models / "forge_lenet"),
 }
-# Sums of products of one input with weights: with the magnitudes of both they give the sum of magnitudes.
+# Layers that are sums of products. With absolute inputs and weights they compute the sum of magnitudes, for bounds.
 SUMS = {"convolution", "fully_connected", "add", "pooling", "resize"}
-# Functions that enlarge no distance.
+# Activations with slopes of at most 1, which do not increase differences.
 ACTIVATIONS = {"clamp", "relu", "relun"}
 MOVES = {entry["name"] for entry in mpscnn.operations() if not entry["rounding_point"]}
 
@@ -60,7 +60,7 @@ def input_of(network: mpscnn.Network) -> Arrays:
 
 
 def magnitudes(pieces: mpscnn.Network) -> mpscnn.Network:
-    """The layers of a network that are sums, with the magnitudes of their weights and without activations."""
+    """Return the layers of a network that are sums, with absolute weights and without activations."""
     structure = pieces.to_dict()
     structure["nodes"] = [node for node in structure["nodes"] if node["operation"] in SUMS]
     for node in structure["nodes"]:
@@ -72,19 +72,19 @@ def magnitudes(pieces: mpscnn.Network) -> mpscnn.Network:
 
 
 def bounds(pieces: mpscnn.Network, given: Arrays, results: Arrays) -> Arrays:
-    """How far the results of two engines may lie apart, for each layer."""
+    """Return, for each layer, the allowed difference between the results of two engines."""
     sums = run(magnitudes(pieces), {name: np.abs(x) for name, x in given.items()}, "cpu", "float32")
     found: Arrays = {}
     for node in pieces.to_dict()["nodes"]:
         name, operation = node["name"], node["operation"]
-        # A neuron of the kind "none" stands where integers change; numbers stay.
+        # A neuron of the kind "none" marks a change of quantization and does not change floats.
         if operation in MOVES or node["attributes"].get("kind") == "none":
             found[name] = np.zeros_like(results[name])
             continue
         one_unit = np.abs(results[name]) * HALF_EPS + HALF_TINY
         if operation == "softmax":
             x = given[node["inputs"][0]]
-            # x - max is rounded, which the exponential turns into a factor.
+            # The rounding error of x - max becomes a relative error after the exponential.
             spread = np.abs(x - x.max(axis=-1, keepdims=True))
             found[name] = one_unit + 2 * ulp_bound(results[name], SOFTMAX_ULPS + spread)
         else:

@@ -1,4 +1,4 @@
-"""Convolution of plain signals by the GPU."""
+"""Tests of the convolution of signals on the GPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FUNCTIONS = {
     (2, False): mpscnn.convolve2d,
     (2, True): mpscnn.correlate2d,
 }
-# The fixture around each test looks for objects left behind, of all examples together.
+# The fixture checks for remaining objects once after all examples of a test.
 many = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 modes = st.sampled_from(["full", "same", "valid"])

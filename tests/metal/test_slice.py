@@ -48,7 +48,7 @@ def test_nan_and_infinity_pass_own_shaders(precision: str) -> None:
 
 
 def small_mobilenet(height: int = 17, width: int = 23) -> mpscnn.Network:
-    """Inverted residuals with and without an addition, and all that surrounds them in MobileNet V2."""
+    """Return a small MobileNet V2: inverted residuals with and without an addition, and the first and last layers."""
     net = mpscnn.Network(input=(height, width, 3), name="small mobilenet")
     x = net.conv2d(net.input, 8, 3, strides=2, padding="same", activation="relu6", name="conv1")
     for block, strides in enumerate((1, 2)):
@@ -66,7 +66,7 @@ def small_mobilenet(height: int = 17, width: int = 23) -> mpscnn.Network:
 
 
 def referenced(node: dict[str, Any], inputs: list[Any], weights: dict[str, Any]) -> tuple[Any, Any]:
-    """The float64 result of a layer of small_mobilenet, and how far from it another result may lie."""
+    """Return the float64 result of a layer of small_mobilenet, and an error bound."""
     operation, attributes = node["operation"], node["attributes"]
     if operation == "convolution":
         exact, magnitude = convolution(inputs[0], weights["weight"], weights.get("bias"), attributes)
@@ -84,7 +84,7 @@ def referenced(node: dict[str, Any], inputs: list[Any], weights: dict[str, Any])
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_each_layer_of_a_network(precision: str) -> None:
-    """Every layer on what the layers before it made of the input."""
+    """Each layer is compared with the reference on the same inputs, which are the results of the layers before it."""
     net = small_mobilenet()
     nodes = net.to_dict()["nodes"]
     program = net.compile(device="metal", precision=precision, outputs=[node["name"] for node in nodes])
@@ -102,7 +102,7 @@ def test_each_layer_of_a_network(precision: str) -> None:
 
 
 def as_stored(weight: Any, name: str, precision: str) -> Any:
-    """float16 networks hold weights as halves, but not biases."""
+    """Return weights as the network stores them: in float16 networks, weights are float16 and biases float32."""
     half = precision == "float16" and name.endswith(".weight")
     return weight.astype(np.float16).astype(np.float64) if half else weight
 
@@ -124,7 +124,7 @@ def test_a_network_runs_any_batch_in_one_session() -> None:
 
 
 def test_a_batch_beyond_the_slices_of_a_texture_takes_several_passes() -> None:
-    """2048 slices hold 8 images of 1024 channels."""
+    """A texture array has 2048 slices, which hold 8 images of 1024 channels."""
     x = values(2, (21, 1, 2, 1024))
     np.testing.assert_array_equal(on_metal("add", [x, x], {}), 2 * x)
 
@@ -138,7 +138,7 @@ def test_a_mask_goes_on_from_pass_to_pass() -> None:
 @pytest.mark.parametrize("kind", ["sigmoid", "tanh", "softplus", "gelu", "prelu", "power", "exponential"])
 @pytest.mark.parametrize("operation", ["convolution", "transposed_convolution", "subpixel_convolution"])
 def test_activations_come_before_the_result_is_rounded(operation: str, kind: str) -> None:
-    """Those that MPS can attach and those that it cannot."""
+    """Activations are applied before rounding, whether MPS can fuse them or not."""
     x, weight = values(4, (2, 3, 5, 6), precision="float16"), values(5, (8, 3, 3, 6), precision="float16")
     attributes = {"output_channels": 8, "kernel_height": 3, "kernel_width": 3}
     if operation == "subpixel_convolution":
@@ -258,7 +258,7 @@ def test_what_cannot_be_made_is_a_device_error(emulation: Emulation, switch: str
 
 
 def test_shaders_are_compiled_from_source_where_the_library_fails(emulation: Emulation) -> None:
-    emulation.set("fail_libraries", 1)  # the metallib; the source is tried next
+    emulation.set("fail_libraries", 1)  # loading the metallib fails, so the engine compiles the source
     x = values(6, (1, 4, 4, 5))
     np.testing.assert_array_equal(on_metal("add", [x, x], {}), 2 * x)
 

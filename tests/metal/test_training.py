@@ -1,4 +1,4 @@
-"""Networks learn on Metal as on the CPU: the same losses, weights that stay where they are, and harmless failures."""
+"""Test that training on Metal gives the CPU's losses, keeps weights on the device, and survives failures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Arrays = dict[str, NDArray[np.float32]]
 
 
 def blobs(count: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Images whose class is the quarter that is bright."""
+    """Return images in which one quarter is bright, and the number of this quarter as the class."""
     random = np.random.default_rng(seed)
     y = random.integers(0, 4, count)
     x = random.normal(0, 0.3, (count, 12, 12, 1)).astype(np.float32)
@@ -31,7 +31,7 @@ def blobs(count: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.in
 
 
 def quarters(*, rate: float = 0.2) -> mpscnn.Network:
-    """Layers of most kinds that learn."""
+    """Return a network with most kinds of trainable layers."""
     net = mpscnn.Network(input=(12, 12, 1), name="quarters")
     x = net.conv2d(net.input, 8, 3, padding="same", name="conv1")
     x = net.max_pool2d(net.activation(net.batch_norm(x, name="norm"), "relu"), 2)
@@ -92,7 +92,7 @@ def test_losses_are_those_of_the_cpu(optimizer: str, precision: str) -> None:
 
 
 def detector() -> mpscnn.Network:
-    """Two anchors at each of 3 x 3 cells."""
+    """Return a detector with two anchors at each of 3x3 cells."""
     net = mpscnn.Network(input=(12, 12, 1), name="detector")
     x = net.conv2d(net.input, 8, 3, strides=2, padding="same", activation="relu", name="conv1")
     x = net.conv2d(x, 8, 3, strides=2, padding="same", activation="relu", name="conv2")
@@ -111,7 +111,7 @@ def detector() -> mpscnn.Network:
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_a_detector_learns(precision: str) -> None:
-    """Bright quarters, which lie in the left or the right half; every fourth image shows nothing."""
+    """A detector learns to find bright quarters. Every fourth image has no object."""
     batches = []
     for seed in range(8):
         x, y = blobs(8, seed)
@@ -142,7 +142,10 @@ def test_one_dense_layer_learns_a_line() -> None:
 
 
 def deep_mnist(rounding: int | None = None, dtype: Any = np.float32) -> mpscnn.Network:
-    """With a number its weights are rounded otherwise: moved by up to half a unit in the last place of a type."""
+    """Return Deep MNIST.
+
+    With `rounding`, a seed, weights are moved by up to half a unit in the last place of `dtype`.
+    """
     net = _with_dropout((32, 64), 1024)
     net.initialize_weights(seed=0)
     if rounding is not None:
@@ -160,10 +163,10 @@ def deep_mnist(rounding: int | None = None, dtype: Any = np.float32) -> mpscnn.N
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_deep_mnist(shared: Path, precision: str) -> None:
-    """200 steps, as `mpscnn train --digits` makes them.
+    """Train for 200 steps as `mpscnn train --digits` does, and compare losses with the CPU's.
 
-    Adam divides by roots of small moments, which makes much of one rounding: losses lie no further apart than twice
-    what the CPU's own do when its first weights are moved by one rounding of the precision that the device trains in.
+    Adam divides by roots of small moments, which amplifies rounding differences. So the allowed difference is twice
+    that between CPU runs whose initial weights differ by one rounding in the precision of the device.
     """
     data: DigitData = read_digits(shared / "data" / "mnist", "train")
     batches = [(data.images[i : i + 64], data.labels[i : i + 64]) for i in range(0, 200 * 64, 64)]
@@ -181,7 +184,7 @@ def test_deep_mnist(shared: Path, precision: str) -> None:
 
 @pytest.mark.gpu
 def test_the_reader_of_digits_is_trained_on_a_device() -> None:
-    """What `mpscnn train --digits DIR --device metal` calls."""
+    """The function that `mpscnn train --digits DIR --device metal` calls works."""
     random = np.random.default_rng(0)
     data = DigitData(random.random((32, 28, 28, 1), np.float32), random.integers(0, 10, 32).astype(np.uint8))
     sizes: dict[str, Any] = {"architecture": "digits", "epochs": 1, "batch_size": 16}
@@ -191,7 +194,7 @@ def test_the_reader_of_digits_is_trained_on_a_device() -> None:
 
 @pytest.mark.gpu
 def test_options_of_trainers() -> None:
-    """Sums over batches, the norm of all gradients, averages of weights."""
+    """Gradient accumulation, clipping by the norm, and averages of weights work as on the CPU."""
     batches = [blobs(8, seed) for seed in range(4)]
     options: dict[str, Any] = {
         "accumulate": 2,
@@ -222,7 +225,7 @@ def test_weights_of_losses(reduction: str) -> None:
 
 @pytest.mark.gpu
 def test_layers_that_are_frozen_run_on_images() -> None:
-    """In passes: a batch of 300 images of 40 channels has more slices than a texture."""
+    """Frozen layers run in several passes, since 300 images of 40 channels have more slices than a texture."""
     net = mpscnn.Network(input=(3, 3, 2), name="frozen first")
     x = net.conv2d(net.input, 40, 3, padding="same", activation="relu", name="frozen")
     net.output(net.dense(net.max_pool2d(x, 3), 3, name="dense"))
@@ -263,7 +266,10 @@ def test_a_profile_is_of_steps_that_are_not_taken_over() -> None:
 
 
 def test_weights_and_moments_stay_where_they_are(emulation: Emulation) -> None:
-    """From the third step on nothing but the batch, rates and losses is copied: both sets have their buffers."""
+    """From the third step on only batches, learning rates and losses are copied.
+
+    Weights and moments stay in buffers.
+    """
     trainer = mpscnn.Trainer(quarters(), device="metal")
     x, y = blobs(16)
     for _ in range(3):
@@ -296,7 +302,7 @@ def test_a_step_that_fails_changes_nothing(emulation: Emulation, error: int) -> 
         trainer.step(x, y)
     assert trainer.steps == 1
     assert_same(before, weights_of(trainer))
-    if error == 11:  # and everything later fails
+    if error == 11:  # after the removal of the device all later steps fail
         with pytest.raises(mpscnn.DeviceError, match="was removed"):
             trainer.step(x, y)
         return
@@ -320,7 +326,7 @@ def test_a_loss_that_is_not_finite_names_the_layer() -> None:
 
 
 def test_every_lack_is_an_error(emulation: Emulation) -> None:
-    """Each buffer, pipeline, kernel, texture, encoder that a trainer asks for is missing once."""
+    """If any buffer, pipeline, kernel, texture or encoder for a trainer cannot be created, there is an error."""
     x, y = blobs(4)
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""The table of unsupported features: a row's engine refuses what it says, and runs what lies beside it."""
+"""Test the table of unsupported features: the engine refuses the values of each row and supports other values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unsupported_cases import CASES, Case, Layer
 
 import mpscnn
 
-#: "any" is every engine: the CPU's tests have those rows.
+#: The rows for the Metal engine. Rows for "any" engine are tested with the CPU's.
 ON_METAL = [case for case in CASES if case.engine == "metal"]
 
 
@@ -43,7 +43,7 @@ def test_metal_runs_every_operation(operation: str) -> None:
 
 
 def others(parameter: dict[str, Any]) -> Iterator[Any]:
-    """Values that are not the parameter's default; some are not valid."""
+    """Yield values that differ from the parameter's default. Some are invalid."""
     default = parameter["default"]
     if "allowed" in parameter:
         yield from (name for name in parameter["allowed"] if name != default)
@@ -66,7 +66,7 @@ PARAMETERS = [
 def test_a_parameter_is_computed_or_refused_but_never_ignored(
     operation: str, parameter: dict[str, Any]
 ) -> None:
-    """Whatever an operation learns later is tested here too."""
+    """Each value of each parameter is supported or in the table, also for parameters that are added later."""
     shapes, attributes = smallest(operation)
     for value in others(parameter):
         try:

@@ -1,4 +1,4 @@
-"""`mpscnn verify --device metal` on the emulation: all is as promised, and what is not is a row and a report."""
+"""Tests of `mpscnn verify --device metal` on the emulation: it passes, and reports wrong results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mpscnn.apps.verify.processes import Outcome
 
 
 def run_verify(folder: Path, *options: str, **environment: str) -> tuple[int, str, dict[str, Any]]:
-    """Exit code, output and report."""
+    """Run the command. Returns its exit code, output and report."""
     report = folder / "report.json"
     variables = {**os.environ, "MPSCNN_CACHE": str(folder / "cache"), **environment}
     variables["PYTHONPATH"] = os.pathsep.join(sys.path)
@@ -42,7 +42,7 @@ def run_verify(folder: Path, *options: str, **environment: str) -> tuple[int, st
 @pytest.mark.gpu
 @pytest.mark.parametrize("group", sorted({case.group for case in all_cases("metal")} - {SELF_CHECK}))
 def test_the_device_computes_what_is_promised(group: str) -> None:
-    """In this process, so that rules and objects are watched. The emulation is held to what the CPU promises."""
+    """The cases run in this process, so that rules and objects are checked. The bounds are those of the CPU."""
     for case in all_cases("metal"):
         if case.group == group:
             right, found = (Outcome(run(case.recipe, device)) for device in ("cpu", "metal"))
@@ -66,14 +66,14 @@ def test_the_self_check_is_on_record(tmp_path: Path) -> None:
     status, shown, report = run_verify(tmp_path, "--only", "self-check", METAL_EMULATION_ABORT="1")
     assert status == 0, shown
     assert report["verdict"] == "passed"
-    # The self-check's success is on record: "auto" may choose the device.
+    # The self-check recorded its success, so "auto" may choose the device.
     assert [path.name for path in (tmp_path / "cache").rglob("*.txt")]
 
 
 @pytest.mark.parametrize(
     ("device", "name"),
     [
-        ("metal:0x100000abc", "Emulated Metal device"),  # the default one, which is listed as "metal"
+        ("metal:0x100000abc", "Emulated Metal device"),  # the default device, which is listed as "metal"
         ("metal:Emulated external GPU", "Emulated external GPU"),
         ("metal:4294970863", "Emulated external GPU"),
     ],
@@ -94,7 +94,7 @@ def test_wrong_answers_are_failures_with_their_cases(tmp_path: Path) -> None:
     assert "mpscnn verify --device metal --only 'log_softmax'" in shown
     assert report["verdict"] == "failed"
     failures = [failure for row in report["rows"] for failure in row["failures"]]
-    # MPS, whose kernels alone the switch spoils, computes all of them.
+    # The switch only makes kernels of MPS wrong, and MPS computes all of these.
     subjects = {"softmax", "log_softmax"} | {
         f"{kind}{gradient}" for kind in ("SoftMax", "LogSoftMax") for gradient in ("", "Gradient")
     }
