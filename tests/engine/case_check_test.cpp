@@ -1,5 +1,5 @@
-// How the check of a device finds the implementations that fail: devices of this test have implementations of
-// layers, some of which answer wrongly or end their process.
+// Tests of the self-check's search for failing implementations. The test's devices have several
+// implementations of each layer, some of which give wrong results or end their process.
 
 #include "engine/trust/case_check.h"
 
@@ -20,16 +20,17 @@ using End = CaseResult::End;
 
 namespace {
 
-/// For each part of a layer the implementations that may compute it, the first choice first.
+/// For each part of a layer: the implementations that can compute it, in order of preference.
 using Parts = std::vector<std::vector<std::string>>;
 
 struct Case {
     Parts parts;
     bool trains = false;
-    std::set<std::string> fails_here = {}; ///< implementations that fail with these parameters alone
+    std::set<std::string> fails_here =
+        {}; ///< implementations that fail only with the parameters of this case
 };
 
-/// A device with faults by implementation.
+/// A device on which some implementations fail. `faults` has the kind of failure for each.
 struct Device {
     std::vector<Case> cases;
     std::map<std::string, End> faults;
@@ -65,7 +66,7 @@ struct Device {
         return result;
     }
 
-    /// Stops after a case that ends its process.
+    /// Run cases in a "process", which stops after a case that ends it.
     CaseBatch run(const std::vector<std::size_t> &numbers, const engine::Implementations::Reasons &refused) {
         ++processes;
         CaseBatch batch;
@@ -82,7 +83,7 @@ struct Device {
             return run(numbers, refused);
         });
     }
-    /// Whether every case is right or has no implementation left.
+    /// Return true if every case gives the right result or has no implementation left.
     bool is_safe(const Verdict &verdict) const {
         for (const Case &one : cases) {
             const End end = run(one, verdict.implementations).end;
@@ -120,7 +121,8 @@ TEST(each_implementation_that_fails_is_refused_and_no_other) {
             device.faults[name] = fault;
             const Verdict verdict = device.judge();
             CHECK(verdict.refused.empty() && verdict.lasting);
-            // A process that ends says little of what a shader's activation did in it.
+            // If the process ends, the check cannot tell whether the activation within a shader was the
+            // cause.
             const bool exact =
                 fault == End::wrong || std::string(name).find("activation") == std::string::npos;
             CHECK(device.is_safe(verdict));

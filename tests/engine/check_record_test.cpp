@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A cache directory of its own while a test runs.
+/// A temporary cache directory for one test.
 class Cache {
 public:
     Cache() {

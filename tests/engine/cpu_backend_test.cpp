@@ -1,4 +1,4 @@
-// How the CPU engine treats its caller's memory, batches, threads, precisions and errors.
+// Tests of the CPU engine with memory layouts of callers, batches, threads, precisions and errors.
 
 #include <array>
 #include <atomic>
@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::int64_t any = Shape::any;
 
-/// A bit of everything: depthwise, residual, concatenation, pooling, dense layer, softmax.
+/// A network with many kinds of layers: depthwise, residual, concatenation, pooling, dense layer, softmax.
 Network small_mobilenet() {
     Network network;
     ValueId x = network.input({any, any, any, 3});
@@ -35,14 +35,14 @@ Network small_mobilenet() {
     return std::move(network.output(network.add(ops::Softmax{}, {x})));
 }
 
-/// One convolution whose results are exact.
+/// A network of one convolution, whose results are exact.
 Network single_layer(std::int64_t channels = 5, std::int64_t outputs = 11) {
     Network network;
     const ValueId input = network.input({any, any, any, channels});
     return std::move(network.output(network.add(convolution(outputs, window(3)), {input}, relu)));
 }
 
-/// A tensor somewhere within a larger piece of memory.
+/// A tensor within a larger piece of memory.
 struct Placed {
     std::vector<std::byte> memory;
     TensorView view;
@@ -65,14 +65,14 @@ struct Placed {
             values.push_back(static_cast<float>(tensor.row_major(i)));
         return values;
     }
-    /// Bytes that differ from what was there before.
+    /// Return the number of bytes that a run has changed.
     std::size_t changed_bytes() const {
         return static_cast<std::size_t>(std::count_if(
             memory.begin(), memory.end(), [](std::byte byte) { return byte != std::byte{0x55}; }));
     }
 };
 
-/// Different ways for a (2, 4, 5, channels) tensor to lie in memory. Where `reading`, elements may coincide.
+/// Return a (2, 4, 5, channels) tensor with various strides. If `reading`, elements may share memory.
 std::vector<Placed> placements(std::int64_t channels, bool reading) {
     const Shape shape{2, 4, 5, channels};
     const std::ptrdiff_t c = channels;
@@ -95,7 +95,7 @@ std::vector<Placed> placements(std::int64_t channels, bool reading) {
     return result;
 }
 
-/// Runs one plan with the views given.
+/// Run a graph once with these views.
 void execute(const engine::Graph &graph, const std::vector<TensorView> &inputs,
              const std::vector<TensorView> &outputs, Precision precision = Precision::float32) {
     const auto lowered = cpu::make_cpu_backend()->lower(graph, {precision});

@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::int64_t any = Shape::any;
 
-/// Two outputs, and enough work and memory for groups: 16.8 million operations and 900 KB between two steps
-/// for each image.
+/// A network with two outputs that is large enough for batches to be computed in groups. Each image takes
+/// 16.8 million operations, and 900 KB between two steps.
 Network large(const ops::Operation &last = ops::Softmax{}) {
     Network network;
     const ValueId image = network.input({any, 64, 64, 8}), vector = network.input({any, 32});
@@ -37,7 +37,7 @@ cpu::BatchCut cut_for(const Network &network, std::int64_t batch, int threads) {
     return cpu::cut_batch(cpu::own_plan(*plan), threads);
 }
 
-/// The views of some images, with gaps between them.
+/// Views of arrays with gaps between images.
 struct Spread {
     Spread(const Arrays &arrays, std::int64_t gap) {
         for (const Array &array : arrays) {

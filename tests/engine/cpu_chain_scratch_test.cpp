@@ -1,4 +1,4 @@
-// Scratch memory that one session leaves becomes another's: chains go on with no rows that they find there.
+// Test that a chain does not reuse rows in scratch memory that another session has left there.
 
 #include <cstdlib>
 
@@ -11,12 +11,12 @@ using namespace small;
 
 namespace {
 
-/// The items before it have one worker's scratch, those from it on another's.
+/// Items before this number use the scratch memory of one worker, and items from it on that of another one.
 constexpr std::int64_t second_worker = 3;
 
 const cpu::Kernel<cpu::ChainTask> &chain_kernel() { return cpu::kernels().kernel<cpu::ChainTask>(); }
 
-AlignedBuffer<std::byte> left_memory; ///< scratch that the first session leaves and the second one gets
+AlignedBuffer<std::byte> left_memory; ///< scratch memory that the first session frees and the second one gets
 int session = 0;
 
 /// Has the first session's first worker and the second session's second one compute in the same memory, as an

@@ -1,4 +1,4 @@
-// Which nodes the CPU engine computes together, and that this changes no bit of the result.
+// Tests of which nodes the CPU engine fuses, and that fusion changes no bit of the result.
 
 #include <algorithm>
 #include <limits>
@@ -15,12 +15,12 @@ const std::vector<Shape> image{{2, 6, 7, 12}};
 
 ops::Convolution pointwise(std::int64_t channels) { return convolution(channels, window(1)); }
 
-/// Bit for bit what the nodes give one by one, in both precisions.
+/// Return true if the result has the same bits as the nodes one by one, in float32 and float16.
 bool exact(const Network &network, const std::vector<Shape> &shapes) {
     return cpu_error(network, shapes) == 0 && cpu_error(network, shapes, Precision::float16) == 0;
 }
 
-/// x and a convolution of x, to be added.
+/// A network with x and a convolution of x, which the tests add.
 struct Residual {
     Network network;
     ValueId x, y;
@@ -100,7 +100,7 @@ TEST(an_addition_stays_when_the_other_operand_comes_later) {
 
 namespace {
 
-/// A product with one pixel, as either operand, as squeeze and excitation has before its projection.
+/// A product with a 1x1 image as either operand, as in squeeze and excitation before the projection.
 struct Gated {
     Network network;
     ValueId x, product;
@@ -116,7 +116,7 @@ struct Gated {
     ValueId project() { return network.add(pointwise(20), {product}); }
 };
 
-using Layers = std::vector<std::string>; // of a step
+using Layers = std::vector<std::string>; // the layers that a step computes
 const std::vector<Shape> image_and_gate{{2, 6, 7, 12}, {2, 1, 1, 12}};
 
 } // namespace
@@ -209,8 +209,8 @@ TEST(other_padding_stays) {
 
 namespace {
 
-/// A pixel and an image; the pixel broadcast and `others` joined, first or last, and a pointwise convolution
-/// of that.
+/// A 1x1 image that is broadcast and concatenated, first or last, with `others` images, and a pointwise
+/// convolution of the result.
 struct BroadcastInput {
     Network network;
     ValueId pixel, broadcast, joined, result;
@@ -277,7 +277,7 @@ TEST(operands_of_a_concatenation_are_computed_in_place) {
         const ValueId a = network.add(pointwise(9), {input}), b = network.add(pointwise(9), {input}, relu);
         const ValueId joined = network.add(ops::Concatenation{axis}, {a, b, a});
         network.output(network.add(convolution(5, window(3)), {joined}));
-        // The second place of `a` is a copy, and nothing else.
+        // Only the second part, which repeats `a`, needs a copy.
         CHECK(cpu_steps(network, image).size() == 4);
         CHECK(count_kernels(network, image, "copy") == 1);
         CHECK(exact(network, image));

@@ -1,5 +1,5 @@
-// Memory of the CPU engine: the arena of a real network, allocations of a run, what is read and written in
-// place.
+// Tests of the CPU engine's memory: the arena's size, allocations during runs, and arrays used without
+// copies.
 
 #include <atomic>
 #include <cstdlib>
@@ -39,7 +39,7 @@ namespace {
 
 constexpr std::int64_t any = Shape::any;
 
-/// Sandler et al. 2018, table 2.
+/// MobileNetV2 (Sandler et al. 2018, table 2).
 Network mobilenet_v2() {
     struct Block {
         std::int64_t expansion, channels, repeats, stride;
@@ -66,7 +66,7 @@ Network mobilenet_v2() {
     return std::move(network.output(network.add(ops::Softmax{}, {x})));
 }
 
-/// Every kind of step, and ports that need conversions.
+/// A network with every kind of step, whose inputs and outputs need conversions.
 Network all_kinds() {
     Network network;
     const ValueId input = network.input({any, any, any, 6});
@@ -114,7 +114,7 @@ TEST(the_arena_of_mobilenet_v2_is_small) {
         CHECK(lowered->weight_bytes() >= parameters * sizeof(float));
         CHECK(lowered->weight_bytes() <=
               parameters * sizeof(float) * 102 / 100); // parts of vectors are filled up
-        // In float16 but for depthwise layers and biases.
+        // Weights are float16, except those of depthwise layers, and biases.
         const auto halves = cpu::make_cpu_backend(table->name)
                                 ->lower(network.graph, {.precision = engine::Precision::float16});
         CHECK((halves->weight_bytes() <= parameters * 206 / 100) == table->has_fma);

@@ -1,4 +1,4 @@
-// Every operation and its parameters, alone in a network, on the CPU engine.
+// Tests of every operation and its parameters, in networks of one layer, on the CPU engine.
 
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t any = Shape::any;
 
-/// Networks of one operation on images of `channels`.
+/// A network of one operation on images of `channels` channels.
 Network one(const ops::Operation &operation, std::int64_t channels,
             std::optional<ops::Neuron> activation = std::nullopt) {
     Network network;

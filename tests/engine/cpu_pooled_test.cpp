@@ -1,4 +1,4 @@
-// Convolutions that pool their result before it is stored.
+// Tests of convolutions that are fused with the pooling of their result.
 
 #include <algorithm>
 #include <cstdlib>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t any = Shape::any;
 
-/// Has every convolution pooled that can be, whatever the gain, while it lives.
+/// While it exists, convolutions are fused with poolings whenever possible, whatever the cost model says.
 struct Forced {
     Forced() { setenv("MPSCNN_FUSION", "rows=4", 1); }
     ~Forced() { unsetenv("MPSCNN_FUSION"); }
@@ -41,7 +41,7 @@ bool is_one_step(const Network &network, const std::vector<Shape> &shapes) {
     return cpu_steps(network, shapes).size() == 1;
 }
 
-/// Whether results have the bits of both operations alone, on every instruction set.
+/// Return true if results have the same bits as both operations one by one, on every instruction set.
 bool as_two_steps(const engine::Graph &graph, const Arrays &inputs,
                   Precision precision = Precision::float32) {
     for (const cpu::KernelTable *table : cpu::available_kernels()) {

@@ -1,4 +1,4 @@
-// What the CPU engine tells of its steps.
+// Tests of the CPU engine's profiles.
 
 #include <cstdlib>
 #include <numeric>
@@ -18,7 +18,7 @@ engine::ExecutionProfile profile_of(const engine::Graph &graph, const Shape &sha
     return lowered->executor({threads})->profile(*plan, views_of(inputs), views_of(outputs), runs);
 }
 
-/// The kernel that computes one layer on an input of this shape.
+/// Return the name of the kernel that computes one layer on an input of this shape.
 std::string kernel_of(const ops::Operation &operation, const Shape &shape) {
     Network network;
     Shape free = shape;
@@ -27,7 +27,7 @@ std::string kernel_of(const ops::Operation &operation, const Shape &shape) {
     return profile_of(network.graph, shape, 1, 1).steps.at(0).kernel;
 }
 
-/// Of the fastest run: each row's work does not overlap, and what threads do for a step lies within it.
+/// Check the fastest run: the work of one thread does not overlap, and work for a step lies within the step.
 void require_order(const engine::ExecutionProfile &profile, int threads) {
     const engine::RunTimes &run = profile.runs[profile.fastest];
     std::vector<std::int64_t> ends(static_cast<std::size_t>(threads) + 1, 0);
@@ -102,7 +102,7 @@ TEST(bytes_count_tensors_and_weights_once) {
     CHECK(profile.steps[1].layers.size() == 2);
 }
 
-/// Every layer a step of its own, whatever the machine's caches make of chains.
+/// While it exists, every layer is a separate step, so that the machine's caches have no influence.
 struct Unfused {
     Unfused() { setenv("MPSCNN_FUSION", "none", 1); }
     ~Unfused() { unsetenv("MPSCNN_FUSION"); }

@@ -1,5 +1,4 @@
-// Which devices "auto" may choose: checks in a process of their own, what is on record, and what a process
-// keeps.
+// Tests of the devices that "auto" may choose: checks in a separate process, records, and a process's cache.
 
 #include "engine/trust/device_trust.h"
 
@@ -29,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Why "auto" does not take a device; nothing where it does.
+/// Return the reason why "auto" does not choose a device; nothing if it does.
 std::optional<std::string> why_not_trusted(const engine::Backend &device, const CheckProgram &check) {
     const engine::Verdict verdict = engine::verdict_for_auto(device, check);
     if (verdict.refused.empty()) return std::nullopt;
@@ -43,7 +42,7 @@ bool was_right_before(const std::string &identity) {
 
 const CheckProgram no_program{"/no/such/mpscnn-check", {"metal"}, 60s};
 
-/// A cache directory, a device that nobody has seen yet, and the log's warnings while a test runs.
+/// For one test: a cache directory, a device that was never checked, and the warnings of the log.
 class Bench {
 public:
     Bench() : device("none", 0) {
@@ -71,20 +70,20 @@ public:
     Bench(const Bench &) = delete;
     Bench &operator=(const Bench &) = delete;
 
-    /// Leaves a line in a file for each time that it runs.
+    /// Return a check program that runs a script, and adds a line to a file each time.
     CheckProgram script(const std::string &text, std::chrono::milliseconds limit = 60s) const {
         return {"/bin/sh", {"-c", "echo >> '" + (path / "runs").string() + "'; " + text}, limit};
     }
     CheckProgram right() const { return script("echo noise; " + report("right")); }
-    /// The commands of a script that reports an end for each case of its request, which is its argument.
+    /// Return commands that report this end for each case of the request, which is the script's argument.
     std::string report(const std::string &end) const {
         return "echo '" + engine::check_greeting(device) +
                "'; for n in $(printf '%s\\n' \"$0\" | head -n 1 | cut -c 7-); do "
                "echo \"@mpscnn case $n\"; echo '@mpscnn takes layer by a kernel'; echo '@mpscnn " +
                end + "'; done; echo '@mpscnn end'";
     }
-    /// Reports that all is right until the case of this number, unless the implementation is refused there:
-    /// then runs `commands` in that case.
+    /// Return a check program that reports success up to the case `number`. There it runs `commands`, unless
+    /// the implementation is already refused.
     CheckProgram failing(int number, const std::string &commands,
                          std::chrono::milliseconds limit = 60s) const {
         return script("echo '" + engine::check_greeting(device) +
@@ -102,8 +101,8 @@ public:
         std::ifstream file(path / "runs");
         return std::count(std::istreambuf_iterator<char>(file), {}, '\n');
     }
-    /// Whether another process trusts the device: one that knows what is on record only, and whose check
-    /// would find right answers.
+    /// Return true if another process trusts the device. That process knows only the record, and its check
+    /// would succeed.
     bool trusted_by_another_process() {
         const auto [child, start] = others.back();
         others.pop_back();
@@ -124,7 +123,7 @@ public:
     std::vector<Other> others;
 
 private:
-    /// Forked before this process knows anything of the device.
+    /// Fork another process before this one has checked the device.
     void fork_other() {
         int ends[2];
         if (pipe(ends) != 0) std::abort();

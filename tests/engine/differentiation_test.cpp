@@ -1,4 +1,4 @@
-// Gradients of whole graphs: of every operation that has one, against differences of its results.
+// Tests of gradients of whole graphs, with every differentiable operation, against finite differences.
 
 #include "engine/graph/differentiation.h"
 
@@ -23,7 +23,7 @@ struct Layer {
 
 struct LayerGraph {
     engine::Graph graph;
-    std::vector<ValueId> variables; ///< inputs, then weights, then what is added
+    std::vector<ValueId> variables; ///< inputs, then weights, then additional operands
     ValueId result = 0;
 };
 
@@ -56,8 +56,8 @@ Array moved(Array values, const Array &direction, float step) {
     return values;
 }
 
-/// How far the slopes of a layer's results along random directions are from what its gradients say, relative
-/// to all the terms of both.
+/// Return the difference between a layer's slopes along random directions and those that follow from its
+/// gradients, relative to the magnitude of all terms.
 double slope_error(const Layer &layer, float step = 1.0f / 64) {
     const auto backend = cpu::make_cpu_backend();
     LayerGraph forward = graph_of(layer);

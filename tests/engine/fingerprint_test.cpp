@@ -1,5 +1,4 @@
-// Layers of networks that are not trained compute the same bits on every processor of those for which
-// docs/precision.md promises it.
+// Test that layers have the same bits on all processors for which docs/precision.md promises it.
 
 #include "engine/graph/fingerprint.h"
 
@@ -20,7 +19,7 @@ namespace {
 
 using Fingerprints = std::map<std::string, std::string>;
 
-/// Lines of "fingerprint precision: layer".
+/// Read the expected fingerprints from lines of the form "fingerprint precision: layer".
 Fingerprints expected() {
     std::ifstream file(MPSCNN_FINGERPRINTS);
     Fingerprints result;

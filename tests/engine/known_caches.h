@@ -1,6 +1,7 @@
 #pragma once
 
-// Caches of one size in a whole test program, on every machine: what is computed in groups depends on them.
+// Set fixed cache sizes for a test program on every machine, because the division into groups depends on
+// them.
 
 #include <cstdlib>
 

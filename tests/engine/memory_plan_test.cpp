@@ -12,7 +12,7 @@ using engine::MemoryPlan;
 
 namespace {
 
-/// Aligned, inside the arena, and no two buffers that live at once share a byte.
+/// Return true if buffers are aligned, inside the arena, and do not overlap while both are alive.
 bool valid(const std::vector<BufferLifetime> &buffers, const MemoryPlan &plan) {
     if (plan.offsets.size() != buffers.size()) return false;
     for (std::size_t i = 0; i < buffers.size(); ++i) {
@@ -28,7 +28,7 @@ bool valid(const std::vector<BufferLifetime> &buffers, const MemoryPlan &plan) {
     return true;
 }
 
-/// The bound by its definition: every step is visited.
+/// Return the lower bound for the arena: the largest sum of buffers that are alive in one step.
 std::size_t brute_force_peak(const std::vector<BufferLifetime> &buffers) {
     int steps = 0;
     for (const BufferLifetime &buffer : buffers) steps = std::max(steps, buffer.last + 1);

@@ -1,4 +1,4 @@
-// Gradients of weights behind a batch normalization, whose result the CPU engine computes anew.
+// Tests of gradients of weights after a batch normalization, whose result the CPU engine recomputes.
 
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"

@@ -1,4 +1,4 @@
-// What the runner hands to its backend at once, and where it reads and writes it.
+// Tests of the runner's batches: which frames run together, and which memory they use.
 
 #include "tests/engine/runner_frames.h"
 

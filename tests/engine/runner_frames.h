@@ -18,7 +18,7 @@ using engine::Runner;
 using engine::TensorView;
 using namespace std::chrono_literals;
 
-/// One frame with its memory and what became of it.
+/// A frame with its memory and its result or failure.
 struct Shot {
     std::vector<float> input, output;
     int times_done = 0;

@@ -1,4 +1,4 @@
-// The runner over a backend that is told what to do: order, failures, places, ends.
+// Tests of the runner with a scripted backend: order, failures, limits, shutdown.
 
 #include <cstdlib>
 #include <future>

@@ -1,7 +1,7 @@
 #pragma once
 
-// A backend whose runs do what the frame says: they take a while, fail, or wait until they may go on. Its
-// result is twice the input.
+// A backend whose runs depend on the frame's values: they take some time, fail, or wait for permission to go
+// on. The result is twice the input.
 
 #include <atomic>
 #include <chrono>
@@ -17,7 +17,7 @@ namespace scripted {
 
 using namespace mpscnn;
 
-/// Steers the runs of a backend, and what it saw of them.
+/// Controls the runs of a backend, and records statistics of them.
 struct Script {
     std::atomic<int> running{0}, max_running{0}, runs{0}, largest_batch{0};
     std::atomic<bool> on_a_gpu{false};
@@ -42,7 +42,7 @@ private:
     bool held_ = false;
 };
 
-/// A run of a frame with this value fails, every time.
+/// A run of a frame with this value always fails.
 constexpr float failing = -1.0f;
 
 class Plan : public engine::Plan {

@@ -1,4 +1,4 @@
-// What the self-check of devices covers, and that it notices a wrong answer of each of its layers.
+// Tests of the coverage of the self-check, and that it notices a wrong result of each of its layers.
 
 #include "engine/trust/self_check.h"
 
@@ -49,7 +49,8 @@ TEST(every_operation_is_covered_in_all_its_kinds) {
 
 namespace {
 
-/// A device may compute each elementwise operation by one kernel, to which all their parameters belong.
+/// Return a common name for operations that a device may compute by one kernel, which has all their
+/// parameters.
 std::string family_of(const ops::Operation &operation) {
     return std::visit(
         [](const auto &op) -> std::string {
@@ -59,7 +60,7 @@ std::string family_of(const ops::Operation &operation) {
         operation);
 }
 
-/// Values that networks give a parameter, by operation and parameter, as JSON.
+/// Return the values of each parameter in the self-check's networks, as JSON, by operation and parameter.
 std::map<std::string, std::set<std::string>> checked_values() {
     std::map<std::string, std::set<std::string>> values;
     for (const Graph &graph : engine::self_check_networks())
@@ -71,8 +72,8 @@ std::map<std::string, std::set<std::string>> checked_values() {
     return values;
 }
 
-/// Whether a device may hold all its values as textures without slices, which its kernels read and write
-/// otherwise than those of several.
+/// Return true if all values have at most 4 channels, so that a device may hold them as plain textures. Its
+/// kernels access these differently from texture arrays.
 bool is_of_one_slice(const Graph &graph) {
     for (engine::ValueId value = 0; value < graph.values(); ++value)
         if (graph.shape(value).back() > 4) return false;

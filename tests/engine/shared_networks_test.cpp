@@ -1,4 +1,4 @@
-// Programs that share packed weights, and those that must not.
+// Tests of programs that share packed weights, and of programs that must not share them.
 
 #include "cpu/plan/shared_networks.h"
 
@@ -20,7 +20,7 @@ struct Made {
     }
 };
 
-/// A convolution whose weights lie in memory of their own; `last` is the last of them.
+/// Return a convolution with separately allocated weights, the last of which is `last`.
 Made made(float last = 0.5f, float limit = 6.0f) {
     constexpr std::int64_t outputs = 256; // more bytes than are copied
     Network network;

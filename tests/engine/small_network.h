@@ -18,8 +18,8 @@ using namespace mpscnn;
 using engine::Precision;
 using engine::ValueId;
 
-/// Whole multiples of 1/8: products and sums of a few layers are exact in float32, whatever their order, so
-/// that engines can be compared bit for bit.
+/// Random multiples of 1/8. Products and sums of a few layers are then exact in float32 in any order, so that
+/// engines can be compared bit for bit.
 class Random {
 public:
     explicit Random(std::uint32_t seed) : state_(seed) {}
@@ -131,7 +131,7 @@ inline Arrays run(const engine::Backend &backend, const engine::Graph &graph, Ar
     return outputs;
 }
 
-/// Largest |a - b| / (1 + |b|); NaN agrees with NaN only.
+/// Return the largest |a - b| / (1 + |b|). NaN is equal only to NaN.
 inline double difference(const std::vector<float> &a, const std::vector<float> &b) {
     double largest = a.size() == b.size() ? 0 : INFINITY;
     for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
@@ -184,7 +184,7 @@ inline double cpu_error(const Network &network, const std::vector<Shape> &shapes
 
 namespace detail {
 
-/// Has `see` look at the steps of the CPU engine's plan for these input shapes.
+/// Call `see` for each step of the CPU engine's plan for these input shapes.
 template <class See> void see_steps(const Network &network, const std::vector<Shape> &shapes, See see) {
     const auto lowered = cpu::make_cpu_backend()->lower(network.graph, {});
     const auto plan = lowered->plan(shapes);
@@ -201,7 +201,7 @@ inline std::vector<std::vector<std::string>> cpu_steps(const Network &network,
     return steps;
 }
 
-/// How many steps are of this kernel.
+/// Return the number of steps with this kernel.
 inline int count_kernels(const Network &network, const std::vector<Shape> &shapes, const std::string &name) {
     int count = 0;
     detail::see_steps(network, shapes, [&](const cpu::Step &step) {
@@ -210,7 +210,7 @@ inline int count_kernels(const Network &network, const std::vector<Shape> &shape
     return count;
 }
 
-/// Whether one step computes exactly these layers.
+/// Return true if one step computes exactly these layers.
 inline bool computed_together(const Network &network, const std::vector<Shape> &shapes,
                               const std::vector<std::string> &layers) {
     const auto steps = cpu_steps(network, shapes);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The CPU engine, but for one number of one network's answers.
+// The CPU engine with one wrong number in the results of one network.
 
 #include <algorithm>
 #include <cmath>
@@ -15,8 +15,8 @@
 
 class SpoiledBackend : public mpscnn::engine::Backend {
 public:
-    /// To the last result of networks of this name that is a number is added `part` of the largest, or of 1
-    /// where all are zeros. Unless `images` is 0, for that many images alone.
+    /// In networks of this name, the last element that is not NaN is increased by `part` times the largest
+    /// element, or by `part` if all are zeros. If `images` is not 0, only batches of this size are affected.
     SpoiledBackend(std::string network, float part, std::int64_t images = 0)
         : network_(std::move(network)), part_(part), images_(images) {}
 

@@ -45,14 +45,14 @@ def network_of(name: str) -> tuple[mpscnn.Network, Floats]:
 
 
 def with_weight(network: mpscnn.Network, weight: Floats) -> mpscnn.Network:
-    """The same with another weight."""
+    """Return a copy of the network with another weight."""
     changed = copy.deepcopy(network)
     changed.graph.set_weight("layer", "weight", weight)
     return changed
 
 
 def results(network: mpscnn.Network, x: Floats, **options: Any) -> Any:
-    """On the CPU."""
+    """Return the result on the CPU."""
     return network.compile(device="cpu", **options).session(threads=2).run(x)
 
 
@@ -70,7 +70,7 @@ def test_they_are_the_floats_of_the_reference(name: str, precision: Any) -> None
 
 
 def test_they_take_half_the_memory() -> None:
-    """As the halves that they stand for, where an instruction converts such."""
+    """8-bit weights take half the memory of float16 weights, which are used if the processor can convert them."""
     network = mpscnn.Network((1, 1, 512))
     network.output(network.dense(network.input, 512))
     network.initialize_weights()
@@ -79,7 +79,7 @@ def test_they_take_half_the_memory() -> None:
 
 
 def test_a_range_reaches_from_the_smallest_to_the_largest_weight() -> None:
-    """A channel of one value keeps it, and the ends of another are halves near its own."""
+    """A channel with one value keeps this value. Otherwise the ends of the range are rounded to float16."""
     network, x = network_of("few outputs")
     weight = network.weight("layer")
     weight[0] = 0.0
@@ -141,7 +141,7 @@ def test_a_batch_normalization_becomes_part_of_the_ranges() -> None:
 
 
 def test_what_keeps_its_weights() -> None:
-    """Transposed convolutions, layers with keep_float32, and weights that are no products."""
+    """Weights that are not quantized: transposed convolutions, keep_float32, and layers without products."""
     random = np.random.default_rng(13)
     network = mpscnn.Network((6, 6, 8))
     y = network.conv2d_transpose(network.input, 8, 3, strides=2)

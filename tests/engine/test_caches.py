@@ -1,4 +1,4 @@
-"""MPSCNN_CACHES: how work is cut for other caches, and that no bit depends on it."""
+"""Tests of MPSCNN_CACHES: work is divided for other cache sizes, and results do not change by a bit."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SMALL, LARGE = "1024,16384,65536", "65536,4194304,268435456"
 
 
 def network() -> mpscnn.Network:
-    """Of every kind of kernel whose cuts look at caches."""
+    """Return a network with every kind of kernel whose division of work depends on cache sizes."""
     result = mpscnn.Network(input=(40, 36, 3))
     y = result.conv2d(result.input, 24, 3, strides=2, padding="same", activation="relu6")
     y = result.depthwise_conv2d(y, 3, padding="same", activation="relu6")
     y = result.conv2d(y, 64, 1)
-    y = result.conv2d(y, 48, 3, padding="same")  # Winograd's
+    y = result.conv2d(y, 48, 3, padding="same")  # computed by Winograd's algorithm
     y = result.max_pool2d(result.conv2d(y, 80, 1), 2)
     y = result.resize(y, (33, 29), alignment="corners")
     result.output(result.softmax(y))

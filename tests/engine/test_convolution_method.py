@@ -1,4 +1,4 @@
-"""Dense 3x3 and 5x5 convolutions of the CPU engine: transformed where that gains, with errors like plain sums."""
+"""Tests of 3x3 and 5x5 convolutions by Winograd's algorithm on the CPU engine, and of their errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def kernel(network: mpscnn.Network, x: NDArray[np.float32], precision: str = "fl
 def sums(
     weights: NDArray[np.float32], bias: NDArray[np.float32], x: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """In float64, of a convolution that keeps the image's size."""
+    """Return the result in float64 of a convolution that keeps the image's size."""
     size = weights.shape[1]
     border = (size // 2, size // 2)
     padded = np.pad(x.astype(np.float64), ((0, 0), border, border, (0, 0)))
@@ -49,7 +49,7 @@ def in_float64(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def magnitudes(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What tolerance.linear_bound takes."""
+    """Return the sums of magnitudes for tolerance.linear_bound."""
     weights = network.weights
     return sums(np.abs(weights["conv.weight"]), np.abs(weights["conv.bias"]), np.abs(x))
 
@@ -63,7 +63,7 @@ def bound_of_tiles(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[n
 
 
 def round_weights(network: mpscnn.Network) -> None:
-    """To halves, as float16 networks do anyway."""
+    """Round the weights to float16, as float16 networks do."""
     network.load_weights(
         {name: values.astype(np.float16).astype(np.float32) for name, values in network.weights.items()}
     )
@@ -140,7 +140,7 @@ def test_errors_are_bounded_by_what_a_tile_reads(size: int) -> None:
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("channels", [16, 64])
 def test_halves_are_those_of_plain_sums(size: int, channels: int) -> None:
-    """Where inputs are alike, as far as rounding to half allows."""
+    """For inputs of similar magnitude, float16 results are equal to those of plain sums up to one rounding."""
     network = convolution(24, 24, channels, 32, size)
     round_weights(network)
     x = np.random.default_rng(3).normal(size=(2, 24, 24, channels)).astype(np.float16).astype(np.float32)
@@ -198,7 +198,7 @@ def test_threads_that_share_weights_too_large_for_l2_change_no_bit(
 @needs_fma
 @pytest.mark.parametrize("size", [3, 5])
 def test_an_overflow_to_infinity_stays_in_its_windows(size: int) -> None:
-    """As when a layer's result does not fit into a half."""
+    """An infinity, such as an overflow in float16, only affects outputs whose windows contain it."""
     network = convolution(24, 24, 16, 16, size)
     round_weights(network)
     x = np.full((1, 24, 24, 16), 2.0, np.float32)
@@ -230,7 +230,7 @@ def test_explanations_say_why() -> None:
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_without_winograd_an_error_is_bounded_by_the_window(size: int, precision: str) -> None:
-    """Beside one pixel that is 8192 times as large as the others, where transformed tiles lose four digits."""
+    """Errors stay small near a pixel that is 8192 times as large, for which Winograd's tiles would lose four digits."""
     network = convolution(24, 24, 16, 16, size)
     round_weights(network)
     x = np.random.default_rng(2).uniform(-1, 1, (1, 24, 24, 16)).astype(np.float16).astype(np.float32)

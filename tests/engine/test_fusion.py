@@ -1,4 +1,4 @@
-"""Convolutions that the CPU engine computes as chains: the same bits as one by one, however they are cut."""
+"""Tests of chains (convolutions that run band by band): results have the same bits as layer by layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACTIVATIONS: list[Any] = ["relu6", "relu", None, "prelu", "tanh", "leaky_relu"]
 def run(
     network: mpscnn.Network, x: NDArray[np.float32], fusion: str, precision: str = "float32", threads: int = 1
 ) -> list[NDArray[Any]]:
-    """All outputs, with chains as MPSCNN_FUSION says."""
+    """Return all outputs with a setting of MPSCNN_FUSION."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MPSCNN_FUSION", fusion)
         session = network.compile(device="cpu", precision=precision).session(threads=threads)
@@ -42,7 +42,7 @@ def same(network: mpscnn.Network, x: NDArray[np.float32], fusion: str, precision
 
 @st.composite
 def chains(draw: st.DrawFn) -> mpscnn.Network:
-    """A few inverted residuals, depthwise separable and plain convolutions behind each other."""
+    """Draw a network of a few inverted residuals, depthwise separable convolutions and plain convolutions."""
     channels = draw(st.integers(1, 20))
     network = mpscnn.Network(input=(draw(st.integers(1, 20)), draw(st.integers(1, 20)), channels))
     x = network.input

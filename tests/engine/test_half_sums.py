@@ -1,4 +1,4 @@
-"""accumulate_dtype="float16": products of convolutions and dense layers are summed in halves."""
+"""Tests of accumulate_dtype="float16", with which convolutions and dense layers add up in float16."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import mpscnn
 
 Floats = npt.NDArray[np.float32]
 
-# Shape of an image, the layer, and what the reference takes; None: a dense layer.
+# The shape of an image, a function that adds the layer, and the reference's attributes; None: a dense layer.
 Layer = tuple[tuple[int, int, int], Callable[[mpscnn.Network, Any], Any], "dict[str, Any] | None"]
 LAYERS: dict[str, Layer] = {
     "pointwise": (
@@ -95,7 +95,7 @@ def test_sums_are_those_of_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("scale", [2.0**-20, 2.0**-12, 300.0, 20000.0])
 def test_sums_of_tiny_and_huge_numbers(scale: float) -> None:
-    """Subnormal halves, and sums that reach infinity."""
+    """Sums are right for subnormal numbers of float16, and for sums that overflow to infinity."""
     network, weight, bias, x = network_of("pointwise", scale)
     if scale < 1:
         bias *= np.float32(scale)

@@ -1,4 +1,4 @@
-"""float16 keeps packed weights as halves: the same bits as float32 kernels with the same numbers."""
+"""Test that float16 networks store packed weights in float16 and have the bits of float32 kernels."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Floats = npt.NDArray[np.float32]
 
 
 def halves(random: np.random.Generator, *shape: int) -> Floats:
-    """Numbers that float16 has, the smallest among them."""
+    """Return random numbers that float16 can represent, including subnormal ones."""
     values = random.normal(size=shape).astype(np.float16)
     values.flat[::7] *= np.float16(2.0**-18)
     return values.astype(np.float32)
 
 
 def results(network: mpscnn.Network, x: Floats) -> tuple[Floats, Floats]:
-    """Of float16, and of float32 rounded to it."""
+    """Return the float16 result, and the float32 result rounded to float16."""
     found: Any = [
         network.compile(device="cpu", precision=precision).session(threads=threads).run(x)
         for precision, threads in (("float16", 1), ("float16", 2), ("float32", 1))

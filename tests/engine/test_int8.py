@@ -1,4 +1,4 @@
-"""Networks in int8 precision: the bits of TensorFlow Lite's reference kernels."""
+"""Test that networks in precision "int8" have the bits of TensorFlow Lite's reference kernels."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FILES = [
 
 @pytest.fixture(params=["baseline", "avx2", "avx512", "neon"])
 def instruction_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each that this processor has."""
+    """Run a test with each instruction set of this processor."""
     monkeypatch.setenv("MPSCNN_CPU", request.param)
     network = mpscnn.Network(input=(1, 1, 1))
     network.output(network.activation(network.input, "relu"))
@@ -52,14 +52,14 @@ def instruction_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 
 def numbers(tensor: FileTensor, integers: Any) -> NDArray[np.float32]:
-    """What a tensor's integers stand for."""
+    """Return the numbers that a tensor's integers represent."""
     assert tensor.quantization is not None
     offset = np.asarray(integers, np.int64) - tensor.quantization.zero_points[0]
     return offset.astype(np.float32) * np.float32(tensor.quantization.scales[0])
 
 
 def computed(path: Path, inputs: list[Any], *, threads: int = 1) -> NDArray[Any]:
-    """By mpscnn, in int8."""
+    """Return the result of mpscnn in precision "int8"."""
     file = read_tflite(path)
     program = converters.read_network([path]).compile(device="cpu", precision="int8")
     x = [numbers(file.tensors[index], given) for index, given in zip(file.inputs, inputs, strict=True)]
@@ -69,7 +69,7 @@ def computed(path: Path, inputs: list[Any], *, threads: int = 1) -> NDArray[Any]
 
 
 def expected(path: Path, inputs: list[Any]) -> NDArray[np.float32]:
-    """By LiteRT's reference kernels."""
+    """Return the result of LiteRT's reference kernels."""
     file = read_tflite(path)
     last = file.operators[-1]
     # Which channel is the greatest is not computed.
@@ -182,7 +182,7 @@ def test_converted_files_keep_the_integers(
 
 
 def test_numbers_become_the_nearest_integers() -> None:
-    """Ties away from zero, at most the limits; a NaN is zero."""
+    """Numbers are rounded to the nearest integer, ties away from zero, and clipped. NaN becomes zero."""
     network = mpscnn.Network(input=(1, 1, 9))
     result = network.layer("pooling", [network.input], {"kind": "average"}, name="same")
     for tensor in (network.input, result):
@@ -216,7 +216,7 @@ FUNCTIONS: dict[str, tuple[Any, Callable[[NDArray[np.float64]], NDArray[np.float
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 @pytest.mark.parametrize("kind", FUNCTIONS)
 def test_functions_are_tables_of_the_nearest_integers(kind: str, dtype: str) -> None:
-    """With scales that TensorFlow Lite's layers do not have."""
+    """Functions give the nearest integers also for scales that TensorFlow Lite does not allow for them."""
     activation, function = FUNCTIONS[kind]
     lowest = int(np.iinfo(dtype).min)
     source, result = (0.9, lowest + 120), (0.0061, lowest + 31)
@@ -375,7 +375,7 @@ def test_means_of_more_numbers_than_sums_hold(kind: str) -> None:
 
 
 def test_means_of_images_of_any_size() -> None:
-    """What is too large shows when it is run."""
+    """Images that are too large for exact integer means raise an error when the network runs."""
     network = mpscnn.Network(input=(None, None, 1))
     y = network.global_average_pool2d(network.input, name="mean")
     network.output(y)
@@ -474,7 +474,7 @@ def test_arguments_of_other_types(arguments: tuple[Any, Any, Any]) -> None:
 
 @pytest.mark.parametrize("channels", [511, 512, 1000, 4096])
 def test_a_softmax_of_many_equal_channels(channels: int, instruction_set: str) -> None:
-    """Shares that are less than half an integer are 0."""
+    """Probabilities below half an integer are 0."""
     network = mpscnn.Network((1, 1, channels))
     result = network.output(network.softmax(network.input))
     network.quantize(network.input, "uint8", 0.02, 100)

@@ -1,4 +1,4 @@
-"""int8 precision beside LiteRT's reference kernels: every operator, with scales and zero points that all differ."""
+"""Compare precision "int8" with LiteRT's reference kernels: every operator, with different scales and zero points."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def by_reference(file: TfliteFile, made: DifferingFile) -> NDArray[Any]:
 
 
 def by_numbers(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Answer:
-    """The nearest integers to what a function gives."""
+    """Return a reference that rounds the results of a function to the nearest integers."""
 
     def answer(file: TfliteFile, made: DifferingFile) -> NDArray[Any]:
         source, result = (
@@ -112,7 +112,7 @@ def compare_with_litert(path: Path, case: Case, seed: int) -> None:
 
 
 def test_every_operator_has_a_case() -> None:
-    """One that is new needs one."""
+    """Each operator that mpscnn supports must be in exactly one list."""
     listed = [*JUDGED, *OWN, *REFUSED]
     assert len(listed) == len(set(listed))
     kinds = {kind for kind, _ in listed}
@@ -181,7 +181,7 @@ def test_others_are_those_of_the_reference(path: Path, case: Case, seed: int) ->
 
 @pytest.mark.parametrize("case", [case for case in OWN if case != ("SUM", "int8")], ids="-".join)
 def test_litert_refuses_them(path: Path, case: Case) -> None:
-    """Once it computes them, its bits are those to have."""
+    """LiteRT refuses these operators. If a newer version computes them, mpscnn must match its bits."""
     made = DifferingFile(*case, 7)
     path.write_bytes(made.content)
     with pytest.raises((RuntimeError, ValueError)):

@@ -1,4 +1,4 @@
-"""Weights that are tensors of the graph: those of a network that is trained."""
+"""Tests of weights that are tensors of the graph ("variables"), as in networks that are trained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RNG = np.random.default_rng(5)
 
 
 def run(graph: _core.Graph, arrays: list[NDArray[Any]], threads: int = 1) -> NDArray[Any]:
-    """The only output."""
+    """Return the only output of a graph."""
     session = mpscnn.Network.from_graph(graph).compile(device="cpu").session(threads=threads)
     result = session.run(arrays)
     assert isinstance(result, np.ndarray)
@@ -32,7 +32,7 @@ def both(
     activation: str = "",
     threads: int = 1,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Results with weights that are set once, and with the same ones as variables."""
+    """Return the results with constant weights, and with the same weights as variables."""
     results = []
     x = RNG.normal(size=shape).astype(np.float32)
     for as_variables in (False, True):

@@ -1,4 +1,4 @@
-// The number of threads that runs of unknown duration get.
+// Tests of the choice of the number of threads, which is based on the times of runs.
 
 #include "cpu/runtime/thread_choice.h"
 
@@ -12,7 +12,8 @@ using cpu::ThreadChoice;
 
 namespace {
 
-/// Runs of the given microseconds by number of threads. Returns how many had which number.
+/// Simulate runs whose time in microseconds depends on the number of threads. Returns how often each number
+/// was chosen.
 std::map<int, int> run(ThreadChoice &choice, int runs, std::map<int, double> times) {
     std::map<int, int> counted;
     for (int i = 0; i < runs; ++i) {

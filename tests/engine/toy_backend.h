@@ -1,8 +1,8 @@
 #pragma once
 
-// A backend as unlike the CPU engine as the interface allows: tensors lie channel-first in double, one node
-// runs after another, there is neither an arena nor a fusion nor a packed weight. It is also the naive truth
-// that the tests of the CPU engine compare with.
+// A simple backend that differs from the CPU engine as much as the interface allows: tensors are
+// channel-first in double, nodes run one by one, and there are no arena, no fusion and no packed weights. It
+// is also the reference for the tests of the CPU engine.
 
 #include <algorithm>
 #include <array>
@@ -22,7 +22,7 @@ namespace toy {
 
 using namespace mpscnn;
 
-/// (n, channels, everything between), whatever the rank.
+/// A tensor of any rank, stored as (n, channels, all other axes).
 struct Tensor {
     Shape shape;
     std::vector<double> values;
@@ -40,7 +40,7 @@ struct Tensor {
     double at(std::int64_t n, std::int64_t position, std::int64_t c) const {
         return const_cast<Tensor &>(*this).at(n, position, c);
     }
-    /// By the index that the element has in row-major NHWC order.
+    /// Return the element with this index in row-major NHWC order.
     double &row_major(std::int64_t index) {
         const std::int64_t c = index % channels(), position = index / channels();
         return at(position / positions(), position % positions(), c);
@@ -363,7 +363,7 @@ private:
             result_.row_major(i) = input().row_major(i);
     }
 
-    /// Toys know the operations that the tests of the engine use.
+    /// Only operations that the engine's tests use are supported.
     template <class Other> void compute(const Other &other) {
         fail(ErrorKind::unsupported, std::string("toys cannot do ") + other.info.name);
     }

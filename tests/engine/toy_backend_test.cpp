@@ -1,4 +1,4 @@
-// The engine's programs and sessions over a backend that shares nothing with the CPU engine.
+// Tests of programs and sessions with a backend that shares no code with the CPU engine.
 
 #include "engine/run/program.h"
 #include "tests/cpp/check.h"
@@ -15,7 +15,7 @@ engine::BackendChoice choice(std::shared_ptr<const engine::Backend> backend, Pre
     return {std::move(backend), precision, "the test asked for it"};
 }
 
-/// With everything that canonicalising merges: batch normalization and neurons behind convolutions.
+/// A network with layers that canonicalisation merges: batch normalizations and neurons after convolutions.
 Network network_with_normalization() {
     Network network;
     const ValueId input = network.input({-1, -1, -1, 3});

@@ -1,4 +1,4 @@
-// What a step of training computes: gradients that something needs, and no others.
+// Test that a training step computes exactly the gradients that are needed.
 
 #include "engine/train/training_graph.h"
 
@@ -14,7 +14,7 @@ using namespace small;
 
 namespace {
 
-/// Three convolutions one behind the other, a head, and a layer that leads to no output.
+/// A network of three convolutions in sequence, a head, and a layer that no output depends on.
 engine::Graph network() {
     engine::Graph graph("network");
     ValueId x = graph.add_input("image", {Shape::any, 8, 8, 4});
@@ -35,7 +35,7 @@ engine::Graph network() {
     return graph;
 }
 
-/// The operations of a step, by name, of which each may be there several times.
+/// Return the names of the operations in a step, with repetitions.
 std::multiset<std::string> operations(const engine::TrainingGraph &training) {
     std::multiset<std::string> names;
     for (const engine::Node &node : training.graph.nodes()) names.insert(ops::info_of(node.operation).name);

@@ -1,4 +1,4 @@
-// Whose weights a program keeps alive.
+// Tests of which weights a program keeps in memory.
 
 #include "engine/run/program.h"
 #include "tests/cpp/check.h"
@@ -9,7 +9,7 @@ using engine::Program;
 
 namespace {
 
-/// Sets a layer's weight to memory that is watched.
+/// Set a layer's weight, and return a weak pointer to its memory.
 std::weak_ptr<const std::byte> watched_weight(engine::Graph &graph, const std::string &layer,
                                               const Shape &shape) {
     const auto count = static_cast<std::size_t>(shape.elements());

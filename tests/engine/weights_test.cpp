@@ -1,4 +1,4 @@
-// Weights as they are stored, and as float32.
+// Tests of weights in their stored types and as float32.
 
 #include "engine/graph/weights.h"
 
@@ -18,7 +18,7 @@ using engine::WeightType;
 
 namespace {
 
-/// Bytes that begin `offset` bytes behind a boundary.
+/// Return values in memory that begins `offset` bytes after an aligned address.
 template <class T> std::shared_ptr<const std::byte> stored(const std::vector<T> &values, std::size_t offset) {
     const std::shared_ptr<std::byte[]> memory(new std::byte[values.size() * sizeof(T) + offset]);
     std::memcpy(memory.get() + offset, values.data(), values.size() * sizeof(T));
