@@ -28,7 +28,8 @@ Each engine runs in a separate process with its fastest settings
 The processes take turns, so all see the same state of the machine.
 An engine whose outputs differ from mpscnn's is left out.
 
-A ratio is the time of mpscnn divided by that of the fastest peer, so mpscnn is faster below 1.
+The other engines are called *peers*. A ratio is the time of mpscnn divided by that of the fastest peer,
+so mpscnn is faster if the ratio is below 1.
 Prefer the median of the rounds: a round takes about a second,
 while minima may come from different states of the machine.
 [benchmarks/README.md](../benchmarks/README.md) has figures of single operations.
