@@ -127,7 +127,7 @@ std::uint8_t absolute(const Quantization &source, const Quantization &result, in
 
 constexpr std::int32_t lowest_16 = -32768, highest_16 = 32767;
 
-/// Return a * b / 2^15 of 16-bit integers, rounded to nearest, ties away from zero.
+/// Return a * b / 2^15 of 16-bit integers, rounded to nearest, ties up. -1 * -1, which overflows, is 32767.
 std::int32_t product_16(std::int32_t a, std::int32_t b) {
     if (a == lowest_16 && b == lowest_16) return highest_16;
     const std::int32_t product = a * b;

@@ -32,7 +32,8 @@ Verdict check_again(const Backend &subject, const Backend &reference, const Chec
 /// Return the same device without the implementations that the verdict refuses.
 std::shared_ptr<const Backend> trusted(std::shared_ptr<const Backend> subject, const Verdict &verdict);
 
-/// Describe the verdict on a device that may be used, with the identity of the record.
+/// Describe the verdict on a device that is not refused: the record that identifies device, system and
+/// library, and the implementations that are not used.
 std::string verdict_text(const Backend &subject, const Verdict &verdict);
 /// Describe why a device is not used, and how to check it again.
 std::string refusal_text(const Backend &subject, const Verdict &verdict);

@@ -123,7 +123,8 @@ MPSCNN_INLINE void copy_rows(const IntegerConvolutionTask &task, std::int64_t im
 struct QuadRows {
     const std::uint8_t *bytes;
     std::ptrdiff_t pitch; ///< bytes from one pixel's inputs to the next one's
-    /// Bytes from one run to the next within a row of the window, and from one row of the window to the next.
+    /// A run is a contiguous piece of a row of the window. `run` is the bytes from one run to the next within
+    /// a row, and `row` is the bytes from one row to the next.
     std::ptrdiff_t run, row;
     std::int64_t runs_of_row, rows;
     std::uint8_t *result;

@@ -172,8 +172,8 @@ def _group_norm(
 ) -> FileTensor:
     """Convert to a group normalization.
 
-    `parts` are the atoms before the groups, of the groups, and behind them (the channels within a group). Each scale
-    and offset of the file is repeated for `times` channels of the layer.
+    `parts` are three pieces of the file's axes, in their order: those before the channels, the groups, and the channels
+    within a group. Each scale and offset of the file is repeated for `times` channels of the layer.
     """
     before, channels, behind = parts
     order, grouping = before + channels + behind, c.arranger.grouping(x)

@@ -104,7 +104,10 @@ def densify(values: NDArray[np.generic], sparsity: Sparsity, shape: Sequence[int
 
 
 def _listed(segments: Whole, positions: Whole, rows: int, extent: int) -> tuple[Whole, Whole]:
-    """Return, for each listed position, the row above it and the position."""
+    """Return two arrays with an element for each stored position, as in CSR: its row, and the position in that row.
+
+    `segments` holds where the positions of each of the `rows` begin.
+    """
     if segments.size != rows + 1 or segments[0] != 0 or segments[-1] != positions.size:
         raise WeightsError("damaged: the segments of a sparse tensor do not fit its positions")
     counts = np.diff(segments)
