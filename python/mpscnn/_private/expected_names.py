@@ -74,7 +74,7 @@ NO_ARGUMENTS = {
     "validation_split": "validation_data= takes the data to validate on",
 }
 
-#: What to write instead of an option of commands that there is not.
+#: For options that users guess and commands do not have: the option to write instead.
 NO_OPTIONS = {
     "--save": "-o FOLDER (or --output) writes the results",
     "--source": "photos and videos are given without an option",

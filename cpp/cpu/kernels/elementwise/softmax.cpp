@@ -1,6 +1,6 @@
 // Softmax over the channels of each pixel, e^(x - maximum) / sum of exponentials, and its logarithm.
 //
-// As many pixels as a vector has lanes are computed together. With single pixels, maximum, sum and logarithm
+// A vector computes one pixel in each of its lanes. With single pixels, maximum, sum and logarithm
 // would have to wait for each other. The exponentials stay in scratch memory between the passes.
 //
 // Registers hold one vector of channels and the exponential's terms; constants come from memory. The speed is

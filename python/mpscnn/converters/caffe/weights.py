@@ -27,7 +27,7 @@ _TYPES: dict[int, np.dtype[Any]] = {5: np.dtype("<f4"), 8: np.dtype("<f8")}
 
 
 def read_weights(path: Path) -> dict[str, list[Blob]]:
-    """Return the weights of each layer by the layer's name. Raises WeightsError if it is no valid .caffemodel."""
+    """Return the weights of each layer by the layer's name. Raises WeightsError if it is not a valid .caffemodel."""
     message = weights_message()()
     errors = import_module("google.protobuf.message")
     with reading(path, WeightsError):

@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters import gates
 from mpscnn.converters.coreml_writer.operator import Handler, Operator
 from mpscnn.errors import UnsupportedError
 
-# The position in ONNX' order of gates (LSTM: i, o, f, g; GRU: z, r, candidate) of each gate in Core ML's order.
-_LSTM_ORDER, _GRU_ORDER = (0, 2, 1, 3), (1, 2, 0)
 _FUNCTIONS = {"HardSigmoid": "hard_sigmoid", "Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 
 
-def _by_gate(values: NDArray[Any], order: tuple[int, ...]) -> NDArray[np.float32]:
-    parted = values.reshape(len(order), -1, *values.shape[1:])
-    return np.ascontiguousarray(parted[list(order)].reshape(values.shape), np.float32)
+def _by_gate(values: NDArray[Any], kind: str) -> NDArray[np.float32]:
+    return gates.reordered(np.asarray(values, np.float32), gates.ONNX[kind], gates.CORE_ML[kind])
 
 
 def _functions(op: Operator) -> list[str]:
@@ -41,7 +39,7 @@ def _state(op: Operator, place: int, units: int) -> Any:
     return np.zeros((op.shape[1], units), np.float32)
 
 
-def _settings(op: Operator, order: tuple[int, ...]) -> tuple[dict[str, Any], NDArray[np.float32]]:
+def _settings(op: Operator, kind: str) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """Return the arguments that LSTM and GRU have in common, and the biases of the state."""
     if not op.is_program:  # mpscnn's reader does not support recurrent layers of neural networks
         raise UnsupportedError("mpscnn writes recurrent layers as programs only: write a .mlpackage")
@@ -51,9 +49,9 @@ def _settings(op: Operator, order: tuple[int, ...]) -> tuple[dict[str, Any], NDA
     return {
         "x": op.x,
         "initial_h": _state(op, 5, units),
-        "weight_ih": _by_gate(weight, order),
-        "weight_hh": _by_gate(matrix, order),
-        "bias": _by_gate(first, order),
+        "weight_ih": _by_gate(weight, kind),
+        "weight_hh": _by_gate(matrix, kind),
+        "bias": _by_gate(first, kind),
         "direction": op.attributes.get("direction", b"forward").decode(),
         "output_sequence": True,
         "name": f"{op.name}_states",
@@ -61,7 +59,7 @@ def _settings(op: Operator, order: tuple[int, ...]) -> tuple[dict[str, Any], NDA
 
 
 def _lstm(op: Operator) -> list[Any]:
-    settings, _ = _settings(op, _LSTM_ORDER)
+    settings, _ = _settings(op, "LSTM")
     gate, candidate, output = _functions(op)
     functions = {"recurrent_activation": gate, "cell_activation": candidate, "activation": output}
     cell = _state(op, 6, settings["weight_hh"].shape[1])
@@ -74,7 +72,7 @@ def _lstm(op: Operator) -> list[Any]:
 
 
 def _gru(op: Operator) -> list[Any]:
-    settings, state_bias = _settings(op, _GRU_ORDER)
+    settings, state_bias = _settings(op, "GRU")
     if not int(op.attributes["linear_before_reset"]) or state_bias.any():
         raise UnsupportedError(
             "Core ML's GRU multiplies the product of the state, without a bias, by the reset gate"

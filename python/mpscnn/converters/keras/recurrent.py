@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters import gates
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.functions import function_of
 from mpscnn.converters.keras.settings import Settings
@@ -19,9 +20,6 @@ Weights = Mapping[str, NDArray[np.float32]]
 _MIRRORED = (
     "activation", "recurrent_activation", "reset_after", "return_sequences", "units", "use_bias",
 )  # fmt: skip
-# The position in Keras's order of gates (LSTM: i, f, g, o) of each gate in mpscnn's order (i, f, o, g). A GRU has the
-# order z, r, candidate in both.
-_GATES = {"LSTM": (0, 1, 3, 2), "GRU": (0, 1, 2)}
 
 
 def _recurrent(c: Applied) -> Tensor:
@@ -34,7 +32,7 @@ def _bidirectional(c: Applied) -> Tensor:
     """Convert Bidirectional: one layer in both directions. The backward results are in the order of the input."""
     inner, settings = c.settings.values.get("layer"), inner_settings(c.layer)
     kind = inner.get("class_name") if isinstance(inner, Mapping) else None
-    if kind not in _GATES:
+    if kind not in gates.KERAS:
         raise UnsupportedError(f"of {kind!r} it is not supported; supported are LSTM and GRU")
     if settings.flag("go_backwards", False) or not _mirrors(c, settings):
         raise UnsupportedError("with another layer backward than forward it is not supported")
@@ -94,7 +92,7 @@ def _one_direction(
     ]
     if any(function.layers is not None for function in functions):
         raise UnsupportedError("its activation is not one of a single element, which is not supported")
-    gates, candidate = (function.neuron for function in functions)
+    gate, candidate = (function.neuron for function in functions)
     name = c.name(suffix)
     after = settings.flag("reset_after", generation > 1)
     try:
@@ -102,7 +100,7 @@ def _one_direction(
             made = c.network.lstm(
                 x,
                 units,
-                recurrent_activation=gates,
+                recurrent_activation=gate,
                 activation=candidate,
                 cell_activation=candidate,
                 reverse=backward,
@@ -112,7 +110,7 @@ def _one_direction(
             made = c.network.gru(
                 x,
                 units,
-                recurrent_activation=gates,
+                recurrent_activation=gate,
                 activation=candidate,
                 reset_after=after,
                 reverse=backward,
@@ -131,8 +129,7 @@ def _one_direction(
 def _set_weights(
     c: Applied, kind: str, name: str, weights: Weights, units: int, *, reset_after: bool
 ) -> None:
-    order = _GATES[kind]
-    count = len(order)
+    count = len(gates.KERAS[kind])
     kernel, matrix, bias = (weights.get(role) for role in ("kernel", "recurrent_kernel", "bias"))
     shapes = [None if one is None else one.shape for one in (kernel, matrix)]
     if (
@@ -141,10 +138,9 @@ def _set_weights(
         or shapes != [(kernel.shape[0], count * units), (units, count * units)]
     ):
         raise WeightsError(f"damaged: it has weights of other shapes than {units} units")
-    weight = _by_gate(kernel, units, order).T
-    states = _by_gate(matrix, units, order)
-    c.set_weight(f"{name}/input", "weight", np.ascontiguousarray(weight.reshape(count * units, 1, 1, -1)))
-    c.set_weight(f"{name}/recurrent", "weight", np.ascontiguousarray(states.T))
+    weight, states = _by_gate(kernel.T, kind), _by_gate(matrix.T, kind)
+    c.set_weight(f"{name}/input", "weight", weight.reshape(count * units, 1, 1, -1))
+    c.set_weight(f"{name}/recurrent", "weight", states)
     rows = np.zeros((1, count * units), np.float32) if bias is None else bias.reshape(-1, count * units)
     if (
         rows.shape[0] == 2
@@ -155,13 +151,11 @@ def _set_weights(
         rows = rows[:1] + own
     elif kind == "GRU" and reset_after:
         c.set_weight(f"{name}/recurrent", "bias", np.zeros(units, np.float32))
-    c.set_weight(f"{name}/input", "bias", _by_gate(rows, units, order).reshape(-1))
+    c.set_weight(f"{name}/input", "bias", _by_gate(rows[0], kind))
 
 
-def _by_gate(values: NDArray[np.float32], units: int, order: tuple[int, ...]) -> NDArray[np.float32]:
-    """Reorder the gates in the columns of a weight."""
-    parted = values.reshape(len(values), len(order), units)
-    return np.ascontiguousarray(parted[:, list(order)].reshape(len(values), -1))
+def _by_gate(values: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
+    return gates.reordered(values, gates.KERAS[kind], gates.MPSCNN[kind])
 
 
 RECURRENT: dict[str, Callable[[Applied], Tensor]] = {

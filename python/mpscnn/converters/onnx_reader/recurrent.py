@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters import gates
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
@@ -16,8 +17,6 @@ from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.recurrent import Recurrent
 
-# The position in ONNX' order of gates (LSTM: i, o, f, g) of each gate in mpscnn's order (i, f, o, g).
-_GATES = {"LSTM": (0, 2, 1, 3), "GRU": (0, 1, 2)}
 _ACTIVATIONS: dict[str, dict[str, Any]] = {
     "Affine": {"kind": "linear", "a": 1.0, "b": 0.0},
     "Elu": {"kind": "elu", "a": 1.0},
@@ -104,8 +103,8 @@ def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
 
 def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, directions: int) -> Recurrent:
     weight, matrix = (c.constants.real(node.input(number), "its weights") for number in (1, 2))
-    gates = _GATES[node.kind]
-    count, units = len(gates), node.integer("hidden_size")
+    given, order = gates.ONNX[node.kind], gates.MPSCNN[node.kind]
+    count, units = len(given), node.integer("hidden_size")
     biases = np.zeros((directions, 2 * count * units), np.float32)
     if node.input(3) is not None:
         biases = c.constants.real(node.input(3), "its biases")
@@ -118,7 +117,7 @@ def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, 
     name = c.layer_name(node, "/reverse" if reverse else "")
     hidden, cell = (_state(c, node, number, place, units) for number in (5, 6))
     own = [
-        part.reshape(count, units, -1)[list(gates)]
+        gates.reordered(part, given, order).reshape(count, units, -1)
         for part in (weight[place], matrix[place], *np.split(biases[place], 2))
     ]
     try:

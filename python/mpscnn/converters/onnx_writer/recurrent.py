@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters import gates
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-# The position in mpscnn's order of gates (i, f, o, g) of each gate in ONNX' order (i, o, f, g).
-_LSTM_ORDER = (0, 2, 1, 3)
 # ONNX' names of functions, and which of the attributes a and b become alpha and beta.
 _FUNCTIONS: dict[str, tuple[str, str]] = {
     "sigmoid": ("Sigmoid", ""),
@@ -59,7 +58,10 @@ def lstm(layer: Layer) -> str:
     weight, bias = _input_part(layer, 4)
     matrix = layer.required("weight")
     zeros = np.zeros_like(bias)
-    parts = [_by_gate(values, _LSTM_ORDER) for values in (weight, matrix, bias, zeros)]
+    parts = [
+        gates.reordered(values, gates.MPSCNN["LSTM"], gates.ONNX["LSTM"])
+        for values in (weight, matrix, bias, zeros)
+    ]
     states, _, cell = _node(layer, "LSTM", parts, ("gate", "candidate", "output"), {}, results=3)
     units = layer.shape[3]
     last = layer.add("Reshape", cell, layer.constant([1, 1, -1, units], "cell"))
@@ -79,9 +81,9 @@ def gru(layer: Layer) -> str:
     return _image(layer, states)
 
 
-def _input_part(layer: Layer, gates: int) -> tuple[Array, Array]:
+def _input_part(layer: Layer, count: int) -> tuple[Array, Array]:
     """Return the input weight and bias for the node: those of the merged product, or otherwise the identity and 0."""
-    rows = gates * layer.shape[3]
+    rows = count * layer.shape[3]
     if layer.product is None:
         return np.eye(rows, dtype=np.float32), np.zeros(rows, np.float32)
     bias = layer.product.weight("bias")
@@ -89,15 +91,11 @@ def _input_part(layer: Layer, gates: int) -> tuple[Array, Array]:
     return weight, np.zeros(rows, np.float32) if bias is None else bias
 
 
-def _by_gate(values: Array, order: tuple[int, ...]) -> Array:
-    return values.reshape(len(order), -1)[list(order)].reshape(values.shape)
-
-
 def _node(
     layer: Layer,
     operation: str,
     parts: Sequence[Array],
-    gates: Sequence[str],
+    functions: Sequence[str],
     attributes: dict[str, Any],
     *,
     results: int,
@@ -112,7 +110,7 @@ def _node(
         )
     ]  # fmt: skip
     inputs = [given[0], *constants, *([""] if len(given) > 1 else []), *given[1:]]
-    attributes |= _functions(layer, gates)
+    attributes |= _functions(layer, functions)
     if layer.attributes["reverse"]:
         attributes["direction"] = "reverse"
     return layer.builder.add_several(
@@ -132,9 +130,9 @@ def _image(layer: Layer, states: str) -> str:
     return layer.add("Transpose", name, perm=(1, 3, 0, 2))
 
 
-def _functions(layer: Layer, gates: Sequence[str]) -> dict[str, Any]:
+def _functions(layer: Layer, roles: Sequence[str]) -> dict[str, Any]:
     names, given = [], {"a": [], "b": []}  # type: ignore[var-annotated]
-    for gate in gates:
+    for gate in roles:
         name, parameters = _function(layer, gate)
         names.append(name)
         for parameter in parameters:

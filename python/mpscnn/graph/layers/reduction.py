@@ -91,7 +91,7 @@ class ReductionLayers(LayerMaker):
     def argmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """Return the index of each pixel's largest channel, as a float: (..., c) -> (..., 1).
 
-        Of equal channels the first is taken, and the first NaN if there is one, as in NumPy. float16 networks allow at
+        The first of equal channels is taken, and the first NaN if there is one, as in NumPy. float16 networks allow at
         most 2049 channels, because half precision does not represent larger indices exactly.
         """
         return self.layer("argument", [x], {"kind": "max"}, name=name, default="argmax")

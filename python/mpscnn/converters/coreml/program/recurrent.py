@@ -5,23 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters import gates
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# The position in Core ML's order of gates (LSTM: i, f, o, g; GRU: r, candidate, z) of each gate in ONNX' order.
-_LSTM_ORDER, _GRU_ORDER = (0, 2, 1, 3), (2, 0, 1)
 _FUNCTIONS = {"hard_sigmoid": "HardSigmoid", "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
 
 
-def _by_gate(values: NDArray[np.float32], order: tuple[int, ...]) -> NDArray[np.float32]:
-    if len(values) % len(order):
-        raise WeightsError(f"damaged: {len(values)} rows of {len(order)} gates")
-    parted = values.reshape(len(order), -1, *values.shape[1:])
-    return np.ascontiguousarray(parted[list(order)].reshape(values.shape))
+def _by_gate(values: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
+    given = gates.CORE_ML[kind]
+    if len(values) % len(given):
+        raise WeightsError(f"damaged: {len(values)} rows of {len(given)} gates")
+    return gates.reordered(values, given, gates.ONNX[kind])
 
 
-def _parts(op: Operation, order: tuple[int, ...], suffix: str = "") -> list[NDArray[np.float32]]:
+def _parts(op: Operation, kind: str, suffix: str = "") -> list[NDArray[np.float32]]:
     """Return the weights and biases for input and state of one direction, in ONNX' order of gates."""
     arrays = [op.array(f"weight_{name}{suffix}").astype(np.float32) for name in ("ih", "hh")]
     if any(array.ndim != 2 for array in arrays):
@@ -36,8 +35,8 @@ def _parts(op: Operation, order: tuple[int, ...], suffix: str = "") -> list[NDAr
     if bias.shape != (rows,) or second.shape != (rows,):
         raise WeightsError(f"damaged: biases {bias.shape} and {second.shape} for {rows} rows")
     return [
-        *(_by_gate(array, order) for array in arrays),
-        np.concatenate([_by_gate(bias, order), _by_gate(second, order)]),
+        *(_by_gate(array, kind) for array in arrays),
+        np.concatenate([_by_gate(bias, kind), _by_gate(second, kind)]),
     ]
 
 
@@ -48,13 +47,11 @@ def _function(op: Operation, name: str, default: str) -> str:
     return _FUNCTIONS[function]
 
 
-def _recurrent(
-    b: Builder, op: Operation, kind: str, order: tuple[int, ...], functions: list[str]
-) -> list[str]:
+def _recurrent(b: Builder, op: Operation, kind: str, functions: list[str]) -> list[str]:
     """Add a recurrent operator. Returns the states of all steps (or only the last step), then the last states."""
     direction = op.text("direction", "forward")
     both = direction == "bidirectional"
-    parts = [_parts(op, order), *([_parts(op, order, "_back")] if both else [])]
+    parts = [_parts(op, kind), *([_parts(op, kind, "_back")] if both else [])]
     if len({tuple(one.shape for one in own) for own in parts}) != 1:
         raise WeightsError("damaged: its directions have weights of different shapes")
     names = [b.weight(role, np.stack(own)) for role, own in zip("WRB", zip(*parts, strict=True), strict=True)]
@@ -114,7 +111,7 @@ def _lstm(b: Builder, op: Operation) -> list[str]:
             ("activation", "tanh"),
         )
     ]
-    return _recurrent(b, op, "LSTM", _LSTM_ORDER, functions)
+    return _recurrent(b, op, "LSTM", functions)
 
 
 def _gru(b: Builder, op: Operation) -> list[str]:
@@ -122,7 +119,7 @@ def _gru(b: Builder, op: Operation) -> list[str]:
         _function(op, name, default)
         for name, default in (("recurrent_activation", "sigmoid"), ("activation", "tanh"))
     ]
-    return _recurrent(b, op, "GRU", _GRU_ORDER, functions)
+    return _recurrent(b, op, "GRU", functions)
 
 
 RECURRENT: dict[str, Handler] = {"gru": _gru, "lstm": _lstm}
