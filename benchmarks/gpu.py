@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from compare import quantized
+from compare import compile_options, quantized
 from harness import table_head, table_row
 from numpy.typing import NDArray
 
@@ -83,7 +83,7 @@ def on_cores(network: mpscnn.Network, x: NDArray[np.float32], threads: Iterable[
     integers = quantized(network)
     for precision in ("float32", "bfloat16", "int8"):
         source = integers if precision == "int8" else network
-        program = source.compile(device="cpu", precision=precision)
+        program = source.compile(**compile_options(precision))
         for count in threads:
             session = program.session(threads=count)
             out = session.run(x)
@@ -101,13 +101,11 @@ def on_gpu(network: mpscnn.Network, x: NDArray[np.float32]) -> list[Timed]:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
-    module = torch_module(network, x.shape)
     host = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
     host = host.contiguous(memory_format=torch.channels_last).pin_memory()
     subjects = []
     for precision, dtype in (("float32", torch.float32), ("float16", torch.float16)):
-        placed = torch_module(network, x.shape) if subjects else module
-        placed = placed.to("cuda", dtype)
+        placed = torch_module(network, x.shape).to("cuda", dtype)
         subjects += [
             Timed("torch, eager", 0, precision, eager_run(placed, host, dtype)),
             Timed("torch, CUDA graph", 0, precision, graph_run(placed, host, dtype)),
