@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mpscnn import _core
 from mpscnn._private import toolkit
-from mpscnn._private.expected_names import told
+from mpscnn._private.expected_names import no_attribute, told
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -267,9 +267,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
         if name == "load":
             return load
         if name not in _MODULE_OF:
-            raise AttributeError(
-                f"module 'mpscnn' has no attribute {name!r}{'' if name.startswith('_') else _hint(name)}"
-            )
+            raise no_attribute("mpscnn", name, "" if name.startswith("_") else _hint(name))
         value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
         globals()[name] = value
         return value

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Set
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = [
     "ARGUMENTS",
@@ -17,6 +21,7 @@ __all__ = [
     "Expected",
     "NamedArrays",
     "arguments_of",
+    "no_attribute",
     "no_option",
     "takes_expected_arguments",
     "told",
@@ -191,6 +196,29 @@ def told(owner: str, name: str) -> str:
     """Return a hint to append to the error about an unknown attribute of a class or the module; "" if there is none."""
     text = SAID.get(owner, {}).get(name)
     return "" if text is None else f"; {text}"
+
+
+def no_attribute(module: str, name: str, hint: str) -> AttributeError | ImportError:
+    """Return the error about an unknown attribute of a module. Only a module's `__getattr__` may call this function.
+
+    The statement `from module import name` replaces an AttributeError by one without the hint. So an ImportError is
+    returned if that statement asks for an attribute that has a hint.
+    """
+    is_module = f"{module}.{name}" in sys.modules  # its import is not complete; the statement finds it there
+    if hint and not is_module and _is_import_from(sys._getframe(2)):
+        file = sys.modules[module].__file__
+        return ImportError(f"cannot import name {name!r} from {module!r}{hint}", name=module, path=file)
+    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
+
+
+def _is_import_from(frame: FrameType) -> bool:
+    """Return True if a frame executes the instruction that binds a name of `from module import name`."""
+    from opcode import EXTENDED_ARG, opmap
+
+    code, position = frame.f_code.co_code, frame.f_lasti
+    while 0 <= position < len(code) and code[position] == EXTENDED_ARG:
+        position += 2  # Python 3.10 gives the position of the prefix
+    return 0 <= position < len(code) and code[position] == opmap.get("IMPORT_FROM")
 
 
 class NamedArrays(dict[str, Any]):

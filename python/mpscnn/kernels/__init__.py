@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from mpscnn._private.expected_names import no_attribute
 from mpscnn.kernels import classes
 from mpscnn.kernels.apple_names import class_hint
 from mpscnn.kernels.arithmetic import (
@@ -203,5 +204,5 @@ __all__ += classes.__all__
 
 
 def __getattr__(name: str) -> NoReturn:
-    """Raise AttributeError with a hint. Python calls this function only for missing attributes."""
-    raise AttributeError(f"module 'mpscnn.kernels' has no attribute {name!r}{class_hint(name, __all__)}")
+    """Raise an error with a hint. Python calls this function only for missing attributes."""
+    raise no_attribute(__name__, name, "" if name.startswith("_") else class_hint(name, __all__))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mpscnn._private.expected_names import no_attribute
 from mpscnn._private.names import did_you_mean
 from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
 from mpscnn.nodes.graph import MPSNNGraph
@@ -31,9 +32,8 @@ def names() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name in NODES:
         return NODES[name]
-    if name.startswith("_"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    raise AttributeError(f"mpscnn.nodes has no {name!r}{did_you_mean(name, [*names(), *__all__])}")
+    hint = "" if name.startswith("_") else did_you_mean(name, [*names(), *__all__])
+    raise no_attribute(__name__, name, hint)
 
 
 def __dir__() -> list[str]:
