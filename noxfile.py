@@ -54,9 +54,9 @@ SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
 # Runs on torch, and makes models for the tests of the Keras reader.
 KERAS = "keras>=3.8"
-# Writes Core ML models. Version 9 takes arrays of one number for numbers, which numpy allows below 2.4.
+# Writes Core ML models. Version 9 converts arrays of one element to numbers, which numpy from 2.4 on refuses.
 COREMLTOOLS = "coremltools>=9", "numpy<2.4", "scikit-learn"
-# Writes the files for the tests of their reader.
+# Writes the TensorFlow files for the tests of mpscnn's TensorFlow reader.
 TENSORFLOW = "tensorflow==2.21.0"
 # For tests of the page of `mpscnn serve`.
 BROWSER = ("chromium", "chromium-driver")
@@ -75,7 +75,7 @@ ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
 # The tests that run on every engine.
 SINGLE_OPERATIONS = ("tests/operations", "tests/ops", "tests/kernels")
 
-# The site, its references and what runs the tutorials. Material follows MkDocs 1.
+# Packages for the site, its API reference and running the tutorials. mkdocs-material needs MkDocs 1.
 SITE = (
     "mkdocs>=1.6,<2",
     "mkdocs-material>=9.6,<10",
@@ -85,7 +85,7 @@ SITE = (
     "ruff",
 )
 
-# A compiler for other processors and C libraries, and what builds and examines wheels.
+# A compiler for other processors and C libraries, and tools that build and examine wheels.
 CROSS = (
     "ziglang",
     "scikit-build-core>=0.10",
@@ -102,10 +102,10 @@ CROSS_TARGETS = (
     "musllinux_1_2_x86_64",
     "musllinux_1_2_aarch64",
 )
-# What packs and examines a release.
+# Tools that pack and examine a release.
 RELEASE = ("build", "twine>=6", "cyclonedx-python-lib[json-validation]>=9", "py-rattler-build>=0.60")
 
-# The CUDA compiler where the system has none.
+# The CUDA compiler for systems without one.
 CUDA = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-nvvm", "nvidia-cuda-crt", "nvidia-cuda-cccl")
 EVERYTHING = (
     "lint",
@@ -374,7 +374,8 @@ def sanitize(session: nox.Session) -> None:
     """Run the C++ tests with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer."""
     install_system_packages(session, *SANITIZERS)
     install_build_tools(session)
-    # Instrumented kernels compile slowly, so only sets that run here are built. Threads share the same data in each.
+    # Instrumented kernels compile slowly, so only the instruction sets of this machine are built. ThreadSanitizer needs
+    # only one of them, because the threads share the same data with each of them.
     here = kernels_of_this_machine()
     for name, sanitizers, kernels in (("asan", "address,undefined", here), ("tsan", "thread", here[:1])):
         build_cpp(
@@ -428,8 +429,9 @@ def cuda(session: nox.Session) -> None:
 def metal_sanitize(session: nox.Session) -> None:
     """Test the Metal engine, the emulation and the shaders with sanitizers. Arguments go to pytest."""
     install_system_packages(session, *SANITIZERS)
-    # Python and GNUstep keep memory until they end, and the emulation counts objects that the engine leaks.
-    # GNUstep's runtime takes two locks in different orders, once, which is not a deadlock in practice.
+    # Leaks are not detected here, because Python and GNUstep keep memory until they end. Instead, the emulation counts
+    # the objects that the engine leaks. Deadlocks are not detected, because GNUstep's runtime once takes two locks in
+    # different orders, which is not a deadlock in practice.
     settings = {"ASAN_OPTIONS": "detect_leaks=0", "TSAN_OPTIONS": "die_after_fork=0 detect_deadlocks=0"}
     for name, sanitizers in (("asan", "address,undefined"), ("tsan", "thread")):
         runtime = sanitizer_runtime(session, name)

@@ -2,8 +2,8 @@
 
     python .ci/check_wheel.py [--max-bytes N] [--without-compiled-shaders] WHEEL...
 
-Reads macOS and Linux binaries wherever it runs, so that a wheel for one system can be examined on another. Prints a
-line about each wheel and one for whatever is wrong, and ends with 1 if anything is.
+Reads macOS and Linux binaries on any system, so that a wheel for one system can be examined on another. Prints a line
+about each wheel and a line for each problem, and ends with 1 if there is a problem.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def check_contents(names: list[str]) -> Iterator[str]:
 
 
 def check_shaders(archive: zipfile.ZipFile, compiled: bool) -> Iterator[str]:
-    """Yield the forms of the Metal engine's shaders that a macOS wheel lacks. Compiled ones may be required."""
+    """Yield a problem for each missing form of the Metal shaders: their source, and if `compiled` the compiled ones."""
     found = find_shaders(archive)
     if "source" not in found:
         yield "lacks the shaders' source, which is compiled where a system refuses the compiled ones"
@@ -207,7 +207,7 @@ def check_shaders(archive: zipfile.ZipFile, compiled: bool) -> Iterator[str]:
 
 
 def check_program(archive: zipfile.ZipFile, platform: str) -> Iterator[str]:
-    """Yield a problem if the program is wrong that "auto" runs before it chooses a Metal device."""
+    """Yield the problems of the program that device="auto" runs to check a Metal device before it chooses it."""
     if CHECK_PROGRAM not in archive.namelist():
         yield f'lacks {CHECK_PROGRAM}, without which device="auto" is always the CPU'
         return
@@ -217,7 +217,7 @@ def check_program(archive: zipfile.ZipFile, platform: str) -> Iterator[str]:
 
 
 def check_wheel(wheel: Path, max_bytes: int | None = None, compiled_shaders: bool = True) -> Iterator[str]:
-    """Yield all that is wrong with a wheel."""
+    """Yield the problems of a wheel."""
     platform = wheel.stem.split("-")[-1]
     code = code_size(wheel)
     limit = max_bytes_of(platform) if max_bytes is None else max_bytes

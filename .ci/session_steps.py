@@ -24,11 +24,11 @@ JOBS = str(os.cpu_count() or 1)
 # Several workers share the cores, so torch and numpy use one thread in each. Their idle threads would keep cores busy.
 ONE_THREAD_EACH = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
-# Many files are compiled as one, as for wheels, which takes a third of the time.
+# Compile many source files as one, as the build of wheels does. This takes a third of the time.
 AT_ONCE = "-DCMAKE_UNITY_BUILD=ON"
 LLVM = "16"
 OLDEST_CMAKE = (3, 21)
-# Finds the parts of Apple's API that the Metal engine uses. It has the compiler's version.
+# Parses the Metal engine to find the parts of Apple's API that it uses. Its version is that of the compiler.
 LIBCLANG = "libclang==16.0.6"
 # Foundation and the Objective-C runtime, for the emulation of Metal.
 GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")

@@ -32,7 +32,7 @@ def not_tried(reason: str) -> None:
 
 
 def system(processor: str, roots: Path) -> Path:
-    """Return a Debian system for a processor, with Python and without compiler."""
+    """Return a Debian system for a processor, with Python and without a compiler."""
     root = roots / f"{SUITE}-{ARCHITECTURES[processor]}"
     if not (root / "ready").exists():
         shutil.rmtree(root, ignore_errors=True)

@@ -1,12 +1,12 @@
-"""The inner loops of the arm64 kernels on cores that are not at hand: cycles by llvm-mca's model of each core.
+"""Estimate the speed of the arm64 kernels' inner loops with llvm-mca, which simulates cores that are not at hand.
 
     python benchmarks/arm_estimate.py
 
-Compiles the convolution kernels for arm64 with clang and with GCC, takes the loop of each kernel that has most
-FMAs, and asks llvm-mca how many it starts in a cycle when all data are in L1. Prints a
-Markdown table. "of the peak" is of what the model allows. Its Apple M1 has three vector pipes, while the real one's
-performance cores have four, so that their bound is given too: what four pipes, a latency of four cycles, three loads
-and eight decoded instructions in a cycle allow. Needs clang-16, llvm-16 and g++-aarch64-linux-gnu.
+Compiles the convolution kernels for arm64 with clang and with GCC. In each kernel it takes the loop with the most FMAs,
+and lets llvm-mca compute how many FMAs the loop starts in a cycle if all data are in L1. Prints a Markdown table. The
+column "of the peak" relates this to the peak of llvm-mca's model. The model of Apple's M1 has three vector pipes, but
+the real performance cores have four. So the table also has a bound for four pipes, a latency of four cycles, three
+loads and eight decoded instructions in a cycle. Needs clang-16, llvm-16 and g++-aarch64-linux-gnu.
 """
 
 from __future__ import annotations

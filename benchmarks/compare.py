@@ -1,14 +1,15 @@
-"""Whole networks in mpscnn and in every other engine that is installed, on the same weights.
+"""Compare the speed of whole networks in mpscnn and in every other engine that is installed, with the same weights.
 
     python benchmarks/compare.py [--only NAMES] [--peers NAMES] [--threads 1,2] [--rounds N] [--processes N]
         [--output DIR] [--quantised FILE.tflite]
 
 Prints Markdown with machine and versions; --output also writes compare.csv with every time, compare.md and compare.svg.
-Every engine runs in a process of its own, interleaved, see `mpscnn.apps.benchmark`. The settings that each gets
-are in python/mpscnn/apps/benchmark/engines.py, with the reasons. An engine whose outputs differ from mpscnn's by more
-than BOUNDS is refused.
-In int8 networks are quantised by mpscnn.quantize on random images, and engines that read ONNX files get QDQ graphs.
---quantised adds a file in its integers, which LiteRT reads itself.
+Every engine runs in its own process; their runs are interleaved (see `mpscnn.apps.benchmark`). The settings of each
+engine are in python/mpscnn/apps/benchmark/engines.py, with the reasons. An engine whose outputs differ from mpscnn's by
+more than BOUNDS is refused.
+For the precision int8, mpscnn.quantize quantises the networks on random images, and engines that read ONNX files get
+graphs with QuantizeLinear and DequantizeLinear. --quantised adds a quantised TensorFlow Lite file, which LiteRT reads
+without a conversion.
 """
 
 from __future__ import annotations

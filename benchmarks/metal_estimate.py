@@ -2,9 +2,10 @@
 
 python benchmarks/metal_estimate.py
 
-Nothing is measured. The rates below are those of the processor, and shares of them that are assumed; the share of own
-kernels is what they reached on an NVIDIA H100 (docs/metal.md). A layer takes the longer of the times for its bytes and
-for its multiplications, and each encoder and each dispatch takes time of its own.
+Nothing is measured. The constants below are the processor's peak rates, and the assumed shares of them that kernels
+reach. The share of mpscnn's own kernels is the share that they reached on an NVIDIA H100 (docs/metal.md). A layer takes
+the time for its bytes or the time for its multiplications, whichever is longer. Each encoder and each dispatch takes
+additional time.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def elements(extents: list[int]) -> int:
 
 
 def product_macs(output: list[int], depth: int) -> tuple[float, float]:
-    """Return the multiplications of whole tiles, and the share of the cores that they can use."""
+    """Return the multiplications of a matrix product in whole tiles, and the share of the cores that they keep busy."""
     rows, columns = elements(output[:-1]), output[-1]
     tiles = -(-rows // TILE) * -(-columns // TILE)
     # A core needs two threadgroups to hide the latency of its memory.
@@ -64,7 +65,7 @@ def product_macs(output: list[int], depth: int) -> tuple[float, float]:
 
 
 def merged_sums(nodes: dict[str, Any]) -> dict[str, str]:
-    """Return, for each convolution into which own kernels fuse an addition, the name of the addition."""
+    """Return the additions that mpscnn's own kernels fuse into a convolution, by the convolution's name."""
     readers = [name for node in nodes.values() for name in node["inputs"]]
     return {
         name: sum_name
@@ -76,7 +77,7 @@ def merged_sums(nodes: dict[str, Any]) -> dict[str, str]:
 
 
 def estimate(net: mpscnn.Network, *, own: bool) -> Estimate:
-    """Estimate a network in float16, by MPS or by own kernels."""
+    """Estimate a network in float16, computed by MPS or by mpscnn's own kernels (`own`)."""
     nodes: dict[str, Any] = {node["name"]: node for node in net.to_dict()["nodes"]}
     layers = net.describe((224, 224))["layers"]
     shapes = {layer["name"]: layer["output"] for layer in layers} | {net.input.name: [1, 224, 224, 3]}
@@ -90,7 +91,8 @@ def estimate(net: mpscnn.Network, *, own: bool) -> Estimate:
         read = sum(elements(shapes[source]) for source in node["inputs"]) + size * (name in merged)
         moved = HALF * (read + size + layer["parameters"])
         if not own or node["operation"] != "convolution":
-            # A network of own kernels copies to images and back for such a layer.
+            # MPS computes this layer. Its inputs are copied to images before it, and its result back from an image, if
+            # the other layers use own kernels.
             total = total.plus(moved, layer["macs"], peak * SHARE_OF_MPS, 3 if own else 1)
         elif node["attributes"]["groups"] > 1:
             total = total.plus(moved, layer["macs"], peak * SHARE_OF_OWN, 1)

@@ -31,7 +31,7 @@ class Processes:
     setups: dict[str, EngineSetup]
     """The settings of each engine."""
     missing: dict[str, str]
-    """The reasons of engines that are left out, by name."""
+    """The reason for each engine that is left out, by name."""
 
     def first_run(self, engine: str) -> str:
         """Return Python code that loads the network and runs it once."""

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Half of the views stay as close to the data set as a flip and a small shift, so that its own test images are
-# not sacrificed to the photos.
+# Half of the views are only flipped and slightly shifted. They stay close to the data set, so that the accuracy on its
+# test images does not suffer from the stronger augmentation for photos.
 PLAIN_SHARE = 0.5
 PLAIN_SHIFT = 0.125
 LOG_EXTENT = (math.log(0.55), math.log(1.9))
@@ -22,22 +22,22 @@ ROTATION = 0.2
 
 
 def uniform(count: int, low: float, high: float, device: torch.device) -> Tensor:
-    """`count` random numbers in low..high."""
+    """Return `count` random numbers in low..high."""
     return torch.rand(count, device=device) * (high - low) + low
 
 
 def per_image(values: Tensor) -> Tensor:
-    """One value per image, ready to be multiplied with images (n, 3, h, w)."""
+    """Reshape values (n,) to (n, 1, 1, 1), so that they broadcast over images (n, 3, h, w)."""
     return values[:, None, None, None]
 
 
 def chosen(count: int, share: float, device: torch.device) -> Tensor:
-    """A mask (n, 1, 1, 1) that selects about `share` of the images."""
+    """Return a mask (n, 1, 1, 1) that selects about `share` of the images."""
     return per_image(torch.rand(count, device=device) < share)
 
 
 def affine(extent_x: Tensor, extent_y: Tensor, angle: Tensor, shift_x: Tensor, shift_y: Tensor) -> Tensor:
-    """Matrices (n, 2, 3) from output to input positions, both in -1..1."""
+    """Return matrices (n, 2, 3) that map output positions to input positions, both in -1..1."""
     cosine, sine = torch.cos(angle), torch.sin(angle)
     row_x = torch.stack((extent_x * cosine, -extent_y * sine, shift_x), dim=1)
     row_y = torch.stack((extent_x * sine, extent_y * cosine, shift_y), dim=1)
@@ -45,7 +45,7 @@ def affine(extent_x: Tensor, extent_y: Tensor, angle: Tensor, shift_x: Tensor, s
 
 
 def sample(images: Tensor, matrices: Tensor, size: int) -> Tensor:
-    """The images seen through the matrices, mirrored beyond their edges."""
+    """Transform images by the matrices of `affine`. Beyond their edges images are mirrored."""
     shape = [len(images), 3, size, size]
     grid = functional.affine_grid(matrices, shape, align_corners=False)
     return functional.grid_sample(
@@ -54,7 +54,7 @@ def sample(images: Tensor, matrices: Tensor, size: int) -> Tensor:
 
 
 def random_geometry(images: Tensor, size: int) -> Tensor:
-    """Flips half of the images; shifts some by whole pixels; zooms, stretches, rotates and moves the others."""
+    """Flip half of the images. Shift some images by whole pixels, and zoom, stretch, rotate and move the others."""
     count, device, pixels = len(images), images.device, images.shape[-1]
     flip = torch.where(torch.rand(count, device=device) < 0.5, -1.0, 1.0)
 
@@ -69,13 +69,14 @@ def random_geometry(images: Tensor, size: int) -> Tensor:
     shift = uniform(2 * count, -1, 1, device).view(2, count) * freedom
     angle = uniform(count, -ROTATION, ROTATION, device)
     matrices = affine(flip * extent * aspect, extent / aspect, angle, shift[0], shift[1])
-    # Twice the resolution and 2x2 means: no aliasing where the view shows up to twice the image's extent.
+    # Sample at twice the resolution and average 2x2 pixels. This avoids aliasing in views that shrink the image, which
+    # they do by a factor of at most about 2.
     zoomed = functional.avg_pool2d(sample(images, matrices, 2 * size), 2)
     return torch.where(chosen(count, PLAIN_SHARE, device), plain, zoomed)
 
 
 def random_sharpness(images: Tensor) -> Tensor:
-    """Blurs or sharpens."""
+    """Blur or sharpen each image by a random amount."""
     blurred = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
     amount = per_image(uniform(len(images), -0.8, 0.8, images.device))
     return images + amount * (images - blurred)
@@ -93,7 +94,7 @@ def random_colors(images: Tensor) -> Tensor:
 
 
 def random_cutout(images: Tensor) -> Tensor:
-    """Covers a rectangle with one random colour."""
+    """Cover a rectangle of each image with one random colour."""
     count, device, size = len(images), images.device, images.shape[-1]
     positions = torch.linspace(0, 1, size, device=device)
     width, height = uniform(2 * count, 0.1, 0.5, device).view(2, count, 1)
@@ -106,7 +107,7 @@ def random_cutout(images: Tensor) -> Tensor:
 
 
 def random_appearance(views: Tensor) -> Tensor:
-    """Views (n, 3, size, size) in -1..1 from views in 0..1: other light, sharpness, noise, a covered part."""
+    """Change sharpness and colours of views in 0..1, add noise, and cover a part. Return views in -1..1."""
     count, device = len(views), views.device
     views = torch.where(chosen(count, 0.4, device), random_sharpness(views), views)
     views = torch.where(chosen(count, 0.6, device), random_colors(views), views)
@@ -118,7 +119,7 @@ def random_appearance(views: Tensor) -> Tensor:
 
 
 def to_input(images: Tensor, size: int) -> Tensor:
-    """uint8 images as the network sees them without augmentation, in -1..1."""
+    """Convert uint8 images to the network's input without augmentation: scaled to -1..1 and resized."""
     scaled = images.float() / 127.5 - 1
     if scaled.shape[-1] == size:
         return scaled
@@ -126,7 +127,7 @@ def to_input(images: Tensor, size: int) -> Tensor:
 
 
 def mixup(views: Tensor, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Blends `share` of the views and their targets with another of the batch (Zhang et al., 2018)."""
+    """Blend about `share` of the views, and their targets, with another view of the batch (Zhang et al., 2018)."""
     count, device = len(views), views.device
     weight = uniform(count, 0.0, 0.5, device) * (torch.rand(count, device=device) < share)
     other = torch.randperm(count, device=device)

@@ -55,7 +55,7 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one of the two networks is trained."""
+    """The settings of one training."""
 
     name: str
     epochs: int
@@ -68,7 +68,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Data:
-    """uint8 images (n, 3, 32, 32) with class numbers, on the training device."""
+    """The training data on the training device: uint8 images (n, 3, 32, 32) with class numbers."""
 
     images: Tensor
     labels: Tensor
@@ -79,7 +79,7 @@ class Data:
 
 
 def read_photos(archive: Path) -> dict[str, tuple[Tensor, Tensor]]:
-    """Images and labels of the archive's "train" and "test" halves, ordered by file name."""
+    """Return the images and labels of the archive's folders "train" and "test", ordered by file name."""
     photos: dict[str, list[tuple[str, int, np.ndarray]]] = {"train": [], "test": []}
     with tarfile.open(archive) as tar:
         for member in tar:
@@ -101,7 +101,7 @@ def read_photos(archive: Path) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def load_data(archive: Path, device: torch.device) -> Data:
-    """Everything training needs, on the device."""
+    """Return all data that the trainings need, on the device."""
     halves = read_photos(archive)
     images, labels = (tensor.to(device) for tensor in halves["train"])
     test_images, test_labels = (tensor.to(device) for tensor in halves["test"])
@@ -110,7 +110,7 @@ def load_data(archive: Path, device: torch.device) -> Data:
 
 
 def batches(data: Data, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of random views and their target probabilities."""
+    """Yield the batches of one epoch: random views and their target probabilities."""
     device, photos = data.images.device, len(data.images)
     drawn = torch.randint(len(data.outliers), (OUTLIERS_PER_EPOCH,), device=device)
     images = torch.cat((data.images, data.outliers[drawn]))
@@ -127,14 +127,14 @@ def batches(data: Data, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def learning_rate_factor(progress: float) -> float:
-    """Linear warm-up, then half a cosine down to zero; progress in 0..1."""
+    """Return the factor of the learning rate for a progress in 0..1: a linear warm-up, then half a cosine down to 0."""
     if progress < WARMUP_SHARE:
         return progress / WARMUP_SHARE
     return 0.5 * (1 + math.cos(math.pi * (progress - WARMUP_SHARE) / (1 - WARMUP_SHARE)))
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD whose weight decay spares biases and batch norm."""
+    """Return an SGD optimiser without weight decay for biases and batch normalizations."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     groups = [
@@ -145,12 +145,12 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 
 
 def half_autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where the device is fast at it."""
+    """Return a context in which the network computes in bfloat16 on CUDA, and in float32 on the CPU."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def accuracy(classify: Callable[[Tensor], Tensor], data: Data, size: int) -> float:
-    """Share of the test images whose highest score is their class's."""
+    """Return the share of the test images for which the right class has the highest score."""
     right = 0
     with torch.no_grad():
         for images, labels in zip(data.test_images.split(1000), data.test_labels.split(1000), strict=True):
@@ -175,7 +175,7 @@ class Training:
             self.restore()
 
     def restore(self) -> None:
-        """Continue where the checkpoint was written."""
+        """Restore the state from the checkpoint."""
         state = torch.load(self.checkpoint, map_location=self.device)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
@@ -197,7 +197,7 @@ class Training:
         forward = torch.compile(self.model) if self.device.type == "cuda" else self.model
         started = time.perf_counter()
         while self.epoch < self.recipe.epochs:
-            # Seeded per epoch, so that a continued run sees the views an uninterrupted one would have seen.
+            # Seed each epoch, so that a continued run draws the same random views as an uninterrupted one.
             torch.manual_seed(self.seed * 1000 + self.epoch)
             mean = self.run_epoch(forward, loss)
             self.epoch += 1
@@ -208,7 +208,7 @@ class Training:
         return network
 
     def run_epoch(self, forward: Callable[[Tensor], Tensor], loss: Loss) -> float:
-        """One pass over the data; returns the mean loss."""
+        """Train one epoch, and return the mean loss."""
         self.model.train()
         losses = []
         steps = (len(self.data.images) + OUTLIERS_PER_EPOCH) // BATCH
@@ -224,14 +224,14 @@ class Training:
             value.backward()
             self.optimizer.step()
             if progress < AVERAGE_FROM:
-                # Makes the next update a copy: early weights would linger in the average.
+                # Make the next update copy the weights. Otherwise early weights would stay in the average for long.
                 self.average.n_averaged.zero_()
             self.average.update_parameters(self.model)
             losses.append(value.detach())
         return float(torch.stack(losses).mean())
 
     def report(self, mean_loss: float, seconds: float) -> None:
-        """One line about the averaged network."""
+        """Print one line about the loss and the accuracy of the averaged network."""
         self.average.eval()
         with half_autocast(self.device):
             share = accuracy(self.average, self.data, self.recipe.size)
@@ -243,12 +243,15 @@ class Training:
 
 
 def label_loss(logits: Tensor, _views: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy with the target probabilities."""
+    """Return the cross entropy with the target probabilities."""
     return functional.cross_entropy(logits, targets)
 
 
 def distillation_loss(teacher: nn.Module, device: torch.device, label_share: float) -> Loss:
-    """The teacher's softened answers, with a share of the target probabilities."""
+    """Return a loss for a student: the cross entropy with the teacher's softened probabilities and with the labels.
+
+    The labels have the weight `label_share`, the teacher's probabilities the rest.
+    """
     forward = torch.compile(teacher) if device.type == "cuda" else teacher
 
     def loss(logits: Tensor, views: Tensor, targets: Tensor) -> Tensor:
@@ -263,11 +266,11 @@ def distillation_loss(teacher: nn.Module, device: torch.device, label_share: flo
 
 
 def trained_teacher(model: nn.Module, recipe: Recipe, data: Data, output: Path, seed: int) -> nn.Module:
-    """The teacher of <recipe>.pt; where there is none, `model` is trained and becomes it."""
+    """Return the teacher with the weights in <recipe>.pt. If that file does not exist, train `model` and write it."""
     device, file = data.images.device, output / f"{recipe.name}.pt"
     if not file.exists():
         model.load_state_dict(Training(model, recipe, data, output, seed).run(label_loss).state_dict())
-        # Half precision: the file is only ever used for the teacher's softened answers.
+        # Half precision suffices, because only the teacher's softened probabilities are used.
         state = {name: t.half() if t.is_floating_point() else t for name, t in model.state_dict().items()}
         torch.save(state, file)
     model.load_state_dict(torch.load(file, map_location="cpu"))
@@ -277,7 +280,7 @@ def trained_teacher(model: nn.Module, recipe: Recipe, data: Data, output: Path, 
 def trained_student(
     model: MobileNetV2, recipe: Recipe, teacher: nn.Module, data: Data, output: Path, seed: int
 ) -> MobileNetV2:
-    """`model`, trained to imitate the teacher."""
+    """Train `model` to imitate the teacher, and return it."""
     loss = distillation_loss(teacher, data.images.device, recipe.label_share)
     trained = Training(model, recipe, data, output, seed).run(loss)
     assert isinstance(trained, MobileNetV2)
@@ -298,7 +301,7 @@ def export(student: MobileNetV2, architecture: Architecture, data: Data, output:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -322,7 +325,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def recipes(options: argparse.Namespace) -> tuple[Recipe, Recipe, Recipe, Recipe]:
-    """The trainings of teacher and student, first on photos alone, then with scenes."""
+    """Return the settings of four trainings: of teacher and student on photos alone, then of both with scenes."""
     teacher = Recipe("teacher", options.teacher_epochs, 0.4, weight_decay=5e-4, size=TEACHER_SIZE)
     student = Recipe(
         "student", options.student_epochs, 0.4, weight_decay=2e-4, size=TEACHER_SIZE, label_share=0.1

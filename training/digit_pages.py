@@ -1,4 +1,4 @@
-"""Pages with handwritten digits, and where these are: what a detector learns from, made of MNIST's images."""
+"""Generate the training data of a detector: pages with handwritten digits from MNIST, and the box of each digit."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ __all__ = ["BOX_MARGIN", "PAGE_SIDE", "DigitPages", "Page"]
 
 #: Height and width of a page in pixels.
 PAGE_SIDE = 160
-#: The margin of a box around its ink on each side, as a share of the digit's height. So the box of a 1 is not a mere
-#: line.
+#: The margin between a digit's ink and its box on each side, as a share of the digit's height. Without a margin the box
+#: of a 1 would be hardly more than a line.
 BOX_MARGIN = 0.1
 
-# Heights of the digits of a page, in pixels; those of one page differ by up to this factor's logarithm.
+# The smallest and largest height of a digit in pixels. The digits of one page share a height; the logarithm of each
+# digit's height differs from the logarithm of that one by at most _LOG_HEIGHT.
 _LEAST, _MOST = 15.0, 72.0
 _LOG_HEIGHT = 0.25
-# Width relative to height is changed: photos of any shape are stretched to the network's input.
+# The largest change of a digit's aspect ratio, as a logarithm. The ratio varies because photos of any shape are
+# stretched to the network's input.
 _LOG_ASPECT = 0.3
 _MOST_DIGITS = 16
 _TRIES = 8
-# The gap between neighbours of a row, and the smallest gap between any two digits' ink, as shares of a digit's
-# height.
+# The range of the gap between neighbours in a row, and the smallest gap between the ink of any two digits. Both are
+# shares of a digit's height.
 _ROW_GAPS = (0.08, 0.7)
 _LEAST_GAP = 0.06
 _IN_ROWS = 0.6
-# From this on a pixel of MNIST is ink.
+# Pixels of MNIST with at least this value are ink.
 _INK = 0.3
 
 Images = NDArray[np.float32]
@@ -57,21 +59,21 @@ class Page:
 
 
 class DigitPages(EpochData):
-    """New pages in each epoch: digits of several sizes, in rows or scattered, on all kinds of paper.
+    """Generates new pages for each epoch: digits of several sizes, in rows or scattered, on all kinds of paper.
 
-    Batches are images (n, side, side, 1) in -1..1 (the preset "tensorflow"), and for each page "boxes" and "classes" as
-    a trainer of detectors takes them. They are made by a thread while the network computes. The content of a page
-    depends only on the seed, the epoch and the page's number.
+    A batch has images (n, side, side, 1) in -1..1 (the preprocessing preset "tensorflow"), and a dictionary with
+    "boxes" and "classes" for each page. A thread generates the next batches while the network computes. The content of
+    a page depends only on the seed, the epoch and the page's number.
 
     Args:
-        images: (n, 28, 28, 1) in 0..1, light strokes on black.
-        labels: their digits.
-        pages: of an epoch.
-        seed: of all that is random.
-        views: whether digits are turned, bent and so on (`random_views`), as training does.
+        images: digits (n, 28, 28, 1) in 0..1, light strokes on black.
+        labels: the digit that each image shows.
+        pages: the number of pages in an epoch.
+        seed: the seed of all random choices.
+        views: whether digits are randomly rotated, bent and so on (`random_views`), as in training.
 
     Raises:
-        ParameterError: no images, or fewer pages than one.
+        ParameterError: there are no images, or `pages` is less than 1.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class DigitPages(EpochData):
         return self._pages
 
     def page(self, number: int, *, epoch: int | None = None) -> Page:
-        """One page of an epoch; None: of the pages for `evaluate`."""
+        """Return one page of an epoch. Without an epoch, return a page for `evaluate`."""
         random = np.random.default_rng([self._seed, 0 if epoch is None else epoch + 1, number])
         image, ink = blank_paper(PAGE_SIDE, random)
         chosen = random.integers(0, len(self._images), random.integers(1, _MOST_DIGITS + 1))
@@ -117,7 +119,7 @@ class DigitPages(EpochData):
     def batches(
         self, size: int, *, epoch: int | None = None, first: int = 0
     ) -> Iterator[tuple[Images, list[dict[str, Any]]]]:
-        """As `EpochData` says."""
+        """Yield the batches of an epoch; see `EpochData.batches`."""
         with ThreadPoolExecutor(1, "mpscnn-pages") as pool:
             begun: deque[Future[tuple[Images, list[dict[str, Any]]]]] = deque()
             try:
@@ -139,7 +141,7 @@ class DigitPages(EpochData):
 
 
 class _Layout:
-    """Where the digits of a page go: on, from left to right, or anywhere that is free."""
+    """Chooses the places of a page's digits: in rows from left to right, or anywhere that is free."""
 
     def __init__(self, random: np.random.Generator) -> None:
         self._random = random
@@ -151,14 +153,14 @@ class _Layout:
         self._right = random.uniform(0, PAGE_SIDE / 2)
 
     def extents(self, strokes: Images) -> tuple[int, int]:
-        """Height and width of a digit's ink on this page."""
+        """Return the height and width for a digit's ink on this page."""
         height = self._height * float(np.exp(self._random.uniform(-_LOG_HEIGHT, _LOG_HEIGHT)))
         height = min(max(height, _LEAST), _MOST)
         width = height * self._aspect * strokes.shape[1] / strokes.shape[0]
         return round(height), max(round(width), 2)
 
     def place(self, height: int, width: int) -> tuple[int, int] | None:
-        """The top left corner of this much ink; None where there is no room."""
+        """Return the (top, left) corner for ink of this size; None if no free place was found."""
         margin = round(BOX_MARGIN * height) + 1
         lowest, rightmost = PAGE_SIDE - margin - height, PAGE_SIDE - margin - width
         if rightmost < margin:
@@ -206,7 +208,7 @@ def _box(place: tuple[int, int], height: int, width: int) -> tuple[float, float,
 
 
 def _cut_out(digit: Images) -> Images | None:
-    """The part of an image that has ink; None if there is none."""
+    """Crop an image to its ink. Return None if there is no ink."""
     ink = digit > _INK
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):
@@ -215,14 +217,14 @@ def _cut_out(digit: Images) -> Images | None:
 
 
 def _resized(strokes: Images, height: int, width: int) -> Images:
-    """Bilinear, row by row and then column by column."""
+    """Resize an image bilinearly: first its rows, then its columns."""
     rows: Images = _interpolated(strokes, height)
     both: Images = _interpolated(rows.T, width).T
     return both
 
 
 def _interpolated(values: Images, extent: int) -> Images:
-    """Rows become `extent` rows; two of the old ones make each, so that few are left out where they become fewer."""
+    """Interpolate to `extent` rows. Each new row is a weighted mean of two neighbouring old rows."""
     old = len(values)
     places = np.clip((np.arange(extent, dtype=np.float32) + np.float32(0.5)) * old / extent - 0.5, 0, old - 1)
     base = np.minimum(places.astype(np.int64), max(old - 2, 0))
@@ -232,7 +234,7 @@ def _interpolated(values: Images, extent: int) -> Images:
 
 
 def _with_pen(strokes: Images, random: np.random.Generator) -> Images:
-    """Half of them with sharper edges, thicker or thinner: MNIST's are soft where they are enlarged."""
+    """Sharpen the strokes of half of the digits, thicker or thinner, because enlarged digits of MNIST are blurred."""
     if random.random() < 0.5:
         return strokes
     middle, steepness = random.uniform(0.35, 0.6), random.uniform(1.2, 3.0)

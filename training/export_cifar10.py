@@ -26,12 +26,12 @@ INFORMATION = {
 
 
 def conv3x3(net: Network, x: Tensor, filters: int, stride: int, name: str) -> Tensor:
-    """With ReLU6 and one row of zeros on every side, as in PyTorch."""
+    """Add a 3x3 convolution with ReLU6. As in PyTorch, one row of zeros pads the image on every side."""
     return net.conv2d(x, filters, 3, strides=stride, padding=1, activation="relu6", name=name)
 
 
 def inverted_residual(net: Network, x: Tensor, stage: Mapping[str, int], stride: int, block: str) -> Tensor:
-    """Layers <block>_expand, _depthwise, _project and, where the shapes allow it, _add."""
+    """Add the layers <block>_expand, _depthwise and _project, and _add if input and output have the same shape."""
     inputs = x.shape[-1]
     assert inputs is not None
     y = x
@@ -44,7 +44,7 @@ def inverted_residual(net: Network, x: Tensor, stage: Mapping[str, int], stride:
 
 
 def build(architecture: Mapping[str, Any]) -> Network:
-    """The network that an architecture.json describes."""
+    """Build the network that an architecture.json describes."""
     net = Network(input=architecture["input"], name=architecture["name"])
     stem = architecture["stem"]
     x = conv3x3(net, net.input, stem["channels"], stem["stride"], "conv1")
@@ -73,7 +73,7 @@ def main() -> None:
     net = build(architecture)
     with np.load(options.input / "weights.npz") as file:
         weights = dict(file)
-    # The pooled image keeps its height and width of 1.
+    # The dense layer reads an image of 1 x 1 pixels, so its weight needs axes for height and width.
     weights["classifier.weight"] = weights["classifier.weight"][:, None, None, :]
     net.load_weights(weights)
     options.output.parent.mkdir(parents=True, exist_ok=True)

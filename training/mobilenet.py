@@ -1,4 +1,4 @@
-"""The student network: a MobileNetV2 for small images, its batch-norm folding and its folded forward pass.
+"""The student network: a MobileNetV2 for small images, the folding of its batch norms, and its forward pass after that.
 
 Architecture: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (2018), with strides and
 widths chosen for 64x64 photos and a model file of about one megabyte.
@@ -22,7 +22,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 @dataclass(frozen=True)
 class Stage:
-    """`repeats` inverted residuals of the same width; only the first one strides."""
+    """`repeats` inverted residuals with the same channels. Only the first one has the stride."""
 
     expansion: int
     channels: int
@@ -32,7 +32,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything needed to rebuild the network around its folded weights."""
+    """The description that is needed to build the network for its folded weights."""
 
     input_size: int = 64
     stem_channels: int = 32
@@ -48,7 +48,7 @@ class Architecture:
     classes: tuple[str, ...] = CLASSES
 
     def to_json(self) -> dict[str, Any]:
-        """The contents of architecture.json, with the preprocessing preset that the weights need."""
+        """Return the contents of architecture.json, with the preprocessing preset that the weights need."""
         return {
             "name": "cifar10_mobilenet_v2",
             "input": [self.input_size, self.input_size, 3],
@@ -72,7 +72,7 @@ class ConvBN(nn.Sequential):
         self.activation = nn.Identity() if linear else nn.ReLU6()
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight [out, in/groups, kh, kw] and bias of the one convolution equal to both layers."""
+        """Fold the batch norm into the convolution. Return its weight [out, in/groups, kh, kw] and bias."""
         mean, variance = self.norm.running_mean, self.norm.running_var
         assert mean is not None
         assert variance is not None
@@ -82,7 +82,7 @@ class ConvBN(nn.Sequential):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project; the input is added where the shapes allow it."""
+    """An inverted residual block: expand, depthwise convolution, project, and add the input if the shapes are equal."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
         super().__init__()
@@ -124,7 +124,10 @@ class MobileNetV2(nn.Module):
 
 
 def fold(model: MobileNetV2) -> Weights:
-    """`<layer>.weight` in [out][kh][kw][in/groups] (dense: [out][in]) and `<layer>.bias`, float32."""
+    """Return the float32 weights with batch norms folded, by name.
+
+    They are `<layer>.weight` in the order [out][kh][kw][in/groups] (dense layer: [out][in]) and `<layer>.bias`.
+    """
     arrays: Weights = {}
     with torch.no_grad():
         for name, module in model.named_modules():
@@ -174,7 +177,7 @@ class FoldedNetwork:
         return self._round(x + y) if stride == 1 and x.shape == y.shape else y
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Probabilities (n, classes) of images (n, 3, size, size) in -1..1."""
+        """Return the probabilities (n, classes) for images (n, 3, size, size) in -1..1."""
         x = self._conv(self._round(images), "conv1", self.architecture.stem_stride)
         block = 0
         for stage in self.architecture.stages:

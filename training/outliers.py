@@ -17,13 +17,13 @@ PATCH = 8
 
 
 def pick(photos: Tensor, count: int) -> Tensor:
-    """Random photos in 0..1 from uint8 ones."""
+    """Return random ones of the photos, converted from uint8 to 0..1."""
     index = torch.randint(len(photos), (count,), device=photos.device)
     return photos[index].float() / 255
 
 
 def shuffled_patches(photos: Tensor, count: int) -> Tensor:
-    """Mosaics of patches that come from four photos each, in random order."""
+    """Return mosaics. The patches of each mosaic come from four photos and are in random order."""
     size = photos.shape[-1]
     patches = functional.unfold(pick(photos, count), PATCH, stride=PATCH).transpose(1, 2)
     rows = torch.arange(count, device=photos.device)[:, None]
@@ -33,7 +33,7 @@ def shuffled_patches(photos: Tensor, count: int) -> Tensor:
 
 
 def magnified(photos: Tensor, count: int) -> Tensor:
-    """A few pixels of a photo at full size: colour blobs, edges and textures."""
+    """Enlarge small details of photos to whole images: colour blobs, edges and textures."""
     images = pick(photos, count)
     extent = uniform(count, 0.1, 0.25, photos.device)
     zero = torch.zeros_like(extent)
@@ -44,7 +44,7 @@ def magnified(photos: Tensor, count: int) -> Tensor:
 
 
 def stretched(images: Tensor) -> Tensor:
-    """Contrast restored: mean 0.5 and a standard deviation like a photo's."""
+    """Restore the contrast: scale each image to the mean 0.5 and a standard deviation that is typical of photos."""
     mean = images.mean((1, 2, 3), keepdim=True)
     deviation = images.std((1, 2, 3), keepdim=True).clamp_min(1e-3)
     wanted = per_image(uniform(len(images), 0.15, 0.28, images.device))
@@ -52,13 +52,13 @@ def stretched(images: Tensor) -> Tensor:
 
 
 def averages(photos: Tensor, count: int) -> Tensor:
-    """Means of five flipped photos: no object survives."""
+    """Return means of five photos each, one of them flipped. No object can be recognised in them."""
     images = sum((pick(photos, count) for _ in range(4)), start=pick(photos, count).flip(3)) / 5
     return stretched(images)
 
 
 def scrambled_phases(photos: Tensor, count: int) -> Tensor:
-    """A photo's spectrum with random phases: its colours and textures without its shapes."""
+    """Randomise the phases of photos' spectra. This keeps colours and textures, but no shapes."""
     images = pick(photos, count)
     noise = torch.rand(count, 1, *images.shape[2:], device=photos.device)
     turn = torch.polar(torch.ones_like(noise), torch.fft.fft2(noise).angle())
@@ -67,13 +67,13 @@ def scrambled_phases(photos: Tensor, count: int) -> Tensor:
 
 
 def colors(count: int, device: torch.device) -> Tensor:
-    """Colours (n, 3), from greys to fully saturated ones."""
+    """Return random colours (n, 3), from greys to fully saturated ones."""
     grey = torch.rand(count, 1, device=device)
     return torch.lerp(grey, torch.rand(count, 3, device=device), torch.rand(count, 1, device=device))
 
 
 def gradients(count: int, size: int, device: torch.device) -> Tensor:
-    """Linear gradients between two random colours."""
+    """Return linear gradients between two random colours each."""
     axis = torch.linspace(-1, 1, size, device=device)
     angle = uniform(count, 0, 2 * math.pi, device)[:, None, None]
     position = torch.cos(angle) * axis[None, None, :] + torch.sin(angle) * axis[None, :, None]
@@ -82,7 +82,7 @@ def gradients(count: int, size: int, device: torch.device) -> Tensor:
 
 
 class Canvas:
-    """Images onto which soft blobs are painted, one blob per image and call."""
+    """A batch of images onto which soft blobs are painted. Each call of `blob` paints one onto every image."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images
@@ -94,14 +94,17 @@ class Canvas:
         self.softness = 2.0 / size
 
     def random(self, low: float, high: float) -> Tensor:
-        """One number per image."""
+        """Return a random number in low..high for each image."""
         return uniform(self.count, low, high, self.device)[:, None, None]
 
     def blob(
         self, x: Tensor, y: Tensor, rx: Tensor, ry: Tensor, color: Tensor,
         lobes: Tensor | float = 0.0, depth: Tensor | float = 0.0,
     ) -> None:  # fmt: skip
-        """An ellipse at x, y (-1..1), radii rx, ry; its outline waves `lobes` times by `depth`; color (n, 3)."""
+        """Paint an ellipse of a color (n, 3) at x, y (-1..1) with the radii rx, ry. Its outline has waves.
+
+        There are `lobes` waves along the outline; `depth` is their amplitude as a share of the radius.
+        """
         u, v = (self.x - x) / rx, (self.y - y) / ry
         outline = 1 + depth * torch.cos(lobes * torch.atan2(v, u))
         distance = (outline - torch.sqrt(u * u + v * v)) * torch.minimum(rx, ry)
@@ -110,13 +113,13 @@ class Canvas:
         self.images = torch.lerp(self.images, color[:, :, None, None] * shade[:, None], mask)
 
     def textured(self, texture: Tensor) -> Tensor:
-        """The painting, modulated by the details of other images."""
+        """Return the painted images with the fine texture of other images added."""
         detail = texture - functional.avg_pool2d(texture, 5, 1, 2, count_include_pad=False)
         return (self.images + detail * self.random(0, 0.8)[:, None]).clamp(0, 1)
 
 
 def backgrounds(photos: Tensor, count: int) -> Tensor:
-    """One third each: blurred photos, gradients, scrambled photos."""
+    """Return images of which one third are blurred photos, one third gradients, and one third scrambled photos."""
     size, third = photos.shape[-1], count // 3
     blurred = functional.avg_pool2d(pick(photos, third), 9, 1, 4, count_include_pad=False)
     rest = count - 2 * third
@@ -124,7 +127,10 @@ def backgrounds(photos: Tensor, count: int) -> Tensor:
 
 
 def still_lifes(photos: Tensor, count: int) -> Tensor:
-    """Blobs of random colours, half of the time inside each other: flowers, fruit, cups, plates, signs."""
+    """Paint blobs of random colours, which resemble flowers, fruit, cups, plates or signs.
+
+    In about half of the images the blobs are nested.
+    """
     canvas = Canvas(backgrounds(photos, count))
     nested = torch.rand(count, 1, 1, device=photos.device) < 0.5
     x, y, radius = canvas.random(-0.4, 0.4), canvas.random(-0.4, 0.4), canvas.random(0.4, 0.9)
@@ -140,7 +146,7 @@ def still_lifes(photos: Tensor, count: int) -> Tensor:
 
 
 def skin(count: int, device: torch.device) -> Tensor:
-    """Skin colours (n, 3) from dark to pale."""
+    """Return random skin colours (n, 3) from dark to pale."""
     dark = torch.tensor((0.30, 0.18, 0.12), device=device)
     pale = torch.tensor((0.96, 0.80, 0.70), device=device)
     tone = torch.lerp(dark, pale, torch.rand(count, 1, device=device))
@@ -148,14 +154,14 @@ def skin(count: int, device: torch.device) -> Tensor:
 
 
 def portraits(photos: Tensor, count: int) -> Tensor:
-    """One or two people from head to waist, drawn with a dozen blobs each."""
+    """Paint one or two people from head to waist, with seven blobs for each."""
     canvas = Canvas(backgrounds(photos, count))
     device = photos.device
     for absent in (
         torch.rand(count, 1, 1, device=device) < 0.6,
         torch.zeros(count, 1, 1, device=device).bool(),
     ):
-        # An absent second person stands far outside of the image.
+        # If there is only one person, place the other one far outside of the image.
         x = canvas.random(-0.6, 0.6) + 10 * absent
         y, width = canvas.random(-0.6, 0.1), canvas.random(0.2, 0.5)
         height = width * canvas.random(1.1, 1.5)
@@ -176,7 +182,7 @@ def portraits(photos: Tensor, count: int) -> Tensor:
 
 
 def scenes(photos: Tensor, count: int) -> Tensor:
-    """Empty backgrounds."""
+    """Return backgrounds without objects."""
     return backgrounds(photos, count)
 
 
@@ -187,6 +193,6 @@ RECIPES = (
 
 
 def make_outliers(photos: Tensor, count: int) -> Tensor:
-    """About `count` uint8 images (n, 3, size, size) of nothing, from uint8 photos of the same size."""
+    """Return about `count` uint8 images (n, 3, size, size) of none of the classes, from uint8 photos of that size."""
     parts = [recipe(photos, int(count * share)) for recipe, share in RECIPES]
     return (torch.cat(parts) * 255).round().to(torch.uint8)

@@ -20,21 +20,22 @@ __all__ = ["PageOptions", "page_detector", "train_pages"]
 
 _CLASSES = 10
 _STEM = 16
-# Channels and stride of each separable convolution; the maps with heads are the last ones of strides 8 and 16.
+# Channels and stride of each separable convolution. Boxes and scores are predicted from the last results with strides
+# 8 and 16.
 _BLOCKS = ((32, 2), (48, 1), (64, 2), (96, 1), (96, 1), (128, 2), (128, 1), (128, 1))
 _STRIDES = (8, 16)
-# Width and height of the anchors of each map: a 1, and any other digit, in two and three sizes.
+# The heights of the anchors of each feature map, and their aspect ratios: one for a 1, one for all other digits.
 _HEIGHTS = ((18, 27), (39, 56, 78))
 _SHAPES = (0.42, 0.8)
 
 _RATE, _WARM_UP, _DECAY, _AVERAGE = 0.015, 200, 0.01, 0.998
-# Which digit it is, is harder to learn than where: the boxes' loss counts less.
+# The loss of the boxes has a smaller weight, because the class of a digit is harder to learn than its box.
 _LOSS = {"kind": "multibox", "iou_threshold": 0.45, "min_negatives": 8, "box_weight": 0.5}
 
 
 @dataclass(frozen=True)
 class PageOptions:
-    """How long it learns: passes over this many new pages each, in batches."""
+    """The settings of a training: the number of epochs, the pages in each epoch, the batch size and the random seed."""
 
     epochs: int = 8
     pages: int = 10_000
@@ -43,10 +44,12 @@ class PageOptions:
 
 
 def page_detector() -> Network:
-    """SSDLite on eight separable convolutions: (n, 160, 160, 1) in -1..1 -> boxes and scores, as its `detection` says.
+    """Return an SSDLite on eight separable convolutions: (n, 160, 160, 1) in -1..1 -> boxes and scores.
 
-    Layers: stem; separable<b>_depthwise and separable<b> for b from 1 to 8, each with its normalization <name>_norm;
-    for the maps m of strides 8 and 16 box<m>_depthwise, box<m>, score<m>_depthwise, score<m>.
+    Its `detection` describes how objects are computed from the boxes and scores.
+
+    Layers: stem; separable<b>_depthwise and separable<b> for b from 1 to 8, each with a normalization <name>_norm; for
+    the feature maps m = 1 (stride 8) and 2 (stride 16) box<m>_depthwise, box<m>, score<m>_depthwise, score<m>.
     """
     net = Network(input=(PAGE_SIDE, PAGE_SIDE, 1), name="page_digits")
     x = _normalized(net, net.conv2d(net.input, _STEM, 3, strides=2, padding="same", name="stem"), "stem")
@@ -68,7 +71,7 @@ def _normalized(net: Network, x: Tensor, name: str) -> Tensor:
 
 
 def _filtered(net: Network, x: Tensor, stride: int, name: str) -> Tensor:
-    """Each channel by itself."""
+    """Add a depthwise 3x3 convolution with a batch normalization."""
     name = f"{name}_depthwise"
     return _normalized(net, net.depthwise_conv2d(x, 3, strides=stride, padding="same", name=name), name)
 
@@ -97,7 +100,7 @@ def _head() -> DetectionHead:
                     for heights in _HEIGHTS
                 ],
             },
-            # If two classes are found for the same ink, the more probable one counts.
+            # If two classes are found for the same ink, only the more probable one is kept.
             "suppression": {"per_class": False, "iou_threshold": 0.45, "score_threshold": 0.5},
         }
     )
@@ -111,10 +114,10 @@ def train_pages(
     threads: int | str = "auto",
     report: Callable[[Epoch], None] = lambda _: None,
 ) -> Network:
-    """A `page_detector` with new weights.
+    """Train a new `page_detector` and return it.
 
-    Adam whose weights decay; the learning rate rises to 0.015 and falls along a cosine; the result is the weights'
-    moving average. The same arguments give the same weights, whatever the threads.
+    The optimiser is Adam with weight decay. The learning rate rises to 0.015 and then falls along a cosine. The result
+    has the moving average of the weights. The same arguments give the same weights with any number of threads.
     """
     network = page_detector()
     network.initialize_weights(seed=options.seed)

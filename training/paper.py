@@ -1,4 +1,4 @@
-"""Paper to write on: light or dark, in uneven light, plain, ruled or squared, with noise, stains and lines."""
+"""Generate images of paper: light or dark, in uneven light, plain, ruled or squared, with noise, stains and lines."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["blank_paper"]
 
 Images = NDArray[np.float32]
 
-# Shares of the papers that have it.
+# The probability of each property of a sheet. A sheet is only squared if it is ruled.
 _DARK, _RULED, _SQUARED, _STAINED, _STRUCK, _EDGED, _NOISY = 0.25, 0.3, 0.4, 0.25, 0.25, 0.2, 0.7
 _LIGHT_CELLS = 4
-# Between ink and paper, whose levels are in 0..1.
+# The smallest difference between the gray levels of ink and paper, which are in 0..1.
 _LEAST_CONTRAST = 0.3
 
 
 def blank_paper(side: int, random: np.random.Generator) -> tuple[Images, float]:
-    """(side, side) levels near 0..1, and the level of ink that can be read on it."""
+    """Return an image (side, side) of paper with gray levels in about 0..1, and a gray level for readable ink on it."""
     contrast = random.uniform(_LEAST_CONTRAST, 0.9)
     dark = random.random() < _DARK
     level = random.uniform(0.03, 0.97 - contrast) if dark else random.uniform(contrast + 0.03, 0.97)
@@ -49,7 +49,7 @@ def _light(side: int, reach: float, random: np.random.Generator) -> Images:
 
 
 def _edge(image: Images, change: float, random: np.random.Generator) -> None:
-    """The sheet ends, and a table begins."""
+    """Change the gray level along one side of the image, as if the sheet ended there and a table began."""
     share = int(random.uniform(0.02, 0.2) * len(image))
     turned = np.rot90(image, int(random.integers(0, 4)))
     turned[:share] += np.float32(change)
@@ -74,7 +74,7 @@ def _stain(image: Images, change: float, random: np.random.Generator) -> None:
 
 
 def _strike(image: Images, change: float, random: np.random.Generator) -> None:
-    """Bent lines of a pen, too long to be digits."""
+    """Draw bent pen lines that are too long to be digits."""
     side = len(image)
     for _ in range(int(random.integers(1, 4))):
         begin, middle, end = random.uniform(0, 1, (3, 2))

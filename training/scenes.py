@@ -31,16 +31,16 @@ PALETTE = (
 
 
 def rounded(size: int, device: torch.device) -> Tensor:
-    """A soft superellipse (size, size): 1 inside, 0 at the border."""
+    """Return a mask (size, size) with a soft rounded square: 1 inside, 0 at the border."""
     axis = torch.linspace(-1, 1, size, device=device).abs() ** 3
     return torch.sigmoid((0.7 - axis[:, None] - axis[None, :]) * 12)
 
 
 def object_masks(photos: Tensor) -> Tensor:
-    """uint8 masks (n, 1, h, w) of the objects in the middle of uint8 photos (n, 3, h, w).
+    """Return uint8 masks (n, 1, h, w) of the objects in the middle of uint8 photos (n, 3, h, w).
 
-    Pixels that resemble the photo's border are background. Where that finds no compact object, the mask is
-    a rounded square.
+    Pixels that resemble the photo's border are background. If this gives no compact object, the mask is a rounded
+    square.
     """
     return torch.cat([_object_masks(part) for part in photos.split(CHUNK)])
 
@@ -62,7 +62,7 @@ def _object_masks(photos: Tensor) -> Tensor:
 
 
 def noise(count: int, size: int, device: torch.device) -> Tensor:
-    """Band-limited noise (n, 1, size, size) of random coarseness, with a standard deviation of 1."""
+    """Return band-limited noise (n, 1, size, size) of random coarseness, with a standard deviation of 1."""
     total = torch.zeros(count, 1, size, size, device=device)
     slope = uniform(count, -0.6, 1.0, device)
     cells = 2
@@ -75,7 +75,7 @@ def noise(count: int, size: int, device: torch.device) -> Tensor:
 
 
 def ground_colors(count: int, device: torch.device) -> Tensor:
-    """Random colours (n, 3, 1, 1). About 75% are variations of the palette, the others any colour."""
+    """Return random colours (n, 3, 1, 1). About 75% are variations of the palette, the others any colour."""
     palette = torch.tensor(PALETTE, device=device)
     picked = palette[torch.randint(len(palette), (count,), device=device)]
     picked = picked * torch.exp(uniform(3 * count, -0.25, 0.25, device).view(count, 3))
@@ -86,7 +86,7 @@ def ground_colors(count: int, device: torch.device) -> Tensor:
 
 
 def textures(photos: Tensor, count: int, size: int) -> Tensor:
-    """Images of coloured noise. About 20% are enlarged details of photos instead."""
+    """Return images of coloured noise. About 20% are enlarged details of photos instead."""
     device = photos.device
     light = 1 + noise(count, size, device) * per_image(uniform(count, 0.02, 0.2, device))
     tint = torch.cat([noise(count, size, device) for _ in range(3)], dim=1)
@@ -112,7 +112,7 @@ def fences(images: Tensor) -> Tensor:
 
 
 def grounds(photos: Tensor, count: int, size: int) -> Tensor:
-    """Backgrounds as uint8 images (count, 3, size, size). Each has one texture, or two that meet at a slanting line."""
+    """Return uint8 backgrounds (count, 3, size, size). Each has one texture, or two that meet at a slanting line."""
     return torch.cat([_grounds(photos, min(CHUNK, count - start), size) for start in range(0, count, CHUNK)])
 
 
@@ -132,7 +132,7 @@ def _grounds(photos: Tensor, count: int, size: int) -> Tensor:
 
 
 class Scenery:
-    """The objects of all training photos, and a number of backgrounds."""
+    """Composes scenes from the objects of all training photos and a number of backgrounds."""
 
     def __init__(self, photos: Tensor, labels: Tensor, stock: int) -> None:
         self.photos, self.labels = photos, labels
@@ -143,15 +143,15 @@ class Scenery:
         self.starts = self.counts.cumsum(0) - self.counts
 
     def companions(self, index: Tensor) -> Tensor:
-        """Choose another photo of the same class for each photo; returns the indices."""
+        """Choose another photo of the same class for each photo, and return the indices."""
         label = self.labels[index]
         offset = (torch.rand(len(index), device=index.device) * self.counts[label]).long()
         return self.by_class[self.starts[label] + offset]
 
     def compose(self, index: Tensor, size: int) -> Tensor:
-        """Scenes (n, 3, size, size) in 0..1 with objects of the photos' classes.
+        """Return scenes (n, 3, size, size) in 0..1 with objects of the photos' classes.
 
-        An index after the last photo stands for a scene without objects.
+        For an index after the last photo, the scene has no objects.
         """
         count, device = len(index), index.device
         picked = torch.randint(len(self.grounds), (count,), device=device)

@@ -69,13 +69,14 @@ def train_page_detector(
 def measure_and_save(
     network: Network, output: Path, held_out: DigitPages, report: Path | None
 ) -> DetectorEvaluation:
-    """Write the model with a description of its accuracy on these pages."""
+    """Measure the model on the held-out pages, and write it with a description of its accuracy."""
     with tempfile.TemporaryDirectory() as temporary:
         pages = Path(temporary) / "pages" if report is None else report
         write_pages(pages, held_out)
         unmeasured = Path(temporary) / output.name
         network.save(unmeasured)
-        # The CPU computes the same bits everywhere. So the description, and with it the file, is the same, too.
+        # Measure on the CPU, which computes the same bits on every machine, so that the description and the file are
+        # the same, too.
         model = load(unmeasured, device="cpu", precision="float32")
         result = evaluate_detector(model, pages, pages / ANNOTATIONS)
     description = (
@@ -91,7 +92,7 @@ def _page_name(number: int) -> str:
 
 
 def write_pages(folder: Path, pages: DigitPages) -> None:
-    """Write PNG files, and annotations.json in COCO's format for `mpscnn evaluate`."""
+    """Write the pages as PNG files, with annotations.json in COCO's format for `mpscnn evaluate`."""
     from PIL import Image
 
     images: list[dict[str, Any]] = []

@@ -58,7 +58,7 @@ A violation is an `UnsupportedError` when a network is compiled, or when it firs
 UNSUPPORTED_HEADER = "| row | engine | operation | property | must be |\n|---|---|---|---|---|"
 
 
-#: Classes whose operation has a gradient in mpscnn, but not for the computation of this class.
+#: Classes without a gradient in mpscnn, although their operation has a gradient for other parameters.
 NO_GRADIENT = {"MPSImageLanczosScale"}
 
 

@@ -1,6 +1,6 @@
-"""How Python's classes of raw kernels are made: bases, constructors and types.
+"""Tables from which Python's classes of raw kernels are generated: bases, constructors and types.
 
-Names, properties, defaults and meanings are in the core's table.
+The names, properties, defaults and meanings of kernels come from a table of the C++ core.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from dataclasses import dataclass
 
 @dataclass
 class Base:
-    """A base class of kernels, which has the properties that all kernels of `like` have.
+    """A base class of kernels.
 
-    Arguments of constructors are written as in Python; `name=` has the table's default.
+    Attributes:
+        base: the name of its own base class.
+        like: names of kernels. The class has the properties that all of them have.
+        takes: the arguments of its constructor, as in Python; `name=` has the default of the core's table. None: the
+            constructor is written by hand, or inherited.
     """
 
     base: str
     like: str
     takes: str | None = None
-    """None: the constructor is written by hand, or that of its base."""
 
 
 POOLING = "kernel_width, kernel_height, *, stride_x=, stride_y="

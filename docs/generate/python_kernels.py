@@ -388,7 +388,7 @@ def named_module(named: Named) -> str:
 
 
 def files() -> dict[Path, str]:
-    """Return the three modules by their paths."""
+    """Return the text of each of the three modules, by its path."""
     named = Named()
     fields = [line for base in BASES for line in fields_of(base, named)]
     fields += [line for name in DESCRIPTORS for line in descriptor_of(name)]

@@ -80,7 +80,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def _whole_links(markdown: str) -> str:
-    """Return the text with the code in link texts set apart, so that links are found."""
+    """Replace backticks in link texts by <code> tags, so that a search outside of code finds these links."""
     return re.sub(r"\[`([^`\n]*)`\]\(", r"[<code>\1</code>](", markdown)
 
 

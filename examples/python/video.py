@@ -13,9 +13,9 @@ import mpscnn
 
 
 def main(source: str = "camera:0", model: str = "cifar10_mobilenet_v2") -> None:
-    """Prints when the most probable class of the frames becomes another one."""
+    """Prints a line when the most probable class of the frames changes."""
     seen = None
-    # A file is computed frame by frame; of a camera the newest frame, so that what is printed is of the present.
+    # All frames of a file are computed. For a camera only the newest frame is, so that the output is up to date.
     with mpscnn.video(source, mpscnn.load(model), top=1) as frames, suppress(KeyboardInterrupt):
         for frame, result in frames:
             (best,) = result

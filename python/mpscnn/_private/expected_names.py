@@ -235,7 +235,7 @@ class Expected:
 
         def __getattr__(self, name: str) -> NoReturn:
             if not name.startswith("__") and hasattr(type(self), name):
-                return object.__getattribute__(self, name)  # a property whose own error this is
+                return object.__getattribute__(self, name)  # raises the AttributeError of that property again
             owner = type(self).__name__
             raise AttributeError(f"{owner!r} object has no attribute {name!r}{told(owner, name)}")
 

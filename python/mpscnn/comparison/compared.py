@@ -199,7 +199,7 @@ def compared_layer(first: Value, second: Value, *, output: bool) -> ComparedLaye
     assert b is not None, "only layers with the same elements are paired"
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(a.astype(np.float64) - b.astype(np.float64))
-    # Equal infinities, and NaN on both sides, do not differ; NaN on one side is the largest.
+    # Equal infinities do not differ, nor does NaN on both sides. NaN on one side only counts as an infinite difference.
     difference[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
     difference[np.isnan(difference)] = np.inf
     place = tuple(map(int, np.unravel_index(int(difference.argmax()), a.shape))) if a.size else ()

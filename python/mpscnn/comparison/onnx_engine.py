@@ -173,7 +173,7 @@ def _ending_at(model: Any, outputs: Sequence[str]) -> Any:
 
 
 def _extents(entry: Any) -> tuple[int | None, ...]:
-    """Return the extents of a file's input; None is free."""
+    """Return the extents of a file's input; None for a free extent."""
     kind = entry.type.tensor_type
     if kind.elem_type not in _DTYPES:
         raise UnsupportedError(f"input {entry.name!r} is neither float32 nor float16")

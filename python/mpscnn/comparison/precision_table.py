@@ -132,7 +132,7 @@ def compare_precisions(
         device: as for `Network.compile`. Results are compared with "float32" on it.
         precisions: the precisions to compare; None: all that the device supports, and float32 and float16 with 8-bit
             weights.
-        accumulate_dtype: "float16" adds float16 with sums in half precision, which most processors compute slowly.
+        accumulate_dtype: "float16" also compares float16 with sums in half precision, which is slow on most processors.
         threads: the threads of each session; None: all that this process may use.
         runs: the number of timed runs of each precision, interleaved.
 

@@ -117,10 +117,10 @@ def own_engine(
     *,
     quick: bool = False,
 ) -> Engine:
-    """Return the engine of a file's own framework. Raises UnsupportedError if it is missing here.
+    """Return the engine of a file's own framework. Raises UnsupportedError if the framework is not installed.
 
-    `outputs` are tensors of an ONNX file to stop at. `shapes` are those of the other side's inputs, if known. `quick`
-    selects LiteRT's fast kernels.
+    `outputs` are tensors of an ONNX file at which the computation stops. `shapes` are the shapes of the other side's
+    inputs, if known. `quick` selects LiteRT's fast kernels.
     """
     suffix = suffix_of(path)
     if suffix in COREML:

@@ -76,7 +76,8 @@ class Arranger:
     def image_in_any_order(self, value: Value) -> tuple[Tensor, NDArray[np.int64] | None]:
         """Return an image as `image` does, but without moving channels that have another order in memory.
 
-        The second result has the file's number of each channel of the tensor. It is None if the channels are in order.
+        The second result lists, for each channel of the tensor, its index in the file. It is None if the channels have
+        the file's order.
         """
         height, width, channels = image_axes(value)
         tail = value.order[len(height + width) :]
@@ -397,8 +398,9 @@ _IMAGE_RANK = 4
 _MOST_ROWS = 16384
 _MOST_GROUPS = 8  # channel shuffles with more groups are made by a transposition
 _MOST_AXES = 5  # the maximum number of axes after the batch in a transposition of the engine
-# With free sizes a matrix product moves the elements. Its cost is the square of their number, or of this many parts.
+# The maximum number of elements that a product with a permutation matrix moves. The matrix has its square of elements.
 _MOST_MOVED = 2048
+# The maximum number of slices that are concatenated in another order, instead of such a product.
 _MOST_PARTS = 256
 
 

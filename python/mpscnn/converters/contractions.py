@@ -54,7 +54,10 @@ def with_as_many_matrices(arranger: Arranger, a: Value, b: Value) -> tuple[Value
 
 
 def _widened(value: Value, rank: int) -> Value:
-    """Return the value with `rank` axes, by adding axes of extent 1 in front. A batch that is not 1 is refused."""
+    """Add axes of extent 1 in front until the value has `rank` axes.
+
+    Raises UnsupportedError if a batch that is not 1 would no longer be the first axis.
+    """
     if value.rank == rank:
         return value
     if value.has_batch_first and value.axes[0][0].high != 1:

@@ -226,7 +226,7 @@ class Value:
         return result
 
     def _divided(self, wanted: Sequence[int]) -> Self | None:
-        """Return the value with axes of these extents; None if an atom would be spread over two axes."""
+        """Return the value with axes of these extents. Return None if an extent would divide an atom unevenly."""
         order, axes = list(self.order), []
         pending = [atom for axis in reversed(self.axes) for atom in reversed(axis)]
         for place, extent in enumerate(wanted):

@@ -1,6 +1,6 @@
 """Builds a graph of ONNX operators from a network of another format.
 
-The reader of ONNX files then converts this graph. It already handles images with the channels first.
+The reader of ONNX files then converts this graph, because that reader already handles images with the channels first.
 """
 
 from __future__ import annotations

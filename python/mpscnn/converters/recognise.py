@@ -257,7 +257,7 @@ def _with_backbone_names(network: Network, size: tuple[int, int], reading: Readi
 
 
 def _layers_by_meaning(network: Network, numbers: dict[Any, int], reading: Reading) -> dict[int, str]:
-    """Return the names of layers, each by a number for its whole computation from the input, without weights.
+    """Return the names of layers by numbers. A number identifies a layer's whole computation, except for the weights.
 
     Layers with equal computations, such as parallel branches, are left out because they cannot be told apart.
 

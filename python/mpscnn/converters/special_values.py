@@ -1,7 +1,8 @@
 """Elementwise functions that are right for infinities, zeros and NaN, where a single neuron layer is not.
 
-A neuron's power is C's pow, except that it ignores the sign of a zero. So with a neuron alone the square root of minus
-infinity would be infinity instead of NaN, and the reciprocal of -0 infinity instead of minus infinity.
+The power function of a neuron layer is C's pow, except that it ignores the sign of a zero. Computed by a neuron layer
+alone, the square root of minus infinity would be infinity instead of NaN, and the reciprocal of -0 would be infinity
+instead of minus infinity.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
 Named = Callable[[str], str]
-"""Give the name of a layer for its suffix. The last of several layers has an empty suffix."""
+"""A function that returns a layer's name with the given suffix. The suffix of the last layer is empty."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 _BELOW_ZERO: Activation = {"kind": "clamp", "a": -1.0, "b": _LARGEST}

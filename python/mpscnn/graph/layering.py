@@ -88,9 +88,10 @@ def _columns(
     box: float,
     gap: float,
 ) -> dict[tuple[str, int], float]:
-    """Return the x of each node and of each passing line, by the node's name and the row.
+    """Return the x coordinates of nodes and of lines that pass through rows, by the node's name and the row.
 
-    Each is placed below its source if there is room, otherwise to the right.
+    A node or line is placed below its source if there is room, otherwise further to the right. A line has the name of
+    the node where it begins.
     """
     members: dict[int, list[str]] = {}
     for name, row in rows.items():

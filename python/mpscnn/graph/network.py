@@ -178,7 +178,10 @@ class Network(
         )
 
     def with_bias(self, made: Tensor, use_bias: bool | None) -> Tensor:
-        """Set whether a new layer has a bias: True: zeros, False: none, None: if its weights have one."""
+        """Set whether a new layer has a bias.
+
+        True: it has one, which is zero at first. False: it has none. None: it has one if its weights have one.
+        """
         return self._maker.with_bias(made, use_bias)
 
     def _without_bias(self) -> set[str]:

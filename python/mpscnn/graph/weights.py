@@ -226,7 +226,7 @@ _OTHER_ROLES = {
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
-    """Return a hint for the error about an unknown weight: our name, the layer's weights, or similar names."""
+    """Return a hint for the error about an unknown weight: its name in mpscnn, the layer's weights or similar names."""
     layer, _, role = name.rpartition(".")
     same = f"{layer}.{_OTHER_ROLES.get(role, '')}"
     names = list(known)

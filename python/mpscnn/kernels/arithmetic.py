@@ -48,4 +48,4 @@ class Arithmetic(ArithmeticKernel):
 
 
 class ArithmeticGradientState(BinaryGradientState):
-    """A state that records an arithmetic kernel for both gradient kernels, as MPSCNNArithmeticGradientState."""
+    """Records an arithmetic kernel for the gradient kernels of both sources, as MPSCNNArithmeticGradientState."""

@@ -90,9 +90,10 @@ class BatchNormalization(BatchNormalizationFields, ScaledNormalization, UnaryKer
         *,
         batch_normalization_state: BatchNormalizationState | None = None,
     ) -> Image:
-        """Encode as `UnaryKernel.encode`. With a state, the kernel uses the statistics that it has when the work runs.
+        """Encode as `UnaryKernel.encode`. If a state is given, the kernel uses the state's statistics.
 
-        Raises StateError if no statistics were encoded for the state, or if it belongs to another queue.
+        It reads the statistics when the command buffer runs. Raises StateError if no statistics were encoded for the
+        state, or if the state belongs to another queue.
         """
         return self._encode(commands, [source], destination, self._core_state(batch_normalization_state))
 
@@ -149,7 +150,7 @@ class BatchNormalizationState(NoCopies):
 
     @property
     def variance(self) -> NDArray[np.float32]:
-        """A copy of the variance, [channels], divided by the number of elements. StateError as for `mean`."""
+        """A copy of the variance, [channels], divided by the number of elements. Raises StateError like `mean`."""
         return self._state.read()[1]
 
     @property
@@ -168,7 +169,7 @@ class BatchNormalizationState(NoCopies):
 
     @property
     def gradient_for_gamma(self) -> NDArray[np.float32]:
-        """A copy of gamma's gradient, [channels]. StateError before its command buffer is completed."""
+        """A copy of gamma's gradient, [channels]. Raises StateError if its command buffer is not completed."""
         gradient: NDArray[np.float32] = self._sums().read("BatchNormalizationState: the gradient of gamma")[
             0, 1, 0
         ]
@@ -176,7 +177,7 @@ class BatchNormalizationState(NoCopies):
 
     @property
     def gradient_for_beta(self) -> NDArray[np.float32]:
-        """A copy of beta's gradient, [channels]. StateError before its command buffer is completed."""
+        """A copy of beta's gradient, [channels]. Raises StateError if its command buffer is not completed."""
         gradient: NDArray[np.float32] = self._sums().read("BatchNormalizationState: the gradient of beta")[
             0, 0, 0
         ]

@@ -70,12 +70,12 @@ class ConvolutionGradientState(WeightGradientState):
 
     @property
     def offset(self) -> tuple[int, int]:
-        """The kernel's `offset`, (x, y), when it was encoded; before that, when the state was made."""
+        """The kernel's `offset`, (x, y), when it was encoded. If it was not encoded yet, when the state was made."""
         return self._offset if self._properties is None else super().offset
 
     @property
     def image_size(self) -> ImageSizeEncodingState:
-        """Only the size and the offset."""
+        """The size of the source and the offset, without the gradients. `ConvolutionTranspose` accepts it."""
         return ImageSizeEncodingState(self.source_width, self.source_height, self.offset)
 
     @property
@@ -87,22 +87,22 @@ class ConvolutionGradientState(WeightGradientState):
     def gradient_for_weights(self) -> NDArray[np.float32]:
         """A copy of the weights' gradient in the shape of the weights.
 
-        StateError before the command buffer with the gradient kernel is completed.
+        Raises StateError if the command buffer with the gradient kernel is not completed.
         """
         gradient = self._gradient("weights")
         return gradient[..., 0] if getattr(self._convolution, "depthwise", False) else gradient
 
     @property
     def gradient_for_biases(self) -> NDArray[np.float32]:
-        """A copy of the bias terms' gradient, [output]. StateError as for the weights."""
+        """A copy of the bias terms' gradient, [output]. Raises StateError like `gradient_for_weights`."""
         return self._gradient("bias_terms").reshape(-1)
 
 
 class ConvolutionTransposeGradientState(ConvolutionGradientState):
     """A state of a transposed convolution, as MPSCNNConvolutionTransposeGradientState.
 
-    The gradient kernel stores the gradients of weights and bias terms in it. Other transposed convolutions do not
-    accept it for a size.
+    The gradient kernel stores the gradients of weights and bias terms in it. Unlike the state of a convolution, it does
+    not set the size of another transposed convolution's result.
     """
 
     @property

@@ -16,7 +16,7 @@ from mpscnn.runtime.feature_image import Image
 
 
 class Dropout(DropoutFields, DifferentiableKernel):
-    """Keep each element with a probability and divide it by that, or set it to 0, as MPSCNNDropout.
+    """Keep each element with a given probability p and divide it by p, or set it to 0, as MPSCNNDropout.
 
     The same seed gives the same mask on every engine, and in the network layer `dropout`. The mask covers the pixels
     and channels that are written, and is the same for every `encode`. Several images in one `Image` have different
@@ -68,7 +68,7 @@ class DropoutGradientState(GradientState):
 
         An axis has extent 1 where all positions along it share one element.
 
-        Raises StateError before a kernel has been encoded with the state and its command buffer is completed.
+        Raises StateError if no kernel was encoded with the state yet, or if its command buffer is not completed.
         """
         if self._mask is None:
             raise StateError("DropoutGradientState: has no mask; encode a Dropout with it first")

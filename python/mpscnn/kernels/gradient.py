@@ -46,7 +46,10 @@ class DeviceArray(NoCopies):
         self.commands, self.image = commands, image
 
     def read(self, name: str) -> NDArray[np.float32]:
-        """Return a copy, (images, rows, columns, channels). StateError before the command buffer is completed."""
+        """Return a copy, (images, rows, columns, channels).
+
+        Raises StateError if the command buffer is not completed.
+        """
         status = self.commands.status
         if status != CommandStatus.COMPLETED:
             raise StateError(
@@ -147,10 +150,12 @@ def require_states(where: str, states: Sequence[object], images: Sequence[Image]
 class GradientKernel(GradientKernelFields, BinaryKernel):
     """A kernel that computes a gradient, as MPSCNNGradientKernel.
 
-    The primary source is the gradient of the forward kernel's result, the secondary source is the forward kernel's
-    source. A pixel of the result belongs to the pixel of the source that is `secondary_offset` after it. With stride -
-    1 zeros between the pixels of the primary source, the window's centre is at primary_offset * stride + kernel_offset
-    + position there. A state of the forward kernel sets all of these, and the parameters of the computation.
+    The primary source is the gradient of the forward kernel's result. The secondary source is the forward kernel's
+    source. Pixel (x, y) of the result is the gradient of the source's pixel (x, y) + `secondary_offset`. The window for
+    that pixel lies in the primary source with stride - 1 zeros inserted between its pixels. There its centre is at
+    primary_offset * stride + kernel_offset + (x, y).
+
+    If a state of the forward kernel is given, it sets all of these offsets, and the parameters of the computation.
     """
 
     apple_class = "MPSCNNGradientKernel"

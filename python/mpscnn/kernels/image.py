@@ -22,14 +22,14 @@ class ImageScale(ImageScaleFields, UnaryKernel):
 
 
 class ImageConversion(ImageConversionFields, UnaryKernel):
-    """Other alpha, colour space or format, as MPSImageConversion.
+    """Convert an image to another alpha, colour space or format, as MPSImageConversion.
 
     One feature channel is gray, three are RGB, and a second or fourth one is alpha. A source without alpha is opaque.
     These steps are applied if they are needed:
 
     1. If the destination's alpha is one and the source has alpha, colours are composited over `background_color`:
        a * c + (1 - a) * background. A premultiplied source has a * c already.
-    2. Premultiplied colours are divided by alpha (if that is 0, they are 0).
+    2. Premultiplied colours are divided by alpha. If alpha is 0, they become 0.
     3. Colours are converted from the source's space to the destination's, by way of linear light. Gray is the luminance
        0.2126 R + 0.7152 G + 0.0722 B. The curves continue above 1 and, in "srgb", below 0.
     4. Colours are multiplied by alpha if the destination is premultiplied.

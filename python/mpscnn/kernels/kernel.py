@@ -115,7 +115,7 @@ class Kernel(KernelFields):
         self._kernel.set(json.dumps(changes))
 
     def _set_weight(self, role: str, value: Any, *, required: bool = True) -> None:
-        """Set a weight. Its shape may differ from the core's by extents of 1, or be one row of all elements."""
+        """Set a weight. Its shape may differ from the expected one by extents of 1, or be one row of all elements."""
         if value is None and not required:
             return
         specs = self._weight_specs()

@@ -126,13 +126,16 @@ class LossLabels(NoCopies):
     def loss_image(self) -> Image:
         """The loss of the last kernel that was encoded with these labels: one pixel, or as large as the prediction.
 
-        StateError before a kernel has been encoded.
+        Raises StateError if no kernel was encoded yet.
         """
         return self._encoded().image
 
     @property
     def loss(self) -> NDArray[np.float32]:
-        """A copy of `loss_image`, (images, rows, columns, channels). StateError before its buffer is completed."""
+        """A copy of `loss_image`, (images, rows, columns, channels).
+
+        Raises StateError if its command buffer is not completed.
+        """
         return self._encoded().read("LossLabels: the loss")
 
     def _encoded(self) -> DeviceArray:
@@ -188,12 +191,12 @@ class ForwardLoss(_LossKernel):
 
 
 class LossGradient(_LossKernel):
-    """The gradient of a prediction from that of its loss, as MPSNNLossGradient.
+    """Compute the gradient of a prediction from the gradient of its loss, as MPSNNLossGradient.
 
     The reduction only determines the size of the loss: gradients are not divided.
 
     Args:
-        descriptor: that of the `ForwardLoss`.
+        descriptor: the descriptor of the `ForwardLoss`.
     """
 
     apple_class = "MPSNNLossGradient"

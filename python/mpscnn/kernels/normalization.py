@@ -83,7 +83,7 @@ class ScaledNormalizationGradientState(WeightGradientState):
     def gradient_for_gamma(self) -> NDArray[np.float32]:
         """A copy of gamma's gradient, [channels].
 
-        StateError before the gradient kernel's command buffer is completed.
+        Raises StateError if the gradient kernel's command buffer is not completed.
         """
         return self._gradient("gamma").reshape(-1)
 
@@ -91,7 +91,7 @@ class ScaledNormalizationGradientState(WeightGradientState):
     def gradient_for_beta(self) -> NDArray[np.float32]:
         """A copy of beta's gradient, [channels].
 
-        StateError before the gradient kernel's command buffer is completed.
+        Raises StateError if the gradient kernel's command buffer is not completed.
         """
         return self._gradient("beta").reshape(-1)
 
@@ -165,7 +165,7 @@ class GroupNormalization(GroupNormalizationFields, ScaledNormalization, Differen
 
 
 class _ScaledGradient(ScaledNormalization, WeightedGradientKernel):
-    """Computes the gradients of a normalization by its image's statistics: of the source, gamma and beta."""
+    """Computes the gradients of source, gamma and beta of a normalization that uses the statistics of each image."""
 
     _roles = ("gamma", "beta")
 

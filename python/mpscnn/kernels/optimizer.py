@@ -104,7 +104,7 @@ class Optimizer(OptimizerFields, Kernel):
         return self._encode(commands, [input_gradient, input_values, *input_moments], destination)
 
     def _moments(self) -> tuple[str, ...]:
-        """Return the results other than the values, in their order as sources."""
+        """Return the names of the moments, in the order in which they are sources and results."""
         raise NotImplementedError
 
     def _at(self, _steps: int) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class GradientState(KernelState):
 
 
 class BinaryGradientState(KernelState):
-    """Records a kernel with two sources, for the gradient kernels of both, as MPSNNBinaryGradientState."""
+    """Records a kernel with two sources, for the gradient kernels of both sources, as MPSNNBinaryGradientState."""
 
     def _record(self, kernel: BinaryKernel) -> None:
         self._properties = kernel._properties()
@@ -98,11 +98,11 @@ class MultiaryGradientState(KernelState):
 
     @property
     def sources(self) -> tuple[Image, ...]:
-        """The images in order. StateError before there are any."""
+        """The images in order. Raises StateError if nothing was recorded yet."""
         self._recorded()
         return self._sources
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The values by name. StateError before there are any."""
+        """The values by name. Raises StateError if nothing was recorded yet."""
         return MappingProxyType(dict(self._recorded()))

@@ -77,8 +77,8 @@ class EfficientNet(Classifier):
 
     Layers: features.0.0; for block b of stage s, features.<s>.<b>.block.<i>.0 (an expansion if the block has one, a
     depthwise convolution, a projection), features.<s>.<b>.block.<i> (squeeze and excitation, with .avgpool, .fc1, .fc2)
-    and, if the shape stays, their sum features.<s>.<b>; features.<last>.0; avgpool, flatten, classifier.1. Fused blocks
-    have one or two convolutions.
+    and, if shapes are equal, their sum features.<s>.<b>; features.<last>.0; avgpool, flatten, classifier.1. Fused
+    blocks have one or two convolutions.
 
     Attributes:
         width: the width of every layer relative to the table, rounded to multiples of 8.

@@ -60,7 +60,7 @@ def mobilenet_v2_features(
     """Return the feature maps of MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow").
 
     There is one output for each requested layer. Layers: conv1; for each block b from 1 to 17: expand<b> (not in block
-    1), depthwise<b>, project<b> and, if the shape stays, add<b>; conv_last. Layers that are not needed are left out.
+    1), depthwise<b>, project<b> and, if shapes are equal, add<b>; conv_last. Layers that are not needed are left out.
 
     Args:
         weights: as for `mobilenet_v2`. The last layer of a classifier's weights is ignored.

@@ -31,7 +31,7 @@ class Separable:
         squeeze: whether there is squeeze and excitation between both.
         activation: the activation after the first one; None: the network's.
         linear: no activation after the last one.
-        skips: add the input if the shape stays.
+        skips: add the input if shapes are equal.
     """
 
     kernel: int
@@ -52,7 +52,7 @@ class Inverted:
         expansion: the factor by which it is wider inside.
         squeeze: whether there is squeeze and excitation before the projection.
         activation: the activation after all convolutions but the last; None: the network's.
-        skips: add the input if the shape stays.
+        skips: add the input if shapes are equal.
     """
 
     kernel: int

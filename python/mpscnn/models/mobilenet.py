@@ -82,8 +82,8 @@ def mobilenet_v2(
 ) -> Network:
     """Return MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, classes).
 
-    Layers: conv1; for each block b from 1 to 17: expand<b> (not in block 1), depthwise<b>, project<b> and, if the shape
-    stays, add<b>; conv_last; pool; classifier.
+    Layers: conv1; for each block b from 1 to 17: expand<b> (not in block 1), depthwise<b>, project<b> and, if shapes
+    are equal, add<b>; conv_last; pool; classifier.
 
     Args:
         weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
@@ -154,7 +154,7 @@ def mobilenet_v2_last(net: Network, x: Tensor, *, depth_multiplier: float = 1.0)
 def inverted_residual(
     net: Network, x: Tensor, block: int, channels: int, *, expansion: int, stride: int, dilation: int = 1
 ) -> Tensor:
-    """Add one block of MobileNet V2: expand, depthwise convolution, project, and add the input if the shape stays."""
+    """Add one block of MobileNet V2: expand, depthwise convolution, project; add the input if shapes are equal."""
     inputs = x.shape[-1] or 0
     y = x
     if expansion != 1:

@@ -16,7 +16,7 @@ class MobileNetV2(Classifier):
     """One width of MobileNet V2; see `Classifier`. `mpscnn.models.mobilenet_v2` is TensorFlow's.
 
     Layers: features.0.0; for each block b, features.<b>.conv.0.0 (expands; not in block 1), .conv.1.0 (depthwise;
-    .conv.0.0 in block 1), .conv.2 (.conv.1 in block 1) and, if the shape stays, their sum features.<b>;
+    .conv.0.0 in block 1), .conv.2 (.conv.1 in block 1) and, if shapes are equal, their sum features.<b>;
     features.<last>.0; avgpool, flatten, classifier.1.
 
     Attributes:

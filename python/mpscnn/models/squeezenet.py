@@ -8,21 +8,21 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier, convolution
 
-# For each of the eight fire modules, the channels after the squeeze and of each half of the result.
+# The channels of the squeeze convolution and of each of the two expand convolutions, for the eight fire modules.
 _FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
 
 
 @dataclass(frozen=True)
 class SqueezeNet(Classifier):
-    """One of both versions of SqueezeNet; see `Classifier`.
+    """One of the two versions of SqueezeNet; see `Classifier`.
 
     Layers: features.0; for each fire module m, features.<m>.squeeze, .expand1x1, .expand3x3, and features.<m>, which
     concatenates the last two; features.<p> for each max pooling p; classifier.1, avgpool, flatten.
 
     Attributes:
         channels: the channels of the first convolution.
-        kernel: its kernel.
-        pooled_before: the numbers of the fire modules with a max pooling before them.
+        kernel: the kernel size of the first convolution.
+        pooled_before: the indices of the fire modules that follow a max pooling.
     """
 
     channels: int

@@ -56,8 +56,8 @@ class FilterNode:
     """A filter node, like MPSNNFilterNode: the raw kernel of its class, and the images that it reads.
 
     Args:
-        sources: the image that it reads, or several, one after the other or as a list.
-        arguments, properties: those of the kernel, such as `mpscnn.kernels.PoolingMax`.
+        sources: the images that it reads, as separate arguments or as a list.
+        arguments, properties: the arguments and properties of the raw kernel, such as `mpscnn.kernels.PoolingMax`.
 
     Attributes:
         kernel: the kernel that computes the same in a command buffer.

@@ -16,7 +16,7 @@ _LARGEST_SUM = 2.0**31 - 1.0
 #: The largest magnitude of a bias, which leaves room for the products.
 _LARGEST_BIAS = 2.0**30
 _STORED_ZERO = 128  # model files store weights as uint8
-#: For an output without weights, the scale of the products relative to that of the result.
+#: For an output whose weights are all 0: the least scale of the products, relative to the scale of the result.
 _FINER = 2.0**-8
 
 

@@ -76,7 +76,7 @@ class FrameFuture(NoCopies, Future[Result]):
         return self.cancelled()
 
     def add_done_callback(self, fn: Callable[[FrameFuture[Result]], object]) -> None:
-        """Call `fn` with this future when earlier frames and this one are done, or immediately if they are."""
+        """Call `fn` with this future when this frame and all earlier ones are done, or now if they already are."""
         with self._lock:
             if self._callbacks is not None:
                 self._callbacks.append(fn)

@@ -45,8 +45,8 @@ class CommandError:
 class CommandBuffer(NoCopies):
     """A list of work for a device, like MTLCommandBuffer. Made by `CommandQueue.command_buffer`.
 
-    Encode kernels, then commit the buffer; nothing runs before. As a context manager, it commits and waits at the end
-    of the block. If the block raises an exception, nothing runs.
+    Encode kernels, then commit the buffer. Nothing runs before that. As a context manager, it commits and waits at the
+    end of the block. If the block raises an exception, nothing runs.
 
         with queue.command_buffer() as commands:
             result = pool.encode(commands, source)

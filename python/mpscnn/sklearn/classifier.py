@@ -232,7 +232,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _scaling(
     values: NDArray[np.float32], axes: tuple[int, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the offset and the factor that give mean 0 and standard deviation 1 along the other axes."""
+    """Return the offset and the factor that normalise the values to mean 0 and standard deviation 1 over `axes`."""
     deviation = values.std(axes, dtype=np.float64)
     factor = 1.0 / np.where(deviation > 0, deviation, 1.0)
     return values.mean(axes, dtype=np.float64).astype(np.float32), factor.astype(np.float32)

@@ -32,19 +32,20 @@ def _is_photo(one: Any) -> bool:
 def images_of(
     estimator: Any, x: Any, *, reset: bool, image_shape: Sequence[int] | None, extents: Extents
 ) -> NDArray[np.float32]:
-    """Numbers as images (n, height, width, channels).
+    """Convert rows or images to images (n, height, width, channels).
 
     Args:
-        estimator: gets `n_features_in_`, the numbers of an image, and checks it later.
-        x: rows (n, numbers), gray images (n, height, width), or images (n, height, width, channels).
+        estimator: scikit-learn stores the number of elements of an image in its `n_features_in_` when it is fitted, and
+            checks later inputs against it.
+        x: rows (n, elements), gray images (n, height, width), or images (n, height, width, channels).
         reset: whether the estimator is being fitted.
-        image_shape: (height, width) or (height, width, channels) of the images in rows; None: the extents if they are
-            known; else square images, or images with one row of pixels.
-        extents: (height, width, channels) that images must have; None: any.
+        image_shape: (height, width) or (height, width, channels) of the image in a row. None: `extents` where they are
+            known, otherwise a square image if possible, otherwise an image with one row of pixels.
+        extents: (height, width, channels) that images must have; None for extents that may have any value.
 
     Raises:
-        ValueError: numbers that are not finite, or another number of them than at the fit. ShapeError: images of
-            another shape than `extents`.
+        ValueError: elements are not finite, or there are more or fewer of them than when the estimator was fitted.
+        ShapeError: the shape of the images differs from `extents`.
     """
     given = validate_data(estimator, x, reset=reset, allow_nd=True, dtype=np.float32)
     if given.ndim == 2:

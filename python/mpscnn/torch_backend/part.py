@@ -184,14 +184,14 @@ def _overlaps(value: torch.Tensor) -> bool:
 
 
 def _precision(nodes: Sequence[Node]) -> PrecisionName:
-    """Return "bfloat16" if all products of the part have this type, otherwise "float32", which is more exact."""
+    """Return "bfloat16" if all convolutions and matrix products of the part have this type, otherwise "float32"."""
     products = [node for node in nodes if operator_of(node) in PRODUCTS]
     types = {value.dtype for node in products for value in tensors_of(node)[:1]}
     return "bfloat16" if types == {BFLOAT16} else "float32"
 
 
 class _Written:
-    """Writes nodes into an ONNX model, and keeps the name of each node's result there."""
+    """Writes nodes into an ONNX model, and records the name that each node's result has in the model."""
 
     def __init__(self, writer: Writer, constants: Mapping[Node, Any]) -> None:
         self._writer = writer

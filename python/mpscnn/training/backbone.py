@@ -28,8 +28,8 @@ class Backbone:
     Args:
         network: a classifier with one image as input. Its last layer is fully connected or a convolution with one
             output pixel, and may be followed by a softmax.
-        learning: the last blocks have at least this many layers with weights; 0: none is trained. They begin at a place
-            where only one tensor is passed on.
+        learning: the minimum number of layers with weights in the last blocks; 0: there are no such blocks. They begin
+            where the rest of the network reads only one tensor.
 
     Attributes:
         features: the layer that the last layer read.

@@ -181,7 +181,7 @@ class ClassifierTraining:
         Raises:
             ImageError: a photo cannot be read; the message names it. UnreadablePhotosError: several cannot.
             StateError: a loss is not finite.
-            WeightsError: the progress cannot be written. Files from before stay.
+            WeightsError: the progress cannot be written. Files that were written before are kept.
         """
         try:
             yield from self._compute_features()

@@ -65,7 +65,7 @@ class Watch:
         self._waited = 0
 
     def better(self, epoch: Epoch) -> bool:
-        """Return True if an epoch is better than all before. Without early stopping, return False."""
+        """Return True if an epoch is better than all previous ones. Without early stopping, return False."""
         if self.stopping is None:
             return False
         value = getattr(epoch, self._monitor)

@@ -90,7 +90,7 @@ class EpochLoop(ABC):
             progress: whether to show a progress line on stderr; None: in a terminal or a notebook.
 
         Raises:
-            ParameterError: an unknown option, or all epochs together have fewer batches than one change of the weights
+            ParameterError: an unknown option, or all epochs together have fewer batches than one update of the weights
                 needs.
             StateError: the loss is not finite.
         """

@@ -111,7 +111,7 @@ class ImageFolder(EpochData):
 
     @property
     def samples(self) -> list[tuple[str, int]]:
-        """The path and the number of the class of each photo."""
+        """The path and the class number of each photo."""
         return list(zip(self.paths, self.targets.tolist(), strict=True))
 
     @property

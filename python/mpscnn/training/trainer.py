@@ -83,7 +83,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         threads: a number; "auto": all that the process may use. The results do not depend on it.
         seed: the random seed of the data's order and of dropout.
         frozen: layers whose weights do not change, as names or patterns ("block_*").
-        accumulate: the number of batches whose mean gradient makes one change of the weights.
+        accumulate: the number of batches whose mean gradient is used for one update of the weights.
         average: the share that a moving average of the weights keeps at each change, such as 0.999; 0: no average.
         weighted: whether data and steps have weights of the losses as a third part.
         check_finite: check all results and gradients of each step, which takes time.
@@ -159,7 +159,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         return self._now.steps
 
     def step(self, inputs: Any, labels: Any, weights: Any = None) -> float:
-        """Train on one batch. Return the loss before the change of the weights.
+        """Train on one batch. Return the loss before the update of the weights.
 
         Args:
             inputs: float32 or float16 in the network's input shape, a list for several inputs.
@@ -175,9 +175,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
         return self._step(inputs, labels, weights)
 
     def profile(self, inputs: Any, labels: Any, weights: Any = None, *, runs: int = 20) -> Profile:
-        """Measure the parts of a training step: forward, backward, change of weights. The weights stay unchanged.
+        """Measure the parts of a training step: forward, backward and weight update. The weights stay unchanged.
 
-        With `accumulate`, this is the time of one batch without the change of weights.
+        With `accumulate`, this is the time of one batch without the weight update.
 
         Args:
             inputs, labels, weights: as for `step`.

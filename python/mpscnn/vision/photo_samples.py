@@ -310,7 +310,7 @@ def _gray_with_alpha(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
 def _with_color(most: int, factor: int, image: PillowImage.Image, _: _Arrays) -> _Pixels:
     """Decode an image with a transparent colour.
 
-    The file stores the colour in 16 bits, of which only the bits of a sample are used.
+    The file stores the colour as 16-bit numbers. Only as many of their low bits count as a sample has.
     """
     color = image.info["transparency"]
     if isinstance(color, tuple):

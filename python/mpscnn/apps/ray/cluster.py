@@ -118,7 +118,7 @@ def _require_head(address: str) -> None:
 
 @contextmanager
 def explained(ray: Any) -> Iterator[None]:
-    """Turn Ray's exceptions into the error of mpscnn that a machine raised, otherwise into a DeviceError."""
+    """Turn Ray's exceptions into errors of mpscnn: the error that a machine raised, otherwise a DeviceError."""
     try:
         yield
     except ray.exceptions.RayError as error:

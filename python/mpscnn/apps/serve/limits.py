@@ -102,7 +102,7 @@ class Share:
         self._count += count
 
     def reduce_to(self, count: int) -> None:
-        """Return all reserved bytes but `count`."""
+        """Release all reserved bytes except `count`."""
         less = max(self._count - count, 0)
         self._budget.take(-less)
         self._count -= less

@@ -59,8 +59,8 @@ def _rounding(kind: str, promise: Promise) -> float:
 def _moved(recipe: dict[str, Any], right: Arrays, rounding: float) -> Arrays:
     """Return the error of each result from rounding each operand and the result itself.
 
-    Operands and the terms added to them are of the order of 1. So each operand is moved by its own rounding error and
-    by that of 1.
+    The effect of rounding an operand x is measured: the kernel runs on x changed by rounding * (|x| + 1). The 1 is
+    there because kernels add constants of the order of 1 to operands, and the sum is rounded, too.
     """
     bounds: Arrays = {
         name: np.float32(rounding) * np.abs(values) + np.float32(1e-37) for name, values in right.items()
@@ -80,7 +80,7 @@ def _moved(recipe: dict[str, Any], right: Arrays, rounding: float) -> Arrays:
 
 
 class _Moving:
-    """Changes one of the arrays of a case, chosen by the order in which they are created."""
+    """Changes one of the arrays of a case by its rounding error. `operand` is its position in the order of creation."""
 
     def __init__(self, operand: int, by: float, sources: int) -> None:
         self._operand, self._by, self._sources = operand, by, sources

@@ -34,7 +34,7 @@ _ASF_BROADCAST = 1
 def cut_off(path: str, form: str) -> str | None:
     """Return a description of the missing end of a file. `form` is FFmpeg's name of the format.
 
-    None if nothing is missing or the format does not allow to know. Raises ImageError if the file cannot be read.
+    Return None if nothing is missing, or if the format does not show it. Raises ImageError if the file cannot be read.
     """
     tell = _TELL.get(form)
     if tell is None:

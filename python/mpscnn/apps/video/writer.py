@@ -75,8 +75,8 @@ class VideoWriter:
     def write(self, picture: PillowImage.Image, time: float, pixel_aspect: Fraction = _SQUARE) -> None:
         """Append an RGB picture that is shown from `time` on, in seconds. Times must not go back.
 
-        `pixel_aspect` is the width of its pixels divided by their height. The file stores that of the first picture; if
-        the format cannot, pictures are made wider.
+        `pixel_aspect` is the width of the picture's pixels divided by their height. The file stores it for the first
+        picture. If the format cannot store it, pictures are made wider instead.
         """
         from PIL import Image, ImageOps
 

@@ -117,8 +117,8 @@ def _transposed(c: Applied, *, rows: bool) -> Tensor:
 def _stated_size(window: dict[str, Any], padding: str, extra: tuple[int, int]) -> dict[str, Any]:
     """Return the window of a transposed convolution with `output_padding`, with explicit padding.
 
-    The output size is (h - 1) * stride + reach + output_padding, with "same" less 2 * (reach // 2). As in TensorFlow,
-    the cropped rows of "same" are divided between both sides, an odd one at the end.
+    The output size is (h - 1) * stride + reach + output_padding. With the padding "same", 2 * (reach // 2) rows are
+    cropped from this, one half on each side. As in TensorFlow, an odd row is cropped at the end.
     """
     sides, added = [], []
     for kernel, dilation, more in zip(window["kernel_size"], window["dilation"], extra, strict=True):

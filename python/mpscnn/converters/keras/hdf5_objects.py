@@ -164,7 +164,7 @@ class Objects:
         return self._groups[address]
 
     def _heap(self, address: int) -> tuple[int, int]:
-        """Return the begin and end of the local heap with the names of a group's objects."""
+        """Return the start and end of the local heap with the names of a group's objects."""
         if self.at(address, 4) != b"HEAP":
             raise WeightsError(f"damaged: there are no names at {address}")
         size, _, place = self.numbers("QQQ", address + 8)

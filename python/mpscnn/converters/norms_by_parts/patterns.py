@@ -57,7 +57,7 @@ def _reduction_and_steps(layers: Layers, value: str) -> tuple[_Sums, list[Mappin
 
 @dataclass(frozen=True)
 class _Sums:
-    """The sums of a norm: max(scale * sum + offset, least). `is_square`: the root is not taken yet."""
+    """The sums in a norm: max(scale * sum + offset, least). `is_square` is True if their root is not taken yet."""
 
     length: Length
     scale: float = 1.0

@@ -27,9 +27,10 @@ Array = NDArray[Any]
 
 # Constants of at least this many bytes that only one node reads are not kept in memory.
 _LARGE = 1 << 12
-# The bytes of weights that a file of any size may have: matrices that move elements are made here, not read from it.
+# The bytes that the weights of a network may take even if its file is small. They are allowed because the converter
+# itself generates some weights: permutation matrices that move elements.
 _WEIGHTS_FREE = 1 << 28
-# An element of a Python list takes as much memory as 8 elements of an array, and as much time as 64 operations.
+# The cost of an element of a Python list: the memory of 8 elements of an array, and the time of 64 operations.
 _OF_LIST = 8, 64
 # The maximum length of a list of integers. Lists have an element for each axis, or for each result of an operator.
 _LONGEST_LIST = 1 << 14

@@ -142,8 +142,8 @@ class _Integers:
             name, source = node["name"], scales.get(node["inputs"][0])
             if name in scales or source is None or not keeps_integers(node):
                 continue
-            # A layer that computes new values is rounded once, to the integers after it. Moved elements keep the
-            # integers that they had before.
+            # A layer that only moves elements keeps the quantization of its input. So does a layer that computes new
+            # values, unless its readers quantize the result in another way: the result is rounded only once.
             if _moves(node, source) or pairs.get(name, source) == source:
                 scales[name] = source
         for name, pair in pairs.items():

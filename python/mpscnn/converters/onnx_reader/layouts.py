@@ -1,4 +1,4 @@
-"""Convert arrays between the layout of an ONNX file's inputs and outputs and that of the network's."""
+"""Convert arrays between the layout of an ONNX file's inputs and outputs and the layout of the network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IN_BETWEEN = frozenset({"Add", "Cast", "Div", "Identity", "Mul", "Sub", "Quantiz
 
 @dataclass(frozen=True)
 class InputLayout:
-    """The order of the axes of a file's input in the network's input.
+    """How the axes of a file's input are ordered in the network's input.
 
     Attributes:
         axes: axis i of the network's input is axis axes[i] of the file's input. If the file's input has no batch, a
@@ -31,7 +31,7 @@ class InputLayout:
     has_height: bool
 
     def arranged(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
-        """Convert an array from the layout of the file's input to that of the network's."""
+        """Convert an array from the layout of the file's input to the layout of the network's input."""
         if array.ndim == 0:
             return array.reshape(1, 1)
         moved: NDArray[np.generic] = (array if self.has_batch else array[np.newaxis]).transpose(self.axes)
@@ -40,7 +40,7 @@ class InputLayout:
 
 @dataclass(frozen=True)
 class OutputLayout:
-    """The order of the axes of a file's output in the network's output.
+    """How the axes of a file's output are ordered in the network's output.
 
     Attributes:
         axes: axis i of the network's output is axis axes[i] of the file's output. If the file's output has no batch,
@@ -52,7 +52,7 @@ class OutputLayout:
     has_batch: bool
 
     def restored(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
-        """Convert an array from the layout of the network's output to that of the file's."""
+        """Convert an array from the layout of the network's output to the layout of the file's output."""
         restored: NDArray[np.generic]
         if self.has_batch and array.ndim == len(self.axes):
             restored = array.transpose(sorted(range(array.ndim), key=self.axes.__getitem__))

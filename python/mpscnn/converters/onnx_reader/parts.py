@@ -160,7 +160,7 @@ def _look_up(c: Context, node: Node) -> FileTensor:
 
 
 def _gather_nd(c: Context, node: Node) -> FileTensor:
-    """Convert GatherND along the first axis only. PyTorch's exporter writes indexing by a list so."""
+    """Convert GatherND along the first axis only. PyTorch's exporter writes indexing by a list in this form."""
     x, indices = c.x(node), c.constants.fixed(node.input(1), "its indices")
     if node.integer("batch_dims", 0) or indices.ndim < 1 or indices.shape[-1] != 1:
         raise UnsupportedError(

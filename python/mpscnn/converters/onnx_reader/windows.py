@@ -175,7 +175,10 @@ def _transposed_convolution(c: Context, node: Node) -> FileTensor:
 
 
 def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any]:
-    """Return the window of ConvTranspose by ONNX' two rules: pads determine the output size, or the reverse."""
+    """Return the window of ConvTranspose by one of ONNX' two rules.
+
+    Either the pads determine the output size, or the output size (from output_shape or auto_pad) determines the pads.
+    """
     strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
     added = _pairs(node, "output_padding", 0, x.rank)
     automatic = node.text("auto_pad", "NOTSET")
@@ -201,7 +204,7 @@ def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any
             for stride, size, more, span, end in zip(strides, sizes, added, reach, wanted, strict=True)
         ]
         if min(total) < 0:
-            # Otherwise ONNX does not say on which side to add.
+            # Only with these values of auto_pad does ONNX say on which side to add.
             if automatic not in ("SAME_UPPER", "SAME_LOWER"):
                 raise UnsupportedError(f"its result is {wanted}, larger than all that its windows reach")
             # With strides above the kernel size, there is a gap after each window, also after the last one.

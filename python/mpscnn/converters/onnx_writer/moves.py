@@ -70,7 +70,7 @@ def constant(layer: Layer) -> str:
 
 
 def matrix_product(layer: Layer) -> str:
-    """Write a MatMul of the last two axes. In an image these are width and channels, so it is transposed to NHWC."""
+    """Write a MatMul of the last two axes. Images are transposed to NHWC first, where these are width and channels."""
     names = []
     for value, role in zip(layer.inputs, ("transpose_first", "transpose_second"), strict=True):
         rank = len(value.shape)

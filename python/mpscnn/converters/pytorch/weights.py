@@ -20,9 +20,9 @@ _STATISTICS = ("running_mean", "running_var")
 _NAMES = dict(zip(("gamma", "beta", "mean", "variance"), (*_AFFINE, *_STATISTICS), strict=True))
 
 Epsilons = Sequence[tuple[str, float]]
-"""The epsilon of batch normalizations by the prefix of their paths, because files do not have it.
+"""Pairs of a prefix of paths and the epsilon of the batch normalizations there. The first matching prefix counts.
 
-The first match counts.
+They are needed because files do not store the epsilon.
 """
 
 

@@ -151,7 +151,10 @@ class Flow:
     # ---- Values ----------------------------------------------------------------------------------------------------
 
     def source(self, ref: Ref) -> Ref:
-        """Return the result that a value is equal to, of a node that computes it. Raises WeightsError for a cycle."""
+        """Follow nodes that only pass a value on, to the node that computes the value, and return that node's result.
+
+        Raises WeightsError for a cycle.
+        """
         passed: set[tuple[int, str, int]] = set()
         while True:
             self._step()

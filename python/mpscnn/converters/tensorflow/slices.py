@@ -18,7 +18,7 @@ class Slices:
 
     Args:
         begin, end, strides: vectors of integers with one entry for each index.
-        attributes: the attributes of the node. Each bit of its masks belongs to an entry.
+        attributes: the attributes of the node. Each bit of a mask, such as begin_mask, belongs to one index.
     """
 
     def __init__(

@@ -79,9 +79,9 @@ def _with_constant(
     *,
     constant_first: bool,
 ) -> FileTensor | None:
-    """Convert arithmetic with one constant number, or one for each channel; None for other constants.
+    """Convert arithmetic with a constant that is one number, or has one number for each channel.
 
-    The caller then makes tensors of these constants. Quantized constants become tensors, too.
+    Return None for other constants and for quantized ones. The caller then converts the constant to a tensor.
     """
     kind = operator.kind
     if kind == "FLOOR_DIV" or values.size == 0 or values.ndim > x.rank:

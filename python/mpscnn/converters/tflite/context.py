@@ -72,12 +72,12 @@ class OperatorReader:
         self.heads: list[Tensor] = []
         self.results = frozenset(file.outputs)
         self.spread: dict[int, tuple[Tensor, tuple[int, int], list[int]]] = {}
-        """By the result of SPACE_TO_BATCH_ND: the image, the block size and the padding."""
+        """The image, block size and padding of each SPACE_TO_BATCH_ND, by the index of its result."""
         self.padded: dict[int, tuple[Tensor, Sides]] = {}
-        """By the result of a PAD that is fused into a convolution: the image and the padding."""
+        """The image and the padding of each PAD that is fused into a convolution, by the index of its result."""
         self.joined: set[int] = set()
         """Results of convolutions whose dilation was written as SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND."""
-        self._ended: set[int] = set()  # tensors that their layer already clips to the range of their integers
+        self._ended: set[int] = set()  # tensors whose layer already clips them to the range of their integers
 
     def begin(self, tensor: int, kind: str | None = None) -> None:
         """Begin a tensor of the file: layers that are added from now on get its name.

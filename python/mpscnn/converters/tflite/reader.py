@@ -62,7 +62,11 @@ def _may_lack_batch(file: TfliteFile) -> bool:
 
 
 def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: bool) -> Network:
-    """See `convert`. Without a batch, whole inputs are one image, and the network gets a batch in front of them."""
+    """Convert as `convert` does.
+
+    Without `has_batch`, the first axis of an input is not the batch, and the network's inputs get an additional first
+    axis for it.
+    """
     names = LayerNames()
     network = options.network(_input_shapes(files[0], names, options, has_batch), files[0].origin)
     network.preprocess = _preprocess(files[0], network)

@@ -123,7 +123,7 @@ class ArithmeticLayers(LayerMaker):
         activation: Activation = None,
         name: str | None = None,
     ) -> Tensor:
-        """Return a where the condition is not 0, otherwise b.
+        """Return elements of `a` where the condition is not 0, and elements of `b` elsewhere.
 
         This adds three layers: `mask`, `mask_out` and their sum, which has the given name. Elements that are not chosen
         may be NaN or infinite.

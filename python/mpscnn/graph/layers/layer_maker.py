@@ -107,4 +107,4 @@ class LayerMaker(ABC):
 
     @abstractmethod
     def with_bias(self, made: Tensor, use_bias: bool | None) -> Tensor:
-        """Set whether a new layer has a bias, and return its tensor. None: it has one if its weights have one."""
+        """Set whether a new layer has a bias, and return its tensor. None: it has one if its weights include one."""

@@ -74,9 +74,9 @@ class RecurrentLayers(LayerMaker):
         """Add a gated recurrent unit (Cho et al. 2014).
 
         The gates z and r are `recurrent_activation` of a sum: x times a matrix, plus the hidden state h of the last
-        step times another matrix, plus biases. The candidate is `activation` of such a sum with r as a factor: of the
-        whole product with h and its bias if `reset_after` is set (as in PyTorch and Keras 2), otherwise of h itself.
-        Then h = z h + (1 - z) candidate.
+        step times another matrix, plus biases. The candidate is `activation` of such a sum in which r is a factor. If
+        `reset_after` is set (as in PyTorch and Keras 2), r multiplies the product of matrix and h, plus its bias.
+        Otherwise r multiplies h before the product. Then h = z h + (1 - z) candidate.
 
         Weights: those of a convolution `NAME/input`, whose outputs are z, r and the candidate with `units` each;
         `weight` of `NAME/recurrent`, (3 * units, units) with rows in the same order; and with `reset_after` its `bias`,

@@ -23,7 +23,10 @@ def _resize(
     mode: str,
     align_corners: bool | None,
 ) -> str:
-    """Write the operator `resize` of `torch_backend.resizes`. If factors are given, PyTorch computes with these."""
+    """Write the operator `resize` of `torch_backend.resizes` as ONNX's Resize.
+
+    If scale factors are given, PyTorch computes with these and not with the ratio of the sizes.
+    """
     if mode in _NEAREST:
         settings: dict[str, Any] = {"mode": "nearest", **_NEAREST[mode]}
     else:

@@ -55,11 +55,11 @@ _ELEMENTS = {
 
 
 NUMBERS = tuple(_ELEMENTS)
-"""The numbers of all types except strings."""
+"""Core ML's numbers of all element types except strings."""
 
 
 def element(number: int) -> Element:
-    """Return the type for Core ML's number. Raises UnsupportedError for others, such as bfloat16 and 8-bit floats."""
+    """Return the type for Core ML's number of it. Raises UnsupportedError for unknown types, such as 8-bit floats."""
     if number not in _ELEMENTS:
         raise UnsupportedError(f"its numbers are of the type {number}, which is not supported")
     return _ELEMENTS[number]
