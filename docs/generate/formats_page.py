@@ -52,7 +52,9 @@ def text() -> str:
         "",
         "These operators are computed during the conversion, from constants and shapes only: "
         f"{', '.join(computed)}.",
-        "The only supported custom operator is `TFLite_Detection_PostProcess`. StableHLO operators are refused.",
+        "Supported custom operators: "
+        f"{', '.join(sorted(kind.removeprefix('CUSTOM ') for kind in TFLITE if kind.startswith('CUSTOM ')))}. "
+        "StableHLO operators are refused.",
     ]
     lines += ["", "## Layers of Keras", *lists({*KERAS, "InputLayer"}, KERAS_REFUSED)]
     read = ({*CAFFE, *CAFFE_DETECTION, "Input", "MemoryData"}) - set(CAFFE_REFUSED)

@@ -13,6 +13,7 @@ from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Atom
+from mpscnn.converters.maxima import Maxima
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.folded import is_filled
@@ -92,6 +93,7 @@ class Context:
         self.weights: dict[tuple[str, str], str] = {}
         self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the name and shape of a parameter
         self.padded: dict[str, tuple[FileTensor, list[int]]] = {}
+        self.maxima: dict[str, Maxima] = {}  # by the name of the tensor with their positions
         self.input_layouts: tuple[InputLayout, ...] = ()
         # A cache of `logic.are_truths`: whether all elements of a tensor are 0 or 1.
         self.truths: dict[str, bool] = {}
@@ -206,10 +208,14 @@ class Context:
         """Return the nodes that read a tensor."""
         return self.file.users.get(name, [])
 
+    def is_used(self, name: str) -> bool:
+        """Return True if nodes read a tensor, or if it is an output."""
+        return bool(name) and (name in self.file.users or name in self.results)
+
     def refuse_results(self, node: Node, first: int, what: str) -> None:
         """Raise UnsupportedError if the file uses the node's results from number `first` on; `what` describes them."""
         for name in node.outputs[first:]:
-            if name and (name in self.file.users or name in self.results):
+            if self.is_used(name):
                 raise UnsupportedError(f"its result {shown(name)} ({what}) is used, which is not supported")
 
     # ---- Layers ----------------------------------------------------------------------------------------------------

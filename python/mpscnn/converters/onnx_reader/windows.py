@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.layout import Axis, positions
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.maxima import Windows, flat_positions, maxima_of, same_padding, unpooled
+from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.fused_activation import ending
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_same_limits
@@ -230,15 +231,16 @@ def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any
 # ---- Poolings ------------------------------------------------------------------------------------------------------
 
 
-def _pooling(c: Context, node: Node) -> FileTensor:
+def _pooling(c: Context, node: Node) -> Made:
     x, border = _padded(c, node)
     image_axes(x)  # raises an error for other ranks than 3 and 4
     kernel = _pairs(node, "kernel_shape", 1, x.rank)
     attributes = window(node, x, kernel) | border | {"ceil_mode": bool(node.integer("ceil_mode", 0))}
     order = node.integer("p", 2) if node.kind == "LpPool" else 2
     if node.kind == "MaxPool":
-        c.refuse_results(node, 1, "where the maxima are")
         attributes["kind"] = "max"
+        if len(node.outputs) > 1 and c.is_used(node.outputs[1]):
+            return _pooling_with_positions(c, node, x, attributes)
     elif node.kind == "AveragePool":
         counts = bool(node.integer("count_include_pad", 0)) and "padding" in attributes
         attributes |= {"kind": "average", "count_padding": counts}
@@ -279,10 +281,72 @@ def _pool(c: Context, node: Node, x: FileTensor, attributes: dict[str, Any]) -> 
     return x.of_same_rank(y)
 
 
+def _pooling_with_positions(
+    c: Context, node: Node, x: FileTensor, attributes: dict[str, Any]
+) -> list[FileTensor]:
+    """Convert MaxPool whose second result is used, the positions of the maxima in the whole tensor."""
+    if node.integer("storage_order", 0):
+        raise UnsupportedError("positions of maxima that count columns first are not supported")
+    y = _pool(c, node, x, attributes)
+    image, pooled = x.image(), y.image()
+    kernel, strides, dilation = (
+        (attributes[f"{name}_{first}"], attributes[f"{name}_{second}"])
+        for name, first, second in (
+            ("kernel", "height", "width"),
+            ("stride", "y", "x"),
+            ("dilation", "y", "x"),
+        )
+    )
+    before = (attributes.get("pad_top", 0), attributes.get("pad_left", 0))
+    if attributes.get("padding") == "same":
+        before = same_padding(image, pooled, kernel, strides)
+    windows = Windows.of(image, pooled, kernel, strides, dilation, before)
+    positions = node.outputs[1]
+    maxima = maxima_of(c.arranger, image, pooled, windows, windows.offsets)
+    c.maxima[positions] = maxima
+    if positions not in c.results and all(user.kind == "MaxUnpool" for user in c.users(positions)):
+        return [y]
+    if c.arranger.batch is not None and c.arranger.batch.high != 1:
+        raise UnsupportedError(
+            "positions of maxima count the images of the batch: choose a batch of 1 with --shape (shapes= in Python)"
+        )
+    return [y, x.of_same_rank(flat_positions(c.arranger, maxima)).as_whole_numbers()]
+
+
+def _unpooling(c: Context, node: Node) -> FileTensor:
+    """Convert MaxUnpool by the positions of a MaxPool."""
+    x = c.x(node)
+    maxima = c.maxima.get(node.inputs[1])
+    if maxima is None:
+        raise UnsupportedError("its positions are not those of a MaxPool, which is not supported")
+    if node.input(2) is not None:
+        wanted = c.constants.integers(node.input(2), "the new shape")[2:]
+    else:
+        before, after = _pads(node, x.rank)
+        extents = x.shape[2:] if x.rank == 4 else (1, *x.shape[2:])
+        wanted = [
+            ((extent or 0) - 1) * stride - first - last + taps
+            for extent, stride, first, last, taps in zip(
+                extents,
+                _pairs(node, "strides", 1, x.rank),
+                before,
+                after,
+                _pairs(node, "kernel_shape", 1, x.rank),
+                strict=True,
+            )
+        ]
+    if tuple(wanted) != maxima.windows.size[4 - x.rank if node.input(2) is not None else 0 :]:
+        raise UnsupportedError(
+            f"makes an image of {tuple(wanted)} of one that was {maxima.windows.size}, which is not supported"
+        )
+    return x.of_same_rank(unpooled(c.arranger, x.image(), maxima))
+
+
 WINDOWS: dict[str, Handler] = {
     "Conv": _convolution,
     "ConvTranspose": _transposed_convolution,
     "MaxPool": _pooling,
+    "MaxUnpool": _unpooling,
     "AveragePool": _pooling,
     "LpPool": _pooling,
     "GlobalAveragePool": _global_pooling,

@@ -13,6 +13,7 @@ from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits, activation_of, limits_of, within
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Axis, batch_atom, without_batch
+from mpscnn.converters.maxima import Maxima
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
@@ -75,6 +76,8 @@ class OperatorReader:
         """The image, block size and padding of each SPACE_TO_BATCH_ND, by the index of its result."""
         self.padded: dict[int, tuple[Tensor, Sides]] = {}
         """The image and the padding of each PAD that is fused into a convolution, by the index of its result."""
+        self.maxima: dict[int, Maxima] = {}
+        """The places of the maxima of poolings, by the index of the tensor with their positions."""
         self.joined: set[int] = set()
         """Results of convolutions whose dilation was written as SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND."""
         self._ended: set[int] = set()  # tensors whose layer already clips them to the range of their integers

@@ -19,6 +19,7 @@ from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.logic import LOGIC
 from mpscnn.converters.tflite.matrices import MATRICES
+from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
 from mpscnn.converters.tflite.moves import MOVES
 from mpscnn.converters.tflite.parts import PARTS
 from mpscnn.converters.tflite.recurrent import RECURRENT
@@ -263,6 +264,7 @@ OPERATORS: dict[str, Handler] = {
     **PARTS,
     **MOVES,
     **MATRICES,
+    **MEDIAPIPE,
     **LOGIC,
     **RECURRENT,
     **REDUCTIONS,
