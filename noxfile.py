@@ -1,6 +1,6 @@
-"""The project's checks. `nox -s tests` is the test suite, `nox -l` lists the others, `nox -s full` runs all.
+"""The project's checks. `nox -s tests` runs the tests, `nox -l` lists all sessions, `nox -s full` runs all of them.
 
-A session installs the system packages that it needs on Debian and Ubuntu. On other systems it lists them.
+On Debian and Ubuntu, a session installs the system packages that it needs. On other systems it lists them.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """Try the steps of a release: packages (built without network), metadata, bill of materials, conda recipe."""
+    """Run the steps of a release: packages (built without network), metadata, bill of materials, conda recipe."""
     install_system_packages(session, "ccache", "g++")
     session.install("pytest", *RELEASE)
     place = BUILD / "release"
@@ -335,7 +335,8 @@ def emulated(session: nox.Session) -> None:
         f"-DCMAKE_CXX_COMPILER={compiler}-g++",
         "-DCMAKE_EXE_LINKER_FLAGS=-static",
     )
-    # Both lack bfloat16 and products of unsigned by signed bytes; the second lacks dot products and half arithmetic.
+    # Both processors lack bfloat16 and products of unsigned and signed bytes. The second also lacks dot products and
+    # float16 arithmetic.
     for processor in ("cortex-a76", "cortex-a57"):
         for name in (
             "kernels_half_sums_test",

@@ -1,4 +1,4 @@
-"""Checks a bill of materials against CycloneDX's schema: python .ci/check_bill.py FILE. Ends with the first error."""
+"""Check a bill of materials against CycloneDX's schema: python .ci/check_bill.py FILE. Ends with the first error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renders the conda recipe for every platform, without building it. Ends with the error of rattler-build."""
+"""Render the conda recipe for every platform, without building it. Ends with the error of rattler-build."""
 
 from __future__ import annotations
 

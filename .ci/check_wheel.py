@@ -1,4 +1,4 @@
-"""Examines wheels before they are published: contents, size, and what their binaries need.
+"""Check wheels before they are published: their contents, their size, and what their binaries need.
 
     python .ci/check_wheel.py [--max-bytes N] [--without-compiled-shaders] WHEEL...
 

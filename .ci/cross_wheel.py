@@ -1,10 +1,10 @@
-"""Builds a Linux wheel for another processor or C library, with zig as the compiler.
+"""Build a Linux wheel for another processor or C library, with zig as the compiler.
 
     python .ci/cross_wheel.py TARGET FOLDER [SOURCE]
 
-TARGET is one of TARGETS. The environment has ziglang, scikit-build-core, pybind11, cmake, ninja and auditwheel. The
-wheel is for the Python that runs this: an extension module needs the headers of its version only. The C++ library is
-linked into the binaries, so the wheel needs the C library alone. Ends with the first error.
+TARGET is one of TARGETS. The environment must have ziglang, scikit-build-core, pybind11, cmake, ninja and auditwheel.
+The wheel is for the version of Python that runs this script, since an extension module needs the headers of its
+version. The C++ library is linked into the binaries, so the wheel only needs the C library. Ends with the first error.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Locks of folders that processes in one tree share: build folders, wheels, environments.
+"""Lock folders that several processes in one source tree use: build folders, wheels, environments.
 
-A lock is a file next to the folder, locked by flock. So it ends with the process that holds it, even if that is killed.
+A lock is a file next to the folder that is locked by flock. So the lock ends with its process, even if the process is
+killed.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ _current: tuple[Path, IO[str]] | None = None
 
 @contextmanager
 def locked(folder: Path, report: Callable[[str], object]) -> Iterator[None]:
-    """Hold the lock of a folder. While another process holds it, report that once and wait."""
+    """Hold the lock of a folder. If another process holds it, print that once and wait."""
     with _acquire(folder, report):
         yield
 
 
 def hold(folder: Path, report: Callable[[str], object]) -> None:
-    """Take the lock of a folder until this process ends or takes that of another folder.
+    """Take the lock of a folder. It is held until this process ends or takes the lock of another folder.
 
     Holding one lock at a time, two processes cannot wait for each other.
     """

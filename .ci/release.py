@@ -1,10 +1,10 @@
-"""The steps of a release that need no account, so that they can be tried anywhere.
+"""Run the steps of a release that need no account, so that they can be tried on any machine.
 
-    python .ci/release.py check TAG            the tag, CMake, CITATION.cff and CHANGELOG.md agree on the version
+    python .ci/release.py check TAG            check that the tag, CMake, CITATION.cff and CHANGELOG.md have one version
     python .ci/release.py notes VERSION URL    print the notes: the version's section of CHANGELOG.md, with links to URL
     python .ci/release.py sbom FILE [WHEEL...] write a bill of materials (CycloneDX 1.6, JSON)
 
-Each ends with 1 and the reason where it fails.
+If a step fails, it prints the reason and ends with 1.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def project_version() -> str:
 
 
 def check(tag: str) -> None:
-    """End with the reason if a tag cannot be released."""
+    """Exit with the reason if a tag cannot be released."""
     version = project_version()
     if tag != f"v{version}":
         raise SystemExit(f"the tag is {tag}, but CMakeLists.txt has the version {version}")

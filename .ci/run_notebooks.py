@@ -1,9 +1,9 @@
-"""Runs the tutorials in examples/notebooks and writes them with their results, as the site shows them.
+"""Run the tutorials in examples/notebooks, and write them with their results for the site.
 
     python .ci/run_notebooks.py FOLDER [NAME...]
 
-Each runs in an empty folder of its own that has the project's examples/. Ends with the error of the first cell that
-fails.
+Each tutorial runs in its own empty folder, to which the project's examples/ is added. Ends with the error of the first
+cell that fails.
 """
 
 from __future__ import annotations

@@ -262,7 +262,7 @@ def clang(*flags: str) -> list[str]:
 
 
 def configure_cpp(session: nox.Session, name: str, *options: str) -> None:
-    """Let CMake prepare build/<name>. Another nox that needs this folder waits until this one is done with it."""
+    """Configure build/<name> with CMake. Another nox that needs this folder waits until this one is done with it."""
     hold(BUILD / name, session.warn)
     command = ("cmake", "-S", ".", "-B", str(BUILD / name), "-G", "Ninja", *options)
     session.run(*command, external=True, silent=True)

@@ -1,9 +1,9 @@
-"""Strips the binaries of macOS wheels and signs them ad hoc, as arm64 demands: the last step before they are examined.
+"""Strip the binaries of macOS wheels and sign them ad hoc, as arm64 requires. This is the last step before the checks.
 
     python .ci/sign_wheel.py WHEEL...
 
-Stripping changes a binary and makes its signature invalid, so it comes first. Both tools are Apple's, and the wheel is
-written again with the new hashes in its RECORD. Ends with the tool's message where one fails.
+Binaries are stripped first, because stripping changes a binary and makes its signature invalid. Both tools come from
+Apple. The wheel is written again with the new hashes in its RECORD. If a tool fails, the script ends with its message.
 """
 
 from __future__ import annotations

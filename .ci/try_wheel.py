@@ -1,10 +1,10 @@
-"""Tries a Linux wheel in a Debian system without compiler, as root.
+"""Try a Linux wheel in a Debian system without a compiler. Must run as root.
 
     python .ci/try_wheel.py WHEEL ROOTS
 
-ROOTS is a folder for the systems, which debootstrap makes. A system for another processor runs by binfmt_misc and
-qemu-user-static. The wheel is installed, imported, classifies a photo and verifies the CPU engine. Ends with the error
-of the first step that fails, and with 3 if this machine cannot run the wheel.
+ROOTS is a folder for the systems, which debootstrap creates. A system for another processor runs through binfmt_misc
+and qemu-user-static. The script installs and imports the wheel, classifies a photo and verifies the CPU engine. It ends
+with the error of the first step that fails, and with 3 if this machine cannot run the wheel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROGRAM = (
 
 
 def not_tried(reason: str) -> None:
-    """End with 3, which is neither success nor failure."""
+    """Exit with 3, which means neither success nor failure."""
     print(f"not tried: {reason}")
     sys.exit(3)
 

@@ -1,9 +1,9 @@
-"""How right a classifier of your photos is: `mpscnn train` next to PyTorch's head on the same features.
+"""Compare the accuracy of a classifier of your photos: `mpscnn train`, and a last layer trained by PyTorch.
 
     python benchmarks/classifier.py cifar10_jpeg.tar.gz [--model NAME_OR_FILE] [--photos 2000] [--threads N]
 
-The archive holds {train,test}/<class>/<n>.jpg. N photos of its first half train, a fifth of them for validation. N
-photos of its second half are the test, which runs once, at the end.
+Both train on the same features. The archive holds {train,test}/<class>/<n>.jpg. N photos of "train" are used for
+training, a fifth of them for validation. N photos of "test" measure the accuracy once, at the end.
 """
 
 from __future__ import annotations

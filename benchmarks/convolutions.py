@@ -1,8 +1,8 @@
-"""Convolutions of every kind at the sizes of MobileNet, SSD and DeepLab: mpscnn next to torch and onnxruntime.
+"""Compare the speed of convolutions at the sizes of MobileNet, SSD and DeepLab in mpscnn, torch and onnxruntime.
 
     python benchmarks/convolutions.py [--runs N] [--threads N] [--only TEXT]
 
-Prints Markdown; benchmarks/README.md explains the columns. Another row is a line in one of the lists.
+Prints Markdown; benchmarks/README.md explains the columns. To measure another convolution, add a line to a list.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The article's experiment: MNIST's images through Deep MNIST, one by one and in batches, and onnxruntime and torch.
+"""Compare the speed of Deep MNIST on MNIST's images in mpscnn, onnxruntime and torch, one by one and in batches.
 
     python benchmarks/digits.py [--idx FILE] [--weights DIR] [--threads N] [--rounds N]
 
 Prints a Markdown table: seconds for all images and images per second, the best round of each engine. In every round
-the engines take turns with each part of the images, in another order each time, so that a busy machine is busy for
-all. torch is given both orders of memory, of which the faster one counts. Without files the images and the weights
-are random, which changes no time.
+each part of the images runs on all engines, in another order each time, so that a busy machine slows all of them down.
+torch runs in both memory orders, and the faster one is shown. Without files the images and the weights are random,
+which does not change the time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Fused convolutions next to the same ones alone, measured and as the cost model predicts them.
+"""Compare fused convolutions with separate ones: measured times, and times predicted by the cost model.
 
-Every block of MobileNet V1 and V2 (224 x 224) and of DeepLabv3 (513 x 513) is a network of its own, computed by every
-candidate that MPSCNN_FUSION can force. "chosen" is what the model takes by itself; its loss is how much longer that
-takes than the fastest candidate measured.
+Every block of MobileNet V1 and V2 (224 x 224) and of DeepLabv3 (513 x 513) is a separate network. It runs with every
+setting that MPSCNN_FUSION can force. "chosen" is the setting that the cost model selects. Its loss is how much longer
+it takes than the fastest setting.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Conversion between float32 and float16 next to copies of memory, in one interleaved run.
+"""Compare the speed of conversions between float32 and float16 with memcpy, in one interleaved run.
 
     python benchmarks/half.py [--megabytes N] [--runs N]
 
-Prints a Markdown table: gigabytes a second, read and written together, of each conversion and of memcpy, with one
-thread and with two, and the conversion as a share of the copy. The arrays' pages are there before anything is timed.
+Prints a Markdown table: gigabytes per second, read and written together, of each conversion and of memcpy, with one
+thread and with two, and the conversion as a share of the copy. The pages of the arrays are touched before the runs.
 """
 
 from __future__ import annotations

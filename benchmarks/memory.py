@@ -1,9 +1,9 @@
-"""Most memory that a process with MobileNetV2 ever has resident: mpscnn, the peers, and `import numpy` alone.
+"""Compare the peak resident memory of processes that run MobileNetV2 in mpscnn and in its peers, or only import numpy.
 
     python benchmarks/memory.py [--peers NAMES] [--threads N] [--rounds N]
 
-Each process imports the engine, loads the network's file and runs it 20 times on an array. Python, numpy and the pages
-of libraries that are shared with other processes count. Prints Markdown.
+Each process imports the engine, loads the network's file and runs it 20 times on an array. The memory includes Python,
+numpy, and pages of libraries that are shared with other processes. Prints Markdown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Estimates the time of one photo on Apple's M1, from bytes, dispatches and multiplications: a table in Markdown.
+"""Estimate the time of one photo on Apple's M1 from bytes, dispatches and multiplications, and print a Markdown table.
 
 python benchmarks/metal_estimate.py
 

@@ -8,7 +8,7 @@ _SILU = {"kind": "swish", "b": 1.0}
 
 
 def u_net(size: int = 256, channels: int = 32, classes: int = 2) -> Network:
-    """U-Net (Ronneberger et al. 2015) with padded convolutions: (n, size, size, 3) -> a logit of each class and pixel.
+    """Return U-Net (Ronneberger et al. 2015) with padded convolutions: (n, size, size, 3) -> logits of each pixel.
 
     Args:
         size: a multiple of 16.
@@ -35,9 +35,10 @@ def _twice(net: Network, x: Tensor, channels: int) -> Tensor:
 
 
 def yolo_v8n(size: int = 640, classes: int = 80) -> Network:
-    """YOLOv8n without the decoding of boxes: (n, size, size, 3) -> three maps, (n, h, w, 64 + classes).
+    """Return YOLOv8n without the decoding of boxes: (n, size, size, 3) -> three maps, (n, h, w, 64 + classes).
 
-    The first 64 channels are the distributions of a box's four distances, 16 of each; size is a multiple of 32.
+    The first 64 channels are the distributions of a box's four distances, 16 channels for each. `size` must be a
+    multiple of 32.
     """
     net = Network(input=(size, size, 3), name="yolo_v8n")
     x = _conv(net, _conv(net, net.input, 16, 3, 2), 32, 3, 2)

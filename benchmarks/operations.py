@@ -1,8 +1,9 @@
-"""Everything but convolutions at the sizes of MobileNet, SSD and DeepLab: mpscnn next to torch and onnxruntime.
+"""Compare the speed of operations other than convolutions in mpscnn, torch and onnxruntime.
 
     python benchmarks/operations.py [--runs N] [--threads N] [--only TEXT]
 
-Prints Markdown; benchmarks/README.md explains the columns. Another row is an entry in one of the lists.
+The sizes are those of MobileNet, SSD and DeepLab. Prints Markdown; benchmarks/README.md explains the columns. To
+measure another operation, add an entry to a list.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""One operation in mpscnn, torch and onnxruntime: rows of the benchmarks, checked, timed and printed.
+"""Check, time and print one operation in mpscnn, torch and onnxruntime: the rows of the benchmarks of operations.
 
-Next to them a plain copy that reads and writes as many bytes in all as the operation must: what memory allows.
+Each row also has the time of a plain copy that reads and writes as many bytes as the operation must. It shows the
+fastest time that the memory allows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes docs/performance.md with its picture: compare.py, startup.py and memory.py, one after the other.
+"""Write docs/performance.md and its picture from the results of compare.py, startup.py and memory.py.
 
 python benchmarks/performance.py [options of compare.py] > docs/performance.md
     [--picture docs/performance.svg] [--starts N]

@@ -1,13 +1,13 @@
-"""Measure the loss of accuracy of float16, with sums in float32 or in halves, and of bfloat16, on photos with
-published models.
+"""Measure the loss of accuracy of bfloat16, and of float16 with sums in float32 or float16, on photos.
 
     python benchmarks/precision.py --photos DIR --models DIR
 
-`--photos`: a folder of photos; each is tried whole, by its four quarters and mirrored, which makes ten. `--models`:
-the folder of Google's quantised TensorFlow Lite files (their weights are 8-bit integers, with which float32 is the
-reference). Prints a Markdown table: the error of the logits (relative to the spread of float32's logits: root mean
-square, and the largest), how often the first label and the set of the first five change, and for segmentations the
-share of pixels whose class changes. Where the processor multiplies no bfloat16 numbers those rows are left out.
+`--photos` is a folder of photos. Each photo gives ten inputs: the whole photo and its four quarters, each also
+mirrored. `--models` is the folder of Google's quantised TensorFlow Lite files. Their weights are 8-bit integers;
+the reference is float32 with these weights. Prints a Markdown table with the error of the logits (root mean square and
+largest, relative to the spread of float32's logits), how often the first label and the set of the first five labels
+change, and for segmentations the share of pixels whose class changes. The rows of bfloat16 are left out if the
+processor has no instructions for it.
 """
 
 from __future__ import annotations

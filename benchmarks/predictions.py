@@ -1,10 +1,10 @@
-"""The cost model's times (`Program.explain`) next to measured ones (`Session.profile`): every step of whole networks.
+"""Compare the cost model's predicted times (`Program.explain`) with measured times (`Session.profile`), for every step.
 
     python benchmarks/predictions.py [--threads N] [--runs N] [--only NETWORK] [--all]
 
-For each kind of kernel: its share of the measured time, predicted over measured time of all its steps together, and the
-smallest, median and largest ratio of a single one. The model's microseconds are those of one processor, so that on
-another one all ratios may be higher or lower alike: what counts is how far a kind is from the networks as a whole.
+Prints for each kind of kernel its share of the measured time, the predicted divided by the measured time of all its
+steps together, and the smallest, median and largest ratio of a single step. The cost model is made for one processor.
+On another processor all ratios may be higher or lower by the same factor, so only the differences between kinds count.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Preprocessing of a photo in memory: mpscnn next to Pillow with numpy, in one interleaved run, one thread each.
+"""Compare the speed of preprocessing a photo in memory in mpscnn with Pillow and numpy, on one thread, interleaved.
 
     python benchmarks/preprocessing.py [--runs N] [--width W --height H]
 
-Both sides turn the same bytes into the same float32 array, -1 to 1, with the same antialiased bilinear filter; the
-largest difference is printed, Pillow's being its rounding to 8 bits. Pillow gets what is fastest for it:
-transparent photos are pasted over white, planes of YUV frames are resized on their own and converted by numpy at the
-result's size. Decoding files is not measured.
+Both convert the same bytes to the same float32 array in -1..1 with the same antialiased bilinear filter. The largest
+difference is printed; it comes from Pillow's rounding to 8 bits. Pillow is used in its fastest way: transparent photos
+are pasted over white, and the planes of YUV frames are resized separately and then converted by numpy. Decoding files
+is not measured.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Images per second of a runner next to one thread, interleaved, for the README next to this file.
+"""Compare the images per second of a runner and of one thread, interleaved, for benchmarks/README.md.
 
 python benchmarks/runner.py --runs 400
 """

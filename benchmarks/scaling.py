@@ -1,14 +1,14 @@
-"""How well networks should scale to more threads than this machine has cores.
+"""Estimate how networks scale to more threads than this machine has cores.
 
     python benchmarks/scaling.py [--threads 1,2,4,8,16,32,64] [--runs N] [--only NETWORK] [--steps N] [--wait US]
 
 Plans each network for a number of threads and times every work item on one core. The items of each step are then
-scheduled for that many threads: statically, as one contiguous part for each, and dynamically, each to the thread that
-is free first. Efficiency is the time with one thread over threads x predicted time; `--wait` is added for each step
-(what threads take to meet, 1 us by default). `--steps` lists those that lose most.
+scheduled for that many threads: statically, as one contiguous part for each thread, and dynamically, each item to the
+first free thread. Efficiency is the time with one thread divided by (threads x predicted time). `--wait` is added for
+each step: the time in which threads wait for each other, 1 us by default. `--steps` lists the steps that lose most.
 
-The estimate leaves out shared caches and memory, the time to move data from another core, and rows that two threads
-both compute where they meet in a chain.
+The estimate does not include shared caches and memory, the time to move data from another core, and rows that two
+threads both compute at the border of their parts in a chain of fused layers.
 """
 
 from __future__ import annotations

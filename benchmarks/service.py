@@ -1,10 +1,11 @@
-"""Photos per second over HTTP, next to the runner without HTTP and next to LitServe with onnxruntime, interleaved.
+"""Compare the photos per second of `mpscnn serve`, the runner without HTTP, and LitServe with onnxruntime.
 
 chrt -r 1 python benchmarks/service.py --connections 8
 
 Needs wrk (`apt-get install wrk`), and `pip install litserve onnxruntime onnx`. The network is MobileNetV2 with random
-weights, which take as long as trained ones. wrk sends the same photo again and again, over as many connections as are
-asked for, each with one request at a time; all of them share this machine's processors.
+weights, which takes as long as a trained one. wrk sends the same photo again and again, over `--connections`
+connections, each with one request at a time. Server and clients share this machine's
+processors. The measurements are interleaved.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Hostile bodies of 20 MB, several at a time: how long is a request for health held up, and how much memory is taken?
+"""Send hostile bodies of 20 MB to `mpscnn serve`, several at a time, and measure delays of health requests and memory.
 
 python benchmarks/service_bodies.py --count 4
 
-The bodies hold millions of values that nobody needs: nested lists, empty texts, empty elements, empty parts of a form.
+The bodies hold millions of useless values: nested lists, empty texts, empty elements, empty parts of a form.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The server that benchmarks/service.py compares with: LitServe as its documentation has it, with onnxruntime.
+"""Serve a model with LitServe and onnxruntime, as in LitServe's documentation. benchmarks/service.py compares with it.
 
 python benchmarks/service_litserve.py MODEL.onnx PORT WORKERS
 """

@@ -1,11 +1,11 @@
-"""Good, bad, slow and aborted requests to `mpscnn serve`, for as long as is asked for: is all answered, memory flat?
+"""Send good, bad, slow and aborted requests to `mpscnn serve` for a long time, and check all answers and the memory.
 
 python benchmarks/service_soak.py --minutes 30
 
-Clients of each kind ask again and again. Every request that a client does not abort must get the answer that it has to
-get; those that find the queue full (503) are asked again. At the end the service has counted what the clients have
-counted. Exits with 1 if anything was lost, or if memory has grown by more than a tenth from the first fifth of the time
-to its end.
+Clients of each kind send one request after the other. Every request that a client does not abort must get the expected
+answer; a request that finds the queue full (503) is sent again. At the end, the counts of the service must equal those
+of the clients. Exits with 1 if an answer was lost or wrong, or if the memory grew by more than a tenth from the first
+fifth of the time to the end.
 """
 
 from __future__ import annotations

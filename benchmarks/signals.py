@@ -1,10 +1,10 @@
-"""Convolution of plain signals: mpscnn next to a plain loop, numpy, scipy.signal and torch, in one interleaved run.
+"""Compare the speed of 1-D convolution of signals in mpscnn, a plain loop, numpy, scipy.signal and torch, interleaved.
 
     python benchmarks/signals.py [--rounds N]
 
-Prints a Markdown table: microseconds, and how many times mpscnn's minimum the others take. scipy and
-torch are left out where they are not installed. torch computes with one thread, as all the others do. The loop
-is the one that an article on convolution begins with, in Python; it is left out where it would take seconds.
+Prints a Markdown table: microseconds, and the other engines' minima divided by mpscnn's. scipy and torch are left out
+if they are not installed. All compute with one thread. The loop is plain Python; it is left out for sizes for which it
+would take seconds.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""From the start of a process to MobileNetV2's first answer: mpscnn, the peers, and `import numpy` alone.
+"""Compare the time from the start of a process to MobileNetV2's first result in mpscnn and its peers.
 
     python benchmarks/startup.py [--peers NAMES] [--threads N] [--rounds N]
 
-The network's file, written by each engine's own tools, lies on the disk (and in the system's cache of it). Each process
-imports the engine, loads the file, runs once on an array and reports it, as a user's would: without what the other
-benchmarks have between themselves and their processes. Prints Markdown.
+A process that only imports numpy is measured, too. The network's file was written by each engine's own tools and is in
+the system's cache. As in a user's program, each process imports the engine, loads the file, runs once on an array and
+reports it; the code with which other benchmarks control their processes is not used. Prints Markdown.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Numbers of threads: whether threads="auto" finds the best one, and what a busy neighbour costs.
+"""Compare numbers of threads: whether threads="auto" finds the best one, and the effect of another busy process.
 
     python benchmarks/threads.py [--runs N] [--threads N] [--only auto|busy] [--networks TEXT]
                                  [--engines onnxruntime,...]
 
-"auto": every network with 1 ... N threads and with "auto", interleaved; runs without pauses, and runs with "
-"pauses, in which workers fall asleep. "busy": the median of MobileNetV2 with N threads alone, and next to a
-process that computes all the time with the same priority; every engine in a process of its own.
+"auto" measures every network with 1 ... N threads and with "auto", interleaved: runs without pauses, and runs with
+pauses in which worker threads fall asleep. "busy" measures MobileNetV2 with N threads, alone and next to a process that
+computes all the time with the same priority. Every engine runs in its own process.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""torch.compile with the backend "mpscnn", next to eager torch and to inductor.
+"""Compare the speed of torch.compile with the backend "mpscnn", with inductor, and of torch in eager mode.
 
-Batch 1, photos of 224 x 224, weights at random. Needs torch, torchvision and timm, and a C++ compiler for inductor.
+The networks have random weights and get one photo of 224 x 224 pixels. Needs torch, torchvision and timm, and a C++
+compiler for inductor.
 
     python benchmarks/torch_compile.py [--threads 1] [--runs 20] [--networks resnet18 timm:vit_tiny_patch16_224]
 """

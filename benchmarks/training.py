@@ -1,14 +1,13 @@
-"""A step of training: mpscnn and its peers, Deep MNIST and MobileNetV2.
+"""Compare the speed of a training step of Deep MNIST and MobileNetV2 in mpscnn and its peers.
 
     chrt -r 1 python benchmarks/training.py [--peers torch,tensorflow] [--rounds N] [--networks NAMES] [--threads 1,2]
     chrt -r 1 python benchmarks/training.py --profile [--rounds N] [--networks NAMES] [--threads 1,2]
 
-Peers: torch, torch_compile, tensorflow, tensorflow_xla, jax (with optax), mnn. Each engine has a process of its own,
-with as many threads and cores as the column says, since not all keep to their number of threads (Linux), and they take
-turns: a step of one, a step of the next. Batch normalization is in training mode, all layers learn, and the loss must
-fall before times count. Prints Markdown: the minimum time of a step of each engine in milliseconds, the peak memory
-of its process, and mpscnn's time as a share of the fastest other engine's. With --profile: where the time of mpscnn's
-step goes.
+Peers: torch, torch_compile, tensorflow, tensorflow_xla, jax (with optax), mnn. Each engine runs in its own process. On
+Linux the process may use only as many cores as it has threads, since some engines start more threads. Steps of the
+engines are interleaved. Batch normalization is in training mode, all layers are trained, and the loss must fall before
+times count. Prints Markdown: the minimum time of a step of each engine in milliseconds, the peak memory of its process,
+and mpscnn's time divided by that of the fastest other engine. --profile prints the time of each part of mpscnn's step.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training steps by mpscnn and its peers: a function for each engine returns a step for a network.
+"""Build training steps of mpscnn and its peers. For each engine a function returns a step for a network.
 
 A step takes images (n, h, w, c) and classes (n,), updates the weights, and returns the loss before the update. Weights
 have the same random distribution in all engines. Batch normalization uses the batch's statistics and updates running

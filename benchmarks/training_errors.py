@@ -1,7 +1,7 @@
-"""Errors of training's sums against float64: weight gradients, batch statistics, batch normalization's gradients.
+"""Measure the errors of sums in training against float64: weight gradients, batch statistics, gradients of batch norms.
 
-Prints the table of docs/training.md: the largest error as a share of the largest result, of mpscnn, of torch, and of
-plain sums of all pixels in float32, one after the other.
+Prints the table of docs/training.md: the largest error divided by the largest result, for mpscnn, for torch, and for
+plain sums in float32 that add one pixel after the other.
 
     python benchmarks/training_errors.py
 """

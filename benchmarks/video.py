@@ -1,8 +1,8 @@
-"""Frames per second of a video through networks, next to decoding alone and inference alone, interleaved.
+"""Compare the frames per second of a video through networks with decoding alone and inference alone, interleaved.
 
 chrt -r 1 python benchmarks/video.py --size 640x360
 
-The bundled model, and MobileNetV2 with random weights, which take as long as trained ones.
+The networks are the bundled model, and MobileNetV2 with random weights, which takes as long as a trained one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Takes the pictures of docs/live_page.md in headless Chromium.
+"""Take the screenshots of docs/live_page.md in headless Chromium.
 
     python docs/write_screenshots.py SEGMENTER
 
-SEGMENTER is what `mpscnn serve` takes, such as deeplab_v3 (a download).
+SEGMENTER is a model for `mpscnn serve`, such as deeplab_v3 (which is downloaded).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLASSIFIER = "cifar10_mobilenet_v2"
 
 
 def wait(driver: Any, done: Callable[[], Any]) -> None:
-    """Until something is so, in 30 seconds."""
+    """Wait until a condition holds, for at most 30 seconds."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     WebDriverWait(driver, 30).until(lambda _: done())
@@ -57,7 +57,7 @@ def picture(driver: Any, address: str, model: str, size: tuple[int, int], scheme
 
 
 def write(image: Image.Image, name: str) -> None:
-    """With a palette, which is enough for a page and takes a third."""
+    """Write a picture with a palette. It suffices for a page, and the file has a third of the size."""
     path = PROJECT / "docs" / f"live_page_{name}.png"
     image.quantize(256, kmeans=4, dither=Image.Dither.NONE).save(path, optimize=True)
     print(path, path.stat().st_size)

@@ -1,13 +1,14 @@
-"""Instructions of one inference, counted by valgrind: a guard against lost speed that a busy machine cannot fool.
+"""Count the instructions of one inference with valgrind, to detect lost speed even on a busy machine.
 
     python benchmarks/instructions/instructions.py [--record] [--sets baseline,avx2] [--only NETWORK]
 
-Counts for each network and instruction set (valgrind knows no AVX-512) what one run executes on one thread, compares
-with `expected.json` and fails where a count is more than 2% above it. A count more than 2% below is good news: a notice
-says that it should be recorded, with `--record`, since otherwise the next loss would go unnoticed. Counts depend on the
-compiler, so expectations are kept for each; one without expectations is reported so and compares nothing.
+Counts the instructions of one run on one thread for each network and instruction set (valgrind knows no AVX-512), and
+compares the counts with `expected.json`. A count that is more than 2% higher is a failure. A count that is more than 2%
+lower prints a notice: record it with `--record`, because otherwise a later increase up to the old count would not be
+noticed. Counts depend on the compiler, so each compiler has its own expected counts. For a compiler without expected
+counts a message says that nothing was compared.
 
-Needs valgrind, CMake and a C++ compiler. Counts are not times: they do not see caches or latencies.
+Needs valgrind, CMake and a C++ compiler. Counts are not times: they do not include the effect of caches and latencies.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Writes all pages, headers and modules that repeat the tables of the installed package.
+"""Write all pages, headers and modules that repeat the tables of the installed package.
 
-Run it after an operation, an option, a raw kernel or a reader of a format was added or changed:
+Run it after you add or change an operation, an option, a raw kernel or the reader of a format:
 
     python docs/generate
 """

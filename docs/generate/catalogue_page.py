@@ -1,6 +1,6 @@
-"""Writes docs/catalogue.md: Apple's classes, and what mpscnn has for each.
+"""Write docs/catalogue.md: Apple's classes, and the counterpart of each in mpscnn.
 
-The names of Apple's classes and the network layers that do the same are in docs/apple_classes.json; everything else is
+The names of Apple's classes and of the corresponding network layers are in docs/apple_classes.json. Everything else is
 read from the installed package.
 """
 

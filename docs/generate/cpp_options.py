@@ -1,4 +1,4 @@
-"""Writes the option structs of layers and raw kernels for C++ from the tables that the installed package has."""
+"""Write the option structs of layers and raw kernels for C++ from the tables that the installed package has."""
 
 from __future__ import annotations
 

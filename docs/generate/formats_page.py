@@ -1,4 +1,4 @@
-"""Writes docs/formats.md: the layers of each format that the converters read, from their tables."""
+"""Write docs/formats.md: the layers of each format that the converters read, from their tables."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Writes docs/onnx_backend_cases.md: what mpscnn answers to the ONNX project's own backend test, case by case.
+"""Write docs/onnx_backend_cases.md: the result of mpscnn in each case of the ONNX project's backend test.
 
-Run after the ONNX reader learned something, or with a newer package onnx: python docs/generate/onnx_backend_page.py
+Run it after the ONNX reader was extended, or with a newer package onnx: python docs/generate/onnx_backend_page.py
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes docs/operations.md from the table of operations that the installed package has."""
+"""Write docs/operations.md from the table of operations that the installed package has."""
 
 from __future__ import annotations
 

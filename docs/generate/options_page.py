@@ -1,4 +1,4 @@
-"""Writes docs/options.md: the options of programs and of runs, from their classes."""
+"""Write docs/options.md: the options of programs and of runs, from their classes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Writes the parts of mpscnn.kernels that repeat the core's table of raw kernels.
+"""Write the modules of mpscnn.kernels that repeat the core's table of raw kernels.
 
-- `fields.py`: the properties of the kernels that are written by hand, as base classes of these.
-- `classes.py`: the kernels that have nothing else than properties.
+- `fields.py`: base classes with the properties of the kernels that are written by hand.
+- `classes.py`: the kernels that have only properties.
 - `named.py`: the named arguments of constructors, for type checkers.
 """
 
@@ -164,7 +164,7 @@ def constructor(given: Sequence[str], made: Sequence[str], head: str, named: str
 
 
 class Named:
-    """The TypedDicts for keyword arguments: those of root bases, and one for each set of other properties."""
+    """Collects the TypedDicts for keyword arguments: one for each set of properties besides those of a root base."""
 
     def __init__(self) -> None:
         self.made: dict[tuple[str, ...], str] = {}
@@ -173,7 +173,10 @@ class Named:
             self.name(owner, kernel, others.split(), root(kernel))
 
     def name(self, owner: str, kernel: str, others: Iterable[str], base: str) -> str:
-        """Return the TypedDict's name for a subclass of `base` with these other properties of a kernel."""
+        """Return the name of the TypedDict with the arguments of `base` and these other properties of a kernel.
+
+        The TypedDict is added if there is none with these properties yet. `owner` determines its name.
+        """
         known = properties(kernel)
         types = {name: argument_type(known[name]) for name in known if name in others}
         types |= KEPT.get(owner, KEPT.get(base, {}))

@@ -1,7 +1,7 @@
-"""Turns GitHub's Markdown into that of Python-Markdown, which MkDocs uses.
+"""Translate GitHub's Markdown to the dialect of Python-Markdown, which MkDocs uses.
 
-Python-Markdown wants an empty line before a list or a table, and four spaces before what belongs to an item of a list.
-In `weights [out][in]` it takes the second bracket for the name of a link.
+Python-Markdown needs an empty line before a list or a table, and four spaces before the content of a list item. In
+`weights [out][in]` it would take the second bracket for the name of a link.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""MkDocs calls these functions: pages that are made of other files, and links that leave docs/.
+"""Hooks for MkDocs: add pages that are made from other files, and rewrite links that leave docs/.
 
-The site has pages which are not files of docs/: the README as its first page, other pages of the project, the
-tutorials, and the references. A link to a source file leads to the repository, whose address MPSCNN_REPOSITORY gives;
-without an address its text stays and the link goes. A link to a file that does not exist is an error.
+The added pages are the README as the first page, other pages of the project, the tutorials, and the references. A link
+to a source file leads to the repository, whose address is in MPSCNN_REPOSITORY. Without an address, the link is removed
+and its text stays. A link to a file that does not exist is an error.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Let links lead to the pages of the site, or to the repository."""
+    """Rewrite the links of a page to pages of the site or to the repository."""
     place = page.file.src_uri
     source = PROJECT_PAGES.get(place, f"docs/{place}")
     if place.startswith("tutorials/"):

@@ -1,4 +1,4 @@
-"""The pages of the Python reference: which public name is on which page."""
+"""Define the pages of the Python reference: which public names are on which page."""
 
 from __future__ import annotations
 

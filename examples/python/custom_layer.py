@@ -1,4 +1,4 @@
-"""A function of your own as a layer of a network, and the same as a kernel of your own on Metal.
+"""Use your own function as a layer of a network, and the same function as a kernel on Metal.
 
 python examples/python/custom_layer.py
 """
@@ -29,7 +29,7 @@ kernel void squash(texture2d_array<float, access::read> source [[texture(0)]],
 
 
 def squash(x: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    """x / (1 + sharpness |x|), where numpy puts it."""
+    """Compute x / (1 + sharpness |x|) into `out`."""
     np.absolute(x, out=out)
     out *= SHARPNESS
     out += 1.0
@@ -37,7 +37,7 @@ def squash(x: NDArray[np.float32], out: NDArray[np.float32]) -> None:
 
 
 def network() -> mpscnn.Network:
-    """A convolution, the function, and a pooling."""
+    """Build a network of a convolution, the function, and a pooling."""
     net = mpscnn.Network((8, 8, 3), name="squashed")
     x = net.conv2d(net.input, 4, 3, padding="same", name="conv")
     x = net.custom(squash, x, name="squash")
@@ -47,7 +47,7 @@ def network() -> mpscnn.Network:
 
 
 def on_metal(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The function as a kernel of Metal's, on images (n, height, width, channels)."""
+    """Compute the function with a Metal kernel on images (n, height, width, channels)."""
     kernel = mpscnn.kernels.MetalKernel(SOURCE, "squash", constants={"sharpness": SHARPNESS})
     source = mpscnn.Image.from_numpy(x)
     result = mpscnn.Image(source.width, source.height, source.feature_channels, number_of_images=len(x))
@@ -57,7 +57,7 @@ def on_metal(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def main() -> None:
-    """Runs the network on the CPU engine; where there is Metal, the kernel next to the function."""
+    """Run the network on the CPU engine. If there is a Metal device, compare the kernel with the function."""
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
     session = network().compile(device="cpu").session()
     print("result", session.run(x).shape)

@@ -1,4 +1,4 @@
-"""Photos in Parquet files, their classes out, on the machines of a Ray cluster.
+"""Classify photos in Parquet files on the machines of a Ray cluster, and write the classes.
 
 python examples/python/ray_cluster.py examples/images classes [ADDRESS]
 """
@@ -17,7 +17,7 @@ PHOTOS_IN_A_FILE = 1000
 
 
 def pack(photos: Path, target: Path) -> None:
-    """Writes the photos of a folder as Parquet files: few large files are read faster than many small ones."""
+    """Write the photos of a folder as Parquet files, because a few large files are read faster than many small ones."""
     target.mkdir(parents=True)
     paths = sorted(path for path in photos.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     for start in range(0, len(paths), PHOTOS_IN_A_FILE):
@@ -27,7 +27,7 @@ def pack(photos: Path, target: Path) -> None:
 
 
 def main(photos: str, target: str, address: str | None = None) -> None:
-    """Packs, classifies and counts."""
+    """Pack the photos, classify them on the cluster, and print the classes."""
     shards, classes = Path(target) / "photos", Path(target) / "classes"
     pack(Path(photos), shards)
     rows = mpscnn.ray.map(shards, "cifar10_mobilenet_v2", top=1, address=address)

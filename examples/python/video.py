@@ -1,4 +1,4 @@
-"""What a model sees in a video or before a camera: a line whenever that changes. Ctrl-C ends it.
+"""Classify the frames of a video or camera, and print a line when the class changes. Ctrl-C ends it.
 
 python examples/python/video.py clip.mp4
 python examples/python/video.py camera:0 mobilenet_v2
@@ -13,7 +13,7 @@ import mpscnn
 
 
 def main(source: str = "camera:0", model: str = "cifar10_mobilenet_v2") -> None:
-    """Prints a line when the most probable class of the frames changes."""
+    """Print a line when the most probable class of the frames changes."""
     seen = None
     # All frames of a file are computed. For a camera only the newest frame is, so that the output is up to date.
     with mpscnn.video(source, mpscnn.load(model), top=1) as frames, suppress(KeyboardInterrupt):

@@ -1,9 +1,9 @@
-"""A client of `mpscnn serve` that needs nothing but Python.
+"""Send photos to `mpscnn serve` with Python's standard library alone.
 
 mpscnn serve --port 8000 &
 python examples/service/client.py http://127.0.0.1:8000 examples/images/cat.jpg --picture answer.jpg
 
-A token, where the service needs one, is taken from MPSCNN_SERVE_TOKEN.
+If the service needs a token, it is read from MPSCNN_SERVE_TOKEN.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TRIES = 5
 
 
 def request(address: str, photo: bytes | None = None, accept: str = "application/json") -> bytes:
-    """The answer's body; asks again while the queue is full."""
+    """Send a request and return the body of the answer. If the queue is full, try again."""
     headers = {"Accept": accept, "Content-Type": "application/octet-stream"}
     if token := os.environ.get("MPSCNN_SERVE_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
@@ -51,7 +51,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

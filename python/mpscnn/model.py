@@ -475,7 +475,7 @@ class Model(Expected, Generic[Answer]):
             score_threshold: the smallest probability, above 0 and at most 1; None: the model's setting.
             iou_threshold: boxes of one class with a larger overlap (intersection / union) count as one object; None:
                 the model's setting.
-            max_detections: the most objects; None: the model's setting.
+            max_detections: the maximum number of objects; None: the model's setting.
             classes: return only objects of these classes, by name or number; None: all.
             channel_order: as for `classify`.
 

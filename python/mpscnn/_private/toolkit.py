@@ -27,7 +27,7 @@ class Writers(Protocol):
     """The content of the module `mpscnn.converters.writers`."""
 
     WRITERS: Mapping[str, Callable[..., None]]
-    """For each file suffix the function (network, path, dtype) that writes such files."""
+    """Functions (network, path, dtype) that write a file, by the suffix of the file."""
 
 
 _importers: list[tuple[Callable[[], Converter], Callable[[], Writers]]] = []

@@ -324,7 +324,7 @@ class AnswersSeen:
 
 
 def _matches(first: Sequence[Detection], second: Sequence[Detection]) -> int:
-    """Count the objects that both have: the same class, and boxes that overlap by half. Each object counts once."""
+    """Count the objects that are in both lists: of the same class, with an IoU of at least 0.5. Each counts once."""
     left = list(second)
     for one in first:
         match = next(

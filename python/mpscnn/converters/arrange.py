@@ -20,7 +20,7 @@ from mpscnn.graph.network import Network
 
 
 class Arranger:
-    """Return the tensors of values in the layout that a layer needs, adding layers that move elements if necessary.
+    """Brings values into the layout that a layer needs. If necessary, it adds layers that move elements.
 
     Args:
         network: the network to which the needed layers are added.

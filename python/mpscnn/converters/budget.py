@@ -15,21 +15,23 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 Result = TypeVar("Result")
 
-# The elements of computed constants: of four bytes each, so 64 MiB plus 16 bytes for each byte of the file.
+# The allowed elements of computed constants. With four bytes each, they take 64 MiB plus 16 bytes for each byte of the
+# file.
 ELEMENTS_FREE = 1 << 24
 _ELEMENTS_PER_BYTE = 4
-# The arithmetic operations for computing constants. One takes about a nanosecond.
+# The allowed arithmetic operations for computing constants. One takes about a nanosecond.
 OPERATIONS_FREE = 1 << 30
 _OPERATIONS_PER_BYTE = 64
-# The bytes of weights. Layers of a file may share weights, as the heads of detectors do, but here each has a copy.
+# The allowed bytes of weights. Layers of a file may share weights, as the heads of detectors do, but in mpscnn's
+# network each layer has a copy.
 _COPIES_PER_BYTE = 16
 COPIES_FREE = 65_536
-# The bytes of weights whose elements are all one number. Published test networks have such weights; the file stores the
-# number only once.
+# The allowed bytes of weights whose elements are all one number. Published test networks have such weights; the file
+# stores the number only once.
 FILLED_FREE = 640 << 20
-# So many elements of such a constant count as one element, because it takes no memory until a layer uses it.
+# This many elements of such a constant count as one element, because it takes no memory until a layer uses it.
 _FILLED_PER_ELEMENT = 16
-# The nodes that the functions of an ONNX file expand to, and the objects that a pickle creates.
+# The allowed nodes to which the functions of an ONNX file expand, and the allowed objects that a pickle creates.
 _NODES_FREE, _BYTES_PER_NODE = 4_096, 16
 _OBJECTS_FREE, _BYTES_PER_OBJECT = 1 << 18, 8
 

@@ -128,7 +128,7 @@ class GraphWeights(ABC):
     def initialize_weights(self, seed: int = 0) -> None:
         """Set random weights (He et al. 2015), zero biases and neutral batch normalizations.
 
-        They are a start for training, benchmarks and tests.
+        They are a starting point for training, and suffice for benchmarks and tests.
 
         The same seed gives the same weights. A layer gets a bias unless it was created with `use_bias=False` or has
         weights without one. A convolution that only batch normalizations read gets none, since they would cancel it.

@@ -16,10 +16,13 @@ __all__ = ["NamedFields"]
 
 @dataclass
 class NamedFields:
-    """Base of dataclasses with Apple's properties: one that they do not have is an error, never a new attribute."""
+    """Base of dataclasses with Apple's properties. Setting an unknown property is an error and adds no attribute."""
 
     def __new__(cls, *_: Any, **properties: Any) -> Self:
-        """Before the dataclass's own check, which knows no names of Apple's."""
+        """Reject unknown properties, with a hint if the name is Apple's.
+
+        `__new__` runs before the `__init__` of the dataclass, whose error would have no such hint.
+        """
         for name in properties:
             cls._require(name)
         return super().__new__(cls)

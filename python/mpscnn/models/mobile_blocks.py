@@ -15,7 +15,7 @@ from mpscnn.models.mobilenet import round_channels
 
 @dataclass(frozen=True)
 class Plain:
-    """A convolution by itself."""
+    """A block with a single convolution."""
 
     kernel: int
     stride: int
@@ -27,11 +27,12 @@ class Separable:
     """A depthwise convolution, followed by a 1 x 1 convolution.
 
     Attributes:
-        kernel, stride: those of the depthwise convolution.
-        squeeze: whether there is squeeze and excitation between both.
-        activation: the activation after the first one; None: the network's.
-        linear: no activation after the last one.
-        skips: add the input if shapes are equal.
+        kernel, stride: the kernel size and stride of the depthwise convolution.
+        channels: the channels of the result.
+        squeeze: whether there is squeeze and excitation between the two convolutions.
+        activation: the activation after the depthwise convolution; None: the network's.
+        linear: whether the 1 x 1 convolution has no activation.
+        skips: whether to add the input if shapes are equal.
     """
 
     kernel: int
@@ -45,14 +46,15 @@ class Separable:
 
 @dataclass(frozen=True)
 class Inverted:
-    """An inverted bottleneck: expand, filter each channel, project.
+    """An inverted bottleneck: expand, depthwise convolution, project.
 
     Attributes:
-        kernel, stride: those of the depthwise convolution.
-        expansion: the factor by which it is wider inside.
+        kernel, stride: the kernel size and stride of the depthwise convolution.
+        expansion: the channels after the expansion, relative to those of the input.
+        channels: the channels of the result.
         squeeze: whether there is squeeze and excitation before the projection.
         activation: the activation after all convolutions but the last; None: the network's.
-        skips: add the input if shapes are equal.
+        skips: whether to add the input if shapes are equal.
     """
 
     kernel: int
@@ -69,7 +71,7 @@ class Fused:
     """A 3 x 3 convolution that expands, followed by a 1 x 1 convolution that projects.
 
     Attributes:
-        group: the channels of each group of the first one; 0: a single group.
+        group: the channels of each group of the first convolution; 0: it has a single group.
     """
 
     stride: int
@@ -86,7 +88,7 @@ class Universal:
         before: the kernel of a depthwise convolution before the expansion; 0: none.
         between: the kernel of a depthwise convolution after the expansion; 0: none.
         stride: the stride of the last of these two.
-        expansion: the factor by which it is wider inside.
+        expansion: the channels after the expansion, relative to those of the input.
         channels: the channels of the result.
     """
 

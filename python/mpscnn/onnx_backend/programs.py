@@ -133,7 +133,7 @@ class BoundPrograms:
         raise next(iter([*named, *errors]), none)
 
     def _compiled(self, form: _Form, inputs: Sequence[Array] | None) -> _Compiled:
-        """Compile a form for these inputs, or without them for the model's own shapes."""
+        """Compile the network of a form for these inputs. If there are none, use the shapes that the model states."""
         title, ports = self._model.title, self._model.inputs
         bound = {
             port.name: array

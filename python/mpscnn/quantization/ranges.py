@@ -19,7 +19,10 @@ _LEAST_SCALE = 2.0**-60
 
 
 class Histogram:
-    """A histogram of numbers other than zero (zeros have no error). Its bins have equal widths from -reach to reach."""
+    """A histogram of numbers other than zero, because zeros have no error.
+
+    Its bins have equal widths and cover the range from -reach to reach.
+    """
 
     def __init__(self) -> None:
         self._counts = np.zeros(_BINS, np.int64)
@@ -28,7 +31,7 @@ class Histogram:
         self.seen = 0
 
     def add(self, values: NDArray[np.float32]) -> None:
-        """Count finite numbers. The reach is doubled until it includes all of them."""
+        """Count finite numbers. The range of the bins is doubled until it includes all of them."""
         flat = values.reshape(-1)
         self.seen += flat.size
         low, high = float(flat.min(initial=0.0)), float(flat.max(initial=0.0))
@@ -37,7 +40,7 @@ class Histogram:
         if most == 0.0:
             return
         if self._reach == 0.0:
-            # The reach is a power of two, and zero is the border of two bins.
+            # The reach is a power of two, so that doubling it merges pairs of bins exactly.
             self._reach = max(2.0 ** math.ceil(math.log2(most)), _LEAST_SCALE)
         while self._reach < most:
             pairs = self._counts.reshape(-1, 2).sum(axis=1)

@@ -462,7 +462,7 @@ class Request(NoCopies):
         Ctrl-C and exceptions of other signal handlers interrupt the waiting, but not the request.
 
         Args:
-            timeout: the most seconds to wait; None: no limit.
+            timeout: the maximum number of seconds to wait; None: no limit.
 
         Raises:
             TimeoutError: the request is not done yet and continues.

@@ -18,21 +18,21 @@ PREFIX = "frozen:"
 
 @dataclass(frozen=True)
 class FrozenLayers:
-    """The frozen layers, their optimiser state, and the number of weight changes that each layer took part in.
+    """The frozen layers, their optimiser state, and the number of weight updates that each layer took part in.
 
-    Adam corrects its moments by the number of changes. So changes while a layer was frozen must not count.
+    Adam corrects its moments by the number of updates. So updates while a layer was frozen must not count.
     """
 
     names: tuple[str, ...] = ()
     #: Moments, moving averages and sums of gradients, by the core's names.
     variables: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    #: For each frozen layer the number of changes it took part in; 0 if it is missing.
+    #: The number of updates that each frozen layer took part in; 0 for layers that are not listed.
     seen: Mapping[str, int] = field(default_factory=dict)
-    #: For each trained layer the number of changes it did not take part in; 0 if it is missing.
+    #: The number of updates that each trained layer did not take part in; 0 for layers that are not listed.
     missed: Mapping[str, int] = field(default_factory=dict)
 
     def changed(self, names: Iterable[str], updates: int) -> FrozenLayers:
-        """Return the state if these layers are frozen after `updates` changes of the weights."""
+        """Return the state after exactly these layers are frozen, when there were `updates` updates of the weights."""
         frozen, before = set(names), set(self.names)
         seen, missed = dict(self.seen), dict(self.missed)
         for layer in frozen - before:

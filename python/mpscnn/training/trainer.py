@@ -84,9 +84,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
         seed: the random seed of the data's order and of dropout.
         frozen: layers whose weights do not change, as names or patterns ("block_*").
         accumulate: the number of batches whose mean gradient is used for one update of the weights.
-        average: the share that a moving average of the weights keeps at each change, such as 0.999; 0: no average.
-        weighted: whether data and steps have weights of the losses as a third part.
-        check_finite: check all results and gradients of each step, which takes time.
+        average: the share that a moving average of the weights keeps at each update, such as 0.999; 0: no average.
+        weighted: whether data and steps also have a weight for each loss, after inputs and labels.
+        check_finite: whether to check that all results and gradients of each step are finite, which takes time.
 
     Raises:
         ParameterError: an unknown option, or nothing to train.

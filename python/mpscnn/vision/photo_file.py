@@ -47,7 +47,7 @@ _OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures
 # Deflate can unpack at most 1,032 bytes from one byte (RFC 1951: 258 bytes from a length and a distance of one bit
 # each).
 _DEFLATE = 1_032
-# The most pixels that these formats can store in one byte.
+# The maximum number of pixels that these formats can store in one byte.
 _MOST_PIXELS_PER_BYTE = {
     # a progressive file's first scan has at least one bit for each 8 x 8 pixels (ITU T.81, Huffman coding)
     "JPEG": 512,

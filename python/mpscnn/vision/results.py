@@ -116,7 +116,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
 
         Args:
             photo: the photo, see `mpscnn.photo.open_photo`; None: the one that was given to the model.
-            count: the most classes to show.
+            count: the maximum number of classes to show.
 
         Raises:
             ImageError: the photo cannot be read any more, or there is none.

@@ -33,7 +33,7 @@ def takes_options(
 
     Args:
         only: the fields that become options.
-        without: fields that do not. They keep the values of the parameter's default.
+        without: fields that do not become options. They keep the values of the parameter's default.
     """
     has = {*only} - {*without}
 

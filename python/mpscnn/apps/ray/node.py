@@ -33,7 +33,7 @@ _ATTEMPTS = 4
 
 @dataclass(frozen=True)
 class Work:
-    """What to compute for each photo."""
+    """The description of what is computed for each photo."""
 
     task: str
     """The task, as for `result_columns`."""
@@ -45,12 +45,12 @@ class Work:
     layers: tuple[str, ...] = ()
     pooling: Any = None
     mask: str | None = None
-    """For the task "masks": the column with the masks' paths."""
+    """The column with the paths of the masks, for the task "masks" only."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """The work, the model and an id, as each task gets them."""
+    """The argument of each Ray task: a unique name, the model, and the work."""
 
     name: str
     model: Any

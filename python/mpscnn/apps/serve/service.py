@@ -260,7 +260,10 @@ class _Progress:
             frame.cancel()
 
     def give_up(self, task: asyncio.Task[Any], held: ExitStack | None) -> None:
-        """Abandon the request. A waiting one leaves the queue; a running one keeps its memory until its end."""
+        """Abandon the request.
+
+        If it waits, it leaves the queue. If it already runs, its memory stays reserved until it ends.
+        """
         self.given_up = True
         kept = ExitStack() if held is None else held.pop_all()
 

@@ -45,22 +45,22 @@ class Settings:
     inflight: int = 0
     """The number of requests computed in parallel; 0 means `default_inflight`."""
     batch: int = 1
-    """The most waiting requests that are computed together as one batch."""
+    """The maximum number of waiting requests that are computed together as one batch."""
     queue: int = 64
     """The number of requests that may wait in the queue."""
     deadline: float = 30.0
     """The seconds from a request's arrival to its answer."""
     max_bytes: int = 20_000_000
-    """The most bytes of a request's body."""
+    """The maximum number of bytes of a request's body."""
     max_pixels: int = 50_000_000
-    """The most pixels of a photo, and of all photos in one request together."""
+    """The maximum number of pixels of a photo, and of all photos in one request together."""
     max_tensor_bytes: int = 200_000_000
-    """The most bytes of a request's converted inputs, outputs and response together.
+    """The maximum number of bytes of a request's converted inputs, outputs and response together.
 
     All requests together may hold four times this number.
     """
     max_held_bytes: int = 0
-    """The most bytes of the bodies of all unanswered requests together; 0 means 16 times `max_bytes`."""
+    """The maximum number of bytes of the bodies of all unanswered requests; 0 means 16 times `max_bytes`."""
     connections: int = 1_000
     """The number of connections that may be open."""
 

@@ -26,11 +26,15 @@ class Writer:
                 self._readers.setdefault(name, []).append(node)
         self.nodes: list[Node] = []
         self.merged: set[str] = set()
-        """Layers that became part of another layer, which may have the name of the last of them."""
+        """Layers that became part of another layer. That layer may have the name of the last of them."""
         self.weights: dict[tuple[str, str], NDArray[np.float32]] = {}
 
     def write(self, node: Node, norm: Norm) -> None:
-        """Add a normalization. If its lines are not the channels, the value is reshaped so that they are."""
+        """Add a normalization.
+
+        If the elements that share a norm (a line, see `Lines`) are not the channels of one pixel, the value is reshaped
+        so that they are.
+        """
         lines, length = norm.length.lines, norm.length
         own, result = self._layers.shape(norm.of), self._layers.shape(node["name"])
         kind = "deviation" if norm.is_centred else length.kind

@@ -234,7 +234,10 @@ class Constants:
         self.budget.copy(size, is_filled=is_filled)
 
     def _float32(self, array: Array) -> NDArray[np.float32]:
-        """Return the array as float32. An array whose elements are all one number in memory stays so."""
+        """Return the array as float32.
+
+        If all elements share one number in memory (a broadcast array), those of the result do, too.
+        """
         if array.dtype == np.float32:
             return array
         if is_filled(array):

@@ -82,7 +82,7 @@ def _scatter_nd(node: Node, operands: list[Array | None]) -> Array:
 
 
 def _places(node: Node, data: Array, indices: Array) -> tuple[Array, ...]:
-    """Return the index arrays of GatherElements: own positions, but the listed position along the axis."""
+    """Return index arrays for GatherElements: each element's own position, except for the given index along `axis`."""
     if indices.ndim != data.ndim:
         raise WeightsError(f"damaged: it has indices {indices.shape} for {data.shape}")
     places: list[Array] = list(np.indices(indices.shape, sparse=True))

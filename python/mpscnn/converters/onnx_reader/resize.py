@@ -80,7 +80,7 @@ def _interpolated(
 
 
 def _fraction(scale: float) -> Fraction:
-    """Return the fraction whose rounding a float32 scale is.
+    """Return the simple fraction that a file's float32 scale was rounded from.
 
     For example, 10 rows times 0.7 must be 7 rows, although the float32 number nearest to 0.7 is below it.
     """

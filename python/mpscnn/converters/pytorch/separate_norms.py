@@ -15,8 +15,8 @@ def with_separate_norms(
 ) -> tuple[Network, dict[str, Module], Fit]:
     """Return the network without weights, with a layer for each batch normalization of the state dict.
 
-    The activation moves from the layer before to the batch normalization. If the channels are multiplied by another
-    tensor after the batch normalization, it stays folded.
+    The activation moves from the layer before to the batch normalization. A batch normalization stays folded if another
+    tensor multiplies the channels after it.
 
     Returns:
         The network, the modules of its layers in the state dict, and how the state dict fits the network.

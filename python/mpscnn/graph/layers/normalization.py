@@ -159,7 +159,7 @@ class NormalizationLayers(LayerMaker):
     ) -> Tensor:
         """Return x / (k + alpha * sum of squares / size)^beta, summed over `size` neighbouring channels.
 
-        The definition and defaults are PyTorch's; the window of an even size has its additional channel before.
+        The definition and defaults are PyTorch's. A window of even size extends one channel further to the front.
         TensorFlow's `tf.nn.local_response_normalization` is size = 2 * depth_radius + 1, alpha = size * its alpha, k =
         its bias. Apple's defaults are size 5, alpha 1, beta 5 and k (delta) 1. Squares beyond float32 (|x| > 1.8e19)
         give 0.
