@@ -19,6 +19,7 @@ from mpscnn.converters.coreml.schema import model_message
 Shape = Sequence[int]
 Fill = Callable[[Any], object]
 FLOAT32, INT32, BOOL, STRING, FLOAT16 = 65568, 23, 1, 2, 10
+FLOATS = {"fp16": 10, "fp32": 11}
 _TYPES = {np.dtype(np.float32): 11, np.dtype(np.float16): 10, np.dtype(np.int32): 23, np.dtype(np.bool_): 1}
 
 
@@ -178,10 +179,14 @@ class Program:
         return name
 
     def add(self, kind: str, makes: str = "y", **operands: Any) -> None:
-        """An operation. Operands that are text beginning with % are names, or lists of them; others are values."""
+        """An operation. Operands that are text beginning with % are names, or lists of them; others are values.
+
+        A result may have a type, as in "y:fp16".
+        """
         operation = self.block.operations.add(type=kind)
         for output in makes.split():
-            operation.outputs.add(name=output)
+            made, _, kind = output.partition(":")
+            self._type(operation.outputs.add(name=made).type.tensorType, FLOATS.get(kind, 0), ())
         for name, given in operands.items():
             argument = operation.inputs.add(key=name).value
             for one in given if isinstance(given, tuple) else (given,):

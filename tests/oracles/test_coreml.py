@@ -262,6 +262,23 @@ def test_programs_in_halves(tmp_path: Path) -> None:
     assert np.abs(answer(path) - expected).max() < 2e-3
 
 
+def test_programs_in_halves_and_floats(tmp_path: Path) -> None:
+    """What coremltools leaves in float32 stays so in float16."""
+    transform = coremltools.transform
+    halves = transform.FP16ComputePrecision(op_selector=lambda op: op.op_type not in ("softmax", "linear"))
+    module, shape = classifier(len(LABELS)), torch.zeros(1, 3, 64, 64)
+    network = converters.read_network([saved(module, shape, tmp_path, "iOS17", compute_precision=halves)])
+    x = np.random.default_rng(1).normal(size=(1, 64, 64, 3)).astype(np.float32)
+    found = network.compile(device="cpu", precision="float16").session().run(x)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))).numpy()
+    assert np.abs(found - expected).max() < 1e-2
+    assert abs(float(found.sum()) - 1.0) < 1e-6
+    kept = [node["operation"] for node in network.to_dict()["nodes"] if node.get("keep_float32")]
+    assert {"fully_connected", "softmax"} <= set(kept)
+    assert "convolution" not in kept
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sizes", ["range", "listed"])
 def test_images_of_several_sizes(sizes: str, kind: str, tmp_path: Path) -> None:

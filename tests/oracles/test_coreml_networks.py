@@ -117,9 +117,24 @@ def stepped(weights: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
     return (low + np.round((rows - low) / step) * step).astype(np.float32).reshape(weights.shape)
 
 
+def with_torchs_layers(module: Any) -> Any:
+    """Replace timm's own kinds of layers, which torch.fx does not fold, by those of torch that compute the same."""
+    nn = torch.nn
+    for name, part in module.named_children():
+        if isinstance(part, nn.BatchNorm2d) and type(part) is not nn.BatchNorm2d:
+            norm = nn.BatchNorm2d(part.num_features, part.eps)
+            norm.load_state_dict(part.state_dict())
+            setattr(module, name, nn.Sequential(norm.eval(), part.drop, part.act))
+        elif isinstance(part, nn.Linear):
+            part.__class__ = nn.Linear
+        else:
+            with_torchs_layers(part)
+    return module
+
+
 def with_steps(module: Any, kind: str) -> Any:
     """The module with its normalizations folded into convolutions, whose weights are then made `stepped`."""
-    module = optimization.fuse(module)
+    module = optimization.fuse(with_torchs_layers(module))
     for part in module.modules():
         if isinstance(part, (torch.nn.Conv2d, torch.nn.Linear)) and part.weight.numel() > SMALLEST:
             part.weight.data = torch.from_numpy(stepped(part.weight.detach().numpy(), kind))

@@ -89,7 +89,8 @@ public:
             for (auto &variable : nodes_[i].variables) variable.second = alias_[index(variable.second)];
             if (drop_dropout(i) || drop_identity(i)) {
                 merge(i);
-            } else if (merging_ == Merging::of_numbers && (fold_batch_normalization(i) || attach_neuron(i))) {
+            } else if (merging_ != Merging::of_integers && !changes_type(i) &&
+                       (fold_batch_normalization(i) || attach_neuron(i))) {
                 merge(i);
                 producer_of(i).keep_float32 |= nodes_[i].keep_float32;
             }
@@ -114,6 +115,7 @@ private:
 
     bool drop_dropout(std::size_t i) const;
     bool drop_identity(std::size_t i) const;
+    bool changes_type(std::size_t i) const;
     bool fold_batch_normalization(std::size_t i);
     bool attach_neuron(std::size_t i);
 
@@ -156,11 +158,21 @@ bool Merger::drop_identity(std::size_t i) const {
     const auto *neuron = std::get_if<ops::Neuron>(&node.operation);
     const ValueId source = node.inputs[0];
     if (!neuron || graph_.is_output(graph_.result_of(i)) || graph_.is_input(source)) return false;
-    if (merging_ == Merging::of_numbers) return neuron->kind == ops::NeuronKind::none;
+    if (merging_ != Merging::of_integers) return neuron->kind == ops::NeuronKind::none && !changes_type(i);
     const Node &producer = nodes_[index(source) - graph_.inputs().size()];
     return node.quantization && producer.quantization && *node.quantization == *producer.quantization &&
            !node.keep_float32 && !producer.keep_float32 && !node.activation &&
            lets_pass_all(*neuron, *node.quantization);
+}
+
+/// True for a neuron without a function between a layer that is kept in float32 and one that is not.
+bool Merger::changes_type(std::size_t i) const {
+    const Node &node = nodes_[i];
+    const auto *neuron = std::get_if<ops::Neuron>(&node.operation);
+    if (merging_ != Merging::of_halves || !neuron || neuron->kind != ops::NeuronKind::none) return false;
+    const ValueId source = node.inputs[0];
+    return !graph_.is_input(source) &&
+           nodes_[index(source) - graph_.inputs().size()].keep_float32 != node.keep_float32;
 }
 
 bool Merger::fold_batch_normalization(std::size_t i) {

@@ -21,6 +21,8 @@ struct Canonical {
 enum class Merging {
     of_numbers, ///< batch normalization, neurons and layers without computation; only the last result is
                 ///< rounded
+    of_halves,  ///< the same, but a neuron without a function stays between float16 and float32: it rounds,
+                ///< or keeps the rounding of the layer before it
     /// Only layers without computation, because the result of each layer of an int8 network has its own
     /// scale.
     of_integers

@@ -97,7 +97,9 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
                                           const CompileOptions &options) {
     const Graph wanted = extract(graph, wanted_values(graph, options.outputs));
     wanted.require_complete();
-    const Merging merging = choice.precision == Precision::int8 ? Merging::of_integers : Merging::of_numbers;
+    const Merging merging = choice.precision == Precision::int8      ? Merging::of_integers
+                            : choice.precision == Precision::float16 ? Merging::of_halves
+                                                                     : Merging::of_numbers;
     std::shared_ptr<Program> program(new Program(canonicalise(wanted, merging), std::move(choice), options));
     // Ports have the names of the original graph's values. In the canonical graph, an output that was merged
     // has the name of the layer that it was merged into.

@@ -16,12 +16,16 @@ from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
+from mpscnn.converters.unrounded import Origin
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
     import onnx
 
 Shape = tuple[int, ...]
+
+CAST_OF_FLOATS = "mpscnn.Cast"
+"""The operator between a layer that stays in float32 in a float16 network and one that does not; not one of ONNX."""
 
 
 class Graph:
@@ -145,4 +149,8 @@ class Graph:
         )
         size = model.ByteSize() + sum(int(length) for _, length in self._places)
         held = ExternalData(None, None if self._weights is None else (self._weights, self._places))
-        return OnnxFile(model, self._origin, size, held)
+        return OnnxFile(model, self._origin, size, held, self._origins())
+
+    def _origins(self) -> dict[str, Origin]:
+        """Return the layer of each tensor's node, for builders that record the layers."""
+        return {}

@@ -8,6 +8,7 @@ float32 in a float16 network. They are found in the converted network, so this w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mpscnn.graph.network import Network
@@ -56,6 +57,28 @@ def keep_middles(network: Network) -> Network:
     return network
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The layer of another format that an operator was made of, alone or with other operators.
+
+    Attributes:
+        layer: the number of the layer.
+        results: the names of the tensors that the layer computes for others.
+        float32: whether the other file computes this layer in float32, although it computes others in float16.
+    """
+
+    layer: int
+    results: frozenset[str]
+    float32: bool
+
+
+@dataclass
+class _Operator:
+    layers: list[str]
+    results: set[str]
+    origin: Origin | None
+
+
 class Operators:
     """Record which layers each operator of a file became, and keep the results between these layers in float32.
 
@@ -66,20 +89,30 @@ class Operators:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._count = len(network.layer_names())
-        self._operators: list[tuple[list[str], set[str]]] = []
+        self._operators: list[_Operator] = []
 
-    def ended(self, results: Iterable[str]) -> None:
+    def ended(self, results: Iterable[str], origin: Origin | None = None) -> None:
         """Record that an operator is complete: it became all layers that were added since the last call.
 
-        `results` are the names of the layers with the operator's results.
+        Args:
+            results: the names of the layers with the operator's results.
+            origin: the layer of another format that the operator was made of. Consecutive operators of one layer count
+                as one.
         """
         names = self._network.layer_names()
         added, self._count = names[self._count :], len(names)
-        if len(added) > 1:
-            self._operators.append((added, set(results)))
+        last = self._operators[-1] if self._operators else None
+        if last is not None and origin is not None and last.origin == origin:
+            last.layers += added
+            last.results.update(results)
+        elif added:
+            self._operators.append(_Operator(added, set(results), origin))
 
     def keep(self) -> None:
-        """Keep the arithmetic between the first and the last layer of each operator in float32."""
+        """Keep the arithmetic between the first and the last layer of each operator in float32.
+
+        If an operator was made of a layer that its file computes in float32, all its layers are kept.
+        """
         if not self._operators:
             return
         structure = self._network.to_dict()
@@ -90,11 +123,14 @@ class Operators:
         for node in nodes.values():
             for name in node["inputs"]:
                 readers.setdefault(name, set()).add(node["name"])
-        for layers, results in self._operators:
-            own, between = set(layers), list[str]()
-            for name in layers:
+        for operator in self._operators:
+            if operator.origin is not None and operator.origin.float32:
+                self._network.keep_float32(operator.layers)
+                continue
+            own, between = set(operator.layers), list[str]()
+            for name in operator.layers:
                 node = nodes[name]
-                is_between = name not in results and name not in structure["outputs"]
+                is_between = name not in operator.results and name not in structure["outputs"]
                 moves_such = node["operation"] in _MOVES and not set(between).isdisjoint(node["inputs"])
                 is_own = own.issuperset(readers.get(name, set()))
                 if is_between and is_own and (node["operation"] in _ARITHMETIC or moves_such):

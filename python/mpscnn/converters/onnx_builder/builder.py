@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.blobs import Blob
-from mpscnn.converters.onnx_graph import Graph
+from mpscnn.converters.onnx_graph import CAST_OF_FLOATS, Graph
+from mpscnn.converters.unrounded import Origin
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -41,6 +42,8 @@ class Builder(Graph):
         self._small: dict[str, onnx.TensorProto] = {}
         self._layer = ""
         self._first = 0
+        self._layers: list[list[onnx.NodeProto]] = []
+        self._float32: set[int] = set()  # the numbers of layers that stay in float32
         for name, extents in inputs.items():
             self._types[self._current[name]] = self._type(FLOAT, extents)
 
@@ -48,8 +51,13 @@ class Builder(Graph):
 
     def begin(self, layer: str) -> None:
         """Begin a layer: operators that are added from now on belong to it."""
+        self._layers.append(self._nodes[self._first :])
         self._layer = layer
         self._first = len(self._nodes)
+
+    def keep_float32(self) -> None:
+        """Keep the layer that was begun last in float32 when the network runs in float16."""
+        self._float32.add(len(self._layers))
 
     def end(self, blob: str, tensor: str) -> None:
         """End a layer: set the tensor that it computes for a blob.
@@ -69,6 +77,15 @@ class Builder(Graph):
                         names[place] = made
         self._types[made] = self._types.pop(tensor)
         self._current[blob] = made
+
+    def _origins(self) -> dict[str, Origin]:
+        held = set(self._current.values())
+        origins: dict[str, Origin] = {}
+        for layer, nodes in enumerate([*self._layers, self._nodes[self._first :]]):
+            made = [name for node in nodes for name in node.output]
+            origin = Origin(layer, frozenset(held.intersection(made)), layer in self._float32)
+            origins |= dict.fromkeys(made, origin)
+        return origins
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Add an operator with one result and return the result's name."""
@@ -179,6 +196,13 @@ class Builder(Graph):
     def integers(self, values: Sequence[int]) -> str:
         """Add a list of integers as a constant operand and return its name."""
         return self.weight("integers", np.asarray(values, np.int64))
+
+    def cast_of_floats(self, tensor: str) -> str:
+        """Add a layer that rounds a tensor in float16 networks, or that keeps it as it is with `keep_float32`."""
+        made = self.op(CAST_OF_FLOATS, tensor)
+        if tensor in self._types:
+            self._types[made] = self._types[tensor]
+        return made
 
     # ---- Common operators ------------------------------------------------------------------------------------------
 

@@ -72,8 +72,12 @@ class Conversion:
             node.kind, node.name, lambda: self._convert_named(node), free_size=self._free_size
         ):
             self._missing.update(filter(None, node.outputs))
-        made = itertools.islice(self._c.values.values(), known, None)
-        self._operators.ended(value.tensor.name for value in made)
+        origins = self._c.file.origins
+        made = itertools.islice(self._c.values.items(), known, None)
+        self._operators.ended(
+            [value.tensor.name for name, value in made if name not in origins or name in origins[name].results],
+            next((origins[name] for name in node.outputs if name in origins), None),
+        )
 
     def _convert_named(self, node: Node) -> None:
         """Convert a node. If that fails, the error also names the trainable parameters that the node reads."""

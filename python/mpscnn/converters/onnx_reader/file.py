@@ -22,6 +22,7 @@ from mpscnn.converters.onnx_reader.order import in_order
 from mpscnn.converters.onnx_reader.own_data import TENSORS, place_of
 from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
 from mpscnn.converters.skipped_bytes import SkippedData
+from mpscnn.converters.unrounded import Origin
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -53,11 +54,20 @@ class OnnxFile:
         origin: the name of the file, for messages.
         size: the size of the file in bytes. It limits the memory and work of the conversion.
         external: reads tensors that are not in the message.
+        origins: for a graph that was made of a file of another format, the layer of each tensor's node.
     """
 
-    def __init__(self, model: onnx.ModelProto, origin: str, size: int, external: ExternalData) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        origin: str,
+        size: int,
+        external: ExternalData,
+        origins: Mapping[str, Origin] | None = None,
+    ) -> None:
         self.origin = origin
         self.size = size
+        self.origins = origins or {}
         self._external = external
         self.opsets = {
             entry.domain if entry.domain != "ai.onnx" else "": entry.version for entry in model.opset_import

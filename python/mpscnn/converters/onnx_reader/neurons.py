@@ -8,6 +8,7 @@ import numpy as np
 
 from mpscnn._private.literals import ActivationName
 from mpscnn.converters.layout import positions
+from mpscnn.converters.onnx_graph import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import within_integers
@@ -134,8 +135,13 @@ def _selu(c: Context, node: Node) -> FileTensor:
     return c.x(node).map({"kind": "elu", "a": alpha}, "/elu").linear(gamma)
 
 
+def _cast_of_floats(c: Context, node: Node) -> FileTensor:
+    return c.x(node).map({"kind": "none"})
+
+
 NEURONS: dict[str, Handler] = {
     **dict.fromkeys([*_PLAIN, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Clip", "Swish"], _plain),
+    CAST_OF_FLOATS: _cast_of_floats,
     "Celu": _celu,
     "PRelu": _prelu,
     "Reciprocal": _reciprocal,

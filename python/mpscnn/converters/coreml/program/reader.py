@@ -12,6 +12,7 @@ from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain
 from mpscnn.converters.coreml.pipeline import Ending
 from mpscnn.converters.coreml.program import types
 from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constants
+from mpscnn.converters.coreml.program.float_types import FloatTypes
 from mpscnn.converters.coreml.program.operation import Operation
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
 from mpscnn.converters.coreml.schema import PACKAGES
@@ -41,8 +42,8 @@ def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: End
         extents = _input_extents(given, features.get(given.name))
         inputs.append((features.get(given.name, Feature(given.name, "array", extents)), extents))
     builder = Builder(file.origin, input_shapes(inputs, options, file.origin), **PACKAGES)
-    program = _Program(file, Walk(builder, file.origin))
     block = _block_of(function)
+    program = _Program(file, Walk(builder, file.origin), FloatTypes(block.operations))
     for message in block.operations:
         program.add(message)
     outputs = program.outputs(list(block.outputs))
@@ -108,8 +109,9 @@ class _Program:
         labels: the names of the classes of a classifier; None for other programs.
     """
 
-    def __init__(self, file: CoremlFile, walk: Walk) -> None:
+    def __init__(self, file: CoremlFile, walk: Walk, types: FloatTypes) -> None:
         self.walk = walk
+        self._types = types
         self.labels: list[str] | None = None
         self._origin = file.origin
         self._constants = Constants(file)
@@ -129,7 +131,7 @@ class _Program:
         elif operation.kind == "classify":
             self._classify(operation)
         else:
-            self._convert(operation)
+            self._convert(operation, message)
 
     @staticmethod
     def _stated(message: Any) -> Any:
@@ -147,13 +149,17 @@ class _Program:
 
         self.walk.constant(operation.kind, operation.name, operation.outputs, convert)
 
-    def _convert(self, operation: Operation) -> None:
+    def _convert(self, operation: Operation, message: Any) -> None:
         handler = HANDLERS.get(operation.kind)
         refusal = None if handler else REFUSED.get(operation.kind, "mpscnn does not know this operation")
 
         def convert() -> Sequence[str]:
             assert handler is not None
+            if self._types.keeps_float32(message):
+                self.walk.builder.keep_float32()
             made = handler(self.walk.builder, operation)
+            if isinstance(made, str) and self._types.is_border(message):
+                made = self.walk.builder.cast_of_floats(made)
             return [made] if isinstance(made, str) else made
 
         self.walk.layer(operation.kind, operation.name, operation.reads, operation.outputs, convert, refusal)

@@ -65,6 +65,11 @@ def element(number: int) -> Element:
     return _ELEMENTS[number]
 
 
+def float_bits(message: Any) -> int | None:
+    """Return 16 or 32 for a value of float16 or float32, from the message of its type; None for other values."""
+    return {10: 16, 11: 32}.get(message.tensorType.dataType)
+
+
 def extents(tensor: Any) -> Extents:
     """Return the shape of a tensor's type."""
     if len(tensor.dimensions) > _MAX_RANK:
