@@ -26,7 +26,7 @@ COMPILED_IN = ("pybind11",)
 
 
 def project_version() -> str:
-    """Return the version that CMakeLists.txt states; packages take theirs from there."""
+    """Return the version in CMakeLists.txt, which is the version of all packages."""
     found = re.search(r"project\(mpscnn VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text("utf-8"))
     if found is None:
         raise SystemExit("CMakeLists.txt states no version")

@@ -64,7 +64,7 @@ def write(image: Image.Image, name: str) -> None:
 
 
 def main() -> int:
-    """Reads the command line."""
+    """Take the screenshots for the model in the command line."""
     if len(sys.argv) != 2:
         print(__doc__)
         return 2

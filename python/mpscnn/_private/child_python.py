@@ -40,7 +40,7 @@ def script_command(file: str, *arguments: str) -> tuple[str, ...]:
 def inherited_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return environment variables for a child process that must find the same packages as this process.
 
-    All places become absolute, because the child may have another current folder. Empty ones, which mean the current
+    All paths become absolute, because the child may have another current folder. Empty paths, which mean the current
     folder, are left out.
     """
     places = [str(Path(place).absolute()) for place in sys.path if isinstance(place, str) and place]

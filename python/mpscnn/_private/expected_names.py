@@ -222,7 +222,7 @@ def _is_import_from(frame: FrameType) -> bool:
 
 
 class NamedArrays(dict[str, Any]):
-    """Arrays by name. It says what it is to users who call it, as they call `parameters` of a PyTorch module."""
+    """A dictionary of arrays. A call, as of `parameters` of a PyTorch module, raises an error that says what it is."""
 
     def __call__(self) -> NoReturn:
         raise TypeError("parameters is a dict of arrays by name, and no method: parameters.values()")

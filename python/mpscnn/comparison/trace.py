@@ -22,11 +22,11 @@ class Value:
 
     Args:
         name: the layer's name, or the tensor's in formats that name tensors.
-        kind: the kind of layer, by the same words for all engines: "convolution", "pooling", "add", ...; "" for others.
+        kind: the kind of layer, the same word for all engines: "convolution", "pooling", "add", ...; "" if unknown.
         array: float32; images (n, height, width, channels), vectors (n, features).
-        inner: whether an activation or a normalization follows that belongs to the layer.
+        inner: whether an activation or normalization that belongs to the layer follows this result.
         aliases: other names of the layer.
-        part: whether the other side of a comparison may compute it only as a part of a layer.
+        part: whether the other side of a comparison may fuse this layer into another one.
     """
 
     name: str
@@ -64,14 +64,14 @@ class Engine(Protocol):
 
     @property
     def inputs(self) -> dict[str, tuple[int | None, ...]]:
-        """The shapes of the inputs as in `Value.array`, with the batch; None is free."""
+        """The shapes of the inputs in the order of axes of `Value.array`, with the batch; None for free extents."""
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """For inputs that are stored as integers, the smallest and largest numbers that they can represent."""
+        """The smallest and largest number that each input can represent, for inputs that are stored as integers."""
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """Run the network once, on arrays as in `Value.array`."""
+        """Run the network once, on arrays with the order of axes of `Value.array`."""
 
 
 #: The default tolerances, relative to a layer's largest magnitude. They allow for sums in another order, and for

@@ -70,7 +70,7 @@ def read_network(
         architecture: the network that a file of weights belongs to, needed if names and shapes of the weights fit
             several; None: the one that the file's name begins with.
         fold: whether batch normalizations of a PyTorch state dict become part of the layers before them. With False
-            they are layers of their own, which can be trained. The argument has no effect on other formats:
+            they are separate layers, which can be trained. The argument has no effect on other formats:
             normalizations in the file stay layers, and those that TensorFlow Lite has already folded stay folded.
 
         signature: the name of the signature to convert, for a TensorFlow Lite file with several; None:

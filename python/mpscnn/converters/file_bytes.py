@@ -66,7 +66,7 @@ class FileBytes:
         return content[start - first * _BLOCK :][:size]
 
     def _block(self, number: int) -> bytes:
-        """Return a block of the file from memory or disk. The blocks read last are kept (an LRU cache)."""
+        """Return a block of the file, from memory or disk. The most recently used blocks stay in memory (LRU cache)."""
         block = self._blocks.pop(number, None)
         if block is None:
             begin = number * _BLOCK

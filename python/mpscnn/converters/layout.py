@@ -232,7 +232,7 @@ class Value:
         for place, extent in enumerate(wanted):
             group: list[Atom] = []
             have = 1
-            free_next = wanted[place + 1 : place + 2] == [1]  # where a batch of 1 can have an axis of its own
+            free_next = wanted[place + 1 : place + 2] == [1]  # where a batch of 1 can become a separate axis
             while pending and (have != extent or (pending[-1].high == 1 and not (group and free_next))):
                 atom = pending.pop()
                 needed, remainder = divmod(extent, have)

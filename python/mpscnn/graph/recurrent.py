@@ -26,11 +26,11 @@ class Recurrent(NamedTuple):
 
 
 class Filtered(NamedTuple):
-    """The results of filters over time.
+    """The results of filters over time (`svdf`).
 
     Attributes:
-        steps: (n, steps, units).
-        history: the newest numbers, from which the next steps go on; None unless older ones were given.
+        steps: the results of each step, (n, steps, units).
+        history: the state with which the next steps can continue; None if no state was given.
     """
 
     steps: Tensor
@@ -38,10 +38,10 @@ class Filtered(NamedTuple):
 
 
 def gate_function(gate: str, function: Activation) -> dict[str, Any]:
-    """Return the parameters of a gate's function, as `lstm` and `gru` of the engine have them."""
+    """Return the function of a gate as parameters of the operations `lstm` and `gru`."""
     neuron = activation_attributes(function) or {"kind": "none"}
     if neuron.get("c"):
-        return {gate: neuron["kind"]}  # the engine names functions that it does not take
+        return {gate: neuron["kind"]}  # the engine's error names the unsupported function
     return {gate: neuron["kind"]} | {f"{gate}_{name}": neuron.get(name, 0.0) for name in ("a", "b")}
 
 
@@ -65,7 +65,10 @@ class Sequences:
             self.image = self.layer("reshape", [x], {"shape": shape}, "sequence")
 
     def names(self, suffix: str) -> tuple[str | None, str]:
-        """Return a layer's name, None without a given one, and the stem of its default."""
+        """Return the name and the default name of an inner layer, which are "<recurrent layer>/<suffix>".
+
+        The name is None if the user gave the recurrent layer no name. The default name then gets a number if needed.
+        """
         name = f"{self._stem}/{suffix}"
         return name if self._has_name else None, name
 
@@ -75,12 +78,15 @@ class Sequences:
         return self._net.layer(operation, inputs, attributes, name=name, default=default)
 
     def product(self, channels: int, role: str) -> Tensor:
-        """Return the products of all steps' features and a matrix, with biases."""
+        """Multiply the features of each step by a matrix, and add biases."""
         attributes = {"output_channels": channels, "kernel_height": 1, "kernel_width": 1}
         return self.layer("convolution", [self.image], attributes, role)
 
     def states(self, **given: Tensor | None) -> list[Tensor]:
-        """Return the states before the first step as images. A state that lacks beside another one is zeros."""
+        """Return the states before the first step as images; none if no state is given.
+
+        If only one of two states is given, the other one is zeros.
+        """
         known = next((state for state in given.values() if state is not None), None)
         if known is None:
             return []

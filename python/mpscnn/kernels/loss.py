@@ -262,8 +262,8 @@ class InitialGradient(Kernel):
 class Loss(_LossKernel):
     """The loss of a prediction and its gradient, as MPSCNNLoss.
 
-    The result is the gradient, which is not divided, whatever the reduction is. The loss is stored in the labels. The
-    kernel reads whole images.
+    The result is the gradient. The reduction does not affect the gradient: it is not divided by the number of elements.
+    The loss is stored in the labels. The kernel reads whole images.
 
     Args:
         descriptor: the kind of loss.

@@ -17,13 +17,13 @@ class Stage:
     """The blocks of one resolution, for width and depth 1.
 
     Attributes:
-        expansion: the factor by which the blocks are wider inside.
-        kernel: the size of their spatial convolutions.
+        expansion: the channels after the expansion, relative to those of the block's input.
+        kernel: the kernel size of the spatial convolutions.
         stride: the stride of the first block.
         channels: the channels of the result.
         repetitions: the number of blocks.
-        fused: one convolution expands and filters, instead of a pointwise and a depthwise one; no squeeze and
-            excitation.
+        fused: whether one full convolution replaces the pointwise expansion and the depthwise convolution. Such blocks
+            have no squeeze and excitation.
     """
 
     expansion: int

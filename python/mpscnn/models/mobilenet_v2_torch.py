@@ -23,8 +23,8 @@ class MobileNetV2(Classifier):
         width: the width of every layer relative to the article's, rounded to multiples of 8. If it is below 1, the last
             convolution still has 1280 channels.
         depth: the repetitions relative to the article's, rounded up.
-        fixed_ends: the first and the last convolution keep the article's width, the first and the last stage their
-            depth.
+        fixed_ends: whether `width` does not apply to the first and the last convolution, and `depth` does not apply to
+            the first and the last stage.
     """
 
     width: float = 1.0

@@ -19,9 +19,9 @@ class QuantizedLayer:
         operation: the layer's operation.
         lowest: the smallest number that its integers represent.
         highest: the largest number that its integers represent.
-        own_error: the L2 norm of its results' difference from float32, divided by the norm of the float32 results, if
-            only this layer is in integers and reads rounded float32 results.
-        error: the same with the whole network in integers.
+        own_error: the relative error of the results if only this layer computes in integers, on rounded float32 inputs.
+            It is the L2 norm of the difference from float32, divided by the L2 norm of the float32 results.
+        error: the relative error of the results if the whole network computes in integers.
     """
 
     name: str
@@ -43,12 +43,12 @@ class QuantizationReport:
         compared: what `agreement` counts: "images", "pixels" or "objects".
         agreement: how often the result is the same as in float32, 0 to 1; None if results have no classes.
         accuracy_before: the share of images whose most probable class is right, in float32; None if unknown.
-        accuracy: the same in integers.
+        accuracy: the share of images whose most probable class is right, in integers; None if unknown.
         error: the L2 norm of the results' difference from float32, divided by the norm of the float32 results; the
             largest of all outputs.
         equalized: whether channels were equalised between layers.
         kept: the layers that stay in float32.
-        refused: those of them that have no integer version, with reasons.
+        refused: those of the `kept` layers that have no integer version, with reasons.
         layers: the layers in the order of the network.
     """
 
@@ -66,7 +66,7 @@ class QuantizationReport:
     layers: tuple[QuantizedLayer, ...]
 
     def worst(self, count: int = 10) -> list[QuantizedLayer]:
-        """Return the layers with the largest errors of their own, the worst first."""
+        """Return the layers with the largest `own_error`, the worst first."""
         return sorted(self.layers, key=lambda layer: -layer.own_error)[:count]
 
     def table(self, count: int = 10, *, width: int | None = None) -> str:

@@ -39,7 +39,7 @@ def steps(rate: float, every: int, factor: float = 0.1) -> Schedule:
 def warm_up(count: int, then: float | Schedule) -> Schedule:
     """Return a schedule that rises from near 0 to the first rate of `then` in `count` steps, and then follows `then`.
 
-    `then` begins with its own step 0.
+    The steps that `then` gets are counted from the end of the warm-up.
     """
     _require_steps("count", count)
     if not callable(then) and not is_finite_number(then):

@@ -30,8 +30,8 @@ __all__ = ["Compiled", "HostedModel", "Models", "host"]
 class Compiled:
     """A compiled model with its runners.
 
-    `take` and `give_back` count the requests that use it. After `retire` the last one closes the runners. Only tasks of
-    one event loop may use it, but any thread may call the constructor, `tensors` and `output_shapes`.
+    `take` and `give_back` count the requests that use it. After `retire`, the last request closes the runners.
+    Only tasks of one event loop may use it, but any thread may call the constructor, `tensors` and `output_shapes`.
     """
 
     def __init__(self, model: Model, inflight: int, batch: int) -> None:
@@ -93,7 +93,7 @@ class Compiled:
         self._users += 1
 
     def give_back(self) -> None:
-        """Count one request less. After `retire` the last one closes the runners."""
+        """Count one request fewer. After `retire`, the last request that ends closes the runners."""
         self._users -= 1
         if self._retired and not self._users:
             self._close()

@@ -15,7 +15,7 @@ _REASONS = ("queue", "deadline", "gone", "bytes")
 
 
 class Metrics:
-    """The metrics of one service, in a Prometheus registry of its own."""
+    """The metrics of one service, in a separate Prometheus registry."""
 
     def __init__(self, queue: RequestQueue, bodies: MemoryBudget, tensors: MemoryBudget) -> None:
         registry = CollectorRegistry()

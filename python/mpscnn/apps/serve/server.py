@@ -58,7 +58,7 @@ def _taken(settings: Settings, error: OSError) -> ParameterError:
 
 
 def _allow_files(connections: int) -> None:
-    """Raise the process's limit of open files if needed. ParameterError if the system does not allow it."""
+    """Increase the process's limit of open files if needed. Raises ParameterError if the system does not allow it."""
     needed = connections + _OTHER_FILES
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != now < needed:

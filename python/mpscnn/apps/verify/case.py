@@ -100,7 +100,7 @@ def _weights(role: str, shape: list[int], seed: int) -> NDArray[np.float32]:
 def _bundled_layers(recipe: Recipe) -> tuple[Network, Arrays]:
     """Return the layers of a bundled network, each with a generated input.
 
-    The layers do not read each other's outputs: these differ in the last bits between engines.
+    The layers do not read each other's outputs, because these outputs differ in the last bits between engines.
     """
     name = recipe["network"]
     pieces = in_pieces((load() if name == "default" else load(name)).network)

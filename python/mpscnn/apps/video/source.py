@@ -119,8 +119,8 @@ def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float |
         require_regular(name, ImageError)
         if Path(name).stat().st_size == 0:
             raise ImageError(f"{name}: is empty (0 bytes)")
-    # With the prefix "file:", a name with a colon is not taken as an address. With the list, a playlist cannot open
-    # one.
+    # With the prefix "file:", FFmpeg does not take a name with a colon for an address. With the whitelist, a playlist
+    # cannot open addresses.
     only_files = {"protocol_whitelist": "file"}
     return _AvSource(name, f"file:{name}", None, only_files, live=False, start=start, end=end)
 

@@ -73,7 +73,8 @@ def _chain(step: _Step, begin: int = 0) -> Callable[[BinaryIO, int], str | None]
 def _matroska_element(head: bytes, left: int) -> int | None:
     """Return the length of a Matroska element.
 
-    One of unknown length, as in recordings, is entered: only its header counts.
+    If the element has an unknown length, as in live recordings, return the length of its header. So the elements inside
+    it are checked next.
     """
     name = 9 - head[0].bit_length()
     if name > 4:

@@ -187,7 +187,7 @@ def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
 
 
 def place_of_inner(role: str) -> int:
-    """Return the number of an array among those of its inner layer."""
+    """Return the position of the weight with this role among the weights of its inner layer."""
     part, _, own = role.rpartition("/")
     return _CELL.index(own) if part.endswith("cell") else int(own == "bias")
 

@@ -14,7 +14,7 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _HEADS_RANK, _TOKENS_RANK = 4, 3
-# Added to masked scores: softmax gives 0, and no sum is infinite.
+# A number that is added to masked scores. Their softmax is 0, and sums of two such numbers stay finite.
 _FORBIDDEN = float(np.finfo(np.float32).min) / 2
 
 

@@ -234,9 +234,9 @@ class Context:
         )
 
     def _inserted_before(self, node: Node, suffix: str) -> list[str]:
-        """Return the names of inserted layers before a node, first layer first.
+        """Return the names of earlier inserted layers before a node, in the order of computation.
 
-        A file written by mpscnn may contain nodes for layers that a reader inserted before. Their names are used again.
+        A file that mpscnn wrote may contain nodes for layers that a reader had inserted. Their names are used again.
         """
         names: list[str] = []
         waiting = [node]

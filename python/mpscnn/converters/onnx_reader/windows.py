@@ -133,9 +133,9 @@ def _operand(
 ) -> tuple[Tensor, NDArray[np.int64] | None, Axis | None]:
     """Return the input of a convolution, the order of its channels, and the order of its pixels.
 
-    The order of channels has the file's number of each channel, or is None if they are in order. The order of pixels
-    has their atoms in memory order, or is None for the usual order of an image. Only pointwise convolutions get unusual
-    orders of pixels, because their results do not depend on it.
+    The order of channels lists the file's index of each channel, or is None if they have the file's order. The order of
+    pixels lists their atoms in memory order, or is None for the usual order of an image. Only pointwise convolutions
+    get an unusual order of pixels, because their results do not depend on it.
     """
     if attributes["groups"] != 1:
         return x.image(), None, None

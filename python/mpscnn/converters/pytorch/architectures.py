@@ -90,7 +90,7 @@ def network_of(
         size: (height, width) of the network's image; None: the usual size of the architecture.
         architecture: the name of the architecture, needed if names and shapes fit several; None: the one that the
             file's name begins with.
-        fold: whether batch normalizations become part of the layers before them, or are layers of their own.
+        fold: whether batch normalizations become part of the layers before them, or stay separate layers.
 
     Raises:
         UnsupportedError: the architecture is unknown, ambiguous, or by the file's name one that is not supported.

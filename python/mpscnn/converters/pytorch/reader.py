@@ -26,7 +26,7 @@ def read_pytorch(
         size: (height, width) of the network's image; None: the usual size of the architecture.
         architecture: the name of the architecture, needed if names and shapes fit several ("tf_efficientnet_b0" has
             those of "efficientnet_b0"); None: the one that the file's name begins with.
-        fold: whether batch normalizations become part of the layers before them, or are layers of their own.
+        fold: whether batch normalizations become part of the layers before them, or stay separate layers.
 
     Raises:
         UnsupportedError: an unknown network, other objects than tensors in a pickle, or several files. WeightsError: a

@@ -113,7 +113,7 @@ def _range(inputs: list[Constant], _: Table | None) -> Constant:
 
 
 def _filled(inputs: list[Constant], _: Table | None) -> Constant:
-    """Compute FILL without memory for each element. Whoever copies the result counts its size."""
+    """Compute FILL as a broadcast array, which stores one number only. A caller that copies it counts its size."""
     return np.broadcast_to(inputs[1].reshape(()), [int(extent) for extent in inputs[0]])
 
 
@@ -130,8 +130,8 @@ def _product(inputs: list[Constant], options: Table | None) -> Constant:
     )
 
 
-# The functions by operator. The number is that of first inputs whose elements are only moved, so that they may contain
-# free extents; None: all inputs.
+# The function that computes each operator, and the number of its first inputs that may contain free extents because the
+# operator only moves their elements. None: all inputs.
 _FUNCTIONS: dict[str, tuple[Callable[[list[Constant], Table | None], Constant], int | None]] = {
     "STRIDED_SLICE": (_strided_slice, 1),
     "PACK": (_pack, None),

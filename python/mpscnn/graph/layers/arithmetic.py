@@ -16,7 +16,7 @@ class ArithmeticLayers(LayerMaker):
     """
 
     def add(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
-        """Return a + b. After a convolution or dense layer, both are computed together."""
+        """Return a + b. Compiling fuses the sum with a convolution or dense layer before it."""
         strides = broadcast_strides("add", a, b)
         return self.layer("add", [a, b], strides, activation=activation, name=name)
 

@@ -39,8 +39,8 @@ class Tensor:
     __array_ufunc__ = None  # makes NumPy's arrays and numbers use this class's operators
 
     def __init__(self, maker: TensorMaker, index: int, name: str) -> None:
-        # The tensor refers to the builder and not to the network, which holds tensors. Without this cycle, the
-        # network's weights are freed with its last reference.
+        # A tensor refers to the builder and not to the network, which holds tensors itself. Without a reference cycle,
+        # the weights are freed as soon as the last reference to the network is gone.
         self.maker = maker
         self.index = index
         self.name = name
