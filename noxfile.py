@@ -303,7 +303,8 @@ def oracles(session: nox.Session) -> None:
 def tensorflow(session: nox.Session) -> None:
     """Compare graphs that TensorFlow writes with its own results. Arguments go to pytest.
 
-    Not among the oracles, since TensorFlow and torch need different versions of shared packages.
+    This is a separate session, because TensorFlow needs other versions of some packages than torch, which the session
+    `oracles` installs.
     """
     install_system_packages(session, "ccache", "g++")
     install_package(session)

@@ -153,7 +153,7 @@ def graph_run(
 
 
 def check(subjects: Iterable[Timed]) -> None:
-    """Exit if a subject's result is not mpscnn's in float32."""
+    """Exit if a subject's result differs from the first subject's, which is mpscnn's in float32."""
     reference: NDArray[np.float32] | None = None
     for subject in subjects:
         result = np.array(subject.run()).reshape(-1)

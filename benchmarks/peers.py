@@ -60,7 +60,7 @@ class Row:
     """False: onnxruntime does not have it."""
     values: Callable[[Shape], Array] = normal
     check: Callable[[Array, Array, str], None] = check_values
-    """A function (ours, theirs, what) that raises an error if a peer's result differs from mpscnn's."""
+    """A function (mpscnn's result, the peer's, a description) that raises an error if the results differ."""
     read: int | None = None
     """The number of floats that the operation must read; None: all inputs."""
 

@@ -37,7 +37,7 @@ class Layers(Protocol):
 
 @dataclass(frozen=True)
 class Case:
-    """A network and its batch size. `adam`: whether it is trained with Adam or with SGD with momentum."""
+    """A network and its batch size. If `adam`, it is trained with Adam, otherwise with SGD with momentum."""
 
     shape: tuple[int, int, int]
     batch: int

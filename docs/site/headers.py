@@ -34,13 +34,13 @@ PAGES = {
     "layer.hpp": "Look up the C++ options of each operation here.",
     "kernel_options.hpp": "Look up the C++ options of each raw kernel here.",
 }
-#: Headers without a page: one includes all others, and the other serves them.
+#: Headers without a page: one includes all others, and the other is used by them.
 WITHOUT_PAGE = {"mpscnn.hpp", "json.hpp"}
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _LITERAL = re.compile(r"""(?<!\d)(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""")
 _SECTION = re.compile(r"^-{4}\s+(.+?)\s*-*$")
-#: Members that serve the library alone.
+#: Members that only the library itself uses.
 _INNER = re.compile(
     r"\bvisit_fields\b|\bnames_of\b|static constexpr const char \*(operation|kernel_class)\b|= default;|= delete;"
 )

@@ -27,7 +27,7 @@ __all__ = [
     "told",
 ]
 
-#: Other frameworks' values of arguments, in lower case, and ours.
+#: Other frameworks' values of arguments in lower case, each with mpscnn's value.
 DEVICES = {"gpu": "metal", "mps": "metal"}
 PRECISIONS = {
     "half": "float16",
@@ -46,7 +46,7 @@ WORDS = {
     "binary_crossentropy": "sigmoid_cross_entropy",
 }
 
-#: Other frameworks' names of arguments, and ours.
+#: Other frameworks' names of arguments, each with mpscnn's name.
 ARGUMENTS = {
     "stride": "strides",
     "bias": "use_bias",
@@ -257,7 +257,7 @@ def takes_expected_arguments(function: Function, /) -> Function: ...
 @overload
 def takes_expected_arguments(*, options: Iterable[str]) -> Callable[[Function], Function]: ...
 def takes_expected_arguments(function: Any = None, /, *, options: Iterable[str] = ()) -> Any:
-    """Let a function accept other frameworks' names for its arguments. Type checkers see only our names.
+    """Let a function accept other frameworks' names for its arguments. Type checkers see only mpscnn's names.
 
     Args:
         function: the function to decorate.

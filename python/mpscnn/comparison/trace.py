@@ -93,7 +93,9 @@ def channels_first(array: Array) -> Array:
 def with_inner_marked(
     values: Sequence[Value], inputs: Mapping[str, Sequence[str]], outputs: Sequence[str]
 ) -> tuple[Value, ...]:
-    """Mark the values that an activation or normalization follows, which then counts as a part of that layer.
+    """Mark each value that only an activation or normalization reads.
+
+    The activation or normalization then counts as a part of the layer that computes the value.
 
     Args:
         values: the values in the order of computation.

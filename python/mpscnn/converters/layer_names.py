@@ -17,7 +17,7 @@ class LayerNames:
         return name not in self._taken
 
     def unique(self, stem: str) -> str:
-        """Return the name itself, or with `_2`, `_3`, ... after it if it was given before."""
+        """Return the name itself, or the name with `_2`, `_3`, ... appended if it was returned before."""
         name, count = stem, self._counts.get(stem, 1)
         while name in self._taken:
             count += 1

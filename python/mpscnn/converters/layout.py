@@ -212,7 +212,8 @@ class Value:
         """Return the same elements with another shape.
 
         Args:
-            low, high: the new shape, with the first and second number of each free extent; one extent may be -1.
+            low, high: the new shape, computed with the first and with the second number of each free extent. One extent
+                may be -1.
         """
         wanted = self._resolved(high)
         result = self._divided(wanted) or self._coalesced()._divided(wanted)

@@ -213,7 +213,7 @@ class GraphWeights(ABC):
         self.graph.set_weight(spec["layer"], spec["role"], array)
 
 
-#: Other libraries' names of roles, and ours.
+#: Other libraries' names of roles, each with mpscnn's name.
 _OTHER_ROLES = {
     "kernel": "weight",
     "weights": "weight",

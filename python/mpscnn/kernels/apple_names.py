@@ -10,7 +10,7 @@ from mpscnn._private.names import did_you_mean
 __all__ = ["class_hint", "property_hint"]
 
 
-#: Apple's names that differ from ours by more than the spelling, with hints.
+#: Apple's names that differ from mpscnn's by more than the spelling, with hints.
 _OTHERS = {
     "use_nestrov_momentum": "it is 'use_nesterov_momentum' here",
     "gradient_option": "it is which of encode, encode_data and encode_weights is called",
@@ -19,7 +19,7 @@ _OTHERS = {
 
 
 def property_hint(name: str, known: Sequence[str]) -> str:
-    """Return a hint for an error about an unknown property: our name for Apple's, or similar names."""
+    """Return a hint for an error about an unknown property: mpscnn's name for Apple's property, or similar names."""
     snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     for own in (snake_case, snake_case.replace("_in_pixels", "")):
         if own in known:
@@ -30,6 +30,6 @@ def property_hint(name: str, known: Sequence[str]) -> str:
 
 
 def class_hint(name: str, known: Sequence[str]) -> str:
-    """Return a hint for an error about an unknown class: our name for Apple's, or similar names."""
+    """Return a hint for an error about an unknown class: mpscnn's name for Apple's class, or similar names."""
     own = re.sub(r"^(MPS)?(CNN|NN)?", "", name)
     return f"; it is {own!r} here" if own in known else did_you_mean(name, known)

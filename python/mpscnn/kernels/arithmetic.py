@@ -17,7 +17,7 @@ class Arithmetic(ArithmeticKernel):
     """Base of the kernels that combine two images element by element, as MPSCNNArithmetic.
 
     result = min(max((primary_scale * x) op (secondary_scale * y) + bias, minimum_value), maximum_value). With a stride
-    of 0, one row, column or channel of a source is used for all of the result's.
+    of 0, one row, column or channel of a source is used for all rows, columns or channels of the result.
     """
 
     apple_class = "MPSCNNArithmetic"

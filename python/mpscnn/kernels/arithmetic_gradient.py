@@ -33,11 +33,11 @@ class ArithmeticGradient(ArithmeticGradientFields, ArithmeticKernel):
 
     The primary source is the gradient of the result, the secondary source is the *other* operand. Scales and strides
     are those of the forward kernel. If the operand has a single row, column or channel, which was used for
-    all, the gradients are summed along that axis. `minimum_value` and `maximum_value` limit the resulting gradient;
-    those of the forward kernel, and its bias, have no effect.
+    all rows, columns or channels of the result, the gradients are summed along that axis. `minimum_value` and
+    `maximum_value` limit the resulting gradient. The forward kernel's limits and bias have no effect.
 
     Args:
-        is_secondary_source_filter: whether the gradient is that of the secondary operand.
+        is_secondary_source_filter: True for the gradient of the secondary operand, False for the primary one.
     """
 
     apple_class = "MPSCNNArithmeticGradient"

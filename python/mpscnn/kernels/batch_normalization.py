@@ -144,7 +144,7 @@ class BatchNormalizationState(NoCopies):
     def mean(self) -> NDArray[np.float32]:
         """A copy of the mean, [channels].
 
-        StateError if there are no statistics yet, or while a command buffer uses the state.
+        Raises StateError if there are no statistics yet, or while a command buffer uses the state.
         """
         return self._state.read()[0]
 

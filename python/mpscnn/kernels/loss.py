@@ -247,7 +247,7 @@ class LossGradient(_LossKernel):
 
 
 class InitialGradient(Kernel):
-    """An image of ones in the size of its source, as MPSNNInitialGradient: the gradient of a loss by itself."""
+    """Make an image of ones like the source, as MPSNNInitialGradient: a loss's gradient with respect to itself."""
 
     apple_class = "MPSNNInitialGradient"
 

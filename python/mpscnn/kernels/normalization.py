@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class NormalizationGammaAndBetaState:
     """A state with gamma and beta, [channels] each, as MPSCNNNormalizationGammaAndBetaState.
 
-    Weights computed by an optimiser are available when its command buffer is completed. Before that they raise
+    Weights computed by an optimiser are available when its command buffer is completed. Reading them earlier raises
     StateError.
     """
 

@@ -27,7 +27,7 @@ class MNASNet(Classifier):
     """One width of MNASNet; see `Classifier`.
 
     Layers: layers.0, layers.3, layers.6; for block b of stack s from 8 to 13, layers.<s>.<b>.layers.0, .3, .6 and, if
-    the shape stays, their sum layers.<s>.<b>; layers.14; avgpool, flatten, classifier.1.
+    the block's input is added to its result, the sum layers.<s>.<b>; layers.14; avgpool, flatten, classifier.1.
 
     Attributes:
         width: the width of every layer but the last relative to the article's, rounded to multiples of 8.

@@ -128,11 +128,11 @@ class BlockNetwork(Classifier):
     Attributes:
         stages: the table of stages.
         stem: the channels of the first convolution.
-        stem_kernel: its kernel.
+        stem_kernel: the kernel size of the first convolution.
         width: the width of every block relative to the table, rounded to multiples of 8.
         activation: the network's activation.
-        squeezed: the number of channels within squeeze and excitation, relative to a quarter of the block's.
-        squeeze_activation: the activation within it; None: the block's.
+        squeezed: a function that rounds the inner channels of squeeze and excitation, a quarter of the block's.
+        squeeze_activation: the inner activation of squeeze and excitation; None: the block's.
         head: the place of the last convolution: before the pooling, after it, or nowhere.
         features: the channels of the last convolution.
     """

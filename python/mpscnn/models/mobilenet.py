@@ -58,7 +58,7 @@ def mobilenet_v1(
         weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
             name with exactly this architecture.
         depth_multiplier: the width of every layer relative to the article's; each has at least 8 channels.
-        input_size: one number, or (height, width); the article's are 128, 160, 192 and 224.
+        input_size: one number, or (height, width); the article uses 128, 160, 192 and 224.
         classes: 1001 in TensorFlow's files, where class 0 is the background.
         output: "softmax" for probabilities, "logits" for the values before it.
         shallow: leave out the five layers with 512 channels (the article's shallow variant).

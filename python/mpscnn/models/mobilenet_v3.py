@@ -73,19 +73,20 @@ class MobileNetV3(Classifier):
 
     Layers: features.0.0; for block b, features.<b>.block.<i>.0 (an expansion if the width changes, a depthwise
     convolution, a projection), features.<b>.block.<i> (squeeze and excitation, with .avgpool, .fc1, .fc2) and, if the
-    shape stays, their sum features.<b>; features.<last>.0; avgpool, flatten, classifier.0, classifier.3.
+    block's input is added to its result, the sum features.<b>; features.<last>.0; avgpool, flatten, classifier.0,
+    classifier.3.
 
     Attributes:
-        blocks: the table of the size.
-        hidden: the width of the layer before the classes, for width 1.
+        blocks: the blocks of this size, small or large.
+        hidden: the channels of the layer before the classes, for width 1.
         width: the width of every layer relative to the article's, rounded to multiples of 8.
-        timm: round widths as timm does: each block expands its input by the article's ratio, the layer before the
-            classes keeps its width, and below 0.75 the first convolution does, too.
+        timm: compute channels as timm does: each block expands its input by the article's ratio. `width` does not
+            change the layer before the classes; if it is below 0.75, it does not change the first convolution either.
         minimal: the article's variant for processors without fast hard-swish: ReLU, 3 x 3 kernels, no squeeze and
             excitation.
         same: use TensorFlow's padding.
-        reduced_tail: halve the channels from the last block with a stride on, as in detectors.
-        dilated: use dilated kernels in the last blocks instead of that stride, as in segmenters.
+        reduced_tail: halve the channels, beginning with the last block that has a stride, as in detectors.
+        dilated: instead of the last stride, use dilated kernels from that block on, as in segmenters.
     """
 
     blocks: tuple[Bottleneck, ...]

@@ -7,8 +7,8 @@
     pooled = nodes.MPSCNNPoolingMaxNode(hidden, 2, 2, stride_x=2, stride_y=2).result_image
     network = nodes.MPSNNGraph(nodes.MPSCNNSoftMaxNode(pooled).result_image).network
 
-A filter node takes a source image and the arguments of the raw kernel with that name (`mpscnn.kernels`). Its properties
-are that kernel's, in snake_case. `names()` lists the nodes.
+A filter node takes a source image and the arguments of the raw kernel with that name (`mpscnn.kernels`). It also has
+this kernel's properties, with names in snake_case. `names()` lists the nodes.
 """
 
 from __future__ import annotations

@@ -20,11 +20,11 @@ class MPSNNGraph:
 
     Attributes:
         network: the `mpscnn.Network` with its weights, which can be saved and run on every device.
-        source_images: the inputs in the order of the network's inputs: that in which nodes first read them.
+        source_images: the inputs, in the order in which nodes first read them. The network's inputs have this order.
 
     Raises:
         ParameterError: a result is not an image, inputs have equal names, or there is no node between input and result.
-        UnsupportedError: a property that a network's layer does not have; the message names it and the node.
+        UnsupportedError: the network's layer for a node lacks a property that is set; the message names both.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 Inputs = Sequence[Array] | Mapping[str, Array] | Array
 
 _base = import_module("onnx.backend.base")
-#: ONNX' names of devices, and ours.
+#: ONNX' names of devices, each with mpscnn's name.
 _DEVICES = {"CPU": "cpu", "METAL": "metal"}
 
 

@@ -153,7 +153,8 @@ class FrameFuture(NoCopies, Future[Result]):
 class _Turn:
     """The function that is called once when a frame and all earlier ones are done. It then releases the future.
 
-    The future has the frame's exception, whose traceback refers to this object: a cycle that would keep memory.
+    The future holds the frame's exception, whose traceback may refer to this object. So the call drops the reference to
+    the future: a cycle would keep memory.
     """
 
     __slots__ = ("_future",)

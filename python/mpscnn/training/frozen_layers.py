@@ -1,4 +1,4 @@
-"""Keep the optimiser's state of frozen layers, so that they continue from there when they are unfrozen."""
+"""Keep the optimiser's state of frozen layers, so that training continues from it when they are unfrozen."""
 
 from __future__ import annotations
 

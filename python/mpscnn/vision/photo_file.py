@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "TooManyPixelsError", "load_given", "read_image", "suffixes"]
 
-#: The most pixels of a photo, as in the largest cameras. A small file can claim any size, whose decoding would take all
-#: memory.
+#: The maximum number of pixels of a photo, as in the largest cameras. A small file can claim any size, and decoding it
+#: could take all memory.
 MAX_PIXELS = 200_000_000
 #: The largest width or height, as in JPEG. Each row needs additional memory, so a very high and narrow picture would
 #: need much more than its pixels.
@@ -125,7 +125,7 @@ def read_image(
 def _identified(source: _Source) -> ImageFile | None:
     """Open an image like Image.open, but only in the formats of FORMATS.
 
-    The pixel limit of Image.open is not used: it is a global of the process, and lower than ours.
+    The pixel limit of Image.open is not used: it is a global of the process, and lower than MAX_PIXELS.
     """
     import PIL.ImageFile
     from PIL import Image
@@ -210,7 +210,7 @@ def _load_decoder(name: str) -> None:
 
 
 def _free_pixels(size: int) -> int:
-    """Return the most pixels that a file of `size` bytes may have in a format without its own limit."""
+    """Return the maximum number of pixels in a file of `size` bytes, for formats without their own limit."""
     return _FREE_PIXELS + _PIXELS_PER_BYTE * size
 
 

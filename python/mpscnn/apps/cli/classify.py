@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 #: The bundled model's best class is wrong more often than right if its probability is lower.
 _UNLIKELY = 0.5
-#: The most classes that a picture lists below the photo.
+#: The maximum number of classes that a picture lists below the photo.
 _MOST_DRAWN = 20
 
 

@@ -15,7 +15,7 @@ from mpscnn.graph.network import Network
 Size = tuple[int, int]
 
 _LARGEST_SIDE = 1 << 20
-_MOST_ELEMENTS = 1 << 30  # the most elements of an image, as in the C++ library
+_MOST_ELEMENTS = 1 << 30  # the maximum number of elements of an image, as in the C++ library
 
 
 def parse_size(text: str | Size | None) -> Size | None:

@@ -123,7 +123,7 @@ def explained(ray: Any) -> Iterator[None]:
         yield
     except ray.exceptions.RayError as error:
         text = str(error).strip()
-        # Ray Data passes on only the text of an error, so its class is read from that.
+        # Ray Data passes on only the text of an error, so the class is read from the text.
         if told := _OWN_ERROR.findall(text):
             kind, message = told[-1]
             raise getattr(errors, kind)(message) from error

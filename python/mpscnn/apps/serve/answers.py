@@ -38,7 +38,7 @@ _BUFFERED = 65_536  # bytes; smaller responses fit in a connection's send buffer
 _PART = 262_144  # bytes of a response that are sent at a time
 _AT_ONCE = 8_192  # array elements that are converted to JSON at a time
 
-#: The most bytes that a float takes in JSON, with a comma, such as -1.1754943508222875e-38.
+#: The maximum number of bytes of a float in JSON, with a comma, such as -1.1754943508222875e-38.
 JSON_NUMBER = 24
 
 _TYPE_NAMES = {dtype: name for name, dtype in TYPES.items()}

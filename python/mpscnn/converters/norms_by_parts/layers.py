@@ -49,7 +49,7 @@ class Layers:
         return self._network[value.removesuffix(BASE)].shape[1:]
 
     def root(self, value: str) -> str:
-        """Return the value from which reshapes made this one. It has the same elements in the same order."""
+        """Return the value before the reshapes that made this one. It has the same elements in the same order."""
         while (node := self.made_by(value, "reshape")) is not None:
             value = node["inputs"][0]
         return value

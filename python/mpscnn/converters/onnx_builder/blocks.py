@@ -207,7 +207,7 @@ def sliced(
     strides: Sequence[int],
     removed: Sequence[int] = (),
 ) -> str:
-    """Slice a tensor. A begin or end of None is the first or last element in the direction of the stride.
+    """Slice a tensor. None means to begin at the first element in the direction of the stride, or to end at the last.
 
     `removed` are axes on which a single element is taken; the result lacks these axes.
     """

@@ -211,9 +211,11 @@ class Constants:
         return StoredIntegers(values, scales.astype(np.float32).reshape(-1), zero_points)
 
     def _dequantized_before(self, name: str) -> Node | None:
-        """Return the DequantizeLinear from which a constant comes, through nodes that only rearrange; None: none.
+        """Return the DequantizeLinear node that made a constant; None if there is none.
 
-        The answer is cached for all constants on the way.
+        Nodes that only rearrange elements may be between the two.
+
+        The result is cached for all constants on the way.
         """
         way = []
         while name not in self._dequantized:
@@ -258,7 +260,7 @@ class Constants:
         return node.kind in FOLDABLE and all(name in self._known for name in node.inputs if name)
 
     def compute(self, node: Node) -> bool:
-        """Compute a node whose operands are all constant, and keep its results as constants. False for other nodes."""
+        """Compute a node whose operands are all constant, and keep its results. Return False for other nodes."""
         if node.kind not in FOLDABLE or not all(map(self.holds, filter(None, node.inputs))):
             return False
         if not self._parameters.follow(node):

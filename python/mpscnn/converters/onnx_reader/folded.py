@@ -148,7 +148,7 @@ def _along(node: Node, values: Array, parameters: Array) -> Array:
 
 
 def _batch_normalization(node: Node, operands: list[Array | None]) -> Array:
-    """Normalize by the given statistics. For some opsets the package onnx wrongly uses those of the batch."""
+    """Normalize by the given statistics. The package onnx wrongly uses the batch's statistics for some opsets."""
     if node.integer("training_mode", 0) or len(list(filter(None, node.outputs))) > 1:
         raise UnsupportedError("normalises constants by their own statistics, which is not supported")
     values, *parameters = (_given(operands, place) for place in range(5))

@@ -87,8 +87,8 @@ def converted(file: OnnxFile, options: ReadOptions) -> Converted:
 def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> Context:
     """Return a network that computes these tensors. They are not yet marked as its outputs.
 
-    If the first axes of the inputs have fixed extents above 1 and cannot be the batch, the whole inputs are taken as
-    one image, and the network gets a batch in front of them.
+    The first axis of each input is the batch. If this cannot be converted, and the axes have fixed extents above 1, the
+    conversion is tried again with a batch of 1 added in front of all axes.
     """
     inputs = with_one_batch([input_of(file, described, options) for described in file.inputs], file)
     try:

@@ -79,7 +79,7 @@ class Integers:
             layer: the name of the layer.
             role: "weight" or "bias".
             shape: the shape of the result. The first axis is that of the output channels.
-            order: a transposition of the weight before it gets that shape; None: none.
+            order: a transposition of the weight before it gets that shape, or None.
         """
         values, scales, zero_points = self._network.graph.get_weight(layer, role)
         if not len(scales):

@@ -68,7 +68,7 @@ class Layer:
 
         Args:
             role: "weight" or "bias".
-            order: a transposition of the weight; None: none.
+            order: a transposition of the weight, or None.
             shape: the shape after the transposition; None: unchanged.
         """
         values = self.required(role)

@@ -138,10 +138,10 @@ def _hint(inputs: Sequence[Any]) -> str:
 
 
 def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> Converted | None:
-    """Return the network with the module's own results, for the comparison with the module.
+    """Return a network with the same outputs as the module, to compare the two.
 
-    A recognised detector has boxes and scores as outputs instead, so it is converted again with all results of the
-    module. None if that is not supported.
+    The network of a recognised detector has boxes and scores as outputs instead. So the module is converted again with
+    all its results as outputs. Return None if that is not supported.
     """
     if not made.network.source_ends:
         return made

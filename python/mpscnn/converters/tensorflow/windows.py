@@ -100,7 +100,7 @@ def _transposed(b: Builder, op: Operation) -> str:
     for place in range(2):
         window, stride, side, size = kernel.shape[place], strides[place], sides[place], wanted[place]
         if size is None or side is None:
-            # The size is free, so the padding is that for the output size which Keras chooses.
+            # The size is free, so use the padding that gives the output size which Keras chooses.
             total = max(window - stride, 0) if "auto_pad" in padding else 0
             more = max(stride - window, 0)
         else:

@@ -173,7 +173,7 @@ class OperatorReader:
         return self.set_apart(self.seen(index), always=always)
 
     def set_apart(self, value: FileTensor, *, always: bool = False) -> tuple[FileTensor, int]:
-        """Make the batch of a value a separate first axis, as `apart`."""
+        """Make the batch of a value a separate first axis, as `apart` does for a tensor of the file."""
         if self.batch != 1 or (value.has_batch_first and not always):
             return value, 0
         return replace(value, axes=((self._batch_atom,), *map(without_batch, value.axes))), 1

@@ -19,7 +19,7 @@ def checked_axis(axis: int, rank: int) -> int:
 
 
 def _along(c: Reader, index: int, axis: int) -> tuple[FileTensor, int, int]:
-    """Return a computed tensor with the batch as a separate axis, the number of `axis` in it, and the axes added."""
+    """Return a computed tensor with a separate batch axis, the new number of `axis`, and the number of added axes."""
     rank = c.seen(index).rank
     x, added = c.apart(index)
     return x, checked_axis(axis, rank) + added, added

@@ -114,7 +114,7 @@ class NormalizationLayers(LayerMaker):
     ) -> Tensor:
         """Return gamma * x / sqrt(mean of squares + epsilon) + beta with the mean over the channels of each pixel.
 
-        See Zhang and Sennrich 2019. `epsilon_rule` is that of `layer_norm`.
+        See Zhang and Sennrich 2019. For `epsilon_rule` see `layer_norm`.
 
         Weights: `gamma` (default 1), `beta` (default 0), each [c].
         """

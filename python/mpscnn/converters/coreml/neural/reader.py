@@ -36,7 +36,7 @@ def read_neural_network(
         model: the message of the model.
         net: the message of its neural network.
         options: the options of the conversion.
-        ending: a function that adds the operators with which a pipeline processes the outputs; None: none.
+        ending: a function that adds the operators with which a pipeline processes the outputs, or None.
     """
     description = model.description
     inputs = [feature(message, file.origin) for message in description.input]
