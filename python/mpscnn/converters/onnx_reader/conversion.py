@@ -75,7 +75,11 @@ class Conversion:
         origins = self._c.file.origins
         made = itertools.islice(self._c.values.items(), known, None)
         self._operators.ended(
-            [value.tensor.name for name, value in made if name not in origins or name in origins[name].results],
+            [
+                value.tensor.name
+                for name, value in made
+                if name not in origins or name in origins[name].results
+            ],
             next((origins[name] for name in node.outputs if name in origins), None),
         )
 

