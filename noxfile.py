@@ -217,7 +217,7 @@ def lint(session: nox.Session) -> None:
 def libcxx(session: nox.Session) -> None:
     """Compile cpp/ with clang and libc++, as on macOS, and run the C++ tests. Warnings are errors.
 
-    Each file by itself, so that it includes what it uses.
+    Each file is compiled separately, so that it must include all headers that it uses.
     """
     install_system_packages(session, "ccache", *LIBCXX)
     install_build_tools(session)
@@ -454,7 +454,7 @@ def fuzz(session: nox.Session) -> None:
             external=True,
         )
     install_package(session)
-    # Atheris guides by coverage; not every version of Python has a wheel of it.
+    # Atheris chooses inputs by code coverage. Not every version of Python has a wheel of it.
     session.run("python", "-m", "pip", "install", "-q", ATHERIS, success_codes=(0, 1), silent=True)
     guided = python_has(session, "atheris")
     if not guided:

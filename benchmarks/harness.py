@@ -10,9 +10,8 @@ from random import Random
 
 Call = Callable[[], object]
 
-_PAUSE = (
-    0.02  # seconds before a call of several threads, in which those of the last one, which spin, go to sleep
-)
+# Seconds before a call of several threads. The threads of the previous call spin for a while, and then sleep.
+_PAUSE = 0.02
 # Nanoseconds of untimed runs before a call of several threads, in which its threads wake up.
 _UNTIMED = 500_000
 

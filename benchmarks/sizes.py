@@ -35,7 +35,7 @@ def size_of(entry: Distribution) -> int:
 
 
 def with_requirements(name: str, packages: dict[str, Distribution]) -> tuple[set[str], set[str]]:
-    """Return the package and all that it requires (without extras), and those of them that are not installed."""
+    """Return the installed packages among this one and all that it requires (without extras), and the missing ones."""
     taken: set[str] = set()
     missing: set[str] = set()
     wanted = [name]

@@ -119,10 +119,10 @@ def count_all(networks: Sequence[str], sets: Sequence[str], directory: Path) -> 
 
 
 def build_program(build: Path) -> Path:
-    """The C++ program that runs a model once, linked with the package's library."""
+    """Build a C++ program that runs a model once, linked with the package's library, and return its path."""
     package = (
         cmake_directory()
-    )  # None: the package was not installed, and CMAKE_PREFIX_PATH must lead to a library
+    )  # None if the package is not installed: then CMAKE_PREFIX_PATH must lead to a library
     found = [] if package is None else [f"-DCMAKE_PREFIX_PATH={package}"]
     run(["cmake", "-S", str(HERE), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release", *found])
     run(["cmake", "--build", str(build)])
@@ -155,7 +155,7 @@ def run(command: Sequence[str], **environment: str) -> str:
 
 
 def report(counts: Counts, expected: Counts) -> int:
-    """Print a table; 1 where a count is above the expected one, or has none next to those of others."""
+    """Print a table. Return 1 if a count is above the expected one, or if only some counts have an expected one."""
     status, fewer = 0, 0
     print("| network | instruction set | instructions | expected | |\n| --- | --- | --- | --- | --- |")
     for network, by_set in counts.items():

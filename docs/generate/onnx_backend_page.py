@@ -98,7 +98,7 @@ def _name(test: unittest.TestCase) -> str:
 
 
 def reason_of(error: UnsupportedError) -> str:
-    """Return the reason of a refusal, without the model's name. For several layers it is that of the first one."""
+    """Return the reason of a refusal, without the model's name. For several layers, return the first layer's reason."""
     if isinstance(error, UnsupportedLayersError):
         layer = error.layers[0]
         text = f"{layer.kind}: {layer.reason}"

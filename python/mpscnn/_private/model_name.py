@@ -31,7 +31,7 @@ def is_path(text: str) -> bool:
 def holds_network(path: str | os.PathLike[str]) -> bool:
     """Return True if a safetensors file holds a network of mpscnn, and not only weights of another framework.
 
-    The header tells. True also for a file that cannot be read, so that loading it reports why.
+    The file's header shows this. Return True also for a file that cannot be read, so that loading reports why.
     """
     if not os.path.isfile(path):  # noqa: PTH113 - reading a pipe may block for ever
         return True

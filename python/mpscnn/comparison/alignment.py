@@ -17,7 +17,7 @@ _SAME_NAME = 4.0
 _SAME_VALUES = 3.0
 _SAME_KIND = 1.0
 _ALIKE = 0.25
-# Subtracted for a layer that an activation or normalization follows: the result after that is preferred.
+# Subtracted for a layer before an activation or normalization, because the result after both is preferred.
 _INNER = -0.5
 
 Pairs = list[tuple[Value, Value]]
@@ -27,7 +27,7 @@ def aligned(first: Trace, second: Trace, tolerance: float) -> Pairs:
     """Return the pairs of layers that belong together, in the order of `first`.
 
     Only layers with equal shapes are paired. Outputs are paired by their number. The other pairs keep the order of both
-    engines. Only layers with equal names or values may break it, since engines order branches differently.
+    engines. Only layers with equal names or values may break this order, because engines order branches differently.
     """
     outputs = _paired_outputs(first, second)
     taken_first = {a.name for a, _ in outputs}

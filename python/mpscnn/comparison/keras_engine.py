@@ -75,7 +75,10 @@ class KerasEngine:
         self.inputs = {tensor.name: tuple(tensor.shape) for tensor in self._model.inputs}
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`. Layers of nested models are not listed separately."""
+        """Run the network once, and return the results of all layers.
+
+        Layers of nested models are not listed separately.
+        """
         import keras
 
         model = self._model

@@ -94,7 +94,7 @@ class LitertEngine:
         self.ranges = {entry["name"]: _range(entry) for entry in integers}
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`."""
+        """Run the network once, and return the results of all layers."""
         interpreter = self._interpreter
         for entry, array in zip(self._details, inputs, strict=True):
             interpreter.resize_tensor_input(entry["index"], array.shape)

@@ -45,7 +45,10 @@ class NativeEngine:
         self.inputs = {tensor.name: tensor.shape for tensor in network.inputs}
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`. A convolution with its normalization and activation is one layer here."""
+        """Run the network once, and return the results of all layers.
+
+        A convolution with its normalization and activation is one layer here.
+        """
         computed = self._session.run(dict(zip(self.inputs, inputs, strict=True)))
         results = computed if isinstance(computed, dict) else {self._nodes[0]["name"]: computed}
         values = [

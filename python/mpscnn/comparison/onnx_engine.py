@@ -107,7 +107,7 @@ class OnnxEngine:
             self.precision = "int8"
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`."""
+        """Run the network once, and return the results of all layers."""
         import onnx
         import onnxruntime
 

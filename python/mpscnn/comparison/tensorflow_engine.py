@@ -54,7 +54,7 @@ class TensorflowEngine:
         return imported.prune([named(f"{place}:0") for place in places], [named(name) for name in outputs])
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`."""
+        """Run the network once, and return the results of all layers."""
         tensors = [self._tensorflow.constant(array) for array in inputs]
         if self._is_signature:
             computed = self._function(**dict(zip(self.inputs, tensors, strict=True)))

@@ -78,7 +78,7 @@ class TorchEngine:
         self.precision = dtype if dtype in TOLERANCES else "float32"
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """See `Engine`.
+        """Run the network once, and return the results of all layers.
 
         The values are results of modules without submodules, and of functions called between modules.
         """

@@ -71,7 +71,10 @@ class Engine(Protocol):
         """The smallest and largest number that each input can represent, for inputs that are stored as integers."""
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """Run the network once, on arrays with the order of axes of `Value.array`."""
+        """Run the network once, and return the results of all layers.
+
+        The inputs have the order of axes of `Value.array`.
+        """
 
 
 #: The default tolerances, relative to a layer's largest magnitude. They allow for sums in another order, and for

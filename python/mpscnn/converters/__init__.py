@@ -142,8 +142,8 @@ def convert_files(
         size, shapes, outputs, architecture, fold, signature: as for `read_network`.
         approve: a function that gets the network before it is written. If it returns False, no file is written.
 
-    Raises: As `read_network` and `Network.save` do. WeightsError: the number of labels is not the number of classes.
-        ParameterError: the name of the output does not end in .safetensors, or a setting is invalid.
+    Raises the errors of `read_network` and `Network.save`, WeightsError if the number of labels differs from the number
+    of classes, and ParameterError if the name of the output does not end in .safetensors or a setting is invalid.
     """
     if Path(output).suffix != ".safetensors":
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")

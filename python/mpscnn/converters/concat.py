@@ -66,7 +66,7 @@ def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int
             return groups, groups.index(atoms)
         before, behind = surroundings(model, atoms)
         return _axes(before, behind)
-    # An axis of extent 1 has no place in memory, so one is chosen: that of an NHWC image, or by the order of axes.
+    # An axis of extent 1 has no place in memory, so a place is chosen: as in NHWC images, or by the order of axes.
     place = {1: 2, 2: 0, 3: 1}[axis] if model.rank == _IMAGE_RANK and 1 <= axis <= 3 else -1
     if groups and len(groups) == 3 and place >= 0 and not groups[place]:
         return groups, place
@@ -76,7 +76,7 @@ def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int
     cut = sum(atom in earlier for atom in model.order)
     if set(model.order[:cut]) <= earlier:
         return _axes(model.order[:cut], model.order[cut:])
-    # Any place is right for an axis of extent 1. The first after the batch is taken.
+    # Any place is right for an axis of extent 1. The first one after the batch is used.
     first = tuple(atom for atom in model.order[:1] if atom.is_batch)
     return _axes(first, model.order[len(first) :])
 

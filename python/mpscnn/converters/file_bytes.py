@@ -34,7 +34,7 @@ class MemoryBytes:
         return len(self._content)
 
     def read(self, start: int, size: int) -> bytes:
-        """See `Content`."""
+        """Return `size` bytes from `start` on, or fewer at the end."""
         return self._content[start : start + max(size, 0)]
 
 
@@ -57,7 +57,7 @@ class FileBytes:
         return self._size
 
     def read(self, start: int, size: int) -> bytes:
-        """See `Content`. Raises WeightsError if they cannot be read."""
+        """Return `size` bytes from `start` on, or fewer at the end. Raises WeightsError if they cannot be read."""
         size = max(min(size, self._size - start), 0)
         first, last = start // _BLOCK, (start + max(size, 1) - 1) // _BLOCK
         if last > first + 1:

@@ -82,7 +82,7 @@ def activation_of(limits: Limits, step: float) -> Activation:
 
 
 def within(activation: Activation, grid: Grid, given: Limits = UNLIMITED) -> Limits | None:
-    """Return the range of a quantized layer's result: the range of its activation cut to that of the integers.
+    """Return the range of a quantized layer's result: its activation's range, limited to the range of the integers.
 
     A number beyond the last integer by at most half a step is rounded to that integer. So a limit of the integers that
     cuts off no more than half a step is left out.

@@ -20,7 +20,7 @@ class Dropout(DropoutFields, DifferentiableKernel):
 
     The same seed gives the same mask on every engine, and in the network layer `dropout`. The mask covers the pixels
     and channels that are written, and is the same for every `encode`. Several images in one `Image` have different
-    masks; those of `encode_batch` have the same mask. A `DropoutGradientState` stores the mask.
+    masks; separate images given to `encode_batch` have the same mask. A `DropoutGradientState` stores the mask.
     """
 
     apple_class = "MPSCNNDropout"

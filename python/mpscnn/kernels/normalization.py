@@ -139,7 +139,7 @@ class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
 
 
 class GroupNormalization(GroupNormalizationFields, ScaledNormalization, DifferentiableKernel):
-    """As `InstanceNormalization`, of groups of consecutive channels, as MPSCNNGroupNormalization."""
+    """Normalize groups of consecutive channels, otherwise like `InstanceNormalization`, as MPSCNNGroupNormalization."""
 
     apple_class = "MPSCNNGroupNormalization"
 
@@ -198,7 +198,7 @@ class InstanceNormalizationGradient(_ScaledGradient):
 
 
 class GroupNormalizationGradient(GroupNormalizationFields, _ScaledGradient):
-    """As `InstanceNormalizationGradient`, of groups of consecutive channels, as MPSCNNGroupNormalizationGradient."""
+    """Compute the gradients of a `GroupNormalization`'s source, gamma and beta, as MPSCNNGroupNormalizationGradient."""
 
     apple_class = "MPSCNNGroupNormalizationGradient"
     forward_class = GroupNormalization

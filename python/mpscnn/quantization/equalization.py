@@ -28,7 +28,7 @@ def equalized(network: Network, seen: Mapping[str, Seen]) -> Network | None:
         network: a network from `prepare`.
         seen: its values on some images.
 
-    None if there is no pair of layers to equalise.
+    Returns None if there is no pair of layers to equalise.
     """
     structure = network.to_dict()
     readers: dict[str, list[Node | None]] = {name: [None] for name in structure["outputs"]}
@@ -88,8 +88,8 @@ def _along_inputs(weight: NDArray[Any], factors: NDArray[np.float64]) -> NDArray
 def _exponents(weight: NDArray[Any], largest: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return an exponent of two for each channel.
 
-    It brings the channel's range closer to that of the weights that read it. Weights of a depthwise layer have a scale
-    for each channel, so only the results' ranges matter there.
+    It brings the range of the channel closer to the range of the weights that read it. Weights of a depthwise layer
+    have a scale for each channel, so only the ranges of channels matter there.
     """
     if weight.shape[-1] == len(largest):
         flat = np.abs(weight.astype(np.float64))

@@ -182,7 +182,7 @@ class _Preparation:
         return True
 
     def _as_convolution(self, node: Node) -> None:
-        """Convert a normalization of an image that follows no product to a depthwise convolution."""
+        """Convert a batch normalization to a depthwise convolution if no convolution or dense layer is before it."""
         name: str = node["name"]
         given = self._before_activation.get(name, name)
         if len(node["inputs"]) != 1 or len(self._network[given].shape) != 4:

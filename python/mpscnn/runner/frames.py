@@ -35,7 +35,7 @@ class FrameRun(ABC):
 def finish_frame(slot: _core.Frame) -> None:
     """Build the result of a finished frame.
 
-    Called once; if a signal handler raises an exception, it may be called again.
+    The function is called once for each frame, or again if a signal handler raised an exception.
     """
     finish = slot.finish
     if finish is None or slot.exception() is not None:

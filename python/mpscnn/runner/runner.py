@@ -328,7 +328,7 @@ class Runner(NoCopies, Generic[Result]):
     def _take(self, slot: _core.Frame, frame: Any, wanted: Any, on_end: EndCallback) -> None:
         """Submit a frame to the core as `slot`. Even after an interruption the slot knows whether it was submitted.
 
-        The error of an invalid frame is delivered like a result, after those of earlier frames.
+        The error of an invalid frame is delivered like a result, after the results of earlier frames.
         """
         self._require_open()
         try:

@@ -364,7 +364,7 @@ class Session(NoCopies):
             x, out: as for `run`. Do not write `x` or read `out` before the request is done.
 
         Raises:
-            Error: as `run`. Failures of the device are raised by `Request.result`.
+            Error: the errors of `run`. `Request.result` raises failures of the device.
         """
         inputs, outputs = self.program._arrays(x, out)
         self._under_way = [request for request in self._under_way if not request.done()]
@@ -385,7 +385,7 @@ class Session(NoCopies):
             runs: the number of measured runs, 1 to 100000.
 
         Raises:
-            Error: as `run`. ParameterError: `runs` is out of its range.
+            Error: the errors of `run`. ParameterError: `runs` is out of its range.
         """
         count = whole_number("runs", runs, most=100_000)
         from mpscnn.runtime.profile import Profile
@@ -408,8 +408,8 @@ class Session(NoCopies):
 
         Raises:
             ShapeError: an image does not fit.
-            StateError: as for kernels. Waiting for the command buffer raises it if another caller used the session
-                meanwhile.
+            StateError: see `UnaryKernel.encode`. Waiting for the command buffer also raises it if another caller used
+                the session in the meantime.
         """
         from mpscnn.runtime.feature_image import Image
 

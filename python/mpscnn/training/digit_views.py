@@ -42,7 +42,7 @@ class DigitViews(EpochData):
     def batches(
         self, size: int, *, epoch: int | None = None, first: int = 0
     ) -> Iterator[tuple[Images, NDArray[np.uint8]]]:
-        """See `EpochData.batches`."""
+        """Yield batches of images and labels, as `EpochData.batches` does."""
         count = len(self._images)
         order = (
             np.arange(count)

@@ -18,7 +18,10 @@ __all__ = ["Epoch", "History"]
 
 @dataclass(frozen=True)
 class Epoch:
-    """The numbers of one pass over the training data. Losses and accuracies are computed before each step's change."""
+    """The numbers of one pass over the training data.
+
+    The loss and accuracy of a step are computed before it updates the weights.
+    """
 
     index: int
     """The number of the epoch, counted from 1 since the trainer was created."""

@@ -48,16 +48,16 @@ class Mpscnn:
 
     @property
     def note(self) -> str:
-        """See `Engine`."""
+        """The device and the number format, for the table of results."""
         return f"{self._program.device_name}, {self._program.numbers}"
 
     def run(self) -> None:
-        """See `Engine`."""
+        """Run the network once."""
         out = self._outputs if len(self._outputs) > 1 else next(iter(self._outputs.values()))
         self._session.run(self._input, out=out)
 
     def outputs(self) -> Arrays:
-        """See `Engine`."""
+        """Return the outputs of the last run, images as (n, height, width, channels)."""
         return list(self._outputs.values())
 
 
@@ -83,11 +83,11 @@ class OnnxRuntime:
             self._binding.bind_output(port.name)
 
     def run(self) -> None:
-        """See `Engine`."""
+        """Run the network once."""
         self._session.run_with_iobinding(self._binding)
 
     def outputs(self) -> Arrays:
-        """See `Engine`."""
+        """Return the outputs of the last run, images as (n, height, width, channels)."""
         return [_pixels(array) for array in self._binding.copy_outputs_to_cpu()]
 
 
@@ -105,11 +105,11 @@ class LiteRt:
         self._interpreter.set_tensor(source["index"], quantized(x, source))
 
     def run(self) -> None:
-        """See `Engine`."""
+        """Run the network once."""
         self._interpreter.invoke()
 
     def outputs(self) -> Arrays:
-        """See `Engine`."""
+        """Return the outputs of the last run, images as (n, height, width, channels)."""
         return [dequantized(self._interpreter.get_tensor(entry["index"]), entry) for entry in self._results]
 
 
@@ -134,11 +134,11 @@ class OpenVino:
         self.note = f"CPU, {'int8' if setup['precision'] == 'int8' else settings['INFERENCE_PRECISION_HINT']}"
 
     def run(self) -> None:
-        """See `Engine`."""
+        """Run the network once."""
         self._request.infer()
 
     def outputs(self) -> Arrays:
-        """See `Engine`."""
+        """Return the outputs of the last run, images as (n, height, width, channels)."""
         return [_pixels(np.array(tensor.data)) for tensor in self._request.output_tensors]
 
 
@@ -163,7 +163,7 @@ class Ncnn:
         self.note = f"CPU, {'bf16' if half else 'float32'}"
 
     def run(self) -> None:
-        """See `Engine`."""
+        """Run the network once."""
         self._results = [self._one(image) for image in self._images]
 
     def _one(self, image: Any) -> list[Any]:
@@ -172,7 +172,7 @@ class Ncnn:
         return [extractor.extract(name)[1] for name in self._names]
 
     def outputs(self) -> Arrays:
-        """See `Engine`."""
+        """Return the outputs of the last run, images as (n, height, width, channels)."""
         return [
             _pixels(np.stack([np.array(result) for result in port]))
             for port in zip(*self._results, strict=True)
@@ -204,13 +204,13 @@ class Mnn:
         self.note = f"CPU, {'bf16' if half else _numbers(setup)}"
 
     def run(self) -> None:
-        """See `Engine`."""
+        """Run the network once."""
         # before every run, since a run overwrites the input's memory with its own tensors
         self._source.copyFrom(self._input)
         self._interpreter.runSession(self._session)
 
     def outputs(self) -> Arrays:
-        """See `Engine`."""
+        """Return the outputs of the last run, images as (n, height, width, channels)."""
         tensors = self._interpreter.getSessionOutputAll(self._session)
         return [_pixels(self._array(tensors[name])) for name in sorted(tensors)]
 
@@ -256,12 +256,12 @@ class Torch:
         self.note = f"CPU, {dtype}".replace("torch.", "")
 
     def run(self) -> None:
-        """See `Engine`."""
+        """Run the network once."""
         with self._torch.inference_mode():
             self._results = self._model(self._input)
 
     def outputs(self) -> Arrays:
-        """See `Engine`."""
+        """Return the outputs of the last run, images as (n, height, width, channels)."""
         return [_pixels(result.float().numpy()) for result in self._results]
 
 

@@ -136,9 +136,9 @@ class Promise:
         return FLOAT32_EPS * (np.abs(reference) + self.softmax_ulps)
 
     def recurrent_bound(self, steps: int, reference: NDArray[Any]) -> NDArray[Any]:
-        """For states of recurrent layers.
+        """Return the allowed error of states of recurrent layers.
 
-        Each step rounds sums of as many products as there are units, and gives that error and those of its functions
+        Each step rounds sums of as many products as there are units, and computes functions. The errors of both pass on
         to the next steps.
         """
         ulps = steps * (self.linear_factor * reference.shape[-1] + 4 * self.neuron_ulps)
@@ -159,8 +159,8 @@ class Promise:
     ) -> NDArray[Any]:
         """Return the allowed error of (x - mean) / (delta + alpha * variance)^beta plus a number of at most 1.
 
-        `magnitude` is that of the terms in x - mean. The variance has its own rounding error, and that of the columns'
-        means.
+        `magnitude` is the magnitude of the terms in x - mean. The variance has its own rounding error, and the rounding
+        error of the columns' means.
         """
         alpha, beta, delta = (attributes[name] for name in ("alpha", "beta", "delta"))
         base = delta + alpha * variance

@@ -22,7 +22,7 @@ def is_segmenter(network: Network) -> bool:
 
 
 def described_segmenter(labels: Sequence[str], network: Network, origin: str) -> dict[str, str]:
-    """Return the metadata of a segmenter. Raises ParameterError if the number of labels is not that of classes."""
+    """Return the metadata of a segmenter. Raises ParameterError unless each class has a label."""
     classes = network.outputs[0].shape[-1]
     if len(labels) != classes:
         raise ParameterError(f"{origin}: {len(labels)} labels for {classes} classes")

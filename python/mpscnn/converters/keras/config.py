@@ -188,7 +188,7 @@ def _sequential(config: Any, nesting: int) -> KerasModel:
 
 
 def _first_shape(layer: KerasLayer) -> Any:
-    """Return the input shape that the first layer states; if this is a model, that of its first layer."""
+    """Return the input shape that the first layer states. If the first layer is a model, use its first layer."""
     while layer.model is not None:
         layer = layer.model.layers[0]
     return layer.settings.values.get("batch_shape") or layer.settings.values.get("batch_input_shape")

@@ -89,7 +89,7 @@ class _LiveWeights:
         self._model = model
 
     def of(self, path: Path, layer: KerasLayer) -> Weights:
-        """See `WeightSource`."""
+        """Return a layer's weights by their roles. Raises WeightsError if one is missing."""
         found = self._model
         for part in path:
             found = found.get_layer(part)

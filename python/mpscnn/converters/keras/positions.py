@@ -49,7 +49,7 @@ def as_channels(
 
 
 def _two(extents: Sequence[int]) -> list[int]:
-    """Return the extents of two axes for the same positions."""
+    """Return two extents whose product is the number of positions. One of them may be -1."""
     if len(extents) == 2:
         return list(extents)
     return [-1 if -1 in extents else math.prod(extents), 1]

@@ -54,7 +54,7 @@ def convert(file: KerasFile, options: ReadOptions) -> Network:
 def _model_to(file: KerasFile, options: ReadOptions) -> KerasModel:
     """Return the model with the results of the chosen layers as outputs.
 
-    If a layer has several calls, the last counts.
+    If a layer has several calls, the last one is used.
     """
     if not options.outputs:
         return file.model

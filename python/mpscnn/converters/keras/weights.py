@@ -130,7 +130,7 @@ class NumberedWeights:
         self._collect(model, (), "", _EARLY_STEM if self._is_early else "layers")
 
     def of(self, path: Path, layer: KerasLayer) -> Weights:
-        """See `WeightSource`."""
+        """Return a layer's weights by their roles. Raises WeightsError if one is missing."""
         place = self._places[path] + "/vars"
         name = self._file.text(place, "name")
         if name is not None and name != layer.name:
@@ -215,7 +215,7 @@ class NamedWeights:
         self._listed: dict[str, Mapping[tuple[Path, str], str]] = {}
 
     def of(self, path: Path, layer: KerasLayer) -> Weights:
-        """See `WeightSource`."""
+        """Return a layer's weights by their roles. Raises WeightsError if one is missing."""
         top = path[0]
         if top not in self._listed:
             self._listed[top] = self._list(self._model.by_name()[top])
@@ -280,7 +280,7 @@ class PlainWeights:
         self._arrays = arrays
 
     def of(self, path: Path, layer: KerasLayer) -> Weights:
-        """See `WeightSource`."""
+        """Return a layer's weights by their roles. Raises WeightsError if one is missing."""
         weights: Weights = {}
         for role in _trained(layer) + _fixed(layer):
             if role == "count":

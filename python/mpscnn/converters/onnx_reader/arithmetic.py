@@ -84,7 +84,7 @@ def _is_of_integers(c: Context, node: Node, name: str) -> bool:
 def _with_constant(
     c: Context, node: Node, x: FileTensor, constant_name: str, *, constant_first: bool
 ) -> FileTensor | None:
-    """Convert arithmetic with a constant to an activation, or to a scale or offset of channels; None: neither fits."""
+    """Convert arithmetic with a constant to an activation, or to a scale or offset of channels, or return None."""
     constant = c.constants.real(constant_name, "its operand")
     if constant.ndim > x.rank:
         if constant.shape[: constant.ndim - x.rank] != (1,) * (constant.ndim - x.rank):

@@ -84,7 +84,8 @@ class _Mask:
 
     Attributes:
         bias: the numbers that are added to the scores before softmax.
-        factors: multiplied with the result of softmax; 0 for queries that may attend to no key. None: no such query.
+        factors: numbers that multiply the result of softmax: 0 for queries that may attend to no key, otherwise 1. None
+            if there are no such queries.
     """
 
     bias: FileTensor

@@ -89,7 +89,7 @@ class Constants:
         return name in self._known or name in self._file.tensors
 
     def size_of(self, name: str) -> int:
-        """Return the number of elements of a constant; if it is a rearranged parameter, those of the parameter."""
+        """Return a constant's number of elements. A rearranged parameter has the parameter's number."""
         found = self.find(self._parameters.made_of(name) or name)
         return 0 if found is None else int(found.low.size)
 

@@ -220,7 +220,10 @@ def _in_corners(tail: Tail) -> bool:
 
 
 def _leaves_out_background(c: Context, tail: Tail, name: str, scores: Value) -> bool | None:
-    """Return True if the nodes after the scores read each class except the first, False if all; None: unknown."""
+    """Return True if the nodes after the scores read all classes but the first, and False if they read all.
+
+    Return None if this cannot be told.
+    """
     if any(tail.unmoved(node.inputs[1]) == tail.unmoved(name) for node in tail.suppressions):
         return False
     users = c.users(name)
@@ -386,8 +389,9 @@ def form_of_boxes(
         numbers: the four numbers of each box; shape (boxes, 4).
         scores: the scores of each box; shape (boxes, columns).
         size: (height, width) of the image.
-        expected: approximate centres of the boxes, x and y in fractions of the image; shape (boxes, 2). None: unknown.
-        corners: True: the numbers are two corners. False: they are a centre and a size. None: unknown.
+        expected: approximate centres of the boxes, x and y in fractions of the image; shape (boxes, 2). None if
+            unknown.
+        corners: True if the numbers are two corners, False if they are a centre and a size, None if unknown.
 
     Returns:
         A matrix (4, 4) and a description. The matrix times a box's numbers is left, top, right and bottom in fractions

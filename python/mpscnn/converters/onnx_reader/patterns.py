@@ -146,7 +146,7 @@ def _nodes_of(result: str, makers: dict[str, Node]) -> list[Node]:
 def _begins(c: Context, nodes: list[Node], first: Node | None) -> bool:
     """Return True if `first` is one of these nodes, and none of them has been converted yet.
 
-    first=None: always True.
+    If `first` is None, always return True.
     """
     if first is None:
         return True

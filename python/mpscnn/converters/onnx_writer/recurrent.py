@@ -82,7 +82,7 @@ def gru(layer: Layer) -> str:
 
 
 def _input_part(layer: Layer, count: int) -> tuple[Array, Array]:
-    """Return the input weight and bias for the node: those of the merged product, or otherwise the identity and 0."""
+    """Return the input weight and bias for the node. Without a merged product they are the identity matrix and 0."""
     rows = count * layer.shape[3]
     if layer.product is None:
         return np.eye(rows, dtype=np.float32), np.zeros(rows, np.float32)

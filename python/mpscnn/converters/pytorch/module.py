@@ -200,7 +200,7 @@ def _tensors(given: Any) -> tuple[Any, ...]:
 
 
 def _for_inference(module: Any, title: str) -> Any:
-    """Return the module if it is in inference mode, on the CPU and float32; otherwise a copy that is."""
+    """Return the module if it is in inference mode, on the CPU and in float32. Otherwise return such a copy."""
     import torch
 
     training = any(part.training for part in module.modules())

@@ -15,7 +15,7 @@ from mpscnn.converters.pytorch.tensors import StoredTensor
 from mpscnn.converters.pytorch.torch_file import read_torch_file
 from mpscnn.errors import UnsupportedError
 
-# The keys under which training programs store weights. The first one that exists counts.
+# The keys under which training programs store weights. The first one that exists is used.
 _ENTRIES = (
     "state_dict",
     "model_state_dict",

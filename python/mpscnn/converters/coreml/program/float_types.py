@@ -51,7 +51,7 @@ class FloatTypes:
 
 
 def _operands(message: Any, parameter: str | None = None) -> set[str]:
-    """Return the names of the values that an operation reads, all or those of one parameter."""
+    """Return the names of the values that an operation reads: all, or only the values of one parameter."""
     return {
         one.name
         for entry in message.inputs
