@@ -80,6 +80,8 @@ NO_INTEGERS = {
     "reads booleans": "LOGICAL_AND, LOGICAL_NOT, LOGICAL_OR, REDUCE_ALL, REDUCE_ANY, SELECT, SELECT_V2",
     "gives a constant": "DENSIFY, ZEROS_LIKE",
     "are the dilation of a convolution between them": "BATCH_TO_SPACE_ND, SPACE_TO_BATCH_ND",
+    "are of floats": """
+        CUSTOM Convolution2DTransposeBias, CUSTOM MaxPoolingWithArgmax2D, CUSTOM MaxUnpooling2D""",
     "has states, and reads floats here": "SVDF, UNIDIRECTIONAL_SEQUENCE_LSTM",
     "follows the network": "CUSTOM TFLite_Detection_PostProcess",
 }
