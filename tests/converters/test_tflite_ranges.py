@@ -18,6 +18,7 @@ from mpscnn import converters
 from mpscnn.converters.recognise import with_library_names
 from mpscnn.converters.tflite import names
 from mpscnn.converters.tflite.file import read_tflite
+from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
 from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.ranges import copies_bytes
 from mpscnn.converters.tflite.recurrent import RECURRENT
@@ -65,7 +66,7 @@ DILATION = {"BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND"}
 
 
 def test_every_operator_has_a_case() -> None:
-    assert set(OPERATORS) == set(CASES) | WITHOUT_RANGE | ELSEWHERE | DILATION | set(RECURRENT)
+    assert set(OPERATORS) == set(CASES) | WITHOUT_RANGE | ELSEWHERE | DILATION | {*RECURRENT, *MEDIAPIPE}
 
 
 def grids(kind: str, dtype: str, name: str) -> tuple[Grid, Grid]:
