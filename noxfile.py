@@ -135,7 +135,7 @@ def free_threading(session: nox.Session) -> None:
 def ray(session: nox.Session) -> None:
     """Test Ray with a cluster of several nodes on this machine. Arguments go to pytest.
 
-    Not among the tests, since Ray Data's wheels have 147 MB.
+    This is a separate session, because Ray Data's wheels have 147 MB.
     """
     install_system_packages(session, "ccache", "g++")
     install_package(session)
@@ -189,7 +189,7 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Build released wheels for Linux with zig, check them, and try them without compiler. Arguments: platforms."""
+    """Build released wheels for Linux with zig, check them, and try them without a compiler. Arguments: platforms."""
     install_system_packages(session, "debootstrap", "qemu-user-static", required=False)
     session.install(*CROSS)
     place = BUILD / "cross_wheels"

@@ -124,7 +124,7 @@ def python_has(session: nox.Session, module: str) -> bool:
 
 
 def install_package(session: nox.Session) -> None:
-    """Install the package like a user, with the packages that its tests need."""
+    """Install the package as users do, with the packages that its tests need."""
     install_build_tools(session)
     session.install(f"{built_wheel(session)}[test]")
 
@@ -286,7 +286,7 @@ def emulated_tests(session: nox.Session, name: str, emulator: str, *options: str
         session,
         name,
         "-DMPSCNN_BUILD_TESTS=ON",
-        "-DCMAKE_SYSTEM_NAME=Linux",  # CMake heeds the emulator when the target system is named
+        "-DCMAKE_SYSTEM_NAME=Linux",  # CMake uses the emulator only if this is set
         f"-DCMAKE_CROSSCOMPILING_EMULATOR={emulator}",
         *options,
     )

@@ -165,7 +165,7 @@ def check(subjects: Iterable[Timed]) -> None:
 
 
 def print_losses(network: mpscnn.Network, x: NDArray[np.float32], threads: int, count: int) -> None:
-    """Print the steps in which `threads` threads lose most: their time less a fair share of one thread's."""
+    """Print the steps in which `threads` threads lose the most: their time minus one thread's time / `threads`."""
     program = network.compile(device="cpu", precision="float32")
     alone, together = (
         {", ".join((*step.layers, *step.part_of)): step.minimum for step in profile.steps}

@@ -53,11 +53,11 @@ class Row:
     build: Callable[..., mpscnn.Tensor]
     """A function (network, *inputs) that adds the layer."""
     torch: Callable[..., torch.Tensor] | None = None
-    """The same operation in torch: (*inputs, *parameters), with NCHW images. None: torch does not have it."""
+    """The same operation in torch: (*inputs, *parameters), with NCHW images. None if torch does not have it."""
     parameters: Callable[[Mapping[str, Array]], Sequence[Array]] = lambda _: ()
     """A function that returns the network's weights that the torch function needs."""
     onnx: bool = True
-    """False: onnxruntime does not have it."""
+    """Whether onnxruntime has the operation."""
     values: Callable[[Shape], Array] = normal
     check: Callable[[Array, Array, str], None] = check_values
     """A function (mpscnn's result, the peer's, a description) that raises an error if the results differ."""

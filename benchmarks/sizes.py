@@ -21,7 +21,7 @@ ENGINES = ("mpscnn", "ai-edge-litert", "ncnn", "mnn", "onnxruntime", "openvino",
 
 
 def installed(paths: list[str]) -> dict[str, Distribution]:
-    """Return the installed packages by name. If a package is installed twice, the first one counts."""
+    """Return the installed packages by name. If a package is installed twice, the first one is returned."""
     found: dict[str, Distribution] = {}
     for entry in distributions(path=paths):
         found.setdefault(canonicalize_name(entry.metadata["Name"]), entry)

@@ -101,7 +101,7 @@ def compiler_name() -> str:
 
 
 def count_all(networks: Sequence[str], sets: Sequence[str], directory: Path) -> Counts:
-    """Count several at a time: they do not depend on what else runs."""
+    """Count several cases in parallel, because other processes do not change the counts."""
     program = build_program(directory / "build")
     cases = []
     for number, name in enumerate(networks):

@@ -188,7 +188,7 @@ def _initializes(text: str, start: int, position: int) -> bool:
 
 
 def _shown(code: str) -> str | None:
-    """Return a declaration without bodies and private members; None if all of it is the library's own."""
+    """Return a declaration without bodies and private members; None if only the library itself uses it."""
     if _INNER.search(code.split("{")[0]) or _NOT_SHOWN.match(code):
         return None
     code = code.replace("MPSCNN_API ", "")

@@ -62,7 +62,7 @@ def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _with_last_parts(trace: Trace, other: Trace) -> tuple[Value, ...]:
-    """Return a trace's values. If several are one layer of the other trace, the last also gets that name.
+    """Return a trace's values. If several of them are one layer of the other trace, the last one also gets its name.
 
     Converters may divide a layer into several, called NAME and NAME/part. The parts before the last may have the same
     shape as the layer's result, but they have another meaning.

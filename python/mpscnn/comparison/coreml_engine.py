@@ -22,7 +22,7 @@ _FLOAT32, _HALF = 65568, 10
 class CoremlEngine:
     """A Core ML model on the CPU. Its trace has only the outputs.
 
-    Image inputs become arrays, which take what preprocessing makes of a photo, because random numbers are no photos.
+    Image inputs become arrays of preprocessed photos, because random input is not a photo.
 
     Args:
         path: the file (.mlmodel) or folder (.mlpackage).

@@ -197,7 +197,7 @@ class FileTensor(Value):
     def place_of(self, axis: int, *, least: bool = False, last: bool = False) -> FileTensor:
         """Return the index of the largest (or with `least` the smallest) element of an axis, argmax and argmin.
 
-        The axis is kept with the extent 1. Of equal elements the first one counts, or with `last` the last one.
+        The axis is kept with the extent 1. Among equal elements, the first one is taken, or with `last` the last one.
         """
         if any(atom.is_batch for atom in self.axes[axis]):
             raise UnsupportedError("compares images of the batch")

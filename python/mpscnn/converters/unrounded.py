@@ -148,7 +148,7 @@ def _is_wild(degree: float) -> bool:
 
 
 def _tames(node: Node, degree: float) -> bool:
-    """Return True if a layer brings such powers back to degree 1 or less: a root, logarithm, quotient or product."""
+    """Return True if a layer is a root, logarithm, quotient or product that brings the degree back to 1 or less."""
     last = node.get("activation") or (node["attributes"] if node["operation"] == "neuron" else None)
     is_root = last is not None and last["kind"] in ("power", "logarithm")
     return abs(degree) <= 1.0 + _ROUNDING and (is_root or node["operation"] in ("divide", "multiply"))

@@ -143,8 +143,8 @@ def evaluate(
         preprocess: replaces the model's own preprocessing (docs/preprocessing.md). Photos are then classified one by
             one.
         inflight: the number of photos in progress, see `mpscnn.Runner`.
-        failed: called with a photo that cannot be classified, and the error. That photo is not counted. None: the error
-            is raised.
+        failed: a function that is called with a photo and the error if the photo cannot be classified. The photo is not
+            counted. None: the error is raised.
 
     Raises:
         ParameterError: the model has no such class, or there are no photos.

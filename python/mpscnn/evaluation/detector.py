@@ -90,8 +90,8 @@ def evaluate_detector(
             category_id, bbox: left, top, width, height; area and iscrowd are optional).
         score_threshold: the smallest probability. COCO's measures need nearly all detections.
         inflight: the number of photos in progress, see `mpscnn.Runner`.
-        failed: called with a photo that cannot be read, and the error. That photo is not counted. None: the error is
-            raised.
+        failed: a function that is called with a photo and the error if the photo cannot be read. The photo is not
+            counted. None: the error is raised.
 
     Raises:
         ShapeError: the model is not a detector.

@@ -90,8 +90,8 @@ def evaluate_segmenter(
         samples: pairs of a photo (see `mpscnn.photo.open_photo`) and its mask: the path of a picture whose pixels are
             class numbers, as in Pascal VOC, or a uint8 array (height, width) of them. Pixels with 255 are ignored.
         inflight: the number of photos in progress, see `mpscnn.Runner`.
-        failed: called with a photo that cannot be read, or whose mask cannot, and the error. It is not counted. None:
-            the error is raised.
+        failed: a function that is called with a photo and the error if the photo or its mask cannot be read. The photo
+            is not counted. None: the error is raised.
 
     Raises:
         ShapeError: the model is not a segmenter, or a mask has another size than its photo.

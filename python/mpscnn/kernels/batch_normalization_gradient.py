@@ -43,7 +43,7 @@ class _BatchGradient(BatchNormalizationGradientFields, Kernel):
 
 
 class BatchNormalizationStatisticsGradient(_BatchGradient):
-    """The gradients of gamma and beta, for the state, as MPSCNNBatchNormalizationStatisticsGradient.
+    """Stores gradients of gamma and beta in the state, as MPSCNNBatchNormalizationStatisticsGradient.
 
     Encode it before `BatchNormalizationGradient`, which needs these gradients, for all images of the state's
     statistics.

@@ -22,8 +22,8 @@ class BinaryConvolution(BinaryConvolutionFields, UnaryKernel):
     """Convolution with weights of one bit, as MPSCNNBinaryConvolution.
 
     result[o] = neuron(output_scale[o] * beta * sum + output_bias[o]) over the window of `Convolution`, with x' = (x +
-    input_bias[c]) * input_scale[c]. By `type`, the sum is that of x' times -1 or +1 ("binary_weights"), of the sign of
-    x' times -1 or +1 ("xnor"; zero counts as +1), or the number of places where both are positive ("and").
+    input_bias[c]) * input_scale[c]. By `type`, the sum adds x' times -1 or +1 ("binary_weights"), or the sign of x'
+    times -1 or +1 ("xnor"; zero counts as +1), or it counts the places where both are positive ("and").
 
     Args:
         descriptor: sizes and neuron; groups must be 1.

@@ -318,7 +318,7 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
         image_size_encoding_state: ImageSizeEncodingState | ConvolutionGradientState | None = None,
         destination_state: ConvolutionTransposeGradientState | None = None,
     ) -> Image:
-        """Encode as `UnaryKernel.encode`. A state of a convolution places pixels where that convolution read them.
+        """Encode as `UnaryKernel.encode`. With a convolution's state, pixels go where that convolution read them.
 
         The convolution must have the same kernel size, stride and dilation. Its state sets `offset` to (0, 0, z), the
         kernel offsets, and the size of a result that the kernel creates. With the convolution's weights rotated by 180

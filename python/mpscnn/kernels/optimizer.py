@@ -39,9 +39,9 @@ S = TypeVar("S", ConvolutionWeightsAndBiasesState, NormalizationGammaAndBetaStat
 class OptimizerDescriptor(OptimizerDescriptorFields):
     """The options that all optimisers apply to a gradient first, as MPSNNOptimizerDescriptor.
 
-    With `apply_gradient_clipping` it is limited to gradient_clip_min to gradient_clip_max. It is multiplied by
-    `gradient_rescale`. Then the regularization's gradient is added: regularization_scale times the weight ("l2") or its
-    sign ("l1").
+    With `apply_gradient_clipping` it is limited to the range from gradient_clip_min to gradient_clip_max. It is
+    multiplied by `gradient_rescale`. Then the regularization's gradient is added: regularization_scale times the weight
+    ("l2") or its sign ("l1").
     """
 
 

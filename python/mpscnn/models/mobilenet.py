@@ -127,7 +127,7 @@ def mobilenet_v2_blocks(
         output_stride: the ratio between the sizes of `x` and the result. Blocks whose strides would exceed it have
             stride 1 instead, and the kernels after them are dilated so that they cover the same area (Chen et al. 2017,
             atrous convolution).
-        divisor: widths are multiples of it.
+        divisor: the channels of each layer are a multiple of it.
     """
     require_multiplier(depth_multiplier)
     width = round_channels(32 * depth_multiplier, divisor)

@@ -109,7 +109,7 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
             options: as for `prepare`.
 
         Raises:
-            Error: as `prepare` and `PreparedModel.run`.
+            Error: the errors of `prepare` and `PreparedModel.run`.
         """
         model = _model_of_node(node, inputs, outputs_info, opset_version)
         return cls.run_model(model, inputs, device, **options)

@@ -153,7 +153,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return found.reshape(len(found), -1)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """Return the most probable label of each image: (n,). Raises as `fit` for images."""
+        """Return the most probable label of each image: (n,). Raises the errors of `fit` for images."""
         numbers = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[numbers])
 

@@ -1,4 +1,4 @@
-"""Generate random variants of handwritten digits, like other hands and pens would write them."""
+"""Generate random variants of handwritten digits, as other hands and pens would write them."""
 
 from __future__ import annotations
 

@@ -253,7 +253,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         """Keep the weights of layers with these names or patterns ("block_*") unchanged from now on.
 
         The optimiser's state, moving averages and accumulated gradients of these layers are kept, too. With
-        `accumulate`, the next change of a layer divides its sum of gradients by `accumulate`, even if it has fewer
+        `accumulate`, the next update of a layer divides its sum of gradients by `accumulate`, even if it has fewer
         terms.
         """
         with self._one_at_a_time:

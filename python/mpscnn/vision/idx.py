@@ -58,7 +58,7 @@ def read_labelled(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     """Return gray images (n, height, width), and their labels (n,) if a file of labels is given.
 
-    Raises ImageError as `read_idx`, and for other shapes, types or numbers of labels.
+    Raises the errors of `read_idx`, and ImageError for other shapes, types or numbers of labels.
     """
     pixels = read_idx(images)
     if pixels.ndim != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:

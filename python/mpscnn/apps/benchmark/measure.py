@@ -101,8 +101,8 @@ def measure(
         turn: the number of runs of one engine before the next engine's turn.
         seed: the random seed of the input, whose numbers are uniform from -1 to 1.
         directory: the folder for the engines' files. Files that exist there are used again.
-        failed: called for a peer that cannot load the network or has outputs of other shapes. The peer is then left
-            out. None: its error is raised.
+        failed: a function that is called for a peer that cannot load the network or has outputs of other shapes. The
+            peer is then left out. None: its error is raised.
         options: the fields of `CompileOptions`, for mpscnn.
 
     Raises:

@@ -34,7 +34,7 @@ class RowsOf(Protocol):
     def __call__(
         self, source: Source, options: Mapping[str, Any], /, *, mask: str | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Compute a source. With `mask`, a column of true masks, rows have pixel counts instead of areas."""
+        """Yield a row for each photo. With `mask`, a column of true masks, rows have pixel counts, not areas."""
 
 
 def classifier_evaluation(

@@ -114,7 +114,7 @@ def _loss(recipe: dict[str, Any], right: Arrays, promise: Promise) -> Arrays:
 
     divided = np.abs(right[name] / added(elements[name]))  # 1, or the number that a mean divides by
     errors = added(_moved(whole, elements, rounding)[name])
-    # The additions have the promise of a shader, which adds as the CPU does.
+    # A shader of mpscnn adds these terms as the CPU does, so the bound has no part for sums that MPS computes.
     sums = promise.linear_factor * FLOAT32_EPS * added(np.abs(elements[name]))
     bounds[name] = divided * (errors + sums) + rounding * np.abs(right[name])
     return bounds

@@ -35,7 +35,7 @@ _OLD_TYPES = {
     "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH",
 }
-# Matches the value of an enumeration, a word or a number, which is a string in our schema. The first alternative
+# Matches the value of an enumeration, a word or a number, which is a string in mpscnn's schema. The first alternative
 # matches strings and comments, to skip them. A string without its end reaches to the end of the line, because otherwise
 # the time would grow with the square of the text.
 _WORD = re.compile(

@@ -65,7 +65,7 @@ def same(b: Builder, layer: CaffeLayer) -> list[str]:
 
 
 def known(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:
-    """Return the only input of a layer, and its shape. Raises as `single`."""
+    """Return the only input of a layer, and its shape. Raises the errors of `single`."""
     x = single(b, layer)
     return x, b.fixed(x)
 

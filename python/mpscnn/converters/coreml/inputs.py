@@ -22,7 +22,8 @@ def input_shapes(
 ) -> dict[str, Extents]:
     """Return the shapes of inputs by name: those of the file, or those that the caller chose.
 
-    Raises UnsupportedError for an input that is neither an image nor an array, and as `ReadOptions.shape_of`.
+    Raises UnsupportedError for an input that is neither an image nor an array, and the errors of
+    `ReadOptions.shape_of`.
     """
     options.check_inputs([feature.name for feature, _ in inputs], origin)
     shapes: dict[str, Extents] = {}

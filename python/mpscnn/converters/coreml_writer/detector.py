@@ -136,7 +136,7 @@ class DetectorEnding:
     def _describe(self, tools: Any, output: Any, columns: int, *, fixed: bool) -> None:
         """Set the shape of an output with a row for each box.
 
-        `fixed`: all boxes of the network; otherwise any number of boxes that remain after suppression.
+        With `fixed` these are all boxes of the network, otherwise the boxes that remain after suppression.
         """
         array = output.type.multiArrayType
         array.Clear()

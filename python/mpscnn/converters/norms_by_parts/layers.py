@@ -100,7 +100,7 @@ class Lines:
 
 
 def lines_of_reduction(layers: Layers, node: Node) -> Lines | None:
-    """Return the lines that a reduction or pooling sums; None if their extents are free."""
+    """Return which elements a reduction or pooling sums to one; None if an extent is free."""
     shape = layers.shape(node["inputs"][0])
     if node["operation"] == "pooling":
         is_mean = node["attributes"]["kind"] == "average" and node["attributes"]["global"]
@@ -115,7 +115,7 @@ def lines_of_reduction(layers: Layers, node: Node) -> Lines | None:
 
 
 def lines_of_broadcast(layers: Layers, whole: str, small: str) -> Lines | None:
-    """Return the lines of the first operand along which the second is broadcast; None for other broadcasts."""
+    """Return which elements of the first operand share one element of the second; None for other broadcasts."""
     shape, other = layers.shape(whole), layers.shape(small)
     if len(shape) != len(other):
         return None

@@ -198,7 +198,7 @@ def normalization(layers: Layers, name: str) -> Norm | None:
 
 
 def _centred(layers: Layers, value: str, lines: Lines) -> str | None:
-    """Return x if the value is x minus the mean of these lines of x; otherwise None."""
+    """Return x if the value is x minus the mean over these elements of x; otherwise None."""
     node = layers.made_by(value, "subtract")
     if node is None or not is_plain(node):
         return None

@@ -53,7 +53,7 @@ def with_whole_norms(network: Network) -> Network:
 
 
 def _still_needed(before: Sequence[Node], after: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
-    """Return the layers without those that only replaced layers have read."""
+    """Return the layers without those whose results only replaced layers have read."""
     read = {name for node in before for name in node["inputs"]}
     needed = set(outputs) | {node["name"] for node in before if node["name"] not in read}
     kept: list[Node] = []

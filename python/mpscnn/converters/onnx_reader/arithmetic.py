@@ -155,7 +155,7 @@ def _with_numbers(
 def _line(
     kind: str, constant: NDArray[np.float32], constant_first: bool
 ) -> tuple[NDArray[np.float32] | float | None, NDArray[np.float32] | None]:
-    """Express a sum, difference, product or quotient of x and a constant as scale * x + offset. None: 1 or 0."""
+    """Express arithmetic with x and a constant as scale * x + offset. A scale of None is 1, an offset of None is 0."""
     if kind in _SUMS:
         return None, constant
     if kind == "Sub":

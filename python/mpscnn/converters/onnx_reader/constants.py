@@ -122,7 +122,7 @@ class Constants:
         return constant.low
 
     def real(self, name: str | None, what: str) -> NDArray[np.float32]:
-        """Return an operand that must be constant, as float32. Raises as `fixed`."""
+        """Return an operand that must be constant, as float32. Raises the errors of `fixed`."""
         array = self.fixed(name, what)
         if array.dtype.kind not in "fiubV":
             raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
@@ -174,14 +174,14 @@ class Constants:
         return result
 
     def integers(self, name: str | None, what: str) -> list[int]:
-        """Return an operand that must be constant integers, as a list. Raises as `fixed`."""
+        """Return an operand that must be constant integers, as a list. Raises the errors of `fixed`."""
         array = self.fixed(name, what)
         if array.dtype.kind not in "iu":
             raise WeightsError(f"damaged: {what} is of {array.dtype}, expected whole numbers")
         return self._listed(array, what)
 
     def number(self, name: str | None, what: str) -> float:
-        """Return an operand that must be one constant number. Raises as `fixed`."""
+        """Return an operand that must be one constant number. Raises the errors of `fixed`."""
         array = self.real(name, what)
         if array.size != 1:
             raise WeightsError(f"damaged: {what} has the shape {array.shape}, expected one number")

@@ -48,28 +48,28 @@ class Node:
         return value
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """Return an attribute that is a list of integers. Raises errors like `integer`."""
+        """Return an attribute that is a list of integers. Raises the errors of `integer`."""
         value = self._attribute(name, default)
         if not isinstance(value, (list, tuple)) or not all(isinstance(one, int) for one in value):
             raise WeightsError(f"damaged: its {name} are {value!r}, expected whole numbers")
         return list(value)
 
     def number(self, name: str, default: float | None = None) -> float:
-        """Return a number as an attribute. Raises errors like `integer`."""
+        """Return a number as an attribute. Raises the errors of `integer`."""
         value = self._attribute(name, default)
         if not isinstance(value, (int, float)):
             raise WeightsError(f"damaged: its {name} is {value!r}, expected a number")
         return float(value)
 
     def numbers(self, name: str) -> list[float]:
-        """Return an attribute that is a list of numbers, empty if it is missing. Raises errors like `integer`."""
+        """Return an attribute that is a list of numbers, empty if it is missing. Raises the errors of `integer`."""
         value = self._attribute(name, [])
         if not isinstance(value, (list, tuple)) or not all(isinstance(one, (int, float)) for one in value):
             raise WeightsError(f"damaged: its {name} are {value!r}, expected numbers")
         return [float(one) for one in value]
 
     def text(self, name: str, default: str) -> str:
-        """Return a string attribute. Raises errors like `integer`."""
+        """Return a string attribute. Raises the errors of `integer`."""
         value = self._attribute(name, default)
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")

@@ -68,7 +68,7 @@ def _makers(nodes: Sequence[Node], given: Set[str], origin: str) -> dict[str, in
 def _circle(nodes: Sequence[Node], makers: dict[str, int], missing: Sequence[int]) -> str:
     """Return the text of a dependency cycle for a message.
 
-    Going from a waiting node to one of the waiting nodes that it reads, again and again, must end in a cycle.
+    Each waiting node reads the result of another waiting node. So following these nodes always ends in a cycle.
     """
     place = next(place for place, count in enumerate(missing) if count)
     passed: dict[int, None] = {}

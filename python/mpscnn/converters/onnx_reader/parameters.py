@@ -16,8 +16,8 @@ from mpscnn.graph.network import Network
 _ARRANGING = frozenset(
     {"Cast", "CastLike", "Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 )
-# Operators that read the elements of only some operands, with their number: the first operands. Of other operands they
-# read only the type or the shape.
+# Operators that read the elements of only their first operands, and the number of these operands. They read only the
+# type or shape of the others.
 _READ = {"CastLike": 1, "Shape": 0, "Size": 0}
 # The roles of weights that training changes.
 _LEARNT_ROLES = ("weight", "bias", "gamma", "beta", "slope", "value")

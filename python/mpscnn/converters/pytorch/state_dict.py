@@ -72,7 +72,7 @@ class StateDict:
         return tensor.array()
 
     def doubles(self, name: str) -> NDArray[np.float64]:
-        """Return the elements of a tensor as float64. Raises as `array`."""
+        """Return the elements of a tensor as float64. Raises the errors of `array`."""
         return self.array(name).astype(np.float64)
 
 

@@ -24,7 +24,7 @@ class Storage:
 
     Attributes:
         dtype: "float32", "float16", "bfloat16", "int64", ...
-        elements: their number.
+        elements: the number of elements.
         file, place: the file and the offset of the bytes, which are read each time they are needed. Both are set later
             if the file stores the bytes behind the descriptions of the tensors.
     """

@@ -118,7 +118,7 @@ def _with_constant(
 
 
 def _line(kind: str, values: Values, *, constant_first: bool) -> tuple[Values | None, Values | None]:
-    """Express the operator as scale * x + offset. None: 1 or 0."""
+    """Express the operator as scale * x + offset. A scale of None is 1, an offset of None is 0."""
     if kind == "DIV":
         return 1.0 / values, None
     if kind == "MUL":

@@ -41,7 +41,7 @@ def read_metadata(stored: bytes, path: Path) -> Metadata:
     """Return the metadata in a file.
 
     Args:
-        stored: the content of the metadata buffer of the name `NAME`.
+        stored: the content of the metadata buffer with the name `NAME`.
         path: the file.
 
     Raises WeightsError for damage.

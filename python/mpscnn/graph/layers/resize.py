@@ -69,7 +69,7 @@ class ResizeLayers(LayerMaker):
         Args:
             scale: the factor, or (vertical, horizontal); None: 2 if there is no `size`.
             size: (h', w') instead of `scale`, or one number for both.
-            method: "nearest" repeats pixels, "bilinear" is that of `resize`.
+            method: "nearest" repeats pixels, "bilinear" interpolates as `resize` does.
         """
         if scale is None:
             scale = 2 if size is None else 1

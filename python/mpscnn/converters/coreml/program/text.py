@@ -115,7 +115,7 @@ class _Parser:
     # ---- The program -----------------------------------------------------------------------------------------------
 
     def model(self) -> Any:
-        """Return the message of a model with the program."""
+        """Parse the program, and return the message of a model that contains it."""
         model = model_message()()
         self._expect("program")
         self._skip()  # its version
