@@ -11,9 +11,10 @@ from mpscnn._private.printable import printable
 
 _GAP = 2
 _LEAST_COLUMN = 8
+_LONGEST_WORD = 24
 _INDENT = "  "  # before the continuation of a wrapped title or name, so that it does not look like a new row
 
-__all__ = ["bytes_text", "summary_table", "text_table", "title_lines"]
+__all__ = ["bytes_text", "prose", "summary_table", "text_table"]
 
 
 def summary_table(name: str, layers: Sequence[Mapping[str, Any]], *, width: int | None = None) -> str:
@@ -39,7 +40,10 @@ def summary_table(name: str, layers: Sequence[Mapping[str, Any]], *, width: int 
     ]
     totals = (f"{sum(layer[key] for layer in layers):,}" for key in ("parameters", "macs"))
     footer = ("total", f"{len(layers)} layers", "", *totals)
-    return f"{printable(name)}\n{text_table(headers, rows, right=(3, 4), footer=footer, width=width)}"
+    table = text_table(
+        headers, rows, right=(3, 4), whole=(2,), drop=("MACs", "operation"), footer=footer, width=width
+    )
+    return f"{printable(name)}\n{table}"
 
 
 def text_table(
@@ -47,70 +51,133 @@ def text_table(
     rows: Sequence[Sequence[str]],
     *,
     right: Sequence[int] = (),
+    whole: Sequence[int] = (),
+    drop: Sequence[str] = (),
     footer: Sequence[str] | None = None,
     width: int | None = None,
 ) -> str:
-    """Return a table whose columns are two blanks apart. Those in `right` are aligned to the right, others to the left.
+    """Return a table whose columns are two blanks apart. Columns without any text are left out.
 
-    If a line would be longer than `width`, the widest left-aligned columns are narrowed and their cells wrapped.
+    If a line would be longer than `width`, these steps make the table narrower, as many of them as are necessary:
+
+    1. Headers, and the cells of left-aligned columns, are wrapped between words.
+    2. Words of more than 24 characters are broken.
+    3. Columns are left out in the order of `drop`. A last line names them.
+    4. All words are broken, in the first column last.
+
     Newlines and characters that could control a terminal are escaped.
+
+    Args:
+        headers, rows, footer: the cells of the lines. The footer is below a rule.
+        right: columns that are aligned to the right. Their cells are not wrapped.
+        whole: left-aligned columns whose cells are not wrapped.
+        drop: the headers of columns that may be left out.
+        width: the largest number of characters in a line, if possible; None: no limit.
     """
     lines = [[printable(cell) for cell in line] for line in (headers, *rows, *([footer] if footer else []))]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
-    if width is not None:
-        _narrow(lines, widths, [column for column in range(len(headers)) if column not in right], width)
+    columns = [column for column in range(len(headers)) if any(line[column] for line in lines)]
+    rigid = {*right, *whole}
+    left_out = [] if width is None else _left_out(lines, columns, rigid, drop, width)
+    columns = [column for column in columns if column not in left_out]
+    widths = _widths(lines, columns, rigid, width)
 
     def text(line: Sequence[str]) -> str:
         cells = [
-            [cell] if len(cell) <= width else _wrapped(cell, width, "" if column else _INDENT)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            [line[column]]
+            if len(line[column]) <= widths[column]
+            else _wrapped(line[column], widths[column], _INDENT if column == columns[0] else "")
+            for column in columns
         ]
         parts = (
             "  ".join(
-                (part or "").rjust(width) if column in right else (part or "").ljust(width)
-                for column, (part, width) in enumerate(zip(row, widths, strict=True))
+                (part or "").rjust(widths[column]) if column in right else (part or "").ljust(widths[column])
+                for column, part in zip(columns, row, strict=True)
             ).rstrip()
             for row in zip_longest(*cells)
         )
         return "\n".join(parts)
 
-    rule = "  ".join("-" * width for width in widths)
+    rule = "  ".join("-" * widths[column] for column in columns)
     head, *body = map(text, lines)
     foot = [rule, body.pop()] if footer else []
+    if left_out:
+        names = ", ".join(dict.fromkeys(lines[0][column] for column in left_out))
+        foot += ["", *prose(f"columns left out: {names}", width)]
     return "\n".join([head, rule, *body, *foot])
 
 
-def _narrow(lines: Sequence[Sequence[str]], widths: list[int], columns: Sequence[int], width: int) -> None:
-    """Narrow some columns until the table fits in `width`. Words are broken only if nothing else helps."""
-    available = width - _GAP * (len(widths) - 1) - sum(widths) + sum(widths[column] for column in columns)
-    if sum(widths[column] for column in columns) <= available:
-        return
-    least = {
-        column: max(len(word) for line in lines for word in line[column].split(" ")) for column in columns
-    }
-    # If the longest words still do not fit, break words: in the first column only if the others are not enough.
-    for broken in (columns[1:], columns[:1]):
-        for _ in range(sum(least[column] for column in broken)):
-            widest = max(broken, key=lambda column: least[column])
-            if sum(least.values()) <= available or least[widest] <= _LEAST_COLUMN:
+def _left_out(
+    lines: Sequence[Sequence[str]], columns: Sequence[int], rigid: set[int], drop: Sequence[str], width: int
+) -> list[int]:
+    """Return the columns without which the table fits in `width`, or all of `drop` if it never does."""
+    least = {column: _least(lines, column, rigid) for column in columns}
+    left_out: list[int] = []
+    for header in drop:
+        if _line_length(least) <= width:
+            break
+        dropped = [column for column in least if lines[0][column] == header]
+        left_out += dropped
+        least = {column: length for column, length in least.items() if column not in dropped}
+    return left_out
+
+
+def _least(lines: Sequence[Sequence[str]], column: int, rigid: set[int]) -> int:
+    """Return the width that a column needs without breaking words of at most 24 characters."""
+    header, *cells = (line[column] for line in lines)
+    words = max(map(len, header.split(" ")))
+    if column in rigid:
+        return max(words, *map(len, cells)) if cells else words
+    indent = len(_INDENT) if column == 0 else 0
+    for cell in (header, *cells):
+        first, *others = map(len, cell.split(" "))
+        words = max(words, first, *(length + indent for length in others))
+    return min(words, _LONGEST_WORD, max(map(len, (header, *cells))))
+
+
+def _line_length(widths: Mapping[int, int]) -> int:
+    return sum(widths.values()) + _GAP * (len(widths) - 1)
+
+
+def _widths(
+    lines: Sequence[Sequence[str]], columns: Sequence[int], rigid: set[int], width: int | None
+) -> dict[int, int]:
+    """Return the widths of columns in a table of at most `width` characters, if that is possible."""
+    wanted = {column: max(len(line[column]) for line in lines) for column in columns}
+    if width is None or _line_length(wanted) <= width:
+        return wanted
+    widths = {column: _least(lines, column, rigid) for column in columns}
+    flexible = [column for column in columns if column not in rigid]
+    for broken in ([column for column in flexible if column != columns[0]], flexible[:1]):
+        while broken and _line_length(widths) > width:
+            widest = max(broken, key=lambda column: widths[column])
+            if widths[widest] <= _LEAST_COLUMN:
                 break
-            least[widest] -= 1
-    # Distribute the remaining width among the columns that need more, in proportion to their need.
-    space = max(available - sum(least.values()), 0)
-    needed = sum(widths[column] - least[column] for column in columns)
-    for column in columns:
-        widths[column] = least[column] + (widths[column] - least[column]) * space // max(needed, 1)
+            widths[widest] -= 1
+    space = max(width - _line_length(widths), 0)
+    needed = sum(wanted[column] - widths[column] for column in flexible)
+    for column in flexible:  # in proportion to their need
+        widths[column] += (wanted[column] - widths[column]) * min(space, needed) // max(needed, 1)
+    for column in rigid.intersection(columns):
+        if _line_length({**widths, column: wanted[column]}) <= width:
+            widths[column] = wanted[column]
+    return widths
 
 
 def _wrapped(cell: str, width: int, indent: str) -> list[str]:
     return textwrap.wrap(cell, width, break_on_hyphens=False, subsequent_indent=indent) or [""]
 
 
-def title_lines(text: str, width: int | None) -> str:
-    """Wrap a title to lines of at most `width` characters where words allow it."""
+def prose(text: str, width: int | None, indent: str = _INDENT) -> list[str]:
+    """Wrap text to lines of at most `width` characters. Longer words, such as paths, are not broken.
+
+    Newlines and characters that could control a terminal are escaped.
+    """
     if width is None:
-        return text
-    return "\n".join(part for line in text.split("\n") for part in _wrapped(line, width, _INDENT))
+        return [printable(text)]
+    wrapper = textwrap.TextWrapper(
+        width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return wrapper.wrap(printable(text)) or [""]
 
 
 def bytes_text(count: int) -> str:

@@ -116,7 +116,8 @@ class Comparison:
     def table(self, layers: Sequence[ComparedLayer] | None = None, *, width: int | None = None) -> str:
         """Return a table of layers; None: all. Lines have at most `width` characters if possible."""
         rows = self._rows(self.layers if layers is None else layers)
-        return text_table(_HEADERS, rows, right=_NUMBERS, width=width)
+        drop = ("mean", "cosine", "output", "relative" if self.by_norm else "L2", _HEADERS[1])
+        return text_table(_HEADERS, rows, right=_NUMBERS, whole=(2,), drop=drop, width=width)
 
     def _rows(self, layers: Sequence[ComparedLayer]) -> list[tuple[str, ...]]:
         return [

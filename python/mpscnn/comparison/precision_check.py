@@ -97,7 +97,9 @@ class PrecisionReport:
             )
             for layer in self.layers
         ]
-        return text_table(headers, rows, right=(1, 2, 3, 4, 5, 6, 7), width=width)
+        return text_table(
+            headers, rows, right=range(1, 8), drop=("lost", "weights", "overflows", "largest"), width=width
+        )
 
     def verdict(self) -> str:
         """Return the outcome in a sentence or two."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from mpscnn._private.arguments import whole_number, whole_numbers
 from mpscnn._private.literals import AccumulateName, PrecisionName
-from mpscnn._private.summary import bytes_text, text_table
+from mpscnn._private.summary import bytes_text, prose, text_table
 from mpscnn.comparison.trace import Array
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -100,9 +100,11 @@ class PrecisionTable:
             [headers[i] for i in shown],
             [[row[i] for i in shown] for row in rows],
             right=range(1, len(shown) - 1),
+            drop=("intermediate", "fingerprint", "weights", "accuracy"),
             width=width,
         )
-        return "\n".join([table, *(f"{name}: {reason}" for name, reason in self.refused.items())])
+        reasons = [f"{name}: {reason}" for name, reason in self.refused.items()]
+        return "\n".join([table, *(part for reason in reasons for part in prose(reason, width))])
 
     def __repr__(self) -> str:
         return self.table()

@@ -86,15 +86,20 @@ class Evaluation:
             if wrong[true, found]
         ]
 
-    def table(self) -> str:
+    def table(self, *, width: int | None = None) -> str:
         """Return the confusion matrix with a row for each true class.
 
-        With more than 20 classes it is a list of the most frequent mistakes.
+        With more than 20 classes, or if a line would be longer than `width`, it is a list of the most frequent
+        mistakes.
         """
+        matrix = self._matrix() if len(self.seen_classes) <= _MOST_COLUMNS else None
+        if matrix is not None and (width is None or len(matrix.partition("\n")[0]) <= width):
+            return matrix
+        rows = [(true, found, f"{photos:,}") for true, found, photos in self.mistakes()]
+        return text_table(("class", "taken for", "photos"), rows, right=(2,), width=width)
+
+    def _matrix(self) -> str:
         seen = self.seen_classes
-        if len(seen) > _MOST_COLUMNS:
-            rows = [(true, found, f"{photos:,}") for true, found, photos in self.mistakes()]
-            return text_table(("class", "taken for", "photos"), rows, right=(2,))
         part = self.confusion[np.ix_(seen, seen)]
         counts = [
             (self.labels[index], *(f"{count:,}" if count else "." for count in row.tolist()))

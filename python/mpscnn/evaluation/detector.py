@@ -57,13 +57,13 @@ class DetectorEvaluation:
         """Photos per second, including decoding and preprocessing."""
         return self.images / self.seconds
 
-    def table(self) -> str:
-        """Return a table of the average precision of each class, the highest first."""
+    def table(self, *, width: int | None = None) -> str:
+        """Return a table of the average precision of each class, the highest first, wrapped to `width` characters."""
         rows = [
             (name, "no objects" if value < 0 else f"{value:.3f}")
             for name, value in sorted(self.by_class.items(), key=lambda item: -item[1])
         ]
-        return text_table(("class", "AP"), rows, right=(1,))
+        return text_table(("class", "AP"), rows, right=(1,), width=width)
 
     def __repr__(self) -> str:
         return f"<DetectorEvaluation of {self.images:,} images: mAP {self.map:.3f}, {self.map50:.3f} at 0.5>"

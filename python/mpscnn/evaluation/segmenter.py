@@ -65,12 +65,12 @@ class SegmenterEvaluation:
         """Photos per second, including decoding and preprocessing."""
         return self.images / self.seconds
 
-    def table(self) -> str:
-        """Return a table of the classes that have pixels, the best one first."""
+    def table(self, *, width: int | None = None) -> str:
+        """Return a table of the classes that have pixels, the best one first, wrapped to `width` characters."""
         ious, pixels = self.ious, self.confusion.sum(axis=1)
         order = [index for index in np.argsort(-ious, kind="stable") if not np.isnan(ious[index])]
         rows = [(self.labels[index], f"{ious[index]:.3f}", f"{pixels[index]:,}") for index in order]
-        return text_table(("class", "IoU", "pixels"), rows, right=(1, 2))
+        return text_table(("class", "IoU", "pixels"), rows, right=(1, 2), width=width)
 
     def __repr__(self) -> str:
         return f"<SegmenterEvaluation of {self.images:,} images: mean IoU {self.mean_iou:.3f}>"

@@ -83,7 +83,7 @@ class QuantizationReport:
             for layer in self.worst(count)
         ]
         headers = ("layer", "operation", "from", "to", "own error", "error")
-        return text_table(headers, rows, right=(2, 3, 4, 5), width=width)
+        return text_table(headers, rows, right=(2, 3, 4, 5), drop=("operation",), width=width)
 
     def verdict(self) -> str:
         """Return the outcome as a sentence."""

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mpscnn._private.printable import printable
-from mpscnn._private.summary import bytes_text, text_table, title_lines
+from mpscnn._private.summary import bytes_text, prose, text_table
 from mpscnn.errors import ShapeError
 
 __all__ = ["Alternative", "ExplainedStep", "ExplainedTensor", "Explanation"]
@@ -153,14 +152,15 @@ class Explanation:
         ]
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         title = (
-            f"{printable(self.name)}, {self.numbers}, {threads}, {self.instruction_set}; "
+            f"{self.name}, {self.numbers}, {threads}, {self.instruction_set}; "
             f"{bytes_text(self.arena_bytes)} of intermediate results"
         )
+        head = "\n".join(prose(title, width))
         return (
-            f"{title_lines(title, width)}\n"
-            + text_table(headers, rows, right=(3,), width=width)
+            f"{head}\n"
+            + text_table(headers, rows, right=(3,), drop=("predicted us", "kernel"), width=width)
             + "\n\n"
-            + text_table(tensor_headers, tensor_rows, width=width)
+            + text_table(tensor_headers, tensor_rows, whole=(1,), drop=("shape",), width=width)
         )
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.printable import printable
-from mpscnn._private.summary import text_table, title_lines
+from mpscnn._private.summary import prose, text_table
 from mpscnn.errors import ParameterError
 
 __all__ = ["KindTotal", "Profile", "ProfileStep"]
@@ -242,25 +241,27 @@ class Profile:
             _HEADERS,
             [_row(step) for step in shown],
             right=range(2, len(_HEADERS)),
+            drop=("median", "GB/s", "GFLOP/s", "% of peak", "kernel"),
             footer=footer,
             width=width,
         )
-        return f"{title_lines(self._title(), width)}\n\n{body}\n\n{self._kinds_table()}"
+        title = "\n".join(part for line in self._title() for part in prose(line, width))
+        return f"{title}\n\n{body}\n\n{self._kinds_table(width)}"
 
-    def _title(self) -> str:
+    def _title(self) -> list[str]:
         shapes = ", ".join(" x ".join(map(str, shape)) for shape in self.input_shapes)
         threads = "" if self.threads is None else ", " + _counted(self.threads, "thread")
         runs = _counted(len(self.milliseconds), "run")
-        title = (
-            f"{printable(self.network)}: input {shapes}, {self.device_name}, {self.precision}{threads}\n"
-            f"a run takes {self.minimum:.3f} ms, median {self.median:.3f} ms of {runs}"
-        )
+        title = f"{self.network}: input {shapes}, {self.device_name}, {self.precision}{threads}"
+        times = f"a run takes {self.minimum:.3f} ms, median {self.median:.3f} ms of {runs}"
         if self.threads is None:
-            return f"{title} of the GPU; each step has its own command buffer"
-        return title if self.peak is None else f"{title}; FMA peak {self.peak:.1f} GFLOP/s"
+            return [title, f"{times} of the GPU; each step has its own command buffer"]
+        return [title, times if self.peak is None else f"{times}; FMA peak {self.peak:.1f} GFLOP/s"]
 
-    def _kinds_table(self) -> str:
-        return text_table(_KIND_HEADERS, self._kind_rows(), right=range(1, len(_KIND_HEADERS)))
+    def _kinds_table(self, width: int | None) -> str:
+        right = range(1, len(_KIND_HEADERS))
+        drop = ("GFLOP/s", "steps", "% of peak")
+        return text_table(_KIND_HEADERS, self._kind_rows(), right=right, drop=drop, width=width)
 
     def _kind_rows(self) -> list[tuple[str, ...]]:
         return [
@@ -288,7 +289,7 @@ class Profile:
         headers = (*_HEADERS[:2], "", *_HEADERS[2:])
         return Html(
             "<div>"
-            + lines(*self._title().split("\n"))
+            + lines(*self._title())
             + table((*_KIND_HEADERS, ""), kinds, right=range(1, len(_KIND_HEADERS)))
             + folded(
                 _counted(len(self.steps), "step"),

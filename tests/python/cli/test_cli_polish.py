@@ -70,23 +70,6 @@ def test_narrow_tables_break_between_words_first() -> None:
     assert text_table(("layer", "why", "us"), rows, width=400) == text_table(("layer", "why", "us"), rows)
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_tables_obey_the_terminal(width: int, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    for arguments in (
-        ("explain", "deep_mnist", "--random-weights"),
-        ("explain", "cifar10_mobilenet_v2"),
-        ("explain", "page_digits", "--precision", "float16"),
-        ("profile", "cifar10_mobilenet_v2", "--runs", "1"),
-        ("models",),
-        ("devices",),
-    ):
-        result = command(*arguments)
-        assert result.returncode == 0, result.stderr
-        assert max(map(len, result.stdout.splitlines())) <= width, result.stdout
-
-
 def test_tables_in_files_are_as_wide_as_they_are(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     rows = command("models").stdout.splitlines()[2:]

@@ -11,7 +11,7 @@ from mpscnn.apps.benchmark import PEERS, Measurement, Subject, measure, measure_
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption, names_in
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
-from mpscnn.apps.cli.output import hint, report, show, show_json
+from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
 from mpscnn.apps.cli.runner_report import runner_json, runner_text
 from mpscnn.apps.cli.sizes import SizeOption, sized_subject
 from mpscnn.errors import UnsupportedError
@@ -192,4 +192,6 @@ def _as_text(subject: Subject, results: list[Measurement]) -> list[str]:
         )
         for result in results
     ]
-    return [title, *text_table(headers, rows, right=range(3, 10)).split("\n")]
+    drop = ("version", "peak memory", "p95 ms", "GFLOP/s", "images/s", "on")
+    table = text_table(headers, rows, right=range(3, 10), drop=drop, width=table_width())
+    return [*sentences(title), *table.split("\n")]

@@ -17,7 +17,7 @@ from mpscnn.apps.cli.arguments import (
 )
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.network_inputs import inputs_of_photos, noise, photos_of
-from mpscnn.apps.cli.output import show, show_json, table_width
+from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -114,7 +114,7 @@ def check_precision(
     if as_json:
         show_json(found.to_dict())
     else:
-        show(*found.table(width=table_width()).split("\n"), "", found.verdict())
+        show(*found.table(width=table_width()).split("\n"), "", *sentences(found.verdict()))
     if target is not None:
         names = list(found.keep) if named is None else named
         network.keep_float32(names)

@@ -9,7 +9,7 @@ import typer
 
 from mpscnn.apps.cli.arguments import JsonOption
 from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.output import show, show_json, table_width
+from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption
 
 _SIDE = "A name or file. Files .onnx, .tflite, .keras and .h5 run on their own engines. "
@@ -65,7 +65,7 @@ def compare(
     else:
         difference = found.first_difference
         listed = [layer for layer in found.layers if layers or layer.output or layer is difference]
-        show(f"first:  {found.first}", f"second: {found.second}", "")
-        show(*found.table(listed, width=table_width()).split("\n"), "", found.verdict())
+        show(*sentences(f"first:  {found.first}", f"second: {found.second}"), "")
+        show(*found.table(listed, width=table_width()).split("\n"), "", *sentences(found.verdict()))
     if not found.equal:
         raise typer.Exit(FAILED)

@@ -9,7 +9,7 @@ import typer
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument
 from mpscnn.apps.cli.network_inputs import classes_of_photos, inputs_of_photos, noise, photos_of
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
-from mpscnn.apps.cli.output import hint, show, show_json, table_width
+from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import described_network, model_path, open_model
@@ -72,7 +72,7 @@ def compare_precisions(
         return
     kind = "photo" if paths else "random input"
     count = f"{found.images} {kind}{'' if found.images == 1 else 's'}"
-    show(f"{found.name} on {found.device}, {count}", "")
+    show(*sentences(f"{found.name} on {found.device}, {count}"), "")
     show(*found.table(width=table_width()).split("\n"))
     if not paths:
         hint("on random inputs, which no model has learned: give photos by --images")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mpscnn import registry
-from mpscnn._private.summary import text_table
+from mpscnn._private.summary import prose, text_table
 from mpscnn.apps.cli.arguments import ChannelOrderOption, CsvOption, JsonLinesOption, PhotosArgument
 from mpscnn.apps.cli.failures import FAILED, USAGE
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
-from mpscnn.apps.cli.output import hint, report
+from mpscnn.apps.cli.output import hint, report, table_width
 from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
@@ -34,6 +35,8 @@ from mpscnn.vision.detection import Detections
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo
 
+_INDENT = "  "
+
 
 def _chosen(model: str | None) -> str:
     """Return the chosen model. Without one, raise an error that lists the detectors and what they find."""
@@ -41,14 +44,15 @@ def _chosen(model: str | None) -> str:
         return model
     detectors = [entry for entry in registry.models() if entry.finds]
     width = max(len(entry.name) for entry in detectors)
-    found = [f"  {entry.name:<{width}}  {entry.finds}" for entry in detectors]
-    report("say with --model what to find")
-    hint(
+    lines = [
         "The detectors are:",
-        *found,
+        *(f"{_INDENT}{entry.name:<{width}}  {entry.finds}" for entry in detectors),
         "A model file is a detector, too: docs/detection.md says how to convert one for faces, and how to train one.",
         f"Example: mpscnn detect PHOTO --model {detectors[-1].name}",
-    )
+    ]
+    report("say with --model what to find")
+    terminal, indent = table_width(sys.stderr), " " * (len(_INDENT) + width + 2)
+    hint(*(part for line in lines for part in prose(line, terminal, indent)))
     raise typer.Exit(USAGE)
 
 
@@ -188,5 +192,7 @@ def _lines(path: str, result: Detections) -> list[str]:
     if not result:
         return [head_line(path, result), "  nothing found"]
     rows = [(entry.label, f"{entry.score:.1%}", *(f"{edge:.0f}" for edge in entry.box)) for entry in result]
-    table = text_table(("class", "score", *Box._fields), rows, right=range(1, 6))
-    return [head_line(path, result), *(f"  {line}" for line in table.split("\n"))]
+    terminal = table_width()
+    width = None if terminal is None else terminal - len(_INDENT)
+    table = text_table(("class", "score", *Box._fields), rows, right=range(1, 6), width=width)
+    return [head_line(path, result), *(f"{_INDENT}{line}" for line in table.split("\n"))]

@@ -15,7 +15,7 @@ from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption
 from mpscnn.apps.cli.evaluate_areas import photos_with_masks, show_detector, show_segmenter
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
-from mpscnn.apps.cli.output import report, show, show_json
+from mpscnn.apps.cli.output import report, sentences, show, show_json, table_width
 from mpscnn.apps.cli.progress import with_progress
 from mpscnn.apps.cli.ray_options import RayOption, joined, rows_on_machines
 from mpscnn.apps.cli.result_printer import of_photo
@@ -238,9 +238,11 @@ def _fields(model: Model, result: Evaluation, failures: int) -> dict[str, Any]:
 def _lines(model: Model, result: Evaluation) -> list[str]:
     program = model.program
     return [
-        f"{result.images:,} images in {result.seconds:.1f} s, {result.images_per_second:.1f} images/s "
-        f"({program.device}, {program.precision})",
+        *sentences(
+            f"{result.images:,} images in {result.seconds:.1f} s, {result.images_per_second:.1f} images/s "
+            f"({program.device}, {program.precision})"
+        ),
         f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%}",
         "",
-        *result.table().split("\n"),
+        *result.table(width=table_width()).split("\n"),
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import reading
-from mpscnn.apps.cli.output import show, show_json
+from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.errors import Error, ImageError
 from mpscnn.evaluation.detector import DetectorEvaluation
 from mpscnn.evaluation.segmenter import SegmenterEvaluation
@@ -26,14 +26,16 @@ def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> No
         show_json({**_head(model), **fields, "missing": list(result.missing)})
         return
     show(
-        _speed(model, result.images, result.seconds),
-        f"mAP {result.map:.3f}, {result.map50:.3f} at IoU 0.5, {result.map75:.3f} at 0.75; "
-        f"recall of 100 boxes {result.recall:.3f}",
+        *sentences(
+            _speed(model, result.images, result.seconds),
+            f"mAP {result.map:.3f}, {result.map50:.3f} at IoU 0.5, {result.map75:.3f} at 0.75; "
+            f"recall of 100 boxes {result.recall:.3f}",
+        ),
         "",
-        *result.table().split("\n"),
+        *result.table(width=table_width()).split("\n"),
     )
     if result.missing:
-        show("", f"the model does not know: {', '.join(result.missing)}")
+        show("", *sentences(f"the model does not know: {', '.join(result.missing)}"))
 
 
 def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> None:
@@ -54,10 +56,10 @@ def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> 
         )
         return
     show(
-        _speed(model, result.images, result.seconds),
+        *sentences(_speed(model, result.images, result.seconds)),
         f"mean IoU {result.mean_iou:.3f}, pixel accuracy {result.pixel_accuracy:.2%}",
         "",
-        *result.table().split("\n"),
+        *result.table(width=table_width()).split("\n"),
     )
 
 

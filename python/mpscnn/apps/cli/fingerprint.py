@@ -8,7 +8,7 @@ import typer
 
 from mpscnn._private.summary import text_table
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument, RandomWeightsOption
-from mpscnn.apps.cli.output import show, show_json, table_width
+from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, sized_subject
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.runtime.library import precisions_of
@@ -49,4 +49,5 @@ def fingerprint(
         show_json({"model": network.name, "device": chosen, "fingerprints": found, "refused": refused})
         return
     table = text_table(("precision", "fingerprint"), [*found.items()], width=table_width())
-    show(*table.split("\n"), *(f"{precision}: {reason}" for precision, reason in refused.items()))
+    reasons = (f"{precision}: {reason}" for precision, reason in refused.items())
+    show(*table.split("\n"), *sentences(*reasons))

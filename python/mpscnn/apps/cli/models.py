@@ -93,4 +93,6 @@ def _table(entries: list[dict[str, Any]]) -> str:
         )
         for entry in entries
     ]
-    return text_table(headers, rows, right=(1, 2, 3), width=table_width())
+    return text_table(
+        headers, rows, right=(1, 2, 3), drop=("from", "licence", "classes", "size"), width=table_width()
+    )

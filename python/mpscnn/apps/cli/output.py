@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from typing import TextIO
 
 from mpscnn._private.printable import printable
+from mpscnn._private.summary import prose
 from mpscnn.errors import DownloadError
 
-__all__ = ["hint", "report", "show", "show_as_is", "show_json", "table_width", "warn"]
+__all__ = ["hint", "report", "sentences", "show", "show_as_is", "show_json", "table_width", "warn"]
 
 
 _NARROWEST = 40
@@ -46,11 +48,17 @@ def hint(*lines: str) -> None:
     _to_stderr("", *lines)
 
 
-def table_width() -> int | None:
-    """Return the terminal's width in characters; None if stdout is not a terminal."""
-    if not sys.stdout.isatty():
+def table_width(stream: TextIO | None = None) -> int | None:
+    """Return the terminal's width in characters; None if the stream is not a terminal. The default is stdout."""
+    if not (stream or sys.stdout).isatty():
         return None
     return max(shutil.get_terminal_size().columns, _NARROWEST)
+
+
+def sentences(*lines: str) -> list[str]:
+    """Return lines of prose, wrapped to the width of tables."""
+    width = table_width()
+    return [part for line in lines for part in prose(line, width)]
 
 
 def _to_stderr(kind: str, *lines: str) -> None:

@@ -11,7 +11,7 @@ from mpscnn._private.files import require_replaceable
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, names_in
 from mpscnn.apps.cli.network_inputs import classes_of_photos, inputs_of_photos, photos_of
-from mpscnn.apps.cli.output import hint, show, show_json, table_width
+from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.model import described_network, model_path, open_model
@@ -107,7 +107,7 @@ def quantize(
         show_json(report.to_dict() | {"output": str(target), "bytes": target.stat().st_size})
         return
     show(f"{report.name}: the layers that lose most", "")
-    show(*report.table(width=table_width()).split("\n"), "", report.verdict())
+    show(*report.table(width=table_width()).split("\n"), "", *sentences(report.verdict()))
     if len(paths) < _FEW:
         hint(
             f"{len(paths)} photo{'s say' if len(paths) > 1 else ' says'} little about ranges: a few hundred are better"

@@ -8,6 +8,7 @@ import numpy as np
 
 from mpscnn._private.summary import text_table
 from mpscnn.apps.benchmark import RunnerMeasurement, Subject
+from mpscnn.apps.cli.output import sentences, table_width
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -51,7 +52,7 @@ def runner_text(subject: Subject, measured: RunnerMeasurement) -> list[str]:
         (runner, f"{measured.images_per_second:.1f}", f"{measured.speedup:.2f}"),
         ("by Runner.map", f"{measured.map_images_per_second:.1f}", f"{measured.map_speedup:.2f}"),
     ]
-    table = text_table(("", "images/s", "ratio"), rows, right=(1, 2))
+    table = text_table(("", "images/s", "ratio"), rows, right=(1, 2), width=table_width())
     latencies = [f"{percentile}%: {measured.latency(percentile):.2f}" for percentile in PERCENTILES]
     latency = f"latency in ms  {'  '.join(latencies)}  longest: {measured.latency(100):.2f}"
-    return [title, *table.split("\n"), latency]
+    return [*sentences(title), *table.split("\n"), *sentences(latency)]

@@ -13,7 +13,7 @@ import typer
 from mpscnn._private.files import writing
 from mpscnn.apps.cli.arguments import AUTO_DEVICE
 from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.output import show, table_width
+from mpscnn.apps.cli.output import sentences, show, table_width
 from mpscnn.errors import ParameterError
 
 NOT_TESTED = 3
@@ -59,13 +59,15 @@ def verify(
             report.touch()
     with _group_shown() as progress:
         found = run(device, only=only, time_limit=time_limit, progress=progress)
+    described = found.device.get("description", "not available")
     show(
-        f"device:        {found.device['name']} ({found.device.get('description', 'not available')})",
-        f"compared with: {found.compared_with}",
+        *sentences(
+            f"device:        {found.device['name']} ({described})", f"compared with: {found.compared_with}"
+        )
     )
     if found.rows:
         show("", *found.table(width=table_width()).split("\n"), "")
-    show(*found.summary().split("\n"))
+    show(*sentences(*found.summary().split("\n")))
     if report is not None:
         with writing(report, ParameterError):
             report.write_text(found.to_json() + "\n", encoding="utf-8")

@@ -41,7 +41,8 @@ class Report:
 
         Lines have at most `width` characters if possible.
         """
-        return text_table(_HEADERS, [_cells(row) for row in self.rows], right=(1, 2, 3, 4), width=width)
+        rows = [_cells(row) for row in self.rows]
+        return text_table(_HEADERS, rows, right=(1, 2, 3, 4), drop=("ms", "cases"), width=width)
 
     def summary(self) -> str:
         """Return the verdict, each failure, and what to do next."""
