@@ -142,7 +142,7 @@ def check_elf(path: str, data: bytes) -> Iterator[str]:
         except struct.error:
             yield f"{path}: section headers end too early"
             return
-        if kind == 2:  # SHT_SYMTAB; debug information never comes without
+        if kind == 2:  # SHT_SYMTAB, which every binary with debug information has
             yield f"{path}: is not stripped"
 
 

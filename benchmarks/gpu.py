@@ -42,7 +42,7 @@ BOUNDS = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.25, "int8": 1.0}
 #: A subject is run for about this many seconds in a round, and at least three times.
 ROUND_SECONDS = 0.15
 
-#: The pause in seconds before a subject's turn, in which the threads of the last one go to sleep.
+#: The pause in seconds before a subject's turn, in which the threads of the previous subject go to sleep.
 PAUSE = 0.02
 
 

@@ -25,7 +25,7 @@ from mpscnn import Network, Session, models
 from mpscnn._private.processors import available_processors
 from mpscnn.apps.benchmark import measure, open_subject
 
-PAUSE = 0.002  # seconds: longer than any worker spins before it sleeps
+PAUSE = 0.002  # seconds; workers spin for less time before they sleep
 
 
 def tiny() -> Network:

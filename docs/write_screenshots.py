@@ -32,7 +32,7 @@ def wait(driver: Any, done: Callable[[], Any]) -> None:
 
 
 def picture(driver: Any, address: str, model: str, size: tuple[int, int], scheme: str) -> Image.Image:
-    """The page with a photo and a profile; the whole of it, but on a phone as high as given."""
+    """Return a picture of the page with a photo and a profile. Wide pictures show the whole page, not only its top."""
     from selenium.webdriver.support.ui import Select
 
     width, height = size

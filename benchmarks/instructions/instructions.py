@@ -32,9 +32,9 @@ from mpscnn.apps.cli.package import cmake_directory
 HERE = Path(__file__).parent
 EXPECTED = HERE / "expected.json"
 TOLERANCE = 0.02
-#: Chains of convolutions wherever there can be any, cut alike: the engine's own choice follows the machine's caches.
+#: Fuse convolutions to chains wherever possible, with one division. The engine's choice would depend on the caches.
 CHAINS = "rows=4,channels=64,stages=3"
-#: The sizes of caches that work is divided for, on every machine.
+#: The cache sizes in bytes for which the engine divides its work, the same on every machine.
 CACHES = "32768,524288,8388608"
 SETS = ("baseline", "avx2")
 

@@ -26,7 +26,7 @@ class Arranger:
         network: the network to which the needed layers are added.
         batch: the atom of the batch. With None, values have no batch, and each tensor is one image.
         name: a function that returns a layer's name for a suffix.
-        count_weight: a function that is told the bytes of each new weight before the weight is made.
+        count_weight: a function that is called with the number of bytes of each new weight before it is made.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Arranger:
         before, behind = surroundings(value, atoms)
         fronts, backs = free_apart(before) or ((),), free_apart(behind) or ((),)
         if len(fronts) + len(backs) > 2:
-            if before and behind:  # too many axes: the atoms come last
+            if before and behind:  # there are too many axes, so the atoms are moved to the end
                 before, behind = before + behind, ()
                 value = self._moved(value, before + atoms)
             fronts, backs = free_apart(before), free_apart(behind)

@@ -13,7 +13,7 @@ _IN_PLACE = ("neuron", "dropout")
 
 
 def flattened_images(graph: _core.Graph) -> dict[str, tuple[int, int, int]]:
-    """For each dense layer that reads an image, return the image's height, width and channels, by layer.
+    """Return the height, width and channels of the image that a dense layer reads, by the layer's name.
 
     The image may be flattened. Images whose axes were permuted are left out, because the caller chose their order.
     """

@@ -26,7 +26,7 @@ def equalized(network: Network, seen: Mapping[str, Seen]) -> Network | None:
 
     Args:
         network: a network from `prepare`.
-        seen: its values on some images.
+        seen: the values of this network on some images.
 
     Returns None if there is no pair of layers to equalise.
     """

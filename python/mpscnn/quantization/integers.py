@@ -45,7 +45,7 @@ def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: b
 
     Args:
         network: a network from `prepare`.
-        seen: its values on some images.
+        seen: the values of this network on some images.
         correct_bias: whether biases compensate the change of each channel's mean by rounding the weights.
     """
     result = deepcopy(network)

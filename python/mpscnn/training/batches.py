@@ -26,7 +26,7 @@ class EpochData(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """The number of elements."""
+        """Return the number of elements."""
 
     @abstractmethod
     def batches(

@@ -48,7 +48,7 @@ class Applied:
         return self._names.unique("/".join(self._path) + suffix)
 
     def inputs(self) -> list[Tensor]:
-        """The tensors that the layer is called with, at least one."""
+        """Return the tensors that the layer is called with, at least one."""
         first = self.arguments[0] if self.arguments else None
         given = first if isinstance(first, list) else self.arguments
         tensors = [one for one in given if isinstance(one, Tensor)]
@@ -57,7 +57,7 @@ class Applied:
         return tensors
 
     def x(self) -> Tensor:
-        """The tensor that the layer is called with. Raises WeightsError for several."""
+        """Return the tensor that the layer is called with. Raises WeightsError for several."""
         tensors = self.inputs()
         if len(tensors) != 1:
             raise WeightsError(f"damaged: it has {len(tensors)} inputs instead of one")

@@ -38,7 +38,7 @@ class Message:
     data: bytes
 
     def is_shared(self) -> bool:
-        """True if the message only has the address of its data."""
+        """Return True if the message only has the address of its data."""
         return bool(self.flags & _SHARED)
 
 

@@ -142,9 +142,7 @@ def _set_weights(
     c.set_weight(f"{name}/input", "weight", weight.reshape(count * units, 1, 1, -1))
     c.set_weight(f"{name}/recurrent", "weight", states)
     rows = np.zeros((1, count * units), np.float32) if bias is None else bias.reshape(-1, count * units)
-    if (
-        rows.shape[0] == 2
-    ):  # of a GRU that multiplies the product by the gate: biases of the input and the state
+    if rows.shape[0] == 2:  # biases of the input and of the state, in a GRU with reset_after
         own = rows[1].copy()
         own[2 * units :] = 0.0
         c.set_weight(f"{name}/recurrent", "bias", rows[1, 2 * units :])

@@ -44,7 +44,7 @@ class Architecture:
     """A network that a state dict may belong to.
 
     Attributes:
-        name: its name in torchvision or timm.
+        name: the name of the network in torchvision or timm.
         build: a function that builds the network for a size of the image; None: the usual size.
         epsilons: the epsilons of its batch normalizations.
         plausible: False if it is clear, without building it, that the state dict belongs to another network.
@@ -192,8 +192,8 @@ _WITH_TENSORFLOW_EPSILON = (
 )
 
 
-# The epsilons of batch normalizations by prefix: PyTorch's default, that of networks ported from TensorFlow, and those
-# of segmenters, whose backbone has TensorFlow's and whose head has PyTorch's.
+# The epsilons of batch normalizations by prefix: PyTorch's default, the epsilon of networks ported from TensorFlow, and
+# the epsilons of segmenters, which have TensorFlow's in the backbone and PyTorch's in the head.
 _DEFAULT_EPSILON = (("", 1e-5),)
 _TENSORFLOW_EPSILON = (("", 1e-3),)
 _BACKBONE_EPSILON = (("backbone.", 1e-3), ("", 1e-5))

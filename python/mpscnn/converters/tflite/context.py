@@ -270,7 +270,7 @@ class OperatorReader:
 
     @contextmanager
     def reading_bytes(self, operator: FileOperator) -> Iterator[None]:
-        """Within a `with` block: reinterpret the inputs of an operator that copies integers.
+        """Reinterpret the inputs of an operator that copies integers, within a `with` block.
 
         LiteRT copies the integers of some operators without regard to scales. Such inputs are read with the scale and
         zero point of the result.

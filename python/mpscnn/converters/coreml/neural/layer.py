@@ -43,7 +43,7 @@ class Layer:
         return self.inputs[0]
 
     def two(self) -> tuple[str, str]:
-        """Both inputs. Raises WeightsError for other numbers of inputs."""
+        """Return both inputs. Raises WeightsError for other numbers of inputs."""
         if len(self.inputs) != 2:
             raise WeightsError(f"damaged: it has {len(self.inputs)} inputs instead of two")
         return self.inputs[0], self.inputs[1]
