@@ -154,7 +154,7 @@ def names_of(takes: str) -> list[str]:
 
 
 def constructor(given: Sequence[str], made: Sequence[str], head: str, named: str) -> list[str]:
-    """Return the lines of a constructor that passes its arguments on. An empty `head` means: for type checkers."""
+    """Return the lines of a constructor that passes its arguments on. An empty `head` is for type checkers only."""
     signature = ["self", *given, f"**properties: Unpack[{named}]"]
     if not head:
         declared = call("def __init__(", signature, ") -> None: ...", "        ")

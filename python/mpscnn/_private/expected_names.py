@@ -222,7 +222,7 @@ def _is_import_from(frame: FrameType) -> bool:
 
 
 class NamedArrays(dict[str, Any]):
-    """A dictionary of arrays. A call, as of `parameters` of a PyTorch module, raises an error that says what it is."""
+    """A dictionary of arrays. Calling it, like a PyTorch module's `parameters()`, raises an error that explains it."""
 
     def __call__(self) -> NoReturn:
         raise TypeError("parameters is a dict of arrays by name, and no method: parameters.values()")

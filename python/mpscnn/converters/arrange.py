@@ -398,7 +398,8 @@ _IMAGE_RANK = 4
 _MOST_ROWS = 16384
 _MOST_GROUPS = 8  # channel shuffles with more groups are made by a transposition
 _MOST_AXES = 5  # the maximum number of axes after the batch in a transposition of the engine
-# The maximum number of elements that a product with a permutation matrix moves. The matrix has its square of elements.
+# The maximum number of elements that a product with a permutation matrix moves. The matrix has as many rows and
+# columns.
 _MOST_MOVED = 2048
 # The maximum number of slices that are concatenated in another order, instead of such a product.
 _MOST_PARTS = 256

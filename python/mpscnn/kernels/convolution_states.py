@@ -70,7 +70,7 @@ class ConvolutionGradientState(WeightGradientState):
 
     @property
     def offset(self) -> tuple[int, int]:
-        """The kernel's `offset`, (x, y), when it was encoded. If it was not encoded yet, when the state was made."""
+        """The kernel's `offset`, (x, y), at the time when it was encoded, or before that, when the state was made."""
         return self._offset if self._properties is None else super().offset
 
     @property

@@ -390,7 +390,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         trainer._position = Position(steps, epoch, batch, Tally.stored(settings["tally"]))
         return trainer
 
-    # ---- Within ----
+    # ---- Private ----
 
     def _build(self, network: Network, frozen: FrozenLayers) -> BuiltTrainer:
         return BuiltTrainer.of(network, self._options, frozen, self._device, self._threads)

@@ -24,7 +24,7 @@ from mpscnn.vision.photo_file import TooManyPixelsError
 
 __all__ = ["RefusedError", "add_failures", "client_gone", "refusal_answer"]
 
-#: The status for each class of exceptions. The first class that matches counts.
+#: The status for each class of exceptions. The first class that matches is used.
 _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (TooManyPixelsError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (ImageError, HTTPStatus.BAD_REQUEST),

@@ -20,8 +20,8 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 Extents = list[int | None]
 
-#: A scale of the file is float32. If it is the rounding of a fraction with at most this denominator, the fraction
-#: counts.
+#: A scale of the file is float32. If it is the rounding of a fraction with at most this denominator, the fraction is
+#: used.
 LARGEST_DENOMINATOR = 1000
 
 

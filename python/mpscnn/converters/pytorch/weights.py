@@ -20,7 +20,7 @@ _STATISTICS = ("running_mean", "running_var")
 _NAMES = dict(zip(("gamma", "beta", "mean", "variance"), (*_AFFINE, *_STATISTICS), strict=True))
 
 Epsilons = Sequence[tuple[str, float]]
-"""Pairs of a prefix of paths and the epsilon of the batch normalizations there. The first matching prefix counts.
+"""Pairs of a prefix of paths and the epsilon of the batch normalizations there. The first matching prefix is used.
 
 They are needed because files do not store the epsilon.
 """

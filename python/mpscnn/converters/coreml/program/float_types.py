@@ -19,7 +19,7 @@ _WITHOUT_NUMBERS = _CONSTANTS | {"cast", "classify"}
 class FloatTypes:
     """The float types of a program's operations.
 
-    In a program that computes in only one of the types, no operation is kept and no cast counts.
+    In a program that computes in only one of the types, `keeps_float32` and `is_border` are always False.
 
     Args:
         operations: the messages of all operations.
