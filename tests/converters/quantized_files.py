@@ -16,8 +16,9 @@ CODES = {names.operator_name(code): code for code in range(160)}
 _OPTIONS = {
     "ADD": 11, "ARG_MAX": 40, "ARG_MIN": 57, "AVERAGE_POOL_2D": 5, "BATCH_MATMUL": 101, "CONCATENATION": 10,
     "CONV_2D": 1, "CUMSUM": 102, "DEPTHWISE_CONV_2D": 2, "DEPTH_TO_SPACE": 94, "DIV": 29, "EXPAND_DIMS": 52,
-    "FAKE_QUANT": 58, "FULLY_CONNECTED": 8, "GATHER": 23, "L2_NORMALIZATION": 12, "L2_POOL_2D": 5, "LEAKY_RELU": 75,
-    "LOCAL_RESPONSE_NORMALIZATION": 13, "MAXIMUM": 39, "MAX_POOL_2D": 5, "MEAN": 27, "MINIMUM": 39, "MIRROR_PAD": 77,
+    "FAKE_QUANT": 58, "FULLY_CONNECTED": 8, "GATHER": 23, "GATHER_ND": 83, "L2_NORMALIZATION": 12, "L2_POOL_2D": 5,
+    "LEAKY_RELU": 75, "LOCAL_RESPONSE_NORMALIZATION": 13, "MAXIMUM": 39, "MAX_POOL_2D": 5, "MEAN": 27, "MINIMUM": 39,
+    "MIRROR_PAD": 77,
     "MUL": 21, "PACK": 59, "PAD": 22, "PADV2": 43, "REDUCE_MAX": 27, "REDUCE_MIN": 27, "REDUCE_PROD": 27, "RESHAPE":
     17, "RESIZE_BILINEAR": 15, "RESIZE_NEAREST_NEIGHBOR": 74, "SLICE": 48, "SOFTMAX": 9, "SPACE_TO_DEPTH": 19,
     "SPLIT": 35, "SPLIT_V": 79, "SQUARED_DIFFERENCE": 76, "SQUEEZE": 30, "STRIDED_SLICE": 32, "SUB": 28, "SUM": 27,
@@ -218,6 +219,15 @@ class RandomFile:
         self._setting("numbers", numbers)
         shape[axis] = len(numbers)
         return [(0, "Int32", axis)], self._like(source, tuple(shape))
+
+    def _gather_nd(self) -> tuple[list[Field], Tensor]:
+        shape, count = (1, *self._shape()[1:]), self._integer(1, 4)
+        source = self._input(shape)
+        places = [
+            [self._integer(0, extent - 1) for extent in shape[:count]] for _ in range(self._integer(1, 9))
+        ]
+        self._setting("places", [places])
+        return [], self._like(source, (1, len(places), *shape[count:]))
 
     def _tile(self) -> tuple[list[Field], Tensor]:
         shape = self._shape()

@@ -79,6 +79,7 @@ CASES = {
         (1, 7), ((1, 30),), weights=(7, 30), biases=7, options=(8, ()), activation=0, versions=(1, 4),
     ),
     "GATHER": Case((1, 4, 3, 8), settings=([5, 0, 2],), options=(23, [(0, "Int32", 2)])),
+    "GATHER_ND": Case((1, 3, 8), settings=([[[0, 3, 1], [0, 0, 2], [0, 1, 5]]],), options=(83, ())),
     "GELU": Case(options=(116, ())),
     "HARD_SWISH": Case(versions=(1, 1)),
     "L2_NORMALIZATION": Case(options=(12, ()), activation=0),

@@ -121,6 +121,45 @@ def gather_elements(d: Draw) -> Case:
     return Case([node("GatherElements", ["x", "i"], axis=axis)], {"x": x}, {"i": indices})
 
 
+def gather_nd(d: Draw) -> Case:
+    rank = d.integer(2, 4)
+    x = d.numbers(1, *d.shape(rank - 1))
+    count = d.integer(2, rank)
+    places = [d.random.integers(-extent, extent, d.integer(1, 9)) for extent in x.shape[:count]]
+    places = [one[: min(map(len, places))] for one in places]
+    return Case([node("GatherND", ["x", "i"])], {"x": x}, {"i": np.stack(places, -1)})
+
+
+def scatter_nd(d: Draw) -> Case:
+    """The data or the updates may be constants."""
+    rank = d.integer(2, 4)
+    x = d.numbers(1, *d.shape(rank - 1))
+    count = d.integer(2, rank)
+    blocks = int(np.prod(x.shape[:count]))
+    chosen = d.random.permutation(blocks)[: d.integer(1, blocks)]
+    indices = np.stack(np.unravel_index(chosen, x.shape[:count]), -1)[None]
+    return _scattered(d, "ScatterND", x, indices, d.numbers(1, len(chosen), *x.shape[count:]))
+
+
+def scatter_elements(d: Draw) -> Case:
+    rank = d.integer(2, 4)
+    x = d.numbers(1, *d.shape(rank - 1))
+    axis = d.integer(1, rank - 1)
+    extents = [1, *(d.integer(1, extent) for extent in x.shape[1:])]
+    order = d.random.permuted(
+        np.broadcast_to(np.arange(x.shape[axis]), (*extents[:axis], *extents[axis + 1 :], x.shape[axis])),
+        axis=-1,
+    )
+    indices = np.moveaxis(order[..., : extents[axis]], -1, axis) - x.shape[axis] * d.integer(0, 1)
+    return _scattered(d, "ScatterElements", x, indices, d.numbers(*indices.shape), axis=axis)
+
+
+def _scattered(d: Draw, kind: str, x: Array, indices: Array, updates: Array, **attributes: Any) -> Case:
+    given = {"x": x, "u": updates}
+    constants = {name: given.pop(name) for name in [d.choice("x", "u", "none")] if name in given}
+    return Case([node(kind, ["x", "i", "u"], **attributes)], given, constants | {"i": indices})
+
+
 def running_sum(d: Draw) -> Case:
     rank = d.integer(2, 4)
     x = d.numbers(2, *d.shape(rank - 1))
@@ -243,8 +282,8 @@ def _recurrent(d: Draw, kind: str, gates: int) -> Case:
 
 
 KINDS: list[Callable[[Draw], Case]] = [
-    attention, border, cubic, gather_elements, gemm, gru, linear, lstm, matmul, max_positions, number, response,
-    running_sum, unpool,
+    attention, border, cubic, gather_elements, gather_nd, gemm, gru, linear, lstm, matmul,
+    max_positions, number, response, running_sum, scatter_elements, scatter_nd, unpool,
 ]  # fmt: skip
 
 

@@ -34,6 +34,17 @@ def part(a: Arranger, x: Value, axis: int, positions: range) -> Value:
     return _changed(a, x, axis, new, "slice", attributes)
 
 
+def reversed_axis(a: Arranger, x: Value, axis: int) -> Value:
+    """Reverse an axis, whose extent may be free."""
+    new = tuple(Atom(atom.low, atom.high) for atom in x.axes[axis] if not atom.is_batch)
+
+    def attributes(place: int) -> dict[str, Any]:
+        first, extent, stride = _SLICES[place]
+        return {first: -1, extent: 0, stride: -1}  # 0 stands for all elements
+
+    return _changed(a, x, axis, new, "slice", attributes)
+
+
 def repeated(a: Arranger, x: Value, axis: int, times: int) -> Value:
     """Tile an axis: repeat it as a whole this many times."""
     new = (Atom(times), *(atom for atom in x.axes[axis] if not atom.is_batch))
@@ -51,7 +62,7 @@ def bordered(a: Arranger, x: Value, axis: int, sides: tuple[int, int], settings:
     return _changed(a, x, axis, new, "padding", attributes)
 
 
-def _with_batch_elsewhere(x: Value, axis: int) -> Value:
+def with_batch_elsewhere(x: Value, axis: int) -> Value:
     """Return the value with a batch of 1 moved from this axis to another one.
 
     The extent 1 does not change the axis, so reshapes in a file may have made the batch a part of any axis.
@@ -81,7 +92,7 @@ def _changed(
     `attributes` returns the operation's attributes. Its argument is the image axis that holds the value's axis: 0 for
     rows, 1 for columns, 2 for channels.
     """
-    x = _with_batch_elsewhere(x, axis)
+    x = with_batch_elsewhere(x, axis)
     atoms = x.axes[axis]
     axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
     x = a.in_one_piece(x, atoms)

@@ -6,6 +6,7 @@ several layers, all but the last one need a suffix, which some methods take as a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,9 +20,9 @@ from mpscnn.converters.broadcast import align
 from mpscnn.converters.concat import joined
 from mpscnn.converters.layout import Axis, Value, product
 from mpscnn.converters.lookup import looked_up
-from mpscnn.converters.slicing import bordered, part, taken, tiled
+from mpscnn.converters.slicing import bordered, part, reversed_axis, taken, tiled
 from mpscnn.converters.unsupported import CHOOSE_SIZE
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -237,6 +238,10 @@ class FileTensor(Value):
         """Slice an axis: take the positions of a range, whose step may be negative."""
         return self.of(part(self.arranger, self, axis, positions))
 
+    def reversed(self, axis: int) -> FileTensor:
+        """Reverse an axis. Its extent may be free."""
+        return self.of(reversed_axis(self.arranger, self, axis))
+
     def taken(self, axis: int, numbers: Sequence[int]) -> FileTensor:
         """Gather positions of an axis in any order."""
         return self.of(taken(self.arranger, self, axis, numbers))
@@ -250,6 +255,59 @@ class FileTensor(Value):
             return y
         low, high = ([*one[:axis], *table.shape, *one[axis + 1 :]] for one in y.stand_ins())
         return y.reshaped(low, high)
+
+    def picked(self, numbers: NDArray[np.int64], shape: Sequence[int] | None = None) -> FileTensor:
+        """Return the elements with these numbers, counted over the whole tensor.
+
+        The file's batch must be 1. `shape` is the result's; None: that of the numbers.
+        """
+        count = self.fixed_size()
+        flat = self.regrouped([1, count], [1, count]).taken(1, numbers.reshape(-1).tolist())
+        extents = list(numbers.shape if shape is None else shape)
+        return flat.regrouped(extents, extents)
+
+    def fixed_size(self) -> int:
+        """Return the number of elements. Raises UnsupportedError if it is free, or for a batch that is not 1."""
+        low, high = self.stand_ins()
+        if low != high or any(atom.is_batch and atom.high != 1 for axis in self.axes for atom in axis):
+            raise UnsupportedError(
+                f"moves elements of {self.shown}, whose batch or size is free: {CHOOSE_SIZE}"
+            )
+        return math.prod(high)
+
+    def scattered(self, numbers: NDArray[np.int64], updates: FileTensor) -> FileTensor:
+        """Replace the elements with these numbers, counted over the whole tensor, by those of `updates` in order.
+
+        Of several updates of one element the last one counts.
+        """
+        count, new = self.fixed_size(), updates.fixed_size()
+        if new != numbers.size:
+            raise WeightsError(f"damaged: {new} elements for {numbers.size} positions")
+        self.arranger.count_weight(8 * (count + new))
+        table = np.arange(count)
+        table[numbers.reshape(-1)] = count + np.arange(new)
+        flat = updates.regrouped([1, new], [1, new]).with_own_atoms()
+        both = self.regrouped([1, count], [1, count]).joined([flat], 1)
+        low, high = self.stand_ins()
+        return both.taken(1, table.tolist()).regrouped(low, high)
+
+    def placed(self, numbers: NDArray[np.int64], shape: Sequence[int]) -> FileTensor:
+        """Return a tensor of this shape with the elements at these numbers, counted over it, and zeros elsewhere.
+
+        Each number may occur once.
+        """
+        new, count = self.fixed_size(), math.prod(shape)
+        if new != numbers.size:
+            raise WeightsError(f"damaged: {new} elements for {numbers.size} positions")
+        self.arranger.count_weight(8 * (count + new))
+        table = np.full(count, new)
+        table[numbers.reshape(-1)] = np.arange(new)
+        flat = self.regrouped([1, new], [1, new])
+        name = self.arranger.name("/zero")
+        zero = self.network.constant(self.network.inputs[0], (1,), name=name)
+        self.network.graph.set_weight(name, "value", np.zeros(1, np.float32))
+        both = flat.joined([FileTensor.plain(self.arranger, zero)], 1)
+        return both.taken(1, table.tolist()).regrouped(shape, shape)
 
     def rows_of(self, table: NDArray[np.float32]) -> FileTensor:
         """Select a row of a table for each element, which is an index; see `lookup.looked_up`."""

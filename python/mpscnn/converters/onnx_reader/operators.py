@@ -14,6 +14,7 @@ from mpscnn.converters.onnx_reader.matrices import MATRICES
 from mpscnn.converters.onnx_reader.moves import MOVES
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.parts import PARTS
+from mpscnn.converters.onnx_reader.positions import POSITIONS
 from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS
 from mpscnn.converters.onnx_reader.recurrent import RECURRENT
 from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
@@ -40,6 +41,7 @@ OPERATORS: dict[str, Handler] = {
     **EINSUM,
     **MOVES,
     **PARTS,
+    **POSITIONS,
     **RECURRENT,
     **REDUCTIONS,
     **RESPONSES,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.budget import Cost
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
@@ -24,12 +22,12 @@ _MOST_PARTS = 4096  # the maximum number of tensors in a sequence
 def _slice(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     for axis, positions in _ranges(c, node, x):
-        x = x.part(axis, positions)
+        x = x.reversed(axis) if positions is None else x.part(axis, positions)
     return x
 
 
-def _ranges(c: Context, node: Node, x: FileTensor) -> list[tuple[int, range]]:
-    """Return the axes of a Slice, and the range of positions on each."""
+def _ranges(c: Context, node: Node, x: FileTensor) -> list[tuple[int, range | None]]:
+    """Return the axes of a Slice, and the range of positions on each; None for a free size that is reversed."""
     if c.file.opset < 10:
         starts, ends = node.integers("starts"), node.integers("ends")
         axes, steps = node.integers("axes", list(range(len(starts)))), [1] * len(starts)
@@ -40,12 +38,15 @@ def _ranges(c: Context, node: Node, x: FileTensor) -> list[tuple[int, range]]:
         axes = list(range(len(starts))) if given is None else c.constants.integers(given, "its axes")
         given = node.input(4)
         steps = [1] * len(starts) if given is None else c.constants.integers(given, "its steps")
-    result = []
+    result: list[tuple[int, range | None]] = []
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         number = x.axis(axis)
         extent = x.shape[number]
         if extent is None:
             if start == 0 and step == 1 and end >= _NO_END:
+                continue
+            if step == -1 and (start == -1 or start >= _NO_END) and end <= -_NO_END:
+                result.append((number, None))
                 continue
             raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
         if step == 0:
@@ -146,7 +147,7 @@ def _gather(c: Context, node: Node) -> FileTensor:
     if c.is_constant(node.inputs[0]) and not c.learns(node.inputs[0]):
         return _look_up(c, node)
     x = c.x(node)
-    return _at(x, x.axis(node.integer("axis", 0)), c.constants.fixed(node.input(1), "its indices"))
+    return taken_at(x, x.axis(node.integer("axis", 0)), c.constants.fixed(node.input(1), "its indices"))
 
 
 def _look_up(c: Context, node: Node) -> FileTensor:
@@ -159,17 +160,7 @@ def _look_up(c: Context, node: Node) -> FileTensor:
     return x.combined("add", shift, "/counted").rows_of(table)
 
 
-def _gather_nd(c: Context, node: Node) -> FileTensor:
-    """Convert GatherND along the first axis only. PyTorch's exporter writes indexing by a list in this form."""
-    x, indices = c.x(node), c.constants.fixed(node.input(1), "its indices")
-    if node.integer("batch_dims", 0) or indices.ndim < 1 or indices.shape[-1] != 1:
-        raise UnsupportedError(
-            f"takes places of several axes by indices {indices.shape}, which is not supported"
-        )
-    return _at(x, 0, indices[..., 0])
-
-
-def _at(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
+def taken_at(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
     """Gather constant positions of an axis. Negative ones count from the end."""
     extent = x.known_extent(axis, "takes a part of")
     if not indices.size:
@@ -180,35 +171,6 @@ def _at(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
             f"damaged: takes positions {numbers.reshape(-1)[:5].tolist()} of axis {axis} of {x.shown}"
         )
     return x.taken_by(axis, numbers)
-
-
-def _gather_elements(c: Context, node: Node) -> FileTensor:
-    """Convert GatherElements with constant indices, to a gather from all elements of an image."""
-    x = c.x(node)
-    axis = x.axis(node.integer("axis", 0))
-    given = c.constants.fixed(node.input(1), "its indices")
-    low, high = x.stand_ins()
-    if given.ndim != x.rank or not given.size:
-        raise WeightsError(f"damaged: takes elements of {x.shown} by indices {given.shape}")
-    c.constants.budget.spend(Cost(8 * given.size, 8 * given.size))
-    if x.has_batch_first and (high[0] != 1 or len(given) != 1):
-        if axis == 0 or len(given) != high[0] or not bool((given == given[:1]).all()):
-            raise UnsupportedError("takes other elements for each image of the batch")
-        own, extents, axis = given[0], low[1:], axis - 1
-    else:
-        own, extents = given, low
-    first = [low[:1], high[:1]] if own is not given else [[], []]
-    if extents != high[len(high) - len(extents) :]:
-        raise UnsupportedError(f"takes elements of {x.shown}, whose size is free: {CHOOSE_SIZE}")
-    others = (place for place in range(own.ndim) if place != axis)
-    beyond = any(own.shape[place] > extents[place] for place in others)
-    if beyond or int(own.min()) < -extents[axis] or int(own.max()) >= extents[axis]:
-        raise WeightsError(f"damaged: its indices {given.shape} are beyond {x.shown}")
-    places = list(np.indices(own.shape, sparse=True))
-    places[axis] = own % extents[axis]
-    numbers = np.ravel_multi_index(np.broadcast_arrays(*places), extents).reshape(-1)
-    flat = x.regrouped(*([*(batch or [1]), math.prod(extents)] for batch in first))
-    return flat.taken(1, numbers.tolist()).regrouped(*([*batch, *own.shape] for batch in first))
 
 
 def _tile(c: Context, node: Node) -> FileTensor:
@@ -231,8 +193,6 @@ PARTS: dict[str, Handler] = {
     "SequenceAt": _sequence_at,
     "ConcatFromSequence": _concat_from_sequence,
     "Gather": _gather,
-    "GatherElements": _gather_elements,
-    "GatherND": _gather_nd,
     "Tile": _tile,
     "Concat": _concat,
 }

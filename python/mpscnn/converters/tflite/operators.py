@@ -22,6 +22,7 @@ from mpscnn.converters.tflite.matrices import MATRICES
 from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
 from mpscnn.converters.tflite.moves import MOVES
 from mpscnn.converters.tflite.parts import PARTS
+from mpscnn.converters.tflite.positions import POSITIONS
 from mpscnn.converters.tflite.recurrent import RECURRENT
 from mpscnn.converters.tflite.reductions import REDUCTIONS
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -263,6 +264,7 @@ OPERATORS: dict[str, Handler] = {
     **ARITHMETIC,
     **PARTS,
     **MOVES,
+    **POSITIONS,
     **MATRICES,
     **MEDIAPIPE,
     **LOGIC,

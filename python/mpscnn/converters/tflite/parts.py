@@ -161,7 +161,7 @@ def _reverse(c: Reader, operator: FileOperator) -> Made:
     x, added = c.apart(operator.inputs[0])
     rank = x.rank - added
     for axis in c.constants.integers(operator.inputs[1], "its axes"):
-        x = _taken(x, checked_axis(axis, rank) + added, None, None, -1)
+        x = x.reversed(checked_axis(axis, rank) + added)
     return x, added
 
 

@@ -1,0 +1,109 @@
+"""Convert operators that read or write elements at constant positions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.budget import Cost
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.parts import taken_at
+from mpscnn.converters.places import numbers_at
+from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+
+# ---- Gathers -------------------------------------------------------------------------------------------------------
+
+
+def _gather_nd(c: Context, node: Node) -> FileTensor:
+    """Convert GatherND by constant indices. PyTorch's exporter writes indexing by a list so, along the first axis."""
+    x, indices = c.x(node, whole_numbers=True), c.constants.fixed(node.input(1), "its indices")
+    if node.integer("batch_dims", 0) or indices.ndim < 1:
+        raise UnsupportedError("takes other places for each image of the batch, which is not supported")
+    if indices.shape[-1] == 1:
+        return taken_at(x, 0, indices[..., 0])
+    rest = x.stand_ins()[1][indices.shape[-1] :]
+    return x.picked(_numbers(c, x, indices), [*indices.shape[:-1], *rest])
+
+
+def _gather_elements(c: Context, node: Node) -> FileTensor:
+    """Convert GatherElements with constant indices, to a gather from all elements of an image."""
+    x = c.x(node, whole_numbers=True)
+    axis = x.axis(node.integer("axis", 0))
+    given = c.constants.fixed(node.input(1), "its indices")
+    low, high = x.stand_ins()
+    if given.ndim != x.rank or not given.size:
+        raise WeightsError(f"damaged: takes elements of {x.shown} by indices {given.shape}")
+    c.constants.budget.spend(Cost(8 * given.size, 8 * given.size))
+    if x.has_batch_first and (high[0] != 1 or len(given) != 1):
+        if axis == 0 or len(given) != high[0] or not bool((given == given[:1]).all()):
+            raise UnsupportedError("takes other elements for each image of the batch")
+        own, extents, axis = given[0], low[1:], axis - 1
+    else:
+        own, extents = given, low
+    first = [low[:1], high[:1]] if own is not given else [[], []]
+    if extents != high[len(high) - len(extents) :]:
+        raise UnsupportedError(f"takes elements of {x.shown}, whose size is free: {CHOOSE_SIZE}")
+    numbers = _along(x, own, axis, extents).reshape(-1)
+    flat = x.regrouped(*([*(batch or [1]), math.prod(extents)] for batch in first))
+    return flat.taken(1, numbers.tolist()).regrouped(*([*batch, *own.shape] for batch in first))
+
+
+def _along(x: FileTensor, own: NDArray[Any], axis: int, extents: Sequence[int]) -> NDArray[np.int64]:
+    """Return the numbers of the elements that indices along an axis select."""
+    others = (place for place in range(own.ndim) if place != axis)
+    beyond = any(own.shape[place] > extents[place] for place in others)
+    if beyond or int(own.min()) < -extents[axis] or int(own.max()) >= extents[axis]:
+        raise WeightsError(f"damaged: its indices {own.shape} are beyond {x.shown}")
+    places: list[Any] = list(np.indices(own.shape, sparse=True))
+    places[axis] = own % extents[axis]
+    every: Any = np.broadcast_arrays(*places)
+    return np.asarray(np.ravel_multi_index(every, tuple(extents)))
+
+
+def _numbers(c: Context, x: FileTensor, indices: NDArray[Any]) -> NDArray[np.int64]:
+    x.fixed_size()
+    return numbers_at(c.constants.budget, x.stand_ins()[1], indices)
+
+
+# ---- Scatters ------------------------------------------------------------------------------------------------------
+
+
+def _scatter_nd(c: Context, node: Node) -> FileTensor:
+    """Convert ScatterND by constant indices."""
+    x, updates = _scattered_operands(c, node)
+    numbers = _numbers(c, x, c.constants.fixed(node.input(1), "its indices"))
+    return x.scattered(numbers, updates)
+
+
+def _scatter_elements(c: Context, node: Node) -> FileTensor:
+    """Convert ScatterElements by constant indices."""
+    x, updates = _scattered_operands(c, node)
+    given = c.constants.fixed(node.input(1), "its indices")
+    x.fixed_size()
+    if given.ndim != x.rank or not given.size:
+        raise WeightsError(f"damaged: its indices {given.shape} do not fit {x.shown}")
+    c.constants.budget.spend(Cost(8 * given.size, 8 * given.size))
+    numbers = _along(x, given, x.axis(node.integer("axis", 0)), x.stand_ins()[1])
+    return x.scattered(numbers, updates)
+
+
+def _scattered_operands(c: Context, node: Node) -> tuple[FileTensor, FileTensor]:
+    if node.text("reduction", "none") != "none":
+        raise UnsupportedError(f"scatters by {node.text('reduction', 'none')!r}, which is not supported")
+    x, updates = (c.tensor(node.inputs[place], whole_numbers=True) for place in (0, 2))
+    return x, updates
+
+
+POSITIONS: dict[str, Handler] = {
+    "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
+    "ScatterElements": _scatter_elements,
+    "ScatterND": _scatter_nd,
+}

@@ -1,0 +1,38 @@
+"""The numbers of elements at places that a file states."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.budget import Budget, Cost
+from mpscnn.errors import WeightsError
+
+
+def numbers_at(budget: Budget, extents: Sequence[int], indices: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the numbers of all elements at places of the first axes of a tensor.
+
+    Args:
+        budget: pays for the numbers.
+        extents: the tensor's shape.
+        indices: an array whose last axis has a position on each of the first axes. Negative ones count from the end.
+
+    Returns an array with the shape of the indices without their last axis, and one more axis for the elements within a
+    place.
+    """
+    count = indices.shape[-1] if indices.ndim else 0
+    if not 1 <= count <= len(extents) or not indices.size:
+        raise WeightsError(f"damaged: indices {indices.shape} for {tuple(extents)}")
+    inner = math.prod(extents[count:])
+    size = 8 * (indices.size + indices.size // count * inner)
+    budget.spend(Cost(size, size))
+    leading = np.array(extents[:count])
+    if (indices < -leading).any() or (indices >= leading).any():
+        raise WeightsError(f"damaged: its indices {indices.shape} are beyond {tuple(extents)}")
+    places = np.moveaxis(indices % leading, -1, 0)
+    blocks = np.ravel_multi_index(tuple(places), tuple(extents[:count]))
+    return np.asarray(blocks[..., None] * inner + np.arange(inner))

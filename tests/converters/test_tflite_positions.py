@@ -1,0 +1,100 @@
+"""TensorFlow Lite's operators on elements at positions, beside LiteRT's reference kernels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from converters.quantized_files import CODES, judged
+from converters.tflite_writer import Operator, Tensor, constant, write_tflite
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mpscnn import converters
+from mpscnn.errors import UnsupportedError, WeightsError
+
+Numbers = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("positions") / "one.tflite"
+
+
+def compare(path: Path, tensors: list[Tensor], operator: Operator, x: Numbers) -> None:
+    """The first tensor is the input."""
+    path.write_bytes(write_tflite(tensors, [operator], [0], list(operator.outputs)))
+    network = converters.read_network([path])
+    (source,) = network.inputs
+    given = x.reshape(1 if source.shape[1:] == x.shape else len(x), *source.shape[1:])
+    results = network.compile(device="cpu", precision="float32").session(threads=1).run(given)
+    expected = judged(path, x)
+    ours = list(results.values()) if isinstance(results, dict) else [results]
+    for result, index in zip(ours, operator.outputs, strict=True):
+        np.testing.assert_array_equal(np.reshape(result, expected[index].shape), expected[index])
+
+
+def drawn_shape(random: np.random.Generator, least: int) -> tuple[int, ...]:
+    return tuple(int(extent) for extent in random.integers(1, 6, random.integers(least, 5)))
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25)
+def test_gather_nd(path: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    shape = (1, *drawn_shape(random, 1)[:3]) if random.integers(2) else drawn_shape(random, 2)
+    count = int(random.integers(1, len(shape) + 1))
+    outer = tuple(int(extent) for extent in random.integers(1, 4, random.integers(1, 3)))
+    indices = np.stack([random.integers(0, extent, outer) for extent in shape[:count]], -1)
+    tensors = [
+        Tensor("x", shape),
+        constant("i", indices, "int32"),
+        Tensor("y", (*outer, *shape[count:])),
+    ]
+    x = random.normal(size=shape).astype(np.float32)
+    compare(path, tensors, Operator(CODES["GATHER_ND"], [0, 1], [2], version=2), x)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25)
+def test_scatter_nd(path: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    shape = drawn_shape(random, 2)
+    count = int(random.integers(1, len(shape) + 1))
+    blocks = int(np.prod(shape[:count]))
+    chosen = random.permutation(blocks)[: random.integers(1, blocks + 1)]
+    indices = np.stack(np.unravel_index(chosen, shape[:count]), -1)
+    updates = random.normal(size=(len(chosen), *shape[count:])).astype(np.float32)
+    if updates.shape == (1,):  # no file may have an input of this shape, which could be a batch
+        return
+    tensors = [
+        Tensor("u", updates.shape),
+        constant("i", indices, "int32"),
+        constant("s", shape, "int32"),
+        Tensor("y", shape),
+    ]
+    compare(path, tensors, Operator(CODES["SCATTER_ND"], [1, 0, 2], [3]), updates)
+
+
+@pytest.mark.parametrize(
+    ("indices", "message", "kind"),
+    [
+        ([[1], [1]], "adds several elements at one position", UnsupportedError),
+        ([[1], [9]], "are beyond", WeightsError),
+        ([[1, 0, 0], [2, 0, 0]], "damaged: indices", WeightsError),
+    ],
+)
+def test_scatters_that_are_refused(
+    path: Path, indices: list[list[int]], message: str, kind: type[Exception]
+) -> None:
+    tensors = [
+        Tensor("u", (2, 3)),
+        constant("i", indices, "int32"),
+        constant("s", [4, 3], "int32"),
+        Tensor("y", (4, 3)),
+    ]
+    path.write_bytes(write_tflite(tensors, [Operator(CODES["SCATTER_ND"], [1, 0, 2], [3])], [0], [3]))
+    with pytest.raises(kind, match=message):
+        converters.read_network([path])
