@@ -23,7 +23,6 @@ from converters.test_coreml_layers import (
     _windows,
 )
 from numpy.typing import NDArray
-from reference import recurrent
 
 from mpscnn import converters
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
@@ -482,82 +481,6 @@ def test_truth_values(kind: str, tmp_path: Path) -> None:
     _compare(_computed(program, [x, y], tmp_path), truth.astype(np.float64) - y)
 
 
-@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-def test_lstm(direction: str, tmp_path: Path) -> None:
-    """The gates of the file are i, f, o and the candidate, as those of the reference."""
-    (x,), directions = _inputs(((1, 5, 6),)), 1 + (direction == "bidirectional")
-    weights = [(_weight(12, 6), _weight(12, 3), _weight(12)) for _ in range(directions)]
-    operands: dict[str, Any] = {}
-    for (weight, matrix, bias), suffix in zip(weights, ("", "_back"), strict=False):
-        operands |= {f"weight_ih{suffix}": weight, f"weight_hh{suffix}": matrix, f"bias{suffix}": bias}
-    zeros = np.zeros((1, 3 * directions), np.float32)
-    program = Program({"x0": x.shape})
-    program.add("transpose", "turned", x="%x0", perm=[1, 0, 2])
-    program.add(
-        "lstm", "steps last cell", x="%turned", initial_h=zeros, initial_c=zeros, direction=direction,
-        output_sequence=True, **operands,
-    )  # fmt: skip
-    program.add("transpose", x="%steps", perm=[1, 0, 2])
-    program.block.outputs[:] = ["y", "last", "cell"]
-    steps, last, cells = [], [], []
-    for (weight, matrix, bias), reverse in zip(weights, _reversals(direction), strict=True):
-        own = {"input": weight.T, "bias": bias, "recurrent": matrix.T}
-        made, cell = recurrent.lstm(x[:, :, None], own, reverse=reverse)
-        steps.append(made[:, :, 0])
-        last.append(made[:, 0 if reverse else -1, 0])
-        cells.append(cell[:, 0])
-    _compare(_computed(program, [x], tmp_path), [np.concatenate(one, -1) for one in (steps, last, cells)])
-
-
-def _reversals(direction: str) -> list[bool]:
-    return {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[direction]
-
-
-@pytest.mark.parametrize("has_input_bias", [False, True])
-def test_gru(has_input_bias: bool, tmp_path: Path) -> None:
-    """The gates of the file are r, the candidate and z. With two biases the first one is that of the state."""
-    (x,) = _inputs(((1, 5, 6),))
-    weight, matrix, bias, other = _weight(9, 6), _weight(9, 3), _weight(9), _weight(9)
-    biases = {"bias": other, "input_bias": bias} if has_input_bias else {"bias": bias}
-    program = Program({"x0": x.shape})
-    program.add("transpose", "turned", x="%x0", perm=[1, 0, 2])
-    program.add(
-        "gru", "steps last", x="%turned", initial_h=np.zeros((1, 3), np.float32), weight_ih=weight,
-        weight_hh=matrix, direction="reverse", output_sequence=False, **biases,
-    )  # fmt: skip
-    program.add("squeeze", x="%steps", axes=[0])
-
-    def gates(values: NDArray[Any]) -> NDArray[Any]:
-        reset, candidate, update = np.split(values, 3)
-        return np.concatenate([update, reset, candidate])
-
-    second = gates(other) if has_input_bias else np.zeros(9, np.float32)
-    own = {"input": gates(weight).T, "recurrent": gates(matrix)[:6].T, "candidate": gates(matrix)[6:].T}
-    own |= {"bias": gates(bias) + np.where(np.arange(9) < 6, second, 0.0), "state_bias": second[6:]}
-    expected = recurrent.gru(x[:, :, None], own, reverse=True)[:, 0, 0]
-    _compare(_computed(program, [x], tmp_path), expected)
-
-
-@pytest.mark.parametrize(
-    ("operands", "message"),
-    [
-        ({"clip": np.float32(1.0)}, "with limits of its cells"),
-        ({"peephole": _weight(9)}, "with peepholes"),
-        ({"activation": "scaled_tanh"}, "its function 'scaled_tanh'"),
-    ],
-)
-def test_settings_of_an_lstm_are_refused(operands: dict[str, Any], message: str, tmp_path: Path) -> None:
-    zeros = np.zeros((1, 3), np.float32)
-    program = Program({"x0": (1, 5, 6)})
-    program.add("transpose", "turned", x="%x0", perm=[1, 0, 2])
-    program.add(
-        "lstm", "y last cell", x="%turned", initial_h=zeros, initial_c=zeros, weight_ih=_weight(12, 6),
-        weight_hh=_weight(12, 3), **operands,
-    )  # fmt: skip
-    with pytest.raises(UnsupportedLayersError, match=message):
-        converters.read_network([program.saved(tmp_path / "one.mlpackage")])
-
-
 def test_lists(tmp_path: Path) -> None:
     program = Program({"x0": (1, 4, 5, 6), "x1": (1, 4, 5, 6)})
     program.add("concat", "joined", values=("%x0", "%x1"), axis=1, interleave=False)
@@ -591,7 +514,7 @@ def test_shapes_that_a_program_computes(tmp_path: Path) -> None:
 
 def test_each_kind_of_operation_has_a_case() -> None:
     others = {"select", "cast", "concat", "einsum", "stack", "shape", "fill", "gather_nd", "logical_not"}
-    others |= {"gru", "lstm"}
+    others |= {"gru", "lstm", "rnn"}  # tests/converters/test_coreml_recurrent.py
     tested = {case.kind for case in TABLE.values()} | set(_COMPARISONS) | set(_LOGICAL) | others
     assert tested == set(HANDLERS)
     assert not set(HANDLERS) & set(REFUSED)

@@ -217,8 +217,8 @@ def test_all_nodes_that_cannot_be_converted_are_named_at_once() -> None:
         [
             node("Det", ["x"], "a"),
             node("Relu", ["a"], "b"),
-            node("RNN", ["b", "w"], "l", hidden_size=1),
-            node("MaxPool", ["x"], ["m", "i"], kernel_shape=[2, 2]),
+            node("LSTM", ["b", "w"], "l", hidden_size=1, input_forget=1),
+            node("MaxPool", ["x"], ["m", "i"], kernel_shape=[2, 2], storage_order=1),
             node("Identity", ["i"], "j"),
             node("NonMaxSuppression", ["b", "m"], "s"),
             node("NonMaxSuppression", ["s", "m"], "t"),
@@ -233,8 +233,8 @@ def test_all_nodes_that_cannot_be_converted_are_named_at_once() -> None:
     assert "5 layers cannot be converted" in text
     for part in (
         "'a' (Det)",
-        "'l' (RNN): a recurrent layer",
-        "'m' (MaxPool): its result 'i'",
+        "'l' (LSTM): with coupled gates",
+        "'m' (MaxPool): positions",
         "'s', 't' (NonMax",
     ):
         assert part in text

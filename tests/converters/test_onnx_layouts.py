@@ -140,6 +140,22 @@ def test_a_pointwise_convolution_reads_pixels_in_any_order() -> None:
     assert "convolution" in operations(network)
 
 
+def test_a_batch_of_one_joins_on_the_axis_where_the_others_have_it() -> None:
+    """Steps and the last state of a sequence, whose axes of extent 1 a file may exchange by a reshape."""
+    made = model(
+        [
+            node("Transpose", ["x"], "t", perm=[1, 0, 2]),
+            node("ReduceMean", ["x"], "m", axes=[1], keepdims=1),
+            node("Reshape", ["m", "target"], "r"),
+            node("Concat", ["t", "r"], "c", axis=0),
+            node("Transpose", ["c"], perm=[1, 0, 2]),
+        ],
+        {"x": [1, 5, 4]},
+        {"target": np.array([1, 1, 4])},
+    )
+    assert_like_onnxruntime(made)
+
+
 def test_nhwc_files_keep_their_layout() -> None:
     made = model(
         [

@@ -12,7 +12,7 @@ from mpscnn import Network
 from mpscnn.converters.onnx_writer.export import to_onnx
 from mpscnn.errors import UnsupportedError
 
-GATES = {"LSTM": 4, "GRU": 3}
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
 def recurrent(kind: str, direction: str, place: int, **attributes: Any) -> Any:
@@ -26,7 +26,10 @@ def recurrent(kind: str, direction: str, place: int, **attributes: Any) -> Any:
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-@pytest.mark.parametrize(("kind", "place"), [("LSTM", 0), ("LSTM", 1), ("LSTM", 2), ("GRU", 0), ("GRU", 1)])
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [("LSTM", 0), ("LSTM", 1), ("LSTM", 2), ("GRU", 0), ("GRU", 1), ("RNN", 0), ("RNN", 1)],
+)
 def test_directions_and_results(kind: str, direction: str, place: int) -> None:
     attributes = {"linear_before_reset": 1} if kind == "GRU" else {}
     made = recurrent(kind, direction, place, **attributes)
@@ -36,8 +39,12 @@ def test_directions_and_results(kind: str, direction: str, place: int) -> None:
     np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=TOLERANCE)
 
 
-def test_other_activations() -> None:
-    made = recurrent("LSTM", "forward", 0, activations=["HardSigmoid", "Softsign", "Relu"])
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [("LSTM", ["HardSigmoid", "Softsign", "Relu"]), ("RNN", ["Relu"]), ("RNN", ["Softsign"])],
+)
+def test_other_activations(kind: str, names: list[str]) -> None:
+    made = recurrent(kind, "forward", 0, activations=names)
     network, feeds = read(made), random_inputs(made)
     found = network.compile(device="cpu", precision="float32").session(threads=1).run(feeds["x"][None])
     (wanted,) = run_there(made, feeds)

@@ -257,6 +257,10 @@ def gru(d: Draw) -> Case:
     return _recurrent(d, "GRU", 3)
 
 
+def rnn(d: Draw) -> Case:
+    return _recurrent(d, "RNN", 1)
+
+
 def _recurrent(d: Draw, kind: str, gates: int) -> Case:
     """The evaluator has one direction only, and the standard functions; onnxruntime has the others."""
     steps, batch, features, units = d.integer(1, 5), d.integer(1, 3), d.integer(1, 4), d.integer(1, 5)
@@ -283,7 +287,7 @@ def _recurrent(d: Draw, kind: str, gates: int) -> Case:
 
 KINDS: list[Callable[[Draw], Case]] = [
     attention, border, cubic, gather_elements, gather_nd, gemm, gru, linear, lstm, matmul,
-    max_positions, number, response, running_sum, scatter_elements, scatter_nd, unpool,
+    max_positions, number, response, rnn, running_sum, scatter_elements, scatter_nd, unpool,
 ]  # fmt: skip
 
 

@@ -70,28 +70,46 @@ def test_every_layer(name: str, suffix: str, tmp_path: Path) -> None:
     )
 
 
+RECURRENT: dict[str, tuple[str, dict[str, Any]]] = {
+    "lstm": ("lstm", {}),
+    "lstm of other functions": ("lstm", {"activation": "hard_sigmoid", "cell_activation": "relu"}),
+    "gru": ("gru", {}),
+    "gru with its gate before the product": ("gru", {"reset_after": False}),
+}
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_recurrent_layers(kind: str, reverse: bool, tmp_path: Path) -> None:
-    """A GRU without a bias of the product, which Core ML's lacks."""
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layers(name: str, reverse: bool, suffix: str, tmp_path: Path) -> None:
+    kind, more = RECURRENT[name]
     network = Network(input=(5, 6))
-    made = getattr(network, kind)(network.input, 4, reverse=reverse, name="memory")
+    made = getattr(network, kind)(network.input, 4, reverse=reverse, name="memory", **more)
     network.output(network.dense(network.concat([made.last, network.flatten(made.steps)]), 3))
-    network.initialize_weights(seed=2)
-    converters.export_coreml(network, tmp_path / "one.mlpackage")
-    back = converters.read_network([tmp_path / "one.mlpackage"])
+    fill(network)
+    path = tmp_path / f"one{suffix}"
+    if suffix == ".mlmodel" and name == "gru":
+        with pytest.raises(UnsupportedError, match="resets after the product"):
+            converters.export_coreml(network, path)
+        return
+    converters.export_coreml(network, path)
     x = np.random.default_rng(1).normal(size=(1, 5, 6)).astype(np.float32)
-    np.testing.assert_allclose(computed(back, x), computed(network, x), rtol=1e-4, atol=1e-5)
-    with pytest.raises(UnsupportedError, match=r"write a \.mlpackage"):
-        converters.export_coreml(network, tmp_path / "one.mlmodel")
+    np.testing.assert_allclose(
+        computed(converters.read_network([path]), x), computed(network, x), rtol=1e-4, atol=1e-5
+    )
 
 
-def test_a_gru_that_core_ml_lacks_is_refused(tmp_path: Path) -> None:
+def test_a_gru_that_resets_after_the_product_needs_ios_18(tmp_path: Path) -> None:
     network = Network(input=(5, 6))
-    network.output(network.gru(network.input, 4, reset_after=False).last)
+    network.output(network.gru(network.input, 4).last)
     network.initialize_weights(seed=2)
-    with pytest.raises(UnsupportedError, match="Core ML's GRU multiplies the product"):
-        converters.export_coreml(network, tmp_path / "one.mlpackage")
+    with pytest.raises(ParameterError, match="a GRU that resets after the product run from iOS18 on"):
+        converters.export_coreml(network, tmp_path / "one.mlpackage", target="iOS17")
+    converters.export_coreml(network, tmp_path / "one.mlpackage")
+    written = coremltools.models.MLModel(str(tmp_path / "one.mlpackage"), skip_model_load=True).get_spec()
+    block = written.mlProgram.functions["main"].block_specializations["CoreML8"]
+    (gru,) = [one for one in block.operations if one.type == "gru"]
+    assert gru.inputs["reset_after"].arguments
 
 
 def pixels(network: Network) -> NDArray[np.float32]:

@@ -17,9 +17,9 @@ def joined(a: Arranger, values: list[Value], axis: int) -> Value:
         raise WeightsError(f"damaged: joins {', '.join(value.shown for value in values)}")
     if len(values) == 1:
         return first
-    if any(atom.is_batch for atom in first.axes[axis]):
+    values = [value.with_batch_as(first).with_own_atoms() for value in values]
+    if any(atom.is_batch for value in values for atom in value.axes[axis]):
         raise UnsupportedError("joins images along the batch")
-    values = [value.with_own_atoms() for value in values]
     model = next((value for value in values if value.axes[axis]), values[0])
     own_atoms = [value.axes[axis] for value in values]
     model, others = _alike(model, values, axis)

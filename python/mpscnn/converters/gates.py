@@ -1,4 +1,4 @@
-"""The order of the gates in weights of recurrent layers, which differs between formats."""
+"""The order of the gates in weights of recurrent layers, and the names of their functions, in each format."""
 
 from __future__ import annotations
 
@@ -7,11 +7,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# The gates i, f and o and the candidate g of an LSTM; the gates z and r and the candidate n of a GRU.
+# The gates i, f and o and the candidate g of an LSTM; the gates z and r and the candidate n of a GRU; n alone of a
+# simple recurrent layer.
 MPSCNN = {"LSTM": "ifog", "GRU": "zrn"}
-ONNX = {"LSTM": "iofg", "GRU": "zrn"}
-CORE_ML = {"LSTM": "ifog", "GRU": "rnz"}
+ONNX = {"LSTM": "iofg", "GRU": "zrn", "RNN": "n"}
+CORE_ML = {"LSTM": "ifog", "GRU": "rnz", "RNN": "n"}
 KERAS = {"LSTM": "ifgo", "GRU": "zrn"}
+
+ONNX_FUNCTIONS: dict[str, dict[str, Any]] = {
+    "Affine": {"kind": "linear", "a": 1.0, "b": 0.0},
+    "Elu": {"kind": "elu", "a": 1.0},
+    "HardSigmoid": {"kind": "hard_sigmoid", "a": 0.2, "b": 0.5},
+    "LeakyRelu": {"kind": "relu", "a": 0.01},
+    "Relu": {"kind": "relu", "a": 0.0},
+    "ScaledTanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
+    "Sigmoid": {"kind": "sigmoid"},
+    "Softplus": {"kind": "softplus", "a": 1.0, "b": 1.0},
+    "Softsign": {"kind": "softsign"},
+    "Tanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
+}
+"""The functions of ONNX' recurrent layers, as neurons with ONNX' default parameters."""
+
+ONNX_PARAMETERS = {"Affine": "ab", "Elu": "a", "HardSigmoid": "ab", "LeakyRelu": "a", "ScaledTanh": "ab"}
+"""The parameters that the attributes activation_alpha (a) and activation_beta (b) state, by ONNX' function."""
+
+CORE_ML_FUNCTIONS = {
+    "hard_sigmoid": "HardSigmoid",
+    "linear": "Affine",
+    "relu": "Relu",
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+}
+"""ONNX' functions by the name that Core ML's programs have for them with these parameters."""
 
 
 def reordered(values: NDArray[Any], given: str, wanted: str) -> NDArray[Any]:

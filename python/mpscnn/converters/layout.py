@@ -150,8 +150,20 @@ class Value:
         """Return the value with a batch of 1 moved to the beginning of the first axis, or added there."""
         if batch is None or batch.high != 1 or not self.axes or self.axes[0][:1] == (batch,):
             return self
-        first, *others = (tuple(atom for atom in axis if not atom.is_batch) for axis in self.axes)
-        return replace(self, axes=((batch, *first), *others))
+        return self._with_batch_on(0, batch)
+
+    def with_batch_as(self, other: Value) -> Self:
+        """Return the value with a batch of 1 on the axis where another value of the same rank has it."""
+        place = next((i for i, axis in enumerate(other.axes) if any(atom.is_batch for atom in axis)), None)
+        batch = next((atom for axis in self.axes for atom in axis if atom.is_batch), None)
+        if place is None or batch is None or batch.high != 1 or batch in self.axes[place]:
+            return self
+        return self._with_batch_on(place, batch)
+
+    def _with_batch_on(self, place: int, batch: Atom) -> Self:
+        axes = [without_batch(axis) for axis in self.axes]
+        axes[place] = (batch, *axes[place])
+        return replace(self, axes=tuple(axes))
 
     def as_whole_numbers(self) -> Self:
         """Return the value marked as integers or booleans of the file."""

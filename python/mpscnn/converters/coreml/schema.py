@@ -197,10 +197,30 @@ LAYERS: dict[str, tuple[int, str]] = {
     "sequenceRepeat": (340, "nRepetitions:uint64:1"),
     "reorganizeData": (345, "mode:int32:1 blockSize:uint64:2"),
     "slice": (350, "startIndex:int64:1 endIndex:int64:2 stride:uint64:3 axis:int32:4"),
-    "simpleRecurrent": (400, _EMPTY),
-    "gru": (410, _EMPTY),
-    "uniDirectionalLSTM": (420, _EMPTY),
-    "biDirectionalLSTM": (430, _EMPTY),
+    "simpleRecurrent": (
+        400,
+        "inputVectorSize:uint64:1 outputVectorSize:uint64:2 activation:Layer_activation:10 sequenceOutput:bool:15 "
+        "hasBiasVector:bool:20 weightMatrix:Weights:30 recursionMatrix:Weights:31 biasVector:Weights:32 "
+        "reverseInput:bool:100",
+    ),
+    "gru": (
+        410,
+        "inputVectorSize:uint64:1 outputVectorSize:uint64:2 activations:Layer_activation*:10 sequenceOutput:bool:15 "
+        "hasBiasVectors:bool:20 updateGateWeightMatrix:Weights:30 resetGateWeightMatrix:Weights:31 "
+        "outputGateWeightMatrix:Weights:32 updateGateRecursionMatrix:Weights:50 resetGateRecursionMatrix:Weights:51 "
+        "outputGateRecursionMatrix:Weights:52 updateGateBiasVector:Weights:70 resetGateBiasVector:Weights:71 "
+        "outputGateBiasVector:Weights:72 reverseInput:bool:100",
+    ),
+    "uniDirectionalLSTM": (
+        420,
+        "inputVectorSize:uint64:1 outputVectorSize:uint64:2 activations:Layer_activation*:10 params:LstmParameters:15 "
+        "weightParams:LstmWeights:20 reverseInput:bool:100",
+    ),
+    "biDirectionalLSTM": (
+        430,
+        "inputVectorSize:uint64:1 outputVectorSize:uint64:2 activationsForwardLSTM:Layer_activation*:10 "
+        "activationsBackwardLSTM:Layer_activation*:11 params:LstmParameters:15 weightParams:LstmWeights*:20",
+    ),
     "custom": (500, "className:string:10"),
     "copy": (600, _EMPTY),
     "branch": (605, _EMPTY),
@@ -344,6 +364,13 @@ _NEURAL = {
     "CompletePadding": "paddingAmounts:uint64*:10",
     "PaddingConstant": "value:float:1",
     "Sampling": "samplingMethod:int32:1",
+    "LstmParameters": "sequenceOutput:bool:10 hasBiasVectors:bool:20 forgetBias:bool:30 hasPeepholeVectors:bool:40 "
+    "coupledInputAndForgetGate:bool:50 cellClipThreshold:float:60",
+    "LstmWeights": "inputGateWeightMatrix:Weights:1 forgetGateWeightMatrix:Weights:2 blockInputWeightMatrix:Weights:3 "
+    "outputGateWeightMatrix:Weights:4 inputGateRecursionMatrix:Weights:20 forgetGateRecursionMatrix:Weights:21 "
+    "blockInputRecursionMatrix:Weights:22 outputGateRecursionMatrix:Weights:23 inputGateBiasVector:Weights:40 "
+    "forgetGateBiasVector:Weights:41 blockInputBiasVector:Weights:42 outputGateBiasVector:Weights:43 "
+    "inputGatePeepholeVector:Weights:60 forgetGatePeepholeVector:Weights:61 outputGatePeepholeVector:Weights:62",
     "Curve": "alpha:float:1 beta:float:2",
     "WeightedCurve": "alpha:Weights:1 beta:Weights:2",
     "Weights": "floatValue:float*:1 float16Value:bytes:2 rawValue:bytes:30 int8RawValue:bytes:31 "

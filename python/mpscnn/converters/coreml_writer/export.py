@@ -23,6 +23,7 @@ from mpscnn.converters.coreml_writer.detector import DetectorEnding
 from mpscnn.converters.coreml_writer.operator import Operator
 from mpscnn.converters.coreml_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.package import coremltools, quiet
+from mpscnn.converters.coreml_writer.recurrent import resets_after
 from mpscnn.converters.coreml_writer.segmenter import best_classes, described_segmenter, is_segmenter
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_writer.builder import OPSET
@@ -39,7 +40,9 @@ SUFFIXES = (PACKAGE, MODEL)
 """The suffixes of the files that `export` writes."""
 TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")
 """The minimum deployment targets. Each includes macOS and the other systems of the same year."""
-_OLDEST_PROGRAM, _OLDEST_COMPRESSED, _OLDEST_NETWORK = "iOS15", "iOS16", "iOS14"
+_COMPRESSED = "programs with compressed weights"
+_OLDEST_NETWORK = "iOS14"
+_OLDEST_PROGRAM, _OLDEST_COMPRESSED, _OLDEST_RESETTING_AFTER = "iOS15", "iOS16", "iOS18"
 
 
 def export(
@@ -64,8 +67,9 @@ def export(
             weights are 8-bit integers, and the results of programs float16.
         palette: the bits per weight (`PALETTE_BITS`) for palettization, which replaces weights by indices into a table;
             for packages only.
-        target: the minimum deployment target, one of `TARGETS`; None: iOS 15 for a package, iOS 16 for one with
-            compressed weights, iOS 14 for a file.
+        target: the minimum deployment target, one of `TARGETS`; None: the oldest on which the model runs: iOS 15 for a
+            package, iOS 16 for one with compressed weights, iOS 18 for one with a GRU that resets after the product,
+            iOS 14 for a file.
         preprocess: the preprocessing of photos, with all keys (`mpscnn.preprocess`); the input is then an image. None:
             the input is an array.
         labels: the names of the classes, which make the model a classifier or a segmenter.
@@ -85,7 +89,6 @@ def export(
         )
     if palette is not None:
         _check_palette(palette, dtype, kind, path)
-    target = _target(kind, target, path, is_compressed=dtype == "uint8" or palette is not None)
     if any(None in tensor.shape[1:] for tensor in network.inputs) and size is None:
         raise UnsupportedError(
             f"{path}: a Core ML model has one size, and the network leaves its own free: {CHOOSE_SIZE}"
@@ -101,6 +104,12 @@ def export(
         raise UnsupportedError(f"{path}: a classifier has one output, the network has {len(network.outputs)}")
     tools = coremltools()
     onnx_model = to_onnx(network, size=size, layout="nchw")
+    parts = {"programs": _OLDEST_PROGRAM if kind == PACKAGE else _OLDEST_NETWORK}
+    if dtype == "uint8" or palette is not None:
+        parts[_COMPRESSED] = _OLDEST_COMPRESSED
+    if resets_after(onnx_model.graph):
+        parts["programs with a GRU that resets after the product"] = _OLDEST_RESETTING_AFTER
+    target = _target(kind, target, path, parts)
     with quiet():
         made = _Made(
             tools,
@@ -109,6 +118,7 @@ def export(
             preprocess,
             labels,
             best_classes if segmenter is not None else ending.outputs if ending is not None else None,
+            _OLDEST_RESETTING_AFTER if resets_after(onnx_model.graph) else None,
             is_program=kind == PACKAGE,
         )
         model = _converted(tools, made, kind, target, dtype, str(path))
@@ -128,15 +138,18 @@ def _check_palette(palette: int, dtype: str, kind: str, path: Path) -> None:
         raise ParameterError(f"{path}: palettes are for packages: write {path.stem}{PACKAGE}")
 
 
-def _target(kind: str, target: str | None, path: Path, *, is_compressed: bool) -> str:
-    oldest = _OLDEST_NETWORK if kind == MODEL else _OLDEST_COMPRESSED if is_compressed else _OLDEST_PROGRAM
+def _target(kind: str, target: str | None, path: Path, parts: Mapping[str, str]) -> str:
+    """Return the deployment target. `parts` has the oldest system of each part of a program."""
+    what, oldest = max(parts.items(), key=lambda part: TARGETS.index(part[1]))
+    if kind == MODEL:
+        oldest = _OLDEST_NETWORK
     if target is None:
         return oldest
     if target not in TARGETS:
         raise ParameterError(f"{path}: unknown target {target!r}; known: {', '.join(TARGETS)}")
     if kind == PACKAGE and TARGETS.index(target) < TARGETS.index(oldest):
-        what = "programs with compressed weights" if is_compressed else "programs"
-        raise ParameterError(f"{path}: {what} run from {oldest} on: write {path.stem}{MODEL} for {target}")
+        other = f": write {path.stem}{MODEL} for {target}" if what in ("programs", _COMPRESSED) else ""
+        raise ParameterError(f"{path}: {what} run from {oldest} on{other}")
     return target
 
 
@@ -154,6 +167,7 @@ class _Made:
         preprocess: Mapping[str, Any] | None,
         labels: Sequence[str] | None,
         ending: Callable[[Any, Sequence[Any]], list[Any]] | None,
+        opset: str | None,
         *,
         is_program: bool,
     ) -> None:
@@ -173,7 +187,8 @@ class _Made:
         }
         self.program = mil.Program()
         self._unsupported = UnsupportedLayers(origin)
-        with mil.Function(specs) as function:
+        version = getattr(tools.target, opset) if opset is not None and is_program else None
+        with mil.Function(specs, opset_version=version) as function:
             self._values: dict[str, Any] = {name: function.inputs[names[name]] for name in shapes}
             for tensor in graph.initializer:
                 self._values[tensor.name] = _numpy(tensor)

@@ -26,7 +26,6 @@ UNKNOWN = "mpscnn has no such layer yet"
 
 _REASONS = {
     **dict.fromkeys(["If", "Loop", "Scan"], "control flow, which networks of mpscnn do not have"),
-    "RNN": "a recurrent layer of a kind that mpscnn does not have",
     "NonMaxSuppression": "suppression of boxes is not a layer here",
 }
 

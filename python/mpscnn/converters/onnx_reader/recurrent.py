@@ -1,4 +1,4 @@
-"""Convert ONNX' LSTM and GRU."""
+"""Convert ONNX' LSTM, GRU and RNN."""
 
 from __future__ import annotations
 
@@ -17,21 +17,7 @@ from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.recurrent import Recurrent
 
-_ACTIVATIONS: dict[str, dict[str, Any]] = {
-    "Affine": {"kind": "linear", "a": 1.0, "b": 0.0},
-    "Elu": {"kind": "elu", "a": 1.0},
-    "HardSigmoid": {"kind": "hard_sigmoid", "a": 0.2, "b": 0.5},
-    "LeakyRelu": {"kind": "relu", "a": 0.01},
-    "Relu": {"kind": "relu"},
-    "ScaledTanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
-    "Sigmoid": {"kind": "sigmoid"},
-    "Softplus": {"kind": "softplus", "a": 1.0, "b": 1.0},
-    "Softsign": {"kind": "softsign"},
-    "Tanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
-}
-# The parameters of functions that the attributes activation_alpha (a) and activation_beta (b) list.
-_STATED = {"Affine": "ab", "Elu": "a", "HardSigmoid": "ab", "LeakyRelu": "a", "ScaledTanh": "ab"}
-_DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh")}
+_DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 
 
 def _recurrent(c: Context, node: Node) -> list[FileTensor]:
@@ -103,7 +89,7 @@ def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
 
 def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, directions: int) -> Recurrent:
     weight, matrix = (c.constants.real(node.input(number), "its weights") for number in (1, 2))
-    given, order = gates.ONNX[node.kind], gates.MPSCNN[node.kind]
+    given = gates.ONNX[node.kind]
     count, units = len(given), node.integer("hidden_size")
     biases = np.zeros((directions, 2 * count * units), np.float32)
     if node.input(3) is not None:
@@ -117,7 +103,7 @@ def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, 
     name = c.layer_name(node, "/reverse" if reverse else "")
     hidden, cell = (_state(c, node, number, place, units) for number in (5, 6))
     own = [
-        gates.reordered(part, given, order).reshape(count, units, -1)
+        gates.reordered(part, given, gates.MPSCNN.get(node.kind, given)).reshape(count, units, -1)
         for part in (weight[place], matrix[place], *np.split(biases[place], 2))
     ]
     try:
@@ -128,7 +114,10 @@ def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, 
             )  # fmt: skip
             _set_lstm(c, name, own)
         else:
-            after = bool(node.integer("linear_before_reset", 0))
+            after = node.kind == "RNN" or bool(node.integer("linear_before_reset", 0))
+            if node.kind == "RNN":
+                functions, own = [_IDENTITY, *functions], [_with_open_gates(part) for part in own]
+                own[2][1] = 1.0
             made = c.network.gru(
                 x, units, recurrent_activation=functions[0], activation=functions[1], reset_after=after,
                 hidden=hidden, reverse=reverse, name=name,
@@ -137,6 +126,16 @@ def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, 
     except ParameterError as error:
         raise UnsupportedError(str(error)) from error
     return made
+
+
+# A simple recurrent layer is a GRU whose gates are constant: z = 0 forgets the last state, and r = 1 lets it into the
+# candidate. Without a function, the biases of these gates give both numbers exactly.
+_IDENTITY: Activation = {"kind": "linear", "a": 1.0, "b": 0.0}
+
+
+def _with_open_gates(part: NDArray[Any]) -> NDArray[Any]:
+    """Return the weights or biases of z and r, which are zeros, and of the candidate."""
+    return np.concatenate([np.zeros((2, *part.shape[1:]), part.dtype), part])
 
 
 def _set_lstm(c: Context, name: str, parts: list[NDArray[Any]]) -> None:
@@ -172,10 +171,10 @@ def _functions(node: Node, place: int, directions: int) -> list[Activation]:
     stated = {"a": node.numbers("activation_alpha"), "b": node.numbers("activation_beta")}
     functions: list[Activation] = []
     for text in names:
-        if text not in _ACTIVATIONS:
+        if text not in gates.ONNX_FUNCTIONS:
             raise UnsupportedError(f"its activation {text!r} is not supported")
-        function = dict(_ACTIVATIONS[text])
-        for parameter in _STATED.get(text, ""):
+        function = dict(gates.ONNX_FUNCTIONS[text])
+        for parameter in gates.ONNX_PARAMETERS.get(text, ""):
             if stated[parameter]:
                 function[parameter] = stated[parameter].pop(0)
         functions.append(function)
@@ -202,4 +201,4 @@ def _state(c: Context, node: Node, number: int, place: int, units: int) -> Tenso
     return c.network.layer("slice", [tensor], {"top": place, "height": 1}, name=c.layer_name(node, "/state"))
 
 
-RECURRENT: dict[str, Handler] = {"GRU": _recurrent, "LSTM": _recurrent}
+RECURRENT: dict[str, Handler] = {"GRU": _recurrent, "LSTM": _recurrent, "RNN": _recurrent}

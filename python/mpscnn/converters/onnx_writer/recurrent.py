@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-# ONNX' names of functions, and which of the attributes a and b become alpha and beta.
-_FUNCTIONS: dict[str, tuple[str, str]] = {
-    "sigmoid": ("Sigmoid", ""),
-    "softsign": ("Softsign", ""),
-    "hard_sigmoid": ("HardSigmoid", "ab"),
-    "linear": ("Affine", "ab"),
-    "elu": ("Elu", "a"),
-}
-
 
 def projections(nodes: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> set[str]:
     """Return the names of convolutions that are merged into the node of the recurrent layer after them.
@@ -145,13 +136,11 @@ def _functions(layer: Layer, roles: Sequence[str]) -> dict[str, Any]:
 
 
 def _function(layer: Layer, gate: str) -> tuple[str, str]:
-    kind, a, b = (layer.attributes[name] for name in (gate, f"{gate}_a", f"{gate}_b"))
-    if kind == "tanh":
-        return ("Tanh", "") if a == b == 1.0 else ("ScaledTanh", "ab")
-    if kind == "relu":
-        return ("Relu", "") if a == 0.0 else ("LeakyRelu", "a")
-    if kind == "softplus" and a == b == 1.0:
-        return "Softplus", ""
-    if kind not in _FUNCTIONS:
-        raise UnsupportedError(f"layer {layer.name!r}: ONNX' recurrent layers have no function {kind!r}")
-    return _FUNCTIONS[kind]
+    """Return ONNX' name of a function, the one with the fewest parameters, and the parameters that attributes state."""
+    kind = layer.attributes[gate]
+    for name in sorted(gates.ONNX_FUNCTIONS, key=lambda name: len(gates.ONNX_PARAMETERS.get(name, ""))):
+        function, stated = gates.ONNX_FUNCTIONS[name], gates.ONNX_PARAMETERS.get(name, "")
+        fixed = set(function) - {"kind", *stated}
+        if kind == function["kind"] and all(layer.attributes[f"{gate}_{p}"] == function[p] for p in fixed):
+            return name, stated
+    raise UnsupportedError(f"layer {layer.name!r}: ONNX' recurrent layers have no function {kind!r}")

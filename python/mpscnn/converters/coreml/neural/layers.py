@@ -6,11 +6,12 @@ from mpscnn.converters.coreml.neural.elements import ELEMENTS
 from mpscnn.converters.coreml.neural.layer import Handler
 from mpscnn.converters.coreml.neural.moves import MOVES
 from mpscnn.converters.coreml.neural.products import PRODUCTS
+from mpscnn.converters.coreml.neural.recurrent import RECURRENT
 from mpscnn.converters.coreml.neural.windows import WINDOWS
 from mpscnn.converters.coreml.schema import LAYERS
 
 _REASONS = {
-    "recurrent layers are not supported": "simpleRecurrent gru uniDirectionalLSTM biDirectionalLSTM reverseSeq",
+    "sequences of several lengths are not supported": "reverseSeq",
     "holds code of its author's app, which is not in the file": "custom",
     "control flow is not supported": "branch loop loopBreak loopContinue",
     "lookups of words are not supported": "embedding embeddingND",
@@ -32,7 +33,7 @@ _REASONS = {
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why a kind of layer is not supported, by Core ML's name."""
 
-HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **PRODUCTS, **WINDOWS}
+HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **PRODUCTS, **RECURRENT, **WINDOWS}
 """The functions that convert layers, by kind: the name of the message's field with the parameters."""
 
 _NUMBERS = {number: kind for kind, (number, _) in LAYERS.items()}

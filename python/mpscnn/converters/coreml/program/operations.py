@@ -10,7 +10,7 @@ from mpscnn.converters.coreml.program.recurrent import RECURRENT
 from mpscnn.converters.coreml.program.windows import WINDOWS
 
 _REASONS = {
-    "recurrent layers of this kind are not supported": "rnn reverse_sequence",
+    "sequences of several lengths are not supported": "reverse_sequence",
     "control flow is not supported": "cond while_loop",
     "lists of tensors are not supported": "list_gather list_length list_read list_scatter list_write make_list",
     "states, values that are kept between runs, are not supported": "read_state coreml_update_state slice_update "

@@ -3,96 +3,59 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn.converters import gates
 from mpscnn.converters.coreml.program.operation import Handler, Operation
+from mpscnn.converters.coreml.recurrent import Array, Direction, Recurrent, by_direction, by_gate
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_FUNCTIONS = {"hard_sigmoid": "HardSigmoid", "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
 
-
-def _by_gate(values: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
-    given = gates.CORE_ML[kind]
-    if len(values) % len(given):
-        raise WeightsError(f"damaged: {len(values)} rows of {len(given)} gates")
-    return gates.reordered(values, given, gates.ONNX[kind])
-
-
-def _parts(op: Operation, kind: str, suffix: str = "") -> list[NDArray[np.float32]]:
-    """Return the weights and biases for input and state of one direction, in ONNX' order of gates."""
+def _direction(op: Operation, kind: str, suffix: str = "") -> Direction:
     arrays = [op.array(f"weight_{name}{suffix}").astype(np.float32) for name in ("ih", "hh")]
     if any(array.ndim != 2 for array in arrays):
         raise WeightsError(f"damaged: weights {arrays[0].shape} and {arrays[1].shape}")
-    rows = len(arrays[0])
-    bias = np.zeros(rows, np.float32)
-    if op.has(f"bias{suffix}"):
-        bias = op.array(f"bias{suffix}").astype(np.float32)
-    second = np.zeros(rows, np.float32)
-    if op.has(f"input_bias{suffix}"):  # with input_bias, `bias` is the bias of the state
-        bias, second = op.array(f"input_bias{suffix}").astype(np.float32), bias
-    if bias.shape != (rows,) or second.shape != (rows,):
-        raise WeightsError(f"damaged: biases {bias.shape} and {second.shape} for {rows} rows")
-    return [
-        *(_by_gate(array, kind) for array in arrays),
-        np.concatenate([_by_gate(bias, kind), _by_gate(second, kind)]),
-    ]
+    biases = [_bias(op, f"{name}{suffix}", len(arrays[0])) for name in ("input_bias", "bias")]
+    return Direction(*(by_gate(values, kind) for values in (*arrays, *biases)))
 
 
-def _function(op: Operation, name: str, default: str) -> str:
-    function = op.text(name, default).lower()
-    if function not in _FUNCTIONS:
-        raise UnsupportedError(f"its function {function!r} is not supported")
-    return _FUNCTIONS[function]
+def _bias(op: Operation, name: str, rows: int) -> Array:
+    values = op.array(name).astype(np.float32) if op.has(name) else np.zeros(rows, np.float32)
+    if values.shape != (rows,):
+        raise WeightsError(f"damaged: its {name} has the shape {values.shape} for {rows} rows")
+    return values
 
 
-def _recurrent(b: Builder, op: Operation, kind: str, functions: list[str]) -> list[str]:
-    """Add a recurrent operator. Returns the states of all steps (or only the last step), then the last states."""
+def _functions(op: Operation, *roles: str) -> list[str]:
+    """Return ONNX' names of functions. The first one is that of the gates if there are several."""
+    names = [op.text(role, "sigmoid" if role == "recurrent_activation" else "tanh").lower() for role in roles]
+    other = next((name for name in names if name not in gates.CORE_ML_FUNCTIONS), None)
+    if other is not None:
+        raise UnsupportedError(f"its function {other!r} is not supported")
+    return [gates.CORE_ML_FUNCTIONS[name] for name in names]
+
+
+def _converted(
+    b: Builder, op: Operation, kind: str, functions: list[str], *, reset_after: bool | None = None
+) -> list[str]:
     direction = op.text("direction", "forward")
     both = direction == "bidirectional"
-    parts = [_parts(op, kind), *([_parts(op, kind, "_back")] if both else [])]
-    if len({tuple(one.shape for one in own) for own in parts}) != 1:
-        raise WeightsError("damaged: its directions have weights of different shapes")
-    names = [b.weight(role, np.stack(own)) for role, own in zip("WRB", zip(*parts, strict=True), strict=True)]
-    units, directions = parts[0][1].shape[1], len(parts)
-    states = [_by_direction(b, op.tensor(name), directions, units) for name in _states(op, kind)]
-    inputs = [op.tensor("x"), *names, "", *states]
-    count = 3 if kind == "LSTM" else 2
-    attributes = {"linear_before_reset": 1} if kind == "GRU" else {}
-    steps, *last = b.ops(
-        kind,
-        inputs,
-        count,
-        direction=direction,
-        hidden_size=units,
-        activations=functions * directions,
-        **attributes,
-    )
-    last = [_joined(b, one, 0) for one in last]
-    if op.flag("output_sequence", False):
-        return [_joined(b, steps, 1), *last]
-    return [b.op("Unsqueeze", last[0], b.integers([0])), *last]
-
-
-def _states(op: Operation, kind: str) -> list[str]:
-    """Return the names of the operands with initial states; empty if all are zeros."""
+    if direction not in ("forward", "reverse") and not (both and kind == "LSTM"):
+        raise WeightsError(f"damaged: its direction is {direction!r}")
+    directions = [_direction(op, kind), *([_direction(op, kind, "_back")] if both else [])]
+    units = directions[0].state.shape[1]
     names = ["initial_h", "initial_c"] if kind == "LSTM" else ["initial_h"]
-    known = [name for name in names if op.is_constant(name) and not op.array(name).any()]
-    return [] if known == names else names
-
-
-def _by_direction(b: Builder, state: str, directions: int, units: int) -> str:
-    """Reshape a state (sequences, directions * units) to (directions, sequences, units)."""
-    return b.op("Transpose", b.reshaped(state, [0, directions, units]), perm=[1, 0, 2])
-
-
-def _joined(b: Builder, tensor: str, axis: int) -> str:
-    """Merge the axis of directions into the last axis, that of the units."""
-    rank = b.rank(tensor)
-    order = [place for place in range(rank) if place != axis]
-    turned = b.op("Transpose", tensor, perm=[*order[:-1], axis, order[-1]])
-    return b.reshaped(turned, [0] * (rank - 2) + [-1])
+    zeros = [name for name in names if op.is_constant(name) and not op.array(name).any()]
+    states = [by_direction(b, op.tensor(name), len(directions), units) for name in names if zeros != names]
+    layer = Recurrent(
+        kind,
+        directions,
+        functions * len(directions),
+        direction == "reverse",
+        op.flag("output_sequence", False),
+        {} if reset_after is None else {"linear_before_reset": int(reset_after)},
+    )
+    return layer.add(b, op.tensor("x"), states)
 
 
 def _lstm(b: Builder, op: Operation) -> list[str]:
@@ -103,24 +66,17 @@ def _lstm(b: Builder, op: Operation) -> list[str]:
     ):
         if op.has(name) and (name == "clip" or op.array(name).any()):
             raise UnsupportedError(f"with {what} it is not supported")
-    functions = [
-        _function(op, name, default)
-        for name, default in (
-            ("recurrent_activation", "sigmoid"),
-            ("cell_activation", "tanh"),
-            ("activation", "tanh"),
-        )
-    ]
-    return _recurrent(b, op, "LSTM", functions)
+    return _converted(b, op, "LSTM", _functions(op, "recurrent_activation", "cell_activation", "activation"))
 
 
 def _gru(b: Builder, op: Operation) -> list[str]:
-    functions = [
-        _function(op, name, default)
-        for name, default in (("recurrent_activation", "sigmoid"), ("activation", "tanh"))
-    ]
-    return _recurrent(b, op, "GRU", functions)
+    functions = _functions(op, "recurrent_activation", "activation")
+    return _converted(b, op, "GRU", functions, reset_after=op.flag("reset_after", False))
 
 
-RECURRENT: dict[str, Handler] = {"gru": _gru, "lstm": _lstm}
+def _rnn(b: Builder, op: Operation) -> list[str]:
+    return _converted(b, op, "RNN", _functions(op, "activation"))
+
+
+RECURRENT: dict[str, Handler] = {"gru": _gru, "lstm": _lstm, "rnn": _rnn}
 """The functions that convert operations, by Core ML's name."""
