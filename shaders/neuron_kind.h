@@ -1,8 +1,8 @@
 #pragma once
 
-/// The table of activation functions. The operations, the CPU engine's kernels and the shaders are all
-/// generated from this table. The first sixteen have the names and numbers of Apple's MPSCNNNeuronType, and
-/// its meanings of a, b and c; Metal Performance Shaders has no others.
+/// The table of activation functions, from which the operations, the CPU engine's kernels and the shaders are
+/// generated. docs/ops/neuron.md shows the formulas. The first sixteen have the names and numbers of Apple's
+/// MPSCNNNeuronType, and its meanings of a, b and c; Metal Performance Shaders has no others.
 // clang-format off
 #define FOR_EACH_NEURON(NEURON)                                                                              \
     NEURON(none)         /* x */                                                                             \
@@ -16,7 +16,7 @@
     NEURON(softsign)     /* x / (1 + |x|) */                                                                 \
     NEURON(elu)          /* x >= 0 ? x : a * (e^x - 1) */                                                    \
     NEURON(prelu)        /* x >= 0 ? x : slope[channel] * x */                                               \
-    NEURON(relun)        /* min(x >= 0 ? x : a * x, b); ReLU6 is a = 0, b = 6 */                             \
+    NEURON(relun)        /* min(x >= 0 ? x : a * x, b) */                                                    \
     NEURON(power)        /* (a * x + b)^c as C's pow, but NaN^0 is NaN */                                    \
     NEURON(exponential)  /* c^(a * x + b); c = -1 means e */                                                 \
     NEURON(logarithm)    /* log_c(a * x + b); c = -1 means e */                                              \
@@ -30,7 +30,7 @@
     NEURON(floor)        /* the largest whole number that is not above x */                                  \
     NEURON(ceil)         /* the smallest whole number that is not below x */                                 \
     NEURON(round)        /* the nearest whole number, of two the even one */                                 \
-    NEURON(erf)          /* the error function */
+    NEURON(erf)          /* 2 / sqrt pi times the integral of e^(-t^2) from 0 to x */
 // clang-format on
 
 #define NEURON_KIND(NAME) NAME,

@@ -12,11 +12,12 @@ from pathlib import Path
 import catalogue_page
 import cpp_options
 import formats_page
+import neurons
 import operations_page
 import options_page
 import python_kernels
 
-WRITERS = (operations_page, catalogue_page, formats_page, options_page, cpp_options, python_kernels)
+WRITERS = (operations_page, catalogue_page, formats_page, options_page, cpp_options, python_kernels, neurons)
 
 
 def files() -> dict[Path, str]:

@@ -50,13 +50,13 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
         "convolution/gemm_group_tile.h",
     ): (
         "tests/ops/test_convolution.py",
-        "tests/ops/test_fully_connected.py",
+        "tests/operations/test_products.py",
     ),
     ("convolution/convolution_depthwise.h", "convolution/depthwise_strip.h"): (
         "tests/ops/test_convolution.py",
     ),
-    ("convolution/interleaved_convolution.h",): ("tests/ops/test_transposed_convolution.py",),
-    ("convolution/subpixel.h",): ("tests/ops/test_subpixel.py",),
+    ("convolution/interleaved_convolution.h",): ("tests/operations/test_products.py",),
+    ("convolution/subpixel.h",): ("tests/operations/test_products.py",),
 }
 
 #: What is written instead; the first that fits a place is its mutant.

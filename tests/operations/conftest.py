@@ -36,6 +36,13 @@ RECORDS: dict[str, Callable[[Operation], dict[str, Any]]] = {
         name: layers for name, layers in operation.layers.items() if not isinstance(layers, Layers)
     },
     "divided": lambda operation: {name: (operation, sample) for name, sample in operation.divided.items()},
+    "exported": lambda operation: {
+        name: (operation, samples)
+        for name, samples in (
+            operation.draws if operation.onnx_draws is None else operation.onnx_draws
+        ).items()
+        if not operation.training
+    },
     "oracle": lambda operation: _drawn_for_torch(operation) if operation.torch else {},
     "gradients": lambda operation: dict(operation.gradients),
 }

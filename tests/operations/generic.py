@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
+import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
 from operations.record import Array, Layers, Operation, Refusal, Sample
-from ops.single_layer import held, precisions, run_layer, run_training, values
+from ops.single_layer import held, layer_network, precisions, run_layer, run_training, values
 from tolerance import FLOAT32_EPS, assert_close
 
 import mpscnn
+from mpscnn import onnx_backend
+from mpscnn.converters.onnx_writer.export import to_onnx
 
 __all__ = [
     "test_bits_do_not_depend_on_threads",
@@ -25,6 +29,7 @@ __all__ = [
     "test_layers",
     "test_refused",
     "test_results_are_torchs",
+    "test_through_onnx_and_back",
 ]
 
 #: The roles of weights that are rounded to the network's precision. Other weights are float32 in all precisions.
@@ -161,6 +166,46 @@ def test_layers(layers: Layers) -> None:
 @given(st.data())
 def test_drawn_layers(drawn_layers: st.SearchStrategy[Layers], data: st.DataObject) -> None:
     check_layers(data.draw(drawn_layers))
+
+
+def in_onnx_order(x: Array) -> Array:
+    """Return an image with the order of axes that ONNX files have."""
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
+
+
+def through_onnx(onnxruntime: Any, network: mpscnn.Network, inputs: Sequence[Array]) -> list[Array]:
+    """Return the results of ONNX Runtime and of mpscnn's reader for the exported file, in ONNX' order of axes."""
+    model = to_onnx(network, layout="nchw")
+    feeds = [in_onnx_order(x) for x in inputs]
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 4
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), quiet, providers=["CPUExecutionProvider"]
+    )
+    names = [argument.name for argument in session.get_inputs()]
+    (found,) = session.run(None, dict(zip(names, feeds, strict=True)))
+    (back,) = onnx_backend.prepare(model, precision="float32").run(feeds)
+    return [found, back]
+
+
+@settings(max_examples=FEWER // 3)
+@given(st.data())
+def test_through_onnx_and_back(
+    exported: tuple[Operation, st.SearchStrategy[Sample]], data: st.DataObject
+) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    operation, samples = exported
+    sample = data.draw(samples)
+    hypothesis.assume(sample.refusal is None)
+    network = layer_network(
+        operation.name, sample.inputs, sample.attributes, sample.weights, sample.activation
+    )
+    reference, bound = operation.expect(sample)
+    expected = in_onnx_order(reference)
+    allowed = None if bound is None else in_onnx_order(2 * np.broadcast_to(bound, reference.shape))
+    for result in through_onnx(onnxruntime, network, sample.inputs):
+        check(result, expected, allowed, "float32")
 
 
 def with_tensors(torch: Any, sample: Sample) -> Sample:

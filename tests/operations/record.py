@@ -94,6 +94,8 @@ class Operation:
     torch: Callable[[Any, Sample], Any] | None = None
     #: Strategies for the comparison with PyTorch, if PyTorch does not support all of `draws`.
     torch_draws: Mapping[str, SearchStrategy[Sample]] | None = None
+    #: Strategies for the export to ONNX, if ONNX Runtime does not support all of `draws`.
+    onnx_draws: Mapping[str, SearchStrategy[Sample]] | None = None
     #: Layers whose gradients are compared with those of `expected`, which takes and returns PyTorch tensors.
     gradients: Mapping[str, SearchStrategy[Layers]] = field(default_factory=dict)
     training: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hypothesis.strategies as st
@@ -16,6 +17,20 @@ from mpscnn import _core
 
 #: Whether the device of these tests supports precision "bfloat16".
 BFLOAT16 = os.environ.get("MPSCNN_DEVICE") == "cpu" and "bfloat16" in mpscnn.devices()[0]["precisions"]
+
+
+def layer_network(
+    operation: str,
+    inputs: Sequence[NDArray[Any]],
+    attributes: Mapping[str, Any],
+    weights: Mapping[str, NDArray[Any]],
+    activation: Mapping[str, Any] | None = None,
+) -> mpscnn.Network:
+    """Return a network of one operation on inputs of these shapes."""
+    network = mpscnn.Network(input={f"input{i}": x.shape[1:] for i, x in enumerate(inputs)}, name="one layer")
+    network.output(network.layer(operation, network.inputs, attributes, activation=activation, name="layer"))
+    network.load_weights({f"layer.{role}": value for role, value in weights.items()})
+    return network
 
 
 def run_layer(
@@ -34,13 +49,10 @@ def run_layer(
 
     With `apart`, all arrays are parts of larger arrays, see `set_apart`.
     """
-    network = mpscnn.Network(input={f"input{i}": x.shape[1:] for i, x in enumerate(inputs)}, name="one layer")
-    layer = network.layer(operation, network.inputs, attributes, activation=activation, name="layer")
-    network.output(layer)
-    network.load_weights({f"layer.{role}": value for role, value in (weights or {}).items()})
+    network = layer_network(operation, inputs, attributes, weights or {}, activation)
     program = network.compile(device=device, precision=precision)
     result = _run(program, inputs, threads, apart)
-    assert layer.shape[1:] == result.shape[1:]
+    assert network.outputs[0].shape[1:] == result.shape[1:]
     return result
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from mpscnn._private.plain_activations import PlainActivationName
+
 PrecisionName = Literal["auto", "float32", "float16", "bfloat16", "int8"]
 WeightsName = Literal["auto", "int8"]
 AccumulateName = Literal["auto", "float32", "float16"]
@@ -16,26 +18,14 @@ ActivationName = Literal[
     "relu",
     "relu6",
     "leaky_relu",
-    "prelu",
     "elu",
-    "gelu",
-    "gelu_tanh",
-    "sigmoid",
     "hard_sigmoid",
     "swish",
-    "hard_swish",
-    "mish",
     "tanh",
     "softplus",
-    "softsign",
-    "absolute",
     "exponential",
     "logarithm",
-    "erf",
-    "sign",
-    "floor",
-    "ceil",
-    "round",
+    PlainActivationName,
 ]
 PaddingName = Literal["valid", "same", "full"]
 EdgeName = Literal["zero", "clamp"]

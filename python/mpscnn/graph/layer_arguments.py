@@ -9,36 +9,28 @@ import numpy as np
 
 from mpscnn._private.arguments import IntPair, pair
 from mpscnn._private.literals import ActivationName, PaddingName
+from mpscnn._private.plain_activations import PlainActivationName
 from mpscnn.errors import ParameterError
 
 PaddingArgument = PaddingName | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 Activation = ActivationName | Mapping[str, Any] | None
 
-# The parameters follow Apple's headers, except for relu6 (slope 0) and leaky_relu (PyTorch's slope).
-_ACTIVATIONS: dict[str, dict[str, Any]] = {
+#: Names with usual parameters. They follow Apple's headers, but relu6 has slope 0, and leaky_relu PyTorch's slope.
+ACTIVATIONS_WITH_PARAMETERS: dict[str, dict[str, Any]] = {
     "relu": {"kind": "relu"},
     "relu6": {"kind": "relun", "a": 0.0, "b": 6.0},
     "leaky_relu": {"kind": "relu", "a": 0.01},
-    "prelu": {"kind": "prelu"},
     "elu": {"kind": "elu", "a": 1.0},
-    "gelu": {"kind": "gelu"},
-    "gelu_tanh": {"kind": "gelu_tanh"},
-    "sigmoid": {"kind": "sigmoid"},
     "hard_sigmoid": {"kind": "hard_sigmoid", "a": 0.2, "b": 0.5},
     "swish": {"kind": "swish", "b": 1.0},
-    "hard_swish": {"kind": "hard_swish"},
-    "mish": {"kind": "mish"},
     "tanh": {"kind": "tanh", "a": 1.0, "b": 1.0},
     "softplus": {"kind": "softplus", "a": 1.0, "b": 1.0},
-    "softsign": {"kind": "softsign"},
-    "absolute": {"kind": "absolute"},
     "exponential": {"kind": "exponential", "a": 1.0, "b": 0.0, "c": -1.0},
     "logarithm": {"kind": "logarithm", "a": 1.0, "b": 0.0, "c": -1.0},
-    "erf": {"kind": "erf"},
-    "sign": {"kind": "sign"},
-    "floor": {"kind": "floor"},
-    "ceil": {"kind": "ceil"},
-    "round": {"kind": "round"},
+}
+_ACTIVATIONS: dict[str, dict[str, Any]] = {
+    **ACTIVATIONS_WITH_PARAMETERS,
+    **{kind: {"kind": kind} for kind in get_args(PlainActivationName)},
 }
 
 

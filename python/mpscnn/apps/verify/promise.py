@@ -75,9 +75,9 @@ class Promise:
         """
         kind, ulps = attributes["kind"], self.neuron_ulps
         a, b, c = (attributes.get(name, 0.0) for name in "abc")
-        size = np.abs(a * np.nan_to_num(x)) + abs(b)
         finite = np.where(np.isfinite(reference), reference, 0.0)
         with np.errstate(all="ignore"):
+            size = np.abs(a * np.nan_to_num(x)) + abs(b)
             if kind in ("clamp", "sign", "floor", "ceil", "round"):
                 return np.zeros_like(finite)
             if kind in ("linear", "hard_sigmoid"):

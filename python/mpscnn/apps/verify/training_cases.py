@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
+from mpscnn._private.plain_activations import PlainActivationName
 from mpscnn.apps.verify.recipes import IMAGE, made, noise
 
 Listed = tuple[str, dict[str, Any], str]
@@ -29,29 +30,17 @@ _NEURONS: dict[str, tuple[float, ...]] = {
     "none": (),
     "relu": (0.25,),
     "linear": (2.0, 1.0),
-    "sigmoid": (),
     "hard_sigmoid": (2.0, 0.5),
     "tanh": (2.0, 0.5),
-    "absolute": (),
     "softplus": (1.5, 2.0),
-    "softsign": (),
     "elu": (0.5,),
     "relun": (0.25, 0.5),
     "power": (0.25, 4.0, 1.5),
     "exponential": (0.5, 0.25, 2.0),
     "logarithm": (0.25, 4.0, 2.0),
-    "gelu": (),
-    "hard_swish": (),
     "swish": (0.0, 1.5),
-    "mish": (),
-    "gelu_tanh": (),
     "clamp": (-0.5, 0.5),
-    "sign": (),
-    "floor": (),
-    "ceil": (),
-    "round": (),
-    "erf": (),
-}
+} | {kind: () for kind in get_args(PlainActivationName) if kind != "prelu"}
 
 
 def _pair(gradient: list[int], recipe: dict[str, Any]) -> dict[str, Any]:

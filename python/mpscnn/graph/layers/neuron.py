@@ -15,12 +15,10 @@ class NeuronLayers(LayerMaker):
         Compiling fuses it with a convolution, dense layer, arithmetic or batch normalization before it.
 
         Args:
-            function: "relu", "relu6", "leaky_relu" (slope 0.01), "prelu", "elu", "gelu", "gelu_tanh" (its
-                approximation by tanh), "sigmoid", "hard_sigmoid" (0.2 x + 0.5 clipped to 0 and 1), "swish" (also called
-                SiLU), "hard_swish", "mish", "tanh", "softplus", "softsign", "absolute", "exponential" (e^x),
-                "logarithm" (ln x), "erf", "sign", "floor", "ceil", "round" (halves to even), or a mapping with the
-                neuron's `kind` and its parameters `a`, `b`, `c`, which are 0 by default (docs/ops/neuron.md), such as
-                {"kind": "clamp", "a": low, "b": high}.
+            function: A name, such as "relu", "relu6", "leaky_relu" (slope 0.01), "gelu", "hard_sigmoid" (0.2 x + 0.5
+                clipped to 0 and 1), "swish" (also called SiLU) or "sigmoid", or a mapping with the
+                neuron's `kind` and its parameters `a`, `b`, `c`, which are 0 by default, such as
+                {"kind": "clamp", "a": low, "b": high}. docs/ops/neuron.md lists all kinds and names.
 
         Weights: `slope` [c] for "prelu", none otherwise.
         """
