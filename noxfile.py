@@ -266,7 +266,7 @@ def oracles(session: nox.Session) -> None:
     install_package(session)
     session.install(*TORCH, KERAS, *COREMLTOOLS)
     session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs, env=ONE_THREAD_EACH)
-    session.run("pytest", "tests/operations", "-k", "torchs", *ON_ALL_CORES, *session.posargs)
+    session.run("pytest", "tests/operations", "-k", "torchs or onnx", *ON_ALL_CORES, *session.posargs)
 
 
 @nox.session
