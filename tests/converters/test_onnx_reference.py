@@ -160,6 +160,35 @@ def _scattered(d: Draw, kind: str, x: Array, indices: Array, updates: Array, **a
     return Case([node(kind, ["x", "i", "u"], **attributes)], given, constants | {"i": indices})
 
 
+def several_images(d: Draw) -> Case:
+    """Reshapes make channels or a sequence a part of the batch, before a convolution or pooling, and back."""
+    batch, images, channels, filters = (d.integer(1, 3) for _ in range(4))
+    groups = d.choice(1, channels)
+    x = d.numbers(batch, images, channels, d.integer(3, 6), d.integer(3, 6))
+    size = x.shape[3:]
+    operator = d.choice(
+        node(
+            "Conv", ["s", "w", "b"], "c", pads=[d.integer(0, 1) for _ in range(4)], group=groups,
+            strides=[d.integer(1, 2), 1],
+        ),
+        node("MaxPool", ["s"], "c", kernel_shape=[2, 3], strides=[1, 2]),
+        node("AveragePool", ["s"], "c", kernel_shape=[3, 2], pads=[1, 1, 1, 0]),
+        node("GlobalAveragePool", ["s"], "c"),
+    )  # fmt: skip
+    constants = {
+        "split": np.array([-1, channels, *size]),
+        "w": d.numbers(filters * groups, channels // groups, 3, 2),
+        "b": d.numbers(filters * groups),
+        "flat": np.array([batch, images, -1]),
+    }
+    nodes = [
+        node("Reshape", ["x", "split"], "s"),
+        operator,
+        node("Reshape", ["c", "flat"]),
+    ]
+    return Case(nodes, {"x": x.reshape(batch, images * channels, *size)}, constants)
+
+
 def running_sum(d: Draw) -> Case:
     rank = d.integer(2, 4)
     x = d.numbers(2, *d.shape(rank - 1))
@@ -287,7 +316,7 @@ def _recurrent(d: Draw, kind: str, gates: int) -> Case:
 
 KINDS: list[Callable[[Draw], Case]] = [
     attention, border, cubic, gather_elements, gather_nd, gemm, gru, linear, lstm, matmul,
-    max_positions, number, response, rnn, running_sum, scatter_elements, scatter_nd, unpool,
+    max_positions, number, response, rnn, running_sum, scatter_elements, scatter_nd, several_images, unpool,
 ]  # fmt: skip
 
 

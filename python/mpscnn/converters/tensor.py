@@ -18,7 +18,7 @@ from mpscnn.converters import contractions, special_values
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.concat import joined
-from mpscnn.converters.layout import Axis, Value, product
+from mpscnn.converters.layout import Axis, Value, product, without_batch
 from mpscnn.converters.lookup import looked_up
 from mpscnn.converters.slicing import bordered, part, reversed_axis, taken, tiled
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -338,6 +338,35 @@ class FileTensor(Value):
     def of_same_rank(self, image: Tensor) -> FileTensor:
         """Convert a result (n, height, width, channels) computed from `image` to a tensor of the file, of this rank."""
         return FileTensor.of_image(self.arranger, image, self.rank)
+
+    def images_as_channels(self, channels: int) -> tuple[FileTensor, int]:
+        """Make images that a reshape has put into the first axis next to the batch a part of the channels.
+
+        Args:
+            channels: the number of the channel axis.
+
+        Returns the tensor, whose first axis is the batch alone, and the number of images that became channels, which
+        is 1 if nothing changes. The images come first in the order of channels.
+        """
+        images = without_batch(self.axes[0]) if self.rank else ()
+        count = product(images)
+        if self.rank not in (3, 4) or not images or count is None or len(images) == len(self.axes[0]):
+            return self, 1
+        axes = list(self.axes)
+        axes[0] = tuple(atom for atom in axes[0] if atom.is_batch)
+        axes[channels] = images + axes[channels]
+        return replace(self, axes=tuple(axes)), count
+
+    def channels_as_images(self, channels: int, count: int) -> FileTensor:
+        """Undo `images_as_channels` for a result that has other channels."""
+        if count == 1:
+            return self
+        low, high = (
+            [*one[:channels], count, one[channels] // count, *one[channels + 1 :]] for one in self.stand_ins()
+        )
+        apart = self.reshaped(low, high)
+        order = [0, channels, *(axis for axis in range(1, apart.rank) if axis != channels)]
+        return apart.transposed(order).merged(0, 2)
 
     def fixed_count(self, axes: Sequence[int]) -> int:
         """Return the product of the axes' extents. Raises UnsupportedError for the batch and for free axes."""

@@ -100,8 +100,12 @@ def _weights(c: Context, node: Node, x: FileTensor) -> NDArray[np.float32]:
 
 def _convolution(c: Context, node: Node) -> FileTensor:
     x, border = _padded(c, node)
+    x, images = x.images_as_channels(1)
     weight = _weights(c, node, x)
-    groups = node.integer("group", 1)
+    groups = node.integer("group", 1) * images
+    if images > 1:
+        c.constants.count_weight(4 * weight.size * images)
+        weight = np.tile(weight, (images, 1, 1, 1))
     filters, inputs, height, width = weight.shape
     attributes = window(node, x, (height, width)) | border | {"output_channels": filters, "groups": groups}
     weight = weight.transpose(0, 2, 3, 1)
@@ -110,11 +114,12 @@ def _convolution(c: Context, node: Node) -> FileTensor:
         weight = weight[..., order]
     name, activation = c.layer_name(node), ending(c, node)
     y = c.network.layer("convolution", [tensor], attributes, activation=activation, name=name)
-    c.set_weight(name, "weight", weight, node.input(1))
+    c.set_weight(name, "weight", weight, node.input(1) if images == 1 else None)
     if node.input(2) is not None:
-        c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"), node.input(2))
+        biases = c.constants.real(node.input(2), "its biases")
+        c.set_weight(name, "bias", np.tile(biases, images), node.input(2) if images == 1 else None)
     if lies is None:
-        return x.of_same_rank(y)
+        return x.of_same_rank(y).channels_as_images(1, images)
     (new,) = c.arranger.atoms([filters])
     return replace(x, tensor=y, axes=(x.axes[0], new, *x.axes[2:]), order=lies + new)
 
@@ -233,6 +238,9 @@ def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any
 
 def _pooling(c: Context, node: Node) -> Made:
     x, border = _padded(c, node)
+    x, images = x.images_as_channels(1)
+    if images > 1 and node.kind == "MaxPool":
+        c.refuse_results(node, 1, "where the maxima are in several images")
     image_axes(x)  # raises an error for other ranks than 3 and 4
     kernel = _pairs(node, "kernel_shape", 1, x.rank)
     attributes = window(node, x, kernel) | border | {"ceil_mode": bool(node.integer("ceil_mode", 0))}
@@ -250,8 +258,8 @@ def _pooling(c: Context, node: Node) -> Made:
     elif order == 2:
         attributes["kind"] = "l2_norm"
     else:
-        return _norm_pooling(c, node, x, attributes, order)
-    return _pool(c, node, x, attributes)
+        return _norm_pooling(c, node, x, attributes, order).channels_as_images(1, images)
+    return _pool(c, node, x, attributes).channels_as_images(1, images)
 
 
 def _norm_pooling(
@@ -272,7 +280,8 @@ def _norm_pooling(
 
 def _global_pooling(c: Context, node: Node) -> FileTensor:
     kind = "max" if node.kind == "GlobalMaxPool" else "average"
-    return _pool(c, node, c.x(node), {"kind": kind, "global": True})
+    x, images = c.x(node).images_as_channels(1)
+    return _pool(c, node, x, {"kind": kind, "global": True}).channels_as_images(1, images)
 
 
 def _pool(c: Context, node: Node, x: FileTensor, attributes: dict[str, Any]) -> FileTensor:

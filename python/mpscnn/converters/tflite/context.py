@@ -108,7 +108,10 @@ class OperatorReader:
 
     def value(self, index: int) -> Tensor:
         """Return the network's tensor (n, other axes) for a tensor of the file whose first axis is the batch."""
-        value = self.seen(index)
+        return self.tensor(self.seen(index))
+
+    def tensor(self, value: FileTensor) -> Tensor:
+        """Return the network's tensor (n, other axes) for a value whose first axis is the batch."""
         if not value.has_batch_first:
             raise UnsupportedError(
                 f"changes the batch: the first axis of its operand {value.shown} is not the batch"

@@ -50,7 +50,10 @@ def _window(options: Table, size: tuple[int, int], dilation_fields: tuple[int, i
 def _convolution(c: Reader, operator: FileOperator) -> Made:
     options = c.options(operator)
     outputs, height, width, inputs = c.weight_shape(operator)
-    x, window = _spread(c, operator, _window(options, (height, width), (4, 5)))
+    window = _window(options, (height, width), (4, 5))
+    if (made := _of_several_images(c, operator, window, 3)) is not None:
+        return made
+    x, window = _spread(c, operator, window)
     groups = (x.shape[-1] or 0) // inputs
     activation = c.ending(operator, c.activation(operator, 3))
     name = c.layer_name(operator)
@@ -64,7 +67,10 @@ def _convolution(c: Reader, operator: FileOperator) -> Made:
 def _depthwise(c: Reader, operator: FileOperator) -> Made:
     options = c.options(operator)
     _, height, width, outputs = c.weight_shape(operator)
-    x, window = _spread(c, operator, _window(options, (height, width), (5, 6)))
+    window = _window(options, (height, width), (5, 6))
+    if (made := _of_several_images(c, operator, window, 4)) is not None:
+        return made
+    x, window = _spread(c, operator, window)
     activation = c.ending(operator, c.activation(operator, 4))
     name = c.layer_name(operator)
     y = c.network.depthwise_conv2d(
@@ -77,6 +83,41 @@ def _depthwise(c: Reader, operator: FileOperator) -> Made:
     )
     c.set_weights(operator, name, (3, 1, 2, 0))  # [1][kh][kw][out] in the file
     return y
+
+
+def _of_several_images(
+    c: Reader, operator: FileOperator, window: dict[str, Any], activation_field: int
+) -> FileTensor | None:
+    """Convert a convolution in floats of images that a reshape has put into the first axis next to the batch.
+
+    The images become groups of channels, which have the same weights. The result is None for other convolutions.
+    """
+    index = operator.inputs[0]
+    if index not in c.values:  # padded or spread by the operator before it
+        return None
+    whole, images = c.values[index].images_as_channels(3)
+    if images == 1:
+        return None
+    if c.has_integers(index) or c.has_integers(operator.inputs[1]):
+        raise UnsupportedError(
+            f"changes the batch of {c.values[index].shown}, which is supported in floats only"
+        )
+    weight = c.constants.real(operator.inputs[1], "its weights")
+    if operator.kind == "DEPTHWISE_CONV_2D":
+        weight = weight.transpose(3, 1, 2, 0)  # [1][kh][kw][out] in the file
+    outputs, height, width, inputs = weight.shape
+    x, name = c.tensor(whole), c.layer_name(operator)
+    groups = (x.shape[-1] or 0) // inputs
+    c.constants.count(4 * weight.size * images)
+    activation = c.ending(operator, c.activation(operator, activation_field))
+    y = c.network.conv2d(
+        x, outputs * images, (height, width), groups=groups, activation=activation, name=name, **window
+    )
+    c.network.graph.set_weight(name, "weight", np.tile(weight, (images, 1, 1, 1)))
+    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
+        biases = c.constants.real(operator.inputs[2], "its biases")
+        c.network.graph.set_weight(name, "bias", np.tile(biases, images))
+    return c.of_tensor(y).channels_as_images(3, images)
 
 
 def _transposed_convolution(c: Reader, operator: FileOperator) -> Made:
@@ -173,7 +214,8 @@ def _root_mean_square(
 
 def _pool(c: Reader, operator: FileOperator) -> Made:
     options = c.options(operator)
-    x = c.value(operator.inputs[0])
+    whole, images = c.seen(operator.inputs[0]).images_as_channels(3)
+    x = c.tensor(whole)
     size = (options.integer(4), options.integer(3))
     activation = c.ending(operator, c.activation(operator, 5))
     name = c.layer_name(operator)
@@ -192,7 +234,7 @@ def _pool(c: Reader, operator: FileOperator) -> Made:
     if activation is not None:
         c.note_integers(operator.outputs[0], y)
         y = c.network.activation(y, activation, name=c.layer_name(operator, "/activation"))
-    return y
+    return c.of_tensor(y).channels_as_images(3, images)
 
 
 def _resize(c: Reader, operator: FileOperator) -> Made:
