@@ -11,7 +11,7 @@ from oracles.compiled_modules import Compiled, assert_equal
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from mpscnn.torch_backend import backend  # noqa: E402
+from mpscnn.torch_backend import backend, partition  # noqa: E402
 
 nn = torch.nn
 functional = torch.nn.functional
@@ -263,3 +263,42 @@ def test_inputs_in_any_memory() -> None:
         torch.complex(PHOTO, PHOTO).conj().imag,
     ):
         assert_equal(compiled(x), convolved(x))
+
+
+def test_networks_that_read_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network may read a result of another network that was inserted into the graph before it."""
+    monkeypatch.setattr(partition, "LEAST_NODES", 1)
+
+    def module(x: Any, y: Any) -> Any:
+        doubled = x * 2
+        padded = torch.nn.functional.pad(doubled, (0, 1, 1, 0))
+        y + (x > 0)
+        return doubled, (doubled > 0) * 2.5, padded.unbind(3)[0].int().float()
+
+    inputs = torch.randn(1, 3, 6, 6), torch.randn(1, 1, 6, 6)
+    compiled = Compiled(module)
+    for found, expected in zip(compiled(*inputs), module(*inputs), strict=True):
+        assert_equal(found, expected)
+    assert compiled.networks == 2
+
+
+@pytest.mark.parametrize(
+    "rounded",
+    [
+        lambda x: x.bfloat16().float(),
+        lambda x: x.bfloat16() + x,
+        lambda x: x.bfloat16().transpose(0, 1).contiguous().relu().float().T,
+        lambda x: (x * 1000).double().bfloat16().float(),
+    ],
+)
+def test_conversions_to_bfloat16_round(rounded: Any) -> None:
+    linear = torch.nn.Linear(8, 8)
+
+    def module(x: Any) -> Any:
+        return linear(rounded(x) * 0.5), rounded(linear(x))
+
+    x = torch.randn(8, 8)
+    compiled = Compiled(module)
+    for found, expected in zip(compiled(x), module(x), strict=True):
+        assert_equal(found, expected)
+    assert compiled.networks > 0

@@ -30,6 +30,10 @@ def as_array(what: str, value: Any) -> NDArray[Any]:
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
+        if getattr(value, "is_neg", bool)():  # DLPack would give the numbers in memory
+            raise ParameterError(
+                f"{what}: PyTorch negates its memory when it is read; give tensor.resolve_neg()"
+            )
         try:
             return np.from_dlpack(value)
         except (BufferError, RuntimeError, ValueError, TypeError) as error:

@@ -85,9 +85,11 @@ def partitioned(
     while not gather_parts(graph.graph, [nodes for _, nodes, _, _ in parts]):
         _, nodes, _, _ = parts.pop()
         refused.update(dict.fromkeys(nodes, "random numbers would be drawn in another order"))
+    taken: dict[Node, Node] = {}  # by result of a network that was inserted
     for number, (part, nodes, inputs, outputs) in enumerate(parts):
         report.networks.append(part)
-        _insert(graph, f"mpscnn_{number}", part, nodes, inputs, outputs)
+        present = [taken.get(node, node) for node in inputs]
+        taken |= _insert(graph, f"mpscnn_{number}", part, nodes, present, outputs)
     report.left = {node.name: reason for node, reason in refused.items()}
     graph.graph.eliminate_dead_code()
     graph.recompile()
@@ -157,8 +159,9 @@ def _insert(
     nodes: Sequence[Node],
     inputs: Sequence[Node],
     outputs: Sequence[Node],
-) -> None:
-    """Replace contiguous nodes by a network."""
+) -> dict[Node, Node]:
+    """Replace contiguous nodes by a network. Return the node that takes the place of each output."""
+    made = {}
     graph.add_submodule(name, part)
     with graph.graph.inserting_before(nodes[0]):
         call = graph.graph.call_module(name, tuple(inputs))
@@ -166,8 +169,10 @@ def _insert(
             taken = graph.graph.call_function(_item, (call, place))
             taken.meta["val"] = node.meta["val"]
             node.replace_all_uses_with(taken)
+            made[node] = taken
     for node in reversed(nodes):
         graph.graph.erase_node(node)
+    return made
 
 
 def _item(values: Sequence[Any], place: int) -> Any:

@@ -11,7 +11,7 @@ from torch.fx import Node
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from mpscnn.torch_backend.aten.arithmetic import COMPARISONS
-from mpscnn.torch_backend.aten.operators import OPERATORS
+from mpscnn.torch_backend.aten.operators import OPERATORS, PRODUCTS
 from mpscnn.torch_backend.part import BFLOAT16, is_getitem, operator_of, tensors_of
 
 _FLOATS = (torch.float32, BFLOAT16)
@@ -25,6 +25,9 @@ def refused_nodes(graph: torch.fx.Graph, constants: Mapping[Node, Any]) -> dict[
         for node in computed
         if (reason := _reason_against(node)) is not None
     }
+    for node in computed:
+        if _is_rounding(node):
+            refused.setdefault(node, f"{operator_of(node)}: rounds float32 numbers to bfloat16")
     for node in _views_of_results(graph, computed):
         refused.setdefault(node, f"{operator_of(node)}: its memory is that of another result")
     return refused
@@ -56,6 +59,26 @@ def _reason_against(node: Node) -> str | None:
     if 0 in (extent for value in (*tensors, *results[:1]) for extent in value.shape):
         return "tensors without elements"
     return None
+
+
+def _is_rounding(node: Node) -> bool:
+    """Return True if a node converts to bfloat16 what becomes float32 again without a product in between.
+
+    The operands of products are rounded by a network in bfloat16 itself. In other operators a network computes in
+    float32, so the result would miss the rounding.
+    """
+    if operator_of(node) != "_to_copy.default" or tensors_of(node)[0].dtype != BFLOAT16:
+        return False
+    seen, waiting = {node}, [node]
+    while waiting:
+        for user in waiting.pop().users:
+            if user in seen or user.op != "call_function" or operator_of(user) in PRODUCTS:
+                continue
+            if any(value.dtype == torch.float32 for value in tensors_of(user)):
+                return True
+            seen.add(user)
+            waiting.append(user)
+    return False
 
 
 def _views_of_results(graph: torch.fx.Graph, computed: Iterable[Node]) -> list[Node]:

@@ -66,6 +66,15 @@ def test_arrays_are_used_where_they_lie(dtype: type) -> None:
     assert check_output("y", x) is x
 
 
+def test_a_tensor_with_a_negative_bit_is_refused() -> None:
+    """Torch negates such a tensor when it reads it, but DLPack gives the numbers in memory."""
+    torch = pytest.importorskip("torch", reason="needs torch")
+    negated = torch._neg_view(torch.from_numpy(photo()))
+    with pytest.raises(mpscnn.ParameterError, match=r"input 'image': .*tensor.resolve_neg\(\)"):
+        small_network().compile(device="cpu").run(negated)
+    np.testing.assert_array_equal(as_input("x", negated.resolve_neg()), -photo())
+
+
 def test_results_are_lent_by_dlpack_and_buffer() -> None:
     y = small_network().compile(device="cpu").session().run(photo())
     assert isinstance(y, np.ndarray)
