@@ -124,6 +124,16 @@ def gelu(x: Array) -> Array:
     return np.asarray(0.5 * x * np.vectorize(math.erfc)(-x / math.sqrt(2.0)))
 
 
+GDN_WEIGHTS = np.random.default_rng(3).uniform(0.0, 0.3, (6, 6)).astype(np.float32).astype(np.float64)
+
+
+def attended(x: Array, mask: Array | float = 0.0) -> Array:
+    """Attention of tokens, which are queries, keys and values."""
+    scores = x @ np.swapaxes(x, -1, -2) / math.sqrt(x.shape[-1]) + mask
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    return np.asarray(shares / shares.sum(-1, keepdims=True) @ x)
+
+
 def windows_of_channels(x: Array, size: int) -> Array:
     """Sums of squares of `size` neighbouring channels."""
     padded = np.pad(x * x, ((0, 0), (size // 2, size // 2), (0, 0), (0, 0)))
@@ -270,7 +280,52 @@ ONNX = [
     ),
     of_onnx("Softsign", [node("Softsign", ["x"])], lambda x: x / (1 + np.abs(x))),
     of_onnx("LogSoftmax", [node("LogSoftmax", ["x"], axis=-1)], lambda x: x - log_sum_exp()(x)),
+    of_onnx(
+        "Attention",
+        [node("Attention", ["x", "x", "x"], q_num_heads=2, kv_num_heads=2)],
+        lambda x: attended(x.reshape(2, 5, 2, 12).transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3),
+        opset=23,
+        magnitudes=(1e-4, 3e2),
+        roundings=3,
+    ),
     # ---- By parts ----
+    of_onnx(
+        "attention by parts",
+        [
+            node("Transpose", ["x"], "k", perm=[0, 2, 1]),
+            node("MatMul", ["x", "k"], "products"),
+            node("Div", ["products", "root"], "scores"),
+            node("Add", ["scores", "mask"], "masked"),
+            node("Softmax", ["masked"], "shares", axis=-1),
+            node("MatMul", ["shares", "x"]),
+        ],
+        lambda x: attended(x, np.triu(np.full((5, 5), -1e4), 1)),
+        {"root": np.array(math.sqrt(24.0)), "mask": np.triu(np.full((5, 5), -1e4), 1)},
+        magnitudes=(1e-4, 3e2),
+        roundings=3,
+    ),
+    of_onnx(
+        "a norm of products",
+        [
+            node("Transpose", ["x"], "k", perm=[0, 2, 1]),
+            node("MatMul", ["x", "k"], "products"),
+            node("LpNormalization", ["products"], axis=-1),
+        ],
+        lambda x: over_norm(averages=False)(x @ x.transpose(0, 2, 1)),
+    ),
+    of_onnx(
+        "GDN by a convolution",
+        [
+            node("Mul", ["x", "x"], "squares"),
+            node("Conv", ["squares", "weights", "beta"], "sums"),
+            node("Sqrt", ["sums"], "r"),
+            node("Div", ["x", "r"]),
+        ],
+        lambda x: x / np.sqrt(np.einsum("oi,nihw->nohw", GDN_WEIGHTS, x * x) + 1e-12),
+        {"weights": GDN_WEIGHTS[..., None, None], "beta": np.full(6, 1e-12)},
+        shape=NCHW,
+        roundings=2,
+    ),
     of_onnx(
         "root mean square by parts",
         [*root_parts("x", -1, _INSIDE), node("Div", ["x", "r"])],
@@ -460,6 +515,13 @@ TORCH = [
     of_torch(
         "local_response_norm", lambda t, x: t.nn.functional.local_response_norm(x, 3, alpha=0.5, k=2.0), NCHW
     ),
+    of_torch(
+        "scaled_dot_product_attention",
+        lambda t, x: t.nn.functional.scaled_dot_product_attention(*[x[:, None]] * 3)[:, 0],
+        magnitudes=(1e-4, 3e2),
+        roundings=3,
+    ),
+    of_torch("lp_pool2d", lambda t, x: t.nn.functional.lp_pool2d(x, 2.0, 2), NCHW),
     of_torch("cosine of halves", lambda t, x: t.nn.functional.normalize(x, dim=-1).flip(-1)),
 ]
 

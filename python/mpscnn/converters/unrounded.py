@@ -1,13 +1,14 @@
 """Keep intermediate results of composed operators in float32 if float16 would overflow or underflow.
 
 A file may write a norm as a square, a sum, a root and a division, or a reader may make several layers of one operator.
-The squares of 300 and of 1e-4 are beyond the range of float16, although the norm is not. Such intermediate results stay
-float32 in a float16 network. They are found in the converted network, so this works for all file formats.
+The squares of 300 and of 1e-4 are beyond the range of float16, although the norm is not. The same is true for the
+scores of attention, which softmax turns into numbers from 0 to 1. Such intermediate results stay float32 in a float16
+network. They are found in the converted network, so this works for all file formats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +21,14 @@ Node = Mapping[str, Any]
 _MOVES = frozenset({"reshape", "transpose", "slice", "concatenation", "padding", "tile", "gather"})
 _SUMS = frozenset({"sum", "mean", "average", "max", "min", "none"})
 _BOUNDED = frozenset({"logarithm", "sigmoid", "hard_sigmoid", "tanh", "softsign", "sign", "erf"})
+_NORMALIZERS = frozenset({"softmax", "log_softmax", "layer_normalization", "group_normalization"})
 _ARITHMETIC = frozenset(
-    {"neuron", "reduction", "pooling", "add", "subtract", "multiply", "divide", "maximum", "minimum", "power"}
-)
+    {
+        "neuron", "reduction", "pooling", "add", "subtract", "multiply", "divide", "maximum", "minimum", "power",
+        "batch_normalization", "matrix_product",
+    }
+)  # fmt: skip
+_WEIGHTED_SUMS = frozenset({"convolution", "fully_connected"})
 _ROUNDING = 1e-3  # the tolerance for a degree of 1: exponents such as 1/3 and 3 have a rounded product
 _EXPONENTIAL = 100.0
 """The degree that stands for exponentials, which grow faster than any power."""
@@ -35,8 +41,11 @@ def keep_middles(network: Network) -> Network:
     if any("quantization" in node for node in nodes):
         return network  # quantized networks have integers for each intermediate result
     degrees: dict[str, float] = {}
+    squares: set[str] = set()
     for node in nodes:
-        degrees[node["name"]] = _after_activation(node, _degree(node, degrees))
+        degrees[node["name"]] = _after_activation(node, _degree(node, degrees, squares))
+        if _is_square(node, squares):
+            squares.add(node["name"])
     readers: dict[str, list[Node]] = {}
     for node in nodes:
         for name in node["inputs"]:
@@ -139,7 +148,7 @@ class Operators:
 
 
 def _is_arithmetic(node: Node) -> bool:
-    return node["operation"] in _ARITHMETIC or node["operation"] in _MOVES
+    return node["operation"] in _ARITHMETIC | _MOVES | _WEIGHTED_SUMS
 
 
 def _is_wild(degree: float) -> bool:
@@ -148,10 +157,14 @@ def _is_wild(degree: float) -> bool:
 
 
 def _tames(node: Node, degree: float) -> bool:
-    """Return True if a layer is a root, logarithm, quotient or product that brings the degree back to 1 or less."""
+    """Return True if a layer brings such powers back to degree 1 or less.
+
+    Such layers are roots, functions with limits, quotients, products, softmax and normalizations.
+    """
     last = node.get("activation") or (node["attributes"] if node["operation"] == "neuron" else None)
-    is_root = last is not None and last["kind"] in ("power", "logarithm")
-    return abs(degree) <= 1.0 + _ROUNDING and (is_root or node["operation"] in ("divide", "multiply"))
+    is_root = last is not None and (last["kind"] == "power" or last["kind"] in _BOUNDED)
+    is_quotient = node["operation"] in ("divide", "multiply") or node["operation"] in _NORMALIZERS
+    return abs(degree) <= 1.0 + _ROUNDING and (is_root or is_quotient)
 
 
 def _is_part_of_mean(node: Node, users: list[Node]) -> bool:
@@ -170,10 +183,23 @@ def _makes_small(neuron: Mapping[str, Any]) -> bool:
 # ---- Degrees ---------------------------------------------------------------------------------------------------------
 
 
-def _degree(node: Node, degrees: Mapping[str, float]) -> float:
+def _is_square(node: Node, squares: Set[str]) -> bool:
+    """Return True if the result consists of the squares of single numbers."""
+    if node.get("activation"):
+        return False
+    if node["operation"] == "neuron":
+        return bool(node["attributes"]["kind"] == "power" and node["attributes"]["c"] == 2.0)
+    if node["operation"] == "multiply":
+        first, second = node["inputs"]
+        return bool(first == second)
+    return node["operation"] in _MOVES and set(node["inputs"]) <= squares
+
+
+def _degree(node: Node, degrees: Mapping[str, float], squares: Set[str]) -> float:
     """Return the degree of a result: the exponent with which it grows in its source values.
 
-    For example, a square has degree 2. Results of layers that are not arithmetic are source values, of degree 1.
+    For example, a square has degree 2. Results of layers that are not arithmetic are source values, of degree 1. So are
+    those of convolutions and dense layers, except for weighted sums of squares, such as those of GDN.
     """
     operation = node["operation"]
     given = [degrees.get(name, 1.0) for name in node["inputs"]]
@@ -181,6 +207,10 @@ def _degree(node: Node, degrees: Mapping[str, float]) -> float:
         return _of_neuron(node["attributes"], given[0])
     if operation in _MOVES:
         return max(given)
+    if operation in _WEIGHTED_SUMS:
+        return 2.0 if node["inputs"][0] in squares else 1.0
+    if operation == "batch_normalization":  # with statistics of the file: a factor and an offset
+        return given[0]
     if operation in ("reduction", "pooling"):
         kind = node["attributes"]["kind"]
         if kind == "sum_of_squares" or kind == "variance":
@@ -188,11 +218,11 @@ def _degree(node: Node, degrees: Mapping[str, float]) -> float:
         return given[0] if kind in _SUMS or kind in ("l2_norm", "deviation") else 1.0
     if operation in ("add", "subtract", "maximum", "minimum"):
         return max(given, key=abs)
-    if operation == "multiply":
+    if operation in ("multiply", "matrix_product"):
         return _limited(sum(given))
     if operation == "divide":
         return 0.0 if given[1] >= _EXPONENTIAL else _limited(given[0] - given[1])
-    return 0.0 if operation == "constant" else 1.0
+    return 0.0 if operation in ("constant", "softmax") else 1.0
 
 
 def _after_activation(node: Node, degree: float) -> float:
