@@ -171,3 +171,27 @@ def test_places_of_maxima() -> None:
 )
 def test_inputs_of_all_ranks(module: Any, shape: tuple[int, ...]) -> None:
     mpscnn.from_torch(module.eval(), torch.rand(shape))
+
+
+class Quotients(nn.Module):  # type: ignore[misc, name-defined]
+    """Divisions that small numbers keep from a division by zero."""
+
+    def forward(self, x: Any) -> Any:
+        squares = (x * x).mean(1, keepdim=True)
+        return (
+            x / torch.sqrt(squares + 1e-8),
+            (x + 1e-9) / (x.abs().sum(1, keepdim=True) + torch.tensor(1e-8)),
+            torch.log(x.abs() + 1e-10) - 1e-8,
+            torch.add(x.abs(), 1, alpha=1e-10).rsqrt(),
+            x * 1.000005,
+        )
+
+
+@pytest.mark.parametrize("magnitude", [0.0, 1e-9, 1e-4, 1.0])
+def test_small_numbers_are_not_taken_for_zero(magnitude: float) -> None:
+    """onnxscript's optimiser does that up to 1e-8, and takes factors of about 1 for 1."""
+    network = mpscnn.from_torch(Quotients().eval(), torch.randn(1, 6, 4, 5))
+    x = torch.randn(2, 6, 4, 5, dtype=torch.float32) * magnitude
+    found = network.compile(device="cpu").session(threads=1).run(x.numpy().transpose(0, 2, 3, 1))
+    for ours, theirs in zip(found.values(), Quotients()(x.double()), strict=True):
+        np.testing.assert_allclose(ours.transpose(0, 3, 1, 2), theirs.numpy(), rtol=2e-6)

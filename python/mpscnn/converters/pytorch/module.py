@@ -20,6 +20,7 @@ from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import Converted, converted
 from mpscnn.converters.pytorch.calls import call_of
 from mpscnn.converters.pytorch.check import require_equal
+from mpscnn.converters.pytorch.exact_numbers import optimize_exactly
 from mpscnn.converters.pytorch.packages import require_packages
 from mpscnn.converters.pytorch.translations import OPSET, lost_results, translations
 from mpscnn.converters.read_options import ReadOptions
@@ -97,11 +98,13 @@ def from_torch(
                     inputs,
                     dynamo=True,
                     verbose=False,
-                    optimize=fold,
+                    optimize=False,
                     dynamic_shapes=call.dynamic_shapes,
                     opset_version=OPSET,
                     custom_translation_table=translations(),
                 )
+                if fold:
+                    optimize_exactly(program)
                 _name_results_differently(program.model)
                 model = program.model_proto
         except Exception as error:  # the module's code and PyTorch's compiler may raise any error
