@@ -295,8 +295,10 @@ def test_shared_weights_learn_apart_and_are_warned_of(tied: bool) -> None:
     if tied:  # two modules with one weight
         module.second = nn.Conv2d(3, 3, 1)
         module.second.weight = module.first.weight
-    with pytest.warns(UserWarning, match=r"parameter 'first\.weight' is shared by 2 layers"):
+    with pytest.warns(UserWarning, match="is shared by 2 layers") as warned:
         network = mpscnn.from_torch(module.eval(), torch.zeros(1, 3, 5, 4), fold=False)
+    messages = [str(one.message) for one in warned]
+    assert any("parameter 'first.weight' is shared by 2 layers" in message for message in messages)
     apart = copy.deepcopy(module)
     apart.second = copy.deepcopy(module.second)
     trained_beside(apart, network, (6, 3, 5, 4))

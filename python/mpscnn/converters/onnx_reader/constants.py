@@ -17,7 +17,7 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Atom
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.foldable import FOLDABLE, cost_of
-from mpscnn.converters.onnx_reader.folded import FOLDED, is_filled
+from mpscnn.converters.onnx_reader.folded import FOLDED, FOLDED_BEFORE_13, is_filled
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -90,7 +90,7 @@ class Constants:
 
     def size_of(self, name: str) -> int:
         """Return a constant's number of elements. A rearranged parameter has the parameter's number."""
-        found = self.find(self._parameters.made_of(name) or name)
+        found = self.find(self._parameters.tensor_of(name))
         return 0 if found is None else int(found.low.size)
 
     def find(self, name: str) -> Constant | None:
@@ -283,7 +283,7 @@ class Constants:
         for array in operands:
             if array is not None and array.dtype.kind in _TEXT:
                 raise UnsupportedError("computes with text")
-        compute = FOLDED.get(node.kind)
+        compute = (FOLDED if self._file.opset >= 13 else FOLDED_BEFORE_13).get(node.kind)
         if compute is not None:
             return [self.budget.run(cost_of(node, operands), lambda: compute(node, operands))]
         return self.budget.run(cost_of(node, operands), lambda: self._evaluated(node, operands))

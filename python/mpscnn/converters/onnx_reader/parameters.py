@@ -45,6 +45,8 @@ class Parameters:
     def __init__(self, names: Mapping[str, str] | None) -> None:
         self.are_followed = names is not None
         self._made_of: dict[str, str] = dict(names or {})
+        # By a constant's name: the tensor of the file whose elements it has, possibly rearranged.
+        self._tensors: dict[str, str] = {name: name for name in self._made_of}
         # By a constant's name: the number of its uses that became weights.
         self._claims: Counter[str] = Counter()
         self._layers: dict[str, _Held] = {}
@@ -52,6 +54,10 @@ class Parameters:
     def made_of(self, name: str) -> str | None:
         """Return the parameter whose (possibly rearranged) elements a constant has; None for other constants."""
         return self._made_of.get(name)
+
+    def tensor_of(self, name: str) -> str:
+        """Return the tensor of the file that is the parameter of a constant; the name itself for other constants."""
+        return self._tensors.get(name, name)
 
     def follow(self, node: Node) -> bool:
         """Return True if constant folding may compute a node.
@@ -64,6 +70,7 @@ class Parameters:
             return True
         if node.kind in _ARRANGING and learnt == node.inputs[:1]:
             self._made_of[node.outputs[0]] = self._made_of[learnt[0]]
+            self._tensors[node.outputs[0]] = self._tensors[learnt[0]]
             return True
         return False
 
