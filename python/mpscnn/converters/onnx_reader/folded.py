@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +57,46 @@ def _extents(shape: Array) -> list[int]:
     return extents
 
 
+# ---- Softmax -------------------------------------------------------------------------------------------------------
+
+
+def _softmax_of_later_axes(node: Node, operands: list[Array | None]) -> Array:
+    """Compute Softmax as opsets up to 12 define it: over the stated axis and all axes after it."""
+    values = _given(operands, 0)
+    axis = node.integer("axis", 1)
+    axis += values.ndim if axis < 0 else 0
+    if not 0 <= axis <= values.ndim:
+        raise WeightsError(f"damaged: its axis is {axis}, its operand has {values.ndim} axes")
+    rows = values.reshape(math.prod(values.shape[:axis]), -1)
+    shares = np.exp(rows - rows.max(1, keepdims=True))
+    return np.asarray((shares / shares.sum(1, keepdims=True)).reshape(values.shape))
+
+
 # ---- Positions -----------------------------------------------------------------------------------------------------
+
+
+def sliced(extent: int, start: int, end: int, step: int) -> range:
+    """Return the positions of Slice on an axis. A start before the axis means its first position for any step."""
+    return range(extent)[max(start, -extent) : end : step]
+
+
+def _slice(node: Node, operands: list[Array | None]) -> Array:
+    values = _given(operands, 0)
+    if node.has("starts"):
+        lists = [node.integers("starts"), node.integers("ends"), node.integers("axes", []), []]
+    else:
+        places = range(1, len(operands))
+        lists = [[] if operands[at] is None else _given(operands, at).reshape(-1).tolist() for at in places]
+        lists += [[]] * (4 - len(lists))
+    starts, ends, axes, steps = lists
+    parts = [slice(None)] * values.ndim
+    numbers = zip(axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True)
+    for axis, start, end, step in numbers:
+        if step == 0:
+            raise WeightsError("damaged: its step is 0")
+        taken = sliced(values.shape[axis], start, end, step)
+        parts[axis] = slice(taken.start, taken.stop if taken.stop >= 0 else None, taken.step)
+    return values[tuple(parts)]
 
 
 def _gather_elements(node: Node, operands: list[Array | None]) -> Array:
@@ -177,5 +217,9 @@ FOLDED: dict[str, Compute] = {
     "Identity": lambda _node, operands: _given(operands, 0),
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,
+    "Slice": _slice,
 }
 """The functions by operator. Their costs are in `foldable`."""
+
+FOLDED_BEFORE_13 = {**FOLDED, "Softmax": _softmax_of_later_axes}
+"""The functions by operator for opsets up to 12."""

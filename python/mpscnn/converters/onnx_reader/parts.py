@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.folded import sliced
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -51,7 +52,7 @@ def _ranges(c: Context, node: Node, x: FileTensor) -> list[tuple[int, range | No
             raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
         if step == 0:
             raise WeightsError("damaged: its step is 0")
-        positions = range(extent)[start:end:step]
+        positions = sliced(extent, start, end, step)
         if not positions:
             raise UnsupportedError(f"takes nothing of axis {number} of {x.shown}")
         result.append((number, positions))

@@ -1,0 +1,41 @@
+"""Results that the reader computes of constants are those of onnxruntime, with the meaning of the file's opset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import assert_like_onnxruntime, model, node
+
+NUMBERS = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
+
+
+def assert_computed(
+    kind: str, operands: dict[str, Any], result: tuple[int, ...], opset: int, **settings: Any
+) -> None:
+    """Compare the sum of an input and the operator's result, which only constants are needed for."""
+    nodes = [node(kind, list(operands), "c", **settings), node("Add", ["x", "c"])]
+    assert_like_onnxruntime(model(nodes, {"x": [1, *result]}, operands, opset=opset))
+
+
+@pytest.mark.parametrize("settings", [{}, {"axis": 0}, {"axis": 1}, {"axis": 2}], ids=str)
+@pytest.mark.parametrize("opset", [9, 11, 12, 13, 17])
+def test_softmax_of_older_opsets_has_all_later_axes(opset: int, settings: dict[str, int]) -> None:
+    assert_computed("Softmax", {"k": NUMBERS}, NUMBERS.shape, opset, **settings)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "step", "count"),
+    [
+        (-9, -9, -1, 1), (-9, -(2**62), -2, 1), (-9, 2**62, 1, 4), (-9, 3, 2, 2), (-4, -9, -1, 1), (-1, -9, -1, 4),
+        (-1, -(2**62), -2, 2), (0, -9, -1, 1), (2, -9, -1, 3), (2, -(2**62), -2, 2), (2, 3, 2, 1), (9, -9, -1, 4),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_constant", [True, False])
+def test_slices_begin_within_the_axis(start: int, end: int, step: int, count: int, is_constant: bool) -> None:
+    places = {"s": np.array([start]), "e": np.array([end]), "a": np.array([-1]), "t": np.array([step])}
+    if is_constant:
+        assert_computed("Slice", {"k": NUMBERS, **places}, (2, 3, count), 17)
+    else:
+        assert_like_onnxruntime(model([node("Slice", ["x", *places])], {"x": [1, *NUMBERS.shape]}, places))
