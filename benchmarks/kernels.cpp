@@ -28,7 +28,7 @@ struct Layer {
     std::int64_t size, inputs, outputs, kernel = 1, stride = 1, groups = 1;
 };
 
-// Sizes are those of the output; stride 2 halves a twice as large source.
+// Each size is the number of rows and columns of the output. With stride 2, the source has twice as many.
 const Layer layers[] = {
     {"v1", "first", 112, 3, 32, 3, 2},
     {"v1", "pointwise", 112, 32, 64},
@@ -117,7 +117,8 @@ Measurement measure(const KernelTable &table, ThreadPool &pool, const Layer &lay
                                     scratch[static_cast<std::size_t>(worker)].data());
                             });
                         }));
-        // In between, since the clock rate changes with temperature and with what others do.
+        // Measure the peak between the runs, because the clock rate changes with temperature and with the
+        // load of other processes.
         best_peak = std::min(best_peak, seconds_of([&] { run_peak_loop(table); }));
     } while (seconds_since(start) < seconds);
     return {best, 2.0 * static_cast<double>(layer.size * layer.size * layer.outputs * depth),

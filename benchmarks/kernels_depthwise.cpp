@@ -43,7 +43,8 @@ const Layer layers[] = {
     {14, 256, 7, 1}, {112, 12},       {56, 20},           {28, 64, 3, 1, 1, 2},
 };
 
-/// A pixel pitch like that of the engine's own tensors: whole cache lines, no multiple of 2048 bytes.
+/// Return the pixel pitch that the engine uses for its tensors: whole cache lines, but no multiple of 2048
+/// bytes.
 std::int64_t pitch_of(std::int64_t channels) {
     const std::int64_t pitch = (channels + 15) / 16 * 16;
     return pitch % 512 == 0 ? pitch + 16 : pitch;

@@ -1,5 +1,5 @@
-// Convolutions with groups on arrays, and their gradients, with one thread for each result. Those without
-// groups are in array_product.metal.
+// Convolutions with groups on arrays, and their gradients, with one thread for each result. Convolutions
+// without groups are in array_product.metal.
 
 #include <metal_stdlib>
 

@@ -196,7 +196,7 @@ inline UnitSums unit_sums(const device float *source, uint unit, uint thread_ind
     return sums;
 }
 
-/// Store the numbers of a unit, and return its norm. `sums` are those of the deviations from the mean.
+/// Store the numbers of a unit, and return its norm. `sums` has the sums of the deviations from the mean.
 inline float unit_statistics(device float *result, uint unit, UnitSums sums, float factor, float mean,
                              bool stores, constant ArrayUnitParams &params) {
     const float size = float(params.pixels * params.channels), epsilon = params.epsilon * factor;

@@ -24,7 +24,7 @@ struct ArrayRecurrentParams {
     int reverse;
     int has_states;
     int rounds;                 ///< 1: states are rounded to half
-    unsigned int weight_output; ///< stride in elements from one output's weights to those of the next
-    unsigned int weight_input;  ///< stride in elements from one input's weights to those of the next
+    unsigned int weight_output; ///< stride in elements from one output's weights to the next output's
+    unsigned int weight_input;  ///< stride in elements from one input's weights to the next input's
     GateParams gate, candidate, output;
 };

@@ -10,8 +10,8 @@
 
 using namespace metal;
 
-/// Add one pixel's products to the sums of a slice's four output channels. `weights` are those of one tap,
-/// [input channel of a group][lane].
+/// Add one pixel's products to the sums of a slice's four output channels. `weights` has the weights of one
+/// tap, [input channel of a group][lane].
 template <typename Source, typename Weights>
 inline float4 add_tap(float4 sum, Source source, uint2 pixel, SliceOfImage place,
                       constant ConvolutionParams &params, Weights weights) {

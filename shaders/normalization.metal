@@ -10,8 +10,8 @@
 
 using namespace metal;
 
-/// Mean and variance of some numbers. `rest` is the rounding error of the mean. The variance is that of the
-/// numbers times `factor`, a power of two. The factor is 1 unless squares overflow or underflow a float.
+/// Mean and variance of some numbers. `rest` is the rounding error of the mean. The variance is computed from
+/// the numbers times `factor`, a power of two. The factor is 1 unless squares overflow or underflow a float.
 struct Statistics {
     float4 mean, variance, rest, factor;
 };

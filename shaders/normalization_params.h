@@ -12,8 +12,8 @@ enum StatisticsRow {
     statistics_variance = 1,
     /// Rounding error of the mean; missing in statistics that are a tensor of the network.
     statistics_rest = 2,
-    /// A power of two: the variance is that of the image times this number. Missing in statistics that are a
-    /// tensor of the network.
+    /// A power of two: the variance is computed from the image times this number. Statistics that are a
+    /// tensor of the network do not have this row.
     statistics_factor = 3
 };
 

@@ -8,8 +8,8 @@ struct PreprocessTaps {
     unsigned int first, count, weight;
 };
 
-/// The parameters of the conversion. The array of taps has those of the stored photo's columns, then those of
-/// its rows. The taps of a chroma plane follow them.
+/// The parameters of the conversion. The array of taps begins with the taps of the stored photo's columns,
+/// followed by the taps of its rows and then the taps of a chroma plane.
 struct PreprocessParams {
     ImageParams destination;               ///< extents of one image
     unsigned int image;                    ///< number of the image to write in the destination

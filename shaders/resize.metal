@@ -18,7 +18,7 @@ template <typename Source> inline float4 resize_row(Source source, ResizeTap col
                    fetch_or_zero(source, column.second, y, slice), column.fraction);
 }
 
-/// Resize bilinearly. `taps` are those of all columns and then those of all rows.
+/// Resize bilinearly. `taps` has the taps of all columns, and then the taps of all rows.
 template <typename Source, typename Destination>
 inline void resize_bilinear(Source source, Destination destination, constant ResizeParams &params,
                             const device ResizeTap *taps, uint3 position) {
@@ -40,8 +40,8 @@ inline void resize_nearest(Source source, Destination destination, constant Resi
     store(destination, without_unused_lanes(value, slice, params.destination), position.xy, position.z);
 }
 
-/// Resize with Lanczos' filter. `spans` are those of all columns and then those of all rows. The horizontal
-/// sums come first, as in the CPU engine.
+/// Resize with Lanczos' filter. `spans` has the spans of all columns, and then the spans of all rows. The
+/// horizontal sums come first, as in the CPU engine.
 template <typename Source, typename Destination>
 inline void resize_lanczos(Source source, Destination destination, constant ResizeParams &params,
                            const device ResizeSpan *spans, const device float *weights, uint3 position) {

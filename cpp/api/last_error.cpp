@@ -14,9 +14,10 @@ namespace {
 
 constexpr char no_memory[] = "out of memory while an error was reported";
 
-/// A thread's message is a malloc block, stored under a key of the C library. It is not thread_local: a
-/// thread's first use of that allocates memory, and the process ends if there is none. `free` releases the
-/// block when its thread ends. That may be after this library was unloaded, so the key is never deleted.
+/// A thread's message is a malloc block, stored under a key of the C library. It is not a thread_local
+/// variable: a thread's first use of such a variable allocates memory, and the process ends if there is none.
+/// `free` releases the block when its thread ends. That may be after this library was unloaded, so the key is
+/// never deleted.
 struct Key {
     Key() : made(pthread_key_create(&key, std::free) == 0) {}
 

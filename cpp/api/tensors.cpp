@@ -36,7 +36,8 @@ bool without_strides(const mpscnn_tensor &tensor) {
                        [](std::int64_t stride) { return stride == 0; });
 }
 
-/// Extents of 0 count as 1, since strides are products of the other extents.
+/// Throws ShapeError unless the bytes of a tensor fit 64 bits. Extents of 0 count as 1, since strides are
+/// products of the other extents.
 void require_addressable(const Shape &shape, DType type, const char *what) {
     auto bytes = static_cast<std::ptrdiff_t>(size_of(type));
     for (const std::int64_t extent : shape)

@@ -45,7 +45,9 @@ CustomKernel::Argument argument_of(const std::string &name, py::array &array) {
     return {std::span(static_cast<const std::byte *>(array.data()), bytes), name, element};
 }
 
-/// Images and arrays are (name, object). An empty name stands for the next parameter of its kind.
+/// Encode a run of the kernel. Each image or array is a pair of a parameter's name and an object. An empty
+/// name stands for the next parameter of that kind (image or array). The command buffer keeps the arrays
+/// alive until it is completed.
 void encode(const CustomKernel &kernel, CommandBuffer &commands,
             const std::vector<std::pair<std::string, Image *>> &images,
             std::vector<std::pair<std::string, py::array>> arrays,

@@ -70,8 +70,8 @@ private:
     py::function function_;
 };
 
-/// `shape` has the result's extents after the batch; -1 means that of the first input. Empty: the first
-/// input's shape.
+/// Add a layer that a Python function computes. `shape` has the result's extents after the batch; -1 means
+/// the extent of the first input. If `shape` is empty, the result has the first input's shape.
 Value add_custom(Graph &graph, const std::string &name, const std::vector<Value> &inputs,
                  py::function function, const std::vector<std::int64_t> &shape) {
     const auto owned = std::make_shared<LayerFunction>(std::move(function));

@@ -32,8 +32,8 @@ const char *class_name(mpscnn_status status) {
 }
 
 py::object class_of(const Error &error) {
-    // Imported here and not with this module, because mpscnn.errors is part of the package that imports this
-    // module.
+    // Import mpscnn.errors here and not with this module, because mpscnn.errors is part of the package that
+    // imports this module.
     return py::module_::import("mpscnn.errors").attr(class_name(error.status()));
 }
 

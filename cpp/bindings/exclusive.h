@@ -9,13 +9,14 @@ namespace py = pybind11;
 
 /// Protects objects that threads share in a Python without the GIL. Only one thread at a time is in the
 /// functions that have this class as their call guard. Other threads may enter wherever the GIL would be
-/// released, for example by GilReleased. Does nothing in a Python with a GIL. Not for functions that run
-/// networks.
+/// released, for example by GilReleased. In a Python with a GIL, this class does nothing. Functions that run
+/// networks must not use it.
 class Exclusive {
 public:
     Exclusive() : section_(shared()) {}
 
-    /// Called once, when the module is imported.
+    /// Set the object whose lock all calls share: the module. This is called once, when the module is
+    /// imported.
     static void share(const py::module_ &module);
 
 private:

@@ -15,7 +15,8 @@ namespace py = pybind11;
 
 /// The frames of a stream, in order, until their results are delivered. An iterator class derives from it.
 /// Each function is one step in which no signal handler runs, except inside the stream's own code. So no
-/// frame is lost or repeated when the iterator is interrupted. Needs the GIL, or the lock of exclusive.h.
+/// frame is lost or repeated when the iterator is interrupted. The caller must have the GIL, or the lock of
+/// exclusive.h.
 class FrameQueue {
 public:
     FrameQueue(std::size_t most, bool return_exceptions)
@@ -44,7 +45,8 @@ public:
 
     /// Implements `__next__`. It reads frames from `self._frames`, and `self._submit(frame, given)` submits
     /// them. `self._end_by` handles an exception of the stream. It waits for the first frame if
-    /// `self._require_end` allows that. Then `self._finish` makes the result, which it returns.
+    /// `self._require_end` allows waiting. Then it returns the result that `self._finish` makes from this
+    /// frame.
     static py::object next(const py::object &self);
 
     /// Visit the queue's objects for Python's garbage collector.

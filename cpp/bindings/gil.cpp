@@ -56,7 +56,8 @@ void leave() {
     if (entrance.fetch_sub(1) == (closed | 1u)) PyThread_release_lock(all_left);
 }
 
-/// A signal handler's exception ends the wait. Threads that are still inside are then stopped by NoUnwinding.
+/// Let no more library threads take the GIL, and wait until the last one has left. An exception from a signal
+/// handler ends the wait; NoUnwinding then stops the threads that are still inside.
 void close_entrance() {
     if (entrance.fetch_or(closed) == 0) return;
     acquire_interruptibly(all_left);

@@ -34,7 +34,7 @@ private:
     bool passed_ = false;
 };
 
-/// Releases the GIL, so that other Python threads can run. May be a pybind11 call guard.
+/// Releases the GIL, so that other Python threads can run. It may be used as a pybind11 call guard.
 class GilReleased {
 public:
     GilReleased() : state_(PyEval_SaveThread()) {}
@@ -78,18 +78,21 @@ public:
     ForeignGil &operator=(const ForeignGil &) = delete;
     ~ForeignGil();
 
-    /// True if it has the GIL. If not, no Python object may be accessed or released any more.
+    /// True if this object has the GIL. If it does not, no Python object may be accessed or released any
+    /// more.
     explicit operator bool() const { return locked_.has_value(); }
 
-    /// Keep Python's state of this thread until the thread ends. Making it again would map and unmap memory,
-    /// which interrupts all threads of the process. Needs the GIL. The thread must not be joined by a thread
-    /// that holds the GIL.
+    /// Keep Python's state of this thread until the thread ends. Making the state again would map and unmap
+    /// memory, which interrupts all threads of the process. The caller must have the GIL. A thread that holds
+    /// the GIL must not join this thread.
     static void keep_thread_state();
 
     /// True once the shutdown has begun: no library thread gets the GIL any more.
     static bool is_closed();
 
-    /// Called once, when the module is imported. It also begins to count forks.
+    /// Register a function that runs at the end of the process: it waits until no library thread has the GIL,
+    /// and admits none afterwards. Also begin to count forks. This is called once, when the module is
+    /// imported.
     static void close_at_exit();
 
 private:

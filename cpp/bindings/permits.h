@@ -29,7 +29,8 @@ public:
 
     /// Return a permit if one is free and no request waits.
     static std::optional<Permit> take_free(const std::shared_ptr<Permits> &permits);
-    /// Block until no frame is in flight. Needs the GIL; a signal handler's exception interrupts the wait.
+    /// Block until no frame is in flight. The caller must have the GIL; a signal handler's exception
+    /// interrupts the wait.
     void wait_until_idle();
     /// Grant no more permits.
     void close();
@@ -87,9 +88,9 @@ public:
     ~PermitRequest();
 
     bool waits() const;
-    /// Block until it has a permit. Needs the GIL; a signal handler's exception interrupts the wait. Throws
-    /// StateError if the permits are closed. Also throws it in a callback of the runner, which would wait for
-    /// itself.
+    /// Block until it has a permit. The caller must have the GIL; a signal handler's exception interrupts the
+    /// wait. Throws StateError if the permits are closed. Also throws it in a callback of the runner, which
+    /// would wait for itself.
     Permit take();
 
 private:

@@ -1,4 +1,4 @@
-// mpscnn-check [DEVICE] compares the results of a Metal device with those of the CPU engine.
+// mpscnn-check [DEVICE] compares the results of a Metal device with the results of the CPU engine.
 //
 // The library runs it, with a request as a second argument, before it uses a device for the first time. If a
 // framework ends the process or a driver hangs, the user's process goes on. People may run it, too. The exit

@@ -30,8 +30,8 @@ ChildEnd run_program(const std::string &program, const std::vector<std::string> 
 /// Return a text such as "signal 6 (Aborted)".
 std::string signal_text(int signal);
 
-/// Return the file that contains this code: the shared library, or the program that it is linked into. Empty
-/// if the system does not report it.
+/// Return the file that contains this code: the shared library, or the program that it is linked into. The
+/// result is empty if the system does not report the file.
 std::string own_file();
 
 } // namespace mpscnn::platform

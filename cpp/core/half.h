@@ -86,9 +86,9 @@ constexpr float float_from_half(std::uint16_t half) noexcept {
 /// Return the float nearest to `value` that is a half.
 constexpr float round_to_half(float value) noexcept { return float_from_half(half_from_float(value)); }
 
-/// Convert arrays with the fastest instructions of this processor; the bits are those of half_from_float and
-/// float_from_half. Both spans must have the same length (otherwise an Error of kind shape) and must not
-/// overlap. Return the number of finite floats that became infinities.
+/// Convert arrays with the fastest instructions of this processor. The results have the same bits as from
+/// half_from_float and float_from_half. Both spans must have the same length (otherwise an Error of kind
+/// shape) and must not overlap. Return the number of finite floats that became infinities.
 std::size_t halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves);
 void floats_from_halves(std::span<const std::uint16_t> halves, std::span<float> floats);
 

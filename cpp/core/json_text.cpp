@@ -398,8 +398,8 @@ std::string to_text(const Json &value) {
 
 namespace {
 
-/// True for characters that could change how a terminal shows a message: control characters, including those
-/// from U+0080 on, and characters that separate lines or change the writing direction.
+/// True for characters that could change how a terminal shows a message: control characters (below U+0020,
+/// and U+007F to U+009F), and characters that separate lines or change the writing direction.
 bool controls(std::string_view character) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
     const auto within = [](unsigned char byte, int low, int high) { return byte >= low && byte <= high; };

@@ -13,7 +13,8 @@ namespace {
 /// The smallest alpha that premultiplied colours are divided by: the smallest normal number. It avoids 0 / 0
 /// where alpha and colours are 0.
 constexpr float min_alpha = 0x1p-126f;
-/// Luminance of linear sRGB, whose primaries are those of ITU-R BT.709.
+/// The weights of linear red, green and blue in the luminance of sRGB, which has the primaries of ITU-R
+/// BT.709.
 constexpr float red_luminance = 0.2126f, green_luminance = 0.7152f, blue_luminance = 0.0722f;
 constexpr float gray_gamma = 2.2f;
 

@@ -126,8 +126,8 @@ public:
     std::size_t sources() const { return sources_.size(); }
     const ImageDescriptor &image(std::size_t source = 0) const { return sources_[source]; }
 
-    /// Return the size of the whole destination. destination_channels() are those from the first written one
-    /// on.
+    /// Return the size of the whole destination. destination_channels() counts the channels from the first
+    /// written one on.
     ImageSize destination_size() const { return destination_size_; }
     std::int64_t destination_channels() const { return destination_channels_ - written_.channel; }
     /// Return the extents of the written region, which is the clip rectangle within the destination.

@@ -5,7 +5,7 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNNeuron, and those of its subclasses that compute one function each.
+/// MPSCNNNeuron and its subclasses, each of which computes a single function.
 struct Neuron {
     std::optional<ops::NeuronKind> only; ///< for a subclass: its function
     NeuronDescriptor neuron_descriptor;

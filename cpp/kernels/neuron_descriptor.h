@@ -16,7 +16,7 @@ struct NeuronDescriptor {
 
     /// Return the specs of the weights for `channels` channels: PReLU's slopes.
     ops::WeightSpecs weights(std::int64_t channels) const;
-    /// Append the specs of the neuron's weights to those of a kernel.
+    /// Append the specs of the neuron's weights to `specs`, the specs of a kernel's weights.
     void add_weights(ops::WeightSpecs &specs, std::int64_t channels) const;
 };
 

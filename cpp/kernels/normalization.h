@@ -5,7 +5,7 @@
 
 namespace mpscnn::kernels {
 
-/// MPSCNNBatchNormalization. The statistics are weights, or those of a batch normalization state.
+/// MPSCNNBatchNormalization. The statistics are weights, or come from a batch normalization state.
 struct BatchNormalization {
     std::int64_t number_of_feature_channels = 0;
     NeuronDescriptor fused_neuron_descriptor;

@@ -29,11 +29,11 @@ struct Reshape {
     int build(EncodingBuilder &builder) const;
 };
 
-/// MPSNNPad. The rows before the source are the negative offset, and the written size determines those after
-/// it; columns are alike. The padding sizes determine channels. If the kernel allocates the result, its size
-/// follows from the padding sizes.
+/// MPSNNPad. The negative offset is the number of rows before the source, and the written size determines the
+/// number of rows after the source. The same holds for columns. The padding sizes determine the number of
+/// channels before and after. If the kernel allocates the result, its size follows from the padding sizes.
 struct Pad {
-    /// Supports all edge modes, and any first channel of the source.
+    /// True: this kernel supports all edge modes, and any first channel of the source.
     static constexpr bool any_edge_mode = true;
 
     /// True: the gradient kernel, which does not depend on the values of the border.

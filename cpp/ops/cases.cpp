@@ -36,7 +36,7 @@ constexpr unsigned tags_of_plain(std::string_view operation) {
     return operation == "power" || operation == "equal" || operation == "mask_out" ? checked : both;
 }
 
-/// Each kind of neuron, with parameters with which it is defined for noise and changes it.
+/// Each kind of neuron. The parameters are chosen so that the function is defined for noise and changes it.
 constexpr const char *neurons[] = {
     R"({"kind":"relu","a":0.25})",
     R"({"kind":"linear","a":-0.5,"b":2.0})",
@@ -374,8 +374,8 @@ constexpr Row case_rows[] = {
      R"({"training":true,"seed":3,"keep_probability":0.75,"mask_stride_channels":0})"},
     {checked | no_onnx, "dropout of channels", "dropout",
      R"({"training":true,"seed":3,"mask_stride_y":0,"mask_stride_x":0})"},
-    // One image with at most four channels. A texture without slices stores it, which shaders access
-    // differently.
+    // Each input is one image with at most four channels. Metal stores such an image in a texture without
+    // slices, and shaders access this type of texture differently.
     {checked, "convolution, one slice", "convolution",
      R"({"output_channels":4,"kernel_height":3,"kernel_width":3,"stride_y":2,"stride_x":2,"padding":"same"})",
      R"({"kind":"hard_swish"})", "[[7,5,3]]"},

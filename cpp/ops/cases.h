@@ -16,7 +16,8 @@ struct Case {
         conformance = 2, ///< `mpscnn verify`
         /// An operation of training: its inputs are variables of the graph, whose shapes include the batch.
         training = 4,
-        /// ONNX cannot express the case; all others but those of training are written as ONNX and compared.
+        /// ONNX cannot express the case. All cases without this tag, except cases of training, are written as
+        /// ONNX files and compared.
         no_onnx = 8,
     };
 

@@ -8,9 +8,9 @@ namespace mpscnn::ops {
 /// by the reciprocal of this number; the other elements become 0. Outside of training the result is the
 /// input.
 ///
-/// The mask is a tensor whose extents are those of the input, or 1 along axes with a mask stride of 0. Its
-/// element i, in row-major NHWC order over the whole batch, has the random word i % 4 of philox(i / 4, seed)
-/// (core/philox.h), and is kept if this word is at most last_kept(). Every engine makes the same mask.
+/// The mask is a tensor with the extents of the input, except that axes with a mask stride of 0 have extent
+/// 1. Its element i, in row-major NHWC order over the whole batch, has the random word i % 4 of philox(i / 4,
+/// seed) (core/philox.h), and is kept if this word is at most last_kept(). Every engine makes the same mask.
 struct Dropout {
     static constexpr OperationInfo info{
         "dropout", "Sets random elements to zero; outside of training the identity.", 1, 1, true, false, true,
@@ -44,8 +44,8 @@ struct Dropout {
 };
 
 /// Dropout with a different mask in each step of training. The second input is the number of the step, one
-/// whole number from 0 on. Its mask is that of a dropout whose seed is `seed` plus the number. The gradient
-/// is computed by the same operation, applied to the gradient of the result.
+/// whole number from 0 on. The mask is the same as in a dropout whose seed is `seed` plus this number. The
+/// gradient is computed by the same operation, applied to the gradient of the result.
 struct StepDropout {
     static constexpr OperationInfo info{.name = "step_dropout",
                                         .summary = "Dropout with another mask in each step of training.",

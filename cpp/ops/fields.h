@@ -21,8 +21,9 @@ namespace mpscnn::ops {
 template <class T>
 concept Enumeration = std::is_enum_v<T>;
 
-/// The JSON form of a type that is not a number or text. Specialised next to the type: `Json write(const T
-/// &)`, `T read(const JsonView &)`, and `type`, the type's name for documentation.
+/// The JSON form of a type that is not a number or text. A header that defines such a type specialises this
+/// template with `Json write(const T &)`, `T read(const JsonView &)`, and `type`, the type's name for
+/// documentation.
 template <class T> struct FieldCodec;
 
 template <class T>

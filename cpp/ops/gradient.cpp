@@ -25,7 +25,8 @@ void add_own(const Convolution &convolution, GradientBuilder &builder) {
         builder.give("bias", builder.add(SumLike{}, {gradient, builder.weight("bias")}));
 }
 
-/// Add a dense layer's gradients as those of a convolution of one pixel, whose channels are all inputs.
+/// Add a dense layer's gradients as the gradients of a convolution of one pixel, whose channels are all
+/// inputs.
 void add_own(const FullyConnected &dense, GradientBuilder &builder) {
     const Shape input = builder.shape(builder.input(0));
     const std::int64_t features = input.with_batch(1).elements();

@@ -76,8 +76,8 @@ template <class Op> Op broadcasting(int from_end) {
     return operation;
 }
 
-/// Return the gradient of a padding's input. `gradient` is that of the padding's result, and `input` the
-/// tensor that was padded.
+/// Return the gradient of a padding's input. `gradient` is the gradient of the padding's result, and `input`
+/// the tensor that was padded.
 Value padding_gradient(const Padding &padding, GradientBuilder &builder, Value gradient, Value input);
 
 } // namespace mpscnn::ops

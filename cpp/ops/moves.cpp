@@ -104,7 +104,7 @@ Shape Reshape::output_shape(const InputShapes &inputs) const {
     std::int64_t wanted = 1;
     for (auto extent = extents.begin() + 1; extent != extents.end(); ++extent) {
         if (*extent == -1) continue;
-        // More than the given elements, so the check below throws.
+        // The shape has more elements than the input, so the check below throws. The product might overflow.
         if (wanted > given / *extent) wanted = given + 1;
         if (wanted > given) break;
         wanted *= *extent;

@@ -49,9 +49,9 @@ struct Neuron {
 /// gradient of the result, then the neuron's input or, with from_result, its result. A prelu has the slopes
 /// as a further input, (1, channels) or with more axes of 1 in between.
 ///
-/// Where a function has a kink, the derivative is PyTorch's. At 0 that of relu, relun, elu and prelu is the
-/// one of negative numbers (of elu a). At the limits of clamp, relun and hard_sigmoid it is 0. For hard_swish
-/// it is 0 at -3 and 1 at 3, and for absolute it is 0 at 0.
+/// Where a function has a kink, the derivative is PyTorch's. At 0, relu, relun, elu and prelu have the
+/// derivative of the side of negative numbers (a for elu). At the limits of clamp, relun and hard_sigmoid it
+/// is 0. For hard_swish it is 0 at -3 and 1 at 3, and for absolute it is 0 at 0.
 struct NeuronGradient {
     static constexpr OperationInfo info =
         training_info("neuron_gradient", "Gradient of an activation's input.", 2, 1);

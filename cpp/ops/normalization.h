@@ -68,7 +68,7 @@ struct BatchStatistics {
 };
 
 /// Group normalization (Wu and He 2018): gamma * (x - mean) / sqrt(variance + epsilon) + beta. The mean and
-/// variance are those of all pixels and of channels / groups consecutive channels of one image. With as many
+/// variance are taken over all pixels of channels / groups consecutive channels of one image. With as many
 /// groups as channels it is instance normalization (Ulyanov et al. 2016).
 struct GroupNormalization {
     static constexpr OperationInfo info{
@@ -214,7 +214,7 @@ struct SpatialNormalization {
 };
 
 /// Local contrast normalization: pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta. Mean and
-/// variance are those of a window of each channel. They always divide by kernel_height * kernel_width, also
+/// variance are taken over a window of each channel. The divisor is always kernel_height * kernel_width, also
 /// at the borders.
 struct LocalContrastNormalization {
     static constexpr OperationInfo info{"local_contrast_normalization",

@@ -26,9 +26,9 @@ struct BatchNormalizationSums {
     }
 };
 
-/// The gradient of a batch normalization's input, where the statistics are those of the current batch: gamma
-/// / sqrt(variance + epsilon) * (gradient - mean of gradients - normalized input * mean of gradients times
-/// normalized inputs). Inputs: the gradient of the result, the input, its statistics, the sums of
+/// The gradient of a batch normalization's input, where the statistics were computed from the current batch:
+/// gamma / sqrt(variance + epsilon) * (gradient - mean of gradients - normalized input * mean of gradients
+/// times normalized inputs). Inputs: the gradient of the result, the input, its statistics, the sums of
 /// batch_normalization_sums and, unless it is 1, gamma (1, channels).
 struct BatchNormalizationGradient {
     static constexpr OperationInfo info =
@@ -68,8 +68,8 @@ struct GroupNormalizationGradient {
     }
 };
 
-/// The gradient of a layer normalization's input. Formula and inputs are those of GroupNormalizationGradient,
-/// with means over each pixel's channels.
+/// The gradient of a layer normalization's input. It has the formula and inputs of
+/// GroupNormalizationGradient, with means over each pixel's channels.
 struct LayerNormalizationGradient {
     static constexpr OperationInfo info =
         training_info("layer_normalization_gradient", "Gradient of a layer normalization's input.", 2, 1);

@@ -97,7 +97,7 @@ void require_divisor(const OperationInfo &info, std::string_view field, std::int
 std::string list_text(const std::vector<std::int64_t> &numbers);
 /// Throws a ShapeError unless input `index` has `rank` axes (batch included).
 void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank, std::size_t index = 0);
-/// Throws a ShapeError for a tensor of more axes than an image, 4, or less than 2.
+/// Throws a ShapeError for a tensor with fewer than 2 axes, or with more than the 4 axes of an image.
 void require_image_or_less(const OperationInfo &info, const Shape &input);
 /// Throws a ShapeError unless input `index`, called `what` if that is given, has the shape `expected`; free
 /// extents may differ.

@@ -5,7 +5,7 @@
 namespace mpscnn::ops {
 
 /// Apple's MPSNNPaddingMethod: how MPS kernels choose the size and place of their results when a caller
-/// leaves that to them. Where the headers leave a choice, the formulas are those of their sample code
+/// leaves that to them. Where Apple's headers leave a choice, the formulas come from their sample code
 /// (MPSNeuralNetworkTypes.h).
 struct PaddingMethod {
     /// Where padding is added, or where input is left unread.

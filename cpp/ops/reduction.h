@@ -94,8 +94,8 @@ struct WeightedReduction {
 
 /// Sums of the first input's elements over the axes along which the second input has extent 1. Only the shape
 /// of the second input is used, and the result has that shape. As images (n, height, width, channels), each
-/// extent of the second input is that of the first or 1. This is the gradient of a bias, and of an operand
-/// that arithmetic has broadcast.
+/// extent of the second input equals the extent of the first input or is 1. This is the gradient of a bias,
+/// and of an operand that arithmetic has broadcast.
 struct SumLike {
     static constexpr OperationInfo info =
         training_info("sum_like", "Sums over the axes that another tensor does not have.", 2);

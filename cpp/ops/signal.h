@@ -31,7 +31,7 @@ template <> struct EnumNames<SignalBoundary> {
 /// is not an operation of networks: it supports double precision, and the convolution of networks is a
 /// correlation of images.
 struct SignalConvolution {
-    /// Used in messages only: op_list.h does not list this operation.
+    /// This is used in messages only: op_list.h does not list this operation.
     static constexpr OperationInfo info{"signal_convolution",
                                         "Convolution of signals over their last one or two axes.",
                                         2,

@@ -6,7 +6,7 @@ namespace mpscnn::ops {
 
 /// The order in which the channels of a pixel become the channels of scale x scale pixels.
 enum class SubpixelOrder {
-    position_major, ///< all channels of the first pixel, then those of the one to its right, ... (Apple's
+    position_major, ///< all channels of the first pixel, then all of the pixel to its right, ... (Apple's
                     ///< sub-pixel convolution, TensorFlow's depth_to_space)
     channel_major   ///< the first channel of all pixels, then the second, ... (PyTorch's PixelShuffle)
 };

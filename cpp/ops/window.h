@@ -42,8 +42,8 @@ struct WindowAxis {
 
     /// Return the number of input positions from the first tap to the last one.
     std::int64_t reach() const { return (kernel - 1) * dilation + 1; }
-    /// Return Apple's `offset`: the input position of the first window's centre, which is the right one of
-    /// two centres.
+    /// Return Apple's `offset`: the input position of the first window's centre. A window of even size has
+    /// two middle positions; the right one counts as the centre.
     std::int64_t offset() const { return reach() / 2 - before; }
 };
 

@@ -33,7 +33,7 @@ struct Detection {
     int anchor; ///< row of the outputs, which is the anchor's number
 };
 
-/// A detection head for one input size. Immutable; any number of threads may use it.
+/// A detection head for one input size. It is immutable, and any number of threads may use it.
 class Detector {
 public:
     /// `stored` are the anchors for StoredAnchors. Throws Error(parameter).

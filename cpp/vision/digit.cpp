@@ -92,7 +92,7 @@ bool touches_edge(const PixelBox &box, const GrayPlane &plane) {
 }
 
 /// Return the mark with the largest mass. A mark at the photo's edge may be a shadow, so it is returned only
-/// if its mass is many times that of every mark inside.
+/// if its mass is many times the mass of every other mark.
 const Mark &main_mark(const Marks &found, const GrayPlane &ink) {
     const auto rank = [&](const Mark &mark) {
         return touches_edge(mark.box, ink) ? min_mass * mark.mass : mark.mass;

@@ -20,7 +20,7 @@ inline constexpr int max_label_classes = 255;
 
 /// For each pixel of the upright photo, find the class with the largest score at its centre; for equal
 /// scores, the first class. Scores between the grid's points are interpolated bilinearly. Outside the outer
-/// points they are those of the nearest point.
+/// points, a pixel has the scores of the nearest point.
 ///
 /// `labels` has room for oriented_height x oriented_width values. `scores` is null or has room for that times
 /// the number of classes. Scores of pixels that the network did not see are NaN. `input_height` and

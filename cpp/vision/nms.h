@@ -15,7 +15,7 @@ enum class SuppressionMethod {
 };
 
 /// The settings of non-maximum suppression. The IoU of two boxes is the area of their intersection divided by
-/// the area of their union. The soft methods are those of Bodla et al. 2017, "Soft-NMS".
+/// the area of their union. The soft methods come from Bodla et al. 2017, "Soft-NMS".
 struct Suppression {
     SuppressionMethod method = SuppressionMethod::hard;
     /// False: boxes of different classes suppress each other, and a box has its best class.
@@ -47,9 +47,9 @@ bool better(const Candidate &a, const Candidate &b);
 void check(const Suppression &settings);
 
 /// The largest number of candidates of all classes together that suppression compares. Without a limit, the
-/// time could be quadratic in the number of candidates. The limit of the soft methods is that of EfficientDet
-/// (Tan et al. 2020, MAX_DETECTION_POINTS); they take several times as long. The limit of the hard method is
-/// that of YOLOv5 (max_nms).
+/// time could be quadratic in the number of candidates. The limit for the soft methods, which take several
+/// times as long, is the same as in EfficientDet (Tan et al. 2020, MAX_DETECTION_POINTS). The limit for the
+/// hard method is the same as in YOLOv5 (max_nms).
 constexpr std::size_t candidate_limit(SuppressionMethod method) {
     return method == SuppressionMethod::hard ? 30'000 : 5'000;
 }

@@ -31,8 +31,9 @@ public:
     /// which must outlive this object.
     RowSums(const Plane &plane, int first_column, int end_column);
 
-    /// Return the number of samples of a pixel in the sums: that of the plane, or 1 for gray with alpha.
-    /// Alpha is composited over white, so in pixels of four samples the fourth has no meaning.
+    /// Return the number of samples of a pixel in the sums. It is the number in the plane, except that gray
+    /// with alpha has 1. Alpha is composited over white, so in pixels of four samples the fourth has no
+    /// meaning.
     std::size_t samples() const { return samples_; }
 
     /// Write the weighted sums of the taps' rows, in the units of the photo's samples.

@@ -114,8 +114,8 @@ bool ScoreTable::compute_softmax(std::span<const float> logits, const Range &ran
                     sums += power;
                 });
     const float factor = 1.0f / sum(sums);
-    // After rounding, another class may have a probability above that of the largest logit, but by less than
-    // the margin.
+    // After rounding, another class may have a larger probability than the class with the largest logit, but
+    // the difference is less than the margin.
     const float best = exponential(splat(range.of_classes - range.of_all))[0] * factor;
     if (best < min_ * (1.0f - margin)) return false;
     for (std::size_t i = 0; i < columns_; i += lanes) store(result + i, load(result + i) * factor);

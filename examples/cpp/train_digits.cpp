@@ -96,7 +96,8 @@ struct Batch {
     }
 };
 
-/// Random weights of a variance that keeps that of what a layer reads (He et al. 2015), and no biases.
+/// Set random weights and zero biases. The weights have a variance with which the layer's outputs vary as
+/// much as its inputs (He et al. 2015).
 void initialize(mpscnn::Graph &graph, const std::string &layer, const mpscnn::Shape &shape,
                 std::mt19937 &random) {
     const std::int64_t inputs =

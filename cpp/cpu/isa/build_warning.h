@@ -6,7 +6,7 @@
 namespace mpscnn::cpu {
 
 /// Return advice if the library was built for another machine and this machine has better instruction sets.
-/// Empty otherwise.
+/// The text is empty otherwise.
 std::string build_warning();
 
 /// Return the advice for a build with `sets` instruction sets.

@@ -117,7 +117,8 @@ struct Available {
 };
 
 #if defined(__x86_64__)
-/// Return the order of sums that the user requests with MPSCNN_BFLOAT16. Empty means: choose the fastest.
+/// Return the order of sums that the user requests with MPSCNN_BFLOAT16. An empty text means that the fastest
+/// order is chosen.
 std::string_view wanted_sums() {
     const char *wanted = std::getenv("MPSCNN_BFLOAT16");
     return wanted ? wanted : "";

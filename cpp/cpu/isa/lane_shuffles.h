@@ -10,8 +10,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Fill each 2 * size lanes of the result with the lower (or higher) half of these lanes of a, and then with
-/// that of b.
+/// Fill each 2 * size lanes of the result: first with the lower (or higher) half of these lanes of a, and
+/// then with the same half of these lanes of b.
 template <class V, int size, bool higher>
 MPSCNN_INLINE typename V::reg lane_halves(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -60,7 +60,7 @@ template <class V> MPSCNN_INLINE void maximum_lanes(typename V::reg (&x)[V::widt
     fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::max(a, b); });
 }
 
-/// Return every second lane, from lane `first` on: first the lanes of a, then those of b.
+/// Return every second lane, from lane `first` on: first the lanes of a, then the lanes of b.
 template <class V, int first>
 MPSCNN_INLINE typename V::reg every_second(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -68,7 +68,7 @@ MPSCNN_INLINE typename V::reg every_second(typename V::reg a, typename V::reg b)
     }(std::make_integer_sequence<int, V::width>());
 }
 
-/// Interleave the lanes of the lower (or higher) half of a with those of b.
+/// Interleave the lanes of the lower (or higher) half of a with the lanes of the same half of b.
 template <class V, bool higher>
 MPSCNN_INLINE typename V::reg interleaved_lanes(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -77,7 +77,7 @@ MPSCNN_INLINE typename V::reg interleaved_lanes(typename V::reg a, typename V::r
     }(std::make_integer_sequence<int, V::width>());
 }
 
-/// Return every second pair of lanes, from pair `first` on: first the pairs of a, then those of b.
+/// Return every second pair of lanes, from pair `first` on: first the pairs of a, then the pairs of b.
 template <class V, int first>
 MPSCNN_INLINE typename V::reg every_second_pair(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {

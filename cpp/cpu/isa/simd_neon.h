@@ -66,7 +66,7 @@ struct Simd {
     static MPSCNN_INLINE reg div(reg a, reg b) { return vdivq_f32(a, b); }
     static MPSCNN_INLINE reg sqrt(reg a) { return vsqrtq_f32(a); }
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return vfmaq_f32(c, a, b); }
-    // Not vmaxq_f32, because it keeps a NaN of either operand and orders the zeros by sign.
+    // vmaxq_f32 is not used, because it keeps a NaN of either operand and orders the zeros by sign.
     static MPSCNN_INLINE reg max(reg limit, reg x) { return vbslq_f32(vcgtq_f32(limit, x), limit, x); }
     static MPSCNN_INLINE reg min(reg limit, reg x) { return vbslq_f32(vcltq_f32(limit, x), limit, x); }
     static MPSCNN_INLINE mask equal(reg a, reg b) { return vceqq_f32(a, b); }

@@ -43,7 +43,7 @@ bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights
         return is_large(result[1]) && is_large(result[2]);
     };
     if (kernel == 5) return both_at_least(4);
-    // The weights of a 3x3 kernel grow by a factor of four, those of a 5x5 kernel by 1.5.
+    // The weights of a 3x3 kernel grow by a factor of four, and the weights of a 5x5 kernel by 1.5.
     constexpr std::int64_t min_pixels = 96, cached_weights = 32 * 1024; // for each tap
     // An image of any size may have few pixels. So only the size of the weights counts for it.
     const bool any_size = result[1] == Shape::any || result[2] == Shape::any;
@@ -68,7 +68,7 @@ ConvolutionShape plain_convolution(const VectorTraits &vectors, const Shape &wei
 ConvolutionShape fastest_convolution(const VectorTraits &vectors, const ops::Convolution &convolution,
                                      const Shape &weights, const Shape &result) {
     ConvolutionShape shape = plain_convolution(vectors, weights, convolution.groups);
-    // Almost no processor without FMAs is left that would benefit.
+    // Winograd's algorithm has no kernels without FMA, because almost no processor in use lacks FMA.
     if (vectors.has_fma && gains_by_winograd(convolution, weights, result))
         shape.algorithm = Algorithm::winograd;
     return shape;

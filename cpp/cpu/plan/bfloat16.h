@@ -23,8 +23,8 @@ bool has_bfloat16_kernel(const engine::Node &node, const Shape &weights, std::in
                          const Activation &activation, Element result);
 
 /// Insert conversions around the steps of one operation where their kernels cannot read or write a tensor's
-/// element type. The operation's steps are those from step number `first` on. With `rounds_source`, sources
-/// that are float32 are rounded to bfloat16 in any case.
+/// element type. The operation's steps are the steps from number `first` on. With `rounds_source`, float32
+/// sources are rounded to bfloat16 even if a kernel could read them.
 void convert_elements(StepBuilder &builder, std::size_t first, bool rounds_source);
 
 } // namespace mpscnn::cpu

@@ -12,7 +12,7 @@ namespace mpscnn::cpu {
 namespace {
 
 // Constants of the model, in microseconds and bytes per microsecond. They were measured on a Zen 5 at 4.4 GHz
-// with two 512-bit FMAs per cycle. The rates of the last-level cache and between threads are those of a
+// with two 512-bit FMAs per cycle. The rates of the last-level cache and between threads were measured on a
 // server with a mesh (Emerald Rapids), where they matter most. On a Zen 3 these rates cause no loss.
 constexpr double cycles = 4400, fmas = 2;
 constexpr double last_level_rate = 40'000, l2_rate = 150'000, memory_rate = 38'000;

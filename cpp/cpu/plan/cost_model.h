@@ -54,8 +54,8 @@ struct ChainPrediction {
     ChainCut cut;
 };
 ChainPrediction best_chain(const MachineModel &machine, std::span<const ConvolutionTask> stages);
-/// Return the best cut for each size of panels; size 0 means whole results. Empty if all candidates need far
-/// more scratch memory than L1 and L2 have.
+/// Return the best cut for each size of panels; size 0 means whole results. The result is empty if all
+/// candidates need far more scratch memory than L1 and L2 have.
 std::vector<ChainPrediction> best_chains(const MachineModel &machine,
                                          std::span<const ConvolutionTask> stages);
 

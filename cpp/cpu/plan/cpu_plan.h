@@ -12,8 +12,8 @@
 
 namespace mpscnn::cpu {
 
-/// The steps (kernel calls) of a network and the place of every tensor, for fixed input shapes. Immutable;
-/// any executor may run it.
+/// The steps (kernel calls) of a network and the place of every tensor, for fixed input shapes. It is
+/// immutable, and any executor may run it.
 class CpuPlan : public engine::Plan {
 public:
     /// Throws ShapeError if the kernels' tables need more memory than `max_memory` leaves after packed

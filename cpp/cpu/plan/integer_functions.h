@@ -33,7 +33,7 @@ std::array<std::uint8_t, 256> joined_integers(const engine::Quantization &operan
                                               const engine::Quantization &result);
 
 /// True for a global average pooling, whose result may have another scale and zero point than its source. If
-/// they are equal, it is computed like any average pooling, otherwise as a mean.
+/// scale and zero point are the same, it is computed like any average pooling, otherwise as a mean.
 inline bool is_mean_of_image(const ops::Pooling &pooling) {
     return pooling.global && pooling.kind == ops::PoolingKind::average;
 }

@@ -32,8 +32,8 @@ AlignedBuffer<std::int32_t> zeros(std::int64_t count) {
     return buffer;
 }
 
-/// Set the zero point and limits of the layer's result. The limits are those of its integers and of its
-/// activation.
+/// Set the zero point and limits of the layer's result. The limits come from the range of its integers and
+/// from its activation.
 void set_limits(Requantization &to, const Node &node, const Quantization &result) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     float low = -infinity, high = infinity;
@@ -158,7 +158,7 @@ private:
         return static_cast<double>(source_.scale) * static_cast<double>(scale);
     }
 
-    /// Return the layer's biases, or zeros. Their scale is that of the products; the scale in the file is
+    /// Return the layer's biases, or zeros. Biases have the scale of the products; the scale in the file is
     /// ignored.
     std::vector<std::int32_t> biases(std::int64_t outputs) const {
         std::vector<std::int32_t> integers(static_cast<std::size_t>(outputs), 0);

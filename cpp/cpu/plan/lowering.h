@@ -32,19 +32,21 @@ struct BroadcastInput {
 /// One or more nodes that one kernel computes.
 struct FusedOperation {
     std::vector<std::string> layers; ///< names of the nodes, in order
-    ops::Operation operation;        ///< that of the first node other than a border
+    ops::Operation operation;        ///< operation of the first node that is not a border
     std::vector<engine::ValueId> inputs;
     engine::ValueId result = -1;
 
-    /// Convolutions: the zero padding before it, which enlarges its window.
+    /// For a convolution: the zero padding before the convolution, which becomes part of its window.
     std::optional<ops::Padding> border;
-    /// Convolutions and dense layers: the other operand of the addition after it.
+    /// For a convolution or dense layer: the other operand of the addition after the layer.
     std::optional<engine::ValueId> residual;
 
-    /// Pointwise convolutions with a broadcast input; `packed` has the weights of the other inputs only.
+    /// For a pointwise convolution with a broadcast input. `packed` then has only the weights of the other
+    /// inputs.
     std::optional<BroadcastInput> broadcast;
 
-    /// Pointwise convolutions with a gate: the pixel by which all pixels of the input are multiplied first.
+    /// For a pointwise convolution with a gate: the pixel by which all pixels of the input are multiplied
+    /// first.
     std::optional<engine::ValueId> gate;
 
     Element element = Element::float32; ///< element type of the result before a residual is added
@@ -64,7 +66,7 @@ struct FusedOperation {
     std::vector<ConvolutionPart> parts; ///< for an interleaved convolution
     BinaryWeights binary;
     RecurrentLayer recurrent; ///< its weights are in `packed`, and its bias is in `shift`
-    /// Float16 sums: weights of a convolution or dense layer, in place of `packed`.
+    /// The weights of a convolution or dense layer that sums in float16, in place of `packed`.
     std::optional<HalfWeights> half_sums;
     std::shared_ptr<const IntegerLayer> integers; ///< in int8 networks, unless the layer is kept in float32
     /// Batch normalization that could not be folded into a convolution. `shift` is also the value that an
@@ -74,7 +76,7 @@ struct FusedOperation {
     std::size_t weight_bytes = 0;  ///< bytes of all weights
 };
 
-/// A network whose weights are packed. Immutable; all plans of a program share it.
+/// A network whose weights are packed. It is immutable, and all plans of a program share it.
 struct LoweredNetwork {
     engine::Graph graph; ///< without weights
     const KernelTable *kernels = nullptr;

@@ -1,8 +1,8 @@
 #pragma once
 
 // The CPU engine's implementation of each operation of ops/op_list.h; the definitions are in
-// cpu/plan/operations. `make_step` adds the steps of an operation to a plan. `lower` prepares weights or
-// parameters before, and only operations with such need it.
+// cpu/plan/operations. `lower` prepares an operation's weights and parameters; operations without any need no
+// `lower`. `make_step` then adds the steps of the operation to a plan.
 
 #include <concepts>
 #include <span>

@@ -24,7 +24,8 @@ engine::StepDescription describe(const Step &step, const CpuPlan &plan, std::spa
 engine::StepDescription describe_copy(const Storage &storage, const engine::TensorView &tensor);
 
 /// Return the microseconds that the cost model predicts for a step that is not a chain. `operations` is the
-/// number of floating-point operations of the step's layers. Empty for kernels that the model does not cover.
+/// number of floating-point operations of the step's layers. The result is empty for kernels that the model
+/// does not cover.
 std::optional<double> predicted_step(const MachineModel &machine, const Step &step,
                                      std::span<const Storage> storages, std::int64_t operations);
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// Converts between the caller's tensors and those of the engine.
+// Converts between the caller's tensors and the engine's tensors.
 
 #include <optional>
 

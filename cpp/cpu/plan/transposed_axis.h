@@ -15,7 +15,7 @@ struct AxisPart {
     std::vector<std::int64_t> taps;
 };
 
-/// Return the phases that have taps. `before` is that of ops::TransposedAxis.
+/// Return the phases that have taps. For `before` see ops::TransposedAxis.
 std::vector<AxisPart> split_axis(std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
                                  std::int64_t before);
 

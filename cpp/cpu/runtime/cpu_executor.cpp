@@ -244,7 +244,7 @@ void CpuExecutor::check_inputs(const CpuPlan &plan) const {
 template <class Hook> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Hook &hook) {
     const auto run = [&](const BoundKernel &kernel) {
         const Prepared &prepared = prepared_for(plan, step);
-        // Does nothing unless an earlier allocation failed or strides are unexpected.
+        // This call does nothing unless an earlier allocation failed or strides are unexpected.
         reserve_scratch(prepared.scratch_bytes);
         const std::int64_t chunk = plan.threads() == 1 ? prepared.items : 1;
         const std::uint64_t number = ++steps_;

@@ -15,8 +15,8 @@ namespace {
 /// not matter, and so short that most items are not interrupted.
 constexpr double item_seconds = 200e-6;
 constexpr double min_seconds = 0.01;
-/// The time limit of the measurement if the threads together do not reach the sum of their single speeds.
-/// Other processes may have interrupted them, so it is repeated until then.
+/// The time limit of the measurement if all threads together are slower than the sum of their single speeds.
+/// Other processes may have interrupted the threads, so the measurement is repeated until this limit.
 constexpr double max_seconds = 0.2;
 
 using Clock = std::chrono::steady_clock;

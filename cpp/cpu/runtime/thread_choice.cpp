@@ -13,8 +13,8 @@ namespace {
 std::size_t runs_to_try(int threads) { return threads == 1 ? 3 : 15; }
 
 constexpr int first_runs = 2; ///< the first runs are not counted: threads start and caches are cold
-/// The numbers of runs between trials. They are fewer while fewer threads than all are best, because this
-/// often has a passing reason.
+/// The numbers of runs between trials. The pause is shorter while fewer threads than all are fastest, because
+/// the reason for this often passes soon.
 constexpr std::int64_t pause_with_fewer = 20, pause_with_all = 100, longest_pause = 3200;
 /// Runs that take longer, in microseconds, are not tried with fewer threads unless they become late. They
 /// benefit from more threads, and users would notice a trial.

@@ -19,7 +19,7 @@ public:
 
     /// Return the number of threads for the next run.
     int threads() const { return counts_[current_]; }
-    /// Record the duration of a run. Must be called after each run that used threads() threads.
+    /// Record the duration of a run. Call this after each run that used threads() threads.
     void took(double microseconds);
     /// Return the best number of threads so far. It is final (is_settled()) after the first trial, if there
     /// is one.

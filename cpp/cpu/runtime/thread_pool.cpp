@@ -207,8 +207,8 @@ bool ThreadPool::Team::take_chunk(std::uint64_t thread, Job job, std::uint64_t &
     std::uint64_t word = left.load();
     while (true) {
         const Count count = Count::of(word);
-        // The word has another job's number: an older job's, or a newer job's, whose word was published
-        // before.
+        // Another number in the word is the number of an older job, whose count nobody has replaced yet, or
+        // of a newer job. In the second case job_ has changed, too, because a job is published there first.
         if (count.job != job.number() && job_.load() != job.word()) return false;
         const std::uint64_t chunks = count.job == job.number() ? count.chunks : end - begin;
         if (chunks == 0) return false;

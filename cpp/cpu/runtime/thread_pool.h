@@ -32,7 +32,7 @@ public:
     /// Return the number of threads that share the next jobs; initially all.
     int threads() const { return active_; }
     int size() const { return threads_; }
-    /// Set the number of threads that share the next jobs, 1 to size(). Must not be called while a job runs.
+    /// Set the number of threads that share the next jobs, 1 to size(). Do not call this while a job runs.
     void use(int threads) { active_ = threads; }
 
     /// Call callback(int worker, int64 begin, int64 end) for ranges that cover [0, items), each with at most

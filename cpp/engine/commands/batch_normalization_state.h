@@ -18,8 +18,8 @@ public:
 
     std::int64_t channels() const { return static_cast<std::int64_t>(mean_.size()); }
     /// Include `elements` more elements of each channel. `statistics` holds the means of all channels, and
-    /// then their variances. If `generation` differs from that of the last call, all earlier elements are
-    /// forgotten.
+    /// then their variances. If `generation` differs from the generation of the last call, all earlier
+    /// elements are forgotten.
     void add(std::int64_t generation, std::int64_t elements, const std::vector<float> &statistics);
     /// Return the means and then the variances. Throws StateError if no elements of this generation have been
     /// added.

@@ -27,7 +27,7 @@ enum class CommandStatus {
 
 const char *name_of(CommandStatus status);
 
-/// The reason why a command buffer failed; codes are those of MTLCommandBufferError.
+/// The reason why a command buffer failed. The codes have the values of MTLCommandBufferError.
 struct CommandError {
     static constexpr int internal = 1, out_of_memory = 8;
 

@@ -41,7 +41,7 @@ struct CustomParameter {
 /// Width, height, depth.
 using GridSize = std::array<std::int64_t, 3>;
 
-/// A user's kernel after compilation. Immutable; several threads may use it.
+/// A user's kernel after compilation. It is immutable, and several threads may use it.
 class CustomKernel {
 public:
     virtual ~CustomKernel() = default;

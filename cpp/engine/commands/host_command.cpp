@@ -97,8 +97,8 @@ public:
     }
 
     int output_rank() const { return program_->outputs()[0].shape.rank(); }
-    /// Run the program. `images` are those of the sources, in order. `statistics` are those of a state, if
-    /// the kernel reads them.
+    /// Run the program. `images` has one image for each source, in order. `statistics` has the statistics of
+    /// a state, if the kernel reads them.
     void run(HostRunner &runner, std::span<const TensorView> images, std::span<const TensorView> outputs,
              std::vector<float> statistics = {}) {
         statistics_ = std::move(statistics);
@@ -125,7 +125,7 @@ private:
     std::shared_ptr<Program> program_;
     std::shared_ptr<const Program::Planned> planned_;
     std::vector<Given> inputs_;
-    std::vector<float> statistics_; ///< those of the current run
+    std::vector<float> statistics_; ///< statistics for the current run
 };
 
 /// Runs a raw kernel. If it has a state, it uses the state's statistics at the time when the command runs.

@@ -38,7 +38,7 @@ private:
     int threads_;
     std::unique_ptr<Recording> recording_;
     std::vector<std::unique_ptr<HostCommand>> recorded_;
-    /// One for all kernels, because their arenas are small and they run one after another.
+    /// All kernels share one executor, because their arenas are small and they run one after another.
     std::unique_ptr<Executor> executor_;
     const Plan *prepared_ = nullptr;
 };

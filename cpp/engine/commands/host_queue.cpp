@@ -67,7 +67,7 @@ public:
     void wait_until_completed() override;
     void add_completed_handler(Handler handler) override;
 
-    /// Called on the queue's thread.
+    /// Run the commands. This is called on the queue's thread.
     void execute();
 
     std::weak_ptr<const void> queue() const override { return state_; }

@@ -30,7 +30,7 @@ public:
 
     /// Set a weight. Throws WeightsError for a wrong role or shape, and for values that are not finite.
     void set_weight(const std::string &role, WeightTensor tensor);
-    /// Return nullptr if the weight is not set.
+    /// Return a weight, or nullptr if it is not set.
     const WeightTensor *weight(const std::string &role) const;
     /// Unset the weight.
     void remove_weight(const std::string &role);

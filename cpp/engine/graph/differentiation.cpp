@@ -125,7 +125,7 @@ void BackwardPass::run(ValueId value, ValueId gradient) {
         if (!depends(result)) continue;
         const std::optional<ValueId> own = gradient_of(result);
         if (!own) continue;
-        // A copy, because adding nodes may move the graph's nodes.
+        // Copy the operation, because adding nodes may move the graph's nodes in memory.
         const ops::Operation operation = graph_.nodes()[i].operation;
         NodeGradients node(*this, graph_.nodes()[i], result, *own);
         node.pass_activation();

@@ -134,7 +134,7 @@ public:
 
     /// Return the shapes of all values for fixed input shapes. Throws ShapeError with the layer's name.
     std::vector<Shape> infer_shapes(const std::vector<Shape> &input_shapes) const;
-    /// Return the weight roles and shapes of a node, including those of its activation.
+    /// Return the roles and shapes of a node's weights, including the weights of its activation.
     ops::WeightSpecs weight_specs(std::size_t node_index) const;
     /// Throws an error unless every required weight is set and the graph has an output.
     void require_complete() const;

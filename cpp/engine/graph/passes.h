@@ -23,8 +23,8 @@ enum class Merging {
                 ///< rounded
     of_halves,  ///< the same, but a neuron without a function stays between float16 and float32: it rounds,
                 ///< or keeps the rounding of the layer before it
-    /// Only layers without computation, because the result of each layer of an int8 network has its own
-    /// scale.
+    /// Only layers without computation are merged, because each layer's result in an int8 network has a
+    /// separate scale.
     of_integers
 };
 

@@ -89,7 +89,8 @@ struct SessionOptions {
     std::uint64_t max_memory = 0; ///< like the program's; 0: the program's limit
 };
 
-/// A backend's preparation for one combination of input shapes: memory layout and kernel choices. Immutable.
+/// A backend's preparation for one combination of input shapes: memory layout and kernel choices. It is
+/// immutable.
 class Plan {
 public:
     virtual ~Plan() = default;
@@ -100,11 +101,12 @@ public:
     virtual Json explain(int threads) const;
 };
 
-/// Called once when a request has ended, from any thread. The argument is the failure, or none. Must not
-/// throw.
+/// A function that is called once when a request has ended, from any thread. The argument is the failure, or
+/// none. The function must not throw.
 using Completion = std::function<void(Failure failure)>;
 
-/// One caller's execution state on a device: arena, threads or command queue. Not for concurrent use.
+/// One caller's execution state on a device: arena, threads or command queue. Only one thread at a time may
+/// use it.
 class Executor {
 public:
     virtual ~Executor() = default;
@@ -159,8 +161,8 @@ public:
 
 class NativeRun; // native_run.h
 
-/// A graph that a backend has prepared, with packed weights and chosen kernels. Immutable and safe to use
-/// from several threads.
+/// A graph that a backend has prepared, with packed weights and chosen kernels. It is immutable, so several
+/// threads may use it.
 class LoweredGraph {
 public:
     virtual ~LoweredGraph() = default;

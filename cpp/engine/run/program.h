@@ -95,7 +95,7 @@ private:
     bool winograd_;
     MetalKernels metal_kernels_;
     std::uint64_t max_memory_;
-    bool in_stages_ = false; ///< true if the processor computes some layers between those of the device
+    bool in_stages_ = false; ///< true if the processor computes some layers between the device's layers
     std::vector<Port> inputs_, outputs_;
     std::unique_ptr<LoweredGraph> lowered_;
     std::mutex mutex_;
@@ -110,7 +110,8 @@ public:
     Session(std::shared_ptr<Program> program, const SessionOptions &options);
 
     const std::shared_ptr<Program> &program() const { return program_; }
-    /// Read the inputs and write the outputs. Allocates nothing if the shapes are those of the previous run.
+    /// Read the inputs and write the outputs. This allocates nothing if the shapes are the same as in the
+    /// previous run.
     void run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
     /// Submit a run, which may return before the outputs are written; see Executor::submit.
     std::shared_ptr<Request> submit(std::span<const TensorView> inputs, std::span<const TensorView> outputs);

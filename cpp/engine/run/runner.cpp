@@ -252,7 +252,7 @@ struct Runner::Crew {
         permit.notify_all();
     }
 
-    /// Start the threads, which keep the crew alive. Called once.
+    /// Start the threads, which keep the crew alive. This is called once.
     static void start(const std::shared_ptr<Crew> &crew) {
         const platform::BlockedSignals blocked;
         try {

@@ -24,9 +24,9 @@ public:
     Trainer(const Graph &network, const TrainingOptions &options, const CompileOptions &device,
             const SessionOptions &session);
 
-    /// Make one step and return its loss. `inputs` are those of the network, followed by the weights of the
-    /// losses if batches are weighted. Labels and weights have the prediction's shape. If `prediction` has
-    /// memory, the prediction before the step is written there. For a loss that is not finite it throws
+    /// Make one step and return its loss. `inputs` has the inputs of the network, followed by the weights of
+    /// the losses if batches are weighted. Labels and weights have the prediction's shape. If `prediction`
+    /// has memory, the prediction before the step is written there. For a loss that is not finite it throws
     /// StateError and changes nothing.
     double step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
                 const TensorView *prediction);

@@ -17,14 +17,14 @@ struct TrainingVariable {
     std::string name; ///< "conv1.weight", "conv1.weight.first_moment"
     Shape shape;
     std::string layer, role;  ///< layer and role of the weight; a moment has no layer
-    std::vector<float> first; ///< initial values; empty: those of the layer's weight, or zeros for a moment
+    std::vector<float> first; ///< initial values; empty: the layer's weight, or zeros for a moment
     int output = -1;          ///< index of its new value among the graph's outputs; -1: it does not change
     int update_output = -1; ///< index of its new value among the outputs of `update`; -1: it does not change
 
     bool changes() const { return output >= 0 || update_output >= 0; }
 };
 
-/// One step of training as a graph. Its inputs are those of the network, labels in the shape of the
+/// One step of training as a graph. Its inputs are the inputs of the network, labels in the shape of the
 /// prediction, optionally weights of the losses, the rates, (1, 2) each (ops/optimizer.h), the step's number
 /// (1, 1), and the variables. Its outputs are the loss, the prediction that the loss compares with the labels
 /// (for a detector boxes and scores, concatenated), and new values of the variables.
@@ -50,7 +50,7 @@ TrainingGraph make_training_graph(const Graph &network, const TrainingOptions &o
 /// The suffix of a gradient's name, after the name of its input or weight.
 inline constexpr const char *gradient_suffix = ".gradient";
 
-/// Return a graph that computes the gradients of a network's inputs and weights. Its inputs are those of a
+/// Return a graph that computes the gradients of a network's inputs and weights. It has the inputs of a
 /// TrainingGraph without the optimiser's variables. Its outputs are the loss, the prediction, and the
 /// gradients, by name. With `of_output` there is no loss, and the gradient of the prediction replaces the
 /// labels.

@@ -13,7 +13,7 @@ inline constexpr const char *slope_role = "slope";
 /// The role of a constant's weight.
 inline constexpr const char *value_role = "value";
 
-/// True if training can change the weights of a layer, including those of its activation.
+/// True if training can change the weights of a layer, including the weights of its activation.
 bool trains_weights(const Node &layer);
 
 /// Return the shape of the variable that holds a weight while it is trained.

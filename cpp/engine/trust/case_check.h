@@ -19,7 +19,7 @@ namespace mpscnn::engine {
 struct CaseResult {
     enum class End {
         open,   ///< the case did not run
-        right,  ///< the result equals that of the CPU engine, or the device does not support the layer
+        right,  ///< the result equals the CPU engine's, or the device does not support the layer
         wrong,  ///< the result differs, or the device reports an error
         ended,  ///< the process ended, or there was no result in time
         without ///< all implementations of the layer are refused
@@ -53,9 +53,9 @@ struct CaseBatch {
 using CaseRunner =
     std::function<CaseBatch(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused)>;
 
-/// Run the cases, and refuse implementations until every case is right or has none left. Implementations of
-/// training have other names than those of inference, so cases of training decide nothing about inference. A
-/// device is refused if no case of inference is right.
+/// Run the cases, and refuse implementations until every case is right or has none left. Implementations for
+/// training have other names than implementations for inference, so cases of training decide nothing about
+/// inference. A device is refused if no case of inference is right.
 Verdict judge(const std::vector<Graph> &networks, const CaseRunner &run);
 
 /// Run all cases in this process, and return the verdict.

@@ -27,8 +27,8 @@ constexpr std::string_view case_word = "case ", takes_word = "takes ", wrong_wor
                            cases_word = "cases", refused_word = "refused ";
 constexpr std::string_view right_line = "right", without_line = "without", end_line = "end";
 
-/// The largest numbers of processes in a row that may end, or stop responding, without a right result. After
-/// more of them the fault cannot be that of a single implementation.
+/// The check gives up after this many processes in a row that ended, or stopped responding, without a right
+/// result. A single wrong implementation cannot cause so many.
 constexpr int max_ends = 25, max_silences = 3;
 constexpr std::size_t cases_between_notes = 100;
 

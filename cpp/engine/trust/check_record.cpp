@@ -111,8 +111,8 @@ std::optional<Verdict> verdict_on_record(const std::string &identity) {
     return verdict_of(std::string_view(*text).substr(record.size()));
 }
 
-/// The record begins with the identity. If the hashes of two identities are equal, the wrong record is
-/// noticed.
+/// Write a verdict. The file's name is a hash of the version and the identity. The file also begins with both
+/// texts, so that a record with the same hash for another identity is not used by mistake.
 void remember(const std::string &identity, const Verdict &verdict) noexcept {
     try {
         const std::string record = check_record_of(identity);

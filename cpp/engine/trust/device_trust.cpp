@@ -37,7 +37,7 @@ struct Verdicts {
 };
 
 Verdicts &verdicts() {
-    // Never destroyed, because destructors of static objects may compile programs.
+    // This object is never destroyed, because destructors of static objects may still compile programs.
     static Verdicts &instance = *new Verdicts;
     return instance;
 }

@@ -285,7 +285,7 @@ public:
     }
 
     /// Run a network with one input and one output whose only free extent is the batch, which follows from
-    /// the input's length. Allocates nothing after the first run of a batch size.
+    /// the input's length. This allocates nothing after the first run of a batch size.
     void run(std::span<const float> input, std::span<float> output) {
         if (inputs_.size() != 1 || outputs_.size() != 1)
             throw ShapeError("the network has " + std::to_string(inputs_.size()) + " inputs and " +
@@ -506,7 +506,8 @@ public:
     void use_variable(Value layer, const std::string &role, Value variable) {
         detail::check(mpscnn_graph_use_variable(get(), layer, detail::c_string(role), variable));
     }
-    /// Add a layer; `attributes` and `activation` are JSON objects. Empty means defaults and no activation.
+    /// Add a layer; `attributes` and `activation` are JSON objects. Empty texts mean default attributes and
+    /// no activation.
     Value add_node(const std::string &operation, const std::string &name, std::span<const Value> inputs,
                    const std::string &attributes = {}, const std::string &activation = {}) {
         Value value = 0;

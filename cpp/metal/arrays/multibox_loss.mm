@@ -11,7 +11,7 @@ static_assert(sizeof(ArrayMultiboxParams) == 8 * sizeof(int));
 /// single number.
 struct Multibox {
     ArrayMultiboxParams params;
-    std::int64_t images, anchors; ///< `anchors` counts those of all images together
+    std::int64_t images, anchors; ///< `anchors` is the number in all images together
     std::size_t boxes, errors, choice, count;
 };
 

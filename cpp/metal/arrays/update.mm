@@ -17,7 +17,8 @@ ArrayUpdateParams update_params(ArrayUpdateKind kind) {
 }
 
 /// Add an optimiser's update, which reads the first two sources, the source `third` and the source `numbers`.
-/// If an update has no such source, the index is that of another one, which it ignores.
+/// If an update does not have one of these sources, pass the index of any other source, which the kernel
+/// ignores.
 void add_update(ArrayProgram &program, const ArrayUpdateParams &params, std::size_t third,
                 std::size_t numbers) {
     program.add("array_update", params, {0, 1, third, numbers, program.result()},

@@ -17,7 +17,7 @@ namespace mpscnn::metal {
 /// the batch and the last two are rows.
 struct ImageLayout {
     std::int64_t images = 1, height = 1, width = 1, channels = 1;
-    engine::Precision precision = engine::Precision::float32; ///< of its elements
+    engine::Precision precision = engine::Precision::float32; ///< precision of its elements
 
     /// Return the slices of one image; each holds four feature channels.
     std::int64_t slices() const { return (channels + 3) / 4; }

@@ -35,7 +35,7 @@ public:
     /// does not exist yet.
     void require_readable(const Device &device) const;
     void require_writable(const Device &device) const;
-    /// Throws ShapeError unless its extents are those of a result with this shape.
+    /// Throws ShapeError unless the image has the extents of a result with this shape.
     void require_room_for(const Shape &result) const;
     /// Throws ParameterError if both are the same texture.
     void require_apart_from(const CallerImage &other) const;

@@ -57,7 +57,7 @@ public:
     /// Return the image that a step is about to write.
     MPSImage *create(engine::ValueId value);
     MPSImage *image(engine::ValueId value) const;
-    /// Record a read of a value. Must be called once for each read, after it has been encoded. MPS kernels
+    /// Record a read of a value. Call this once for each read, after the read has been encoded. MPS kernels
     /// decrement an image's readCount themselves.
     void was_read_by_mps(engine::ValueId value);
     void was_read_by_shader(engine::ValueId value);

@@ -22,7 +22,7 @@ public:
     /// Whether images have pixels. An image of which a kernel only uses the size gets no memory.
     enum class Content { pixels, none };
 
-    /// Make a batch. `layout` is that of one image. Throws DeviceError if there is not enough memory.
+    /// Make a batch. `layout` is the layout of one image. Throws DeviceError if there is not enough memory.
     ImageBatch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout, std::int64_t images,
                Content content = Content::pixels);
     /// Releases the images.

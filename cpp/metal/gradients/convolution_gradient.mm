@@ -16,7 +16,7 @@ bool is_depthwise(const ops::Convolution &convolution, std::int64_t inputs) {
     return convolution.groups > 1 && convolution.groups == inputs && convolution.output_channels == inputs;
 }
 
-/// Return whether the gradient is that of a dense layer: input and output are one pixel.
+/// Return whether the convolution is a dense layer: input and output are one pixel.
 bool is_fully_connected(const ops::Convolution &convolution, const Shape &input) {
     const ops::Window &window = convolution.window;
     if (convolution.groups != 1 || input.elements() != input[0] * input.back()) return false;

@@ -87,7 +87,7 @@ private:
 };
 
 /// Return the number of blocks of rows in the result. If axes before the concatenated one count as rows, each
-/// block has the rows of one part after those of the other.
+/// block has the rows of the first part, and then the rows of the second part.
 std::int64_t blocks_before(int from_end, const Shape &shape) {
     std::int64_t blocks = 1;
     for (int axis = 1; axis < std::min(shape.rank() - from_end, shape.rank() - 2); ++axis)

@@ -12,7 +12,7 @@ namespace mpscnn::metal {
 /// convolution, or this device may not use MPS's kernel.
 class Convolver {
 public:
-    /// Prepare a convolution. `shape` is that of the weights: [out][kernel height][kernel width][in /
+    /// Prepare a convolution. `shape` is the shape of the weights: [out][kernel height][kernel width][in /
     /// groups].
     Convolver(const Shape &shape, std::int64_t groups, const ops::Window &window,
               const std::optional<ops::Neuron> &neuron, const LayerSource &source, Device &device);

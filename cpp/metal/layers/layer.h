@@ -68,8 +68,8 @@ struct LayerSource {
 
 /// Return the value in whose image this value is stored. Most reshapes only rename an image.
 engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value);
-/// Return the layout of the image that a fully connected layer reads. Its elements in row-major order are
-/// those of the layer's input.
+/// Return the layout of the image that a fully connected layer reads. In row-major order, it has the same
+/// elements as the layer's input.
 ImageLayout dense_input(const LayerSource &source);
 
 // Functions that make the layer of each operation. An operation without one runs on the CPU engine only. Then

@@ -56,7 +56,8 @@ ShaderArguments lanczos_arguments(const ops::Resize &resize, const Operands &ope
     std::vector<float> weights;
     append_spans(resize, resize.horizontal(from.width, to.width), to.width, from.width, spans, weights);
     append_spans(resize, resize.vertical(from.height, to.height), to.height, from.height, spans, weights);
-    // All samples lie outside; a placeholder, because a buffer may not be empty.
+    // If all samples lie outside the image, there are no weights. A buffer may not be empty, so add a
+    // placeholder.
     if (weights.empty()) weights.push_back(0.0f);
     return ShaderArguments(ResizeParams{to.params()},
                            {device.make_buffer(spans), device.make_buffer(weights)});

@@ -77,7 +77,7 @@ Stage shader_stage(ShaderCall call, std::vector<std::size_t> sources, const Imag
 Stage shader_stage(ShaderCall call, std::vector<std::size_t> sources, const ImageLayout &result,
                    const ImageLayout &grid);
 
-/// Return a step whose result is that of the last stage.
+/// Return a step that runs the stages in order. Its result is the result of the last stage.
 std::unique_ptr<Step> staged_step(std::vector<Stage> stages, Operands operands);
 std::unique_ptr<Step> mps_step(MPSCNNKernel *kernel, Operands operands, const MPSOffset &offset);
 std::unique_ptr<Step> shader_step(ShaderCall call, Operands operands);

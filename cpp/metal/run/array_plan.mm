@@ -187,8 +187,8 @@ void ArrayPlan::bind_layer(NodeStep &step, const LoweredLayer &layer) const {
     const auto port = [&](ValueId value, ValueId image) {
         const bool half = network_->halves[index_of(image)];
         step.values.push_back(array_of(network_->graph, image));
-        // Images of a layer that rounds its result are halves, also those of the network's inputs. Images of
-        // statistics are floats.
+        // If a layer rounds its result, its images hold halves, even the images of the network's inputs.
+        // Images of statistics are floats.
         const bool half_image = half || (rounds && counts_images(network_->graph, value));
         const auto shape_of = [&](ValueId of) {
             return is_flat ? as_one_image(shapes()[index_of(of)]) : shapes()[index_of(of)];

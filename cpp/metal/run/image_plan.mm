@@ -48,8 +48,8 @@ void ImagePlan::lay_out_values() {
     }
     for (const LoweredLayer &layer : network_->layers)
         images = std::min(images, layer.layer->max_images(operands_of(layer)));
-    // True for a value whose batch is not that of the network, such as statistics over the batch. It depends
-    // on all images, so these must be in one pass.
+    // True for a value whose batch is not the network's, such as statistics over the batch. Such a value
+    // depends on all images, so all images must be in one pass.
     const auto is_shared = [&](const StoredValue &value) {
         return value.readers > 0 && value.shape[0] != batch;
     };

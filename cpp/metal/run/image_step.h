@@ -14,8 +14,8 @@ namespace mpscnn::metal {
 /// of as many images as fit.
 class ImageStep : public ArrayStep {
 public:
-    /// A source or the result. `shape` is the layer's, and `image` is that of its image; the two may differ
-    /// by a reshape.
+    /// A source or the result. `shape` is the shape of the layer's tensor, and `image` is the shape of its
+    /// image. The two shapes may differ by a reshape.
     struct Port {
         Shape shape, image;
         DType type = DType::float32;                              ///< type of the array's elements

@@ -53,11 +53,11 @@ struct ArrayNetwork {
     std::shared_ptr<const engine::Implementations> implementations;
     engine::Graph graph;      ///< without weights
     std::vector<bool> halves; ///< by value: true if its array holds halves; otherwise it holds floats
-    /// By node: the layer of a node that runs on images. Empty for a node that has kernels on arrays or only
-    /// renames an array.
+    /// By node: the layer of a node that runs on images. The entry is empty for a node that has kernels on
+    /// arrays or only renames an array.
     std::vector<std::optional<LoweredLayer>> layers;
-    /// By node: the layer that one of the library's own kernels computes. Empty unless the program asks for
-    /// own kernels.
+    /// By node: the layer that one of the library's own kernels computes. The list is empty unless the
+    /// program asks for own kernels.
     std::vector<std::optional<OwnLayer>> own;
     std::vector<bool> merged; ///< by node: true if the own layer of another node includes it
     Choice::Scope scope = Choice::Scope::arrays; ///< for the layers on images

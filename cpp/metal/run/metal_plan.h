@@ -14,7 +14,7 @@ namespace mpscnn::metal {
 struct Slot;    // from slots.h
 class Handlers; // from request.h
 
-/// A network for fixed input shapes, on images or on arrays. Immutable; any executor may run it.
+/// A network for fixed input shapes, on images or on arrays. It is immutable, and any executor may run it.
 class MetalPlan : public engine::Plan {
 public:
     MetalPlan(std::shared_ptr<Device> device, std::string name, const engine::Graph &graph,

@@ -20,7 +20,7 @@ std::size_t offset_in(const PageMemory &pages, const TensorView &view) {
 std::shared_ptr<PageMemory> shareable_pages(const TensorView &view, const std::optional<Pitches> &pitches) {
     if (!pitches) return nullptr;
     auto pages = PageMemory::containing(view.data, span_of(view));
-    // Metal's required alignment of offsets.
+    // Metal requires that offsets are multiples of 4.
     return pages && offset_in(*pages, view) % 4 == 0 ? pages : nullptr;
 }
 

@@ -7,7 +7,7 @@
 // continues with the next band only computes the new rows. Before a pointwise stage, it is the rows of the
 // band. A matrix product and the depthwise stage after it alternate for each panel of channels, so that the
 // panel's rows stay in L1 or L2. Inputs that would leave the cache between two panels are processed in blocks
-// of pixels. The inner kernels are those of single convolutions; here they read and write parts of tensors.
+// of pixels. The inner kernels also compute single convolutions; here they read and write parts of tensors.
 //
 // Work items are bands of rows of the last stage's result. For a matrix product and a depthwise convolution
 // with one band only, items are panels of channels.
@@ -350,7 +350,8 @@ public:
               std::byte *scratch)
         : task_(task), plan_(plan), rows_(rows), scratch_(scratch), parts_(task, plan, image, scratch) {}
 
-    /// Compute the item. If items are panels of channels, `part` is its number; otherwise it is 0.
+    /// Compute the item. If items are panels of channels, `part` is the item's number in its band; otherwise
+    /// it is 0.
     void run(std::int64_t part) {
         for (std::int64_t s = 0; s < task_.count; ++s) {
             const ConvolutionTask &stage = task_.stages[s];

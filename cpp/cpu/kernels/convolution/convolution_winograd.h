@@ -14,11 +14,11 @@
 // transforms take about a quarter of the time, because they wait for stores. Weights take up to four times
 // the memory.
 //
-// The points are 0, +-5/8, +-3/2 and infinity. With inputs of similar size, errors are about as large as
-// those of plain sums, and at most twice as large for 3x3. Points at small integers would give three times
-// the error. All constants except those of the kernel's transform are exact. An output depends on all inputs
-// of its tile, so a large input increases the errors of all outputs of the tile. An input that is not finite
-// would make all outputs of the tile wrong, so such tiles are computed by plain products.
+// The points are 0, +-5/8, +-3/2 and infinity. With inputs of similar size, errors are about as large as with
+// plain sums, and at most twice as large for 3x3. Points at small integers would give three times the error.
+// All constants are exact, except in the transform of the kernel. An output depends on all inputs of its
+// tile, so a large input increases the errors of all outputs of the tile. An input that is not finite would
+// make all outputs of the tile wrong, so such tiles are computed by plain products.
 
 #include "cpu/kernels/convolution/convolution_gemm.h"
 
@@ -101,8 +101,9 @@ template <class V> std::size_t winograd_packed_size(const ConvolutionShape &shap
 inline constexpr int kernel_lanes = 8;
 using KernelLanes = double[kernel_lanes];
 
-/// Evaluate polynomials at the points. They have `count` coefficients, `stride` apart. The values are divided
-/// by the divisors of the interpolation, which is then simpler.
+/// Evaluate the polynomial of each lane at the points of the Winograd transform. A polynomial has `count`
+/// coefficients, `stride` apart. Divide the values by the divisors of the interpolation here, so that the
+/// interpolation needs no divisions.
 inline void evaluate_kernels(const KernelLanes *coefficients, std::int64_t count, std::int64_t stride,
                              KernelLanes (&values)[Winograd::points]) {
     constexpr double near = Winograd::near_point, far = Winograd::far_point;

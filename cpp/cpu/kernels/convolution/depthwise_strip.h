@@ -211,8 +211,8 @@ MPSCNN_INLINE void depthwise_sums(const typename V::element *const *sources, std
     }
 }
 
-/// Compute strip.count strips of rows x columns outputs, in whole channel vectors. The other parameters are
-/// those of depthwise_sums().
+/// Compute strip.count strips of rows x columns outputs, in whole channel vectors. The other parameters have
+/// the same meaning as in depthwise_sums().
 template <class V, class Shape, int rows, int columns, bool all_rows, int outside_left, int outside_right>
 __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
                                                const typename V::element *const *source_rows,

@@ -1,8 +1,8 @@
 #pragma once
 
 // Convolutions whose outputs are interleaved, as in a transposed convolution. Each part is a separate
-// convolution that writes to every n-th row and column. Its kernels are those of convolution.h. Stores of
-// single pixels make it slower.
+// convolution that writes to every n-th row and column. The kernels of convolution.h compute the parts.
+// Stores of single pixels make this slower than a plain convolution.
 
 #include "cpu/kernels/convolution/convolution.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

@@ -1,8 +1,8 @@
-// Products of two matrices that are both tensors. The register blocks are those of gemm_tile.h. Each work
-// item packs panels of the second matrix's columns into their layout. A packed panel stays in L1 or L2 for
-// all rows of the item, so packing takes a small part of the time.
+// Products of two matrices that are both tensors. The register blocks are computed by gemm_tile.h. Each work
+// item packs panels of the second matrix's columns into the layout that gemm_tile.h reads. A packed panel
+// stays in L1 or L2 for all rows of the item, so packing takes a small part of the time.
 //
-// Few rows, or few columns of the first matrix, make it slower.
+// A product is slower if it has few rows or if the first matrix has few columns.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/gemm_tile.h"

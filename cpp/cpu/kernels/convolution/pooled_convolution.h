@@ -5,7 +5,7 @@
 //
 // The result of an image is divided into bands of rows that fit the cache. It is also divided into blocks of
 // channels if this divides the work more evenly among threads. A work item is a band and a block of an image.
-// The inner kernels are those of the two separate operations, so the bits are the same.
+// The inner kernels are the same as for the two separate operations, so the results have the same bits.
 
 #include "cpu/kernels/convolution/convolution_gemm.h"
 

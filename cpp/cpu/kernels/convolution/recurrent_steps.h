@@ -22,8 +22,9 @@ struct RecurrentRow {
     const float *sums;              ///< inputs' part of the gates' sums
     const float *hidden, *cell;     ///< states before the step; null stands for zeros
     float *next_hidden, *next_cell; ///< states after the step; null in gradients
-    /// In gradients, where to store the activated gates: i, f, o and g, or z, r, the candidate, and the
-    /// product that r multiplies (or r h). Otherwise null, except z and r h of gru_before.
+    /// In gradients: where to store the activated gates i, f, o and g, or z, r, the candidate, and the
+    /// product that r multiplies (or r h). In the forward pass, these pointers are null, except for z and r h
+    /// of gru_before.
     float *gates[4];
 };
 

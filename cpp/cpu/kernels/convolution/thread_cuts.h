@@ -87,7 +87,7 @@ inline void even_out(ProductCut &cut, int threads) {
         for_each_cut(given.panels, given.panel_blocks, [&](std::int64_t panel_blocks) {
             ProductCut other = given;
             other.pixel_blocks = pixel_blocks, other.panel_blocks = panel_blocks;
-            // Too slow even if the work were divided evenly.
+            // Skip a cut that would be too slow even if the work were divided evenly.
             if (other.time_of(divide_up(all, threads), threads) >= least) return;
             if (const std::int64_t time = other.max_time(threads); time < least) cut = other, least = time;
         });

@@ -23,7 +23,7 @@ struct PixelStatistics {
 };
 
 /// Compute the mean and the sum of squares (or with `magnitudes`, of magnitudes) of a pixel's channels. With
-/// `centred` the sum is that of the deviations from the mean. Without it there is no mean.
+/// `centred` the sum is over the deviations from the mean. Without `centred` no mean is computed.
 template <class V, bool centred, bool magnitudes>
 MPSCNN_INLINE PixelStatistics statistics_of(const float *from, std::int64_t channels) {
     constexpr int blocks = 2, step = blocks * common_sums;

@@ -143,7 +143,7 @@ MPSCNN_INLINE void unite_parts(const StatisticsTask &task, Range images, std::in
     variance = V::div(variance, total);
 }
 
-/// Replace the means and variances of a group's channels by those of the whole group.
+/// Replace the mean and variance of each channel of a group by the mean and variance of the whole group.
 inline void unite_channels(const View &to, std::int64_t image, Range channels) {
     float *means = pixel_at(to, image, statistics_mean, 0),
           *variances = pixel_at(to, image, statistics_variance, 0),

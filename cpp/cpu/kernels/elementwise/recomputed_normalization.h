@@ -14,8 +14,8 @@ template <class V> struct ScaleAndShift {
     typename V::reg scale, shift;
 
     /// Without `gamma` and `beta` the scale is 1 / deviation and the shift 0. If the statistics have a
-    /// factor, the variance is that of the source times `factor`, and `scale` applies to differences from the
-    /// mean times `factor`.
+    /// factor, they hold the variance of the source times `factor`, and `scale` applies to differences from
+    /// the mean times `factor`.
     MPSCNN_INLINE ScaleAndShift(const ConstView &statistics, std::int64_t image, float epsilon,
                                 const float *gamma, const float *beta, std::int64_t channel,
                                 std::int64_t left, typename V::reg factor = V::set1(1.0f)) {

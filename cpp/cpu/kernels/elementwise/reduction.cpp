@@ -498,7 +498,7 @@ template <class V, int size, bool higher> MPSCNN_INLINE Extreme<V> lane_halves(E
     return {lane_halves<V, size, higher>(a.value, b.value), lane_halves<V, size, higher>(a.place, b.place)};
 }
 
-/// Return the larger of two values in each lane; for equal values, that of the smaller channel.
+/// Return the larger of two values in each lane. For equal values, return the one with the smaller channel.
 template <class V> MPSCNN_INLINE Extreme<V> better(Extreme<V> a, Extreme<V> b) {
     const auto is_less = V::less(a.value, b.value), is_greater = V::less(b.value, a.value);
     const auto first = V::select(is_greater, a.place, V::min(a.place, b.place));

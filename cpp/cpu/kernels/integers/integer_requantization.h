@@ -1,6 +1,7 @@
 #pragma once
 
-// Requantizes the 16 sums of a panel of outputs to bytes. The bits are those of tasks/fixed_point.h.
+// Requantizes the 16 sums of a panel of outputs to bytes. The results have the same bits as from
+// tasks/fixed_point.h.
 //
 // A sum x is multiplied by m to a 64-bit product p and shifted right by 31 + e bits. Both roundings, ((p +
 // 2^30) >> 31) + 2^(e - 1) >> e, are one shift: (p + 2^30 + 2^(30 + e)) >> (31 + e). That rounds ties up. To
@@ -18,8 +19,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Requantize `count` outputs from `first` on, one by one. Sums, multipliers and shifts are those of a whole
-/// panel.
+/// Requantize `count` outputs from `first` on, one by one. `sums`, and the multipliers and shifts of `to`,
+/// are arrays for a whole panel.
 MPSCNN_INLINE void requantize_each(const Requantization &to, const std::int32_t *sums, std::int64_t first,
                                    std::int64_t count, std::uint8_t *result) {
     const std::int32_t *m = to.multipliers + first, *shift = to.shifts + first;

@@ -1,6 +1,6 @@
 // Integer convolutions and dense layers with the tile registers of AMX. A block is 2 x 16 pixels times 2 x 16
-// outputs, and each tile product sums 64 inputs. The instruction TDPBUSD does not saturate. The layout of
-// weights is that of integer_quads.h: a panel has 16 outputs, and a step is a panel's weights for 4 inputs.
+// outputs, and each tile product sums 64 inputs. The instruction TDPBUSD does not saturate. Weights have the
+// same layout as in integer_quads.h: a panel has 16 outputs, and a step is a panel's weights for 4 inputs.
 //
 // The inputs of a block stay in L1, because weights are loaded with an instruction that does not displace
 // them. Four tile registers hold sums, one holds 64 inputs of 16 pixels, and one holds their weights. If

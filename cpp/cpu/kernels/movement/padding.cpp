@@ -48,7 +48,7 @@ __attribute__((noinline)) void fill_pixels(const PaddingTask &task, float *row, 
         fill_channels<V>(task, row + x * to.pixel_stride, {0, to.channels});
 }
 
-/// Fill the channels [channels) before or after those of the source, by the padding's mode.
+/// Fill the channels [channels), which come before or after the source's channels, by the padding's mode.
 template <class V>
 MPSCNN_INLINE void pad_channels(const PaddingTask &task, const float *from, float *out, Range channels) {
     if (task.mode == PaddingMode::constant_) return fill_channels<V>(task, out, channels);

@@ -22,13 +22,13 @@ struct TransposedAxis {
     std::ptrdiff_t from, to;
 };
 
-/// The loops of a transpose. `inner` is the axis that is contiguous in the destination, and `across` that in
-/// the source; all others are outer loops.
+/// The loops of a transpose. `inner` is the axis that is contiguous in the destination. `across` is the axis
+/// that is contiguous in the source. All other axes are outer loops.
 struct TransposePlan {
     WorkSplit split; ///< items are positions on the outer axes, times blocks of `across`
     int outer_count;
     TransposedAxis outer[TransposeTask::max_axes];
-    /// If it is the same axis for both, across.extent is 1, and runs along `inner` are copied.
+    /// If the same axis is contiguous in both tensors, across.extent is 1, and runs along `inner` are copied.
     TransposedAxis inner, across;
     std::int64_t across_block;
 };

@@ -62,12 +62,12 @@ struct ConvolutionTask {
     WindowAxis vertical{}, horizontal{}; ///< positions outside the source read as zero
     const PackedConvolution *packed = nullptr;
     Epilogue epilogue{};
-    /// Used if `continues`, for a 1x1 convolution with one group. Then sums start with this tensor instead of
-    /// the bias. It has one pixel for each image.
+    /// If `continues`, sums start with this tensor instead of the bias. It has one pixel for each image. Only
+    /// a 1x1 convolution with one group may have it.
     ConstView start{};
     bool continues = false;
-    /// Used if `gated`, for a 1x1 convolution by matrix product, without stride and with one group. Then the
-    /// source is first multiplied by this tensor, which has one pixel for each image.
+    /// If `gated`, the source is first multiplied by this tensor, which has one pixel for each image. Only a
+    /// 1x1 convolution by matrix product, without stride and with one group, may have it.
     ConstView gate{};
     bool gated = false;
     /// True if a PackTask of the same run writes weights and bias. Then `packed` has no data, only their
@@ -155,7 +155,7 @@ struct ConvolutionPart {
 struct InterleavedConvolutionTask {
     ConstView source;
     View destination;
-    /// The window of all parts, except the kernel size, which is that of each part's weights.
+    /// The stride, dilation and padding of all parts. The size of each part's kernel is in its weights.
     WindowAxis vertical{}, horizontal{};
     std::int64_t step_y = 1, step_x = 1;
     const ConvolutionPart *parts = nullptr;

@@ -57,8 +57,8 @@ struct GroupGradientTask {
     const char *kernel_name() const { return "group gradient"; }
 };
 
-/// destination = gradient of the input of a normalization by the statistics of each pixel's channels. Source
-/// and others are those of GroupGradientTask.
+/// destination = gradient of the input of a normalization by the statistics of each pixel's channels.
+/// `source` and `others` are the same as in GroupGradientTask.
 struct LayerGradientTask {
     ConstView source, others[2];
     View destination;

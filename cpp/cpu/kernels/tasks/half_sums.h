@@ -19,7 +19,7 @@ struct HalfWeights {
     bool is_depthwise() const { return groups > 1 && inputs_per_group == 1 && outputs == groups; }
     std::int64_t packed_groups() const { return is_depthwise() ? 1 : groups; }
     std::int64_t group_outputs() const { return outputs / packed_groups(); }
-    /// Panels of each packed group.
+    /// Return the number of panels of each packed group.
     std::int64_t panels() const { return (group_outputs() + panel - 1) / panel; }
     std::int64_t taps() const { return kernel_height * kernel_width * inputs_per_group; }
     std::size_t bytes() const { return 2 * (weights.size() + bias.size()); }

@@ -33,12 +33,13 @@ struct IntegerWeights {
     /// Each part has [channel][4] for four rows of the window and each of its columns.
     const std::int8_t *quads = nullptr;
     std::int64_t runs = 1;
-    /// Second summands of weights that do not fit 8 bits; null if there are none. Panel p has those from
-    /// rest_first[p] to rest_first[p + 1] - 1. Each is added to the weights of one step (four inputs) of the
-    /// panel.
+    /// Second summands of weights that do not fit 8 bits; null if there are none. Panel p has the summands
+    /// from index rest_first[p] to rest_first[p + 1] - 1. Each of them is added to the weights of one step
+    /// (four inputs) of the panel.
     const std::int32_t *rest_first = nullptr, *rest_steps = nullptr;
     const std::int8_t *rest_quads = nullptr;
-    /// One for each output. With `quads`, the zero point of the source is already subtracted.
+    /// One bias for each output. With `quads`, the contribution of the source's zero point is already
+    /// subtracted.
     const std::int32_t *bias = nullptr;
 
     constexpr bool is_depthwise() const { return groups > 1 && inputs == 1 && outputs == 1; }

@@ -58,8 +58,8 @@ struct MomentsTask {
 };
 
 /// The rows of a StatisticsTask's result. The exact mean is mean + rest, unless there is no row for the rest.
-/// Variances are those of the image times a power of two, `factor`. It is 1 unless squares of elements
-/// overflow or underflow a float.
+/// The variances are computed from the image times `factor`, a power of two. The factor is 1 unless squares
+/// of elements overflow or underflow a float.
 enum StatisticsRow {
     statistics_mean,
     statistics_variance,
@@ -96,8 +96,8 @@ struct NormalizationTask {
     const char *kernel_name() const { return "normalization"; }
 };
 
-/// destination = epilogue((source - mean) * gamma / norm + beta), where the norm is that of each pixel's
-/// channels. The mean is only subtracted if the norm is the standard deviation.
+/// destination = epilogue((source - mean) * gamma / norm + beta), where the norm is computed from each
+/// pixel's channels. The mean is only subtracted if the norm is the standard deviation.
 struct LayerNormalizationTask {
     ConstView source;
     View destination;

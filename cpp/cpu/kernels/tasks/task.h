@@ -65,11 +65,10 @@ struct Activation {
     };
     Kind kind = Kind::none;
     float low = 0.0f, high = 0.0f, slope = 0.0f;
-    /// One per channel, in an AlignedBuffer; whole vectors may be read from any channel on.
+    /// One slope for each channel, in an AlignedBuffer. Kernels may read a whole vector from any channel on.
     const float *slopes = nullptr;
-    /// The function that `apply` computes. For `exponential`, c + c_low is the logarithm of the base; for
-    /// `logarithm`, it is the reciprocal of this. For other functions, a, b and c are the neuron's
-    /// parameters.
+    /// The function that `apply` computes. For `exponential`, c + c_low is ln(base). For `logarithm`, c +
+    /// c_low is 1 / ln(base). For other functions, a, b and c are the neuron's parameters.
     NeuronKind function = NeuronKind::none;
     float a = 0.0f, b = 0.0f, c = 0.0f, c_low = 0.0f;
     /// Applies the function in place to whole vectors. It is NeuronFunctions::apply_neuron of the instruction

@@ -46,7 +46,7 @@ struct PartSumTask {
 };
 
 /// Two sums over the pixels of each image, for each channel. Row 0 of the destination is the sum of the
-/// gradient, and row 1 that of gradient * normalized source.
+/// gradient, and row 1 the sum of gradient * normalized source.
 struct NormalizationSumsTask {
     ConstView source, gradient, statistics; ///< statistics: rows of StatisticsRow
     View destination;

@@ -1,6 +1,5 @@
-// Gradients of normalizations whose statistics are those of groups of channels over all pixels of an image,
-// or of all channels of each pixel. Three passes over the input compute the mean, the other sums, and the
-// result.
+// Gradients of normalizations by the statistics of groups of channels over all pixels of an image, or of all
+// channels of each pixel. Three passes over the input compute the mean, the other sums, and the result.
 //
 // Registers hold three sums of one vector of channels. Pieces are summed in float32, and their sums are added
 // in double. The speed is limited by memory or L2, 24 bytes for each element; a pixel's channels are in L1.
@@ -51,7 +50,8 @@ struct GradientTerms {
                             : task.epsilon_rule == EpsilonRule::outside ? root + epsilon
                                                                         : root;
         const double inverse = norm == 0.0 ? 0.0 : 1.0 / norm;
-        // The derivative of the norm is deviation / root; that of the L1 norm is the sign.
+        // The derivative of the norm is deviation / root, except that the derivative of the L1 norm is the
+        // sign.
         const double steepness = is_least || root == 0.0 ? 0.0 : magnitudes ? 1.0 : 1.0 / root;
         scale = static_cast<float>(inverse);
         slope = static_cast<float>(-inverse * inverse * steepness * of_product);
@@ -164,7 +164,7 @@ void group_gradient_item(const GroupGradientTask &task, const WorkSplit::Item &i
             const auto d = deviation<V>(number(from), number(numbers.mean), number(numbers.rest));
             const auto value = V::fma(number(numbers.scale), number(gradient),
                                       V::fma(number(numbers.slope), d, number(numbers.shift)));
-            // May not write more, because the next channels may belong to other items.
+            // Store `left` channels only, because the next channels may belong to other work items.
             store_lanes<V>(out + c, value, left);
         }
     });

@@ -1,9 +1,10 @@
 // Gradients of activation functions: the gradient of the result times the derivative. The derivative is
 // computed from the function's input, or from its result if this gives the same value.
 //
-// The loops are those of element_runs.h, with four vectors of results at a time for short functions and one
-// for the others. The speed is limited by memory, 12 bytes for each element (16 for PReLU), or by arithmetic.
-// Functions with exponentials take 15 to 60 operations for each vector, in one chain of dependent operations.
+// The loops of element_runs.h compute four vectors of results at a time for short functions, and one for all
+// other functions. The speed is limited by memory, 12 bytes for each element (16 for PReLU), or by
+// arithmetic. Functions with exponentials take 15 to 60 operations for each vector, in one chain of dependent
+// operations.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -226,7 +227,7 @@ template <class V> void run_gradient(const NeuronGradientTask &task, const Eleme
     }
 }
 
-/// Compute the gradient of PReLU, whose slopes below zero are those of a pixel's channels.
+/// Compute the gradient of PReLU, which has a slope for each channel of a pixel.
 template <class V> void prelu_gradient(const float *slopes, const ElementRun<2> &run) {
     const ElementRun<3> with_slopes{
         run.to, {run.from[0], run.from[1], slopes}, run.elements, run.length, run.writable};

@@ -143,8 +143,8 @@ private:
                 visit(row, first, layer_.units - first);
     }
 
-    /// Return the gradient of the hidden state after the step: that from later steps plus that of the step's
-    /// output.
+    /// Return the gradient of the hidden state after the step. It is the sum of the gradient from later steps
+    /// and the gradient of the step's output.
     MPSCNN_INLINE reg hidden_gradient(int row, std::int64_t first, std::int64_t left) const {
         return V::add(V::load(hidden_of(row) + first),
                       load_lanes<V>(place(task_.source, at_, row) + first, left));
@@ -212,9 +212,9 @@ private:
         add_products_back(0, 0, 2, hidden_);
     }
 
-    /// Add to `to`, the gradient of a state, the products of gates' gradients and weights. It uses the
-    /// weights of `gates` gates from gate number `gate` on. Their gradients are in RecurrentRow::gates from
-    /// `quarter` on.
+    /// Add the products of gates' gradients and weights to `to`, the gradient of a state. The gates are
+    /// `gates` gates from number `gate` on. Their gradients are in RecurrentRow::gates from index `quarter`
+    /// on.
     void add_products_back(int quarter, std::int64_t gate, std::int64_t gates, float *to) {
         int row = 0;
         if constexpr (tile_rows<V> >= 4)

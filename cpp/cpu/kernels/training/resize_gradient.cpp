@@ -3,8 +3,9 @@
 // fixed order.
 //
 // Registers hold a vector of the gradient and one of a pixel. The speed is limited by loads and stores, with
-// bilinear samples four of each for every vector of the gradient. Few channels are slower. So are pixels to
-// which two successive results add, because the second one waits for the store of the first.
+// bilinear samples four of each for every vector of the gradient. Tensors with few channels are slower.
+// Pixels to which two successive results add are slower, too, because the second addition waits for the store
+// of the first.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

@@ -1,5 +1,5 @@
-// Gradients of TakeTask, which copies rows, columns or channels. The gradient of each is the sum of the
-// gradients of its copies, in the order of the copies.
+// Gradients of TakeTask, which copies rows, columns or channels. The gradient of a row, column or channel is
+// the sum of the gradients of its copies, added in the order of the copies.
 //
 // Registers hold one vector of sums. The speed is limited by memory, 8 bytes for each element of the
 // gradient; for channels by one load and one addition for each element.

@@ -7,8 +7,8 @@
 // gathered, so training need not store them.
 //
 // Registers hold gemm_rows x 2 sums, two vectors of inputs and one broadcast gradient. The speed is limited
-// by arithmetic: there are 2 loads and gemm_rows broadcasts for 2 * gemm_rows FMAs. Few outputs are slower.
-// So are windows with few channels, which are gathered in short pieces.
+// by arithmetic: there are 2 loads and gemm_rows broadcasts for 2 * gemm_rows FMAs. Layers with few outputs
+// are slower. Windows with few channels are slower, too, because they are gathered in short pieces.
 
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
 #include "cpu/kernels/movement/copy_channels.h"

@@ -18,7 +18,8 @@ struct Scaling {
           input_scale(node.weight_or("input_scale", static_cast<std::size_t>(weight.back()), 1.0f)) {}
 };
 
-/// Return weights of a dense layer as those of a convolution of one pixel; other shapes unchanged.
+/// Return the shape of a dense layer's weights as the weights of a convolution of one pixel. Other shapes are
+/// returned unchanged.
 Shape image_weights(const Shape &shape) {
     return shape.rank() == 4 ? shape : Shape{shape[0], 1, 1, shape[1]};
 }
@@ -44,8 +45,8 @@ BinaryWeights pack_bits(const std::vector<float> &weights, const Shape &shape, s
 }
 
 /// Turn the signs of weights into a plain convolution, for networks whose inputs are real numbers. All linear
-/// factors are folded into its weights and bias. The input bias adds the same to every window, because it is
-/// also added to the zeros outside the image.
+/// factors are folded into its weights and bias. So is the input bias: it adds the same number to the sum of
+/// every window, because it is also added to the zeros outside the image.
 void lower_real_inputs(const OperationLowering &lowering, const Shape &shape, const Scaling &scaling,
                        bool with_bias) {
     std::vector<float> weights = lowering.node.weights.at("weight").values();

@@ -47,7 +47,7 @@ std::span<const float> OperationLowering::weights() const {
 }
 
 std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
-    // Biases stay float32, like those of MPSCNNConvolution.
+    // Biases stay float32, as in MPSCNNConvolution.
     return node.weight_or("bias", static_cast<std::size_t>(outputs), 0.0f);
 }
 

@@ -83,8 +83,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Dep
 void lower(const OperationLowering &lowering, const ops::SubpixelConvolution &convolution) {
     FusedOperation &fused = lowering.fused;
     fused.packed = lowering.pack(lowering.node.weights.at("weight").shape(), convolution.groups);
-    // The kernel applies the activation before it rearranges channels into pixels. So each channel before
-    // gets the slope of the channel to which it is moved.
+    // The kernel applies the activation before it rearranges channels into pixels. So each channel of the
+    // convolution gets the slope of the result's channel to which it is moved.
     if (fused.activation.slopes.size() == 0) return;
     const std::vector<float> slopes = lowering.node.weights.at("slope").values();
     const auto positions = static_cast<std::size_t>(convolution.scale * convolution.scale);
