@@ -12,7 +12,7 @@ namespace benchmark {
 
 constexpr std::int64_t peak_rounds = 2000;
 
-/// Floating-point operations of one call of run_peak_loop().
+/// Return the number of floating-point operations of one call of run_peak_loop().
 inline double peak_operations(const mpscnn::cpu::KernelTable &table) {
     return static_cast<double>(table.round_operations * peak_rounds);
 }
@@ -32,7 +32,7 @@ template <class Action> double seconds_of(const Action &action) {
     return seconds_since(start);
 }
 
-/// Floating-point operations per second of one thread that only multiplies and adds.
+/// Return the floating-point operations per second of one thread that only multiplies and adds.
 inline double fma_peak(const mpscnn::cpu::KernelTable &table) {
     double best = 1e9;
     for (int i = 0; i < 5000; ++i) best = std::min(best, seconds_of([&] { run_peak_loop(table); }));

@@ -82,8 +82,8 @@ kernel void array_data_gradient(constant ArrayConvolutionParams &params [[buffer
 }
 
 /// Sum the weights' gradient over one part of the pixels of all images; `array_sum_parts` adds the parts.
-/// Adjacent threads have adjacent output channels, which are adjacent in the gradient. Without groups of
-/// several channels they are adjacent in the source, too.
+/// Adjacent threads have adjacent output channels, which are adjacent in the gradient. If each group has one
+/// channel, the channels of adjacent threads are adjacent in the source, too.
 kernel void array_weight_gradient(constant ArrayConvolutionParams &params [[buffer(0)]],
                                   const device float *source [[buffer(1)]],
                                   const device float *gradient [[buffer(2)]],

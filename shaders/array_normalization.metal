@@ -196,7 +196,8 @@ inline UnitSums unit_sums(const device float *source, uint unit, uint thread_ind
     return sums;
 }
 
-/// Store the numbers of a unit, and return its norm. `sums` has the sums of the deviations from the mean.
+/// Store a unit's statistics (mean, inverse of the norm and others), and return the norm. `sums` has the sums
+/// of the deviations from the mean.
 inline float unit_statistics(device float *result, uint unit, UnitSums sums, float factor, float mean,
                              bool stores, constant ArrayUnitParams &params) {
     const float size = float(params.pixels * params.channels), epsilon = params.epsilon * factor;
@@ -235,8 +236,9 @@ inline float larger(float a, float b) { return max(a, b); }
     VALUE = shared[0];                                                                                       \
     threadgroup_barrier(mem_flags::mem_threadgroup);
 
-/// Compute the numbers of each unit, with a group of threads for each. If squares overflow or underflow a
-/// float, or the inverse of the norm underflows, the elements are scaled and the numbers are computed again.
+/// Compute the statistics of each unit, with a group of threads for each unit. If squares overflow or
+/// underflow a float, or the inverse of the norm underflows, the elements are scaled and the statistics are
+/// computed again.
 [[max_total_threads_per_threadgroup(64)]] kernel void array_unit_statistics(
     constant ArrayUnitParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
     device float *result [[buffer(2)]], threadgroup float *shared [[threadgroup(0)]],

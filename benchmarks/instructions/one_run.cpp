@@ -1,5 +1,5 @@
 // one_run MODEL BATCH: runs the network of a model file once, on one thread, with this many random inputs.
-// What instructions.py counts is run_once() alone.
+// instructions.py counts only the instructions of run_once().
 
 #include <algorithm>
 #include <cstdint>

@@ -13,7 +13,7 @@ struct mpscnn_queue {
 };
 
 struct mpscnn_command_buffer {
-    /// Declared first, so that it is destroyed after the buffer.
+    /// This member is declared first, so that it is destroyed after the buffer.
     std::shared_ptr<mpscnn::engine::CommandQueue> queue;
     std::shared_ptr<mpscnn::engine::CommandBuffer> commands;
 };

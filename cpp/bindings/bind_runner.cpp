@@ -198,7 +198,8 @@ template <class Holder> py::custom_type_setup seen_by_garbage_collector() {
 struct FrameObject {
     static int traverse(PyObject *self, visitproc visit, void *arg) {
         const auto frame = py::cast<std::shared_ptr<Frame>>(py::handle(self));
-        // The object's reference and this variable's; a third reference would be the core's.
+        // One reference belongs to the Python object and one to this variable. A third reference would mean
+        // that the core still uses the frame.
         constexpr long own = 2;
         return frame.use_count() == own ? frame->traverse(visit, arg) : 0;
     }

@@ -16,12 +16,12 @@ namespace py = pybind11;
 /// A photo in the memory of numpy arrays, which it keeps alive.
 class Pixels {
 public:
-    /// An array (height, width) or (height, width, samples), according to `format` ("rgb8", "gray16", ...).
-    /// Rows may have gaps between them.
+    /// Make a photo from an array (height, width) or (height, width, samples), according to `format` ("rgb8",
+    /// "gray16", ...). Rows may have gaps between them.
     Pixels(py::array pixels, const std::string &format, int orientation);
 
-    /// uint8 luma (height, width), and chroma of half the extents, rounded up. Chroma is either `blue` (rows,
-    /// columns, 2) with pairs and no `red`, or two arrays (rows, columns).
+    /// Make a photo from uint8 luma (height, width), and chroma of half the extents, rounded up. Chroma is
+    /// either `blue` (rows, columns, 2), which has pairs and no `red`, or two arrays (rows, columns).
     static Pixels yuv(py::array luma, py::array blue, const py::object &red, const std::string &matrix,
                       const std::string &range, const std::string &siting, int orientation);
 

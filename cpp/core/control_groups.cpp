@@ -130,8 +130,8 @@ std::vector<std::string> directories_of(const Membership &membership, const std:
         }
     }
     if (!place) return {};
-    // A container may see its group under another name than the mount does. Then the mount's own directory
-    // holds the files of that group, or of a group above it.
+    // In a container, the name of the group may differ from its name in the mount. Then the mount's own
+    // directory holds the files of that group, or of a group above it.
     std::string directory = place->point + path.value_or("");
     std::vector<std::string> directories{place->point};
     while (directory.size() > place->point.size()) {

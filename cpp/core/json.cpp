@@ -45,8 +45,8 @@ Json Json::object(Object members) {
     return result;
 }
 
-/// Keys are sorted, because comparing all pairs takes quadratic time, and so does a hash table with hostile
-/// keys.
+/// Return a key that the object has twice, or null. Keys are sorted, because comparing all pairs takes
+/// quadratic time. A hash table would also take quadratic time if the keys are hostile.
 const std::string *repeated_key(const Json::Object &members) {
     std::vector<const std::string *> keys;
     keys.reserve(members.size());

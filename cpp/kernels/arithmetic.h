@@ -34,8 +34,8 @@ struct Arithmetic {
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const { return {}; }
     std::int64_t output_channels(ChannelCounts sources) const;
-    /// Return the size of a result. It is the primary source's, and the secondary source's along axes where a
-    /// stride of 0 broadcasts the primary one.
+    /// Return the size of a result. Along axes where a stride of 0 broadcasts the primary source, it is the
+    /// size of the secondary source. Along other axes, it is the size of the primary source.
     ImageSize destination_size(std::span<const ImageDescriptor> sources) const;
     ImageRegion source_region(const Offset &offset, const ImageSize &written, std::size_t source) const;
     int build(EncodingBuilder &builder) const;

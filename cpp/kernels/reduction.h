@@ -4,8 +4,8 @@
 
 namespace mpscnn::kernels {
 
-/// MPSNNReduceRow, -Column and -FeatureChannels with Max, Min, Sum and Mean. A row is reduced to one pixel,
-/// and so is a column.
+/// MPSNNReduceRow, -Column and -FeatureChannels with Max, Min, Sum and Mean. Each row or column is reduced to
+/// one pixel.
 struct Reduction {
     static constexpr bool reads_whole_source = true;
 

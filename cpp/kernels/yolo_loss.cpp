@@ -155,7 +155,8 @@ int YoloGraph::build() {
     const int nothing = add(ops::MaskOut{}, {object, below(best, loss_.max_iou_for_object_absence)});
 
     int target = object;
-    // The confidence is the overlap with the box of its own label, otherwise with the nearest box.
+    // With `rescore`, the target of the confidence is an overlap: with the label's box where there is a
+    // label, otherwise with the box that overlaps most.
     if (loss_.rescore) {
         const int near = add(ops::Mask{}, {object, add(ops::MaskOut{}, {present, best})});
         target = add(ops::Addition{}, {near, add(ops::Mask{}, {present, overlap(own, truth, false)})});

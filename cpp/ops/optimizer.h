@@ -85,9 +85,9 @@ struct MomentumUpdate {
 };
 
 /// New weights by stochastic gradient descent. Inputs: the weights, the gradient, the rates and, optionally,
-/// the moment. Without a moment it is weight - learning rate * gradient. With one it is weight - moment, or
-/// with Nesterov weight - learning rate * (gradient + momentum * moment). Decoupled weight decay comes first:
-/// weight * (1 - learning rate * decay).
+/// the moment. Without a moment it is weight - learning rate * gradient. With a moment it is weight - moment,
+/// or with Nesterov weight - learning rate * (gradient + momentum * moment). Decoupled weight decay comes
+/// first: weight * (1 - learning rate * decay).
 struct SgdUpdate {
     static constexpr OperationInfo info =
         training_info("sgd_update", "New weights by stochastic gradient descent.", 3, 1);

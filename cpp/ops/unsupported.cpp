@@ -39,7 +39,7 @@ Refused many_elements(const Shape &shape) {
 
 // ---- Layers ----
 
-/// Return the layer's operation. Only for rows of the table that are about this operation.
+/// Return the layer's operation. Only rows of the table that are about this operation may call this.
 template <class Op> const Op &as(const LayerUse &layer) { return std::get<Op>(layer.operation); }
 
 Refused number_beyond_half(const LayerUse &layer) {

@@ -10,8 +10,8 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// Throw Error(parameter) for the first number that is not finite. It is searched only if there is one, which
-/// one pass over all numbers finds fast.
+/// Throw Error(parameter) for the first number that is not finite. A fast pass over all numbers tests whether
+/// there is one; only then is it searched for.
 void check_finite(std::span<const float> numbers) {
     Mask4 wrong{};
     for_vectors(numbers.data(), numbers.size(), 0.0f,

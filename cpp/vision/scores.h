@@ -27,9 +27,9 @@ public:
     /// Set another minimum: probabilities below `least` need not be computed.
     void set_least(float least);
 
-    /// Return the probabilities of a box's classes. Return nothing if all are below the minimum; single ones
-    /// below it may be returned as 0. The result is valid until the next call. Throws Error(parameter) for a
-    /// score that is NaN or infinite.
+    /// Return the probabilities of a box's classes. Return nothing if all probabilities are below the
+    /// minimum. A single probability below the minimum may be returned as 0. The result is valid until the
+    /// next call. Throws Error(parameter) for a score that is NaN or infinite.
     std::span<const float> row(std::size_t box);
     /// Return row(box) without checking the scores. If one is NaN or infinite, the numbers are arbitrary.
     std::span<const float> unchecked_row(std::size_t box);

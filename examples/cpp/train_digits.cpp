@@ -27,7 +27,7 @@ namespace {
 
 constexpr std::int64_t side = 28, pixels = side * side, classes = 10, batch_size = 64;
 
-/// The bytes of an IDX file of unsigned bytes with this many axes, of which those after the first are `image`
+/// Read an IDX file of unsigned bytes with this many axes. One entry of the first axis must have `image`
 /// elements.
 std::vector<std::uint8_t> read_idx(const std::string &path, int axes, std::int64_t image) {
     std::ifstream file(path, std::ios::binary);

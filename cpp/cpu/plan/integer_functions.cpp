@@ -152,7 +152,7 @@ FixedPoint fixed_point_16(float factor) {
     return {ends ? highest_16 : (fixed.multiplier + half) >> 16, fixed.shift};
 }
 
-/// 1 / (1 + e^-x) in fixed-point arithmetic, where x has 4 bits before the binary point.
+/// Compute 1 / (1 + e^-x) in fixed-point arithmetic, where x has 4 bits before the binary point.
 std::uint8_t sigmoid(const Quantization &source, int byte) {
     const FixedPoint scale = fixed_point(static_cast<double>(source.scale) * 134217728.0);
     const auto radius = static_cast<std::int32_t>(
@@ -168,8 +168,8 @@ std::uint8_t sigmoid(const Quantization &source, int byte) {
     return static_cast<std::uint8_t>(limited(rounding_shift(share, 23), 0, 255));
 }
 
-/// x * min(max(x + 3, 0), 6) / 6 in fixed-point arithmetic. x has 7 additional bits, and the second factor is
-/// a fraction of 15 bits.
+/// Compute x * min(max(x + 3, 0), 6) / 6 in fixed-point arithmetic. x has 7 additional bits, and the second
+/// factor is a fraction of 15 bits.
 std::uint8_t hard_swish(const Quantization &source, const Quantization &result, int byte) {
     const float scale = (1.0f / 128.0f) * source.scale;
     const FixedPoint to_result = fixed_point_16(scale / result.scale),

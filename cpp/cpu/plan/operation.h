@@ -45,8 +45,8 @@ struct OperationLowering {
     /// inputs. `shape` is [outputs][height][width][inputs of a group].
     PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
     PackedConvolution pack(ConvolutionShape shape) const;
-    /// Return the fastest algorithm for a convolution with these weights; Winograd's only if the options
-    /// allow it.
+    /// Return the fastest algorithm for a convolution with these weights. Winograd's algorithm is considered
+    /// only if the options allow it.
     ConvolutionShape fastest(const ops::Convolution &convolution, const Shape &weights) const;
 };
 

@@ -22,7 +22,8 @@ struct CustomArgument {
 
 /// The numbers of threads, and of threads in a threadgroup.
 struct CustomGrid {
-    /// Without a value: one thread for each pixel and slice (four channels) of the last image written.
+    /// If this has no value, there is one thread for each pixel and slice (four channels) of the last image
+    /// written.
     std::optional<GridSize> threads;
     std::optional<GridSize> threadgroup;
 };

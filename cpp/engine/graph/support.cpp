@@ -44,8 +44,8 @@ private:
     }
 
     /// True if a tensor is a batch of images, to which the table's rows about tensors apply. Variables and
-    /// tensors that training makes are not. Neither are values that only dense layers and training read,
-    /// because they take the elements in row-major order.
+    /// tensors that training makes are no batches of images. Values that only dense layers and training read
+    /// do not count either, because dense layers and training take the elements in row-major order.
     bool is_batch(ValueId value) const {
         if (graph_.shape(value)[0] != Shape::any) return false;
         if (graph_.is_input(value)) return true;

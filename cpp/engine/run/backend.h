@@ -240,7 +240,7 @@ struct BackendChoice {
     std::string warning = {};
 };
 
-/// Names of the backends that this build has, "cpu" first.
+/// Return the names of the backends that this build has, "cpu" first.
 std::vector<std::string> built_backends();
 
 /// Return all devices of this machine, "cpu" first. Each backend of mpscnn has at least one entry, also where

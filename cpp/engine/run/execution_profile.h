@@ -58,8 +58,8 @@ struct Peak {
 struct ExecutionProfile {
     std::vector<StepDescription> steps;
     std::vector<RunTimes> runs;
-    std::size_t fastest = 0;     ///< index of the fastest run
-    int threads = 0;             ///< the session's threads; 0 if the device does not use the processor's threads
+    std::size_t fastest = 0; ///< index of the fastest run
+    int threads = 0;         ///< the session's threads; 0 if the device does not use the processor's threads
     std::string instruction_set; ///< "avx512"; empty if it does not apply
     std::optional<Peak> peak;    ///< set if the peak can be measured
 

@@ -85,9 +85,10 @@ struct TrainingOptions {
     std::int64_t accumulate = 1;  ///< number of batches whose mean gradient updates the weights
     /// Share of the weights' moving average that remains after an update; 0: no average.
     double average_rate = 0.0;
-    bool weighted = false;             ///< true: each batch has weights of its losses
-    bool check_finite = false;         ///< true: each step checks all its results
-    std::string precision = "float32"; ///< of values between layers; weights and gradients are always float32
+    bool weighted = false;     ///< true: each batch has weights of its losses
+    bool check_finite = false; ///< true: each step checks all its results
+    std::string precision =
+        "float32"; ///< precision of values between layers; weights and gradients are always float32
 
     bool accumulates() const { return accumulate > 1; }
     bool averages() const { return average_rate > 0.0; }

@@ -14,8 +14,8 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Return random values for a weight. Those of a weight with a minimum, such as a variance, are between 0.5
-/// and 1.5.
+/// Return random values for a weight. If the weight has a minimum, as a variance does, its values are between
+/// 0.5 and 1.5.
 std::vector<float> weight_values(const ops::WeightSpec &spec, std::uint32_t seed) {
     std::vector<float> values = self_check_noise(spec.shape.elements(), seed);
     if (spec.lowest >= 0)

@@ -26,8 +26,8 @@ typedef struct mpscnn_custom_layer {
      * tensors have no data. If the pointer is NULL, the output has the shape of the first input. */
     int (*shape)(const mpscnn_tensor *inputs, int input_count, mpscnn_tensor *output, char *message,
                  size_t capacity, void *context);
-    /* Called when nothing uses the layer any more; may be NULL. It is not called if adding the layer fails.
-     */
+    /* This is called when nothing uses the layer any more. It may be NULL. It is not called if adding the
+     * layer fails. */
     void (*release)(void *context);
     void *context;
 } mpscnn_custom_layer;

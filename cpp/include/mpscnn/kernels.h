@@ -261,11 +261,12 @@ typedef struct mpscnn_custom_argument {
     int32_t read_only;
 } mpscnn_custom_argument;
 
-/* Encode a run of a custom kernel. An image of one slice (one image with at most four feature channels) is
- * a texture2d. All others are a texture2d_array, which has all slices of each image after those of the
- * image before. `grid` is width, height and depth in threads; NULL: one thread for each pixel of each
- * slice of the last written image. `threadgroup` is the size of a threadgroup; NULL: chosen automatically.
- * The grid is rounded up to whole threadgroups, so the function must return if its position is outside. */
+/* Encode a run of a custom kernel. An image of one slice (one image with at most four feature channels) is a
+ * texture2d. All others are a texture2d_array, which has the slices of the first image, then the slices of
+ * the second image, and so on. `grid` is width, height and depth in threads; NULL: one thread for each pixel
+ * of each slice of the last written image. `threadgroup` is the size of a threadgroup; NULL: chosen
+ * automatically. The grid is rounded up to whole threadgroups, so the function must return if its position
+ * is outside. */
 MPSCNN_API mpscnn_status mpscnn_custom_kernel_encode(const mpscnn_custom_kernel *kernel,
                                                      mpscnn_command_buffer *commands,
                                                      const mpscnn_custom_argument *const *arguments,

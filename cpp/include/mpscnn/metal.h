@@ -50,10 +50,10 @@ extern "C" {
 #endif
 
 /* Compile a graph like mpscnn_program_compile, for this device and this queue. If the queue is nil, a new
- * one is created; if the device is nil, it is the queue's. All work of the program's sessions is committed
- * to the queue, and mpscnn waits for it. Therefore work that was enqueued there before must be committed
- * at some time. Compiling commits nothing to the queue; the check at the first use of a device uses
- * another queue. `options->device` must be NULL, "auto" or "metal".
+ * one is created; if the device is nil, the queue's device is used. All work of the program's sessions is
+ * committed to the queue, and mpscnn waits for it. Therefore work that was enqueued there before must be
+ * committed at some time. Compiling commits nothing to the queue; the check at the first use of a device
+ * uses another queue. `options->device` must be NULL, "auto" or "metal".
  *
  * MPSCNN_ERROR_PARAMETER: both are nil, or the queue belongs to another device. MPSCNN_ERROR_DEVICE: the
  * device cannot run Metal Performance Shaders, or gave wrong results. Other errors are those of
@@ -129,9 +129,9 @@ MPSCNN_API mpscnn_status mpscnn_metal_preprocess(mpscnn_metal_command_buffer com
 
 /* Append the preprocessing of a pixel buffer of Core Video to a command buffer, like
  * mpscnn_metal_preprocess. Its format is BGRA, 420v or 420f, which determines the range. The matrix is the
- * one attached to the buffer (kCVImageBufferYCbCrMatrixKey), otherwise that of the options. A buffer with
- * an IOSurface is read without a copy, and must not be written until the command buffer is completed;
- * another one is copied immediately. The command buffer keeps the pixel buffer.
+ * one attached to the buffer (kCVImageBufferYCbCrMatrixKey), otherwise the one in the options. A buffer with
+ * an IOSurface is read without a copy, and must not be written until the command buffer is completed. A
+ * buffer without an IOSurface is copied immediately. The command buffer keeps the pixel buffer.
  *
  * Further errors are: MPSCNN_ERROR_UNSUPPORTED: another matrix or pixel format, whose four characters are
  * in the message. MPSCNN_ERROR_DEVICE: the buffer's memory cannot be locked, or Metal cannot make a
@@ -144,7 +144,7 @@ MPSCNN_API mpscnn_status mpscnn_metal_preprocess_buffer(mpscnn_metal_command_buf
 
 /* Append the preprocessing of an image of Core Graphics to a command buffer, like mpscnn_metal_preprocess.
  * The image is drawn immediately, in sRGB, on white where it is transparent. Only the orientation of the
- * options is used. MPSCNN_ERROR_DEVICE: it cannot be drawn. */
+ * options is used. MPSCNN_ERROR_DEVICE: the image cannot be drawn. */
 MPSCNN_API mpscnn_status mpscnn_metal_preprocess_image(mpscnn_metal_command_buffer commands,
                                                        mpscnn_metal_drawn_image photo,
                                                        const mpscnn_metal_photo_options *options,

@@ -106,12 +106,12 @@ MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
  * each core, but no more than the quota, rounded up. */
 MPSCNN_API mpscnn_status mpscnn_processors(mpscnn_text **json);
 
-/* Compare the results of a device ("metal", "metal:Apple M2") with those of the CPU engine, and replace
- * the recorded verdict. The program mpscnn-check does this in child processes, because a framework or
- * driver that fails may end or block its process. If that program does not exist, this process runs the
- * check. Implementations of layers with wrong results are not used from then on. Returns
- * MPSCNN_ERROR_DEVICE if none of the device's implementations is right. `text` receives the verdict as
- * text for people, with a line for each implementation that is not used. */
+/* Compare the results of a device ("metal", "metal:Apple M2") with the results of the CPU engine, and
+ * replace the recorded verdict. The program mpscnn-check does this in child processes, because a framework
+ * or driver that fails may end or block its process. If that program does not exist, this process runs the
+ * check. Implementations of layers with wrong results are not used from then on. Returns MPSCNN_ERROR_DEVICE
+ * if none of the device's implementations is right. `text` receives the verdict as text for people, with a
+ * line for each implementation that is not used. */
 MPSCNN_API mpscnn_status mpscnn_check_device(const char *device, mpscnn_text **text);
 
 /* Run some cases of the check in this process. The program mpscnn-check calls this for the library. The
@@ -169,7 +169,7 @@ typedef struct mpscnn_graph mpscnn_graph;
 MPSCNN_API mpscnn_status mpscnn_graph_create(const char *name, mpscnn_graph **graph);
 /* Make a graph from the JSON of a model file's "mpscnn.graph". Weights are set afterwards. */
 MPSCNN_API mpscnn_status mpscnn_graph_from_json(const char *json, size_t size, mpscnn_graph **graph);
-/* Make an independent copy of the graph. Both share the memory of weights. */
+/* Make an independent copy of the graph. Both graphs share the memory of weights. */
 MPSCNN_API mpscnn_status mpscnn_graph_copy(const mpscnn_graph *graph, mpscnn_graph **copy);
 MPSCNN_API void mpscnn_graph_release(mpscnn_graph *graph);
 
@@ -253,7 +253,8 @@ typedef struct mpscnn_compile_options {
     const char *accumulate_dtype;
     /* 0: large 3x3 and 5x5 convolutions may use Winograd's algorithm. Its rounding errors depend on the
      * largest input in a tile of 6 x 6 pixels. Not 0: each output's sum depends on its own window alone.
-     * Only for the CPU: on Metal, where MPS chooses, it gives MPSCNN_ERROR_UNSUPPORTED. */
+     * This option is for the CPU only. On Metal, where MPS chooses the algorithm, it gives
+     * MPSCNN_ERROR_UNSUPPORTED. */
     int no_winograd;
     /* "mps": on Metal, MPS computes convolutions. "own": this library's kernels compute those with
      * constant weights. They run on arrays, so the program cannot be encoded with images of the caller.
@@ -356,8 +357,8 @@ MPSCNN_API mpscnn_status mpscnn_session_submit(mpscnn_session *session, const mp
                                                int input_count, const mpscnn_tensor *outputs,
                                                int output_count, mpscnn_request **request);
 /* Wait for the end of a request, at most this many seconds; a negative number means no limit. `done`
- * receives whether the request is done. The status is that of the run, and MPSCNN_OK while it is not done.
- * May be called several times, from any thread. */
+ * receives whether the request is done. The function returns the status of the run, or MPSCNN_OK while the
+ * run is not done. It may be called several times, from any thread. */
 MPSCNN_API mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *done);
 /* Wait until the request is done, and release it. A request keeps its session alive. */
 MPSCNN_API void mpscnn_request_release(mpscnn_request *request);
@@ -476,13 +477,13 @@ MPSCNN_API mpscnn_status mpscnn_predictions_get(const mpscnn_predictions *predic
                                                 mpscnn_prediction *prediction);
 MPSCNN_API void mpscnn_predictions_release(mpscnn_predictions *predictions);
 
-/* Preprocess a photo, run the network and find the class of every pixel: the one with the largest score,
- * the first one among equal ones. Pixels are those of the upright photo. The session must come from a
- * program of the model's graph with one image input of a fixed size and one output (n, rows, columns,
- * classes) of scores, 2 to 255 classes. The scores are resized to the photo bilinearly. `labels` receives
- * height x width classes, 255 for pixels that the preprocessing crops. `scores` receives height x width x
- * classes floats, NaN for such pixels; NULL: no scores. `classes` is the number of classes that `scores`
- * has room for, which must be the network's. */
+/* Preprocess a photo, run the network and find the class of every pixel: the one with the largest score, the
+ * first one among equal ones. Pixels are counted in the upright photo. The session must come from a program
+ * of the model's graph with one image input of a fixed size and one output (n, rows, columns, classes) of
+ * scores, 2 to 255 classes. The scores are resized to the photo bilinearly. `labels` receives height x width
+ * classes, 255 for pixels that the preprocessing crops. `scores` receives height x width x classes floats,
+ * NaN for such pixels; NULL: no scores. `classes` is the number of classes that `scores` has room for, which
+ * must be the network's. */
 MPSCNN_API mpscnn_status mpscnn_model_segment(const mpscnn_model *model, mpscnn_session *session,
                                               const mpscnn_image *image, uint8_t *labels, float *scores,
                                               int classes);

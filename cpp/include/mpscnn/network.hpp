@@ -249,7 +249,7 @@ class Request {
 public:
     explicit Request(mpscnn_request *handle) : handle_(handle) {}
 
-    /// Wait for it. Throws the run's error.
+    /// Wait for the end of the run. Throws the run's error.
     void wait() {
         int done = 0;
         detail::check(mpscnn_request_wait(get(), -1.0, &done));

@@ -44,10 +44,10 @@ MPSCNN_API void mpscnn_runner_release(mpscnn_runner *runner);
  * and the largest number of frames in flight. */
 MPSCNN_API mpscnn_status mpscnn_runner_describe(const mpscnn_runner *runner, mpscnn_text **json);
 
-/* Called at the end of a frame. `status` and `message` are its result: MPSCNN_ERROR_CANCELLED if it never
- * began. It is called on one of the runner's threads, for one frame after another; later frames wait
- * meanwhile. It may submit frames, but gets MPSCNN_ERROR_STATE if all permits are taken. `message` is valid
- * during the call. */
+/* A function that is called at the end of a frame. `status` and `message` are the result of the frame:
+ * MPSCNN_ERROR_CANCELLED if it never began. It is called on one of the runner's threads, for one frame after
+ * another; later frames wait meanwhile. It may submit frames, but gets MPSCNN_ERROR_STATE if all permits are
+ * taken. `message` is valid during the call. */
 typedef void (*mpscnn_frame_handler)(mpscnn_status status, const char *message, void *context);
 
 /* Submit a run. Tensors are as for mpscnn_session_run; their memory belongs to the runner until the handler

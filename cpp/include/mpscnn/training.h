@@ -29,11 +29,10 @@ typedef struct mpscnn_trainer mpscnn_trainer;
  * average. "weighted": each step has weights of the losses. "check_finite": each step checks all its
  * results. "precision": "float32", or on a GPU "float16" for the values between layers.
  *
- * The network has one output, or those of a detector, and all its weights. If the output is a softmax and
- * the loss is softmax_cross_entropy, the loss is computed from the input of the softmax; the same holds for
- * a detector's scores. `device` is as in mpscnn_program_compile. `threads` is for the CPU; 0: one for each
- * core that the process may use.
- */
+ * The network has one output, or the outputs of a detector, and all its weights. If the output is a softmax
+ * and the loss is softmax_cross_entropy, the loss is computed from the input of the softmax; the same holds
+ * for a detector's scores. `device` is as in mpscnn_program_compile. `threads` is for the CPU; 0: one for
+ * each core that the process may use. */
 MPSCNN_API mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *options,
                                                const char *device, int threads, mpscnn_trainer **trainer);
 MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);
@@ -59,7 +58,7 @@ MPSCNN_API mpscnn_status mpscnn_trainer_profile(mpscnn_trainer *trainer, const m
 
 /* Return {"steps", "updates": number of changes of the weights, "prediction": [extents, -1 for the batch],
  * "prediction_layers": layers of the network that compute it, "variables": [{"name", "shape", "layer",
- * "role", "trained"}]}. Variables are the weights and those of the optimiser. */
+ * "role", "trained"}]}. Variables are the weights and the variables of the optimiser. */
 MPSCNN_API mpscnn_status mpscnn_trainer_describe(const mpscnn_trainer *trainer, mpscnn_text **json);
 /* Copy a variable to or from `values`; `count` is the variable's number of floats. */
 MPSCNN_API mpscnn_status mpscnn_trainer_read(mpscnn_trainer *trainer, const char *name, float *values,
@@ -77,15 +76,14 @@ MPSCNN_API mpscnn_status mpscnn_trainer_averages(const mpscnn_trainer *trainer, 
 /* Return the gradients of a network's inputs and weights as a graph, which is compiled and run like any
  * other.
  *
- * Its inputs, by name, are those of the network; "training.labels" in the shape of the prediction;
+ * Its inputs, by name, are the inputs of the network; "training.labels" in the shape of the prediction;
  * "training.weights", if `options` have "weighted"; "training.step" (1, 1), a number that determines
  * dropout's masks; weights as "conv1.weight" (a vector as (1, size)); and mean and variance of a batch
  * normalization as "norm.statistics" (1, 2, 1, channels). Its outputs are the loss, the prediction, and a
  * gradient such as "conv1.weight.gradient" for each input and weight that has one.
  *
  * If `of_output` is not 0, there is no loss, and "training.labels" are the gradient of the prediction.
- * Options of an optimiser are ignored.
- */
+ * Options of an optimiser are ignored. */
 MPSCNN_API mpscnn_status mpscnn_gradient_graph(const mpscnn_graph *network, const char *options,
                                                int of_output, mpscnn_graph **gradients);
 

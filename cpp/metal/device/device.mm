@@ -53,8 +53,8 @@ std::shared_ptr<Device> Device::open(const std::string &wanted) {
 }
 
 std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> queue) {
-    // One object for each device, as long as it is used. Its address cannot be reused during that time, so
-    // the address is a valid key.
+    // There is one object for each device that is in use. While the device exists, nothing else can have its
+    // address, so the address is a valid key.
     static std::mutex mutex;
     static std::map<std::uint64_t, std::weak_ptr<Device>> by_registry_id;
     static std::map<const void *, std::weak_ptr<Device>> by_queue;

@@ -18,7 +18,7 @@ class Device;
 /// The settings that determine which samples of a photo's textures each destination pixel reads, and with
 /// which weights. They are the key of the table cache.
 struct PhotoSampling {
-    vision::Axis columns, rows; ///< of the stored photo
+    vision::Axis columns, rows; ///< axes of the stored photo
     vision::Filter filter;
     bool mirrored, upside_down;
     std::optional<vision::ChromaSiting> siting; ///< for photos with chroma planes

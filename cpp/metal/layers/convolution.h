@@ -29,8 +29,8 @@ private:
     objc_ptr<MPSCNNConvolution *> kernel_;
 };
 
-/// True if the weights of a layer stay 8-bit integers on the GPU: those with ranges, in layers that
-/// MPSCNNConvolution computes. Shaders read weights as floats or halves.
+/// True if the weights of a layer stay 8-bit integers on the GPU. These are weights with ranges, in layers
+/// that MPSCNNConvolution computes. Shaders read weights as floats or halves.
 bool keeps_bytes(const LayerSource &source);
 
 } // namespace mpscnn::metal

@@ -92,7 +92,8 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<std::unique_ptr<Slot>> slots_;
-    /// The most recently used one is last; it is taken first, because its memory is in the caches.
+    /// The free slots. The most recently used slot is last. It is taken first, because its memory is in the
+    /// caches.
     std::vector<Slot *> free_;
 };
 

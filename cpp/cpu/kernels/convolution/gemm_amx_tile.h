@@ -9,8 +9,9 @@
 //
 // Four tile registers hold sums, one holds inputs and one weights for whole blocks of 16 pairs. Two more are
 // for the last pairs of a piece, whose rows are shorter. Four products need five loads, which take 37 of
-// their 64 cycles. With many inputs the speed is limited by products. Few inputs are slower, because sums
-// pass through L1 to the epilogue. Few pixels are slower, because weights come from memory.
+// their 64 cycles. With many inputs the speed is limited by products. Layers with few inputs are slower,
+// because sums pass through L1 to the epilogue. Layers with few pixels are slower, because weights come from
+// memory.
 
 #include "cpu/isa/amx_tiles.h"
 #include "cpu/kernels/convolution/gemm_block_tile.h"
@@ -131,7 +132,8 @@ private:
     std::int64_t vectors_;
 };
 
-/// multiply_tiles() of gemm_tile.h with tile registers, for tiles with equal numbers of pixels.
+/// Compute what multiply_tiles() of gemm_tile.h computes, with tile registers. The tiles must have equal
+/// numbers of pixels.
 template <class V>
 void multiply_with_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
     const char *ahead = panel.ahead;

@@ -46,7 +46,7 @@ inline bool has_outputs(const ConvolutionTask &task) {
     return task.destination.height > 0 && task.destination.width > 0;
 }
 
-/// Return true if a part writes to this row (in the next function: to this column).
+/// Return true if a part writes to this row. column_written() does the same for a column.
 inline bool row_written(const InterleavedConvolutionTask &task, std::int64_t y) {
     for (std::int64_t p = 0; p < task.part_count; ++p)
         if (task.parts[p].y == y % task.step_y) return true;
@@ -58,8 +58,8 @@ inline bool column_written(const InterleavedConvolutionTask &task, std::int64_t 
     return false;
 }
 
-/// Return the number of rows with pixels that no part writes, or 0 if there are none. They get the
-/// background.
+/// Return the number of rows that may have pixels that no part writes, or 0 if there are no such pixels.
+/// These pixels get the background.
 inline std::int64_t background_rows(const InterleavedConvolutionTask &task) {
     return task.background ? task.destination.batch * task.destination.height : 0;
 }

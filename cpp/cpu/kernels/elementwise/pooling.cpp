@@ -3,7 +3,8 @@
 //
 // Registers hold the states of pooling_reduction.h for several vectors of channels, which are independent of
 // each other. The speed is limited by loads, one for each tap and vector. Overlapping windows read L1 again.
-// Sources that come from memory are slower, and so are few channels, which leave lanes empty.
+// Sources that come from memory are slower. Tensors with few channels are slower, too, because they leave
+// lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

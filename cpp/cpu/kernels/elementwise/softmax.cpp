@@ -5,7 +5,7 @@
 //
 // Registers hold one vector of channels and the exponential's terms; constants come from memory. The speed is
 // limited by arithmetic. The exponential takes some 15 operations for each vector, and the rest two loads and
-// a store. Few channels are slower, because they leave lanes empty.
+// a store. Tensors with few channels are slower, because they leave lanes empty.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"

@@ -2,7 +2,8 @@
 // in float32, and pieces in double. So the bits do not depend on the number of threads.
 //
 // Registers hold four sums, each of a vector of channels, so that whole cache lines are used. The speed is
-// limited by memory, 4 bytes for each element. Few channels are slower, because they leave lanes empty.
+// limited by memory, 4 bytes for each element. Tensors with few channels are slower, because they leave lanes
+// empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"

@@ -19,7 +19,7 @@ MPSCNN_INLINE std::uint8_t *bytes_at(const View &view, std::int64_t image, std::
            x * view.pixel_stride;
 }
 
-/// Return the end of the tensor's bytes, beyond which must not be read.
+/// Return the end of the tensor's bytes. Kernels must not read beyond it.
 MPSCNN_INLINE const std::uint8_t *end_of(const ConstView &view) {
     return bytes_at(view, view.batch - 1, view.height - 1, view.width - 1) + view.channels;
 }

@@ -1,4 +1,4 @@
-// Conversion of arrays between float and IEEE half. The bits are those that core/half.h defines.
+// Conversion of arrays between float and IEEE half. The results have the bits that core/half.h defines.
 //
 // Each vector is converted by the processor's instruction if it has one. Then the speed is limited by memory,
 // 6 bytes for each number. Otherwise integer arithmetic converts it, which takes some 15 operations.

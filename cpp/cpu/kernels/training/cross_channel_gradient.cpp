@@ -3,8 +3,8 @@
 // results of neighbouring channels.
 //
 // Registers hold one vector of channels and the terms of the power. The speed is limited by the power, and by
-// two times log2(length) passes over a pixel's channels in L1. Few channels are slower, because they leave
-// lanes empty.
+// two times log2(length) passes over a pixel's channels in L1. Tensors with few channels are slower, because
+// they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"

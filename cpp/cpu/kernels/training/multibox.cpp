@@ -2,7 +2,8 @@
 // that count in the loss, and its items are images. The second task computes the losses of anchors.
 //
 // Registers hold a sum of cross entropies, or a vector of gradients. The speed is limited by memory, 8 to 12
-// bytes for each number of the prediction. Few classes are slower, because they leave lanes empty.
+// bytes for each number of the prediction. Losses with few classes are slower, because they leave lanes
+// empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"

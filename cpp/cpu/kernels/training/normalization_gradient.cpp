@@ -3,7 +3,8 @@
 //
 // Registers hold two sums of a vector of channels over a few pixels; the sums of other channels are in L1.
 // The second pass reads the coefficients of each vector from L1. The speed is limited by memory: 8 bytes for
-// each element in the first pass, 12 in the second. Few channels are slower, because they leave lanes empty.
+// each element in the first pass, 12 in the second. Tensors with few channels are slower, because they leave
+// lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

@@ -6,8 +6,8 @@
 //
 // Registers hold the part of a window's gradient that is not yet given to a pixel, the window's result and
 // one pixel, for one vector of channels. The speed is limited by memory, 12 bytes for each pixel and channel
-// of an average, otherwise 16. With overlapping windows it is limited by a load and a store for each tap. Few
-// channels are slower, because they leave lanes empty.
+// of an average, otherwise 16. With overlapping windows it is limited by a load and a store for each tap.
+// Tensors with few channels are slower, because they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

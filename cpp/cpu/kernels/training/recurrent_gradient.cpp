@@ -113,7 +113,8 @@ private:
     float *cell_after(std::int64_t t, int row) const {
         return cells_ + (row * plan_.cells + t) * plan_.row_floats;
     }
-    /// Return the row of the tensors for step t in the order of computation, which `reverse` turns round.
+    /// Return the row of the tensors for step t in the order of computation. With `reverse`, the first step
+    /// is the last row.
     std::int64_t row_of_step(std::int64_t t) const { return layer_.reverse ? sums_.height - 1 - t : t; }
 
     /// Set the addresses of all sequences for step t in the order of computation.

@@ -3,7 +3,7 @@
 //
 // Registers hold one sum and one vector of results. Pieces of the sum are added in float32, and their sums in
 // double. The speed is limited by memory, 12 bytes for each element, or for the logarithm by the exponential.
-// Few channels are slower, because each pixel waits for the sum of its lanes.
+// Tensors with few channels are slower, because each pixel waits for the sum of its lanes.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
