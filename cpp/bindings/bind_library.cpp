@@ -30,8 +30,8 @@ py::array floats(const py::array &halves) {
     return result;
 }
 
-/// Return an array in whole pages (mpscnn_pages_allocate). The array keeps its pages alive, and so does a
-/// device that uses them.
+/// Return an array in whole pages (mpscnn_pages_allocate). The array, and any device that uses the pages,
+/// keep them alive.
 py::array pages(const std::vector<py::ssize_t> &shape, const py::dtype &type) {
     std::size_t bytes = static_cast<std::size_t>(type.itemsize());
     for (py::ssize_t extent : shape) bytes *= static_cast<std::size_t>(extent);

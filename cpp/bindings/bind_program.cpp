@@ -32,7 +32,7 @@ py::tuple profile(Session &session, const py::list &inputs, const py::list &outp
     return py::make_tuple(profile.json, profile.trace);
 }
 
-/// The caller must keep the arrays until the request is done.
+/// Submit a run. The caller must keep the arrays until the request is done.
 Request submit(Session &session, const py::list &inputs, const py::list &outputs) {
     Tensors sources, destinations;
     float_tensors(inputs, "input", Access::read, sources);

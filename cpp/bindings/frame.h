@@ -62,7 +62,7 @@ public:
     /// Wait until the frame is done. A signal handler's exception interrupts this.
     void wait();
 
-    /// The exception or None, and the core's result or None.
+    /// How a frame ended: its exception or None, and the result that the library's core made or None.
     struct Outcome {
         py::object failure, found;
     };
@@ -70,8 +70,8 @@ public:
     // The following functions are for frames that are done.
     py::object exception();        ///< the error, or None
     py::object found();            ///< the core's result, the final result if it is set, or None
-    double milliseconds() const;   ///< from the time when it got its permit to its delivery
-    Outcome give_away();           ///< the frame no longer keeps these objects
+    double milliseconds() const;   ///< time from the frame's permit to its delivery
+    Outcome give_away();           ///< return the outcome, which the frame then no longer keeps
     void settle(py::object value); ///< set the final result
     void fail(py::object error);   ///< fail instead of having a result or being submitted
 

@@ -38,8 +38,9 @@ int require_main_interpreter(PyObject *) {
     return -1;
 }
 
-/// Return pybind11's slots with our check before them. They declare that other interpreters are not
-/// supported, but Python ignores that for interpreters that share the main one's GIL.
+/// Return pybind11's module slots, with require_main_interpreter() before them. pybind11's slots declare that
+/// other interpreters are not supported, but Python ignores this declaration for interpreters that share the
+/// main interpreter's GIL.
 std::array<PyModuleDef_Slot, 8> checked_slots(const PyModuleDef_Slot *slots) {
     std::array<PyModuleDef_Slot, 8> checked{};
     std::size_t count = 0;

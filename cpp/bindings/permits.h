@@ -35,7 +35,8 @@ public:
     /// Grant no more permits.
     void close();
 
-    /// Record the thread that calls frames' callbacks; any thread may ask whether it is that one.
+    /// Record that the calling thread calls the frames' callbacks. in_delivery() tells any thread whether it
+    /// is the recorded thread.
     void note_delivery() { delivery_ = std::this_thread::get_id(); }
     bool in_delivery() const { return delivery_.load() == std::this_thread::get_id(); }
 
@@ -88,9 +89,9 @@ public:
     ~PermitRequest();
 
     bool waits() const;
-    /// Block until it has a permit. The caller must have the GIL; a signal handler's exception interrupts the
-    /// wait. Throws StateError if the permits are closed. Also throws it in a callback of the runner, which
-    /// would wait for itself.
+    /// Block until the request has a permit. The caller must have the GIL; a signal handler's exception
+    /// interrupts the wait. Throws StateError if the permits are closed. Also throws it in a callback of the
+    /// runner, which would wait for itself.
     Permit take();
 
 private:

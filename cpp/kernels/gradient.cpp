@@ -63,7 +63,7 @@ void make_variables(Encoding &encoding) {
             node.variables.emplace_back(use.role, static_cast<int>(encoding.sources.size()));
             encoding.sources.push_back({EncodedSource::weight, {}, use.shape, {}, use.kernel_role});
         }
-    // + 1 for the gradient of the result, which becomes a source, too.
+    // Add 1 for the gradient of the result, which becomes a source, too.
     const int more = static_cast<int>(encoding.sources.size()) - first + 1;
     for (EncodedNode &node : encoding.nodes)
         for (int &value : node.inputs)

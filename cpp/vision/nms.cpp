@@ -56,7 +56,7 @@ public:
         const float own = area(box);
         for (std::size_t i = 0; i < boxes_.size(); i += lanes) {
             const auto [intersection, all] = boxes_.overlap(i, box, own);
-            // Compare without a division. If the union is empty, so is the intersection.
+            // Compare without a division. If the union is empty, the intersection is empty, too.
             if (any(intersection > all * threshold)) return true;
         }
         return false;

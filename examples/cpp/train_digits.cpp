@@ -3,7 +3,7 @@
 //     train_digits mnist/ [epochs] [threads]
 //
 // The folder holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
-// t10k-labels-idx1-ubyte. The same files and epochs give the same weights, whatever the threads.
+// t10k-labels-idx1-ubyte. The same files and epochs give the same weights with any number of threads.
 
 #include <algorithm>
 #include <cmath>

@@ -59,7 +59,7 @@ Format read_format(std::istream &stream) {
     return format;
 }
 
-/// A frame's planes one after the other. False at the end of the stream.
+/// Read the planes of the next frame, one after the other. Return false at the end of the stream.
 bool read_frame(std::istream &stream, std::vector<std::uint8_t> &planes) {
     std::string line;
     if (!std::getline(stream, line)) return false;

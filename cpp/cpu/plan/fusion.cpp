@@ -156,8 +156,7 @@ private:
 
     void find_product(std::size_t i) {
         const Node &node = graph_.nodes()[i];
-        // Take the operand that is computed last. When its kernel adds the other operand, that one exists
-        // already.
+        // Let the operand that is computed last add the other operand, which exists already at that time.
         const auto last = sole_producer(std::max(node.inputs[0], node.inputs[1]));
         if (!last || !multiplies_weights(graph_.nodes()[*last]) || fusions_[*last].broadcast) return;
         if (!takes_residual_(*last, std::min(node.inputs[0], node.inputs[1]))) return;

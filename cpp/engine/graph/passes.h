@@ -21,7 +21,7 @@ struct Canonical {
 enum class Merging {
     of_numbers, ///< batch normalization, neurons and layers without computation; only the last result is
                 ///< rounded
-    of_halves,  ///< the same, but a neuron without a function stays between float16 and float32: it rounds,
+    of_halves,  ///< as of_numbers, but a neuron without a function stays between float16 and float32: it rounds,
                 ///< or keeps the rounding of the layer before it
     /// Only layers without computation are merged, because each layer's result in an int8 network has a
     /// separate scale.

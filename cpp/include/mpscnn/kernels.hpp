@@ -369,7 +369,8 @@ public:
     /// Return a description as JSON; see mpscnn_custom_kernel_describe.
     std::string description() const { return detail::text_of(mpscnn_custom_kernel_describe, get()); }
 
-    /// An argument for the next parameter of its kind, or for a named one.
+    /// An argument for the named parameter or, without a name, for the next parameter of the argument's kind
+    /// (image or array).
     struct Argument {
         Argument(const Image &given, std::string parameter = {})
             : name(std::move(parameter)), image(&given) {}

@@ -109,7 +109,7 @@ public:
     void texture(id<MTLTexture> texture, NSUInteger index);
     void buffer(id<MTLBuffer> buffer, std::size_t offset, NSUInteger index);
     void bytes(std::span<const std::byte> values, NSUInteger index);
-    /// Give each threadgroup memory of its own: `bytes`, a multiple of 16, as argument `index`.
+    /// Give each threadgroup `bytes` bytes of threadgroup memory, a multiple of 16, as argument `index`.
     void threadgroup_memory(std::size_t bytes, NSUInteger index);
     /// Run a thread for each pixel of each slice.
     void run(const ImageLayout &grid);

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <array>
 
-#include "metal/encoding/transfer.h"
 #include "metal/layers/steps.h"
+#include "metal/encoding/transfer.h"
 #include "shaders/concatenation_params.h"
 
 namespace mpscnn::metal {

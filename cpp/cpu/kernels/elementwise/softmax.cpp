@@ -29,7 +29,7 @@ struct SoftmaxBlock {
 };
 
 /// Return the largest channel of each pixel, in the pixel's lane. A NaN may be missed here. It reaches all
-/// results anyway, because its exponential is NaN, and so is the sum.
+/// results anyway, because its exponential and therefore the sum are NaN.
 template <class V> MPSCNN_INLINE typename V::reg maximum_of_each(const SoftmaxBlock &block) {
     const auto lowest = V::set1(-__builtin_inff());
     const std::int64_t whole = block.channels / V::width * V::width, left = block.channels - whole;

@@ -95,8 +95,8 @@ struct WindowAxis {
 
 /// The two functions of a kernel.
 template <class TaskType> struct Kernel {
-    /// It may read extents and strides of the task's tensors. Their addresses are not null, but have no
-    /// meaning.
+    /// Prepare a task. This function may read extents and strides of the task's tensors. The addresses of the
+    /// tensors are not null, but have no meaning.
     Prepared (*prepare)(const TaskType &, const Planning &) = nullptr;
     void (*run)(const TaskType &, const Prepared &, std::int64_t begin, std::int64_t end, Worker &) = nullptr;
 };

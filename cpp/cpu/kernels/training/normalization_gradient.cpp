@@ -78,8 +78,8 @@ Prepared normalization_sums_prepare(const NormalizationSumsTask &task, const Pla
     const WorkSplit split =
         split_work(from.batch, 1, vectors, from.batch * from.height * from.width * from.channels,
                    min_elements, planning.threads);
-    // These are means, deviations, two sums, their totals in double (two arrays each), and the arrays of the
-    // mask.
+    // Scratch memory holds means, deviations, two sums, the sums' totals in double (each as large as two
+    // arrays of floats), and the arrays of the mask.
     const std::int64_t floats = (8 + Mask<V, true>::arrays) * vectors * V::width;
     return planning.keep(split, split.items(), static_cast<std::size_t>(floats) * sizeof(float));
 }
