@@ -183,7 +183,7 @@ def kernels() -> str:
         name = f"{first['name']}Options"
         lines = _struct(
             f"template <detail::ClassName Name> struct {name}",
-            "As " + ", ".join(entry["apple"] for entry in entries) + ".",
+            "The options of " + ", ".join(entry["apple"] for entry in entries) + ".",
             first["fixed"] + first["properties"],
             re.sub(r"(?<!^)(?=[A-Z])", "_", first["name"]).lower(),
             found,
@@ -204,7 +204,8 @@ def kernels() -> str:
 
 
 NEURON_DESCRIPTOR = """
-/// As MPSNNNeuronDescriptor: a function of mpscnn::layer::Neuron, whose parameters docs/ops/neuron.md explains.
+/// The options of MPSNNNeuronDescriptor: a function of mpscnn::layer::Neuron, whose parameters
+/// docs/ops/neuron.md explains.
 struct NeuronDescriptor {
     layer::NeuronKind neuron_type = layer::NeuronKind::none;
     double a = 0.0, b = 0.0, c = 0.0;

@@ -50,7 +50,8 @@ constexpr std::array<const char *, 3> names_of(OptimizerAdamRegularizationType) 
 enum class YOLOLossResult { gradient, loss };
 constexpr std::array<const char *, 2> names_of(YOLOLossResult) { return {"gradient", "loss"}; }
 
-/// As MPSNNNeuronDescriptor: a function of mpscnn::layer::Neuron, whose parameters docs/ops/neuron.md explains.
+/// The options of MPSNNNeuronDescriptor: a function of mpscnn::layer::Neuron, whose parameters
+/// docs/ops/neuron.md explains.
 struct NeuronDescriptor {
     layer::NeuronKind neuron_type = layer::NeuronKind::none;
     double a = 0.0, b = 0.0, c = 0.0;
@@ -59,7 +60,7 @@ struct NeuronDescriptor {
     }
 };
 
-/// As MPSCNNAdd, MPSCNNDivide, MPSCNNMultiply, MPSCNNSubtract.
+/// The options of MPSCNNAdd, MPSCNNDivide, MPSCNNMultiply, MPSCNNSubtract.
 template <detail::ClassName Name> struct AddOptions {
     static constexpr const char *kernel_class = Name.text;
     double primary_scale = 1.0; ///< factor of the primary source
@@ -92,7 +93,7 @@ using Divide = AddOptions<"Divide">; ///< x / y.
 using Multiply = AddOptions<"Multiply">; ///< x * y.
 using Subtract = AddOptions<"Subtract">; ///< x - y.
 
-/// As MPSCNNAddGradient, MPSCNNMultiplyGradient, MPSCNNSubtractGradient.
+/// The options of MPSCNNAddGradient, MPSCNNMultiplyGradient, MPSCNNSubtractGradient.
 template <detail::ClassName Name> struct AddGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     bool is_secondary_source_filter = false; ///< whether the gradient is that of the secondary source
@@ -125,7 +126,7 @@ using AddGradient = AddGradientOptions<"AddGradient">; ///< scale * g.
 using MultiplyGradient = AddGradientOptions<"MultiplyGradient">; ///< primary_scale * secondary_scale * g * the other operand.
 using SubtractGradient = AddGradientOptions<"SubtractGradient">; ///< primary_scale * g, or -secondary_scale * g.
 
-/// As MPSCNNBatchNormalization.
+/// The options of MPSCNNBatchNormalization.
 template <detail::ClassName Name> struct BatchNormalizationOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
@@ -143,7 +144,7 @@ template <detail::ClassName Name> struct BatchNormalizationOptions {
 };
 using BatchNormalization = BatchNormalizationOptions<"BatchNormalization">; ///< gamma (x - mean) / sqrt(variance + epsilon) + beta for each channel.
 
-/// As MPSCNNBatchNormalizationGradient, MPSCNNBatchNormalizationStatisticsGradient.
+/// The options of MPSCNNBatchNormalizationGradient, MPSCNNBatchNormalizationStatisticsGradient.
 template <detail::ClassName Name> struct BatchNormalizationGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
@@ -155,7 +156,7 @@ template <detail::ClassName Name> struct BatchNormalizationGradientOptions {
 using BatchNormalizationGradient = BatchNormalizationGradientOptions<"BatchNormalizationGradient">; ///< The gradient of a batch normalization's source.
 using BatchNormalizationStatisticsGradient = BatchNormalizationGradientOptions<"BatchNormalizationStatisticsGradient">; ///< The gradients of gamma and beta, for the state.
 
-/// As MPSCNNBatchNormalizationStatistics, MPSCNNLogSoftMax, MPSNNSlice, MPSCNNSoftMax.
+/// The options of MPSCNNBatchNormalizationStatistics, MPSCNNLogSoftMax, MPSNNSlice, MPSCNNSoftMax.
 template <detail::ClassName Name> struct BatchNormalizationStatisticsOptions {
     static constexpr const char *kernel_class = Name.text;
     std::string label{}; ///< a name for messages
@@ -173,7 +174,7 @@ using LogSoftMax = BatchNormalizationStatisticsOptions<"LogSoftMax">; ///< x - l
 using Slice = BatchNormalizationStatisticsOptions<"Slice">; ///< A copy of the pixels from `offset` and the channels from `source_feature_channel_offset` on.
 using SoftMax = BatchNormalizationStatisticsOptions<"SoftMax">; ///< exp(x) / sum(exp(x)) over the feature channels of each pixel.
 
-/// As MPSCNNBinaryConvolution.
+/// The options of MPSCNNBinaryConvolution.
 template <detail::ClassName Name> struct BinaryConvolutionOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the filter
@@ -199,7 +200,7 @@ template <detail::ClassName Name> struct BinaryConvolutionOptions {
 };
 using BinaryConvolution = BinaryConvolutionOptions<"BinaryConvolution">; ///< Convolution with weights of one bit.
 
-/// As MPSCNNBinaryFullyConnected.
+/// The options of MPSCNNBinaryFullyConnected.
 template <detail::ClassName Name> struct BinaryFullyConnectedOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the filter
@@ -225,7 +226,7 @@ template <detail::ClassName Name> struct BinaryFullyConnectedOptions {
 };
 using BinaryFullyConnected = BinaryFullyConnectedOptions<"BinaryFullyConnected">; ///< Weighted sums of the whole source with weights of one bit.
 
-/// As MPSNNCompare.
+/// The options of MPSNNCompare.
 template <detail::ClassName Name> struct CompareOptions {
     static constexpr const char *kernel_class = Name.text;
     ComparisonType comparison_type = ComparisonType::equal; ///< the comparison of primary and secondary source
@@ -257,7 +258,7 @@ template <detail::ClassName Name> struct CompareOptions {
 };
 using Compare = CompareOptions<"Compare">; ///< 1 where x and y compare as `comparison_type` says, else 0.
 
-/// As MPSCNNConvolution.
+/// The options of MPSCNNConvolution.
 template <detail::ClassName Name> struct ConvolutionOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the filter
@@ -286,7 +287,7 @@ template <detail::ClassName Name> struct ConvolutionOptions {
 };
 using Convolution = ConvolutionOptions<"Convolution">; ///< Convolution (a correlation).
 
-/// As MPSCNNConvolutionGradient.
+/// The options of MPSCNNConvolutionGradient.
 template <detail::ClassName Name> struct ConvolutionGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the filter
@@ -322,7 +323,7 @@ template <detail::ClassName Name> struct ConvolutionGradientOptions {
 };
 using ConvolutionGradient = ConvolutionGradientOptions<"ConvolutionGradient">; ///< Gradients of a convolution's source, weights and bias terms.
 
-/// As MPSCNNConvolutionTranspose.
+/// The options of MPSCNNConvolutionTranspose.
 template <detail::ClassName Name> struct ConvolutionTransposeOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the filter
@@ -349,7 +350,7 @@ template <detail::ClassName Name> struct ConvolutionTransposeOptions {
 };
 using ConvolutionTranspose = ConvolutionTransposeOptions<"ConvolutionTranspose">; ///< Transposed convolution.
 
-/// As MPSCNNConvolutionTransposeGradient.
+/// The options of MPSCNNConvolutionTransposeGradient.
 template <detail::ClassName Name> struct ConvolutionTransposeGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the filter
@@ -381,7 +382,7 @@ template <detail::ClassName Name> struct ConvolutionTransposeGradientOptions {
 };
 using ConvolutionTransposeGradient = ConvolutionTransposeGradientOptions<"ConvolutionTransposeGradient">; ///< Gradients of a transposed convolution's source, weights and bias terms.
 
-/// As MPSCNNCrossChannelNormalization.
+/// The options of MPSCNNCrossChannelNormalization.
 template <detail::ClassName Name> struct CrossChannelNormalizationOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_size = 5; ///< channels of the window, and the divisor of its sum everywhere
@@ -400,7 +401,7 @@ template <detail::ClassName Name> struct CrossChannelNormalizationOptions {
 };
 using CrossChannelNormalization = CrossChannelNormalizationOptions<"CrossChannelNormalization">; ///< x / (delta + alpha / kernel_size * sum of x^2)^beta.
 
-/// As MPSCNNCrossChannelNormalizationGradient.
+/// The options of MPSCNNCrossChannelNormalizationGradient.
 template <detail::ClassName Name> struct CrossChannelNormalizationGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_size = 5; ///< channels of the window, and the divisor of its sum everywhere
@@ -426,7 +427,7 @@ template <detail::ClassName Name> struct CrossChannelNormalizationGradientOption
 };
 using CrossChannelNormalizationGradient = CrossChannelNormalizationGradientOptions<"CrossChannelNormalizationGradient">; ///< Gradient of a cross-channel normalization's source.
 
-/// As MPSCNNDilatedPoolingMax.
+/// The options of MPSCNNDilatedPoolingMax.
 template <detail::ClassName Name> struct DilatedPoolingMaxOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the window
@@ -447,7 +448,7 @@ template <detail::ClassName Name> struct DilatedPoolingMaxOptions {
 };
 using DilatedPoolingMax = DilatedPoolingMaxOptions<"DilatedPoolingMax">; ///< Maximum of each window whose taps lie dilation_rate pixels apart.
 
-/// As MPSCNNDilatedPoolingMaxGradient.
+/// The options of MPSCNNDilatedPoolingMaxGradient.
 template <detail::ClassName Name> struct DilatedPoolingMaxGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the window
@@ -475,7 +476,7 @@ template <detail::ClassName Name> struct DilatedPoolingMaxGradientOptions {
 };
 using DilatedPoolingMaxGradient = DilatedPoolingMaxGradientOptions<"DilatedPoolingMaxGradient">; ///< As `PoolingMaxGradient` for windows whose taps lie apart.
 
-/// As MPSCNNDropout.
+/// The options of MPSCNNDropout.
 template <detail::ClassName Name> struct DropoutOptions {
     static constexpr const char *kernel_class = Name.text;
     double keep_probability = 0.9990000128746033; ///< share of the elements that are kept, above 0, below 1
@@ -493,7 +494,7 @@ template <detail::ClassName Name> struct DropoutOptions {
 };
 using Dropout = DropoutOptions<"Dropout">; ///< Keep each element with a probability and divide it by that, or set it to 0.
 
-/// As MPSCNNDropoutGradient.
+/// The options of MPSCNNDropoutGradient.
 template <detail::ClassName Name> struct DropoutGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     double keep_probability = 0.9990000128746033; ///< share of the elements that are kept, above 0, below 1
@@ -518,7 +519,7 @@ template <detail::ClassName Name> struct DropoutGradientOptions {
 };
 using DropoutGradient = DropoutGradientOptions<"DropoutGradient">; ///< The gradient of the elements that a `Dropout` kept, divided as they were.
 
-/// As MPSNNForwardLoss, MPSCNNLoss, MPSNNLossGradient.
+/// The options of MPSNNForwardLoss, MPSCNNLoss, MPSNNLossGradient.
 template <detail::ClassName Name> struct ForwardLossOptions {
     static constexpr const char *kernel_class = Name.text;
     ForwardLossLossType loss_type = ForwardLossLossType::mean_squared_error; ///< how each element's loss is computed
@@ -536,7 +537,7 @@ using ForwardLoss = ForwardLossOptions<"ForwardLoss">; ///< The loss of a predic
 using Loss = ForwardLossOptions<"Loss">; ///< The loss of a prediction and its gradient.
 using LossGradient = ForwardLossOptions<"LossGradient">; ///< The gradient of a prediction from that of its loss.
 
-/// As MPSCNNFullyConnected.
+/// The options of MPSCNNFullyConnected.
 template <detail::ClassName Name> struct FullyConnectedOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< width of the source
@@ -556,7 +557,7 @@ template <detail::ClassName Name> struct FullyConnectedOptions {
 };
 using FullyConnected = FullyConnectedOptions<"FullyConnected">; ///< Weighted sums of the whole source: a 1 x 1 image of `output_feature_channels`.
 
-/// As MPSCNNFullyConnectedGradient.
+/// The options of MPSCNNFullyConnectedGradient.
 template <detail::ClassName Name> struct FullyConnectedGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< width of the source
@@ -583,7 +584,7 @@ template <detail::ClassName Name> struct FullyConnectedGradientOptions {
 };
 using FullyConnectedGradient = FullyConnectedGradientOptions<"FullyConnectedGradient">; ///< Gradients of a fully connected kernel's source, weights and bias terms.
 
-/// As MPSNNGramMatrixCalculation.
+/// The options of MPSNNGramMatrixCalculation.
 template <detail::ClassName Name> struct GramMatrixCalculationOptions {
     static constexpr const char *kernel_class = Name.text;
     double alpha = 1.0; ///< factor of the sums
@@ -599,7 +600,7 @@ template <detail::ClassName Name> struct GramMatrixCalculationOptions {
 };
 using GramMatrixCalculation = GramMatrixCalculationOptions<"GramMatrixCalculation">; ///< Products of feature channels, summed over all pixels.
 
-/// As MPSNNGramMatrixCalculationGradient.
+/// The options of MPSNNGramMatrixCalculationGradient.
 template <detail::ClassName Name> struct GramMatrixCalculationGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     double alpha = 1.0; ///< factor of the sums
@@ -622,7 +623,7 @@ template <detail::ClassName Name> struct GramMatrixCalculationGradientOptions {
 };
 using GramMatrixCalculationGradient = GramMatrixCalculationGradientOptions<"GramMatrixCalculationGradient">; ///< alpha * sum over f of (g[f, c] + g[c, f]) * x[f] for each pixel.
 
-/// As MPSCNNGroupNormalization.
+/// The options of MPSCNNGroupNormalization.
 template <detail::ClassName Name> struct GroupNormalizationOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
@@ -640,7 +641,7 @@ template <detail::ClassName Name> struct GroupNormalizationOptions {
 };
 using GroupNormalization = GroupNormalizationOptions<"GroupNormalization">; ///< As `InstanceNormalization`, of groups of consecutive channels.
 
-/// As MPSCNNGroupNormalizationGradient.
+/// The options of MPSCNNGroupNormalizationGradient.
 template <detail::ClassName Name> struct GroupNormalizationGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
@@ -665,7 +666,7 @@ template <detail::ClassName Name> struct GroupNormalizationGradientOptions {
 };
 using GroupNormalizationGradient = GroupNormalizationGradientOptions<"GroupNormalizationGradient">; ///< As `InstanceNormalizationGradient`, of groups of consecutive channels.
 
-/// As MPSImageBilinearScale, MPSImageLanczosScale.
+/// The options of MPSImageBilinearScale, MPSImageLanczosScale.
 template <detail::ClassName Name> struct ImageBilinearScaleOptions {
     static constexpr const char *kernel_class = Name.text;
     std::optional<std::array<double, 4>> scale_transform{}; ///< (scale_x, scale_y, translate_x, translate_y) from source to destination positions; empty: the whole source becomes the whole destination
@@ -684,7 +685,7 @@ template <detail::ClassName Name> struct ImageBilinearScaleOptions {
 using ImageBilinearScale = ImageBilinearScaleOptions<"ImageBilinearScale">; ///< Bilinear interpolation between pixel centres without antialiasing.
 using ImageLanczosScale = ImageBilinearScaleOptions<"ImageLanczosScale">; ///< Lanczos' filter with three lobes.
 
-/// As MPSImageConversion.
+/// The options of MPSImageConversion.
 template <detail::ClassName Name> struct ImageConversionOptions {
     static constexpr const char *kernel_class = Name.text;
     AlphaType source_alpha = AlphaType::alpha_is_one; ///< meaning of the source's alpha, and whether its colours are multiplied by it
@@ -704,7 +705,7 @@ template <detail::ClassName Name> struct ImageConversionOptions {
 };
 using ImageConversion = ImageConversionOptions<"ImageConversion">; ///< Other alpha, colour space or format.
 
-/// As MPSNNInitialGradient.
+/// The options of MPSNNInitialGradient.
 template <detail::ClassName Name> struct InitialGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::string label{}; ///< a name for messages
@@ -712,7 +713,7 @@ template <detail::ClassName Name> struct InitialGradientOptions {
 };
 using InitialGradient = InitialGradientOptions<"InitialGradient">; ///< An image of ones in the size of its source: the gradient of a loss by itself.
 
-/// As MPSCNNInstanceNormalization.
+/// The options of MPSCNNInstanceNormalization.
 template <detail::ClassName Name> struct InstanceNormalizationOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
@@ -729,7 +730,7 @@ template <detail::ClassName Name> struct InstanceNormalizationOptions {
 };
 using InstanceNormalization = InstanceNormalizationOptions<"InstanceNormalization">; ///< gamma (x - mean) / sqrt(variance + epsilon) + beta.
 
-/// As MPSCNNInstanceNormalizationGradient.
+/// The options of MPSCNNInstanceNormalizationGradient.
 template <detail::ClassName Name> struct InstanceNormalizationGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
@@ -753,7 +754,7 @@ template <detail::ClassName Name> struct InstanceNormalizationGradientOptions {
 };
 using InstanceNormalizationGradient = InstanceNormalizationGradientOptions<"InstanceNormalizationGradient">; ///< Gradients of an instance normalization's source, gamma and beta.
 
-/// As MPSCNNLocalContrastNormalization.
+/// The options of MPSCNNLocalContrastNormalization.
 template <detail::ClassName Name> struct LocalContrastNormalizationOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 5; ///< columns of the window; must equal its rows
@@ -776,7 +777,7 @@ template <detail::ClassName Name> struct LocalContrastNormalizationOptions {
 };
 using LocalContrastNormalization = LocalContrastNormalizationOptions<"LocalContrastNormalization">; ///< pm + ps (x - p0 mean) / (delta + alpha * variance)^beta.
 
-/// As MPSCNNLocalContrastNormalizationGradient.
+/// The options of MPSCNNLocalContrastNormalizationGradient.
 template <detail::ClassName Name> struct LocalContrastNormalizationGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 5; ///< columns of the window; must equal its rows
@@ -806,7 +807,7 @@ template <detail::ClassName Name> struct LocalContrastNormalizationGradientOptio
 };
 using LocalContrastNormalizationGradient = LocalContrastNormalizationGradientOptions<"LocalContrastNormalizationGradient">; ///< Gradient of a local contrast normalization's source.
 
-/// As MPSCNNLogSoftMaxGradient, MPSCNNSoftMaxGradient.
+/// The options of MPSCNNLogSoftMaxGradient, MPSCNNSoftMaxGradient.
 template <detail::ClassName Name> struct LogSoftMaxGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::string label{}; ///< a name for messages
@@ -826,7 +827,7 @@ template <detail::ClassName Name> struct LogSoftMaxGradientOptions {
 using LogSoftMaxGradient = LogSoftMaxGradientOptions<"LogSoftMaxGradient">; ///< g - exp(y) sum(g) over the feature channels of each pixel.
 using SoftMaxGradient = LogSoftMaxGradientOptions<"SoftMaxGradient">; ///< y (g - sum(g y)) over the feature channels of each pixel.
 
-/// As MPSCNNNeuron, MPSCNNNeuronAbsolute, MPSCNNNeuronELU, MPSCNNNeuronExponential, MPSCNNNeuronHardSigmoid, MPSCNNNeuronLinear, MPSCNNNeuronLogarithm, MPSCNNNeuronPReLU, MPSCNNNeuronPower, MPSCNNNeuronReLU, MPSCNNNeuronReLUN, MPSCNNNeuronSigmoid, MPSCNNNeuronSoftPlus, MPSCNNNeuronSoftSign, MPSCNNNeuronTanH.
+/// The options of MPSCNNNeuron, MPSCNNNeuronAbsolute, MPSCNNNeuronELU, MPSCNNNeuronExponential, MPSCNNNeuronHardSigmoid, MPSCNNNeuronLinear, MPSCNNNeuronLogarithm, MPSCNNNeuronPReLU, MPSCNNNeuronPower, MPSCNNNeuronReLU, MPSCNNNeuronReLUN, MPSCNNNeuronSigmoid, MPSCNNNeuronSoftPlus, MPSCNNNeuronSoftSign, MPSCNNNeuronTanH.
 template <detail::ClassName Name> struct NeuronOptions {
     static constexpr const char *kernel_class = Name.text;
     std::optional<NeuronDescriptor> neuron_descriptor{}; ///< which function, and its parameters; empty: what the class has by itself
@@ -857,7 +858,7 @@ using NeuronSoftPlus = NeuronOptions<"NeuronSoftPlus">; ///< The curve a ln(1 + 
 using NeuronSoftSign = NeuronOptions<"NeuronSoftSign">; ///< The quotient x / (1 + |x|).
 using NeuronTanH = NeuronOptions<"NeuronTanH">; ///< The curve a tanh(b x).
 
-/// As MPSCNNNeuronGradient.
+/// The options of MPSCNNNeuronGradient.
 template <detail::ClassName Name> struct NeuronGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::optional<NeuronDescriptor> neuron_descriptor{}; ///< which function, and its parameters; empty: what the class has by itself
@@ -881,7 +882,7 @@ template <detail::ClassName Name> struct NeuronGradientOptions {
 };
 using NeuronGradient = NeuronGradientOptions<"NeuronGradient">; ///< The gradient times the activation function's derivative at the source image.
 
-/// As MPSNNOptimizerAdam.
+/// The options of MPSNNOptimizerAdam.
 template <detail::ClassName Name> struct OptimizerAdamOptions {
     static constexpr const char *kernel_class = Name.text;
     double beta1 = 0.9; ///< share of the average of gradients that is kept, 0 to 1
@@ -901,7 +902,7 @@ template <detail::ClassName Name> struct OptimizerAdamOptions {
 };
 using OptimizerAdam = OptimizerAdamOptions<"OptimizerAdam">; ///< value - rate * momentum / (sqrt(velocity) + epsilon).
 
-/// As MPSNNOptimizerRMSProp.
+/// The options of MPSNNOptimizerRMSProp.
 template <detail::ClassName Name> struct OptimizerRMSPropOptions {
     static constexpr const char *kernel_class = Name.text;
     double decay = 0.9; ///< share of the average of squares that is kept, 0 to 1
@@ -919,7 +920,7 @@ template <detail::ClassName Name> struct OptimizerRMSPropOptions {
 };
 using OptimizerRMSProp = OptimizerRMSPropOptions<"OptimizerRMSProp">; ///< value - learning_rate * g / (sqrt(velocity) + epsilon).
 
-/// As MPSNNOptimizerStochasticGradientDescent.
+/// The options of MPSNNOptimizerStochasticGradientDescent.
 template <detail::ClassName Name> struct OptimizerStochasticGradientDescentOptions {
     static constexpr const char *kernel_class = Name.text;
     double momentum_scale = 0.0; ///< share of the moment that is kept, 0 to 1; 0: there is none
@@ -937,7 +938,7 @@ template <detail::ClassName Name> struct OptimizerStochasticGradientDescentOptio
 };
 using OptimizerStochasticGradientDescent = OptimizerStochasticGradientDescentOptions<"OptimizerStochasticGradientDescent">; ///< value - moment, moment = momentum_scale * moment + learning_rate * g.
 
-/// As MPSNNPad.
+/// The options of MPSNNPad.
 template <detail::ClassName Name> struct PadOptions {
     static constexpr const char *kernel_class = Name.text;
     std::vector<double> fill_value_array{}; ///< values of the channels written, for edge_mode 'constant'; they override fill_value
@@ -956,7 +957,7 @@ template <detail::ClassName Name> struct PadOptions {
 };
 using Pad = PadOptions<"Pad">; ///< Add a border around an image and its channels.
 
-/// As MPSNNPadGradient.
+/// The options of MPSNNPadGradient.
 template <detail::ClassName Name> struct PadGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::array<std::int64_t, 3> padding_size_before{0, 0, 0}; ///< (x, y, channels) before the source
@@ -980,7 +981,7 @@ template <detail::ClassName Name> struct PadGradientOptions {
 };
 using PadGradient = PadGradientOptions<"PadGradient">; ///< Add the gradient of the border to the pixels that it was copied from.
 
-/// As MPSCNNPoolingAverage.
+/// The options of MPSCNNPoolingAverage.
 template <detail::ClassName Name> struct PoolingAverageOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the window
@@ -1001,7 +1002,7 @@ template <detail::ClassName Name> struct PoolingAverageOptions {
 };
 using PoolingAverage = PoolingAverageOptions<"PoolingAverage">; ///< Mean of each window.
 
-/// As MPSCNNPoolingAverageGradient.
+/// The options of MPSCNNPoolingAverageGradient.
 template <detail::ClassName Name> struct PoolingAverageGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the window
@@ -1029,7 +1030,7 @@ template <detail::ClassName Name> struct PoolingAverageGradientOptions {
 };
 using PoolingAverageGradient = PoolingAverageGradientOptions<"PoolingAverageGradient">; ///< The gradient goes to all pixels of the window, divided as they were.
 
-/// As MPSCNNPoolingL2Norm, MPSCNNPoolingMax.
+/// The options of MPSCNNPoolingL2Norm, MPSCNNPoolingMax.
 template <detail::ClassName Name> struct PoolingL2NormOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the window
@@ -1049,7 +1050,7 @@ template <detail::ClassName Name> struct PoolingL2NormOptions {
 using PoolingL2Norm = PoolingL2NormOptions<"PoolingL2Norm">; ///< Square root of the sum of squares of each window.
 using PoolingMax = PoolingL2NormOptions<"PoolingMax">; ///< Maximum of each window.
 
-/// As MPSCNNPoolingL2NormGradient, MPSCNNPoolingMaxGradient.
+/// The options of MPSCNNPoolingL2NormGradient, MPSCNNPoolingMaxGradient.
 template <detail::ClassName Name> struct PoolingL2NormGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 1; ///< columns of the window
@@ -1076,7 +1077,7 @@ template <detail::ClassName Name> struct PoolingL2NormGradientOptions {
 using PoolingL2NormGradient = PoolingL2NormGradientOptions<"PoolingL2NormGradient">; ///< The gradient times pixel / norm of each window, 0 where the norm is 0.
 using PoolingMaxGradient = PoolingL2NormGradientOptions<"PoolingMaxGradient">; ///< The gradient goes to the maximum of each window, the first of equals.
 
-/// As MPSNNReduceColumnMax, MPSNNReduceColumnMean, MPSNNReduceColumnMin, MPSNNReduceColumnSum, MPSNNReduceFeatureChannelsArgumentMax, MPSNNReduceFeatureChannelsArgumentMin, MPSNNReduceFeatureChannelsMax, MPSNNReduceFeatureChannelsMean, MPSNNReduceFeatureChannelsMin, MPSNNReduceRowMax, MPSNNReduceRowMean, MPSNNReduceRowMin, MPSNNReduceRowSum.
+/// The options of MPSNNReduceColumnMax, MPSNNReduceColumnMean, MPSNNReduceColumnMin, MPSNNReduceColumnSum, MPSNNReduceFeatureChannelsArgumentMax, MPSNNReduceFeatureChannelsArgumentMin, MPSNNReduceFeatureChannelsMax, MPSNNReduceFeatureChannelsMean, MPSNNReduceFeatureChannelsMin, MPSNNReduceRowMax, MPSNNReduceRowMean, MPSNNReduceRowMin, MPSNNReduceRowSum.
 template <detail::ClassName Name> struct ReduceColumnMaxOptions {
     static constexpr const char *kernel_class = Name.text;
     std::optional<std::array<std::int64_t, 6>> clip_rect_source{}; ///< part of the source that is reduced, whatever its z; empty: all of it
@@ -1104,7 +1105,7 @@ using ReduceRowMean = ReduceColumnMaxOptions<"ReduceRowMean">; ///< Mean of each
 using ReduceRowMin = ReduceColumnMaxOptions<"ReduceRowMin">; ///< Minimum of each row: the result is one pixel wide.
 using ReduceRowSum = ReduceColumnMaxOptions<"ReduceRowSum">; ///< Sum of each row: the result is one pixel wide.
 
-/// As MPSNNReduceFeatureChannelsAndWeightsMean.
+/// The options of MPSNNReduceFeatureChannelsAndWeightsMean.
 template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsMeanOptions {
     static constexpr const char *kernel_class = Name.text;
     std::optional<std::array<std::int64_t, 6>> primary_source_clip_rect{}; ///< part of the primary source that is reduced
@@ -1125,7 +1126,7 @@ template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsMeanOpti
 };
 using ReduceFeatureChannelsAndWeightsMean = ReduceFeatureChannelsAndWeightsMeanOptions<"ReduceFeatureChannelsAndWeightsMean">; ///< Weighted mean over the feature channels of each pixel.
 
-/// As MPSNNReduceFeatureChannelsAndWeightsSum.
+/// The options of MPSNNReduceFeatureChannelsAndWeightsSum.
 template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsSumOptions {
     static constexpr const char *kernel_class = Name.text;
     bool do_weighted_sum_by_non_zero_weights = false; ///< whether the sum is divided by the number of weights that are not zero
@@ -1147,7 +1148,7 @@ template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsSumOptio
 };
 using ReduceFeatureChannelsAndWeightsSum = ReduceFeatureChannelsAndWeightsSumOptions<"ReduceFeatureChannelsAndWeightsSum">; ///< Sum over the channels of primary times secondary.
 
-/// As MPSNNReduceFeatureChannelsSum.
+/// The options of MPSNNReduceFeatureChannelsSum.
 template <detail::ClassName Name> struct ReduceFeatureChannelsSumOptions {
     static constexpr const char *kernel_class = Name.text;
     std::optional<std::array<std::int64_t, 6>> clip_rect_source{}; ///< part of the source that is reduced, whatever its z; empty: all of it
@@ -1164,7 +1165,7 @@ template <detail::ClassName Name> struct ReduceFeatureChannelsSumOptions {
 };
 using ReduceFeatureChannelsSum = ReduceFeatureChannelsSumOptions<"ReduceFeatureChannelsSum">; ///< Sum of the feature channels of each pixel: the result has one channel.
 
-/// As MPSNNReshape.
+/// The options of MPSNNReshape.
 template <detail::ClassName Name> struct ReshapeOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t reshaped_width = 1; ///< columns of the result
@@ -1182,7 +1183,7 @@ template <detail::ClassName Name> struct ReshapeOptions {
 };
 using Reshape = ReshapeOptions<"Reshape">; ///< The elements of each image in `[height][width][channel]` order, in another shape.
 
-/// As MPSNNReshapeGradient.
+/// The options of MPSNNReshapeGradient.
 template <detail::ClassName Name> struct ReshapeGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::string label{}; ///< a name for messages
@@ -1204,7 +1205,7 @@ template <detail::ClassName Name> struct ReshapeGradientOptions {
 };
 using ReshapeGradient = ReshapeGradientOptions<"ReshapeGradient">; ///< The elements of each gradient in the shape of the image that was reshaped.
 
-/// As MPSNNResizeBilinear.
+/// The options of MPSNNResizeBilinear.
 template <detail::ClassName Name> struct ResizeBilinearOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t resize_width = 0; ///< columns of the result
@@ -1222,7 +1223,7 @@ template <detail::ClassName Name> struct ResizeBilinearOptions {
 };
 using ResizeBilinear = ResizeBilinearOptions<"ResizeBilinear">; ///< Bilinear interpolation to a given size.
 
-/// As MPSCNNSpatialNormalization.
+/// The options of MPSCNNSpatialNormalization.
 template <detail::ClassName Name> struct SpatialNormalizationOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 5; ///< columns of the window; must equal its rows
@@ -1242,7 +1243,7 @@ template <detail::ClassName Name> struct SpatialNormalizationOptions {
 };
 using SpatialNormalization = SpatialNormalizationOptions<"SpatialNormalization">; ///< x / (delta + alpha * mean of x^2 over the window)^beta.
 
-/// As MPSCNNSpatialNormalizationGradient.
+/// The options of MPSCNNSpatialNormalizationGradient.
 template <detail::ClassName Name> struct SpatialNormalizationGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t kernel_width = 5; ///< columns of the window; must equal its rows
@@ -1269,7 +1270,7 @@ template <detail::ClassName Name> struct SpatialNormalizationGradientOptions {
 };
 using SpatialNormalizationGradient = SpatialNormalizationGradientOptions<"SpatialNormalizationGradient">; ///< Gradient of a spatial normalization's source.
 
-/// As MPSCNNUpsamplingBilinear.
+/// The options of MPSCNNUpsamplingBilinear.
 template <detail::ClassName Name> struct UpsamplingBilinearOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t scale_factor_x = 1; ///< destination columns of a source column
@@ -1287,7 +1288,7 @@ template <detail::ClassName Name> struct UpsamplingBilinearOptions {
 };
 using UpsamplingBilinear = UpsamplingBilinearOptions<"UpsamplingBilinear">; ///< Bilinear interpolation.
 
-/// As MPSCNNUpsamplingBilinearGradient.
+/// The options of MPSCNNUpsamplingBilinearGradient.
 template <detail::ClassName Name> struct UpsamplingBilinearGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t scale_factor_x = 1; ///< destination columns of a source column
@@ -1312,7 +1313,7 @@ template <detail::ClassName Name> struct UpsamplingBilinearGradientOptions {
 };
 using UpsamplingBilinearGradient = UpsamplingBilinearGradientOptions<"UpsamplingBilinearGradient">; ///< The gradients of the pixels that were sampled from one, times its weights.
 
-/// As MPSCNNUpsamplingNearest.
+/// The options of MPSCNNUpsamplingNearest.
 template <detail::ClassName Name> struct UpsamplingNearestOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t scale_factor_x = 1; ///< destination columns of a source column
@@ -1329,7 +1330,7 @@ template <detail::ClassName Name> struct UpsamplingNearestOptions {
 };
 using UpsamplingNearest = UpsamplingNearestOptions<"UpsamplingNearest">; ///< Every pixel repeated: result[o] = x[floor(o / scale_factor)].
 
-/// As MPSCNNUpsamplingNearestGradient.
+/// The options of MPSCNNUpsamplingNearestGradient.
 template <detail::ClassName Name> struct UpsamplingNearestGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     std::int64_t scale_factor_x = 1; ///< destination columns of a source column
@@ -1353,7 +1354,7 @@ template <detail::ClassName Name> struct UpsamplingNearestGradientOptions {
 };
 using UpsamplingNearestGradient = UpsamplingNearestGradientOptions<"UpsamplingNearestGradient">; ///< The sum of the gradients of a pixel's copies.
 
-/// As MPSCNNYOLOLoss.
+/// The options of MPSCNNYOLOLoss.
 template <detail::ClassName Name> struct YOLOLossOptions {
     static constexpr const char *kernel_class = Name.text;
     std::vector<double> anchor_boxes{}; ///< width and height of each anchor, in cells
