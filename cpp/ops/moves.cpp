@@ -151,7 +151,8 @@ void require_within(const AxisSlice &slice, std::int64_t extent) {
           slice.first, " on in steps of ", slice.stride, " does not lie within ", extent, " ", slice.axis});
 }
 
-/// Return the extent of an axis, counted from the last one; 1 if the axis does not exist.
+/// Return the extent of axis number `from_end`, where the last axis has number 1. Return 1 if there is no
+/// such axis.
 std::int64_t extent_of(const Shape &input, int from_end) {
     return from_end < input.rank() ? input[input.rank() - from_end] : 1;
 }

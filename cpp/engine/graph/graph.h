@@ -80,8 +80,8 @@ public:
     const std::vector<ValueId> &outputs() const { return outputs_; }
     int values() const { return static_cast<int>(inputs_.size() + nodes_.size()); }
 
-    /// Add an input. `shape` includes the batch, which must be free. All inputs are added before the first
-    /// node.
+    /// Add an input. `shape` includes the batch, whose extent must be Shape::any. All inputs are added before
+    /// the first node.
     ValueId add_input(std::string name, const Shape &shape);
     ValueId add_node(std::string name, ops::Operation operation, std::vector<ValueId> inputs,
                      std::optional<ops::Neuron> activation = std::nullopt);
