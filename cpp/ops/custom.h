@@ -17,8 +17,8 @@ struct CustomTensor {
 class CustomFunction {
 public:
     virtual ~CustomFunction() = default;
-    /// Return the shape of the result, batch first; extents may be free. Throws an error that says what is
-    /// wrong with the inputs.
+    /// Return the shape of the result, batch first; extents may be free (Shape::any). Throws an error that
+    /// says what is wrong with the inputs.
     virtual Shape output_shape(const InputShapes &inputs) const = 0;
     /// Compute the output. Throws an error that says what went wrong.
     virtual void run(std::span<const CustomTensor> inputs, const CustomTensor &output) const = 0;

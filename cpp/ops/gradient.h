@@ -26,7 +26,7 @@ public:
     virtual GradientValue result() const = 0;
     /// Return a weight as a tensor of the graph. Throws UnsupportedError for a weight that is not a variable.
     virtual GradientValue weight(std::string_view role) const = 0;
-    /// Return a tensor's shape; extents may be free.
+    /// Return a tensor's shape, in which extents may be free (Shape::any).
     virtual const Shape &shape(GradientValue value) const = 0;
 
     virtual bool wants(std::size_t input) const = 0;

@@ -56,7 +56,7 @@ void require_image_or_less(const OperationInfo &info, const Shape &input) {
 
 namespace {
 
-/// True if two shapes are equal, except along axes where one of them is free.
+/// True if two shapes are equal, except along axes where an extent is free (Shape::any).
 bool shapes_agree(const Shape &a, const Shape &b) {
     bool same = a.rank() == b.rank();
     for (int axis = 0; same && axis < a.rank(); ++axis)

@@ -18,7 +18,7 @@ namespace metal_limits {
 inline constexpr std::int64_t extent = 16384, slices = 2048, elements = std::int64_t{1} << 31;
 } // namespace metal_limits
 
-/// The properties of a layer that the table checks. Extents may be free.
+/// The properties of a layer that the table checks. Extents may be free (Shape::any).
 struct LayerUse {
     const Operation &operation;
     InputShapes inputs;

@@ -38,8 +38,8 @@ public:
     static std::shared_ptr<BatchNormalizationState> create(std::int64_t feature_channels);
 
     std::int64_t feature_channels() const { return moments_->channels(); }
-    /// Start new statistics for commands that are encoded from now on. Commands that are already encoded keep
-    /// theirs.
+    /// Start new statistics for commands that are encoded from now on. Commands that are already encoded use
+    /// the old statistics.
     void reset();
     /// Return the means and then the variances. Throws StateError if there are none yet, and while a
     /// committed command buffer uses the state.

@@ -38,7 +38,7 @@ std::size_t size_of(StoredType type);
 struct StoredTensor {
     std::string name;
     StoredType type;
-    Shape shape;         ///< rank 0 to Shape::max_rank, no free extents
+    Shape shape;         ///< rank 0 to Shape::max_rank, no extent is Shape::any
     std::uint64_t begin; ///< position of its elements in the file's data: little-endian, row-major
     std::size_t size;    ///< size of its elements in bytes
 };

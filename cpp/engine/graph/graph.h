@@ -19,7 +19,8 @@ using ValueId = int;
 
 struct Input {
     std::string name;
-    Shape shape; ///< the batch is always free; other extents are free if the network accepts any size
+    /// The batch is always free (Shape::any). Other extents are free if the network accepts any size.
+    Shape shape;
     /// True for a tensor that belongs to the network, such as a trained weight. Its extents are fixed, and
     /// its first axis is not a batch.
     bool is_variable = false;
@@ -129,7 +130,7 @@ public:
     }
     /// Return the value with this name. Throws ParameterError, with similar names, if there is none.
     ValueId find(std::string_view name) const;
-    /// Return a value's shape, in which extents may be free.
+    /// Return a value's shape, in which extents may be free (Shape::any).
     const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
 
     /// Return the shapes of all values for fixed input shapes. Throws ShapeError with the layer's name.

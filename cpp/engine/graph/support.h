@@ -8,7 +8,8 @@
 namespace mpscnn::engine {
 
 /// Throws UnsupportedError for the first value or layer of a canonical graph that the engine does not
-/// support, by the table of ops/unsupported.h. `shapes` has the shapes of all values; extents may be free.
+/// support, by the table of ops/unsupported.h. `shapes` has the shapes of all values; extents may be
+/// free (Shape::any).
 void require_supported(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
                        Precision precision);
 

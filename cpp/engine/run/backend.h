@@ -62,7 +62,7 @@ struct TensorView {
 /// Name and shape of an input or output.
 struct Port {
     std::string name;
-    Shape shape; ///< free extents included
+    Shape shape; ///< extents may be free (Shape::any)
 };
 
 /// The kernels that compute convolutions on Metal.
@@ -86,7 +86,7 @@ struct SessionOptions {
     /// True: a NaN or infinity in a layer's result is an error that names the first such layer.
     bool check_finite = false;
     int inflight = 3;             ///< requests in flight, for devices that work asynchronously
-    std::uint64_t max_memory = 0; ///< like the program's; 0: the program's limit
+    std::uint64_t max_memory = 0; ///< like LowerOptions::max_memory; 0: the program's limit
 };
 
 /// A backend's preparation for one combination of input shapes: memory layout and kernel choices. It is

@@ -41,7 +41,8 @@ public:
     void set_steps(std::int64_t steps);
     const std::vector<TrainingVariable> &variables() const { return training_.variables; }
     std::span<float> values(std::string_view name);
-    /// Return the shape of the prediction that the loss compares with the labels; the batch is free.
+    /// Return the shape of the prediction that the loss compares with the labels. Its batch is free
+    /// (Shape::any).
     const Shape &prediction_shape() const { return prediction_shape_; }
     /// Return the layers of the network that compute the prediction. A detector has one for boxes and one for
     /// scores.

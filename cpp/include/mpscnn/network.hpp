@@ -130,7 +130,8 @@ enum class ConvolveMode { full = 0, same = 1, valid = 2 };
 enum class ConvolveBoundary { zero = 0, clamp = 1 };
 
 struct ConvolveOptions {
-    /// 1 or 2: the number of the last axes that are a signal's; the axes before them number the signals.
+    /// The number of axes of a signal, 1 or 2. They are the last axes of a tensor; the axes before them
+    /// number the signals.
     int axes = 1;
     ConvolveMode mode = ConvolveMode::full;
     ConvolveBoundary boundary = ConvolveBoundary::zero;

@@ -15,8 +15,8 @@ struct NeuronGradientTask {
     const char *kernel_name() const { return "neuron gradient"; }
 };
 
-/// destination = gradient of the input of softmax or log-softmax. The source is the gradient of its result,
-/// and others[0] is this result.
+/// destination = gradient of the input of softmax or log-softmax. The source is the gradient of the
+/// softmax's result, and others[0] is this result.
 struct SoftmaxGradientTask {
     ConstView source, others[1];
     View destination;
@@ -25,7 +25,7 @@ struct SoftmaxGradientTask {
     const char *kernel_name() const { return "softmax gradient"; }
 };
 
-/// destination = gradient of a pooling's input. The source is the gradient of the pooling's result; others
+/// destination = gradient of a pooling's input. The source is the gradient of the pooling's result; `others`
 /// are the pooling's input and result.
 struct PoolingGradientTask {
     ConstView source, others[2];
@@ -44,9 +44,9 @@ struct ResizeGradientTask {
     const char *kernel_name() const { return "resize gradient"; }
 };
 
-/// destination = gradient of the input of a normalization by the statistics of groups of channels of each
-/// image, without beta. The source is the gradient of the normalization's result. Others are its input and
-/// optionally gamma, one pixel.
+/// destination = gradient of the input of a group normalization, which uses the statistics of groups of
+/// channels of each image. The source is the gradient of the normalization's result. `others` are the
+/// normalization's input and optionally gamma, which is one pixel.
 struct GroupGradientTask {
     ConstView source, others[2];
     View destination;
@@ -57,8 +57,8 @@ struct GroupGradientTask {
     const char *kernel_name() const { return "group gradient"; }
 };
 
-/// destination = gradient of the input of a normalization by the statistics of each pixel's channels.
-/// `source` and `others` are the same as in GroupGradientTask.
+/// destination = gradient of the input of a normalization that uses the statistics of each pixel's
+/// channels. `source` and `others` are the same as in GroupGradientTask.
 struct LayerGradientTask {
     ConstView source, others[2];
     View destination;
