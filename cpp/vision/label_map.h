@@ -22,8 +22,8 @@ inline constexpr int max_label_classes = 255;
 /// scores, the first class. Scores between the grid's points are interpolated bilinearly. Outside the outer
 /// points, a pixel has the scores of the nearest point.
 ///
-/// `labels` has room for oriented_height x oriented_width values. `scores` is null or has room for that times
-/// the number of classes. Scores of pixels that the network did not see are NaN. `input_height` and
+/// `labels` has room for oriented_height x oriented_width values. `scores` is null or has room for as many
+/// values for each class. Scores of pixels that the network did not see are NaN. `input_height` and
 /// `input_width` are the size of the network's input. Throws Error(shape) or Error(parameter) like
 /// preprocess, and for a grid without points or with more classes than labels can hold.
 void label_photo(const ScoreGrid &grid, const ImageView &image, const Preprocess &options, int input_height,

@@ -34,12 +34,12 @@ struct RowKernels {
     AddRows<std::uint16_t> *add_rows_uint16;
     AddRows<float> *add_rows_float32;
 
-    /// Convert samples to floats, except float16.
+    /// Convert samples of any type except float16 to floats.
     void (*convert)(const std::byte *samples, SampleType type, std::size_t length, float *result);
     /// Return true if the fourth byte (alpha) of all pixels is 255.
     bool (*opaque)(const std::byte *samples, std::size_t pixels);
-    /// Compute (255 - x) alpha for pixels of four bytes. It is 255 times the amount by which they darken
-    /// white.
+    /// Compute (255 - x) alpha for pixels of four bytes. The result is 255 times the amount by which a sample
+    /// darkens white.
     void (*shade)(const std::byte *samples, std::size_t pixels, std::uint16_t *result);
     /// Composite pixels of four samples in place: x alpha / white + white (1 - alpha / white). The fourth
     /// sample then has no meaning.

@@ -98,7 +98,8 @@ std::uint8_t through_numbers(const Neuron &neuron, const Quantization &source, c
 }
 
 /// Convert an integer of a concatenation's operand to the result's scale and zero point. Each operation is
-/// rounded to float32, as in TensorFlow Lite's kernel for uint8. Its kernel for int8 requires equal scales.
+/// rounded to float32, as in TensorFlow Lite's kernel for uint8. (TensorFlow Lite's kernel for int8 requires
+/// equal scales.)
 std::uint8_t joined(const Quantization &operand, const Quantization &result, int byte) {
     const float scale = operand.scale * (1.0f / result.scale);
     const float zero = -static_cast<float>(operand.zero_point) * scale;

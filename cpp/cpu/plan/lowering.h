@@ -57,11 +57,11 @@ struct FusedOperation {
     /// True for a convolution or dense layer, whose weights and inputs are both rounded.
     bool multiplies = false;
     PackedConvolution packed;
-    /// The weights by role that are tensors of the graph. For a gradient that recomputes a normalization,
-    /// also the normalization's weights.
+    /// The weights by role that are tensors of the graph. If a gradient recomputes a normalization, the
+    /// normalization's weights are also here.
     std::map<std::string, engine::ValueId> variables;
-    /// Weight gradients that recompute the convolution's input: the batch normalization that computes it from
-    /// inputs[0] and the statistics inputs[2]. `activation` comes after it.
+    /// Only for weight gradients that recompute the convolution's input: the batch normalization that
+    /// computes this input from inputs[0] and the statistics inputs[2]. `activation` comes after it.
     std::optional<ops::BatchNormalization> normalization;
     std::vector<ConvolutionPart> parts; ///< for an interleaved convolution
     BinaryWeights binary;

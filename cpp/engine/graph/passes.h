@@ -19,10 +19,13 @@ struct Canonical {
 
 /// Which layers `canonicalise` merges into one.
 enum class Merging {
-    of_numbers, ///< batch normalization, neurons and layers without computation; only the last result is
-                ///< rounded
-    of_halves,  ///< as of_numbers, but a neuron without a function stays between float16 and float32: it rounds,
-                ///< or keeps the rounding of the layer before it
+    /// Batch normalization, neurons and layers without computation are merged. Only the last result is
+    /// rounded.
+    of_numbers,
+    /// Like of_numbers, but a neuron of kind `none` stays a layer if either it or the layer before it, but
+    /// not
+    /// both, is kept in float32. Such a neuron rounds, or keeps the rounded result of the layer before it.
+    of_halves,
     /// Only layers without computation are merged, because each layer's result in an int8 network has a
     /// separate scale.
     of_integers
