@@ -6,9 +6,9 @@
 
 using namespace metal;
 
-// Access to tensors of networks on arrays, which are arrays of floats or halves without gaps. Networks that
-// are trained use them, because a texture array has too few slices for weights, and for a batch whose images
-// depend on each other. Sums are always float.
+// Access to the tensors of networks whose tensors are arrays of floats or halves without gaps, instead of
+// images. Networks that are trained use arrays, because a texture array has too few slices for weights, and
+// for a batch whose images depend on each other. Sums are always float.
 
 inline bool holds_halves(constant ArrayRun &run, uint number) { return (run.halves >> number & 1u) != 0u; }
 

@@ -26,7 +26,7 @@ void check_lengths(std::size_t given, std::size_t room) {
 }
 
 /// Return the fastest variant that is correct with the thread's floating-point settings. F16C instructions
-/// contain the rounding mode, while NEON's follow the settings.
+/// contain the rounding mode, while NEON instructions follow the settings.
 const HalfBlocks &blocks_for_this_thread() {
 #if defined(__aarch64__)
     std::uint64_t control;

@@ -23,8 +23,8 @@ enum class Merging {
     /// rounded.
     of_numbers,
     /// Like of_numbers, but a neuron of kind `none` stays a layer if either it or the layer before it, but
-    /// not
-    /// both, is kept in float32. Such a neuron rounds, or keeps the rounded result of the layer before it.
+    /// not both, is kept in float32. Such a neuron rounds, or keeps the rounded result of the layer before
+    /// it.
     of_halves,
     /// Only layers without computation are merged, because each layer's result in an int8 network has a
     /// separate scale.

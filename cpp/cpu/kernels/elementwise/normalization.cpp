@@ -172,7 +172,7 @@ inline bool is_in_range(const StatisticsTask &task, std::int64_t image, std::int
 }
 
 /// Compute the common mean and variance of some channels in double, from the image itself. The variance is
-/// scaled by a factor's square, so that it is a float.
+/// scaled by a factor's square, so that it fits a float.
 __attribute__((noinline)) inline void measure_channels(const StatisticsTask &task, std::int64_t image,
                                                        Range channels) {
     const ConstView &from = task.second;
