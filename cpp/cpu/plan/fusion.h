@@ -36,12 +36,12 @@ std::optional<std::size_t> gate_operand(const engine::Graph &graph, const engine
 using TakesResidual = std::function<bool(std::size_t node, engine::ValueId other)>;
 
 struct FusionOptions {
-    /// Convolutions may read a broadcast 1x1 input, or inputs multiplied by one pixel.
+    /// True: convolutions may read a broadcast 1x1 input, or inputs multiplied by one pixel.
     bool from_pixels = false;
-    /// Tensors are float32. Then elementwise operations may read weights, and channel shuffles may read two
-    /// tensors.
+    /// True: tensors are float32. Then elementwise operations may read weights, and channel shuffles may read
+    /// two tensors.
     bool has_floats = false;
-    /// Results are not rounded when they are stored.
+    /// True: results are not rounded when they are stored.
     bool rounds_nothing = false;
 };
 std::vector<NodeFusion> find_fusions(const engine::Graph &graph, const FusionOptions &options,

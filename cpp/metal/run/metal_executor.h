@@ -21,8 +21,8 @@ public:
              std::span<const engine::TensorView> outputs) override;
     void submit(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                 std::span<const engine::TensorView> outputs, engine::Completion done) override;
-    /// Measure runs. The times are the GPU's: of runs in one command buffer each, and of steps in separate
-    /// command buffers.
+    /// Measure runs with the GPU's times. Each run is one command buffer. The times of steps come from runs
+    /// in which each step has a separate command buffer.
     engine::ExecutionProfile profile(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                                      std::span<const engine::TensorView> outputs, int runs) override;
 
