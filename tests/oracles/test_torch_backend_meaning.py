@@ -302,3 +302,16 @@ def test_conversions_to_bfloat16_round(rounded: Any) -> None:
     for found, expected in zip(compiled(x), module(x), strict=True):
         assert_equal(found, expected)
     assert compiled.networks > 0
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 6), (2, 4, 4, 6), (2, 3, 4, 4, 6)])
+def test_pixels_are_shuffled_in_images_of_any_rank(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partition, "LEAST_NODES", 1)
+    x = torch.randn(shape)
+    for function in (functional.pixel_shuffle, functional.pixel_unshuffle):
+        torch._dynamo.reset()
+        compiled = Compiled(lambda x, function=function: function(x + 1, 2))
+        assert torch.equal(compiled(x), function(x + 1, 2))
+        assert compiled.networks == 1

@@ -132,13 +132,20 @@ def _repeat(g: Writer, x: str, repeats: Sequence[int]) -> str:
 
 
 def _pixel_shuffle(g: Writer, x: str, factor: int) -> str:
-    return g.add("DepthToSpace", x, blocksize=factor, mode="CRD")
+    *batch, channels, height, width = g.shapes[x]
+    if len(batch) == 1:
+        return g.add("DepthToSpace", x, blocksize=factor, mode="CRD")
+    apart = g.reshaped(x, [*batch, channels // factor**2, factor, factor, height, width])
+    rank = len(batch)
+    turned = g.add("Transpose", apart, perm=[*range(rank), *(rank + axis for axis in (0, 3, 1, 4, 2))])
+    return g.reshaped(turned, g.result)
 
 
 def _pixel_unshuffle(g: Writer, x: str, factor: int) -> str:
-    batch, channels, height, width = g.shapes[x]
-    apart = g.reshaped(x, [batch, channels, height // factor, factor, width // factor, factor])
-    turned = g.add("Transpose", apart, perm=[0, 1, 3, 5, 2, 4])
+    *batch, channels, height, width = g.shapes[x]
+    apart = g.reshaped(x, [*batch, channels, height // factor, factor, width // factor, factor])
+    rank = len(batch)
+    turned = g.add("Transpose", apart, perm=[*range(rank), *(rank + axis for axis in (0, 2, 4, 1, 3))])
     return g.reshaped(turned, g.result)
 
 
