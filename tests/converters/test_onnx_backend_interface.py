@@ -153,8 +153,22 @@ def test_devices() -> None:
     assert not onnx_backend.supports_device("CUDA")
     metal = any(device["available"] for device in mpscnn.devices()[1:])
     assert onnx_backend.supports_device("METAL") == metal
-    with pytest.raises(ParameterError, match="'CPU' or 'METAL', got 'CUDA'"):
-        onnx_backend.prepare(CONVOLUTION, "CUDA")
+    x = floats(1, 2, 7, 6)
+    for device in ("CPU", "CPU:0"):
+        assert onnx_backend.supports_device(device)
+        np.testing.assert_allclose(
+            onnx_backend.run_model(CONVOLUTION, [x], device)[0], expected(x)[0], atol=1e-5
+        )
+    for device in ("CPU:1", "cpu", "CUDA:0", ""):
+        assert not onnx_backend.supports_device(device)
+        with pytest.raises(ParameterError, match="device must be 'CPU' or 'METAL'"):
+            onnx_backend.prepare(CONVOLUTION, device)
+
+
+@pytest.mark.parametrize("given", ["model.onnx", b"", None, CONVOLUTION.graph])
+def test_what_is_no_model_is_refused(given: Any) -> None:
+    with pytest.raises(ParameterError, match=r"model must be an onnx\.ModelProto, as from onnx\.load, got"):
+        onnx_backend.prepare(given)
 
 
 def test_wrong_inputs_are_told() -> None:

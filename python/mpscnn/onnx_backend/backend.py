@@ -64,18 +64,25 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
         Args:
             model: a model of opset 1 or later. The package onnx converts models before opset 7. All tensors must be in
                 the model itself.
-            device: "CPU" or "METAL".
+            device: "CPU" or "METAL". ":0" may follow.
             options: the fields of `mpscnn.CompileOptions` except the device, and those of `mpscnn.RunOptions`.
 
         Raises:
             WeightsError: the model violates the rules of ONNX.
-            ParameterError: an unknown device or option.
+            ParameterError: no model, an unknown device or an unknown option.
             UnsupportedError: mpscnn lacks an operator; the message names all of them.
         """
-        if device not in _DEVICES:
+        import onnx
+
+        if not isinstance(model, onnx.ModelProto):
+            raise ParameterError(
+                f"onnx_backend: model must be an onnx.ModelProto, as from onnx.load, got {type(model).__name__}"
+            )
+        name = _device_name(device)
+        if name is None:
             raise ParameterError(f"onnx_backend: device must be 'CPU' or 'METAL', got {device!r}")
         try:
-            found = load_options({"precision": "float32", **options, "device": _DEVICES[device]})  # type: ignore[typeddict-item]
+            found = load_options({"precision": "float32", **options, "device": name})  # type: ignore[typeddict-item]
         except TypeError as error:
             raise ParameterError(f"onnx_backend: {error}") from error
         return PreparedModel(model, *found)
@@ -129,10 +136,16 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
     @classmethod
     def supports_device(cls, device: str) -> bool:
         """Return True for "CPU", and for "METAL" where there is a GPU that passed its self-check."""
-        name = device.partition(":")[0]
-        if name == "METAL":
+        name = _device_name(device)
+        if name == "metal":
             return any(entry["available"] for entry in devices()[1:])
-        return name == "CPU"
+        return name is not None
+
+
+def _device_name(device: object) -> str | None:
+    """Return mpscnn's name of ONNX' device, such as "CPU" or "CPU:0"; None if there is no such device."""
+    kind, _, number = str(device).partition(":")
+    return _DEVICES.get(kind) if number in ("", "0") else None
 
 
 def _model_of_node(
