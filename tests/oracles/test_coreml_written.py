@@ -112,6 +112,37 @@ def test_a_gru_that_resets_after_the_product_needs_ios_18(tmp_path: Path) -> Non
     assert gru.inputs["reset_after"].arguments
 
 
+def content(path: Path) -> dict[str, bytes]:
+    """The bytes of each file of a model."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return {str(file.relative_to(path)): file.read_bytes() for file in files if file.is_file()}
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("name", ["digits", "cifar10_mobilenet_v2"])
+def test_a_model_that_was_read_is_written_to_the_same_bytes(
+    name: str, dtype: str, suffix: str, tmp_path: Path
+) -> None:
+    first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
+    converters.export_coreml(mpscnn.load(name, device="cpu").network, first, dtype=dtype)
+    converters.export_coreml(converters.read_network([first]), second, dtype=dtype)
+    assert content(first) == content(second)
+
+
+def test_layers_that_are_kept_stay_float32_in_programs_of_float16(tmp_path: Path) -> None:
+    network = Network(input=(6, 6, 3))
+    x = network.conv2d(network.input, 4, 3, name="conv")
+    network.output(network.dense(x, 5, name="dense"))
+    fill(network)
+    network.keep_float32(["dense"])
+    converters.export_coreml(network, tmp_path / "one.mlpackage", dtype="float16")
+    back = converters.read_network([tmp_path / "one.mlpackage"])
+    kept = {node["operation"]: node.get("keep_float32", False) for node in back.to_dict()["nodes"]}
+    assert not kept["convolution"]
+    assert kept["fully_connected"]
+
+
 def pixels(network: Network) -> NDArray[np.float32]:
     """Random samples of a photo as the network's input, as its preprocessing makes them."""
     samples = np.random.default_rng(2).integers(0, 256, (1, *network.input.shape[1:])).astype(np.float32)  # type: ignore[arg-type]

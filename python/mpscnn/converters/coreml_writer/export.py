@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +119,7 @@ def export(
             labels,
             best_classes if segmenter is not None else ending.outputs if ending is not None else None,
             _OLDEST_RESETTING_AFTER if resets_after(onnx_model.graph) else None,
+            {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")},
             is_program=kind == PACKAGE,
         )
         model = _converted(tools, made, kind, target, dtype, str(path))
@@ -168,6 +169,7 @@ class _Made:
         labels: Sequence[str] | None,
         ending: Callable[[Any, Sequence[Any]], list[Any]] | None,
         opset: str | None,
+        kept: Set[str],
         *,
         is_program: bool,
     ) -> None:
@@ -178,6 +180,8 @@ class _Made:
         self.inputs: list[Any] = []
         self.labels = labels
         self._is_program = is_program
+        self._kept = kept
+        self.float32: set[str] = set()  # the names of the operations of layers that stay in float32
         self._origin = origin
         shapes = {entry.name: self._shape(entry) for entry in graph.input}
         names = {name: self._free(name) for name in shapes}
@@ -189,6 +193,7 @@ class _Made:
         self._unsupported = UnsupportedLayers(origin)
         version = getattr(tools.target, opset) if opset is not None and is_program else None
         with mil.Function(specs, opset_version=version) as function:
+            self._function = function
             self._values: dict[str, Any] = {name: function.inputs[names[name]] for name in shapes}
             for tensor in graph.initializer:
                 self._values[tensor.name] = _numpy(tensor)
@@ -201,7 +206,15 @@ class _Made:
             if ending is None:
                 outputs = [self._output(entry.name) for entry in graph.output]
             else:
-                outputs = ending(self._mb, [self._values[entry.name] for entry in graph.output])
+                values = [self._values[entry.name] for entry in graph.output]
+                try:
+                    outputs = ending(self._mb, values)
+                except Error:
+                    raise
+                except Exception as error:  # coremltools has no exception classes of its own
+                    raise UnsupportedError(
+                        f"{origin}: coremltools does not take its outputs: {_first_line(error)}"
+                    ) from error
             function.set_outputs(outputs)
         self.program.add_function("main", function)
 
@@ -235,13 +248,19 @@ class _Made:
         colours = {"rgb": "RGB", "bgr": "BGR", "gray": "GRAYSCALE"}
         settings: dict[str, Any] = {"color_layout": getattr(tools.colorlayout, colours[order])}
         biases = -means * scales
-        if np.all(scales == scales[0]):
+        if not self._is_program and np.all(scales == scales[0]):
             settings["scale"] = float(scales[0])
             settings["bias"] = [float(bias) for bias in biases] if shape[1] == 3 else float(biases[0])
-        else:  # Core ML has one scale for all channels
+        else:  # Core ML has one scale for all channels, and programs have layers for both
             column = (1, shape[1], 1, 1)
-            scaled = self._mb.mul(x=self._values[name], y=scales.astype(np.float32).reshape(column))
-            self._values[name] = self._mb.add(x=scaled, y=biases.astype(np.float32).reshape(column))
+            for kind, suffix, values in (("mul", "scaled", scales), ("add", "biased", biases)):
+                if np.any(values != (kind == "mul")):
+                    made = self._free(f"{own}__{suffix}__")
+                    self.float32.add(made)
+                    same = bool(np.all(values == values[0]))
+                    operand = np.float32(values[0]) if same else values.astype(np.float32).reshape(column)
+                    add = getattr(self._mb, kind)
+                    self._values[name] = add(x=self._values[name], y=operand, name=made)
         self.inputs.append(tools.ImageType(own, shape=shape, **settings))
 
     def _add(self, node: Any) -> None:
@@ -270,10 +289,13 @@ class _Made:
                 self._free(node.name or node.output[0]),
                 is_program=self._is_program,
             )
+            count = len(self._function.operations)
             try:
                 made = handler(operator)
                 results = made if isinstance(made, list) else [made]
                 self._values |= dict(zip(node.output, results, strict=False))
+                if (node.doc_string or node.name) in self._kept:
+                    self.float32 |= {one.name for one in list(self._function.operations)[count:]}
             except Error:
                 raise
             except Exception as error:  # coremltools has no exception classes of its own
@@ -347,8 +369,8 @@ def _converted(tools: Any, made: _Made, kind: str, target: str, dtype: str, orig
     if made.labels is not None:
         settings["classifier_config"] = tools.ClassifierConfig(list(made.labels))
     if kind == PACKAGE:
-        precision = tools.precision.FLOAT32 if dtype == "float32" else tools.precision.FLOAT16
-        settings["compute_precision"] = precision
+        halves = tools.transform.FP16ComputePrecision(op_selector=lambda op: op.name not in made.float32)
+        settings["compute_precision"] = tools.precision.FLOAT32 if dtype == "float32" else halves
     try:
         model = tools.convert(
             made.program,
