@@ -31,7 +31,7 @@ def weights(*roles: str) -> Callable[[Mapping[str, Array]], list[Array]]:
     return lambda found: [found[f"layer.{role}"] for role in roles]
 
 
-# ---- Windows -----------------------------------------------------------------------------------------
+# ---- Sliding windows -----------------------------------------------------------------------------------------
 
 POOLING = [
     Row("max 2x2/2", [(150, 150, 64)], layer("max_pool2d", 2), lambda x: functional.max_pool2d(x, 2)),

@@ -676,7 +676,8 @@ std::vector<Json> alternatives(const Json &value) {
     return found;
 }
 
-/// The attributes of a case, with the alternative that distinguishes it from the row's other cases.
+/// The end of a case's name, such as ", relu", and the attributes of the case. A row of the table has a case
+/// for each alternative, and only this end distinguishes their names.
 using Named = std::pair<std::string, Json>;
 
 std::vector<Named> choices(const char *text) {

@@ -253,6 +253,8 @@ def class_of(kernel: str, base: str, takes: str | None, named: Named) -> list[st
     entry, known = TABLE[kernel], properties(kernel)
     first, *others = entry["meaning"].split("\n\n")
     stated = re.sub(r"\.(?=\s|$)", f", as {entry['apple']}.", first, count=1)
+    if len(stated) > TEXT_WIDTH - 10 >= len(first):  # of one line with its quotes
+        stated, others = first, [*others, f"Apple's class is {entry['apple']}."]
     lines = ["", "", f"class {kernel}({base}):", *docstring([stated, *others]), ""]
     lines.append(f'    apple_class = "{entry["apple"]}"')
     if root(base) == "GradientKernel" or base == "ArithmeticGradient":

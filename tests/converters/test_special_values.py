@@ -19,6 +19,7 @@ from converters.tflite_writer import Operator, Tensor, constant, write_tflite
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.converters.onnx_graph import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.neurons import NEURONS
@@ -46,7 +47,7 @@ def assert_same(found: Array, wanted: Array) -> None:
 # Of other numbers of operands or results, or of comparisons, which are not numbers.
 OTHERS = {"Not", "Where", "And", "Or", "Xor", "Mean", "PRelu", "Clip"}
 # onnxruntime lacks it.
-UNKNOWN_THERE = {"Swish"}
+UNKNOWN_THERE = {"Swish", CAST_OF_FLOATS}
 OPSETS = {"Gelu": 20, "Mish": 18, "HardSwish": 17}
 
 

@@ -122,7 +122,7 @@ public:
     void share(std::int64_t items, std::int64_t chunk, const RangeWork &work);
     /// Run `runs` times with a profiler hook, and return the time of every step. The outputs are written.
     Profile profile(std::span<const TensorView> inputs, std::span<const TensorView> outputs, int runs);
-    /// Append a run to a command buffer of the program that embeds mpscnn; see NativeRun.
+    /// Append a run to a command buffer of the application that embeds mpscnn; see NativeRun.
     void encode(void *commands, void *inputs, void *outputs);
 
 private:

@@ -153,8 +153,8 @@ template <detail::ClassName Name> struct BatchNormalizationGradientOptions {
     std::string label{}; ///< a name for messages
     template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("epsilon", epsilon); visit("label", label); }
 };
-using BatchNormalizationGradient = BatchNormalizationGradientOptions<"BatchNormalizationGradient">; ///< The gradient of a batch normalization's source.
-using BatchNormalizationStatisticsGradient = BatchNormalizationGradientOptions<"BatchNormalizationStatisticsGradient">; ///< The gradients of gamma and beta, for the state.
+using BatchNormalizationGradient = BatchNormalizationGradientOptions<"BatchNormalizationGradient">; ///< Compute the gradient of a batch normalization's source.
+using BatchNormalizationStatisticsGradient = BatchNormalizationGradientOptions<"BatchNormalizationStatisticsGradient">; ///< Compute the gradients of gamma and beta, and store them in the state.
 
 /// The options of MPSCNNBatchNormalizationStatistics, MPSCNNLogSoftMax, MPSNNSlice, MPSCNNSoftMax.
 template <detail::ClassName Name> struct BatchNormalizationStatisticsOptions {
@@ -169,9 +169,9 @@ template <detail::ClassName Name> struct BatchNormalizationStatisticsOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using BatchNormalizationStatistics = BatchNormalizationStatisticsOptions<"BatchNormalizationStatistics">; ///< Adds the mean and variance of a batch to a state.
+using BatchNormalizationStatistics = BatchNormalizationStatisticsOptions<"BatchNormalizationStatistics">; ///< Add the mean and variance of a batch to a state.
 using LogSoftMax = BatchNormalizationStatisticsOptions<"LogSoftMax">; ///< x - ln(sum(exp(x))) over the feature channels of each pixel.
-using Slice = BatchNormalizationStatisticsOptions<"Slice">; ///< A copy of the pixels from `offset` and the channels from `source_feature_channel_offset` on.
+using Slice = BatchNormalizationStatisticsOptions<"Slice">; ///< Copy the pixels from `offset` and the channels from `source_feature_channel_offset` on.
 using SoftMax = BatchNormalizationStatisticsOptions<"SoftMax">; ///< exp(x) / sum(exp(x)) over the feature channels of each pixel.
 
 /// The options of MPSCNNBinaryConvolution.
@@ -224,7 +224,7 @@ template <detail::ClassName Name> struct BinaryFullyConnectedOptions {
     std::int64_t padding = 0; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("type", type); visit("use_beta_scaling", use_beta_scaling); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using BinaryFullyConnected = BinaryFullyConnectedOptions<"BinaryFullyConnected">; ///< Weighted sums of the whole source with weights of one bit.
+using BinaryFullyConnected = BinaryFullyConnectedOptions<"BinaryFullyConnected">; ///< Compute weighted sums of the whole source with weights of one bit.
 
 /// The options of MPSNNCompare.
 template <detail::ClassName Name> struct CompareOptions {
@@ -321,7 +321,7 @@ template <detail::ClassName Name> struct ConvolutionGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("groups", groups); visit("depthwise", depthwise); visit("sub_pixel_scale_factor", sub_pixel_scale_factor); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("batch_normalization", batch_normalization); visit("batch_normalization_epsilon", batch_normalization_epsilon); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using ConvolutionGradient = ConvolutionGradientOptions<"ConvolutionGradient">; ///< Gradients of a convolution's source, weights and bias terms.
+using ConvolutionGradient = ConvolutionGradientOptions<"ConvolutionGradient">; ///< Compute the gradients of a convolution's source, weights and bias terms.
 
 /// The options of MPSCNNConvolutionTranspose.
 template <detail::ClassName Name> struct ConvolutionTransposeOptions {
@@ -380,7 +380,7 @@ template <detail::ClassName Name> struct ConvolutionTransposeGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("groups", groups); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using ConvolutionTransposeGradient = ConvolutionTransposeGradientOptions<"ConvolutionTransposeGradient">; ///< Gradients of a transposed convolution's source, weights and bias terms.
+using ConvolutionTransposeGradient = ConvolutionTransposeGradientOptions<"ConvolutionTransposeGradient">; ///< Compute the gradients of a transposed convolution's source, weights and bias terms.
 
 /// The options of MPSCNNCrossChannelNormalization.
 template <detail::ClassName Name> struct CrossChannelNormalizationOptions {
@@ -425,7 +425,7 @@ template <detail::ClassName Name> struct CrossChannelNormalizationGradientOption
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_size", kernel_size); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using CrossChannelNormalizationGradient = CrossChannelNormalizationGradientOptions<"CrossChannelNormalizationGradient">; ///< Gradient of a cross-channel normalization's source.
+using CrossChannelNormalizationGradient = CrossChannelNormalizationGradientOptions<"CrossChannelNormalizationGradient">; ///< Compute the gradient of a cross-channel normalization's source.
 
 /// The options of MPSCNNDilatedPoolingMax.
 template <detail::ClassName Name> struct DilatedPoolingMaxOptions {
@@ -446,7 +446,7 @@ template <detail::ClassName Name> struct DilatedPoolingMaxOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using DilatedPoolingMax = DilatedPoolingMaxOptions<"DilatedPoolingMax">; ///< Maximum of each window whose taps lie dilation_rate pixels apart.
+using DilatedPoolingMax = DilatedPoolingMaxOptions<"DilatedPoolingMax">; ///< Compute the maximum of each window whose taps lie dilation_rate pixels apart.
 
 /// The options of MPSCNNDilatedPoolingMaxGradient.
 template <detail::ClassName Name> struct DilatedPoolingMaxGradientOptions {
@@ -474,7 +474,7 @@ template <detail::ClassName Name> struct DilatedPoolingMaxGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using DilatedPoolingMaxGradient = DilatedPoolingMaxGradientOptions<"DilatedPoolingMaxGradient">; ///< As `PoolingMaxGradient` for windows whose taps lie apart.
+using DilatedPoolingMaxGradient = DilatedPoolingMaxGradientOptions<"DilatedPoolingMaxGradient">; ///< Compute the gradient of a `DilatedPoolingMax`, like `PoolingMaxGradient`.
 
 /// The options of MPSCNNDropout.
 template <detail::ClassName Name> struct DropoutOptions {
@@ -492,7 +492,7 @@ template <detail::ClassName Name> struct DropoutOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("keep_probability", keep_probability); visit("seed", seed); visit("mask_stride_in_pixels", mask_stride_in_pixels); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using Dropout = DropoutOptions<"Dropout">; ///< Keep each element with a probability and divide it by that, or set it to 0.
+using Dropout = DropoutOptions<"Dropout">; ///< Keep each element with a given probability p and divide it by p, or set it to 0.
 
 /// The options of MPSCNNDropoutGradient.
 template <detail::ClassName Name> struct DropoutGradientOptions {
@@ -517,7 +517,7 @@ template <detail::ClassName Name> struct DropoutGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("keep_probability", keep_probability); visit("seed", seed); visit("mask_stride_in_pixels", mask_stride_in_pixels); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using DropoutGradient = DropoutGradientOptions<"DropoutGradient">; ///< The gradient of the elements that a `Dropout` kept, divided as they were.
+using DropoutGradient = DropoutGradientOptions<"DropoutGradient">; ///< Compute the gradient of a `Dropout`: that of each kept element divided by the probability, otherwise 0.
 
 /// The options of MPSNNForwardLoss, MPSCNNLoss, MPSNNLossGradient.
 template <detail::ClassName Name> struct ForwardLossOptions {
@@ -533,9 +533,9 @@ template <detail::ClassName Name> struct ForwardLossOptions {
     std::string label{}; ///< a name for messages
     template <class Visit> void visit_fields(Visit &&visit) const { visit("loss_type", loss_type); visit("reduction_type", reduction_type); visit("reduce_across_batch", reduce_across_batch); visit("weight", weight); visit("label_smoothing", label_smoothing); visit("number_of_classes", number_of_classes); visit("epsilon", epsilon); visit("delta", delta); visit("label", label); }
 };
-using ForwardLoss = ForwardLossOptions<"ForwardLoss">; ///< The loss of a prediction: without its gradient, which `LossGradient` computes.
-using Loss = ForwardLossOptions<"Loss">; ///< The loss of a prediction and its gradient.
-using LossGradient = ForwardLossOptions<"LossGradient">; ///< The gradient of a prediction from that of its loss.
+using ForwardLoss = ForwardLossOptions<"ForwardLoss">; ///< Compute the loss of a prediction, but not the gradient, which `LossGradient` computes.
+using Loss = ForwardLossOptions<"Loss">; ///< Compute the loss of a prediction, and the gradient of the prediction.
+using LossGradient = ForwardLossOptions<"LossGradient">; ///< Compute the gradient of a prediction from the gradient of its loss.
 
 /// The options of MPSCNNFullyConnected.
 template <detail::ClassName Name> struct FullyConnectedOptions {
@@ -555,7 +555,7 @@ template <detail::ClassName Name> struct FullyConnectedOptions {
     std::int64_t padding = 0; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using FullyConnected = FullyConnectedOptions<"FullyConnected">; ///< Weighted sums of the whole source: a 1 x 1 image of `output_feature_channels`.
+using FullyConnected = FullyConnectedOptions<"FullyConnected">; ///< Compute weighted sums of the whole source: a 1 x 1 image of `output_feature_channels`.
 
 /// The options of MPSCNNFullyConnectedGradient.
 template <detail::ClassName Name> struct FullyConnectedGradientOptions {
@@ -582,7 +582,7 @@ template <detail::ClassName Name> struct FullyConnectedGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using FullyConnectedGradient = FullyConnectedGradientOptions<"FullyConnectedGradient">; ///< Gradients of a fully connected kernel's source, weights and bias terms.
+using FullyConnectedGradient = FullyConnectedGradientOptions<"FullyConnectedGradient">; ///< Compute the gradients of a fully connected kernel's source, weights and bias terms.
 
 /// The options of MPSNNGramMatrixCalculation.
 template <detail::ClassName Name> struct GramMatrixCalculationOptions {
@@ -598,7 +598,7 @@ template <detail::ClassName Name> struct GramMatrixCalculationOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("alpha", alpha); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using GramMatrixCalculation = GramMatrixCalculationOptions<"GramMatrixCalculation">; ///< Products of feature channels, summed over all pixels.
+using GramMatrixCalculation = GramMatrixCalculationOptions<"GramMatrixCalculation">; ///< Compute products of feature channels, summed over all pixels.
 
 /// The options of MPSNNGramMatrixCalculationGradient.
 template <detail::ClassName Name> struct GramMatrixCalculationGradientOptions {
@@ -639,7 +639,7 @@ template <detail::ClassName Name> struct GroupNormalizationOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("number_of_groups", number_of_groups); visit("epsilon", epsilon); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using GroupNormalization = GroupNormalizationOptions<"GroupNormalization">; ///< As `InstanceNormalization`, of groups of consecutive channels.
+using GroupNormalization = GroupNormalizationOptions<"GroupNormalization">; ///< Normalize groups of consecutive channels, otherwise like `InstanceNormalization`.
 
 /// The options of MPSCNNGroupNormalizationGradient.
 template <detail::ClassName Name> struct GroupNormalizationGradientOptions {
@@ -664,7 +664,7 @@ template <detail::ClassName Name> struct GroupNormalizationGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("number_of_groups", number_of_groups); visit("epsilon", epsilon); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using GroupNormalizationGradient = GroupNormalizationGradientOptions<"GroupNormalizationGradient">; ///< As `InstanceNormalizationGradient`, of groups of consecutive channels.
+using GroupNormalizationGradient = GroupNormalizationGradientOptions<"GroupNormalizationGradient">; ///< Compute the gradients of a `GroupNormalization`'s source, gamma and beta.
 
 /// The options of MPSImageBilinearScale, MPSImageLanczosScale.
 template <detail::ClassName Name> struct ImageBilinearScaleOptions {
@@ -703,7 +703,7 @@ template <detail::ClassName Name> struct ImageConversionOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("source_alpha", source_alpha); visit("destination_alpha", destination_alpha); visit("background_color", background_color); visit("source_color_space", source_color_space); visit("destination_color_space", destination_color_space); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using ImageConversion = ImageConversionOptions<"ImageConversion">; ///< Other alpha, colour space or format.
+using ImageConversion = ImageConversionOptions<"ImageConversion">; ///< Convert an image to another alpha, colour space or format.
 
 /// The options of MPSNNInitialGradient.
 template <detail::ClassName Name> struct InitialGradientOptions {
@@ -711,7 +711,7 @@ template <detail::ClassName Name> struct InitialGradientOptions {
     std::string label{}; ///< a name for messages
     template <class Visit> void visit_fields(Visit &&visit) const { visit("label", label); }
 };
-using InitialGradient = InitialGradientOptions<"InitialGradient">; ///< An image of ones in the size of its source: the gradient of a loss by itself.
+using InitialGradient = InitialGradientOptions<"InitialGradient">; ///< Make an image of ones like the source: a loss's gradient with respect to itself.
 
 /// The options of MPSCNNInstanceNormalization.
 template <detail::ClassName Name> struct InstanceNormalizationOptions {
@@ -752,7 +752,7 @@ template <detail::ClassName Name> struct InstanceNormalizationGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("epsilon", epsilon); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using InstanceNormalizationGradient = InstanceNormalizationGradientOptions<"InstanceNormalizationGradient">; ///< Gradients of an instance normalization's source, gamma and beta.
+using InstanceNormalizationGradient = InstanceNormalizationGradientOptions<"InstanceNormalizationGradient">; ///< Compute the gradients of an instance normalization's source, gamma and beta.
 
 /// The options of MPSCNNLocalContrastNormalization.
 template <detail::ClassName Name> struct LocalContrastNormalizationOptions {
@@ -805,7 +805,7 @@ template <detail::ClassName Name> struct LocalContrastNormalizationGradientOptio
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("p0", p0); visit("pm", pm); visit("ps", ps); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using LocalContrastNormalizationGradient = LocalContrastNormalizationGradientOptions<"LocalContrastNormalizationGradient">; ///< Gradient of a local contrast normalization's source.
+using LocalContrastNormalizationGradient = LocalContrastNormalizationGradientOptions<"LocalContrastNormalizationGradient">; ///< Compute the gradient of a local contrast normalization's source.
 
 /// The options of MPSCNNLogSoftMaxGradient, MPSCNNSoftMaxGradient.
 template <detail::ClassName Name> struct LogSoftMaxGradientOptions {
@@ -880,7 +880,7 @@ template <detail::ClassName Name> struct NeuronGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("neuron_descriptor", neuron_descriptor); visit("data_count", data_count); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using NeuronGradient = NeuronGradientOptions<"NeuronGradient">; ///< The gradient times the activation function's derivative at the source image.
+using NeuronGradient = NeuronGradientOptions<"NeuronGradient">; ///< Multiply the gradient by the activation function's derivative at the source image.
 
 /// The options of MPSNNOptimizerAdam.
 template <detail::ClassName Name> struct OptimizerAdamOptions {
@@ -1000,7 +1000,7 @@ template <detail::ClassName Name> struct PoolingAverageOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("zero_pad_size_x", zero_pad_size_x); visit("zero_pad_size_y", zero_pad_size_y); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using PoolingAverage = PoolingAverageOptions<"PoolingAverage">; ///< Mean of each window.
+using PoolingAverage = PoolingAverageOptions<"PoolingAverage">; ///< Compute the mean of each window.
 
 /// The options of MPSCNNPoolingAverageGradient.
 template <detail::ClassName Name> struct PoolingAverageGradientOptions {
@@ -1028,7 +1028,7 @@ template <detail::ClassName Name> struct PoolingAverageGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("zero_pad_size_x", zero_pad_size_x); visit("zero_pad_size_y", zero_pad_size_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using PoolingAverageGradient = PoolingAverageGradientOptions<"PoolingAverageGradient">; ///< The gradient goes to all pixels of the window, divided as they were.
+using PoolingAverageGradient = PoolingAverageGradientOptions<"PoolingAverageGradient">; ///< Distribute the gradient to all pixels of each window, divided like the mean.
 
 /// The options of MPSCNNPoolingL2Norm, MPSCNNPoolingMax.
 template <detail::ClassName Name> struct PoolingL2NormOptions {
@@ -1047,8 +1047,8 @@ template <detail::ClassName Name> struct PoolingL2NormOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using PoolingL2Norm = PoolingL2NormOptions<"PoolingL2Norm">; ///< Square root of the sum of squares of each window.
-using PoolingMax = PoolingL2NormOptions<"PoolingMax">; ///< Maximum of each window.
+using PoolingL2Norm = PoolingL2NormOptions<"PoolingL2Norm">; ///< Compute the square root of the sum of squares of each window.
+using PoolingMax = PoolingL2NormOptions<"PoolingMax">; ///< Compute the maximum of each window.
 
 /// The options of MPSCNNPoolingL2NormGradient, MPSCNNPoolingMaxGradient.
 template <detail::ClassName Name> struct PoolingL2NormGradientOptions {
@@ -1074,8 +1074,8 @@ template <detail::ClassName Name> struct PoolingL2NormGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using PoolingL2NormGradient = PoolingL2NormGradientOptions<"PoolingL2NormGradient">; ///< The gradient times pixel / norm of each window, 0 where the norm is 0.
-using PoolingMaxGradient = PoolingL2NormGradientOptions<"PoolingMaxGradient">; ///< The gradient goes to the maximum of each window, the first of equals.
+using PoolingL2NormGradient = PoolingL2NormGradientOptions<"PoolingL2NormGradient">; ///< Multiply the gradient by pixel / norm of each window, 0 where the norm is 0.
+using PoolingMaxGradient = PoolingL2NormGradientOptions<"PoolingMaxGradient">; ///< Add the gradient to the maximum of each window, the first of equal ones.
 
 /// The options of MPSNNReduceColumnMax, MPSNNReduceColumnMean, MPSNNReduceColumnMin, MPSNNReduceColumnSum, MPSNNReduceFeatureChannelsArgumentMax, MPSNNReduceFeatureChannelsArgumentMin, MPSNNReduceFeatureChannelsMax, MPSNNReduceFeatureChannelsMean, MPSNNReduceFeatureChannelsMin, MPSNNReduceRowMax, MPSNNReduceRowMean, MPSNNReduceRowMin, MPSNNReduceRowSum.
 template <detail::ClassName Name> struct ReduceColumnMaxOptions {
@@ -1091,19 +1091,19 @@ template <detail::ClassName Name> struct ReduceColumnMaxOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("clip_rect_source", clip_rect_source); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using ReduceColumnMax = ReduceColumnMaxOptions<"ReduceColumnMax">; ///< Maximum of each column: the result is one pixel high.
-using ReduceColumnMean = ReduceColumnMaxOptions<"ReduceColumnMean">; ///< Mean of each column: the result is one pixel high.
-using ReduceColumnMin = ReduceColumnMaxOptions<"ReduceColumnMin">; ///< Minimum of each column: the result is one pixel high.
-using ReduceColumnSum = ReduceColumnMaxOptions<"ReduceColumnSum">; ///< Sum of each column: the result is one pixel high.
-using ReduceFeatureChannelsArgumentMax = ReduceColumnMaxOptions<"ReduceFeatureChannelsArgumentMax">; ///< The channel with the maximum, the first of equals.
-using ReduceFeatureChannelsArgumentMin = ReduceColumnMaxOptions<"ReduceFeatureChannelsArgumentMin">; ///< The channel with the minimum, the first of equals.
-using ReduceFeatureChannelsMax = ReduceColumnMaxOptions<"ReduceFeatureChannelsMax">; ///< Maximum of the feature channels of each pixel: the result has one channel.
-using ReduceFeatureChannelsMean = ReduceColumnMaxOptions<"ReduceFeatureChannelsMean">; ///< Mean of the feature channels of each pixel: the result has one channel.
-using ReduceFeatureChannelsMin = ReduceColumnMaxOptions<"ReduceFeatureChannelsMin">; ///< Minimum of the feature channels of each pixel: the result has one channel.
-using ReduceRowMax = ReduceColumnMaxOptions<"ReduceRowMax">; ///< Maximum of each row: the result is one pixel wide.
-using ReduceRowMean = ReduceColumnMaxOptions<"ReduceRowMean">; ///< Mean of each row: the result is one pixel wide.
-using ReduceRowMin = ReduceColumnMaxOptions<"ReduceRowMin">; ///< Minimum of each row: the result is one pixel wide.
-using ReduceRowSum = ReduceColumnMaxOptions<"ReduceRowSum">; ///< Sum of each row: the result is one pixel wide.
+using ReduceColumnMax = ReduceColumnMaxOptions<"ReduceColumnMax">; ///< Compute the maximum of each column: the result is one pixel high.
+using ReduceColumnMean = ReduceColumnMaxOptions<"ReduceColumnMean">; ///< Compute the mean of each column: the result is one pixel high.
+using ReduceColumnMin = ReduceColumnMaxOptions<"ReduceColumnMin">; ///< Compute the minimum of each column: the result is one pixel high.
+using ReduceColumnSum = ReduceColumnMaxOptions<"ReduceColumnSum">; ///< Compute the sum of each column: the result is one pixel high.
+using ReduceFeatureChannelsArgumentMax = ReduceColumnMaxOptions<"ReduceFeatureChannelsArgumentMax">; ///< Find the channel with the maximum, the first of equal ones.
+using ReduceFeatureChannelsArgumentMin = ReduceColumnMaxOptions<"ReduceFeatureChannelsArgumentMin">; ///< Find the channel with the minimum, the first of equal ones.
+using ReduceFeatureChannelsMax = ReduceColumnMaxOptions<"ReduceFeatureChannelsMax">; ///< Compute the maximum of the feature channels of each pixel: the result has one channel.
+using ReduceFeatureChannelsMean = ReduceColumnMaxOptions<"ReduceFeatureChannelsMean">; ///< Compute the mean of the feature channels of each pixel: the result has one channel.
+using ReduceFeatureChannelsMin = ReduceColumnMaxOptions<"ReduceFeatureChannelsMin">; ///< Compute the minimum of the feature channels of each pixel: the result has one channel.
+using ReduceRowMax = ReduceColumnMaxOptions<"ReduceRowMax">; ///< Compute the maximum of each row: the result is one pixel wide.
+using ReduceRowMean = ReduceColumnMaxOptions<"ReduceRowMean">; ///< Compute the mean of each row: the result is one pixel wide.
+using ReduceRowMin = ReduceColumnMaxOptions<"ReduceRowMin">; ///< Compute the minimum of each row: the result is one pixel wide.
+using ReduceRowSum = ReduceColumnMaxOptions<"ReduceRowSum">; ///< Compute the sum of each row: the result is one pixel wide.
 
 /// The options of MPSNNReduceFeatureChannelsAndWeightsMean.
 template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsMeanOptions {
@@ -1124,7 +1124,7 @@ template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsMeanOpti
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_source_clip_rect", primary_source_clip_rect); visit("secondary_source_clip_rect", secondary_source_clip_rect); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using ReduceFeatureChannelsAndWeightsMean = ReduceFeatureChannelsAndWeightsMeanOptions<"ReduceFeatureChannelsAndWeightsMean">; ///< Weighted mean over the feature channels of each pixel.
+using ReduceFeatureChannelsAndWeightsMean = ReduceFeatureChannelsAndWeightsMeanOptions<"ReduceFeatureChannelsAndWeightsMean">; ///< Compute the weighted mean over the feature channels of each pixel.
 
 /// The options of MPSNNReduceFeatureChannelsAndWeightsSum.
 template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsSumOptions {
@@ -1146,7 +1146,7 @@ template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsSumOptio
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("do_weighted_sum_by_non_zero_weights", do_weighted_sum_by_non_zero_weights); visit("primary_source_clip_rect", primary_source_clip_rect); visit("secondary_source_clip_rect", secondary_source_clip_rect); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using ReduceFeatureChannelsAndWeightsSum = ReduceFeatureChannelsAndWeightsSumOptions<"ReduceFeatureChannelsAndWeightsSum">; ///< Sum over the channels of primary times secondary.
+using ReduceFeatureChannelsAndWeightsSum = ReduceFeatureChannelsAndWeightsSumOptions<"ReduceFeatureChannelsAndWeightsSum">; ///< Compute the sum over the channels of primary times secondary.
 
 /// The options of MPSNNReduceFeatureChannelsSum.
 template <detail::ClassName Name> struct ReduceFeatureChannelsSumOptions {
@@ -1163,7 +1163,7 @@ template <detail::ClassName Name> struct ReduceFeatureChannelsSumOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("clip_rect_source", clip_rect_source); visit("weight", weight); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using ReduceFeatureChannelsSum = ReduceFeatureChannelsSumOptions<"ReduceFeatureChannelsSum">; ///< Sum of the feature channels of each pixel: the result has one channel.
+using ReduceFeatureChannelsSum = ReduceFeatureChannelsSumOptions<"ReduceFeatureChannelsSum">; ///< Compute the sum of the feature channels of each pixel: the result has one channel.
 
 /// The options of MPSNNReshape.
 template <detail::ClassName Name> struct ReshapeOptions {
@@ -1181,7 +1181,7 @@ template <detail::ClassName Name> struct ReshapeOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("reshaped_width", reshaped_width); visit("reshaped_height", reshaped_height); visit("reshaped_feature_channels", reshaped_feature_channels); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using Reshape = ReshapeOptions<"Reshape">; ///< The elements of each image in `[height][width][channel]` order, in another shape.
+using Reshape = ReshapeOptions<"Reshape">; ///< Arrange the elements of each image, in `[height][width][channel]` order, in another shape.
 
 /// The options of MPSNNReshapeGradient.
 template <detail::ClassName Name> struct ReshapeGradientOptions {
@@ -1203,7 +1203,7 @@ template <detail::ClassName Name> struct ReshapeGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using ReshapeGradient = ReshapeGradientOptions<"ReshapeGradient">; ///< The elements of each gradient in the shape of the image that was reshaped.
+using ReshapeGradient = ReshapeGradientOptions<"ReshapeGradient">; ///< Return the elements of each gradient in the shape of the image that was reshaped.
 
 /// The options of MPSNNResizeBilinear.
 template <detail::ClassName Name> struct ResizeBilinearOptions {
@@ -1268,7 +1268,7 @@ template <detail::ClassName Name> struct SpatialNormalizationGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using SpatialNormalizationGradient = SpatialNormalizationGradientOptions<"SpatialNormalizationGradient">; ///< Gradient of a spatial normalization's source.
+using SpatialNormalizationGradient = SpatialNormalizationGradientOptions<"SpatialNormalizationGradient">; ///< Compute the gradient of a spatial normalization's source.
 
 /// The options of MPSCNNUpsamplingBilinear.
 template <detail::ClassName Name> struct UpsamplingBilinearOptions {
@@ -1311,7 +1311,7 @@ template <detail::ClassName Name> struct UpsamplingBilinearGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("scale_factor_x", scale_factor_x); visit("scale_factor_y", scale_factor_y); visit("align_corners", align_corners); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using UpsamplingBilinearGradient = UpsamplingBilinearGradientOptions<"UpsamplingBilinearGradient">; ///< The gradients of the pixels that were sampled from one, times its weights.
+using UpsamplingBilinearGradient = UpsamplingBilinearGradientOptions<"UpsamplingBilinearGradient">; ///< Compute the sum of the gradients of all pixels that were sampled from a pixel, each times its weight.
 
 /// The options of MPSCNNUpsamplingNearest.
 template <detail::ClassName Name> struct UpsamplingNearestOptions {
@@ -1328,7 +1328,7 @@ template <detail::ClassName Name> struct UpsamplingNearestOptions {
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
     template <class Visit> void visit_fields(Visit &&visit) const { visit("scale_factor_x", scale_factor_x); visit("scale_factor_y", scale_factor_y); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
-using UpsamplingNearest = UpsamplingNearestOptions<"UpsamplingNearest">; ///< Every pixel repeated: result[o] = x[floor(o / scale_factor)].
+using UpsamplingNearest = UpsamplingNearestOptions<"UpsamplingNearest">; ///< Repeat every pixel: result[o] = x[floor(o / scale_factor)].
 
 /// The options of MPSCNNUpsamplingNearestGradient.
 template <detail::ClassName Name> struct UpsamplingNearestGradientOptions {
@@ -1352,7 +1352,7 @@ template <detail::ClassName Name> struct UpsamplingNearestGradientOptions {
     std::string gradient_of = "source"; ///< 'source', or the weight whose gradient is the result
     template <class Visit> void visit_fields(Visit &&visit) const { visit("scale_factor_x", scale_factor_x); visit("scale_factor_y", scale_factor_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
-using UpsamplingNearestGradient = UpsamplingNearestGradientOptions<"UpsamplingNearestGradient">; ///< The sum of the gradients of a pixel's copies.
+using UpsamplingNearestGradient = UpsamplingNearestGradientOptions<"UpsamplingNearestGradient">; ///< Compute the sum of the gradients of each pixel's copies.
 
 /// The options of MPSCNNYOLOLoss.
 template <detail::ClassName Name> struct YOLOLossOptions {
@@ -1376,7 +1376,7 @@ template <detail::ClassName Name> struct YOLOLossOptions {
     std::string label{}; ///< a name for messages
     template <class Visit> void visit_fields(Visit &&visit) const { visit("anchor_boxes", anchor_boxes); visit("result", result); visit("xy_loss_type", xy_loss_type); visit("wh_loss_type", wh_loss_type); visit("confidence_loss_type", confidence_loss_type); visit("classes_loss_type", classes_loss_type); visit("reduction_type", reduction_type); visit("reduce_across_batch", reduce_across_batch); visit("rescore", rescore); visit("scale_xy", scale_xy); visit("scale_wh", scale_wh); visit("scale_no_object", scale_no_object); visit("scale_object", scale_object); visit("scale_class", scale_class); visit("min_iou_for_object_presence", min_iou_for_object_presence); visit("max_iou_for_object_absence", max_iou_for_object_absence); visit("label", label); }
 };
-using YOLOLoss = YOLOLossOptions<"YOLOLoss">; ///< The loss of a YOLO detector's prediction and its gradient.
+using YOLOLoss = YOLOLossOptions<"YOLOLoss">; ///< Compute the loss of a YOLO detector's prediction, and the gradient of the prediction.
 
 } // namespace kernel
 } // namespace api

@@ -9,7 +9,7 @@ from mpscnn.graph.network import Network
 
 
 def shape_of_input(tensor: Tensor) -> list[int]:
-    """Return the shape, in a network's structure, for an input with this tensor's shape: -1 for free extents."""
+    """Return a tensor's shape as a network's structure states the shape of an input: with -1 for each free extent."""
     return [-1, *(extent or -1 for extent in tensor.shape[1:])]
 
 

@@ -204,7 +204,7 @@ class BatchNormalizationState(NoCopies):
 
 
 class BatchNormalizationStatistics(UnaryKernel):
-    """Adds the mean and variance of a batch to a state, as MPSCNNBatchNormalizationStatistics.
+    """Add the mean and variance of a batch to a state, as MPSCNNBatchNormalizationStatistics.
 
     All pixels have the same weight, whatever the size of the batches. Variances are divided by the number of elements.
     The whole source is read: `offset` must be (0, 0, z).

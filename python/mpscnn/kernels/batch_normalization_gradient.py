@@ -43,7 +43,9 @@ class _BatchGradient(BatchNormalizationGradientFields, Kernel):
 
 
 class BatchNormalizationStatisticsGradient(_BatchGradient):
-    """Stores gradients of gamma and beta in the state, as MPSCNNBatchNormalizationStatisticsGradient.
+    """Compute the gradients of gamma and beta, and store them in the state.
+
+    Apple's class is MPSCNNBatchNormalizationStatisticsGradient.
 
     Encode it before `BatchNormalizationGradient`, which needs these gradients, for all images of the state's
     statistics.
@@ -94,7 +96,7 @@ class BatchNormalizationStatisticsGradient(_BatchGradient):
 
 
 class BatchNormalizationGradient(_BatchGradient):
-    """The gradient of a batch normalization's source, as MPSCNNBatchNormalizationGradient.
+    """Compute the gradient of a batch normalization's source, as MPSCNNBatchNormalizationGradient.
 
     gamma / sqrt(variance + epsilon) * (g - mean(g) - normalized * mean(g normalized)): the state's statistics depend on
     the source, and the means are over all images of the batch.

@@ -83,7 +83,7 @@ class BinaryConvolution(BinaryConvolutionFields, UnaryKernel):
 
 
 class BinaryFullyConnected(BinaryConvolution):
-    """Weighted sums of the whole source with weights of one bit, as MPSCNNBinaryFullyConnected.
+    """Compute weighted sums of the whole source with weights of one bit, as MPSCNNBinaryFullyConnected.
 
     The descriptor's kernel must be as large as the source; strides are 1 and `offset` is ignored. Weights are
     `[output][source height][source width][input]`. Everything else is as for `BinaryConvolution`.

@@ -184,7 +184,7 @@ class MultiplyGradient(ArithmeticGradient):
 
 
 class Slice(UnaryKernel):
-    """A copy of the pixels from `offset` and the channels from `source_feature_channel_offset` on, as MPSNNSlice."""
+    """Copy the pixels from `offset` and the channels from `source_feature_channel_offset` on, as MPSNNSlice."""
 
     apple_class = "MPSNNSlice"
 
@@ -238,7 +238,7 @@ class LogSoftMaxGradient(BinaryKernel):
 class CrossChannelNormalization(DifferentiableKernel):
     """x / (delta + alpha / kernel_size * sum of x^2)^beta, as MPSCNNCrossChannelNormalization.
 
-    The sum is that of the channels [k - floor(kernel_size / 2), k + floor((kernel_size - 1) / 2)] that exist.
+    The sum is over the channels [k - floor(kernel_size / 2), k + floor((kernel_size - 1) / 2)] that exist.
     """
 
     apple_class = "MPSCNNCrossChannelNormalization"
@@ -255,7 +255,7 @@ class CrossChannelNormalization(DifferentiableKernel):
 
 
 class GramMatrixCalculation(DifferentiableKernel):
-    """Products of feature channels, summed over all pixels, as MPSNNGramMatrixCalculation.
+    """Compute products of feature channels, summed over all pixels, as MPSNNGramMatrixCalculation.
 
     With C channels the result has C columns, one row and C channels: alpha * sum of x[f] * x[c] in column f, channel c.
     It is written whole, and `offset` must be (0, 0, z).
@@ -316,7 +316,7 @@ class SpatialNormalization(DifferentiableKernel):
 
 
 class Reshape(DifferentiableKernel):
-    """The elements of each image in `[height][width][channel]` order, in another shape, as MPSNNReshape.
+    """Arrange the elements of each image, in `[height][width][channel]` order, in another shape, as MPSNNReshape.
 
     The whole source is read and the whole result written; `offset` must be (0, 0, z).
     """
@@ -373,7 +373,7 @@ class Pad(DifferentiableKernel):
 
 
 class CrossChannelNormalizationGradient(GradientKernel):
-    """Gradient of a cross-channel normalization's source, as MPSCNNCrossChannelNormalizationGradient."""
+    """Compute the gradient of a cross-channel normalization's source, as MPSCNNCrossChannelNormalizationGradient."""
 
     apple_class = "MPSCNNCrossChannelNormalizationGradient"
     forward_class = CrossChannelNormalization
@@ -405,7 +405,7 @@ class GramMatrixCalculationGradient(GradientKernel):
 
 
 class LocalContrastNormalizationGradient(GradientKernel):
-    """Gradient of a local contrast normalization's source, as MPSCNNLocalContrastNormalizationGradient."""
+    """Compute the gradient of a local contrast normalization's source, as MPSCNNLocalContrastNormalizationGradient."""
 
     apple_class = "MPSCNNLocalContrastNormalizationGradient"
     forward_class = LocalContrastNormalization
@@ -429,7 +429,7 @@ class LocalContrastNormalizationGradient(GradientKernel):
 
 
 class SpatialNormalizationGradient(GradientKernel):
-    """Gradient of a spatial normalization's source, as MPSCNNSpatialNormalizationGradient."""
+    """Compute the gradient of a spatial normalization's source, as MPSCNNSpatialNormalizationGradient."""
 
     apple_class = "MPSCNNSpatialNormalizationGradient"
     forward_class = SpatialNormalization
@@ -452,9 +452,9 @@ class SpatialNormalizationGradient(GradientKernel):
 class PadGradient(GradientKernel):
     """Add the gradient of the border to the pixels that it was copied from, as MPSNNPadGradient.
 
-    Gradients of a border that repeats pixels (`secondary_edge_mode` 'clamp', 'mirror' and 'mirror_with_edge') are added
-    to those of the pixels that it shows; those of other borders are dropped. A state of the `Pad` sets the padding
-    sizes; without one rows and columns before the source are `kernel_offset_x` and `kernel_offset_y`.
+    With the `secondary_edge_mode` 'clamp', 'mirror' and 'mirror_with_edge', the border repeats pixels: its gradients
+    are added to the gradients of these pixels. Gradients of other borders are dropped. A state of the `Pad` sets the
+    padding sizes; without one rows and columns before the source are `kernel_offset_x` and `kernel_offset_y`.
     """
 
     apple_class = "MPSNNPadGradient"
@@ -469,9 +469,11 @@ class PadGradient(GradientKernel):
 
 
 class DropoutGradient(GradientKernel):
-    """The gradient of the elements that a `Dropout` kept, divided as they were, as MPSCNNDropoutGradient.
+    """Compute the gradient of a `Dropout`: that of each kept element divided by the probability, otherwise 0.
 
     Takes what the forward kernel takes: the same seed has the same mask.
+
+    Apple's class is MPSCNNDropoutGradient.
     """
 
     apple_class = "MPSCNNDropoutGradient"
@@ -639,7 +641,7 @@ class NeuronTanH(Neuron):
 
 
 class PoolingMax(Pooling):
-    """Maximum of each window, as MPSCNNPoolingMax.
+    """Compute the maximum of each window, as MPSCNNPoolingMax.
 
     With edge_mode 'zero' the zeros outside take part: frameworks' max pooling is 'clamp'.
     """
@@ -648,7 +650,7 @@ class PoolingMax(Pooling):
 
 
 class PoolingAverage(Pooling):
-    """Mean of each window, as MPSCNNPoolingAverage.
+    """Compute the mean of each window, as MPSCNNPoolingAverage.
 
     With edge_mode 'zero' the divisor is kernel_width * kernel_height; with 'clamp' it counts the pixels of the window
     that lie in the image and in the zero_pad_size_x columns and zero_pad_size_y rows of zeros around it.
@@ -675,16 +677,16 @@ class PoolingAverage(Pooling):
 
 
 class PoolingL2Norm(Pooling):
-    """Square root of the sum of squares of each window, as MPSCNNPoolingL2Norm.
+    """Compute the square root of the sum of squares of each window, as MPSCNNPoolingL2Norm.
 
-    With edge_mode 'clamp' what lies outside reads as the nearest pixel; Apple does not say what it does there.
+    With edge_mode 'clamp' what lies outside reads as the nearest pixel; Apple does not document this case.
     """
 
     apple_class = "MPSCNNPoolingL2Norm"
 
 
 class DilatedPoolingMax(Pooling):
-    """Maximum of each window whose taps lie dilation_rate pixels apart, as MPSCNNDilatedPoolingMax."""
+    """Compute the maximum of each window whose taps lie dilation_rate pixels apart, as MPSCNNDilatedPoolingMax."""
 
     apple_class = "MPSCNNDilatedPoolingMax"
 
@@ -715,9 +717,9 @@ class DilatedPoolingMax(Pooling):
 
 
 class PoolingMaxGradient(PoolingGradient):
-    """The gradient goes to the maximum of each window, the first of equals, as MPSCNNPoolingMaxGradient.
+    """Add the gradient to the maximum of each window, the first of equal ones, as MPSCNNPoolingMaxGradient.
 
-    Where a zero outside of the image is the maximum it goes nowhere.
+    If a zero outside the image is the maximum, the gradient is dropped.
     """
 
     apple_class = "MPSCNNPoolingMaxGradient"
@@ -725,7 +727,7 @@ class PoolingMaxGradient(PoolingGradient):
 
 
 class PoolingAverageGradient(PoolingGradient):
-    """The gradient goes to all pixels of the window, divided as they were, as MPSCNNPoolingAverageGradient."""
+    """Distribute the gradient to all pixels of each window, divided like the mean, as MPSCNNPoolingAverageGradient."""
 
     apple_class = "MPSCNNPoolingAverageGradient"
     forward_class = PoolingAverage
@@ -749,14 +751,14 @@ class PoolingAverageGradient(PoolingGradient):
 
 
 class PoolingL2NormGradient(PoolingGradient):
-    """The gradient times pixel / norm of each window, 0 where the norm is 0, as MPSCNNPoolingL2NormGradient."""
+    """Multiply the gradient by pixel / norm of each window, 0 where the norm is 0, as MPSCNNPoolingL2NormGradient."""
 
     apple_class = "MPSCNNPoolingL2NormGradient"
     forward_class = PoolingL2Norm
 
 
 class DilatedPoolingMaxGradient(PoolingGradient):
-    """As `PoolingMaxGradient` for windows whose taps lie apart, as MPSCNNDilatedPoolingMaxGradient."""
+    """Compute the gradient of a `DilatedPoolingMax`, like `PoolingMaxGradient`, as MPSCNNDilatedPoolingMaxGradient."""
 
     apple_class = "MPSCNNDilatedPoolingMaxGradient"
     forward_class = DilatedPoolingMax
@@ -788,67 +790,76 @@ class DilatedPoolingMaxGradient(PoolingGradient):
 
 
 class ReduceRowMax(ReduceUnary):
-    """Maximum of each row: the result is one pixel wide, as MPSNNReduceRowMax."""
+    """Compute the maximum of each row: the result is one pixel wide, as MPSNNReduceRowMax."""
 
     apple_class = "MPSNNReduceRowMax"
 
 
 class ReduceRowMin(ReduceUnary):
-    """Minimum of each row: the result is one pixel wide, as MPSNNReduceRowMin."""
+    """Compute the minimum of each row: the result is one pixel wide, as MPSNNReduceRowMin."""
 
     apple_class = "MPSNNReduceRowMin"
 
 
 class ReduceRowSum(ReduceUnary):
-    """Sum of each row: the result is one pixel wide, as MPSNNReduceRowSum."""
+    """Compute the sum of each row: the result is one pixel wide, as MPSNNReduceRowSum."""
 
     apple_class = "MPSNNReduceRowSum"
 
 
 class ReduceRowMean(ReduceUnary):
-    """Mean of each row: the result is one pixel wide, as MPSNNReduceRowMean."""
+    """Compute the mean of each row: the result is one pixel wide, as MPSNNReduceRowMean."""
 
     apple_class = "MPSNNReduceRowMean"
 
 
 class ReduceColumnMax(ReduceUnary):
-    """Maximum of each column: the result is one pixel high, as MPSNNReduceColumnMax."""
+    """Compute the maximum of each column: the result is one pixel high, as MPSNNReduceColumnMax."""
 
     apple_class = "MPSNNReduceColumnMax"
 
 
 class ReduceColumnMin(ReduceUnary):
-    """Minimum of each column: the result is one pixel high, as MPSNNReduceColumnMin."""
+    """Compute the minimum of each column: the result is one pixel high, as MPSNNReduceColumnMin."""
 
     apple_class = "MPSNNReduceColumnMin"
 
 
 class ReduceColumnSum(ReduceUnary):
-    """Sum of each column: the result is one pixel high, as MPSNNReduceColumnSum."""
+    """Compute the sum of each column: the result is one pixel high, as MPSNNReduceColumnSum."""
 
     apple_class = "MPSNNReduceColumnSum"
 
 
 class ReduceColumnMean(ReduceUnary):
-    """Mean of each column: the result is one pixel high, as MPSNNReduceColumnMean."""
+    """Compute the mean of each column: the result is one pixel high, as MPSNNReduceColumnMean."""
 
     apple_class = "MPSNNReduceColumnMean"
 
 
 class ReduceFeatureChannelsMax(ReduceUnary):
-    """Maximum of the feature channels of each pixel: the result has one channel, as MPSNNReduceFeatureChannelsMax."""
+    """Compute the maximum of the feature channels of each pixel: the result has one channel.
+
+    Apple's class is MPSNNReduceFeatureChannelsMax.
+    """
 
     apple_class = "MPSNNReduceFeatureChannelsMax"
 
 
 class ReduceFeatureChannelsMin(ReduceUnary):
-    """Minimum of the feature channels of each pixel: the result has one channel, as MPSNNReduceFeatureChannelsMin."""
+    """Compute the minimum of the feature channels of each pixel: the result has one channel.
+
+    Apple's class is MPSNNReduceFeatureChannelsMin.
+    """
 
     apple_class = "MPSNNReduceFeatureChannelsMin"
 
 
 class ReduceFeatureChannelsSum(ReduceUnary):
-    """Sum of the feature channels of each pixel: the result has one channel, as MPSNNReduceFeatureChannelsSum."""
+    """Compute the sum of the feature channels of each pixel: the result has one channel.
+
+    Apple's class is MPSNNReduceFeatureChannelsSum.
+    """
 
     apple_class = "MPSNNReduceFeatureChannelsSum"
 
@@ -860,34 +871,39 @@ class ReduceFeatureChannelsSum(ReduceUnary):
 
 
 class ReduceFeatureChannelsMean(ReduceUnary):
-    """Mean of the feature channels of each pixel: the result has one channel, as MPSNNReduceFeatureChannelsMean."""
+    """Compute the mean of the feature channels of each pixel: the result has one channel.
+
+    Apple's class is MPSNNReduceFeatureChannelsMean.
+    """
 
     apple_class = "MPSNNReduceFeatureChannelsMean"
 
 
 class ReduceFeatureChannelsArgumentMax(ReduceUnary):
-    """The channel with the maximum, the first of equals, as MPSNNReduceFeatureChannelsArgumentMax."""
+    """Find the channel with the maximum, the first of equal ones, as MPSNNReduceFeatureChannelsArgumentMax."""
 
     apple_class = "MPSNNReduceFeatureChannelsArgumentMax"
 
 
 class ReduceFeatureChannelsArgumentMin(ReduceUnary):
-    """The channel with the minimum, the first of equals, as MPSNNReduceFeatureChannelsArgumentMin."""
+    """Find the channel with the minimum, the first of equal ones, as MPSNNReduceFeatureChannelsArgumentMin."""
 
     apple_class = "MPSNNReduceFeatureChannelsArgumentMin"
 
 
 class ReduceFeatureChannelsAndWeightsMean(ReduceBinary):
-    """Weighted mean over the feature channels of each pixel, as MPSNNReduceFeatureChannelsAndWeightsMean.
+    """Compute the weighted mean over the feature channels of each pixel.
 
     The sum of primary times secondary is divided by the number of weights that are not zero.
+
+    Apple's class is MPSNNReduceFeatureChannelsAndWeightsMean.
     """
 
     apple_class = "MPSNNReduceFeatureChannelsAndWeightsMean"
 
 
 class ReduceFeatureChannelsAndWeightsSum(ReduceBinary):
-    """Sum over the channels of primary times secondary, as MPSNNReduceFeatureChannelsAndWeightsSum.
+    """Compute the sum over the channels of primary times secondary, as MPSNNReduceFeatureChannelsAndWeightsSum.
 
     With `do_weighted_sum_by_non_zero_weights` it is divided by the number of weights that are not zero.
     """
@@ -907,7 +923,7 @@ class ReduceFeatureChannelsAndWeightsSum(ReduceBinary):
 
 
 class UpsamplingNearest(Upsampling):
-    """Every pixel repeated: result[o] = x[floor(o / scale_factor)], as MPSCNNUpsamplingNearest."""
+    """Repeat every pixel: result[o] = x[floor(o / scale_factor)], as MPSCNNUpsamplingNearest."""
 
     apple_class = "MPSCNNUpsamplingNearest"
 
@@ -931,16 +947,18 @@ class UpsamplingBilinear(Upsampling):
 
 
 class UpsamplingNearestGradient(UpsamplingGradient):
-    """The sum of the gradients of a pixel's copies, as MPSCNNUpsamplingNearestGradient."""
+    """Compute the sum of the gradients of each pixel's copies, as MPSCNNUpsamplingNearestGradient."""
 
     apple_class = "MPSCNNUpsamplingNearestGradient"
     forward_class = UpsamplingNearest
 
 
 class UpsamplingBilinearGradient(UpsamplingGradient):
-    """The gradients of the pixels that were sampled from one, times its weights, as MPSCNNUpsamplingBilinearGradient.
+    """Compute the sum of the gradients of all pixels that were sampled from a pixel, each times its weight.
 
     Apple's class has no `align_corners`.
+
+    Apple's class is MPSCNNUpsamplingBilinearGradient.
     """
 
     apple_class = "MPSCNNUpsamplingBilinearGradient"

@@ -232,9 +232,10 @@ class FullyConnectedProperties(FullyConnectedFields, Kernel):
 
 
 class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKernel):
-    """Weighted sums of the whole source, as MPSCNNFullyConnected: a 1 x 1 image of `output_feature_channels`.
+    """Compute weighted sums of the whole source: a 1 x 1 image of `output_feature_channels`.
 
-    The descriptor's kernel must be as large as the source; strides and groups are 1 and `offset` is ignored.
+    The descriptor's kernel must be as large as the source; strides and groups are 1 and `offset` is ignored. Apple's
+    class is MPSCNNFullyConnected.
 
     Args:
         descriptor: sizes and neuron.

@@ -59,7 +59,7 @@ class _WithState(WeightedKernel, WeightedGradientKernel):
 
 
 class ConvolutionGradient(ConvolutionProperties, _WithState):
-    """Gradients of a convolution's source, weights and bias terms, as MPSCNNConvolutionGradient.
+    """Compute the gradients of a convolution's source, weights and bias terms, as MPSCNNConvolutionGradient.
 
     The source gradient is that of the forward kernel's result, after its neuron. The gradients of weights and bias
     terms, summed over all pixels and images, are stored in the state.
@@ -101,7 +101,9 @@ class _WithSizes(_WithState):
 
 
 class FullyConnectedGradient(FullyConnectedProperties, _WithSizes):
-    """Gradients of a fully connected kernel's source, weights and bias terms, as MPSCNNFullyConnectedGradient.
+    """Compute the gradients of a fully connected kernel's source, weights and bias terms.
+
+    Apple's class is MPSCNNFullyConnectedGradient.
 
     Args:
         descriptor, weights, bias_terms: those of the `FullyConnected`.
@@ -112,7 +114,9 @@ class FullyConnectedGradient(FullyConnectedProperties, _WithSizes):
 
 
 class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithSizes):
-    """Gradients of a transposed convolution's source, weights and bias terms, as MPSCNNConvolutionTransposeGradient.
+    """Compute the gradients of a transposed convolution's source, weights and bias terms.
+
+    Apple's class is MPSCNNConvolutionTransposeGradient.
 
     The gradient of the source is a convolution of the given gradient with the forward kernel's strides. The window's
     centre is at primary_offset + kernel_offset + stride * position.

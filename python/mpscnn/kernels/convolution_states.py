@@ -75,7 +75,7 @@ class ConvolutionGradientState(WeightGradientState):
 
     @property
     def image_size(self) -> ImageSizeEncodingState:
-        """The size of the source and the offset, without the gradients. `ConvolutionTranspose` accepts it."""
+        """A state with the source's size and the offset, without gradients, for a `ConvolutionTranspose`."""
         return ImageSizeEncodingState(self.source_width, self.source_height, self.offset)
 
     @property

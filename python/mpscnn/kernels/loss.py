@@ -161,7 +161,9 @@ class _LossKernel(LossFields, Kernel):
 
 
 class ForwardLoss(_LossKernel):
-    """The loss of a prediction, as MPSNNForwardLoss: without its gradient, which `LossGradient` computes.
+    """Compute the loss of a prediction, but not the gradient, which `LossGradient` computes.
+
+    Apple's class is MPSNNForwardLoss.
 
     The kernel reads whole images. The result has one pixel for each image, or one in all with `reduce_across_batch`.
     Without a reduction it is as large as the prediction.
@@ -260,7 +262,7 @@ class InitialGradient(Kernel):
 
 
 class Loss(_LossKernel):
-    """The loss of a prediction and its gradient, as MPSCNNLoss.
+    """Compute the loss of a prediction, and the gradient of the prediction, as MPSCNNLoss.
 
     The result is the gradient. The reduction does not affect the gradient: it is not divided by the number of elements.
     The loss is stored in the labels. The kernel reads whole images.

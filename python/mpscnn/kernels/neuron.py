@@ -40,7 +40,7 @@ def _make(kernel: Kernel, descriptor: NeuronDescriptor, properties: Any) -> None
 
 
 class NeuronGradient(NeuronFields, GradientKernel):
-    """The gradient times the activation function's derivative at the source image, as MPSCNNNeuronGradient.
+    """Multiply the gradient by the activation function's derivative at the source image, as MPSCNNNeuronGradient.
 
     At 0 the derivative of "absolute" is 0, and that of "relu" is a, the derivative from the left.
     """

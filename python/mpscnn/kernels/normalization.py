@@ -180,7 +180,9 @@ class _ScaledGradient(ScaledNormalization, WeightedGradientKernel):
 
 
 class InstanceNormalizationGradient(_ScaledGradient):
-    """Gradients of an instance normalization's source, gamma and beta, as MPSCNNInstanceNormalizationGradient.
+    """Compute the gradients of an instance normalization's source, gamma and beta.
+
+    Apple's class is MPSCNNInstanceNormalizationGradient.
 
     The gradients of gamma and beta are stored in the state. The kernel reads the whole
     gradient and writes the whole result.

@@ -12,7 +12,7 @@ from mpscnn.runtime.feature_image import Image
 
 
 class ReshapeGradient(GradientKernel):
-    """The elements of each gradient in the shape of the image that was reshaped, as MPSNNReshapeGradient.
+    """Return the elements of each gradient in the shape of the image that was reshaped, as MPSNNReshapeGradient.
 
     The kernel reads the whole gradient, which has the number of elements of the source image. All offsets must be 0.
     """

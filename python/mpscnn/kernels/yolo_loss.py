@@ -27,7 +27,7 @@ class YOLOLossDescriptor(YOLOLossDescriptorFields):
 
 
 class YOLOLoss(YOLOLossFields, Kernel):
-    """The loss of a YOLO detector's prediction and its gradient, as MPSCNNYOLOLoss.
+    """Compute the loss of a YOLO detector's prediction, and the gradient of the prediction, as MPSCNNYOLOLoss.
 
     Prediction and labels have one pixel for each cell, and for each anchor the channels x, y, w, h, confidence and
     classes. x and y are the centre within the cell, 0 to 1; the prediction holds them before a sigmoid. w and h are

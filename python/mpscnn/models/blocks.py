@@ -133,7 +133,7 @@ def squeeze_excitation(
 ) -> Tensor:
     """Multiply each channel by a factor that depends on the means of all channels (Hu et al. 2018).
 
-    Layers: <name>.avgpool, <name>.fc1, <name>.fc2 and their product <name>.
+    Layers: <name>.avgpool, <name>.fc1, <name>.fc2, and <name>, which multiplies x by the result of <name>.fc2.
     """
     gates = net.global_average_pool2d(x, name=f"{name}.avgpool")
     gates = convolution(net, gates, squeezed, activation=activation, name=f"{name}.fc1")

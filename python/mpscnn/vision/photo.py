@@ -170,8 +170,8 @@ def open_photo(
             an array (height, width) or (height, width, channels) of uint8 with 1, 2, 3 or 4 channels (gray, gray
             with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels. A .npy file
             holds such an array.
-        channel_order: the order of an array's channels, if it is not the usual one: "bgr", "bgra", or for uint8 "rgbx"
-            and "bgrx", whose fourth channel is ignored; also the usual "gray", "gray_alpha", "rgb" and "rgba".
+        channel_order: the order of an array's channels: "gray", "gray_alpha", "rgb", "rgba" (the defaults for 1, 2, 3
+            and 4 channels), "bgr", "bgra", or for uint8 "rgbx" and "bgrx", whose fourth channel is ignored.
         orientation: the EXIF orientation, 1 to 8, instead of the photo's own.
 
     Returns: An image that is accepted wherever a photo is.

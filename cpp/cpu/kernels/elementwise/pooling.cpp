@@ -69,7 +69,7 @@ __attribute__((noinline)) void pool_vectors(const PoolingTask &task, const Pooli
                 : V::store(window.result + channel + v * V::width, results[0][v]);
 }
 
-/// Compute channel vectors [vectors) of a row of output pixels.
+/// Compute a range of channel vectors of each pixel in a row of the output.
 template <class V, class Reduction>
 void pool_output_row(const PoolingTask &task, const PoolingTaps &vertical, const PoolingTaps *columns,
                      std::int64_t image, std::int64_t y, Range vectors) {

@@ -174,7 +174,7 @@ struct DepthToSpaceTask {
     ConstView source;
     View destination;
     std::int64_t scale = 1;
-    /// Source channels are ordered by destination channel, and then by pixel of the block.
+    /// True: source channels are ordered by destination channel, and then by pixel of the block.
     bool channel_major = false;
 
     const char *kernel_name() const { return "depth to space"; }

@@ -114,7 +114,7 @@ def answer_on_machines(
     channel_order: ChannelOrder | None,
     **options: Any,
 ) -> None:
-    """Compute photos on the cluster, and print the results or write them to `output`."""
+    """Run the model on photos in the cluster, and print the results or write them to `output`."""
     from mpscnn.apps.ray.cluster import nodes
     from mpscnn.apps.ray.output import check_output, writer
     from mpscnn.apps.ray.rows import IMAGE, error_of, result_of

@@ -57,7 +57,10 @@ def _reduction_and_steps(layers: Layers, value: str) -> tuple[_Sums, list[Mappin
 
 @dataclass(frozen=True)
 class _Sums:
-    """The sums in a norm: max(scale * sum + offset, least). `is_square` is True if their root is not taken yet."""
+    """The sums in a norm: max(scale * sum + offset, least).
+
+    `is_square` is True for sums of squares whose square root is not yet computed.
+    """
 
     length: Length
     scale: float = 1.0

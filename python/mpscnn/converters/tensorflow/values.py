@@ -58,7 +58,10 @@ def extents_of(shape: Any) -> tuple[int | None, ...] | None:
 
 
 def array_of(tensor: Any) -> Array:
-    """Return a tensor's message as an array. Raises WeightsError if it contradicts itself, or as `dtype_of` does."""
+    """Return the values of a TensorProto as an array.
+
+    Raises WeightsError if the message contradicts itself, and the errors of `dtype_of`.
+    """
     kind = dtype_of(tensor.dtype)
     extents = extents_of(tensor.tensor_shape)
     if extents is None or None in extents:

@@ -156,7 +156,10 @@ def _batch_to_space(b: Builder, op: Operation) -> str:
 
 
 def fused(convolution: Handler) -> Handler:
-    """Return a function for a convolution or product with a fused bias and activation, as in optimised graphs."""
+    """Return a function that converts a convolution or product with a fused bias and activation.
+
+    TensorFlow's optimised graphs have such operations.
+    """
 
     def convert(b: Builder, op: Operation) -> str:
         made = convolution(b, op)
