@@ -56,7 +56,7 @@ def conditions(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         ", ".join(versions),
         f"mpscnn: instruction set {config['instruction_set']}, {config['compiler']} {config['compiler_version']}",
-        f"{arguments.rounds} rounds of each of {arguments.processes} processes",
+        f"processes for each engine: {arguments.processes}; rounds in each process: {arguments.rounds}",
     ]
     return "; ".join(facts) + "."
 
