@@ -1,7 +1,7 @@
 """Lock folders that several processes in one source tree use: build folders, wheels, environments.
 
-A lock is a file next to the folder that is locked by flock. So the lock ends with its process, even if the process is
-killed.
+To lock a folder, a process locks a file next to it with flock. The operating system releases this lock when the process
+ends, even if it is killed.
 """
 
 from __future__ import annotations

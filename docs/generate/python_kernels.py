@@ -218,7 +218,10 @@ def root(name: str) -> str:
 
 
 def fields_of(base: str, named: Named) -> list[str]:
-    """Return the lines of the class with a base's own properties."""
+    """Return the source of the class `{base}Fields`, which declares the properties of one base class of kernels.
+
+    Properties that the base inherits from another base are left out, because its parent class declares them.
+    """
     known, inherited = properties_of_base(base), properties_of_base(BASES[base].base)
     lines = ["", "", f"class {base}Fields(PropertyOwner):", f'    """Properties of `{base}`."""', ""]
     lines += [line for name in known if name not in inherited for line in declaration(known[name])]

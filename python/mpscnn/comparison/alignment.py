@@ -12,7 +12,9 @@ from mpscnn.comparison.trace import Array, Trace, Value
 
 # At most this many values of two layers are compared to decide whether the layers belong together.
 _SAMPLES = 2048
-# The scores of a pair. Equal values count more than equal kinds, because one engine may divide a layer into several.
+# A pair of layers with equal shapes has the score _ALIKE, to which each of the three other scores is added if the pair
+# has the same name, values or kind of layer. Equal values count more than equal kinds, because one engine may compute
+# a layer as several layers of other kinds.
 _SAME_NAME = 4.0
 _SAME_VALUES = 3.0
 _SAME_KIND = 1.0

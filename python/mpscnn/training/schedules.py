@@ -1,6 +1,7 @@
 """Learning-rate schedules: functions of the step, counted from 0.
 
-Schedules with equal numbers are equal, and a trainer's checkpoint stores them.
+Two schedules of the same function with equal arguments compare equal. A trainer's checkpoint stores the name of the
+function and its arguments.
 """
 
 from __future__ import annotations

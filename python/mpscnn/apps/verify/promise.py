@@ -157,10 +157,10 @@ class Promise:
         attributes: dict[str, Any],
         reference: NDArray[Any],
     ) -> NDArray[Any]:
-        """Return the allowed error of (x - mean) / (delta + alpha * variance)^beta plus a number of at most 1.
+        """Return the allowed error of pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta, for |pm| <= 1.
 
-        `magnitude` is the magnitude of the terms in x - mean. The variance has its own rounding error, and the rounding
-        error of the columns' means.
+        This is the formula of local contrast normalization. `magnitude` is |ps| * (|x| + |p0 * mean|). The variance
+        has its own rounding error and that of the means of the window's columns, from which it is computed.
         """
         alpha, beta, delta = (attributes[name] for name in ("alpha", "beta", "delta"))
         base = delta + alpha * variance

@@ -19,7 +19,8 @@ from mpscnn.converters.skipped_bytes import Field, Holder, SkippedData
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_AXES = 8
-# Limits for damaged files. A recurrent layer has the most weights, about ten.
+# The largest accepted numbers of weight arrays (blobs) of a layer, and of layers in a file. Damaged files may announce
+# more. In valid files, a recurrent layer has the most weight arrays, about ten.
 _MAX_BLOBS, _MAX_LAYERS = 64, 10_000
 
 # The type of numbers in BlobProto.data and BlobProto.double_data, by the field numbers in `schema`.
