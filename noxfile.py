@@ -55,6 +55,7 @@ from session_steps import (
     python_has,
     run_ctest,
     sanitizer_runtime,
+    tests_that_want,
     tracked_files,
     without_network,
 )
@@ -267,6 +268,9 @@ def oracles(session: nox.Session) -> None:
     session.install(*TORCH, KERAS, *COREMLTOOLS)
     session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs, env=ONE_THREAD_EACH)
     session.run("pytest", "tests/operations", "-k", "torchs or onnx", *ON_ALL_CORES, *session.posargs)
+    # Other sessions skip tests in these files.
+    files = tests_that_want("torch", "torchvision", "keras", "coremltools")
+    session.run("pytest", *files, *ON_ALL_CORES, *session.posargs, env=ONE_THREAD_EACH)
 
 
 @nox.session

@@ -325,3 +325,10 @@ def tracked_files(*patterns: str) -> list[str]:
         ["git", "ls-files", "-z", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
     )
     return sorted(filter(None, listed.stdout.split("\0")))
+
+
+def tests_that_want(*modules: str) -> list[str]:
+    """Return the test files outside tests/oracles that skip tests where one of these modules is missing."""
+    asked = re.compile(rf'importorskip\("({"|".join(modules)})\b')
+    files = (name for name in tracked_files("tests/*test_*.py") if not name.startswith("tests/oracles/"))
+    return [name for name in files if asked.search((ROOT / name).read_text(encoding="utf-8"))]
