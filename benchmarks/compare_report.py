@@ -39,9 +39,9 @@ def markdown(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
 
 
 HEADINGS = {
-    "float32": "Minimum (median) milliseconds, float32:",
-    "bfloat16": "Minimum (median) milliseconds, bf16 dot products:",
-    "int8": "Minimum (median) milliseconds, 8-bit integers:",
+    "float32": "Minimum milliseconds of a run in float32, with the median in parentheses:",
+    "bfloat16": "Minimum milliseconds of a run in bfloat16, with the median in parentheses:",
+    "int8": "Minimum milliseconds of a run in 8-bit integers, with the median in parentheses:",
 }
 
 
@@ -78,7 +78,13 @@ def summary(comparisons: Sequence[Comparison]) -> str:
     """Return a table of mpscnn's time relative to the fastest peer of the same precision (lower is better)."""
     rows = [
         table_head(
-            "network", "precision", "threads", "fastest peer", "ratio, median of rounds", "of minima", ""
+            "network",
+            "precision",
+            "threads",
+            "fastest peer",
+            "ratio, median of rounds",
+            "ratio of minima",
+            "",
         )
     ]
     for comparison in comparisons:
