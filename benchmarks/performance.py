@@ -28,8 +28,8 @@ Each engine runs in a separate process with its fastest settings
 The processes take turns, so all see the same state of the machine.
 An engine whose outputs differ from mpscnn's is left out.
 
-The other engines are called *peers*. A ratio is the time of mpscnn divided by that of the fastest peer,
-so mpscnn is faster if the ratio is below 1.
+The engines that mpscnn is compared with are called *peers*. A ratio is the time of mpscnn divided by
+that of the fastest peer, so mpscnn is faster if the ratio is below 1.
 Prefer the median of the rounds: a round takes about a second,
 while minima may come from different states of the machine.
 [benchmarks/README.md](../benchmarks/README.md) has figures of single operations.
@@ -43,12 +43,14 @@ This page is written by `{command}`, {date}.
 
 ## Start
 The table shows milliseconds from the start of a process to the first result of MobileNetV2, with {threads} threads.
-The file of the network is in the system's cache. The row `import numpy` is a process that does only that.
+The file of the network is in the system's cache. The row `import numpy` is a process that only imports numpy,
+which all the others do as well.
 
 {start}
 
 ## Memory
-The table shows the peak resident memory of such a process that runs the network {runs} times. MB are millions of bytes.
+The table shows the peak resident memory of a process as in [Start](#start) that runs MobileNetV2 {runs} times.
+MB are millions of bytes.
 
 {memory}
 """
