@@ -244,8 +244,8 @@ private:
         }
     }
 
-    /// Store the gradients of the initial states in the last row of the result, and fill the rest of that row with
-    /// zeros.
+    /// Store the gradients of the initial states in the last row of the result, and fill the rest of that row
+    /// with zeros.
     void store_states() {
         for (int row = 0; row < count_; ++row) {
             float *const to = place(task_.destination, task_.destination.height - 1, row);
