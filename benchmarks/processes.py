@@ -58,7 +58,7 @@ def parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
 
 @contextmanager
 def mobilenet_v2(peers: list[str], threads: int) -> Iterator[Processes]:
-    """Write the network's files in a temporary folder, and yield the processes."""
+    """Write MobileNetV2's files in a temporary folder, and yield the processes that run it in each engine."""
     network = mpscnn.models.mobilenet_v2()
     network.initialize_weights()
     subject = Subject("mobilenet_v2", network)

@@ -78,7 +78,7 @@ def any_size(network: Network) -> tuple[int, int] | None:
 def _without_wrong_pairs(found: Comparison, outputs: int) -> Comparison:
     """Return the comparison without inner layers that differ, if all outputs are equal.
 
-    Such layers were paired only because they have the same shape. Each is then listed as a layer of one side.
+    Such layers were paired only because they have the same shape. Each of the two is then listed without a partner.
     """
     results = [layer for layer in found.layers if layer.output]
     if len(results) == outputs:

@@ -257,9 +257,9 @@ class FileTensor(Value):
         return y.reshaped(low, high)
 
     def picked(self, numbers: NDArray[np.int64], shape: Sequence[int] | None = None) -> FileTensor:
-        """Return the elements with these numbers, counted over the whole tensor.
+        """Return the elements with these flat indices, which count the elements of the whole tensor.
 
-        The file's batch must be 1. `shape` is the result's; None: that of the numbers.
+        The file's batch must be 1. `shape` is the shape of the result; None: the shape of `numbers`.
         """
         count = self.fixed_size()
         flat = self.regrouped([1, count], [1, count]).taken(1, numbers.reshape(-1).tolist())

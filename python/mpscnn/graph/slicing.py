@@ -9,7 +9,7 @@ from mpscnn.graph.network import Network
 
 
 def shape_of_input(tensor: Tensor) -> list[int]:
-    """Return a tensor's shape as a network's structure states the shape of an input: with -1 for each free extent."""
+    """Return a tensor's shape for the input of another network's structure. Free extents are -1 there."""
     return [-1, *(extent or -1 for extent in tensor.shape[1:])]
 
 

@@ -19,10 +19,11 @@ from mpscnn.runtime.feature_image import Image, TemporaryImage
 
 
 class PoolingGradient(PoolingGradientFields, GradientKernel):
-    """Base of the gradients of pooling kernels, as MPSCNNPoolingGradient. The result is as large as the source was.
+    """Base of the gradients of pooling kernels, like MPSCNNPoolingGradient. The result is as large as the source was.
 
-    The arguments are those of the forward kernel. Without a state, set `kernel_offset`. Its default belongs to a
-    forward kernel whose window begins at the first pixel (even sizes) or half a window before it (odd sizes).
+    The arguments are those of the forward kernel. If `encode` gets no state of the forward kernel, set
+    `kernel_offset`. The default of `kernel_offset` is right for a forward kernel whose first window begins at the
+    first pixel (even sizes) or half a window before that pixel (odd sizes).
     """
 
     apple_class = "MPSCNNPoolingGradient"
@@ -44,7 +45,7 @@ class PoolingGradient(PoolingGradientFields, GradientKernel):
         return super()._encode(commands, [self._counted(commands, gradient), image], destination, state)
 
     def _counted(self, commands: CommandBuffer, gradient: Image) -> Image:
-        """Return the gradient with zeros for pixels that do not count."""
+        """Return the gradient with zeros for the pixels outside of the part that `source_size` describes."""
         if self.source_size is None:
             return gradient
         self._require_arguments(commands, [gradient])

@@ -190,7 +190,10 @@ def load(image: PillowImage.Image) -> None:
 
 
 def _check_floats(image: PillowImage.Image) -> None:
-    """Raise ImageError for floats from 0 or -1 to 1: Pillow's floats mean 0 to 255, so they would be black."""
+    """Raise ImageError for floats from 0 to 1 or from -1 to 1.
+
+    Pillow takes floats for values from 0 to 255, so a photo of such floats would be black.
+    """
     import numpy as np
 
     values = np.asarray(image)

@@ -62,7 +62,7 @@ class PhotoResult(Expected):
 
 
 def csv_text(rows: Iterable[Sequence[Cell]]) -> str:
-    """Return rows as comma-separated values. Floats have all digits that identify them."""
+    """Return rows as comma-separated values. Floats have as many digits as it takes to read the same float again."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

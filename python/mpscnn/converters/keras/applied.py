@@ -1,4 +1,7 @@
-"""A call of a Keras layer that is being converted: its arguments, weights and name, and the network."""
+"""A call of a Keras layer that is being converted.
+
+It has the arguments of the call, the weights and the name of the layer, and the network that is being built.
+"""
 
 from __future__ import annotations
 

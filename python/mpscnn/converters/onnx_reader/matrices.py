@@ -125,7 +125,9 @@ def _matmul(c: Context, node: Node) -> FileTensor:
 
 
 def _bias_after(c: Context, node: Node, units: int) -> tuple[NDArray[np.float32] | None, str | None]:
-    """Return a bias that can be fused: an Add of a constant for each column, the single consumer of the product.
+    """Return a bias that can be fused with a product.
+
+    The single consumer of the product must be an Add, which adds a constant to each column.
 
     Returns the bias and its name in the file; None for both if there is none.
     """

@@ -110,7 +110,7 @@ class TfliteFile:
 
     @cached_property
     def users(self) -> dict[int, list[FileOperator]]:
-        """The operators that read a tensor, in order, by tensor number."""
+        """For each tensor's number, the operators that read the tensor, in the order of the file."""
         users: dict[int, list[FileOperator]] = {}
         for operator in self.operators:
             for index in set(operator.inputs):

@@ -21,7 +21,7 @@ _BLOB_RANK = 5
 # Core ML's names of the gates, in ONNX' order: i, o, f and the candidate; z, r and the candidate.
 _LSTM = ("inputGate", "outputGate", "forgetGate", "blockInput")
 _GRU = ("updateGate", "resetGate", "outputGate")
-# Core ML limits the sums of the gates to this range before their functions.
+# Core ML limits the sum of each gate to the range from -50 to 50, and then applies the gate's function.
 _LARGEST_SUM = 50.0
 _USUAL_LIMIT = 50.0  # of the cells, if the file states 0
 # coremltools writes this limit of the cells, or a larger one, for layers without a limit.

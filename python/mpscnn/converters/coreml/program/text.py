@@ -35,7 +35,7 @@ _OPENING, _CLOSING = "([{<", ")]}>"
 
 
 def program_of_text(text: str) -> Any:
-    """Parse a program and return the message of a model with it.
+    """Parse the text of a program, and return a Core ML model (a protobuf message) that contains the program.
 
     Raises:
         WeightsError: the text is not a valid program. UnsupportedError: an element type is not supported.
