@@ -198,7 +198,7 @@ class _Compute:
             return {**self._origin, ERROR: self._message(error, name), KIND: type(error).__name__}
 
     def _message(self, error: Error, name: str) -> str:
-        """Return an error's message with the photo's name. Errors for photos that are given as bytes do not name them."""
+        """Return an error's message with the photo's name, which errors for photos given as bytes do not have."""
         nameless = isinstance(error, ImageError) and not self._work.columns.are_paths
         return f"{name}: {error}" if nameless else str(error)
 
