@@ -70,7 +70,7 @@ def main(wheel: Path, roots: Path) -> None:
     version = f"{python[2]}.{python[3:]}"
     if not (root / "usr" / "bin" / f"python{version}").exists():
         not_tried(f"Debian {SUITE} has no Python {version}")
-    # The packages of the wheel for that system come from here, so the system needs no network.
+    # This machine downloads the wheel's dependencies, because the other system has no network.
     download = (
         sys.executable,
         "-m",

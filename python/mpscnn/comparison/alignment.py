@@ -64,7 +64,9 @@ def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _with_last_parts(trace: Trace, other: Trace) -> tuple[Value, ...]:
-    """Return a trace's values. If several of them are one layer of the other trace, the last one also gets its name.
+    """Return a trace's values, with one more name where several values are the parts of one layer of the other trace.
+
+    The last of these values also gets the name of that layer.
 
     Converters may divide a layer into several, called NAME and NAME/part. The parts before the last may have the same
     shape as the layer's result, but they have another meaning.

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class NetworkStructure(GraphWeights):
-    """Methods that describe a network. `Network` inherits them.
+    """Methods that describe a network, which `Network` inherits.
 
-    Modules that only read networks use this class, so that `Network` can import them.
+    Modules that only read networks import this class instead of `Network`, because `Network` imports these modules.
     """
 
     inputs: list[Tensor]

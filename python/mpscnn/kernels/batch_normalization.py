@@ -150,7 +150,10 @@ class BatchNormalizationState(NoCopies):
 
     @property
     def variance(self) -> NDArray[np.float32]:
-        """A copy of the variance, [channels], divided by the number of elements. Raises StateError like `mean`."""
+        """A copy of the variance, [channels]: mean squared deviations, without Bessel's correction.
+
+        Raises StateError like `mean`.
+        """
         return self._state.read()[1]
 
     @property

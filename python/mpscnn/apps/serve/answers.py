@@ -149,7 +149,7 @@ def answer_bytes(
     Raises:
         UnsupportedError: NaN or an infinity is wanted as JSON.
     """
-    # BytesIO is written once and returns its content without a copy.
+    # A BytesIO collects the parts, and returns the whole body without a copy.
     stream = io.BytesIO()
     stream.write(json_bytes(head)[:-1] + b',"outputs":[')
     contents: list[NDArray[Any]] = []

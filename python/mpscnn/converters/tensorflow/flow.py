@@ -168,7 +168,7 @@ class Flow:
             ref = following
 
     def _followed(self, ref: Ref) -> Ref | None:
-        """Return the value that a result passes on; None if the node computes the result itself."""
+        """Return the value that a node passes on as this result; None if the node computes the result itself."""
         node = ref.message
         if node.op in IDENTITIES or node.op in _READS:
             return self._operand(ref, 0)
