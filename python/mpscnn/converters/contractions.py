@@ -113,7 +113,10 @@ def running_sums(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards
 
 
 def _without_batch(arranger: Arranger, x: Value) -> list[Axis]:
-    """Return a value's axes without the batch. If the arranger's values have a batch, the first axis must begin with it."""
+    """Return a value's axes without the batch.
+
+    If the arranger's values have a batch, the first axis must begin with the batch.
+    """
     if arranger.batch is None:
         return list(x.axes)
     if not x.axes[0][:1] or not x.axes[0][0].is_batch or any(a.is_batch for axis in x.axes[1:] for a in axis):
