@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.test_onnx_export import LAYERS, VECTORS, fill, network_of
+from models.drawn_digits import draw_page
 from numpy.typing import NDArray
 from oracles.torchvision_models import computed
 from PIL import Image
@@ -35,7 +36,7 @@ del CASES["transpose, cyclic"]
 # What Core ML cannot express; the error names the layer.
 _REFUSED = (
     *("binary convolution, xnor", "binary convolution, and", "binary convolution, beta", "binary dense"),
-    *("binary dense of a vector", "max pooling, dilated", "max pooling, clamped", "constant joined"),
+    *("binary dense of a vector", "max pooling, dilated", "max pooling, clamped"),
     *("constant put out", "nearest, smaller", "nearest, ceil", "nearest, round_prefer_ceil"),
     *("bilinear of PyTorch, one row", "nearest, round_prefer_floor"),
 )
@@ -403,6 +404,28 @@ def test_detectors(kind: str, suffix: str, tmp_path: Path) -> None:
     for one, (score, _, box) in zip(found, expected, strict=True):
         assert abs(one.score - score) < 1e-4
         np.testing.assert_allclose(one.box, box, atol=1e-2)
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_detector_that_is_read_and_written_again_finds_the_same(
+    dtype: str, suffix: str, tmp_path: Path
+) -> None:
+    model = mpscnn.load("page_digits", device="cpu")
+    page, drawn = draw_page(("023", "4567", "89"))
+    expected = {one.label: one for one in model.predict(page)}
+    assert len(expected) == len(drawn)
+    tolerance = 1e-3 if dtype == "float32" else 2e-2
+    network = model.network
+    for name in ("first", "second", "third"):
+        path = tmp_path / f"{name}{suffix}"
+        converters.export_coreml(network, path, dtype=dtype)
+        found = {one.label: one for one in mpscnn.load(path, device="cpu").predict(page)}
+        assert found.keys() == expected.keys()
+        for label, one in found.items():
+            assert abs(one.score - expected[label].score) < tolerance
+            np.testing.assert_allclose(one.box, expected[label].box, atol=100 * tolerance)
+        network = converters.read_network([path])
 
 
 def test_what_detectors_are_refused(tmp_path: Path) -> None:

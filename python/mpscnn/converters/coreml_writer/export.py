@@ -272,7 +272,8 @@ class _Made:
             return  # an input comes from a layer that is not supported; the error names that layer
         inputs = [self._values[name] if name else None for name in node.input]
         if node.op_type == "Shape":
-            self._values[node.output[0]] = np.asarray(self._values[node.input[0]].shape, np.int64)
+            counted = slice(attributes.get("start"), attributes.get("end"))
+            self._values[node.output[0]] = np.asarray(self._values[node.input[0]].shape[counted], np.int64)
             return
         if all(value is None or isinstance(value, np.ndarray) for value in inputs):
             self._values[node.output[0]] = _folded(node, inputs)
