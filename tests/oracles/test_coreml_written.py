@@ -244,8 +244,10 @@ def test_free_sizes(tmp_path: Path) -> None:
         (".mlpackage", {"palette": 4}),
     ],
 )
-def test_compressed_weights(suffix: str, choice: dict[str, Any], tmp_path: Path) -> None:
-    """Each weight that is read is the nearest that the integers or the palette have."""
+def test_compressed_weights(
+    suffix: str, choice: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each weight that is read is the nearest that the integers or the palette have. Nothing is printed."""
     if "palette" in choice:
         pytest.importorskip("sklearn", reason="palettes need scikit-learn")
     network = mpscnn.models.mobilenet_v1(classes=10, depth_multiplier=0.25, input_size=64)
@@ -253,6 +255,7 @@ def test_compressed_weights(suffix: str, choice: dict[str, Any], tmp_path: Path)
     path, plain = tmp_path / f"one{suffix}", tmp_path / f"plain{suffix}"
     converters.export_coreml(network, path, **choice)
     converters.export_coreml(network, plain)
+    assert capsys.readouterr() == ("", "")
     sizes = [
         sum(file.stat().st_size for file in [one, *one.rglob("*")] if file.is_file()) for one in (path, plain)
     ]

@@ -15,11 +15,15 @@ from mpscnn.errors import UnsupportedError
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Suppress coremltools' warnings, progress bars and log messages within a `with` block."""
+    """Suppress coremltools' warnings, progress bars, log messages and lists of layers within a `with` block."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
