@@ -106,6 +106,29 @@ def test_models_within_models_of_keras_2(tmp_path: Path) -> None:
     np.testing.assert_allclose(ran(network, x), y, rtol=1e-4, atol=1e-5)
 
 
+def test_a_result_that_is_listed_twice(tmp_path: Path) -> None:
+    kernel = random(1, 1, 3, 2)
+    model = functional(
+        [
+            image(4, 4, 3),
+            layer("Conv2D", "conv", "image", filters=2, kernel_size=[1, 1], use_bias=False),
+            layer("ReLU", "relu", "conv"),
+        ],
+        "conv",
+        "relu",
+        "conv",
+        "image",
+        "image",
+    )
+    network = converted(tmp_path, model, {"conv": {"conv/kernel": kernel}})
+    x = random(1, 4, 4, 3, seed=1)
+    conv = x @ kernel[0, 0]
+    found = network.compile(device="cpu", precision="float32").session().run(x)
+    assert isinstance(found, dict)
+    for own, expected in zip(found.values(), [conv, np.maximum(conv, 0), conv, x, x], strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_functions_of_tensorflow(tmp_path: Path) -> None:
     """x * hard_sigmoid as MobileNetV3 in Keras 2 writes it."""
     plus = layer("TFOpLambda", "plus", "image", function="__operators__.add")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.tflite_writer import Field, Operator, Tensor, constant, write_tflite
+from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, write_tflite
 from numpy.typing import NDArray
 
 import mpscnn
@@ -128,6 +128,46 @@ def one(
     return write_tflite(
         tensors, [operator(kind, places, [len(tensors) - 1], options)], [0], [len(tensors) - 1]
     )
+
+
+# ---- Results --------------------------------------------------------------------------------------------------
+
+
+def test_a_result_that_is_listed_twice(tmp_path: Path) -> None:
+    tensors = [Tensor("x", X), Tensor("negative", X), Tensor("y", X)]
+    operators = [operator("NEG", [0], [1]), operator("RELU", [1], [2])]
+    for outputs in ([1, 2, 1], [2, 2, 2], [0, 2, 0]):
+        network = agrees(tmp_path, write_tflite(tensors, operators, [0], outputs), random(*X))
+        assert len(network.outputs) == 3
+
+
+def test_two_results_in_one_memory_order(tmp_path: Path) -> None:
+    """The transposition only changes the order of the file's axes, and one tensor of the network is both results."""
+    tensors = [Tensor("x", (1, 6, 8)), Tensor("y", (1, 6, 8)), constant("order", [0, 2, 1], "int32")]
+    tensors += [Tensor("there", (1, 8, 6)), Tensor("back", (1, 6, 8))]
+    operators = [
+        operator("NEG", [0], [1]),
+        operator("TRANSPOSE", [1, 2], [3]),
+        operator("TRANSPOSE", [3, 2], [4]),
+    ]
+    agrees(tmp_path, write_tflite(tensors, operators, [0], [1, 3, 4]), random(1, 6, 8))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_an_integer_result_that_is_listed_twice(tmp_path: Path, dtype: str) -> None:
+    zero = -28 if dtype == "int8" else 100
+    tensors = [quantized(Tensor(name, X, dtype), [0.25], [zero]) for name in ("x", "y")]
+    content = write_tflite(tensors, [operator("MAXIMUM", [0, 0], [1])], [0], [1, 1])
+    path = tmp_path / "file.tflite"
+    path.write_bytes(content)
+    network = converters.read_network([path])
+    x = np.random.default_rng(0).integers(np.iinfo(dtype).min, np.iinfo(dtype).max, X).astype(dtype)
+    numbers = (x.astype(np.float32) - zero) / 4
+    for precision in ("int8", "float32", "float16"):
+        found = network.compile(device="cpu", precision=precision).session().run(numbers)
+        assert isinstance(found, dict)
+        for own, expected in zip(found.values(), judged(content, x, reference=True)[1], strict=True):
+            np.testing.assert_array_equal(own, (expected.astype(np.float32) - zero) / 4)
 
 
 # ---- Arithmetic -----------------------------------------------------------------------------------------------

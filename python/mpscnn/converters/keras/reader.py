@@ -17,6 +17,7 @@ from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.repeated_results import distinct
 from mpscnn.converters.unrounded import Operators
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -41,11 +42,7 @@ def convert(file: KerasFile, options: ReadOptions) -> Network:
     options.check_inputs([source.layer for source in file.model.inputs], file.origin)
     network = options.network(_input_shapes(file, names, options), file.origin)
     outputs = _Converter(file, network, names, _model_to(file, options)).run()
-    marked: set[int] = set()
-    for value in outputs:
-        if value.index in marked:
-            raise UnsupportedError(f"{file.origin}: {shown(value.name)} is its result more than once")
-        marked.add(value.index)
+    for value in distinct(network, names, outputs):
         network.output(value)
     network.preprocess = _preprocess(network)
     return network

@@ -18,6 +18,7 @@ from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import without_batch
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.repeated_results import distinct
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.context import Integers, OperatorReader
@@ -83,16 +84,18 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
         converter.integers = noted
         values = converter.run(values)
         network.detection = converter.detection
+    results = distinct(network, names, values)
+    noted |= {
+        own.index: noted[value.index]
+        for own, value in zip(results, values, strict=True)
+        if value.index in noted
+    }
     for number, integers in noted.items():
         if integers is not None:
             network.graph.quantize(number, *integers)
     _quantize_moves(network)
-    marked: set[int] = set()
-    for value in values:
-        if value.index in marked:
-            raise UnsupportedError(f"{files[-1].origin}: {shown(value.name)} is its result more than once")
-        marked.add(value.index)
-        network.output(value)
+    for result in results:
+        network.output(result)
     return network
 
 
