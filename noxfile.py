@@ -269,7 +269,7 @@ def oracles(session: nox.Session) -> None:
     session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs, env=ONE_THREAD_EACH)
     session.run("pytest", "tests/operations", "-k", "torchs or onnx", *ON_ALL_CORES, *session.posargs)
     # Other sessions skip tests in these files.
-    files = tests_that_want("torch", "torchvision", "keras", "coremltools")
+    files = tests_that_want("torch", "keras", "coremltools")
     session.run("pytest", *files, *ON_ALL_CORES, *session.posargs, env=ONE_THREAD_EACH)
 
 

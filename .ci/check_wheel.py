@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 # Bytes without the bundled models. A wheel for x86-64 on Linux has 3.85 MB. One for macOS has the Metal engine as well:
 # its objects take 1.19 MB compressed and the shaders' source 0.04 MB, measured on the emulation's build. The compiled
 # shaders, which nobody has measured yet, are allowed 1 MB.
-MAX_BYTES = 4_350_000
+MAX_BYTES = 4_450_000
 METAL_BYTES = 2_250_000
 OLDEST_MACOS = (11, 0)
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}
