@@ -32,7 +32,12 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("movement/padding.cpp",): ("tests/operations/test_arrangement.py",),
     ("movement/resize.cpp",): ("tests/ops/test_resize.py",),
     ("elementwise/softmax.cpp",): ("tests/operations/test_reductions.py",),
-    ("elementwise/reduction.cpp",): (
+    (
+        "elementwise/reduction.cpp",
+        "elementwise/reduction_tiles.h",
+        "elementwise/argument.cpp",
+        "elementwise/weighted_reduction.cpp",
+    ): (
         "tests/operations/test_reductions.py",
         "tests/kernels/test_whole_images.py",
     ),

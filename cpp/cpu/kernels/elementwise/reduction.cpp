@@ -11,8 +11,7 @@
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/isa/lanes.h"
 #include "cpu/isa/simd_math.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/elementwise/reduction_tiles.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -178,7 +177,7 @@ __attribute__((noinline)) void reduce_pixels(const ReductionTask &task, const fl
     const bool down = task.axis == ReductionAxis::height;
     const std::ptrdiff_t step = down ? from.row_stride : from.pixel_stride;
     const std::int64_t count = down ? from.height : from.width, left = from.channels - channel;
-    typename V::reg results[vectors], pivots[vectors] = {}, more[vectors];
+    typename V::reg results[vectors] = {}, pivots[vectors] = {};
     const auto fold = [&]<class Fold>(Fold, typename V::reg(&to)[vectors]) {
         fold_pixels<V, Fold, vectors, partial>(at + channel, step, count, left, to, pivots);
     };
@@ -206,13 +205,15 @@ __attribute__((noinline)) void reduce_pixels(const ReductionTask &task, const fl
         finish();
         break;
     case ReductionKind::variance:
-    case ReductionKind::deviation:
+    case ReductionKind::deviation: {
+        typename V::reg more[vectors];
         fold(Sum<V>(), results);
         for (int v = 0; v < vectors; ++v) pivots[v] = V::div(results[v], V::set1(task.divisor));
         fold(Deviations<V>(), more);
         fold(SquaredDeviations<V>(), results);
         for (int v = 0; v < vectors; ++v) results[v] = spread_of<V>(task, more[v], results[v]);
         break;
+    }
     case ReductionKind::log_sum_exp:
         maximum_of_pixels<V, vectors, partial>(at + channel, step, count, left, 1.0f, pivots);
         fold(Exponentials<V>(), results);
@@ -311,16 +312,6 @@ MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t chan
     return total.folded(Fold::join);
 }
 
-/// Adjacent pixels of a row, at most as many as a vector has lanes. They are reduced together, one lane for
-/// each.
-template <class V> struct ReductionTile {
-    const float *from;
-    std::ptrdiff_t stride;
-    std::int64_t channels, pixels;
-
-    const float *pixel(std::int64_t i) const { return from + i * stride; }
-};
-
 /// Call parts(pixel) for each pixel and fold the lanes of the vector that it returns. The result is in the
 /// pixel's lane.
 template <class V, class Fold, class Parts>
@@ -358,48 +349,6 @@ template <class V> MPSCNN_INLINE typename V::reg maximum_each(const ReductionTil
     return V::add(result, fold_each<V, Sum<V>>(tile, [&](int i) {
                       return ChannelMaxima<V>(tile.pixel(i), tile.channels, sign).nan;
                   }));
-}
-
-/// Store one channel of consecutive pixels, one lane for each pixel.
-template <class V>
-MPSCNN_INLINE void store_channel(float *out, std::ptrdiff_t stride, std::int64_t pixels,
-                                 typename V::reg values, bool round_to_half) {
-    if (round_to_half) values = V::round_to_half(values);
-    if (stride == 1) return store_lanes<V>(out, values, pixels);
-    float lanes[V::width];
-    V::store(lanes, values);
-    for (std::int64_t i = 0; i < pixels; ++i) out[i * stride] = lanes[i];
-}
-
-/// Reduce the pixels of the items. result(tile, image, y, x) returns one lane for each pixel of a tile that
-/// begins at (y, x). With `join`, adjacent rows without gaps may be treated as one row.
-template <class V, class Result>
-MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool round_to_half,
-                                const WorkSplit &split, std::int64_t begin, std::int64_t end, bool join,
-                                Result result) {
-    join = join && rows_join(from) && rows_join(to);
-    for (std::int64_t index = begin; index < end; ++index) {
-        const WorkSplit::Item item = split.item(index);
-        for_each_strip(item.rows, to.width, join, [&](std::int64_t y, std::int64_t strip) {
-            ReductionTile<V> tile{pixel_at(from, item.image, y, 0), from.pixel_stride, from.channels,
-                                  V::width};
-            float *out = pixel_at(to, item.image, y, 0);
-            for (std::int64_t x = 0; x < strip; x += V::width) {
-                tile.pixels = min(V::width, strip - x);
-                store_channel<V>(out, to.pixel_stride, tile.pixels, result(tile, item.image, y, x),
-                                 round_to_half);
-                tile.from += V::width * tile.stride;
-                out += V::width * to.pixel_stride;
-            }
-        });
-    }
-}
-
-MPSCNN_INLINE WorkSplit split_source(const ConstView &from, std::int64_t rows, std::int64_t vectors,
-                                     int threads) {
-    constexpr std::int64_t least = 1 << 14; // elements, some 4 microseconds
-    const std::int64_t elements = from.batch * from.height * from.width * from.channels;
-    return split_work(from.batch, rows, vectors, elements, least, threads);
 }
 
 template <class V> WorkSplit reduction_split(const ReductionTask &task, int threads) {
@@ -481,143 +430,7 @@ void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int
     }
 }
 
-// ---- Argmax and argmin ----
-
-inline std::int64_t first_nan(const float *from, std::int64_t channels) {
-    std::int64_t c = 0;
-    while (c < channels && from[c] == from[c]) ++c;
-    return c;
-}
-
-/// The largest value so far in each lane, and the first channel that has it.
-template <class V> struct Extreme {
-    typename V::reg value, place;
-};
-
-template <class V, int size, bool higher> MPSCNN_INLINE Extreme<V> lane_halves(Extreme<V> a, Extreme<V> b) {
-    return {lane_halves<V, size, higher>(a.value, b.value), lane_halves<V, size, higher>(a.place, b.place)};
-}
-
-/// Return the larger of two values in each lane. For equal values, return the one with the smaller channel.
-template <class V> MPSCNN_INLINE Extreme<V> better(Extreme<V> a, Extreme<V> b) {
-    const auto is_less = V::less(a.value, b.value), is_greater = V::less(b.value, a.value);
-    const auto first = V::select(is_greater, a.place, V::min(a.place, b.place));
-    return {V::select(is_less, b.value, a.value), V::select(is_less, b.place, first)};
-}
-
-/// Find the largest sign * x over the channels of a pixel, separately in each lane. `nan` becomes NaN if
-/// there is one.
-template <class V>
-MPSCNN_INLINE Extreme<V> extremes_of_channels(const float *from, std::int64_t channels, float sign,
-                                              typename V::reg &nan) {
-    const auto factor = V::set1(sign), step = V::set1(static_cast<float>(V::width));
-    const auto candidate = [&](std::int64_t c) {
-        const auto x = fill_lanes<V>(V::mul(load_lanes<V>(from + c, channels - c), factor), channels - c,
-                                     -__builtin_inff());
-        nan = V::add(nan, nan_of<V>(x));
-        return x;
-    };
-    auto places = lane_numbers<V>();
-    Extreme<V> best{candidate(0), places};
-    for (std::int64_t c = V::width; c < channels; c += V::width) {
-        places = V::add(places, step);
-        const auto x = candidate(c);
-        const auto is_better = V::less(best.value, x);
-        best = {V::select(is_better, x, best.value), V::select(is_better, places, best.place)};
-    }
-    return best;
-}
-
-/// Return for each pixel, in its lane, the first channel with the largest sign * x. If there are NaN, it is
-/// the first NaN.
-template <class V> MPSCNN_INLINE typename V::reg argument_each(const ReductionTile<V> &tile, float sign) {
-    Extreme<V> best[V::width];
-    auto nan = V::zero();
-    for (int i = 0; i < V::width; ++i)
-        best[i] = i < tile.pixels ? extremes_of_channels<V>(tile.pixel(i), tile.channels, sign, nan)
-                                  : Extreme<V>{V::zero(), V::zero()};
-    fold_lanes<V>(best, better<V>);
-    if (const float any = V::sum(nan); any == any) return best[0].place;
-    float places[V::width];
-    V::store(places, best[0].place);
-    for (std::int64_t i = 0; i < tile.pixels; ++i)
-        if (const std::int64_t place = first_nan(tile.pixel(i), tile.channels); place < tile.channels)
-            places[i] = static_cast<float>(place);
-    return V::load(places);
-}
-
-template <class V> Prepared argument_prepare(const ArgumentTask &task, const Planning &planning) {
-    const WorkSplit split = split_source(task.source, task.source.height, 1, planning.threads);
-    return planning.keep(split, split.items());
-}
-
-template <class V>
-void argument_run(const ArgumentTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
-                  Worker &) {
-    const auto &split = prepared.plan_as<WorkSplit>();
-    const float sign = task.of_maximum ? 1.0f : -1.0f;
-    reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
-                    [&](const ReductionTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
-                        return argument_each<V>(tile, sign);
-                    });
-}
-
-// ---- Weighted sums ----
-
-/// Add the products of elements and weights to `all`, and 1 for each weight other than 0 to `count`, lane by
-/// lane.
-template <class V>
-MPSCNN_INLINE void add_weighted(const float *from, const float *weights, std::int64_t channels,
-                                typename V::reg &all, typename V::reg &count) {
-    const auto one = V::set1(1.0f);
-    CommonSums<V> sums(V::zero());
-    for (std::int64_t c = 0; c < channels; c += V::width) {
-        const auto w = load_lanes<V>(weights + c, channels - c);
-        auto &sum = sums.of_element(c);
-        sum = V::fma(load_lanes<V>(from + c, channels - c), w, sum);
-        const auto is_positive = V::select(V::less(V::zero(), w), one, V::zero());
-        count = V::add(count, V::select(V::less(w, V::zero()), one, is_positive));
-    }
-    all = sums.folded();
-}
-
-template <class V>
-Prepared weighted_reduction_prepare(const WeightedReductionTask &task, const Planning &planning) {
-    const WorkSplit split = split_source(task.source, task.source.height, 1, planning.threads);
-    return planning.keep(split, split.items());
-}
-
-template <class V>
-void weighted_reduction_run(const WeightedReductionTask &task, const Prepared &prepared, std::int64_t begin,
-                            std::int64_t end, Worker &) {
-    const auto &split = prepared.plan_as<WorkSplit>();
-    const ConstView &weights = task.second;
-    const bool one_for_all = weights.height == 1 && weights.width == 1;
-    const bool one_for_each = weights.height == task.source.height && weights.width == task.source.width;
-    reduce_tiles<V>(
-        task.source, task.destination, task.round_to_half, split, begin, end,
-        one_for_all || (one_for_each && rows_join(weights)),
-        [&](const ReductionTile<V> &tile, std::int64_t image, std::int64_t y, std::int64_t x) {
-            const bool each = !one_for_all && weights.width == task.source.width;
-            const float *weight =
-                pixel_at(weights, weights.batch == 1 ? 0 : image, weights.height == 1 ? 0 : y, each ? x : 0);
-            const std::ptrdiff_t stride = each ? weights.pixel_stride : 0;
-            typename V::reg sums[V::width], counts[V::width];
-            for (int i = 0; i < V::width; ++i) {
-                sums[i] = counts[i] = V::zero();
-                if (i < tile.pixels)
-                    add_weighted<V>(tile.pixel(i), weight + i * stride, tile.channels, sums[i], counts[i]);
-            }
-            sum_lanes<V>(sums);
-            if (!task.divides) return sums[0];
-            sum_lanes<V>(counts);
-            return V::select(V::less(V::zero(), counts[0]), V::div(sums[0], counts[0]), sums[0]);
-        });
-}
-
 } // namespace
 } // namespace mpscnn::cpu
 
 MPSCNN_KERNEL(ReductionTask, reduction)
-MPSCNN_KERNEL(ArgumentTask, argument)
-MPSCNN_KERNEL(WeightedReductionTask, weighted_reduction)
