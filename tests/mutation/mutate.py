@@ -44,6 +44,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("elementwise/normalization.cpp", "elementwise/local_normalization.cpp"): (
         "tests/ops/test_normalization.py",
     ),
+    ("elementwise/wide_power.h",): ("tests/ops/test_magnitudes.py",),
     ("elementwise/arithmetic.cpp",): ("tests/ops/test_arithmetic.py",),
     ("convolution/binary_convolution.cpp",): ("tests/ops/test_binary_convolution.py",),
     ("elementwise/signal.cpp",): ("tests/ops/test_signal.py",),

@@ -424,7 +424,6 @@ def test_cross_channel_of_large_values_and_nan() -> None:
     result = run_layer("cross_channel_normalization", [x], {"kernel_size": 3, "beta": 0.5})
     np.testing.assert_array_equal(np.isnan(result[0]), [False, True, True, True, False, False, False])
     np.testing.assert_allclose(result[0, 0], np.sqrt(3), rtol=1e-6)
-    np.testing.assert_array_equal(result[0, 5:], [-0.0, 0.0])  # the squares exceed float32
 
 
 @st.composite

@@ -52,11 +52,7 @@ private:
         if (own.reads_gamma) own.gamma = bind(step_.others[next++]).data;
         if (own.reads_beta) own.beta = bind(step_.others[next]).data;
     }
-    // For statistics of a whole batch the kernel does not read the image again, so the step has no second
-    // tensor.
-    void bind_others(StatisticsTask &own) {
-        if (!step_.others.empty()) own.second = bind(step_.others[0]);
-    }
+    void bind_others(StatisticsTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(WeightedReductionTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(NormalizationSumsTask &own) {
         own.gradient = bind(step_.others[0]);

@@ -8,12 +8,15 @@
 // Registers hold a sum, a square and the power's terms for one vector of elements. The speed is limited by
 // the square root and division of each vector, some 20 cycles. With other exponents it is limited by the
 // power's polynomials, some 40 operations.
+//
+// Elements whose sums are beyond float (PowerRange) are computed again in double.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/neighbour_sums.h"
+#include "cpu/kernels/elementwise/wide_power.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -27,6 +30,42 @@ template <class V> MPSCNN_INLINE NeighbourLayout<V> layout_of(const CrossChannel
 template <class V> Prepared cross_channel_prepare(const CrossChannelTask &task, const Planning &planning) {
     const WorkSplit split = split_elements(task.destination, planning.threads);
     return planning.keep(split, split.items(), layout_of<V>(task).bytes());
+}
+
+/// Normalize one channel of a pixel in double.
+inline float cross_channel_wide(const CrossChannelTask &task, const float *from, std::int64_t channel) {
+    const std::int64_t end = min(channel + task.after + 1, task.destination.channels);
+    double sum = 0.0;
+    for (std::int64_t c = max(channel - task.before, 0); c < end; ++c) {
+        const auto x = static_cast<double>(from[c]);
+        sum += x * x;
+    }
+    const double base = static_cast<double>(task.delta) + static_cast<double>(task.scale) * sum;
+    return static_cast<float>(static_cast<double>(from[channel]) *
+                              wide_power(base, -static_cast<double>(task.beta)));
+}
+
+/// Return the vector of normalized channels from their window sums.
+template <class V>
+MPSCNN_INLINE typename V::reg cross_channel_vector(const CrossChannelTask &task, const float *from,
+                                                   const float *sums, std::int64_t channel) {
+    const auto base = V::fma(V::load(sums + channel), V::set1(task.scale), V::set1(task.delta));
+    return V::mul(load_lanes<V>(from + channel, task.destination.channels - channel),
+                  inverse_power<V>(base, task.beta));
+}
+
+/// Store the results of a pixel again. Those whose sums are beyond float are computed in double.
+template <class V>
+__attribute__((noinline)) void store_wide(const CrossChannelTask &task, const float *from, const float *sums,
+                                          std::int64_t image, std::int64_t y, std::int64_t x) {
+    const View &to = task.destination;
+    for (std::int64_t c = 0; c < to.channels; c += V::width) {
+        float each[V::width];
+        V::store(each, cross_channel_vector<V>(task, from, sums, c));
+        for (std::int64_t i = c; i < min(c + V::width, to.channels); ++i)
+            if (!contains(task.range, sums[i])) each[i - c] = cross_channel_wide(task, from, i);
+        finish_vector<V>(to, task.epilogue, image, y, x, c, V::load(each));
+    }
 }
 
 template <class V>
@@ -46,12 +85,13 @@ void cross_channel_run(const CrossChannelTask &task, const Prepared &prepared, s
                     return V::mul(value, value);
                 });
                 sum_neighbours<V>(squares, sums, task.before + 1 + task.after, layout);
+                auto outside = V::zero();
                 for (std::int64_t c = 0; c < to.channels; c += V::width) {
-                    const auto base = V::fma(V::load(sums + c), V::set1(task.scale), V::set1(task.delta));
-                    const auto value =
-                        V::mul(load_lanes<V>(from + c, to.channels - c), inverse_power<V>(base, task.beta));
-                    finish_vector<V>(to, task.epilogue, item.image, y, x, c, value);
+                    outside = V::add(outside, beyond<V>(task.range, V::load(sums + c), to.channels - c));
+                    finish_vector<V>(to, task.epilogue, item.image, y, x, c,
+                                     cross_channel_vector<V>(task, from, sums, c));
                 }
+                if (V::sum(outside) > 0.0f) store_wide<V>(task, from, sums, item.image, y, x);
             }
         }
     }
@@ -149,27 +189,107 @@ template <class V> struct WindowRow {
         return outside && !task.clamps ? V::zero() : source(inside_row, inside_x, c);
     }
 
-    MPSCNN_INLINE reg normalized(const CentredTaps &taps, reg x, std::int64_t c) const {
+    /// The sum of squares of a window, about the mean for local contrast, and the number that is divided.
+    struct Terms {
+        reg spread, x;
+    };
+
+    MPSCNN_INLINE Terms terms(const CentredTaps &rows, const CentredTaps &columns, std::int64_t c) const {
         const auto itself = [](reg v) { return v; };
-        const auto kernel_height = static_cast<float>(task.vertical.kernel),
-                   kernel_width = static_cast<float>(task.horizontal.kernel);
-        auto spread = sum_columns(taps, squares, c, itself);
-        if (task.kind == WindowNormalizationKind::local_contrast) {
-            const auto mean = V::div(sum_columns(taps, means, c, itself), V::set1(kernel_width));
-            // `squares` has the deviations within each column. Add the deviations of the columns' means from
-            // the window's mean.
-            const auto between = sum_columns(taps, means, c, [&](reg v) {
-                const auto away = V::sub(v, mean);
-                return V::mul(away, away);
-            });
-            spread = V::fma(between, V::set1(kernel_height), spread);
-            x = V::mul(V::set1(task.ps), V::fma(V::set1(-task.p0), mean, x));
-        }
-        const auto mean_spread = V::div(spread, V::set1(kernel_height * kernel_width));
+        const reg x = centre(rows.centre, columns.centre, c),
+                  spread = sum_columns(columns, squares, c, itself);
+        if (task.kind == WindowNormalizationKind::spatial) return {spread, x};
+        const auto kernel_height = V::set1(static_cast<float>(task.vertical.kernel)),
+                   kernel_width = V::set1(static_cast<float>(task.horizontal.kernel));
+        const auto mean = V::div(sum_columns(columns, means, c, itself), kernel_width);
+        // `squares` has the deviations within each column. Add the deviations of the columns' means from
+        // the window's mean.
+        const auto between = sum_columns(columns, means, c, [&](reg v) {
+            const auto away = V::sub(v, mean);
+            return V::mul(away, away);
+        });
+        return {V::fma(between, kernel_height, spread),
+                V::mul(V::set1(task.ps), V::fma(V::set1(-task.p0), mean, x))};
+    }
+
+    MPSCNN_INLINE reg normalized(const Terms &of) const {
+        const auto size =
+            static_cast<float>(task.vertical.kernel) * static_cast<float>(task.horizontal.kernel);
+        const auto mean_spread = V::div(of.spread, V::set1(size));
         const auto base = V::fma(mean_spread, V::set1(task.alpha), V::set1(task.delta));
-        const auto result = V::mul(x, inverse_power<V>(base, task.beta));
+        const auto result = V::mul(of.x, inverse_power<V>(base, task.beta));
         if (task.kind == WindowNormalizationKind::spatial) return result;
         return V::add(result, V::set1(task.pm));
+    }
+
+    /// Return positive numbers in the lanes that need double, otherwise 0.
+    MPSCNN_INLINE reg outside(const Terms &of, std::int64_t c) const {
+        const auto is_finite = V::less(absolute<V>(of.x), V::set1(__builtin_inff()));
+        const auto infinite = V::select(is_finite, V::zero(), V::set1(1.0f));
+        const std::int64_t left = channels() - c;
+        return V::add(fill_lanes<V>(infinite, left, 0.0f), beyond<V>(task.range, of.spread, left));
+    }
+
+    /// Return the sum of term(x) over a window of a channel, in double.
+    template <class Term>
+    double wide_sum(const CentredTaps &rows, const CentredTaps &columns, std::int64_t c, Term term) const {
+        double total = 0.0;
+        const auto add = [&](std::int64_t row, std::int64_t times) {
+            const auto add_one = [&](std::int64_t x, std::int64_t times_in_row) {
+                total += term(wide_source(row, x, c)) * static_cast<double>(times * times_in_row);
+            };
+            visit_taps(columns, add_one);
+        };
+        visit_taps(rows, add);
+        return total;
+    }
+
+    /// Call visit(position, times) for the positions of a window along an axis, outside the source too.
+    template <class Visit> static void visit_taps(const CentredTaps &taps, Visit visit) {
+        if (taps.before > 0) visit(taps.inside.begin - 1, taps.before);
+        for (std::int64_t i = taps.inside.begin; i < taps.inside.end; ++i) visit(i, 1);
+        if (taps.after > 0) visit(taps.inside.end, taps.after);
+    }
+
+    /// Return an element of the source, or that which stands for a position outside it.
+    double wide_source(std::int64_t row, std::int64_t x, std::int64_t c) const {
+        const std::int64_t inside_row = clamped(row, 0, task.source.height - 1),
+                           inside_x = clamped(x, 0, task.source.width - 1);
+        if (!task.clamps && (row != inside_row || x != inside_x)) return 0.0;
+        return static_cast<double>(pixel_at(task.source, image, inside_row, inside_x)[channel + c]);
+    }
+
+    /// Normalize one element in double.
+    float wide_normalized(const CentredTaps &rows, const CentredTaps &columns, std::int64_t c) const {
+        const double size =
+            static_cast<double>(task.vertical.kernel) * static_cast<double>(task.horizontal.kernel);
+        const bool is_centred = task.kind == WindowNormalizationKind::local_contrast;
+        const double mean = is_centred ? wide_sum(rows, columns, c, [](double x) { return x; }) / size : 0.0;
+        const double spread =
+            wide_sum(rows, columns, c, [&](double x) { return (x - mean) * (x - mean); }) / size;
+        double x = wide_source(rows.centre, columns.centre, c), shift = 0.0;
+        if (is_centred) {
+            x = static_cast<double>(task.ps) * (x - static_cast<double>(task.p0) * mean);
+            shift = static_cast<double>(task.pm);
+        }
+        const double base = static_cast<double>(task.delta) + static_cast<double>(task.alpha) * spread;
+        return static_cast<float>(x * wide_power(base, -static_cast<double>(task.beta)) + shift);
+    }
+
+    /// Store the results of the row again. Those whose terms are beyond float are computed in double.
+    __attribute__((noinline)) void store_wide(const CentredTaps &rows) const {
+        for (std::int64_t x = 0; x < task.destination.width; ++x) {
+            const CentredTaps columns(task.horizontal, x, task.source.width);
+            for (std::int64_t c = 0; c < channels(); c += V::width) {
+                const Terms of = terms(rows, columns, c);
+                float each[V::width], needs_double[V::width];
+                V::store(each, normalized(of));
+                V::store(needs_double, outside(of, c));
+                for (std::int64_t i = 0; i < V::width; ++i)
+                    if (needs_double[i] > 0.0f) each[i] = wide_normalized(rows, columns, c + i);
+                finish_vector<V>(task.destination, task.epilogue, image, y, x, channel + c, V::load(each));
+            }
+        }
     }
 
     void run() const {
@@ -181,12 +301,16 @@ template <class V> struct WindowRow {
                            end = max(last.inside.end, begin + 1);
         for (std::int64_t x = begin; x < end; ++x)
             for (std::int64_t c = 0; c < channels(); c += V::width) store_column(rows, x, c);
+        auto beyond_float = V::zero();
         for (std::int64_t x = 0; x < task.destination.width; ++x) {
             const CentredTaps columns(task.horizontal, x, task.source.width);
-            for (std::int64_t c = 0; c < channels(); c += V::width)
-                finish_vector<V>(task.destination, task.epilogue, image, y, x, channel + c,
-                                 normalized(columns, centre(rows.centre, columns.centre, c), c));
+            for (std::int64_t c = 0; c < channels(); c += V::width) {
+                const Terms of = terms(rows, columns, c);
+                beyond_float = V::add(beyond_float, outside(of, c));
+                finish_vector<V>(task.destination, task.epilogue, image, y, x, channel + c, normalized(of));
+            }
         }
+        if (V::sum(beyond_float) > 0.0f) store_wide(rows);
     }
 };
 

@@ -7,6 +7,8 @@
 // each element once.
 
 #include "cpu/isa/instance.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/simd_math.h"
 #include "cpu/kernels/convolution/stream.h"
 #include "cpu/kernels/elementwise/elementwise.h"
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
@@ -165,25 +167,31 @@ inline void unite_channels(const View &to, std::int64_t image, Range channels) {
     }
 }
 
-/// Return true if the squares in float are precise enough for a channel's variance.
+/// Return true if the destination has rows for the rest of the mean and the factor.
+inline bool is_complete(const StatisticsTask &task) { return task.destination.height == statistics_rows; }
+
+/// Return true if the squares in float are precise enough for a channel's variance. Without a factor, squares
+/// that underflow do not matter.
 inline bool is_in_range(const StatisticsTask &task, std::int64_t image, std::int64_t channel) {
     const float square = pixel_at(task.destination, image, statistics_variance, 0)[channel] + task.epsilon;
-    return square >= 1e-30f && square < __builtin_inff();
+    return (square >= 1e-30f || !is_complete(task)) && square < __builtin_inff();
 }
 
-/// Compute the common mean and variance of some channels in double, from the image itself. The variance is
-/// scaled by a factor's square, so that it fits a float.
+/// Compute the common mean and variance of some channels of a range of images in double, from the images
+/// themselves. If there is a row for the factor, the variance is scaled by the factor's square, so that it
+/// fits a float.
 __attribute__((noinline)) inline void measure_channels(const StatisticsTask &task, std::int64_t image,
-                                                       Range channels) {
+                                                       Range images, Range channels) {
     const ConstView &from = task.second;
     const View &to = task.destination;
     const auto sum = [&](auto term) {
         double total = 0;
-        for (std::int64_t y = 0; y < from.height; ++y)
-            for (std::int64_t x = 0; x < from.width; ++x)
-                for (std::int64_t c = channels.begin; c < channels.end; ++c)
-                    total += term(static_cast<double>(pixel_at(from, image, y, x)[c]));
-        return total / static_cast<double>(from.height * from.width * channels.size());
+        for (std::int64_t i = images.begin; i < images.end; ++i)
+            for (std::int64_t y = 0; y < from.height; ++y)
+                for (std::int64_t x = 0; x < from.width; ++x)
+                    for (std::int64_t c = channels.begin; c < channels.end; ++c)
+                        total += term(static_cast<double>(pixel_at(from, i, y, x)[c]));
+        return total / static_cast<double>(images.size() * from.height * from.width * channels.size());
     };
     const double mean = sum([](double x) { return x; });
     const double variance = sum([mean](double x) { return (x - mean) * (x - mean); });
@@ -196,10 +204,12 @@ __attribute__((noinline)) inline void measure_channels(const StatisticsTask &tas
     double factor = 1.0;
     if (below < __builtin_inf()) factor = 1.0 / (below < highest ? below : highest);
     if (factor > 1.0 && __builtin_fabs(mean) >= 1.0) factor = 1.0;
+    if (!is_complete(task)) factor = 1.0;
     for (std::int64_t c = channels.begin; c < channels.end; ++c) {
         const auto at = [&](StatisticsRow row) { return pixel_at(to, image, row, 0) + c; };
         *at(statistics_mean) = static_cast<float>(mean);
         *at(statistics_variance) = static_cast<float>(variance * factor * factor);
+        if (!is_complete(task)) continue;
         *at(statistics_rest) = static_cast<float>(mean - static_cast<double>(*at(statistics_mean)));
         *at(statistics_factor) = static_cast<float>(factor);
     }
@@ -231,7 +241,7 @@ void statistics_run(const StatisticsTask &task, const Prepared &prepared, std::i
             const std::int64_t channel = vector * V::width, writable = to.writable_channels - channel;
             typename V::reg mean, rest, variance;
             unite_parts<V>(task, images, channel, mean, rest, variance);
-            const bool complete = to.height == statistics_rows;
+            const bool complete = is_complete(task);
             if (complete) {
                 store_lanes<V>(pixel_at(to, item.image, statistics_rest, 0) + channel, rest, writable);
                 store_lanes<V>(pixel_at(to, item.image, statistics_factor, 0) + channel, V::set1(1.0f),
@@ -243,11 +253,10 @@ void statistics_run(const StatisticsTask &task, const Prepared &prepared, std::i
         }
         for (std::int64_t group = 0; group < task.groups; ++group)
             unite_channels(to, item.image, part_of(to.channels, task.groups, group));
-        if (!task.second.data) continue;
         const std::int64_t size = task.groups > 0 ? to.channels / task.groups : 1;
         const std::int64_t end = task.groups > 0 ? to.channels : min(to.channels, last * V::width);
         for (std::int64_t c = item.vectors.begin * V::width; c < end; c += size)
-            if (!is_in_range(task, item.image, c)) measure_channels(task, item.image, {c, c + size});
+            if (!is_in_range(task, item.image, c)) measure_channels(task, item.image, images, {c, c + size});
     }
 }
 

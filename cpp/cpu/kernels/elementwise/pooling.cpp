@@ -42,13 +42,12 @@ MPSCNN_INLINE void pool_row(const PoolingTask &task, const PoolingWindow &window
     for (int v = 0; v < count; ++v) states[v].end_row(times);
 }
 
-/// Compute `count` channel vectors of one output pixel.
+/// Reduce the window of one output pixel for `count` channel vectors.
 template <class V, bool partial, class Reduction, int count>
-__attribute__((noinline)) void pool_vectors(const PoolingTask &task, const PoolingWindow &window,
-                                            std::int64_t channel) {
+MPSCNN_INLINE void pool_window(const PoolingTask &task, const PoolingWindow &window, std::int64_t channel,
+                               Reduction (&states)[count]) {
     const PoolingTaps &taps = *window.vertical;
     const bool zeros = task.edge == EdgeRule::zero && (taps.outside || window.horizontal->outside);
-    Reduction states[count];
     for (int v = 0; v < count; ++v) states[v].start(zeros ? 0.0f : -__builtin_inff());
     const std::int64_t left = task.destination.channels - channel;
     const auto add_row = [&](std::int64_t row, std::int64_t times) __attribute__((always_inline)) {
@@ -58,9 +57,46 @@ __attribute__((noinline)) void pool_vectors(const PoolingTask &task, const Pooli
     if (taps.before > 0) add_row(0, taps.before);
     for (std::int64_t tap = 0; tap < taps.count; ++tap) add_row(taps.first + tap * task.vertical.dilation, 1);
     if (taps.after > 0) add_row(task.source.height - 1, taps.after);
-    const auto divisor = static_cast<float>(max(taps.counted * window.horizontal->counted, 1));
+}
+
+/// Compute the L2 norms again whose squares may have overflowed or underflowed a float.
+template <class V, bool partial, int count>
+__attribute__((noinline)) void scale_norms(const PoolingTask &task, const PoolingWindow &window,
+                                           std::int64_t channel, const EuclideanNorm<V> (&norms)[count],
+                                           typename V::reg (&results)[count]) {
+    Magnitude<V> magnitudes[count];
+    pool_window<V, partial>(task, window, channel, magnitudes);
+    auto not_zero = V::zero();
+    ScaledNorm<V> scaled[count];
+    for (int v = 0; v < count; ++v) {
+        const auto beyond = norms[v].beyond_float(task.destination.channels - channel - v * V::width);
+        const auto is_zero = V::equal(magnitudes[v].largest, V::zero());
+        not_zero = V::add(not_zero, V::select(is_zero, V::zero(), beyond));
+        scaled[v].scale_for(magnitudes[v].largest);
+    }
+    if (V::sum(not_zero) == 0.0f) return;
+    pool_window<V, partial>(task, window, channel, scaled);
+    for (int v = 0; v < count; ++v) {
+        const auto is_beyond = V::less(V::zero(), norms[v].beyond_float(V::width));
+        results[v] = V::select(is_beyond, scaled[v].result(1.0f), results[v]);
+    }
+}
+
+/// Compute `count` channel vectors of one output pixel.
+template <class V, bool partial, class Reduction, int count>
+__attribute__((noinline)) void pool_vectors(const PoolingTask &task, const PoolingWindow &window,
+                                            std::int64_t channel) {
+    Reduction states[count];
+    pool_window<V, partial>(task, window, channel, states);
+    const std::int64_t left = task.destination.channels - channel;
+    const auto divisor = static_cast<float>(max(window.vertical->counted * window.horizontal->counted, 1));
     typename V::reg results[1][count];
     for (int v = 0; v < count; ++v) results[0][v] = states[v].result(divisor);
+    if constexpr (requires { states[0].beyond_float(left); }) {
+        auto beyond = V::zero();
+        for (int v = 0; v < count; ++v) beyond = V::add(beyond, states[v].beyond_float(left - v * V::width));
+        if (V::sum(beyond) > 0.0f) scale_norms<V, partial, count>(task, window, channel, states, results[0]);
+    }
     apply_epilogue<V>(task.epilogue, results, channel, left,
                       window.residual ? window.residual + channel : nullptr, 0);
     const std::int64_t writable = task.destination.writable_channels - channel;

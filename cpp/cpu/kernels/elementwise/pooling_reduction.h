@@ -8,7 +8,8 @@
 // `times` times.
 
 #include "cpu/isa/kernel_math.h"
-#include "cpu/isa/simd.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/simd_math.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -55,6 +56,8 @@ template <class V> struct Mean {
 };
 
 template <class V> struct EuclideanNorm {
+    static constexpr float smallest = 1e-30f; ///< of sums of squares that are precise
+
     typename V::reg row, total;
 
     MPSCNN_INLINE void start(float) { row = total = V::zero(); }
@@ -66,6 +69,42 @@ template <class V> struct EuclideanNorm {
         row = V::zero();
     }
     MPSCNN_INLINE typename V::reg result(float) const { return V::sqrt(total); }
+    /// Return 1 in the lanes where squares may have overflowed or underflowed, otherwise 0. Zero is such a
+    /// sum, too. Only the first `left` lanes count.
+    MPSCNN_INLINE typename V::reg beyond_float(std::int64_t left) const {
+        const auto one = V::set1(1.0f), zero = V::zero();
+        const auto is_small = V::select(V::less(total, V::set1(smallest)), one, zero);
+        const auto is_beyond = V::select(V::less(total, V::set1(__builtin_inff())), is_small, one);
+        return fill_lanes<V>(is_beyond, left, 0.0f);
+    }
+};
+
+/// The largest magnitude.
+template <class V> struct Magnitude {
+    typename V::reg largest;
+
+    MPSCNN_INLINE void start(float) { largest = V::zero(); }
+    MPSCNN_INLINE void add(typename V::reg x, std::int64_t) { largest = V::max(largest, absolute<V>(x)); }
+    MPSCNN_INLINE void end_row(std::int64_t) {}
+};
+
+/// The L2 norm of elements that are multiplied by a power of two before they are squared. The power depends
+/// on their largest magnitude.
+template <class V> struct ScaledNorm : EuclideanNorm<V> {
+    typename V::reg scale, inverse;
+
+    MPSCNN_INLINE void scale_for(typename V::reg magnitude) {
+        const auto one = V::set1(1.0f), up = V::set1(0x1p100f), down = V::set1(0x1p-100f);
+        const auto is_small = V::less(magnitude, V::set1(1e-14f)), is_large = V::less(one, magnitude);
+        scale = V::select(is_large, down, V::select(is_small, up, one));
+        inverse = V::select(is_large, up, V::select(is_small, down, one));
+    }
+    MPSCNN_INLINE void add(typename V::reg x, std::int64_t times) {
+        EuclideanNorm<V>::add(V::mul(x, scale), times);
+    }
+    MPSCNN_INLINE typename V::reg result(float divisor) const {
+        return V::mul(EuclideanNorm<V>::result(divisor), inverse);
+    }
 };
 
 } // namespace

@@ -70,7 +70,7 @@ enum StatisticsRow {
 
 /// Combines the moments of parts to mean and variance: destination(image, row, 0, channel), with the rows of
 /// StatisticsRow that the destination has. If the destination has one image, it combines all images. `second`
-/// is the image itself. It is read again if squares overflow or underflow a float; it may have no data.
+/// has the images themselves. They are read again if squares overflow or underflow a float.
 struct StatisticsTask {
     ConstView source;
     View destination;

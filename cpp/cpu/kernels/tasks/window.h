@@ -20,6 +20,12 @@ struct PoolingTask {
     const char *kernel_name() const { return "pooling"; }
 };
 
+/// The sums of squares for which floats are precise enough in x / (delta + alpha * sum)^beta. With other sums
+/// the base, its power or the squares overflow or underflow, and double is used.
+struct PowerRange {
+    float lowest = 0.0f, highest = 0.0f;
+};
+
 /// destination = epilogue(source / (delta + scale * sum of source^2)^beta). The sum for channel k is over the
 /// channels from k - before to k + after that exist.
 struct CrossChannelTask {
@@ -27,6 +33,7 @@ struct CrossChannelTask {
     View destination;
     std::int64_t before = 0, after = 0; ///< less than the number of channels
     float scale = 1.0f, beta = 1.0f, delta = 1.0f;
+    PowerRange range{};
     Epilogue epilogue{};
 
     const char *kernel_name() const { return "cross channel"; }
@@ -52,6 +59,7 @@ struct WindowNormalizationTask {
     bool clamps = false;
     float alpha = 1.0f, beta = 1.0f, delta = 1.0f;
     float p0 = 1.0f, pm = 0.0f, ps = 1.0f;
+    PowerRange range{};
     Epilogue epilogue{};
 
     const char *kernel_name() const { return "window normalization"; }

@@ -10,6 +10,7 @@
 #include "cpu/isa/lanes.h"
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/neighbour_sums.h"
+#include "cpu/kernels/elementwise/wide_power.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -34,6 +35,36 @@ Prepared cross_channel_gradient_prepare(const CrossChannelGradientTask &task, co
     return planning.keep(split, split.items(), GradientLayouts<V>(task).bytes());
 }
 
+/// Compute a pixel's gradients in double. `products` is memory for a number of each channel.
+__attribute__((noinline)) inline void wide_gradient_pixel(const CrossChannelGradientTask &task,
+                                                          double *products, const float *gradient,
+                                                          const float *from, float *out) {
+    const CrossChannelTask &normalization = task.normalization;
+    const std::int64_t channels = task.destination.channels;
+    const double scale = static_cast<double>(normalization.scale),
+                 beta = static_cast<double>(normalization.beta);
+    const auto sum = [&](std::int64_t c, std::int64_t before, std::int64_t after, auto term) {
+        double total = 0.0;
+        for (std::int64_t i = max(c - before, 0); i < min(c + after + 1, channels); ++i) total += term(i);
+        return total;
+    };
+    const auto base = [&](std::int64_t c) {
+        const double squares = sum(c, normalization.before, normalization.after, [&](std::int64_t i) {
+            return static_cast<double>(from[i]) * static_cast<double>(from[i]);
+        });
+        return static_cast<double>(normalization.delta) + scale * squares;
+    };
+    for (std::int64_t c = 0; c < channels; ++c)
+        products[c] = static_cast<double>(gradient[c]) * static_cast<double>(from[c]) *
+                      wide_power(base(c), -beta - 1.0);
+    for (std::int64_t c = 0; c < channels; ++c) {
+        const double owed =
+            sum(c, normalization.after, normalization.before, [&](std::int64_t i) { return products[i]; });
+        const double own = static_cast<double>(gradient[c]) * wide_power(base(c), -beta);
+        out[c] = static_cast<float>(own - 2.0 * scale * beta * static_cast<double>(from[c]) * owed);
+    }
+}
+
 template <class V>
 __attribute__((noinline)) void
 cross_channel_gradient_pixel(const CrossChannelGradientTask &task, const GradientLayouts<V> &layouts,
@@ -47,15 +78,25 @@ cross_channel_gradient_pixel(const CrossChannelGradientTask &task, const Gradien
         return V::mul(x, x);
     });
     sum_neighbours<V>(values, sums, length, layouts.squares);
-    for (std::int64_t c = 0; c < channels; c += V::width)
-        V::store(bases + c,
-                 V::fma(V::load(sums + c), V::set1(normalization.scale), V::set1(normalization.delta)));
+    auto outside = V::zero();
+    for (std::int64_t c = 0; c < channels; c += V::width) {
+        const auto sum = V::load(sums + c);
+        outside = V::add(outside, beyond<V>(normalization.range, sum, channels - c));
+        V::store(bases + c, V::fma(sum, V::set1(normalization.scale), V::set1(normalization.delta)));
+    }
     store_neighbours<V>(channels, layouts.products, values, [&](std::int64_t c, std::int64_t left) {
         const auto base = V::load(bases + c);
         const auto inverse = V::div(inverse_power<V>(base, normalization.beta), base);
         const auto product = V::mul(load_lanes<V>(gradient + c, left), load_lanes<V>(from + c, left));
-        return fill_lanes<V>(V::mul(product, inverse), left, 0.0f);
+        const auto value = V::mul(product, inverse);
+        // The sum of these values must not overflow either.
+        const auto is_small = V::less(absolute<V>(value), V::set1(1e37f));
+        outside = V::add(outside, fill_lanes<V>(V::select(is_small, V::zero(), V::set1(1.0f)), left, 0.0f));
+        return fill_lanes<V>(value, left, 0.0f);
     });
+    // The values and sums are not needed then, and their memory has room for as many doubles.
+    if (V::sum(outside) > 0.0f)
+        return wide_gradient_pixel(task, reinterpret_cast<double *>(values), gradient, from, out);
     sum_neighbours<V>(values, sums, length, layouts.products);
     const auto factor = V::set1(-2.0f * normalization.scale * normalization.beta);
     for (std::int64_t c = 0; c < channels; c += V::width) {

@@ -25,19 +25,19 @@ struct ExactMean {
 
 /// The coefficients of each element's gradient: scale * gamma * gradient + slope * deviation + shift.
 struct GradientTerms {
-    float scale, slope, shift;
+    double scale, slope, shift;
 
     /// Compute the coefficients from means of h = gamma * gradient, of h * deviation, and of the squared
     /// deviation.
     MPSCNN_INLINE GradientTerms(double of_gradient, double of_product, double variance, float epsilon) {
         const double inverse = 1.0 / __builtin_sqrt(variance + static_cast<double>(epsilon));
-        scale = static_cast<float>(inverse);
-        slope = static_cast<float>(-inverse * inverse * inverse * of_product);
-        shift = static_cast<float>(-inverse * of_gradient);
+        scale = inverse;
+        slope = -inverse * inverse * inverse * of_product;
+        shift = -inverse * of_gradient;
     }
 
     /// Compute the coefficients for any norm. `of_product` and `spread` are means or sums, as in the norm
-    /// itself. For the L1 norm they are the sums of h * sign(x) and of |x|, and the slope multiplies the
+    /// itself. For the L1 norm they are the sums of h * x and of |x|, and the slope multiplies the
     /// sign. The slope is 0 if the norm is 0 or was replaced by epsilon.
     MPSCNN_INLINE GradientTerms(const LayerGradientTask &task, double of_gradient, double of_product,
                                 double spread) {
@@ -53,11 +53,20 @@ struct GradientTerms {
         // The derivative of the norm is deviation / root, except that the derivative of the L1 norm is the
         // sign.
         const double steepness = is_least || root == 0.0 ? 0.0 : magnitudes ? 1.0 : 1.0 / root;
-        scale = static_cast<float>(inverse);
-        slope = static_cast<float>(-inverse * inverse * steepness * of_product);
-        shift = static_cast<float>(-inverse * of_gradient);
+        scale = inverse;
+        slope = -inverse * inverse * steepness * of_product;
+        shift = -inverse * of_gradient;
     }
+
+    /// Return the gradient of one element in double.
+    float of(double h, double away) const { return static_cast<float>(scale * h + slope * away + shift); }
 };
+
+/// Return true if floats are precise enough for these means: of h * deviation, and of the squared deviation
+/// plus epsilon. Otherwise all is computed again in double.
+inline bool holds_products(double of_product, double spread) {
+    return of_product - of_product == 0.0 && spread >= 1e-30 && spread < 1e35;
+}
 
 template <class V>
 MPSCNN_INLINE typename V::reg deviation(typename V::reg x, typename V::reg mean, typename V::reg rest) {
@@ -101,6 +110,40 @@ template <class Visit> MPSCNN_INLINE void for_each_pixel(const View &view, Visit
 /// Copy the totals of the lanes that are channels, of which there are `left`.
 template <class V> MPSCNN_INLINE void copy_totals(const double *totals, std::int64_t left, double *to) {
     for (std::int64_t lane = 0; lane < min(left, V::width); ++lane) to[lane] = totals[lane];
+}
+
+/// Call visit(element, its gradient, its channel, the element of the result) for a group of an image.
+template <class Visit>
+void for_each_of_group(const GroupGradientTask &task, std::int64_t image, Range channels, Visit visit) {
+    for_each_pixel(task.destination, [&](std::int64_t y, std::int64_t x) {
+        const float *from = pixel_at(task.others[0], image, y, x);
+        const float *gradient = pixel_at(task.source, image, y, x);
+        float *out = pixel_at(task.destination, image, y, x);
+        for (std::int64_t c = channels.begin; c < channels.end; ++c)
+            visit(static_cast<double>(from[c]), static_cast<double>(gradient[c]), c, out[c]);
+    });
+}
+
+/// Compute the gradients of a group of an image in double.
+__attribute__((noinline)) inline void wide_group_gradient(const GroupGradientTask &task, std::int64_t image,
+                                                          Range channels) {
+    const View &to = task.destination;
+    const auto count = static_cast<double>(to.height * to.width * channels.size());
+    const float *gamma = task.has_gamma ? task.others[1].data : nullptr;
+    const auto weighted = [&](double gradient, std::int64_t c) {
+        return gamma ? gradient * static_cast<double>(gamma[c]) : gradient;
+    };
+    double mean = 0.0, gradients = 0.0, products = 0.0, squares = 0.0;
+    for_each_of_group(task, image, channels, [&](double x, double, std::int64_t, float &) { mean += x; });
+    mean /= count;
+    for_each_of_group(task, image, channels, [&](double x, double gradient, std::int64_t c, float &) {
+        const double h = weighted(gradient, c), away = x - mean;
+        gradients += h, products += h * away, squares += away * away;
+    });
+    const GradientTerms terms(gradients / count, products / count, squares / count, task.epsilon);
+    for_each_of_group(task, image, channels, [&](double x, double gradient, std::int64_t c, float &out) {
+        out = terms.of(weighted(gradient, c), x - mean);
+    });
 }
 
 template <class V>
@@ -150,9 +193,12 @@ void group_gradient_item(const GroupGradientTask &task, const WorkSplit::Item &i
         }
         const GradientTerms terms(gradient / count, product / count, square / count, task.epsilon);
         for (std::int64_t c = group; c < group + size; ++c) {
-            numbers.scale[c] = terms.scale * (gamma ? gamma[c] : 1.0f);
-            numbers.slope[c] = terms.slope, numbers.shift[c] = terms.shift;
+            numbers.scale[c] = static_cast<float>(terms.scale) * (gamma ? gamma[c] : 1.0f);
+            numbers.slope[c] = static_cast<float>(terms.slope);
+            numbers.shift[c] = static_cast<float>(terms.shift);
         }
+        numbers.squares[group] = square / count + static_cast<double>(task.epsilon);
+        numbers.products[group] = product / count;
     }
     for_each_pixel(to, [&](std::int64_t y, std::int64_t x) {
         const float *from = pixel_at(input, item.image, y, x);
@@ -168,6 +214,9 @@ void group_gradient_item(const GroupGradientTask &task, const WorkSplit::Item &i
             store_lanes<V>(out + c, value, left);
         }
     });
+    for (std::int64_t group = channels.begin; group < channels.end; group += size)
+        if (!holds_products(numbers.products[group], numbers.squares[group]))
+            wide_group_gradient(task, item.image, {group, group + size});
 }
 
 template <class V>
@@ -183,6 +232,34 @@ void group_gradient_run(const GroupGradientTask &task, const Prepared &prepared,
 
 template <class V> Prepared layer_gradient_prepare(const LayerGradientTask &task, const Planning &planning) {
     return prepare_pixels(task.destination, planning);
+}
+
+/// Compute the gradients of a pixel in double.
+__attribute__((noinline)) inline void wide_layer_gradient(const LayerGradientTask &task, const float *from,
+                                                          const float *gradient, float *out) {
+    const std::int64_t channels = task.destination.channels;
+    const float *gamma = task.has_gamma ? task.others[1].data : nullptr;
+    const auto weighted = [&](std::int64_t c) {
+        const auto g = static_cast<double>(gradient[c]);
+        return gamma ? g * static_cast<double>(gamma[c]) : g;
+    };
+    const auto count = static_cast<double>(channels);
+    const bool centred = task.norm == VectorNorm::deviation, magnitudes = task.norm == VectorNorm::l1_norm;
+    double mean = 0.0, gradients = 0.0, products = 0.0, spread = 0.0;
+    for (std::int64_t c = 0; centred && c < channels; ++c) mean += static_cast<double>(from[c]);
+    mean /= count;
+    // The derivative of a magnitude is a sign.
+    const auto direction = [&](double away) {
+        return magnitudes ? (away > 0.0 ? 1.0 : away < 0.0 ? -1.0 : 0.0) : away;
+    };
+    for (std::int64_t c = 0; c < channels; ++c) {
+        const double away = static_cast<double>(from[c]) - mean;
+        gradients += weighted(c), products += weighted(c) * away, spread += direction(away) * away;
+    }
+    const double size = centred || task.norm == VectorNorm::root_mean_square ? count : 1.0;
+    const GradientTerms terms(task, centred ? gradients / count : 0.0, products / size, spread / size);
+    for (std::int64_t c = 0; c < channels; ++c)
+        out[c] = terms.of(weighted(c), direction(static_cast<double>(from[c]) - mean));
 }
 
 template <class V>
@@ -219,9 +296,14 @@ __attribute__((noinline)) void layer_gradient_pixel(const LayerGradientTask &tas
     const double size = averages ? count : 1.0;
     const GradientTerms terms(task, centred ? sums.total(0) / count : 0.0, sums.total(1) / size,
                               sums.total(2) / size);
-    const auto scale = V::set1(terms.scale), slope = V::set1(terms.slope), shift = V::set1(terms.shift);
-    const auto one = V::set1(1.0f);
     float *out = pixel_at(to, image, y, x);
+    const double least = task.epsilon_rule == EpsilonRule::inside ? static_cast<double>(task.epsilon) : 0.0;
+    if (!holds_products(sums.total(1), sums.total(2) / size + least))
+        return wide_layer_gradient(task, from, gradient, out);
+    const auto scale = V::set1(static_cast<float>(terms.scale)),
+               slope = V::set1(static_cast<float>(terms.slope)),
+               shift = V::set1(static_cast<float>(terms.shift));
+    const auto one = V::set1(1.0f);
     for (std::int64_t c = 0; c < channels; c += V::width) {
         auto d = deviation<V>(load_lanes<V>(from + c, channels - c), mean, rest);
         if (magnitudes) {

@@ -197,7 +197,10 @@ template <class V> void input_gradient(const Activation &activation, const Eleme
         return each([&](auto x) { return mish_derivative<V>(x); });
     case NeuronKind::gelu_tanh:
         return each([&](auto x) {
-            // The sigmoid of t is (1 + tanh(t / 2)) / 2, with t = 2 sqrt(2 / pi) (x + 0.044715 x^3).
+            // The sigmoid of t is (1 + tanh(t / 2)) / 2, with t = 2 sqrt(2 / pi) (x + 0.044715 x^3). Beyond
+            // the limit it is 0 or 1, and powers of x might be infinite.
+            const auto limit = V::set1(100.0f);
+            x = V::max(negate<V>(limit), V::min(limit, x));
             const auto square = V::mul(x, x), factor = V::set1(1.59576912f);
             const auto t = V::mul(x, V::fma(V::set1(0.0713548163f), square, factor));
             return times_sigmoid_derivative<V>(x, t, V::fma(V::set1(0.2140644489f), square, factor));

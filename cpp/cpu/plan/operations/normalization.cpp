@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -34,15 +36,15 @@ Region add_moments(StepBuilder &builder, const FusedOperation &fused, const Exte
     return moments;
 }
 
-Step &add_statistics(StepBuilder &builder, const FusedOperation &fused, StatisticsTask task,
-                     const Region &destination) {
+void add_statistics(StepBuilder &builder, const FusedOperation &fused, StatisticsTask task,
+                    const Region &destination) {
     const Extents input = extents_of(builder.input_shape(fused));
     const Region moments = add_moments(builder, fused, input);
     task.pixels = input.pixels();
     Step &step = builder.begin(fused, task);
     step.source = moments;
+    step.others = {builder.input(fused, 0)};
     step.destination = destination;
-    return step;
 }
 
 void add_normalization(StepBuilder &builder, const FusedOperation &fused, float epsilon,
@@ -58,6 +60,26 @@ void add_normalization(StepBuilder &builder, const FusedOperation &fused, float 
     builder.begin(fused, task).others = std::move(others);
 }
 
+/// Return the range for delta + scale * sum and its powers up to `exponent`, which may be negative. The
+/// number that is divided by the power is at most sqrt(sum) if it is `bounded`; then the power may underflow
+/// if the number is at most 1e7, because an error below 1e-37 does not matter.
+PowerRange power_range(double scale, double delta, double exponent, bool bounded) {
+    constexpr double smallest = 1e-37, small_sum = 1e-30, large_base = 1e38, bounded_sum = 1e14;
+    const double reach = std::pow(smallest, -1.0 / std::max(std::fabs(exponent), 0.5));
+    const double low = std::max(smallest, 1.0 / reach), high = std::min(large_base, reach);
+    const auto sum_of_base = [&](double base) {
+        if (scale > 0.0) return (base - delta) / scale;
+        return std::copysign(std::numeric_limits<double>::infinity(), base - delta);
+    };
+    double lowest = 0.0, highest = sum_of_base(high);
+    if (delta < std::max(low, small_sum * scale)) lowest = std::max(small_sum, sum_of_base(low));
+    if (bounded && exponent > 0.0)
+        highest = std::max(highest, std::min(bounded_sum, sum_of_base(large_base)));
+    constexpr double most = std::numeric_limits<float>::max();
+    return {static_cast<float>(std::clamp(lowest, 0.0, most)),
+            static_cast<float>(std::clamp(highest, 0.0, most))};
+}
+
 /// Return the task of spatial or local contrast normalization, without tensors.
 template <class Op>
 WindowNormalizationTask window_task(const FusedOperation &fused, const Op &normalization) {
@@ -69,6 +91,9 @@ WindowNormalizationTask window_task(const FusedOperation &fused, const Op &norma
     task.alpha = normalization.alpha;
     task.beta = normalization.beta;
     task.delta = normalization.delta;
+    const double size = static_cast<double>(window.kernel_height) * static_cast<double>(window.kernel_width);
+    constexpr bool is_bounded = std::is_same_v<Op, ops::SpatialNormalization>;
+    task.range = power_range(task.alpha / size, task.delta, task.beta, is_bounded);
     task.epilogue = epilogue_of(fused);
     return task;
 }
@@ -113,7 +138,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     StatisticsTask task;
     if (normalization.groups != input.channels) task.groups = normalization.groups;
     task.epsilon = normalization.epsilon;
-    add_statistics(builder, fused, task, statistics).others = {builder.input(fused, 0)};
+    add_statistics(builder, fused, task, statistics);
     add_normalization(builder, fused, normalization.epsilon, statistics);
 }
 
@@ -138,9 +163,10 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 
 namespace {
 
-/// Return the task of a cross-channel normalization, without tensors and epilogue.
+/// Return the task of a cross-channel normalization, without tensors and epilogue. `exponent` is the largest
+/// that the base is raised to.
 CrossChannelTask cross_channel_task(const ops::CrossChannelNormalization &normalization,
-                                    std::int64_t channels) {
+                                    std::int64_t channels, float exponent) {
     const std::int64_t last = channels - 1;
     CrossChannelTask task;
     task.before = std::min(normalization.kernel_size / 2, last);
@@ -148,6 +174,7 @@ CrossChannelTask cross_channel_task(const ops::CrossChannelNormalization &normal
     task.scale = normalization.alpha / static_cast<float>(normalization.kernel_size);
     task.beta = normalization.beta;
     task.delta = normalization.delta;
+    task.range = power_range(task.scale, task.delta, exponent, true);
     return task;
 }
 
@@ -155,7 +182,8 @@ CrossChannelTask cross_channel_task(const ops::CrossChannelNormalization &normal
 
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::CrossChannelNormalization &normalization) {
-    CrossChannelTask task = cross_channel_task(normalization, builder.input_shape(fused).back());
+    CrossChannelTask task =
+        cross_channel_task(normalization, builder.input_shape(fused).back(), normalization.beta);
     task.epilogue = epilogue_of(fused);
     builder.begin(fused, task);
 }
@@ -163,7 +191,9 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::CrossChannelNormalizationGradient &gradient) {
     CrossChannelGradientTask task;
-    task.normalization = cross_channel_task(gradient.normalization, builder.input_shape(fused).back());
+    const ops::CrossChannelNormalization &normalization = gradient.normalization;
+    const float beta = normalization.beta, exponent = beta < 0.0f ? beta : beta + 1.0f;
+    task.normalization = cross_channel_task(normalization, builder.input_shape(fused).back(), exponent);
     builder.begin_with_inputs(fused, task);
 }
 
