@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from ops.single_layer import LARGEST, large_numbers, run_layer, run_training, values
 from reference import normalization_gradient
-from reference.neuron import neuron
-from reference.neuron_gradient import neuron_gradient
+from reference.neuron import neuron, neuron_gradient
 from reference.normalization import (
     batch_statistics,
     cross_channel_base,
@@ -173,7 +172,7 @@ def norm_gradient_bound(gradient: NDArray[Any], x: NDArray[Any], size: Any, axes
 @pytest.mark.parametrize("magnitude", MAGNITUDES)
 @pytest.mark.parametrize("norm", ["deviation", "root_mean_square", "l2_norm"])
 def test_layer_normalization_gradients(magnitude: float, norm: str) -> None:
-    x = images(magnitude, (3, 2, 37))[[0, 1, 3, 4, 5]]  # constants have a norm of 0
+    x = images(magnitude, (3, 2, 37))[[0, 4, 5]]  # without constant pixels
     for rule, epsilon in (("inside", 2.0**-16), ("outside", 0.0)):
         for scale in (1.0, min(magnitude, 1e37)):
             gradient = values(0, x.shape) * np.float32(scale)
@@ -185,7 +184,7 @@ def test_layer_normalization_gradients(magnitude: float, norm: str) -> None:
             size = length(z, epsilon, norm, rule)
             count = x.shape[-1] if norm == "l2_norm" else 1
             bound = norm_gradient_bound(gradient, z * np.sqrt(count), size, (3,))
-            assert_close(result, expected, bound)
+            assert_close(result, rounded(expected), bound)
 
 
 @pytest.mark.parametrize("magnitude", MAGNITUDES)

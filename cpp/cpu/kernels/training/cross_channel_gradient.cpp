@@ -55,8 +55,9 @@ __attribute__((noinline)) inline void wide_gradient_pixel(const CrossChannelGrad
         return static_cast<double>(normalization.delta) + scale * squares;
     };
     for (std::int64_t c = 0; c < channels; ++c)
-        products[c] = static_cast<double>(gradient[c]) * static_cast<double>(from[c]) *
-                      wide_power(base(c), -beta - 1.0);
+        // The quotient first, because a power of -beta - 1 overflows earlier.
+        products[c] = static_cast<double>(gradient[c]) * static_cast<double>(from[c]) / base(c) *
+                      wide_power(base(c), -beta);
     for (std::int64_t c = 0; c < channels; ++c) {
         const double owed =
             sum(c, normalization.after, normalization.before, [&](std::int64_t i) { return products[i]; });
