@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 12
+CONVERTER_VERSION = 13
 
 
 def read_network(
@@ -181,6 +181,8 @@ def export_onnx(
     dtype: str = "float32",
 ) -> None:
     """Write a network as an ONNX file (opset 17) with the same inputs and outputs, for any batch.
+
+    The network's labels, preprocessing and detection are in the file's metadata, from where `read_network` takes them.
 
     Args:
         network: the network, with all its weights.

@@ -54,21 +54,18 @@ def save_foreign(
     path: str | os.PathLike[str],
     dtype: str | None,
     suffix: str,
-    given: Mapping[str, object],
+    information: Mapping[str, str] | None,
 ) -> None:
-    """Write a file in another framework's format. See `Network.save`.
-
-    `given` has the arguments that only model files can hold.
-    """
+    """Write a file in another framework's format, with the network's own labels. See `Network.save`."""
     known = writers()
     if suffix not in known:
         suffixes = ", ".join([MODEL_SUFFIX, *known])
         raise ParameterError(
             f"{os.fspath(path)}: networks are not written as {suffix} files; the suffixes are {suffixes}"
         )
-    if kept := [name for name, value in given.items() if value is not None]:
+    if information is not None:
         raise ParameterError(
-            f"{os.fspath(path)}: a {suffix} file does not hold {' and '.join(kept)}; a {MODEL_SUFFIX} file does"
+            f"{os.fspath(path)}: a {suffix} file does not hold information; a {MODEL_SUFFIX} file does"
         )
     known[suffix](network, path, dtype)
 

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mpscnn import _core
-from mpscnn._private.arguments import is_finite_number, require_text, whole_number, whole_numbers
+from mpscnn._private.arguments import is_finite_number, name_list, require_text, whole_number, whole_numbers
 from mpscnn._private.expected_names import PRECISIONS, Expected, NamedArrays, takes_expected_arguments
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
@@ -398,9 +398,8 @@ class Network(
                 Layers kept in float32 are not quantised, and weights that are 8-bit integers stay unchanged. None: a
                 network with 8-bit integers is stored unchanged; otherwise "float16" in model files and "float32" in
                 others. Biases and batch normalizations in model files are always float32.
-            labels: the class names; None: the network's own labels. Only for model files.
-            preprocess: the name of a preset or a mapping, see `mpscnn.preprocess`; None: the network's own. Only for
-                model files.
+            labels: the class names; None: the network's own labels.
+            preprocess: the name of a preset or a mapping, see `mpscnn.preprocess`; None: the network's own.
             information: texts "license", "source" and "description". Only for model files.
 
         Raises:
@@ -414,8 +413,12 @@ class Network(
 
         suffix = PurePath(path).suffix.lower()
         if suffix not in ("", MODEL_SUFFIX):
-            given = {"labels": labels, "preprocess": preprocess, "information": information}
-            save_foreign(self, path, dtype, suffix, given)
+            network = self
+            if labels is not None or preprocess is not None:
+                network = self.copy()
+                network.labels = self.labels if labels is None else name_list("labels", labels)
+                network.preprocess = self.preprocess if preprocess is None else preprocess
+            save_foreign(network, path, dtype, suffix, information)
             return
         if preprocess is None:
             preprocess = self.preprocess

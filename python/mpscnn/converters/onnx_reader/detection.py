@@ -7,7 +7,6 @@ box's four numbers (two corners, or a centre and a size; x or y first) is found 
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import image_rows
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.onnx_metadata import names_of
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.detector_postprocess import Tail
 from mpscnn.converters.onnx_reader.node import Node
@@ -38,7 +38,6 @@ _MOST_BOXES = 1000  # a larger limit in a file means that all boxes are kept
 # Limits for running the network on one image. No such network needs this much, but a malicious file might.
 _MOST_OPERATIONS, _MOST_MEMORY = 10**12, 1 << 31
 _LEAST_SCORE = 1e-6  # thresholds must be above 0
-_MAX_LABELS = 100_000  # the maximum number of characters of a file's list of classes
 # The first matrix computes left, top, right and bottom from a centre and a size. The second swaps x and y.
 _FROM_CENTER = np.array([[1, 0, -0.5, 0], [0, 1, 0, -0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]])
 _Y_FIRST = np.eye(4)[[1, 0, 3, 2]]
@@ -319,7 +318,7 @@ def _mark(c: Context, heads: Heads) -> bool:
             "suppression": heads.suppression,
         }
     )
-    c.network.labels = _labels(c)
+    c.network.labels = names_of(c.file.metadata)
     c.notes.append(f"a detector: its boxes are read as {description} of {width}x{height} (docs/detection.md)")
     if heads.letterboxed and c.network.inputs[0].shape[-1] == 3:
         c.network.preprocess = dict(_LETTERBOX)
@@ -459,19 +458,3 @@ def _slow_share(centers: NDArray[np.float64]) -> NDArray[np.float64]:
 _LEAST_BOXES = 16
 _CLEARLY = 1.5
 _MOST_ERROR = 0.2
-
-
-def _labels(c: Context) -> list[str] | None:
-    """Return the class names in the metadata of a file that Ultralytics has written; None if there are none."""
-    text = c.file.metadata.get("names", "")
-    if not text or len(text) > _MAX_LABELS:
-        return None
-    try:
-        names = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    if isinstance(names, dict):
-        names = [names.get(number) for number in range(len(names))]
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        return None
-    return names or None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import batch_atom
+from mpscnn.converters.onnx_metadata import describe, has_detection
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import Conversion
@@ -59,9 +60,16 @@ def converted(file: OnnxFile, options: ReadOptions) -> Converted:
         ParameterError: the options name an input or output that the file does not have, or a shape that contradicts it.
     """
     options.check_inputs([described.name for described in file.inputs], file.origin)
+    found = _found(file, options)
+    describe(found.network, file.metadata, file.origin, None if options.outputs else file.outputs)
+    return found
+
+
+def _found(file: OnnxFile, options: ReadOptions) -> Converted:
+    """Return the network of a file without the labels and settings of the file's metadata."""
     wanted = _wanted_outputs(file, options)
     notes: list[str] = []
-    if not options.outputs:
+    if not options.outputs and not has_detection(file.metadata):
         tail = Tail(file, wanted)
         for heads in candidates(tail, file, wanted):
             with suppress(UnsupportedError):  # the conversion of the whole file below reports it again

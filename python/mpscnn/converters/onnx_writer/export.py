@@ -14,6 +14,7 @@ import numpy as np
 
 from mpscnn import _core
 from mpscnn._private.files import replacing
+from mpscnn.converters.onnx_metadata import metadata_of
 from mpscnn.converters.onnx_writer import moves
 from mpscnn.converters.onnx_writer import normalization as onnx_normalization
 from mpscnn.converters.onnx_writer import recurrent as onnx_recurrent
@@ -53,11 +54,14 @@ def export(
     layout: str = "nhwc",
     dtype: str = "float32",
 ) -> None:
-    """Write `to_onnx(network, ...)` to a file.
+    """Write `to_onnx(network, ...)` to a file, with the network's labels, preprocessing and detection.
 
     Raises WeightsError if the file cannot be written. An existing file then stays unchanged.
     """
-    content = to_onnx(network, size=size, layout=layout, dtype=dtype).SerializeToString()
+    model = to_onnx(network, size=size, layout=layout, dtype=dtype)
+    for key, value in metadata_of(network, [output.name for output in model.graph.output]).items():
+        model.metadata_props.add(key=key, value=value)
+    content = model.SerializeToString()
     with replacing(path, WeightsError) as file:
         file.write(content)
 

@@ -1,0 +1,124 @@
+"""Labels, preprocessing and detection in an ONNX file's `metadata_props`, under the names of model files.
+
+The entries are those of docs/model_format.md. The anchors of a detector, which a model file has as a tensor, are a
+JSON list.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.arguments import name_list
+from mpscnn._private.settings import as_json
+from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.graph.model_file import description
+from mpscnn.vision.detector import DetectionHead
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+__all__ = ["describe", "has_detection", "metadata_of", "names_of"]
+
+LABELS, PREPROCESS, DETECTION, ANCHORS = (
+    f"mpscnn.{part}" for part in ("labels", "preprocess", "detection", "anchors")
+)
+_MAX_LABELS = 100_000  # the maximum number of characters of the list of classes in a file of Ultralytics
+
+
+def metadata_of(network: Network, outputs: Sequence[str]) -> dict[str, str]:
+    """Return the entries that describe a network. Raises ParameterError for invalid settings.
+
+    Args:
+        network: the network.
+        outputs: the file's names of the network's outputs, in order.
+    """
+    entries = description(network, network.labels, network.preprocess, None)
+    if network.detection is not None:
+        own = dict(zip((output.name for output in network.outputs), outputs, strict=True))
+        entries[DETECTION] = as_json("detection", _with_outputs(network.detection.settings, own))
+        if network.detection.anchors is not None:
+            entries[ANCHORS] = as_json("anchors", network.detection.anchors.astype(np.float32))
+    return entries
+
+
+def has_detection(metadata: Mapping[str, str]) -> bool:
+    """Return True if the entries say which of the file's outputs are boxes and scores."""
+    return DETECTION in metadata
+
+
+def describe(
+    network: Network, metadata: Mapping[str, str], origin: str, outputs: Sequence[str] | None
+) -> None:
+    """Set a converted network's labels, preprocessing and detection to those of the file's entries.
+
+    If the file has no labels of mpscnn, a classifier gets those of Ultralytics, if their number is that of its classes.
+
+    Args:
+        network: the network.
+        metadata: the entries.
+        origin: the name of the file.
+        outputs: the file's names of the network's outputs, in order; None if the user chose other outputs, which are
+            no boxes.
+
+    Raises WeightsError for damaged entries.
+    """
+    try:
+        if LABELS in metadata:
+            network.labels = name_list("labels", json.loads(metadata[LABELS]))
+        elif network.labels is None and network.detection is None and len(network.outputs) == 1:
+            names = names_of(metadata)
+            network.labels = names if names and len(names) == network.outputs[0].shape[-1] else None
+        if PREPROCESS in metadata and len(network.inputs) == 1:
+            channels = network.input.shape[-1] or 0
+            network.preprocess = json.loads(_core.describe_preprocess(metadata[PREPROCESS], channels))
+        if DETECTION in metadata and outputs is not None:
+            own = dict(zip(outputs, (output.name for output in network.outputs), strict=True))
+            settings = _with_outputs(json.loads(metadata[DETECTION]), own)
+            network.detection = DetectionHead(settings, _anchors(metadata.get(ANCHORS)))
+    except (ParameterError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise WeightsError(f"damaged: {origin}: its metadata: {error}") from error
+
+
+def _with_outputs(settings: Any, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of a detector with other names of its outputs. `names` has the new name of each output."""
+    if not isinstance(settings, Mapping):
+        raise ParameterError(f"detection: expected an object, got {type(settings).__name__}")
+    head, renamed = DetectionHead(settings), dict(settings)
+    for part in ("boxes", "scores"):
+        entries = settings.get(part, {})
+        if not isinstance(entries, Mapping) or head.output(part) not in names:
+            raise ParameterError(f"detection: {part}: there is no output {head.output(part)!r}")
+        renamed[part] = {**entries, "output": names[head.output(part)]}
+    return renamed
+
+
+def _anchors(text: str | None) -> NDArray[np.float32] | None:
+    if text is None:
+        return None
+    anchors = np.asarray(json.loads(text), np.float32)
+    if anchors.ndim != 2 or anchors.shape[1] != 4:
+        raise ParameterError(f"{ANCHORS}: must have the shape (n, 4), got {anchors.shape}")
+    return anchors
+
+
+def names_of(metadata: Mapping[str, str]) -> list[str] | None:
+    """Return the class names in the metadata of a file that Ultralytics has written; None if there are none."""
+    text = metadata.get("names", "")
+    if not text or len(text) > _MAX_LABELS:
+        return None
+    try:
+        names = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if isinstance(names, dict):
+        names = [names.get(number) for number in range(len(names))]
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        return None
+    return names or None

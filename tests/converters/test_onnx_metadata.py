@@ -1,0 +1,170 @@
+"""Labels, preprocessing and detection in the metadata of ONNX files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import call
+from converters.onnx_files import onnx
+
+import mpscnn
+from mpscnn import converters
+
+PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+
+#: Settings of a detector whose boxes and scores are the output of `classifier`.
+BOXES = '{"boxes": {"output": "softmax_1.output"}, "scores": {"output": "softmax_1.output"}}'
+
+
+def classifier() -> mpscnn.Network:
+    net = mpscnn.Network(input=(8, 8, 3), name="colours")
+    net.output(net.softmax(net.dense(net.input, 3)))
+    net.initialize_weights(seed=1)
+    return net
+
+
+def detector() -> mpscnn.Network:
+    """Return a detector with stored anchors and a background class."""
+    net = mpscnn.Network(input=(8, 8, 3), name="boxes")
+    x = net.conv2d(net.input, 8, 3, strides=4, padding="same")
+    net.output(net.reshape(net.conv2d(x, 4, 1), (4, 4), name="box"))
+    net.output(net.reshape(net.conv2d(x, 3, 1), (4, 3), name="class"))
+    net.initialize_weights(seed=2)
+    anchors = np.random.default_rng(1).uniform(0.2, 0.6, (4, 4)).astype(np.float32)
+    settings = {
+        "version": 1,
+        "boxes": {"output": "box", "order": "yx", "variances": [0.1, 0.1, 0.2, 0.2]},
+        "scores": {"output": "class", "kind": "softmax", "background": True},
+        "anchors": {"rule": "stored"},
+        "suppression": {"score_threshold": 0.1, "iou_threshold": 0.9},
+    }
+    net.detection = mpscnn.vision.detector.DetectionHead(settings, anchors)
+    net.preprocess, net.labels = "unit", ["cat", "dog"]
+    return net
+
+
+def with_entries(path: Path, entries: dict[str, str]) -> Path:
+    model = onnx.load(path)
+    for key, value in entries.items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.save(model, path)
+    return path
+
+
+def load(path: Path) -> mpscnn.Model[Any]:
+    return mpscnn.load(path, precision="float32", device="cpu")
+
+
+def test_a_classifier_gives_the_same_predictions(tmp_path: Path) -> None:
+    model = mpscnn.load(precision="float32", device="cpu")
+    model.save(tmp_path / "things.onnx")
+    again = load(tmp_path / "things.onnx")
+    assert again.labels == model.labels
+    assert again.preprocess == model.preprocess
+    found, expected = again.predict(PHOTO), model.predict(PHOTO)
+    assert [one.label for one in found] == [one.label for one in expected]
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, rtol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_a_detector_gives_the_same_boxes(layout: str, tmp_path: Path) -> None:
+    net = detector()
+    converters.export_onnx(net, tmp_path / "boxes.onnx", layout=layout)
+    again, model = load(tmp_path / "boxes.onnx"), mpscnn.Model(net, device="cpu", precision="float32")
+    assert (again.task, again.labels) == ("detection", ["cat", "dog"])
+    found, expected = again.predict(PHOTO), model.predict(PHOTO)
+    assert len(expected) > 0
+    assert [one.label for one in found] == [one.label for one in expected]
+    np.testing.assert_allclose(found.boxes, expected.boxes, rtol=1e-5)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
+
+
+def test_a_bundled_detector_gives_the_same_boxes(tmp_path: Path) -> None:
+    model = mpscnn.load("page_digits", precision="float32", device="cpu")
+    model.save(tmp_path / "page.onnx")
+    found, expected = (
+        one.predict(PHOTO, score_threshold=0.01) for one in (load(tmp_path / "page.onnx"), model)
+    )
+    assert len(expected) > 0
+    np.testing.assert_allclose(found.boxes, expected.boxes, rtol=1e-5)
+
+
+def test_arguments_of_save(tmp_path: Path) -> None:
+    net = classifier()
+    net.save(tmp_path / "colours.onnx", labels=["red", "green", "blue"], preprocess="unit")
+    again = load(tmp_path / "colours.onnx")
+    assert again.labels == ["red", "green", "blue"]
+    assert again.preprocess == mpscnn.Model(net, preprocess="unit").preprocess
+    assert (net.labels, net.preprocess) == (None, None)
+
+
+def test_the_command_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, middle, last = (
+        tmp_path / "first.safetensors",
+        tmp_path / "middle.onnx",
+        tmp_path / "last.safetensors",
+    )
+    net = classifier()
+    net.save(first, labels=["red", "green", "blue"], preprocess="torch")
+    assert call(monkeypatch, "convert", str(first), str(middle)) == 0
+    assert call(monkeypatch, "convert", str(middle), str(last)) == 0
+    assert load(last).labels == ["red", "green", "blue"]
+    assert load(last).preprocess == load(first).preprocess
+
+
+def test_a_network_without_them_writes_no_entries(tmp_path: Path) -> None:
+    classifier().save(tmp_path / "plain.onnx")
+    assert not onnx.load(tmp_path / "plain.onnx").metadata_props
+    assert load(tmp_path / "plain.onnx").labels is None
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("{0: 'red', 1: 'green', 2: 'blue'}", ["red", "green", "blue"]),
+        ("['red', 'green', 'blue']", ["red", "green", "blue"]),
+        ("{0: 'red', 1: 'green'}", None),
+        ("red, green, blue", None),
+    ],
+)
+def test_names_of_ultralytics(names: str, expected: list[str] | None, tmp_path: Path) -> None:
+    """A classifier takes them if there is one name for each class."""
+    path = tmp_path / "colours.onnx"
+    classifier().save(path)
+    assert load(with_entries(path, {"names": names})).labels == expected
+
+
+def test_other_outputs_are_no_boxes(tmp_path: Path) -> None:
+    converters.export_onnx(detector(), tmp_path / "boxes.onnx")
+    read = converters.read_network([tmp_path / "boxes.onnx"], outputs=["conv2d_1"])
+    assert read.detection is None
+    assert read.labels is None
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"mpscnn.labels": "red, green"},
+        {"mpscnn.labels": '"red"'},
+        {"mpscnn.labels": "[1, 2, 3]"},
+        {"mpscnn.labels": "[" * 100_000},
+        {"mpscnn.preprocess": "unit"},
+        {"mpscnn.preprocess": '{"mean": [1, 2]}'},
+        {"mpscnn.detection": "[]"},
+        {"mpscnn.detection": "{}"},
+        {"mpscnn.detection": '{"boxes": {"output": "no"}, "scores": {"output": "softmax_1.output"}}'},
+        {"mpscnn.detection": BOXES, "mpscnn.anchors": "[1, 2]"},
+        {"mpscnn.detection": BOXES, "mpscnn.anchors": f"[[1{'0' * 400}, 1, 1, 1]]"},
+        {"mpscnn.detection": BOXES, "mpscnn.anchors": "[[1, 2, 3, 4], [1]]"},
+    ],
+    ids=lambda entries: json.dumps(entries)[:40],
+)
+def test_damaged_entries(entries: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "colours.onnx"
+    classifier().save(path)
+    with pytest.raises(mpscnn.WeightsError, match=r"damaged: .*colours\.onnx: its metadata"):
+        converters.read_network([with_entries(path, entries)])
