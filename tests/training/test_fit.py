@@ -217,6 +217,9 @@ def test_small_changes_do_not_count() -> None:
     [
         ({"epochs": -1}, "epochs"),
         ({"early_stopping": 0}, "EarlyStopping: patience"),
+        ({"callbacks": 3}, "callbacks must be functions that take an Epoch"),
+        ({"callbacks": mpscnn.EarlyStopping()}, "pass it as early_stopping="),
+        ({"callbacks": [mpscnn.EarlyStopping()]}, "pass it as early_stopping="),
         ({"early_stopping": True}, "mpscnn.EarlyStopping or its patience, got True"),
         ({"early_stopping": "yes"}, "mpscnn.EarlyStopping or its patience, got 'yes'"),
         (

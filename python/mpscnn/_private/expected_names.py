@@ -58,6 +58,8 @@ ARGUMENTS = {
     "lr": "learning_rate",
     "dtype": "precision",
     "num_classes": "classes",
+    "min_delta": "minimum_change",
+    "restore_best_weights": "restore_best",
 }
 
 _THREADS = "threads= of mpscnn.load, Program.session and Trainer says it"
@@ -77,6 +79,13 @@ NO_ARGUMENTS = {
     "verbose": "it is progress=True or False here",
     "shuffle": "arrays are shuffled by the seed, Trainer(seed=...), and other iterables keep their order",
     "validation_split": "validation_data= takes the data to validate on",
+    "metrics": "the epochs of History have the loss, and the accuracy of a classifier",
+    "criterion": "loss= takes the name of a loss, such as 'cross_entropy' or 'mse'",
+    "weight_decay": "the optimizer has it: optimizer=mpscnn.Adam(weight_decay=0.01)",
+    "steps_per_epoch": "an epoch reads all data: pass an iterable with as many batches",
+    "initial_epoch": "Trainer.resume(path) continues a checkpoint, and fit trains further epochs",
+    "sample_weight": "Trainer(weighted=True) takes (inputs, labels, weights) as data",
+    "class_weight": "Trainer(weighted=True) takes (inputs, labels, weights) as data",
 }
 
 #: For options that users guess and commands do not have: the option to write instead.
@@ -95,6 +104,16 @@ _BATCHES = (
 )
 _LAYERS = "layers are methods of mpscnn.Network: x = net.conv2d(net.input, 8, 3)"
 _WEIGHTS = "Network.weights has the arrays by name, and Network.load_weights takes them"
+
+#: Functions that other frameworks have as layers or modules, each with the name that `Network.activation` takes.
+_FUNCTIONS = {
+    **{name: name for name in ("relu6", "leaky_relu", "prelu", "elu", "gelu", "mish", "swish", "hard_swish")},
+    **{name: name for name in ("sigmoid", "hard_sigmoid", "tanh", "softplus", "softsign")},
+    "silu": "swish",
+    "hardswish": "hard_swish",
+    "hardsigmoid": "hard_sigmoid",
+}
+_CALLBACKS = "Trainer.fit(callbacks=...) takes functions of an Epoch"
 
 _NO_BOXES = "a classifier finds no boxes"
 _MOST_PROBABLE = "the most probable object is the first: detections[0]"
@@ -128,6 +147,9 @@ SAID: dict[str, dict[str, str]] = {
         "convert": "mpscnn.converters.convert_files(...), or `mpscnn convert` in a shell",
         "export": "Network.save('file.onnx'), or mpscnn.converters.export_onnx",
         "benchmark": "`mpscnn benchmark` in a shell; Session.profile measures the layers",
+        "callbacks": _CALLBACKS,
+        "ModelCheckpoint": f"{_CALLBACKS}, and Trainer.save(path) writes a checkpoint",
+        "ReduceLROnPlateau": f"{_CALLBACKS}, and Trainer.learning_rate can be assigned",
         "InferenceSession": "mpscnn.load(path).session() lends a session",
     },
     "Model": {
@@ -147,6 +169,19 @@ SAID: dict[str, dict[str, str]] = {
         "load_state_dict": _WEIGHTS,
         "fit": "mpscnn.Trainer(network).fit(data) trains",
         "train": "mpscnn.Trainer(network).fit(data) trains",
+        **{name: f"net.activation(x, {ours!r}) applies it" for name, ours in _FUNCTIONS.items()},
+        **dict.fromkeys(("max_pooling2d", "maxpool2d"), "it is net.max_pool2d(x, 2)"),
+        **dict.fromkeys(("average_pooling2d", "avg_pool2d"), "it is net.average_pool2d(x, 2)"),
+        **dict.fromkeys(
+            ("global_average_pooling2d", "adaptive_avg_pool2d"), "it is net.global_average_pool2d(x)"
+        ),
+        **dict.fromkeys(("batch_normalization", "batch_norm2d", "batchnorm2d"), "it is net.batch_norm(x)"),
+        "layer_normalization": "it is net.layer_norm(x)",
+        **dict.fromkeys(("concatenate", "cat"), "it is net.concat([x, y])"),
+        "conv_transpose2d": "it is net.conv2d_transpose(x, filters, kernel_size)",
+        "zero_padding2d": "it is net.pad(x, 1)",
+        "interpolate": "it is net.resize(x, size=(height, width))",
+        "permute": "it is net.transpose(x, axes)",
         "evaluate": "mpscnn.Trainer(network).evaluate(data) measures it",
         "to": "Network.compile(device='metal') chooses the device",
         "half": "Network.compile(precision='float16') chooses the precision",
@@ -156,6 +191,9 @@ SAID: dict[str, dict[str, str]] = {
         "state_dict": "Trainer.save(path) writes a checkpoint, and Trainer.resume(path) continues it",
         "predict": "Trainer.network.predict(x) computes with the present weights",
         "train": "Trainer.fit(data) trains",
+        "train_on_batch": "Trainer.step(x, y) trains on one batch",
+        "compile": "Trainer(network, optimizer=..., loss=...) takes what Keras' compile takes",
+        "save_weights": "Trainer.network.save(path) writes the network, and Trainer.save(path) a checkpoint",
         "model": "Trainer.network has the present weights",
     },
     "History": {"history": "History.to_dict() has the lists by name"},

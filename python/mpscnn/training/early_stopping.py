@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.history import Epoch
 
@@ -47,6 +48,9 @@ class EarlyStopping:
         require_bool("EarlyStopping: restore_best", self.restore_best)
 
 
+EarlyStopping.__init__ = takes_expected_arguments(EarlyStopping.__init__)  # type: ignore[method-assign]
+
+
 class Watch:
     """Compares the epochs of one call of `fit`."""
 
@@ -85,8 +89,11 @@ class Watch:
 
 def callback_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
     """Return one or several callbacks as a list. Raises ParameterError if one cannot be called."""
-    listed = [callbacks] if callable(callbacks) else list(callbacks)
+    is_one = callable(callbacks) or not isinstance(callbacks, Iterable)
+    listed: list[Any] = [callbacks] if is_one else list(callbacks)
     for one in listed:
+        if isinstance(one, EarlyStopping):
+            raise ParameterError("callbacks do not take an EarlyStopping: pass it as early_stopping=")
         if not callable(one):
             raise ParameterError(
                 "callbacks must be functions that take an Epoch (docs/training.md), "

@@ -53,11 +53,16 @@ OBJECTS: dict[str, Callable[[], Any]] = {
 #: The first guesses of users of PyTorch, Keras, scikit-learn and Ultralytics.
 GUESSED = {
     "mpscnn": "SGD RMSprop AdamW optim losses load_model from_onnx from_keras list_models create_model set_num_threads "
-    "manual_seed Sequential DataLoader Dataset classify detect segment train convert export benchmark InferenceSession",
+    "callbacks ModelCheckpoint ReduceLROnPlateau manual_seed Sequential DataLoader Dataset "
+    "classify detect segment train convert export benchmark InferenceSession",
     "Model": "predict_proba summary num_parameters input_shape names classes device save export evaluate profile to "
     "half",
-    "Network": "predict layers parameters count_params state_dict copy relu linear upsample",
-    "Trainer": "history lr state_dict predict",
+    "Network": "predict layers parameters count_params state_dict copy relu linear upsample relu6 leaky_relu "
+    "gelu silu swish "
+    "hardswish hard_swish sigmoid hardsigmoid tanh elu prelu mish softplus softsign max_pooling2d avg_pool2d "
+    "global_average_pooling2d adaptive_avg_pool2d batch_normalization layer_normalization concatenate cat "
+    "conv_transpose2d zero_padding2d interpolate permute",
+    "Trainer": "history lr state_dict predict compile train_on_batch save_weights",
     "Program": "run",
     **dict.fromkeys(
         ("Classification", "Detections", "Segmentation"),
@@ -340,7 +345,14 @@ ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
     (mpscnn.load, {"half": True}, "half"),
     *(
         (lambda **options: mpscnn.Trainer(network()).fit(X, Y, **options), {name: 1}, name)
-        for name in ("verbose", "shuffle", "validation_split")
+        for name in (
+            *("verbose", "shuffle", "validation_split", "steps_per_epoch", "initial_epoch"),
+            *("sample_weight", "class_weight"),
+        )
+    ),
+    *(
+        (lambda **options: mpscnn.Trainer(network(), **options), {name: 1}, name)
+        for name in ("metrics", "criterion", "weight_decay")
     ),
 ]
 
@@ -353,6 +365,21 @@ def test_arguments(function: Callable[..., Any], options: dict[str, Any], refuse
     with pytest.raises(TypeError) as said:
         function(**options)
     assert str(said.value).endswith(f"() has no argument {refused!r}; {NO_ARGUMENTS[refused]}")
+
+
+def test_early_stopping_by_the_names_of_keras() -> None:
+    given = {"monitor": "loss", "min_delta": 0.25, "patience": 3, "restore_best_weights": False}
+    same = mpscnn.EarlyStopping(3, "loss", minimum_change=0.25, restore_best=False)
+    assert mpscnn.EarlyStopping(**given) == same  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="which mean the same"):
+        mpscnn.EarlyStopping(minimum_change=0.1, min_delta=0.1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", [name for name, text in SAID["Network"].items() if "activation(" in text])
+def test_the_functions_that_hints_name(name: str) -> None:
+    net = mpscnn.Network(input=(2, 2, 3))
+    known = {"net": net, "x": net.input}
+    assert eval(SAID["Network"][name].removesuffix(" applies it"), known).shape == net.input.shape
 
 
 def test_number_of_classes() -> None:
