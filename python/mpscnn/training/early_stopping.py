@@ -89,8 +89,9 @@ class Watch:
 
 def callback_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
     """Return one or several callbacks as a list. Raises ParameterError if one cannot be called."""
-    is_one = callable(callbacks) or not isinstance(callbacks, Iterable)
-    listed: list[Any] = [callbacks] if is_one else list(callbacks)
+    if callable(callbacks) or not isinstance(callbacks, Iterable):
+        callbacks = [callbacks]
+    listed: list[Any] = list(callbacks)
     for one in listed:
         if isinstance(one, EarlyStopping):
             raise ParameterError("callbacks do not take an EarlyStopping: pass it as early_stopping=")
