@@ -74,7 +74,8 @@ def describe(
             network.labels = name_list("labels", json.loads(metadata[LABELS]))
         elif network.labels is None and network.detection is None and len(network.outputs) == 1:
             names = names_of(metadata)
-            network.labels = names if names and len(names) == network.outputs[0].shape[-1] else None
+            fits = names is not None and network.outputs[0].shape[-1:] == (len(names),)
+            network.labels = names if fits else None
         if PREPROCESS in metadata and len(network.inputs) == 1:
             channels = network.input.shape[-1] or 0
             network.preprocess = json.loads(_core.describe_preprocess(metadata[PREPROCESS], channels))
