@@ -222,8 +222,8 @@ inline float gru_gradients(device float *gates, uint unit, float hidden_gradient
     return passed;
 }
 
-/// For a GRU without reset_after, return the gradient that a unit's r h passes to the state before the step,
-/// and replace r by the gradient of its sum.
+/// For a GRU without reset_after, return the gradient that a unit's product r * h passes to the state before
+/// the step. Replace r by the gradient of the reset gate's weighted sum.
 inline float reset_gradient(device float *gates, uint unit, float before, const device float *weight,
                             constant ArrayRecurrentParams &params) {
     const uint units = params.units;

@@ -80,8 +80,8 @@ struct Runner::Crew {
 
     using Group = std::vector<Journey *>;
 
-    /// A session, its thread and the frames that it runs. While it has frames, a failed allocation becomes
-    /// their failure; elsewhere its thread does not allocate memory.
+    /// A session, its thread and the frames that it runs. If memory cannot be allocated while the thread runs
+    /// frames, these frames fail. At other times the thread does not allocate memory.
     struct Worker {
         Worker(std::shared_ptr<Session> runs, int max_batch) : session(std::move(runs)) {
             group.reserve(static_cast<std::size_t>(max_batch));

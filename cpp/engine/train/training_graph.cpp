@@ -326,8 +326,8 @@ ValueId TrainingGraphMaker::copy_activation(std::size_t i, const ops::Neuron &ac
     return add_trained_layer(result_.graph, node(i).name, activation, {before}, weights);
 }
 
-/// Copy a layer to the training graph. Its activation becomes a separate layer. Passes attach it again,
-/// unless gradients need its input.
+/// Copy a layer to the training graph. Its activation becomes a separate layer. Optimization passes attach
+/// the activation to the layer again, unless gradients need the activation's input.
 void TrainingGraphMaker::copy_layer(std::size_t i) {
     const Node &layer = node(i);
     std::vector<ValueId> inputs;

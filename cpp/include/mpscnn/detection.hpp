@@ -1,5 +1,5 @@
 /// Boxes from the raw heads of single-shot detectors, for C++20: an owning class over mpscnn/detection.h.
-/// Part of mpscnn.hpp, which includes this file. For photos, Model::detect includes all of these steps.
+/// Part of mpscnn.hpp, which includes this file. Model::detect includes the choice of boxes.
 #pragma once
 
 #include <span>

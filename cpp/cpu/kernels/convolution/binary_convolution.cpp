@@ -109,8 +109,8 @@ inline BitImage binarise(const BinaryConvolutionTask &task, std::int64_t image, 
 /// The number of adjacent output pixels of a row that are computed together.
 constexpr int binary_pixels = 4;
 
-/// For a vector of outputs, count the bits in which each pixel's window and the weights differ (`signs`), or
-/// that both have set.
+/// For a vector of outputs, compare the bits of each pixel's window with the weights. With `signs`, count the
+/// bits that differ, otherwise the bits that are 1 in both.
 template <class V, bool signs, int Pixels>
 MPSCNN_INLINE void count_bits(const BinaryConvolutionTask &task, const BitImage &bits, std::int64_t y,
                               std::int64_t x, const std::uint32_t *weights,

@@ -115,7 +115,7 @@ void depthwise_columns(const DepthwiseStrip &strip, const typename V::element *c
     depthwise_strip<V, Shape, rows, columns, false, any_number, any_number>(strip, source_rows, output);
 }
 
-/// Call depthwise_columns() for `count` columns, which is only known at run time and at most `columns`.
+/// Call depthwise_columns() for `count` columns. `count` is only known at run time, and at most `columns`.
 template <class V, class Shape, int rows, int columns>
 void depthwise_dispatch(const DepthwiseStrip &strip, const typename V::element *const *source_rows,
                         const DepthwiseOutput<V> &output, std::int64_t count) {

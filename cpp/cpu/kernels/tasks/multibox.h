@@ -16,9 +16,9 @@ struct MultiboxChoiceTask {
     const char *kernel_name() const { return "multibox choice"; }
 };
 
-/// The loss of each anchor, or its gradient with respect to the source, which is the prediction. Others are
-/// the labels, the log-softmax of the classes, the result of a MultiboxChoiceTask, and the sum of this result
-/// over all anchors.
+/// The loss of each anchor, or its gradient with respect to the source, which is the prediction. `others`
+/// has the labels, the log-softmax of the classes, the result of a MultiboxChoiceTask, and the sum of this
+/// result over all anchors.
 struct MultiboxTask {
     ConstView source, others[4];
     View destination;

@@ -71,7 +71,7 @@ struct PixelBlock {
     std::int64_t follow; ///< pixels to the next block of its strip; 0 after the last
 };
 
-/// Gather the taps [taps) of the window of each pixel of a block (im2col). `to` has one row of taps for each
+/// Gather a range of taps of the window of each pixel of a block (im2col). `to` has one row of taps for each
 /// pixel, and rows are `pitch` floats apart. Each contiguous piece is copied by copy(from, to, channel,
 /// count). Taps outside the source are 0.
 template <class V, bool across_pixels, class Copy>
