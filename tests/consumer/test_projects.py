@@ -75,7 +75,7 @@ def test_networks_files_and_threads(app: Path) -> None:
     assert installed()
     directory = run(sys.executable, "-m", "mpscnn", "--cmake-dir").strip()
     printed = build(app, "find_package", f"-DCMAKE_PREFIX_PATH={directory}").split("\n")
-    listed = re.findall(r"`([^`]+)`", PAGE.partition("It prints the layers")[2].partition("\n")[0])
+    listed = re.findall(r"`([^`]+)`", PAGE.partition("prints the layers")[2].partition("\n")[0])
     assert printed[:-1] == listed
     assert len(listed) == 7
 
