@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Budget, Cost
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import WeightsError
 
 
@@ -36,3 +37,12 @@ def numbers_at(budget: Budget, extents: Sequence[int], indices: NDArray[Any]) ->
     places = np.moveaxis(indices % leading, -1, 0)
     blocks = np.ravel_multi_index(tuple(places), tuple(extents[:count]))
     return np.asarray(blocks[..., None] * inner + np.arange(inner))
+
+
+def numbers_in(budget: Budget, x: FileTensor, indices: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the numbers of all elements of a tensor at places, as `numbers_at` does.
+
+    Raises UnsupportedError if the tensor's size is free, or if its batch is not 1.
+    """
+    x.fixed_size()
+    return numbers_at(budget, x.stand_ins()[1], indices)

@@ -278,7 +278,7 @@ class FileTensor(Value):
     def scattered(self, numbers: NDArray[np.int64], updates: FileTensor) -> FileTensor:
         """Replace the elements with these numbers, counted over the whole tensor, by those of `updates` in order.
 
-        Of several updates of one element the last one counts.
+        If several updates belong to one element, the last one is used.
         """
         count, new = self.fixed_size(), updates.fixed_size()
         if new != numbers.size:

@@ -34,13 +34,7 @@ template <class V> Prepared cross_channel_prepare(const CrossChannelTask &task, 
 
 /// Normalize one channel of a pixel in double.
 inline float cross_channel_wide(const CrossChannelTask &task, const float *from, std::int64_t channel) {
-    const std::int64_t end = min(channel + task.after + 1, task.destination.channels);
-    double sum = 0.0;
-    for (std::int64_t c = max(channel - task.before, 0); c < end; ++c) {
-        const auto x = static_cast<double>(from[c]);
-        sum += x * x;
-    }
-    const double base = static_cast<double>(task.delta) + static_cast<double>(task.scale) * sum;
+    const double base = wide_cross_channel_base(task, from, task.destination.channels, channel);
     return static_cast<float>(static_cast<double>(from[channel]) *
                               wide_power(base, -static_cast<double>(task.beta)));
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// Powers in double, for normalizations whose sums of squares are beyond float.
+// Powers and their bases in double, for normalizations whose sums of squares are beyond float.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/lanes.h"
@@ -34,6 +34,19 @@ inline double wide_power(double x, double c) {
     double power = 1.0;
     for (int k = 14; k > 0; --k) power = 1.0 + power * rest / k;
     return power * __builtin_bit_cast(double, static_cast<std::uint64_t>(whole + 1023) << 52);
+}
+
+/// Return delta + scale * the sum of squares of a channel's neighbours, of which `from` is the pixel. This is
+/// the base of the power by which cross-channel normalization divides.
+inline double wide_cross_channel_base(const CrossChannelTask &task, const float *from, std::int64_t channels,
+                                      std::int64_t channel) {
+    const std::int64_t end = min(channel + task.after + 1, channels);
+    double sum = 0.0;
+    for (std::int64_t c = max(channel - task.before, 0); c < end; ++c) {
+        const auto x = static_cast<double>(from[c]);
+        sum += x * x;
+    }
+    return static_cast<double>(task.delta) + static_cast<double>(task.scale) * sum;
 }
 
 MPSCNN_INLINE bool contains(const PowerRange &range, float sum) {

@@ -43,24 +43,20 @@ __attribute__((noinline)) inline void wide_gradient_pixel(const CrossChannelGrad
     const std::int64_t channels = task.destination.channels;
     const double scale = static_cast<double>(normalization.scale),
                  beta = static_cast<double>(normalization.beta);
-    const auto sum = [&](std::int64_t c, std::int64_t before, std::int64_t after, auto term) {
-        double total = 0.0;
-        for (std::int64_t i = max(c - before, 0); i < min(c + after + 1, channels); ++i) total += term(i);
-        return total;
-    };
     const auto base = [&](std::int64_t c) {
-        const double squares = sum(c, normalization.before, normalization.after, [&](std::int64_t i) {
-            return static_cast<double>(from[i]) * static_cast<double>(from[i]);
-        });
-        return static_cast<double>(normalization.delta) + scale * squares;
+        return wide_cross_channel_base(normalization, from, channels, c);
     };
-    for (std::int64_t c = 0; c < channels; ++c)
-        // The quotient first, because a power of -beta - 1 overflows earlier.
-        products[c] = static_cast<double>(gradient[c]) * static_cast<double>(from[c]) / base(c) *
-                      wide_power(base(c), -beta);
     for (std::int64_t c = 0; c < channels; ++c) {
-        const double owed =
-            sum(c, normalization.after, normalization.before, [&](std::int64_t i) { return products[i]; });
+        const double divisor = base(c);
+        // The quotient first, because a power of -beta - 1 overflows earlier.
+        products[c] = static_cast<double>(gradient[c]) * static_cast<double>(from[c]) / divisor *
+                      wide_power(divisor, -beta);
+    }
+    for (std::int64_t c = 0; c < channels; ++c) {
+        double owed = 0.0;
+        for (std::int64_t i = max(c - normalization.after, 0);
+             i < min(c + normalization.before + 1, channels); ++i)
+            owed += products[i];
         const double own = static_cast<double>(gradient[c]) * wide_power(base(c), -beta);
         out[c] = static_cast<float>(own - 2.0 * scale * beta * static_cast<double>(from[c]) * owed);
     }

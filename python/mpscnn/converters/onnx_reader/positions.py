@@ -13,7 +13,7 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parts import taken_at
-from mpscnn.converters.places import numbers_at
+from mpscnn.converters.places import numbers_in
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -29,7 +29,7 @@ def _gather_nd(c: Context, node: Node) -> FileTensor:
     if indices.shape[-1] == 1:
         return taken_at(x, 0, indices[..., 0])
     rest = x.stand_ins()[1][indices.shape[-1] :]
-    return x.picked(_numbers(c, x, indices), [*indices.shape[:-1], *rest])
+    return x.picked(numbers_in(c.constants.budget, x, indices), [*indices.shape[:-1], *rest])
 
 
 def _gather_elements(c: Context, node: Node) -> FileTensor:
@@ -67,18 +67,13 @@ def _along(x: FileTensor, own: NDArray[Any], axis: int, extents: Sequence[int]) 
     return np.asarray(np.ravel_multi_index(every, tuple(extents)))
 
 
-def _numbers(c: Context, x: FileTensor, indices: NDArray[Any]) -> NDArray[np.int64]:
-    x.fixed_size()
-    return numbers_at(c.constants.budget, x.stand_ins()[1], indices)
-
-
 # ---- Scatters ------------------------------------------------------------------------------------------------------
 
 
 def _scatter_nd(c: Context, node: Node) -> FileTensor:
     """Convert ScatterND by constant indices."""
     x, updates = _scattered_operands(c, node)
-    numbers = _numbers(c, x, c.constants.fixed(node.input(1), "its indices"))
+    numbers = numbers_in(c.constants.budget, x, c.constants.fixed(node.input(1), "its indices"))
     return x.scattered(numbers, updates)
 
 

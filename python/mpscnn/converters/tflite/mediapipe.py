@@ -14,7 +14,7 @@ from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _SAME, _VALID = 1, 2  # TfLitePadding
-# What MediaPipe adds to the number of a tap, so that a later conversion to integers does not round it down.
+# MediaPipe adds this to the number of a tap, so that a later conversion to integers does not round it down.
 _ADDED = 0.1
 
 

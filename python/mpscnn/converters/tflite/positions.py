@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mpscnn.converters.places import numbers_at
+from mpscnn.converters.places import numbers_at, numbers_in
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
@@ -17,8 +17,7 @@ def _gather_nd(c: Reader, operator: FileOperator) -> Made:
     indices = c.constants.stored(operator.inputs[1], "its indices")
     if indices.dtype.kind not in "iu":
         raise WeightsError(f"damaged: its indices are {indices.dtype}")
-    x.fixed_size()
-    numbers = numbers_at(c.constants.budget, x.stand_ins()[1], indices)
+    numbers = numbers_in(c.constants.budget, x, indices)
     rest = x.stand_ins()[1][indices.shape[-1] :]
     return x.picked(numbers, [*indices.shape[:-1], *rest] or [1])
 
