@@ -45,7 +45,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
         "tests/ops/test_normalization.py",
     ),
     ("elementwise/wide_power.h",): ("tests/ops/test_magnitudes.py",),
-    ("elementwise/arithmetic.cpp",): ("tests/ops/test_arithmetic.py",),
+    ("elementwise/arithmetic.cpp",): ("tests/operations/test_arithmetic.py",),
     ("convolution/binary_convolution.cpp",): ("tests/ops/test_binary_convolution.py",),
     ("elementwise/signal.cpp",): ("tests/ops/test_signal.py",),
     (
@@ -55,11 +55,11 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
         "convolution/gemm_dot_tile.h",
         "convolution/gemm_group_tile.h",
     ): (
-        "tests/ops/test_convolution.py",
+        "tests/operations/test_convolution.py",
         "tests/operations/test_products.py",
     ),
     ("convolution/convolution_depthwise.h", "convolution/depthwise_strip.h"): (
-        "tests/ops/test_convolution.py",
+        "tests/operations/test_convolution.py",
     ),
     ("convolution/interleaved_convolution.h",): ("tests/operations/test_products.py",),
     ("convolution/subpixel.h",): ("tests/operations/test_products.py",),

@@ -134,12 +134,14 @@ def test_bits_do_not_depend_on_threads(divided: tuple[Operation, Sample]) -> Non
 
 
 def built(layers: Layers) -> tuple[mpscnn.Network, list[Array]]:
-    """Return the network and random inputs for it."""
+    """Return the network and inputs for it."""
     network = mpscnn.Network(input={f"x{i}": shape for i, shape in enumerate(layers.shapes)})
     outputs = layers.build(network, *network.inputs)
     for output in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
         network.output(output)
     network.load_weights(dict(layers.weights))
+    if layers.inputs is not None:
+        return network, list(layers.inputs)
     sizes = layers.sizes or [(2, *(extent or 1 for extent in shape)) for shape in layers.shapes]
     return network, [values(i, size, precision=layers.precision) for i, size in enumerate(sizes)]
 

@@ -68,6 +68,8 @@ class Layers:
     expected: Callable[..., Any]
     #: The shapes of the input arrays; None: two images of `shapes`.
     sizes: Sequence[tuple[int, ...]] | None = None
+    #: The input arrays; None: random numbers of `sizes`.
+    inputs: Sequence[Array] | None = None
     weights: Mapping[str, Array] = field(default_factory=dict)
     precision: str = "float32"
     rtol: float = 0.0

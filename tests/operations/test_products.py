@@ -8,10 +8,10 @@ import hypothesis.strategies as st
 import numpy as np
 from operations.generic import *  # noqa: F403
 from operations.record import Layers, Operation, Sample, refusals
+from operations.windows import nchw, nhwc, pads, weights_of, with_activation
 from ops.single_layer import run_layer, seeds, values, windows
 from reference.fully_connected import fully_connected
 from reference.matrix_product import matrix_product
-from reference.neuron import neuron
 from reference.subpixel import depth_to_space, subpixel_convolution
 from reference.transposed_convolution import transposed_convolution
 from tolerance import linear_bound, needs_promise_about_nan
@@ -19,41 +19,6 @@ from tolerance import linear_bound, needs_promise_about_nan
 from mpscnn import Network, ShapeError, Tensor
 
 activations = st.sampled_from([None, {"kind": "relun", "b": 1.0}, {"kind": "linear", "a": -1.0, "b": 0.5}])
-
-
-def weights_of(seed: int, shape: tuple[int, ...], *, bias: bool = True) -> dict[str, Any]:
-    weight = {"weight": values(seed + 1, shape)}
-    return weight | {"bias": values(seed + 2, shape[:1])} if bias else weight
-
-
-def with_activation(sample: Sample, result: Any, magnitude: Any) -> Any:
-    """Return the reference and the bound of sums to which the sample's activation is applied."""
-    if sample.activation is None:
-        return result, linear_bound(magnitude)
-    result = neuron(result, dict(sample.activation))
-    return result, linear_bound(magnitude + np.abs(result))  # the result of the activation is rounded, too
-
-
-def nchw(x: Any) -> Any:
-    return x.permute(0, 3, 1, 2)
-
-
-def nhwc(x: Any) -> Any:
-    return x.permute(0, 2, 3, 1)
-
-
-def pads(attributes: Any) -> dict[str, tuple[int, int]]:
-    """Return the names that PyTorch has for a window's attributes."""
-    a = attributes
-    return {
-        name: (a.get(f"{role}_{rows}", default), a.get(f"{role}_{columns}", default))
-        for name, role, rows, columns, default in (
-            ("stride", "stride", "y", "x", 1),
-            ("dilation", "dilation", "y", "x", 1),
-            ("padding", "pad", "top", "left", 0),
-        )
-    }
-
 
 # ---- Dense layers --------------------------------------------------------------------------------------------
 
@@ -351,7 +316,7 @@ def transposed_windows(draw: st.DrawFn, height: int, width: int) -> dict[str, An
 
 
 @st.composite
-def torch_windows(draw: st.DrawFn, height: int, width: int) -> dict[str, Any]:
+def torch_transposed_windows(draw: st.DrawFn, height: int, width: int) -> dict[str, Any]:
     """Draw attributes that PyTorch has."""
     attributes: dict[str, Any] = {"padding": "explicit"}
     for size, side, suffix, before, after in (
@@ -487,7 +452,7 @@ TRANSPOSED = Operation(
     ],
     layers={f"kernel {kernel}, stride 4": beyond_the_kernel(kernel) for kernel in (1, 3)},
     torch=torch_transposed,
-    torch_draws={"images": transposed(torch_windows)},
+    torch_draws={"images": transposed(torch_transposed_windows)},
 )
 
 

@@ -140,13 +140,15 @@ def broadcast_strides(operation: str, a: object, b: object) -> dict[str, int]:
     if len(a.shape) != len(b.shape):
         raise ShapeError(f"{operation}: both inputs must have the same number of axes, got {a!r} and {b!r}")
     strides: dict[str, int] = {}
+    repeatable = 3 if len(a.shape) <= 4 else 2
     for axis, (extent_a, extent_b) in enumerate(zip(a.shape, b.shape, strict=True)):
         if axis == 0 or extent_a == extent_b or 1 not in (extent_a, extent_b):
             continue
         from_end = len(a.shape) - axis
-        if from_end > 3:
+        if from_end > repeatable:
             raise ShapeError(
-                f"{operation}: only the last three axes of tensors can be repeated, got {a!r} and {b!r}"
+                f"{operation}: only the last {repeatable} axes of tensors with {len(a.shape)} axes can be repeated, "
+                f"got {a!r} and {b!r}; `tile` repeats any axis"
             )
         operand = "primary" if extent_a == 1 else "secondary"
         strides[f"{operand}_stride_{('channels', 'x', 'y')[from_end - 1]}"] = 0
