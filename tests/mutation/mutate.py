@@ -30,7 +30,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
         "tests/operations/test_pooling.py",
     ),
     ("movement/padding.cpp",): ("tests/operations/test_arrangement.py",),
-    ("movement/resize.cpp",): ("tests/ops/test_resize.py",),
+    ("movement/resize.cpp",): ("tests/operations/test_resize.py",),
     ("elementwise/softmax.cpp",): ("tests/operations/test_reductions.py",),
     (
         "elementwise/reduction.cpp",
