@@ -42,7 +42,8 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
         "tests/kernels/test_whole_images.py",
     ),
     ("elementwise/normalization.cpp", "elementwise/local_normalization.cpp"): (
-        "tests/ops/test_normalization.py",
+        "tests/operations/test_normalization.py",
+        "tests/operations/test_local_normalization.py",
     ),
     ("elementwise/wide_power.h",): ("tests/ops/test_magnitudes.py",),
     ("elementwise/arithmetic.cpp",): ("tests/operations/test_arithmetic.py",),

@@ -82,15 +82,26 @@ def cross_channel_normalization(layer: Layer) -> str:
 def spatial_normalization(layer: Layer) -> str:
     """Write x / (delta + alpha * mean square)^beta."""
     name = layer.inputs[0].name
-    mean = _mean_of_windows(layer, layer.add("Mul", name, name))
+    kernel = _kernel(layer)
+    area = _surrounded(layer, layer.add("Mul", name, name), kernel)
+    mean = layer.add("AveragePool", area, kernel_shape=kernel)
     return layer.add("Div", _centres(layer, name), _power(layer, mean))
 
 
 def local_contrast_normalization(layer: Layer) -> str:
-    """Write pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta."""
-    name = layer.inputs[0].name
-    mean, mean_square = (_mean_of_windows(layer, of) for of in (name, layer.add("Mul", name, name)))
-    variance = layer.add("Sub", mean_square, layer.add("Mul", mean, mean))
+    """Write pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta.
+
+    Pixels are measured from the image's mean, because a difference of large mean squares is not a precise variance.
+    """
+    name, kernel = layer.inputs[0].name, _kernel(layer)
+    middle = layer.add("ReduceMean", name, axes=[2, 3])
+    area = layer.add("Sub", _surrounded(layer, name, kernel), middle)
+    distance, square = (
+        layer.add("AveragePool", values, kernel_shape=kernel)
+        for values in (area, layer.add("Mul", area, area))
+    )
+    variance = layer.add("Sub", square, layer.add("Mul", distance, distance))
+    mean = layer.add("Add", middle, distance)
     number = {role: layer.constant(layer.attributes[role], role) for role in ("p0", "pm", "ps")}
     centred = layer.add("Sub", _centres(layer, name), layer.add("Mul", mean, number["p0"]))
     contrast = layer.add("Div", layer.add("Mul", centred, number["ps"]), _power(layer, variance))
@@ -117,9 +128,8 @@ def _power(layer: Layer, name: str) -> str:
     return layer.add("Pow", layer.add("Add", layer.add("Mul", name, alpha), delta), beta)
 
 
-def _mean_of_windows(layer: Layer, name: str) -> str:
-    kernel = [layer.attributes["kernel_height"], layer.attributes["kernel_width"]]
-    return layer.add("AveragePool", _surrounded(layer, name, kernel), kernel_shape=kernel)
+def _kernel(layer: Layer) -> list[int]:
+    return [layer.attributes["kernel_height"], layer.attributes["kernel_width"]]
 
 
 def _centres(layer: Layer, name: str) -> str:
@@ -134,11 +144,17 @@ def _surrounded(layer: Layer, name: str, kernel: list[int]) -> str:
         layer.shape[axis] - layer.inputs[0].shape[axis] + size - 1 - pad
         for axis, size, pad in zip((1, 2), kernel, before, strict=True)
     ]
-    if not any(before + after):
-        return name
-    pads = layer.constant([0, 0, *before, 0, 0, *after], "pads")
-    mode = "edge" if layer.attributes["edge"] == "clamp" else "constant"
-    return layer.add("Pad", name, pads, mode=mode)
+    added, cut = ([max(sign * pad, 0) for pad in before + after] for sign in (1, -1))
+    if any(added):
+        pads = layer.constant([0, 0, *added[:2], 0, 0, *added[2:]], "pads")
+        name = layer.add(
+            "Pad", name, pads, mode="edge" if layer.attributes["edge"] == "clamp" else "constant"
+        )
+    if any(cut):  # a Pad node that cuts everything off has no edge to repeat
+        ends = [-end or np.iinfo(np.int64).max for end in cut[2:]]
+        bounds = ((cut[:2], "starts"), (ends, "ends"), ([2, 3], "axes"))
+        name = layer.add("Slice", name, *(layer.constant(numbers, role) for numbers, role in bounds))
+    return name
 
 
 def layer_normalization(layer: Layer) -> str:
