@@ -18,7 +18,7 @@ from mpscnn.converters.tflite.file import read_tflite
 ALL = CASES | FLOAT_CASES
 KINDS = [kind for kind, case in ALL.items() if case.weights is None]
 #: LiteRT rounds these, or lets them overflow.
-REFUSED = {"ADD", "ADD_N", "MAXIMUM", "MEAN", "MINIMUM", "MUL", "SQUARED_DIFFERENCE", "SUB"}
+REFUSED = {"ADD", "ADD_N", "MAXIMUM", "MEAN", "MINIMUM", "MUL", "REDUCE_PROD", "SQUARED_DIFFERENCE", "SUB"}
 
 
 def answers(path: Path, kind: str, dtype: str, inputs: list[NDArray[Any]]) -> list[NDArray[Any]] | None:
