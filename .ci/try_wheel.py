@@ -3,8 +3,9 @@
     python .ci/try_wheel.py WHEEL ROOTS
 
 ROOTS is a folder for the systems, which debootstrap creates. A system for another processor runs through binfmt_misc
-and qemu-user-static. The script installs and imports the wheel, classifies a photo and verifies the CPU engine. It ends
-with the error of the first step that fails, and with 3 if this machine cannot run the wheel.
+and qemu-user-static; the script registers the emulator if nothing has done so since the machine started. The script
+installs and imports the wheel, classifies a photo and verifies the CPU engine. It ends with the error of the first step
+that fails, and with 3 if this machine cannot run the wheel.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ SUITE = "bookworm"
 #: Debian's name for the processor in the name of a wheel.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 COMPILERS = ("cc", "c++", "gcc", "g++", "clang")
+FORMATS = Path("/proc/sys/fs/binfmt_misc")
 PROGRAM = (
     "import time; start = time.perf_counter(); import mpscnn; print('import', time.perf_counter() - start)"
 )
@@ -29,6 +31,21 @@ def not_tried(reason: str) -> None:
     """Exit with 3, which means neither success nor failure."""
     print(f"not tried: {reason}")
     sys.exit(3)
+
+
+def runs_here(processor: str) -> bool:
+    """Return true if the kernel runs programs for a processor, by itself or through qemu's static emulator."""
+    if processor == platform.machine() or (FORMATS / f"qemu-{processor}").exists():
+        return True
+    registration = Path(f"/usr/lib/binfmt.d/qemu-{processor}.conf")
+    if not registration.exists():
+        return False
+    if not (FORMATS / "register").exists():
+        mount = ("mount", "-t", "binfmt_misc", "binfmt_misc", str(FORMATS))
+        if subprocess.run(mount, check=False).returncode != 0:
+            return False
+    (FORMATS / "register").write_bytes(registration.read_bytes().strip())
+    return True
 
 
 def system(processor: str, roots: Path) -> Path:
@@ -61,7 +78,7 @@ def main(wheel: Path, roots: Path) -> None:
     processor = next(name for name in ARCHITECTURES if tag.endswith(name))
     if "musllinux" in tag:
         not_tried("Debian has no Python for musl")
-    if processor != platform.machine() and not Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists():
+    if not runs_here(processor):
         not_tried(f"this machine runs no programs for {processor}: install qemu-user-static with binfmt_misc")
     root = system(processor, roots)
     place = root / "try"

@@ -1,8 +1,9 @@
 """Hooks for MkDocs: add pages that are made from other files, and rewrite links that leave docs/.
 
-The added pages are the README as the first page, other pages of the project, the tutorials, and the references. A link
-to a source file leads to the repository, whose address is in MPSCNN_REPOSITORY. Without an address, the link is removed
-and its text stays. A link to a file that does not exist is an error.
+The added pages are the README as the first page, other pages of the project, the tutorials, and the references. The
+photos of the examples are added, too. A link to a source file leads to the repository, whose address is in
+MPSCNN_REPOSITORY. Without an address, the link is removed and its text stays. A link to a file that does not exist is
+an error.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ PLACES = {
     **{f"cpp/include/mpscnn/{name}": f"reference/c/{name.replace('.', '_')}.md" for name in headers.PAGES},
     "cpp/include/mpscnn/mpscnn.hpp": "reference/c/network_hpp.md",
 }
+#: Photos of examples, which the site offers at the same place.
+PHOTOS = "examples/images"
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 
 
@@ -62,6 +65,8 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
         add(f"reference/python/{name}.md", text)
     add("reference/commands.md", commands.page())
     add("ops/index.md", _index_of_operations(files))
+    for photo in sorted((PROJECT / PHOTOS).glob("*.jpg")):
+        add(f"{PHOTOS}/{photo.name}", photo.read_bytes())
     _add_tutorials(add)
     return files
 
@@ -69,6 +74,8 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Rewrite the links of a page to pages of the site or to the repository."""
     place = page.file.src_uri
+    if place == "index.md":
+        page.meta["hide"] = ["navigation"]  # which would only list this page
     source = PROJECT_PAGES.get(place, f"docs/{place}")
     if place.startswith("tutorials/"):
         source = f"examples/notebooks/{Path(place).stem}.ipynb"
@@ -94,6 +101,8 @@ def _link(found: re.Match[str], place: str, source: str) -> str:
         return _to_repository(text, wanted.removeprefix("../"))
     if wanted in PLACES:
         destination = PLACES[wanted]
+    elif wanted.startswith(f"{PHOTOS}/") and wanted.endswith(".jpg") and (PROJECT / wanted).exists():
+        destination = wanted
     elif wanted.startswith("docs/") and wanted.endswith((".md", ".png", ".svg")):
         destination = wanted.removeprefix("docs/")
     elif (PROJECT / wanted).exists():
