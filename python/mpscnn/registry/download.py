@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import os
 import re
 import socket
@@ -144,11 +145,9 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
     def http_error_302(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any
     ) -> Any:
-        try:
-            return super().http_error_302(req, fp, code, msg, headers)
-        except BaseException:
-            fp.close()  # a malformed URL would leave it open
-            raise
+        fp.close()
+        # The base class reads the whole body of a redirect, which may be of any size.
+        return super().http_error_302(req, io.BytesIO(), code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
@@ -156,7 +155,6 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if not self._allowed(newurl):
-            fp.close()
             raise _Permanent(f"the server redirects to {_shown(newurl)}, but only https is allowed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

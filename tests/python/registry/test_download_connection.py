@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from downloading import download, failure, part, published
-from file_server import BODY, HALF, Handler, Server, redirect, running
+from file_server import BODY, HALF, PATIENCE, Handler, Server, redirect, running
 
 from mpscnn.registry import PublishedFile
 from mpscnn.registry.download import Client, is_https
@@ -168,6 +169,25 @@ def test_redirects_to_malformed_urls(
         server.script.extend([answer] * 20)
         assert failure(trusting, file).isprintable()
         server.script.clear()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_body_of_a_redirect_is_not_read(
+    server: Server, client: Client, file: PublishedFile, status: int
+) -> None:
+    refused = threading.Event()
+
+    def answer(handler: Handler) -> None:
+        handler.headers_only(status, Location=server.root)
+        try:
+            for _ in range(200):
+                handler.wfile.write(BODY)
+        except OSError:
+            refused.set()
+
+    server.script.append(answer)
+    download(client, file)
+    assert refused.wait(PATIENCE)
 
 
 def test_random_redirects(server: Server, client: Client, file: PublishedFile) -> None:
