@@ -122,6 +122,15 @@ def test_functions_that_call_each_other_are_counted_before_they_are_written_out(
         read(made)
 
 
+@pytest.mark.parametrize("name", ["", "f{}"], ids=["one name", "many names"])
+def test_too_many_functions_are_refused(name: str) -> None:
+    made = small()
+    for place in range(10_001):
+        made.functions.add(name=name.format(place), domain="own")
+    with pytest.raises(UnsupportedError, match="its functions"):
+        read(made)
+
+
 # ---- Data outside of the file --------------------------------------------------------------------------------------
 
 
@@ -173,20 +182,37 @@ def in_cache(tmp_path: Path, location: str) -> Path:
     return snapshot / "model.onnx"
 
 
-def test_links_to_files_of_the_folder_that_the_model_lies_in(tmp_path: Path) -> None:
-    path = in_cache(tmp_path, "model.onnx_data")
+@pytest.mark.parametrize(
+    "location",
+    ["model.onnx_data", "../onnx/model.onnx_data", "../../../blobs/bb", "../../main/../../blobs/bb", "up/bb"],
+)
+def test_links_to_files_of_the_folder_that_the_model_lies_in(tmp_path: Path, location: str) -> None:
+    path = in_cache(tmp_path, location)
     (path.parent / "model.onnx_data").symlink_to("../../../blobs/bb")
+    (path.parent / "up").symlink_to("../../../blobs")
     x = np.ones((1, 3, 6, 6), np.float32)
     np.testing.assert_array_equal(run_here(read_network([path]), [x])[0], run_here(read(small()), [x])[0])
 
 
-@pytest.mark.parametrize("location", ["data", "inner/data", "../../../blobs/bb", "../onnx/data"])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "data",
+        "inner/data",
+        "../onnx/data",
+        "../../outside",
+        "../../../blobs/../snapshots/outside",
+        "../../../blobs/leads out",
+        "../../../blobs",
+        "../../../blobs/none/../bb",
+    ],
+)
 def test_links_of_a_model_that_is_a_link_may_not_lead_elsewhere(tmp_path: Path, location: str) -> None:
     path = in_cache(tmp_path, location)
     outside = tmp_path / "snapshots" / "outside"
     outside.write_bytes((tmp_path / "blobs" / "bb").read_bytes())
     (path.parent / "inner").symlink_to("../..")
-    for place in (path.parent / "data", path.parent / "inner" / "data"):
+    for place in (path.parent / "data", path.parent / "inner" / "data", tmp_path / "blobs" / "leads out"):
         place.symlink_to(outside)
     with pytest.raises(WeightsError, match="tensor 'w'"):
         read_network([path])

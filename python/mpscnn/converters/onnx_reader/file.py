@@ -235,6 +235,8 @@ def file_of_model(
 
 def _without_functions(model: onnx.ModelProto, origin: str, most: int) -> onnx.ModelProto:
     """Return the model with its functions inlined. Raises an error if that makes more than `most` nodes."""
+    import onnx
+
     try:
         from onnx import inliner
     except ImportError as error:
@@ -256,6 +258,8 @@ def _without_functions(model: onnx.ModelProto, origin: str, most: int) -> onnx.M
         )
     try:
         inlined: onnx.ModelProto = inliner.inline_local_functions(model)
+    except onnx.checker.ValidationError as error:  # it has more functions than the package onnx takes
+        raise UnsupportedError(f"{origin}: its functions are not supported: {error}") from error
     except (RuntimeError, ValueError) as error:
         raise WeightsError(f"damaged: {origin}: its functions: {error}") from error
     return inlined
