@@ -166,3 +166,14 @@ def test_a_header_without_a_page_is_an_error(headers: dict[str, Any], tmp_path: 
 )
 def test_the_site_shows_what_github_shows(written: str, wanted: str) -> None:
     assert runpy.run_path(str(DOCS / "site" / "dialect.py"))["translate"](written) == wanted
+
+
+def test_a_tutorial_shows_what_a_command_prints_as_one_text(tmp_path: Path) -> None:
+    streams = [{"output_type": "stream", "name": "stdout", "text": [line]} for line in ("one\n", "two\n")]
+    value = {"output_type": "execute_result", "data": {"text/plain": ["3"]}}
+    cell = {"cell_type": "code", "source": ["!count"], "outputs": [*streams, value, *streams]}
+    (tmp_path / "count.ipynb").write_text(json.dumps({"cells": [cell]}))
+    text, pictures = runpy.run_path(str(DOCS / "site" / "notebooks.py"))["page"](tmp_path / "count.ipynb")
+    printed = "```text\none\ntwo\n```"
+    assert text == f"```sh\ncount\n```\n\n{printed}\n\n```text\n3\n```\n\n{printed}\n"
+    assert not pictures

@@ -23,7 +23,7 @@ def page(notebook: Path) -> tuple[str, dict[str, bytes]]:
             parts.append(source)
         else:
             parts.append(_code(source))
-            parts += [_output(output, notebook.stem, pictures) for output in cell["outputs"]]
+            parts += [_output(output, notebook.stem, pictures) for output in _joined(cell["outputs"])]
     return "\n\n".join(filter(None, parts)) + "\n", pictures
 
 
@@ -43,6 +43,18 @@ def _code(source: str) -> str:
         lines = source.removeprefix("%%sh\n").splitlines()
         return "```sh\n" + "\n".join(line.removeprefix("!") for line in lines) + "\n```"
     return f"```python\n{source}\n```"
+
+
+def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the results of a cell with texts that were printed one after the other as one text."""
+    joined: list[dict[str, Any]] = []
+    for output in outputs:
+        if output["output_type"] == "stream" and joined and joined[-1]["output_type"] == "stream":
+            text = _text(joined[-1]["text"]) + _text(output["text"])
+            joined[-1] = {"output_type": "stream", "text": text}
+        else:
+            joined.append(output)
+    return joined
 
 
 def _output(output: dict[str, Any], name: str, pictures: dict[str, bytes]) -> str:
