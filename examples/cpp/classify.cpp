@@ -5,6 +5,7 @@
 // The photo is a binary PPM (P6, 8 bits), which most image programs write:
 //     python3 -c "from PIL import Image; Image.open('photo.jpg').convert('RGB').save('photo.ppm')"
 
+#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -13,6 +14,8 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <mpscnn/mpscnn.hpp>
@@ -51,6 +54,14 @@ Photo read_ppm(const std::string &path) {
     return photo;
 }
 
+int read_threads(std::string_view text) {
+    int threads = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
+    if (error != std::errc() || end != text.data() + text.size())
+        throw std::runtime_error("THREADS must be a whole number, got " + std::string(text));
+    return threads;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -65,7 +76,7 @@ int main(int argc, char **argv) {
         } catch (const std::exception &error) {
             throw std::runtime_error(std::string(argv[2]) + ": " + error.what());
         }
-        const int threads = argc == 4 ? std::stoi(argv[3]) : 0;
+        const int threads = argc == 4 ? read_threads(argv[3]) : 0;
         auto model = mpscnn::Model::load(argv[1], {.device = "cpu"}, {.threads = threads});
         const auto result =
             model.classify(mpscnn::ImageView::rgb8(photo.pixels.data(), photo.width, photo.height));

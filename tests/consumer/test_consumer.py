@@ -233,6 +233,7 @@ def test_example_prints_what_python_finds(
         ([model, model], 1, "expected " if language == "c" else "P6"),
         ([model, cut], 1, "ends within the pixels"),
         ([ppm, ppm], 1, "photo.ppm"),
+        ([model, ppm, "4x"], *((2, "usage") if language == "c" else (1, "THREADS must be a whole number"))),
     ):
         finished = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
         assert finished.returncode == code
