@@ -103,17 +103,20 @@ EVERYTHING = (
 @nox.session
 def tests(session: nox.Session) -> None:
     """Build the package and the C++ tests, and run both suites. Arguments go to pytest."""
-    full = ("rustc",) if "--full" in session.posargs else ()
+    full = "--full" in session.posargs
+    rust = ("rustc",) if full else ()
     install_system_packages(
-        session, "g++", "ccache", *LIBCXX, *BROWSER, *PROXY, *PHOTO_LIBRARIES, *full, required=False
+        session, "g++", "ccache", *LIBCXX, *BROWSER, *PROXY, *PHOTO_LIBRARIES, *rust, required=False
     )
-    install_package(session)
-    session.run("python", ".ci/check_wheel.py", str(built_wheel(session)))
-    build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
+    sets = "all" if full else "native"
+    install_package(session, sets)
+    session.run("python", ".ci/check_wheel.py", str(built_wheel(session, sets)))
+    build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON", f"-DMPSCNN_INSTRUCTION_SETS={sets}")
     everything = {"MPSCNN_TEST_EVERY_POSITION": "1", "MPSCNN_TEST_EVERY_SUM": "1"}
-    run_ctest(session, "tests", **(everything if "--full" in session.posargs else {}))
-    # The session "metal" runs the ignored tests, since they need its system packages.
-    suite = ("pytest", "--ignore=tests/metal_sources", *ON_ALL_CORES)
+    run_ctest(session, "tests", **(everything if full else {}))
+    # The session "metal" runs the ignored tests, since they need its system packages. Tests of services, streams and
+    # signals mostly wait, so there is a worker more than cores.
+    suite = ("pytest", "--ignore=tests/metal_sources", *ON_ALL_CORES, "-n", str(int(JOBS) + 1))
     session.run(*suite, *session.posargs, env=ONE_THREAD_EACH)
 
 
@@ -255,7 +258,7 @@ def isa(session: nox.Session) -> None:
             *session.posargs,
             env={"MPSCNN_CPU": name} | ONE_THREAD_EACH,
         )
-    build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
+    build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON", "-DMPSCNN_INSTRUCTION_SETS=all")
     objects = sorted((BUILD / "tests").glob("CMakeFiles/mpscnn_kernels_*.dir/**/*.o"))
     session.run("python", "tests/cpp/check_isa_symbols.py", *map(str, objects))
 
@@ -375,9 +378,8 @@ def metal(session: nox.Session) -> None:
         "pytest", "tests/metal", "tests/metal_sources", *ON_ALL_CORES, *session.posargs, env=environment
     )
     # Few examples, since the emulation is slow and the CPU engine's tests have many.
-    for directory in SINGLE_OPERATIONS:
-        quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
-        session.run("pytest", directory, *quick, *session.posargs, env=environment)
+    quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
+    session.run("pytest", *SINGLE_OPERATIONS, *quick, *session.posargs, env=environment)
 
 
 @nox.session
@@ -396,9 +398,8 @@ def cuda(session: nox.Session) -> None:
         session.warn("no NVIDIA GPU is here: the shaders were compiled and not run")
         return
     environment = emulation_environment(build) | {"METAL_EMULATION_CUDA_TWICE": "1"}
-    for directory in SINGLE_OPERATIONS:
-        quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
-        session.run("pytest", directory, *quick, env=environment)
+    quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
+    session.run("pytest", *SINGLE_OPERATIONS, *quick, env=environment)
 
 
 @nox.session
@@ -418,6 +419,7 @@ def metal_sanitize(session: nox.Session) -> None:
             session,
             f"metal-{name}",
             f"-DMPSCNN_SANITIZE={sanitizers}",
+            *clang(),
             *(f"-DCMAKE_{kind}_LINKER_FLAGS={linked}" for kind in kinds),
             environment=settings,
         )
@@ -487,9 +489,11 @@ def mutation(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def full(session: nox.Session) -> None:
     """Run everything, including the slow checks."""
+    thorough = ["--full", "--hypothesis-profile=full"]
+    # The emulation is too slow for thousands of examples.
+    arguments = {"isa": thorough, "oracles": thorough, "tests": thorough, "metal": ["--full"]}
     for name in EVERYTHING:
-        thorough = ["--full", "--hypothesis-profile=full"]
-        session.notify(name, posargs=thorough if name in ("isa", "oracles", "tests") else [])
+        session.notify(name, posargs=arguments.get(name, []))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ OLDEST_CMAKE = (3, 21)
 # Parses the Metal engine to find the parts of Apple's API that it uses. Its version is that of the compiler.
 LIBCLANG = "libclang==16.0.6"
 # Foundation and the Objective-C runtime, for the emulation of Metal.
-GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
+GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "g++", "gobjc")
 
 
 def environments_of_this_process() -> str:
@@ -123,23 +123,28 @@ def python_has(session: nox.Session, module: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def install_package(session: nox.Session) -> None:
+def install_package(session: nox.Session, sets: str = "all") -> None:
     """Install the package as users do, with the packages that its tests need."""
     install_build_tools(session)
-    session.install(f"{built_wheel(session)}[test]")
+    session.install(f"{built_wheel(session, sets)}[test]")
 
 
-def built_wheel(session: nox.Session) -> Path:
-    """Return a wheel of the current sources with all instruction sets. The first session that needs it builds it."""
+def built_wheel(session: nox.Session, sets: str = "all") -> Path:
+    """Return a wheel of the current sources with these instruction sets, "all" or "native".
+
+    The first session that needs it builds it. If there is one with all sets, it serves for "native" as well.
+    """
     directory = BUILD / "wheels" / digest_of_sources(session.python or sys.version)
+    if sets != "all" and not list(directory.glob("*.whl")):
+        directory = directory.with_name(f"{directory.name}-{sets}")
     with locked(directory, session.warn):
         if not list(directory.glob("*.whl")):
-            build_wheel(session, directory)
+            build_wheel(session, directory, sets)
     (wheel,) = directory.glob("*.whl")
     return wheel
 
 
-def build_wheel(session: nox.Session, directory: Path) -> None:
+def build_wheel(session: nox.Session, directory: Path, sets: str) -> None:
     """Build the wheel into this folder."""
     command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
     # With session.run, pip would find the session's CMake instead of the one that `pip install .` uses, and ccache
@@ -148,7 +153,7 @@ def build_wheel(session: nox.Session, directory: Path) -> None:
     built = subprocess.run(
         [*command, "--wheel-dir", str(directory), "."],
         cwd=ROOT,
-        env={**os.environ, "MPSCNN_INSTRUCTION_SETS": "all"},  # sessions try each, valgrind knows some
+        env={**os.environ, "MPSCNN_INSTRUCTION_SETS": sets},
         capture_output=True,
         text=True,
         check=False,
@@ -276,7 +281,15 @@ def build_cpp(session: nox.Session, name: str, *options: str) -> None:
 
 def run_ctest(session: nox.Session, name: str, **environment: str) -> None:
     """Run the C++ tests of build/<name>."""
-    command = ("ctest", "--test-dir", str(BUILD / name), "--output-on-failure", "--no-tests=error")
+    command = (
+        "ctest",
+        "--test-dir",
+        str(BUILD / name),
+        "-j",
+        JOBS,
+        "--output-on-failure",
+        "--no-tests=error",
+    )
     session.run(*command, env=environment, external=True)
 
 

@@ -62,6 +62,12 @@ def generator() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Return true in the full tier, where a test that draws cases draws many of each kind."""
+    return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
 def project() -> Path:
     """The top of the source tree."""
     return PROJECT

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.torch_writer import safetensors_file, state_dict_file, state_of
+from tiers import with_full
 
 import mpscnn
 from mpscnn import models
@@ -149,7 +150,7 @@ _linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is counted a
 
 
 @_linux
-@pytest.mark.parametrize("name", ["net.onnx", "net.safetensors"])
+@pytest.mark.parametrize("name", with_full(["net.onnx"], ["net.safetensors"]))
 def test_no_more_than_some_sizes_of_the_file(tmp_path: Path, name: str) -> None:
     assert _max_used(tmp_path, name) < 8.0
 

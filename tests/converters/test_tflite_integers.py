@@ -32,9 +32,9 @@ FILES = [
 @pytest.mark.parametrize(
     ("kind", "dtype"), [*itertools.product(OPERATORS, ["uint8", "int8"]), ("LOGISTIC", "int8")]
 )
-def test_single_operators(tmp_path: Path, kind: str, dtype: str) -> None:
+def test_single_operators(tmp_path: Path, full: bool, kind: str, dtype: str) -> None:
     path = tmp_path / "one.tflite"
-    for seed in range(40):
+    for seed in range(40 if full else 10):
         made = RandomFile(kind, dtype, seed)
         path.write_bytes(made.content)
         found = quantized_file.run(read_tflite(path), *made.inputs)
@@ -49,9 +49,9 @@ DIFFERING = [
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [case for case in DIFFERING if case != ("CONCATENATION", "int8")])
-def test_single_operators_with_scales_that_differ(tmp_path: Path, kind: str, dtype: str) -> None:
+def test_single_operators_with_scales_that_differ(tmp_path: Path, full: bool, kind: str, dtype: str) -> None:
     path = tmp_path / "one.tflite"
-    for seed in range(20):
+    for seed in range(20 if full else 5):
         made = DifferingFile(kind, dtype, seed)
         path.write_bytes(made.content)
         found = quantized_file.run(read_tflite(path), *made.inputs)

@@ -191,10 +191,11 @@ def fail_everywhere(emulation: Emulation, work: Work, switch: str, expected: Any
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_each_failure_is_an_error_and_leaves_nothing(emulation: Emulation, name: str) -> None:
+def test_each_failure_is_an_error_and_leaves_nothing(emulation: Emulation, full: bool, name: str) -> None:
+    """The default tier tries a third of the switches with a name, and the others with the names beside it."""
     work = WORK[name]
     expected = work()
-    for switch in SWITCHES:
+    for switch in SWITCHES if full else SWITCHES[list(WORK).index(name) % 3 :: 3]:
         count = fail_everywhere(emulation, work, switch, expected)
         assert (count > 0) == needs(name, switch), f"{switch} had {count} things to let fail"
         np.testing.assert_array_equal(work(), expected)

@@ -43,7 +43,14 @@ def run_tests(project: Path, cache: Path, kernels: str, name: str, *tests: str) 
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("tests", [OPERATIONS, KERNELS, NETWORKS], ids=["ops", "kernels", "networks"])
+@pytest.mark.parametrize(
+    "tests",
+    [
+        pytest.param(OPERATIONS, id="ops"),
+        pytest.param(KERNELS, id="kernels", marks=pytest.mark.full),
+        pytest.param(NETWORKS, id="networks"),
+    ],
+)
 def test_nothing_is_skipped_on_a_gpu(project: Path, tmp_path: Path, tests: tuple[str, ...]) -> None:
     status, output = run_tests(project, tmp_path, "", "Apple M2", *tests)
     assert status == 0, output

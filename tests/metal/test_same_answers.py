@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from models.test_forge_lenet import lenet
 from numpy.typing import NDArray
+from tiers import with_full
 from tolerance import HALF_EPS, HALF_TINY, SOFTMAX_ULPS, assert_close, linear_bound, ulp_bound
 
 import mpscnn
@@ -47,6 +48,8 @@ MODELS: dict[str, Callable[[Path], mpscnn.Network]] = {
     "ultraface": converted("ultraface/version-slim-320_without_postprocessing.tflite"),
     "forge_lenet": lambda models: lenet(models / "forge_lenet"),
 }
+LARGE = ("mobilenet_v1", "mobilenet_v1_0.75_192", "mobilenet_v2", "deeplab_v3")
+NAMES = with_full((name for name in MODELS if name not in LARGE), LARGE)
 # Layers that are sums of products. With absolute inputs and weights they compute the sum of magnitudes, for bounds.
 SUMS = {"convolution", "fully_connected", "add", "pooling", "resize"}
 # Activations with slopes of at most 1, which do not increase differences.
@@ -120,12 +123,12 @@ def compare_whole(network: mpscnn.Network) -> None:
         assert np.abs(result - halves[name]).max() <= rounding, f"output {name}"
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_layers(shared: Path, name: str) -> None:
     compare_layers(MODELS[name](shared / "models"))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_whole_networks(shared: Path, name: str) -> None:
     compare_whole(MODELS[name](shared / "models"))
 

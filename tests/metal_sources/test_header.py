@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from metal_sources import apple_api
+from tiers import combinations
 
 WARNINGS = ("-fsyntax-only", "-Wall", "-Wextra", "-Werror")
 
@@ -47,8 +48,9 @@ def headers_for_arc(folder: Path, arguments: list[str]) -> list[str]:
     return ["-fobjc-arc", f"-I{folder}", *modern]
 
 
-@pytest.mark.parametrize("arc", [False, True], ids=["manual", "arc"])
-@pytest.mark.parametrize("language", ["objective-c", "objective-c++"])
+@pytest.mark.parametrize(
+    ("language", "arc"), combinations(["objective-c", "objective-c++"], [False, True], every=2)
+)
 def test_it_compiles(language: str, arc: bool, example: str, project: Path, tmp_path: Path) -> None:
     compiler = shutil.which("clang++-16") or shutil.which("clang++")
     if compiler is None:

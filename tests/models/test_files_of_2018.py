@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from converters import litert_parts
 from numpy.typing import NDArray
+from tiers import with_full
 
 import mpscnn
 from mpscnn import converters, registry
@@ -21,7 +22,7 @@ from mpscnn.registry.download import Client
 
 FOLDER = "models/tflite_support"
 CLASSIFIER, DETECTOR = "mobilenet_v1_0.25_224_quant", "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29"
-PRECISIONS = ["float32", "float16", "bfloat16", "int8"]
+PRECISIONS = with_full(["float32", "int8"], ["float16", "bfloat16"])
 #: How far ahead the best class, or object, must be: less is decided by rounding.
 MARGIN = 0.05
 #: Of less sure objects rounding decides which of two neighbouring anchors is kept.

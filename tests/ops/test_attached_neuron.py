@@ -10,6 +10,7 @@ from ops.single_layer import run_layer, values
 from reference.convolution import convolution
 from reference.fully_connected import fully_connected
 from reference.neuron import FUNCTIONS, neuron
+from tiers import combinations
 from tolerance import assert_close, defined_where_attached, linear_bound, neuron_bound
 
 KINDS = list(FUNCTIONS)
@@ -53,9 +54,9 @@ LAYERS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-@pytest.mark.parametrize("kind", [*KINDS, "prelu"])
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize(
+    ("layer", "kind", "precision"), combinations(LAYERS, [*KINDS, "prelu"], ["float32", "float16"], every=2)
+)
 def test_attached_to_sums_of_products(layer: str, kind: str, precision: str) -> None:
     operation, attributes, shape = LAYERS[layer]
     x, weight = (
@@ -96,9 +97,11 @@ FUNCTIONS = [
 ]
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: "-".join(map(str, function.values())))
-@pytest.mark.parametrize("layer", ["pointwise", "3x3", "dense"])
+@pytest.mark.parametrize(
+    ("layer", "function", "precision"),
+    combinations(["pointwise", "3x3", "dense"], FUNCTIONS, ["float32", "float16"], every=2),
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
+)
 def test_attached_to_large_sums(
     layer: str, function: dict[str, Any], precision: str, chosen_device: str
 ) -> None:

@@ -6,7 +6,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-constexpr const char *mps_class = "MPSCNNConvolutionTranspose";
+constexpr const char *mps_transpose_class = "MPSCNNConvolutionTranspose";
 
 /// A transposed convolution by MPSCNNConvolutionTranspose, which moves its kernel, not rotated, over the
 /// input with zeros inserted between its pixels. Its header does not promise that groups or dilation work, or
@@ -32,7 +32,7 @@ private:
 
     static Kernel make_kernel(const ops::TransposedConvolution &operation, const LayerSource &source,
                               Device &device) {
-        source.choice.take(mps_class);
+        source.choice.take(mps_transpose_class);
         ConvolutionWeights weights(source);
         weights.given = engine::Precision::float32; // the header mentions no other type
         weights.rotated = operation.kernel_use == ops::KernelUse::scatter;
@@ -120,7 +120,7 @@ std::unique_ptr<Layer> make_layer(const ops::TransposedConvolution &operation, c
     const ops::NeuronKind activation = activation_of(source).kind;
     const bool activates =
         activation == ops::NeuronKind::none || source.choice.may_take("neuron", activation);
-    if (is_of_mps && source.choice.may_take(mps_class) && activates)
+    if (is_of_mps && source.choice.may_take(mps_transpose_class) && activates)
         return std::make_unique<MpsTransposedConvolution>(operation, source, device);
     return std::make_unique<GroupedTransposedConvolution>(operation, source, device);
 }
