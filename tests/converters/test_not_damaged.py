@@ -80,6 +80,16 @@ def test_what_onnxruntime_reads_is_at_max_not_supported(name: str) -> None:
     assert "damaged" not in str(refused.value)
 
 
+@pytest.mark.parametrize("lists_its_weights", [False, True], ids=["no inputs", "only weights"])
+def test_graphs_of_constants_alone(lists_its_weights: bool) -> None:
+    made = model([node("Relu", ["c"])], {}, {"c": np.ones((1, 6, 4, 4), np.float32)})
+    if lists_its_weights:
+        made.graph.input.append(onnx.helper.make_tensor_value_info("c", 1, IMAGE["x"]))
+    np.testing.assert_array_equal(run_there(made, {})[0], np.ones((1, 6, 4, 4)))
+    with pytest.raises(UnsupportedError, match="has no inputs"):
+        read(made)
+
+
 def test_tensors_that_share_places_of_another_file(tmp_path: Path) -> None:
     """Tied weights do; only so many copies of a file are made."""
     weights = {f"w{place}": np.ones((4, 4), np.float32) for place in range(6)}

@@ -19,6 +19,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 WEIGHTS, TEXT = ".caffemodel", ".prototxt"
 _MAX_LAYERS = 10_000
+_MAX_MESSAGES = 10 * _MAX_LAYERS
 _MAX_BLOBS = 1_024  # the maximum number of blobs that a layer reads or computes
 _MAX_REASON = 200
 # Names of types in Caffe's first format, in which the type was an enumeration.
@@ -102,6 +103,11 @@ def _text(path: Path) -> Any:
     message = text_message()
     text_format = import_module("google.protobuf.text_format")
     content = content_of(path, WeightsError)
+    count = content.count(b"{") + content.count(b"<")
+    if count > _MAX_MESSAGES:
+        raise UnsupportedError(
+            f"{path}: has {count} inner messages; more than {_MAX_MESSAGES} are not supported"
+        )
     net = message()
     try:
         text_format.Parse(unquoted(content.decode("utf-8-sig")), net, allow_unknown_field=True)

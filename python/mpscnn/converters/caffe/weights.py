@@ -15,6 +15,8 @@ from mpscnn.converters.blobs import Array, Blob, Place
 from mpscnn.converters.caffe.schema import weights_message
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.message_memory import check_memory
+from mpscnn.converters.named_errors import naming
 from mpscnn.converters.skipped_bytes import Field, Holder, SkippedData
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -36,7 +38,10 @@ def read_weights(path: Path) -> dict[str, list[Blob]]:
         stream = path.open("rb")
     try:
         with stream:
-            spared = SkippedData(stream, path.stat().st_size, {2: {6: _BLOB}, 100: {7: _BLOB}})
+            size = path.stat().st_size
+            spared = SkippedData(stream, size, {2: {6: _BLOB}, 100: {7: _BLOB}})
+        with naming(str(path)):
+            check_memory(message.DESCRIPTOR, spared.message, size)
         message.ParseFromString(spared.message)
     except (errors.DecodeError, ValueError) as error:
         raise WeightsError(f"{path}: is not a file of Caffe's weights: {error}") from error

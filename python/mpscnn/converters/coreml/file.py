@@ -14,12 +14,15 @@ from mpscnn.converters.coreml.schema import model_message, weight_places
 from mpscnn.converters.coreml.weights import Weights
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.message_memory import check_memory
+from mpscnn.converters.named_errors import naming
 from mpscnn.converters.skipped_bytes import SkippedData
-from mpscnn.errors import WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 MODEL, PACKAGE = ".mlmodel", ".mlpackage"
 _MANIFEST, _DATA = "Manifest.json", "Data"
 _MAX_MANIFEST = 1 << 20
+_MAX_FEATURES = 1_000
 _LARGEST_MESSAGE = 2**31 - 1  # the limit of protobuf
 
 
@@ -53,7 +56,12 @@ class CoremlFile:
 
 
 def read_coreml(path: Path) -> CoremlFile:
-    """Read a model. Raises WeightsError if a file is missing, damaged or not of a Core ML model."""
+    """Read a model.
+
+    Raises WeightsError if a file is missing, damaged or not of a Core ML model.
+
+    Raises UnsupportedError if its message would take far more memory than the file's size.
+    """
     origin = os.fspath(path)
     with reading(path, WeightsError):
         root = path if is_folder(path) else None
@@ -74,6 +82,8 @@ def read_coreml(path: Path) -> CoremlFile:
     try:
         with stream:
             spared = SkippedData(stream, size, weight_places())
+        with naming(origin):
+            check_memory(message.DESCRIPTOR, spared.message, size)
         message.ParseFromString(spared.message)
     except (errors.DecodeError, ValueError, RecursionError) as error:
         raise WeightsError(f"damaged: {origin}: is not a Core ML model: {error}") from error
@@ -81,6 +91,12 @@ def read_coreml(path: Path) -> CoremlFile:
         raise WeightsError(
             f"damaged: {origin}: is not a Core ML model: it states no version, or describes nothing"
         )
+    for what in ("input", "output"):
+        count = len(getattr(message.description, what))
+        if count > _MAX_FEATURES:
+            raise UnsupportedError(
+                f"{origin}: has {count} {what}s; more than {_MAX_FEATURES} are not supported"
+            )
     places: dict[tuple[int, ...], None] = {
         (data.number, data.start, data.end - data.start): None for data in spared.left_out
     }

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from mpscnn._private.files import reading, require_regular
 from mpscnn.converters.budget import max_nodes
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.message_memory import check_memory
+from mpscnn.converters.named_errors import naming
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.order import in_order
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 OLDEST_OPSET = 7
 _LARGEST_FILE = 2**31 - 1  # the limit of protobuf
 _MAX_RANK = 64
+# The maximum number of nodes, inputs, outputs, weights and described tensors of a graph.
+_MAX_PARTS = 100_000
 # The maximum number of nodes that change a constant's type or shape in files that mpscnn wrote.
 _MOST_CHANGES = 4
 
@@ -79,6 +83,12 @@ class OnnxFile:
                 "converts it (onnx.version_converter)"
             )
         graph = model.graph
+        for what in ("node", "input", "output", "initializer", "value_info"):
+            count = len(getattr(graph, what))
+            if count > _MAX_PARTS:
+                raise UnsupportedError(
+                    f"{origin}: its graph has {count} parts of the kind {what}; at most {_MAX_PARTS} are supported"
+                )
         self._is_ours = model.producer_name == PRODUCER
         nodes = [Node(node, is_ours=self._is_ours) for node in graph.node]
         self.tensors = {tensor.name: tensor for tensor in graph.initializer}
@@ -190,7 +200,8 @@ class OnnxFile:
 def read_onnx(path: Path) -> OnnxFile:
     """Read an ONNX file.
 
-    Raises WeightsError for a damaged file, and UnsupportedError if the package `onnx` is not installed.
+    Raises WeightsError for a damaged file. Raises UnsupportedError if the package `onnx` is not installed, or if the
+    file's message would take far more memory than the file's size.
     """
     onnx = _package()
     origin = os.fspath(path)
@@ -204,6 +215,8 @@ def read_onnx(path: Path) -> OnnxFile:
             stream = path.open("rb")
         with stream:
             own = SkippedData(stream, size, TENSORS)
+        with naming(origin):
+            check_memory(onnx.ModelProto.DESCRIPTOR, own.message, size)
         model = onnx.load_model_from_string(own.message)
     except (import_module("google.protobuf.message").DecodeError, ValueError, RecursionError) as error:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: {error}") from error

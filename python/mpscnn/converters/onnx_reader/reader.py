@@ -112,6 +112,10 @@ def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> C
 def _of_inputs(
     file: OnnxFile, options: ReadOptions, wanted: Sequence[str], inputs: Sequence[FileInput]
 ) -> Context:
+    if options.has_batch and not inputs:
+        raise UnsupportedError(
+            f"{file.origin}: it has no inputs, so its results are constants, which is not supported"
+        )
     batches = {one.extents[0] for one in inputs}
     names = LayerNames()
     shapes = {}

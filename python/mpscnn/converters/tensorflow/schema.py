@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from mpscnn.converters.message_memory import check_memory
 from mpscnn.converters.message_schema import message_class
 from mpscnn.errors import WeightsError
 
@@ -53,9 +54,14 @@ def message(name: str) -> Any:
 
 
 def parsed(name: str, content: bytes, damage: str) -> Any:
-    """Parse a message. Raises WeightsError, whose text begins with `damage`, for invalid bytes."""
+    """Parse a message.
+
+    Raises WeightsError, whose text begins with `damage`, for invalid bytes, and UnsupportedError if the message would
+    take far more memory than its bytes.
+    """
     made = message(name)()
     errors = import_module("google.protobuf.message")
+    check_memory(made.DESCRIPTOR, content, len(content))
     try:
         made.ParseFromString(content)
     except (errors.DecodeError, ValueError, RecursionError) as error:
