@@ -91,7 +91,9 @@ class ExternalData:
         parts = PurePosixPath(location)
         leaves = parts.is_absolute() or PureWindowsPath(location).drive or "\\" in location
         if not location or leaves or "\0" in location:
-            raise WeightsError(f"damaged: {where}: {shown(location)} is not the relative path of a file")
+            raise WeightsError(
+                f"damaged: {where}: is in {shown(location)}, which is not the relative path of a file"
+            )
         path = self._model.parent / parts
         real = os.path.realpath(path)
         folders = {os.path.realpath(self._model.parent), os.path.dirname(os.path.realpath(self._model))}  # noqa: PTH120
