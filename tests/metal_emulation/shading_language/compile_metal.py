@@ -62,7 +62,23 @@ def preprocess(arguments: argparse.Namespace, source: Path, depfile: Path) -> st
     return call(command, arguments.directory)
 
 
-def compile_file(arguments: argparse.Namespace, source: Path, index: int, work: Path) -> Path:
+def compiler_command(arguments: argparse.Namespace) -> list[str]:
+    """Return the command that compiles a translated file, without the names of files."""
+    command = [arguments.compiler, *LANGUAGE, *STRICT, *PREDEFINED, *arguments.flag]
+    return [*command, "-isystem", str(SHIM), "-isystem", str(CUDA)]
+
+
+def precompile_prelude(arguments: argparse.Namespace, work: Path) -> list[str]:
+    """Compile the header with which each translated file begins, and return the options that use the result."""
+    header = work / "prelude.pch"
+    command = compiler_command(arguments)
+    call([*command, "-x", "c++-header", str(SHIM / "msl" / "prelude.h"), "-o", str(header)])
+    return ["-include-pch", str(header)]
+
+
+def compile_file(
+    arguments: argparse.Namespace, source: Path, index: int, work: Path, prelude: list[str]
+) -> Path:
     """Compile a .metal file to an object file."""
     text = preprocess(arguments, source, work / f"{index}.d")
     translated = work / f"{index}.cpp"
@@ -70,13 +86,12 @@ def compile_file(arguments: argparse.Namespace, source: Path, index: int, work: 
     if arguments.lint:
         lint(text, arguments.compiler, work / f"{index}.clcpp")
     target = work / f"{index}.o"
-    command = [arguments.compiler, *LANGUAGE, *STRICT, *PREDEFINED, *arguments.flag]
     call(
         [
-            *command,
+            *compiler_command(arguments),
+            *prelude,
             f"-DMSL_PROGRAM=msl_program_{index}",
             f"-DMSL_GPU_CODE=msl_gpu_code_{index}",
-            *("-isystem", str(SHIM), "-isystem", str(CUDA)),
             "-c",
             str(translated),
             "-o",
@@ -136,9 +151,12 @@ def build(arguments: argparse.Namespace) -> None:
     """Compile all files to one library."""
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
+        # For a single file it would take longer. For a GPU, translated files begin with another header.
+        worthwhile = len(arguments.sources) > 2 and not arguments.cuda
+        prelude = precompile_prelude(arguments, work) if worthwhile else []
         with ThreadPoolExecutor(os.cpu_count() if arguments.cuda else 2) as pool:
             jobs = enumerate(Path(source).absolute() for source in arguments.sources)
-            objects = list(pool.map(lambda job: compile_file(arguments, job[1], job[0], work), jobs))
+            objects = list(pool.map(lambda job: compile_file(arguments, job[1], job[0], work, prelude), jobs))
         if arguments.cuda:
             compile_launcher(arguments, work)
             objects += sorted(work.glob("*_gpu.o"))
