@@ -152,7 +152,7 @@ void Graph::use_variable(ValueId value, const std::string &role, ValueId variabl
     if (variable < 0 || variable >= value)
         fail(ErrorKind::parameter,
              {"layer ", quoted(node.name), ": value ", variable, " is not before this layer"});
-    const ops::WeightSpecs specs = weight_specs(static_cast<std::size_t>(value) - inputs_.size());
+    const ops::WeightSpecs specs = weight_specs(producer_number(value));
     const auto spec = std::find_if(specs.begin(), specs.end(), [&](const auto &s) { return s.role == role; });
     const std::string where = concat({"layer ", quoted(node.name), ", ", role});
     if (spec == specs.end()) fail(ErrorKind::weights, {where, ": no such weight"});
@@ -274,7 +274,7 @@ const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::
 void Graph::set_weight(std::string_view node_name, std::string_view role, WeightTensor tensor) {
     const ValueId value = find(node_name);
     if (is_input(value)) fail(ErrorKind::weights, {"input ", quoted(node_name), " has no weights"});
-    const std::size_t index = static_cast<std::size_t>(value) - inputs_.size();
+    const std::size_t index = producer_number(value);
     if (!nodes_[index].variables.empty())
         fail(ErrorKind::state, {"layer ", quoted(node_name), ": it reads its weights from variables"});
     require_weight(weight_specs(index), "layer " + quoted(node_name), role, tensor);

@@ -114,10 +114,11 @@ public:
     }
 
     bool is_input(ValueId value) const { return value < static_cast<int>(inputs_.size()); }
-    /// Return the node that computes `value`, which must not be an input.
-    const Node &producer(ValueId value) const {
-        return nodes_[static_cast<std::size_t>(value) - inputs_.size()];
+    /// Return the number of the node that computes `value`, which must not be an input.
+    std::size_t producer_number(ValueId value) const {
+        return static_cast<std::size_t>(value) - inputs_.size();
     }
+    const Node &producer(ValueId value) const { return nodes_[producer_number(value)]; }
     ValueId result_of(std::size_t node_index) const {
         return static_cast<ValueId>(inputs_.size() + node_index);
     }
@@ -157,7 +158,7 @@ private:
 
     ValueId add_value(const std::string &name, const Shape &shape);
     ValueId add_input_value(Input input);
-    Node &own_node(ValueId value) { return nodes_[static_cast<std::size_t>(value) - inputs_.size()]; }
+    Node &own_node(ValueId value) { return nodes_[producer_number(value)]; }
     Node &require_node(ValueId value, const char *what);
     std::vector<Shape> input_shapes_of(const std::vector<ValueId> &inputs) const;
     void require_new_name(const std::string &name) const;

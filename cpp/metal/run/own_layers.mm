@@ -75,8 +75,8 @@ std::optional<std::size_t> merged_input(const Graph &graph, const Node &sum,
     for (std::size_t i : {std::size_t{1}, std::size_t{0}}) {
         const ValueId value = sum.inputs[i];
         if (graph.is_input(value) || readers[static_cast<std::size_t>(value)] != 1) continue;
-        const Node &node = graph.producer(value);
-        const auto number = static_cast<std::size_t>(&node - graph.nodes().data());
+        const std::size_t number = graph.producer_number(value);
+        const Node &node = graph.nodes()[number];
         const auto &layer = layers[number];
         // The kernels of convolutions with groups cannot add an operand. No kernel broadcasts it, so both
         // shapes must be equal.
@@ -105,8 +105,7 @@ own_layers(const Graph &graph, Precision precision, const Device &device,
             const Precision held = node.keep_float32 ? Precision::float32 : precision;
             layers[i]->weights = constants_of(graph, node, *convolution, held, device);
         } else if (const auto input = merged_input(graph, node, layers, readers)) {
-            const auto number =
-                static_cast<std::size_t>(&graph.producer(node.inputs[*input]) - graph.nodes().data());
+            const std::size_t number = graph.producer_number(node.inputs[*input]);
             layers[i] = std::exchange(layers[number], std::nullopt);
             layers[i]->addend = node.inputs[1 - *input];
             merged[number] = true;
