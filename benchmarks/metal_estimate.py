@@ -5,7 +5,7 @@ python benchmarks/metal_estimate.py
 Nothing is measured. The constants below are the processor's peak rates, and the assumed shares of them that kernels
 reach. The share of mpscnn's own kernels is the share that they reached on an NVIDIA H100 (docs/metal.md). A layer takes
 the time for its bytes or the time for its multiplications, whichever is longer. Each encoder and each dispatch takes
-additional time.
+additional time. Consecutive shaders share one encoder, and each kernel of MPS has its own.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ SHARE_OF_MPS = 0.5
 SHARE_OF_OWN = 0.35
 TILE = 64
 HALF = 2
+MPS_OPERATIONS = ("pooling", "softmax")
+"""Operations that kernels of MPS compute, also in a network of own kernels."""
 
 
 class Estimate(NamedTuple):
@@ -84,21 +86,29 @@ def estimate(net: mpscnn.Network, *, own: bool) -> Estimate:
     merged = merged_sums(nodes) if own else {}
     peak = CORES * LANES * CLOCK
     total = Estimate()
+    is_open = False  # whether the next shader shares the encoder of the one before it
     for layer in layers:
         name, node, size = layer["name"], nodes[layer["name"]], elements(layer["output"])
         if name in merged.values():
             continue
         read = sum(elements(shapes[source]) for source in node["inputs"]) + size * (name in merged)
         moved = HALF * (read + size + layer["parameters"])
-        if not own or node["operation"] != "convolution":
-            # MPS computes this layer. Its inputs are copied to images before it, and its result back from an image, if
-            # the other layers use own kernels.
-            total = total.plus(moved, layer["macs"], peak * SHARE_OF_MPS, 3 if own else 1)
-        elif node["attributes"]["groups"] > 1:
-            total = total.plus(moved, layer["macs"], peak * SHARE_OF_OWN, 1)
+        is_convolution, is_grouped = (
+            node["operation"] == "convolution",
+            node["attributes"].get("groups", 1) > 1,
+        )
+        by_mps = node["operation"] in MPS_OPERATIONS or (not own and is_convolution and not is_grouped)
+        encoders = int(not is_open)
+        if by_mps:  # among own kernels, shaders copy its inputs to images and its result back
+            encoders = encoders + 2 if own else 1
+        is_open = own or not by_mps
+        if not own or not is_convolution:
+            total = total.plus(moved, layer["macs"], peak * SHARE_OF_MPS, encoders)
+        elif is_grouped:
+            total = total.plus(moved, layer["macs"], peak * SHARE_OF_OWN, encoders)
         else:
             macs, cores = product_macs(layer["output"], layer["macs"] // size)
-            total = total.plus(moved, macs, peak * SHARE_OF_OWN * cores, 1)
+            total = total.plus(moved, macs, peak * SHARE_OF_OWN * cores, encoders)
     return total
 
 

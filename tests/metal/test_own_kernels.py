@@ -187,3 +187,23 @@ def test_names_of_kernels() -> None:
     with pytest.raises(mpscnn.ParameterError, match="metal_kernels must be mps or own, got 'cuda'"):
         net.compile(device="metal", metal_kernels="cuda")  # type: ignore[arg-type]
     assert net.compile(device="metal").metal_kernels == "mps"
+
+
+def test_consecutive_shaders_share_an_encoder(emulation: Emulation) -> None:
+    """MPS has encoders of its own. If errors are looked for, each layer has one, so that an error names it."""
+    shape = (9, 7, 8)
+    net = network(shape, lambda n, x: n.conv2d(n.depthwise_conv2d(n.conv2d(x, 8, 1), 3), 4, 1))
+    session = net.compile(device="metal", metal_kernels="own").session()
+    x = np.ones((2, *shape), np.float32)
+    session.run(x)
+
+    def encoders() -> int:
+        before = emulation.get("compute_encoders_made")
+        session.run(x)
+        return emulation.get("compute_encoders_made") - before
+
+    assert encoders() == 1
+    emulation.set("command_buffer_error", 8)
+    with pytest.raises(mpscnn.DeviceError, match="if it fails again, the message names the layer"):
+        session.run(x)
+    assert encoders() == 3

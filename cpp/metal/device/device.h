@@ -62,6 +62,11 @@ public:
     /// devices.
     void mark_removed() { removed_ = true; }
 
+    /// Return whether the GPU records for a failed command buffer which of its encoders failed. This costs
+    /// time, so it is true only after a command buffer has failed.
+    bool looks_for_errors() const { return looks_for_errors_; }
+    void look_for_errors() { looks_for_errors_ = true; }
+
     /// Return memory that processor and GPU share. Throws DeviceError if there is not enough, and for a size
     /// beyond the device's largest buffer.
     objc_ptr<id<MTLBuffer>> make_buffer(std::size_t bytes) const;
@@ -83,7 +88,7 @@ private:
     std::shared_ptr<DeviceParts> parts_;
     std::unique_ptr<CustomKernels> custom_kernels_;
     std::string identity_;
-    std::atomic<bool> removed_{false};
+    std::atomic<bool> removed_{false}, looks_for_errors_{false};
 };
 
 } // namespace mpscnn::metal

@@ -93,8 +93,34 @@ private:
     objc_ptr<MPSTemporaryImage *> image_;
 };
 
-/// Runs shaders of a layer in a separate encoder. Errors can then name the layer, and no encoder is open when
-/// MPS opens its own. Each run sees the results of the runs before it.
+/// Lets consecutive shaders of a command buffer share one encoder, because each encoder takes time on the
+/// GPU. While this object exists, all Dispatch objects of its command buffer use the shared encoder. The
+/// encoder runs one shader after the other. Without this object each Dispatch has an encoder of its own, so
+/// that errors can name the layer.
+class SharedEncoder {
+public:
+    explicit SharedEncoder(id<MTLCommandBuffer> command_buffer);
+    ~SharedEncoder();
+    SharedEncoder(const SharedEncoder &) = delete;
+    SharedEncoder &operator=(const SharedEncoder &) = delete;
+
+private:
+    friend class Dispatch;
+    friend id<MTLCommandBuffer> for_mps(id<MTLCommandBuffer> command_buffer);
+
+    /// Return the object of a command buffer, or null.
+    static SharedEncoder *of(id<MTLCommandBuffer> command_buffer);
+    id<MTLComputeCommandEncoder> open(const std::string &label);
+    void end();
+
+    id<MTLCommandBuffer> command_buffer_;
+    objc_ptr<id<MTLComputeCommandEncoder>> encoder_;
+};
+
+/// Return the command buffer for a call of MPS, which opens encoders. A shared encoder ends before that.
+id<MTLCommandBuffer> for_mps(id<MTLCommandBuffer> command_buffer);
+
+/// Runs shaders of a layer. Each run sees the results of the runs before it.
 class Dispatch {
 public:
     Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,
@@ -119,6 +145,7 @@ public:
     void run(MTLSize threads, MTLSize group);
 
 private:
+    SharedEncoder *shared_;                ///< null: the encoder belongs to this object
     id<MTLComputeCommandEncoder> encoder_; ///< autoreleased, like all encoders
     id<MTLComputePipelineState> pipeline_ = nil;
 };

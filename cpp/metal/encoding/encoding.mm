@@ -1,6 +1,8 @@
 #include "metal/encoding/encoding.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 
 #include "core/json.h"
 #include "metal/device/text.h"
@@ -8,6 +10,17 @@
 namespace mpscnn::metal {
 
 namespace {
+
+/// The shared encoders of all command buffers that are encoded at present.
+struct SharedEncoders {
+    std::mutex mutex;
+    std::map<const void *, SharedEncoder *> by_command_buffer;
+};
+
+SharedEncoders &shared_encoders() {
+    static SharedEncoders encoders;
+    return encoders;
+}
 
 [[noreturn]] void fail_for_lack_of_memory(const ImageLayout &layout) {
     fail(ErrorKind::device, {"Metal cannot allocate an image of ", layout.bytes(), " bytes"});
@@ -106,15 +119,54 @@ Scratch::~Scratch() {
     if ([image_.get() readCount] > 0) [image_.get() setReadCount:0];
 }
 
+SharedEncoder::SharedEncoder(id<MTLCommandBuffer> command_buffer) : command_buffer_(command_buffer) {
+    const std::lock_guard lock(shared_encoders().mutex);
+    shared_encoders().by_command_buffer[command_buffer] = this;
+}
+
+SharedEncoder::~SharedEncoder() {
+    end();
+    const std::lock_guard lock(shared_encoders().mutex);
+    shared_encoders().by_command_buffer.erase(command_buffer_);
+}
+
+SharedEncoder *SharedEncoder::of(id<MTLCommandBuffer> command_buffer) {
+    const std::lock_guard lock(shared_encoders().mutex);
+    const auto &known = shared_encoders().by_command_buffer;
+    const auto found = known.find(command_buffer);
+    return found == known.end() ? nullptr : found->second;
+}
+
+id<MTLComputeCommandEncoder> SharedEncoder::open(const std::string &label) {
+    if (!encoder_) {
+        encoder_ = share([command_buffer_ computeCommandEncoder]);
+        [encoder_.get() setLabel:string_of(label)];
+    }
+    return encoder_.get();
+}
+
+void SharedEncoder::end() {
+    if (encoder_) [encoder_.get() endEncoding];
+    encoder_.reset();
+}
+
+id<MTLCommandBuffer> for_mps(id<MTLCommandBuffer> command_buffer) {
+    if (SharedEncoder *shared = SharedEncoder::of(command_buffer)) shared->end();
+    return command_buffer;
+}
+
 Dispatch::Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,
                    id<MTLComputePipelineState> pipeline)
-    : encoder_([command_buffer computeCommandEncoder]) {
+    : shared_(SharedEncoder::of(command_buffer)),
+      encoder_(shared_ ? shared_->open(label) : [command_buffer computeCommandEncoder]) {
     if (!encoder_) fail(ErrorKind::device, {"Metal gives no compute encoder for ", quoted(label)});
-    [encoder_ setLabel:string_of(label)];
+    if (!shared_) [encoder_ setLabel:string_of(label)];
     set(pipeline);
 }
 
-Dispatch::~Dispatch() { [encoder_ endEncoding]; }
+Dispatch::~Dispatch() {
+    if (!shared_) [encoder_ endEncoding];
+}
 
 void Dispatch::set(id<MTLComputePipelineState> pipeline) {
     pipeline_ = pipeline;

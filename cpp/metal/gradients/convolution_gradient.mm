@@ -175,8 +175,10 @@ void ConvolutionGradientStep::reload(id<MTLCommandBuffer> command_buffer, const 
                     biasesOffset:0
         cnnConvolutionDescriptor:kernels_->descriptor.get()]);
     if (!state) fail(ErrorKind::device, {"MPS takes no weights for the gradient of layer ", quoted(name_)});
-    [kernels_->forward.get() reloadWeightsAndBiasesWithCommandBuffer:command_buffer state:state.get()];
-    [kernels_->gradient.get() reloadWeightsAndBiasesWithCommandBuffer:command_buffer state:state.get()];
+    [kernels_->forward.get() reloadWeightsAndBiasesWithCommandBuffer:for_mps(command_buffer)
+                                                               state:state.get()];
+    [kernels_->gradient.get() reloadWeightsAndBiasesWithCommandBuffer:for_mps(command_buffer)
+                                                                state:state.get()];
 }
 
 void ConvolutionGradientStep::encode(id<MTLCommandBuffer> command_buffer,
@@ -194,7 +196,7 @@ void ConvolutionGradientStep::encode_input(id<MTLCommandBuffer> command_buffer,
         results(command_buffer, result_, images_);
     output_to_image_.encode(command_buffer, name_, outputs.images(), dense(arrays[0], output_));
     [kernels_->gradient.get()
-        encodeBatchToCommandBuffer:command_buffer
+        encodeBatchToCommandBuffer:for_mps(command_buffer)
                    sourceGradients:outputs.get()
                       sourceImages:inputs.get()
                     gradientStates:make_states(kernels_->forward.get(), inputs, outputs, name_)
@@ -210,7 +212,7 @@ void ConvolutionGradientStep::encode_weight(id<MTLCommandBuffer> command_buffer,
     input_to_image_.encode(command_buffer, name_, inputs.images(), dense(arrays[0], input_));
     output_to_image_.encode(command_buffer, name_, outputs.images(), dense(arrays[1], output_));
     MPSStateBatch *states = make_states(kernels_->forward.get(), inputs, outputs, name_);
-    [kernels_->gradient.get() encodeBatchToCommandBuffer:command_buffer
+    [kernels_->gradient.get() encodeBatchToCommandBuffer:for_mps(command_buffer)
                                          sourceGradients:outputs.get()
                                             sourceImages:inputs.get()
                                           gradientStates:states

@@ -37,7 +37,7 @@ void GradientStep::encode(id<MTLCommandBuffer> command_buffer, std::span<const A
     if (kernels_.reads_source)
         source_to_image_.encode(command_buffer, name_, sources.images(), dense(arrays[1], source_));
     MPSStateBatch *states = make_states(kernels_.forward.get(), sources, gradients, name_);
-    [kernels_.gradient.get() encodeBatchToCommandBuffer:command_buffer
+    [kernels_.gradient.get() encodeBatchToCommandBuffer:for_mps(command_buffer)
                                         sourceGradients:gradients.get()
                                            sourceImages:sources.get()
                                          gradientStates:states

@@ -116,7 +116,7 @@ Stage mps_stage(MPSCNNKernel *kernel, const MPSOffset &offset, std::size_t sourc
     const auto encode = [kernel = share(kernel), offset](Encoding &encoding,
                                                          std::span<MPSImage *const> images) {
         [kernel.get() setOffset:offset];
-        [kernel.get() encodeToCommandBuffer:encoding.command_buffer()
+        [kernel.get() encodeToCommandBuffer:for_mps(encoding.command_buffer())
                                 sourceImage:images[0]
                            destinationImage:images[1]];
     };

@@ -362,6 +362,7 @@ void ArrayPlan::encode_copy(id<MTLCommandBuffer> command_buffer, const OutputCop
 void ArrayPlan::encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const {
     const std::lock_guard lock(network_->encoding);
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, image_bytes_);
+    const auto shared = share_encoder(command_buffer);
     for (const NodeStep &step : steps_) encode_step(command_buffer, step, slot);
     for (const OutputCopy &copy : copies_) encode_copy(command_buffer, copy, slot);
 }

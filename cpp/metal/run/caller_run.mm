@@ -125,6 +125,7 @@ void CallerRun::encode(std::shared_ptr<const engine::Plan> given, void *commands
     // Tell MPS how much temporary memory the run needs. MPS uses the largest hint for a command buffer, so
     // this one does not affect larger hints.
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, plan.arena_bytes());
+    const auto shared = plan.share_encoder(command_buffer);
     for (std::int64_t first_image : plan.passes()) {
         Encoding encoding(command_buffer, plan.values(), first_image);
         encode_one_pass(encoding, plan, inputs_, results);

@@ -174,6 +174,7 @@ void encode_pass(Encoding &encoding, const ImagePlan &plan, const Slot &slot, Ar
 void ImagePlan::encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const {
     const std::lock_guard lock(network_->encoding);
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, arena_bytes());
+    const auto shared = share_encoder(command_buffer);
     for (std::int64_t first_image : passes_) {
         Encoding encoding(command_buffer, values_, first_image);
         encode_pass(encoding, *this, slot, [](std::size_t, const std::string &, auto encode) { encode(); });

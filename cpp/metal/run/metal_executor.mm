@@ -47,7 +47,7 @@ void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView
     std::shared_ptr<Slot> slot = slots_.take();
     PageBuffers buffers;
     plan.prepare(*slot, inputs, outputs, buffers);
-    id<MTLCommandBuffer> command_buffer = make_command_buffer(device_->queue(), plan.name());
+    id<MTLCommandBuffer> command_buffer = make_command_buffer(*device_, plan.name());
     plan.encode(command_buffer, *slot);
     commit(command_buffer, device_, handlers_,
            [slot = std::move(slot), done = std::move(done)](Failure failure) mutable {
@@ -66,7 +66,7 @@ engine::ExecutionProfile MetalExecutor::profile(const engine::Plan &given, std::
         const std::shared_ptr<Slot> slot = slots_.take();
         PageBuffers buffers;
         plan.prepare(*slot, inputs, outputs, buffers);
-        id<MTLCommandBuffer> whole = make_command_buffer(device_->queue(), plan.name());
+        id<MTLCommandBuffer> whole = make_command_buffer(*device_, plan.name());
         plan.encode(whole, *slot);
         commit_and_wait(whole, device_, handlers_);
         engine::RunTimes times = plan.run_steps_apart(handlers_, *slot);

@@ -8,6 +8,7 @@
 #include "engine/run/backend.h"
 #include "metal/device/device.h"
 #include "metal/device/page_buffers.h"
+#include "metal/encoding/encoding.h"
 
 namespace mpscnn::metal {
 
@@ -41,6 +42,12 @@ public:
     /// Run once, with every input, step and output in a separate command buffer. Wait for each one and return
     /// the GPU's times. The caller sets `duration`.
     virtual engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const = 0;
+
+    /// Let the shaders of a run share encoders while the returned object exists. Return null if errors are
+    /// looked for: then each layer has its own encoders, which an error can name.
+    std::unique_ptr<SharedEncoder> share_encoder(id<MTLCommandBuffer> command_buffer) const {
+        return device_->looks_for_errors() ? nullptr : std::make_unique<SharedEncoder>(command_buffer);
+    }
 
 protected:
     /// Return the shapes of all values.

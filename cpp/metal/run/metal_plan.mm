@@ -57,7 +57,7 @@ const MetalPlan &own_plan(const engine::Plan &plan) {
 }
 
 id<MTLCommandBuffer> TimedRun::begin(const std::string &name) const {
-    return make_command_buffer(device_->queue(), name);
+    return make_command_buffer(*device_, name);
 }
 
 void TimedRun::finish(id<MTLCommandBuffer> command_buffer, std::size_t number) {

@@ -61,7 +61,7 @@ void MetalRecording::discard() {
 id<MTLCommandBuffer> MetalRecording::command_buffer() {
     if (!command_buffer_) {
         device_->require_usable();
-        command_buffer_ = share(make_command_buffer(device_->queue(), "mpscnn.CommandBuffer"));
+        command_buffer_ = share(make_command_buffer(*device_, "mpscnn.CommandBuffer"));
     }
     return command_buffer_.get();
 }

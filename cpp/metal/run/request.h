@@ -39,16 +39,17 @@ private:
     const unsigned process_ = platform::fork_generation();
 };
 
-/// Return an autoreleased command buffer whose errors name the encoder that failed. Throws DeviceError if
-/// Metal makes none.
-id<MTLCommandBuffer> make_command_buffer(id<MTLCommandQueue> queue, const std::string &label);
+/// Return an autoreleased command buffer. If errors are looked for on the device, an error names the encoder
+/// that failed. Throws DeviceError if Metal makes none.
+id<MTLCommandBuffer> make_command_buffer(const Device &device, const std::string &label);
 
 /// If the command buffer failed because the device was removed, mark the device as removed.
 void note_removal(id<MTLCommandBuffer> command_buffer, Device &device);
 
 /// Commit. When the GPU has finished, `done` is called on one of Metal's threads. If the command buffer
-/// failed, the argument of `done` is a DeviceError with the code, the label and the encoder's name. If the
-/// device was removed, it is marked as removed.
+/// failed, the argument of `done` is a DeviceError with the code, the label and, if errors are looked
+/// for, the encoder's name. From then on they are looked for. If the device was removed, it is marked as
+/// removed.
 void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device, Handlers &handlers,
             engine::Completion done);
 

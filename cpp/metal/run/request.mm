@@ -28,9 +28,14 @@ Failure failure_of(id<MTLCommandBuffer> command_buffer, Device &device) {
     if ([command_buffer status] != MTLCommandBufferStatusError) return {};
     note_removal(command_buffer, device);
     NSError *error = [command_buffer error];
-    std::string message = concat({"Metal command buffer ", quoted(text_of([command_buffer label])), " failed: ", text_of(error, "no reason given")});
+    std::string message = concat({"Metal command buffer ", quoted(text_of([command_buffer label])),
+                                  " failed: ", text_of(error, "no reason given")});
     const std::string encoder = failed_encoder(error);
-    if (!encoder.empty()) message += ", in " + quoted(encoder);
+    if (!encoder.empty())
+        message += ", in " + quoted(encoder);
+    else if (!device.looks_for_errors())
+        message += "; if it fails again, the message names the layer";
+    device.look_for_errors();
     return {ErrorKind::device, message};
 }
 
@@ -60,10 +65,11 @@ std::shared_ptr<void> Handlers::ticket() {
             }};
 }
 
-id<MTLCommandBuffer> make_command_buffer(id<MTLCommandQueue> queue, const std::string &label) {
+id<MTLCommandBuffer> make_command_buffer(const Device &device, const std::string &label) {
     const auto descriptor = adopt([[MTLCommandBufferDescriptor alloc] init]);
-    [descriptor.get() setErrorOptions:MTLCommandBufferErrorOptionEncoderExecutionStatus];
-    id<MTLCommandBuffer> command_buffer = [queue commandBufferWithDescriptor:descriptor.get()];
+    if (device.looks_for_errors())
+        [descriptor.get() setErrorOptions:MTLCommandBufferErrorOptionEncoderExecutionStatus];
+    id<MTLCommandBuffer> command_buffer = [device.queue() commandBufferWithDescriptor:descriptor.get()];
     if (!command_buffer) fail(ErrorKind::device, "Metal gives no command buffer");
     [command_buffer setLabel:string_of(label)];
     return command_buffer;

@@ -29,9 +29,11 @@ void require_supported(std::initializer_list<const TensorView *> views) {
     const std::string what = std::string(ops::SignalConvolution::info.name) + ": ";
     for (const TensorView *view : views) {
         if (view->type != DType::float32)
-            fail(ErrorKind::unsupported, {what, "Metal computes in float32 and has no ", name_of(view->type), "; use float32 arrays, or the CPU"});
+            fail(ErrorKind::unsupported, {what, "Metal computes in float32 and has no ", name_of(view->type),
+                                          "; use float32 arrays, or the CPU"});
         if (view->shape.elements() > ops::metal_limits::elements)
-            fail(ErrorKind::unsupported, {what, "Metal takes arrays of at most ", ops::metal_limits::elements, " elements, got ", view->shape.text()});
+            fail(ErrorKind::unsupported, {what, "Metal takes arrays of at most ", ops::metal_limits::elements,
+                                          " elements, got ", view->shape.text()});
     }
 }
 
@@ -76,7 +78,7 @@ void convolve_signals(const std::shared_ptr<Device> &device, const ops::SignalCo
     memory[1].read(*device, kernel, any_layout(kernel), buffers);
     memory[2].write(*device, result, any_layout(result), buffers);
     const char *const name = ops::SignalConvolution::info.name;
-    id<MTLCommandBuffer> command_buffer = make_command_buffer(device->queue(), name);
+    id<MTLCommandBuffer> command_buffer = make_command_buffer(*device, name);
     {
         Dispatch dispatch(command_buffer, name, device->shaders().pipeline(name));
         for (NSUInteger i = 0; i < std::size(memory); ++i)

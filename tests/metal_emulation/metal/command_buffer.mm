@@ -290,6 +290,7 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     EmulatedComputeEncoder *encoder =
         [[[EmulatedComputeEncoder alloc] initWithCommandBuffer:self dispatchType:dispatchType] autorelease];
     openEncoder_ = encoder;
+    ++switches().compute_encoders_made;
     return encoder;
 }
 

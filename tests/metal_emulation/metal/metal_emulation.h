@@ -58,6 +58,7 @@ const char *metal_emulation_live_object_names(void);
 ///   buffers_made             counts up: buffers with new memory
 ///   no_copy_buffers_made     counts up: buffers over the caller's memory
 ///   texture_caches_made      counts up: Core Video's texture caches
+///   compute_encoders_made    counts up: compute encoders, without those of MPS
 ///   announced_bytes          the last announced bytes of a command buffer's temporary
 ///                            images
 ///   bytes_of_weights         counts up: bytes of weights that convolutions have loaded

@@ -71,6 +71,7 @@ constexpr NamedSwitch named_switches[] = {
     {"buffers_made", &Switches::buffers_made, 0},
     {"no_copy_buffers_made", &Switches::no_copy_buffers_made, 0},
     {"texture_caches_made", &Switches::texture_caches_made, 0},
+    {"compute_encoders_made", &Switches::compute_encoders_made, 0},
     {"announced_bytes", &Switches::announced_bytes, 0},
     {"bytes_of_weights", &Switches::bytes_of_weights, 0},
 };

@@ -55,6 +55,7 @@ struct Switches {
     std::atomic<long> buffers_made{0};
     std::atomic<long> no_copy_buffers_made{0};
     std::atomic<long> texture_caches_made{0};
+    std::atomic<long> compute_encoders_made{0};
     std::atomic<long> announced_bytes{0};
     std::atomic<long> bytes_of_weights{0};
 };
