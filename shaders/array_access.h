@@ -71,29 +71,34 @@ inline uint array_pixel(uint image, uint y, uint x, constant ArrayImage &extents
     return ((image * extents.height + y) * extents.width + x) * extents.channels;
 }
 
-/// A sum of many numbers. They are summed in blocks. Each block is added to the total with compensation for
-/// the rounding error (Kahan 1965).
-struct LongSum {
-    float total, lost, block;
+inline float zero_if_nan(float x) { return x == x ? x : 0.0f; }
+inline float4 zero_if_nan(float4 x) { return select(float4(0.0f), x, x == x); }
+
+/// Sums of many numbers, one for each component of `Lanes`. They are summed in blocks. Each block is added to
+/// the total with compensation for the rounding error (Kahan 1965).
+template <typename Lanes> struct LongSums {
+    Lanes total, lost, block;
     uint count;
     void begin() {
-        total = lost = block = 0.0f;
+        total = lost = block = Lanes(0.0f);
         count = 0u;
     }
-    void add(float x) {
+    void add(Lanes x) {
         block += x;
         if (++count == 64u) settle();
     }
     void settle() {
-        const float given = block - lost, sum = total + given;
-        const float error = (sum - total) - given;
-        lost = error == error ? error : 0.0f; // error is NaN if the total is infinite: infinity - infinity
+        const Lanes given = block - lost, sum = total + given;
+        // The error is NaN if the total is infinite: infinity - infinity.
+        lost = zero_if_nan((sum - total) - given);
         total = sum;
-        block = 0.0f;
+        block = Lanes(0.0f);
         count = 0u;
     }
-    float result() {
+    Lanes result() {
         settle();
         return total;
     }
 };
+
+typedef LongSums<float> LongSum;

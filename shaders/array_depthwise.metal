@@ -1,4 +1,4 @@
-// Depthwise convolutions whose weights are constants. A thread computes four channels of adjacent columns, so
+// Depthwise convolutions. A thread computes four channels of adjacent columns, so
 // that adjacent threads read and write adjacent memory.
 
 #include <metal_stdlib>
@@ -8,6 +8,16 @@
 #include "array_depthwise_params.h"
 
 using namespace metal;
+
+/// Rearrange the weights of a network that is trained.
+kernel void array_depthwise_weights(constant ArrayDepthwiseWeightsParams &params [[buffer(0)]],
+                                    const device float *weight [[buffer(1)]],
+                                    device float *result [[buffer(2)]], uint i [[thread_position_in_grid]]) {
+    if (i >= params.run.threads) return;
+    const uint channel = i % params.channels, tap = i / params.channels,
+               from = params.reversed != 0 ? params.taps - 1u - tap : tap;
+    result[i] = load(weight, channel * params.taps + from, params.run, 1);
+}
 
 /// The place of a thread's results: four channels of array_depthwise_results columns.
 struct DepthwisePlace {

@@ -14,6 +14,14 @@ struct ArrayDepthwiseParams {
     ActivationParams activation;
 };
 
+/// The parameters of the rearrangement of depthwise weights from [channel][row][column] to
+/// [row][column][channel].
+struct ArrayDepthwiseWeightsParams {
+    ArrayRun run;
+    unsigned int channels, taps; ///< taps: number of rows times columns
+    int reversed;                ///< 1: the last row and the last column come first
+};
+
 enum {
     /// Number of adjacent columns that a thread computes, with four channels each.
     array_depthwise_results = 4

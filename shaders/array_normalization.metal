@@ -4,33 +4,71 @@
 
 #include "activation.h"
 #include "array_access.h"
+#include "array_channels.h"
 #include "array_normalization_params.h"
 
 using namespace metal;
 
 // ---- With the statistics of a batch: the means of all channels, then the variances ----
 
-/// For each channel and one part of the pixels, compute two sums of deviations from a mean: of their squares,
-/// and of the deviations.
+/// The terms of two sums of deviations from a mean: of their squares, and of the deviations.
+template <typename Stored, typename Lanes> struct DeviationTerms {
+    typedef Lanes Values;
+    const device Stored *source; ///< the thread's channels of the first pixel
+    uint pitch;                  ///< stride from one pixel to the next, in units of `Stored`
+    Lanes mean;
+    LongSums<Lanes> squares, deviations;
+
+    Lanes read(uint pixel) { return as_floats(source[pixel * pitch]); }
+    void add(Lanes values) {
+        const Lanes deviation = values - mean;
+        squares.add(deviation * deviation);
+        deviations.add(deviation);
+    }
+};
+
+/// Store two sums of each channel of a thread: the first sums of all channels precede the second ones.
+template <typename Lanes>
+inline void put_sums(device float *result, Lanes first, Lanes second, uint i,
+                     constant ArrayChannelParams &params) {
+    const uint groups = params.channels / lanes_of<Lanes>(), part = i / groups,
+               at = 2u * part * params.channels + i % groups * lanes_of<Lanes>();
+    put_floats<Lanes>(result, first, at);
+    put_floats<Lanes>(result, second, at + params.channels);
+}
+
+template <typename Stored, typename Lanes>
+inline void sum_deviations(const device float *source, const device float *means, device float *result,
+                           uint i, constant ArrayChannelParams &params) {
+    DeviationTerms<Stored, Lanes> terms;
+    terms.pitch = params.channels / lanes_of<Lanes>();
+    const uint group = i % terms.pitch;
+    terms.source = reinterpret_cast<const device Stored *>(source) + group;
+    terms.mean = floats_at<Lanes>(means, group * lanes_of<Lanes>());
+    terms.squares.begin();
+    terms.deviations.begin();
+    for_each_pixel(terms, i / terms.pitch, params.parts, params.pixels);
+    put_sums<Lanes>(result, terms.squares.result(), terms.deviations.result(), i, params);
+}
+
+/// For each channel and one part of the pixels, compute the sums of DeviationTerms.
 kernel void array_channel_deviations(constant ArrayChannelParams &params [[buffer(0)]],
                                      const device float *source [[buffer(1)]],
                                      const device float *means [[buffer(2)]],
                                      device float *result [[buffer(3)]], uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
-    const uint channel = i % params.channels, part = i / params.channels;
-    const uint end = min((part + 1u) * params.part, params.pixels);
-    LongSum squares, deviations;
-    squares.begin();
-    deviations.begin();
-    for (uint pixel = part * params.part; pixel < end; ++pixel) {
-        const float deviation =
-            load(source, pixel * params.channels + channel, params.run, 1) - means[channel];
-        squares.add(deviation * deviation);
-        deviations.add(deviation);
+    const bool halves = holds_halves(params.run, 1u);
+    if (params.lanes == 4u) {
+        if (halves)
+            sum_deviations<half4, float4>(source, means, result, i, params);
+        else
+            sum_deviations<float4, float4>(source, means, result, i, params);
+    } else {
+        if (halves)
+            sum_deviations<half, float>(source, means, result, i, params);
+        else
+            sum_deviations<float, float>(source, means, result, i, params);
     }
-    const uint first = 2u * part * params.channels + channel;
-    result[first] = squares.result();
-    result[first + params.channels] = deviations.result();
 }
 
 /// Compute each channel's mean and variance from the sums of all parts. The sum of the deviations would be 0
@@ -47,9 +85,31 @@ kernel void array_channel_statistics(constant ArrayChannelParams &params [[buffe
     store(result, variance < 0.0f ? 0.0f : variance, params.channels + channel, params.run, 3);
 }
 
-inline float inverse_deviation(const device float *statistics, uint channel,
+template <typename Lanes>
+inline Lanes inverse_deviation(const device float *statistics, uint channel,
                                constant ArrayChannelParams &params) {
-    return 1.0f / sqrt(statistics[params.channels + channel] + params.epsilon);
+    return Lanes(1.0f) /
+           sqrt(floats_at<Lanes>(statistics, params.channels + channel) + Lanes(params.epsilon));
+}
+
+inline float activate_lanes(float values, constant ActivationParams &activation) {
+    return activate(float4(values), activation, float4(0.0f))[0];
+}
+inline float4 activate_lanes(float4 values, constant ActivationParams &activation) {
+    return activate(values, activation, float4(0.0f));
+}
+
+template <typename Lanes>
+inline void normalize(const device float *source, const device float *statistics, const device float *gamma,
+                      const device float *beta, device float *result, uint i,
+                      constant ArrayChannelParams &params) {
+    const uint first = i * lanes_of<Lanes>(), channel = first % params.channels;
+    Lanes scale = inverse_deviation<Lanes>(statistics, channel, params), shift = Lanes(0.0f), value;
+    if (params.has_gamma != 0) scale *= floats_at<Lanes>(gamma, channel);
+    if (params.has_beta != 0) shift = floats_at<Lanes>(beta, channel);
+    load_lanes(value, source, first, params.run, 1u);
+    value = fma(value - floats_at<Lanes>(statistics, channel), scale, shift);
+    store_lanes(result, activate_lanes(value, params.activation), first, params.run, 5u);
 }
 
 kernel void array_batch_normalization(constant ArrayChannelParams &params [[buffer(0)]],
@@ -60,38 +120,89 @@ kernel void array_batch_normalization(constant ArrayChannelParams &params [[buff
                                       device float *result [[buffer(5)]],
                                       uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
-    const uint channel = i % params.channels;
-    float scale = inverse_deviation(statistics, channel, params);
-    if (params.has_gamma != 0) scale *= gamma[channel];
-    const float shift = params.has_beta != 0 ? beta[channel] : 0.0f;
-    const float value = fma(load(source, i, params.run, 1) - statistics[channel], scale, shift);
-    const float4 activated = activate(float4(value), params.activation, float4(0.0f));
-    store(result, activated[0], i, params.run, 5);
+    if (params.lanes == 4u)
+        normalize<float4>(source, statistics, gamma, beta, result, i, params);
+    else
+        normalize<float>(source, statistics, gamma, beta, result, i, params);
 }
 
-/// For each channel and one part of the pixels, sum the gradients, and the gradients times the normalized
-/// input.
+/// The terms of the sums of gradients, and of gradients times the normalized input.
+template <typename Stored, typename Lanes> struct BatchTerms {
+    struct Values {
+        Lanes gradient, source;
+    };
+    const device float *gradient; ///< the thread's channels of the first pixel
+    const device Stored *source;
+    uint pitch; ///< stride from one pixel to the next, in units of `Stored`
+    Lanes mean, scale;
+    LongSums<Lanes> gradients, products;
+
+    Values read(uint pixel) {
+        Values values;
+        values.gradient = floats_at<Lanes>(gradient, pixel * pitch * lanes_of<Lanes>());
+        values.source = as_floats(source[pixel * pitch]);
+        return values;
+    }
+    void add(Values values) {
+        gradients.add(values.gradient);
+        products.add(values.gradient * ((values.source - mean) * scale));
+    }
+};
+
+template <typename Stored, typename Lanes>
+inline void sum_gradients(const device float *gradient, const device float *source,
+                          const device float *statistics, device float *result, uint i,
+                          constant ArrayChannelParams &params) {
+    BatchTerms<Stored, Lanes> terms;
+    terms.pitch = params.channels / lanes_of<Lanes>();
+    const uint group = i % terms.pitch, channel = group * lanes_of<Lanes>();
+    terms.gradient = gradient + channel;
+    terms.source = reinterpret_cast<const device Stored *>(source) + group;
+    terms.mean = floats_at<Lanes>(statistics, channel);
+    terms.scale = inverse_deviation<Lanes>(statistics, channel, params);
+    terms.gradients.begin();
+    terms.products.begin();
+    for_each_pixel(terms, i / terms.pitch, params.parts, params.pixels);
+    put_sums<Lanes>(result, terms.gradients.result(), terms.products.result(), i, params);
+}
+
+/// For each channel and one part of the pixels, compute the sums of BatchTerms. Gradients are floats.
 kernel void array_batch_sums(constant ArrayChannelParams &params [[buffer(0)]],
                              const device float *gradient [[buffer(1)]],
                              const device float *source [[buffer(2)]],
                              const device float *statistics [[buffer(3)]], device float *result [[buffer(4)]],
                              uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
-    const uint channel = i % params.channels, part = i / params.channels;
-    const uint end = min((part + 1u) * params.part, params.pixels);
-    const float mean = statistics[channel], scale = inverse_deviation(statistics, channel, params);
-    LongSum gradients, products;
-    gradients.begin();
-    products.begin();
-    for (uint pixel = part * params.part; pixel < end; ++pixel) {
-        const uint k = pixel * params.channels + channel;
-        const float given = load(gradient, k, params.run, 1);
-        gradients.add(given);
-        products.add(given * ((load(source, k, params.run, 2) - mean) * scale));
+    const bool halves = holds_halves(params.run, 2u);
+    if (params.lanes == 4u) {
+        if (halves)
+            sum_gradients<half4, float4>(gradient, source, statistics, result, i, params);
+        else
+            sum_gradients<float4, float4>(gradient, source, statistics, result, i, params);
+    } else {
+        if (halves)
+            sum_gradients<half, float>(gradient, source, statistics, result, i, params);
+        else
+            sum_gradients<float, float>(gradient, source, statistics, result, i, params);
     }
-    const uint first = 2u * part * params.channels + channel;
-    result[first] = gradients.result();
-    result[first + params.channels] = products.result();
+}
+
+template <typename Lanes>
+inline void batch_gradient(const device float *gradient, const device float *source,
+                           const device float *statistics, const device float *sums,
+                           const device float *gamma, device float *result, uint i,
+                           constant ArrayChannelParams &params) {
+    const uint first = i * lanes_of<Lanes>(), channel = first % params.channels;
+    const float size = float(params.pixels);
+    const Lanes inverse = inverse_deviation<Lanes>(statistics, channel, params);
+    Lanes given, input;
+    load_lanes(given, gradient, first, params.run, 1u);
+    load_lanes(input, source, first, params.run, 2u);
+    const Lanes normalized = (input - floats_at<Lanes>(statistics, channel)) * inverse;
+    const Lanes rest = given - floats_at<Lanes>(sums, channel) / size -
+                       normalized * (floats_at<Lanes>(sums, params.channels + channel) / size);
+    const Lanes scale = params.has_gamma != 0 ? floats_at<Lanes>(gamma, channel) : Lanes(1.0f);
+    store_lanes(result, rest * inverse * scale, first, params.run, 6u);
 }
 
 kernel void array_batch_gradient(constant ArrayChannelParams &params [[buffer(0)]],
@@ -102,12 +213,10 @@ kernel void array_batch_gradient(constant ArrayChannelParams &params [[buffer(0)
                                  const device float *gamma [[buffer(5)]], device float *result [[buffer(6)]],
                                  uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
-    const uint channel = i % params.channels;
-    const float inverse = inverse_deviation(statistics, channel, params), size = float(params.pixels);
-    const float normalized = (load(source, i, params.run, 2) - statistics[channel]) * inverse;
-    const float rest = load(gradient, i, params.run, 1) - sums[channel] / size -
-                       normalized * (sums[params.channels + channel] / size);
-    store(result, rest * inverse * (params.has_gamma != 0 ? gamma[channel] : 1.0f), i, params.run, 6);
+    if (params.lanes == 4u)
+        batch_gradient<float4>(gradient, source, statistics, sums, gamma, result, i, params);
+    else
+        batch_gradient<float>(gradient, source, statistics, sums, gamma, result, i, params);
 }
 
 // ---- With the statistics of units (a unit is a set of elements that share statistics) ----

@@ -8,7 +8,8 @@
 struct ArrayChannelParams {
     ArrayRun run;
     unsigned int pixels, channels;
-    unsigned int part; ///< number of pixels that a thread sums
+    unsigned int parts; ///< number of threads that sum for one channel; each has every parts-th pixel
+    unsigned int lanes; ///< number of channels of a thread: 1, or 4 if `channels` is a multiple of 4
     float epsilon;
     int has_gamma, has_beta;
     ActivationParams activation;

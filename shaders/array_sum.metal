@@ -1,9 +1,10 @@
-// Sums over axes, and copies. Each sum is divided into parts, which separate threads compute; then the parts
-// are added.
+// Sums over axes, and copies. Each sum is divided into parts, which separate threads compute; then
+// threadgroups add the parts.
 
 #include <metal_stdlib>
 
 #include "array_access.h"
+#include "array_channels.h"
 #include "array_sum_params.h"
 
 using namespace metal;
@@ -65,14 +66,82 @@ kernel void array_sum(constant ArraySumParams &params [[buffer(0)]], const devic
     store(result, sum.result() * params.factor, i, params.run, 2);
 }
 
-kernel void array_sum_parts(constant ArrayPartsParams &params [[buffer(0)]],
-                            const device float *parts [[buffer(1)]], device float *result [[buffer(2)]],
-                            uint i [[thread_position_in_grid]]) {
+/// The terms of sums for the channels of a thread.
+template <typename Stored, typename Lanes> struct ChannelTerms {
+    typedef Lanes Values;
+    const device Stored *source; ///< the thread's channels of the first pixel
+    uint pitch;                  ///< stride from one pixel to the next, in units of `Stored`
+    bool squares;
+    LongSums<Lanes> sum;
+
+    Lanes read(uint pixel) { return as_floats(source[pixel * pitch]); }
+    void add(Lanes values) { sum.add(squares ? values * values : values); }
+};
+
+template <typename Stored, typename Lanes>
+inline void sum_channels(const device float *source, device float *result, uint i,
+                         constant ArrayChannelSumParams &params) {
+    ChannelTerms<Stored, Lanes> terms;
+    terms.pitch = params.channels / lanes_of<Lanes>();
+    terms.source = reinterpret_cast<const device Stored *>(source) + i % terms.pitch;
+    terms.squares = params.squares != 0;
+    terms.sum.begin();
+    for_each_pixel(terms, i / terms.pitch, params.parts, params.pixels);
+    store_lanes(result, terms.sum.result() * params.factor, i * lanes_of<Lanes>(), params.run, 2);
+}
+
+/// Compute the parts of sums over all pixels. A part has every `parts`-th pixel.
+kernel void array_channel_sums(constant ArrayChannelSumParams &params [[buffer(0)]],
+                               const device float *source [[buffer(1)]], device float *result [[buffer(2)]],
+                               uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
+    const bool halves = holds_halves(params.run, 1u);
+    if (params.lanes == 4u) {
+        if (halves)
+            sum_channels<half4, float4>(source, result, i, params);
+        else
+            sum_channels<float4, float4>(source, result, i, params);
+    } else {
+        if (halves)
+            sum_channels<half, float>(source, result, i, params);
+        else
+            sum_channels<float, float>(source, result, i, params);
+    }
+}
+
+/// The terms of the sum of one result's parts.
+struct PartTerms {
+    typedef float Values;
+    const device float *parts; ///< the first part
+    uint pitch;                ///< stride from one part to the next
     LongSum sum;
-    sum.begin();
-    for (uint part = 0; part < params.parts; ++part) sum.add(parts[part * params.run.threads + i]);
-    store(result, sum.result() * params.factor, i, params.run, 2);
+
+    float read(uint part) { return parts[part * pitch]; }
+    void add(float value) { sum.add(value); }
+};
+
+/// Add the parts of sums. A threadgroup has several results, and `rows` threads for each of them. Adjacent
+/// threads have adjacent results.
+[[max_total_threads_per_threadgroup(256)]] kernel void
+array_sum_parts(constant ArrayPartsParams &params [[buffer(0)]], const device float *parts [[buffer(1)]],
+                device float *result [[buffer(2)]], threadgroup float *shared [[threadgroup(0)]],
+                uint group [[threadgroup_position_in_grid]],
+                uint thread_index [[thread_index_in_threadgroup]]) {
+    const uint lanes = uint(parts_threads) / params.rows, row = thread_index / lanes,
+               number = group * lanes + thread_index % lanes;
+    PartTerms terms;
+    terms.pitch = params.results;
+    terms.parts = parts + min(number, params.results - 1u);
+    terms.sum.begin();
+    for_each_pixel(terms, row, params.rows, params.parts);
+    shared[thread_index] = terms.sum.result();
+    threadgroup_barrier(mem_flags::mem_threadgroup);
+    for (uint half_of = params.rows / 2u; half_of > 0u; half_of /= 2u) {
+        if (row < half_of) shared[thread_index] += shared[thread_index + half_of * lanes];
+        threadgroup_barrier(mem_flags::mem_threadgroup);
+    }
+    if (row == 0u && number < params.results)
+        store(result, shared[thread_index] * params.factor, number, params.run, 2);
 }
 
 kernel void array_copy(constant ArrayRun &run [[buffer(0)]], const device float *source [[buffer(1)]],

@@ -12,9 +12,24 @@ struct ArraySumParams {
     float factor;
 };
 
+/// The parameters of sums over all pixels, for each channel.
+struct ArrayChannelSumParams {
+    ArrayRun run;
+    unsigned int pixels, channels;
+    unsigned int parts; ///< number of threads that sum for one channel
+    unsigned int lanes; ///< number of channels of a thread: 1, or 4 if `channels` is a multiple of 4
+    int squares;
+    float factor;
+};
+
+/// The number of threads of a threadgroup that adds parts.
+enum { parts_threads = 256 };
+
 /// The parameters of the sum of `parts` arrays, which are adjacent in memory.
 struct ArrayPartsParams {
     ArrayRun run;
+    unsigned int results; ///< number of elements of each array
     unsigned int parts;
+    unsigned int rows; ///< number of threads that sum for one result, a power of two
     float factor;
 };

@@ -71,7 +71,10 @@ def check(shape: tuple[int, ...], outputs: int, attributes: dict[str, Any], seed
     attributes = attributes | {"output_channels": outputs}
     rows, columns = window.positions(attributes, shape[1], shape[2])
     kernel = attributes.get("kernel_height", 1), attributes.get("kernel_width", 1)
-    x, weight = values(seed, shape), values(seed + 1, (outputs, *kernel, shape[3]))
+    x, weight = (
+        values(seed, shape),
+        values(seed + 1, (outputs, *kernel, shape[3] // attributes.get("groups", 1))),
+    )
     given = values(seed + 2, (shape[0], len(rows), len(columns), outputs))
     bias = values(seed + 3, (outputs,)) if seed % 2 else None
     results = [forward(x, weight, bias, attributes)]
@@ -109,6 +112,25 @@ def test_shapes(case: str) -> None:
     product = "array_product" if attributes else "array_pointwise_product"
     assert {product, "array_data_gradient_product", "array_weight_gradient_product"} <= kernels
     assert ("array_sum_parts" in kernels) == (case == "several parts of the pixels")
+
+
+DEPTHWISE: dict[str, tuple[dict[str, Any], str]] = {
+    "3x3": (WINDOW, "array_depthwise_3x3_step1"),
+    "3x3 without padding": ({"kernel_height": 3, "kernel_width": 3}, "array_depthwise_3x3_step1"),
+    "3x3 by 2": ({**WINDOW, "stride_y": 2, "stride_x": 2}, "array_depthwise_3x3_step2"),
+    "dilated": ({**WINDOW, "dilation_y": 2, "dilation_x": 3}, "array_depthwise"),
+    "2x5": ({"kernel_height": 2, "kernel_width": 5, "padding": "same"}, "array_depthwise"),
+}
+
+
+@pytest.mark.parametrize("case", DEPTHWISE)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_depthwise_convolutions_use_the_kernels_of_constant_weights(case: str, seed: int) -> None:
+    attributes, kernel = DEPTHWISE[case]
+    kernels = check((2, 9, 11, 8), 8, {**attributes, "groups": 8}, seed)
+    assert {"array_depthwise_weights", kernel, "array_weight_gradient"} <= kernels
+    assert ("array_data_gradient" in kernels) == ("stride_x" in attributes)
+    assert "array_convolution" in check((2, 9, 11, 6), 6, {**attributes, "groups": 6}, seed)
 
 
 @many

@@ -140,6 +140,9 @@ std::vector<Graph> self_check_training() {
     graphs.push_back(network_with_variables(
         "groups", "convolution",
         R"({"output_channels":4,"kernel_height":3,"kernel_width":2,"padding":"same","groups":2})"));
+    graphs.push_back(network_with_variables(
+        "depthwise", "convolution",
+        R"({"output_channels":8,"kernel_height":3,"kernel_width":3,"padding":"same","groups":8})", 8));
     // The network "convolution" has 6 input channels, which the kernel reads one by one. "wide convolution"
     // has 20, which it reads in fours. Each needs two tiles.
     constexpr const char *window =

@@ -124,12 +124,21 @@ private:
     SumParts() = default;
 };
 
+/// How sums over all pixels, one for each channel, are divided. A thread has one channel, or four adjacent
+/// ones, and every `count`-th pixel.
+struct ChannelParts {
+    std::int64_t channels = 1, lanes = 1, count = 1;
+
+    ChannelParts(std::int64_t pixels, std::int64_t channels);
+    std::int64_t threads() const { return count * channels / lanes; }
+};
+
 /// Add kernels that sum a source over the axes along which `kept` has extent 1. The sums, times `factor`, are
 /// written to the array `to`.
 void add_sum(ArrayProgram &program, std::size_t source, const ArrayImage &from, std::size_t to,
              const ArrayImage &kept, float factor = 1.0f, bool squares = false);
-/// Add kernels that sum the array `parts` of partial sums to `results` numbers in the array `to`.
-void add_parts(ArrayProgram &program, std::size_t parts, const SumParts &of, std::size_t to,
+/// Add a kernel that sums the array `parts`, which has `count` parts of `results` numbers, to the array `to`.
+void add_parts(ArrayProgram &program, std::size_t parts, std::int64_t count, std::size_t to,
                std::int64_t results, float factor = 1.0f);
 
 } // namespace mpscnn::metal

@@ -96,10 +96,13 @@ void add_convolution(ArrayProgram &program, const ops::Convolution &convolution,
 } // namespace
 
 void make_program(ArrayProgram &program, const ops::Convolution &operation) {
-    if (program.operands().constant_weights && is_array_depthwise(operation, program.shape(0)))
+    const Shape &input = program.shape(0);
+    if (program.operands().constant_weights && is_array_depthwise(operation, input))
         return add_depthwise(program, operation);
+    if (may_rearrange_depthwise(program, operation, input, program.operands().activation.kind))
+        return add_trained_depthwise(program, operation);
     add_convolution(program, operation,
-                    convolution_params(operation, program.shape(0), program.operands().result.shape));
+                    convolution_params(operation, input, program.operands().result.shape));
 }
 
 /// Add a dense layer as a convolution of one pixel whose channels are all inputs.
@@ -115,6 +118,9 @@ void make_program(ArrayProgram &program, const ops::ConvolutionDataGradient &ope
     const ArrayConvolutionParams params =
         convolution_params(operation.convolution, program.shape(2), program.shape(0));
     const std::vector<std::size_t> arrays{0, 1, program.result()};
+    const bool is_dense = params.window.stride_x == 1 && params.window.stride_y == 1;
+    if (is_dense && may_rearrange_depthwise(program, operation.convolution, program.shape(2)))
+        return add_depthwise_data_gradient(program, operation.convolution);
     if (is_product(program, operation.convolution, "array_data_gradient_product"))
         add_product(program, "array_data_gradient_product", params, arrays,
                     tiles_of(pixels_of(params.input), params.input.channels));
@@ -138,7 +144,7 @@ void make_program(ArrayProgram &program, const ops::ConvolutionWeightGradient &o
         add_product(program, "array_weight_gradient_product", params, {0, 1, sums}, tiles, parts.count);
     else
         program.add("array_weight_gradient", params, {0, 1, sums}, parts.count * weights);
-    if (!once) add_parts(program, sums, parts, program.result(), weights);
+    if (!once) add_parts(program, sums, parts.count, program.result(), weights);
 }
 
 } // namespace mpscnn::metal

@@ -8,7 +8,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(ArrayChannelParams) == 11 * sizeof(int));
+static_assert(sizeof(ArrayChannelParams) == 12 * sizeof(int));
 static_assert(sizeof(ArrayUnitParams) == 15 * sizeof(int));
 static_assert(sizeof(ArrayNeighboursParams) == 8 * sizeof(int));
 
@@ -25,6 +25,7 @@ ArrayChannelParams channel_params(const Shape &image, float epsilon) {
     params.channels = static_cast<unsigned int>(image.back());
     params.pixels = static_cast<unsigned int>(image.elements() / image.back());
     params.epsilon = epsilon;
+    params.lanes = params.channels % 4 == 0 ? 4 : 1;
     return params;
 }
 
@@ -32,14 +33,14 @@ ArrayChannelParams channel_params(const Shape &image, float epsilon) {
 /// kernel adds the parts.
 void add_channel_sums(ArrayProgram &program, const char *shader, ArrayChannelParams params,
                       std::vector<std::size_t> sources, std::size_t to) {
-    const SumParts parts(params.channels, params.pixels);
-    params.part = static_cast<unsigned int>(parts.part);
+    const ChannelParts parts(params.pixels, params.channels);
+    params.parts = static_cast<unsigned int>(parts.count);
     const bool once = parts.count == 1;
     const std::int64_t results = 2 * std::int64_t{params.channels};
     const std::size_t sums = once ? to : program.add_scratch(parts.count * results);
     sources.push_back(sums);
-    program.add(shader, params, std::move(sources), parts.count * params.channels);
-    if (!once) add_parts(program, sums, parts, to, results);
+    program.add(shader, params, std::move(sources), parts.threads());
+    if (!once) add_parts(program, sums, parts.count, to, results);
 }
 
 } // namespace
@@ -66,7 +67,7 @@ void make_program(ArrayProgram &program, const ops::BatchNormalization &operatio
     program
         .add("array_batch_normalization", params,
              {0, 1, weight_or(program, "gamma", 1), weight_or(program, "beta", 1), program.result()},
-             program.shape(0).elements())
+             program.shape(0).elements() / params.lanes)
         .activation = activation.kind;
 }
 
@@ -80,7 +81,7 @@ void make_program(ArrayProgram &program, const ops::BatchNormalizationGradient &
     params.has_gamma = program.operands().sources.size() == 5 ? 1 : 0;
     const std::size_t gamma = params.has_gamma != 0 ? 4 : 3;
     program.add("array_batch_gradient", params, {0, 1, 2, 3, gamma, program.result()},
-                program.shape(0).elements());
+                program.shape(0).elements() / params.lanes);
 }
 
 // ---- With the statistics of units ----

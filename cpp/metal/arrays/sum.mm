@@ -1,23 +1,93 @@
+#include <algorithm>
+#include <bit>
+
 #include "metal/arrays/array_operations.h"
 #include "shaders/array_sum_params.h"
 
 namespace mpscnn::metal {
 
-static_assert(sizeof(ArraySumParams) == 14 * sizeof(int) && sizeof(ArrayPartsParams) == 4 * sizeof(int));
+static_assert(sizeof(ArraySumParams) == 14 * sizeof(int) &&
+              sizeof(ArrayChannelSumParams) == 8 * sizeof(int) &&
+              sizeof(ArrayPartsParams) == 6 * sizeof(int));
 
-void add_parts(ArrayProgram &program, std::size_t parts, const SumParts &of, std::size_t to,
+namespace {
+
+std::int64_t elements_of(const ArrayImage &image) {
+    return std::int64_t{image.images} * image.height * image.width * image.channels;
+}
+
+/// An array as pixels whose channels are summed separately.
+struct ChannelView {
+    std::int64_t pixels = 0, channels = 0;
+};
+
+/// Return a view whose channel sums contain the wanted sums. If all elements are summed, this is a view with
+/// more channels than sums, so that threads read more numbers at a time. Return no pixels for other
+/// axes, and for few numbers.
+ChannelView channel_view(const ArrayImage &from, const ArrayImage &kept) {
+    // One thread sums few numbers without a second kernel.
+    constexpr std::int64_t few = 256;
+    if (kept.images != 1 || kept.height != 1 || kept.width != 1) return {};
+    if (elements_of(from) <= few * elements_of(kept)) return {};
+    const std::int64_t elements = elements_of(from), image = elements / from.images;
+    if (kept.channels != 1) return {elements / from.channels, from.channels};
+    // Arrays are aligned for reads of four numbers if an image has a multiple of four.
+    if (image % 4 != 0) return {elements, 1};
+    constexpr std::int64_t most = 64;
+    const std::int64_t channels = std::min<std::int64_t>(most, elements & -elements);
+    return {elements / channels, channels};
+}
+
+/// Return how many threads sum the parts of one result: a power of two that leaves a threadgroup enough
+/// adjacent results to read together.
+std::int64_t rows_for(std::int64_t results, std::int64_t parts) {
+    constexpr std::uint64_t together = 16;
+    const auto lanes = std::min(together, std::bit_ceil(static_cast<std::uint64_t>(results)));
+    const auto wanted = std::bit_floor(static_cast<std::uint64_t>(parts));
+    return static_cast<std::int64_t>(std::min<std::uint64_t>(parts_threads / lanes, wanted));
+}
+
+/// Add kernels that sum over all pixels. There may be more channels than results: then the sums of all
+/// channels are added.
+void add_channel_sums(ArrayProgram &program, std::size_t source, const ChannelView &view, std::size_t to,
+                      std::int64_t results, float factor, bool squares) {
+    const ChannelParts parts(view.pixels, view.channels);
+    const bool once = parts.count == 1 && view.channels == results;
+    const std::size_t sums = once ? to : program.add_scratch(parts.count * view.channels);
+    program.add("array_channel_sums",
+                ArrayChannelSumParams{{},
+                                      static_cast<unsigned int>(view.pixels),
+                                      static_cast<unsigned int>(view.channels),
+                                      static_cast<unsigned int>(parts.count),
+                                      static_cast<unsigned int>(parts.lanes),
+                                      squares ? 1 : 0,
+                                      once ? factor : 1.0f},
+                {source, sums}, parts.threads());
+    if (!once) add_parts(program, sums, parts.count * view.channels / results, to, results, factor);
+}
+
+} // namespace
+
+void add_parts(ArrayProgram &program, std::size_t parts, std::int64_t count, std::size_t to,
                std::int64_t results, float factor) {
-    program.add("array_sum_parts", ArrayPartsParams{{}, static_cast<unsigned int>(of.count), factor},
-                {parts, to}, results);
+    const std::int64_t rows = rows_for(results, count), lanes = parts_threads / rows;
+    program
+        .add("array_sum_parts",
+             ArrayPartsParams{{},
+                              static_cast<unsigned int>(results),
+                              static_cast<unsigned int>(count),
+                              static_cast<unsigned int>(rows),
+                              factor},
+             {parts, to}, (results + lanes - 1) / lanes * parts_threads)
+        .share(parts_threads, parts_threads * sizeof(float));
 }
 
 void add_sum(ArrayProgram &program, std::size_t source, const ArrayImage &from, std::size_t to,
              const ArrayImage &kept, float factor, bool squares) {
-    const auto elements = [](const ArrayImage &image) {
-        return std::int64_t{image.images} * image.height * image.width * image.channels;
-    };
-    const std::int64_t results = elements(kept);
-    const SumParts parts(results, elements(from) / results);
+    const std::int64_t results = elements_of(kept);
+    if (const ChannelView view = channel_view(from, kept); view.pixels > 0)
+        return add_channel_sums(program, source, view, to, results, factor, squares);
+    const SumParts parts(results, elements_of(from) / results);
     const bool once = parts.count == 1;
     const std::size_t sums = once ? to : program.add_scratch(parts.count * results);
     const ArraySumParams params{{},
@@ -28,7 +98,7 @@ void add_sum(ArrayProgram &program, std::size_t source, const ArrayImage &from, 
                                 squares ? 1 : 0,
                                 once ? factor : 1.0f};
     program.add("array_sum", params, {source, sums}, parts.count * results);
-    if (!once) add_parts(program, sums, parts, to, results, factor);
+    if (!once) add_parts(program, sums, parts.count, to, results, factor);
 }
 
 void make_program(ArrayProgram &program, const ops::SumLike &) {
