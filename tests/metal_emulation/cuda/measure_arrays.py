@@ -1,0 +1,423 @@
+"""Times the engine's kernels on arrays on an NVIDIA GPU: two tables in Markdown.
+
+python tests/metal_emulation/cuda/measure_arrays.py
+
+The first table has matrix products beside cuDNN and cuBLAS in float32 without tensor cores, at MobileNetV1's pointwise
+layers. The second one has kernels that are limited by memory, beside a plain copy that moves as many bytes. The batch
+is 8. A time is the mean time of launches of a CUDA graph over 300 MB of buffers, so that no launch finds its data in a
+cache. Each result is compared with PyTorch's in float64. It needs nvcc, a C++ preprocessor, PyTorch and CuPy, but no
+build of mpscnn.
+"""
+
+from __future__ import annotations
+
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cupy
+import torch
+from torch.nn import functional
+from translate_cuda import translate_cuda
+
+HERE = Path(__file__).resolve().parent
+SHADERS = HERE.parents[2] / "shaders"
+SHIM = HERE.parent / "shading_language"
+FILES = "array_product", "array_depthwise", "array_sum", "array_normalization"
+BATCH = 8
+EPS = 2.0**-23
+BUFFER_BYTES = 300e6
+#: Extent, inputs, outputs and number of MobileNetV1's pointwise layers at 224 x 224.
+POINTWISE = (
+    (112, 32, 64, 1),
+    (56, 64, 128, 1),
+    (56, 128, 128, 1),
+    (28, 128, 256, 1),
+    (28, 256, 256, 1),
+    (14, 256, 512, 1),
+    (14, 512, 512, 5),
+    (7, 512, 1024, 1),
+    (7, 1024, 1024, 1),
+)
+#: Extent, channels, stride and window of depthwise convolutions of MobileNetV1, and of one of MobileNetV3.
+DEPTHWISE = (
+    (112, 32, 1, 3),
+    (112, 64, 2, 3),
+    (56, 128, 1, 3),
+    (56, 128, 2, 3),
+    (28, 256, 1, 3),
+    (28, 120, 1, 5),
+)
+#: Extent and channels of batch normalizations.
+NORMALIZED = ((112, 32), (112, 64), (56, 128), (28, 256), (14, 512), (7, 1024))
+PRODUCT_THREADS, TILE, PRODUCT_BYTES = 128, 64, 2 * 2 * 16 * (64 + 4) * 4
+PARTS_THREADS = 256
+
+
+# ---- Kernels and their launches ----
+
+
+def compiled(name: str, folder: Path) -> cupy.RawModule:
+    """Compile one file of shaders for this GPU."""
+    command = ["c++", "-E", "-x", "c++", "-std=c++14", "-nostdinc", "-DMSL_REFLECT"]
+    command += ["-D__METAL_VERSION__=230", "-D__METAL_MACOS__=1", f"-I{SHADERS}", "-isystem", str(SHIM)]
+    source = [*command, str(SHADERS / f"{name}.metal")]
+    text = subprocess.run(source, check=True, capture_output=True, text=True).stdout
+    translated, code = folder / f"{name}.cu", folder / f"{name}.cubin"
+    translated.write_text(translate_cuda(text), encoding="utf-8")
+    options = ("-std=c++20", "-arch=native", f"-I{HERE}", "-diag-suppress=177")
+    subprocess.run(["nvcc", *options, "-cubin", str(translated), "-o", str(code)], check=True)
+    return cupy.RawModule(path=str(code))
+
+
+class Kernels:
+    """The kernels of FILES, without activations."""
+
+    def __init__(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(FILES)) as pool:
+            self._modules = list(pool.map(lambda name: compiled(name, Path(folder)), FILES))
+
+    def launch(self, name: str, threads: int, group: int, *arguments: Any, shared: int = 0) -> None:
+        """Launch a kernel on PyTorch's present stream. Arguments are tensors, in the order of the kernel's buffers."""
+        function = self._function(name)
+        pointers = [cupy.uint64(argument.data_ptr()) for argument in arguments]
+        extents = cupy.uint32(threads), cupy.uint32(1), cupy.uint32(1)
+        with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
+            function((-(-threads // group),), (group,), (*extents, *pointers), shared_mem=shared)
+
+    def _function(self, name: str) -> Any:
+        for module in self._modules:
+            try:
+                return module.get_function(name)
+            except cupy.cuda.driver.CUDADriverError:
+                continue
+        raise SystemExit(f"no file of {FILES} has a kernel {name}")
+
+
+def params(layout: str, *values: float) -> torch.Tensor:
+    """Return a struct of shaders/*_params.h in the GPU's memory."""
+    return torch.frombuffer(bytearray(struct.pack(layout, *values)), dtype=torch.uint8).cuda()
+
+
+def sets_of(moved: float) -> int:
+    """Return how many sets of buffers a graph of launches uses."""
+    return max(2, min(24, int(BUFFER_BYTES // moved) + 1))
+
+
+def time_of(launch: Callable[[int], object], sets: int) -> float:
+    """Return the mean seconds of a launch; the argument of `launch` is the number of the set of buffers."""
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for number in range(sets):
+            launch(number)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        for number in range(sets):
+            launch(number)
+    times = []
+    for _ in range(7):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        graph.replay()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(begin.elapsed_time(end) * 1e-3 / sets)
+    return statistics.median(times)
+
+
+def copy_time(moved: float) -> float:
+    """Return the seconds of a plain copy that reads and writes `moved` bytes together."""
+    sets, count = sets_of(moved), max(1, int(moved // 8))
+    given = [torch.randn(count, device="cuda") for _ in range(sets)]
+    copied = [torch.empty_like(x) for x in given]
+    return time_of(lambda i: copied[i].copy_(given[i]), sets)
+
+
+def numbers(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, device="cuda")
+
+
+def unwritten(*shape: int) -> torch.Tensor:
+    """Return memory whose numbers are NaN, so that a result that no thread writes shows."""
+    return torch.full(shape, float("nan"), device="cuda")
+
+
+def largest_error(result: torch.Tensor, exact: torch.Tensor, magnitude: torch.Tensor) -> float:
+    """Return the largest error in eps of the sum of magnitudes; NaN if a result is NaN."""
+    return ((result.double() - exact).abs() / magnitude / EPS).max().item()
+
+
+# ---- Products ----
+
+
+def print_products(kernels: Kernels) -> None:
+    """Print the table of pointwise layers."""
+    print("| layer | own, microseconds | cuDNN | cuBLAS | TFLOP/s | faster library / own | error, eps |")
+    print("|---|---|---|---|---|---|---|")
+    sums = [0.0, 0.0, 0.0, 0.0]
+    for extent, inputs, outputs, count in POINTWISE:
+        own, error, cudnn, cublas = product_times(kernels, extent, inputs, outputs)
+        fastest = min(cudnn, cublas)
+        for i, seconds in enumerate((own, cudnn, cublas, fastest)):
+            sums[i] += count * seconds
+        flops = 2 * BATCH * extent**2 * inputs * outputs / own
+        print(
+            f"| {extent} x {extent} x {inputs} to {outputs}{', five times' if count > 1 else ''} | {own * 1e6:.1f} "
+            f"| {cudnn * 1e6:.1f} | {cublas * 1e6:.1f} | {flops * 1e-12:.1f} | {fastest / own:.0%} | {error:.2f} |",
+            flush=True,
+        )
+    own, cudnn, cublas, fastest = sums
+    print(
+        f"| all 13 | {own * 1e6:.0f} | {cudnn * 1e6:.0f} | {cublas * 1e6:.0f} | | {fastest / own:.0%} | |\n"
+    )
+
+
+def product_times(
+    kernels: Kernels, extent: int, inputs: int, outputs: int
+) -> tuple[float, float, float, float]:
+    """Return the seconds of array_pointwise_product, its error in eps, and the seconds of cuDNN and of cuBLAS."""
+    pixels = BATCH * extent**2
+    sets = sets_of(4 * (pixels * (inputs + outputs) + inputs * outputs))
+    x = [numbers(pixels, inputs) for _ in range(sets)]
+    weight = [numbers(outputs, inputs) / inputs**0.5 for _ in range(sets)]
+    bias, results = numbers(outputs), [unwritten(pixels, outputs) for _ in range(sets)]
+    image = (BATCH, extent, extent)
+    window = (1, 1, 1, 1, 1, 1, 0, 0)
+    # The groups' inputs and outputs, weights, part, has_bias and has_addend.
+    layout = params(
+        "2I4I4I8i4I2i3f",
+        0,
+        0,
+        *image,
+        inputs,
+        *image,
+        outputs,
+        *window,
+        inputs,
+        outputs,
+        0,
+        0,
+        1,
+        0,
+        0.0,
+        0.0,
+        0.0,
+    )
+    threads = -(-pixels // TILE) * -(-outputs // TILE) * PRODUCT_THREADS
+
+    def launch(i: int) -> None:
+        arrays = layout, x[i], weight[i], bias, weight[i], results[i]
+        kernels.launch("array_pointwise_product", threads, PRODUCT_THREADS, *arrays, shared=PRODUCT_BYTES)
+
+    own = time_of(launch, sets)
+    exact = x[0].double() @ weight[0].double().T + bias.double()
+    magnitude = x[0].double().abs() @ weight[0].double().abs().T + bias.double().abs()
+    error = largest_error(results[0], exact, magnitude)
+    images = [
+        y.view(*image, inputs).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last) for y in x
+    ]
+    kernel = [w.view(outputs, inputs, 1, 1).contiguous(memory_format=torch.channels_last) for w in weight]
+    kept: list[Any] = [None] * sets
+
+    def convolve(i: int) -> None:
+        kept[i] = functional.conv2d(images[i], kernel[i], bias)
+
+    transposed = [w.T.contiguous() for w in weight]
+    cublas = time_of(lambda i: torch.addmm(bias, x[i], transposed[i], out=results[i]), sets)
+    return own, error, time_of(convolve, sets), cublas
+
+
+# ---- Kernels limited by memory ----
+
+
+class Measured(NamedTuple):
+    """What a kernel did: the bytes that it must read and write, its seconds, and its error in eps."""
+
+    kernel: str
+    shape: str
+    moved: float
+    seconds: float
+    error: float
+
+
+def print_measured(rows: Sequence[Measured]) -> None:
+    """Print the table of kernels that are limited by memory."""
+    print("| kernel | shape | MB | microseconds | GB/s | share of a copy | error, eps |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        share = copy_time(row.moved) / row.seconds
+        print(
+            f"| {row.kernel} | {row.shape} | {row.moved / 1e6:.1f} | {row.seconds * 1e6:.1f} "
+            f"| {row.moved / row.seconds / 1e9:.0f} | {share:.0%} | {row.error:.2f} |",
+            flush=True,
+        )
+
+
+def depthwise(kernels: Kernels, extent: int, channels: int, stride: int, window: int) -> Measured:
+    """Measure a depthwise convolution of floats."""
+    out = -(-extent // stride)
+    pad = max((out - 1) * stride + window - extent, 0) // 2
+    moved = 4.0 * BATCH * channels * (extent**2 + out**2)
+    sets, name = sets_of(moved), f"array_depthwise_3x3_step{stride}" if window == 3 else "array_depthwise"
+    x = [numbers(BATCH, extent, extent, channels) for _ in range(sets)]
+    results = [unwritten(BATCH, out, out, channels) for _ in range(sets)]
+    weight, bias = numbers(window, window, channels), numbers(channels)
+    threads = BATCH * out * -(-out // 4) * channels // 4
+    extents = (BATCH, extent, extent, channels, BATCH, out, out, channels)
+    taps = (window, window, stride, stride, 1, 1, pad, pad)
+    layout = params("2I4I4I8ii3f", threads, 0, *extents, *taps, 1, 0.0, 0.0, 0.0)
+    seconds = time_of(
+        lambda i: kernels.launch(name, threads, 256, layout, x[i], weight, bias, results[i]), sets
+    )
+
+    def convolve(image: torch.Tensor, by: torch.Tensor, plus: torch.Tensor) -> torch.Tensor:
+        image = functional.pad(image.permute(0, 3, 1, 2), (pad, window, pad, window))
+        full = functional.conv2d(image, by.permute(2, 0, 1)[:, None], plus, stride=stride, groups=channels)
+        return full[:, :, :out, :out].permute(0, 2, 3, 1)
+
+    given = x[0].double(), weight.double(), bias.double()
+    error = largest_error(results[0], convolve(*given), convolve(*(array.abs() for array in given)))
+    return Measured(name, f"{extent} x {extent} x {channels} to {out} x {out}", moved, seconds, error)
+
+
+def parts_of(pixels: int, channels: int) -> int:
+    """Return the number of parts of sums over pixels, as ChannelParts of array_program.mm chooses it."""
+    limit = min(1024, (1 << 16) // channels, pixels // 32)
+    return max(1, min((1 << 16) * 4 // channels, max(limit, 1)))
+
+
+def add_parts(kernels: Kernels, parts: torch.Tensor, result: torch.Tensor) -> Callable[[], None]:
+    """Return a function that launches array_sum_parts, with the threads of add_parts of sum.mm."""
+    count, results = parts.shape
+    rows = min(PARTS_THREADS // min(16, 1 << (results - 1).bit_length()), 1 << (count.bit_length() - 1))
+    lanes = PARTS_THREADS // rows
+    threads = -(-results // lanes) * PARTS_THREADS
+    layout = params("2I3If", threads, 0, results, count, rows, 1.0)
+    return lambda: kernels.launch(
+        "array_sum_parts", threads, PARTS_THREADS, layout, parts, result, shared=4 * PARTS_THREADS
+    )
+
+
+def normalizations(kernels: Kernels, extent: int, channels: int) -> list[Measured]:
+    """Measure the kernels of a batch normalization in training: sums, deviations, values and gradients."""
+    pixels, shape = BATCH * extent**2, f"{extent} x {extent} x {channels}"
+    array = 4.0 * pixels * channels
+    sets, count = sets_of(array), parts_of(pixels, channels)
+    threads, all_threads = count * channels // 4, pixels * channels // 4
+    x = [numbers(pixels, channels) + 0.5 for _ in range(sets)]
+    gradient = [numbers(pixels, channels) for _ in range(sets)]
+    results = [unwritten(pixels, channels) for _ in range(sets)]
+    exact, given = x[0].double(), gradient[0].double()
+    rows = []
+
+    def sums(
+        name: str, wanted: int, moved: float, launch: Callable[[int, torch.Tensor], None]
+    ) -> torch.Tensor:
+        parts = [unwritten(count, wanted * channels) for _ in range(sets)]
+        total = unwritten(wanted * channels)
+        add = [add_parts(kernels, part, total) for part in parts]
+
+        def both(i: int) -> None:
+            launch(i, parts[i])
+            add[i]()
+
+        rows.append(Measured(f"{name} and array_sum_parts", shape, moved, time_of(both, sets), 0.0))
+        both(0)
+        torch.cuda.synchronize()
+        return total
+
+    def checked(total: torch.Tensor, expected: torch.Tensor, magnitude: torch.Tensor) -> None:
+        rows[-1] = rows[-1]._replace(error=largest_error(total, expected, magnitude))
+
+    layout = params("2I4Iif", threads, 0, pixels, channels, count, 4, 0, 1.0)
+    total = sums(
+        "array_channel_sums", 1, array,
+        lambda i, part: kernels.launch("array_channel_sums", threads, 256, layout, x[i], part),
+    )  # fmt: skip
+    checked(total, exact.sum(0), exact.abs().sum(0))
+
+    def channel_params(number: int) -> torch.Tensor:
+        return params("2I4If2i3f", number, 0, pixels, channels, count, 4, 1e-3, 1, 1, 0.0, 0.0, 0.0)
+
+    few, every = channel_params(threads), channel_params(all_threads)
+    means = (total / pixels).contiguous()
+    total = sums(
+        "array_channel_deviations", 2, array,
+        lambda i, part: kernels.launch("array_channel_deviations", threads, 256, few, x[i], means, part),
+    )  # fmt: skip
+    squares = (exact - means.double()) ** 2
+    # The second sum is about zero, and only corrects the mean.
+    checked(total[:channels], squares.sum(0), squares.sum(0))
+
+    statistics_ = torch.cat([means, (squares.mean(0)).float()]).contiguous()
+    gamma, beta = numbers(channels), numbers(channels)
+    inverse = 1 / (statistics_[channels:].double() + 1e-3).sqrt()
+    normalized = (exact - means.double()) * inverse
+    steep = (exact.abs() + means.double().abs()) * inverse
+    total = sums(
+        "array_batch_sums", 2, 2 * array,
+        lambda i, part: kernels.launch("array_batch_sums", threads, 256, few, gradient[i], x[i], statistics_, part),
+    )  # fmt: skip
+    expected = torch.cat([given.sum(0), (given * normalized).sum(0)])
+    checked(total, expected, torch.cat([given.abs().sum(0), (given.abs() * steep).sum(0)]))
+
+    seconds = time_of(
+        lambda i: kernels.launch(
+            "array_batch_normalization", all_threads, 256, every, x[i], statistics_, gamma, beta, results[i]
+        ),
+        sets,
+    )
+    size = steep * gamma.double().abs() + beta.double().abs()
+    error = largest_error(results[0], normalized * gamma.double() + beta.double(), size)
+    rows.append(Measured("array_batch_normalization", shape, 2 * array, seconds, error))
+
+    seconds = time_of(
+        lambda i: kernels.launch(
+            "array_batch_gradient",
+            all_threads,
+            256,
+            every,
+            gradient[i],
+            x[i],
+            statistics_,
+            total,
+            gamma,
+            results[i],
+        ),
+        sets,
+    )
+    mean_of = total.double() / pixels
+    rest = given - mean_of[:channels] - normalized * mean_of[channels:]
+    size = (given.abs() + mean_of[:channels].abs() + steep * mean_of[channels:].abs()) * inverse
+    error = largest_error(results[0], rest * inverse * gamma.double(), size * gamma.double().abs())
+    rows.append(Measured("array_batch_gradient", shape, 3 * array, seconds, error))
+    return rows
+
+
+def main() -> None:
+    """Print both tables."""
+    if len(sys.argv) > 1:
+        raise SystemExit(__doc__)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    torch.manual_seed(0)
+    moved = 2.0 * 2**30
+    print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, CUDA {torch.version.cuda}")
+    print(f"A copy of 1 GiB moves {moved / copy_time(moved) / 1e9:.0f} GB/s.\n")
+    kernels = Kernels()
+    print_products(kernels)
+    rows = [depthwise(kernels, *case) for case in DEPTHWISE]
+    for extent, channels in NORMALIZED:
+        rows += normalizations(kernels, extent, channels)
+    print_measured(rows)
+
+
+if __name__ == "__main__":
+    main()
