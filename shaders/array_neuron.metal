@@ -119,8 +119,11 @@ inline float4 derivative_of_input(float4 x, constant ActivationParams &activatio
     case NeuronKind::mish:
         return mish_derivative(x);
     case NeuronKind::gelu_tanh: { // t = 2 sqrt(2 / pi) (x + 0.044715 x^3), as in activation.h
-        const float4 square = x * x;
-        return times_sigmoid_derivative(x, x * (1.59576912f + 0.0713548163f * square),
+        // Beyond the limit the sigmoid of t is 0 or 1, and powers of x might be infinite.
+        const float4 limit = float4(100.0f);
+        const float4 limited = select(x, clamp(x, -limit, limit), fabs(x) > limit);
+        const float4 square = limited * limited;
+        return times_sigmoid_derivative(limited, limited * (1.59576912f + 0.0713548163f * square),
                                         1.59576912f + 0.2140644489f * square);
     }
     case NeuronKind::erf: // 2 / sqrt(pi) times e^(-x^2)

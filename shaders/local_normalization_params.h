@@ -17,3 +17,10 @@ struct WindowNormalizationParams {
     PowerParams power;
     float p0, pm, ps; ///< for local contrast normalization only
 };
+
+struct CrossChannelParams {
+    ImageParams source, destination;
+    /// The window reaches from `before` channels before a channel to `after` channels after it.
+    int before, after;
+    PowerParams power; ///< `spread` is the sum of squares
+};

@@ -36,12 +36,20 @@ VARIANTS: dict[str, Layer] = {
         "convolution", [PIXELS], {"output_channels": 3, "groups": 3, "kernel_height": 3, "kernel_width": 3}
     ),
     "dropout in training": Layer("dropout", [PIXELS], {"training": True}),
-    "local_contrast_normalization by a shader": Layer(
-        "local_contrast_normalization", [PIXELS], {"kernel_width": 4}
+    **{
+        f"{name} by MPS": Layer(name, [PIXELS], precision="float16")
+        for name in (
+            "cross_channel_normalization",
+            "local_contrast_normalization",
+            "spatial_normalization",
+        )
+    },
+    "pooling of norms by MPS": Layer(
+        "pooling", [PIXELS], {"kind": "l2_norm", "kernel_height": 2}, precision="float16"
     ),
+    "pooling of norms by a shader": Layer("pooling", [PIXELS], {"kind": "l2_norm", "kernel_height": 2}),
     "pooling by a shader": Layer("pooling", [PIXELS], {"kernel_height": 2, "dilation_y": 2}),
     "reshape to rows": Layer("reshape", [PIXELS], {"shape": [8, 2, 3]}),
-    "spatial_normalization by a shader": Layer("spatial_normalization", [PIXELS], {"kernel_width": 4}),
     "transposed_convolution of groups": Layer(
         "transposed_convolution", [MORE], {"output_channels": 4, "groups": 2}
     ),
@@ -51,14 +59,15 @@ LAYERS = {entry["name"]: smallest(entry["name"]) for entry in mpscnn.operations(
 BY_MPS = {
     "convolution",
     "convolution with a neuron behind it",
-    "cross_channel_normalization",
+    "cross_channel_normalization by MPS",
     "fully_connected",
-    "local_contrast_normalization",
+    "local_contrast_normalization by MPS",
     "log_softmax",
     "pooling",
+    "pooling of norms by MPS",
     "raw kernel",
     "softmax",
-    "spatial_normalization",
+    "spatial_normalization by MPS",
     "subpixel_convolution",
     "transposed_convolution",
 }

@@ -10,6 +10,7 @@ namespace mpscnn::metal {
 namespace {
 
 static_assert(sizeof(WindowNormalizationParams) == 27 * sizeof(int));
+static_assert(sizeof(CrossChannelParams) == 15 * sizeof(int));
 
 /// Set the properties that MPSCNNSpatialNormalization, MPSCNNLocalContrastNormalization and
 /// MPSCNNCrossChannelNormalization share. No base class declares them.
@@ -38,6 +39,12 @@ private:
     objc_ptr<MPSCNNKernel *> kernel_;
     MPSOffset offset_;
 };
+
+/// Return true if a kernel of MPS may take the layer. Apple does not document how MPS squares. Halves, unlike
+/// floats, have squares that floats can hold.
+bool may_use(const char *kernel, const LayerSource &source) {
+    return source.precision == engine::Precision::float16 && source.choice.may_take(kernel);
+}
 
 /// True if MPS can compute a window. It only has square windows. Its behaviour at edges is not documented for
 /// windows of even size and for clamped edges.
@@ -82,18 +89,33 @@ WindowNormalizationParams window_normalization(const ops::CentredWindow &window,
 
 std::unique_ptr<Layer> make_layer(const ops::CrossChannelNormalization &operation, const LayerSource &source,
                                   Device &device) {
-    source.choice.take("MPSCNNCrossChannelNormalization");
-    const auto kernel = configured([[MPSCNNCrossChannelNormalization alloc]
-                                       initWithDevice:device.get()
-                                           kernelSize:static_cast<NSUInteger>(operation.kernel_size)],
-                                   power_of(operation), source);
-    return std::make_unique<KernelLayer>(kernel.get(), MPSOffset{0, 0, 0});
+    if (may_use("MPSCNNCrossChannelNormalization", source)) {
+        source.choice.take("MPSCNNCrossChannelNormalization");
+        const auto kernel = configured([[MPSCNNCrossChannelNormalization alloc]
+                                           initWithDevice:device.get()
+                                               kernelSize:static_cast<NSUInteger>(operation.kernel_size)],
+                                       power_of(operation), source);
+        return std::make_unique<KernelLayer>(kernel.get(), MPSOffset{0, 0, 0});
+    }
+    const auto bind = [operation](const Operands &operands) {
+        const ImageLayout &layout = operands.source().layout;
+        const std::int64_t last = operands.source().shape.back() - 1, size = operation.kernel_size;
+        CrossChannelParams params{};
+        params.source = layout.params();
+        params.destination = operands.destination.layout.params();
+        params.before = static_cast<int>(std::min(size / 2, last));
+        params.after = static_cast<int>(std::min((size - 1) / 2, last));
+        params.power = power_of(operation);
+        params.power.alpha /= static_cast<float>(size);
+        return ShaderArguments(params);
+    };
+    return shader_layer(source, device, "cross_channel_normalization", bind);
 }
 
 std::unique_ptr<Layer> make_layer(const ops::SpatialNormalization &operation, const LayerSource &source,
                                   Device &device) {
     const ops::CentredWindow &window = operation.window;
-    if (is_window_of_mps(window) && source.choice.may_take("MPSCNNSpatialNormalization")) {
+    if (is_window_of_mps(window) && may_use("MPSCNNSpatialNormalization", source)) {
         source.choice.take("MPSCNNSpatialNormalization");
         const auto kernel = configured([[MPSCNNSpatialNormalization alloc]
                                            initWithDevice:device.get()
@@ -111,7 +133,7 @@ std::unique_ptr<Layer> make_layer(const ops::SpatialNormalization &operation, co
 std::unique_ptr<Layer> make_layer(const ops::LocalContrastNormalization &operation, const LayerSource &source,
                                   Device &device) {
     const ops::CentredWindow &window = operation.window;
-    if (is_window_of_mps(window) && source.choice.may_take("MPSCNNLocalContrastNormalization")) {
+    if (is_window_of_mps(window) && may_use("MPSCNNLocalContrastNormalization", source)) {
         source.choice.take("MPSCNNLocalContrastNormalization");
         const auto kernel = configured([[MPSCNNLocalContrastNormalization alloc]
                                            initWithDevice:device.get()

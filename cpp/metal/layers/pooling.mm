@@ -106,13 +106,15 @@ MPSCNNPooling *allocate(PoolingKind kind) {
 class PoolingLayer : public Layer {
 public:
     PoolingLayer(const Pooling &operation, const LayerSource &source, Device &device)
-        : operation_(operation), shaders_(source, device) {}
+        : operation_(operation), shaders_(source, device),
+          may_overflow_(operation.kind == PoolingKind::l2_norm &&
+                        source.precision != engine::Precision::float16) {}
 
     std::unique_ptr<Step> bind(Operands operands) const override {
         const ImageLayout &source = operands.source().layout;
         const CanonicalWindow window = operation_.canonical(source.height, source.width);
         const auto mode = mps_edge_mode(operation_, window, source);
-        if (mode && shaders_.choice().may_take(class_of(operation_.kind)))
+        if (mode && !may_overflow_ && shaders_.choice().may_take(class_of(operation_.kind)))
             return mps_step(make_kernel(window, *mode).get(), std::move(operands), mps_offset(window));
         const ShaderArguments arguments(pooling_params(operation_, window, operands));
         ShaderCall call = shaders_.call(shader_of(operation_.kind), operands, arguments);
@@ -143,6 +145,8 @@ private:
 
     Pooling operation_;
     ShaderMaker shaders_;
+    /// True if squares may be beyond float32. The shader scales them; Apple does not document what MPS does.
+    bool may_overflow_;
 };
 
 } // namespace

@@ -80,8 +80,10 @@ class Kernels:
     """The kernels of FILES, without activations."""
 
     def __init__(self) -> None:
-        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(FILES)) as pool:
-            self._modules = list(pool.map(lambda name: compiled(name, Path(folder)), FILES))
+        self._folder = tempfile.TemporaryDirectory()  # CuPy reads a module's file when its first kernel is launched
+        folder = Path(self._folder.name)
+        with ThreadPoolExecutor(len(FILES)) as pool:
+            self._modules = list(pool.map(lambda name: compiled(name, folder), FILES))
 
     def launch(self, name: str, threads: int, group: int, *arguments: Any, shared: int = 0) -> None:
         """Launch a kernel on PyTorch's present stream. Arguments are tensors, in the order of the kernel's buffers."""
