@@ -234,6 +234,33 @@ TEST(a_device_on_which_everything_hangs_is_not_tried_for_ever) {
     CHECK(!bench.trusted_by_another_process());
 }
 
+/// Return commands of a case for processes that compile ahead, and for those that do not.
+std::string ahead_or_not(const std::string &ahead, const std::string &otherwise) {
+    return "case \"$0\" in *alone*) " + otherwise + ";; *) echo '@mpscnn compiled 3 of 9'; " + ahead +
+           ";; esac";
+}
+
+TEST(a_process_that_compiles_ahead_and_fails_blames_no_case) {
+    for (const char *failure : {"kill -ABRT $$", "exit 3", "exec sleep 1000"}) {
+        Bench bench;
+        CHECK(!why_not_trusted(bench.device, bench.failing(7, ahead_or_not(failure, ":"), 1s)));
+        CHECK(bench.runs() == 2 && bench.warnings.empty() && was_right_before(bench.device.identity()));
+    }
+    Bench other;
+    const std::string abort = "kill -ABRT $$";
+    const auto verdict = engine::verdict_for_auto(other.device, other.failing(7, ahead_or_not(abort, abort)));
+    CHECK(verdict.refused.empty() && verdict.implementations.size() == 1 && other.runs() == 3);
+    CHECK(has(verdict.implementations.begin()->first, "softmax by MPSCNNSoftMax"));
+}
+
+TEST(a_process_that_hangs_after_the_last_case_has_checked_them) {
+    Bench bench;
+    const CheckProgram hangs =
+        bench.script(bench.report("right") + "; echo '@mpscnn compiled 9 of 9'; exec sleep 1000", 1s);
+    CHECK(!why_not_trusted(bench.device, hangs));
+    CHECK(bench.runs() == 1 && was_right_before(bench.device.identity()));
+}
+
 TEST(an_interrupt_says_nothing_of_the_device) {
     Bench bench;
     for (const char *signal : {"INT", "TERM", "HUP"})

@@ -223,6 +223,106 @@ def test_a_right_answer_is_remembered_for_device_and_system(tmp_path: Path) -> N
     assert "softmax by MPSCNNSoftMax" in run_self_check(tmp_path, "wrong_results=1")[0]
 
 
+# ---- The archive of pipelines -------------------------------------------------------------------------------------
+
+ARCHIVE = """
+import numpy as np
+import mpscnn
+from metal.emulation import load
+
+emulation = load()
+net = mpscnn.Network(input=(9, 7, 8))
+net.output(net.max_pool2d(net.activation(net.input, "relu"), 2))
+program = net.compile(device="metal")
+program.session().run(np.zeros((1, 9, 7, 8), np.float32))
+print(emulation.get("archive_hits"))
+assert not emulation.violations()
+"""
+
+
+def archives(cache: Path) -> list[Path]:
+    return sorted((cache / "self_check").glob("*.metalarchive"))
+
+
+def archive_hits(cache: Path, switches: str = "", **environment: str) -> int:
+    """Return the number of pipelines that a new process takes from the archive."""
+    variables = {
+        **os.environ,
+        "MPSCNN_CACHE": str(cache),
+        "METAL_EMULATION_SWITCHES": switches,
+        **environment,
+    }
+    variables["PYTHONPATH"] = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", ARCHIVE], env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def test_pipelines_of_the_check_are_taken_from_its_archive(tmp_path: Path) -> None:
+    hits = archive_hits(tmp_path)
+    assert hits >= 3, "a shader for each of input, activation and output"
+    (archive,) = archives(tmp_path)
+    assert archive_hits(tmp_path) == hits
+    assert archives(tmp_path) == [archive], "no second check, so the file stays"
+    assert sorted(path.suffix for path in archive.parent.iterdir()) == [".lock", ".metalarchive", ".txt"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "name"])
+def test_a_damaged_archive_is_deleted(tmp_path: Path, damage: str) -> None:
+    assert archive_hits(tmp_path) > 0
+    (archive,) = archives(tmp_path)
+    content = archive.read_bytes()
+    if damage == "name":
+        archive.rename(archive.with_name(archive.name[:17] + "0" * 16 + archive.suffix))
+    elif damage == "flip":
+        archive.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    else:
+        archive.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+    assert archive_hits(tmp_path) == 0
+    assert not archives(tmp_path)
+    subprocess.run([str(check_program())], env={**os.environ, "MPSCNN_CACHE": str(tmp_path)}, check=True)
+    assert archives(tmp_path) == [archive], "a new check writes it again"
+
+
+def test_an_archive_that_metal_refuses_is_deleted(tmp_path: Path) -> None:
+    assert archive_hits(tmp_path) > 0
+    assert archive_hits(tmp_path, "fail_archives=1") == 0
+    assert not archives(tmp_path)
+
+
+def test_a_device_without_archives_does_without(tmp_path: Path) -> None:
+    for switches in ("fail_archives=1000", "discrete_memory=1"):
+        assert archive_hits(tmp_path / switches, switches) == 0
+        assert not archives(tmp_path / switches)
+        assert len(records(tmp_path / switches)) == 1
+
+
+def test_few_archives_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "self_check"
+    folder.mkdir()
+    for i in range(9):
+        old = folder / f"{i:016x}-{i:016x}.metalarchive"
+        old.write_text("of another system", "utf-8")
+        os.utime(old, (i, i))
+    assert archive_hits(tmp_path) > 0
+    others = [path for path in archives(tmp_path) if path.read_text("utf-8") == "of another system"]
+    assert [path.name[:16] for path in others] == [f"{i:016x}" for i in (6, 7, 8)]
+    assert len(archives(tmp_path)) == 4
+
+
+def test_a_check_that_fails_goes_on_without_an_archive(tmp_path: Path) -> None:
+    """A failure that shaders compiled ahead may have caused is not taken for that of the running case."""
+    assert archive_hits(tmp_path, METAL_EMULATION_KERNELS="MPSCNNSoftMax=abort") == 0
+    assert not archives(tmp_path)
+    (record,) = records(tmp_path)
+    assert "not used: 1\nsoftmax by MPSCNNSoftMax: " in record.read_text("utf-8")
+
+
+# ---- Results that are recorded -----------------------------------------------------------------------------------
+
+
 def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no directory", "utf-8")

@@ -148,7 +148,6 @@ BY_MPS = {
 MADE_OF_OTHERS = {
     "ConvolutionTransposeGradient",
     "LocalContrastNormalizationGradient",
-    "PoolingL2NormGradient",
     "PoolingMaxGradient",
     "SpatialNormalizationGradient",
 }

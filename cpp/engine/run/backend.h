@@ -216,6 +216,16 @@ public:
     /// and do not overlap. Throws UnsupportedError unless the backend supports it.
     virtual void convolve(const ops::SignalConvolution &convolution, const TensorView &signal,
                           const TensorView &kernel, const TensorView &result) const;
+    /// Begin to compile in the background what a check of this device needs, and keep it in the cache
+    /// directory for later processes. The work ends when the returned object is destroyed. `progress` is
+    /// called from other threads. Return null if nothing is compiled at run time.
+    virtual std::shared_ptr<void>
+    compile_ahead(std::function<void(std::size_t done, std::size_t all)> progress) const {
+        static_cast<void>(progress);
+        return nullptr;
+    }
+    /// Delete what compile_ahead has kept, and do without it in this process.
+    virtual void forget_compiled() const {}
 };
 
 /// A device that programs can be compiled for, or the reason why there is none.

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <csignal>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -24,13 +25,16 @@ using End = CaseResult::End;
 /// The prefix of each line of a report, because frameworks write other lines to the same stream.
 constexpr std::string_view mark = "@mpscnn ";
 constexpr std::string_view case_word = "case ", takes_word = "takes ", wrong_word = "wrong ",
-                           cases_word = "cases", refused_word = "refused ";
-constexpr std::string_view right_line = "right", without_line = "without", end_line = "end";
+                           cases_word = "cases", refused_word = "refused ", ahead_word = "compiled ";
+constexpr std::string_view right_line = "right", without_line = "without", end_line = "end",
+                           alone_line = "alone";
 
 /// The check gives up after this many processes in a row that ended, or stopped responding, without a right
 /// result. A single wrong implementation cannot cause so many.
 constexpr int max_ends = 25, max_silences = 3;
 constexpr std::size_t cases_between_notes = 100;
+/// A process with more cases compiles ahead; for fewer ones it would compile far more than they need.
+constexpr std::size_t few_cases = 16;
 
 /// Return whether a signal is one that a process raises by its own fault, so that it would be raised again.
 bool is_fault(int signal) {
@@ -65,6 +69,11 @@ std::optional<std::size_t> number_of(std::string_view text) {
     return number;
 }
 
+/// Return the number with which a text begins, or 0.
+std::size_t leading_number(std::string_view text) {
+    return number_of(text.substr(0, text.find(' '))).value_or(0);
+}
+
 std::vector<std::string_view> parts_of(std::string_view text, char separator) {
     std::vector<std::string_view> parts;
     while (!text.empty()) {
@@ -79,9 +88,11 @@ std::string marked(std::initializer_list<TextPart> parts) { return std::string(m
 
 } // namespace
 
-std::string check_request(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused) {
+std::string check_request(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused,
+                          bool alone) {
     std::string text(cases_word);
     for (const std::size_t number : cases) text += " " + std::to_string(number);
+    if (alone) text += concat({"\n", alone_line});
     for (const auto &[name, reason] : refused) text += concat({"\n", refused_word, name});
     return text;
 }
@@ -94,13 +105,18 @@ std::string check_greeting(const Backend &subject) {
 }
 
 void run_requested_cases(const Backend &subject, const Backend &reference, const std::string &request,
-                         const std::function<void(const std::string &line)> &report) {
+                         const std::function<void(const std::string &line)> &report_line) {
     const std::vector<Graph> networks = self_check_networks();
     std::vector<std::size_t> cases;
     Implementations::Reasons refused;
+    bool alone = false;
     for (const std::string_view line : parts_of(request, '\n')) {
         if (line.starts_with(refused_word)) {
             refused.emplace(line.substr(refused_word.size()), "as the library says");
+            continue;
+        }
+        if (line == alone_line) {
+            alone = true;
             continue;
         }
         for (const std::string_view part : parts_of(line, ' ')) {
@@ -112,7 +128,18 @@ void run_requested_cases(const Backend &subject, const Backend &reference, const
             cases.push_back(*number);
         }
     }
+    std::mutex reporting;
+    const auto report = [&](const std::string &line) {
+        const std::lock_guard lock(reporting);
+        report_line(line);
+    };
     report(check_greeting(subject));
+    if (alone) subject.forget_compiled();
+    std::shared_ptr<void> ahead;
+    if (!alone && cases.size() > few_cases)
+        ahead = subject.compile_ahead([&](std::size_t done, std::size_t all) {
+            report(marked({ahead_word, done, " of ", all}));
+        });
     const auto other = subject.with(Implementations(refused));
     for (const std::size_t number : cases) {
         report(marked({case_word, number}));
@@ -125,6 +152,7 @@ void run_requested_cases(const Backend &subject, const Backend &reference, const
         else
             report(marked({result.end == End::right ? right_line : without_line}));
     }
+    ahead.reset();
     report(marked({end_line}));
 }
 
@@ -135,6 +163,7 @@ struct CheckProcesses::Reader {
     CaseResult current = {};
     std::string others = {}; ///< other output since that case began
     bool greeted = false, ended = false;
+    std::string ahead = {}; ///< how far it has compiled ahead; empty for a process that does not
     std::string greeting;
     std::string line = {};
 
@@ -170,6 +199,8 @@ struct CheckProcesses::Reader {
             finish(End::wrong, std::string(said.substr(wrong_word.size())));
         } else if (said == right_line || said == without_line) {
             finish(said == right_line ? End::right : End::without, "");
+        } else if (said.starts_with(ahead_word)) {
+            ahead = said.substr(ahead_word.size());
         } else if (said == end_line) {
             ended = true;
         }
@@ -219,15 +250,20 @@ void CheckProcesses::note_hang(CaseBatch &batch, const Reader &reader, const std
 CaseBatch CheckProcesses::run(const std::vector<std::size_t> &cases,
                               const Implementations::Reasons &refused) {
     std::vector<std::string> arguments = program_.arguments;
-    arguments.push_back(check_request(cases, refused));
+    arguments.push_back(check_request(cases, refused, alone_));
     Reader reader{.greeting = check_greeting(subject_)};
+    const auto note = [&](std::initializer_list<TextPart> parts) {
+        log(LogLevel::information, concat({"device ", quoted(subject_.device_name()), ": ", concat(parts)}));
+    };
     const auto listen = [&](std::string_view text) {
         const std::size_t before = done_ + reader.results.size();
+        const std::size_t compiled_before = leading_number(reader.ahead);
         reader.take(text);
-        const std::size_t now = done_ + reader.results.size();
-        if (now / cases_between_notes == before / cases_between_notes) return;
-        log(LogLevel::information,
-            concat({"device ", quoted(subject_.device_name()), ": ", now, " cases of the check are done"}));
+        const std::size_t now = done_ + reader.results.size(), compiled = leading_number(reader.ahead);
+        if (now / cases_between_notes != before / cases_between_notes)
+            note({now, " cases of the check are done"});
+        if (compiled / cases_between_notes != compiled_before / cases_between_notes)
+            note({reader.ahead, " shaders are compiled"});
     };
     const platform::ChildEnd end = platform::run_program(program_.program, arguments, program_.limit, listen);
     CaseBatch batch;
@@ -253,12 +289,21 @@ CaseBatch CheckProcesses::run(const std::vector<std::size_t> &cases,
         return refuse(concat(
             {"its check, in a process of its own, was ended by ", platform::signal_text(end.signal), said}));
     }
+    const bool is_whole = reader.greeted && reader.ended && reader.results.size() == cases.size();
+    if (!end.timed_out && end.signal == 0 && end.status == 0 && is_whole) return batch;
+    if (!reader.ahead.empty()) {
+        // Threads that compile ahead, or the file that keeps their results, may be the reason. So no case is
+        // blamed yet, and the check goes on without both.
+        alone_ = true;
+        if (end.timed_out && reader.running) note_hang(batch, reader, said);
+        note({"the check goes on without compiling shaders ahead, since a process that did so has failed",
+              said});
+        return batch;
+    }
     if (end.timed_out) {
         note_hang(batch, reader, said);
         return batch;
     }
-    const bool is_whole = reader.greeted && reader.ended && reader.results.size() == cases.size();
-    if (end.signal == 0 && end.status == 0 && is_whole) return batch;
     const bool is_lasting = end.signal != 0 && is_fault(end.signal);
     std::string reason = end.signal != 0
                              ? concat({"the process was ended by ", platform::signal_text(end.signal), said})

@@ -22,13 +22,16 @@ struct CheckProgram {
     std::chrono::milliseconds limit; ///< the longest time without output before the process is ended
 };
 
-/// Return the request, a text for run_requested_cases.
-std::string check_request(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused);
+/// Return the request, a text for run_requested_cases. With `alone`, no other thread compiles for the device
+/// while the cases run, and nothing that was compiled earlier is used.
+std::string check_request(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused,
+                          bool alone);
 
-/// Run the cases of a request in this process, which is the check program's. `report` gets the lines of the
-/// report, and must write each one immediately. Throws ParameterError for a text that is not a request.
+/// Run the cases of a request in this process, which is the check program's. `report_line` gets the lines of
+/// the report, and must write each one immediately. Several threads call it, but one at a time. Throws
+/// ParameterError for a text that is not a request.
 void run_requested_cases(const Backend &subject, const Backend &reference, const std::string &request,
-                         const std::function<void(const std::string &line)> &report);
+                         const std::function<void(const std::string &line)> &report_line);
 
 /// Runs cases by starting check programs; a CaseRunner.
 class CheckProcesses {
@@ -55,6 +58,7 @@ private:
     /// Numbers of processes that ended or did not respond since the last right result.
     int ends_ = 0, silences_ = 0;
     std::size_t done_ = 0; ///< cases with a result, for the log
+    bool alone_ = false;   ///< true after a process failed that compiled ahead; see check_request
     bool not_begun_ = false, interrupted_ = false;
 };
 

@@ -1,9 +1,6 @@
 #include "engine/trust/check_record.h"
 
 #include <cerrno>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <string_view>
@@ -13,6 +10,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "core/cache_directory.h"
 #include "core/text.h"
 #include "core/text_file.h"
 
@@ -21,27 +19,6 @@ namespace mpscnn::engine {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string variable(const char *name) {
-    const char *value = std::getenv(name);
-    return value ? value : "";
-}
-
-fs::path expanded(const std::string &path) {
-    return path.starts_with("~/") ? fs::path(variable("HOME")) / path.substr(2) : fs::path(path);
-}
-
-/// Return the cache directory: MPSCNN_CACHE, or the platform's directory. The Python package stores downloads
-/// in the same one.
-fs::path cache_directory() {
-    if (const std::string given = variable("MPSCNN_CACHE"); !given.empty()) return expanded(given);
-#if defined(__APPLE__)
-    return expanded("~/Library/Caches/mpscnn");
-#else
-    const fs::path base = variable("XDG_CACHE_HOME");
-    return (base.is_absolute() ? base : expanded("~/.cache")) / "mpscnn";
-#endif
-}
 
 constexpr std::string_view refused = "refused: ", not_used = "not used: ", because = ": ";
 
@@ -85,17 +62,8 @@ std::optional<Verdict> verdict_of(std::string_view text) {
     return is_whole ? std::optional(verdict) : std::nullopt;
 }
 
-/// FNV-1a hash for the name of a record's file, since identities make no good file names.
-std::uint64_t hash_of(const std::string &text) {
-    std::uint64_t hash = 0xcbf29ce484222325u;
-    for (const char character : text) hash = (hash ^ static_cast<unsigned char>(character)) * 0x100000001b3u;
-    return hash;
-}
-
 fs::path file_of(const std::string &record, const char *extension = ".txt") {
-    char name[32];
-    std::snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(hash_of(record)));
-    return cache_directory() / "self_check" / concat({name, extension});
+    return self_check_directory() / concat({hashed_name(record), extension});
 }
 
 } // namespace

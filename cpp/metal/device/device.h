@@ -19,8 +19,9 @@ class CustomKernels;
 
 /// The objects that all queues of a GPU share.
 struct DeviceParts {
-    explicit DeviceParts(const objc_ptr<id<MTLDevice>> &device) : shaders(device), textures(device) {}
+    explicit DeviceParts(const objc_ptr<id<MTLDevice>> &device);
 
+    const std::string identity; ///< see Device::identity()
     ShaderLibrary shaders;
     PhotoTableCache photo_tables;
     TextureCache textures;
@@ -53,7 +54,7 @@ public:
     bool trains_by_mps() const;
     /// Return a text with the device, the system's build and the shaders. Results depend on nothing else, and
     /// the text stays the same when the machine is restarted.
-    const std::string &identity() const { return identity_; }
+    const std::string &identity() const { return parts_->identity; }
 
     /// Throws DeviceError if the device was removed. Also throws it in a process that was forked after Metal
     /// was first used, because a child has no connection to the GPU.
@@ -87,7 +88,6 @@ private:
     objc_ptr<id<MTLCommandQueue>> queue_;
     std::shared_ptr<DeviceParts> parts_;
     std::unique_ptr<CustomKernels> custom_kernels_;
-    std::string identity_;
     std::atomic<bool> removed_{false}, looks_for_errors_{false};
 };
 

@@ -45,6 +45,9 @@ template <class Map> void forget_unused(Map &map) {
 
 } // namespace
 
+DeviceParts::DeviceParts(const objc_ptr<id<MTLDevice>> &device)
+    : identity(identity_of(device.get())), shaders(device, identity), textures(device) {}
+
 std::shared_ptr<Device> Device::open(const std::string &wanted) {
     require_same_process();
     const autorelease_scope pool;
@@ -81,7 +84,7 @@ std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> que
 Device::Device(objc_ptr<id<MTLDevice>> device, objc_ptr<id<MTLCommandQueue>> queue,
                std::shared_ptr<DeviceParts> parts)
     : device_(std::move(device)), queue_(std::move(queue)), parts_(std::move(parts)),
-      custom_kernels_(std::make_unique<CustomKernels>()), identity_(identity_of(device_.get())) {}
+      custom_kernels_(std::make_unique<CustomKernels>()) {}
 
 Device::~Device() {
     const autorelease_scope pool;

@@ -1,14 +1,17 @@
 #pragma once
 
+#include <future>
 #include <map>
 #include <mutex>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "engine/run/backend.h"
 #include "metal/device/image.h"
 #include "metal/device/objc_ptr.h"
+#include "metal/device/pipeline_archive.h"
 #include "shaders/activation_params.h"
 
 #import <Metal/Metal.h>
@@ -29,24 +32,36 @@ objc_ptr<MTLCompileOptions *> exact_options();
 
 /// The engine's shaders. The library contains them as source and, if the build had a Metal compiler, in
 /// compiled form. The source is compiled at run time if there is no compiled form or the system refuses it.
-/// They are loaded at the first use, and every pipeline is made once.
+/// They are loaded at the first use, and every pipeline is made once. Several threads may make pipelines at
+/// the same time.
 class ShaderLibrary {
 public:
-    explicit ShaderLibrary(objc_ptr<id<MTLDevice>> device) : device_(std::move(device)) {}
+    /// `identity` names the device, the system and the shaders.
+    ShaderLibrary(objc_ptr<id<MTLDevice>> device, const std::string &identity)
+        : device_(device), archive_(std::move(device), identity) {}
 
     /// Return the pipeline of a shader function with an activation compiled into it. It lives as long as the
-    /// library. Throws DeviceError with the compiler's message.
+    /// library. Waits for another thread that makes it. Throws DeviceError with the compiler's message.
     id<MTLComputePipelineState> pipeline(const std::string &function,
                                          NeuronKind activation = NeuronKind::none);
 
+    /// Return the names of all shader functions.
+    std::vector<std::string> functions();
+    PipelineArchive &archive() { return archive_; }
+
 private:
+    using Key = std::pair<std::string, NeuronKind>;
+    using Pipeline = objc_ptr<id<MTLComputePipelineState>>;
+
     id<MTLLibrary> library();
-    objc_ptr<id<MTLComputePipelineState>> make_pipeline(const std::string &function, NeuronKind activation);
+    Pipeline make_pipeline(const std::string &function, NeuronKind activation);
 
     objc_ptr<id<MTLDevice>> device_;
-    std::mutex mutex_;
+    PipelineArchive archive_;
+    std::mutex loading_;
     objc_ptr<id<MTLLibrary>> library_;
-    std::map<std::pair<std::string, NeuronKind>, objc_ptr<id<MTLComputePipelineState>>> pipelines_;
+    std::mutex mutex_;
+    std::map<Key, std::shared_future<Pipeline>> pipelines_;
 };
 
 } // namespace mpscnn::metal

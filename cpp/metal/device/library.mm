@@ -79,13 +79,20 @@ std::string shader_name(const std::string &operation, std::span<const ImageLayou
 }
 
 id<MTLLibrary> ShaderLibrary::library() {
+    const std::lock_guard lock(loading_);
     if (!library_) library_ = load_compiled(device_.get());
     if (!library_) library_ = compile_source(device_.get());
     return library_.get();
 }
 
-objc_ptr<id<MTLComputePipelineState>> ShaderLibrary::make_pipeline(const std::string &function,
-                                                                   NeuronKind activation) {
+std::vector<std::string> ShaderLibrary::functions() {
+    const autorelease_scope pool;
+    std::vector<std::string> names;
+    for (NSString *name in [library() functionNames]) names.push_back(text_of(name));
+    return names;
+}
+
+ShaderLibrary::Pipeline ShaderLibrary::make_pipeline(const std::string &function, NeuronKind activation) {
     const auto constants = adopt([[MTLFunctionConstantValues alloc] init]);
     const int kind = static_cast<int>(activation);
     [constants.get() setConstantValue:&kind type:MTLDataTypeInt atIndex:0];
@@ -97,19 +104,43 @@ objc_ptr<id<MTLComputePipelineState>> ShaderLibrary::make_pipeline(const std::st
         fail(ErrorKind::device,
              {"the Metal library has no function ", quoted(function), " (", text_of(error, "no reason given"),
               "): the files of this installation do not belong together"});
-    auto pipeline = adopt([device_.get() newComputePipelineStateWithFunction:code.get() error:&error]);
+    const auto descriptor = adopt([[MTLComputePipelineDescriptor alloc] init]);
+    [descriptor.get() setComputeFunction:code.get()];
+    auto pipeline = archive_.find(descriptor.get());
+    const bool found = static_cast<bool>(pipeline);
+    if (!found)
+        pipeline = adopt([device_.get() newComputePipelineStateWithDescriptor:descriptor.get()
+                                                                      options:MTLPipelineOptionNone
+                                                                   reflection:nullptr
+                                                                        error:&error]);
     if (!pipeline)
         fail(ErrorKind::device, {"Metal cannot prepare the function ", quoted(function), ": ",
                                  text_of(error, "no reason given")});
+    archive_.note(descriptor, found);
     return pipeline;
 }
 
 id<MTLComputePipelineState> ShaderLibrary::pipeline(const std::string &function, NeuronKind activation) {
-    const std::lock_guard lock(mutex_);
-    const auto key = std::pair(function, activation);
-    if (const auto found = pipelines_.find(key); found != pipelines_.end()) return found->second.get();
-    const autorelease_scope pool;
-    return pipelines_.emplace(key, make_pipeline(function, activation)).first->second.get();
+    const Key key(function, activation);
+    std::promise<Pipeline> made;
+    std::shared_future<Pipeline> result;
+    bool is_new = false;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto known = pipelines_.find(key);
+        is_new = known == pipelines_.end();
+        result = is_new ? pipelines_.emplace(key, made.get_future()).first->second : known->second;
+    }
+    if (is_new) try {
+            const autorelease_scope pool;
+            made.set_value(make_pipeline(function, activation));
+        } catch (...) {
+            // The next call tries again. Threads that wait for this attempt get its error.
+            const std::lock_guard lock(mutex_);
+            pipelines_.erase(key);
+            made.set_exception(std::current_exception());
+        }
+    return result.get().get();
 }
 
 } // namespace mpscnn::metal

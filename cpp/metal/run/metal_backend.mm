@@ -1,6 +1,7 @@
 #include "metal/run/metal_backend.h"
 
 #include "metal/device/device_list.h"
+#include "metal/device/pipeline_preparation.h"
 #include "metal/run/array_plan.h"
 #include "metal/run/caller_run.h"
 #include "metal/run/image_plan.h"
@@ -50,6 +51,12 @@ public:
         return std::make_unique<MetalLoweredGraph<LoweredNetwork, ImagePlan>>(
             lower_network(graph, options, device_, implementations_));
     }
+
+    std::shared_ptr<void>
+    compile_ahead(std::function<void(std::size_t done, std::size_t all)> progress) const override {
+        return std::make_shared<PipelinePreparation>(device_->shaders(), std::move(progress));
+    }
+    void forget_compiled() const override { device_->shaders().archive().forget(); }
 
     void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
                   const engine::TensorView &kernel, const engine::TensorView &result) const override {

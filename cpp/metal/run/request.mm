@@ -33,7 +33,7 @@ Failure failure_of(id<MTLCommandBuffer> command_buffer, Device &device) {
     const std::string encoder = failed_encoder(error);
     if (!encoder.empty())
         message += ", in " + quoted(encoder);
-    else if (!device.looks_for_errors())
+    else if (!device.looks_for_errors() && [error code] != MTLCommandBufferErrorDeviceRemoved)
         message += "; if it fails again, the message names the layer";
     device.look_for_errors();
     return {ErrorKind::device, message};

@@ -80,7 +80,8 @@ class Kernels:
     """The kernels of FILES, without activations."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()  # CuPy reads a module's file when its first kernel is launched
+        # CuPy reads a module's file when its first kernel is launched.
+        self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         with ThreadPoolExecutor(len(FILES)) as pool:
             self._modules = list(pool.map(lambda name: compiled(name, folder), FILES))

@@ -217,20 +217,32 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
     return [self libraryAt:path error:error];
 }
 
-- (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
-                                                             error:(NSError **)error {
+- (id<MTLComputePipelineState>)pipelineOf:(EmulatedFunction *)function error:(NSError **)error {
     if (take_one(switches().fail_pipelines)) {
         report_error(error, MTLLibraryErrorDomain, MTLLibraryErrorInternal, "a failure that was asked for");
         return nil;
     }
-    if (!METAL_EXPECT(computeFunction, "newComputePipelineStateWithFunction: nil")) return nil;
-    auto *function = static_cast<EmulatedFunction *>(computeFunction);
     if (!METAL_EXPECT([function isComplete], "a pipeline of function %s without its function constants",
                       utf8([function name]).c_str())) {
         report_error(error, MTLLibraryErrorDomain, MTLLibraryErrorInternal, "function constants are missing");
         return nil;
     }
     return [[EmulatedPipeline alloc] initWithFunction:function];
+}
+
+- (void)reflect:(id<MTLFunction>)function
+        options:(MTLPipelineOption)options
+             to:(MTLAutoreleasedComputePipelineReflection *)reflection {
+    if (METAL_EXPECT(options & MTLPipelineOptionArgumentInfo,
+                     "a reflection without MTLPipelineOptionArgumentInfo"))
+        *reflection = [[[MTLComputePipelineReflection alloc]
+            initWithKernel:*[static_cast<EmulatedFunction *>(function) kernel]] autorelease];
+}
+
+- (id<MTLComputePipelineState>)newComputePipelineStateWithFunction:(id<MTLFunction>)computeFunction
+                                                             error:(NSError **)error {
+    if (!METAL_EXPECT(computeFunction, "newComputePipelineStateWithFunction: nil")) return nil;
+    return [self pipelineOf:static_cast<EmulatedFunction *>(computeFunction) error:error];
 }
 
 - (id<MTLComputePipelineState>)
@@ -240,12 +252,44 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
                                   error:(NSError **)error {
     id<MTLComputePipelineState> pipeline = [self newComputePipelineStateWithFunction:computeFunction
                                                                                error:error];
-    if (!pipeline || !reflection) return pipeline;
-    if (METAL_EXPECT(options & MTLPipelineOptionArgumentInfo,
-                     "a reflection without MTLPipelineOptionArgumentInfo"))
-        *reflection = [[[MTLComputePipelineReflection alloc]
-            initWithKernel:*[static_cast<EmulatedFunction *>(computeFunction) kernel]] autorelease];
+    if (pipeline && reflection) [self reflect:computeFunction options:options to:reflection];
     return pipeline;
+}
+
+- (id<MTLComputePipelineState>)
+    newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
+                                  options:(MTLPipelineOption)options
+                               reflection:(MTLAutoreleasedComputePipelineReflection *)reflection
+                                    error:(NSError **)error {
+    auto *function = static_cast<EmulatedFunction *>([descriptor computeFunction]);
+    if (!METAL_EXPECT(function, "newComputePipelineStateWithDescriptor: of one without a function"))
+        return nil;
+    BOOL found = NO;
+    for (id<MTLBinaryArchive> archive in [descriptor binaryArchives])
+        found = found || [static_cast<EmulatedArchive *>(archive) holds:function];
+    const bool only_there = options & MTLPipelineOptionFailOnBinaryArchiveMiss;
+    // A pipeline that cannot be made is not in an archive either.
+    if (only_there && (!found || switches().fail_pipelines > 0)) {
+        report_error(error, MTLBinaryArchiveDomain, MTLBinaryArchiveErrorInternalError,
+                     "no archive has this function");
+        return nil;
+    }
+    if (found) ++switches().archive_hits;
+    id<MTLComputePipelineState> pipeline = [self pipelineOf:function error:error];
+    if (pipeline && reflection) [self reflect:function options:options to:reflection];
+    return pipeline;
+}
+
+- (id<MTLBinaryArchive>)newBinaryArchiveWithDescriptor:(MTLBinaryArchiveDescriptor *)descriptor
+                                                 error:(NSError **)error {
+    if (!METAL_EXPECT(descriptor, "newBinaryArchiveWithDescriptor: nil")) return nil;
+    NSURL *url = [descriptor url];
+    METAL_EXPECT(!url || [url isFileURL], "an archive at a URL that is not a file's");
+    EmulatedArchive *archive = [[EmulatedArchive alloc] initWithDevice:self];
+    if (!take_one(switches().fail_archives) && (!url || [archive read:utf8([url path])])) return archive;
+    [archive release];
+    report_error(error, MTLBinaryArchiveDomain, MTLBinaryArchiveErrorInvalidFile, "not an archive");
+    return nil;
 }
 @end
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -71,6 +72,8 @@ std::string library_file(std::span<const std::byte> bytes);
                         kernel:(const msl::Kernel *)kernel
                      constants:(metal_emulation::ConstantBytes)constants;
 - (const msl::Kernel *)kernel;
+/// Return its name and the values of its constants.
+- (std::string)text;
 /// True if all its constants have values.
 - (BOOL)isComplete;
 - (void)run:(const msl::Bindings &)bindings grid:(const msl::Grid &)grid;
@@ -82,4 +85,18 @@ std::string library_file(std::span<const std::byte> bytes);
 }
 - (instancetype)initWithFunction:(EmulatedFunction *)function;
 - (EmulatedFunction *)function;
+@end
+
+/// The functions in an archive, with the values of their constants, stand for compiled code.
+@interface EmulatedArchive : EmulatedObject <MTLBinaryArchive> {
+@private
+    id<MTLDevice> device_;
+    NSString *label_;
+    std::set<std::string> functions_;
+    std::mutex mutex_;
+}
+- (instancetype)initWithDevice:(id<MTLDevice>)device;
+/// Read a file that serializeToURL: has written. Return NO for any other file.
+- (BOOL)read:(const std::string &)path;
+- (BOOL)holds:(EmulatedFunction *)function;
 @end

@@ -167,6 +167,14 @@ template <class Visit> static id with_kernel(const LoadedLibrary &loaded, NSStri
 - (const msl::Kernel *)kernel {
     return kernel_;
 }
+- (std::string)text {
+    std::string text = kernel_->name;
+    for (const auto &[constant, bytes] : constants_) {
+        text += std::string(" ") + constant->name;
+        for (const unsigned char byte : bytes) text += " " + std::to_string(byte);
+    }
+    return text;
+}
 - (BOOL)isComplete {
     return constants_.size() == static_cast<std::size_t>(program_->constant_count);
 }

@@ -38,6 +38,7 @@ const char *metal_emulation_live_object_names(void);
 ///   fail_textures            the next n textures cannot be made
 ///   fail_texture_caches      the next n caches of textures, and textures of them, cannot be made
 ///   fail_pipelines           the next n pipelines cannot be made
+///   fail_archives            the next n archives of pipelines cannot be made or written
 ///   fail_kernels             the next n kernels of MPS cannot be made
 ///   fail_command_buffers     the next n command buffers cannot be made
 ///   fail_encoders            the next n compute and blit encoders cannot be made
@@ -55,10 +56,11 @@ const char *metal_emulation_live_object_names(void);
 ///   max_buffer_bytes         the device's maxBufferLength, default 4 GiB
 ///   purge_first              1: MPS also purges a convolution's weights before it loads
 ///                            them
+///   archive_hits             counts up: pipelines that an archive had
+///   compute_encoders_made    counts up: compute encoders, without those of MPS
 ///   buffers_made             counts up: buffers with new memory
 ///   no_copy_buffers_made     counts up: buffers over the caller's memory
 ///   texture_caches_made      counts up: Core Video's texture caches
-///   compute_encoders_made    counts up: compute encoders, without those of MPS
 ///   announced_bytes          the last announced bytes of a command buffer's temporary
 ///                            images
 ///   bytes_of_weights         counts up: bytes of weights that convolutions have loaded

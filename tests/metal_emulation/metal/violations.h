@@ -36,6 +36,7 @@ struct Switches {
     std::atomic<long> fail_textures{0};
     std::atomic<long> fail_texture_caches{0};
     std::atomic<long> fail_pipelines{0};
+    std::atomic<long> fail_archives{0};
     std::atomic<long> fail_kernels{0};
     std::atomic<long> fail_command_buffers{0};
     std::atomic<long> fail_encoders{0};
@@ -52,10 +53,11 @@ struct Switches {
     std::atomic<long> old_gpu{0};
     std::atomic<long> max_buffer_bytes{1l << 32};
     std::atomic<long> purge_first{0};
+    std::atomic<long> archive_hits{0};
+    std::atomic<long> compute_encoders_made{0};
     std::atomic<long> buffers_made{0};
     std::atomic<long> no_copy_buffers_made{0};
     std::atomic<long> texture_caches_made{0};
-    std::atomic<long> compute_encoders_made{0};
     std::atomic<long> announced_bytes{0};
     std::atomic<long> bytes_of_weights{0};
 };

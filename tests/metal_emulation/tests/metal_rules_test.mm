@@ -1,6 +1,8 @@
 // Breaks every rule of Metal once, and checks that it is noticed.
 #include "emulation_check.h"
 
+#include <cstdio>
+
 namespace {
 
 /// Set up an encoder for `scale` (buffers 0 and 1, 8 bytes in 2), let `change` break it, and run it.
@@ -240,8 +242,71 @@ TEST(what_must_be_there) {
     BREAKS("newComputePipelineStateWithFunction: nil",
            owned([device() newComputePipelineStateWithFunction:nil error:nullptr]));
     BREAKS("newLibraryWithData: nil", owned([device() newLibraryWithData:nil error:nullptr]));
-    BREAKS("that is not a file's", owned([device() newLibraryWithURL:[NSURL URLWithString:@"https://example.org"]
-                                                            error:nullptr]));
+    BREAKS("that is not a file's",
+           owned([device() newLibraryWithURL:[NSURL URLWithString:@"https://example.org"] error:nullptr]));
+}
+
+MTLComputePipelineDescriptor *pipeline_descriptor(id<MTLFunction> function) {
+    MTLComputePipelineDescriptor *descriptor = owned([[MTLComputePipelineDescriptor alloc] init]);
+    [descriptor setComputeFunction:function];
+    return descriptor;
+}
+
+id<MTLBinaryArchive> archive_at(NSURL *url) {
+    MTLBinaryArchiveDescriptor *descriptor = owned([[MTLBinaryArchiveDescriptor alloc] init]);
+    [descriptor setUrl:url];
+    return owned([device() newBinaryArchiveWithDescriptor:descriptor error:nullptr]);
+}
+
+TEST(archives_of_pipelines) {
+    NSURL *page = [NSURL URLWithString:@"https://example.org"];
+    BREAKS("of one without a function",
+           [device() newComputePipelineStateWithDescriptor:pipeline_descriptor(nil)
+                                                   options:MTLPipelineOptionNone
+                                                reflection:nullptr
+                                                     error:nullptr]);
+    BREAKS("newBinaryArchiveWithDescriptor: nil", [device() newBinaryArchiveWithDescriptor:nil
+                                                                                     error:nullptr]);
+    BREAKS("an archive at a URL that is not a file's", archive_at(page));
+    BREAKS("without a function for an archive",
+           [archive_at(nil) addComputePipelineFunctionsWithDescriptor:pipeline_descriptor(nil)
+                                                                error:nullptr]);
+    BREAKS("without its function constants for an archive",
+           [archive_at(nil)
+               addComputePipelineFunctionsWithDescriptor:pipeline_descriptor(owned(
+                                                             [test_library() newFunctionWithName:@"scale"]))
+                                                   error:nullptr]);
+    BREAKS("serializeToURL: of a URL that is not a file's", [archive_at(nil) serializeToURL:page
+                                                                                      error:nullptr]);
+    BREAKS("serializeToURL: of an empty archive",
+           [archive_at(nil) serializeToURL:[NSURL fileURLWithPath:@"/nowhere/archive"] error:nullptr]);
+}
+
+CLEAN_TEST(an_archive_has_what_was_added) {
+    NSError *error = nil;
+    NSURL *file =
+        [NSURL fileURLWithPath:[NSTemporaryDirectory() stringByAppendingPathComponent:@"mpscnn-archive"]];
+    id<MTLBinaryArchive> made = archive_at(nil);
+    CHECK([made addComputePipelineFunctionsWithDescriptor:pipeline_descriptor(function_of(@"scale", 1))
+                                                    error:&error]);
+    CHECK([made serializeToURL:file error:&error]);
+    const auto find = [&](id<MTLFunction> function, MTLPipelineOption options) {
+        MTLComputePipelineDescriptor *descriptor = pipeline_descriptor(function);
+        [descriptor setBinaryArchives:[NSArray arrayWithObject:archive_at(file)]];
+        return owned([device() newComputePipelineStateWithDescriptor:descriptor
+                                                             options:options
+                                                          reflection:nullptr
+                                                               error:&error]) != nil;
+    };
+    const MTLPipelineOption only_there = MTLPipelineOptionFailOnBinaryArchiveMiss;
+    CHECK(find(function_of(@"scale", 1), only_there));
+    CHECK(!find(function_of(@"scale", 2), only_there) && !find(function_of(@"smooth_half", 1), only_there));
+    CHECK(find(function_of(@"scale", 2), MTLPipelineOptionNone));
+    CHECK(metal_emulation_get("archive_hits") == 1);
+    metal_emulation_set("fail_archives", 2);
+    CHECK(archive_at(file) == nil && ![made serializeToURL:file error:&error]);
+    CHECK(std::remove([[file path] UTF8String]) == 0);
+    CHECK(archive_at(file) == nil);
 }
 
 TEST(arguments_of_kernels) {

@@ -2,9 +2,22 @@
 #pragma once
 
 #import <Metal/MTLArgument.h>
+#import <Metal/MTLBinaryArchive.h>
 #import <Metal/MTLTypes.h>
 
 @protocol MTLDevice;
+@protocol MTLFunction;
+
+@interface MTLComputePipelineDescriptor : NSObject <NSCopying> {
+@protected
+    NSString *label_;
+    id<MTLFunction> computeFunction_;
+    NSArray<id<MTLBinaryArchive>> *binaryArchives_;
+}
+@property(copy, nonatomic) NSString *label;
+@property(readwrite, nonatomic, strong) id<MTLFunction> computeFunction;
+@property(readwrite, nonatomic, copy) NSArray<id<MTLBinaryArchive>> *binaryArchives;
+@end
 
 @interface MTLComputePipelineReflection : NSObject {
 @protected

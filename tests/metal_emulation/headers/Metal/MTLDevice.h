@@ -10,6 +10,7 @@ typedef NS_OPTIONS(NSUInteger, MTLPipelineOption) {
     MTLPipelineOptionNone = 0,
     MTLPipelineOptionArgumentInfo = 1,
     MTLPipelineOptionBufferTypeInfo = 2,
+    MTLPipelineOptionFailOnBinaryArchiveMiss = 4,
 };
 
 typedef MTLComputePipelineReflection *MTLAutoreleasedComputePipelineReflection;
@@ -50,6 +51,13 @@ typedef MTLComputePipelineReflection *MTLAutoreleasedComputePipelineReflection;
                                 options:(MTLPipelineOption)options
                              reflection:(MTLAutoreleasedComputePipelineReflection *)reflection
                                   error:(NSError **)error;
+- (id<MTLComputePipelineState>)
+    newComputePipelineStateWithDescriptor:(MTLComputePipelineDescriptor *)descriptor
+                                  options:(MTLPipelineOption)options
+                               reflection:(MTLAutoreleasedComputePipelineReflection *)reflection
+                                    error:(NSError **)error;
+- (id<MTLBinaryArchive>)newBinaryArchiveWithDescriptor:(MTLBinaryArchiveDescriptor *)descriptor
+                                                 error:(NSError **)error;
 - (BOOL)supportsFamily:(MTLGPUFamily)gpuFamily;
 @end
 

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "metal/device/objc_ptr.h"
+
+#import <Metal/Metal.h>
+
+namespace mpscnn::metal {
+
+/// The pipelines that the check of a device has compiled, in a file of the cache directory. Processes load
+/// them instead of compiling the shaders again.
+///
+/// The file's name has a hash of the device, the system and the shaders, and a hash of the file's content. So
+/// a damaged file or one of another system is noticed; it is deleted. Files are optional: without one, or if
+/// none can be written, pipelines are compiled. Only GPUs of Apple have one, on macOS 13 and later, because
+/// other programs report faults of such files elsewhere.
+class PipelineArchive {
+public:
+    using Descriptor = objc_ptr<MTLComputePipelineDescriptor *>;
+    using Progress = std::function<void(std::size_t done, std::size_t all)>;
+
+    /// `identity` names the device, the system and the shaders.
+    PipelineArchive(objc_ptr<id<MTLDevice>> device, const std::string &identity);
+
+    /// Return the pipeline from the file, or null. The first call loads the file.
+    objc_ptr<id<MTLComputePipelineState>> find(MTLComputePipelineDescriptor *descriptor);
+
+    /// Begin to collect the pipelines that are made, for `write`, if the device has an archive.
+    void collect();
+    /// Take part in a collection. `found` is true for a pipeline from the file.
+    void note(const Descriptor &descriptor, bool found);
+    /// Replace the file by one with all collected pipelines, unless all of them come from the file.
+    /// `progress` is called after each. If that fails, the log says why.
+    void write(const Progress &progress);
+
+    /// Delete the file, and do without one.
+    void forget();
+
+private:
+    bool is_supported() const;
+    void load();
+    bool add(std::size_t first, std::size_t all, const std::vector<Descriptor> &collected,
+             const Progress &progress);
+    void replace_file(const std::vector<Descriptor> &collected);
+    std::vector<std::filesystem::path> files() const;
+
+    objc_ptr<id<MTLDevice>> device_;
+    std::string key_; ///< the first part of the file's name
+
+    std::mutex mutex_; ///< guards all that follows but what only `write` uses
+    bool looked_ = false, disabled_ = false, collects_ = false;
+    objc_ptr<id<MTLBinaryArchive>> loaded_;
+    std::vector<Descriptor> collected_;
+    std::size_t compiled_ = 0; ///< collected pipelines that the file did not have
+
+    std::mutex writing_;
+    objc_ptr<id<MTLBinaryArchive>> made_;
+    std::size_t added_ = 0, written_ = 0; ///< numbers of collected and of compiled pipelines in `made_`
+};
+
+} // namespace mpscnn::metal
