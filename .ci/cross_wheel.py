@@ -4,12 +4,14 @@
 
 TARGET is one of TARGETS. The environment must have ziglang, scikit-build-core, pybind11, cmake, ninja and auditwheel.
 The wheel is for the version of Python that runs this script, since an extension module needs the headers of its
-version. The C++ library is linked into the binaries, so the wheel only needs the C library. Ends with the first error.
+version. The C++ library is linked into the binaries, so the wheel only needs the C library. The name of the wheel has
+the oldest platform that it runs on, which may be older than TARGET. Ends with the first error.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -95,12 +97,21 @@ def build(target: str, output: Path, source: Path = ROOT) -> Path:
         # Platforms of other processors cannot be named, but auditwheel finds the oldest that a wheel runs on.
         repair = ("auditwheel", "repair", "--plat", "auto", "--wheel-dir", str(output), str(wheel))
         subprocess.run([sys.executable, "-m", *repair], check=True)
-    repaired = list(output.glob(f"mpscnn-*{target}*.whl"))
-    if len(repaired) != 1:
-        sys.exit(
-            f"no wheel for {target}, but {', '.join(path.name for path in output.glob('*.whl')) or 'none'}"
-        )
-    return repaired[0]
+    (repaired,) = output.glob("*.whl")
+    if not runs_on(repaired, target):
+        sys.exit(f"{repaired.name} does not run on {target}")
+    return repaired
+
+
+def runs_on(wheel: Path, target: str) -> bool:
+    """Return true if the name of a wheel has the platform `target` or an older one."""
+    pattern = re.compile(r"(manylinux|musllinux)_(\d+)_(\d+)_(x86_64|aarch64)")
+    (wanted,) = pattern.findall(target)
+    return any(
+        (library, processor) == (wanted[0], wanted[3])
+        and (int(major), int(minor)) <= (int(wanted[1]), int(wanted[2]))
+        for library, major, minor, processor in pattern.findall(wheel.stem)
+    )
 
 
 if __name__ == "__main__":

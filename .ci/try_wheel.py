@@ -99,7 +99,9 @@ def main(wheel: Path, roots: Path) -> None:
         "--python-version",
         version,
     )
-    platforms = ("--platform", f"manylinux_2_28_{processor}", "--platform", f"manylinux2014_{processor}")
+    # pip does not know that a platform runs the wheels of older ones.
+    accepted = {*tag.split("."), *(f"manylinux_2_{minor}_{processor}" for minor in range(17, 29))}
+    platforms = [f"--platform={name}" for name in sorted({*accepted, f"manylinux2014_{processor}"})]
     subprocess.run([*download, *platforms, "-d", str(place), f"{wheel}[cli]"], check=True)
     shutil.copy(ROOT / "examples" / "images" / "cat.jpg", place)
     run(root, "python3", "-m", "venv", "/try/venv")

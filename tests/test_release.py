@@ -144,3 +144,20 @@ def test_workflows_name_scripts_and_sessions_that_exist() -> None:
         text = workflow.read_text()
         assert not [name for name in re.findall(r"\.ci/\w+\.py", text) if not (PROJECT / name).is_file()]
         assert set(re.findall(r"nox -s (\w+)", text)) <= sessions
+
+
+@pytest.mark.parametrize(
+    ("platform", "runs"),
+    [
+        ("manylinux_2_28_aarch64", True),
+        ("manylinux_2_27_aarch64", True),
+        ("manylinux_2_17_aarch64.manylinux2014_aarch64", True),
+        ("manylinux_2_29_aarch64", False),
+        ("manylinux_2_27_x86_64", False),
+        ("musllinux_1_2_aarch64", False),
+        ("linux_aarch64", False),
+    ],
+)
+def test_a_cross_compiled_wheel_runs_on_its_target_and_newer_systems(platform: str, runs: bool) -> None:
+    runs_on = runpy.run_path(str(PROJECT / ".ci" / "cross_wheel.py"))["runs_on"]
+    assert runs_on(Path(f"mpscnn-0.1.0-cp311-cp311-{platform}.whl"), "manylinux_2_28_aarch64") is runs
