@@ -39,6 +39,30 @@ function(mpscnn_compile_options target)
     mpscnn_sanitize(${target} PRIVATE)
 endfunction()
 
+# In unity builds, puts a file for each folder in `result` that includes the given Objective-C++ sources of the folder;
+# otherwise the sources themselves. CMake itself does this from version 3.29 on only.
+function(mpscnn_unite_objcxx result)
+    set(${result} ${ARGN} PARENT_SCOPE)
+    if(NOT CMAKE_UNITY_BUILD)
+        return()
+    endif()
+    set(folders)
+    foreach(source IN LISTS ARGN)
+        cmake_path(GET source PARENT_PATH folder)
+        cmake_path(GET folder FILENAME name)
+        list(APPEND folders ${name})
+        string(APPEND includes_${name} "#include \"${source}\"\n")
+    endforeach()
+    list(REMOVE_DUPLICATES folders)
+    set(united)
+    foreach(name IN LISTS folders)
+        set(file "${CMAKE_CURRENT_BINARY_DIR}/unity/${name}.mm")
+        file(CONFIGURE OUTPUT "${file}" CONTENT "${includes_${name}}" @ONLY)
+        list(APPEND united "${file}")
+    endforeach()
+    set(${result} ${united} PARENT_SCOPE)
+endfunction()
+
 # All but the kernels: -O3 makes it a tenth larger and no faster, except for loops that the compiler vectorizes.
 function(mpscnn_optimise target)
     target_compile_options(${target} PRIVATE

@@ -16,6 +16,13 @@ add_custom_command(OUTPUT "${mpscnn_shader_source}"
     COMMENT "Writing the shaders' source into the library"
     VERBATIM)
 
+# With Apple's headers nobody has compiled several files as one yet.
+set(mpscnn_compiled_shaders "${PROJECT_SOURCE_DIR}/cpp/metal/device/compiled_shaders.mm")
+if(NOT APPLE)
+    list(REMOVE_ITEM mpscnn_metal_sources "${mpscnn_compiled_shaders}")
+    mpscnn_unite_objcxx(mpscnn_metal_sources ${mpscnn_metal_sources})
+    list(APPEND mpscnn_metal_sources "${mpscnn_compiled_shaders}")
+endif()
 add_library(mpscnn_metal OBJECT ${mpscnn_metal_sources} "${mpscnn_shader_source}")
 target_include_directories(mpscnn_metal PRIVATE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/cpp")
 set_target_properties(mpscnn_metal PROPERTIES
@@ -53,7 +60,7 @@ else()
 endif()
 if(TARGET mpscnn_metallib)
     add_dependencies(mpscnn_metal mpscnn_metallib)
-    set_source_files_properties("${PROJECT_SOURCE_DIR}/cpp/metal/device/compiled_shaders.mm" PROPERTIES
+    set_source_files_properties("${mpscnn_compiled_shaders}" PROPERTIES
         COMPILE_DEFINITIONS "MPSCNN_METALLIB=\"${mpscnn_metallib}\""
         OBJECT_DEPENDS "${mpscnn_metallib}")
 endif()
