@@ -106,3 +106,23 @@ def test_tensors_that_share_places_of_another_file(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="not supported") as refused:
         read_network([path])
     assert "damaged" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "keepdims"), [(None, 0), (None, 1), (np.int64(2), 1), (np.array([1, 2], np.int64), 1)], ids=str
+)
+def test_sequences_of_parts_of_a_constant(given: Array | None, keepdims: int) -> None:
+    """As exporters write them for modules that split a parameter, such as attention, without folding constants."""
+    constants: dict[str, Any] = {"w": np.linspace(-1.0, 1.0, 3 * 6).reshape(3, 6, 1, 1), "p": np.int64(-1)}
+    if given is not None:
+        constants["n"] = given
+    nodes = [
+        node("SplitToSequence", ["w", *(["n"] if given is not None else [])], "s", axis=0, keepdims=keepdims),
+        node("SequenceAt", ["s", "p"], "last"),
+        node("ReduceSum", ["last", "axes"], "scale", keepdims=0)
+        if keepdims
+        else node("Identity", ["last"], "scale"),
+        node("Mul", ["x", "scale"]),
+    ]
+    constants["axes"] = np.array([0], np.int64)
+    assert_like_onnxruntime(model(nodes, IMAGE, constants))

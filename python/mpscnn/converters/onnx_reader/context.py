@@ -84,7 +84,8 @@ class Context:
         self.results = results
         self.parameters = Parameters(None) if parameters is None else parameters
         self.values: dict[str, FileTensor] = {}
-        self.sequences: dict[str, list[FileTensor]] = {}
+        # The parts of sequences; a constant is represented by its name.
+        self.sequences: dict[str, list[FileTensor | str]] = {}
         self.quantized: dict[str, Quantized] = {}
         self.limited: set[str] = set()  # tensors that their layer clips to the range of their integers
         self.integers: dict[int, Integers] = {}  # quantizations by the index of the network's tensor

@@ -97,45 +97,77 @@ def _split(c: Context, node: Node) -> list[FileTensor]:
 
 def _split_to_sequence(c: Context, node: Node) -> None:
     """Convert SplitToSequence: parts of listed sizes, of one size, or of extent 1. Only the last may drop the axis."""
+    drops_axis = node.input(1) is None and not node.integer("keepdims", 1)
+    if _is_known(c, node.inputs[0]):
+        _split_constant(c, node, drops_axis=drops_axis)
+        return
     x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
-    extent, given = x.known_extent(axis, "splits"), node.input(1)
+    parts = _divided(x, axis, _sizes(c, node, x.known_extent(axis, "splits"), x.shown))
+    c.sequences[node.outputs[0]] = [one.without_axes([axis]) if drops_axis else one for one in parts]
+
+
+def _is_known(c: Context, name: str) -> bool:
+    """Return True for a constant that is not a trainable parameter, so parts of it are constants, too."""
+    return c.is_constant(name) and not c.learns(name)
+
+
+def _split_constant(c: Context, node: Node, *, drops_axis: bool) -> None:
+    array = c.constants.fixed(node.inputs[0], "its operand")
+    axis, what = node.integer("axis", 0), f"a constant of shape {array.shape}"
+    if not -array.ndim <= axis < array.ndim:
+        raise WeightsError(f"damaged: splits {what} along axis {axis}")
+    ends = list(accumulate(_sizes(c, node, array.shape[axis], what)))
+    names: list[FileTensor | str] = []
+    for place, part in enumerate(np.split(array, ends[:-1], axis)):
+        names.append(f"{node.outputs[0]}/part{place}")
+        c.constants.put(names[-1], part.squeeze(axis) if drops_axis else part)
+    c.sequences[node.outputs[0]] = names
+
+
+def _sizes(c: Context, node: Node, extent: int, what: str) -> list[int]:
+    """Return the sizes of the parts of a SplitToSequence."""
+    given = node.input(1)
     stated = [1] if given is None else c.constants.integers(given, "its parts")
     is_one_size = given is None or c.constants.fixed(given, "its parts").ndim == 0
     sizes = stated
     if is_one_size and stated[0] > 0:
         whole, rest = divmod(extent, stated[0])
+        if whole > _MOST_PARTS:
+            raise UnsupportedError(f"splits {what} into {whole} parts; supported are {_MOST_PARTS}")
         sizes = [stated[0]] * whole + [rest] * (rest > 0)
-    if sum(sizes) != extent or min(sizes) < 1:
-        raise WeightsError(f"damaged: splits {x.shown} along axis {axis} into {sizes[:5]}")
+    if not sizes or sum(sizes) != extent or min(sizes) < 1:
+        raise WeightsError(f"damaged: splits {what} into {sizes[:5]}")
     if len(sizes) > _MOST_PARTS:
-        raise UnsupportedError(f"splits {x.shown} into {len(sizes)} parts; supported are {_MOST_PARTS}")
-    parts = _divided(x, axis, sizes)
-    if given is None and not node.integer("keepdims", 1):
-        parts = [one.without_axes([axis]) for one in parts]
-    c.sequences[node.outputs[0]] = parts
+        raise UnsupportedError(f"splits {what} into {len(sizes)} parts; supported are {_MOST_PARTS}")
+    return sizes
 
 
 def _sequence(c: Context, node: Node) -> None:
-    c.sequences[node.outputs[0]] = [c.value(name) for name in node.inputs]
+    c.sequences[node.outputs[0]] = [name if _is_known(c, name) else c.value(name) for name in node.inputs]
 
 
-def _sequence_at(c: Context, node: Node) -> FileTensor:
+def _sequence_at(c: Context, node: Node) -> FileTensor | None:
     parts, place = _parts_of(c, node), c.constants.integers(node.input(1), "its place")[0]
     if not -len(parts) <= place < len(parts):
         raise WeightsError(f"damaged: takes part {place} of {len(parts)}")
-    return parts[place]
+    part = parts[place]
+    if isinstance(part, str):
+        c.constants.put(node.outputs[0], c.constants.fixed(part, "its part"))
+        return None
+    return part
 
 
 def _concat_from_sequence(c: Context, node: Node) -> FileTensor:
-    parts, axis = _parts_of(c, node), node.integer("axis")
+    parts = [c.value(part) if isinstance(part, str) else part for part in _parts_of(c, node)]
+    axis = node.integer("axis")
     if node.integer("new_axis", 0):
         axis = axis % (parts[0].rank + 1) if -parts[0].rank - 1 <= axis <= parts[0].rank else axis
         parts = [one.with_axes([axis]) for one in parts]
     return parts[0].joined(parts[1:], parts[0].axis(axis))
 
 
-def _parts_of(c: Context, node: Node) -> list[FileTensor]:
+def _parts_of(c: Context, node: Node) -> list[FileTensor | str]:
     if node.inputs[0] not in c.sequences:
         raise UnsupportedError(
             f"its operand {shown(node.inputs[0])} is not a sequence of tensors that is known"
