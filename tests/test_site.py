@@ -172,8 +172,12 @@ def test_a_tutorial_shows_what_a_command_prints_as_one_text(tmp_path: Path) -> N
     streams = [{"output_type": "stream", "name": "stdout", "text": [line]} for line in ("one\n", "two\n")]
     value = {"output_type": "execute_result", "data": {"text/plain": ["3"]}}
     cell = {"cell_type": "code", "source": ["!count"], "outputs": [*streams, value, *streams]}
-    (tmp_path / "count.ipynb").write_text(json.dumps({"cells": [cell]}))
+    written = {"cell_type": "code", "source": ["%%writefile a.cpp\n", "int a;"], "outputs": streams[:1]}
+    (tmp_path / "count.ipynb").write_text(json.dumps({"cells": [cell, written]}))
     text, pictures = runpy.run_path(str(DOCS / "site" / "notebooks.py"))["page"](tmp_path / "count.ipynb")
     printed = "```text\none\ntwo\n```"
-    assert text == f"```sh\ncount\n```\n\n{printed}\n\n```text\n3\n```\n\n{printed}\n"
+    assert text == (
+        f"```sh\ncount\n```\n\n{printed}\n\n```text\n3\n```\n\n{printed}\n\n"
+        '```cpp title="a.cpp"\nint a;\n```\n'
+    )
     assert not pictures

@@ -23,7 +23,9 @@ def page(notebook: Path) -> tuple[str, dict[str, bytes]]:
             parts.append(source)
         else:
             parts.append(_code(source))
-            parts += [_output(output, notebook.stem, pictures) for output in _joined(cell["outputs"])]
+            # A cell that writes a file only prints its name, which is the title of the code.
+            outputs = [] if source.startswith("%%writefile") else _joined(cell["outputs"])
+            parts += [_output(output, notebook.stem, pictures) for output in outputs]
     return "\n\n".join(filter(None, parts)) + "\n", pictures
 
 
