@@ -210,6 +210,7 @@ public:
             source.row_stride = task_.source.row_stride;
             source.pixel_stride = task_.source.pixel_stride;
             source.ring = task_.source.height;
+            source.is_padded = has_padding<V>(task_.source);
         } else {
             const ChainBuffer &buffer = plan_.buffer[s - 1];
             source.data = buffer_data(s - 1, panel * buffer.panel_stride);

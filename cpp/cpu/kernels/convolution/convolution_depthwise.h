@@ -219,11 +219,15 @@ template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &t
     return true;
 }
 
-/// Compute output rows. Whole channel vectors use the kernels for the window's shape if there are any, and
-/// the remaining channels use the generic fallback.
+/// Compute output rows. Whole channel vectors use the kernels for the window's shape if there are any. The
+/// remaining channels are a whole vector too if source and destination have padding after them. Otherwise
+/// they use the generic fallback.
 template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
     const ConvolutionTask &task = *strip.task;
-    const std::int64_t whole = task.destination.channels / V::width;
+    const View &to = task.destination;
+    const std::int64_t all_vectors = divide_up(to.channels, V::width);
+    const bool is_padded = strip.source->is_padded && to.writable_channels >= all_vectors * V::width;
+    const std::int64_t whole = is_padded ? all_vectors : to.channels / V::width;
     const Range all = strip.chunks;
     strip.chunks = {all.begin, min(all.end, whole)};
     if (!strip.chunks.empty()) {
@@ -302,6 +306,11 @@ template <class V> const char *depthwise_variant(const ConvolutionTask &task) {
     return fits ? nullptr : "generic";
 }
 
+/// True if the last vector of a pixel can be read as a whole.
+template <class V> bool has_padding(const ConstView &view) {
+    return view.readable_channels >= divide_up(view.channels, V::width) * V::width;
+}
+
 struct DepthwisePlan {
     WorkSplit split;
     bool prefetches; ///< true if images do not fit L2
@@ -347,6 +356,7 @@ void depthwise_run(const ConvolutionTask &task, const Prepared &prepared, std::i
         source.pixel_stride = task.source.pixel_stride;
         source.height = source.ring = task.source.height;
         source.width = task.source.width;
+        source.is_padded = has_padding<V>(task.source);
         strip.source = &source;
         strip.prefetches = prefetches;
         depthwise_block<V>(strip, rows);

@@ -32,6 +32,7 @@ struct DepthwiseSource {
     std::int64_t height = 0, width = 0;
     std::int64_t ring = 0;        ///< row y is stored at y % ring
     std::int64_t first_chunk = 0; ///< number of the channel vector at `data`
+    bool is_padded = true;        ///< true if a pixel's last vector can be read as a whole
 
     template <class Element> MPSCNN_INLINE const Element *row(std::int64_t y) const {
         if (y < 0 || y >= height) return nullptr;

@@ -17,7 +17,7 @@ inline ConvolutionTask part_task(const InterleavedConvolutionTask &task, const C
     own.packed = &packed;
     own.source = task.source;
     own.source.data += part.source_channel;
-    own.source.channels = packed.groups * packed.inputs_per_group;
+    own.source.channels = own.source.readable_channels = packed.groups * packed.inputs_per_group;
 
     const View &whole = task.destination;
     View &to = own.destination;

@@ -74,7 +74,7 @@ inline PoolingTask band_pooling(const PooledConvolutionTask &task, const PooledB
     PoolingTask own = task.pooling;
     own.source = source;
     own.source.data += channels.begin;
-    own.source.channels = channels.size();
+    own.source.channels = own.source.readable_channels = channels.size();
     View &to = own.destination;
     to = task.destination;
     to.data += band.pooled.begin * to.row_stride + channels.begin;

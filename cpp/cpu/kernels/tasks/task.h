@@ -35,6 +35,9 @@ struct ConstView {
     std::int64_t batch = 1, height = 1, width = 1, channels = 1;
     std::ptrdiff_t image_stride = 0, row_stride = 0, pixel_stride = 0;
     Element element = Element::float32;
+    /// The number of elements from a pixel's first channel on that a kernel may read, if it is more than
+    /// `channels`, because there is padding between pixels. Elements of the padding have no meaning.
+    std::int64_t readable_channels = 0;
 };
 
 /// A tensor in NHWC order that is written.
@@ -49,7 +52,8 @@ struct View {
     Element element = Element::float32;
 
     operator ConstView() const {
-        return {data, batch, height, width, channels, image_stride, row_stride, pixel_stride, element};
+        return {data,         batch,      height,       width,   channels,
+                image_stride, row_stride, pixel_stride, element, writable_channels};
     }
 };
 
