@@ -142,8 +142,15 @@ bool same_for_any_threads(Random &random, Task task, const Memory &expected, con
     return true;
 }
 
+/// An activation function in the form of Activation::apply: x / (1 + |x|).
+inline void apply_softsign(const Activation &, float *first, std::ptrdiff_t stride, std::int64_t rows,
+                           std::int64_t count) {
+    for (; rows > 0; --rows, first += stride)
+        for (std::int64_t i = 0; i < count; ++i) first[i] /= 1.0f + std::fabs(first[i]);
+}
+
 inline Activation random_activation(Random &random, const float *slopes) {
-    switch (random() % 6) {
+    switch (random() % 7) {
     case 0:
         return {.kind = Activation::Kind::clamp, .low = 0.0f, .high = infinity};
     case 1:
@@ -154,6 +161,8 @@ inline Activation random_activation(Random &random, const float *slopes) {
         return {.kind = Activation::Kind::prelu, .slopes = slopes};
     case 4:
         return {.kind = Activation::Kind::linear, .low = 0.125f, .slope = -1.5f};
+    case 5:
+        return {.kind = Activation::Kind::function, .apply = apply_softsign};
     default:
         return {};
     }
@@ -169,6 +178,8 @@ inline double activated(const Activation &activation, double x, std::int64_t cha
         return x >= 0 ? x : activation.slopes[channel] * x;
     case Activation::Kind::linear:
         return activation.slope * x + activation.low;
+    case Activation::Kind::function:
+        return x / (1 + std::fabs(x));
     default:
         return x;
     }

@@ -123,7 +123,7 @@ void check_errors(const KernelTable &table) {
     const std::vector<float> x = arguments(random);
     for (const Case &entry : cases()) {
         std::vector<float> y = x;
-        table.apply_neuron(entry.activation, y.data(), static_cast<std::int64_t>(y.size()));
+        table.apply_neuron(entry.activation, y.data(), 0, 1, static_cast<std::int64_t>(y.size()));
         double worst = 0.0;
         std::size_t place = 0;
         for (std::size_t i = 0; i < x.size(); ++i) {
@@ -140,15 +140,41 @@ void check_errors(const KernelTable &table) {
 void check_whole_powers(const KernelTable &table) {
     std::vector<float> x(16);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::ldexp(1.0f, static_cast<int>(i) - 8);
-    table.apply_neuron(function(NeuronKind::logarithm, 1, 0, 1 / std::log(2.0)), x.data(), 16);
+    table.apply_neuron(function(NeuronKind::logarithm, 1, 0, 1 / std::log(2.0)), x.data(), 0, 1, 16);
     for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == static_cast<float>(i) - 8.0f);
-    table.apply_neuron(function(NeuronKind::exponential, 1, 0, std::log(2.0)), x.data(), 16);
+    table.apply_neuron(function(NeuronKind::exponential, 1, 0, std::log(2.0)), x.data(), 0, 1, 16);
     for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == std::ldexp(1.0f, static_cast<int>(i) - 8));
-    table.apply_neuron(function(NeuronKind::power, 1, 0, 3), x.data(), 16);
+    table.apply_neuron(function(NeuronKind::power, 1, 0, 3), x.data(), 0, 1, 16);
     for (std::size_t i = 0; i < x.size(); ++i) CHECK(x[i] == std::ldexp(1.0f, 3 * static_cast<int>(i) - 24));
 }
 
+void check_rows(const KernelTable &table, std::int64_t rows, std::int64_t vectors) {
+    const std::int64_t count = vectors * table.vector_width, gap = 3, stride = count + gap;
+    std::vector<float> apart(static_cast<std::size_t>(rows * stride), guard), joined;
+    Random random(static_cast<unsigned>(rows * 10 + vectors));
+    for (std::int64_t row = 0; row < rows; ++row)
+        for (std::int64_t i = 0; i < count; ++i) {
+            joined.push_back(uniform(random) * 20.0f);
+            apart[static_cast<std::size_t>(row * stride + i)] = joined.back();
+        }
+    const Activation swish = function(NeuronKind::swish, 0, 1);
+    table.apply_neuron(swish, apart.data(), stride, rows, count);
+    table.apply_neuron(swish, joined.data(), 0, 1, rows * count);
+    for (std::int64_t i = 0; i < rows * stride; ++i) {
+        const std::int64_t row = i / stride, column = i % stride;
+        const float expected =
+            column < count ? joined[static_cast<std::size_t>(row * count + column)] : guard;
+        CHECK(apart[static_cast<std::size_t>(i)] == expected);
+    }
+}
+
 } // namespace
+
+TEST(rows_with_gaps_are_computed_as_joined_ones) {
+    for (const KernelTable *table : available_kernels())
+        for (std::int64_t rows = 1; rows <= 5; ++rows)
+            for (std::int64_t vectors = 1; vectors <= 3; ++vectors) check_rows(*table, rows, vectors);
+}
 
 TEST(errors_are_within_what_is_stated) {
     for (const KernelTable *table : available_kernels()) check_errors(*table);

@@ -77,7 +77,8 @@ struct RecurrentPacking {
 
 /// The function that computes activation functions which kernels call out of line.
 struct NeuronFunctions {
-    void (*apply_neuron)(const Activation &activation, float *values, std::int64_t count) = nullptr;
+    void (*apply_neuron)(const Activation &activation, float *first, std::ptrdiff_t stride, std::int64_t rows,
+                         std::int64_t count) = nullptr;
 };
 
 /// A loop of FMAs on registers only, which measures the processor's peak speed.

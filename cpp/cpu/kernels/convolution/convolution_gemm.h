@@ -263,6 +263,20 @@ inline void prepare_tiles(const ConvolutionTask &task, const GemmPlan &plan, std
     }
 }
 
+/// Return true if kernels apply the epilogue to whole vectors of `channels` channels, from `channel` on, with
+/// add_residual(), store_clamped() and finish_stored() (ChannelPanel::plain).
+template <class V>
+inline bool is_plain(const Epilogue &epilogue, std::int64_t channel, std::int64_t channels) {
+    if constexpr (has_bfloat16<V>) return is_clamp(epilogue);
+    if (!epilogue.residual) return is_clamp(epilogue) || is_function(epilogue);
+    const auto limits_only = [](const Activation &activation) {
+        return activation.kind == Activation::Kind::none || activation.kind == Activation::Kind::clamp;
+    };
+    return epilogue.activation.kind == Activation::Kind::none && limits_only(epilogue.residual_activation) &&
+           !epilogue.rounds && !epilogue.residual_rounds &&
+           epilogue.residual->readable_channels - channel >= round_up_to_width<V>(channels);
+}
+
 /// Return panel number `index` of a group's output channels.
 template <class V>
 inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t group,
@@ -275,7 +289,7 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
     const bool last_group = group == packed.groups - 1;
     const std::int64_t writable = last_group ? task.destination.writable_channels - channel : outputs.size();
     const Epilogue &epilogue = task.epilogue;
-    const Limits limits = limits_of(epilogue.activation);
+    const Limits limits = limits_of(epilogue.residual ? epilogue.residual_activation : epilogue.activation);
     const Element element = task.destination.element;
     const bool to_elements = (element == Element::bfloat16) == has_bfloat16<V>;
     const std::int64_t first_weight = group * gemm_group_size<V>(packed) + outputs.begin * plan.depth;
@@ -289,7 +303,8 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
             .channels = outputs.size(),
             .writable = writable,
             .epilogue = &epilogue,
-            .plain = to_elements && is_clamp(epilogue) && writable >= round_up_to_width<V>(outputs.size()),
+            .plain = to_elements && is_plain<V>(epilogue, channel, outputs.size()) &&
+                     writable >= round_up_to_width<V>(outputs.size()),
             .element = element,
             .low = limits.low,
             .high = limits.high,

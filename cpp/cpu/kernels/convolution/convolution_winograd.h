@@ -313,17 +313,16 @@ template <class V, int count>
 inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel,
                           const WinogradTarget &target, const typename V::reg (&outputs)[count][count]) {
     const View &to = task.destination;
-    if (panel.plain) {
+    if (panel.plain && !target.residual) {
         const auto low = V::set1(panel.low), high = V::set1(panel.high);
-        const auto store_each = [&](auto finished) {
-            for (std::int64_t y = 0; y < target.rows; ++y)
-                for (std::int64_t x = 0; x < target.columns; ++x)
-                    V::store(target.data + y * to.row_stride + x * to.pixel_stride + panel.offset,
-                             finished(V::min(high, V::max(low, outputs[y][x]))));
-        };
-        using reg = typename V::reg;
-        return panel.epilogue->rounds ? store_each([](reg x) { return V::round_to_half(x); })
-                                      : store_each([](reg x) { return x; });
+        const bool finishes = panel.epilogue->rounds || is_function(*panel.epilogue);
+        for (std::int64_t y = 0; y < target.rows; ++y) {
+            float *const row = target.data + y * to.row_stride + panel.offset;
+            for (std::int64_t x = 0; x < target.columns; ++x)
+                V::store(row + x * to.pixel_stride, V::min(high, V::max(low, outputs[y][x])));
+            if (finishes) finish_stored<V>(*panel.epilogue, row, to.pixel_stride, target.columns, V::width);
+        }
+        return;
     }
     const ConstView *residual = task.epilogue.residual;
     PixelRun run{};

@@ -113,8 +113,9 @@ template <class V> MPSCNN_INLINE bool can_repeat(const Epilogue &epilogue) {
 }
 
 /// Compute the rows x columns outputs of a strip by `kernel`, and apply the epilogue. If the epilogue is a
-/// clamp, the kernel applies it. Otherwise the kernel stores a few vectors at a time in a buffer, and
-/// finish_strip() applies the epilogue. `strip` is unchanged at the end.
+/// clamp, the kernel applies it. Otherwise the kernel computes a few vectors at a time. A function is applied
+/// to them in place. For other epilogues the kernel stores them in a buffer, and finish_strip() applies the
+/// epilogue. `strip` is unchanged at the end.
 template <class V, class Kernel>
 MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int columns, Kernel kernel) {
     const Epilogue &epilogue = strip.task->epilogue;
@@ -133,18 +134,19 @@ MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int column
         alignas(64) float buffer[2 * depthwise_strip_columns<V> * vectors * V::width];
         const bool direct = is_clamp(epilogue);
         const Range all = strip.chunks;
+        const bool in_place = direct || (is_function(epilogue) && to.writable_channels >= all.end * V::width);
         do { // `kernel` is called in one place for both cases, so that it is inlined once
             if (!direct) strip.chunks.end = min(strip.chunks.begin + vectors, all.end);
             const std::ptrdiff_t pixel = strip.chunks.size() * V::width;
             DepthwiseOutput<V> output{buffer, columns * pixel, pixel, pixel, {}};
-            if (direct) output = in_tensor();
+            if (in_place) output = in_tensor();
             kernel(strip, output);
-            if (!direct)
+            if (!in_place)
                 finish_strip<V>(strip, buffer, rows, columns);
-            else if (epilogue.rounds)
+            else if (!direct || epilogue.rounds)
                 for (int row = 0; row < rows; ++row)
-                    round_stored<V>(output.first + row * output.row_step, output.column_step, columns,
-                                    min(strip.chunks.size() * V::width, output.writable));
+                    finish_stored<V>(epilogue, output.first + row * output.row_step, output.column_step,
+                                     columns, min(strip.chunks.size() * V::width, output.writable));
             strip.chunks = {strip.chunks.end, all.end};
         } while (!strip.chunks.empty());
         strip.chunks = all;

@@ -59,7 +59,7 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[M
         for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < Count; ++v) V::store(values + (r * Count + v) * V::width, x[r][v]);
-        activation.apply(activation, values, MR * Count * V::width);
+        activation.apply(activation, values, 0, 1, MR * Count * V::width);
 #pragma GCC unroll 16
         for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 8
@@ -72,7 +72,7 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[M
 /// If the activation is a function, apply it to `count` sums in one call and return true.
 MPSCNN_INLINE bool call_function(const Activation &activation, float *sums, std::int64_t count) {
     if (activation.kind != Activation::Kind::function) return false;
-    activation.apply(activation, sums, count);
+    activation.apply(activation, sums, 0, 1, count);
     return true;
 }
 
@@ -89,12 +89,20 @@ template <class V, int MR, int Count> MPSCNN_INLINE void round_results(typename 
         }
 }
 
-/// Round the first `count` results of each of `rows` pixels to half after a kernel has stored them. The
-/// function is not inlined, because the code of each block shape would contain it, and rounding in registers
-/// would gain little.
+/// True if the epilogue is a function, and perhaps rounding. Kernels that store whole vectors may leave both
+/// to finish_stored().
+MPSCNN_INLINE bool is_function(const Epilogue &epilogue) {
+    return epilogue.activation.kind == Activation::Kind::function && !epilogue.residual;
+}
+
+/// Apply a function, if the activation is one, and rounding to half to the first `count` results of each of
+/// `rows` pixels after a kernel has stored them. A function needs whole vectors. finish_stored() is not
+/// inlined, because the code of each block shape would contain it, and the results are still in L1.
 template <class V>
-__attribute__((noinline)) void round_stored(float *first, std::ptrdiff_t stride, std::int64_t rows,
-                                            std::int64_t count) {
+__attribute__((noinline)) void finish_stored(const Epilogue &epilogue, float *first, std::ptrdiff_t stride,
+                                             std::int64_t rows, std::int64_t count) {
+    if (is_function(epilogue)) epilogue.activation.apply(epilogue.activation, first, stride, rows, count);
+    if (!epilogue.rounds) return;
     for (; rows > 0; --rows, first += stride) {
         std::int64_t i = 0;
         for (; i + V::width <= count; i += V::width)

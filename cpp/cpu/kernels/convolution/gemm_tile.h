@@ -70,9 +70,9 @@ struct ChannelPanel {
     std::int64_t channels;                 ///< number of channels that exist
     std::int64_t writable;                 ///< number of channels that may be written
     const Epilogue *epilogue;
-    bool plain;      ///< true if the epilogue is a clamp (store_clamped()) and perhaps rounding
+    bool plain;      ///< true if add_residual(), store_clamped() and finish_stored() apply the whole epilogue
     Element element; ///< element type of the destination
-    float low, high;
+    float low, high; ///< if `plain`: the limits of store_clamped()
     /// Weights to prefetch. Each tile prefetches a part of them: `ahead_step` bytes with every input,
     /// `ahead_tile` bytes in total. So they arrive from memory during arithmetic. In a whole network, unlike
     /// in a benchmark of one layer, weights are rarely in the caches.
@@ -106,6 +106,18 @@ MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&su
         for (int v = 0; v < Vectors; ++v)
             V::store(destination + r * stride + v * V::width, clamped(sums[r][v]));
     }
+}
+
+/// Add the residual of `MR` pixels of a tile, from `first_row` on, to the sums, in whole vectors.
+template <class V, int MR, int Vectors>
+MPSCNN_INLINE void add_residual(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
+                                typename V::reg (&sums)[MR][Vectors]) {
+    const std::ptrdiff_t stride = tile.run->residual_stride;
+    const float *residual = tile.residual + panel.channel + first_row * stride;
+#pragma GCC unroll 32
+    for (int r = 0; r < MR; ++r, residual += stride)
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) sums[r][v] = V::add(sums[r][v], V::load(residual + v * V::width));
 }
 
 /// True if weights may be halves, which an instruction converts while loading them. On some processors, this
@@ -198,12 +210,15 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
                                typename V::reg (&sums)[MR][Vectors]) {
     const PixelRun &run = *tile.run;
     if (panel.plain) {
+        if constexpr (!has_bfloat16<V>)
+            if (tile.residual) add_residual<V>(tile, first_row, panel, sums);
         auto *destination = reinterpret_cast<typename V::element *>(tile.destination) + panel.offset +
                             first_row * run.destination_stride;
         store_clamped<V>(panel, sums, destination, run.destination_stride);
         if constexpr (!has_bfloat16<V>) // stores of bfloat16 round anyway
-            if (panel.epilogue->rounds)
-                round_stored<V>(destination, run.destination_stride, MR, Vectors * V::width);
+            if (panel.epilogue->rounds || is_function(*panel.epilogue))
+                finish_stored<V>(*panel.epilogue, destination, run.destination_stride, MR,
+                                 Vectors * V::width);
         return;
     }
     alignas(64) float values[MR * Vectors * V::width];

@@ -112,7 +112,7 @@ inline constexpr std::int64_t called_vectors = 32;
 /// Apply an epilogue for which calls_activation() is true to whole vectors in place.
 template <class V>
 MPSCNN_INLINE void call_activation(const Epilogue &epilogue, float *values, std::int64_t count) {
-    epilogue.activation.apply(epilogue.activation, values, count);
+    epilogue.activation.apply(epilogue.activation, values, 0, 1, count);
     if (!epilogue.rounds) return;
     for (std::int64_t i = 0; i < count; i += V::width)
         V::store(values + i, V::round_to_half(V::load(values + i)));

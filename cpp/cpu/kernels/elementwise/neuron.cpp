@@ -14,25 +14,38 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Compute values[i] = function(values[i]) for pairs of vectors. If their number is odd, the last vector is
-/// paired with itself.
+/// Replace each x by function(x) in `rows` rows of `count` floats, for pairs of vectors. If the number of all
+/// vectors is odd, the last vector is paired with itself.
 template <class V, class Function>
-MPSCNN_INLINE void replace_each(float *values, std::int64_t count, Function function) {
-    for (std::int64_t i = 0; i < count; i += 2 * V::width) {
-        float *first = values + i, *second = values + min(i + V::width, count - V::width);
+MPSCNN_INLINE void replace_each(float *row, std::ptrdiff_t stride, std::int64_t rows, std::int64_t count,
+                                Function function) {
+    float *next = row, *end = row + count;
+    const auto take = [&] {
+        float *const taken = next;
+        next += V::width;
+        if (next == end) {
+            next = row += stride;
+            end = row + count;
+        }
+        return taken;
+    };
+    for (std::int64_t left = rows * (count / V::width); left > 0; left -= 2) {
+        float *const first = take(), *const second = left > 1 ? take() : first;
         const auto result = function(typename Twice<V>::reg{V::load(first), V::load(second)});
         V::store(first, result.first);
         V::store(second, result.second);
     }
 }
 
-/// Compute values[i] = function(values[i]); `count` is a multiple of the register's width.
-template <class Register> void neuron_apply(const Activation &activation, float *values, std::int64_t count) {
+/// Apply the function of an activation in place (see Activation::apply).
+template <class Register>
+void neuron_apply(const Activation &activation, float *first, std::ptrdiff_t stride, std::int64_t rows,
+                  std::int64_t count) {
     using V = Twice<Register>;
     const auto a = V::set1(activation.a), b = V::set1(activation.b);
     const auto zero = V::zero(), one = V::set1(1.0f);
     const auto linear = [&](auto x) { return V::fma(a, x, b); };
-    const auto replace = [&](auto function) { replace_each<Register>(values, count, function); };
+    const auto replace = [&](auto function) { replace_each<Register>(first, stride, rows, count, function); };
     switch (activation.function) {
     case NeuronKind::sigmoid:
         return replace([&](auto x) { return sigmoid<V>(x); });
@@ -69,6 +82,7 @@ template <class Register> void neuron_apply(const Activation &activation, float 
             return V::mul(x, V::mul(limited, V::set1(1.0f / 6.0f))); // x * limited might overflow
         });
     case NeuronKind::swish:
+        if (activation.b == 1.0f) return replace([&](auto x) { return times_sigmoid<V>(x, x); });
         return replace([&](auto x) { return times_sigmoid<V>(x, V::mul(b, x)); });
     case NeuronKind::mish:
         return replace([&](auto x) { return mish<V>(x); });

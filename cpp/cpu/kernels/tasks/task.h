@@ -75,9 +75,10 @@ struct Activation {
     /// c_low is 1 / ln(base). For other functions, a, b and c are the neuron's parameters.
     NeuronKind function = NeuronKind::none;
     float a = 0.0f, b = 0.0f, c = 0.0f, c_low = 0.0f;
-    /// Applies the function in place to whole vectors. It is NeuronFunctions::apply_neuron of the instruction
-    /// set.
-    void (*apply)(const Activation &, float *values, std::int64_t count) = nullptr;
+    /// Applies the function in place to `count` floats of each of some rows, which are `stride` apart. A row
+    /// has whole vectors. It is NeuronFunctions::apply_neuron of the instruction set.
+    void (*apply)(const Activation &, float *first, std::ptrdiff_t stride, std::int64_t rows,
+                  std::int64_t count) = nullptr;
 };
 
 /// The epilogue of a kernel: the operations on a result before it is stored. These are the activation,
