@@ -56,6 +56,30 @@ def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("wrong")
+@pytest.mark.parametrize("suffix", [".onnx", ".mlpackage", ".mlmodel"])
+def test_no_format_is_written_of_a_conversion_that_differs(
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    suffix: str,
+) -> None:
+    for package in ("onnx", "onnxruntime", *(["coremltools"] if suffix != ".onnx" else [])):
+        pytest.importorskip(package, reason=f"needs {package}")
+    output = tmp_path / f"out{suffix}"
+    assert call(monkeypatch, "convert", str(path), str(output)) == 3
+    said = capsys.readouterr()
+    assert "checked against limited.tflite (LiteRT): different: the first of" in said.out
+    assert "does not compute what the file does" in said.err
+    assert not output.exists()
+    assert call(monkeypatch, "convert", str(path), str(output), "--force") == 0
+    assert "is written because of --force" in capsys.readouterr().err
+    assert output.exists()
+    assert call(monkeypatch, "convert", str(path), str(output), "--no-check") == 0
+    assert "different" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("wrong")
 def test_convert_writes_nothing_that_differs(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -250,6 +250,8 @@ def convert(
             signature=signature,
             labels=labels,
             preprocess=preprocess,
+            check=check,
+            force=force,
         )
         return
     if target is not None:

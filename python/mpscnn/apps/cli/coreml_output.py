@@ -29,8 +29,15 @@ def write_coreml(
     signature: str | None,
     labels: str | None,
     preprocess: str | None,
+    check: bool,
+    force: bool,
 ) -> None:
-    """Write a single source as a Core ML model. Raises the errors of `mpscnn.converters.export_coreml`."""
+    """Write a single source as a Core ML model.
+
+    With `check`, the network is compared with its source. If they differ, the model is only written with `force`.
+
+    Raises the errors of `mpscnn.converters.export_coreml`.
+    """
     from mpscnn.converters import export_coreml
     from mpscnn.converters.choices import choose_labels, choose_preprocess
     from mpscnn.converters.photo_input import takes_photos
@@ -44,6 +51,8 @@ def write_coreml(
         architecture=architecture,
         fold=fold,
         signature=signature,
+        check=check,
+        force=force,
     )
     if labels is not None:
         choose_labels(network, labels)

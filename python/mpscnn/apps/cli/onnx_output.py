@@ -36,10 +36,13 @@ def write_onnx(
     check: bool,
     force: bool,
 ) -> None:
-    """Write a single source as ONNX. With `check`, compare the file in onnxruntime with the network.
+    """Write a single source as ONNX.
 
-    If they differ, the file is only kept with `force`. Raises ParameterError for several sources, for an integer file
-    of a network without integers, and for options that apply only to files of other frameworks.
+    With `check`, compare the network with its source, and the written file in onnxruntime with the network. If they
+    differ, the file is only kept with `force`.
+
+    Raises ParameterError for several sources, for an integer file of a network without integers, and for options that
+    apply only to files of other frameworks.
     """
     from mpscnn.converters import export_onnx
 
@@ -52,6 +55,8 @@ def write_onnx(
         architecture=architecture,
         fold=fold,
         signature=signature,
+        check=check,
+        force=force,
     )
     verdict, different = "", ""
     with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as folder:
