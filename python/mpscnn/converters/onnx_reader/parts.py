@@ -118,11 +118,12 @@ def _split_constant(c: Context, node: Node, *, drops_axis: bool) -> None:
     if not -array.ndim <= axis < array.ndim:
         raise WeightsError(f"damaged: splits {what} along axis {axis}")
     ends = list(accumulate(_sizes(c, node, array.shape[axis], what)))
-    names: list[FileTensor | str] = []
+    parts: list[FileTensor | str] = []
     for place, part in enumerate(np.split(array, ends[:-1], axis)):
-        names.append(f"{node.outputs[0]}/part{place}")
-        c.constants.put(names[-1], part.squeeze(axis) if drops_axis else part)
-    c.sequences[node.outputs[0]] = names
+        name = f"{node.outputs[0]}/part{place}"
+        c.constants.put(name, part.squeeze(axis) if drops_axis else part)
+        parts.append(name)
+    c.sequences[node.outputs[0]] = parts
 
 
 def _sizes(c: Context, node: Node, extent: int, what: str) -> list[int]:
