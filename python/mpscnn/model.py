@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
-from mpscnn._private.expected_names import Expected, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, conversion_of, takes_expected_arguments
 from mpscnn._private.model_name import (
     DEFAULT_MODEL,
     MODEL_SUFFIX,
@@ -166,6 +166,7 @@ def core_model(
     if not isinstance(network, Network):
         raise ParameterError(
             f"Model takes a Network, got {type(network).__name__}; mpscnn.load takes the name of a file or model"
+            f"{conversion_of(network)}"
         )
     content = model_content(
         network,
@@ -348,7 +349,7 @@ class Model(Expected, Generic[Answer]):
         """The number of elements of all weights, including biases and normalizations."""
         return self.network.num_parameters
 
-    def summary(self, size: tuple[int, int] | None = None) -> str:
+    def summary(self, size: int | tuple[int, int] | None = None) -> str:
         """Return a table of the layers: see `Network.summary`."""
         return self.network.summary(size)
 
@@ -415,6 +416,7 @@ class Model(Expected, Generic[Answer]):
     ) -> Segmentation: ...
     @overload
     def predict(self, photo: Any, **options: Any) -> Answer: ...
+    @takes_expected_arguments
     def predict(self, photo: Any, **options: Any) -> Any:
         """Run the method for the model's `task`: `classify`, `detect` or `segment`.
 
@@ -438,6 +440,7 @@ class Model(Expected, Generic[Answer]):
 
     __call__ = predict
 
+    @takes_expected_arguments
     def classify(
         self, photo: Any, *, top: int | None = None, channel_order: ChannelOrderName | None = None
     ) -> Classification:
@@ -458,6 +461,7 @@ class Model(Expected, Generic[Answer]):
 
         return self._run(classifying(self, top=top), photo, channel_order)
 
+    @takes_expected_arguments
     def detect(
         self,
         photo: Any,
@@ -495,6 +499,7 @@ class Model(Expected, Generic[Answer]):
         )
         return self._run(task, photo, channel_order)
 
+    @takes_expected_arguments
     def segment(
         self, photo: Any, *, scores: bool = False, channel_order: ChannelOrderName | None = None
     ) -> Segmentation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,3 +71,33 @@ def check_output(name: str, value: Any) -> NDArray[Any]:
     if not array.flags.writeable:
         raise ParameterError(f"output {name!r}: the array is read-only")
     return array
+
+
+def with_remedy(
+    error: ShapeError, expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]
+) -> ShapeError:
+    """Return an error about shapes with the change that makes a single input fit, if there is one.
+
+    The change is another order of axes, or a batch of one image.
+
+    Args:
+        error: the error without it.
+        expected: the shape of each input; None is a free extent.
+        arrays: the array for each input.
+    """
+    if len(expected) != 1:
+        return error
+    (shape,), array = expected, arrays[0]
+    remedies: dict[str, tuple[int | None, ...]] = {
+        "x.transpose(0, 2, 3, 1)": (0, 2, 3, 1),
+        "x.transpose(1, 2, 0)[None]": (None, 1, 2, 0),
+        "x[None]": (None, *range(len(shape) - 1)),
+    }
+    for text, axes in remedies.items():
+        known = [axis for axis in axes if axis is not None]
+        if len(axes) != len(shape) or sorted(known) != [*range(array.ndim)]:
+            continue
+        extents = [1 if axis is None else array.shape[axis] for axis in axes]
+        if all(wanted in (None, extent) for wanted, extent in zip(shape, extents, strict=True)):
+            return ShapeError(f"{str(error).removesuffix('.')}; {text} fits")
+    return error

@@ -1,11 +1,14 @@
-"""Errors for names of other frameworks: they say which name to use here (docs/from_other_frameworks.md)."""
+"""Accept names of other frameworks, or say in the error which name to use here (docs/from_other_frameworks.md)."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Set
 from functools import partial, wraps
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+
+from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -13,16 +16,17 @@ if TYPE_CHECKING:
 __all__ = [
     "ARGUMENTS",
     "DEVICES",
-    "NO_ARGUMENTS",
-    "NO_OPTIONS",
     "PRECISIONS",
-    "SAID",
     "WORDS",
     "Expected",
     "NamedArrays",
     "arguments_of",
+    "conversion_of",
+    "device_meant",
+    "device_text",
     "no_attribute",
     "no_option",
+    "number_format",
     "takes_expected_arguments",
     "told",
 ]
@@ -37,201 +41,129 @@ PRECISIONS = {
     "fp32": "float32",
     "bf16": "bfloat16",
 }
+#: Losses, without "loss" or "_loss" at the end.
 WORDS = {
-    "mse": "mean_squared_error",
-    "mae": "mean_absolute_error",
-    "cross_entropy": "softmax_cross_entropy",
-    "crossentropy": "softmax_cross_entropy",
-    "bce": "sigmoid_cross_entropy",
-    "binary_crossentropy": "sigmoid_cross_entropy",
+    **dict.fromkeys(("mse", "meansquarederror"), "mean_squared_error"),
+    **dict.fromkeys(("mae", "l1", "meanabsoluteerror"), "mean_absolute_error"),
+    **dict.fromkeys(("cross_entropy", "crossentropy"), "softmax_cross_entropy"),
+    **dict.fromkeys(("categorical_crossentropy", "categoricalcrossentropy"), "softmax_cross_entropy"),
+    **dict.fromkeys(
+        ("sparse_categorical_crossentropy", "sparsecategoricalcrossentropy"), "softmax_cross_entropy"
+    ),
+    **dict.fromkeys(("bce", "binary_crossentropy", "binarycrossentropy"), "sigmoid_cross_entropy"),
+    **dict.fromkeys(
+        ("bce_with_logits", "bcewithlogits", "binary_cross_entropy_with_logits"), "sigmoid_cross_entropy"
+    ),
+    **dict.fromkeys(("smooth_l1", "smoothl1", "huber"), "huber"),
 }
 
-#: Other frameworks' names of arguments, each with mpscnn's name.
-ARGUMENTS = {
-    "stride": "strides",
-    "bias": "use_bias",
-    "out_channels": "filters",
-    "out_features": "units",
-    "scale_factor": "scale",
-    "mode": "method",
-    "interpolation": "method",
-    "lr": "learning_rate",
-    "dtype": "precision",
-    "num_classes": "classes",
-    "min_delta": "minimum_change",
-    "restore_best_weights": "restore_best",
+#: Other frameworks' names of arguments, each with mpscnn's names. The first one that a function has is meant.
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "stride": ("strides",),
+    "kernel": ("kernel_size", "pool_size"),
+    "kernel_size": ("pool_size",),
+    "dilation_rate": ("dilation",),
+    "bias": ("use_bias",),
+    "out_channels": ("filters",),
+    "out_features": ("units",),
+    "scale_factor": ("scale",),
+    "mode": ("method",),
+    "interpolation": ("method",),
+    "eps": ("epsilon",),
+    "p": ("rate",),
+    "input_shape": ("input",),
+    "inputs": ("input",),
+    "lr": ("learning_rate",),
+    "dtype": ("precision",),
+    "precision": ("dtype",),
+    "optimiser": ("optimizer",),
+    "num_classes": ("classes",),
+    "min_delta": ("minimum_change",),
+    "restore_best_weights": ("restore_best",),
+    "num_threads": ("threads",),
+    "n_jobs": ("threads",),
+    "random_state": ("seed",),
+    "random_seed": ("seed",),
+    "transform": ("preprocess",),
+    "transforms": ("preprocess",),
+    "preprocessing": ("preprocess",),
+    "preprocess": ("settings",),
+    "root": ("path",),
+    **dict.fromkeys(("image_size", "img_size", "target_size"), ("size",)),
+    "class_names": ("labels",),
+    "names": ("labels",),
+    "classes": ("labels",),
+    **dict.fromkeys(("path", "name", "model_name", "model_path", "filename", "file"), ("model",)),
+    **dict.fromkeys(("image", "images", "img", "source"), ("photo",)),
+    "x": ("data", "inputs", "photo"),
+    "y": ("labels",),
+    **dict.fromkeys(("args", "example_input", "sample_input", "dummy_input"), ("example_inputs",)),
+    "model": ("backbone", "network", "module"),
+    "network": ("model",),
+    "layer": ("layers",),
+    "max_iter": ("epochs",),
+    "learning_rate_init": ("learning_rate",),
+    **dict.fromkeys(("train_data", "train_dataset", "train_loader", "dataset", "generator"), ("data",)),
+    **dict.fromkeys(("val_data", "valid_data", "validation", "eval_dataset"), ("validation_data",)),
+    **dict.fromkeys(("nb_epoch", "num_epochs", "n_epochs", "max_epochs"), ("epochs",)),
+    **dict.fromkeys(("k", "topk", "top_k"), ("top",)),
+    **dict.fromkeys(("conf", "threshold", "confidence", "min_score", "score_thresh"), ("score_threshold",)),
+    **dict.fromkeys(("iou", "iou_thres", "nms_threshold"), ("iou_threshold",)),
+    "max_det": ("max_detections",),
 }
 
-_THREADS = "threads= of mpscnn.load, Program.session and Trainer says it"
+_POSITIONAL_REST, _NAMED_REST = 0x04, 0x08  # the flags of a code object for *arguments and **options
 
-#: Hints for arguments of other frameworks that have no counterpart here.
-NO_ARGUMENTS = {
-    "in_channels": "the channels of the input follow from the tensor",
-    "in_features": "the features of the input follow from the tensor",
-    "betas": "they are beta1= and beta2= here",
-    "dtype": "precision= of mpscnn.load, Network.compile and Trainer says it",
-    "num_classes": "classes= of the functions of mpscnn.models says it; `mpscnn train` makes other classifiers",
-    "pretrained": "mpscnn.load(name) loads trained weights, and weights= of the functions of mpscnn.models takes them",
-    "threads": _THREADS,
-    "lr": "learning_rate= of Trainer and of optimizers says it, and Trainer.learning_rate can be assigned",
-    "accumulate": "it is accumulate_dtype= here, 'float16' or 'float32'",
-    "half": "it is precision='float16' here",
-    "verbose": "it is progress=True or False here",
-    "shuffle": "arrays are shuffled by the seed, Trainer(seed=...), and other iterables keep their order",
-    "validation_split": "validation_data= takes the data to validate on",
-    "metrics": "the epochs of History have the loss, and the accuracy of a classifier",
-    "criterion": "loss= takes the name of a loss, such as 'cross_entropy' or 'mse'",
-    "weight_decay": "the optimizer has it: optimizer=mpscnn.Adam(weight_decay=0.01)",
-    "steps_per_epoch": "an epoch reads all data: pass an iterable with as many batches",
-    "initial_epoch": "Trainer.resume(path) continues a checkpoint, and fit trains further epochs",
-    "sample_weight": "Trainer(weighted=True) takes (inputs, labels, weights) as data",
-    "class_weight": "Trainer(weighted=True) takes (inputs, labels, weights) as data",
-}
 
-#: For options that users guess and commands do not have: the option to write instead.
-NO_OPTIONS = {
-    "--save": "-o FOLDER (or --output) writes the results",
-    "--source": "photos and videos are given without an option",
-    "--conf": "only objects have a lowest score: `mpscnn detect`",
-    "--half": "it is --precision float16 here",
-    "--gpu": "it is --device metal here",
-    "--pretrained": "--model NAME loads trained weights",
-}
+def number_format(value: object) -> object:
+    """Return mpscnn's name for a number format by another name, or for a type of NumPy or PyTorch.
 
-_LOAD = "mpscnn.load(path) reads files of ONNX, Keras, TensorFlow Lite, Caffe and PyTorch"
-_BATCHES = (
-    "data is a pair of arrays, an iterable of batches (PyTorch's DataLoader is one) or an mpscnn.ImageFolder"
-)
-_LAYERS = "layers are methods of mpscnn.Network: x = net.conv2d(net.input, 8, 3)"
-_WEIGHTS = "Network.weights has the arrays by name, and Network.load_weights takes them"
+    Anything else is returned unchanged.
+    """
+    if isinstance(value, str):
+        return PRECISIONS.get(value.lower(), value)
+    text = str(value)
+    if text.startswith("torch."):
+        return text.removeprefix("torch.")
+    name = getattr(value, "__name__", None) or getattr(value, "name", None)  # numpy.float16, or a numpy.dtype
+    return name if type(value).__module__.partition(".")[0] in ("numpy", "builtins") and name else value
 
-#: Functions that other frameworks have as layers or modules, each with the name that `Network.activation` takes.
-_FUNCTIONS = {
-    **{name: name for name in ("relu6", "leaky_relu", "prelu", "elu", "gelu", "mish", "swish", "hard_swish")},
-    **{name: name for name in ("sigmoid", "hard_sigmoid", "tanh", "softplus", "softsign")},
-    "silu": "swish",
-    "hardswish": "hard_swish",
-    "hardsigmoid": "hard_sigmoid",
-}
-_CALLBACKS = "Trainer.fit(callbacks=...) takes functions of an Epoch"
 
-_NO_BOXES = "a classifier finds no boxes"
-_MOST_PROBABLE = "the most probable object is the first: detections[0]"
-_PICTURE = {
-    "plot": "draw() returns the picture, and show() opens it",
-    "save": "draw().save(path) writes the picture, and to_json() the numbers",
-}
+def device_text(value: object) -> str:
+    """Return the text of a device's name or of a torch.device. Raises ParameterError for anything else."""
+    if type(value).__module__ == "torch" and type(value).__name__ == "device":
+        value = str(value)
+    if not isinstance(value, str):
+        raise ParameterError(f"device must be a name, got {value!r}; names are 'auto', 'cpu' and 'metal'")
+    return value
 
-#: Hints for attributes of other frameworks, by class; "mpscnn" stands for the module.
-SAID: dict[str, dict[str, str]] = {
-    "mpscnn": {
-        "AdamW": "mpscnn.Adam(weight_decay=0.01) is AdamW",
-        "optim": "the optimisers are mpscnn.Sgd, mpscnn.RmsProp and mpscnn.Adam",
-        "losses": "Trainer(loss=...) takes the name of a loss, such as 'cross_entropy' or 'mse'",
-        "nn": _LAYERS,
-        "layers": _LAYERS,
-        "Sequential": _LAYERS,
-        "Module": _LAYERS,
-        "from_onnx": _LOAD,
-        "from_tflite": _LOAD,
-        "list_models": "mpscnn.registry.names() lists the models",
-        "create_model": "mpscnn.load(name) loads a model, and mpscnn.models has the architectures",
-        "set_num_threads": _THREADS,
-        "manual_seed": "Network.initialize_weights(seed=...) and Trainer(seed=...) take the seed",
-        "DataLoader": _BATCHES,
-        "Dataset": _BATCHES,
-        "classify": "mpscnn.load(...).classify(photo), or `mpscnn classify` in a shell",
-        "detect": "mpscnn.load(...).detect(photo), or `mpscnn detect` in a shell",
-        "segment": "mpscnn.load(...).segment(photo), or `mpscnn segment` in a shell",
-        "train": "mpscnn.Trainer(network).fit(data), or `mpscnn train` in a shell",
-        "convert": "mpscnn.converters.convert_files(...), or `mpscnn convert` in a shell",
-        "export": "Network.save('file.onnx'), or mpscnn.converters.export_onnx",
-        "benchmark": "`mpscnn benchmark` in a shell; Session.profile measures the layers",
-        "callbacks": _CALLBACKS,
-        "ModelCheckpoint": f"{_CALLBACKS}, and Trainer.save(path) writes a checkpoint",
-        "ReduceLROnPlateau": f"{_CALLBACKS}, and Trainer.learning_rate can be assigned",
-        "InferenceSession": "mpscnn.load(path).session() lends a session",
-    },
-    "Model": {
-        "predict_proba": "predict(photo) has the labels and probabilities, the most probable first",
-        "export": "Model.save('file.onnx') writes it",
-        "evaluate": "mpscnn.evaluate(model, data) measures it",
-        "profile": "with model.session() as session: session.profile(x)",
-        "to": "mpscnn.load(..., device='metal') chooses the device",
-        "half": "mpscnn.load(..., precision='float16') chooses the precision",
-        "parameters": "Model.network.weights has the arrays by name",
-        "fit": "mpscnn.Trainer(model.network).fit(data) trains",
-        "eval": "a Model never trains, so there is nothing to switch",
-    },
-    "Network": {
-        "layers": "Network.layer_names() has their names, and Network.describe() what they are",
-        "state_dict": _WEIGHTS,
-        "load_state_dict": _WEIGHTS,
-        "fit": "mpscnn.Trainer(network).fit(data) trains",
-        "train": "mpscnn.Trainer(network).fit(data) trains",
-        **{name: f"net.activation(x, {ours!r}) applies it" for name, ours in _FUNCTIONS.items()},
-        **dict.fromkeys(("max_pooling2d", "maxpool2d"), "it is net.max_pool2d(x, 2)"),
-        **dict.fromkeys(("average_pooling2d", "avg_pool2d"), "it is net.average_pool2d(x, 2)"),
-        **dict.fromkeys(
-            ("global_average_pooling2d", "adaptive_avg_pool2d"), "it is net.global_average_pool2d(x)"
-        ),
-        **dict.fromkeys(("batch_normalization", "batch_norm2d", "batchnorm2d"), "it is net.batch_norm(x)"),
-        "layer_normalization": "it is net.layer_norm(x)",
-        **dict.fromkeys(("concatenate", "cat"), "it is net.concat([x, y])"),
-        "conv_transpose2d": "it is net.conv2d_transpose(x, filters, kernel_size)",
-        "zero_padding2d": "it is net.pad(x, 1)",
-        "interpolate": "it is net.resize(x, size=(height, width))",
-        "permute": "it is net.transpose(x, axes)",
-        "evaluate": "mpscnn.Trainer(network).evaluate(data) measures it",
-        "to": "Network.compile(device='metal') chooses the device",
-        "half": "Network.compile(precision='float16') chooses the precision",
-        "export": "Network.save('file.onnx') writes it",
-    },
-    "Trainer": {
-        "state_dict": "Trainer.save(path) writes a checkpoint, and Trainer.resume(path) continues it",
-        "predict": "Trainer.network.predict(x) computes with the present weights",
-        "train": "Trainer.fit(data) trains",
-        "train_on_batch": "Trainer.step(x, y) trains on one batch",
-        "compile": "Trainer(network, optimizer=..., loss=...) takes what Keras' compile takes",
-        "save_weights": "Trainer.network.save(path) writes the network, and Trainer.save(path) a checkpoint",
-        "model": "Trainer.network has the present weights",
-    },
-    "History": {"history": "History.to_dict() has the lists by name"},
-    "Classification": {
-        "boxes": _NO_BOXES,
-        "xyxy": _NO_BOXES,
-        "filter": "[one for one in result if one.probability > 0.1] has some classes",
-        **_PICTURE,
-    },
-    "Detections": {
-        "label": "labels has the label of each object, and detections[0].label that of the first",
-        "score": "scores has the probability of each object, and detections[0].score that of the first",
-        "top1": _MOST_PROBABLE,
-        "top5": _MOST_PROBABLE,
-        "probs": "scores has the probability of each object",
-        **_PICTURE,
-    },
-    "Segmentation": {
-        "top1": "areas[0] is the largest class",
-        "top5": "areas has the classes, the largest first",
-        "label": "labels has the class of each pixel, and areas[0].label is the largest",
-        "filter": "[one for one in result if one.fraction > 0.1] has some classes",
-        "masks": "mask(label) has the pixels of a class",
-        **dict.fromkeys(("boxes", "xyxy"), "areas has the classes and their pixels"),
-        **dict.fromkeys(
-            ("probs", "score", "confidence"), "segment(photo, scores=True).scores has them for each pixel"
-        ),
-        **_PICTURE,
-    },
-    "Program": {
-        "predict": "Program.run(x) computes, and Model.predict takes photos",
-        "accumulate": "Program.accumulate_dtype has the number format of the sums",
-    },
-}
+
+def device_meant(text: str) -> str:
+    """Return mpscnn's name for a device by another name or spelling. Other text is returned unchanged."""
+    plain = text.lower().removesuffix(":0")
+    return DEVICES.get(plain, plain if plain in ("auto", "cpu", "metal") else text)
+
+
+def conversion_of(value: object) -> str:
+    """Return what makes a network of a model of another framework, or of a Model or a file, to append to an error."""
+    packages = {base.__module__.partition(".")[0] for base in type(value).__mro__}
+    if "keras" in packages:
+        return "; mpscnn.from_keras(model) makes a Network of it"
+    if "torch" in packages:
+        return "; mpscnn.from_torch(module, example) makes a Network of it"
+    if "onnx" in packages:
+        return "; onnx.save(model, path) writes it, and mpscnn.load(path) reads it"
+    if isinstance(value, (str, PathLike)):
+        return "; mpscnn.load(path) reads files, and its network is the Network"
+    return "; a Model has model.network" if hasattr(value, "network") else ""
 
 
 def told(owner: str, name: str) -> str:
     """Return a hint to append to the error about an unknown attribute of a class or the module; "" if there is none."""
+    if name.startswith("_"):
+        return ""
+    from mpscnn._private.attribute_hints import SAID
+
     text = SAID.get(owner, {}).get(name)
     return "" if text is None else f"; {text}"
 
@@ -269,22 +201,48 @@ class NamedArrays(dict[str, Any]):
 class Expected:
     """Base class that adds a hint to errors about unknown attributes."""
 
+    __slots__ = ()
+
     if not TYPE_CHECKING:  # type checkers would accept every name as an Any
 
         def __getattr__(self, name: str) -> NoReturn:
             if not name.startswith("__") and hasattr(type(self), name):
                 return object.__getattribute__(self, name)  # raises the AttributeError of that property again
             owner = type(self).__name__
-            raise AttributeError(f"{owner!r} object has no attribute {name!r}{told(owner, name)}")
+            hint = told(owner, name) or ("" if name.startswith("_") else _spelt(type(self), name))
+            raise AttributeError(f"{owner!r} object has no attribute {name!r}{hint}")
+
+
+def _spelt(owner: type, name: str) -> str:
+    """Return a hint if a class has the name in another spelling, such as "conv2d" for "Conv2D"; "" otherwise."""
+    from mpscnn._private.attribute_hints import SAID
+
+    letters = _letters(name)
+    for own in dir(owner):
+        if not own.startswith("_") and _letters(own) == letters:
+            return f"; it is {own!r} here"
+    said = SAID.get(owner.__name__, {})
+    return next((f"; {text}" for known, text in said.items() if _letters(known) == letters), "")
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def no_option(name: str, known: Iterable[str]) -> TypeError:
     """Return the TypeError for an unknown option, with a hint or a similar name."""
-    if name in NO_ARGUMENTS:
-        return TypeError(f"there is no option {name!r}; {NO_ARGUMENTS[name]}")
+    return TypeError(f"there is no option {name!r}{_instead_of(name, known)}")
+
+
+def _instead_of(guess: str, known: Iterable[str]) -> str:
+    """Return what to write instead of an unknown argument, or "" if nothing is known."""
+    from mpscnn._private.hints import NO_ARGUMENTS
     from mpscnn._private.names import did_you_mean
 
-    return TypeError(f"there is no option {name!r}{did_you_mean(name, known)}")
+    for name in (guess, *ARGUMENTS.get(guess, ())):
+        if name in NO_ARGUMENTS:
+            return f"; {NO_ARGUMENTS[name]}"
+    return did_you_mean(guess, known)
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -307,16 +265,27 @@ def takes_expected_arguments(function: Any = None, /, *, options: Iterable[str] 
 
 
 def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
-    known = arguments_of(function) | also
+    code = function.__code__
+    named = arguments_of(function)
+    known = named | also
     *_, owner, name = ("", *function.__qualname__.split("."))
     shown = owner if name in ("__init__", "__call__") else name
-    others = {guess: own for guess, own in ARGUMENTS.items() if own in known and guess not in known}
-    refused = {guess: text for guess, text in NO_ARGUMENTS.items() if guess not in (*known, *others)}
+    others = {
+        guess: next(own for own in names if own in known)
+        for guess, names in ARGUMENTS.items()
+        if guess not in known and not known.isdisjoint(names)
+    }
+    # A function with other options than `also` passes them to a function that checks them.
+    checks = bool(also) or not code.co_flags & _NAMED_REST
+    limited = code.co_kwonlyargcount and not code.co_flags & _POSITIONAL_REST
+    most = code.co_argcount if limited else sys.maxsize
 
     @wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
+        if len(arguments) > most:
+            raise _too_many(shown, function)
         if not options.keys() <= known:
-            options = _own_names(shown, options, others, refused)
+            options = _own_names(shown, options, others, known if checks else None)
         return function(*arguments, **options)
 
     return call  # type: ignore[return-value]
@@ -328,12 +297,26 @@ def arguments_of(function: Callable[..., Any]) -> Set[str]:
     return {*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]}
 
 
+def _too_many(shown: str, function: Callable[..., Any]) -> TypeError:
+    """Return the TypeError for too many arguments by position. It says which ones need their names."""
+    code = function.__code__
+    position = [name for name in code.co_varnames[: code.co_argcount] if name not in ("self", "cls")]
+    rest = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+    return TypeError(
+        f"{shown}() takes {'only ' + ', '.join(position) if position else 'nothing'} by position; by name "
+        f"{', '.join(f'{name}=' for name in rest)}"
+    )
+
+
 def _own_names(
-    name: str, options: Mapping[str, Any], others: Mapping[str, str], refused: Mapping[str, str]
+    name: str, options: Mapping[str, Any], others: Mapping[str, str], known: Set[str] | None
 ) -> dict[str, Any]:
+    """Return the options by mpscnn's names. Raise TypeError for one that is not in `known`, unless that is None."""
     for guess in options:
-        if guess in refused:
-            raise TypeError(f"{name}() has no argument {guess!r}; {refused[guess]}")
         if others.get(guess) in options:
             raise TypeError(f"{name}() got {guess!r} and {others[guess]!r}, which mean the same")
+        if known is not None and guess not in known and guess not in others:
+            raise TypeError(
+                f"{name}() has no argument {guess!r}{_instead_of(guess, known - {'self', 'cls'})}"
+            )
     return {others.get(guess, guess): value for guess, value in options.items()}

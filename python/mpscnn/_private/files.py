@@ -143,4 +143,6 @@ def _explained(path: str | os.PathLike[str], failure: str, kind: type[Error]) ->
         ValueError,
     ) as error:  # ValueError: the name has a zero byte or cannot be encoded
         reason: Any = getattr(error, "strerror", None) or error
-        raise kind(f"{os.fspath(path)}: {failure}: {reason}") from error
+        given = os.fspath(path)
+        hint = "; only shells replace '~': pathlib.Path(path).expanduser()" if str(given)[:1] == "~" else ""
+        raise kind(f"{given}: {failure}: {reason}{hint}") from error

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn._private.files import reading, require_regular
 from mpscnn.comparison.alignment import Pairs, aligned
 from mpscnn.comparison.compared import ComparedLayer, Comparison, compared_layer
@@ -19,6 +20,7 @@ from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 Shapes = dict[str, tuple[int | None, ...]]
 
 
+@takes_expected_arguments
 def compare(
     first: Any,
     second: Any,

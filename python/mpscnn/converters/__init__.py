@@ -274,3 +274,7 @@ def _read_folder(directory: Path, name: str | None) -> Network:
     network = deep_mnist(directory, name=name or "deep_mnist")
     network.labels = [str(digit) for digit in range(10)]  # its files have no room for names
     return network
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

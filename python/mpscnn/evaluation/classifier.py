@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_whole_number
+from mpscnn._private.expected_names import conversion_of
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.photo_stream import results_of
@@ -195,8 +196,18 @@ def _checked(samples: Iterable[Sample], classes: int, name: str) -> Iterator[Sam
         yield photo, int(true)
 
 
+def require_model(model: Any) -> None:
+    """Raise ParameterError if the value is not a Model."""
+    if not hasattr(model, "task"):
+        makers = {"str": "mpscnn.load(name or path)", "Network": "mpscnn.Model(network, preprocess=...)"}
+        kind = type(model).__name__
+        hint = f"; {makers[kind]} makes one" if kind in makers else conversion_of(model)
+        raise ParameterError(f"expected a Model, got {kind}{hint}")
+
+
 def number_of_classes(model: Model) -> int:
     """Return the number of classes. Raise ShapeError if the model is not a classifier."""
+    require_model(model)
     shapes = list(model.program.outputs.values())
     if len(shapes) != 1 or len(shapes[0]) != 2:
         raise ShapeError(

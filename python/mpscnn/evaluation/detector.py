@@ -16,6 +16,7 @@ from mpscnn._private.arguments import is_finite_number, is_whole_number
 from mpscnn._private.files import content_of
 from mpscnn._private.summary import text_table
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.photo_stream import Failed, found_in
 from mpscnn.model import Model
 
@@ -116,6 +117,7 @@ def evaluation_by(
 
     `find` gets pairs of a photo and its number in COCO's file, and options for `Model.detect`.
     """
+    require_model(model)
     if model.task != "detection":
         raise ShapeError(f"network {model.name!r} is not a detector, but made for {model.task}")
     dataset = _read(annotations)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mpscnn._private.files import reading, require_regular
 from mpscnn._private.summary import text_table
 from mpscnn.errors import ImageError, ParameterError, ShapeError
+from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.photo_stream import Failed, found_in
 from mpscnn.model import Model
 from mpscnn.vision.photo_file import read_image
@@ -114,6 +115,7 @@ def evaluate_segmenter(
 
 def classes_of_segmenter(model: Model) -> int:
     """Return the number of a segmenter's classes. Raises ShapeError for another model."""
+    require_model(model)
     if model.task != "segmentation":
         raise ShapeError(f"network {model.name!r} is not a segmenter, but made for {model.task}")
     return int(next(iter(model.program.outputs.values()))[-1] or 0)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.expected_names import conversion_of
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
@@ -39,6 +40,8 @@ def extractor_network(network: Network, layers: str | Sequence[str], pooling: st
     Raises:
         ParameterError: there is no layer, a name is unknown or given twice, or the pooling is unknown.
     """
+    if not hasattr(network, "subgraph"):
+        raise ParameterError(f"expected a Network, got {type(network).__name__}{conversion_of(network)}")
     names = (
         [layers] if isinstance(layers, str) else list(layers) if isinstance(layers, Iterable) else [layers]
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_text, whole_number, whole_numbers
-from mpscnn._private.expected_names import PRECISIONS, Expected, NamedArrays, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, NamedArrays, number_format, takes_expected_arguments
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
@@ -104,6 +104,7 @@ class Network(
         name: the name in tables and messages.
     """
 
+    @takes_expected_arguments
     def __init__(
         self, input: Sequence[int | None] | Mapping[str, Sequence[int | None]], *, name: str = "network"
     ) -> None:
@@ -251,9 +252,13 @@ class Network(
 
     def __getitem__(self, name: str) -> Tensor:
         """Return the tensor of the layer or input with this name."""
-        if not isinstance(name, str) or name not in self._maker.indices:
+        if not isinstance(name, str):
             raise ParameterError(
-                f"network {self.name!r} has no layer {name!r}{did_you_mean(str(name), self.layer_names())}"
+                f"network {self.name!r} has layers by name, got {name!r}; layer_names() lists them"
+            )
+        if name not in self._maker.indices:
+            raise ParameterError(
+                f"network {self.name!r} has no layer {name!r}{did_you_mean(name, self.layer_names())}"
             )
         return Tensor(self._maker, self._maker.indices[name], name)
 
@@ -408,8 +413,7 @@ class Network(
         """
         from mpscnn.graph.model_file import save_foreign, save_model
 
-        if isinstance(dtype, str):
-            dtype = cast(StoredTypeName, PRECISIONS.get(dtype.lower(), dtype))
+        dtype = cast(StoredTypeName | None, number_format(dtype))
 
         suffix = PurePath(path).suffix.lower()
         if suffix not in ("", MODEL_SUFFIX):

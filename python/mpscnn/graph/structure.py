@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.arguments import result_size
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.weights import GraphWeights
@@ -54,17 +55,17 @@ class NetworkStructure(GraphWeights):
         structure: dict[str, Any] = json.loads(self.graph.to_json())
         return structure
 
-    def describe(self, size: tuple[int, int] | None = None) -> dict[str, Any]:
+    def describe(self, size: int | tuple[int, int] | None = None) -> dict[str, Any]:
         """Return the layers with output shape, parameters, MACs and FLOPs for one image.
 
         Args:
-            size: (height, width), needed if the network leaves them free.
+            size: (height, width) or one number for both, needed if the network leaves them free.
         """
-        height, width = size or (0, 0)
+        height, width = (0, 0) if size is None else result_size("size", size)
         description: dict[str, Any] = json.loads(self.graph.describe(height, width))
         return description
 
-    def summary(self, size: tuple[int, int] | None = None) -> str:
+    def summary(self, size: int | tuple[int, int] | None = None) -> str:
         """Return a table of the layers: name, operation, output shape, parameters, MACs, and totals."""
         from mpscnn._private.summary import summary_table
 

@@ -151,7 +151,7 @@ def loss_settings(network: NetworkStructure, loss: str | Mapping[str, Any]) -> d
     if not isinstance(loss, str) and not (isinstance(loss, Mapping) and "kind" in loss):
         raise ParameterError(f"loss must be a name, or parameters as a mapping with 'kind', got {loss!r}")
     if isinstance(loss, str):
-        loss = WORDS.get(loss.lower(), loss)
+        loss = WORDS.get(loss.lower().removesuffix("loss").removesuffix("_"), loss)
     settings: dict[str, Any] = plain("loss", {"kind": loss} if isinstance(loss, str) else loss)
     if settings.get("kind") == "softmax_cross_entropy" and len(network.outputs) == 1:
         settings.setdefault("number_of_classes", network.outputs[0].shape[-1])

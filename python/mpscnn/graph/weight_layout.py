@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
@@ -48,8 +49,11 @@ def weight_array(name: str, value: Any) -> NDArray[Any]:
 def require_named_weights(weights: object) -> None:
     """Raise ParameterError if the weights are not a mapping whose keys are strings."""
     if not isinstance(weights, Mapping):
+        is_path = isinstance(weights, (str, PathLike))
+        reader = "; mpscnn.load(path).network.weights reads those of a file" if is_path else ""
         raise ParameterError(
-            f"weights: expected a mapping of names such as 'conv1.weight' to arrays, got {type(weights).__name__}"
+            "weights: expected a mapping of names such as 'conv1.weight' to arrays, "
+            f"got {type(weights).__name__}{reader}"
         )
     wrong = next((name for name in weights if not isinstance(name, str)), None)
     if wrong is not None:

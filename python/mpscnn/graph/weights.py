@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import require_text
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn._private.files import content_of
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, WeightsError
@@ -125,6 +126,7 @@ class GraphWeights(ABC):
         scale_list, zero_list = (_numbers(part) for part in (scales, zero_points))
         self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_list, zero_list)
 
+    @takes_expected_arguments
     def initialize_weights(self, seed: int = 0) -> None:
         """Set random weights (He et al. 2015), zero biases and neutral batch normalizations.
 

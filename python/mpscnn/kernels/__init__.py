@@ -206,3 +206,7 @@ __all__ += classes.__all__
 def __getattr__(name: str) -> NoReturn:
     """Raise an error with a hint. Python calls this function only for missing attributes."""
     raise no_attribute(__name__, name, "" if name.startswith("_") else class_hint(name, __all__))
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

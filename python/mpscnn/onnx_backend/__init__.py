@@ -80,3 +80,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
         from mpscnn.onnx_backend import backend
 
         return getattr(backend, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

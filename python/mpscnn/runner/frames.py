@@ -83,7 +83,15 @@ def frames_of(model: Model | FeatureExtractor | Program) -> Frames:
         return _Arrays(model)
     raise ParameterError(
         f"Runner: expected a Model, a FeatureExtractor or a Program, got {type(model).__name__}"
+        f"{_maker_of(model)}"
     )
+
+
+def _maker_of(value: object) -> str:
+    """Return what makes a Model of the value, to append to an error."""
+    if isinstance(value, str):
+        return "; mpscnn.load(name or path) makes a Model"
+    return "; mpscnn.Model(network) or network.compile() makes one" if hasattr(value, "subgraph") else ""
 
 
 # ---- Arrays --------------------------------------------------------------------------------------------------------

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mpscnn._private.arguments import require_text
-from mpscnn._private.expected_names import DEVICES
+from mpscnn._private.expected_names import device_meant, device_text
 from mpscnn.errors import DeviceError, ParameterError
 
 #: Devices of other frameworks that mpscnn cannot use.
@@ -22,16 +21,16 @@ def named_device(device: object) -> Iterator[str]:
             this machine.
         DeviceError: raised in the block. If the given name is an alias, its meaning is added to the message.
     """
-    given = require_text("device", device)
+    given = device_text(device)
     if given.lower().partition(":")[0] in _OTHERS:
         raise ParameterError(
             f"device {given!r} is not supported: mpscnn runs on 'cpu' and on 'metal'; this machine has {_present()}"
         )
-    name = DEVICES.get(given.lower(), given)
+    name = device_meant(given)
     try:
         yield name
     except DeviceError as error:
-        if name == given:
+        if name == given.lower():
             raise
         raise DeviceError(f"device {given!r} means {name!r}: {error}") from error
 

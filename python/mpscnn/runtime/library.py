@@ -12,6 +12,7 @@ import numpy as np
 
 from mpscnn import _core
 from mpscnn._private.arguments import IntPair, input_size, whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn._private.literals import ChannelOrderName, PrecisionName
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError
@@ -97,6 +98,7 @@ def operations(*, training: bool = False) -> list[dict[str, Any]]:
     return [entry for entry in listed if entry["training"] == training]
 
 
+@takes_expected_arguments
 def preprocess(
     photo: Any,
     size: IntPair,

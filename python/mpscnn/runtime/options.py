@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from mpscnn._private.arguments import byte_limit, require_bool, require_text, thread_count
-from mpscnn._private.expected_names import PRECISIONS, Expected, no_option
+from mpscnn._private.expected_names import Expected, device_text, no_option, number_format
 
 if TYPE_CHECKING:
     from typing import Literal, TypedDict
@@ -125,8 +125,11 @@ class _Options(Expected):
 
 
 def _number_format(what: str, value: object) -> str:
-    text = require_text(what, value)
-    return PRECISIONS.get(text.lower(), text)
+    return require_text(what, number_format(value))
+
+
+def _device(_: str, value: object) -> str:
+    return device_text(value)
 
 
 def _bytes(_: str, value: int | None) -> int | None:
@@ -142,7 +145,7 @@ class CompileOptions(_Options):
 
     device: str = _option(
         "auto",
-        require_text,
+        _device,
         'where to compute: "cpu", "metal" (the default GPU), or a GPU by name or registry id, such as '
         "'metal:Apple M2'; `mpscnn.devices` lists them. "
         '"auto" is the device that the environment variable MPSCNN_DEVICE names; without it a GPU that passed its '

@@ -14,10 +14,10 @@ import numpy as np
 
 from mpscnn import _core
 from mpscnn._private.arguments import byte_limit, thread_count, whole_number, whole_numbers
-from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain
+from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain, with_remedy
 from mpscnn._private.copies import NoCopies, reduce_graph
 from mpscnn._private.expected_names import Expected
-from mpscnn.errors import Error, ParameterError
+from mpscnn.errors import Error, ParameterError, ShapeError
 from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
@@ -259,7 +259,10 @@ class Program(Expected):
             named = self._by_name("output", self.outputs, out)
             return inputs, [check_output(name, value) for name, value in named]
         dtype = np.float16 if all(array.dtype == np.float16 for array in inputs) else np.float32
-        shapes, _ = self._program.output_shapes([array.shape for array in inputs])
+        try:
+            shapes, _ = self._program.output_shapes([array.shape for array in inputs])
+        except ShapeError as error:
+            raise with_remedy(error, [*self.inputs.values()], inputs) from error
         if len(inputs) == 1:
             self._known_shapes = (inputs[0].shape, shapes)
         return inputs, [self._new_output(shape, np.dtype(dtype)) for shape in shapes]
@@ -300,7 +303,7 @@ class Program(Expected):
         return zip(names, values, strict=True)
 
 
-class Session(NoCopies):
+class Session(NoCopies, Expected):
     """Runs a program for one caller at a time. A second caller at the same time gets a StateError.
 
     The interpreter lock is released during the computation, so sessions in several threads run in parallel.

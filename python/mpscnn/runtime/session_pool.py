@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
+from mpscnn._private.expected_names import Expected
 from mpscnn.runtime.options import RunOptions
 from mpscnn.runtime.program import Program, Session
 
@@ -28,17 +28,32 @@ class SessionPool:
         """Pickle the pool without its sessions, which belong to this process."""
         return SessionPool, (self.program, self.options)
 
-    @contextmanager
-    def session(self) -> Iterator[Session]:
-        """Yield a session that nobody else uses. It is reused later."""
-        session = self._take_idle() or self.program.session(**self.options.to_dict())
-        try:
-            yield session
-        finally:
-            self._idle.append(session)
+    def session(self) -> LentSession:
+        """Return a context manager that yields a session that nobody else uses. It is reused later."""
+        return LentSession(self)
 
-    def _take_idle(self) -> Session | None:
+    def take(self) -> Session:
+        """Return an idle session, or a new one."""
         try:
             return self._idle.pop()
         except IndexError:
-            return None
+            return self.program.session(**self.options.to_dict())
+
+    def give_back(self, session: Session) -> None:
+        """Keep a session for the next caller."""
+        self._idle.append(session)
+
+
+class LentSession(Expected, AbstractContextManager[Session]):
+    """Yields a session of a pool in a `with` statement, and gives it back at the end."""
+
+    def __init__(self, pool: SessionPool) -> None:
+        self._pool = pool
+        self._lent: list[Session] = []
+
+    def __enter__(self) -> Session:
+        self._lent.append(self._pool.take())
+        return self._lent[-1]
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.give_back(self._lent.pop())

@@ -14,12 +14,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from mpscnn._private.arguments import input_size, is_finite_number, whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.runtime.library import preprocess
 from mpscnn.sklearn.features import network_of
-from mpscnn.sklearn.images import Extents, are_photos, images_of
+from mpscnn.sklearn.images import Extents, images_of, photos_of
 from mpscnn.training.backbone import Backbone, as_arrays
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.trainer import Trainer
@@ -78,6 +79,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         history_: losses and accuracies, a `mpscnn.History`.
     """
 
+    @takes_expected_arguments
     def __init__(
         self,
         *,
@@ -216,17 +218,20 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         elif not reset:
             height, width, channels = self.network_.input.shape[1:]
             extents = (height, width, channels)
-        if not are_photos(x):
+        photos = photos_of(x)
+        if photos is None:
             return images_of(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
         if backbone is None:
-            return np.concatenate([preprocess(one, input_size("size", self.size), "unit") for one in x])
+            return np.concatenate([preprocess(one, input_size("size", self.size), "unit") for one in photos])
         settings = backbone.network.preprocess
         if settings is None:
             raise UnsupportedError(
                 f"network {backbone.network.name!r} does not say how a photo becomes its input"
             )
         height, width, channels = (int(extent or 0) for extent in extents)
-        return np.concatenate([preprocess(one, (height, width), settings, channels=channels) for one in x])
+        return np.concatenate(
+            [preprocess(one, (height, width), settings, channels=channels) for one in photos]
+        )
 
 
 def _scaling(

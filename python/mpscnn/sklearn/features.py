@@ -12,11 +12,12 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.features import FeatureExtractor as NetworkFeatures
 from mpscnn.graph.network import Network
 from mpscnn.model import Model, load
-from mpscnn.sklearn.images import are_photos, images_of
+from mpscnn.sklearn.images import images_of, photos_of
 from mpscnn.training.backbone import Backbone
 
 __all__ = ["FeatureExtractor", "network_of"]
@@ -45,6 +46,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         extractor_: the `mpscnn.FeatureExtractor` that computes.
     """
 
+    @takes_expected_arguments
     def __init__(
         self,
         model: str | os.PathLike[str] | Model | Network = "cifar10_mobilenet_v2",
@@ -86,8 +88,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             device=self.device,
             threads=self.threads,
         )
-        if not are_photos(X):
-            X = self._images(X, reset=True)  # noqa: N806
+        photos = photos_of(X)
+        X = self._images(X, reset=True) if photos is None else photos  # noqa: N806
         self._n_features_out = self._features(X[:1]).shape[1]
         return self
 
@@ -107,8 +109,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         size = whole_number("batch_size", self.batch_size)
-        if not are_photos(X):
-            X = self._images(X, reset=False)  # noqa: N806
+        photos = photos_of(X)
+        X = self._images(X, reset=False) if photos is None else photos  # noqa: N806
         parts = [self._features(X[begin : begin + size]) for begin in range(0, len(X), size)]
         return np.concatenate(parts)
 

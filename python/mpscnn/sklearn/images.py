@@ -16,11 +16,16 @@ from mpscnn.errors import ParameterError, ShapeError
 Extents = tuple[int | None, int | None, int | None]
 
 
-def are_photos(x: Any) -> bool:
-    """Return True for a list or array of paths, bytes, Pillow images, or arrays that need not have one size."""
-    if isinstance(x, np.ndarray):
-        return x.ndim == 1 and x.dtype.kind in "OSU" and len(x) > 0 and _is_photo(x[0])
-    return isinstance(x, (list, tuple)) and len(x) > 0 and _is_photo(x[0])
+def photos_of(x: Any) -> list[Any] | None:
+    """Return the photos if the value has paths, bytes, Pillow images, or arrays that need not have one size.
+
+    It is a list, an array, or a pandas.Series, or has them in its only column. Anything else is None.
+    """
+    if not isinstance(x, (list, tuple)):
+        x = np.asarray(x) if isinstance(x, np.ndarray) or hasattr(x, "iloc") else np.empty(0)
+        x = x[:, 0] if x.ndim == 2 and x.shape[1] == 1 else x
+        x = list(x) if x.ndim == 1 and x.dtype.kind in "OSUT" else []
+    return list(x) if len(x) > 0 and _is_photo(x[0]) else None
 
 
 def _is_photo(one: Any) -> bool:
@@ -47,6 +52,8 @@ def images_of(
         ValueError: elements are not finite, or there are more or fewer of them than when the estimator was fitted.
         ShapeError: the shape of the images differs from `extents`.
     """
+    if _is_photo(x) and not isinstance(x, np.ndarray):
+        raise ParameterError(f"expected a list of photos, got a single {type(x).__name__}")
     given = validate_data(estimator, x, reset=reset, allow_nd=True, dtype=np.float32)
     if given.ndim == 2:
         given = given.reshape(len(given), *_shape_of_rows(given.shape[1], image_shape, extents))

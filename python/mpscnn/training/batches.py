@@ -49,6 +49,8 @@ Batch = tuple[list[NDArray[Any]], Any, NDArray[Any] | None]
 
 def _parts(network: Network, given: Any, what: str) -> Batch:
     """Check a tuple of arrays: inputs, labels, and weights or None."""
+    if isinstance(given, np.ndarray):
+        raise ParameterError(f"{what} has no labels: data is (inputs, labels), or batches of such tuples")
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         count = f"{len(given)} parts" if isinstance(given, (tuple, list)) else type(given).__name__
         raise ParameterError(f"{what} must be (inputs, labels) or (inputs, labels, weights), got {count}")
@@ -57,8 +59,20 @@ def _parts(network: Network, given: Any, what: str) -> Batch:
     inputs = inputs_of(network, given[0])
     for name, array in (*(("inputs", array) for array in inputs), ("labels", labels), ("weights", weights)):
         if isinstance(array, np.ndarray) and array.ndim == 0:
-            raise ShapeError(f"{what}: {name} must have an element for each image, got a single one")
+            raise ShapeError(
+                f"{what}: {name} must have an element for each image, got a single one; "
+                "a DataLoader makes batches of single images"
+            )
     return inputs, labels, weights
+
+
+def with_labels(data: Data, labels: Any) -> Data:
+    """Return (data, labels) if there are labels, otherwise the data."""
+    if labels is None:
+        return data
+    if isinstance(labels, (int, float)):
+        raise ParameterError(f"labels must be an array, got {labels!r}; fit takes epochs={labels!r} by name")
+    return data, labels
 
 
 def _chosen(labels: Any, chosen: slice | NDArray[Any]) -> Any:

@@ -98,6 +98,15 @@ def callback_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
         if not callable(one):
             raise ParameterError(
                 "callbacks must be functions that take an Epoch (docs/training.md), "
-                f"got {type(one).__name__}: pass its method instead"
+                f"got {type(one).__name__}: pass {_function_of(one)}"
             )
     return listed
+
+
+def _function_of(callback: object) -> str:
+    """Return the function to pass instead of an object of Keras or TensorBoard."""
+    if hasattr(callback, "on_epoch_end"):
+        return "lambda epoch: callback.on_epoch_end(epoch.index, {'loss': epoch.loss})"
+    if hasattr(callback, "add_scalar"):
+        return "lambda epoch: writer.add_scalar('loss', epoch.loss, epoch.index)"
+    return "its method instead"

@@ -13,7 +13,7 @@ import numpy as np
 from mpscnn._private.arguments import whole_number
 from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.errors import ParameterError
-from mpscnn.training.batches import Data, batch_count, batches
+from mpscnn.training.batches import Data, batch_count, batches, with_labels
 from mpscnn.training.early_stopping import Callback, EarlyStopping, Watch, callback_list
 from mpscnn.training.history import Epoch, History
 from mpscnn.training.optimizers import Optimizer, Schedule, rate_of
@@ -94,8 +94,7 @@ class EpochLoop(ABC):
                 needs.
             StateError: the loss is not finite.
         """
-        if labels is not None:
-            data = (data, labels)
+        data = with_labels(data, labels)
         last = self._now.epoch + whole_number("epochs", epochs, least=0)
         watch = Watch(early_stopping, validated=validation_data is not None)
         called = callback_list(callbacks)
@@ -120,8 +119,15 @@ class EpochLoop(ABC):
             self._return_to(best[1])
         return History(tuple(made), best[0])
 
+    @takes_expected_arguments
     def iter_epochs(
-        self, data: Data, *, epochs: int, batch_size: int = 64, validation_data: Data | None = None
+        self,
+        data: Data,
+        labels: Any = None,
+        *,
+        epochs: int,
+        batch_size: int = 64,
+        validation_data: Data | None = None,
     ) -> Iterator[Epoch]:
         """Yield each epoch of a training, for code that does something between epochs.
 
@@ -130,7 +136,7 @@ class EpochLoop(ABC):
         `fit`.
         """
         whole_number("epochs", epochs, least=0)
-        return self._epochs(data, epochs, batch_size, validation_data)
+        return self._epochs(with_labels(data, labels), epochs, batch_size, validation_data)
 
     def _epochs(
         self,

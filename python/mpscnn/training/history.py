@@ -17,7 +17,7 @@ __all__ = ["Epoch", "History"]
 
 
 @dataclass(frozen=True)
-class Epoch:
+class Epoch(Expected):
     """The numbers of one pass over the training data.
 
     The loss and accuracy of a step are computed before it updates the weights.
@@ -89,6 +89,9 @@ class History(Expected, Sequence[Epoch]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Epoch, ...]: ...
     def __getitem__(self, index: int | slice) -> Epoch | tuple[Epoch, ...]:
+        given: object = index
+        if isinstance(given, str):
+            raise TypeError(f"a History is a sequence of epochs, got {given!r}; to_dict() has lists by name")
         return self.epochs[index]
 
     def __iter__(self) -> Iterator[Epoch]:

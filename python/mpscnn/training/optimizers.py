@@ -129,6 +129,8 @@ def optimizer_named(optimizer: Optimizer | str | None, rate: float | Schedule | 
 
 def settings_of(optimizer: Optimizer) -> dict[str, Any]:
     """Return an optimiser's settings for the core, as plain Python values without the learning rate."""
+    if isinstance(optimizer, type) and issubclass(optimizer, (Sgd, RmsProp, Adam)):
+        raise ParameterError(f"optimizer must be an object, got the class: mpscnn.{optimizer.__name__}()")
     if not isinstance(optimizer, (Sgd, RmsProp, Adam)):
         raise ParameterError(f"optimizer must be mpscnn.Sgd, RmsProp or Adam, got {optimizer!r}")
     settings = {one.name: getattr(optimizer, one.name) for one in fields(optimizer)}

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
+from mpscnn._private.arrays import with_remedy
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.expected_names import PRECISIONS, Expected, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, conversion_of, number_format, takes_expected_arguments
 from mpscnn._private.one_at_a_time import OneAtATime
-from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import inputs_of, loss_settings, prediction_shape, weights_of
 from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.profile import Profile
-from mpscnn.training.batches import Data, batches
+from mpscnn.training.batches import Data, batches, with_labels
 from mpscnn.training.built_trainer import BuiltTrainer
 from mpscnn.training.checkpoint import made_of_checkpoint, optimizer_of, read_checkpoint, write_checkpoint
 from mpscnn.training.epoch_loop import EpochLoop
@@ -115,7 +116,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
         check_finite: bool = False,
     ) -> None:
         if not isinstance(network, Network):
-            raise ParameterError(f"network must be a Network, got {type(network).__name__}")
+            raise ParameterError(
+                f"network must be a Network, got {type(network).__name__}{conversion_of(network)}"
+            )
         for node in network.to_dict()["nodes"]:
             if node["operation"] == "custom":
                 raise UnsupportedError(
@@ -138,8 +141,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         }
         for name, value in (("weighted", weighted), ("check_finite", check_finite)):
             self._options[name] = require_bool(name, value)
-        precision = require_text("precision", precision)
-        self._options["precision"] = PRECISIONS.get(precision.lower(), precision)
+        self._options["precision"] = require_text("precision", number_format(precision))
         self._threads = 0 if threads == "auto" else int(threads)
         self._original = _without_weights(network)
         self._position = Position()
@@ -158,6 +160,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         """The number of steps so far: one for each batch."""
         return self._now.steps
 
+    @takes_expected_arguments
     def step(self, inputs: Any, labels: Any, weights: Any = None) -> float:
         """Train on one batch. Return the loss before the update of the weights.
 
@@ -191,6 +194,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         with self._one_at_a_time:
             return Profile.parsed(*self._built.core.profile(given, targets, count))
 
+    @takes_expected_arguments
     def evaluate(
         self, data: Data, labels: Any = None, *, batch_size: int = 250, averaged: bool = False
     ) -> Evaluated:
@@ -200,8 +204,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             data, labels: as for `fit`.
             averaged: use the moving average of the weights.
         """
-        if labels is not None:
-            data = (data, labels)
+        data = with_labels(data, labels)
         layers = self._built.described["prediction_layers"]
         network = self.averaged if averaged else self.network
         session = network.compile(
@@ -431,7 +434,10 @@ class Trainer(NoCopies, Expected, EpochLoop):
             rate = rate_of(self._optimizer, self._updates)
             # If Ctrl-C came just after the last step, that step still counts.
             self._position = replace(self._now, made=step)
-            self._built.core.step(given, targets, rate, prediction, step.loss)
+            try:
+                self._built.core.step(given, targets, rate, prediction, step.loss)
+            except ShapeError as error:
+                raise with_remedy(error, [tensor.shape for tensor in self._original.inputs], given) from error
             self._position = self._now
         return float(step.loss[0])
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.printable import printable
 from mpscnn.errors import ShapeError
 from mpscnn.vision.box import Box
@@ -21,7 +22,7 @@ __all__ = ["Detection", "Detections"]
 
 
 @dataclass(frozen=True)
-class Detection:
+class Detection(Expected):
     """A detected object: its class, its probability (0 to 1) and its box."""
 
     label: str

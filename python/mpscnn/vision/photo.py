@@ -366,7 +366,7 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
             )
         raise ImageError(
             f"{type(photo).__name__} is not a photo: expected a path, the bytes of an image file, a Pillow "
-            f"image or an array"
+            f"image or an array{_of_several(photo)}"
         )
     name = f"{origin}array {pixels.shape} {pixels.dtype}"
     if pixels.ndim not in (2, 3):
@@ -388,8 +388,10 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
         )
     pixel_format = _ARRAY_FORMATS.get((dtype.name, order or usual))
     if pixel_format is None:
+        plain = dtype.kind in "iu" and dtype.itemsize > 1 and pixels.min() >= 0 and pixels.max() <= 255
         raise ImageError(
             f"{name}: expected uint8 with 1 to 4 channels, or uint16 or floats with 1, 3 or 4 channels"
+            + ("; for 0 to 255 give numpy.asarray(array, numpy.uint8)" if usual and plain else "")
             + (f"; channel_order {order!r} is for uint8" if usual and order not in (None, usual) else "")
             + (
                 "; channels come last: array.transpose(1, 2, 0)"
@@ -402,6 +404,13 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
     return Photo(np.ascontiguousarray(pixels, dtype=dtype), pixel_format, 1, name)
 
 
+def _of_several(photo: Any) -> str:
+    """Return what takes several photos if the value gives some."""
+    if isinstance(photo, (list, tuple)):
+        return "; Model.predict takes a list of photos"
+    return "; Runner.map takes photos one after the other" if isinstance(photo, Iterator) else ""
+
+
 def _require_unit_range(pixels: NDArray[Any], name: str) -> None:
     """Raise ImageError for floats that are not from 0 to 1, such as 0 to 255 or -1 to 1.
 
@@ -411,3 +420,7 @@ def _require_unit_range(pixels: NDArray[Any], name: str) -> None:
     if low < -_BEYOND or high > 1.0 + _BEYOND:
         remedy = "divide by 255, or give uint8" if low >= 0.0 and high <= 255.0 else "scale them to it"
         raise ImageError(f"{name}: has values from {low:.4g} to {high:.4g}; floats mean 0 to 1: {remedy}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

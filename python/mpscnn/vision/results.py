@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.printable import printable
 from mpscnn.vision.photo_result import Cell, PhotoResult
 
@@ -23,7 +24,7 @@ _MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Expected):
     """A class and its probability, 0 to 1."""
 
     label: str

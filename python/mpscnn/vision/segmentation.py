@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.printable import printable
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.vision.photo_result import Cell, PhotoResult
@@ -25,7 +26,7 @@ UNSEEN = 255
 
 
 @dataclass(frozen=True)
-class Area:
+class Area(Expected):
     """The part of a photo that belongs to one class."""
 
     label: str

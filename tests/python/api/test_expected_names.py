@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from command_line import Command
 from PIL import Image
 
 import mpscnn
-from mpscnn._private.expected_names import DEVICES, NO_ARGUMENTS, PRECISIONS, SAID, WORDS
+from mpscnn._private.attribute_hints import SAID
+from mpscnn._private.expected_names import DEVICES, PRECISIONS, WORDS
+from mpscnn._private.hints import NO_ARGUMENTS
 
 PHOTO = Image.new("RGB", (64, 64), "navy")
 X = np.random.default_rng(0).normal(0, 1, (6, 4, 4, 1)).astype(np.float32)
@@ -40,13 +43,20 @@ def segmentation() -> mpscnn.Segmentation:
 OBJECTS: dict[str, Callable[[], Any]] = {
     "mpscnn": lambda: mpscnn,
     "Model": mpscnn.load,
+    "LentSession": lambda: mpscnn.load().session(),
     "Network": network,
+    "Tensor": lambda: network().input,
     "Trainer": lambda: mpscnn.Trainer(network()),
     "History": lambda: mpscnn.History(()),
+    "Epoch": lambda: mpscnn.Epoch(1, 0.5, 0.5, None, None, 0.1, 1.0),
+    "Prediction": lambda: mpscnn.Prediction("cat", 0.9, 3),
+    "Detection": lambda: detections()[0],
+    "Area": lambda: segmentation().areas[0],
     "Classification": lambda: mpscnn.load().predict(PHOTO),
     "Detections": detections,
     "Segmentation": segmentation,
     "Program": lambda: network().compile(),
+    "Session": lambda: network().compile().session(),
 }
 
 
@@ -78,14 +88,61 @@ def test_each_guessed_name_is_there_or_explained(owner: str) -> None:
         assert hasattr(made, name) != (name in SAID.get(owner, {})), name
 
 
+@pytest.mark.parametrize("owner", SAID)
+def test_the_error_says_what_to_write(owner: str) -> None:
+    made = OBJECTS[owner]()
+    for name, text in SAID[owner].items():
+        with pytest.raises(AttributeError) as said:
+            getattr(made, name)
+        assert str(said.value).endswith(f"has no attribute {name!r}; {text}")
+        assert not hasattr(made, name), name
+
+
+#: The beginning of an expression in a hint, and the object that it means.
+_MEANT = {
+    "Segmentation.": "Segmentation",
+    "session.": "Session",
+    "model.": "Model",
+    "net.": "Network",
+    "trainer.": "Trainer",
+    "program.": "Program",
+    "history.": "History",
+    "mpscnn.": "mpscnn",
+} | {f"{name}.": name for name in ("Model", "Network", "Trainer", "Program", "History", "Session", "Tensor")}
+
+
+@pytest.mark.parametrize("table", ["arguments", *SAID])
+def test_the_names_in_hints_are_there(table: str) -> None:
+    """A hint names only attributes that exist, such as Network.weights or session.run(x)."""
+    hints = NO_ARGUMENTS if table == "arguments" else SAID[table]
+    for hint in hints.values():
+        for owner, path in re.findall(r"(?<![\w.'/])(\w+\.)([A-Za-z_]\w*(?:\.[a-z_]\w*)*)", hint):
+            if owner not in _MEANT or path == "reduce_":
+                continue
+            found: Any = OBJECTS[_MEANT[owner]]()
+            for name in path.split("."):
+                assert hasattr(found, name), f"{owner}{path}: {hint}"
+                found = getattr(found, name)
+
+
 @pytest.mark.parametrize(
-    ("owner", "name"), [(owner, name) for owner, names in SAID.items() for name in names]
+    ("owner", "name", "hint"),
+    [
+        ("Network", "Conv2D", "it is 'conv2d' here"),
+        ("Network", "MaxPool2d", "it is 'max_pool2d' here"),
+        ("Network", "BatchNorm", "it is 'batch_norm' here"),
+        ("Network", "ReLU", "it is 'relu' here"),
+        ("Network", "Add", "it is 'add' here"),
+        ("Network", "MaxPooling2D", "it is net.max_pool2d(x, 2)"),
+        ("Model", "numParameters", "it is 'num_parameters' here"),
+        ("Model", "inputShape", "it is 'input_shape' here"),
+        ("Trainer", "learningRate", "it is 'learning_rate' here"),
+        ("Detections", "toPandas", "it is 'to_pandas' here"),
+    ],
 )
-def test_the_error_says_what_to_write(owner: str, name: str) -> None:
-    with pytest.raises(AttributeError) as said:
+def test_other_spellings(owner: str, name: str, hint: str) -> None:
+    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'; {re.escape(hint)}$"):
         getattr(OBJECTS[owner](), name)
-    assert str(said.value).endswith(SAID[owner][name])
-    assert not hasattr(OBJECTS[owner](), name)
 
 
 @pytest.mark.parametrize("owner", OBJECTS)
@@ -99,6 +156,14 @@ def test_names_of_the_module() -> None:
     public = [name for name in dir(mpscnn) if not name.startswith("__")]
     assert not {"Any", "TYPE_CHECKING", "import_module", "cast", "annotations", "toolkit", "told"} & {*public}
     assert {*mpscnn.__all__} <= {*public}
+
+
+@pytest.mark.parametrize(
+    "name", ["converters", "kernels", "models", "onnx_backend", "photo", "registry", "training"]
+)
+def test_modules_list_only_public_names(name: str) -> None:
+    module = getattr(mpscnn, name)
+    assert {one for one in dir(module) if not one.startswith("__")} == {*module.__all__}
 
 
 def test_names_of_models(tmp_path: Path) -> None:
@@ -277,7 +342,7 @@ def test_arguments_of_layers() -> None:
         ({"bias": False, "use_bias": False}, "which mean the same"),
         ({"in_channels": 3}, "follow from the tensor"),
         ({"stride": 1, "strides": 1}, "which mean the same"),
-        ({"strid": 1}, "unexpected keyword argument 'strid'"),
+        ({"strid": 1}, r"has no argument 'strid'; did you mean 'strides'"),
     ):
         with pytest.raises(TypeError, match=message):
             net.conv2d(net.input, 4, 3, **wrong)
@@ -343,6 +408,72 @@ ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
     (mpscnn.Adam, {"lr": 0.1}, None),
     (mpscnn.Adam, {"betas": (0.9, 0.99)}, "betas"),
     (mpscnn.load, {"half": True}, "half"),
+    (lambda **options: mpscnn.Trainer(network()).fit(**options), {"x": X, "y": Y, "nb_epoch": 1}, None),
+    (
+        lambda **options: mpscnn.Trainer(network()).fit(**options),
+        {"train_data": (X, Y), "val_data": (X, Y)},
+        None,
+    ),
+    *(
+        (lambda **options: mpscnn.Trainer(network()).fit(X, Y, **options), {name: 1}, None)
+        for name in ("num_epochs", "n_epochs", "max_epochs")
+    ),
+    *(
+        (lambda **options: mpscnn.Trainer(network()).fit(X, Y, **options), {name: 1}, name)
+        for name in (
+            "patience",
+            "workers",
+            "seed",
+            "optimizer",
+            "loss",
+            "lr_scheduler",
+            "device",
+            "validation_freq",
+        )
+    ),
+    (lambda **options: mpscnn.Trainer(network()).step(**options), {"x": X, "y": Y}, None),
+    (lambda **options: mpscnn.Trainer(network()).evaluate(**options), {"x": X, "y": Y}, None),
+    (lambda **options: mpscnn.Trainer(network(), **options), {"optimiser": "sgd", "random_state": 1}, None),
+    *(
+        (lambda **options: mpscnn.Trainer(network(), **options), {name: 1}, name)
+        for name in ("batch_size", "epochs", "callbacks", "momentum", "scheduler")
+    ),
+    (lambda **options: network().initialize_weights(**options), {"random_seed": 1}, None),
+    *(
+        (mpscnn.load, options, None)
+        for options in (
+            {"path": "digits"},
+            {"model_name": "digits", "num_threads": 1},
+            {"n_jobs": 1},
+            {"class_names": [*"0123456789"], "transform": "unit"},
+            {"classes": [*"0123456789"]},
+        )
+    ),
+    *(
+        (mpscnn.load, {name: 1}, name)
+        for name in ("map_location", "providers", "compute_units", "fp16", "quantized", "imgsz", "batch_size")
+    ),
+    *(
+        (lambda **options: mpscnn.load().predict(**options), options, None)
+        for options in (
+            {"image": PHOTO},
+            {"source": PHOTO, "top_k": 2},
+            {"x": PHOTO, "k": 2},
+            {"img": PHOTO, "topk": 1},
+        )
+    ),
+    *(
+        (lambda **options: mpscnn.load().predict(PHOTO, **options), {name: 1}, name)
+        for name in ("stream", "save", "show", "device", "imgsz", "batch_size", "verbose", "half")
+    ),
+    *(
+        (lambda **options: mpscnn.Network(**options), {name: (8, 8, 3)}, None)
+        for name in ("input_shape", "inputs")
+    ),
+    *(
+        (lambda **options: network().save("unwritten.safetensors", **options), {name: 1}, name)
+        for name in ("format", "opset_version")
+    ),
     *(
         (lambda **options: mpscnn.Trainer(network()).fit(X, Y, **options), {name: 1}, name)
         for name in (
@@ -365,6 +496,175 @@ def test_arguments(function: Callable[..., Any], options: dict[str, Any], refuse
     with pytest.raises(TypeError) as said:
         function(**options)
     assert str(said.value).endswith(f"() has no argument {refused!r}; {NO_ARGUMENTS[refused]}")
+
+
+def test_arguments_of_photos(tmp_path: Path) -> None:
+    PHOTO.save(tmp_path / "photo.png")
+    expected = mpscnn.preprocess(PHOTO, 8, "unit")
+    np.testing.assert_array_equal(mpscnn.preprocess(PHOTO, image_size=8, preprocess="unit"), expected)  # type: ignore[call-arg]
+    for label in ("cat", "dog"):
+        (tmp_path / "classes" / label).mkdir(parents=True)
+        PHOTO.save(tmp_path / "classes" / label / "photo.png")
+    folder = mpscnn.ImageFolder(root=tmp_path / "classes", target_size=8, transform="unit")  # type: ignore[call-arg]
+    assert (folder.classes, next(folder.batches(2))[0].shape) == (["cat", "dog"], (2, 8, 8, 3))
+
+
+def test_limits_of_detections() -> None:
+    """Names of Ultralytics are accepted by `detect`, and explained for other tasks."""
+    photo = Image.new("L", (64, 64))
+    detector = mpscnn.load("page_digits")
+    assert len(detector.predict(photo, conf=0.5, iou=0.5, max_det=1)) <= 1
+    for name in ("conf", "threshold", "iou", "max_det"):
+        with pytest.raises(TypeError, match=f"classify.. has no argument '{name}'; only Model.detect has"):
+            mpscnn.load().predict(PHOTO, **{name: 0.5})
+    for name in ("top", "top_k"):
+        with pytest.raises(TypeError, match=f"detect.. has no argument '{name}'; .* by max_detections="):
+            detector.predict(photo, **{name: 3})
+
+
+#: Arguments of layers by the names of other frameworks.
+LAYERS: list[tuple[str, list[Any], dict[str, Any], str | None]] = [
+    ("conv2d", [4], {"kernel": 3, "dilation_rate": 2}, None),
+    ("max_pool2d", [], {"kernel_size": 2}, None),
+    ("average_pool2d", [], {"kernel": 2, "stride": 1}, None),
+    ("batch_norm", [], {"eps": 1e-5}, None),
+    ("dropout", [], {"p": 0.25}, None),
+    ("resize", [], {"scale_factor": 2, "mode": "nearest"}, None),
+    ("batch_norm", [], {"momentum": 0.9}, "momentum"),
+    ("softmax", [], {"dim": 1}, "dim"),
+    ("softmax", [], {"axis": 1}, "axis"),
+    ("resize", [], {"align_corners": True}, "align_corners"),
+    ("conv2d", [4, 3], {"padding_mode": "reflect"}, "padding_mode"),
+    ("conv2d", [4, 3], {"kernel_initializer": "he_normal"}, "kernel_initializer"),
+    ("conv2d", [4, 3], {"kernel_regularizer": "l2"}, "kernel_regularizer"),
+]
+
+
+@pytest.mark.parametrize(("layer", "given", "options", "refused"), LAYERS)
+def test_arguments_of_other_layers(
+    layer: str, given: list[Any], options: dict[str, Any], refused: str | None
+) -> None:
+    net = mpscnn.Network(input=(8, 8, 3))
+    if refused is None:
+        assert getattr(net, layer)(net.input, *given, **options).shape[0] is None
+        return
+    with pytest.raises(TypeError) as said:
+        getattr(net, layer)(net.input, *given, **options)
+    assert str(said.value) == f"{layer}() has no argument {refused!r}; {NO_ARGUMENTS[refused]}"
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (
+            lambda: network().conv2d(network().input, 8, 3, 1, "same"),
+            "conv2d() takes only x, filters, kernel_size by position; by name strides=, ",
+        ),
+        (
+            lambda: mpscnn.Trainer(network()).fit(X, Y, 5),
+            "fit() takes only data, labels by position; by name epochs=",
+        ),
+        (
+            lambda: mpscnn.Trainer(network(), mpscnn.Sgd()),
+            "Trainer() takes only network by position; by name loss=",
+        ),
+        (lambda: network().compile("cpu"), "compile() takes nothing by position; by name outputs="),
+        (lambda: network().input[0], "net.slice(x, rows=(0, 8))"),
+        (lambda: network().input ** 2, "x * x is a square"),
+        (lambda: 2 ** network().input, "x * x is a square"),
+        (lambda: network().input @ network().input, "net.matmul(x, y)"),
+        (lambda: abs(network().input), "net.activation(x, 'absolute')"),
+        (lambda: mpscnn.History(())["loss"], "to_dict() has lists by name"),
+    ],
+)
+def test_uses_that_are_refused(use: Callable[[], Any], message: str) -> None:
+    with pytest.raises(TypeError) as said:
+        use()
+    assert message in str(said.value)
+
+
+class _Keras:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None: ...
+
+
+class _Writer:
+    def add_scalar(self, tag: str, value: float, step: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda: mpscnn.Trainer(network()).fit((X, Y), 2), "fit takes epochs=2 by name"),
+        (lambda: mpscnn.Trainer(network()).fit(X), "has no labels: data is (inputs, labels)"),
+        (lambda: mpscnn.Trainer(network()).fit([X, Y]), "has no labels: data is (inputs, labels)"),
+        (lambda: mpscnn.Trainer(mpscnn.load()), "got Model; a Model has model.network"),
+        (lambda: mpscnn.Trainer(network(), optimizer=mpscnn.Sgd), "got the class: mpscnn.Sgd()"),
+        (
+            lambda: mpscnn.Trainer(network()).fit(X, Y, callbacks=[_Keras()]),
+            "callback.on_epoch_end(epoch.index",
+        ),
+        (
+            lambda: mpscnn.Trainer(network()).fit(X, Y, callbacks=_Writer()),
+            "writer.add_scalar('loss', epoch.loss",
+        ),
+        (lambda: network().load_weights("net.safetensors"), "mpscnn.load(path).network.weights"),
+        (lambda: list(network()), "layer_names() lists them"),
+        (lambda: network().compile(device=0), "got 0; names are 'auto', 'cpu' and 'metal'"),
+        (lambda: mpscnn.load(device=None), "got None; names are 'auto', 'cpu' and 'metal'"),
+        (lambda: network().predict(np.ones((2, 1, 4, 4))), "; x.transpose(0, 2, 3, 1) fits"),
+        (lambda: network().predict(np.ones((1, 4, 4))), "; x.transpose(1, 2, 0)[None] fits"),
+        (lambda: network().predict(X[0]), "; x[None] fits"),
+        (
+            lambda: mpscnn.Trainer(network()).step(np.ones((2, 1, 4, 4)), [0, 1]),
+            "; x.transpose(0, 2, 3, 1) fits",
+        ),
+        (lambda: mpscnn.Trainer(network()).fit([*zip(X, Y, strict=True)]), "a DataLoader makes batches"),
+        (lambda: mpscnn.FeatureExtractor(mpscnn.load(), "pool"), "got Model; a Model has model.network"),
+        (lambda: mpscnn.FeatureExtractor("digits", "pool"), "got str; mpscnn.load(path) reads files"),
+        (lambda: mpscnn.evaluate("digits", []), "got str; mpscnn.load(name or path) makes one"),
+        (
+            lambda: mpscnn.evaluate(network(), []),
+            "got Network; mpscnn.Model(network, preprocess=...) makes one",
+        ),
+        (lambda: mpscnn.evaluate_detector("digits", "photos", "boxes.json"), "expected a Model, got str"),
+        (lambda: mpscnn.evaluate_segmenter("digits", []), "expected a Model, got str"),
+        (lambda: mpscnn.Runner("digits"), "got str; mpscnn.load(name or path) makes a Model"),
+        (lambda: mpscnn.Runner(network()), "mpscnn.Model(network) or network.compile() makes one"),
+        (lambda: mpscnn.Trainer("net.onnx"), "got str; mpscnn.load(path) reads files"),
+        (lambda: mpscnn.load().predict(np.full((9, 9, 3), 7)), "give numpy.asarray(array, numpy.uint8)"),
+        (lambda: mpscnn.load().predict(iter([PHOTO])), "Runner.map takes photos one after the other"),
+        (lambda: mpscnn.load().classify(["cat.png"]), "Model.predict takes a list of photos"),
+        (
+            lambda: mpscnn.load().predict("~/cat.jpg"),
+            "only shells replace '~': pathlib.Path(path).expanduser()",
+        ),
+        (lambda: mpscnn.load("~/net.onnx"), "only shells replace '~': pathlib.Path(path).expanduser()"),
+        (
+            lambda: network().save("~/net.safetensors"),
+            "only shells replace '~': pathlib.Path(path).expanduser()",
+        ),
+    ],
+)
+def test_values_that_are_refused(use: Callable[[], Any], message: str) -> None:
+    with pytest.raises(mpscnn.Error) as said:
+        use()
+    assert message in str(said.value)
+
+
+def test_uses_that_work() -> None:
+    trainer = mpscnn.Trainer(network())
+    assert [epoch.index for epoch in trainer.iter_epochs(X, Y, epochs=2)] == [1, 2]
+    free = mpscnn.Network(input=(None, None, 3))
+    free.output(free.conv2d(free.input, 2, 3))
+    assert free.summary(16) == free.summary((16, 16))
+    for name in ("CPU", "cpu:0", "Auto"):
+        assert network().compile(device=name).device in ("cpu", "metal")
+    for number_format in (np.float16, np.dtype("float16")):
+        assert network().compile(dtype=number_format).precision == "float16"  # type: ignore[call-arg]
+        assert mpscnn.Trainer(network(), precision=np.float32) is not None  # type: ignore[arg-type]
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    assert network().compile(dtype=torch.float16).precision == "float16"  # type: ignore[call-arg]
+    assert network().compile(device=torch.device("cpu")).device == "cpu"
 
 
 def test_early_stopping_by_the_names_of_keras() -> None:
@@ -441,3 +741,23 @@ def test_losses(name: str, ours: str) -> None:
     assert mpscnn.Trainer(network(), loss=name).step(X, rows) == mpscnn.Trainer(network(), loss=ours).step(
         X, rows
     )
+
+
+def test_models_of_other_frameworks_are_explained() -> None:
+    torch = pytest.importorskip("torch", reason="needs PyTorch")
+    module = torch.nn.Linear(4, 2)
+    for use in (mpscnn.load, mpscnn.Model, mpscnn.Trainer):
+        with pytest.raises(mpscnn.ParameterError, match=r"; mpscnn.from_torch\(module, example\) makes"):
+            use(module)
+    for given, example, message in (
+        ("net.pt", None, r"got str; mpscnn.load\(path\) reads files"),
+        (module.state_dict(), None, r"got OrderedDict; module.load_state_dict\(weights\) sets"),
+        (module, (1, 4), r"got int; torch.rand\(shape\) is an example"),
+    ):
+        with pytest.raises(mpscnn.ParameterError, match=message):
+            mpscnn.from_torch(given, example)
+    with pytest.raises(TypeError, match=r"no argument 'dynamic_axes'; dynamic_shapes= says it"):
+        mpscnn.from_torch(module, torch.rand(1, 4), dynamic_axes={})  # type: ignore[call-arg]
+    with pytest.warns(UserWarning, match="training mode") as warned:
+        mpscnn.from_torch(torch.nn.Linear(4, 2).train(), torch.rand(1, 4))
+    assert warned[0].filename == __file__

@@ -23,7 +23,7 @@ import pytest
 
 import mpscnn
 from mpscnn import kernels, nodes
-from mpscnn._private.expected_names import SAID
+from mpscnn._private.attribute_hints import SAID
 
 APPLE = json.loads((Path(__file__).parents[3] / "docs/apple_classes.json").read_text())
 

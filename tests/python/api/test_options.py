@@ -94,7 +94,7 @@ def test_what_is_no_option_is_named() -> None:
     for call in (network().compile, mpscnn.load, lambda **given: mpscnn.Model(network(), **given)):
         with pytest.raises(TypeError, match="has no argument 'accumulate'; it is accumulate_dtype= here"):
             call(accumulate="half")
-        with pytest.raises(TypeError, match="there is no option 'devise'; did you mean 'device'"):
+        with pytest.raises(TypeError, match="has no argument 'devise'; did you mean 'device'"):
             call(devise="cpu")
     with pytest.raises(TypeError, match="there is no option 'thread'; did you mean 'threads'"):
         network().compile(device="cpu").session(thread=1)  # type: ignore[call-arg]

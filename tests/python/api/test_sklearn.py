@@ -199,3 +199,31 @@ def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch: pytest
     with pytest.raises(UnsupportedError, match=r'pip install "mpscnn\[sklearn\]"'):
         _ = mpscnn.sklearn.ImageClassifier
     assert Path(mpscnn.sklearn.__file__).is_file()
+
+
+def test_photos_in_a_column_of_pandas(photos: tuple[list[str], list[str]]) -> None:
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    table = pandas.DataFrame({"path": photos[0], "label": photos[1]})
+    pipeline = make_pipeline(FeatureExtractor(), LogisticRegression(max_iter=1000))
+    expected = pipeline.fit(*photos).predict_proba(photos[0][:3])
+    for column in (table["path"], table[["path"]], table["path"].astype(object)):
+        found = pipeline.fit(column, table["label"]).predict_proba(column[:3])
+        np.testing.assert_array_equal(found, expected)
+    classifier = ImageClassifier(size=8, epochs=1, random_state=0)
+    expected = classifier.fit(*photos).predict_proba(photos[0])
+    np.testing.assert_array_equal(
+        classifier.fit(table["path"], table["label"]).predict_proba(table[["path"]]), expected
+    )
+
+
+def test_names_that_users_guess(photos: tuple[list[str], list[str]]) -> None:
+    """Arguments by other frameworks' names are accepted or explained, and a photo alone is no list of photos."""
+    assert ImageClassifier(n_epochs=2).get_params() == ImageClassifier(epochs=2).get_params()  # type: ignore[call-arg]
+    assert ImageClassifier(max_iter=2, model="digits").backbone == "digits"  # type: ignore[call-arg]
+    assert FeatureExtractor(network="digits", layer="pool").layers == "pool"  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="network= takes a function that builds the network"):
+        ImageClassifier(hidden_layer_sizes=(3,))  # type: ignore[call-arg]
+    extractor = FeatureExtractor().fit(photos[0][:1])
+    for photo in (photos[0][0], Path(photos[0][0]), Image.new("RGB", (8, 8))):
+        with pytest.raises(ParameterError, match="expected a list of photos, got a single"):
+            extractor.transform(photo)

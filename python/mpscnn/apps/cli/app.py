@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mpscnn._private.expected_names import NO_OPTIONS
+from mpscnn._private.hints import NO_COMMANDS, NO_OPTIONS
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
 from mpscnn.apps.cli.benchmark import benchmark
@@ -70,7 +70,9 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if not args or self.get_command(ctx, args[0]) is not None:
             return super().resolve_command(ctx, args)
-        raise _UsageError(f"No such command {args[0]!r}{_similar(args[0], self.list_commands(ctx))}", ctx)
+        instead = NO_COMMANDS.get(args[0].lower())
+        hint = f"; it is `{instead}` here" if instead else _similar(args[0], self.list_commands(ctx))
+        raise _UsageError(f"No such command {args[0]!r}{hint}", ctx)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with _printable_usage():
@@ -102,7 +104,8 @@ def _printable_usage() -> Iterator[None]:
             error.ctx is None or error.message != error.ctx.get_help()
         ):  # the help is the message if no command was given; it keeps its line breaks
             error.message = printable(error.message)
-        if hint := NO_OPTIONS.get(getattr(error, "option_name", "")):
+        hint = NO_OPTIONS.get(getattr(error, "option_name", ""))
+        if hint and type(error).__name__ == "NoSuchOption":
             error.message, error.possibilities = f"{error.message.rstrip('.')}; {hint}", None
         raise
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mpscnn._private.expected_names import DEVICES
+from mpscnn._private.expected_names import DEVICES, device_meant
 from mpscnn.apps.benchmark.subject import ARCHITECTURES
 from mpscnn.runtime.library import devices
 
@@ -19,13 +19,14 @@ AUTO_DEVICE = "auto"
 def parse_device(text: str) -> str:
     """Check the value of --device. Whether a Metal device of that name exists is checked by `Network.compile`."""
     listed = devices()
-    if (name := DEVICES.get(text.lower())) is not None:
+    name = device_meant(text)
+    if name != text and name in DEVICES.values():
         found = next(device for device in listed if device["name"] == name)
         if not found["available"]:
             raise typer.BadParameter(f"{text!r} means {name!r}: {found['reason']}")
         return name
-    if text == AUTO_DEVICE or text.startswith("metal:") or text in [device["name"] for device in listed]:
-        return text
+    if name == AUTO_DEVICE or name.startswith("metal:") or name in [device["name"] for device in listed]:
+        return name
     known = [f"{device['name']} ({device.get('description') or device['reason']})" for device in listed]
     raise typer.BadParameter(
         f"expected auto, one of {', '.join(known)}, or metal:NAME with a Metal device's name, got {text!r}"

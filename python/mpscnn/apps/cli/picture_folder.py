@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
+#: Suffixes of files with results, which are no names for folders of pictures.
+_RESULTS = (".csv", ".html", ".json", ".jsonl", ".md", ".pdf", ".svg", ".txt", ".xml", ".yaml")
+
+
 class PictureFolder:
     """A folder for pictures named like the photos. It is created if needed. It may be a file for a single picture.
 
@@ -39,6 +43,11 @@ class PictureFolder:
             if not path.parent.is_dir():
                 raise ParameterError(f"{path}: there is no folder {path.parent}")
             return
+        if path.name == STDIN or (path.suffix.lower() in _RESULTS and not path.is_dir()):
+            raise ParameterError(
+                f"{path}: pictures are written to a folder or a picture, such as out.png; "
+                "--json and --csv print the results"
+            )
         try:
             path.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:  # ValueError: the name has a zero byte

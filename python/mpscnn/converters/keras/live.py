@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import require_bool
+from mpscnn._private.expected_names import conversion_of
 from mpscnn.converters.agreement import require_results
 from mpscnn.converters.keras.config import KerasLayer, parse_model
 from mpscnn.converters.keras.file import KerasFile
@@ -51,7 +52,9 @@ def from_keras(
 
     kind: Any = getattr(keras, "Model", ())
     if not isinstance(model, kind):
-        raise ParameterError(f"from_keras: expected a keras.Model, got {type(model).__name__}")
+        raise ParameterError(
+            f"from_keras: expected a keras.Model, got {type(model).__name__}{conversion_of(model)}"
+        )
     if not keras.__version__.startswith("3."):
         raise UnsupportedError(
             f"from_keras needs Keras 3, installed is {keras.__version__}: save the model, and load the file"

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import require_bool
+from mpscnn._private.expected_names import conversion_of, takes_expected_arguments
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.norms_by_parts.whole import with_whole_norms
 from mpscnn.converters.onnx_reader.external_data import ExternalData
@@ -37,6 +38,7 @@ _DIVISOR = 6  # the position of divisor_override among the arguments of avg_pool
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
+@takes_expected_arguments
 def from_torch(
     module: Any,
     example_inputs: Any,
@@ -80,9 +82,12 @@ def from_torch(
     import torch
 
     is_module = isinstance(module, torch.nn.Module)
-    if not is_module and not callable(module):
+    hint = conversion_of(module)
+    if (not is_module and not callable(module)) or "from_keras" in hint:
+        if isinstance(module, Mapping):
+            hint = "; module.load_state_dict(weights) sets the weights of a module"
         raise ParameterError(
-            f"from_torch: expected a torch.nn.Module or a function, got {type(module).__name__}"
+            f"from_torch: expected a torch.nn.Module or a function, got {type(module).__name__}{hint}"
         )
     own_name = type(module).__name__ if is_module else getattr(module, "__name__", "function")
     title = name or str(own_name)
@@ -123,7 +128,7 @@ def from_torch(
         raise UnsupportedError(f"{error}{_hint(inputs)}") from error
     for note in made.network.notes:
         if note.startswith("parameter "):
-            warnings.warn(f"{title}: {note}", stacklevel=2)
+            warnings.warn(f"{title}: {note}", stacklevel=3)
     if check:
         compared = _with_own_results(made, file, options)
         del file, model, program  # they have another copy of the weights
@@ -197,6 +202,7 @@ def _tensors(given: Any) -> tuple[Any, ...]:
         if not isinstance(value, torch.Tensor):
             raise ParameterError(
                 f"from_torch: example input {number} must be a tensor or an array, got {type(value).__name__}"
+                f"{'; torch.rand(shape) is an example' if isinstance(value, int) else ''}"
             )
         tensors.append(value.detach().cpu().float() if value.is_floating_point() else value.detach().cpu())
     return tuple(tensors)
@@ -215,7 +221,7 @@ def _for_inference(module: Any, title: str) -> Any:
     if not training and not elsewhere:
         return module
     if training:
-        warnings.warn(f"{title} is in training mode; converted is a copy after eval()", stacklevel=3)
+        warnings.warn(f"{title} is in training mode; converted is a copy after eval()", stacklevel=4)
     try:
         copied = copy.deepcopy(module)
     except (RuntimeError, TypeError) as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
-from mpscnn._private.expected_names import arguments_of, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, arguments_of, takes_expected_arguments
 from mpscnn.graph.layer_arguments import Activation
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class TensorMaker(Protocol):
         """Add the layer of an operation on two tensors, or on a tensor and a number."""
 
 
-class Tensor:
+class Tensor(Expected):
     """The output of a layer (or an input) of a network. Layer methods take and return tensors.
 
     `shape` lists the batch first; None is an extent that is free until the network runs. `a + b`, `a - b`, `a * b` and
@@ -80,6 +80,22 @@ class Tensor:
 
     def __neg__(self) -> Tensor:
         return self.maker.combined("subtract", 0.0, self)
+
+    if not TYPE_CHECKING:  # type checkers refuse these operators themselves
+
+        def __pow__(self, exponent: object) -> NoReturn:
+            raise TypeError("tensors have no operator **: x * x is a square, and net.power(x, y) a power")
+
+        __rpow__ = __pow__
+
+        def __matmul__(self, other: object) -> NoReturn:
+            raise TypeError("tensors have no operator @: net.matmul(x, y) is the product of matrices")
+
+        def __getitem__(self, index: object) -> NoReturn:
+            raise TypeError("tensors have no [...]: net.slice(x, rows=(0, 8)) and net.split(x, 2) take parts")
+
+        def __abs__(self) -> NoReturn:
+            raise TypeError("tensors have no abs: net.activation(x, 'absolute') applies it")
 
 
 class LayerMaker(ABC):
