@@ -85,13 +85,26 @@ class LitertEngine:
             raise WeightsError(f"{path}: LiteRT cannot read it: {error}") from error
         self._details = self._interpreter.get_input_details()
         self.title = f"{path.name} (LiteRT)"
-        quantised = any(entry["dtype"] != np.float32 for entry in self._details)
-        tensors = self._interpreter.get_tensor_details()
-        quantised = quantised or any(len(entry["quantization_parameters"]["scales"]) for entry in tensors)
-        self.precision = "int8" if quantised else "float32"
+        self.precision = "int8" if self._computes_in_integers() else "float32"
         self.inputs = {entry["name"]: _shape(entry) for entry in self._details}
         integers = [entry for entry in self._details if np.dtype(entry["dtype"]).kind in "iu"]
         self.ranges = {entry["name"]: _range(entry) for entry in integers}
+
+    def _computes_in_integers(self) -> bool:
+        """Return True if an input is not in float32, or if an operator computes with quantised integers.
+
+        Weights that are stored in integers and dequantised before they are used do not count.
+        """
+        integers = {
+            entry["index"]
+            for entry in self._interpreter.get_tensor_details()
+            if len(entry["quantization_parameters"]["scales"]) and np.dtype(entry["dtype"]).kind in "iu"
+        }
+        return any(entry["dtype"] != np.float32 for entry in self._details) or any(
+            not integers.isdisjoint([*operator["inputs"], *operator["outputs"]])
+            for operator in self._interpreter._get_ops_details()
+            if operator["op_name"] != "DEQUANTIZE"
+        )
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
         """Run the network once, and return the results of all layers."""

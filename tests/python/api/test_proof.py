@@ -6,14 +6,16 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import call
 from converters.onnx_files import model, node, onnx
-from converters.tflite_writer import Operator, Tensor, quantized, write_tflite
+from converters.tflite_writer import Operator, Tensor, constant, quantized, write_tflite
 
 import mpscnn
 from mpscnn._private.child_python import code_command
 from mpscnn.comparison.conversion_check import differs, prove
+from mpscnn.comparison.litert_engine import LitertEngine
 from mpscnn.converters import verdict as proof
 from mpscnn.converters.tflite import arithmetic
 from mpscnn.graph.network import Network
@@ -186,6 +188,44 @@ def test_an_engine_that_hangs_is_ended(path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(proof, "module_command", lambda *_: code_command("import time; time.sleep(600)"))
     with pytest.warns(RuntimeWarning, match=r"not checked: the check took more than 0\.5 s"):
         mpscnn.load(path)
+
+
+_X, _Y = Tensor("x", (1, 6)), Tensor("y", (1, 6))
+_WEIGHTS = quantized(
+    Tensor("w", (6, 6), "int8", np.arange(-18, 18, dtype=np.int8).reshape(6, 6)), [0.01] * 6, [0] * 6
+)
+_BIAS = constant("b", np.zeros(6, np.float32))
+_DENSE = {"options_type": 8, "options": [(0, "Int8", 0)]}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "operators", "precision"),
+    [
+        (
+            [_X, _Y, _WEIGHTS, _BIAS, Tensor("f", (6, 6))],
+            [Operator(6, [2], [4]), Operator(9, [0, 4, 3], [1], **_DENSE)],
+            "float32",
+        ),
+        ([_X, quantized(_Y, [0.01], [0])], [Operator(RELU, [0], [1])], "float32"),
+        ([_X, _Y, _WEIGHTS, _BIAS], [Operator(9, [0, 2, 3], [1], **_DENSE)], "int8"),
+        (
+            [_X, _Y, quantized(Tensor("q", (1, 6), "int8"), [0.01], [0])],
+            [Operator(114, [0], [2]), Operator(6, [2], [1])],
+            "int8",
+        ),
+    ],
+    ids=["integers only stored", "floats with a scale", "integer weights", "integer results"],
+)
+def test_only_computations_in_integers_may_differ_as_integers_do(
+    tmp_path: Path, tensors: list[Tensor], operators: list[Operator], precision: str
+) -> None:
+    file = tmp_path / "model.tflite"
+    file.write_bytes(write_tflite(tensors, operators, [0], [1]))
+    assert LitertEngine(file).precision == precision
+    found, verdict = prove(mpscnn.converters.read_network([file]), [file])
+    assert found is not None
+    assert not differs(found), verdict
+    assert ("allowed 0.001" in verdict) == (precision == "float32"), verdict
 
 
 def test_the_engine_runs_in_a_process_of_its_own(path: Path) -> None:
