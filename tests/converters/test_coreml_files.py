@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -120,19 +121,43 @@ def test_the_command_classifies(
     assert best in capsys.readouterr().out.splitlines()[1]
 
 
-def program(*, blob: bool = True) -> Program:
-    """The same classifier as a program, with its weights in the package's file as halves, or as floats in the text."""
+def test_a_size_is_chosen_for_images_of_several_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command in the message works, with a size in place of HEIGHTxWIDTH."""
+    monkeypatch.chdir(tmp_path)
+    message = classifier(old=False)
+    sizes = message.description.input[0].type.imageType.imageSizeRange
+    for side in (sizes.heightRange, sizes.widthRange):
+        side.lowerBound, side.upperBound = 6, 32
+    saved(message, tmp_path / "sizes.mlmodel")
+    Image.fromarray(PIXELS).save("photo.png")
+    assert call(monkeypatch, "classify", "photo.png", "--model", "sizes.mlmodel") == 1
+    words = shlex.split(capsys.readouterr().err.partition("choose it: ")[2])
+    assert (words[0], words[-1]) == ("mpscnn", "HEIGHTxWIDTH")
+    assert call(monkeypatch, *words[1:-1], "6x8") == 0
+    assert call(monkeypatch, "classify", "photo.png", "--model", "model.safetensors") == 0
+    best = LABELS[int(expected(PIXELS, [-1.0, -2.0, -3.0]).argmax())]
+    assert best in capsys.readouterr().out
+
+
+def program(*, blob: bool = True, named: str = "") -> Program:
+    """The same classifier as a program, with its weights in the package's file as halves, or as floats in the text.
+
+    `named`: the beginning of the names of the operations that scale photos, as coremltools writes it.
+    """
     made = Program({"photo": (1, 3, 6, 8)})
     made.message.description.input[0].type.Clear()
     image(6, 8)(made.message.description.input[0].type)
-    made.add("mul", "scaled", x="%photo", y=np.float32(0.02))
-    made.add("add", "moved", x="%scaled", y=np.float32([-1.0, -2.0, -3.0]).reshape(1, 3, 1, 1))
+    scaled, moved = (f"{named}{one}" for one in ("__scaled__", "__biased__"))
+    made.add("mul", scaled, x="%photo", y=np.float32(0.02))
+    made.add("add", moved, x=f"%{scaled}", y=np.float32([-1.0, -2.0, -3.0]).reshape(1, 3, 1, 1))
     if blob:
         made.constant("filters", FILTERS.astype(np.float32).tobytes(), kind=11, stored=2, shape=FILTERS.shape)
     else:
         made.constant("filters", FILTERS)
     made.constant("bias", BIAS)
-    made.add("conv", "made", x="%moved", weight="%filters", bias="%bias")
+    made.add("conv", "made", x=f"%{moved}", weight="%filters", bias="%bias")
     made.add("reduce_mean", "means", x="%made", axes=[2, 3], keep_dims=False)
     made.add("softmax", "soft", x="%means", axis=-1)
     operation = made.block.operations.add(type="classify")
@@ -153,6 +178,24 @@ def test_packages(blob: bool, tmp_path: Path) -> None:
     np.testing.assert_allclose(probabilities(path), expected(PIXELS, [-1.0, -2.0, -3.0]), atol=1e-6)
     assert proven(path).sentence == "not checked: Core ML predicts on macOS only"
     assert converters.read_network([path]).labels == LABELS
+
+
+def test_the_scaling_of_photos_that_coremltools_wrote_is_preprocessing(tmp_path: Path) -> None:
+    """Operations with other names stay layers, and so do those whose operand is read a second time."""
+    path = program(named="photo").saved(tmp_path / "photos.mlpackage")
+    network = converters.read_network([path])
+    assert network.preprocess["scale"] == [float(np.float32(0.02))] * 3  # type: ignore[index, call-overload]
+    np.testing.assert_allclose(network.preprocess["mean"], [50.0, 100.0, 150.0], rtol=1e-6)  # type: ignore[index, call-overload]
+    assert next(node["operation"] for node in network.to_dict()["nodes"]) == "convolution"
+    np.testing.assert_allclose(probabilities(path), expected(PIXELS, [-1.0, -2.0, -3.0]), atol=1e-6)
+
+    other = program(named="other")
+    twice = program(named="photo")
+    twice.add("reduce_mean", "brightness", x="%photo", axes=[2, 3], keep_dims=False)
+    twice.block.outputs.append("brightness")
+    for name, made in (("other", other), ("twice", twice)):
+        network = converters.read_network([made.saved(tmp_path / f"{name}.mlpackage")])
+        assert network.preprocess["scale"] == [1.0] * 3  # type: ignore[index, call-overload]
 
 
 def test_a_changed_package_is_converted_again(tmp_path: Path) -> None:

@@ -119,16 +119,52 @@ def content(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path)): file.read_bytes() for file in files if file.is_file()}
 
 
-@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+CHOICES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{
+        f"{suffix} {dtype}": (suffix, {"dtype": dtype})
+        for suffix in (".mlpackage", ".mlmodel")
+        for dtype in ("float32", "float16", "uint8")
+    },
+    **{
+        f"palette of {bits} bits": (".mlpackage", {"palette": bits, "dtype": dtype})
+        for bits, dtype in ((4, "float32"), (8, "float16"))
+    },
+}
+
+
+def written_again(network: Network, folder: Path, choice: str, times: int) -> list[dict[str, bytes]]:
+    """Write a network, read the file and write that network; return the files of all times."""
+    suffix, settings = CHOICES[choice]
+    files = []
+    for time in range(times):
+        path = folder / f"{time}" / f"one{suffix}"
+        path.parent.mkdir()
+        converters.export_coreml(network, path, **settings)
+        files.append(content(path))
+        network = converters.read_network([path])
+    return files
+
+
+@pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("name", ["digits", "cifar10_mobilenet_v2"])
-def test_a_model_that_was_read_is_written_to_the_same_bytes(
-    name: str, dtype: str, suffix: str, tmp_path: Path
+def test_a_model_that_was_read_is_written_to_the_same_bytes(name: str, choice: str, tmp_path: Path) -> None:
+    if "palette" in choice:
+        pytest.importorskip("sklearn", reason="palettes need scikit-learn")
+    first, second = written_again(mpscnn.load(name, device="cpu").network, tmp_path, choice, 2)
+    assert first == second
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("kind", ["one scale", "three scales", "BGR with three scales", "gray"])
+def test_the_preprocessing_of_a_model_that_was_read_is_written_to_the_same_bytes(
+    kind: str, suffix: str, tmp_path: Path
 ) -> None:
-    first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
-    converters.export_coreml(mpscnn.load(name, device="cpu").network, first, dtype=dtype)
-    converters.export_coreml(converters.read_network([first]), second, dtype=dtype)
-    assert content(first) == content(second)
+    network = Network(input=(8, 8, 1 if kind == "gray" else 3))
+    network.output(network.conv2d(network.input, 4, 3, name="conv"))
+    fill(network)
+    network.preprocess = PHOTOS[kind]
+    first, second = written_again(network, tmp_path, f"{suffix} float32", 2)
+    assert first == second
 
 
 def test_layers_that_are_kept_stay_float32_in_programs_of_float16(tmp_path: Path) -> None:
@@ -187,6 +223,24 @@ def test_classifiers_of_photos(kind: str, dtype: str, suffix: str, tmp_path: Pat
     assert spec.description.metadata.license == "MIT"
     assert spec.description.metadata.userDefined == {"made by": "us"}
     assert spec.description.input[0].type.WhichOneof("Type") == "imageType"
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("kind", PHOTOS)
+def test_a_written_network_takes_the_input_of_its_source(kind: str, suffix: str, tmp_path: Path) -> None:
+    """The scaling of photos becomes preprocessing. So `compare` may give both networks the same input."""
+    network = Network(input=(16, 12, 1 if kind == "gray" else 3), name="photos")
+    network.output(network.conv2d(network.input, 8, 3, strides=2, activation="relu", name="conv"))
+    fill(network)
+    network.preprocess = PHOTOS[kind]
+    path = tmp_path / f"photos{suffix}"
+    converters.export_coreml(network, path)
+    back = converters.read_network([path])
+    assert [node["operation"] for node in back.to_dict()["nodes"]] == ["convolution"]
+    given, found = (dict(one.preprocess) for one in (network, back))  # type: ignore[arg-type]
+    for key in ("mean", "scale"):
+        np.testing.assert_allclose(found[key], given[key], rtol=1e-6)
+    assert mpscnn.compare(network, back).equal
 
 
 @pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
@@ -429,6 +483,24 @@ def test_a_detector_that_is_read_and_written_again_finds_the_same(
             assert abs(one.score - expected[label].score) < tolerance
             np.testing.assert_allclose(one.box, expected[label].box, atol=100 * tolerance)
         network = converters.read_network([path])
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_the_bundled_detector_does_not_grow(choice: str, tmp_path: Path) -> None:
+    """The edges of boxes and the best scores, which the reader adds, are left out when the network is written."""
+    if "palette" in choice:
+        pytest.importorskip("sklearn", reason="palettes need scikit-learn")
+    network = mpscnn.load("page_digits", device="cpu").network
+    _, second, third = written_again(network, tmp_path, choice, 3)
+    assert second == third
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("kind", HEADS)
+def test_detectors_do_not_grow(kind: str, suffix: str, tmp_path: Path) -> None:
+    """The third file names some layers after the convolutions that took them over; it stays as it is from then on."""
+    *_, third, fourth = written_again(detector(kind), tmp_path, f"{suffix} float32", 4)
+    assert third == fourth
 
 
 def test_what_detectors_are_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mpscnn.converters.choices import (
     labelled_classes,
     read_labels,
 )
+from mpscnn.converters.contents import is_saved_model
 from mpscnn.converters.formats import is_package, named_by_file, reader_of
 from mpscnn.converters.photo_input import CAFFE_PHOTOS
 from mpscnn.converters.read_options import ReadOptions
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 13
+CONVERTER_VERSION = 14
 
 
 def read_network(
@@ -73,8 +74,9 @@ def read_network(
             they are separate layers, which can be trained. The argument has no effect on other formats:
             normalizations in the file stay layers, and those that TensorFlow Lite has already folded stay folded.
 
-        signature: the name of the signature to convert, for a TensorFlow Lite file with several; None:
-            "serving_default", or the first one if there is none of this name.
+        signature: the name of the signature to convert, for a TensorFlow Lite file or a SavedModel with several; None:
+            "serving_default". If there is none of this name: the first one of a TensorFlow Lite file, and the only one
+            of a SavedModel.
 
     Raises:
         UnsupportedError: an unknown format, or layers that mpscnn lacks; the message names all of them. WeightsError: a
@@ -92,8 +94,14 @@ def read_network(
         return _read_folder(paths[0], name)
     if architecture is not None and not named_by_file(paths[0]):
         raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")
-    if signature is not None and paths[0].suffix.lower() != ".tflite":
-        raise ParameterError(f"{paths[0]}: a signature can be chosen for TensorFlow Lite files only")
+    if (
+        signature is not None
+        and paths[0].suffix.lower() not in (".tflite", ".pb")
+        and not is_saved_model(paths[0])
+    ):
+        raise ParameterError(
+            f"{paths[0]}: a signature can be chosen for SavedModels and TensorFlow Lite files only"
+        )
     options = ReadOptions(
         name or paths[0].stem,
         size,

@@ -15,7 +15,7 @@ _MAKERS = {"classification": "a classifier", "detection": "a detector", "segment
 
 
 def require_task(model: Model, given: str, task: str) -> None:
-    """Raise UnsupportedError for a model with another task, or one that does not take photos.
+    """Raise UnsupportedError for a model with another task, or one that does not take photos as it is.
 
     `given` is the model as the user named it.
     """
@@ -35,6 +35,12 @@ def require_task(model: Model, given: str, task: str) -> None:
             f"{given}: does not say how a photo becomes the network's input; "
             + f"say it: {setting_command(given, 'preprocess', 'NAME')}"
             + " (mpscnn convert --help lists names)"
+        )
+    is_converted = is_path(given) and not given.endswith(MODEL_SUFFIX)
+    if is_converted and None in model.network.input.shape[1:3]:
+        raise UnsupportedError(
+            f"{given}: leaves the size of its input free, and photos need one size; "
+            + f"choose it: {setting_command(given, 'size', 'HEIGHTxWIDTH')}"
         )
 
 

@@ -118,18 +118,23 @@ def class_labels(message: Any, origin: str) -> list[str] | None:
 
 @dataclass(frozen=True)
 class Photo:
-    """The preprocessing of an image input: sample * scale + bias. Biases are in the order RGB, or one for gray."""
+    """The preprocessing of an image input: sample * scale + bias.
+
+    Attributes:
+        order: the order of the channels that the network takes: "rgb", "bgr" or "gray".
+        scales, biases: one number for each channel, in the order RGB, or one for gray.
+    """
 
     order: str
-    scale: float
+    scales: Sequence[float]
     biases: Sequence[float]
 
     def preprocess(self, origin: str) -> dict[str, object]:
         """Return this as mpscnn's preprocessing, (sample - mean) * scale."""
-        if not (math.isfinite(self.scale) and self.scale != 0.0) or not all(map(math.isfinite, self.biases)):
+        if not all(map(math.isfinite, (*self.scales, *self.biases))) or 0.0 in self.scales:
             raise WeightsError(
-                f"damaged: {origin}: its preprocessing is x * {self.scale} + {list(self.biases)}"
+                f"damaged: {origin}: its preprocessing is x * {list(self.scales)} + {list(self.biases)}"
             )
         order = {} if self.order == "rgb" else {"order": self.order}
-        means = [0.0 - bias / self.scale for bias in self.biases]
-        return {**order, "mean": means, "scale": [self.scale] * len(means)}
+        means = [0.0 - bias / scale for bias, scale in zip(self.biases, self.scales, strict=True)]
+        return {**order, "mean": means, "scale": list(self.scales)}

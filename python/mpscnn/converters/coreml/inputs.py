@@ -43,7 +43,8 @@ def input_shapes(
 def plain_photo(feature: Feature) -> Photo:
     """Return the preprocessing of an image input that takes unchanged samples of photos."""
     order = ORDERS[feature.color]
-    return Photo(order, 1.0, [0.0] * (1 if order == "gray" else 3))
+    channels = 1 if order == "gray" else 3
+    return Photo(order, [1.0] * channels, [0.0] * channels)
 
 
 def describe_photos(network: Network, inputs: Sequence[Feature], photo: Photo | None, origin: str) -> None:

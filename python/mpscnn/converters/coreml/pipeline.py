@@ -18,8 +18,8 @@ from mpscnn.vision.detector import DetectionHead
 Ending = Callable[[Walk, Sequence[str]], None]
 """A function that adds operators after a model's output blobs, which it gets in the order of the outputs."""
 
-# The matrix that computes left, top, right and bottom (its columns) from centre x, centre y, width and height.
-_EDGES = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]], np.float32)
+EDGES = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]], np.float32)
+"""The matrix that computes left, top, right and bottom (its columns) from centre x, centre y, width and height."""
 _LEAST_SCORE = 1e-6  # thresholds must be above 0
 _MOST_BOXES = 300
 
@@ -62,11 +62,17 @@ def boxes_and_scores(part: Any, suppression: Any) -> tuple[int, int]:
     return names.index(wanted[0]), names.index(wanted[1])
 
 
-def ending_of(places: tuple[int, int]) -> Ending:
+def ending_of(places: tuple[int, int], suppression: Any) -> Ending:
     """Return a function that converts a detector's outputs: boxes to edges, and both to (batch, boxes, columns).
 
-    Core ML counts a box only for its best class, so its other scores become 0.
+    Core ML counts a box only for its best class. So if boxes are suppressed within each class, the other scores of a
+    box become 0.
+
+    Args:
+        places: the positions of boxes and scores among the outputs of the network.
+        suppression: the message of the non-maximum suppression.
     """
+    per_class = bool(suppression.pickTop.perClass)
 
     def end(walk: Walk, outputs: Sequence[str]) -> None:
         boxes, scores = (outputs[place] for place in places)
@@ -83,13 +89,15 @@ def ending_of(places: tuple[int, int]) -> Ending:
             return b.reshaped(x, [1 if len(shape) == 2 else 0, *shape[-2:]])
 
         def best(x: str) -> str:
+            if not per_class:
+                return x
             classes = np.arange(b.fixed(x)[-1], dtype=np.float32)
             place = b.op("Cast", b.op("ArgMax", x, axis=-1, keepdims=1), to=1)
             distance = b.op("Abs", b.op("Sub", place, b.weight("classes", classes)))
             return b.op("Mul", x, b.op("Relu", b.op("Sub", b.number(1.0), distance)))
 
         def edges() -> Sequence[str]:
-            return [b.op("MatMul", rows(boxes, 4), b.weight("edges", _EDGES))]
+            return [b.op("MatMul", rows(boxes, 4), b.weight("edges", EDGES))]
 
         walk.layer("nonMaximumSuppression", "boxes", [boxes], [boxes], edges, None)
         walk.layer(

@@ -57,7 +57,7 @@ def _pipeline(file: CoremlFile, description: Any, pipeline: Any, options: ReadOp
     if suppression is None:
         return _network(file, part, options)
     places = boxes_and_scores(part, suppression)
-    network = _network(file, part, options, ending_of(places))
+    network = _network(file, part, options, ending_of(places, suppression))
     make_detector(network, places, description, suppression, file.origin)
     return network
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn.converters.choices import labelled_classes
+from mpscnn.converters.coreml_writer.read_detector import without_added_layers
 from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class DetectorEnding:
         size: (height, width) of the input; None: that of the network.
         origin: the name of the file to write, for messages.
 
+    Attributes:
+        network: the network to write, without the layers that reading a Core ML model added.
+
     Raises:
         UnsupportedError: Core ML does not suppress boxes in the detector's way. ParameterError: labels that do not fit.
     """
@@ -40,6 +44,7 @@ class DetectorEnding:
         self._settings, self._anchors = made.settings, made.anchors
         names = [tensor.name for tensor in network.outputs]
         self._places = tuple(names.index(head.output(part)) for part in ("boxes", "scores"))
+        self.network, self._are_centres = without_added_layers(network, *self._places)
         self._labels = network.labels
         suppression = self._settings["suppression"]
         if suppression["method"] != "hard":
@@ -84,6 +89,8 @@ class DetectorEnding:
 
     def _coordinates(self, mb: Any, boxes: Any) -> Any:
         coding = self._settings["boxes"]
+        if self._are_centres:
+            return boxes
         order = [1, 0, 3, 2] if coding["order"] == "yx" else [0, 1, 2, 3]
         if self._settings["anchors"]["rule"] == "none":
             return mb.matmul(x=boxes, y=_CENTRES[order])

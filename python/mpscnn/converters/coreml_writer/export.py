@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn._private.files import is_folder, replacing, writing
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
+from mpscnn.converters.coreml.photo_scaling import BIASED, SCALED
 from mpscnn.converters.coreml_writer.compressed import PALETTE_BITS, with_halves, with_integers, with_palette
 from mpscnn.converters.coreml_writer.detector import DetectorEnding
 from mpscnn.converters.coreml_writer.operator import Operator
@@ -40,6 +42,8 @@ SUFFIXES = (PACKAGE, MODEL)
 """The suffixes of the files that `export` writes."""
 TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")
 """The minimum deployment targets. Each includes macOS and the other systems of the same year."""
+Array = NDArray[Any]
+_EPSILON = 2.0**-10  # 1 - _EPSILON is exact, so that variance and epsilon are 1 together
 _COMPRESSED = "programs with compressed weights"
 _OLDEST_NETWORK = "iOS14"
 _OLDEST_PROGRAM, _OLDEST_COMPRESSED, _OLDEST_RESETTING_AFTER = "iOS15", "iOS16", "iOS18"
@@ -95,6 +99,7 @@ def export(
         )
     ending = None if network.detection is None else DetectorEnding(network, size, str(path))
     if ending is not None:
+        network = ending.network
         labels = None  # the pipeline has the labels
     segmenter = labels if labels is not None and is_segmenter(network) else None
     if segmenter is not None:
@@ -247,21 +252,36 @@ class _Made:
             scales, means = scales[::-1], means[::-1]
         colours = {"rgb": "RGB", "bgr": "BGR", "gray": "GRAYSCALE"}
         settings: dict[str, Any] = {"color_layout": getattr(tools.colorlayout, colours[order])}
-        biases = -means * scales
-        if not self._is_program and np.all(scales == scales[0]):
+        if self._is_program:
+            self._scale_photo(name, own, scales, means)
+        elif np.all(scales == scales[0]):
+            biases = 0.0 - means * scales
             settings["scale"] = float(scales[0])
             settings["bias"] = [float(bias) for bias in biases] if shape[1] == 3 else float(biases[0])
-        else:  # Core ML has one scale for all channels, and programs have layers for both
-            column = (1, shape[1], 1, 1)
-            for kind, suffix, values in (("mul", "scaled", scales), ("add", "biased", biases)):
-                if np.any(values != (kind == "mul")):
-                    made = self._free(f"{own}__{suffix}__")
-                    self.float32.add(made)
-                    same = bool(np.all(values == values[0]))
-                    operand = np.float32(values[0]) if same else values.astype(np.float32).reshape(column)
-                    add = getattr(self._mb, kind)
-                    self._values[name] = add(x=self._values[name], y=operand, name=made)
+        else:  # a neural network has one scale for all channels
+            self._values[name] = self._mb.batch_norm(
+                x=self._values[name],
+                gamma=scales.astype(np.float32),
+                beta=(0.0 - means * scales).astype(np.float32),
+                mean=np.zeros(shape[1], np.float32),
+                variance=np.full(shape[1], 1.0 - _EPSILON, np.float32),
+                epsilon=np.float32(_EPSILON),
+                name=self._free(f"{own}{BIASED}"),
+            )
         self.inputs.append(tools.ImageType(own, shape=shape, **settings))
+
+    def _scale_photo(self, name: str, own: str, scales: Array, means: Array) -> None:
+        """Add the operations that scale photos, because programs have no fields for preprocessing.
+
+        The mean comes first: coremltools would make a scale and then a bias one batch normalization with an epsilon.
+        """
+        for kind, suffix, values in (("add", BIASED, 0.0 - means), ("mul", SCALED, scales)):
+            if np.any(values != (kind == "mul")):
+                made = self._free(f"{own}{suffix}")
+                self.float32.add(made)
+                same = bool(np.all(values == values[0]))
+                operand = np.float32(values[0]) if same else values.astype(np.float32).reshape(1, -1, 1, 1)
+                self._values[name] = getattr(self._mb, kind)(x=self._values[name], y=operand, name=made)
 
     def _add(self, node: Any) -> None:
         import onnx

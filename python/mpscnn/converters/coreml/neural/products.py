@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.coreml.photo_scaling import Numbers, of_batch_norm
 from mpscnn.converters.onnx_builder.blocks import best_place, centred, reduced, turned, unit
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -72,6 +73,16 @@ def _batch_norm(b: Builder, layer: Layer) -> str:
         return b.op("InstanceNormalization", x, *operands, epsilon=epsilon)
     operands += [b.weight(role, layer.weight(role, (channels,))) for role in ("mean", "variance")]
     return b.op("BatchNormalization", x, *operands, epsilon=epsilon)
+
+
+def scale_and_bias(layer: Layer) -> Numbers | None:
+    """Return the constants of a layer that computes x * scale + bias; None for other layers."""
+    if layer.kind != "batchnorm" or layer.p.computeMeanVar:
+        return None
+    gamma, beta, mean, variance = (
+        layer.weight(role, (int(layer.p.channels),)).array() for role in ("gamma", "beta", "mean", "variance")
+    )
+    return of_batch_norm(gamma, beta, mean, variance, layer.positive("epsilon", _BATCH_EPSILON))
 
 
 def _mean_variance(b: Builder, layer: Layer) -> str:

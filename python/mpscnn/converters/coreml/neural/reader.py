@@ -12,6 +12,8 @@ from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.coreml.neural.layer import Layer
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED, kind_of
+from mpscnn.converters.coreml.neural.products import scale_and_bias
+from mpscnn.converters.coreml.photo_scaling import PhotoScaling
 from mpscnn.converters.coreml.pipeline import Ending
 from mpscnn.converters.coreml.schema import PACKAGES
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
@@ -45,8 +47,13 @@ def read_neural_network(
     builder = Builder(file.origin, shapes, **PACKAGES)
     walk = Walk(builder, file.origin)
     photo = _prepare(walk, net, inputs, old=old)
+    is_plain = photo is not None and photo == plain_photo(inputs[0]) and not inputs[0].is_float_image
+    scaling = None
+    if is_plain and len(inputs) == 1 and all(one.HasField("scaler") for one in net.preprocessing):
+        scaling = PhotoScaling(inputs[0], (blob for message in net.layers for blob in message.input))
     for message in net.layers:
-        _add(walk, file, message)
+        _add(walk, file, message, scaling)
+    photo = photo if scaling is None else scaling.photo()
     outputs = _outputs(walk, file, net, description, old=old)
     if ending is not None:
         ending(walk, outputs)
@@ -113,14 +120,14 @@ def _scaler(message: Any, one: Feature) -> Photo:
     scaler, order = message.scaler, ORDERS[one.color]
     colours = [scaler.grayBias] if order == "gray" else [scaler.redBias, scaler.greenBias, scaler.blueBias]
     scale = scaler.channelScale if scaler.HasField("channelScale") else 1.0
-    return Photo(order, float(scale), [float(bias) for bias in colours])
+    return Photo(order, [float(scale)] * len(colours), [float(bias) for bias in colours])
 
 
 def _prepared(b: Builder, one: Feature, message: Any, scaler: Photo | None) -> str:
     x = b.tensor(one.name)
     if scaler is not None:
         biases = scaler.biases if scaler.order != "bgr" else list(scaler.biases)[::-1]
-        scaled = b.op("Mul", x, b.number(scaler.scale))
+        scaled = b.op("Mul", x, b.number(scaler.scales[0]))
         return b.op("Add", scaled, b.weight("bias", np.asarray(biases, np.float32).reshape(-1, 1, 1)))
     if None in one.extents:
         raise UnsupportedError("subtracts a mean image from images of any size")
@@ -134,7 +141,7 @@ def _prepared(b: Builder, one: Feature, message: Any, scaler: Photo | None) -> s
 # ---- Layers --------------------------------------------------------------------------------------------------------
 
 
-def _add(walk: Walk, file: CoremlFile, message: Any) -> None:
+def _add(walk: Walk, file: CoremlFile, message: Any, scaling: PhotoScaling | None) -> None:
     kind = kind_of(message)
     if kind is None:
         walk.layer(
@@ -157,6 +164,10 @@ def _add(walk: Walk, file: CoremlFile, message: Any) -> None:
             getattr(message, kind),
             file.weights,
         )
+        if scaling is not None and scaling.takes(
+            layer.name, message.input, layer.outputs, lambda: scale_and_bias(layer)
+        ):
+            return layer.inputs
         made = HANDLERS[kind](b, layer)
         return [made] if isinstance(made, str) else made
 

@@ -6,10 +6,13 @@ import math
 
 import numpy as np
 
+from mpscnn.converters.coreml.photo_scaling import Numbers, of_batch_norm
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import best_place, centred, reduced, turned, unit
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
+
+_EPSILON = 1e-5
 
 
 def _linear(b: Builder, op: Operation) -> str:
@@ -68,7 +71,20 @@ def _factor(b: Builder, op: Operation, name: str, like: str, default: float) -> 
 def _batch_norm(b: Builder, op: Operation) -> str:
     scale = [_factor(b, op, "gamma", "mean", 1.0), _factor(b, op, "beta", "mean", 0.0)]
     operands = [op.tensor("x"), *scale, op.weight("mean"), op.weight("variance")]
-    return b.op("BatchNormalization", *operands, epsilon=op.number("epsilon", 1e-5))
+    return b.op("BatchNormalization", *operands, epsilon=op.number("epsilon", _EPSILON))
+
+
+def scale_and_bias(op: Operation) -> Numbers | None:
+    """Return the constants of an operation that computes x * scale + bias; None for other operations."""
+    if op.kind == "batch_norm":
+        mean, variance = op.array("mean"), op.array("variance")
+        gamma = op.array("gamma") if op.has("gamma") else np.ones(1)
+        beta = op.array("beta") if op.has("beta") else np.zeros(1)
+        return of_batch_norm(gamma, beta, mean, variance, op.number("epsilon", _EPSILON))
+    if op.kind not in ("mul", "add") or not op.is_constant("y"):
+        return None
+    operand = np.asarray(op.array("y"), np.float64)
+    return (operand, np.zeros(1)) if op.kind == "mul" else (np.ones(1), operand)
 
 
 def _instance_norm(b: Builder, op: Operation) -> str:

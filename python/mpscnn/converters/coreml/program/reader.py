@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mpscnn.converters.choices import MAX_LABELS
 from mpscnn.converters.coreml.features import Feature, feature
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
+from mpscnn.converters.coreml.photo_scaling import PhotoScaling
 from mpscnn.converters.coreml.pipeline import Ending
 from mpscnn.converters.coreml.program import types
 from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constants
 from mpscnn.converters.coreml.program.float_types import FloatTypes
 from mpscnn.converters.coreml.program.operation import Operation
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
+from mpscnn.converters.coreml.program.products import scale_and_bias
 from mpscnn.converters.coreml.schema import PACKAGES
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.layer_names import shown
@@ -43,24 +45,34 @@ def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: End
         inputs.append((features.get(given.name, Feature(given.name, "array", extents)), extents))
     builder = Builder(file.origin, input_shapes(inputs, options, file.origin), **PACKAGES)
     block = _block_of(function)
-    program = _Program(file, Walk(builder, file.origin), FloatTypes(block.operations))
+    photos = [one for one, _ in inputs]
+    is_photo = len(photos) == 1 and photos[0].kind == "image"
+    scaling = None
+    if is_photo and not photos[0].is_float_image:
+        scaling = PhotoScaling(photos[0], _reads(block.operations))
+    program = _Program(file, Walk(builder, file.origin), FloatTypes(block.operations), scaling)
     for message in block.operations:
         program.add(message)
     outputs = program.outputs(list(block.outputs))
     if ending is not None:
         ending(program.walk, outputs)
-    photos = [one for one, _ in inputs]
-    is_segmenter = _is_photo(photos) and ending is None and leave_out_search(program.walk, outputs)
+    is_segmenter = is_photo and ending is None and leave_out_search(program.walk, outputs)
     network = program.walk.network(outputs, options)
-    describe_photos(network, photos, plain_photo(photos[0]) if _is_photo(photos) else None, file.origin)
+    if is_photo:
+        describe_photos(
+            network, photos, scaling.photo() if scaling is not None else plain_photo(photos[0]), file.origin
+        )
     network.labels = program.labels
     if is_segmenter:
         describe_segmenter(network, model.description.metadata)
     return network
 
 
-def _is_photo(inputs: Sequence[Feature]) -> bool:
-    return len(inputs) == 1 and inputs[0].kind == "image"
+def _reads(operations: Sequence[Any]) -> Iterator[str]:
+    """Yield the names of the values that the operations read."""
+    for message in operations:
+        for entry in message.inputs:
+            yield from (one.name for one in entry.value.arguments)
 
 
 def _main_function(model: Any) -> tuple[Any, Any]:
@@ -109,9 +121,10 @@ class _Program:
         labels: the names of the classes of a classifier; None for other programs.
     """
 
-    def __init__(self, file: CoremlFile, walk: Walk, types: FloatTypes) -> None:
+    def __init__(self, file: CoremlFile, walk: Walk, types: FloatTypes, scaling: PhotoScaling | None) -> None:
         self.walk = walk
         self._types = types
+        self._scaling = scaling
         self.labels: list[str] | None = None
         self._origin = file.origin
         self._constants = Constants(file)
@@ -155,6 +168,10 @@ class _Program:
 
         def convert() -> Sequence[str]:
             assert handler is not None
+            if self._scaling is not None and self._scaling.takes(
+                operation.name, operation.reads, operation.outputs, lambda: scale_and_bias(operation)
+            ):
+                return [operation.tensor("x")]
             if self._types.keeps_float32(message):
                 self.walk.builder.keep_float32()
             made = handler(self.walk.builder, operation)
