@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.errors import UnsupportedError
 
 Numbers = NDArray[np.float32]
 
@@ -141,6 +142,15 @@ def test_inputs_without_a_batch(path: Path, given_shape: tuple[int, ...], shape:
     dense = Operator(CODES["FULLY_CONNECTED"], [2, 3], [4], 8)
     network = compare(path, tensors, [operator, dense], [random.numbers(*given_shape)])
     assert network.inputs[0].shape == (None, *given_shape)
+
+
+def test_unsupported_layers_of_a_file_without_a_batch_are_named(path: Path) -> None:
+    """The error is about the layer, and not about the missing batch."""
+    tensors = [Tensor("x", (8,)), constant("length", [8], "int32"), Tensor("result", (5,))]
+    operator = Operator(CODES["RFFT2D"], [0, 1], [2])
+    path.write_bytes(write_tflite(tensors, [operator], [0], [2]))
+    with pytest.raises(UnsupportedError, match=r"\(RFFT2D\): complex numbers are not supported"):
+        converters.read_network([path])
 
 
 def test_two_inputs_of_other_batches(path: Path) -> None:

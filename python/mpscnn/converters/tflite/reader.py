@@ -8,7 +8,6 @@ precisions compute in floats and only clip results to the range that the integer
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +26,7 @@ from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.plain_integers import refuse_plain_integers
 from mpscnn.converters.tflite.refused import reason_for
 from mpscnn.converters.unrounded import Operators
-from mpscnn.converters.unsupported import UnsupportedLayers
+from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersError
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -48,12 +47,17 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
     files = [*files[:-1], _stopped(files[-1], options.outputs)]
     try:
         return _converted(files, options, has_batch=True)
-    except UnsupportedError:
+    except UnsupportedError as error:
         if len(files) > 1 or not _may_lack_batch(files[0]):
             raise
-        with suppress(UnsupportedError):  # the first error describes the file better, so that one is raised
+        try:
             return _converted(files, options, has_batch=False)
-        raise
+        except UnsupportedLayersError:
+            if isinstance(error, UnsupportedLayersError):
+                raise error from None  # the first error describes the file better
+            raise  # the first error is only about the batch, and this one names the layers
+        except UnsupportedError:
+            raise error from None
 
 
 def _may_lack_batch(file: TfliteFile) -> bool:
