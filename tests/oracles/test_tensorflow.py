@@ -13,6 +13,7 @@ import pytest
 import mpscnn
 from mpscnn.comparison.conversion_check import any_size, differs, prove
 from mpscnn.converters import read_network
+from mpscnn.errors import ParameterError, UnsupportedError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 tf = pytest.importorskip("tensorflow", reason="needs the package tensorflow (nox -s tensorflow)")
@@ -244,3 +245,112 @@ def test_conversions_are_compared_with_tensorflow(kind: str, tmp_path: Path) -> 
     assert "equal" in sentence
     network.initialize_weights(seed=1)
     assert differs(prove(network, [path], any_size(network))[0])
+
+
+def _two_signatures(folder: Path) -> Path:
+    """A SavedModel without serving_default, whose variables lie in modules of a list."""
+    module = tf.Module()
+    module.parts = [tf.Module() for _ in range(2)]
+    for part, shape in zip(module.parts, ((3, 3, 6, 4), (3, 3, 4, 5)), strict=True):
+        part.kernel = tf.Variable(_weights(*shape))
+    module.step, module.momentum = tf.Variable(3, dtype=tf.int64), tf.Variable(_weights(5, 5))
+
+    def body(x: Any) -> Any:
+        for part in module.parts:
+            x = tf.nn.relu(tf.nn.conv2d(x, part.kernel, 2, "SAME"))
+        return x
+
+    def signature(compute: Callable[..., Any], height: int | None) -> Any:
+        given = [tf.TensorSpec([None, height, height, 6], name="image")]
+        return tf.function(lambda image: compute(body(image)), input_signature=given)
+
+    named = {
+        "maps": signature(lambda x: {"maps": x, "means": tf.reduce_mean(x, [1, 2])}, None),
+        "sums": signature(lambda x: {"sums": tf.reduce_sum(x, [1, 2])}, 12),
+    }
+    module.functions = list(named.values())
+    tf.saved_model.save(module, str(folder), signatures=named)
+    return folder
+
+
+def test_one_of_several_signatures_is_converted_and_checked(tmp_path: Path) -> None:
+    path = _two_signatures(tmp_path / "model")
+    with pytest.raises(
+        UnsupportedError, match=r"has the signatures 'maps', 'sums', and none .*--signature NAME"
+    ):
+        read_network([path])
+    with pytest.raises(ParameterError, match="it has no signature 'other'; its signatures: 'maps', 'sums'"):
+        read_network([path], signature="other")
+    for name, outputs, size in (("maps", 2, (12, 12)), ("sums", 1, None)):
+        network = read_network([path / "saved_model.pb"], signature=name)
+        assert len(network.outputs) == outputs
+        found, _ = prove(network, [path], size, signature=name)
+        assert found is not None
+        assert not differs(found)
+    assert differs(prove(network, [path], signature="maps")[0])
+
+
+def test_networks_of_integers_are_not_checked(tmp_path: Path) -> None:
+    module = tf.Module()
+    module.kernel = tf.Variable(_weights(3, 3, 3, 2))
+    function = tf.function(
+        lambda image: tf.nn.conv2d(tf.cast(image, tf.float32) / 255.0, module.kernel, 1, "VALID"),
+        input_signature=[tf.TensorSpec([None, 8, 9, 3], tf.uint8, name="image")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=function.get_concrete_function())
+    network = read_network([tmp_path / "model"])
+    sentence = prove(network, [tmp_path / "model"])[1]
+    assert sentence.startswith("not checked")
+    assert "has the type uint8" in sentence
+
+
+def test_variables_in_parts_are_read_from_frozen_graphs_only(tmp_path: Path) -> None:
+    with v1.Graph().as_default(), v1.Session() as session:
+        image = v1.placeholder(tf.float32, [None, 8, 9, 6], name="image")
+        parts = v1.get_variable(
+            "kernel",
+            [3, 3, 6, 4],
+            initializer=v1.random_normal_initializer(seed=1),
+            partitioner=v1.fixed_size_partitioner(2, axis=3),
+        )
+        result = tf.nn.conv2d(image, tf.convert_to_tensor(parts), 1, "SAME", name="result")
+        session.run(v1.global_variables_initializer())
+        expected = session.run(result, {image: X})
+        v1.saved_model.simple_save(session, str(tmp_path / "model"), {"image": image}, {"result": result})
+        graph = session.graph.as_graph_def()
+        frozen = v1.graph_util.convert_variables_to_constants(session, graph, ["result"])
+        (tmp_path / "model.pb").write_bytes(frozen.SerializeToString())
+    with pytest.raises(UnsupportedError, match="the variable 'kernel' is stored in parts"):
+        read_network([tmp_path / "model"])
+    _check(tmp_path / "model.pb", X, expected)
+
+
+LOOPS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "loop": (
+        lambda x: tf.while_loop(lambda i, _: i < x.shape[0], lambda i, y: (i + 1, y * 2.0), (0, x))[1],
+        "loops are not supported",
+    ),
+    "LSTM": (tf.keras.layers.LSTM(3), "lists of tensors belong to loops"),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    module = tf.Module()
+    compute, message = LOOPS[name]
+    module.layer = compute
+    function = tf.function(compute, input_signature=[tf.TensorSpec([2, 4, 5], name="x")])
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=function.get_concrete_function())
+    with pytest.raises(UnsupportedError, match=message):
+        read_network([tmp_path / "model"])
+
+
+def test_rows_of_computed_numbers_are_refused_with_a_remedy(tmp_path: Path) -> None:
+    module = tf.Module()
+    module.table = tf.Variable(_weights(7, 4))
+    function = tf.function(
+        lambda rows: tf.gather(module.table, rows), input_signature=[tf.TensorSpec([None, 5], tf.int32)]
+    )
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=function.get_concrete_function())
+    with pytest.raises(UnsupportedError, match="convert the network to TensorFlow Lite"):
+        read_network([tmp_path / "model"])

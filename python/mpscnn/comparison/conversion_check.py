@@ -21,6 +21,7 @@ def prove(
     outputs: Sequence[str] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
     *,
+    signature: str | None = None,
     quick: bool = False,
 ) -> tuple[Comparison | None, str]:
     """Compare a converted network with its source on random input.
@@ -33,6 +34,7 @@ def prove(
         size: (height, width) if the network accepts any size.
         outputs: tensors of the source at which the conversion stopped, instead of its outputs.
         shapes: shapes of the source's free inputs, as for the conversion.
+        signature: the signature of a SavedModel that was converted; None: its default.
         quick: run a TensorFlow Lite file with LiteRT's fast kernels instead of its reference kernels.
 
     Returns:
@@ -48,7 +50,9 @@ def prove(
     try:
         if network.source_ends and network.detection is not None:
             network = read_network(sources, size=size, shapes=shapes, outputs=network.source_ends)
-        source = Side(None, sources[0].name, sources[0], outputs=tuple(ends), quick=quick)
+        source = Side(
+            None, sources[0].name, sources[0], outputs=tuple(ends), signature=signature, quick=quick
+        )
         found = _without_wrong_pairs(compare(network, source, size=size), len(network.outputs))
     except Error as error:
         return None, f"not checked: {error}"

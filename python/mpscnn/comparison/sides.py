@@ -40,6 +40,7 @@ class Side:
         path: the file, if it is one.
         preprocess: the preprocessing for photos, if it is known.
         outputs: tensors of an ONNX file to stop at; empty: its outputs.
+        signature: the signature of a SavedModel; None: its default.
         quick: run a TensorFlow Lite file with LiteRT's fast kernels instead of its reference kernels.
     """
 
@@ -52,6 +53,7 @@ class Side:
     exported: bool = False
     preprocess: Mapping[str, Any] | str | None = None
     outputs: tuple[str, ...] = ()
+    signature: str | None = None
     quick: bool = False
 
     def engine(
@@ -83,7 +85,7 @@ class Side:
         if self.network is not None:
             return NativeEngine(self.network, self.name, device=self.device, precision=self.precision)
         assert self.path is not None
-        return own_engine(self.path, self.outputs, shapes, quick=self.quick)
+        return own_engine(self.path, self.outputs, shapes, signature=self.signature, quick=self.quick)
 
 
 def side_of(given: Any) -> Side:
@@ -115,12 +117,13 @@ def own_engine(
     outputs: Sequence[str] = (),
     shapes: Mapping[str, tuple[int | None, ...]] | None = None,
     *,
+    signature: str | None = None,
     quick: bool = False,
 ) -> Engine:
     """Return the engine of a file's own framework. Raises UnsupportedError if the framework is not installed.
 
     `outputs` are tensors of an ONNX file at which the computation stops. `shapes` are the shapes of the other side's
-    inputs, if known. `quick` selects LiteRT's fast kernels.
+    inputs, if known. `signature` is the signature of a SavedModel, and `quick` selects LiteRT's fast kernels.
     """
     suffix = suffix_of(path)
     if suffix in COREML:
@@ -146,7 +149,7 @@ def own_engine(
     if suffix == ".pb":
         from mpscnn.comparison.tensorflow_engine import TensorflowEngine
 
-        return TensorflowEngine(path, outputs)
+        return TensorflowEngine(path, outputs, signature)
     from mpscnn.comparison.keras_engine import KerasEngine
 
     return KerasEngine(path)

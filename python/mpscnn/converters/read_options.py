@@ -32,7 +32,7 @@ class ReadOptions:
             own. It has no effect on other formats.
         parameters: for an ONNX file exported from a module: the tensors that are trained, with their names in the
             module. No other tensor is trained then. None: each operation decides which of its weights are trained.
-        signature: the name of the signature to convert, for a TensorFlow Lite file with several; None:
+        signature: the name of the signature to convert, for a TensorFlow Lite file or a SavedModel with several; None:
             "serving_default", or the first one if there is none of this name.
         has_batch: whether the first axis of an ONNX file's tensors is the batch. False: no axis is the batch, and the
             network computes whole tensors as one image.

@@ -105,8 +105,8 @@ def convert(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Convert this signature of a TensorFlow Lite file that has several. Default: serving_default, or "
-            "the first.",
+            help="Convert this signature of a TensorFlow Lite file or a SavedModel that has several. Default: "
+            "serving_default, or the first.",
         ),
     ] = None,
     fold: Annotated[
@@ -265,7 +265,9 @@ def convert(
         for note in network.notes:
             warn(f"{sources[0]}: {note}")
         if check:
-            found, verdict = prove(network, sources, size or any_size(network), stops, shapes)
+            found, verdict = prove(
+                network, sources, size or any_size(network), stops, shapes, signature=signature
+            )
             compared, different = found is not None, differs(found)
         return force or not different
 

@@ -55,7 +55,16 @@ def network_to_write(
         for note in network.notes:
             warn(f"{source}: {note}")
         if check:
-            _compare(network, source, output, size=size, shapes=shapes, outputs=outputs, force=force)
+            _compare(
+                network,
+                source,
+                output,
+                size=size,
+                shapes=shapes,
+                outputs=outputs,
+                signature=signature,
+                force=force,
+            )
     elif shapes or outputs or architecture or signature:
         raise ParameterError(
             f"{source}: --shape, --outputs, --architecture and --signature are for files of other frameworks"
@@ -77,12 +86,13 @@ def _compare(
     size: Size | None,
     shapes: Mapping[str, Sequence[int]],
     outputs: Sequence[str],
+    signature: str | None,
     force: bool,
 ) -> None:
     """Compare a network with the file from which it was read. If they differ, end the command or warn."""
     from mpscnn.comparison.conversion_check import any_size, differs, prove
 
-    found, verdict = prove(network, [source], size or any_size(network), outputs, shapes)
+    found, verdict = prove(network, [source], size or any_size(network), outputs, shapes, signature=signature)
     show(f"before writing: {verdict}")
     if not differs(found):
         return

@@ -87,6 +87,10 @@ class Walk:
             self._stand_in(name, [], makes)
             self._missing.update(makes)
 
+    def lacks(self, blob: str) -> bool:
+        """Return True for a blob that a layer which cannot be converted would compute."""
+        return blob in self._missing
+
     def flatten(self, blob: str, *, only_vectors: bool = False) -> None:
         """Reshape a blob to one vector for each image. With `only_vectors`, only images of one pixel are reshaped."""
 

@@ -35,10 +35,13 @@ class Variable:
 
 
 class Bundle(Mapping[str, Variable]):
-    """The variables of a checkpoint by their names. Strings are left out.
+    """The variables of a checkpoint by their names. Strings, and variables in several parts, are left out.
 
     Args:
         index: the file whose name ends in ".index". The files with the data are next to it.
+
+    Attributes:
+        divided: the names of the variables that are stored in several parts.
 
     Raises:
         WeightsError: a file is missing or damaged. UnsupportedError: a checkpoint of another byte order.
@@ -49,6 +52,7 @@ class Bundle(Mapping[str, Variable]):
         self._index = index
         self._shards: dict[int, FileBytes] = {}
         self._variables: dict[str, Variable] = {}
+        self.divided: set[str] = set()
         with naming(self.origin):
             self._count = self._read_index()
 
@@ -62,9 +66,13 @@ class Bundle(Mapping[str, Variable]):
         for key, value in listed:
             entry = parsed("BundleEntry", value, _ENTRY)
             extents = extents_of(entry.shape)
+            name = key.decode("utf-8", "replace")
+            if entry.slices:
+                self.divided.add(name)
             if entry.dtype == TEXT or entry.slices or extents is None or None in extents:
                 continue
-            name = key.decode("utf-8", "replace")
+            if key.startswith(b"\0"):  # a part of a divided variable
+                continue
             shape = tuple(extent or 0 for extent in extents)
             self._variables[name] = Variable(shape, entry.dtype, entry.shard_id, entry.offset, entry.size)
         return int(header.num_shards)

@@ -36,7 +36,9 @@ def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
     try:
         with naming(str(path)):
             if folder is not None:
-                return _saved_model(folder, path)
+                return _saved_model(folder, path, options.signature)
+            if options.signature is not None:
+                raise ParameterError("a frozen graph has no signatures")
             return frozen_graph(_parsed("Graph", path), str(path), options)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, Error):
@@ -70,10 +72,10 @@ def _parsed(name: str, path: Path) -> Any:
 # ---- SavedModel ----------------------------------------------------------------------------------------------------
 
 
-def _saved_model(folder: Path, path: Path) -> GraphFile:
+def _saved_model(folder: Path, path: Path, wanted: str | None) -> GraphFile:
     model = _parsed("SavedModel", folder / MODEL)
     graph = _graph_for_serving(model)
-    name, signature = _signature(graph)
+    chosen, signature = _signature(graph, wanted)
     inputs = {entry.key: entry.value for entry in signature.inputs}
     outputs = {entry.key: entry.value for entry in signature.outputs}
     if not outputs:
@@ -90,7 +92,7 @@ def _saved_model(folder: Path, path: Path) -> GraphFile:
         places,
         {name: flow.main.ref(info.name) for name, info in sorted(outputs.items())},
         _Variables(folder, flow, graph.saver_def.restore_op_name),
-        name,
+        chosen,
     )
 
 
@@ -103,10 +105,15 @@ def _graph_for_serving(model: Any) -> Any:
     return model.meta_graphs[0]
 
 
-def _signature(graph: Any) -> tuple[str, Any]:
-    """Return the name and the message of the signature to convert: "serving_default", or the only one."""
+def _signature(graph: Any, wanted: str | None) -> tuple[str, Any]:
+    """Return the name and the message of the signature to convert: `wanted`, "serving_default", or the only one."""
     named = {entry.key: entry.value for entry in graph.signature_def if entry.value.outputs}
     named.pop("__saved_model_init_op", None)
+    if wanted is not None:
+        if wanted not in named:
+            known = ", ".join(map(shown, sorted(named)[:8])) or "none"
+            raise ParameterError(f"it has no signature {shown(wanted)}; its signatures: {known}")
+        return wanted, named[wanted]
     if _DEFAULT_SIGNATURE in named:
         return _DEFAULT_SIGNATURE, named[_DEFAULT_SIGNATURE]
     if len(named) == 1:
@@ -116,7 +123,8 @@ def _signature(graph: Any) -> tuple[str, Any]:
             "has no signature: save it with one (tf.saved_model.save(..., signatures=...), or model.export in Keras)"
         )
     raise UnsupportedError(
-        f'has the signatures {", ".join(map(shown, sorted(named)))}, and none is "{_DEFAULT_SIGNATURE}"'
+        f'has the signatures {", ".join(map(shown, sorted(named)[:8]))}, and none is "{_DEFAULT_SIGNATURE}": choose '
+        "one (--signature NAME, `signature=` in Python)"
     )
 
 
@@ -147,6 +155,11 @@ class _Variables:
             self._names = stored_names(self._flow, self._restore)
         name = variable_name(ref)
         stored = self._names.get(name, name)
+        if stored in self._bundle.divided:
+            raise UnsupportedError(
+                f"the variable {shown(stored)} is stored in parts, which is not supported: save the model again "
+                "without partitioned variables, or freeze its graph"
+            )
         if stored not in self._bundle:
             raise WeightsError(f"damaged: the variable {shown(name)} is not in {self._bundle.origin}")
         return self._bundle.array(stored)

@@ -106,8 +106,13 @@ def _gather(b: Builder, op: Operation) -> str:
     axis = op.integer(2, "axis") if len(op) > 2 else 0
     if op.whole("batch_dims", 0):
         raise UnsupportedError("gathers other elements of each image")
-    x = op.tensor()
-    return b.op("Gather", x, op.tensor(1), axis=b.axis(x, axis))
+    x, places = op.tensor(), op.tensor(1)
+    if not b.is_whole(places):
+        raise UnsupportedError(
+            "looks up rows by an input or by computed numbers, which is not supported in files of TensorFlow: convert "
+            "the network to TensorFlow Lite, which is read"
+        )
+    return b.op("Gather", x, places, axis=b.axis(x, axis))
 
 
 def _tile(b: Builder, op: Operation) -> str:

@@ -17,6 +17,10 @@ _LOOP = "loops are not supported"
 _DETECTOR = (
     "chooses boxes, which is not supported: stop at the outputs before it (--outputs, `outputs=` in Python)"
 )
+_LISTS = (
+    "lists of tensors belong to loops, which are not supported: stop at the outputs before them (--outputs, `outputs=` "
+    "in Python)"
+)
 _PHOTOS = "decodes files, which is done outside of the network: stop before it, or choose another signature"
 _RANDOM = "random numbers are not supported"
 
@@ -40,11 +44,19 @@ REFUSED: dict[str, str] = {
             "NonMaxSuppressionV4",
             "NonMaxSuppressionV5",
             "CombinedNonMaxSuppression",
-            "TensorArrayV3",
-            "TensorListFromTensor",
-            "TensorListReserve",
         ),
         _DETECTOR,
+    ),
+    **dict.fromkeys(
+        (
+            "TensorArrayV3",
+            "TensorListFromTensor",
+            "TensorListGetItem",
+            "TensorListReserve",
+            "TensorListSetItem",
+            "TensorListStack",
+        ),
+        _LISTS,
     ),
     **dict.fromkeys(
         ("DecodeJpeg", "DecodePng", "DecodeImage", "DecodeBmp", "ParseExample", "ParseExampleV2", "ReadFile"),

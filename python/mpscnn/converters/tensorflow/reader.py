@@ -99,9 +99,7 @@ class _Converter:
             self._add(ref)
         names = []
         for name, ref in wanted.items():
-            value = self._values.get((id(ref.scope), ref.node, ref.index))
-            if value is None:
-                raise WeightsError(f"damaged: {shown(ref.name)} has no result {ref.index}")
+            value = self._value(ref)
             if not isinstance(value, str):
                 raise UnsupportedError(f"its output {shown(name)} is a constant")
             names.append(self._output(value))
@@ -115,7 +113,7 @@ class _Converter:
         It becomes NHWC in the network.
         """
         b = self._builder
-        if not b.has(blob) or len(b.extents(b.tensor(blob))) != 4:
+        if self._walk.lacks(blob) or not b.has(blob) or len(b.extents(b.tensor(blob))) != 4:
             return blob
         made = self._names.unique(f"{blob}/channels_first")
 
@@ -187,6 +185,9 @@ class _Converter:
 
     def _value(self, ref: Ref) -> Operand:
         value = self._values.get((id(ref.scope), ref.node, ref.index))
+        if value is None and ref.message.op not in HANDLERS:
+            # All results of an operator that is refused are stood for by the first.
+            value = self._values.get((id(ref.scope), ref.node, 0))
         if value is None:
             raise WeightsError(f"damaged: {shown(ref.name)} has no result {ref.index}")
         return value
@@ -202,6 +203,10 @@ class _Converter:
             arrays = [operand for operand in operands if not isinstance(operand, str)]
             if function is None or len(arrays) < len(operands):
                 return None
+            if kind == "ConcatV2" and not all(
+                map(is_shape, arrays)
+            ):  # the parts of a variable in a frozen graph
+                return [np.concatenate(arrays[:-1], int(arrays[-1].reshape(())))]
             if not all(map(is_shape, arrays[1:] if kind in VIEWS else arrays)):
                 return None
             return list(function(arrays, attributes))
