@@ -102,7 +102,8 @@ class OnnxEngine:
             self._orders.append(_order(_extents(entry), other))
             self.inputs[entry.name] = self._orders[-1].shape
         self._dtypes = {entry.name: _DTYPES[entry.type.tensor_type.elem_type] for entry in given}
-        self.precision = "float16" if np.float16 in self._dtypes.values() else "float32"
+        is_half = np.float16 in self._dtypes.values() or _computes_in_half(model.graph)
+        self.precision = "float16" if is_half else "float32"
         if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
             self.precision = "int8"
 
@@ -205,3 +206,17 @@ def _as_it_is(array: NDArray[np.generic]) -> Array:
 
 def _row(array: Array) -> Array:
     return np.ascontiguousarray(np.moveaxis(array[:, 0], -1, 1))
+
+
+def _computes_in_half(graph: Any) -> bool:
+    """Return True if nodes of a graph compute in float16. Weights that are cast before they are used do not count."""
+    import onnx
+
+    half = onnx.TensorProto.FLOAT16
+    stored = {tensor.name for tensor in graph.initializer if tensor.data_type == half}
+    return any(
+        any(attribute.name == "to" and attribute.i == half for attribute in node.attribute)
+        if node.op_type == "Cast"
+        else not stored.isdisjoint(node.input)
+        for node in graph.node
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -232,6 +233,39 @@ def test_the_engine_runs_in_a_process_of_its_own(path: Path) -> None:
     already = "ai_edge_litert.interpreter" in sys.modules
     assert not proof.proven(path).differs
     assert ("ai_edge_litert.interpreter" in sys.modules) == already
+
+
+_HALF, _SINGLE = 10, 1
+
+
+@pytest.mark.parametrize(
+    ("nodes", "allowed"),
+    [
+        ([node("Cast", ["w"], "f", to=_SINGLE), node("Mul", ["x", "f"])], "0.001"),
+        (
+            [
+                node("Cast", ["x"], "h", to=_HALF),
+                node("Mul", ["h", "w"], "m"),
+                node("Cast", ["m"], to=_SINGLE),
+            ],
+            "0.02",
+        ),
+    ],
+    ids=["only stored", "computed"],
+)
+def test_onnx_files_may_differ_as_halves_do_if_they_compute_in_halves(
+    tmp_path: Path, nodes: list[Any], allowed: str
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    file = tmp_path / "model.onnx"
+    made = model(
+        nodes, {"x": ["n", 3, 4, 4]}, {"w": np.linspace(0.5, 2.0, 3, dtype=np.float16).reshape(3, 1, 1)}
+    )
+    onnx.save(made, file)
+    found, verdict = prove(mpscnn.converters.read_network([file]), [file])
+    assert found is not None
+    assert not differs(found)
+    assert f"allowed {allowed}" in verdict
 
 
 def test_onnx_files_that_differ_are_not_written(
