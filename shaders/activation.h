@@ -49,10 +49,12 @@ inline float4 activate_smoothly(NeuronKind kind, float4 x, constant ActivationPa
     // (1 + tanh y) / 2 is the sigmoid of 2 y. The constants are 2 sqrt(2 / pi) times 1 and 0.044715.
     case NeuronKind::gelu_tanh:
         return times_sigmoid(x, x * (1.59576912f + 0.0713548163f * (x * x)));
+    case NeuronKind::gelu:
+        return gelu(x);
     case NeuronKind::erf:
         return erf(x);
-    default:
-        return gelu(x);
+    default: // activate_as computes all other kinds
+        return float4(NAN);
     }
 }
 

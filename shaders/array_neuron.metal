@@ -128,8 +128,13 @@ inline float4 derivative_of_input(float4 x, constant ActivationParams &activatio
     }
     case NeuronKind::erf: // 2 / sqrt(pi) times e^(-x^2)
         return 1.12837917f * bell(1.41421356f * x);
-    default: // sign, floor, ceil and round: the derivative is 0 except at the jumps
+    case NeuronKind::sign: // the derivative is 0 except at the jumps
+    case NeuronKind::floor:
+    case NeuronKind::ceil:
+    case NeuronKind::round:
         return zero;
+    default: // derivative_of_neuron computes all other kinds
+        return float4(NAN);
     }
 }
 

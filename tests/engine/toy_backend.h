@@ -111,8 +111,9 @@ inline double neuron(const ops::Neuron &function, double x, double slope) {
         return std::nearbyint(x);
     case ops::NeuronKind::erf:
         return std::erf(x);
+    default:
+        fail(ErrorKind::unsupported, {"the simple backend lacks ", ops::name_of(function.kind)});
     }
-    return x;
 }
 
 /// Computes one node.
