@@ -298,6 +298,7 @@ SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
     "gather": ([(4, 4, 3)], {"indices": [0]}),
     "lstm": ([(4, 4, 8)], {}),
     "matrix_product": ([(4, 4, 3), (4, 3, 4)], {}),
+    "take_along_axis": ([(4, 4, 3), (4, 4, 2)], {}),
     "transpose": ([(4, 4, 3)], {"axes": [1, 2, 3]}),
     "fully_connected": ([(4, 4, 3)], {"outputs": 2}),
     "reshape": ([(4, 4, 3)], {"shape": [-1]}),

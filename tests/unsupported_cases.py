@@ -101,6 +101,14 @@ CASES = [
     ),
     Case(
         "any",
+        "top_k",
+        "feature channels",
+        Layer("top_k", [(2050,)], precision="float16"),
+        Layer("top_k", [(2049,)], precision="float16"),
+        "2050",
+    ),
+    Case(
+        "any",
         "any",
         "precision",
         Layer("softmax", [IMAGE], precision="bfloat16"),

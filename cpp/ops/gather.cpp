@@ -27,6 +27,31 @@ Shape Gather::output_shape(const InputShapes &inputs) const {
     return result;
 }
 
+void TakeAlongAxis::check(const InputShapes &inputs) const {
+    const Shape &input = inputs[0], &indices = inputs[1];
+    require_image_or_less(info, input);
+    require_rank(info, inputs, input.rank(), 1);
+    const int along = positive_axis(input);
+    if (axis < -input.rank() || axis >= input.rank() || along < 1)
+        refuse_parameter(info, "axis", concat({"an axis of ", input.text(), " other than the batch"}), axis);
+    for (int i = 1; i < input.rank(); ++i) {
+        const std::int64_t a = input[i], b = indices[i];
+        const bool fits = a == b || a == 1 || b == 1 || a == Shape::any || b == Shape::any;
+        if (i != along && !fits)
+            fail(ErrorKind::shape, {info.name, ": the inputs must have the same extents, or 1, but for axis ",
+                                    along, ", got ", input.text(), " and ", indices.text()});
+    }
+}
+
+Shape TakeAlongAxis::output_shape(const InputShapes &inputs) const {
+    const Shape &input = inputs[0], &indices = inputs[1];
+    Shape result = indices;
+    for (int i = 1; i < input.rank(); ++i)
+        if (i != positive_axis(input) && (indices[i] == 1 || (indices[i] == Shape::any && input[i] != 1)))
+            result[i] = input[i];
+    return result;
+}
+
 void Tile::check(const InputShapes &inputs) const {
     require_image_or_less(info, inputs[0]);
     const int rank = inputs[0].rank();

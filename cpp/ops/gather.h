@@ -26,6 +26,29 @@ struct Gather {
     Cost cost(const InputShapes &, const Shape &) const { return {}; }
 };
 
+/// Select elements along an axis by indices that the network computes. Along all other axes both inputs have
+/// the same extent, or one of them has extent 1 and is repeated. An index is truncated to a whole number;
+/// negative ones count from the end, and those beyond the axis select its first or last element, NaN the
+/// first.
+struct TakeAlongAxis {
+    static constexpr OperationInfo info{
+        "take_along_axis", "Elements along an axis by computed indices.", 2, 2, false, false, false};
+
+    std::int64_t axis = -1;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("axis", axis, "axis other than the batch; negative from the end");
+    }
+
+    int positive_axis(const Shape &input) const {
+        return static_cast<int>(axis < 0 ? axis + input.rank() : axis);
+    }
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &) const { return {}; }
+};
+
 /// Repeat the whole tensor along its last three axes.
 struct Tile {
     static constexpr OperationInfo info{

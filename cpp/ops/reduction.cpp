@@ -39,6 +39,18 @@ Shape Reduction::output_shape(const InputShapes &inputs) const {
 
 Shape Argument::output_shape(const InputShapes &inputs) const { return one_channel(inputs[0]); }
 
+void TopK::check(const InputShapes &inputs) const {
+    require_fixed_channels(info, inputs);
+    if (count < 1 || count > inputs[0].back())
+        refuse_parameter(info, "count", concat({"1 to ", inputs[0].back()}), count);
+}
+
+Shape TopK::output_shape(const InputShapes &inputs) const {
+    Shape result = inputs[0];
+    result[result.rank() - 1] = count;
+    return result;
+}
+
 void WeightedReduction::check(const InputShapes &inputs) const {
     require_fixed_channels(info, inputs);
     const Shape &input = inputs[0], &weights = inputs[1];

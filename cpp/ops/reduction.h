@@ -65,6 +65,26 @@ struct Argument {
     Cost cost(const InputShapes &inputs, const Shape &) const { return {0, inputs[0].elements()}; }
 };
 
+/// The indices of the channels with a pixel's largest or smallest elements, as numbers, the best first. If
+/// elements are equal, the first one comes first. NaN is larger than all numbers.
+struct TopK {
+    static constexpr OperationInfo info{
+        "top_k", "The indices of the channels with the largest or smallest elements.", 1, 1, true, false,
+        false};
+    ArgumentKind kind = ArgumentKind::max;
+    std::int64_t count = 1;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("kind", kind, "max or min");
+        visit("count", count, "number of channels that are found");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &) const { return {0, inputs[0].elements()}; }
+};
+
 enum class WeightedReductionKind { sum, mean };
 
 template <> struct EnumNames<WeightedReductionKind> {

@@ -245,6 +245,8 @@ struct UnsupportedFeature {
 constexpr UnsupportedFeature unsupported_features[] = {
     {"", "argument", "feature channels", "at most 2049 in float16, whose whole numbers end at 2048",
      number_beyond_half},
+    {"", "top_k", "feature channels", "at most 2049 in float16, whose whole numbers end at 2048",
+     number_beyond_half},
     {"", "", "precision", "float32 or float16 on devices without bf16 dot products", products_of_bfloat16},
 
     {"cpu", "", "tensors in int8",

@@ -121,6 +121,45 @@ def gather_elements(d: Draw) -> Case:
     return Case([node("GatherElements", ["x", "i"], axis=axis)], {"x": x}, {"i": indices})
 
 
+def gather_computed(d: Draw) -> Case:
+    """The indices may have smaller extents along other axes."""
+    rank = d.integer(2, 4)
+    x = d.numbers(2, *d.shape(rank - 1))
+    axis = d.integer(1, rank - 1)
+    extents = [len(x), *(d.integer(1, extent) for extent in x.shape[1:])]
+    extents[axis] = d.integer(1, 5)
+    scores = d.numbers(*extents[:axis], x.shape[axis], *extents[axis + 1 :])
+    count = d.integer(1, x.shape[axis])
+    nodes = [
+        node("TopK", ["s", "k"], ["v", "i"], axis=axis, largest=d.integer(0, 1)),
+        node("GatherElements", ["x", "i"], axis=axis - rank * d.integer(0, 1)),
+    ]
+    return Case(nodes, {"x": x, "s": scores}, {"k": np.array([count])}, opset=22, on_runtime=True)
+
+
+def gather_by_computed(d: Draw) -> Case:
+    """The batch is 1, because the indices of several images would take parts of all of them."""
+    rank = d.integer(2, 4)
+    x = d.numbers(1, *d.shape(rank - 1))
+    axis = d.integer(1, rank - 1)
+    scores = d.numbers(1, *d.shape(d.integer(0, 4 - rank)), x.shape[axis])
+    nodes = [
+        node("ArgMax", ["s"], "i", axis=-1, keepdims=d.integer(0, 1) if rank < 4 else 0),
+        node("Gather", ["x", "i"], axis=axis - rank * d.integer(0, 1)),
+    ]
+    return Case(nodes, {"x": x, "s": scores})
+
+
+def top_k(d: Draw) -> Case:
+    rank = d.integer(2, 4)
+    x = d.numbers(2, *d.shape(rank - 1))
+    axis = d.integer(1, rank - 1)
+    count = np.array([d.integer(1, x.shape[axis])])
+    outputs = d.choice(("y", "i"), ("y",), ("i",))
+    nodes = [node("TopK", ["x", "k"], ["y", "i"], axis=axis, largest=d.integer(0, 1))]
+    return Case(nodes, {"x": x}, {"k": count}, outputs=outputs)
+
+
 def gather_nd(d: Draw) -> Case:
     rank = d.integer(2, 4)
     x = d.numbers(1, *d.shape(rank - 1))
@@ -158,6 +197,20 @@ def _scattered(d: Draw, kind: str, x: Array, indices: Array, updates: Array, **a
     given = {"x": x, "u": updates}
     constants = {name: given.pop(name) for name in [d.choice("x", "u", "none")] if name in given}
     return Case([node(kind, ["x", "i", "u"], **attributes)], given, constants | {"i": indices})
+
+
+def samples(d: Draw) -> Case:
+    """Positions within and around the image."""
+    x = d.numbers(2, d.integer(1, 3), *d.shape(2))
+    grid = (1.3 * d.random.uniform(-1, 1, (2, *d.shape(2), 2))).astype(np.float32)
+    attributes = {
+        "mode": d.choice("linear", "nearest"),
+        "padding_mode": d.choice("zeros", "border", "reflection"),
+        "align_corners": d.integer(0, 1),
+    }
+    return Case(
+        [node("GridSample", ["x", "g"], **attributes)], {"x": x, "g": grid}, opset=20, on_runtime=True
+    )
 
 
 def several_images(d: Draw) -> Case:
@@ -315,8 +368,9 @@ def _recurrent(d: Draw, kind: str, gates: int) -> Case:
 
 
 KINDS: list[Callable[[Draw], Case]] = [
-    attention, border, cubic, gather_elements, gather_nd, gemm, gru, linear, lstm, matmul,
-    max_positions, number, response, rnn, running_sum, scatter_elements, scatter_nd, several_images, unpool,
+    attention, border, cubic, gather_by_computed, gather_computed, gather_elements, gather_nd, gemm, gru, linear, lstm,
+    matmul, max_positions, number, response, rnn, running_sum, samples, scatter_elements, scatter_nd, several_images,
+    top_k, unpool,
 ]  # fmt: skip
 
 

@@ -78,6 +78,52 @@ def test_scatter_nd(path: Path, seed: int) -> None:
     compare(path, tensors, Operator(CODES["SCATTER_ND"], [1, 0, 2], [3]), updates)
 
 
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25)
+def test_top_k(path: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    shape = drawn_shape(random, 2)
+    count = int(random.integers(1, shape[-1] + 1))
+    made = (*shape[:-1], count)
+    tensors = [
+        Tensor("x", shape),
+        constant("k", count, "int32"),
+        Tensor("y", made),
+        Tensor("i", made, "int32"),
+    ]
+    x = random.permutation(np.prod(shape)).reshape(shape).astype(np.float32)
+    compare(path, tensors, Operator(CODES["TOPK_V2"], [0, 1], [2, 3]), x)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25)
+def test_gather_by_computed_positions(path: Path, batch: int, seed: int) -> None:
+    """With a batch of 1 each image has positions of its own."""
+    random = np.random.default_rng(seed)
+    rank, count = int(random.integers(2, 4)), int(random.integers(1, 5))
+    shape = (batch, *(int(extent) for extent in random.integers(1, 6, rank - 1)), count)
+    axis = int(random.integers(1, rank + 1))
+    tensors = [
+        Tensor("x", shape),
+        constant("last", [rank], "int32"),
+        Tensor("i", shape[:-1], "int32"),
+        Tensor("y", (*shape[:axis], *shape[1:-1], *shape[axis + 1 :])),
+    ]
+    scores = random.normal(size=shape).astype(np.float32)
+    operators = [
+        Operator(CODES["ARG_MAX"], [0, 1], [2], 40, [(0, "Int8", 2)]),
+        Operator(CODES["GATHER"], [0, 2], [3], 23, [(0, "Int32", axis), (1, "Int32", 1)], version=5),
+    ]
+    # The positions are those of a channel, so other axes need as many elements.
+    if shape[axis] < count:
+        return
+    path.write_bytes(write_tflite(tensors, operators, [0], [3]))
+    result = converters.read_network([path]).compile(device="cpu").session(threads=1).run(scores)
+    expected = judged(path, scores)[3]
+    np.testing.assert_array_equal(np.reshape(result, expected.shape), expected)
+
+
 @pytest.mark.parametrize(
     ("indices", "message", "kind"),
     [

@@ -60,7 +60,7 @@ WITHOUT_RANGE = {
 NOT_IN_INTEGERS = {"DEPTH_TO_SPACE", "MAXIMUM", "MINIMUM"}
 #: With a condition, or a number of the border: tests of their own below.
 CHOICES = {"SELECT": 47, "SELECT_V2": 98}
-ELSEWHERE = {"PADV2", "SCATTER_ND", *CHOICES}
+ELSEWHERE = {"PADV2", "SCATTER_ND", "TOPK_V2", *CHOICES}
 #: Dilation of a convolution, which has the range: they copy bytes.
 DILATION = {"BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND"}
 

@@ -84,6 +84,7 @@ NO_INTEGERS = {
         CUSTOM Convolution2DTransposeBias, CUSTOM MaxPoolingWithArgmax2D, CUSTOM MaxUnpooling2D""",
     "has states, and reads floats here": "SVDF, UNIDIRECTIONAL_SEQUENCE_LSTM",
     "is refused, because it adds to zeros without a scale": "SCATTER_ND",
+    "gives indices beside numbers that are kept in floats": "TOPK_V2",
     "follows the network": "CUSTOM TFLite_Detection_PostProcess",
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 from operations.generic import *  # noqa: F403
 from operations.record import Layers, Operation, Sample, autograd, refusals, special
 from ops.single_layer import LARGEST, large_numbers, seeds, values
-from reference.reduction import AXES, argument, over_axes, reduction, weighted_reduction
+from reference.reduction import AXES, argument, over_axes, reduction, top_k, weighted_reduction
 from reference.softmax import log_softmax, softmax
 from reference.softmax_gradient import softmax_gradient
 from reference.sum_like import sum_like
@@ -298,6 +298,58 @@ ARGUMENT = Operation(
 
 
 @st.composite
+def ranked(draw: st.DrawFn) -> Sample:
+    x = values(draw(seeds), draw(images))
+    kind, count = draw(st.sampled_from(["max", "min"])), draw(st.integers(1, x.shape[-1]))
+    return Sample([np.round(x) if draw(st.booleans()) else x], {"kind": kind, "count": count})
+
+
+def torch_top_k(torch: Any, sample: Sample) -> Any:
+    order = torch.sort(
+        sample.inputs[0], dim=-1, descending=sample.attributes["kind"] == "max", stable=True
+    ).indices
+    return order[..., : sample.attributes["count"]].double()
+
+
+def top_k_in_float16(network: Network, x: Tensor) -> None:
+    network.output(network.top_k(x, 1)[1])
+    network.compile(precision="float16")
+
+
+def method_of_top_k(largest: bool) -> Layers:
+    def expected(x: Any) -> list[Any]:
+        places = top_k(x, "max" if largest else "min", 3)
+        return [np.take_along_axis(x, places.astype(np.int64), -1), places]
+
+    return Layers([(4, 5, 7)], lambda net, x: list(net.top_k(x, 3, largest=largest)), expected)
+
+
+TOP_K = Operation(
+    "top_k",
+    lambda sample: (top_k(sample.inputs[0], sample.attributes["kind"], sample.attributes["count"]), None),
+    draws={"images": ranked()},
+    known={
+        f"NaN and equal numbers, {kind}": Sample(
+            [np.array([[1, np.nan, 3, 1, np.nan, 3, np.inf, -np.inf]], np.float32)],
+            {"kind": kind, "count": 8},
+            expected=[order],
+        )
+        for kind, order in (("max", [1, 4, 6, 2, 5, 0, 3, 7]), ("min", [7, 0, 3, 2, 5, 6, 1, 4]))
+    },
+    refused=[
+        *refusals({"count must be 1 to 3, got 4": {"count": 4}, "count must be 1 to 3, got 0": {"count": 0}}),
+        *refusals(
+            {"channels must be at most 2049 in float16.*got 2050": top_k_in_float16},
+            [(2050,)],
+            UnsupportedError,
+        ),
+    ],
+    layers={"largest": method_of_top_k(True), "smallest": method_of_top_k(False)},
+    torch=torch_top_k,
+)
+
+
+@st.composite
 def weighted(draw: st.DrawFn) -> Sample:
     shape, seed = draw(images), draw(seeds)
     height, width = (draw(st.sampled_from([1, extent])) for extent in shape[1:3])
@@ -452,4 +504,4 @@ SOFTMAX_GRADIENT = Operation(
     training=True,
 )
 
-OPERATIONS = [REDUCTION, ARGUMENT, WEIGHTED, SUM_LIKE, SOFTMAX, LOG_SOFTMAX, SOFTMAX_GRADIENT]
+OPERATIONS = [REDUCTION, ARGUMENT, TOP_K, WEIGHTED, SUM_LIKE, SOFTMAX, LOG_SOFTMAX, SOFTMAX_GRADIENT]

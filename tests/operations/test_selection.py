@@ -9,7 +9,7 @@ import numpy as np
 from operations.generic import *  # noqa: F403
 from operations.record import Layers, Operation, Sample, refusals
 from ops.single_layer import seeds, values
-from reference.gather import gathered, tiled
+from reference.gather import gathered, taken_along, tiled
 from reference.gather_gradient import gather_gradient
 from reference.pooling import pooling
 from reference.slice import part
@@ -260,6 +260,81 @@ GATHER = Operation(
 )
 
 
+@st.composite
+def takes_along(draw: st.DrawFn) -> Sample:
+    shape = draw(extents)
+    axis = draw(st.integers(1, len(shape)))
+    own, indexed_by = [2, *shape], [2, *shape]
+    for i in range(1, len(own)):
+        if i == axis:
+            indexed_by[i] = draw(st.integers(1, 20))
+        else:
+            repeated = draw(st.sampled_from([own, indexed_by, []]))
+            repeated[i : i + 1] = [1] * len(repeated[i : i + 1])
+    positions = np.round(values(draw(seeds), indexed_by) * 2 * own[axis])
+    given = axis - draw(st.sampled_from([0, len(own)]))
+    return Sample([values(draw(seeds), own), positions], {"axis": given})
+
+
+def torch_take_along(torch: Any, sample: Sample) -> Any:
+    x, indices = sample.inputs
+    axis = sample.attributes["axis"] % x.ndim
+    positions = torch.where(indices < 0, indices + x.shape[axis], indices).clamp(0, x.shape[axis] - 1).long()
+    others = torch.broadcast_shapes(x.movedim(axis, 0).shape[1:], positions.movedim(axis, 0).shape[1:])
+    return torch.gather(
+        x.movedim(axis, 0).expand(-1, *others),
+        0,
+        positions.movedim(axis, 0).expand(-1, *others),
+    ).movedim(0, axis)
+
+
+TAKE_ALONG_AXIS = Operation(
+    "take_along_axis",
+    lambda sample: (taken_along(*sample.inputs, sample.attributes["axis"]), None),
+    draws={"axes": takes_along()},
+    known={
+        "fractions, beyond the axis and NaN": Sample(
+            [
+                np.array([[5, 6, 7, 8]], np.float32),
+                np.array([[2.9, -1.9, -0.5, -4.0, -9.0, 4.0, np.inf, -np.inf, np.nan]], np.float32),
+            ],
+            {"axis": 1},
+            expected=[[7, 8, 5, 5, 5, 8, 8, 5, 5]],
+        )
+    },
+    refused=[
+        *refusals(
+            {
+                "axis must be an axis of .* other than the batch, got 0": {"axis": 0},
+                "axis must be an axis of .* other than the batch, got 4": {"axis": 4},
+            },
+            [(4, 5, 3), (4, 5, 3)],
+        ),
+        *refusals(
+            {"the inputs must have the same extents, or 1, but for axis 3": {}},
+            [(4, 5, 3), (4, 2, 3)],
+            ShapeError,
+        ),
+        *refusals({"input 1 must have 4 axes": {}}, [(4, 5, 3), (3,)], ShapeError),
+        *refusals({"the input must have 2 to 4 axes": {}}, [(2, 2, 5, 3)] * 2, ShapeError),
+    ],
+    layers={
+        "method": Layers(
+            [(6, 7, 5), (2, 1, 1)],
+            lambda net, x, indices: net.take_along_axis(x, indices, axis=1),
+            lambda x, indices: taken_along(x, indices, 1),
+        ),
+        "free extents": Layers(
+            [(None, None, 3), (None, None, 1)],
+            lambda net, x, indices: net.take_along_axis(x, indices, axis=2),
+            lambda x, indices: taken_along(x, indices, 2),
+            [(1, 5, 4, 3), (1, 5, 6, 1)],
+        ),
+    },
+    torch=torch_take_along,
+)
+
+
 def of_gather(shape: tuple[int, ...], axis: int, indices: list[int], extent: int, seed: int) -> Sample:
     gradient = values(seed, (*shape[:axis], len(indices), *shape[axis + 1 :]))
     return Sample([gradient], {"axis": axis - seed % 2 * len(shape), "indices": indices, "extent": extent})
@@ -358,4 +433,4 @@ TILE = Operation(
     torch=lambda torch, sample: torch.tile(sample.inputs[0], (1, *sample.attributes.values())),
 )
 
-OPERATIONS = [SLICE, GATHER, GATHER_GRADIENT, TILE]
+OPERATIONS = [SLICE, GATHER, GATHER_GRADIENT, TAKE_ALONG_AXIS, TILE]

@@ -38,6 +38,13 @@ def argument(x: Any, kind: str) -> Any:
     return {"max": np.argmax, "min": np.argmin}[kind](x, axis=-1, keepdims=True).astype(np.float64)
 
 
+def top_k(x: Any, kind: str, count: int) -> Any:
+    """NaN is larger than all numbers, and equal numbers keep their order."""
+    keys = (x, np.isnan(x)) if kind == "min" else (-x, ~np.isnan(x))
+    order = np.lexsort(keys, axis=-1)
+    return order[..., :count].astype(np.float64)
+
+
 def weighted_reduction(x: Any, weights: Any, kind: str) -> Any:
     weights = np.broadcast_to(np.asarray(weights, np.float64), x.shape)
     total = (np.asarray(x, np.float64) * weights).sum(axis=-1, keepdims=True)

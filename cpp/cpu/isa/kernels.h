@@ -28,23 +28,23 @@ namespace mpscnn::cpu {
 /// The list of all kernel tasks. Every instruction set has a kernel for each: a file of cpu/kernels defines
 /// it, and cpu/isa/instance_functions.h declares it. The conversion between float32 and bfloat16 is an
 /// exception: only Bfloat16Kernels has it.
-using Task =
-    std::variant<ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask,
-                 AffineTask, SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask,
-                 MomentsTask, StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask,
-                 ReductionTask, ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask,
-                 SubpixelConvolutionTask, DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask,
-                 HalfSumsTask, TransposeTask, InterleaveTask, TakeTask, ConstantTask, MatrixProductTask,
-                 LayerNormalizationTask, RecurrentTask, RecurrentGradientTask, SumTask, WeightGradientTask,
-                 UpdateTask, LossTask, PartSumTask, NormalizationSumsTask, NormalizationGradientTask,
-                 // gradients of layers without weights, losses, new weights
-                 NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ResizeGradientTask,
-                 TakeGradientTask, GroupGradientTask, LayerGradientTask, CrossChannelGradientTask,
-                 MultiboxChoiceTask, MultiboxTask, ConversionTask,
-                 // int8 networks
-                 IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerProductTask,
-                 IntegerMaximumTask, IntegerNearestTask, IntegerBorderTask, IntegerMeanTask, IntegerTableTask,
-                 IntegerResizeTask, IntegerSoftmaxTask, QuantizationTask, DequantizationTask>;
+using Task = std::variant<
+    ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask, AffineTask,
+    SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask, StatisticsTask,
+    NormalizationTask, CrossChannelTask, WindowNormalizationTask, ReductionTask, ArgumentTask, TopKTask,
+    WeightedReductionTask, InterleavedConvolutionTask, SubpixelConvolutionTask, DepthToSpaceTask,
+    BinaryConvolutionTask, BetaScalingTask, HalfSumsTask, TransposeTask, InterleaveTask, TakeTask,
+    TakeAlongTask, ConstantTask, MatrixProductTask, LayerNormalizationTask, RecurrentTask,
+    RecurrentGradientTask, SumTask, WeightGradientTask, UpdateTask, LossTask, PartSumTask,
+    NormalizationSumsTask, NormalizationGradientTask,
+    // gradients of layers without weights, losses, new weights
+    NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ResizeGradientTask, TakeGradientTask,
+    GroupGradientTask, LayerGradientTask, CrossChannelGradientTask, MultiboxChoiceTask, MultiboxTask,
+    ConversionTask,
+    // int8 networks
+    IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerProductTask, IntegerMaximumTask,
+    IntegerNearestTask, IntegerBorderTask, IntegerMeanTask, IntegerTableTask, IntegerResizeTask,
+    IntegerSoftmaxTask, QuantizationTask, DequantizationTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

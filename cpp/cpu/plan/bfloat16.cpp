@@ -28,7 +28,10 @@ std::vector<bool> precedes_product(const Graph &graph) {
     for (std::size_t i = graph.nodes().size(); i-- > 0;) {
         const Node &node = graph.nodes()[i];
         if (!is_product(node) && !precedes[static_cast<std::size_t>(graph.result_of(i))]) continue;
-        for (ValueId value : node.inputs) precedes[static_cast<std::size_t>(value)] = true;
+        // Indices are not rounded, because bfloat16 has no whole numbers beyond 256 but even ones.
+        const std::size_t count = is_any_of<ops::TakeAlongAxis>(node.operation) ? 1 : node.inputs.size();
+        for (std::size_t input = 0; input < count; ++input)
+            precedes[static_cast<std::size_t>(node.inputs[input])] = true;
     }
     return precedes;
 }

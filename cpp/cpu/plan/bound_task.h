@@ -43,6 +43,7 @@ private:
     void bind_others(IntegerProductTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(InterleaveTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(MatrixProductTask &own) { own.second = bind(step_.others[0]); }
+    void bind_others(TakeAlongTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(NormalizationTask &own) {
         own.second = bind(step_.others[0]);
         bind_gamma_and_beta(own, 1);

@@ -159,7 +159,9 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::GroupNormalizationGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::LayerNormalizationGradient &gradient);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::TakeAlongAxis &taken);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tile &tile);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::TopK &top);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Transpose &transpose);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::TransposedConvolution &convolution);

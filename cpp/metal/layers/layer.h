@@ -139,7 +139,10 @@ std::unique_ptr<Layer> make_layer(const ops::LayerNormalization &operation, cons
                                   Device &device);
 std::unique_ptr<Layer> make_layer(const ops::MatrixProduct &operation, const LayerSource &source,
                                   Device &device);
+std::unique_ptr<Layer> make_layer(const ops::TakeAlongAxis &operation, const LayerSource &source,
+                                  Device &device);
 std::unique_ptr<Layer> make_layer(const ops::Tile &operation, const LayerSource &source, Device &device);
+std::unique_ptr<Layer> make_layer(const ops::TopK &operation, const LayerSource &source, Device &device);
 std::unique_ptr<Layer> make_layer(const ops::Transpose &operation, const LayerSource &source, Device &device);
 
 std::unique_ptr<Layer> make_depthwise(const ops::Convolution &operation, const LayerSource &source,

@@ -1,5 +1,6 @@
 #include "metal/layers/steps.h"
 #include "shaders/reduction_params.h"
+#include "shaders/top_k_params.h"
 
 namespace mpscnn::metal {
 
@@ -7,6 +8,7 @@ namespace {
 
 static_assert(sizeof(ReductionParams) == 12 * sizeof(int));
 static_assert(sizeof(WeightedReductionParams) == 16 * sizeof(int));
+static_assert(sizeof(TopKParams) == 11 * sizeof(int));
 static_assert(static_cast<int>(ops::ArgumentKind::min) == static_cast<int>(ReductionKind::min));
 
 std::unique_ptr<Layer> make_reduction(const char *shader, int kind, float factor, const LayerSource &source,
@@ -30,6 +32,15 @@ std::unique_ptr<Layer> make_layer(const ops::Reduction &reduction, const LayerSo
 
 std::unique_ptr<Layer> make_layer(const ops::Argument &argument, const LayerSource &source, Device &device) {
     return make_reduction("argument", static_cast<int>(argument.kind), 1.0f, source, device);
+}
+
+std::unique_ptr<Layer> make_layer(const ops::TopK &top, const LayerSource &source, Device &device) {
+    const int of_minimum = top.kind == ops::ArgumentKind::min ? 1 : 0;
+    const auto bind = [of_minimum](const Operands &operands) {
+        return ShaderArguments(
+            TopKParams{operands.source().layout.params(), operands.destination.layout.params(), of_minimum});
+    };
+    return shader_layer(source, device, "top_k", bind);
 }
 
 /// Make a weighted reduction. It uses a shader. MPSNNReduceFeatureChannelsAndWeightsSum does not document its

@@ -1,12 +1,14 @@
 #include <algorithm>
 
 #include "metal/layers/steps.h"
+#include "shaders/take_along_axis_params.h"
 #include "shaders/take_params.h"
 
 namespace mpscnn::metal {
 
 namespace {
 
+static_assert(sizeof(TakeAlongAxisParams) == 16 * sizeof(int));
 static_assert(sizeof(TakenAxis) == 4 * sizeof(int) && sizeof(TakeParams) == 22 * sizeof(int));
 
 TakenAxis taken_axis(std::int64_t first, std::int64_t step) {
@@ -53,6 +55,17 @@ std::unique_ptr<Layer> make_layer(const ops::Gather &gather, const LayerSource &
         return ShaderArguments(params, {indices});
     };
     return shader_layer(source, device, "take", bind);
+}
+
+std::unique_ptr<Layer> make_layer(const ops::TakeAlongAxis &taken, const LayerSource &source,
+                                  Device &device) {
+    const auto bind = [taken](const Operands &operands) {
+        const Shape &input = operands.sources[0].shape;
+        return ShaderArguments(TakeAlongAxisParams{
+            operands.sources[0].layout.params(), operands.sources[1].layout.params(),
+            operands.destination.layout.params(), 3 - (input.rank() - taken.positive_axis(input))});
+    };
+    return shader_layer(source, device, "take_along_axis", bind);
 }
 
 std::unique_ptr<Layer> make_layer(const ops::Tile &, const LayerSource &source, Device &device) {

@@ -20,7 +20,7 @@ from mpscnn.converters.broadcast import align
 from mpscnn.converters.concat import joined
 from mpscnn.converters.layout import Axis, Value, product, without_batch
 from mpscnn.converters.lookup import looked_up
-from mpscnn.converters.slicing import bordered, part, reversed_axis, taken, tiled
+from mpscnn.converters.slicing import bordered, part, reversed_axis, taken, tiled, with_batch_elsewhere
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -215,6 +215,78 @@ class FileTensor(Value):
         axes = (*x.axes[:axis], (), *x.axes[axis + 1 :])
         places = self.of(Value(y, axes, rest, whole_numbers=True))
         return places.linear(-1.0, (self.shape[axis] or 1) - 1.0, "/index") if last else places
+
+    def top_k(self, axis: int, count: int, *, largest: bool) -> FileTensor:
+        """Return the indices of the largest or smallest elements of an axis, the best first; see `Network.top_k`."""
+        extent = self.known_extent(axis, "orders elements of")
+        if not 1 <= count <= extent:
+            raise UnsupportedError(f"takes {count} of {extent} elements, which is not supported")
+        x = self.with_batch_apart(axis)  # refuses the batch, unless it is 1
+        rest = tuple(atom for atom in x.order if atom not in x.axes[axis])
+        tensor = self.arranger.physical(x, (rest, x.axes[axis]))
+        attributes = {"kind": "max" if largest else "min", "count": count}
+        y = self.network.layer("top_k", [tensor], attributes, name=self.arranger.name("/indices"))
+        (new,) = self.arranger.atoms([count])
+        axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
+        return self.of(Value(y, axes, rest + new, whole_numbers=True))
+
+    def with_batch_apart(self, axis: int) -> FileTensor:
+        """Return the tensor without a batch of 1 in this axis; it becomes a part of another axis."""
+        return self.of(with_batch_elsewhere(self, axis))
+
+    def taken_along(self, axis: int, indices: FileTensor) -> FileTensor:
+        """Gather elements of an axis by computed indices, as numpy.take_along_axis does.
+
+        Along other axes only the first elements are read if the indices have a smaller extent.
+        """
+        if indices.rank != self.rank:
+            raise WeightsError(f"damaged: takes elements of {self.shown} by indices {indices.shown}")
+        x = self
+        for other, (own, wanted) in enumerate(zip(self.shape, indices.shape, strict=True)):
+            if other == axis or own == wanted:
+                continue
+            if own is None or wanted is None:
+                raise UnsupportedError(f"takes elements of {self.shown} by {indices.shown}: {CHOOSE_SIZE}")
+            if wanted > own:
+                raise WeightsError(f"damaged: takes elements of {self.shown} by indices {indices.shown}")
+            x = x.part(other, range(wanted))
+        source, places = x.with_batch_apart(axis), indices.with_own_atoms().with_batch_apart(axis)
+        others = [number for number in range(self.rank) if number != axis]
+        orders = [
+            (without_batch(tuple(value.atoms_of(others))), value.axes[axis]) for value in (source, places)
+        ]
+        tensors = [
+            self.arranger.physical(value, order)
+            for value, order in zip((source, places), orders, strict=True)
+        ]
+        y = self.network.take_along_axis(*tensors, name=self.arranger.name(""))
+        rest, last = orders[1]
+        return self.of(Value(y, places.axes, rest + last, whole_numbers=self.whole_numbers))
+
+    def gathered(self, axis: int, indices: FileTensor, *, of_each_image: bool = False) -> FileTensor:
+        """Gather positions of an axis by computed indices: the axes of the indices replace the axis.
+
+        Args:
+            axis: any axis but the batch.
+            indices: the positions, which are the same for all other axes. Negative ones count from the end.
+            of_each_image: whether the first axis of both is the batch and each image has positions of its own, as with
+                one batch dimension of TensorFlow Lite. Otherwise the positions' batch must be 1.
+        """
+        batch = [atom for atoms in indices.axes for atom in atoms if atom.is_batch]
+        if of_each_image and not (self.has_batch_first and indices.has_batch_first and axis > 0):
+            raise UnsupportedError(f"takes positions {indices.shown} of each image of {self.shown}")
+        if not of_each_image and any(atom.high != 1 for atom in batch):
+            raise UnsupportedError(f"takes positions {indices.shown}, whose batch is not 1, of {self.shown}")
+        x, places = self.with_batch_apart(axis), indices.with_own_atoms()
+        tensor, groups, place = self.arranger.image_around(x, x.axes[axis])
+        within: list[Axis] = [(), (), ()]
+        within[place] = groups[place] = places.order
+        numbers = self.arranger.physical(places, within)
+        y = self.network.take_along_axis(tensor, numbers, axis=place + 1, name=self.arranger.name(""))
+        new = tuple(without_batch(atoms) for atoms in places.axes)[of_each_image:]
+        axes = (*x.axes[:axis], *new, *x.axes[axis + 1 :])
+        order = tuple(atom for group in groups for atom in group)
+        return self.of(Value(y, axes, order, whole_numbers=self.whole_numbers))
 
     def mapped(self, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]) -> FileTensor:
         """Multiply the elements of an axis by a constant matrix; see `contractions.mapped`."""

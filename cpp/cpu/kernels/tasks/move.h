@@ -46,6 +46,18 @@ struct TakeTask {
     const char *kernel_name() const { return "take"; }
 };
 
+/// Takes elements along one axis of the source by the indices in `second` (take_along_axis). Along other axes
+/// the source and the indices may have extent 1.
+struct TakeAlongTask {
+    enum class Axis { rows, columns, channels };
+
+    ConstView source, second;
+    View destination;
+    Axis axis = Axis::channels;
+
+    const char *kernel_name() const { return "take along"; }
+};
+
 /// The gradient of a TakeTask's source along one axis. Position i of this task's source is added to position
 /// indices[i] of its destination, in ascending order of i.
 struct TakeGradientTask {

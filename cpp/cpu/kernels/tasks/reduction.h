@@ -32,6 +32,16 @@ struct ArgumentTask {
     const char *kernel_name() const { return "argument"; }
 };
 
+/// The indices of the channels with the largest or smallest elements, as many as the destination has
+/// channels.
+struct TopKTask {
+    bool of_maximum = true;
+    ConstView source;
+    View destination;
+
+    const char *kernel_name() const { return "top k"; }
+};
+
 /// Sum over the channels of source * second. Optionally it is divided by the number of channels where
 /// `second` is not zero (the result is 0 if there are none). `second` has the source's extents, or 1 in
 /// batch, height and width.

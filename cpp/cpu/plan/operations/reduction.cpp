@@ -28,6 +28,12 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Arg
     builder.begin(fused, task);
 }
 
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::TopK &top) {
+    TopKTask task;
+    task.of_maximum = top.kind == ops::ArgumentKind::max;
+    builder.begin(fused, task);
+}
+
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::WeightedReduction &reduction) {
     WeightedReductionTask task;
     task.divides = reduction.kind == ops::WeightedReductionKind::mean;

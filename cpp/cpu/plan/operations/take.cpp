@@ -30,6 +30,15 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Gat
     builder.begin(fused, task);
 }
 
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::TakeAlongAxis &taken) {
+    const Shape &input = builder.input_shape(fused);
+    const int from_end = input.rank() - taken.positive_axis(input);
+    using Axis = TakeAlongTask::Axis;
+    TakeAlongTask task;
+    task.axis = from_end == 1 ? Axis::channels : from_end == 2 ? Axis::columns : Axis::rows;
+    builder.begin_with_inputs(fused, task);
+}
+
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::GatherGradient &gradient) {
     const Shape &input = builder.input_shape(fused);
     const int from_end = input.rank() - gradient.gather.positive_axis(input);

@@ -180,8 +180,11 @@ def _gather(c: Context, node: Node) -> FileTensor:
     """Convert Gather. The axes of the indices replace the axis."""
     if c.is_constant(node.inputs[0]) and not c.learns(node.inputs[0]):
         return _look_up(c, node)
-    x = c.x(node)
-    return taken_at(x, x.axis(node.integer("axis", 0)), c.constants.fixed(node.input(1), "its indices"))
+    x, name = c.x(node), node.input(1)
+    axis = x.axis(node.integer("axis", 0))
+    if name is not None and not c.is_constant(name):
+        return x.gathered(axis, c.value(name, whole_numbers=True))
+    return taken_at(x, axis, c.constants.fixed(name, "its indices"))
 
 
 def _look_up(c: Context, node: Node) -> FileTensor:

@@ -1,4 +1,4 @@
-"""Convert operators that read or write elements at constant positions."""
+"""Convert operators that read or write elements at positions: TopK, GatherElements, GatherND, ScatterND and others."""
 
 from __future__ import annotations
 
@@ -14,9 +14,23 @@ from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parts import taken_at
 from mpscnn.converters.places import numbers_in
+from mpscnn.converters.sampling import Sampling, sampled
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
+
+
+def _top_k(c: Context, node: Node) -> list[FileTensor] | None:
+    """Convert TopK of a constant number of elements. Of equal elements, the first comes first."""
+    x = c.x(node)
+    axis = x.axis(node.integer("axis", -1))
+    count = node.integer("k") if c.file.opset < 10 else c.constants.integers(node.input(1), "its number")[0]
+    indices = x.top_k(axis, count, largest=bool(node.integer("largest", 1)))
+    results = [indices, indices]
+    if node.outputs and c.is_used(node.outputs[0]):
+        results[0] = x.taken_along(axis, indices)
+    return results[: len(node.outputs)]
+
 
 # ---- Gathers -------------------------------------------------------------------------------------------------------
 
@@ -33,10 +47,16 @@ def _gather_nd(c: Context, node: Node) -> FileTensor:
 
 
 def _gather_elements(c: Context, node: Node) -> FileTensor:
-    """Convert GatherElements with constant indices, to a gather from all elements of an image."""
     x = c.x(node, whole_numbers=True)
     axis = x.axis(node.integer("axis", 0))
-    given = c.constants.fixed(node.input(1), "its indices")
+    name = node.input(1)
+    if name is not None and not c.is_constant(name):
+        return x.taken_along(axis, c.value(name, whole_numbers=True))
+    return _by_constant_indices(c, x, axis, c.constants.fixed(name, "its indices"))
+
+
+def _by_constant_indices(c: Context, x: FileTensor, axis: int, given: NDArray[Any]) -> FileTensor:
+    """Convert GatherElements with constant indices, to a gather from all elements of an image."""
     low, high = x.stand_ins()
     if given.ndim != x.rank or not given.size:
         raise WeightsError(f"damaged: takes elements of {x.shown} by indices {given.shape}")
@@ -96,9 +116,31 @@ def _scattered_operands(c: Context, node: Node) -> tuple[FileTensor, FileTensor]
     return x, updates
 
 
+# ---- Samples -------------------------------------------------------------------------------------------------------
+
+_METHODS = {"bilinear": False, "linear": False, "nearest": True}
+
+
+def _grid_sample(c: Context, node: Node) -> FileTensor:
+    """Convert GridSample of images by computed or constant positions."""
+    x, grid = c.x(node), c.tensor(node.inputs[1])
+    method, border = node.text("mode", "linear"), node.text("padding_mode", "zeros")
+    if method not in _METHODS:
+        raise UnsupportedError(f"its mode is {method!r}; supported are bilinear (linear) and nearest")
+    if border not in ("zeros", "border", "reflection"):
+        raise WeightsError(f"damaged: its padding_mode is {border!r}")
+    if x.rank != 4 or grid.rank != 4 or grid.shape[3] != 2 or not grid.has_batch_first:
+        raise UnsupportedError(f"samples {x.shown} at positions {grid.shown}; supported are images")
+    sampling = Sampling(_METHODS[method], border, bool(node.integer("align_corners", 0)))
+    positions = c.arranger.physical(grid, grid.axes[1:])
+    return x.of_same_rank(sampled(c.arranger, x.image(), positions, sampling))
+
+
 POSITIONS: dict[str, Handler] = {
     "GatherElements": _gather_elements,
     "GatherND": _gather_nd,
+    "GridSample": _grid_sample,
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,
+    "TopK": _top_k,
 }

@@ -8,6 +8,8 @@ import numpy as np
 
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, VALUE
 
+_INT64 = 7  # onnx.TensorProto.INT64
+
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
 
@@ -41,6 +43,26 @@ def gather(layer: Layer) -> str:
     axis = layer.attributes["axis"] % len(layer.shape)
     axis = NCHW_FROM_NHWC.index(axis) if x.is_image else axis
     return layer.add("Gather", x.name, layer.constant(layer.attributes["indices"], "indices"), axis=axis)
+
+
+def take_along_axis(layer: Layer) -> str:
+    """Write a GatherElements, for which both tensors are repeated to the same extents along the other axes."""
+    x, indices = layer.inputs
+    along = layer.attributes["axis"] % len(layer.shape)
+    order = NCHW_FROM_NHWC if x.is_image else range(len(layer.shape))
+    extent = x.shape[along]
+    bounds = [
+        layer.constant(float(number), role) for number, role in ((-extent, "lowest"), (extent - 1, "highest"))
+    ]
+    names: list[str] = []
+    for value in (x, indices):
+        repeats = [1 if axis in (0, along) else layer.shape[axis] // value.shape[axis] for axis in order]
+        name = value.name
+        if set(repeats) != {1}:
+            name = layer.add("Tile", name, layer.constant(repeats, f"repeats{len(names)}"))
+        names.append(name)
+    places = layer.add("Cast", layer.add("Clip", names[1], *bounds), to=_INT64)
+    return layer.add("GatherElements", names[0], places, axis=list(order).index(along))
 
 
 def tile(layer: Layer) -> str:

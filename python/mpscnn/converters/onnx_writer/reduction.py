@@ -44,6 +44,17 @@ def argument(layer: Layer) -> str:
     return layer.as_number(layer.add(operation, x.name, axis=_axis(x, "channels")))
 
 
+def top_k(layer: Layer) -> str:
+    """Return the channels of the largest or smallest elements as floats, from the second result of a TopK."""
+    (x,) = layer.inputs
+    largest = int(layer.attributes["kind"] == "max")
+    count = layer.constant([layer.attributes["count"]], "count")
+    _, indices = layer.builder.add_several(
+        "TopK", [x.name, count], layer.name, 2, axis=_axis(x, "channels"), largest=largest
+    )
+    return layer.as_number(indices)
+
+
 def weighted_reduction(layer: Layer) -> str:
     """Write a weighted sum over the channels. A mean is divided by the number of weights that are not zero."""
     x, weights = layer.inputs

@@ -132,7 +132,13 @@ def _gather(c: Reader, operator: FileOperator) -> Made:
     if c.is_constant(operator.inputs[0]):
         return _look_up(c, operator)
     x, axis, added = _along(c, operator.inputs[0], options.integer(0) if options else 0)
-    if options and options.integer(1):
+    batches = options.integer(1) if options else 0
+    if not c.is_constant(operator.inputs[1]):
+        if batches not in (0, 1) or (batches and added):
+            raise UnsupportedError(f"takes other positions for each element of {batches} axes of {x.shown}")
+        places = c.seen(operator.inputs[1])
+        return x.gathered(axis, places, of_each_image=bool(batches)), added
+    if batches:
         raise UnsupportedError("takes other positions for each image of the batch")
     table, extent = (
         c.constants.stored(operator.inputs[1], "its positions"),

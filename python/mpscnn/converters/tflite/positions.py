@@ -11,6 +11,19 @@ from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
+def _top_k(c: Reader, operator: FileOperator) -> None:
+    """Convert TOPK_V2 of a constant number of elements of the last axis."""
+    (count,) = c.constants.integers(operator.inputs[1], "its number")
+    x, added = c.apart(operator.inputs[0])
+    values, indices = (*operator.outputs, -1)[:2]
+    places = x.top_k(x.rank - 1, count, largest=True)
+    if values in c.results or c.file.users.get(values):
+        c.set_value(values, x.taken_along(x.rank - 1, places), added)
+    if indices >= 0:
+        c.begin(indices)
+        c.set_value(indices, places, added)
+
+
 def _gather_nd(c: Reader, operator: FileOperator) -> Made:
     """Convert GATHER_ND by constant indices."""
     x = c.seen(operator.inputs[0])
@@ -39,4 +52,4 @@ def _scatter_nd(c: Reader, operator: FileOperator) -> Made:
     return updates.placed(numbers, shape)
 
 
-POSITIONS: dict[str, Handler] = {"GATHER_ND": _gather_nd, "SCATTER_ND": _scatter_nd}
+POSITIONS: dict[str, Handler] = {"GATHER_ND": _gather_nd, "SCATTER_ND": _scatter_nd, "TOPK_V2": _top_k}

@@ -14,7 +14,7 @@ _OF_BYTES = frozenset(
         "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "GATHER", "GATHER_ND", "MAXIMUM",
         "MAX_POOL_2D", "MINIMUM", "PAD", "PADV2", "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2",
         "SELECT", "SELECT_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE",
-        "STRIDED_SLICE", "TILE", "TRANSPOSE",
+        "STRIDED_SLICE", "TILE", "TOPK_V2", "TRANSPOSE",
     }
 )  # fmt: skip
 # Operators whose results lie between the minimum and the maximum of their operands.

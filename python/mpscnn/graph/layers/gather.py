@@ -28,6 +28,23 @@ class GatherLayers(LayerMaker):
             positions = [index + extent if -extent <= index < 0 else index for index in positions]
         return self.layer("gather", [x], {"axis": axis, "indices": positions}, name=name)
 
+    def take_along_axis(
+        self, x: Tensor, indices: Tensor, *, axis: int = -1, name: str | None = None
+    ) -> Tensor:
+        """Select elements along an axis like `numpy.take_along_axis`, by indices that the network computes.
+
+        Along all other axes both tensors have the same extent, or one of them has extent 1 and is repeated.
+
+        Args:
+            x: a tensor with at most 4 axes.
+            indices: a tensor with as many axes. Its numbers are truncated to whole numbers; negative ones count from
+                the end. Numbers beyond the axis select its first or last element, and NaN the first.
+            axis: any axis but the batch.
+
+        Raises ShapeError if other axes differ.
+        """
+        return self.layer("take_along_axis", [x, indices], {"axis": axis}, name=name)
+
     def tile(self, x: Tensor, repeats: Sequence[int], *, name: str | None = None) -> Tensor:
         """Repeat a tensor like `numpy.tile(x, (1, *repeats))`. `repeats` has a number for each axis after the batch.
 

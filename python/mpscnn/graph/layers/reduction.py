@@ -100,6 +100,22 @@ class ReductionLayers(LayerMaker):
         """Return the index of each pixel's smallest channel, by the rules of `argmax`."""
         return self.layer("argument", [x], {"kind": "min"}, name=name, default="argmin")
 
+    def top_k(
+        self, x: Tensor, k: int, *, largest: bool = True, name: str | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the k largest or smallest channels of each pixel and their indices: (..., c) -> (..., k).
+
+        The best one comes first, and of equal ones the first. NaN is larger than all numbers. The layer with the
+        indices, which are floats, gets the name. float16 networks allow at most 2049 channels, because half precision
+        does not represent larger indices exactly.
+
+        Raises ParameterError unless k is 1 to the number of channels, ShapeError if x has more than 4 axes.
+        """
+        attributes = {"kind": "max" if largest else "min", "count": k}
+        indices = self.layer("top_k", [x], attributes, name=name)
+        values = self.layer("take_along_axis", [x, indices], {"axis": -1}, default="top_k_values")
+        return values, indices
+
     def weighted_sum(self, x: Tensor, weights: Tensor, *, name: str | None = None) -> Tensor:
         """Return the sum of x * weights over the channels: (..., c) -> (..., 1).
 
