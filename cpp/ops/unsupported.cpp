@@ -166,15 +166,26 @@ Refused not_of_integers(const LayerUse &layer) {
             return operation.kind == ReductionKind::mean || operation.kind == ReductionKind::sum;
         else if constexpr (std::is_same_v<Op, Padding>)
             return operation.mode == PaddingMode::constant_ && operation.values.empty();
+        else if constexpr (std::is_same_v<Op, LayerNormalization>)
+            return operation.norm == VectorNorm::l2_norm && operation.epsilon_rule == EpsilonRule::minimum &&
+                   operation.epsilon <= 1e-3f; // TensorFlow Lite's minimum, which its integers ignore
         else
             return std::is_same_v<Op, Convolution> || std::is_same_v<Op, FullyConnected> ||
-                   std::is_same_v<Op, Softmax> || std::is_same_v<Op, Constant> ||
-                   std::is_same_v<Op, Concatenation> || moves_elements(operation);
+                   std::is_same_v<Op, Softmax> || std::is_same_v<Op, LogSoftmax> ||
+                   std::is_same_v<Op, Constant> || std::is_same_v<Op, Concatenation> ||
+                   moves_elements(operation);
     };
     constexpr std::int64_t max_exponentials = 4096; // their sum has 12 bits before the binary point
     if (std::holds_alternative<Softmax>(layer.operation) &&
         layer.inputs[0][layer.inputs[0].rank() - 1] > max_exponentials)
         return Refused("a softmax of more than 4096 channels");
+    if (std::holds_alternative<LogSoftmax>(layer.operation) &&
+        layer.inputs[0][layer.inputs[0].rank() - 1] >= max_exponentials)
+        return Refused("a logarithm of a softmax of more than 4095 channels");
+    constexpr std::int64_t max_squares = std::numeric_limits<std::int32_t>::max() / (255 * 255);
+    if (std::holds_alternative<LayerNormalization>(layer.operation) &&
+        layer.inputs[0][layer.inputs[0].rank() - 1] > max_squares)
+        return Refused("a unit norm of more than 33025 channels");
     if (has_larger_sum(layer)) return Refused("a mean or sum of more than 8388608 elements");
     if (std::holds_alternative<Concatenation>(layer.operation) && layer.inputs[0].rank() > 4)
         return Refused("a concatenation of more than four axes");
@@ -255,8 +266,9 @@ constexpr UnsupportedFeature unsupported_features[] = {
 
     {"cpu", "", "layers in int8",
      "convolutions and dense layers with uint8 weights, additions, subtractions, multiplications, average "
-     "and max poolings, means, sums, bilinear and nearest resizes, borders of one number, softmax, "
-     "concatenations, relu, relu6, clamp, leaky relu, sigmoid, hard sigmoid, tanh, absolute, softplus, "
+     "and max poolings, means, sums, bilinear and nearest resizes, borders of one number, softmax and its "
+     "logarithm, unit norms of order 2 without gamma and beta, concatenations, relu, relu6, clamp, leaky "
+     "relu, sigmoid, hard sigmoid, tanh, absolute, softplus, "
      "softsign, elu, gelu, hard swish, swish, mish, erf and linear, reshapes, transposes, channel shuffles, "
      "slices, gathers, tiles and constants, as TensorFlow Lite has them; others kept in float32",
      not_of_integers},

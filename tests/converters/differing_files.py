@@ -34,7 +34,7 @@ class DifferingFile(RandomFile):
 
     _abs = _elu = _neg = _sqrt = _rsqrt = _square = _sign = _exp = _log = _floor = _ceil = _round = _function
     _relu_n1_to_1 = _relu_0_to_1 = _relu = _relu6 = _quantize = _gelu = _function
-    _log_softmax = _l2_normalization = _zeros_like = _function
+    _zeros_like = _function
 
     def _hard_swish(self) -> Made:
         """LiteRT refuses scales that are far above the result's."""
@@ -242,6 +242,21 @@ class DifferingFile(RandomFile):
     def _softmax(self) -> Made:
         _, result = super()._softmax()
         return [(0, "Float32", float(self._random.choice([1.0, 0.5, 2.0, 0.75])))], result
+
+    def _log_softmax(self) -> Made:
+        return [], self._of_channels(16 / 256, int(self._limits.max))
+
+    def _l2_normalization(self) -> Made:
+        return [], self._of_channels(1 / 128, int(self._limits.min) + 128)
+
+    def _of_channels(self, scale: float, zero_point: int) -> Tensor:
+        """Add an input of some numbers near each other or of all, and return a result with the only scale."""
+        shape = (self._integer(1, 3), self._integer(1, 4), self._integer(1, 2), self._integer(1, 90))
+        self._input(shape)
+        near = self._integer(0, 255)
+        low, high = int(self._limits.min), int(self._limits.max)
+        self.inputs[-1] = np.clip(self.inputs[-1], low + near // 2, high - near // 2)
+        return quantized(Tensor("result", shape, self._dtype), [scale], [zero_point])
 
     # ---- Others ----------------------------------------------------------------------------------------------
 

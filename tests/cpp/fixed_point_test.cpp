@@ -2,6 +2,8 @@
 
 #include "cpu/kernels/tasks/fixed_point.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -10,6 +12,8 @@
 namespace {
 
 using mpscnn::cpu::high_product;
+using mpscnn::cpu::inverse_of_root;
+using mpscnn::cpu::logarithm_of_sum;
 using mpscnn::cpu::rounded_once;
 using mpscnn::cpu::rounded_twice;
 using mpscnn::cpu::rounding_shift;
@@ -67,6 +71,29 @@ TEST(requantisation_is_that_of_its_definition) {
                       return rounded_twice(x, m, shift) == nearest_away(nearest_up(product, 31), right) &&
                              rounded_once(x, m, shift) == nearest_up(product, 31 + right);
                   }) == 0);
+}
+
+/// Test numbers with 12 bits before the binary point. The logarithm has 26 bits after it.
+TEST(logarithms_are_near) {
+    double largest = 0.0;
+    for (std::int64_t sum = 1 << 19; sum <= greatest; sum += 1 + sum / 5000) {
+        const double found = std::ldexp(logarithm_of_sum(static_cast<std::int32_t>(sum)), -26),
+                     right = std::log(std::ldexp(static_cast<double>(sum), -19));
+        largest = std::max(largest, std::fabs(found - right));
+    }
+    CHECK(largest < 1e-6);
+}
+
+TEST(inverse_roots_are_near) {
+    double largest = 0.0;
+    for (std::int64_t sum = 1; sum <= greatest; sum += 1 + sum / 5000) {
+        std::int32_t shift = 0;
+        const std::int32_t m = inverse_of_root(static_cast<std::int32_t>(sum), shift);
+        CHECK(shift <= 0);
+        const double product = std::ldexp(m, shift - 31) * std::sqrt(static_cast<double>(sum));
+        largest = std::max(largest, std::fabs(product - 1.0));
+    }
+    CHECK(largest < 2e-6);
 }
 
 } // namespace

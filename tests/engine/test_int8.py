@@ -490,6 +490,85 @@ def test_a_softmax_of_many_equal_channels(channels: int, instruction_set: str) -
     assert right.max() == (1 if channels == 511 else 0)
 
 
+@pytest.mark.parametrize("channels", [1, 600, 4095])
+def test_a_log_softmax_of_many_equal_channels(channels: int, instruction_set: str) -> None:
+    network = mpscnn.Network((1, 1, channels))
+    result = network.output(network.log_softmax(network.input))
+    network.quantize(network.input, "int8", 0.02, -28)
+    network.quantize(result, "int8", 1 / 16, 127)
+    program = network.compile(device="cpu", precision="int8")
+    found = program.session().run(np.zeros((1, 1, 1, channels), np.float32))
+    np.testing.assert_allclose(found, -np.log(channels), atol=1 / 32)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("channels", [1, 33025])
+def test_a_unit_norm_of_the_farthest_integers(channels: int, dtype: str, instruction_set: str) -> None:
+    """The sum of squares is nearly 2^31 at most."""
+    lowest = int(np.iinfo(dtype).min)
+    source = quantized.Quantization(0.02, lowest, dtype)
+    network = mpscnn.Network((1, 1, channels))
+    result = network.output(network.unit_norm(network.input))
+    network.quantize(network.input, dtype, source.scale, source.zero_point)
+    network.quantize(result, dtype, 1 / 128, lowest + 128)
+    program = network.compile(device="cpu", precision="int8")
+    integers = np.full((1, 1, 1, channels), lowest + 255)
+    found = program.session().run(quantized.dequantize(integers, source))
+    right = quantized.unit_norm(integers, source)
+    np.testing.assert_array_equal(found, (right - lowest - 128) / np.float32(128))
+
+
+@pytest.mark.parametrize(
+    ("channels", "scale", "layer", "message"),
+    [
+        (
+            4096,
+            1 / 16,
+            lambda net, x: net.log_softmax(x),
+            "got a logarithm of a softmax of more than 4095 channels",
+        ),
+        (33026, 1 / 128, lambda net, x: net.unit_norm(x), "got a unit norm of more than 33025 channels"),
+        (
+            5,
+            1 / 15,
+            lambda net, x: net.log_softmax(x, name="y"),
+            "'y': the integers of a log_softmax's result have the scale 1/16 and",
+        ),
+        (
+            5,
+            1 / 16,
+            lambda net, x: net.unit_norm(x),
+            "a layer_normalization's result have the scale 1/128 and",
+        ),
+        (5, 1 / 128, lambda net, x: net.unit_norm(x, epsilon=0.01), "got layer_normalization"),
+        (5, 1 / 128, lambda net, x: net.unit_norm(x, epsilon_rule="outside"), "got layer_normalization"),
+        (5, 1 / 128, lambda net, x: net.layer_norm(x), "got layer_normalization"),
+    ],
+)
+def test_norms_that_integers_lack(
+    channels: int,
+    scale: float,
+    layer: Callable[[mpscnn.Network, mpscnn.Tensor], mpscnn.Tensor],
+    message: str,
+) -> None:
+    network = mpscnn.Network((1, 1, channels))
+    result = network.output(layer(network, network.input))
+    network.quantize(network.input, "uint8", 0.02, 100)
+    network.quantize(result, "uint8", scale, 255 if scale > 1 / 50 else 128)
+    with pytest.raises((mpscnn.UnsupportedError, mpscnn.ParameterError), match=message):
+        network.compile(device="cpu", precision="int8")
+
+
+def test_a_unit_norm_with_factors_is_refused() -> None:
+    network = mpscnn.Network((1, 1, 5))
+    result = network.output(network.unit_norm(network.input, name="y"))
+    network.graph.set_weight("y", "gamma", np.full(5, 2, np.float32))
+    network.quantize(network.input, "uint8", 0.02, 100)
+    network.quantize(result, "uint8", 1 / 128, 128)
+    with pytest.raises(mpscnn.ParameterError, match="'y': in int8 precision a unit norm has no gamma and no"):
+        network.compile(device="cpu", precision="int8")
+
+
 def test_other_precisions_do_not_look_at_integers(tmp_path: Path) -> None:
     made = RandomFile("CONV_2D", "uint8", 5)
     source = tmp_path / "one.tflite"

@@ -422,6 +422,71 @@ def _inverse(a: Integers) -> Integers:
     return np.clip(x << 1, -_LARGEST - 1, _LARGEST)
 
 
+def log_softmax(x: Integers, source: Quantization) -> Integers:
+    """Of the last axis; the result has the scale 16 / 256 and the greatest integer as its zero point."""
+    low, high = source.limits
+    m, shift = multiplier_of(min(float(np.float32(source.scale)) * (1 << 26), float(_LARGEST)))
+    least = -math.floor(31.0 * (1 << 26) / (1 << shift))
+    back, back_shift = multiplier_of((1 << (31 - shift)) / m)
+    difference = x - x.max(axis=-1, keepdims=True)
+    near = difference >= least
+    number = high_product(np.where(near, difference, 0) << shift, m)
+    totals = np.where(near, rounding_shift(_exponential(number), 12), 0).sum(axis=-1, keepdims=True)
+    logarithm = np.vectorize(_logarithm)(totals)
+    reached = np.maximum(least - 1, scaled(logarithm - _LARGEST - 1, back, back_shift))
+    steps = rounding_shift(number - logarithm, 22) + high
+    return np.where(difference > reached, np.clip(steps, low, high), low)
+
+
+def _logarithm(total: int) -> int:
+    """Return the logarithm of a number with 12 integer bits, at least 1, with 5 integer bits.
+
+    The number is 2^n times a fraction r near 1, for which a rational function gives the logarithm.
+    """
+    root, quarter_root = 1518500250, 1805811301  # of 1/2
+    leading = 32 - int(total).bit_length()
+    first = min(2 * int(high_product(total << (leading - 1), root)), _LARGEST)
+    smaller = int(high_product(total, root))
+    other = 31 - smaller.bit_length()
+    r = min(first, min(total << other, _LARGEST))
+    power = max(((12 - leading) << 25) + (1 << 23), ((12 - other) << 25) - (1 << 23))
+    p = int(np.sign(r + quarter_root)) + r + quarter_root >> 1
+    q = 2 * (r - quarter_root)
+    square = int(high_product(q, q))
+    above = int(high_product(q, r) + high_product(high_product(q, square), 117049297))
+    below = high_product(p, 1057819769 + q + high_product(127690142, square)) + high_product(638450708, q)
+    share = high_product(rounding_shift(above, 6), _inverse(np.int64(below)))
+    return min(2 * int(high_product(power, 1488522236) + share), _LARGEST)
+
+
+def unit_norm(x: Integers, source: Quantization) -> Integers:
+    """Of the last axis; the result has the scale 1 / 128, and its zero point is the middle of the integers."""
+    low, high = source.limits
+    above = np.asarray(x, np.int64) - source.zero_point
+    m, right = np.vectorize(_inverse_root)(np.square(above).sum(axis=-1, keepdims=True))
+    if source.dtype == "uint8":
+        return np.clip(rounding_shift(high_product(128 * above, m), right) + 128, low, high)
+    return np.clip(scaled(above, m, 7 - right), low, high)
+
+
+def _inverse_root(total: int) -> tuple[int, int]:
+    """Return (m, right) with 1 / sqrt(total) = m * 2^(-31 - right), by five steps of Newton's method."""
+    total, right = int(total), 11
+    if total <= 1:
+        return _LARGEST, 0
+    while total >= 1 << 29:
+        total, right = total // 4, right + 1
+    pairs = (31 - total.bit_length()) // 2 - 1
+    total, right = total << (2 * pairs), right - pairs
+    half = int(rounding_shift(total >> 1, 1))
+    x = 1 << 28
+    for _ in range(5):
+        cube = int(high_product(high_product(x, x), x)) << 6
+        x = int(high_product((1 << 28) + (1 << 27), x) - high_product(half, cube)) << 3
+    m = int(high_product(x, 1518500250))
+    return m << max(-right, 0), max(right, 0)
+
+
 # ---- Functions of each element -----------------------------------------------------------------------------
 
 

@@ -73,5 +73,7 @@ void get(Kernel<IntegerMeanTask> &);
 void get(Kernel<IntegerTableTask> &);
 void get(Kernel<IntegerResizeTask> &);
 void get(Kernel<IntegerSoftmaxTask> &);
+void get(Kernel<IntegerLogSoftmaxTask> &);
+void get(Kernel<IntegerUnitNormTask> &);
 void get(Kernel<QuantizationTask> &);
 void get(Kernel<DequantizationTask> &);

@@ -44,7 +44,7 @@ using Task = std::variant<
     // int8 networks
     IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerProductTask, IntegerMaximumTask,
     IntegerNearestTask, IntegerBorderTask, IntegerMeanTask, IntegerTableTask, IntegerResizeTask,
-    IntegerSoftmaxTask, QuantizationTask, DequantizationTask>;
+    IntegerSoftmaxTask, IntegerLogSoftmaxTask, IntegerUnitNormTask, QuantizationTask, DequantizationTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

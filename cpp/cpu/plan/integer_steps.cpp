@@ -254,6 +254,25 @@ private:
         append(fused, task);
     }
 
+    void add_layer(const FusedOperation &fused, const ops::LogSoftmax &) {
+        const IntegerLayer &layer = *fused.integers;
+        IntegerLogSoftmaxTask task;
+        task.exponentials = layer.table.data();
+        task.differences = layer.table.data() + 256;
+        task.multiplier = layer.multipliers[0];
+        task.shift = layer.shifts[0];
+        append(fused, task);
+    }
+
+    /// Add a unit norm, the only layer normalization that the table of unsupported features allows.
+    void add_layer(const FusedOperation &fused, const ops::LayerNormalization &) {
+        const Quantization &source = quantization(fused.inputs[0]);
+        IntegerUnitNormTask task;
+        task.source_zero = stored(source, source.zero_point);
+        task.is_signed = source.is_signed;
+        append(fused, task);
+    }
+
     // ---- Moves of elements: kernels that move floats also move bytes ----
 
     void add_layer(const FusedOperation &fused, const ops::Transpose &move) { add_move(fused, move); }

@@ -354,14 +354,24 @@ void lower_product(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     set_limits(layer.requantization, node, result);
 }
 
-void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
-    const Node &node = graph.nodes()[index];
-    const Quantization &source = quantization_of(graph, node.inputs[0]),
-                       &result = quantization_of(graph, graph.result_of(index));
-    if (result.scale != 1.0f / 256.0f || result.zero_point != result.lowest())
-        fail(ErrorKind::parameter,
-             {name_of_layer(node), ": the integers of a softmax's result have the scale "
-                                   "1/256 and the zero point 0 (uint8) or -128 (int8)"});
+/// Return the difference of numbers for a distance of integers from the maximum.
+std::int32_t difference_of(int distance, const FixedPoint &scale) {
+    return high_product(
+        static_cast<std::int32_t>(-static_cast<std::int64_t>(distance) * (1LL << scale.shift)),
+        scale.multiplier);
+}
+
+/// Throw ParameterError unless the result has the scale and zero point, as a stored byte, of its layer.
+void require_result(const Node &node, const Quantization &result, float scale, int zero_point,
+                    const char *stated) {
+    if (result.scale != scale || stored(result, result.zero_point) != zero_point)
+        fail(ErrorKind::parameter, {name_of_layer(node), ": the integers of a ", info_of(node.operation).name,
+                                    "'s result have the ", stated});
+}
+
+/// Compute the exponential of each distance from the maximum, and return the factor from a distance to a
+/// difference of numbers with 26 bits after the binary point.
+FixedPoint lower_exponentials(const Node &node, const Quantization &source, std::int32_t *exponentials) {
     const double factor = std::min(static_cast<double>(source.scale) * 67108864.0, 2147483647.0);
     if (!(factor > 1.0))
         fail(ErrorKind::parameter, {name_of_layer(node),
@@ -370,14 +380,40 @@ void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
                                     source.scale});
     const FixedPoint scale = fixed_point(factor);
     const double farthest = std::floor(31.0 * 67108864.0 / std::ldexp(1.0, scale.shift));
-    layer.table = zeros(256);
     for (int distance = 0; distance < 256; ++distance)
-        layer.table[static_cast<std::size_t>(distance)] =
-            distance > farthest
-                ? -1
-                : exponential(5, high_product(static_cast<std::int32_t>(-static_cast<std::int64_t>(distance) *
-                                                                        (1LL << scale.shift)),
-                                              scale.multiplier));
+        exponentials[distance] = distance > farthest ? -1 : exponential(5, difference_of(distance, scale));
+    return scale;
+}
+
+void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Node &node = graph.nodes()[index];
+    require_result(node, quantization_of(graph, graph.result_of(index)), 1.0f / 256.0f, 0,
+                   "scale 1/256 and the zero point 0 (uint8) or -128 (int8)");
+    layer.table = zeros(256);
+    lower_exponentials(node, quantization_of(graph, node.inputs[0]), layer.table.data());
+}
+
+void lower_log_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Node &node = graph.nodes()[index];
+    require_result(node, quantization_of(graph, graph.result_of(index)), 1.0f / 16.0f, 255,
+                   "scale 1/16 and the zero point 255 (uint8) or 127 (int8)");
+    layer.table = zeros(512);
+    std::int32_t *const differences = layer.table.data() + 256;
+    const FixedPoint scale =
+        lower_exponentials(node, quantization_of(graph, node.inputs[0]), layer.table.data());
+    for (int distance = 0; distance < 256; ++distance)
+        if (layer.table[static_cast<std::size_t>(distance)] >= 0)
+            differences[distance] = difference_of(distance, scale);
+    set_factor(fixed_point(std::ldexp(1.0, 31 - scale.shift) / scale.multiplier), node, layer);
+}
+
+void lower_unit_norm(const Graph &graph, std::size_t index) {
+    const Node &node = graph.nodes()[index];
+    require_result(node, quantization_of(graph, graph.result_of(index)), 1.0f / 128.0f, 128,
+                   "scale 1/128 and the zero point 128 (uint8) or 0 (int8)");
+    if (!node.weights.empty())
+        fail(ErrorKind::parameter,
+             {name_of_layer(node), ": in int8 precision a unit norm has no gamma and no beta"});
 }
 
 /// Compute the table of an activation that only has limits, or of a change of scale and zero point. As in
@@ -477,6 +513,10 @@ std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::s
                 lower_product(graph, index, *layer);
             else if constexpr (std::is_same_v<Op, ops::Softmax>)
                 lower_softmax(graph, index, *layer);
+            else if constexpr (std::is_same_v<Op, ops::LogSoftmax>)
+                lower_log_softmax(graph, index, *layer);
+            else if constexpr (std::is_same_v<Op, ops::LayerNormalization>)
+                lower_unit_norm(graph, index);
             else if constexpr (std::is_same_v<Op, ops::Convolution> ||
                                std::is_same_v<Op, ops::FullyConnected>)
                 ProductLowering(graph, index, quads, *layer).run();

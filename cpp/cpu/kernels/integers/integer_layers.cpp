@@ -241,44 +241,6 @@ void integer_table_run(const IntegerTableTask &task, const Prepared &prepared, s
     });
 }
 
-// ---- Softmax ----
-
-void softmax_of_integers(const IntegerSoftmaxTask &task, const std::uint8_t *bytes, std::uint8_t *result) {
-    const std::int64_t channels = task.destination.channels;
-    std::int32_t highest = 0;
-    for (std::int64_t c = 0; c < channels; ++c) highest = bytes[c] > highest ? bytes[c] : highest;
-    std::uint32_t sum = 0;
-    for (std::int64_t c = 0; c < channels; ++c) {
-        const std::int32_t exponential = task.exponentials[highest - bytes[c]];
-        if (exponential >= 0) sum += static_cast<std::uint32_t>(rounding_shift(exponential, 12));
-    }
-    const int leading = __builtin_clz(sum);
-    const auto above_one = static_cast<std::int32_t>((sum << leading) - (1u << 31));
-    const std::int32_t inverse = inverse_of_one_and(above_one);
-    const int shift = 12 - leading + 31 - 8;
-    for (std::int64_t c = 0; c < channels; ++c) {
-        const std::int32_t exponential = task.exponentials[highest - bytes[c]];
-        // If the shift is above 31, the exponentials add up to 512 or more, and each share rounds to 0.
-        const std::int32_t share =
-            exponential < 0 || shift > 31 ? 0 : rounding_shift(high_product(inverse, exponential), shift);
-        result[c] = static_cast<std::uint8_t>(limited(share, 0, 255));
-    }
-}
-
-template <class V>
-Prepared integer_softmax_prepare(const IntegerSoftmaxTask &task, const Planning &planning) {
-    return prepare_rows(task, planning);
-}
-template <class V>
-void integer_softmax_run(const IntegerSoftmaxTask &task, const Prepared &prepared, std::int64_t begin,
-                         std::int64_t end, Worker &) {
-    for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
-        for (std::int64_t x = 0; x < task.destination.width; ++x)
-            softmax_of_integers(task, bytes_at(task.source, image, y, x),
-                                bytes_at(task.destination, image, y, x));
-    });
-}
-
 // ---- Conversions to integers and back ----
 
 /// Compute 2 * x / scale, twice the distance from the zero point in integers, for `count` floats x. A NaN
@@ -357,6 +319,5 @@ void dequantization_run(const DequantizationTask &task, const Prepared &prepared
 MPSCNN_KERNEL(IntegerPoolingTask, integer_pooling)
 MPSCNN_KERNEL(IntegerSumTask, integer_sum)
 MPSCNN_KERNEL(IntegerTableTask, integer_table)
-MPSCNN_KERNEL(IntegerSoftmaxTask, integer_softmax)
 MPSCNN_KERNEL(QuantizationTask, quantization)
 MPSCNN_KERNEL(DequantizationTask, dequantization)

@@ -71,6 +71,53 @@ MPSCNN_FIXED_POINT std::int32_t inverse_of_one_and(std::int32_t a) {
     return larger(x, 1);
 }
 
+/// Return the logarithm of a number of at least 1. The number has 12 bits before the binary point and the
+/// result 5. The number is 2^n * r, where the 4th root of 1/2 is near r. A quotient of polynomials gives the
+/// logarithm of r.
+MPSCNN_FIXED_POINT std::int32_t logarithm_of_sum(std::int32_t sum) {
+    constexpr std::int32_t root = 1518500250, fourth_root = 1805811301; // of 1/2
+    const auto larger = [](std::int32_t p, int bits) {
+        return limited(static_cast<std::int64_t>(p) * (std::int64_t{1} << bits), INT32_MIN, INT32_MAX);
+    };
+    // There are two choices of n and r. The smaller r, and the larger n, are between the roots of 1/2 and 1.
+    const int leading = __builtin_clz(static_cast<std::uint32_t>(sum));
+    const std::int32_t first = larger(high_product(larger(sum, leading - 1), root), 1);
+    const int other = __builtin_clz(static_cast<std::uint32_t>(high_product(sum, root))) - 1;
+    const std::int32_t second = larger(sum, other), r = first < second ? first : second;
+    const std::int32_t first_power = (12 - leading) * (1 << 25) + (1 << 23),
+                       second_power = (12 - other) * (1 << 25) - (1 << 23),
+                       power = first_power > second_power ? first_power : second_power;
+    const auto middle =
+        static_cast<std::int32_t>((static_cast<std::int64_t>(r) + fourth_root + 1) / 2); // both are positive
+    const std::int32_t q = 2 * (r - fourth_root), square = high_product(q, q),
+                       above = high_product(q, r) + high_product(high_product(q, square), 117049297),
+                       below = high_product(middle, 1057819769 + q + high_product(127690142, square)) +
+                               high_product(638450708, q);
+    const std::int32_t part = high_product(rounding_shift(above, 6), inverse_of_one_and(below));
+    return larger(high_product(power, 1488522236) + part, 1);
+}
+
+/// Return m, and set `shift`, with 1 / sqrt(sum) = m * 2^(shift - 31); the shift is at most 0. Newton's
+/// method takes five steps from 1. A sum of 0 counts as 1.
+MPSCNN_FIXED_POINT std::int32_t inverse_of_root(std::int32_t sum, std::int32_t &shift) {
+    shift = 0;
+    if (sum <= 1) return INT32_MAX;
+    int right = 11;
+    for (; sum >= 1 << 29; sum /= 4) ++right;
+    const int pairs = (__builtin_clz(static_cast<std::uint32_t>(sum)) - 1) / 2 - 1;
+    const std::int32_t half = rounding_shift(sum << (2 * pairs) >> 1, 1);
+    right -= pairs;
+    std::int32_t x = 1 << 28;
+    for (int step = 0; step < 5; ++step) {
+        const std::int32_t cube = high_product(high_product(x, x), x) * (1 << 6);
+        x = (high_product((1 << 28) + (1 << 27), x) - high_product(half, cube)) * (1 << 3);
+    }
+    const std::int32_t result = high_product(x, 1518500250);
+    if (right < 0) return result * (1 << -right);
+    shift = -right;
+    return result;
+}
+
 #undef MPSCNN_FIXED_POINT
 
 } // namespace

@@ -175,6 +175,31 @@ struct IntegerSoftmaxTask {
     const char *kernel_name() const { return "integer softmax"; }
 };
 
+/// The logarithm of a softmax over the channels. The result counts sixteenths below the integer 255, which
+/// means 0.
+struct IntegerLogSoftmaxTask {
+    ConstView source;
+    View destination;
+    const std::int32_t *exponentials = nullptr; ///< see IntegerSoftmaxTask
+    /// The difference from the maximum for each distance that counts, with 26 bits after the binary point.
+    const std::int32_t *differences = nullptr;
+    std::int32_t multiplier = 0,
+                 shift = 0; ///< the factor from a difference to a distance: m * 2^(shift - 31)
+
+    const char *kernel_name() const { return "integer log softmax"; }
+};
+
+/// The channels of each pixel divided by the root of the sum of their squares. The result counts steps of
+/// 1/128 from the integer 128, which means 0.
+struct IntegerUnitNormTask {
+    ConstView source;
+    View destination;
+    std::int32_t source_zero = 0;
+    bool is_signed = false; ///< true for int8
+
+    const char *kernel_name() const { return "integer unit norm"; }
+};
+
 /// Quantizes float32 numbers: rounds to the nearest integer, ties away from zero, and clamps. NaN becomes the
 /// zero point.
 struct QuantizationTask {
