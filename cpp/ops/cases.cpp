@@ -434,6 +434,8 @@ constexpr Row case_rows[] = {
     {checked, "slice of one slice", "slice", R"({"top":1,"left":4,"front":1,"stride_x":-2})", nullptr,
      "[[7,5,3]]"},
     {checked, "gather of one slice", "gather", R"({"indices":[2,0,0,1]})", nullptr, "[[7,5,3]]"},
+    {checked, "take along channels of one slice", "take_along_axis", "{}", nullptr, "[[7,5,3],[7,1,4]]"},
+    {checked, "top k of one slice", "top_k", R"({"count":2})", nullptr, "[[7,5,3]]"},
     {checked, "tile of one slice", "tile", R"({"rows":2,"columns":3,"channels":2})", nullptr, "[[7,5,2]]"},
     {checked, "constant of one slice", "constant", R"({"shape":[7,5,3]})", nullptr, "[[7,5,3]]"},
     {checked, "transpose of one slice", "transpose", R"({"axes":[2,1,3]})", nullptr, "[[7,5,3]]"},

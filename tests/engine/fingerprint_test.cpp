@@ -67,6 +67,7 @@ TEST(layers_have_the_same_bits_on_every_processor) {
     if (std::getenv("MPSCNN_RECORD_FINGERPRINTS")) {
         std::ofstream file(MPSCNN_FINGERPRINTS);
         for (const auto &[layer, fingerprint] : found) file << fingerprint << ' ' << layer << '\n';
+        CHECK(static_cast<bool>(file.flush()));
         return;
     }
     for (const auto &[layer, fingerprint] : found) {

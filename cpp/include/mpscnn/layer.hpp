@@ -656,6 +656,13 @@ struct SubpixelConvolution {
     template <class Visit> void visit_fields(Visit &&visit) const { visit("output_channels", output_channels); visit("scale", scale); visit("order", order); visit("kernel_height", kernel_height); visit("kernel_width", kernel_width); visit("stride_y", stride_y); visit("stride_x", stride_x); visit("dilation_y", dilation_y); visit("dilation_x", dilation_x); visit("padding", padding); visit("pad_top", pad_top); visit("pad_bottom", pad_bottom); visit("pad_left", pad_left); visit("pad_right", pad_right); visit("ceil_mode", ceil_mode); visit("groups", groups); visit("output_height", output_height); visit("output_width", output_width); }
 };
 
+/// Elements along an axis by computed indices.
+struct TakeAlongAxis {
+    static constexpr const char *operation = "take_along_axis";
+    std::int64_t axis = -1; ///< axis other than the batch; negative from the end
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("axis", axis); }
+};
+
 /// A tensor repeated along rows, columns and channels.
 struct Tile {
     static constexpr const char *operation = "tile";
@@ -663,6 +670,14 @@ struct Tile {
     std::int64_t columns = 1; ///< repetitions along the second axis from the end
     std::int64_t channels = 1; ///< repetitions along the last axis
     template <class Visit> void visit_fields(Visit &&visit) const { visit("rows", rows); visit("columns", columns); visit("channels", channels); }
+};
+
+/// The indices of the channels with the largest or smallest elements.
+struct TopK {
+    static constexpr const char *operation = "top_k";
+    ArgumentKind kind = ArgumentKind::max; ///< max or min
+    std::int64_t count = 1; ///< number of channels that are found
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kind", kind); visit("count", count); }
 };
 
 /// The axes after the batch in another order.
