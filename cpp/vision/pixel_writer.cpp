@@ -18,7 +18,8 @@ PixelWriter::PixelWriter(const ImageView &image, const Preprocess &options)
                                                                    : Kind::color),
       swap_to_rgb_(format_info(image.format).blue_first), bgr_(options.order == ChannelOrder::bgr),
       channels_(options.channels()), yuv_(yuv_to_rgb(image.chroma.matrix, image.chroma.range)) {
-    // The factors to 0..255 are integers, so the largest sample becomes exactly 255.
+    // The factors that scale samples to 0..255, or their inverses, are integers. So the largest sample
+    // becomes exactly 255.
     const SampleType sample = format_info(image.format).sample;
     if (sample == SampleType::uint16) range_divisor_ = 257.0f;
     if (sample == SampleType::float16 || sample == SampleType::float32) range_factor_ = 255.0f;

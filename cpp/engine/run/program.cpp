@@ -70,7 +70,8 @@ void require_constant_weights(const Graph &graph) {
                  {"layer ", quoted(node.name), ": sums in halves are for constant weights"});
 }
 
-/// Return the default memory limit. It is computed once, because raw kernels compile many programs.
+/// Return the default memory limit. It is computed once, because each kernel that is used without a network
+/// compiles a program of its own.
 std::uint64_t default_max_memory() {
     static const std::uint64_t bytes = platform::usable_memory();
     return bytes;

@@ -30,7 +30,8 @@ std::optional<std::string> fault_of(const Backend &subject, const Backend &refer
         }
 }
 
-/// The state of a check in which implementations are replaced.
+/// The state of a check. An implementation whose result is wrong, or that ends the process, is refused, and
+/// the cases that need it run again with the next one.
 class Trial {
 public:
     Trial(const std::vector<Graph> &networks, const CaseRunner &run)

@@ -22,8 +22,8 @@ struct LoweredLayer {
     std::size_t weight_bytes = 0;
 };
 
-/// A network on images. Shared by all plans of a program; immutable, except for the state that `encoding`
-/// guards.
+/// A lowered network whose values are stored as MPS images. Shared by all plans of a program; immutable,
+/// except for the state that `encoding` guards.
 struct LoweredNetwork {
     std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
     std::shared_ptr<const engine::Implementations> implementations;

@@ -70,7 +70,10 @@ class ConvolutionGradientState(WeightGradientState):
 
     @property
     def offset(self) -> tuple[int, int]:
-        """The kernel's `offset`, (x, y), at the time when it was encoded, or before that, when the state was made."""
+        """The `offset`, (x, y), that the kernel had when it was encoded.
+
+        Until the kernel is encoded, it is the offset that the kernel had when the state was made.
+        """
         return self._offset if self._properties is None else super().offset
 
     @property

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Evaluated:
     """The results of an evaluation: the loss over all data, and the share of elements whose class is right.
 
-    The true class is the label's largest one. For detectors, the accuracy is over the anchors with an object; NaN if
-    there are none.
+    The true class is the one with the largest number in the label (argmax). For detectors, the accuracy is over the
+    anchors with an object; NaN if there are none.
     """
 
     loss: float

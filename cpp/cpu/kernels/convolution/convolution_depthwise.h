@@ -160,8 +160,9 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
     }
 }
 
-/// Compute the output rows [rows) for the channel vectors strip.chunks. Two rows share a strip if their
-/// windows are as far apart as the kernel's vertical stride expects.
+/// Compute the output rows from rows.begin to rows.end - 1, for the channel vectors strip.chunks. Rows y and
+/// y + dilation are computed together if the convolution has the vertical stride that `Shape` is compiled
+/// for.
 template <class V, class Shape> void depthwise_band(DepthwiseStrip strip, Range rows) {
     const WindowAxis &window = strip.task->vertical;
     const bool pairs =

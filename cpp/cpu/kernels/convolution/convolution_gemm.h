@@ -349,7 +349,7 @@ template <class V> Prepared gemm_prepare(const ConvolutionTask &given, const Pla
             .variant = gemm_variant(*plan)};
 }
 
-/// Return the function of the register block for tiles of this many pixels.
+/// Return the function that computes a register block, for tiles of this many pixels.
 template <class V>
 inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, const ChannelPanel &panel) {
     if constexpr (has_tiles<V>) {

@@ -245,7 +245,7 @@ template <class V> struct WindowRow {
         if (taps.after > 0) visit(taps.inside.end, taps.after);
     }
 
-    /// Return an element of the source, or that which stands for a position outside it.
+    /// Return an element of the source. For a position outside it, return 0 or the nearest element.
     double wide_source(std::int64_t row, std::int64_t x, std::int64_t c) const {
         const std::int64_t inside_row = clamped(row, 0, task.source.height - 1),
                            inside_x = clamped(x, 0, task.source.width - 1);
@@ -290,7 +290,7 @@ template <class V> struct WindowRow {
         const CentredTaps rows(task.vertical, y, task.source.height),
             first(task.horizontal, 0, task.source.width),
             last(task.horizontal, task.destination.width - 1, task.source.width);
-        // Keep at least one column, because windows outside the source may be clamped to it.
+        // Keep at least one column, because windows outside the source may be clamped to that column.
         const std::int64_t begin = min(first.inside.begin, task.source.width - 1),
                            end = max(last.inside.end, begin + 1);
         for (std::int64_t x = begin; x < end; ++x)

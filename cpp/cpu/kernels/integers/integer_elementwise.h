@@ -1,6 +1,6 @@
 #pragma once
 
-// Combines the elements of two rows of bytes to one row: 64 elements at a time with AVX-512, 16 with AVX2.
+// Combines the elements of two rows of bytes into one row: 64 elements at a time with AVX-512, 16 with AVX2.
 
 #include "cpu/kernels/integers/integer_tile_requantization.h"
 

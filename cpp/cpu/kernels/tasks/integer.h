@@ -28,9 +28,9 @@ struct IntegerWeights {
     /// zeros.
     const std::int16_t *values = nullptr;
     /// The weights as 8-bit integers, for kernels that multiply four bytes at a time. Inputs form `runs` runs
-    /// of adjacent bytes, and each run is padded with zeros to a multiple of 4. The layout is [output][4] for
-    /// each panel and four inputs. A depthwise layer has two parts for each panel, whose products are added.
-    /// Each part has [channel][4] for four rows of the window and each of its columns.
+    /// of adjacent bytes, and each run is padded with zeros to a multiple of 4. The layout is
+    /// [panel][four inputs][output][4]. In a depthwise layer each weight is the sum of two bytes, and the
+    /// layout is [panel][first or second summand][four rows of the window][column][channel][4].
     const std::int8_t *quads = nullptr;
     std::int64_t runs = 1;
     /// Second summands of weights that do not fit 8 bits; null if there are none. Panel p has the summands

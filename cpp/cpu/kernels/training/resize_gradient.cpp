@@ -2,10 +2,10 @@
 // was sampled. A work item writes some rows of pixels. It processes all results that reach these rows, in a
 // fixed order.
 //
-// Registers hold a vector of the gradient and one of a pixel. The speed is limited by loads and stores, with
-// bilinear samples four of each for every vector of the gradient. Tensors with few channels are slower.
-// Pixels to which two successive results add are slower, too, because the second addition waits for the store
-// of the first.
+// Registers hold a vector of the gradient and one of a pixel. The speed is limited by loads and stores:
+// a bilinear sample needs four of each for every vector of the gradient. Tensors with few channels are
+// slower. Pixels to which two successive results add are slower, too, because the second addition waits for
+// the store of the first.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

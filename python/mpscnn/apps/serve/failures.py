@@ -96,6 +96,7 @@ def add_failures(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> Any:
         return refusal_answer(request.scope["path"], refusal(error))
 
-    # Starlette raises exceptions that have no handler again, and uvicorn logs them.
+    # Starlette answers an exception without a handler of its class by the handler of `Exception`, but then raises it
+    # again, and uvicorn logs it with a traceback. So each class of expected exceptions is registered.
     for kind in (RefusedError, HTTPException, Error, MemoryError, Exception):
         app.add_exception_handler(kind, answer)

@@ -55,7 +55,8 @@ class NormalizationLayers(LayerMaker):
     ) -> Tensor:
         """Return gamma * (x - mean) / sqrt(variance + epsilon) + beta with the statistics of each image and channel.
 
-        See Ulyanov, Vedaldi and Lempitsky 2016. The variance is divided by the number of pixels.
+        See Ulyanov, Vedaldi and Lempitsky 2016. The variance is biased: it is the mean of the squared
+        differences.
 
         Weights: `gamma` (default 1), `beta` (default 0), each [c].
         """
