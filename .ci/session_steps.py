@@ -31,7 +31,7 @@ OLDEST_CMAKE = (3, 21)
 # Parses the Metal engine to find the parts of Apple's API that it uses. Its version is that of the compiler.
 LIBCLANG = "libclang==16.0.6"
 # Foundation and the Objective-C runtime, for the emulation of Metal.
-GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "g++", "gobjc")
+GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
 
 
 def environments_of_this_process() -> str:
@@ -123,28 +123,23 @@ def python_has(session: nox.Session, module: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def install_package(session: nox.Session, sets: str = "all") -> None:
+def install_package(session: nox.Session) -> None:
     """Install the package as users do, with the packages that its tests need."""
     install_build_tools(session)
-    session.install(f"{built_wheel(session, sets)}[test]")
+    session.install(f"{built_wheel(session)}[test]")
 
 
-def built_wheel(session: nox.Session, sets: str = "all") -> Path:
-    """Return a wheel of the current sources with these instruction sets, "all" or "native".
-
-    The first session that needs it builds it. If there is one with all sets, it serves for "native" as well.
-    """
+def built_wheel(session: nox.Session) -> Path:
+    """Return a wheel of the current sources with all instruction sets. The first session that needs it builds it."""
     directory = BUILD / "wheels" / digest_of_sources(session.python or sys.version)
-    if sets != "all" and not list(directory.glob("*.whl")):
-        directory = directory.with_name(f"{directory.name}-{sets}")
     with locked(directory, session.warn):
         if not list(directory.glob("*.whl")):
-            build_wheel(session, directory, sets)
+            build_wheel(session, directory)
     (wheel,) = directory.glob("*.whl")
     return wheel
 
 
-def build_wheel(session: nox.Session, directory: Path, sets: str) -> None:
+def build_wheel(session: nox.Session, directory: Path) -> None:
     """Build the wheel into this folder."""
     command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
     # With session.run, pip would find the session's CMake instead of the one that `pip install .` uses, and ccache
@@ -153,7 +148,7 @@ def build_wheel(session: nox.Session, directory: Path, sets: str) -> None:
     built = subprocess.run(
         [*command, "--wheel-dir", str(directory), "."],
         cwd=ROOT,
-        env={**os.environ, "MPSCNN_INSTRUCTION_SETS": sets},
+        env={**os.environ, "MPSCNN_INSTRUCTION_SETS": "all"},  # sessions try each, valgrind knows some
         capture_output=True,
         text=True,
         check=False,
