@@ -8,6 +8,13 @@ namespace mpscnn::ops {
 
 namespace {
 
+/// Throws unless float32 has the index of each channel as a number. More channels come from a Reshape.
+template <class Op> void require_countable_channels(const Op &, const InputShapes &inputs) {
+    if (inputs[0].back() > largest_size)
+        fail(ErrorKind::shape, {Op::info.name, ": the input must have at most ", largest_size,
+                                " channels, got ", inputs[0].text()});
+}
+
 Shape one_channel(const Shape &input) {
     Shape result = input;
     result[input.rank() - 1] = 1;
@@ -37,10 +44,16 @@ Shape Reduction::output_shape(const InputShapes &inputs) const {
     return result;
 }
 
+void Argument::check(const InputShapes &inputs) const {
+    require_channels(info, inputs);
+    require_countable_channels(*this, inputs);
+}
+
 Shape Argument::output_shape(const InputShapes &inputs) const { return one_channel(inputs[0]); }
 
 void TopK::check(const InputShapes &inputs) const {
     require_fixed_channels(info, inputs);
+    require_countable_channels(*this, inputs);
     if (count < 1 || count > inputs[0].back())
         refuse_parameter(info, "count", concat({"1 to ", inputs[0].back()}), count);
 }

@@ -59,7 +59,7 @@ struct Argument {
 
     template <class Visitor> void fields(Visitor &visit) { visit("kind", kind, "max or min"); }
 
-    void check(const InputShapes &inputs) const { require_channels(info, inputs); }
+    void check(const InputShapes &inputs) const;
     Shape output_shape(const InputShapes &inputs) const;
     WeightSpecs weights(const InputShapes &) const { return {}; }
     Cost cost(const InputShapes &inputs, const Shape &) const { return {0, inputs[0].elements()}; }

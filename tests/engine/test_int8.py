@@ -541,6 +541,7 @@ def test_a_unit_norm_of_the_farthest_integers(channels: int, dtype: str, instruc
             "a layer_normalization's result have the scale 1/128 and",
         ),
         (5, 1 / 128, lambda net, x: net.unit_norm(x, epsilon=0.01), "got layer_normalization"),
+        (5, 1 / 128, lambda net, x: net.unit_norm(x, activation="relu"), "a unit norm has no activation"),
         (5, 1 / 128, lambda net, x: net.unit_norm(x, epsilon_rule="outside"), "got layer_normalization"),
         (5, 1 / 128, lambda net, x: net.layer_norm(x), "got layer_normalization"),
     ],

@@ -277,6 +277,13 @@ def torch_argument(torch: Any, sample: Sample) -> Any:
     return getattr(torch, f"arg{sample.attributes['kind']}")(sample.inputs[0], -1, keepdim=True).double()
 
 
+def too_many(method: str) -> Any:
+    """Return a use of a method on more channels than float32 has whole numbers."""
+    return lambda net, x: getattr(net, method)(
+        net.reshape(x, (8 * (2**21 + 1),)), *([2] if method == "top_k" else [])
+    )
+
+
 def argument_in_float16(network: Network, x: Tensor) -> None:
     network.output(network.argmax(x))
     network.compile(precision="float16")
@@ -288,11 +295,14 @@ ARGUMENT = Operation(
     draws={"images": arguments()},
     known={f"first NaN, {kind}": nan_in_rows(kind) for kind in ("max", "min")}
     | {"most channels of float16": last_of(2049, "float16"), "more": last_of(2050, "float32")},
-    refused=refusals(
-        {"channels must be at most 2049 in float16.*got 2050": argument_in_float16},
-        [(2050,)],
-        UnsupportedError,
-    ),
+    refused=[
+        *refusals(
+            {"channels must be at most 2049 in float16.*got 2050": argument_in_float16},
+            [(2050,)],
+            UnsupportedError,
+        ),
+        *refusals({"at most 16777216 channels": too_many("argmax")}, [(2**21 + 1, 8)], ShapeError),
+    ],
     torch=torch_argument,
 )
 
@@ -337,6 +347,7 @@ TOP_K = Operation(
         for kind, order in (("max", [1, 4, 6, 2, 5, 0, 3, 7]), ("min", [7, 0, 3, 2, 5, 6, 1, 4]))
     },
     refused=[
+        *refusals({"at most 16777216 channels": too_many("top_k")}, [(2**21 + 1, 8)], ShapeError),
         *refusals({"count must be 1 to 3, got 4": {"count": 4}, "count must be 1 to 3, got 0": {"count": 0}}),
         *refusals(
             {"channels must be at most 2049 in float16.*got 2050": top_k_in_float16},

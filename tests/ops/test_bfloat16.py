@@ -243,3 +243,18 @@ def test_weights_beyond_the_largest_number_are_refused() -> None:
     )
     with pytest.raises(mpscnn.WeightsError, match="does not fit into bfloat16"):
         net.compile(precision="bfloat16")
+
+
+def test_positions_are_not_rounded_if_a_convolution_reads_them_too() -> None:
+    network = mpscnn.Network(input={"x": (1, 600, 4), "places": (1, 600, 4)})
+    x, places = network.inputs
+    doubled = network.add(places, places)
+    network.output(network.take_along_axis(x, doubled, axis=2))
+    network.output(network.conv2d(doubled, 8, 1, name="conv"))
+    network.initialize_weights()
+    source = values(0, (1, 1, 600, 4), precision="bfloat16")
+    chosen = np.random.default_rng(1).integers(0, 300, (1, 1, 600, 4)).astype(np.float32)
+    taken = network.compile(precision="bfloat16").session().run([source, chosen])
+    found = next(iter(taken.values()))
+    expected = np.take_along_axis(source, (2 * chosen).astype(np.int64), axis=2)
+    np.testing.assert_array_equal(found, expected)

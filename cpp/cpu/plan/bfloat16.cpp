@@ -22,17 +22,32 @@ bool moves_elements(const Node &node) {
                      ops::Reshape, ops::Slice, ops::Tile, ops::Transpose>(node.operation);
 }
 
-/// For each value: true if a convolution or dense layer reads it, or reads a value that is computed from it.
+/// For each value: true if positions are computed from it, by which TakeAlongAxis reads. They are whole
+/// numbers, and bfloat16 has only the even ones beyond 256. Results of products are rounded as all others.
+std::vector<bool> precedes_positions(const Graph &graph) {
+    std::vector<bool> precedes(static_cast<std::size_t>(graph.values()), false);
+    for (std::size_t i = graph.nodes().size(); i-- > 0;) {
+        const Node &node = graph.nodes()[i];
+        if (is_any_of<ops::TakeAlongAxis>(node.operation))
+            precedes[static_cast<std::size_t>(node.inputs[1])] = true;
+        if (is_product(node) || !precedes[static_cast<std::size_t>(graph.result_of(i))]) continue;
+        for (ValueId value : node.inputs) precedes[static_cast<std::size_t>(value)] = true;
+    }
+    return precedes;
+}
+
+/// For each value: true if a convolution or dense layer reads it, or reads a value that is computed from it,
+/// unless positions are computed from it.
 std::vector<bool> precedes_product(const Graph &graph) {
     std::vector<bool> precedes(static_cast<std::size_t>(graph.values()), false);
     for (std::size_t i = graph.nodes().size(); i-- > 0;) {
         const Node &node = graph.nodes()[i];
         if (!is_product(node) && !precedes[static_cast<std::size_t>(graph.result_of(i))]) continue;
-        // Indices are not rounded, because bfloat16 has no whole numbers beyond 256 but even ones.
-        const std::size_t count = is_any_of<ops::TakeAlongAxis>(node.operation) ? 1 : node.inputs.size();
-        for (std::size_t input = 0; input < count; ++input)
-            precedes[static_cast<std::size_t>(node.inputs[input])] = true;
+        for (ValueId value : node.inputs) precedes[static_cast<std::size_t>(value)] = true;
     }
+    const std::vector<bool> positions = precedes_positions(graph);
+    for (std::size_t value = 0; value < precedes.size(); ++value)
+        if (positions[value]) precedes[value] = false;
     return precedes;
 }
 

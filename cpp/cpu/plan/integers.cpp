@@ -414,6 +414,9 @@ void lower_unit_norm(const Graph &graph, std::size_t index) {
     if (!node.weights.empty())
         fail(ErrorKind::parameter,
              {name_of_layer(node), ": in int8 precision a unit norm has no gamma and no beta"});
+    if (node.activation)
+        fail(ErrorKind::parameter,
+             {name_of_layer(node), ": in int8 precision a unit norm has no activation; add it as a layer"});
 }
 
 /// Compute the table of an activation that only has limits, or of a change of scale and zero point. As in

@@ -250,7 +250,9 @@ void CheckProcesses::note_hang(CaseBatch &batch, const Reader &reader, const std
 CaseBatch CheckProcesses::run(const std::vector<std::size_t> &cases,
                               const Implementations::Reasons &refused) {
     std::vector<std::string> arguments = program_.arguments;
-    arguments.push_back(check_request(cases, refused, alone_));
+    // A process with few cases does not compile ahead, and should not read what another process has compiled:
+    // its faults are blamed on implementations.
+    arguments.push_back(check_request(cases, refused, alone_ || cases.size() <= few_cases));
     Reader reader{.greeting = check_greeting(subject_)};
     const auto note = [&](std::initializer_list<TextPart> parts) {
         log(LogLevel::information, concat({"device ", quoted(subject_.device_name()), ": ", concat(parts)}));

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char *extension = ".metalarchive";
+constexpr const char *extension = ".metalarchive", *unfinished = ".new";
 /// A file for some 500 pipelines has a few megabytes.
 constexpr std::uintmax_t max_bytes = std::uintmax_t(64) << 20;
 /// The largest number of files in the directory: of several GPUs, and of earlier systems and versions.
@@ -75,6 +75,17 @@ std::vector<fs::path> archives() {
     std::vector<fs::path> files;
     for (auto &[time, path] : found) files.push_back(std::move(path));
     return files;
+}
+
+/// Delete unfinished files of processes that were killed. Only one process at a time writes archives.
+void delete_unfinished(const std::string &key) {
+    std::error_code error;
+    for (fs::directory_iterator entry(self_check_directory(), error), end; !error && entry != end;
+         entry.increment(error)) {
+        const fs::path &file = entry->path();
+        if (file.extension() == unfinished && file.filename().string().starts_with(concat({key, "."})))
+            delete_file(file);
+    }
 }
 
 } // namespace
@@ -155,7 +166,8 @@ void PipelineArchive::replace_file(const std::vector<Descriptor> &collected) {
     const fs::path folder = self_check_directory();
     std::error_code failure;
     fs::create_directories(folder, failure);
-    const fs::path written = folder / concat({key_, ".", static_cast<std::int64_t>(getpid()), ".new"});
+    delete_unfinished(key_);
+    const fs::path written = folder / concat({key_, ".", static_cast<std::int64_t>(getpid()), unfinished});
     NSError *error = nil;
     std::string reason;
     std::optional<std::string> name;
@@ -218,6 +230,7 @@ void PipelineArchive::forget() {
     disabled_ = true;
     loaded_.reset();
     for (const fs::path &file : files()) delete_file(file);
+    delete_unfinished(key_);
 }
 
 } // namespace mpscnn::metal
