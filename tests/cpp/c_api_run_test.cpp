@@ -43,8 +43,8 @@ TEST(compile_refuses_what_it_cannot_do) {
     CHECK(refused(mpscnn_program_compile(graph, &options, nullptr), MPSCNN_ERROR_PARAMETER, "program"));
     options.device = "abacus";
     CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_PARAMETER, "abacus"));
-    options.device = "metal";
-    CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_DEVICE, "cpu"));
+    options.device = "metal:no such device";
+    CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_DEVICE, "no Metal device"));
     options.device = "cpu";
     options.precision = "float8";
     CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_PARAMETER, "float8"));
