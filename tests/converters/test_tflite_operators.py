@@ -334,7 +334,8 @@ def test_one_of_several_signatures(
         converters.read_network([path], signature="other")
     assert str(refused.value).startswith(str(path))
     with pytest.raises(
-        mpscnn.ParameterError, match="a signature can be chosen for TensorFlow Lite files only"
+        mpscnn.ParameterError,
+        match="a signature can be chosen for SavedModels and TensorFlow Lite files only",
     ):
         converters.read_network([tmp_path / "file.onnx"], signature="embed")
 

@@ -73,20 +73,17 @@ def check_output(name: str, value: Any) -> NDArray[Any]:
     return array
 
 
-def with_remedy(
-    error: ShapeError, expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]
-) -> ShapeError:
-    """Return an error about shapes with the change that makes a single input fit, if there is one.
+def remedy(expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]) -> str:
+    """Return the change that makes a single input fit, as the end of an error's message; "" if there is none.
 
     The change is another order of axes, or a batch of one image.
 
     Args:
-        error: the error without it.
         expected: the shape of each input; None is a free extent.
         arrays: the array for each input.
     """
     if len(expected) != 1:
-        return error
+        return ""
     (shape,), array = expected, arrays[0]
     remedies: dict[str, tuple[int | None, ...]] = {
         "x.transpose(0, 2, 3, 1)": (0, 2, 3, 1),
@@ -99,5 +96,5 @@ def with_remedy(
             continue
         extents = [1 if axis is None else array.shape[axis] for axis in axes]
         if all(wanted in (None, extent) for wanted, extent in zip(shape, extents, strict=True)):
-            return ShapeError(f"{str(error).removesuffix('.')}; {text} fits")
-    return error
+            return f"; {text} fits"
+    return ""

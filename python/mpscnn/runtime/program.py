@@ -14,7 +14,7 @@ import numpy as np
 
 from mpscnn import _core
 from mpscnn._private.arguments import byte_limit, thread_count, whole_number, whole_numbers
-from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain, with_remedy
+from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain, remedy
 from mpscnn._private.copies import NoCopies, reduce_graph
 from mpscnn._private.expected_names import Expected
 from mpscnn.errors import Error, ParameterError, ShapeError
@@ -262,7 +262,10 @@ class Program(Expected):
         try:
             shapes, _ = self._program.output_shapes([array.shape for array in inputs])
         except ShapeError as error:
-            raise with_remedy(error, [*self.inputs.values()], inputs) from error
+            fitting = remedy([*self.inputs.values()], inputs)
+            if not fitting:
+                raise
+            raise ShapeError(f"{str(error).removesuffix('.')}{fitting}") from None
         if len(inputs) == 1:
             self._known_shapes = (inputs[0].shape, shapes)
         return inputs, [self._new_output(shape, np.dtype(dtype)) for shape in shapes]

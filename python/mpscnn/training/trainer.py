@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
-from mpscnn._private.arrays import with_remedy
+from mpscnn._private.arrays import remedy
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.expected_names import Expected, conversion_of, number_format, takes_expected_arguments
 from mpscnn._private.one_at_a_time import OneAtATime
@@ -437,7 +437,10 @@ class Trainer(NoCopies, Expected, EpochLoop):
             try:
                 self._built.core.step(given, targets, rate, prediction, step.loss)
             except ShapeError as error:
-                raise with_remedy(error, [tensor.shape for tensor in self._original.inputs], given) from error
+                fitting = remedy([tensor.shape for tensor in self._original.inputs], given)
+                if not fitting:
+                    raise
+                raise ShapeError(f"{str(error).removesuffix('.')}{fitting}") from None
             self._position = self._now
         return float(step.loss[0])
 

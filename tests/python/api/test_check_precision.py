@@ -97,7 +97,8 @@ def test_what_cannot_be_kept(layer: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers", "message"), [("second", "a sequence of layers, got 'second'"), ([3], "no layer 3")]
+    ("layers", "message"),
+    [("second", "a sequence of layers, got 'second'"), ([3], "has layers by name, got 3")],
 )
 def test_layers_are_a_sequence(layers: Any, message: str) -> None:
     with pytest.raises(mpscnn.ParameterError, match=message):
