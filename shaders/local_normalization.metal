@@ -65,7 +65,7 @@ inline float divided_by_scaled_power(float x, float x_exponent, float spread, fl
     return times_power_of_two(quotient, whole + x_own + x_exponent);
 }
 
-/// What is added up over a window.
+/// The terms that are added up over a window.
 enum class WindowTerm { itself, square, magnitude };
 
 /// Sum the terms x * factor - centre over a window; for magnitudes, find the largest.

@@ -13,7 +13,7 @@ std::filesystem::path cache_directory();
 /// Return the directory for results of device checks, within the cache directory.
 std::filesystem::path self_check_directory();
 
-/// Return a name of 16 digits for a file: the FNV-1a hash of a text that is no good file name.
+/// Return a name of 16 digits for a file: the FNV-1a hash of a text that cannot be a file name itself.
 std::string hashed_name(std::string_view text);
 
 } // namespace mpscnn

@@ -9,10 +9,10 @@ namespace mpscnn::ops {
 namespace {
 
 /// Throws unless float32 has the index of each channel as a number. More channels come from a Reshape.
-template <class Op> void require_countable_channels(const Op &, const InputShapes &inputs) {
+void require_countable_channels(const OperationInfo &info, const InputShapes &inputs) {
     if (inputs[0].back() > largest_size)
-        fail(ErrorKind::shape, {Op::info.name, ": the input must have at most ", largest_size,
-                                " channels, got ", inputs[0].text()});
+        fail(ErrorKind::shape, {info.name, ": the input must have at most ", largest_size, " channels, got ",
+                                inputs[0].text()});
 }
 
 Shape one_channel(const Shape &input) {
@@ -46,14 +46,14 @@ Shape Reduction::output_shape(const InputShapes &inputs) const {
 
 void Argument::check(const InputShapes &inputs) const {
     require_channels(info, inputs);
-    require_countable_channels(*this, inputs);
+    require_countable_channels(info, inputs);
 }
 
 Shape Argument::output_shape(const InputShapes &inputs) const { return one_channel(inputs[0]); }
 
 void TopK::check(const InputShapes &inputs) const {
     require_fixed_channels(info, inputs);
-    require_countable_channels(*this, inputs);
+    require_countable_channels(info, inputs);
     if (count < 1 || count > inputs[0].back())
         refuse_parameter(info, "count", concat({"1 to ", inputs[0].back()}), count);
 }

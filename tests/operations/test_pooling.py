@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from operations.generic import *  # noqa: F403
 from operations.record import Layers, Operation, Sample, autograd, refusals
+from operations.windows import nchw, nhwc, pads
 from ops.single_layer import seeds, values, windows
 from reference.pooling import pooling
 from reference.pooling_gradient import pooling_gradient
@@ -105,25 +106,17 @@ def torch_samples(draw: st.DrawFn) -> Sample:
 
 
 def torch_pool(torch: Any, x: Any, attributes: Any) -> Any:
-    kernel, stride, padding, dilation = (
-        tuple(attributes.get(name, default) for name in names)
-        for default, names in (
-            (1, ("kernel_height", "kernel_width")),
-            (1, ("stride_y", "stride_x")),
-            (0, ("pad_top", "pad_left")),
-            (1, ("dilation_y", "dilation_x")),
-        )
-    )
-    planes, ceil_mode = x.permute(0, 3, 1, 2), attributes.get("ceil_mode", False)
+    kernel, window = (attributes.get("kernel_height", 1), attributes.get("kernel_width", 1)), pads(attributes)
+    planes, ceil_mode = nchw(x), attributes.get("ceil_mode", False)
     functional = torch.nn.functional
     if attributes["kind"] == "max":
-        result = functional.max_pool2d(planes, kernel, stride, padding, dilation, ceil_mode)
-    elif attributes["kind"] == "average":
-        counted = attributes.get("count_padding", False)
-        result = functional.avg_pool2d(planes, kernel, stride, padding, ceil_mode, counted)
-    else:
-        result = functional.lp_pool2d(planes, 2, kernel, stride)
-    return result.permute(0, 2, 3, 1)
+        return nhwc(functional.max_pool2d(planes, kernel, **window, ceil_mode=ceil_mode))
+    if attributes["kind"] == "l2_norm":
+        return nhwc(functional.lp_pool2d(planes, 2, kernel, window["stride"]))
+    counted = attributes.get("count_padding", False)
+    return nhwc(
+        functional.avg_pool2d(planes, kernel, window["stride"], window["padding"], ceil_mode, counted)
+    )
 
 
 def touching(samples: st.SearchStrategy[Sample]) -> st.SearchStrategy[Sample]:

@@ -61,14 +61,14 @@ void delete_file(const fs::path &file) {
     fs::remove(file, ignored);
 }
 
-/// Return the directory's archives, the newest first.
-std::vector<fs::path> archives() {
+/// Return the directory's files with this extension, the newest first.
+std::vector<fs::path> files_with(const char *wanted) {
     std::vector<std::pair<fs::file_time_type, fs::path>> found;
     std::error_code error;
     for (fs::directory_iterator entry(self_check_directory(), error), end; !error && entry != end;
          entry.increment(error)) {
         std::error_code ignored;
-        if (entry->path().extension() == extension)
+        if (entry->path().extension() == wanted)
             found.emplace_back(entry->last_write_time(ignored), entry->path());
     }
     std::sort(found.rbegin(), found.rend());
@@ -79,13 +79,8 @@ std::vector<fs::path> archives() {
 
 /// Delete unfinished files of processes that were killed. Only one process at a time writes archives.
 void delete_unfinished(const std::string &key) {
-    std::error_code error;
-    for (fs::directory_iterator entry(self_check_directory(), error), end; !error && entry != end;
-         entry.increment(error)) {
-        const fs::path &file = entry->path();
-        if (file.extension() == unfinished && file.filename().string().starts_with(concat({key, "."})))
-            delete_file(file);
-    }
+    for (const fs::path &file : files_with(unfinished))
+        if (file.filename().string().starts_with(concat({key, "."}))) delete_file(file);
 }
 
 } // namespace
@@ -99,7 +94,7 @@ bool PipelineArchive::is_supported() const {
 }
 
 std::vector<fs::path> PipelineArchive::files() const {
-    std::vector<fs::path> files = archives();
+    std::vector<fs::path> files = files_with(extension);
     std::erase_if(files, [&](const fs::path &file) {
         return !file.filename().string().starts_with(concat({key_, "-"}));
     });
@@ -195,7 +190,7 @@ void PipelineArchive::replace_file(const std::vector<Descriptor> &collected) {
     }
     for (const fs::path &file : old)
         if (file.filename() != *name) delete_file(file);
-    const std::vector<fs::path> all = archives();
+    const std::vector<fs::path> all = files_with(extension);
     for (std::size_t i = max_files; i < all.size(); ++i) delete_file(all[i]);
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,15 +74,27 @@ def check_output(name: str, value: Any) -> NDArray[Any]:
     return array
 
 
-def remedy(expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]) -> str:
-    """Return the change that makes a single input fit, as the end of an error's message; "" if there is none.
-
-    The change is another order of axes, or a batch of one image.
+@contextmanager
+def naming_remedy(
+    expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]
+) -> Generator[None]:
+    """Add to an error about shapes the change that makes a single input fit, if there is one.
 
     Args:
         expected: the shape of each input; None is a free extent.
         arrays: the array for each input.
     """
+    try:
+        yield
+    except ShapeError as error:
+        remedy = _remedy(expected, arrays)
+        if not remedy:
+            raise
+        raise ShapeError(f"{str(error).removesuffix('.')}; {remedy} fits") from None
+
+
+def _remedy(expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]) -> str:
+    """Return another order of axes, or a batch of one image, that makes a single input fit; "" if there is none."""
     if len(expected) != 1:
         return ""
     (shape,), array = expected, arrays[0]
@@ -96,5 +109,5 @@ def remedy(expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[An
             continue
         extents = [1 if axis is None else array.shape[axis] for axis in axes]
         if all(wanted in (None, extent) for wanted, extent in zip(shape, extents, strict=True)):
-            return f"; {text} fits"
+            return text
     return ""

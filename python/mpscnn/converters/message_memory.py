@@ -17,7 +17,7 @@ __all__ = ["check_memory"]
 # each of their bytes.
 MEMORY_FREE = 64 << 20
 _MEMORY_PER_BYTE = 16
-# What the package protobuf needs for each message besides its fields, with its place in a list that grows.
+# The bytes that the package protobuf needs for each message besides its fields, with its place in a list that grows.
 _BYTES_OF_MESSAGE = 32
 _BYTES_OF_TEXT, _BYTES_OF_FIELD = 16, 8
 _FIXED_SIZES = {1: 8, 5: 4}

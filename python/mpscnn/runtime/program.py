@@ -14,10 +14,10 @@ import numpy as np
 
 from mpscnn import _core
 from mpscnn._private.arguments import byte_limit, thread_count, whole_number, whole_numbers
-from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain, remedy
+from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain, naming_remedy
 from mpscnn._private.copies import NoCopies, reduce_graph
 from mpscnn._private.expected_names import Expected
-from mpscnn.errors import Error, ParameterError, ShapeError
+from mpscnn.errors import Error, ParameterError
 from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
@@ -259,13 +259,8 @@ class Program(Expected):
             named = self._by_name("output", self.outputs, out)
             return inputs, [check_output(name, value) for name, value in named]
         dtype = np.float16 if all(array.dtype == np.float16 for array in inputs) else np.float32
-        try:
+        with naming_remedy([*self.inputs.values()], inputs):
             shapes, _ = self._program.output_shapes([array.shape for array in inputs])
-        except ShapeError as error:
-            fitting = remedy([*self.inputs.values()], inputs)
-            if not fitting:
-                raise
-            raise ShapeError(f"{str(error).removesuffix('.')}{fitting}") from None
         if len(inputs) == 1:
             self._known_shapes = (inputs[0].shape, shapes)
         return inputs, [self._new_output(shape, np.dtype(dtype)) for shape in shapes]

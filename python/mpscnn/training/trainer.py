@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
-from mpscnn._private.arrays import remedy
+from mpscnn._private.arrays import naming_remedy
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.expected_names import Expected, conversion_of, number_format, takes_expected_arguments
 from mpscnn._private.one_at_a_time import OneAtATime
-from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import inputs_of, loss_settings, prediction_shape, weights_of
 from mpscnn.runtime.device_name import named_device
@@ -434,13 +434,8 @@ class Trainer(NoCopies, Expected, EpochLoop):
             rate = rate_of(self._optimizer, self._updates)
             # If Ctrl-C came just after the last step, that step still counts.
             self._position = replace(self._now, made=step)
-            try:
+            with naming_remedy([tensor.shape for tensor in self._original.inputs], given):
                 self._built.core.step(given, targets, rate, prediction, step.loss)
-            except ShapeError as error:
-                fitting = remedy([tensor.shape for tensor in self._original.inputs], given)
-                if not fitting:
-                    raise
-                raise ShapeError(f"{str(error).removesuffix('.')}{fitting}") from None
             self._position = self._now
         return float(step.loss[0])
 

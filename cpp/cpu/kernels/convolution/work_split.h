@@ -44,13 +44,14 @@ MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::i
 inline constexpr std::int64_t min_elements = 1 << 14;
 
 /// Divide a pass over the elements of a tensor by whole rows.
-MPSCNN_INLINE WorkSplit split_elements(const View &view, int threads) {
+template <class ViewType> MPSCNN_INLINE WorkSplit split_elements(const ViewType &view, int threads) {
     return split_work(view.batch, view.height, 1, view.batch * view.height * view.width * view.channels,
                       min_elements, threads);
 }
 
 /// Divide a pass over single pixels, whose channels are read several times.
-MPSCNN_INLINE Prepared prepare_pixels(const View &view, const Planning &planning) {
+template <class ViewType>
+MPSCNN_INLINE Prepared prepare_pixels(const ViewType &view, const Planning &planning) {
     const WorkSplit split =
         split_work(view.batch, view.height, view.width, view.batch * view.height * view.width * view.channels,
                    min_elements / 4, planning.threads);

@@ -353,9 +353,10 @@ template <class V> MPSCNN_INLINE typename V::reg maximum_each(const ReductionTil
 
 template <class V> WorkSplit reduction_split(const ReductionTask &task, int threads) {
     const ConstView &from = task.source;
-    if (task.axis == ReductionAxis::channels) return split_source(from, from.height, 1, threads);
+    if (task.axis == ReductionAxis::channels) return split_elements(from, threads);
     const std::int64_t pixels = task.axis == ReductionAxis::height ? from.width : from.height;
-    return split_source(from, pixels, divide_up(from.channels, V::width), threads);
+    return split_work(from.batch, pixels, divide_up(from.channels, V::width),
+                      from.batch * from.height * from.width * from.channels, min_elements, threads);
 }
 
 /// Compute the variance or deviation over the channels of each pixel.

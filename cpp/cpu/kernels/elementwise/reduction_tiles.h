@@ -53,12 +53,5 @@ MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool roun
     }
 }
 
-MPSCNN_INLINE WorkSplit split_source(const ConstView &from, std::int64_t rows, std::int64_t vectors,
-                                     int threads) {
-    constexpr std::int64_t least = 1 << 14; // elements, some 4 microseconds
-    const std::int64_t elements = from.batch * from.height * from.width * from.channels;
-    return split_work(from.batch, rows, vectors, elements, least, threads);
-}
-
 } // namespace
 } // namespace mpscnn::cpu

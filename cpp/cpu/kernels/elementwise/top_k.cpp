@@ -16,11 +16,7 @@ MPSCNN_INLINE bool comes_first(float a, float b, bool of_maximum) {
 }
 
 template <class V> Prepared top_k_prepare(const TopKTask &task, const Planning &planning) {
-    const ConstView &from = task.source;
-    const WorkSplit split =
-        split_work(from.batch, from.height, from.width, from.batch * from.height * from.width * from.channels,
-                   min_elements / 4, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_pixels(task.source, planning);
 }
 
 template <class V>

@@ -31,7 +31,7 @@ MPSCNN_INLINE void add_weighted(const float *from, const float *weights, std::in
 
 template <class V>
 Prepared weighted_reduction_prepare(const WeightedReductionTask &task, const Planning &planning) {
-    const WorkSplit split = split_source(task.source, task.source.height, 1, planning.threads);
+    const WorkSplit split = split_elements(task.source, planning.threads);
     return planning.keep(split, split.items());
 }
 

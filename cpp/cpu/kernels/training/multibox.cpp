@@ -180,11 +180,7 @@ MPSCNN_INLINE void anchor_gradient(const MultiboxTask &task, const Anchor &ancho
 }
 
 template <class V> Prepared multibox_prepare(const MultiboxTask &task, const Planning &planning) {
-    const ConstView &from = task.source;
-    const WorkSplit split =
-        split_work(from.batch, from.height, from.width, from.batch * from.height * from.width * from.channels,
-                   min_elements / 4, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_pixels(task.source, planning);
 }
 
 template <class V>

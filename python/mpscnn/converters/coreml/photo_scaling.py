@@ -19,7 +19,7 @@ from mpscnn.converters.coreml.features import ORDERS, Feature, Photo
 Numbers = tuple[NDArray[Any], NDArray[Any]]
 """The scale and the bias of an operation, each with one number or one number for each channel."""
 SCALED, BIASED = "__scaled__", "__biased__"
-"""What follows the input's name in the names of the operations."""
+"""The names of these operations are the input's name and one of these endings."""
 
 
 class PhotoScaling:
