@@ -259,6 +259,15 @@ def test_modules_are_not_imported_by_strings() -> None:
     assert found == allowed
 
 
+def test_torchvision_is_imported_in_one_place() -> None:
+    """Its compiled operators fit one build of torch, so a direct import fails beside another build."""
+    imports = re.compile(r"(?m)^\s*(import|from) torchvision|(importorskip|import_module)\(.torchvision")
+    found = {
+        path.name for path in (PROJECT / "tests").rglob("*.py") if imports.search(path.read_text("utf-8"))
+    }
+    assert found == {"torchvision_models.py"}
+
+
 @pytest.mark.parametrize(
     "source",
     [

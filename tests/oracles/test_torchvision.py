@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from oracles.torchvision_models import asked, assert_close, computed, photo, randomized, saved, torchvision
+from PIL import Image
 
+import mpscnn
 from mpscnn.converters import read_network
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -139,3 +141,16 @@ class Heads(torch.nn.Module):  # type: ignore[misc, name-defined]
         maps = list(self.module.backbone(x).values())
         images = torchvision().models.detection.image_list.ImageList(x, [(320, 320)])
         return self.module.head(maps), self.module.anchor_generator(images, maps)
+
+
+def test_image_folder(tmp_path: Path) -> None:
+    """`ImageFolder` has the attributes of torchvision's."""
+    for label, count in (("cat", 2), ("dog", 3)):
+        (tmp_path / label).mkdir()
+        for index in range(count):
+            Image.new("RGB", (8, 8)).save(tmp_path / label / f"{index}.png")
+    ours = mpscnn.ImageFolder(tmp_path, 8)
+    theirs = torchvision().datasets.ImageFolder(tmp_path)
+    for name in ("classes", "samples", "targets"):
+        assert list(getattr(ours, name)) == list(getattr(theirs, name))
+    assert ours.class_to_idx == theirs.class_to_idx
