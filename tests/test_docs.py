@@ -97,6 +97,14 @@ def test_there_are_programs_in_documents() -> None:
     assert len(BLOCKS) > 14
 
 
+@pytest.mark.parametrize("page", sorted((PROJECT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_sections_of_a_page_have_different_names(page: Path) -> None:
+    """A page that holds a section twice is the remains of a merge, and links reach the first one only."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    names = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
+    assert len(names) == len(set(names)), [name for name in names if names.count(name) > 1]
+
+
 def test_files_that_documents_name_are_there() -> None:
     top = [path for path in PROJECT.iterdir() if path.is_file()]
     files = [*top, *(path for folder in FOLDERS for path in (PROJECT / folder).rglob("*"))]

@@ -325,7 +325,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def recipes(options: argparse.Namespace) -> tuple[Recipe, Recipe, Recipe, Recipe]:
-    """Return the settings of four trainings: of teacher and student on photos alone, then of both with scenes."""
+    """Return the settings of four trainings: teacher and student on photos alone, then both with scenes.
+
+    A scene is an image with objects of one class, cut out of photos, on a random background (scenes.py).
+    """
     teacher = Recipe("teacher", options.teacher_epochs, 0.4, weight_decay=5e-4, size=TEACHER_SIZE)
     student = Recipe(
         "student", options.student_epochs, 0.4, weight_decay=2e-4, size=TEACHER_SIZE, label_share=0.1

@@ -227,7 +227,7 @@ def image_arrays(what: str, images: Iterable[Any]) -> list[Array]:
 
 
 def right_classes(what: str, network: Network, classes: Sequence[int], count: int) -> list[int]:
-    """Return a class number for each image. Raises ParameterError if there are too many, or a classifier lacks one."""
+    """Return a class number for each image. Raises ParameterError if the count is wrong, or a classifier lacks one."""
     right = whole_numbers(what, classes)
     function, _, argument = what.partition(": ")
     if len(right) != count:

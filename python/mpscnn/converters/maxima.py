@@ -77,8 +77,8 @@ class Maxima:
     """The places of the maxima of a pooling.
 
     Attributes:
-        places: a tensor that has the label of a tap for each result of the pooling.
-        labels: the labels of a window's taps, in the order of rows. They increase.
+        places: a tensor that has, for each result of the pooling, the label of the tap with the maximum.
+        labels: a number for each tap (position in a window), row by row. The numbers increase.
         windows: the windows of the pooling.
     """
 

@@ -40,7 +40,7 @@ def numbers_at(budget: Budget, extents: Sequence[int], indices: NDArray[Any]) ->
 
 
 def numbers_in(budget: Budget, x: FileTensor, indices: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the numbers of all elements of a tensor at places, as `numbers_at` does.
+    """Return the flat numbers of the elements that `indices` selects in a tensor, as `numbers_at` does.
 
     Raises UnsupportedError if the tensor's size is free, or if its batch is not 1.
     """

@@ -189,8 +189,8 @@ class Service:
                 result = await loop.run_in_executor(self.pool, finish, result)
             return result
         finally:
-            # A failed frame has an exception whose traceback refers to this Python frame: a cycle that would keep
-            # memory.
+            # If `progress.frame` failed, the traceback of its exception refers to this function's local variables.
+            # Such a cycle would keep memory.
             result = progress.frame = None
             compiled.give_back()
             seconds = time.perf_counter() - begun
