@@ -31,7 +31,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("movement/padding.cpp",): ("tests/operations/test_arrangement.py",),
     ("movement/resize.cpp",): ("tests/operations/test_resize.py",),
-    ("elementwise/softmax.cpp",): ("tests/operations/test_reductions.py",),
+    ("elementwise/softmax.cpp",): ("tests/operations/test_softmax.py",),
     (
         "elementwise/reduction.cpp",
         "elementwise/reduction_tiles.h",
