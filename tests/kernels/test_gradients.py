@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from kernels import index_rule
 from kernels.index_rule import Call, Window, normal
+from reference.differences import numeric_gradient
 from reference.neuron import neuron
 from reference.normalization import cross_channel_normalization, group_normalization
 from reference.resize import resize
@@ -26,19 +27,6 @@ DEPTHWISE = normal(9, (8, 2, 3)) / 4
 DENSE = normal(10, (3, 5, 6, 8)) / 8
 GAMMA = normal(11, (8,))
 ELU = NeuronDescriptor("elu", 1.0)
-
-
-def numeric_gradient(function: Function, x: Any, gradient: Any) -> Any:
-    """Return the gradient of sum(gradient * function(x)) with respect to x, by central differences."""
-    x, step = np.asarray(x, np.float64), 1e-5
-    result = np.zeros_like(x)
-    for place in np.ndindex(*x.shape):
-        changed = x.copy()
-        changed[place] += step
-        above = function(changed.copy())
-        changed[place] -= 2 * step
-        result[place] = (gradient * (above - function(changed))).sum() / (2 * step)
-    return result
 
 
 def convolved(taps: Any) -> Any:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from kernels import index_rule
 from kernels.index_rule import normal
-from kernels.test_gradients import numeric_gradient, run
+from kernels.test_gradients import run
+from reference.differences import numeric_gradient
 from reference.padding import padding
 
 import mpscnn

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from kernels import index_rule
 from kernels.index_rule import normal
-from kernels.test_gradients import activated, numeric_gradient
+from kernels.test_gradients import activated
+from reference.differences import numeric_gradient
 
 import mpscnn
 from mpscnn import kernels
