@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mpscnn/mpscnn.h"
@@ -26,9 +27,11 @@ inline bool succeeded(mpscnn_status status) {
     return status == MPSCNN_OK;
 }
 
-inline std::string taken(mpscnn_text *text) {
+/// Return the text and release it. Returns "" if the call that should have made the text failed.
+inline std::string taken(mpscnn_text *&text) {
+    if (!text) return {};
     std::string result(mpscnn_text_data(text), mpscnn_text_size(text));
-    mpscnn_text_release(text);
+    mpscnn_text_release(std::exchange(text, nullptr));
     return result;
 }
 
