@@ -77,24 +77,6 @@ def test_binary_convolution(
     assert_close(encode(kernel, x, destination=np.zeros(call.destination, np.float32)), reference, bound)
 
 
-@given(
-    st.integers(1, 4), st.integers(1, 4), st.integers(1, 70), st.integers(1, 5), seeds, types, st.booleans()
-)
-def test_binary_fully_connected(
-    height: int, width: int, inputs: int, outputs: int, seed: int, kind: str, beta: bool
-) -> None:
-    x = normal(seed, (2, height, width, inputs))
-    weights = drawn_weights(seed, height, width, inputs, outputs)
-    descriptor = kernels.ConvolutionDescriptor(width, height, inputs, outputs)
-    terms = {argument: weights[role] for role, argument in WEIGHTS.items()}
-    kernel = kernels.BinaryFullyConnected(
-        descriptor, weights["weight"], type=kind, use_beta_scaling=beta, **terms
-    )
-    attributes = {"kernel_height": height, "kernel_width": width, "kind": kind, "beta_scaling": beta}
-    reference, magnitude = binary_convolution(x, weights, attributes)
-    assert_close(encode(kernel, x), reference, linear_bound(magnitude))
-
-
 def test_packed_words_are_the_signs_of_numbers() -> None:
     words = np.random.default_rng(0).integers(0, 2**32, (3, 2, 2, 2), np.uint32)
     signs = mpscnn.unpack_binary_weights(words, 40)

@@ -169,19 +169,6 @@ def test_batch_normalization_comes_before_the_neuron(seed: int, neuron: str, wit
     assert_close(result, reference, bound + linear_bound(np.abs(reference) + 1.5))
 
 
-@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 6), st.integers(1, 9), seeds)
-def test_fully_connected(height: int, width: int, inputs: int, outputs: int, seed: int) -> None:
-    """Weights are [out][height][width][in]. The property `offset` has no effect."""
-    x, weights = normal(seed, (2, height, width, inputs)), normal(seed + 1, (outputs, height, width, inputs))
-    bias = normal(seed + 2, (outputs,))
-    kernel = kernels.FullyConnected(
-        kernels.ConvolutionDescriptor(width, height, inputs, outputs), weights, bias, offset=(5, -3)
-    )
-    reference = np.einsum("nhwc,ohwc->no", x.astype(np.float64), weights.astype(np.float64)) + bias
-    magnitude = np.einsum("nhwc,ohwc->no", np.abs(x), np.abs(weights)) + np.abs(bias)
-    assert_close(encode(kernel, x), reference[:, None, None], linear_bound(magnitude)[:, None, None])
-
-
 def test_concatenation_is_two_kernels_writing_one_image() -> None:
     x = normal(0, (1, 3, 3, 4))
     queue = mpscnn.CommandQueue("cpu")

@@ -9,26 +9,14 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from kernels.index_rule import QUEUE, Call, calls, encode, normal
-from ops.single_layer import run_layer, seeds
+from kernels.index_rule import QUEUE, Call, calls, normal
+from ops.single_layer import seeds
 from reference.dropout import mask
 
 import mpscnn
 from mpscnn import kernels
 
-shapes = st.tuples(st.integers(1, 2), st.integers(1, 6), st.integers(1, 6), st.integers(1, 9))
 strides = st.tuples(*[st.integers(0, 1)] * 3)
-
-
-@given(shapes, strides, seeds)
-def test_dropout_is_the_network_layer(
-    shape: tuple[int, ...], stride: tuple[int, int, int], seed: int
-) -> None:
-    x = normal(seed, shape)
-    kernel = kernels.Dropout(0.5, seed=seed, mask_stride_in_pixels=stride)
-    attributes = {"keep_probability": 0.5, "seed": seed, "training": True, "mask_stride_x": stride[0]}
-    attributes |= {"mask_stride_y": stride[1], "mask_stride_channels": stride[2]}
-    np.testing.assert_array_equal(encode(kernel, x), run_layer("dropout", [x], attributes))
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0, -0.5])

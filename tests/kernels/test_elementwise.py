@@ -15,7 +15,6 @@ from tolerance import (
     ELEMENTWISE_ULPS,
     SOFTMAX_ULPS,
     assert_close,
-    linear_bound,
     neuron_bound,
     ulp_bound,
 )
@@ -96,40 +95,6 @@ def test_neurons_that_do_not_go_together_are_refused() -> None:
         encode(kernels.NeuronPReLU([1.0, 2.0, 3.0]), normal(0, (2, 2, 7)))
     with pytest.raises(mpscnn.ParameterError, match="neuron_type must be relu, got tanh"):
         mpscnn._core.Kernel("NeuronReLU", '{"neuron_descriptor": {"neuron_type": "tanh"}}')
-
-
-OPERATORS = {"Add": np.add, "Subtract": np.subtract, "Multiply": np.multiply, "Divide": np.divide}
-
-
-@given(
-    st.sampled_from(sorted(OPERATORS)),
-    st.tuples(*[st.integers(1, 5)] * 3),
-    st.tuples(*[st.booleans()] * 3),
-    st.booleans(),
-    seeds,
-)
-def test_arithmetic(
-    name: str, size: tuple[int, int, int], broadcast: tuple[bool, bool, bool], swap: bool, seed: int
-) -> None:
-    """Arithmetic applies scales, bias and limits. One source may have one row, column or channel, which broadcasts."""
-    small = tuple(1 if one else extent for extent, one in zip(size, broadcast, strict=True))
-    shapes = [(2, *size), (2, *small)]
-    x, y = (normal(seed + i, shape) for i, shape in enumerate(shapes[::-1] if swap else shapes))
-    y = np.where(np.abs(y) < 0.1, np.float32(0.5), y)
-    role = "primary" if swap else "secondary"
-    strides = {
-        f"{role}_{axis}": 0
-        for axis, one in zip(("stride_y", "stride_x", "stride_in_feature_channels"), broadcast, strict=True)
-        if one
-    }
-    kernel = getattr(kernels, name)(
-        primary_scale=0.5, secondary_scale=2.0, bias=0.25, minimum_value=-1.5, maximum_value=1.75, **strides
-    )
-    scaled = 0.5 * x.astype(np.float64), 2.0 * y.astype(np.float64)
-    reference = np.clip(OPERATORS[name](*scaled) + 0.25, -1.5, 1.75)
-    magnitude = np.abs(OPERATORS[name](*scaled)) + np.abs(scaled[0]) + np.abs(scaled[1]) + 0.25
-    result = encode(kernel, x, y)
-    assert_close(result, reference, linear_bound(magnitude))
 
 
 def test_arithmetic_with_offsets_and_ranges() -> None:

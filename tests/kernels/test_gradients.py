@@ -350,20 +350,6 @@ def test_sizes_of_what_counts_that_are_none() -> None:
             kernels.PoolingMaxGradient(2, 2, source_size=size)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("logarithm", [False, True])
-def test_softmax_takes_the_result(logarithm: bool) -> None:
-    forward = kernels.LogSoftMax() if logarithm else kernels.SoftMax()
-    back = kernels.LogSoftMaxGradient() if logarithm else kernels.SoftMaxGradient()
-    x = normal(0, (2, 3, 4, 7))
-
-    def function(values: Any) -> Any:
-        log = values - np.log(np.exp(values).sum(-1, keepdims=True))
-        return log if logarithm else np.exp(log)
-
-    _, got, gradient = run(forward, back, x, of_result=True)
-    np.testing.assert_allclose(got, numeric_gradient(function, x, gradient), atol=1e-5)
-
-
 ARITHMETIC: dict[str, tuple[Any, Any, Callable[[Any, Any], Any]]] = {
     "add": (kernels.Add, kernels.AddGradient, lambda x, y: 0.5 * x + 2 * y + 3),
     "subtract": (kernels.Subtract, kernels.SubtractGradient, lambda x, y: 0.5 * x - 2 * y + 3),

@@ -37,10 +37,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
         "elementwise/reduction_tiles.h",
         "elementwise/argument.cpp",
         "elementwise/weighted_reduction.cpp",
-    ): (
-        "tests/operations/test_reductions.py",
-        "tests/kernels/test_whole_images.py",
-    ),
+    ): ("tests/operations/test_reductions.py",),
     ("elementwise/normalization.cpp", "elementwise/local_normalization.cpp"): (
         "tests/operations/test_normalization.py",
         "tests/operations/test_local_normalization.py",

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from kernels.conftest import queue_of_chosen_device
 from operations.record import Layers, Operation
 from ops.conftest import chosen_device, emulation_watched
 
-__all__ = ["chosen_device", "emulation_watched"]
+__all__ = ["chosen_device", "emulation_watched", "queue_of_chosen_device"]
 
 
 def _drawn(operation: Operation) -> Any:
@@ -45,6 +46,7 @@ RECORDS: dict[str, Callable[[Operation], dict[str, Any]]] = {
     },
     "oracle": lambda operation: _drawn_for_torch(operation) if operation.torch else {},
     "gradients": lambda operation: dict(operation.gradients),
+    "raw_kernel": lambda operation: {name: (operation, kernel) for name, kernel in operation.kernels.items()},
 }
 
 

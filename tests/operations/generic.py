@@ -11,8 +11,10 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from kernels.index_rule import encode
+from kernels_here import device_trains
 from numpy.typing import NDArray
-from operations.record import Array, Layers, Operation, Refusal, Sample
+from operations.record import Array, Layers, Operation, RawKernel, Refusal, Sample
 from ops.single_layer import held, layer_network, precisions, run_layer, run_training, values
 from tolerance import FLOAT32_EPS, assert_close
 
@@ -27,6 +29,7 @@ __all__ = [
     "test_gradients_are_torchs",
     "test_known",
     "test_layers",
+    "test_raw_kernels",
     "test_refused",
     "test_results_are_torchs",
     "test_through_onnx_and_back",
@@ -168,6 +171,20 @@ def test_layers(layers: Layers) -> None:
 @given(st.data())
 def test_drawn_layers(drawn_layers: st.SearchStrategy[Layers], data: st.DataObject) -> None:
     check_layers(data.draw(drawn_layers))
+
+
+@settings(max_examples=FEWER // 3)
+@given(st.data())
+def test_raw_kernels(
+    raw_kernel: tuple[Operation, RawKernel], chosen_device: str, data: st.DataObject
+) -> None:
+    operation, kernel = raw_kernel
+    if operation.training and not device_trains(chosen_device):
+        pytest.skip(f"{chosen_device} does not run operations of training")
+    sample = data.draw(kernel.draws)
+    reference, bound = operation.expect(sample)
+    result = encode(kernel.make(sample), *sample.inputs)
+    check(result.reshape(reference.shape), reference, bound, "float32")
 
 
 def in_onnx_order(x: Array) -> Array:

@@ -78,6 +78,15 @@ class Layers:
 
 
 @dataclass(frozen=True)
+class RawKernel:
+    """A raw kernel that computes an operation of whole images. Parts of images and states are in tests/kernels."""
+
+    draws: SearchStrategy[Sample]
+    #: A function that returns the kernel for a sample. Its sources are the sample's inputs.
+    make: Callable[[Sample], Any]
+
+
+@dataclass(frozen=True)
 class Operation:
     """The record of one operation: all samples and references for its tests."""
 
@@ -100,6 +109,8 @@ class Operation:
     onnx_draws: Mapping[str, SearchStrategy[Sample]] | None = None
     #: Layers whose gradients are compared with those of `expected`, which takes and returns PyTorch tensors.
     gradients: Mapping[str, SearchStrategy[Layers]] = field(default_factory=dict)
+    #: Raw kernels that compute this operation, by name.
+    kernels: Mapping[str, RawKernel] = field(default_factory=dict)
     training: bool = False
 
 

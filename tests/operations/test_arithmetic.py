@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from operations.generic import *  # noqa: F403
-from operations.record import Array, Layers, Operation, Sample, refusals
+from operations.record import Array, Layers, Operation, RawKernel, Sample, refusals
 from ops.single_layer import run_layer, seeds, values
 from reference.arithmetic import OPERATIONS as FUNCTIONS
 from reference.arithmetic import arithmetic, strided
 from reference.neuron import neuron
 from tolerance import FLOAT32_EPS, linear_bound
 
-from mpscnn import Network, ShapeError
+from mpscnn import Network, ShapeError, kernels
 
 #: Methods that are another operation with its operands swapped.
 SWAPPED = {"greater": ("less",), "greater_equal": ("less_equal",)}
@@ -138,6 +138,38 @@ def repeated(draw: st.DrawFn, kind: str) -> Layers:
     )
 
 
+@st.composite
+def raw_operands(draw: st.DrawFn, kind: str) -> Sample:
+    """Draw an image and one of which rows, columns or channels may be repeated, in any order."""
+    size, swapped = tuple(draw(st.integers(1, 5)) for _ in range(3)), draw(st.booleans())
+    once = dict(zip(("y", "x", "channels"), draw(st.tuples(*[st.booleans()] * 3)), strict=True))
+    small = tuple(1 if one else extent for extent, one in zip(size, once.values(), strict=True))
+    shapes = [(2, *size), (2, *small)]
+    role = "primary" if swapped else "secondary"
+    attributes = {
+        "primary_scale": 0.5,
+        "secondary_scale": 2.0,
+        "bias": 0.25,
+        "minimum": -1.5,
+        "maximum": 1.75,
+    }
+    attributes |= {f"{role}_stride_{axis}": 0 for axis, one in once.items() if one}
+    return Sample(operands(kind, draw(seeds), shapes[::-1] if swapped else shapes), attributes)
+
+
+def raw_kernel(name: str) -> RawKernel:
+    def make(sample: Sample) -> kernels.BinaryKernel:
+        ends = {"minimum": "minimum_value", "maximum": "maximum_value"}
+        properties = {
+            ends.get(key, key.replace("stride_channels", "stride_in_feature_channels")): value
+            for key, value in sample.attributes.items()
+        }
+        return getattr(kernels, name)(**properties)
+
+    return RawKernel(raw_operands(name.lower()), make)
+
+
+RAW = {name.lower(): {name: raw_kernel(name)} for name in ("Add", "Subtract", "Multiply", "Divide")}
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -2.0], np.float32)
 PAIRS = [grid.reshape(1, -1) for grid in np.meshgrid(SPECIAL, SPECIAL)]
 NUMBERS = [
@@ -175,6 +207,7 @@ def operation(kind: str, **more: Any) -> Operation:
         layers={method: repeated(method) for method in (kind, *SWAPPED.get(kind, ()))},
         torch=torchs(kind),
         torch_draws={"one shape": of_one_shape(kind)},
+        kernels=RAW.get(kind, {}),
         **more,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 from operations.generic import *  # noqa: F403
-from operations.record import Layers, Operation, Sample, refusals
+from operations.record import Layers, Operation, RawKernel, Sample, refusals
 from ops.single_layer import precisions, seeds, values
 from reference.concatenation import concatenation
 from reference.convolution import convolution
@@ -17,7 +17,7 @@ from reference.reshape import reshape
 from reference.transpose import channel_shuffle, transposed
 
 import mpscnn
-from mpscnn import Network, ShapeError, Tensor
+from mpscnn import Network, ShapeError, Tensor, kernels
 
 FREE = [(None, None, 3)]
 FREE_SIZE = [(1, 5, 4, 3)]
@@ -353,6 +353,24 @@ def filled(x: Any) -> Any:
     return result
 
 
+@st.composite
+def raw_borders(draw: st.DrawFn) -> Sample:
+    shape = (*(draw(st.integers(1, most)) for most in (2, 6, 6, 9)),)
+    amounts = dict(zip(BORDERS, (draw(st.integers(0, 5)) for _ in BORDERS), strict=True))
+    mode = draw(st.sampled_from(list(MODES)))
+    value = draw(st.sampled_from([0.0, 1.5])) if mode == "constant" else 0.0
+    return Sample([values(draw(seeds), shape)], {**amounts, "mode": mode, "value": value})
+
+
+def raw_pad(sample: Sample) -> kernels.Pad:
+    a = sample.attributes
+    mode = "zero" if a["mode"] == "constant" and a["value"] == 0 else a["mode"]
+    before, after = (
+        tuple(a[s] for s in sides) for sides in (("left", "top", "front"), ("right", "bottom", "back"))
+    )
+    return kernels.Pad(before, after, edge_mode=mode, fill_value=a["value"])
+
+
 PADDING = Operation(
     "padding",
     lambda sample: (padding(sample.inputs[0], dict(sample.attributes)), None),
@@ -399,6 +417,7 @@ PADDING = Operation(
     },
     torch=torch_padding,
     torch_draws={"mirrored and clamped": torch_borders()},
+    kernels={"Pad": RawKernel(raw_borders(), raw_pad)},
 )
 
 OPERATIONS = [TRANSPOSE, CHANNEL_SHUFFLE, RESHAPE, CONCATENATION, PADDING]

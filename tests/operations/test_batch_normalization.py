@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from operations.generic import *  # noqa: F403
 from operations.normalizations import around, epsilon_of, factors
-from operations.record import Array, Layers, Operation, Sample, autograd, refusals
+from operations.record import Array, Layers, Operation, RawKernel, Sample, autograd, refusals
 from operations.windows import nchw, nhwc
 from ops.single_layer import run_training, seeds, values
 from reference.batch_normalization_gradient import normalization_gradient as batch_gradient
@@ -29,7 +29,7 @@ from tolerance import (
     statistics_bound,
 )
 
-from mpscnn import Network, ShapeError, WeightsError
+from mpscnn import Network, ShapeError, WeightsError, kernels
 
 SIZES = [(4, 5, 6)]
 
@@ -123,6 +123,11 @@ BATCH = Operation(
     layers={"statistics of the data": of_the_data(False), "and factors": of_the_data(True)},
     torch=torch_batch,
     torch_draws={"statistics are weights": by_weights()},
+    kernels={
+        "BatchNormalization": RawKernel(
+            by_weights(), lambda sample: kernels.BatchNormalization(**sample.weights, epsilon=1e-3)
+        )
+    },
 )
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from operations.generic import *  # noqa: F403
-from operations.record import Array, Operation, Sample, refusals
+from operations.record import Array, Operation, RawKernel, Sample, refusals
 from operations.windows import with_activation
 from ops.single_layer import seeds, values, windows
 from reference.binary_convolution import binary_convolution, binary_fully_connected
 
-from mpscnn import ShapeError, WeightsError, unpack_binary_weights
+from mpscnn import ShapeError, WeightsError, kernels, unpack_binary_weights
 
 KINDS = ["binary_weights", "xnor", "and"]
 activations = st.sampled_from([None, {"kind": "relun", "b": 1.0}, {"kind": "linear", "a": -1.0, "b": 0.5}])
@@ -116,6 +116,17 @@ CONVOLUTION = Operation(
     ],
 )
 
+
+def raw_dense(sample: Sample) -> kernels.BinaryFullyConnected:
+    _, height, width, inputs = sample.inputs[0].shape
+    outputs, kind, scaled = (sample.attributes[name] for name in ("outputs", "kind", "beta_scaling"))
+    names = {"bias": "output_bias_terms", "scale": "output_scale_terms"}
+    terms = {names.get(role, f"{role}_terms"): value for role, value in sample.weights.items()}
+    weight = terms.pop("weight_terms")
+    descriptor = kernels.ConvolutionDescriptor(width, height, inputs, outputs)
+    return kernels.BinaryFullyConnected(descriptor, weight, type=kind, use_beta_scaling=scaled, **terms)
+
+
 DENSE = Operation(
     "binary_fully_connected",
     expecting(binary_fully_connected),
@@ -127,6 +138,11 @@ DENSE = Operation(
         ),
         *refusals({"size must be fixed": lambda net, x: net.binary_dense(x, 3)}, [(None, 5, 4)], ShapeError),
     ],
+    kernels={
+        "BinaryFullyConnected": RawKernel(
+            dense().filter(lambda sample: sample.inputs[0].ndim == 4), raw_dense
+        )
+    },
 )
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 from operations.generic import *  # noqa: F403
-from operations.record import Layers, Operation, Sample, refusals
+from operations.record import Layers, Operation, RawKernel, Sample, refusals
 from ops.single_layer import run_layer, seeds, values
 from reference.dropout import dropout, mask, philox
 from tolerance import ulp_bound
 
-from mpscnn import Network, ShapeError, Tensor
+from mpscnn import Network, ShapeError, Tensor, kernels
 
 images = [(1, 7), (3, 130), (2, 3, 5), (2, 3, 4, 5), (1, 9, 33, 3)]
 
@@ -48,12 +48,24 @@ def dropped_twice(network: Network, x: Tensor) -> list[Tensor]:
     return [dropped, network.reduce_max(network.dropout(dropped), "channels")]
 
 
+@st.composite
+def raw_masks(draw: st.DrawFn) -> Sample:
+    sample = draw(masks([(1, 3, 4, 5), (2, 6, 1, 9)], training=True))
+    return Sample(sample.inputs, {**sample.attributes, "keep_probability": 0.5})
+
+
+def raw_dropout(sample: Sample) -> kernels.Dropout:
+    strides = tuple(sample.attributes[f"mask_stride_{axis}"] for axis in ("x", "y", "channels"))
+    return kernels.Dropout(0.5, seed=sample.attributes["seed"], mask_stride_in_pixels=strides)
+
+
 MASK = {"keep_probability": 0.75, "seed": 3, "mask_stride_x": 0}
 DROPOUT = Operation(
     "dropout",
     expect_dropout,
     draws={"training": masks([*images, (2, 2, 2, 3, 5)], training=True), "inference": masks(images)},
     onnx_draws={"inference": masks(images)},
+    kernels={"Dropout": RawKernel(raw_masks(), raw_dropout)},
     refused=[
         *refusals(
             {

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from operations.generic import *  # noqa: F403
-from operations.record import Operation, Sample, autograd, refusals
+from operations.record import Operation, RawKernel, Sample, autograd, refusals
 from operations.windows import nchw, nhwc
 from ops.single_layer import run_layer, seeds, values
 from reference.normalization import (
@@ -20,7 +20,7 @@ from reference.normalization import (
 from reference.normalization_gradient import cross_channel_normalization_gradient
 from tolerance import local_contrast_bound, needs_promise_about_nan, power_bound
 
-from mpscnn import ShapeError
+from mpscnn import ShapeError, kernels
 
 IMAGE = [(4, 5, 6)]
 BETAS = -1.0, 0.0, 0.5, 0.75, 1.0, 5.0
@@ -78,6 +78,12 @@ CROSS_CHANNEL = Operation(
     torch=lambda torch, sample: local_response_norm(torch, sample.inputs[0], sample.attributes),
     torch_draws={"channels": channels(st.integers(1, 12))},
     onnx_draws={"channels": channels(st.integers(1, 12))},
+    kernels={
+        "CrossChannelNormalization": RawKernel(
+            channels(st.integers(1, 12)),
+            lambda sample: kernels.CrossChannelNormalization(**sample.attributes),
+        )
+    },
 )
 
 
@@ -143,6 +149,12 @@ def centred_windows(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+#: Windows of raw kernels, which have the same extents on both axes, and their parameters.
+raw_windows = st.integers(1, 4).map(
+    lambda size: {"kernel_height": size, "kernel_width": size, "alpha": 0.5, "beta": 0.75, "delta": 2.0}
+)
+
+
 @st.composite
 def torch_windows(draw: st.DrawFn) -> dict[str, Any]:
     """Draw windows that PyTorch's average pooling has, too."""
@@ -200,6 +212,11 @@ SPATIAL = Operation(
     ],
     torch=torch_spatial,
     torch_draws={"windows": pixels(torch_windows(), beta=5.0)},
+    kernels={
+        "SpatialNormalization": RawKernel(
+            pixels(raw_windows), lambda sample: kernels.SpatialNormalization(**sample.attributes)
+        )
+    },
 )
 
 
@@ -232,6 +249,12 @@ LOCAL_CONTRAST = Operation(
     ),
     torch=torch_contrast,
     torch_draws={"windows": pixels(torch_windows(), delta=0.125, beta=0.5)},
+    kernels={
+        "LocalContrastNormalization": RawKernel(
+            pixels(raw_windows, p0=0.5, pm=0.25, ps=2.0),
+            lambda sample: kernels.LocalContrastNormalization(**sample.attributes),
+        )
+    },
 )
 
 

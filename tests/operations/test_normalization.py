@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from operations.generic import *  # noqa: F403
 from operations.normalizations import around, epsilon_of, factors
-from operations.record import Array, Operation, Sample, autograd, refusals
+from operations.record import Array, Operation, RawKernel, Sample, autograd, refusals
 from operations.windows import nchw, nhwc
 from ops.single_layer import LARGEST, large_numbers, run_layer, seeds, values
 from reference import normalization_gradient
@@ -27,7 +27,7 @@ from tolerance import (
     normalized_bound,
 )
 
-from mpscnn import Network, ParameterError, ShapeError
+from mpscnn import Network, ParameterError, ShapeError, kernels
 
 NORMS = "deviation", "root_mean_square", "l2_norm", "l1_norm"
 RULES = "inside", "outside", "minimum"
@@ -81,6 +81,22 @@ def constant_images() -> Sample:
     return Sample([x], {"groups": 3}, weights, expected=np.broadcast_to(weights["beta"], x.shape))
 
 
+@st.composite
+def raw_groups(draw: st.DrawFn, instances: bool) -> Sample:
+    """Draw two groups, or one of each channel, and both factors, which raw kernels have."""
+    channels, seed = 2 * draw(st.integers(1, 9)), draw(seeds)
+    shape = *(draw(st.integers(1, most)) for most in (2, 6, 6)), channels
+    attributes = {"groups": channels if instances else 2, "epsilon": 0.5}
+    return Sample([values(seed, shape)], attributes, factors(seed + 1, channels))
+
+
+def raw_normalization(sample: Sample) -> kernels.UnaryKernel:
+    count, arguments = sample.attributes["groups"], {"epsilon": 0.5, **sample.weights}
+    if count == sample.inputs[0].shape[-1]:
+        return kernels.InstanceNormalization(**arguments)
+    return kernels.GroupNormalization(count, **arguments)
+
+
 GROUP = Operation(
     "group_normalization",
     expect_groups,
@@ -113,6 +129,10 @@ GROUP = Operation(
     torch=torch_groups,
     torch_draws={"tensors": of_several_numbers(groups((0.0,)))},  # its variances cancel far from 0
     onnx_draws={"tensors": groups((0.0,))},  # ONNX Runtime's variances are not precise far from 0
+    kernels={
+        name: RawKernel(raw_groups(name == "InstanceNormalization"), raw_normalization)
+        for name in ("GroupNormalization", "InstanceNormalization")
+    },
 )
 
 

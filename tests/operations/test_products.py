@@ -7,7 +7,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 from operations.generic import *  # noqa: F403
-from operations.record import Layers, Operation, Sample, refusals
+from operations.record import Layers, Operation, RawKernel, Sample, refusals
 from operations.windows import nchw, nhwc, pads, weights_of, with_activation
 from ops.single_layer import run_layer, seeds, values, windows
 from reference.fully_connected import fully_connected
@@ -16,7 +16,7 @@ from reference.subpixel import depth_to_space, subpixel_convolution
 from reference.transposed_convolution import transposed_convolution
 from tolerance import linear_bound, needs_promise_about_nan
 
-from mpscnn import Network, ShapeError, Tensor
+from mpscnn import Network, ShapeError, Tensor, kernels
 
 activations = st.sampled_from([None, {"kind": "relun", "b": 1.0}, {"kind": "linear", "a": -1.0, "b": 0.5}])
 
@@ -48,16 +48,26 @@ def torch_dense(torch: Any, sample: Sample) -> Any:
     return torch.nn.functional.linear(x, weight, sample.weights.get("bias"))
 
 
+def raw_dense(sample: Sample) -> kernels.FullyConnected:
+    """Return a raw kernel. Its property `offset` has no effect."""
+    weight = sample.weights["weight"]
+    outputs, height, width, inputs = weight.shape
+    descriptor = kernels.ConvolutionDescriptor(width, height, inputs, outputs)
+    return kernels.FullyConnected(descriptor, weight, sample.weights.get("bias"), offset=(5, -3))
+
+
+PLAIN = {
+    name: dense(name == "images").filter(lambda sample: sample.activation is None)
+    for name in ("vectors", "images")
+}
 DENSE = Operation(
     "fully_connected",
     expect_dense,
     draws={"vectors": dense(False), "images": dense(True)},
     refused=refusals({"size must be fixed": lambda net, x: net.dense(x, 10)}, [(None, None, 3)], ShapeError),
     torch=torch_dense,
-    torch_draws={
-        "vectors": dense(False).filter(lambda sample: sample.activation is None),
-        "images": dense(True).filter(lambda sample: sample.activation is None),
-    },
+    torch_draws=PLAIN,
+    kernels={"FullyConnected": RawKernel(PLAIN["images"], raw_dense)},
 )
 
 # ---- Products of matrices ------------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 from operations.generic import *  # noqa: F403
-from operations.record import Layers, Operation, Sample, refusals, special
+from operations.record import Layers, Operation, RawKernel, Sample, refusals, special
 from ops.single_layer import LARGEST, large_numbers, seeds, values
 from reference.reduction import AXES, argument, over_axes, reduction, top_k, weighted_reduction
 from reference.sum_like import sum_like
 from tolerance import linear_bound, log_sum_exp_bound, spread_bound, ulp_bound
 
-from mpscnn import Network, ShapeError, Tensor, UnsupportedError
+from mpscnn import Network, ShapeError, Tensor, UnsupportedError, kernels
 
 images = st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 12), st.integers(1, 70))
 SPREADS = ["l2_norm", "sum_of_squares", "variance", "deviation"]
@@ -148,6 +148,12 @@ def of(kind: str, axis: str, x: Any, **others: Any) -> Sample:
     return Sample([x], {"kind": kind, "axis": axis}, **others)
 
 
+def of_class(name: str, kind: str, axis: str) -> RawKernel:
+    samples = st.builds(lambda seed, shape: of(kind, axis, values(seed, shape)), seeds, images)
+    return RawKernel(samples, lambda sample: getattr(kernels, name)())
+
+
+RAW_AXES = {"Row": "width", "Column": "height", "FeatureChannels": "channels"}
 NORMS = [(kind, axis, size) for kind in ("l2_norm", "deviation") for axis in AXES for size in MAGNITUDES]
 LARGE_SPREADS = [
     (kind, axis, size)
@@ -238,6 +244,12 @@ REDUCTION = Operation(
     },
     torch=torch_reduction,
     gradients={"axes": differentiable()},
+    kernels={
+        name: of_class(name, kind, axis)
+        for prefix, axis in RAW_AXES.items()
+        for kind in ("max", "min", "sum", "mean")
+        for name in [f"Reduce{prefix}{kind.title()}"]
+    },
 )
 
 
@@ -292,6 +304,14 @@ ARGUMENT = Operation(
         *refusals({"at most 16777216 channels": too_many("argmax")}, [(2**21 + 1, 8)], ShapeError),
     ],
     torch=torch_argument,
+    kernels={
+        "ReduceFeatureChannelsArgument": RawKernel(
+            arguments(),
+            lambda sample: getattr(
+                kernels, f"ReduceFeatureChannelsArgument{sample.attributes['kind'].title()}"
+            )(),
+        )
+    },
 )
 
 
@@ -365,6 +385,15 @@ def expect_weighted(sample: Sample) -> Any:
     return weighted_reduction(x, weights, kind), bound
 
 
+def weights_of_a_class(name: str, kind: str, *arguments: bool) -> RawKernel:
+    """Return a raw kernel, whose weights have the image's size and may be 0."""
+
+    def sample(seed: int, shape: tuple[int, ...]) -> Sample:
+        return Sample([values(seed, shape), np.maximum(values(seed + 1, shape), 0)], {"kind": kind})
+
+    return RawKernel(st.builds(sample, seeds, images), lambda _: getattr(kernels, name)(*arguments))
+
+
 WEIGHTED = Operation(
     "weighted_reduction",
     expect_weighted,
@@ -377,6 +406,10 @@ WEIGHTED = Operation(
             {"the weights must have the image's shape": {"kind": "mean"}}, [(5, 6, 7), shape], ShapeError
         )
     ],
+    kernels={
+        f"{name} {arguments}": weights_of_a_class(f"ReduceFeatureChannelsAndWeights{name}", kind, *arguments)
+        for name, kind, arguments in (("Sum", "sum", ()), ("Sum", "mean", (True,)), ("Mean", "mean", ()))
+    },
 )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from operations.generic import *  # noqa: F403
-from operations.record import Layers, Operation, Sample, autograd, refusals
+from operations.record import Layers, Operation, RawKernel, Sample, autograd, refusals
 from operations.windows import nchw, nhwc
 from ops.single_layer import run_layer, seeds, values
 from patience import little_work
@@ -17,7 +17,7 @@ from reference.resize import resize
 from reference.resize_gradient import resize_gradient
 from tolerance import FLOAT32_EPS, linear_bound
 
-from mpscnn import Network, ShapeError, Trainer, UnsupportedError
+from mpscnn import Network, ShapeError, Trainer, UnsupportedError, kernels
 
 KINDS = ("nearest", "bilinear", "lanczos")
 ALIGNMENTS = ("half_pixel", "corners", "asymmetric", "pytorch_half_pixel")
@@ -165,6 +165,27 @@ def local_nan() -> Sample:
     return Sample([x], {"height": 8, "width": 8}, expected=expected)
 
 
+@st.composite
+def magnified(draw: st.DrawFn, kind: str) -> Sample:
+    """Draw an enlargement by whole factors."""
+    x = values(draw(seeds), tuple(draw(st.integers(1, most)) for most in (2, 6, 6, 9)))
+    corners = kind == "bilinear" and draw(st.booleans())
+    factors = {f"scale_{axis}": draw(st.integers(1, 3)) for axis in "xy"}
+    return Sample([x], {"kind": kind, "alignment": "corners" if corners else "half_pixel", **factors})
+
+
+def enlarging(sample: Sample) -> kernels.UnaryKernel:
+    a = sample.attributes
+    corners = {"align_corners": a["alignment"] == "corners"} if a["kind"] == "bilinear" else {}
+    return getattr(kernels, f"Upsampling{a['kind'].title()}")(a["scale_x"], a["scale_y"], **corners)
+
+
+def to_a_size(sample: Sample) -> kernels.ResizeBilinear:
+    a, (_, height, width, _) = sample.attributes, sample.inputs[0].shape
+    size = width * a["scale_x"], height * a["scale_y"]
+    return kernels.ResizeBilinear(*size, align_corners=a["alignment"] == "corners")
+
+
 RESIZE = Operation(
     "resize",
     expect_resize,
@@ -199,6 +220,11 @@ RESIZE = Operation(
         ),
         *refusals({"scale_x 0.2.* leaves nothing of 4": {"scale_x": 0.2}}, [(4, 4, 3)], ShapeError),
     ],
+    kernels={
+        "UpsamplingNearest": RawKernel(magnified("nearest"), enlarging),
+        "UpsamplingBilinear": RawKernel(magnified("bilinear"), enlarging),
+        "ResizeBilinear": RawKernel(magnified("bilinear"), to_a_size),
+    },
     divided={
         f"lanczos to {height} x {width}": Sample(
             [values(0, (2, 97, 120, 5))], {"kind": "lanczos", "height": height, "width": width}

@@ -7,13 +7,13 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 from operations.generic import *  # noqa: F403
-from operations.record import Layers, Operation, Sample, autograd, refusals, special
+from operations.record import Layers, Operation, RawKernel, Sample, autograd, refusals, special
 from ops.single_layer import seeds, values
 from reference.softmax import log_softmax, softmax
 from reference.softmax_gradient import softmax_gradient
 from tolerance import log_softmax_bound, needs_promise_about_nan, softmax_bound
 
-from mpscnn import ShapeError
+from mpscnn import ShapeError, kernels
 
 
 @st.composite
@@ -104,6 +104,13 @@ SOFTMAX_GRADIENT = Operation(
     refused=refusals({"input 1 must have the shape of input 0": {}}, [(2, 3), (2, 4)], ShapeError),
     divided={f"logarithm {kind}": of_softmax((2, 40, 33, 21), 1.0, kind, 1) for kind in (False, True)},
     torch=torch_softmax,
+    kernels={
+        name: RawKernel(
+            st.builds(of_softmax, of_pixels, st.just(1.0), st.just(logarithm), seeds),
+            lambda sample, name=name: getattr(kernels, name)(),
+        )
+        for name, logarithm in (("SoftMaxGradient", False), ("LogSoftMaxGradient", True))
+    },
     training=True,
 )
 
