@@ -44,7 +44,8 @@ private:
     struct NodeStep {
         std::size_t node = 0;
         std::vector<engine::ValueId> values; ///< the arrays of the sources and then of the result
-        /// Constant weights, which come between sources and result; null: none.
+        /// Constant weights, whose buffers a kernel takes after the sources and before the result; null:
+        /// none.
         const OwnLayer *own = nullptr;
         std::vector<Kernel> kernels;
         std::vector<std::size_t> scratch_bytes;

@@ -18,8 +18,8 @@ std::shared_ptr<const engine::Backend> make_native_backend(void *device, void *q
 /// Return the id<MTLDevice> of an id<MTLCommandQueue>; it is valid as long as the queue.
 void *device_of(void *queue);
 
-/// Return the devices. The default device comes first, under the name "metal". If there is none, the reason
-/// has that name.
+/// Return the devices. The default device comes first, under the name "metal". If there is no default device,
+/// the entry "metal" has the reason instead.
 std::vector<engine::DeviceDescription> list_devices();
 
 } // namespace mpscnn::metal

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mpscnn._private.cache_folder import cache_directory, expanded
 from mpscnn._private.files import is_folder
 from mpscnn._private.locks import locked_at_once
 from mpscnn._private.own_files import open_own
@@ -31,30 +32,10 @@ __all__ = [
 _CHUNK = 1 << 20
 
 
-def cache_directory() -> Path:
-    """Return the cache folder: MPSCNN_CACHE or the platform's folder for caches. It may not exist yet."""
-    if override := os.environ.get("MPSCNN_CACHE"):
-        return _expanded(override).absolute()
-    if sys.platform == "darwin":
-        return _expanded("~/Library/Caches") / "mpscnn"
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG base directory specification requires that relative values are ignored.
-    return (base if base.is_absolute() else _expanded("~/.cache")) / "mpscnn"
-
-
 def model_directories() -> list[Path]:
     """Return the directories of MPSCNN_MODELS, in order."""
     listed = os.environ.get("MPSCNN_MODELS", "").split(os.pathsep)
-    return [_expanded(directory) for directory in listed if directory]
-
-
-def _expanded(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise DownloadError(
-            f"{path!r} has no meaning here: {error} Set MPSCNN_CACHE and MPSCNN_MODELS to absolute paths."
-        ) from error
+    return [expanded(directory) for directory in listed if directory]
 
 
 def source_path(file: PublishedFile) -> Path:

@@ -179,7 +179,9 @@ class CompileOptions(_Options):
         "mps",
         require_text,
         'which kernels compute convolutions on Metal. "mps" takes those of Metal Performance Shaders where they have '
-        'them, "own" mpscnn\'s own kernels on arrays for all with constant weights. No effect on the CPU.',
+        'them, "own" mpscnn\'s own kernels on arrays for all with constant weights. "auto" (in Python only) takes what '
+        "`mpscnn benchmark --device metal --metal-kernels auto` measured to be faster for the network on this GPU, and "
+        'otherwise "mps". No effect on the CPU.',
     )
     max_memory: int | None = _option(
         None,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
     from numpy.typing import NDArray
     from typing_extensions import Unpack
 
-    from mpscnn._private.literals import MetalKernelsName, PrecisionName
+    from mpscnn._private.literals import KernelsOfMetal, PrecisionName
     from mpscnn.runtime.commands import CommandBuffer
     from mpscnn.runtime.explanation import Explanation
     from mpscnn.runtime.feature_image import Image
@@ -46,7 +46,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
         weight_type: str
         accumulate_dtype: Literal["float32", "float16"]
         winograd: bool
-        metal_kernels: MetalKernelsName
+        metal_kernels: KernelsOfMetal
         weight_bytes: int
         max_memory: int
 
@@ -147,7 +147,7 @@ class Program(Expected):
         return self._description["winograd"]
 
     @property
-    def metal_kernels(self) -> MetalKernelsName:
+    def metal_kernels(self) -> KernelsOfMetal:
         """The kernels that compute convolutions on Metal: "mps" or "own". It means nothing on the CPU."""
         return self._description["metal_kernels"]
 
@@ -482,9 +482,24 @@ def compile_graph(graph: _core.Graph, outputs: Sequence[str], options: CompileOp
     """Compile a graph. See `Network.compile`."""
     # The copy shares the weights' memory. The network itself may change later.
     source = graph.copy(), list(outputs), options
+    if options.metal_kernels != "auto":
+        return Program(_compiled(source, options.metal_kernels), source)
+    from mpscnn.runtime.metal_choice import faster_kernels
+
+    faster = faster_kernels(*source)
+    if "own" in faster.values():
+        program = Program(_compiled(source, "own"), source)
+        # The options may mean another GPU than the one that was measured.
+        if program.device == "cpu" or faster.get(program.device_name) == "own":
+            return program
+    return Program(_compiled(source, "mps"), source)
+
+
+def _compiled(source: _Source, kernels: KernelsOfMetal) -> _core.Program:
+    graph, outputs, options = source
     with named_device(options.device) as device:
-        program = _core.Program.compile(source[0], source[1], **{**options.for_core(), "device": device})
-    return Program(program, source)
+        chosen = {**options.for_core(), "device": device, "metal_kernels": kernels}
+        return _core.Program.compile(graph, outputs, **chosen)
 
 
 copyreg.pickle(_core.Graph, reduce_graph)

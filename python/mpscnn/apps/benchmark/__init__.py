@@ -1,6 +1,7 @@
 """Measure the speed of networks on this machine, alone or next to other engines under the same conditions."""
 
 from mpscnn.apps.benchmark.measure import EngineProcess, EngineSetup, Measurement, measure
+from mpscnn.apps.benchmark.metal_kernels import KernelTimes, measure_metal_kernels
 from mpscnn.apps.benchmark.peers import PEERS, network_file, require_peer
 from mpscnn.apps.benchmark.runner import RunnerMeasurement, measure_runner
 from mpscnn.apps.benchmark.subject import Subject, open_subject
@@ -9,10 +10,12 @@ __all__ = [
     "PEERS",
     "EngineProcess",
     "EngineSetup",
+    "KernelTimes",
     "Measurement",
     "RunnerMeasurement",
     "Subject",
     "measure",
+    "measure_metal_kernels",
     "measure_runner",
     "network_file",
     "open_subject",

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from mpscnn._private.summary import bytes_text, text_table
-from mpscnn.apps.benchmark import PEERS, Measurement, Subject, measure, measure_runner, require_peer
+from mpscnn.apps.benchmark import (
+    PEERS,
+    KernelTimes,
+    Measurement,
+    Subject,
+    measure,
+    measure_metal_kernels,
+    measure_runner,
+    require_peer,
+)
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption, names_in
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
@@ -75,6 +85,9 @@ def benchmark(
     the same random input. "difference" is the largest difference from mpscnn's outputs. The other engines
     are installed by: pip install "mpscnn[bench]"
 
+    With --metal-kernels auto it first measures on a GPU whether the kernels of MPS or mpscnn's own are faster, and
+    records it: programs that are compiled with metal_kernels="auto" take these kernels.
+
     Example: mpscnn benchmark mobilenet_v2 --threads 2 --compare onnxruntime
     """
     peers = _peers(compare)
@@ -86,6 +99,7 @@ def benchmark(
     if reason := slow_precision(program.precision, program.device):
         hint(reason)
     subject = sized_subject(model, size, random_weights=random_weights)
+    kernels = measure_metal_kernels(subject, program, runs=runs) if program.metal_kernels == "auto" else None
     if runner:
         measured = measure_runner(
             subject,
@@ -96,9 +110,9 @@ def benchmark(
             **session.to_dict(),
         )
         if as_json:
-            show_json(runner_json(subject, measured))
+            show_json(runner_json(subject, measured) | _kernels_json(kernels))
         else:
-            show(*runner_text(subject, measured))
+            show(*_kernels_text(kernels), *runner_text(subject, measured))
         return
     possible = [peer for peer in peers if _possible(peer, program.precision)]
     results = measure(
@@ -109,11 +123,30 @@ def benchmark(
         **program.to_dict(),
     )
     if as_json:
-        show_json(_as_json(subject, results))
+        show_json(_as_json(subject, results) | _kernels_json(kernels))
     else:
-        show(*_as_text(subject, results))
+        show(*_kernels_text(kernels), *_as_text(subject, results))
     if possible != peers:
         raise typer.Exit(FAILED)
+
+
+def _kernels_json(times: KernelTimes | None) -> dict[str, object]:
+    if times is None:
+        return {}
+    measured = {
+        name: {"min": min(of_kind), "median": float(np.median(of_kind))}
+        for name, of_kind in (("mps", times.mps), ("own", times.own))
+    }
+    return {"metal_kernels": {"device": times.device, "faster": times.faster, "milliseconds": measured}}
+
+
+def _kernels_text(times: KernelTimes | None) -> list[str]:
+    if times is None:
+        return []
+    return sentences(
+        f"{times.device}: {np.median(times.mps):.3f} ms with the kernels of MPS, {np.median(times.own):.3f} ms with "
+        f'own kernels (medians). metal_kernels="auto" takes "{times.faster}" for this network from now on.'
+    )
 
 
 def _peers(text: str) -> list[str]:

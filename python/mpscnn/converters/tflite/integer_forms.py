@@ -60,7 +60,7 @@ def mirrored(
 
 
 def extreme(c: Reader, operator: FileOperator, x: FileTensor, atoms: Axis) -> FileTensor:
-    """Reduce to the maximum or minimum over these atoms by poolings. A minimum is -max(-x)."""
+    """Reduce to the maximum or minimum over these parts of axes (atoms) by poolings. A minimum is -max(-x)."""
     is_least = operator.kind == "REDUCE_MIN"
     x = _opposite(c, operator, x, back=False) if is_least else x
     left = set(atoms)
