@@ -74,9 +74,34 @@ def attention(d: Draw) -> Case:
     if kind:
         inputs.append("m")
         mask = d.random.random((tokens, keys)) < 0.7
-        mask[:, 0] = True
         constants["m"] = mask if kind == 1 else np.where(mask, d.numbers(tokens, keys), -np.inf)
     return Case([node("Attention", inputs, **attributes)], feeds, constants)
+
+
+def hidden_scores(d: Draw) -> Case:
+    """Masks of minus infinity before softmax, or before a function that keeps them."""
+    x = d.numbers(2, *(extent + 1 for extent in d.shape(3)))
+    hidden = d.random.random([d.choice(1, extent) for extent in x.shape[2 - 2 * d.integer(0, 1) :]]) < 0.6
+    if hidden.ndim == 4:
+        hidden = hidden[:1]
+    constants: dict[str, Any] = {"low": np.float32(-np.inf), "zero": np.float32(0)}
+    kind = d.choice("Add", "Sum", "Where", "other Where", "computed Where")
+    if kind in ("Add", "Sum"):
+        constants["m"] = np.where(hidden, np.float32(-np.inf), d.numbers(*hidden.shape) * d.integer(0, 1))
+        nodes = [node(kind, d.choice(["x", "m"], ["m", "x"]), "s")]
+    elif kind == "computed Where":
+        operands = d.choice(["h", "low", "x"], ["h", "x", "low"], ["h", "zero", "low"])
+        nodes = [node("Greater", ["x", "zero"], "h"), node("Where", operands, "s")]
+    else:
+        constants["h"] = hidden
+        nodes = [node("Where", ["h", "low", "x"] if kind == "Where" else ["h", "x", "low"], "s")]
+    last = d.choice("Softmax", "Softmax", "LogSoftmax", "Relu", "Identity")
+    nodes.append(node(last, ["s"], "y", **({"axis": d.choice(-1, 3, 2)} if "Soft" in last else {})))
+    outputs = d.choice(("y",), ("y", "s"))
+    if last == "Softmax" and d.flag():
+        nodes += [node("IsNaN", ["y"], "n"), node("Where", ["n", "zero", "y"], "z")]
+        outputs = ("z",)
+    return Case(nodes, {"x": x}, constants, outputs=outputs)
 
 
 def cubic(d: Draw) -> Case:
@@ -368,9 +393,9 @@ def _recurrent(d: Draw, kind: str, gates: int) -> Case:
 
 
 KINDS: list[Callable[[Draw], Case]] = [
-    attention, border, cubic, gather_by_computed, gather_computed, gather_elements, gather_nd, gemm, gru, linear, lstm,
-    matmul, max_positions, number, response, rnn, running_sum, samples, scatter_elements, scatter_nd, several_images,
-    top_k, unpool,
+    attention, border, cubic, gather_by_computed, gather_computed, gather_elements, gather_nd, gemm, gru,
+    hidden_scores, linear, lstm, matmul, max_positions, number, response, rnn, running_sum, samples,
+    scatter_elements, scatter_nd, several_images, top_k, unpool,
 ]  # fmt: skip
 
 
@@ -381,14 +406,15 @@ def compare(make: Callable[[Draw], Case], seed: int) -> None:
     if case.on_runtime:
         results = run_there(made, case.feeds)
     else:
-        results = reference.ReferenceEvaluator(made).run(None, case.feeds)
+        with np.errstate(divide="ignore", invalid="ignore"):  # NaN and infinities are results, too
+            results = reference.ReferenceEvaluator(made).run(None, case.feeds)
     network = read(made)
     for found, result in zip(run_here(network, list(case.feeds.values())), results, strict=True):
         expected = np.asarray(result)
         if expected.ndim == 4:
             expected = expected.transpose(0, 2, 3, 1)
         assert found.size == expected.size
-        largest = max(float(np.abs(expected).max(initial=0.0)), 1.0)
+        largest = float(np.abs(expected[np.isfinite(expected)]).max(initial=1.0))
         np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=0, atol=TOLERANCE * largest)
 
 

@@ -41,7 +41,7 @@ def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
     first, second = (_widened(value, rank) for value in (first, second.with_own_atoms()))
     first, second = with_common_atoms(first, second)
     order = _common_order(first, second)
-    axes = tuple(a or b for a, b in zip(first.axes, second.axes, strict=True))
+    axes = tuple(map(_longer, first.axes, second.axes))
     groups = _groups(arranger, first, second, order)
     if len(groups) > _REPEATED_AXES and set(first.order) != set(second.order):
         order = _shared_first(first, second, order)
@@ -146,6 +146,9 @@ def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
             continue
         if any(atom.is_batch for atom in a) != any(atom.is_batch for atom in b):
             raise UnsupportedError(f"operands {first.shown} and {second.shown}, whose batches do not meet")
+        is_single = all(atom.high == 1 for atom in (*a, *b) if atom.is_batch)
+        if is_single and bool(without_batch(a)) != bool(without_batch(b)):
+            continue  # an operand with nothing but a batch of 1 on this axis is broadcast
         cuts = _cuts(a) | _cuts(b)
         if _total(a) != _total(b) or not _is_chain(cuts):
             raise UnsupportedError(f"operands {first.shown} and {second.shown}, which do not fit")
@@ -169,6 +172,11 @@ def _with_batch_of(first: Value, second: Value) -> Value:
     axes = [without_batch(axis) for axis in second.axes]
     axes[place] = (batch, *axes[place])
     return replace(second, axes=tuple(axes))
+
+
+def _longer(first: Axis, second: Axis) -> Axis:
+    """Return the axis of the result of two operands. The shorter one, if there is one, is broadcast."""
+    return first if len(first) >= len(second) else second
 
 
 def _total(axis: Axis) -> object:
@@ -232,7 +240,7 @@ def _common_order(first: Value, second: Value) -> Axis:
         return first.order
     if set(first.order) <= set(second.order):
         return second.order
-    axes = [without_batch(a or b) for a, b in zip(first.axes, second.axes, strict=True)]
+    axes = [without_batch(_longer(a, b)) for a, b in zip(first.axes, second.axes, strict=True)]
     plain = tuple(atom for axis in axes for atom in axis)
     candidates = [plain]
     if len(axes) in (3, 4) and not axes[0]:

@@ -19,7 +19,7 @@ _IMAGE_RANK = 4
 
 def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
     """Multiply the matrices of the last two axes, a batched matrix product over all other axes."""
-    b = b.with_own_atoms()
+    a, b = (x.beginning_with_batch(arranger.batch) for x in (a, b.with_own_atoms()))
     extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
     least = 2 if arranger.batch is None else 3
     fits = a.rank == b.rank >= least and extents[0][:-2] == extents[1][:-2]

@@ -14,6 +14,7 @@ from mpscnn.converters.broadcast import constant_along, repeats, varying_last
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.fused_activation import ending
+from mpscnn.converters.onnx_reader.hidden_scores import hides, with_hidden
 from mpscnn.converters.onnx_reader.neurons import clipping
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_integers
@@ -86,6 +87,8 @@ def _with_constant(
 ) -> FileTensor | None:
     """Convert arithmetic with a constant to an activation, or to a scale or offset of channels, or return None."""
     constant = c.constants.real(constant_name, "its operand")
+    if node.kind in _SUMS and hides(constant):
+        return with_hidden(c, node, x, constant)
     if constant.ndim > x.rank:
         if constant.shape[: constant.ndim - x.rank] != (1,) * (constant.ndim - x.rank):
             return None

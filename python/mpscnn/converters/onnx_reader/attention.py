@@ -6,16 +6,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.hidden_scores import HIDDEN, made_constant
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _HEADS_RANK, _TOKENS_RANK = 4, 3
-# A number that is added to masked scores. Their softmax is 0, and sums of two such numbers stay finite.
-_FORBIDDEN = float(np.finfo(np.float32).min) / 2
 
 
 def _attention(c: Context, node: Node) -> FileTensor:
@@ -102,28 +100,26 @@ def _masks(c: Context, node: Node, scores: FileTensor) -> list[_Mask]:
     bias, masks = None, []
     if node.integer("is_causal", 0):
         c.constants.count_weight(4 * tokens * keys)
-        bias = np.where(np.tri(tokens, keys, dtype=bool), np.float32(0.0), np.float32(_FORBIDDEN))
+        bias = np.where(np.tri(tokens, keys, dtype=bool), np.float32(0.0), np.float32(HIDDEN))
     if name is not None and c.is_constant(name):
         stored = c.constants.fixed(name, "its mask")
         if stored.dtype.kind == "b":
-            stored = np.where(stored, np.float32(0.0), np.float32(_FORBIDDEN))
+            stored = np.where(stored, np.float32(0.0), np.float32(HIDDEN))
         if stored.ndim == 0 or stored.shape[-1] != keys:
             raise UnsupportedError(f"its mask {stored.shape} is for fewer keys than {scores.shown}")
-        stored = np.maximum(stored.astype(np.float32), np.float32(_FORBIDDEN))
+        stored = np.maximum(stored.astype(np.float32), np.float32(HIDDEN))
         bias = stored if bias is None else np.where(bias < 0.0, bias, stored)
     elif name is not None:
         masks.append(_computed_mask(scores, c.value(name, whole_numbers=True)))
     if bias is not None:
-        attends = bias.max(axis=-1, keepdims=True) > _FORBIDDEN
-        factors = None if attends.all() else _constant(c, node, attends.astype(np.float32), "factors")
-        masks.append(_Mask(_constant(c, node, bias, "mask"), factors))
+        attends = bias.max(axis=-1, keepdims=True) > HIDDEN
+        factors = (
+            None
+            if attends.all()
+            else made_constant(c, node, attends.astype(np.float32), "factors", _HEADS_RANK)
+        )
+        masks.append(_Mask(made_constant(c, node, bias, "mask", _HEADS_RANK), factors))
     return masks
-
-
-def _constant(c: Context, node: Node, numbers: NDArray[np.float32], what: str) -> FileTensor:
-    name = f"{node.outputs[0]}/{what}"
-    c.constants.put(name, np.ascontiguousarray(numbers))
-    return c.constant(name, _HEADS_RANK)
 
 
 def _computed_mask(scores: FileTensor, mask: FileTensor) -> _Mask:
@@ -132,7 +128,7 @@ def _computed_mask(scores: FileTensor, mask: FileTensor) -> _Mask:
     if not mask.whole_numbers:
         return _Mask(mask, None)
     truths = mask.as_numbers()
-    return _Mask(truths.linear(-_FORBIDDEN, _FORBIDDEN, "/mask"), truths)
+    return _Mask(truths.linear(-HIDDEN, HIDDEN, "/mask"), truths)
 
 
 ATTENTION: dict[str, Handler] = {"Attention": _attention}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.hidden_scores import with_hidden_where
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 
@@ -23,7 +26,7 @@ def are_truths(c: Context, name: str) -> bool:
         way.append(name)
         node = c.file.makers.get(name)
         if node is None or node.kind not in ("Cast", "Identity"):
-            c.truths[name] = node is not None and node.kind in (*_COMPARISONS, *_JUNCTIONS, "Not")
+            c.truths[name] = node is not None and node.kind in (*_COMPARISONS, *_JUNCTIONS, "IsNaN", "Not")
         else:
             name = node.inputs[0]
     c.truths |= dict.fromkeys(way, c.truths[name])
@@ -64,32 +67,45 @@ def _not(c: Context, node: Node) -> FileTensor:
 
 
 def _where(c: Context, node: Node) -> FileTensor:
-    """Convert Where to a sum of two masked tensors: at each position one of the two is 0."""
-    choices = [(node.inputs[1], "mask"), (node.inputs[2], "mask_out")]
+    """Convert Where to a sum of two masked tensors: at each position one of the two is 0.
+
+    A constant of minus infinity is not masked: it is added where the condition chooses it.
+    """
+    condition, *both = node.inputs
+    choices = [*zip(both, ("mask", "mask_out"), strict=True)]
+    infinite = next((method for name, method in choices if _is_number(c, name, -math.inf)), None)
+    choices = [one for one in choices if one[1] != infinite]
     # A constant 0 adds nothing to the sum, so it is left out.
-    choices = [one for one in choices if not _is_zero(c, one[0])] or choices[:1]
+    choices = [one for one in choices if not _is_number(c, one[0], 0.0)] or choices[:1]
     rank = c.rank_of(node.inputs, whole_numbers=True)
-    condition = c.tensor(node.inputs[0], rank, whole_numbers=True)
+    mask = c.tensor(condition, rank, whole_numbers=True)
+    suffix = "/part" if len(choices) == 2 or infinite else ""
     first, *others = (
-        condition.combined(
-            method, c.tensor(name, rank, whole_numbers=True), "/part" if len(choices) == 2 else ""
-        )
-        for name, method in choices
+        mask.combined(method, c.tensor(name, rank, whole_numbers=True), suffix) for name, method in choices
     )
+    if infinite:
+        return with_hidden_where(c, node, first, condition, is_true=infinite == "mask")
     return first + others[0] if others else first
 
 
-def _is_zero(c: Context, name: str) -> bool:
-    """Return True if a tensor is a constant with the single element 0."""
+def _is_number(c: Context, name: str, number: float) -> bool:
+    """Return True if a tensor is a constant with this number as its single element."""
     if not c.is_constant(name):
         return False
     values = c.constants.real(name, "its operand")
-    return values.size == 1 and not values.any()
+    return values.size == 1 and bool((values == number).all())
+
+
+def _is_nan(c: Context, node: Node) -> FileTensor:
+    """Compare numbers with themselves: only NaN differs."""
+    x = c.x(node, whole_numbers=True).as_numbers()
+    return x.combined("not_equal", x).as_whole_numbers()
 
 
 LOGIC: dict[str, Handler] = {
     **dict.fromkeys(_COMPARISONS, _comparison),
     **dict.fromkeys(_JUNCTIONS, _junction),
+    "IsNaN": _is_nan,
     "Not": _not,
     "Where": _where,
 }

@@ -95,7 +95,7 @@ def from_torch(
     call = call_of(module, example_inputs, dynamic_shapes)
     module, inputs = call.module, _tensors(call.inputs)
     prepared = _for_inference(module, title)
-    with _quiet():
+    with _quiet(), _separate_operators():
         try:
             with torch.no_grad():
                 program = torch.onnx.export(
@@ -265,6 +265,19 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _separate_operators() -> Iterator[None]:
+    """Let layers of transformers call the operators they are made of, instead of one fused operator of PyTorch."""
+    import torch
+
+    is_fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(is_fused)
 
 
 def _leave_out_made_up_biases(model: onnx.ModelProto) -> None:

@@ -1,0 +1,82 @@
+"""Convert masks with elements of minus infinity, which hide scores of attention from the softmax after them.
+
+Weights of the engine are finite. So a masked score becomes a finite number whose softmax is 0, where that gives the
+same results. Elsewhere minus infinity is computed as the logarithm of 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.tensor import FileTensor
+
+#: A number that is added to masked scores. Their softmax is 0, and sums of two such numbers stay finite.
+HIDDEN = float(np.finfo(np.float32).min) / 2
+
+_SAME_NUMBERS = frozenset({"Cast", "Identity"})  # operators between a mask and its softmax
+_MOST_BETWEEN = 4
+
+
+def hides(numbers: NDArray[np.float32]) -> bool:
+    """Return True if a constant has elements of minus infinity, and no others that are not finite."""
+    hidden = np.isneginf(numbers)
+    return bool(hidden.any() and np.isfinite(numbers[~hidden]).all())
+
+
+def with_hidden(c: Context, node: Node, x: FileTensor, mask: NDArray[np.float32]) -> FileTensor:
+    """Add a constant mask with elements of minus infinity to scores.
+
+    If all elements of a row are hidden, its softmax is NaN, as in ONNX and PyTorch.
+    """
+    mask = np.atleast_1d(mask)
+    infinite = hidden = np.isneginf(mask)
+    if _is_read_by_softmax(c, node, max(x.rank, mask.ndim)):
+        infinite = np.broadcast_to(hidden.all(axis=-1, keepdims=True), hidden.shape)
+    finite = np.where(infinite, np.float32(0.0), np.where(hidden, np.float32(HIDDEN), mask))
+    operands = []
+    if finite.any():
+        operands.append(made_constant(c, node, finite, "mask", x.rank))
+    if infinite.any():
+        seen = made_constant(c, node, (~infinite).astype(np.float32), "seen", x.rank)
+        operands.append(seen.map("logarithm", "/infinite"))
+    for place, operand in enumerate(operands, start=1):
+        x = x.combined("add", operand, "" if place == len(operands) else "/masked")
+    return x
+
+
+def with_hidden_where(c: Context, node: Node, x: FileTensor, condition: str, *, is_true: bool) -> FileTensor:
+    """Make scores minus infinity where a condition of the file is true, or with `is_true` False, where it is not."""
+    if c.is_constant(condition):
+        hidden = c.constants.fixed(condition, "its condition").astype(bool) == is_true
+        return with_hidden(c, node, x, np.where(hidden, np.float32(-np.inf), np.float32(0.0)))
+    seen = c.value(condition, whole_numbers=True).as_numbers()
+    if is_true:
+        seen = seen.linear(-1.0, 1.0, "/seen")
+    return x.combined("add", seen.map("logarithm", "/infinite"))
+
+
+def made_constant(
+    c: Context, node: Node, numbers: NDArray[np.float32], what: str, rank: int | None
+) -> FileTensor:
+    """Return a constant that the converter makes for a node, as a layer's result."""
+    name = f"{node.outputs[0]}/{what}"
+    c.constants.put(name, np.ascontiguousarray(numbers))
+    return c.constant(name, rank)
+
+
+def _is_read_by_softmax(c: Context, node: Node, rank: int) -> bool:
+    """Return True if only a softmax along the last axis reads a node's result."""
+    for _ in range(_MOST_BETWEEN):
+        user = c.only_user(node.outputs[0])
+        if user is None:
+            return False
+        if user.kind == "Softmax":
+            axis = user.integer("axis", -1 if c.file.opset >= 13 else 1)
+            return axis in (-1, rank - 1)
+        if user.kind not in _SAME_NUMBERS:
+            return False
+        node = user
+    return False
