@@ -1,13 +1,14 @@
 """Compare the speed of a training step of Deep MNIST and MobileNetV2 in mpscnn and its peers.
 
     chrt -r 1 python benchmarks/training.py [--peers torch,tensorflow] [--rounds N] [--networks NAMES] [--threads 1,2]
-    chrt -r 1 python benchmarks/training.py --profile [--rounds N] [--networks NAMES] [--threads 1,2]
+    chrt -r 1 python benchmarks/training.py --profile [--precision P] [--rounds N] [--networks NAMES] [--threads 1,2]
 
-Peers: torch, torch_compile, tensorflow, tensorflow_xla, jax (with optax), mnn. Each engine runs in its own process. On
-Linux the process may use only as many cores as it has threads, since some engines start more threads. Steps of the
-engines are interleaved. Batch normalization is in training mode, all layers are trained, and the loss must fall before
-times count. Prints Markdown: the minimum time of a step of each engine in milliseconds, the peak memory of its process,
-and mpscnn's time divided by that of the fastest other engine. --profile prints the time of each part of mpscnn's step.
+Peers: mpscnn_bfloat16, torch, torch_compile, tensorflow, tensorflow_xla, jax (with optax), mnn. Each engine runs in its
+own process. On Linux the process may use only as many cores as it has threads, since some engines start more threads.
+Steps of the engines are interleaved. Batch normalization is in training mode, all layers are trained, and the loss must
+fall before times count. Prints Markdown: the minimum time of a step of each engine in milliseconds, the peak memory of
+its process, and mpscnn's time divided by that of the fastest other engine. --profile prints the time of each part of
+mpscnn's step.
 """
 
 from __future__ import annotations
@@ -34,11 +35,14 @@ def main() -> None:
     arguments.add_argument("--networks", default=",".join(CASES))
     arguments.add_argument("--threads", default="1,2")
     arguments.add_argument("--profile", action="store_true")
+    arguments.add_argument("--precision", default="float32", help="of the profile")
     given = arguments.parse_args()
     if given.profile:
         for name in given.networks.split(","):
             for threads in map(int, given.threads.split(",")):
-                print(f"\n{name}, threads: {threads}\n\n{shares(name, threads, given.rounds)}")
+                print(
+                    f"\n{name}, threads: {threads}\n\n{shares(name, threads, given.rounds, given.precision)}"
+                )
         return
     engines = ["mpscnn", *given.peers.split(",")]
     print(table_head("network", "threads", *(f"{engine}, ms (MB)" for engine in engines), "ratio"))
@@ -62,10 +66,10 @@ def measured(engines: list[str], name: str, threads: int, count: int) -> str:
     return table_row([name, threads, *cells, f"{least[0] / min(least[1:]):.2f}"])
 
 
-def shares(name: str, threads: int, count: int) -> str:
+def shares(name: str, threads: int, count: int, precision: str) -> str:
     """Return a table of the kinds of kernels in a step: the sum of their minimum times, and its share."""
     x, y = batch_of(name)
-    profile = mpscnn_trainer(CASES[name], threads).profile(x, y, runs=count)
+    profile = mpscnn_trainer(CASES[name], threads, precision).profile(x, y, runs=count)
     rows = [
         table_row([total.kind, total.steps, f"{total.milliseconds:.1f}", f"{total.share:.1%}"])
         for total in profile.by_kind()

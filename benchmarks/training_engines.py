@@ -91,7 +91,7 @@ class _Ours:
         return self._net.dense(x, outputs)
 
 
-def mpscnn_trainer(case: Case, threads: int) -> Any:
+def mpscnn_trainer(case: Case, threads: int, precision: str = "float32") -> Any:
     """Return a `mpscnn.Trainer` for the network."""
     import mpscnn
 
@@ -99,11 +99,16 @@ def mpscnn_trainer(case: Case, threads: int) -> Any:
     net.output(net.softmax(case.apply(_Ours(net), net.input)))
     net.initialize_weights(seed=0)
     optimizer = mpscnn.Adam(_ADAM_RATE) if case.adam else mpscnn.Sgd(_SGD_RATE, momentum=_MOMENTUM)
-    return mpscnn.Trainer(net, optimizer=optimizer, threads=threads)
+    return mpscnn.Trainer(net, optimizer=optimizer, threads=threads, precision=precision)
 
 
 def mpscnn(case: Case, threads: int) -> Step:
     step: Step = mpscnn_trainer(case, threads).step
+    return step
+
+
+def mpscnn_bfloat16(case: Case, threads: int) -> Step:
+    step: Step = mpscnn_trainer(case, threads, "bfloat16").step
     return step
 
 
@@ -539,5 +544,6 @@ def mnn(case: Case, threads: int) -> Step:
 
 
 ENGINES: dict[str, Callable[[Case, int], Step]] = {
-    engine.__name__: engine for engine in (mpscnn, torch, torch_compile, tensorflow, tensorflow_xla, jax, mnn)
+    engine.__name__: engine
+    for engine in (mpscnn, mpscnn_bfloat16, torch, torch_compile, tensorflow, tensorflow_xla, jax, mnn)
 }

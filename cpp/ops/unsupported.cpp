@@ -61,7 +61,7 @@ Refused reads_other_variables(const LayerUse &layer) {
 }
 
 Refused packs_halves(const LayerUse &layer) {
-    return refuse_if(layer.reads_variables && !layer.float32, "variables");
+    return refuse_if(layer.reads_variables && (layer.half || layer.int8), "variables");
 }
 
 bool is_function_of_integers(const Neuron &neuron) {
@@ -278,7 +278,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
      "normalization by statistics that are an input, without slopes of its activation",
      reads_other_variables},
 
-    {"cpu", "", "weights", "constants unless in float32", packs_halves},
+    {"cpu", "", "weights", "constants unless in float32 or bfloat16", packs_halves},
 
     {"metal", "", "precision", "float32 or float16; the CPU computes in int8, too", integers},
     {"metal", "", "winograd", "true: MPS chooses how it computes a convolution (on the CPU it may be false)",

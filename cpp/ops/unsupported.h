@@ -25,7 +25,6 @@ struct LayerUse {
     const Shape &output;
     const std::optional<Neuron> &activation;
     bool half = false;            ///< true: in float16 precision
-    bool float32 = true;          ///< true: in float32 precision
     bool int8 = false;            ///< true: in int8 precision
     bool quantized = false;       ///< true: its inputs and its result have a quantization
     bool reads_variables = false; ///< true: it reads its weights from variables of the graph

@@ -91,6 +91,11 @@ def test_losses_are_those_of_the_cpu(optimizer: str, precision: str) -> None:
     assert_losses_agree(found, expected, precision)
 
 
+def test_bfloat16_is_refused_by_name() -> None:
+    with pytest.raises(mpscnn.UnsupportedError, match="on device 'metal'.*got bfloat16"):
+        mpscnn.Trainer(quarters(), device="metal", precision="bfloat16")
+
+
 def detector() -> mpscnn.Network:
     """Return a detector with two anchors at each of 3x3 cells."""
     net = mpscnn.Network(input=(12, 12, 1), name="detector")

@@ -107,6 +107,15 @@ struct Bfloat16Kernels {
     Kernel<ConvolutionTask> convolution;
     Kernel<ChainTask> chain; ///< chains of such convolutions
     Kernel<ConversionTask> conversion;
+    /// Packs weights that are tensors for `convolution`, unless it is depthwise.
+    Kernel<PackTask> pack;
+    /// Weight gradients of convolutions that are not depthwise, for operands in bfloat16. The source is
+    /// float32, and the gradient float32 or bfloat16.
+    Kernel<WeightGradientTask> weight_gradient;
+    /// Batch normalizations with results in bfloat16. Their statistics have no factor, and their only
+    /// activation is a clamp.
+    Kernel<NormalizationTask> normalization;
+    Kernel<NormalizationGradientTask> normalization_gradient; ///< with results in bfloat16
 };
 
 /// Additional kernels of a processor with dot products of four bytes, for IntegerWeights::quads.
@@ -134,6 +143,14 @@ struct KernelTable : VectorTraits,
             if (task.packed->element == Element::bfloat16) return bfloat16.convolution;
         if constexpr (std::is_same_v<TaskType, ChainTask>)
             if (task.stages->packed->element == Element::bfloat16) return bfloat16.chain;
+        if constexpr (std::is_same_v<TaskType, PackTask>)
+            if (task.shape.element == Element::bfloat16) return bfloat16.pack;
+        if constexpr (std::is_same_v<TaskType, WeightGradientTask>)
+            if (task.operands == Element::bfloat16) return bfloat16.weight_gradient;
+        if constexpr (std::is_same_v<TaskType, NormalizationTask>)
+            if (task.destination.element == Element::bfloat16) return bfloat16.normalization;
+        if constexpr (std::is_same_v<TaskType, NormalizationGradientTask>)
+            if (task.destination.element == Element::bfloat16) return bfloat16.normalization_gradient;
         if constexpr (std::is_same_v<TaskType, IntegerConvolutionTask>)
             if (multiplies_quads())
                 return quads.tiles.run && task.weights.quads && !task.weights.is_depthwise()

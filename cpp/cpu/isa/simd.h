@@ -60,6 +60,7 @@
 //                            expand to floats, and round as core/bfloat16.h does
 //   store_two(p, a, b)       store the elements of a, then those of b
 //   round_to_bfloat16(a)     round to bfloat16 and expand to float again
+//   pair(a, b)               round to bfloat16: each lane holds the number of a, then that of b
 // and one of these two, if products of pairs are summed in blocks (gemm_block_tile.h):
 //   even(a), odd(a)          the first or the second bfloat16 number of each lane, as a float
 //   Tiles                    a class of tile registers (amx_tiles.h)

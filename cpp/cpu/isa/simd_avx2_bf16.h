@@ -28,6 +28,10 @@ struct Simd : avx2::Simd {
         result = _mm256_blendv_ps(result, quiet, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
         return odd(result);
     }
+    static MPSCNN_INLINE reg pair(reg a, reg b) {
+        const __m256i first = _mm256_srli_epi32(_mm256_castps_si256(round_to_bfloat16(a)), 16);
+        return _mm256_or_ps(_mm256_castsi256_ps(first), round_to_bfloat16(b));
+    }
 
     using avx2::Simd::load;
     using avx2::Simd::load_partial;

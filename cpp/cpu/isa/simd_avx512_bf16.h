@@ -18,6 +18,10 @@ struct Simd : avx512::Simd {
         return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
     }
     static MPSCNN_INLINE reg round_to_bfloat16(reg a) { return expanded(rounded(a)); }
+    static MPSCNN_INLINE reg pair(reg a, reg b) {
+        const __m512i first = _mm512_cvtepu16_epi32(rounded(a)), second = _mm512_cvtepu16_epi32(rounded(b));
+        return _mm512_castsi512_ps(_mm512_or_si512(first, _mm512_slli_epi32(second, 16)));
+    }
 
     using avx512::Simd::load;
     using avx512::Simd::load_partial;

@@ -28,6 +28,10 @@ struct Simd : avx512::Simd {
         result = _mm512_mask_or_epi32(result, no_number, number, _mm512_set1_epi32(0x00400000));
         return odd(_mm512_castsi512_ps(result));
     }
+    static MPSCNN_INLINE reg pair(reg a, reg b) {
+        const __m512i first = _mm512_srli_epi32(_mm512_castps_si512(round_to_bfloat16(a)), 16);
+        return _mm512_castsi512_ps(_mm512_or_si512(first, _mm512_castps_si512(round_to_bfloat16(b))));
+    }
 
     using avx512::Simd::load;
     using avx512::Simd::load_partial;

@@ -14,6 +14,10 @@ struct Simd : neon::Simd {
         return vbfdotq_lane_f32(sum, vreinterpretq_bf16_f32(b), vreinterpret_bf16_f32(vdup_n_f32(a)), 0);
     }
     static MPSCNN_INLINE reg round_to_bfloat16(reg a) { return expanded(rounded(a)); }
+    static MPSCNN_INLINE reg pair(reg a, reg b) {
+        const uint32x4_t first = vmovl_u16(rounded(a)), second = vshll_n_u16(rounded(b), 16);
+        return vreinterpretq_f32_u32(vorrq_u32(first, second));
+    }
 
     using neon::Simd::load;
     using neon::Simd::load_partial;

@@ -72,8 +72,12 @@ public:
             return element(region) == Element::float32 ? region : converted(step, region, Element::float32);
         };
         step.source = as_floats(step.source);
-        for (Region &other : step.others) other = as_floats(other);
-        if (element(step.destination) == Element::float32) return keep(std::move(step));
+        const auto *weights = std::get_if<WeightGradientTask>(&step.task);
+        const bool reads_gradient = weights && weights->operands == Element::bfloat16;
+        for (std::size_t i = reads_gradient ? 1 : 0; i < step.others.size(); ++i)
+            step.others[i] = as_floats(step.others[i]);
+        if (element(step.destination) == Element::float32 || stores_bfloat16(step))
+            return keep(std::move(step));
         const Region destination = step.destination;
         step.destination = builder_.add_workspace(destination.extents, Element::float32);
         const Region result = step.destination;
@@ -100,6 +104,15 @@ private:
         return copy && copy->top == 0 && copy->left == 0 && copy->front == 0 &&
                step.source.extents == step.destination.extents &&
                (element(step.source) == Element::bfloat16 || element(step.destination) == Element::bfloat16);
+    }
+
+    /// True if the step is a normalization whose kernel for results in bfloat16 can compute it.
+    bool stores_bfloat16(const Step &step) const {
+        const auto *task = std::get_if<NormalizationTask>(&step.task);
+        if (!task) return std::holds_alternative<NormalizationGradientTask>(step.task);
+        const Activation::Kind kind = task->epilogue.activation.kind;
+        const bool has_factor = step.others[0].extents.height > statistics_variance + 1;
+        return (kind == Activation::Kind::none || kind == Activation::Kind::clamp) && !has_factor;
     }
 
     /// True if a bfloat16 kernel can read the tensor without a conversion.
@@ -144,6 +157,87 @@ bool is_product(const Node &node) {
                      ops::TransposedConvolution>(node.operation);
 }
 
+bool keeps_floats(const Graph &graph) {
+    const auto has_variables = [](const Node &node) { return !node.variables.empty(); };
+    const std::vector<Node> &nodes = graph.nodes();
+    return std::any_of(nodes.begin(), nodes.end(), has_variables) ||
+           std::none_of(nodes.begin(), nodes.end(), is_product);
+}
+
+Element product_element(Precision precision, const Shape &weights, std::int64_t groups) {
+    const bool pairs = groups == 1 || (weights[3] % 2 == 0 && weights[0] / groups % 2 == 0);
+    return precision == Precision::bfloat16 && pairs ? Element::bfloat16 : Element::float32;
+}
+
+namespace {
+
+/// For a node and the number of an input: how the steps of the node use that input.
+enum class Use { none, factor, other };
+
+/// Return how a product whose weights are a tensor uses an input.
+Use use_of_product(const Graph &graph, const Node &node, std::size_t input) {
+    const auto weights_of = [&](const Shape &weight) {
+        return is_any_of<ops::FullyConnected>(node.operation)
+                   ? Shape{weight[0], 1, 1, weight.elements() / weight[0]}
+                   : weight;
+    };
+    const auto factor = [&](const Shape &weights, std::int64_t groups) {
+        return product_element(Precision::bfloat16, weights, groups) == Element::bfloat16 ? Use::factor
+                                                                                          : Use::other;
+    };
+    if (const auto *gradient = std::get_if<ops::ConvolutionDataGradient>(&node.operation)) {
+        if (input == 2) return Use::none; // only its shape matters
+        return input == 0 ? factor(graph.shape(node.inputs[1]), gradient->convolution.groups) : Use::other;
+    }
+    if (const auto *gradient = std::get_if<ops::ConvolutionWeightGradient>(&node.operation)) {
+        const auto index = static_cast<std::size_t>(&node - graph.nodes().data());
+        const Shape &weights = graph.shape(graph.result_of(index));
+        return input == 1 ? factor(weights, gradient->convolution.groups) : Use::other;
+    }
+    const auto weight = node.variables.find("weight");
+    if (!is_any_of<ops::Convolution, ops::FullyConnected>(node.operation) || weight == node.variables.end())
+        return Use::other;
+    const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
+    return factor(weights_of(graph.shape(weight->second)), convolution ? convolution->groups : 1);
+}
+
+Use use_of(const Graph &graph, const NodeFusion &fusion, const Node &node, std::size_t input) {
+    // A weight gradient that recomputes a normalization does not read the normalization's result, and a mask
+    // not the result of its activation.
+    if (fusion.normalization && input == 0) return Use::none;
+    if (fusion.absorbed && is_any_of<ops::NeuronGradient>(node.operation) && input == 1) return Use::none;
+    return fusion.absorbed || fusion.border ? Use::other : use_of_product(graph, node, input);
+}
+
+/// True if steps compute the node's result, which then is not a view, and products can read it in pairs.
+bool may_be_factor(const Graph &graph, std::size_t index) {
+    const Node &node = graph.nodes()[index];
+    return graph.shape(graph.result_of(index)).back() % 2 == 0 &&
+           is_any_of<ops::BatchNormalization, ops::BatchNormalizationGradient, ops::Convolution,
+                     ops::ConvolutionDataGradient, ops::NeuronGradient>(node.operation);
+}
+
+} // namespace
+
+std::vector<Element> elements_of_factors(const Graph &graph, std::span<const NodeFusion> fusions) {
+    std::vector<Element> elements(static_cast<std::size_t>(graph.values()), Element::float32);
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i)
+        if (!fusions[i].absorbed && may_be_factor(graph, i))
+            elements[static_cast<std::size_t>(graph.result_of(i))] = Element::bfloat16;
+    const auto keep = [&](ValueId value) { elements[static_cast<std::size_t>(value)] = Element::float32; };
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+        const Node &node = graph.nodes()[i];
+        for (std::size_t input = 0; input < node.inputs.size(); ++input)
+            if (use_of(graph, fusions[i], node, input) == Use::other) keep(node.inputs[input]);
+        for (const auto &variable : node.variables) keep(variable.second);
+        if (!fusions[i].normalization) continue;
+        const Node &forward = graph.nodes()[*fusions[i].normalization];
+        for (const ValueId value : forward.inputs) keep(value);
+    }
+    for (const ValueId value : graph.outputs()) keep(value);
+    return elements;
+}
+
 std::vector<Element> elements_of_values(const Graph &graph, Precision precision) {
     std::vector<Element> elements(static_cast<std::size_t>(graph.values()), Element::float32);
     if (precision == Precision::int8)
@@ -155,7 +249,7 @@ std::vector<Element> elements_of_values(const Graph &graph, Precision precision)
                                                                          ? Element::float32
                                                                          : Element::uint8;
         }
-    if (precision != Precision::bfloat16) return elements;
+    if (precision != Precision::bfloat16 || keeps_floats(graph)) return elements;
     const std::vector<bool> precedes = precedes_product(graph);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
         const Node &node = graph.nodes()[i];

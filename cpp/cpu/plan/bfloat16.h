@@ -3,16 +3,29 @@
 // Plans networks in bfloat16 precision: chooses the values that are stored as bfloat16 and the layers that
 // bfloat16 kernels compute. All other layers get conversions before and after them.
 
+#include <span>
 #include <vector>
 
+#include "cpu/plan/fusion.h"
 #include "cpu/plan/step_builder.h"
 
 namespace mpscnn::cpu {
 
 /// Return the element type of each value of a graph. In bfloat16 precision, the values before a convolution
-/// or dense layer that are rounded (docs/architecture.md, "Numbers") or only moved are bfloat16. In int8
-/// precision values are bytes, unless their layer is kept in float32.
+/// or dense layer that are rounded (docs/architecture.md, "Numbers") or only moved are bfloat16, unless
+/// keeps_floats() is true. In int8 precision values are bytes, unless their layer is kept in float32.
 std::vector<Element> elements_of_values(const engine::Graph &graph, engine::Precision precision);
+
+/// True if a bfloat16 network rounds only the factors of products, and all values between layers are float32.
+/// This is so if weights are tensors of the graph, as in training, or if there are no products.
+bool keeps_floats(const engine::Graph &graph);
+/// Return the element type of each value of a bfloat16 network for which keeps_floats() is true. Values that
+/// only products read are stored as bfloat16, which they would be rounded to anyway.
+std::vector<Element> elements_of_factors(const engine::Graph &graph, std::span<const NodeFusion> fusions);
+/// Return the type to which the factors of a convolution's products, and of its gradients' products, are
+/// rounded if its weights are a tensor [outputs][height][width][inputs of a group]. It is float32 for
+/// depthwise convolutions and for groups with an odd number of inputs or outputs.
+Element product_element(engine::Precision precision, const Shape &weights, std::int64_t groups);
 
 /// True for a convolution or dense layer. In bfloat16 networks it multiplies bfloat16 weights by bfloat16
 /// inputs.

@@ -27,7 +27,9 @@ class Lowering {
 public:
     Lowering(const Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels)
         : graph_(graph), precision_(options.precision), sums_(options.sums), winograd_(options.winograd),
-          kernels_(kernels), elements_(elements_of_values(graph, options.precision)) {}
+          kernels_(kernels), elements_(elements_of_values(graph, options.precision)),
+          has_floats_(precision_ == Precision::float32 ||
+                      (precision_ == Precision::bfloat16 && keeps_floats(graph))) {}
 
     std::shared_ptr<const LoweredNetwork> run() {
         // In int8 networks nothing is fused: each layer's result has its own scale.
@@ -36,9 +38,11 @@ public:
                 ? std::vector<NodeFusion>(graph_.nodes().size())
                 : find_fusions(graph_,
                                {.from_pixels = precision_ == Precision::float32,
-                                .has_floats = precision_ != Precision::bfloat16,
-                                .rounds_nothing = precision_ == Precision::float32},
+                                .has_floats = precision_ == Precision::float16 || has_floats_,
+                                .rounds_nothing = has_floats_},
                                [&](std::size_t node, ValueId other) { return takes_residual(node, other); });
+        if (precision_ == Precision::bfloat16 && has_floats_)
+            elements_ = elements_of_factors(graph_, fusions);
         auto network = std::make_shared<LoweredNetwork>();
         network->graph = graph_.without_weights();
         network->kernels = &kernels_;
@@ -121,10 +125,11 @@ private:
     bool takes_residual(std::size_t index, ValueId other) const {
         const Node &node = graph_.nodes()[index];
         if (precision_ != Precision::bfloat16) return true;
+        if (element(other) != Element::bfloat16) return false;
         const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
         const Shape &weights = node.weights.at("weight").shape();
         const bool dense = !convolution || convolution->groups == 1 || weights[3] % 2 == 0;
-        return dense && element(other) == Element::bfloat16;
+        return dense;
     }
 
     FusedOperation fuse(std::size_t index, const NodeFusion &fusion, LoweringMemory memory) const {
@@ -145,7 +150,7 @@ private:
         fused.result = graph_.result_of(index);
         fused.activation = lower_activation(node, kernels_);
         fused.rounds = rounds(node);
-        fused.multiplies = is_product(node);
+        fused.multiplies = is_product(node) && node.variables.empty();
         fused.element = element(fused.result);
         if (fusion.border) add_border(fused, graph_.nodes()[*fusion.border]);
         if (fusion.broadcast) {
@@ -247,6 +252,7 @@ private:
     const bool winograd_;
     const KernelTable &kernels_;
     std::vector<Element> elements_;
+    bool has_floats_; ///< true: values between layers are float32 and not rounded
 };
 
 } // namespace

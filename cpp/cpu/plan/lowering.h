@@ -54,8 +54,11 @@ struct FusedOperation {
     /// True if the layer's result (`rounds`) and the sum with a residual (`residual_rounds`) are rounded to
     /// half. In bfloat16 networks, `rounds` rounds the result to bfloat16 before a residual is added.
     bool rounds = false, residual_rounds = false;
-    /// True for a convolution or dense layer, whose weights and inputs are both rounded.
+    /// True for a convolution or dense layer with constant weights, whose weights and inputs are both
+    /// rounded.
     bool multiplies = false;
+    /// For a convolution's weight gradient: the type to which its factors are rounded.
+    Element operands = Element::float32;
     PackedConvolution packed;
     /// The weights by role that are tensors of the graph. If a gradient recomputes a normalization, the
     /// normalization's weights are also here.

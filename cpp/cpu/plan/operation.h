@@ -46,8 +46,9 @@ struct OperationLowering {
     PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
     PackedConvolution pack(ConvolutionShape shape) const;
     /// Return the fastest algorithm for a convolution with these weights. Winograd's algorithm is considered
-    /// only if the options allow it.
-    ConvolutionShape fastest(const ops::Convolution &convolution, const Shape &weights) const;
+    /// only if the options allow it, and not for bfloat16 `operands`.
+    ConvolutionShape fastest(const ops::Convolution &convolution, const Shape &weights,
+                             Element operands = Element::float32) const;
 };
 
 /// Return a copy of the values, padded with zeros to whole vectors of any instruction set.
@@ -64,6 +65,7 @@ void lower(const OperationLowering &lowering, const ops::BinaryFullyConnected &d
 void lower(const OperationLowering &lowering, const ops::Constant &constant);
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution);
 void lower(const OperationLowering &lowering, const ops::ConvolutionDataGradient &gradient);
+void lower(const OperationLowering &lowering, const ops::ConvolutionWeightGradient &gradient);
 void lower(const OperationLowering &lowering, const ops::FullyConnected &dense);
 void lower(const OperationLowering &lowering, const ops::GroupNormalization &normalization);
 void lower(const OperationLowering &lowering, const ops::Gru &layer);

@@ -71,7 +71,6 @@ private:
                                                            .output = shape(result),
                                                            .activation = node.activation,
                                                            .half = precision_ == Precision::float16,
-                                                           .float32 = precision_ == Precision::float32,
                                                            .int8 = precision_ == Precision::int8 && !kept,
                                                            .quantized = quantized,
                                                            .reads_variables = !node.variables.empty()});

@@ -16,9 +16,9 @@ constexpr std::int64_t max_steps = std::int64_t{1} << 24;
 
 std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions device,
                                           const TrainingOptions &options) {
-    if (device.device == "cpu" && options.precision != "float32")
+    if (device.device == "cpu" && options.precision != "float32" && options.precision != "bfloat16")
         fail(ErrorKind::unsupported,
-             {"training: on the CPU precision must be float32, got ", quoted(options.precision)});
+             {"training: on the CPU precision must be float32 or bfloat16, got ", quoted(options.precision)});
     device.precision = options.precision;
     if (options.check_finite && device.device == "auto")
         device.device = "cpu"; // the CPU engine can check the results of each step
@@ -134,7 +134,7 @@ void Trainer::require_finite_loss(double loss, std::span<const TensorView> input
     try { // repeat the step on the CPU, with a check of each layer, to name the first wrong one
         CompileOptions cpu;
         cpu.device = "cpu";
-        cpu.precision = "float32";
+        cpu.precision = options_.precision == "bfloat16" ? "bfloat16" : "float32"; // float16 is a GPU's
         Session(Program::compile(training_.graph, cpu), looking_at_all(session_options_, true))
             .run(inputs, outputs);
     } catch (const Error &error) {

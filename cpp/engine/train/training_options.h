@@ -87,8 +87,9 @@ struct TrainingOptions {
     double average_rate = 0.0;
     bool weighted = false;     ///< true: each batch has weights of its losses
     bool check_finite = false; ///< true: each step checks all its results
-    std::string precision =
-        "float32"; ///< precision of values between layers; weights and gradients are always float32
+    /// "float32"; "float16", on a GPU, for the values between layers; or "bfloat16", on the CPU, for the
+    /// factors of products. Weights and gradients are always float32.
+    std::string precision = "float32";
 
     bool accumulates() const { return accumulate > 1; }
     bool averages() const { return average_rate > 0.0; }

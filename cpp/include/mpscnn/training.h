@@ -27,7 +27,8 @@ typedef struct mpscnn_trainer mpscnn_trainer;
  * correction does not count them. "accumulate": the number of batches whose mean gradient updates the
  * weights. "average_rate": the share of the weights' moving average that remains after an update; 0: no
  * average. "weighted": each step has weights of the losses. "check_finite": each step checks all its
- * results. "precision": "float32", or on a GPU "float16" for the values between layers.
+ * results. "precision": "float32"; on the CPU "bfloat16" for the factors of products; on a GPU
+ * "float16" for the values between layers.
  *
  * The network has one output, or the outputs of a detector, and all its weights. If the output is a softmax
  * and the loss is softmax_cross_entropy, the loss is computed from the input of the softmax; the same holds

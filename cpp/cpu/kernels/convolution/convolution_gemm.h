@@ -291,7 +291,6 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
     const Epilogue &epilogue = task.epilogue;
     const Limits limits = limits_of(epilogue.residual ? epilogue.residual_activation : epilogue.activation);
     const Element element = task.destination.element;
-    const bool to_elements = (element == Element::bfloat16) == has_bfloat16<V>;
     const std::int64_t first_weight = group * gemm_group_size<V>(packed) + outputs.begin * plan.depth;
     const float *const weights = packed.weights.data();
     return {.weights = packed.half_weights ? nullptr : weights + first_weight,
@@ -303,7 +302,7 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
             .channels = outputs.size(),
             .writable = writable,
             .epilogue = &epilogue,
-            .plain = to_elements && is_plain<V>(epilogue, channel, outputs.size()) &&
+            .plain = is_plain<V>(epilogue, channel, outputs.size()) &&
                      writable >= round_up_to_width<V>(outputs.size()),
             .element = element,
             .low = limits.low,

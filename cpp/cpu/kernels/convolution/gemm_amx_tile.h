@@ -118,12 +118,18 @@ private:
                 return finish_sums<V, float, Vectors>(tile, 0, tile.pixels, panel_, sums);
             return finish_sums<V, typename V::element, Vectors>(tile, 0, tile.pixels, panel_, sums);
         }
-        auto *to = reinterpret_cast<typename V::element *>(tile.destination) + panel_.offset;
+        if (panel_.element == Element::float32) return store_plain<float, Vectors>(tile, sums);
+        store_plain<typename V::element, Vectors>(tile, sums);
+    }
+
+    template <class Result, int Vectors>
+    MPSCNN_INLINE void store_plain(const PixelTile &tile, const float *sums) const {
+        auto *to = reinterpret_cast<Result *>(tile.destination) + panel_.offset;
         for (std::int64_t row = 0; row < tile.pixels; ++row, to += run_.destination_stride) {
             typename V::reg x[1][Vectors];
 #pragma GCC unroll 2
             for (int v = 0; v < Vectors; ++v) x[0][v] = V::load(sums + (row * Vectors + v) * columns);
-            store_clamped<V, 1, Vectors>(panel_, x, to, 0);
+            store_clamped<V>(panel_, x, to, 0);
         }
     }
 

@@ -91,14 +91,14 @@ MPSCNN_INLINE Pointer element_at(Pointer data, std::ptrdiff_t offset, Element el
 
 /// Clamp the sums and store them as whole vectors. Most tiles end this way, and with few inputs its time
 /// matters.
-template <class V, int MR, int Vectors>
+template <class V, class Result, int MR, int Vectors>
 MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&sums)[MR][Vectors],
-                                 typename V::element *destination, std::ptrdiff_t stride) {
+                                 Result *destination, std::ptrdiff_t stride) {
     const auto low = V::set1(panel.low), high = V::set1(panel.high);
     const auto clamped = [&](typename V::reg x) { return V::min(high, V::max(low, x)); };
 #pragma GCC unroll 32
     for (int r = 0; r < MR; ++r) {
-        if constexpr (has_bfloat16<V> && Vectors == 2) {
+        if constexpr (sizeof(Result) == sizeof(Bfloat16) && Vectors == 2) {
             V::store_two(destination + r * stride, clamped(sums[r][0]), clamped(sums[r][1]));
             continue;
         }
@@ -212,8 +212,11 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
     if (panel.plain) {
         if constexpr (!has_bfloat16<V>)
             if (tile.residual) add_residual<V>(tile, first_row, panel, sums);
-        auto *destination = reinterpret_cast<typename V::element *>(tile.destination) + panel.offset +
-                            first_row * run.destination_stride;
+        const std::ptrdiff_t offset = panel.offset + first_row * run.destination_stride;
+        auto *destination = reinterpret_cast<typename V::element *>(tile.destination) + offset;
+        if constexpr (has_bfloat16<V>)
+            if (panel.element == Element::float32)
+                return store_clamped<V>(panel, sums, tile.destination + offset, run.destination_stride);
         store_clamped<V>(panel, sums, destination, run.destination_stride);
         if constexpr (!has_bfloat16<V>) // stores of bfloat16 round anyway
             if (panel.epilogue->rounds || is_function(*panel.epilogue))

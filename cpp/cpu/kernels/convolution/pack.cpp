@@ -5,22 +5,17 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/convolution.h"
+#include "cpu/kernels/convolution/pack_task.h"
 #include "cpu/kernels/movement/copy_channels.h"
 
 namespace mpscnn::cpu {
 namespace {
-
-/// The minimum number of weights of a work item.
-constexpr std::int64_t min_packed = 1 << 14;
 
 struct PackPlan {
     std::int64_t panels; ///< panels of a group
     std::int64_t items;
     bool reorders; ///< true if weights are first reordered to the layout of `shape`
 };
-
-/// Return the floats of one output of the source, which is [outputs][height][width][inputs of a group].
-inline std::int64_t image_floats(const ConstView &from) { return from.height * from.width * from.channels; }
 
 /// Return true if each panel is packed separately.
 inline bool packs_panels(const PackTask &task) { return task.shape.algorithm == Algorithm::gemm; }
@@ -39,15 +34,6 @@ template <class V> Prepared pack_prepare(const PackTask &task, const Planning &p
     }
     return planning.keep(plan, plan.items,
                          plan.reorders ? static_cast<std::size_t>(floats) * sizeof(float) : 0);
-}
-
-/// Return the address of the weights of tap number `tap` for the group's first output.
-inline const float *tap_weights(const PackTask &task, std::int64_t group, std::int64_t tap) {
-    const ConstView &from = task.source;
-    const std::int64_t row = task.rows.first + tap / task.columns.count * task.rows.step,
-                       column = task.columns.first + tap % task.columns.count * task.columns.step;
-    return from.data + group * (from.batch / task.groups) * from.image_stride +
-           (row * from.width + column) * from.channels;
 }
 
 /// Pack a panel of a data gradient's weights as gemm_pack_panel() would pack them after reorder_group(). The
@@ -95,13 +81,6 @@ inline void reorder(const PackTask &task, float *to) {
     const std::int64_t depth = image_floats(task.source);
     for (std::int64_t output = 0; output < task.source.batch; ++output)
         copy_floats(task.source.data + output * task.source.image_stride, to + output * depth, depth);
-}
-
-inline void pack_bias(const PackTask &task) {
-    float *const bias = task.destination.data + task.weights_size;
-    std::int64_t given = 0;
-    if (task.has_bias) copy_floats(task.bias.data, bias, given = task.bias.channels);
-    for (; given < task.bias_size; ++given) bias[given] = 0.0f;
 }
 
 template <class V>

@@ -41,7 +41,8 @@ MPSCNN_INLINE void for_each_strip(const Range &rows, std::int64_t width, bool jo
 }
 
 /// Load the vector at p, of which only `remaining` channels exist. The other lanes are zero.
-template <class V> MPSCNN_INLINE typename V::reg load_lanes(const float *p, std::int64_t remaining) {
+template <class V, class Element>
+MPSCNN_INLINE typename V::reg load_lanes(const Element *p, std::int64_t remaining) {
     return remaining >= V::width ? V::load(p) : V::load_partial(p, remaining);
 }
 

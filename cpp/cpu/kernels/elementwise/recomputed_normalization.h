@@ -56,7 +56,8 @@ public:
     }
 
     /// Normalize `count` channels of a pixel. `from` and `to` point to channel number `channel`.
-    MPSCNN_INLINE void operator()(const float *from, float *to, std::int64_t channel,
+    template <class Result>
+    MPSCNN_INLINE void operator()(const float *from, Result *to, std::int64_t channel,
                                   std::int64_t count) const {
         for (std::int64_t c = 0; c < count; c += V::width) {
             const std::int64_t at = channel + c, left = count - c;

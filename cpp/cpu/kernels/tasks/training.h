@@ -29,6 +29,7 @@ struct WeightGradientTask {
     View destination;           ///< one image, which is one pixel, for each part
     WindowAxis vertical{}, horizontal{};
     std::int64_t groups = 1;
+    Element operands = Element::float32; ///< the type to which both factors of a product are rounded
     /// If it applies, the convolution's input is the normalization of `source`.
     RecomputedNormalization normalization;
     ConstView statistics; ///< statistics of that normalization, rows of StatisticsRow

@@ -7,69 +7,21 @@
 namespace mpscnn::cpu {
 namespace {
 
-template <class V>
-Prepared weight_gradient_prepare(const WeightGradientTask &task, const Planning &planning) {
-    const ConstView &from = task.source;
-    const std::int64_t channels = from.channels / task.groups;
-    WeightGradientPlan plan{};
-    plan.outputs = task.gradient.channels / task.groups;
-    plan.taps = task.vertical.kernel * task.horizontal.kernel * channels;
-    plan.depthwise = channels == 1 && plan.outputs == 1 && task.groups > 1;
-    const std::int64_t parts = task.destination.batch;
-    if (plan.depthwise) {
-        // The number of sums that stay in L1.
-        constexpr std::int64_t max_floats = 4096;
-        const std::int64_t vectors = divide_up(from.channels, V::width);
-        const std::int64_t most = clamped(max_floats / (plan.taps * V::width), 1, vectors);
-        const std::int64_t wanted =
-            planning.threads == 1 ? 1 : divide_up(4 * static_cast<std::int64_t>(planning.threads), parts);
-        plan.items = clamped(wanted, divide_up(vectors, most), vectors);
-        const std::int64_t floats = divide_up(vectors, plan.items) * plan.taps * V::width;
-        std::int64_t scratch = 2 * floats;
-        if (task.normalization.applies)
-            scratch += NormalizedRows<V>::floats(task, divide_up(vectors, plan.items));
-        return planning.keep(plan, parts * plan.items, static_cast<std::size_t>(scratch) * sizeof(float));
-    }
-    constexpr std::int64_t max_block_taps = 512;
-    plan.tap_blocks = divide_up(plan.taps, max_block_taps);
-    plan.block_taps = round_up(divide_up(plan.taps, plan.tap_blocks), tile_taps<V>);
-    plan.tap_blocks = divide_up(plan.taps, plan.block_taps);
-    // Each block of outputs gathers all taps again. So outputs are only divided if some threads would have no
-    // work otherwise.
-    const std::int64_t wanted = planning.threads == 1 ? 1 : 4 * static_cast<std::int64_t>(planning.threads);
-    plan.output_blocks = clamped(divide_up(wanted, parts * task.groups * plan.tap_blocks), 1,
-                                 divide_up(plan.outputs, V::gemm_rows));
-    plan.items = task.groups * plan.tap_blocks * plan.output_blocks;
-    const bool one_pixel = task.vertical.kernel == 1 && task.horizontal.kernel == 1 &&
-                           task.vertical.stride == 1 && task.horizontal.stride == 1 &&
-                           task.vertical.before == 0 && task.horizontal.before == 0 &&
-                           from.height == task.gradient.height && from.width == task.gradient.width;
-    const bool normalizes = task.normalization.applies;
-    plan.reads_source = one_pixel && images_join(from) && channels % V::width == 0 && !normalizes;
-    const std::int64_t floats = (plan.reads_source ? 0 : gradient_block * plan.block_taps) +
-                                (normalizes ? NormalizedCopy<V>::floats(from.channels) : 0);
-    return planning.keep(plan, parts * plan.items, static_cast<std::size_t>(floats) * sizeof(float));
+inline bool is_depthwise(const WeightGradientTask &task) {
+    return task.groups > 1 && task.source.channels == task.groups && task.gradient.channels == task.groups;
 }
 
-template <class V, bool normalizes>
-void add_gradients(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t begin,
-                   std::int64_t end, float *scratch) {
-    for (std::int64_t index = begin; index < end; ++index) {
-        const std::int64_t part = index / plan.items, item = index % plan.items;
-        if (plan.depthwise)
-            depthwise_gradient<V, normalizes>(task, plan, part, item, scratch);
-        else
-            dense_gradient<V, normalizes>(task, plan, part, item, scratch);
-    }
+template <class V>
+Prepared weight_gradient_prepare(const WeightGradientTask &task, const Planning &planning) {
+    return is_depthwise(task) ? depthwise_gradient_prepare<V>(task, planning)
+                              : dense_gradient_prepare<V>(task, planning);
 }
 
 template <class V>
 void weight_gradient_run(const WeightGradientTask &task, const Prepared &prepared, std::int64_t begin,
                          std::int64_t end, Worker &worker) {
-    const auto &plan = prepared.plan_as<WeightGradientPlan>();
-    float *const scratch = reinterpret_cast<float *>(worker.scratch);
-    task.normalization.applies ? add_gradients<V, true>(task, plan, begin, end, scratch)
-                               : add_gradients<V, false>(task, plan, begin, end, scratch);
+    is_depthwise(task) ? depthwise_gradient_run<V>(task, prepared, begin, end, worker)
+                       : dense_gradient_run<V>(task, prepared, begin, end, worker);
 }
 
 template <class V> Prepared part_sum_prepare(const PartSumTask &task, const Planning &planning) {

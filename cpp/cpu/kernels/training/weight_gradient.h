@@ -18,7 +18,6 @@ MPSCNN_INLINE Range rows_of_part(const WeightGradientTask &task, std::int64_t pa
 }
 
 struct WeightGradientPlan {
-    bool depthwise;
     std::int64_t taps;          ///< taps of an output: height * width * inputs of a group
     std::int64_t outputs;       ///< outputs of a group
     std::int64_t tap_blocks;    ///< number of blocks of taps; each is whole tiles, except the last

@@ -6,10 +6,15 @@
 // is packed. If the inputs are the result of a batch normalization, they are recomputed while they are
 // gathered, so training need not store them.
 //
-// Registers hold gemm_rows x 2 sums, two vectors of inputs and one broadcast gradient. The speed is limited
-// by arithmetic: there are 2 loads and gemm_rows broadcasts for 2 * gemm_rows FMAs. Layers with few outputs
-// are slower. Windows with few channels are slower, too, because they are gathered in short pieces.
+// With bfloat16 operands, the numbers of two adjacent pixels form a pair. Both operands are rounded and
+// paired once for each block of pixels, and in the kernel a pair takes the place of a pixel.
+//
+// Registers hold gradient_rows x 2 sums, two vectors of inputs and one broadcast gradient. The speed is
+// limited by arithmetic: there are 2 loads and gradient_rows broadcasts for 2 * gradient_rows FMAs. Layers
+// with few outputs are slower. Windows with few channels are slower, too, because they are gathered in short
+// pieces.
 
+#include "cpu/kernels/convolution/gemm_block_tile.h"
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
 #include "cpu/kernels/movement/copy_channels.h"
 #include "cpu/kernels/training/weight_gradient.h"
@@ -18,6 +23,28 @@ namespace mpscnn::cpu {
 namespace {
 
 template <class V> inline constexpr std::int64_t tile_taps = 2 * V::width;
+/// The outputs of a tile. Sets with tile registers (AMX) have more gemm_rows than fit vector registers.
+template <class V> inline constexpr int gradient_rows = V::gemm_rows < 14 ? V::gemm_rows : 14;
+
+/// Return sum + x * gradient for one vector of inputs. With bfloat16, both products of each pair are added,
+/// the second one first, as AVX512_BF16 does.
+template <class V, class Broadcast>
+MPSCNN_INLINE typename V::reg add_product(typename V::reg x, Broadcast gradient, typename V::reg sum) {
+    if constexpr (!has_bfloat16<V>)
+        return V::fma(x, gradient, sum);
+    else if constexpr (requires { V::even(x); })
+        return V::fma(V::even(x), V::even(gradient), V::fma(V::odd(x), V::odd(gradient), sum));
+    else
+        return V::fma_broadcast(gradient, x, sum);
+}
+
+/// Return the gradient, or the pair of gradients, at p for all lanes.
+template <class V> MPSCNN_INLINE auto broadcast_gradient(const float *p) {
+    if constexpr (has_bfloat16<V> && !requires(typename V::reg a) { V::even(a); })
+        return V::load_broadcast(p);
+    else
+        return V::broadcast(p);
+}
 
 /// Add the sums of products over `pixels` pixels to a tile [outputs][taps]. Data is prefetched `ahead` pixels
 /// in advance.
@@ -39,9 +66,9 @@ void add_products(const float *inputs, std::ptrdiff_t input_stride, const float 
         for (int v = 0; v < vectors; ++v) x[v] = V::load(inputs + v * V::width);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
-            const auto gradient = V::broadcast(gradients + r);
+            const auto gradient = broadcast_gradient<V>(gradients + r);
 #pragma GCC unroll 2
-            for (int v = 0; v < vectors; ++v) sums[r][v] = V::fma(x[v], gradient, sums[r][v]);
+            for (int v = 0; v < vectors; ++v) sums[r][v] = add_product<V>(x[v], gradient, sums[r][v]);
         }
     }
 #pragma GCC unroll 16
@@ -58,7 +85,8 @@ void add_products(const float *inputs, std::ptrdiff_t input_stride, const float 
 using AddProducts = void (*)(const float *, std::ptrdiff_t, const float *, std::ptrdiff_t, std::int64_t,
                              std::int64_t, float *, std::ptrdiff_t, std::int64_t);
 
-template <class V, int vectors, int rows = V::gemm_rows> AddProducts products_function(std::int64_t outputs) {
+template <class V, int vectors, int rows = gradient_rows<V>>
+AddProducts products_function(std::int64_t outputs) {
     if constexpr (rows > 1)
         if (outputs < rows) return products_function<V, vectors, rows - 1>(outputs);
     return add_products<V, rows, vectors>;
@@ -135,6 +163,21 @@ template <class Visit> void for_each_block(const WeightGradientTask &task, Range
     }
 }
 
+/// Round the numbers of `pixels` pixels to bfloat16 and join those of two pixels to pairs, `pitch` apart. The
+/// last of an odd number of pixels is joined with zeros. `to` may be `from`.
+template <class V, class Element>
+void pair_pixels(const Element *from, std::ptrdiff_t stride, std::int64_t pixels, std::int64_t channels,
+                 float *to, std::int64_t pitch) {
+    for (std::int64_t p = 0; p < pixels; p += 2, from += 2 * stride, to += pitch) {
+        const Element *const second = p + 1 < pixels ? from + stride : nullptr;
+        for (std::int64_t c = 0; c < channels; c += V::width) {
+            const std::int64_t left = channels - c;
+            const auto other = second ? load_lanes<V>(second + c, left) : V::zero();
+            V::store(to + c, V::pair(load_lanes<V>(from + c, left), other));
+        }
+    }
+}
+
 template <class V, bool normalizes>
 void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t part,
                     std::int64_t item, float *scratch) {
@@ -142,9 +185,9 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
                        tap_block = item / plan.output_blocks % plan.tap_blocks,
                        group = item / (plan.output_blocks * plan.tap_blocks);
     const Range taps{tap_block * plan.block_taps, min((tap_block + 1) * plan.block_taps, plan.taps)};
-    const std::int64_t tiles = divide_up(plan.outputs, V::gemm_rows);
+    const std::int64_t tiles = divide_up(plan.outputs, gradient_rows<V>);
     const Range block = part_of(tiles, plan.output_blocks, output_block);
-    const Range outputs{block.begin * V::gemm_rows, min(block.end * V::gemm_rows, plan.outputs)};
+    const Range outputs{block.begin * gradient_rows<V>, min(block.end * gradient_rows<V>, plan.outputs)};
     const std::int64_t channels = task.source.channels / task.groups, first_channel = group * channels;
     const std::int64_t pitch = round_up(taps.size(), tile_taps<V>);
     float *const result = task.destination.data + part * task.destination.image_stride +
@@ -169,6 +212,7 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
         for (std::int64_t p = 0; p < gradient_block; ++p)
             for (std::int64_t i = taps.size(); i < pitch; ++i) scratch[p * pitch + i] = 0.0f;
 
+    [[maybe_unused]] float *const paired_gradients = scratch + gradient_block * plan.block_taps;
     for_each_block(task, rows_of_part(task, part), [&](const PixelBlock &pixels) {
         const float *inputs = scratch;
         std::ptrdiff_t input_stride = pitch;
@@ -178,19 +222,86 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
         } else {
             gather_taps<V, !normalizes>(task, pixels, first_channel, channels, taps, scratch, pitch, copy);
         }
-        const float *gradients =
-            pixel_at(task.gradient, pixels.image, pixels.y, pixels.x) + group * plan.outputs;
+        const std::int64_t first_output = group * plan.outputs + outputs.begin;
+        const float *gradients = pixel_at(task.gradient, pixels.image, pixels.y, pixels.x) + first_output;
+        std::ptrdiff_t gradient_stride = task.gradient.pixel_stride;
+        std::int64_t count = pixels.pixels, ahead = pixels.follow;
+        if constexpr (has_bfloat16<V>) {
+            const std::int64_t own_pitch = round_up(outputs.size(), V::width);
+            pair_pixels<V>(inputs, input_stride, count, taps.size(), scratch, pitch);
+            if (task.gradient.element == Element::bfloat16) {
+                const auto *own =
+                    pixel_at<typename V::element>(task.gradient, pixels.image, pixels.y, pixels.x);
+                pair_pixels<V>(own + first_output, gradient_stride, count, outputs.size(), paired_gradients,
+                               own_pitch);
+            } else {
+                pair_pixels<V>(gradients, gradient_stride, count, outputs.size(), paired_gradients,
+                               own_pitch);
+            }
+            inputs = scratch, input_stride = pitch;
+            gradients = paired_gradients, gradient_stride = own_pitch;
+            count = divide_up(count, 2), ahead = 0;
+        }
+        [[maybe_unused]] const BlockArithmetic<V> arithmetic;
         for (std::int64_t tap = 0; tap < taps.size(); tap += tile_taps<V>) {
             const std::int64_t left = taps.size() - tap;
-            for (std::int64_t o = outputs.begin; o < outputs.end; o += V::gemm_rows) {
-                const std::int64_t count = outputs.end - o;
+            for (std::int64_t o = 0; o < outputs.size(); o += gradient_rows<V>) {
+                const std::int64_t rows = outputs.size() - o;
                 const AddProducts add =
-                    left > V::width ? products_function<V, 2>(count) : products_function<V, 1>(count);
-                add(inputs + tap, input_stride, gradients + o, task.gradient.pixel_stride, pixels.pixels,
-                    pixels.follow, result + o * plan.taps + tap, plan.taps, left);
+                    left > V::width ? products_function<V, 2>(rows) : products_function<V, 1>(rows);
+                add(inputs + tap, input_stride, gradients + o, gradient_stride, count, ahead,
+                    result + (outputs.begin + o) * plan.taps + tap, plan.taps, left);
             }
         }
     });
+}
+
+template <class V> Prepared dense_gradient_prepare(const WeightGradientTask &task, const Planning &planning) {
+    const ConstView &from = task.source;
+    const std::int64_t channels = from.channels / task.groups, parts = task.destination.batch;
+    WeightGradientPlan plan{};
+    plan.outputs = task.gradient.channels / task.groups;
+    plan.taps = task.vertical.kernel * task.horizontal.kernel * channels;
+    constexpr std::int64_t max_block_taps = 512;
+    plan.tap_blocks = divide_up(plan.taps, max_block_taps);
+    plan.block_taps = round_up(divide_up(plan.taps, plan.tap_blocks), tile_taps<V>);
+    plan.tap_blocks = divide_up(plan.taps, plan.block_taps);
+    // Each block of outputs gathers all taps again. So outputs are only divided if some threads would have no
+    // work otherwise.
+    const std::int64_t wanted = planning.threads == 1 ? 1 : 4 * static_cast<std::int64_t>(planning.threads);
+    plan.output_blocks = clamped(divide_up(wanted, parts * task.groups * plan.tap_blocks), 1,
+                                 divide_up(plan.outputs, gradient_rows<V>));
+    plan.items = task.groups * plan.tap_blocks * plan.output_blocks;
+    const bool one_pixel = task.vertical.kernel == 1 && task.horizontal.kernel == 1 &&
+                           task.vertical.stride == 1 && task.horizontal.stride == 1 &&
+                           task.vertical.before == 0 && task.horizontal.before == 0 &&
+                           from.height == task.gradient.height && from.width == task.gradient.width;
+    const bool normalizes = task.normalization.applies;
+    plan.reads_source =
+        one_pixel && images_join(from) && !normalizes && (has_bfloat16<V> || channels % V::width == 0);
+    std::int64_t floats = normalizes ? NormalizedCopy<V>::floats(from.channels) : 0;
+    if (has_bfloat16<V>) // for the paired inputs and gradients
+        floats += gradient_block * plan.block_taps +
+                  gradient_block / 2 * (round_up(plan.outputs, V::width) + V::width);
+    else if (!plan.reads_source)
+        floats += gradient_block * plan.block_taps;
+    return planning.keep(plan, parts * plan.items, static_cast<std::size_t>(floats) * sizeof(float));
+}
+
+template <class V, bool normalizes>
+void dense_gradients(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t begin,
+                     std::int64_t end, float *scratch) {
+    for (std::int64_t index = begin; index < end; ++index)
+        dense_gradient<V, normalizes>(task, plan, index / plan.items, index % plan.items, scratch);
+}
+
+template <class V>
+void dense_gradient_run(const WeightGradientTask &task, const Prepared &prepared, std::int64_t begin,
+                        std::int64_t end, Worker &worker) {
+    const auto &plan = prepared.plan_as<WeightGradientPlan>();
+    float *const scratch = reinterpret_cast<float *>(worker.scratch);
+    task.normalization.applies ? dense_gradients<V, true>(task, plan, begin, end, scratch)
+                               : dense_gradients<V, false>(task, plan, begin, end, scratch);
 }
 
 } // namespace

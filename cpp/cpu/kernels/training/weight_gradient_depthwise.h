@@ -263,5 +263,41 @@ void depthwise_gradient(const WeightGradientTask &task, const WeightGradientPlan
     }
 }
 
+template <class V>
+Prepared depthwise_gradient_prepare(const WeightGradientTask &task, const Planning &planning) {
+    const std::int64_t parts = task.destination.batch;
+    WeightGradientPlan plan{};
+    plan.outputs = 1;
+    plan.taps = task.vertical.kernel * task.horizontal.kernel;
+    // The number of sums that stay in L1.
+    constexpr std::int64_t max_floats = 4096;
+    const std::int64_t vectors = divide_up(task.source.channels, V::width);
+    const std::int64_t most = clamped(max_floats / (plan.taps * V::width), 1, vectors);
+    const std::int64_t wanted =
+        planning.threads == 1 ? 1 : divide_up(4 * static_cast<std::int64_t>(planning.threads), parts);
+    plan.items = clamped(wanted, divide_up(vectors, most), vectors);
+    const std::int64_t floats = divide_up(vectors, plan.items) * plan.taps * V::width;
+    std::int64_t scratch = 2 * floats;
+    if (task.normalization.applies)
+        scratch += NormalizedRows<V>::floats(task, divide_up(vectors, plan.items));
+    return planning.keep(plan, parts * plan.items, static_cast<std::size_t>(scratch) * sizeof(float));
+}
+
+template <class V, bool normalizes>
+void depthwise_gradients(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t begin,
+                         std::int64_t end, float *scratch) {
+    for (std::int64_t index = begin; index < end; ++index)
+        depthwise_gradient<V, normalizes>(task, plan, index / plan.items, index % plan.items, scratch);
+}
+
+template <class V>
+void depthwise_gradient_run(const WeightGradientTask &task, const Prepared &prepared, std::int64_t begin,
+                            std::int64_t end, Worker &worker) {
+    const auto &plan = prepared.plan_as<WeightGradientPlan>();
+    float *const scratch = reinterpret_cast<float *>(worker.scratch);
+    task.normalization.applies ? depthwise_gradients<V, true>(task, plan, begin, end, scratch)
+                               : depthwise_gradients<V, false>(task, plan, begin, end, scratch);
+}
+
 } // namespace
 } // namespace mpscnn::cpu

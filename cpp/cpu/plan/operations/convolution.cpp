@@ -51,9 +51,11 @@ std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
     return node.weight_or("bias", static_cast<std::size_t>(outputs), 0.0f);
 }
 
-ConvolutionShape OperationLowering::fastest(const ops::Convolution &convolution, const Shape &weights) const {
-    return winograd ? fastest_convolution(kernels, convolution, weights, result)
-                    : plain_convolution(kernels, weights, convolution.groups);
+ConvolutionShape OperationLowering::fastest(const ops::Convolution &convolution, const Shape &weights,
+                                            Element operands) const {
+    return winograd && operands == Element::float32
+               ? fastest_convolution(kernels, convolution, weights, result)
+               : plain_convolution(kernels, weights, convolution.groups, operands);
 }
 
 PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups) const {
@@ -101,7 +103,9 @@ void lower(const OperationLowering &lowering, const ops::Convolution &convolutio
     if (lowering.sums_in_halves)
         return lower_half_sums(lowering, lowering.node.weights.at("weight").shape(), convolution.groups);
     if (const auto weight = lowering.variable_shape("weight")) {
-        lowering.fused.packed = lowering.kernels.packed_later(lowering.fastest(convolution, *weight));
+        const Element operands = product_element(lowering.precision, *weight, convolution.groups);
+        lowering.fused.packed =
+            lowering.kernels.packed_later(lowering.fastest(convolution, *weight, operands));
         return;
     }
     const Shape &weights = lowering.node.weights.at("weight").shape();
@@ -228,8 +232,10 @@ void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const 
 void lower(const OperationLowering &lowering, const ops::FullyConnected &) {
     // A dense layer is a 1x1 convolution of a single pixel whose channels are all of its inputs.
     if (const auto weight = lowering.variable_shape("weight")) {
-        lowering.fused.packed = lowering.kernels.packed_later(
-            plain_convolution(lowering.kernels, {(*weight)[0], 1, 1, weight->elements() / (*weight)[0]}, 1));
+        const Shape pointwise{(*weight)[0], 1, 1, weight->elements() / (*weight)[0]};
+        const Element operands = product_element(lowering.precision, pointwise, 1);
+        lowering.fused.packed =
+            lowering.kernels.packed_later(plain_convolution(lowering.kernels, pointwise, 1, operands));
         return;
     }
     const Shape &shape = lowering.node.weights.at("weight").shape();

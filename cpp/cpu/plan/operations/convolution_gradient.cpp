@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "cpu/plan/algorithm.h"
+#include "cpu/plan/bfloat16.h"
 #include "cpu/plan/operation.h"
 #include "cpu/plan/transposed_axis.h"
 
@@ -90,13 +91,14 @@ std::vector<AxisPart> column_classes(const ops::Window &window) {
 void lower(const OperationLowering &lowering, const ops::ConvolutionDataGradient &gradient) {
     const ops::Convolution &convolution = gradient.convolution;
     const Shape &weight = lowering.graph.shape(lowering.node.inputs[1]);
+    const Element operands = product_element(lowering.precision, weight, convolution.groups);
     for (const AxisPart &rows : row_classes(convolution.window))
         for (const AxisPart &columns : column_classes(convolution.window)) {
             ConvolutionPart part;
             const Shape adjoint{weight[3] * convolution.groups, static_cast<std::int64_t>(rows.taps.size()),
                                 static_cast<std::int64_t>(columns.taps.size()),
                                 weight[0] / convolution.groups};
-            part.packed = lowering.kernels.packed_later(lowering.fastest(convolution, adjoint));
+            part.packed = lowering.kernels.packed_later(lowering.fastest(convolution, adjoint, operands));
             lowering.fused.parts.push_back(std::move(part));
         }
 }
@@ -125,6 +127,11 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
         }
 }
 
+void lower(const OperationLowering &lowering, const ops::ConvolutionWeightGradient &gradient) {
+    lowering.fused.operands =
+        product_element(lowering.precision, lowering.result, gradient.convolution.groups);
+}
+
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::ConvolutionWeightGradient &gradient) {
     const ops::CanonicalWindow window = window_of(gradient.convolution, builder.input_shape(fused));
@@ -132,6 +139,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     task.vertical = kernel_axis(window.vertical);
     task.horizontal = kernel_axis(window.horizontal);
     task.groups = gradient.convolution.groups;
+    task.operands = fused.operands;
     const Extents pixels = extents_of(builder.input_shape(fused, 1));
     const std::int64_t weights = builder.result_shape(fused).elements();
     const std::int64_t parts = gradient_parts(pixels.batch * pixels.pixels(), weights);
