@@ -92,7 +92,7 @@ def test_losses_are_those_of_the_cpu(optimizer: str, precision: str) -> None:
 
 
 def test_bfloat16_is_refused_by_name() -> None:
-    with pytest.raises(mpscnn.UnsupportedError, match="on device 'metal'.*got bfloat16"):
+    with pytest.raises(mpscnn.UnsupportedError, match=r"on device 'metal'.*got bfloat16"):
         mpscnn.Trainer(quarters(), device="metal", precision="bfloat16")
 
 
