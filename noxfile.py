@@ -109,7 +109,7 @@ def tests(session: nox.Session) -> None:
         session, "g++", "ccache", *LIBCXX, *BROWSER, *PROXY, *PHOTO_LIBRARIES, *rust, required=False
     )
     install_package(session)
-    session.run("python", ".ci/check_wheel.py", str(built_wheel(session)))
+    session.run("python", ".ci/check_wheel.py", "--unpacked", str(built_wheel(session)))
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     everything = {"MPSCNN_TEST_EVERY_POSITION": "1", "MPSCNN_TEST_EVERY_SUM": "1"}
     run_ctest(session, "tests", **(everything if full else {}))
@@ -184,7 +184,7 @@ def release(session: nox.Session) -> None:
     )
     (wheel,) = place.glob("*.whl")
     session.run("twine", "check", "--strict", str(source), str(wheel))
-    session.run("python", ".ci/check_wheel.py", str(wheel))
+    session.run("python", ".ci/check_wheel.py", "--unpacked", str(wheel))
     session.run("python", ".ci/release.py", "sbom", str(place / "mpscnn.cdx.json"), str(source), str(wheel))
     session.run("python", ".ci/check_bill.py", str(place / "mpscnn.cdx.json"))
     session.run("python", ".ci/check_recipe.py")

