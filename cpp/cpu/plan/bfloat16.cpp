@@ -36,8 +36,9 @@ std::vector<bool> precedes_positions(const Graph &graph) {
     return precedes;
 }
 
-/// For each value: true if a convolution or dense layer reads it, or reads a value that is computed from it,
-/// unless positions are computed from it.
+/// For each value: true if a convolution or dense layer reads it, or reads a value that is computed from it.
+/// It is false for values from which the positions of a TakeAlongAxis are computed, because positions must
+/// stay exact.
 std::vector<bool> precedes_product(const Graph &graph) {
     std::vector<bool> precedes(static_cast<std::size_t>(graph.values()), false);
     for (std::size_t i = graph.nodes().size(); i-- > 0;) {

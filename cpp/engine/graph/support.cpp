@@ -43,9 +43,10 @@ private:
         return ops::why_unsupported(engine_, shape(value));
     }
 
-    /// True if a tensor is a batch of images, to which the table's rows about tensors apply. Variables and
-    /// tensors that training makes are no batches of images. Values that only dense layers and training read
-    /// do not count either, because dense layers and training take the elements in row-major order.
+    /// True if a tensor is a batch of images, so that an engine's limits on images apply (the table of
+    /// ops/unsupported.h). Variables and tensors that training makes are no batches of images. Neither is the
+    /// result of a reshape that only dense layers read: they read its elements in row-major order, so it is
+    /// never stored as an image.
     bool is_batch(ValueId value) const {
         if (graph_.shape(value)[0] != Shape::any) return false;
         if (graph_.is_input(value)) return true;

@@ -36,7 +36,7 @@ public:
     /// Take part in a collection. `found` is true for a pipeline from the file.
     void note(const Descriptor &descriptor, bool found);
     /// Replace the file by one with all collected pipelines, unless all of them come from the file.
-    /// `progress` is called after each. If that fails, the log says why.
+    /// `progress` is called after each pipeline. If the file cannot be written, the log says why.
     void write(const Progress &progress);
 
     /// Delete the file, and do without one.

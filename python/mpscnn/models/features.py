@@ -28,7 +28,9 @@ def mobilenet_v1_features(
     input_size: Size = 224,
     shallow: bool = False,
 ) -> Network:
-    """Return the feature maps of MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow").
+    """Return a network that computes the feature maps of MobileNet V1.
+
+    The input is (n, height, width, 3) in -1..1 (preprocessing "tensorflow").
 
     There is one output for each requested layer. Layers: conv1; depthwise1, pointwise1 ... depthwise13, pointwise13.
     Layers that are not needed are left out.
@@ -57,7 +59,9 @@ def mobilenet_v2_features(
     depth_multiplier: float = 1.0,
     input_size: Size = 224,
 ) -> Network:
-    """Return the feature maps of MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow").
+    """Return a network that computes the feature maps of MobileNet V2.
+
+    The input is (n, height, width, 3) in -1..1 (preprocessing "tensorflow").
 
     There is one output for each requested layer. Layers: conv1; for each block b from 1 to 17: expand<b> (not in block
     1), depthwise<b>, project<b> and, if shapes are equal, add<b>; conv_last. Layers that are not needed are left out.

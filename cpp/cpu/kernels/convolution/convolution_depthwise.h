@@ -190,8 +190,8 @@ template <class V, bool partial> void depthwise_band_any(DepthwiseStrip strip, R
     for (strip.y = rows.begin; strip.y < rows.end; ++strip.y) depthwise_row_any<V, partial>(strip);
 }
 
-/// Return true if every output's window overlaps the source, or nearly so. Kernels of strips rely on this at
-/// edges.
+/// Return true if the window of every output overlaps the source or touches its edge, so that less than
+/// `kernel * dilation` of it lies outside. Kernels of strips rely on this at edges.
 inline bool has_small_overhang(const WindowAxis &window, std::int64_t outputs, std::int64_t inputs) {
     const std::int64_t reach = (window.kernel - 1) * window.dilation;
     const std::int64_t after = window_begin(window, outputs - 1) + reach - (inputs - 1);

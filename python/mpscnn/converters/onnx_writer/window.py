@@ -113,7 +113,7 @@ def widened(layer: Layer, window: Window, fill: float | None) -> str:
 def window_of(
     attributes: Mapping[str, Any], input_shape: tuple[int, ...], output_shape: tuple[int, ...]
 ) -> Window:
-    """Return the window of a convolution or pooling. The explicit padding follows from the given output shape."""
+    """Return the window of a convolution or pooling. Its padding follows from the output shape if it is "same"."""
     return Window(
         _axis(attributes, "height", "y", ("pad_top", "pad_bottom"), input_shape[1], output_shape[1]),
         _axis(attributes, "width", "x", ("pad_left", "pad_right"), input_shape[2], output_shape[2]),

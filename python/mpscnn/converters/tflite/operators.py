@@ -88,7 +88,7 @@ def _depthwise(c: Reader, operator: FileOperator) -> Made:
 def _of_several_images(
     c: Reader, operator: FileOperator, window: dict[str, Any], activation_field: int
 ) -> FileTensor | None:
-    """Convert a convolution in floats of images that a reshape has put into the first axis next to the batch.
+    """Convert a convolution in float32 of images that a reshape merged with the batch in the first axis.
 
     The images become groups of channels, which have the same weights. The result is None for other convolutions.
     """
