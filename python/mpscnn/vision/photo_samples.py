@@ -49,6 +49,8 @@ class Samples:
     pixels: NDArray[Any]
     format: str
     image: PillowImage.Image
+    reduction: int = 1
+    """The factor by which both sides of the file's picture are larger than the pixels."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,23 @@ class _Unpacking:
     join: Callable[[PillowImage.Image, _Arrays], _Pixels]
 
 
-def read_samples(stream: IO[bytes], size: int, max_pixels: int) -> Samples | None:
+def read_samples(
+    stream: IO[bytes], size: int, max_pixels: int, reduce: Callable[[ImageFile], int] | None = None
+) -> Samples | None:
     """Return the samples of a file of `size` bytes, or None if its format is not supported.
+
+    `reduce` may make the decoder compute a smaller picture. It returns the factor.
 
     Raises:
         ImageError: as `read_image`, or if the meaning of the samples is not clear.
     """
     found: list[_Unpacking | None] = []
+    reduction = 1
 
     def prepare(image: ImageFile) -> None:
+        nonlocal reduction
+        if reduce is not None:
+            reduction = reduce(image)
         found.append(_unpacking(image))
         if found[0] is not None:
             found[0].passes[len(found) - 1](image)
@@ -81,7 +91,7 @@ def read_samples(stream: IO[bytes], size: int, max_pixels: int) -> Samples | Non
         return None
     unpacking = found[0]
     if unpacking is None:
-        return samples_of(image)
+        return Samples(*_decoded(image), image, reduction)
     arrays = [np.asarray(image)]
     for _ in unpacking.passes[1:]:
         again = read_image(stream, size, max_pixels, prepare)

@@ -1,0 +1,114 @@
+"""Large JPEG files that are decoded at a part of their size."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mpscnn
+
+CAT = Path(__file__).parents[3] / "examples/images/cat.jpg"
+ORIENTATION = 0x0112
+# docs/preprocessing.md, "Large JPEG files"
+LARGEST, MEAN = 16, 2
+
+
+def jpeg(image: Image.Image, orientation: int = 1, **options: Any) -> bytes:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=95, exif=exif, **options)
+    return stream.getvalue()
+
+
+def cat(width: int = 448, height: int = 296) -> Image.Image:
+    return Image.open(CAT).crop((0, 0, width, height))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(("output", "factor"), [(74, 2), (37, 4), (18, 8)])
+@pytest.mark.parametrize("options", [{"subsampling": 0}, {"subsampling": 2}, {"progressive": True}])
+def test_inputs_differ_by_less_than_the_stated_bound(
+    mode: str, output: int, factor: int, options: dict[str, Any]
+) -> None:
+    content = jpeg(cat().convert(mode), **options)
+    reduced = mpscnn.open_photo(content, at_least=2 * output)
+    assert reduced.reduction == factor
+    difference = np.abs(
+        mpscnn.preprocess(reduced, output, "none") - mpscnn.preprocess(content, output, "none")
+    )
+    assert 0 < difference.max() < LARGEST
+    assert difference.mean() < MEAN
+
+
+@pytest.mark.parametrize(
+    ("at_least", "factor"),
+    [(1, 8), (37, 8), (38, 4), ((37, 56), 8), ((37, 57), 4), ((75, 1), 2), (148, 2), (149, 1), (1000, 1)],
+)
+def test_the_sides_are_at_least_as_long_as_asked(at_least: Any, factor: int) -> None:
+    photo = mpscnn.open_photo(jpeg(cat()), at_least=at_least)
+    assert photo.reduction == factor
+    assert photo.size == (448 // factor, 296 // factor)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_sides_are_those_of_the_upright_photo(orientation: int) -> None:
+    content = jpeg(cat(), orientation)
+    turned = orientation >= 5
+    photo = mpscnn.open_photo(content, at_least=(112, 74) if turned else (74, 112))
+    assert photo.reduction == 4
+    assert photo.size == ((74, 112) if turned else (112, 74))
+    assert photo.orientation == orientation
+    assert mpscnn.open_photo(content, at_least=(113, 1) if turned else (1, 113)).reduction == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "factor"), [((448, 292), 4), ((446, 294), 2), ((447, 296), 1), ((448, 295), 1)]
+)
+def test_a_factor_divides_both_sides(size: tuple[int, int], factor: int) -> None:
+    assert mpscnn.open_photo(jpeg(cat(*size)), at_least=1).reduction == factor
+
+
+def test_without_the_option_and_in_other_formats_all_pixels_are_decoded(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    cat().save(stream, "PNG")
+    array = np.asarray(cat())
+    for given in (stream.getvalue(), array, Image.fromarray(array)):
+        photo = mpscnn.open_photo(given, at_least=1)
+        assert (photo.reduction, photo.size) == (1, (448, 296))
+    assert mpscnn.open_photo(jpeg(cat())).size == (448, 296)
+
+
+def test_files_and_file_objects_are_reduced_too(tmp_path: Path) -> None:
+    path = tmp_path / "cat.jpg"
+    path.write_bytes(jpeg(cat()))
+    expected = mpscnn.open_photo(path.read_bytes(), at_least=1).pixels
+    assert expected.shape == (37, 56, 3)
+    with path.open("rb") as file:
+        for given in (path, file):
+            np.testing.assert_array_equal(mpscnn.open_photo(given, at_least=1).pixels, expected)
+
+
+def test_a_truncated_file_is_refused_at_every_size() -> None:
+    content = jpeg(cat())
+    with pytest.raises(mpscnn.ImageError, match="ends too early"):
+        mpscnn.open_photo(content[: len(content) // 2], at_least=1)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, (1, 0), (1, 2, 3), "large", 1.5])
+def test_a_wrong_size_is_refused(wrong: Any) -> None:
+    with pytest.raises(mpscnn.ParameterError, match="at_least"):
+        mpscnn.open_photo(CAT, at_least=wrong)
+
+
+def test_a_model_predicts_from_a_reduced_photo() -> None:
+    model = mpscnn.load(device="cpu")
+    content = jpeg(cat().resize((1792, 1184), Image.Resampling.LANCZOS))
+    whole, reduced = model.predict(content), model.predict(mpscnn.open_photo(content, at_least=128))
+    assert reduced[0].label == whole[0].label
+    assert reduced[0].probability == pytest.approx(whole[0].probability, abs=0.02)
