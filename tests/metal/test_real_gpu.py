@@ -29,7 +29,7 @@ ctypes.CDLL = hidden
 mpscnn.devices = lambda: [{**device, "description": sys.argv[1]} for device in listed]
 sys.exit(pytest.main(["-p", "no:cacheprovider", "--hypothesis-profile=quick", *sys.argv[2:]]))
 """
-OPERATIONS = "tests/operations/test_binary_convolution.py", "--device=metal"
+OPERATIONS = "tests/ops/test_window.py", "--device=metal"
 NOTHING_RIGHT = "image_to_buffer=wrong"  # the kernel that copies every result, so that all results are wrong
 KERNELS = "tests/kernels/test_elementwise.py", "--device=metal"
 NETWORKS = ("tests/metal/test_digits.py",)
