@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 import mpscnn
+from mpscnn.apps.video.source import VideoFrame
 
 PHOTO = Image.new("RGB", (64, 64), "navy")
-
-
 X = np.random.default_rng(0).normal(0, 1, (6, 4, 4, 1)).astype(np.float32)
-
-
 Y = np.array([0, 1, 0, 1, 0, 1])
+_CAT = Path(__file__).resolve().parents[2] / "examples/images/cat.jpg"
+
+
+def image_folder() -> mpscnn.ImageFolder:
+    with TemporaryDirectory() as folder:
+        for label in ("cat", "dog"):
+            place = Path(folder) / label
+            place.mkdir()
+            PHOTO.save(place / "photo.png")
+        return mpscnn.ImageFolder(folder, 8)
 
 
 def network() -> mpscnn.Network:
@@ -52,4 +61,19 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "Segmentation": segmentation,
     "Program": lambda: network().compile(),
     "Session": lambda: network().compile().session(),
+    "Runner": lambda: mpscnn.Runner(network().compile()),
+    "FrameFuture": lambda: mpscnn.Runner(network().compile()).submit(X),
+    "Request": lambda: network().compile().session().submit(X),
+    "FeatureExtractor": lambda: mpscnn.FeatureExtractor(network(), "conv2d_1"),
+    "ImageFolder": image_folder,
+    "Video": lambda: mpscnn.video(_CAT.parent, mpscnn.load()),
+    "VideoFrame": lambda: VideoFrame(0, 0.0, PHOTO, 0.0),
+    "Evaluation": lambda: mpscnn.evaluate(mpscnn.load(), [(PHOTO, 0)]),
+    "DetectorEvaluation": lambda: mpscnn.DetectorEvaluation(1, *[0.5] * 7, {}, (), 1.0),
+    "SegmenterEvaluation": lambda: mpscnn.SegmenterEvaluation(("sky",), np.ones((1, 2), np.int64), 1, 1.0),
+    "Comparison": lambda: mpscnn.compare(network(), network()),
+    "Profile": lambda: network().compile().session().profile(X, runs=1),
+    "Image": lambda: mpscnn.Image(2, 2, 3),
+    "CommandQueue": mpscnn.CommandQueue,
+    "CommandBuffer": lambda: mpscnn.CommandQueue().command_buffer(),
 }

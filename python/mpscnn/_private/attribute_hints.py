@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mpscnn._private.result_hints import RESULTS
+
 __all__ = ["SAID"]
 
 _LOAD = "mpscnn.load(path) reads files of ONNX, Keras, TensorFlow Lite, Caffe and PyTorch"
@@ -29,23 +31,8 @@ _PLACES = (
 _SHAPES = "Network.inputs and Network.outputs are tensors with names and shapes"
 _DEVICE = "mpscnn.load(..., device='metal') chooses the device"
 _RUNS = "session.run(x) computes arrays"
-_NUMBER = "it is the attribute index"
+_FRAME = "runner.submit(frame).result() computes a frame, and runner.map(frames) many"
 
-_NO_BOXES = "a classifier finds no boxes"
-_MOST_PROBABLE = "the most probable object is the first: detections[0]"
-_PICTURE = {
-    "plot": "draw() returns the picture, and show() opens it",
-    **dict.fromkeys(
-        ("render", "annotated", "image", "orig_img"),
-        "draw() returns the picture, and photo is what was given",
-    ),
-    "save": "draw().save(path) writes the picture, and to_json() the numbers",
-    **dict.fromkeys(("to_df", "pandas", "dataframe"), "it is to_pandas()"),
-    **dict.fromkeys(("dict", "asdict"), "it is to_dict()"),
-    **dict.fromkeys(("json", "tojson"), "it is to_json()"),
-    **dict.fromkeys(("speed", "time", "seconds", "latency"), "it is 'milliseconds' here"),
-    "path": "photo is what was given",
-}
 
 #: Hints for attributes of other frameworks, by class; "mpscnn" stands for the module.
 SAID: dict[str, dict[str, str]] = {
@@ -105,6 +92,11 @@ SAID: dict[str, dict[str, str]] = {
         ),
     },
     "Model": {
+        **dict.fromkeys(
+            ("submit", "map", "stream", "run_async", "predict_batch", "imap"),
+            "mpscnn.Runner(model) has submit(photo) and map(photos)",
+        ),
+        **dict.fromkeys(("threads", "num_threads"), "Model.run_options.threads says it"),
         "predict_proba": "predict(photo) has the labels and probabilities, the most probable first",
         "export": "Model.save('file.onnx') writes it",
         "evaluate": "mpscnn.evaluate(model, data) measures it",
@@ -160,7 +152,7 @@ SAID: dict[str, dict[str, str]] = {
         "close": "a Model needs no closing",
     },
     "LentSession": dict.fromkeys(
-        ("run", "profile", "submit", "predict", "get_inputs", "get_outputs"),
+        ("run", "profile", "submit", "predict", "classify", "detect", "segment", "get_inputs", "get_outputs"),
         "a with statement lends it: with model.session() as session: session.run(x)",
     ),
     "Network": {
@@ -327,102 +319,6 @@ SAID: dict[str, dict[str, str]] = {
             ("device", "to", "cuda", "cpu"), "Trainer(network, device='metal') chooses the device"
         ),
     },
-    "History": {
-        "history": "History.to_dict() has the lists by name",
-        "loss": "History.losses has those of all epochs, and history[-1].loss is the last",
-        **dict.fromkeys(("accuracy", "acc"), "History.accuracies has those of all epochs"),
-        **dict.fromkeys(("val_loss", "validation_loss"), "History.validation_losses has those of all epochs"),
-        **dict.fromkeys(
-            ("val_accuracy", "val_acc", "validation_accuracy"),
-            "History.validation_accuracies has those of all epochs",
-        ),
-        **dict.fromkeys(("lr", "learning_rate"), "History.learning_rates has those of all epochs"),
-        "epoch": "History.epochs has the epochs",
-        **dict.fromkeys(("to_pandas", "to_df", "to_csv"), "pandas.DataFrame(history.to_dict()) is a table"),
-        **dict.fromkeys(
-            ("to_json", "save", "json"),
-            "json.dumps(history.to_dict()) writes the numbers, and history.plot().save(path) the curves",
-        ),
-        "show": "history.plot().show() opens the curves",
-        "best": "History.best_epoch is the number of the epoch that early stopping kept",
-        "summary": "print(history) says it",
-    },
-    "Epoch": {
-        "epoch": _NUMBER,
-        "acc": "it is 'accuracy' here",
-        "val_loss": "it is 'validation_loss' here",
-        **dict.fromkeys(("val_accuracy", "val_acc"), "it is 'validation_accuracy' here"),
-        "lr": "it is 'learning_rate' here",
-        "time": "it is 'seconds' here",
-    },
-    "Prediction": {
-        **dict.fromkeys(("class_id", "cls", "id", "class_index"), _NUMBER),
-        **dict.fromkeys(("name", "class_name"), "it is 'label' here"),
-        **dict.fromkeys(("prob", "p", "conf"), "it is 'probability' here"),
-    },
-    "Detection": {
-        **dict.fromkeys(("class_id", "cls", "id", "class_index"), _NUMBER),
-        **dict.fromkeys(("name", "class_name"), "it is 'label' here"),
-        **dict.fromkeys(("prob", "probability", "conf"), "it is 'score' here"),
-        **dict.fromkeys(("bbox", "xywh", "bounding_box"), "box has left, top, right and bottom"),
-        **dict.fromkeys(
-            ("left", "top", "right", "bottom", "x1", "y1", "x2", "y2", "area", "width", "height"),
-            "box has left, top, right and bottom: detection.box.left",
-        ),
-    },
-    "Area": {
-        **dict.fromkeys(("class_id", "cls", "id"), _NUMBER),
-        **dict.fromkeys(("name", "class_name"), "it is 'label' here"),
-        **dict.fromkeys(("area", "count"), "pixels is their number, and fraction their share of the photo"),
-        "mask": "Segmentation.mask(label) has the pixels of a class",
-    },
-    "Classification": {
-        "boxes": _NO_BOXES,
-        "xyxy": _NO_BOXES,
-        "filter": "[one for one in result if one.probability > 0.1] has some classes",
-        **dict.fromkeys(("labels", "classes", "names"), "[one.label for one in result] has the labels"),
-        **dict.fromkeys(
-            ("class_name", "prediction"),
-            "label is the most probable class, and result[0] has its probability",
-        ),
-        **dict.fromkeys(
-            ("scores", "logits", "numpy", "tolist"), "probabilities has an array, the most probable first"
-        ),
-        **dict.fromkeys(
-            ("argmax", "label_id", "class_id", "top1_index"),
-            "result[0].index is the number of the most probable class",
-        ),
-        **dict.fromkeys(("max", "top1conf", "prob", "probability"), "result[0].probability is the largest"),
-        "top5conf": "[one.probability for one in result.top(5)] has them",
-        **dict.fromkeys(("topk", "top_k"), "it is result.top(5)"),
-        **_PICTURE,
-    },
-    "Detections": {
-        "label": "labels has the label of each object, and detections[0].label that of the first",
-        "score": "scores has the probability of each object, and detections[0].score that of the first",
-        "top1": _MOST_PROBABLE,
-        "top5": _MOST_PROBABLE,
-        "probs": "scores has the probability of each object",
-        **dict.fromkeys(("class_ids", "cls", "class_id"), "indices has the number of each object's class"),
-        **dict.fromkeys(("names", "classes"), "labels has the label of each object"),
-        "conf": "it is 'scores' here",
-        **dict.fromkeys(("xywh", "xyxyn", "xywhn"), "boxes has left, top, right and bottom in pixels"),
-        **dict.fromkeys(("masks", "mask"), "a detector finds boxes; Model.segment finds pixels"),
-        "crop": "photo.crop(detections[0].box) is a picture of an object",
-        **_PICTURE,
-    },
-    "Segmentation": {
-        "top1": "areas[0] is the largest class",
-        "top5": "areas has the classes, the largest first",
-        "label": "labels has the class of each pixel, and areas[0].label is the largest",
-        "filter": "[one for one in result if one.fraction > 0.1] has some classes",
-        "masks": "mask(label) has the pixels of a class",
-        **dict.fromkeys(("boxes", "xyxy"), "areas has the classes and their pixels"),
-        **dict.fromkeys(
-            ("probs", "score", "confidence"), "segment(photo, scores=True).scores has them for each pixel"
-        ),
-        **_PICTURE,
-    },
     "Program": {
         "predict": "Program.run(x) computes, and Model.predict takes photos",
         "accumulate": "Program.accumulate_dtype has the number format of the sums",
@@ -455,6 +351,110 @@ SAID: dict[str, dict[str, str]] = {
         ),
         "run_async": "it is session.submit(x)",
         **dict.fromkeys(("device", "precision", "get_providers"), "Session.program has it"),
+        **dict.fromkeys(("map", "run_many", "imap"), "mpscnn.Runner(session.program).map(arrays) runs many"),
+        **dict.fromkeys(("threads", "num_threads"), "Program.session(threads=2) says it"),
         "close": "a Session needs no closing",
     },
+    "Runner": {
+        **dict.fromkeys(
+            ("run", "predict", "infer", "process", "compute", "forward", "classify", "detect", "segment"),
+            _FRAME,
+        ),
+        **dict.fromkeys(
+            ("enqueue", "put", "push", "apply_async", "run_async", "send", "get", "results"), _FRAME
+        ),
+        **dict.fromkeys(
+            ("imap", "imap_unordered", "stream", "starmap", "run_many", "predict_batch", "as_completed"),
+            "it is runner.map(frames)",
+        ),
+        **dict.fromkeys(("stop", "shutdown", "join", "terminate", "release", "wait"), "it is runner.close()"),
+        "start": "a Runner computes from its first frame on",
+        **dict.fromkeys(("model", "network"), "Runner.program is the compiled network"),
+        **dict.fromkeys(("workers", "num_workers", "max_workers"), "Runner.sessions is their number"),
+        **dict.fromkeys(("batch_size", "max_batch_size"), "it is 'max_batch' here"),
+    },
+    "FrameFuture": {
+        **dict.fromkeys(
+            ("get", "wait", "value", "output", "outputs", "data", "join"), "it is future.result()"
+        ),
+        **dict.fromkeys(
+            ("label", "labels", "boxes", "top", "top1", "scores", "probabilities"),
+            "future.result() waits for the result, which has it",
+        ),
+        **dict.fromkeys(("ready", "is_done", "finished"), "it is future.done()"),
+        **dict.fromkeys(("then", "on_done", "add_callback"), "it is future.add_done_callback(function)"),
+    },
+    "Request": {
+        **dict.fromkeys(("get", "wait", "value", "output", "outputs", "join"), "it is request.result()"),
+        **dict.fromkeys(("ready", "is_done", "finished"), "it is request.done()"),
+        **dict.fromkeys(
+            ("add_done_callback", "then", "cancel", "exception"),
+            "mpscnn.Runner(program).submit(x) gives a future that has it",
+        ),
+    },
+    "FeatureExtractor": {
+        **dict.fromkeys(
+            (
+                "predict",
+                "transform",
+                "extract",
+                "features",
+                "forward",
+                "embed",
+                "get_features",
+                "fit_transform",
+            ),
+            "it is extractor.run(photo)",
+        ),
+        "fit": "nothing is trained; mpscnn.sklearn.FeatureExtractor is a transformer of scikit-learn",
+        **dict.fromkeys(
+            ("output_shape", "outputs", "shapes"), "FeatureExtractor.program.outputs has the shapes by name"
+        ),
+        "session": "FeatureExtractor.program.session() makes a session",
+    },
+    "ImageFolder": {
+        "class_names": "it is 'classes' here",
+        **dict.fromkeys(("num_classes", "n_classes"), "len(folder.classes) is the number of classes"),
+        "imgs": "it is 'samples' here",
+        **dict.fromkeys(("y", "targets_"), "it is 'targets' here"),
+        **dict.fromkeys(
+            ("shuffle", "prefetch", "repeat", "cache", "map", "batch", "loader"),
+            "folder.batches(32) shuffles the photos and reads ahead, and Trainer.fit(folder) calls it",
+        ),
+        **dict.fromkeys(("random_split", "train_test_split"), "it is folder.split(...)"),
+        "flow": "folder.batches(32) yields batches",
+    },
+    "Video": {
+        **dict.fromkeys(
+            ("read", "frames", "run", "next", "results"),
+            "for frame, result in video reads the frames in order",
+        ),
+        **dict.fromkeys(("release", "stop"), "it is video.close()"),
+        **dict.fromkeys(("fps", "frame_rate", "get"), "video.source.rate is the number of frames a second"),
+    },
+    "VideoFrame": {
+        **dict.fromkeys(("image", "frame", "array", "img", "data"), "it is 'photo' here"),
+        **dict.fromkeys(("timestamp", "pts", "seconds"), "it is 'time' here, in seconds"),
+        **dict.fromkeys(("index", "id", "frame_number"), "it is 'number' here"),
+    },
+    "Image": {
+        **dict.fromkeys(("array", "data", "tensor", "to_numpy", "asarray", "tobytes"), "it is image.numpy()"),
+        **dict.fromkeys(
+            ("shape", "size"), "image.height, image.width and image.feature_channels are the extents"
+        ),
+        **dict.fromkeys(("dtype", "pixel_format"), "it is 'format' here"),
+        **dict.fromkeys(("channels", "depth"), "it is 'feature_channels' here"),
+    },
+    "CommandQueue": {
+        **dict.fromkeys(("makeCommandBuffer", "begin", "encoder"), "it is queue.command_buffer()"),
+        **dict.fromkeys(("synchronize", "sync", "flush", "finish"), "it is queue.wait()"),
+    },
+    "CommandBuffer": {
+        **dict.fromkeys(
+            ("waitUntilCompleted", "wait_until_completed", "synchronize", "sync"), "it is commands.wait()"
+        ),
+        **dict.fromkeys(("submit", "execute", "run", "flush"), "it is commands.commit()"),
+        "encode": "kernel.encode(commands, image) encodes a kernel",
+    },
+    **RESULTS,
 }

@@ -21,6 +21,7 @@ __all__ = [
     "Expected",
     "NamedArrays",
     "arguments_of",
+    "by_own_names",
     "conversion_of",
     "device_meant",
     "device_text",
@@ -110,6 +111,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("conf", "threshold", "confidence", "min_score", "score_thresh"), ("score_threshold",)),
     **dict.fromkeys(("iou", "iou_thres", "nms_threshold"), ("iou_threshold",)),
     "max_det": ("max_detections",),
+    **dict.fromkeys(("batch_size", "max_batch_size"), ("max_batch",)),
+    "in_flight": ("inflight",),
 }
 
 _POSITIONAL_REST, _NAMED_REST = 0x04, 0x08  # the flags of a code object for *arguments and **options
@@ -270,11 +273,7 @@ def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
     known = named | also
     *_, owner, name = ("", *function.__qualname__.split("."))
     shown = owner if name in ("__init__", "__call__") else name
-    others = {
-        guess: next(own for own in names if own in known)
-        for guess, names in ARGUMENTS.items()
-        if guess not in known and not known.isdisjoint(names)
-    }
+    others = _synonyms(known)
     # A function with other options than `also` passes them to a function that checks them.
     checks = bool(also) or not code.co_flags & _NAMED_REST
     limited = code.co_kwonlyargcount and not code.co_flags & _POSITIONAL_REST
@@ -289,6 +288,20 @@ def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
         return function(*arguments, **options)
 
     return call  # type: ignore[return-value]
+
+
+def _synonyms(known: Set[str]) -> dict[str, str]:
+    """Return other frameworks' names for these arguments, each with the argument's name."""
+    return {
+        guess: next(own for own in names if own in known)
+        for guess, names in ARGUMENTS.items()
+        if guess not in known and not known.isdisjoint(names)
+    }
+
+
+def by_own_names(function: str, options: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """Return the options of a function by mpscnn's names. Names that nothing is known of are kept."""
+    return _own_names(function, options, _synonyms({*known}), None)
 
 
 def arguments_of(function: Callable[..., Any]) -> Set[str]:

@@ -41,7 +41,18 @@ NO_ARGUMENTS = {
     **dict.fromkeys(("optimizer", "loss"), "mpscnn.Trainer takes it"),
     "device": "mpscnn.load, Network.compile and Trainer take it",
     "seed": "Network.initialize_weights and Trainer take it",
-    **dict.fromkeys(("workers", "num_workers", "use_multiprocessing"), "threads= of Trainer says it"),
+    **dict.fromkeys(
+        ("workers", "num_workers", "max_workers", "use_multiprocessing"),
+        "threads= of Trainer and Runner says it, and inflight= of Runner how many frames are in progress",
+    ),
+    **dict.fromkeys(
+        ("queue_size", "maxsize", "sessions", "num_sessions"),
+        "inflight= of Runner says how many frames are in progress",
+    ),
+    **dict.fromkeys(
+        ("callback", "on_result", "done_callback"),
+        "Runner.submit gives a future, whose add_done_callback takes functions",
+    ),
     "validation_freq": "data is validated after each epoch",
     "dim": "it is axis= here; images are (n, height, width, channels), so -1 are the channels",
     "axis": "it works on the channels, the last axis; net.transpose moves another axis there",

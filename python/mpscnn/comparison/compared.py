@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import writing
 from mpscnn._private.summary import text_table
 from mpscnn.comparison.alignment import fitted
@@ -62,7 +63,7 @@ class ComparedLayer:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Expected):
     """The comparison of two networks on one input, layer by layer in the order of the first. Printing it shows a table.
 
     Args:

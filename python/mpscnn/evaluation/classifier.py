@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_whole_number
-from mpscnn._private.expected_names import conversion_of
+from mpscnn._private.expected_names import Expected, conversion_of
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.photo_stream import results_of
@@ -37,7 +37,7 @@ _MOST_COLUMNS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Expected):
     """The results of a classifier on labelled photos."""
 
     labels: tuple[str, ...]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.arguments import is_finite_number, is_whole_number
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import content_of
 from mpscnn._private.summary import text_table
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
@@ -28,7 +29,7 @@ _FIGURES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
 
 
 @dataclass(frozen=True)
-class DetectorEvaluation:
+class DetectorEvaluation(Expected):
     """A detector's results on labelled photos by COCO's measures, 0 to 1; -1 if there are no such objects."""
 
     images: int

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import reading, require_regular
 from mpscnn._private.summary import text_table
 from mpscnn.errors import ImageError, ParameterError, ShapeError
@@ -32,7 +33,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, eq=False)
-class SegmenterEvaluation:
+class SegmenterEvaluation(Expected):
     """A segmenter's results on photos with labelled pixels."""
 
     labels: tuple[str, ...]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.expected_names import conversion_of
+from mpscnn._private.expected_names import Expected, conversion_of
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
@@ -66,7 +66,7 @@ def extractor_network(network: Network, layers: str | Sequence[str], pooling: st
     return pooled
 
 
-class FeatureExtractor:
+class FeatureExtractor(Expected):
     """Computes the outputs of some layers of a network, and only the layers that they need. Made by `Model.features`.
 
     Several threads may use it at the same time.

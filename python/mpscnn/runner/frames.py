@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.expected_names import by_own_names
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.signal_handlers import raised_by_signal_handler
 from mpscnn.errors import ParameterError, UnsupportedError
@@ -59,11 +60,14 @@ class Frames(ABC):
 
     def checked(self, options: Mapping[str, Any]) -> Any:
         """Check options, and return them in the form for `prepare`. Raises TypeError for an unknown one."""
-        for name in options:
+        given = dict(options)
+        if not given.keys() <= {*self.options}:
+            given = by_own_names("Runner", given, self.options)
+        for name in given:
             if name not in self.options:
                 known = ", ".join(self.options) or "no options"
                 raise TypeError(f"Runner: there is no option {name!r}; frames of this runner have {known}")
-        return self._wanted(dict(options))
+        return self._wanted(given)
 
     @abstractmethod
     def _wanted(self, options: dict[str, Any]) -> Any: ...

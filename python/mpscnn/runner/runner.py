@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from mpscnn import _core
 from mpscnn._private.arguments import byte_limit, is_finite_number, whole_number
 from mpscnn._private.copies import NoCopies
+from mpscnn._private.expected_names import Expected, takes_expected_arguments
 from mpscnn._private.signal_handlers import SafeCondition, raised_by_signal_handler
 from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.runner.frames import finish_frame, frames_of
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class FrameFuture(NoCopies, Future[Result]):
+class FrameFuture(NoCopies, Expected, Future[Result]):
     """The result of one frame, returned by `Runner.submit`: a `concurrent.futures.Future`.
 
     Its callbacks run on a thread of the runner, in the order of submission, and may submit more frames. `running` is
@@ -168,7 +169,7 @@ class _Turn:
             future._hand_out()
 
 
-class Runner(NoCopies, Generic[Result]):
+class Runner(NoCopies, Expected, Generic[Result]):
     """Keeps a device busy: runs several frames at a time, and returns their results in the order of submission.
 
         with mpscnn.Runner(model, inflight=3) as runner:
@@ -215,6 +216,7 @@ class Runner(NoCopies, Generic[Result]):
     def __init__(
         self: Runner[Result], model: Model[Result], inflight: int = 3, **options: Unpack[_Arguments]
     ) -> None: ...
+    @takes_expected_arguments(options=RunOptions.fields)
     def __init__(
         self,
         model: Model | FeatureExtractor | Program,

@@ -13,6 +13,7 @@ from types import TracebackType
 from mpscnn import _core
 from mpscnn._private.arguments import thread_count
 from mpscnn._private.copies import NoCopies
+from mpscnn._private.expected_names import Expected
 from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.runtime.device_name import named_device
 
@@ -42,7 +43,7 @@ class CommandError:
         return f"CommandError(code={self.code}, message={self.message!r})"
 
 
-class CommandBuffer(NoCopies):
+class CommandBuffer(NoCopies, Expected):
     """A list of work for a device, like MTLCommandBuffer. Made by `CommandQueue.command_buffer`.
 
     Encode kernels, then commit the buffer. Nothing runs before that. As a context manager, it commits and waits at the
@@ -121,7 +122,7 @@ class CommandBuffer(NoCopies):
         return f"<CommandBuffer: {self.status.name.lower()}>"
 
 
-class CommandQueue(NoCopies):
+class CommandQueue(NoCopies, Expected):
     """Runs command buffers one after the other on a device, like MTLCommandQueue.
 
     Args:

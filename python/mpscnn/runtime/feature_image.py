@@ -13,6 +13,7 @@ from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.arrays import as_array
 from mpscnn._private.copies import NoCopies
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.literals import ImageFormatName
 from mpscnn.errors import ParameterError, ShapeError
 
@@ -44,7 +45,7 @@ class ImageDescriptor:
     format: ImageFormatName = "float32"
 
 
-class Image(NoCopies):
+class Image(NoCopies, Expected):
     """An image of feature channels, like MPSImage: (height, width, channels), or several such images.
 
     Channels are stored in slices of four; unused places in the last slice are zero. Arrays have the image's type: uint8

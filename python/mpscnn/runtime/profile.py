@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.summary import prose, text_table
 from mpscnn.errors import ParameterError
 
@@ -111,7 +112,7 @@ class KindTotal:
 
 
 @dataclass(frozen=True, repr=False)
-class Profile:
+class Profile(Expected):
     """The time of every step of a network in several consecutive runs.
 
     A run's time also includes starting the steps in the threads, but not checking arguments, Python and allocating

@@ -436,7 +436,7 @@ class Session(NoCopies, Expected):
 _LONGEST_WAIT = 0.05
 
 
-class Request(NoCopies):
+class Request(NoCopies, Expected):
     """A run that `Session.submit` has started. Any number of threads may use it."""
 
     _instead = "it is a run under way; copy its result"

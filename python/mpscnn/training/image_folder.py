@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import input_size, is_finite_number, is_whole_number, whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import Expected, takes_expected_arguments
 from mpscnn._private.processors import available_processors
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.training.batches import EpochData
@@ -33,7 +33,7 @@ class UnreadablePhotosError(ImageError):
         super().__init__(f"{len(self.failures)} photos cannot be read: {shown_names(list(self.failures))}")
 
 
-class ImageFolder(EpochData):
+class ImageFolder(Expected, EpochData):
     """The photos of a folder that has one folder for each class, as data for `Trainer.fit` and `Trainer.evaluate`.
 
     Threads decode photos two batches ahead while the network computes. The content of an epoch depends only on the seed

@@ -137,6 +137,18 @@ ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
         for name in ("stream", "save", "show", "device", "imgsz", "batch_size", "verbose", "half")
     ),
     *(
+        (lambda **options: mpscnn.Runner(mpscnn.load(), **options), {name: 1}, None)
+        for name in ("batch_size", "max_batch_size", "in_flight", "num_threads", "n_jobs")
+    ),
+    *(
+        (lambda **options: mpscnn.Runner(mpscnn.load(), **options), {name: 1}, name)
+        for name in ("workers", "max_workers", "queue_size", "sessions", "callback", "device")
+    ),
+    *(
+        (lambda **options: mpscnn.Runner(mpscnn.load()).submit(PHOTO, **options).result(), {name: 1}, None)
+        for name in ("k", "topk", "top_k")
+    ),
+    *(
         (lambda **options: mpscnn.Network(**options), {name: (8, 8, 3)}, None)
         for name in ("input_shape", "inputs")
     ),

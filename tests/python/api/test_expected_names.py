@@ -31,6 +31,17 @@ GUESSED = {
     "conv_transpose2d zero_padding2d interpolate permute",
     "Trainer": "history lr state_dict predict compile train_on_batch save_weights",
     "Program": "run",
+    "Runner": "run predict submit map close classify detect stop shutdown imap model workers",
+    "FrameFuture": "result get wait value done ready label add_done_callback then cancel",
+    "Request": "result get wait done ready cancel",
+    "FeatureExtractor": "run __call__ predict transform extract features forward layers",
+    "ImageFolder": "classes class_to_idx targets samples imgs class_names num_classes shuffle loader",
+    "Video": "close read release fps frames",
+    "Evaluation": "accuracy top1 top5 confusion_matrix f1 precision plot summary to_pandas report",
+    "DetectorEvaluation": "map mAP map50 ap50 summary",
+    "SegmenterEvaluation": "mean_iou miou iou accuracy confusion_matrix summary",
+    "Comparison": "equal ok max_error plot to_pandas summary layers save",
+    "Profile": "steps layers total median plot summary save to_dict to_pandas",
     **dict.fromkeys(
         ("Classification", "Detections", "Segmentation"),
         "top1 top5 probs label score confidence xyxy boxes to_pandas plot save show filter __iter__",
@@ -65,7 +76,19 @@ _MEANT = {
     "program.": "Program",
     "history.": "History",
     "mpscnn.": "mpscnn",
-} | {f"{name}.": name for name in ("Model", "Network", "Trainer", "Program", "History", "Session", "Tensor")}
+    "runner.": "Runner",
+    "future.": "FrameFuture",
+    "request.": "Request",
+    "extractor.": "FeatureExtractor",
+    "folder.": "ImageFolder",
+    "video.": "Video",
+    "evaluation.": "Evaluation",
+    "comparison.": "Comparison",
+    "profile.": "Profile",
+    "image.": "Image",
+    "queue.": "CommandQueue",
+    "commands.": "CommandBuffer",
+} | {f"{name}.": name for name in OBJECTS}
 
 
 @pytest.mark.parametrize("table", ["arguments", *SAID])

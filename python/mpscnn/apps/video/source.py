@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import is_folder, reading, require_regular
 from mpscnn.apps.video.planes import photo_of
 from mpscnn.apps.video.truncation import cut_off
@@ -45,7 +46,7 @@ _SUFFIXES = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class VideoFrame:
+class VideoFrame(Expected):
     """One decoded frame."""
 
     number: int

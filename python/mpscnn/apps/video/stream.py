@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from mpscnn._private.arguments import is_finite_number, whole_number
+from mpscnn._private.expected_names import Expected
 from mpscnn.apps.video.frame_buffer import FrameBuffer
 from mpscnn.apps.video.source import VideoFrame, VideoSource, open_source
 from mpscnn.errors import ParameterError
@@ -29,7 +30,7 @@ __all__ = ["Video", "VideoFrame", "video"]
 Result = TypeVar("Result")
 
 
-class Video(Iterator[tuple[VideoFrame, Result]], Generic[Result]):
+class Video(Expected, Iterator[tuple[VideoFrame, Result]], Generic[Result]):
     """An iterator over a video's frames with their results, made by `mpscnn.video`. One thread at a time may use it."""
 
     def __init__(
