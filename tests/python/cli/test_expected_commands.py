@@ -22,7 +22,7 @@ def test_completion_is_printed_and_installed_only_when_told(tmp_path: Path, shel
     environment |= {name: str(tmp_path) for name in ("XDG_CONFIG_HOME", "ZDOTDIR")}
     command = [sys.executable, "-m", "mpscnn", "--install-completion"]
     printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    assert "mpscnn --install-completion --yes" in printed
+    assert ("mpscnn --install-completion --yes" in printed) == (shell != "tcsh")
     assert not list(tmp_path.rglob("*"))
     lines = [line for line in printed.splitlines() if not line.startswith("#")]
     assert len(lines) == (3 if shell == "tcsh" else 1)
@@ -36,6 +36,39 @@ def test_completion_is_printed_and_installed_only_when_told(tmp_path: Path, shel
             check=True,
         ).stdout
         assert f"complete_{name}" in script
+
+
+@pytest.mark.parametrize(
+    ("shell", "file"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", "fish/config.fish"), ("tcsh", None)]
+)
+@pytest.mark.parametrize("order", [("--install-completion", "--yes"), ("--yes", "--install-completion")])
+def test_the_printed_line_is_added_once(
+    tmp_path: Path,
+    shell: str,
+    file: str | None,
+    order: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With --yes the line goes into the file that was printed, after the lines that are there."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "ZDOTDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("SHELL", f"/bin/{shell}")
+    if file is None:
+        assert call(monkeypatch, *order) == 1
+        assert "bash, zsh and fish" in capsys.readouterr().err
+        assert not list(tmp_path.rglob("*"))
+        return
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("alias ll='ls -l'")
+    call(monkeypatch, "--install-completion")
+    place, line, _ = capsys.readouterr().out.splitlines()
+    assert place == f"# Add to ~/{file}:"
+    for _ in range(2):
+        assert call(monkeypatch, *order) == 0
+        assert capsys.readouterr().out.endswith(f": {line}\n")
+        assert (tmp_path / file).read_text() == f"alias ll='ls -l'\n{line}\n"
+    assert [*tmp_path.rglob("*.*")] == [tmp_path / file]
 
 
 @pytest.mark.parametrize(

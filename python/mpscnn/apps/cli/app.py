@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +33,7 @@ from mpscnn.apps.cli.info import info
 from mpscnn.apps.cli.models import models
 from mpscnn.apps.cli.output import show
 from mpscnn.apps.cli.package import (
+    add_completion,
     completion_lines,
     print_cmake_directory,
     print_include_directory,
@@ -60,11 +62,9 @@ class _Commands(TyperGroup):
                 parameter.help = (
                     "Print the line that completes commands in your shell; with --yes, add it for you."
                 )
-        if args[:1] == [_COMPLETION]:
-            if "--yes" not in args:
-                show(*completion_lines())
-                raise typer.Exit()
-            args = [argument for argument in args if argument != "--yes"]
+        if _COMPLETION in takewhile(lambda argument: argument.startswith("-"), args):
+            show(*([add_completion()] if "--yes" in args else completion_lines()))
+            raise typer.Exit()
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -21,17 +21,53 @@ def print_version(wanted: bool) -> None:
 
 def completion_lines() -> list[str]:
     """Return lines that say how to enable completion in the user's shell."""
+    lines = _completions()
+    return [
+        *(text for file, line in lines for text in (f"# Add to {_from_home(file)}:", line)),
+        *(["# Or let it be done: mpscnn --install-completion --yes"] if len(lines) == 1 else []),
+    ]
+
+
+def add_completion() -> str:
+    """Add the line to the file of the user's shell unless it is there, and return what was done.
+
+    Exits with an error if the shell is not known or the file cannot be written.
+    """
+    lines = _completions()
+    if len(lines) != 1:
+        report("completion is for bash, zsh and fish, and SHELL is none of them; nothing was changed")
+        raise typer.Exit(FAILED)
+    ((file, line),) = lines
+    try:
+        before = file.read_text() if file.exists() else ""
+        if line in before.splitlines():
+            return f"{_from_home(file)} has the line already: {line}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as end:
+            end.write(f"{'' if before.endswith(chr(10)) or not before else chr(10)}{line}\n")
+    except OSError as error:
+        report(f"{file}: cannot be written: {error.strerror}")
+        raise typer.Exit(FAILED) from error
+    return f"added to {_from_home(file)}: {line}"
+
+
+def _completions() -> list[tuple[Path, str]]:
+    """Return the file and the line of the user's shell, which SHELL names; those of all shells if it is unknown."""
+    home = Path.home()
+    zsh = Path(os.environ.get("ZDOTDIR") or home)
+    fish = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     lines = {
-        "bash": ("~/.bashrc", 'eval "$(_MPSCNN_COMPLETE=source_bash mpscnn)"'),
-        "zsh": ("~/.zshrc", 'eval "$(_MPSCNN_COMPLETE=source_zsh mpscnn)"'),
-        "fish": ("~/.config/fish/config.fish", "_MPSCNN_COMPLETE=source_fish mpscnn | source"),
+        "bash": (home / ".bashrc", 'eval "$(_MPSCNN_COMPLETE=source_bash mpscnn)"'),
+        "zsh": (zsh / ".zshrc", 'eval "$(_MPSCNN_COMPLETE=source_zsh mpscnn)"'),
+        "fish": (fish / "fish/config.fish", "_MPSCNN_COMPLETE=source_fish mpscnn | source"),
     }
     shell = Path(os.environ.get("SHELL", "")).name
-    shown = {shell: lines[shell]} if shell in lines else lines
-    return [
-        *(text for file, line in shown.values() for text in (f"# Add to {file}:", line)),
-        "# Or let it be done: mpscnn --install-completion --yes",
-    ]
+    return [lines[shell]] if shell in lines else [*lines.values()]
+
+
+def _from_home(file: Path) -> str:
+    home = Path.home()
+    return f"~/{file.relative_to(home)}" if file.is_relative_to(home) else str(file)
 
 
 def print_cmake_directory(wanted: bool) -> None:

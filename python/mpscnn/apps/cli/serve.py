@@ -42,7 +42,7 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Listen at this address.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Listen at this port. 0: any free port.")
+        int, typer.Option(min=0, max=65_535, metavar="N", help="Listen at this port. 0: any free port.")
     ] = 8000,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
