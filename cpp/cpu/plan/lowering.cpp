@@ -76,32 +76,31 @@ private:
     }
 
     /// Lower the nodes `kept` in several threads, starting with the last node. Later layers usually have more
-    /// weights, so the small ones come last and all threads finish at about the same time.
+    /// weights, so the small ones come last and all threads finish at about the same time. Then the threads
+    /// share the weights of the largest layers.
     void fuse_all(const std::vector<std::size_t> &kept, const std::vector<NodeFusion> &fusions,
                   std::vector<FusedOperation> &operations) const {
         // The minimum number of weights for each thread. Fewer weights take less time than starting a thread.
         constexpr std::size_t worth_a_thread = 1 << 18;
-        std::size_t all = 0, largest = 0;
-        for (const std::size_t index : kept) {
-            all += weights_of(index);
-            largest = std::max(largest, weights_of(index));
-        }
+        std::size_t all = 0;
+        for (const std::size_t index : kept) all += weights_of(index);
         const auto most = static_cast<std::size_t>(ThreadPool::automatic_threads());
         ThreadPool pool(static_cast<int>(std::clamp<std::size_t>(all / worth_a_thread, 1, most)));
 
         // The expected type of packed weights: half for most layers of a float16 network.
         const bool halves = precision_ == Precision::float16 && kernels_.has_fma;
         WeightMemory packed(all * (halves ? sizeof(std::uint16_t) : sizeof(float)));
-        std::vector<AlignedBuffer<float>> unpacked(static_cast<std::size_t>(pool.threads()));
+        WeightSlices slices;
+        std::vector<PackingMemory> memory(static_cast<std::size_t>(pool.threads()));
         pool.run(static_cast<std::int64_t>(kept.size()),
                  [&](int worker, std::int64_t begin, std::int64_t end) {
-                     AlignedBuffer<float> &own = unpacked[static_cast<std::size_t>(worker)];
-                     if (own.size() == 0) own = AlignedBuffer<float>(largest);
+                     PackingMemory &own = memory[static_cast<std::size_t>(worker)];
                      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
                          const std::size_t operation = kept.size() - 1 - i, node = kept[operation];
-                         operations[operation] = fuse(node, fusions[node], {packed, own});
+                         operations[operation] = fuse(node, fusions[node], {packed, slices, own});
                      }
                  });
+        slices.pack(kernels_, pool, memory);
     }
 
     bool rounds(const Node &node) const {

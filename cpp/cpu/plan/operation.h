@@ -9,13 +9,15 @@
 
 #include "cpu/plan/lowering.h"
 #include "cpu/plan/step_builder.h"
+#include "cpu/plan/weight_slices.h"
 
 namespace mpscnn::cpu {
 
 /// Memory that the lowering of all nodes of a network shares.
 struct LoweringMemory {
-    WeightMemory &packed;           ///< shared by all threads
-    AlignedBuffer<float> &unpacked; ///< reused for the weights of each node
+    WeightMemory &packed; ///< shared by all threads
+    WeightSlices &slices; ///< shared by all threads
+    PackingMemory &own;   ///< of this thread
 };
 
 /// Converts an operation's weights and parameters to the form that its kernel reads.
@@ -36,8 +38,9 @@ struct OperationLowering {
         if (found == node.variables.end()) return std::nullopt;
         return graph.shape(found->second);
     }
+    LayerWeights layer_weights() const;
     /// Return the node's "weight", rounded to the precision if necessary. It is the original memory or, after
-    /// rounding, memory.unpacked.
+    /// rounding, memory.own.unpacked.
     std::span<const float> weights() const;
     /// Return the node's "bias", or zeros if it has none.
     std::vector<float> bias(std::int64_t outputs) const;

@@ -71,8 +71,7 @@ WeightTensor from_numbers(const WeightTensor &tensor, const std::string &layer) 
     std::vector<WeightRange> ranges;
     for (std::size_t channel = 0; channel < channels; ++channel) {
         const std::span own(values.data() + channel * size, size);
-        const auto [lowest, highest] = std::minmax_element(own.begin(), own.end());
-        const WeightRange range{*lowest, *highest};
+        const WeightRange range = range_of(own);
         require_halves(range, layer);
         quantize_range(own, range.low, range.high, integers.data() + channel * size);
         ranges.push_back(range);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <limits>
 
 #include "core/half.h"
 
@@ -42,11 +43,25 @@ void dequantize_range(const std::byte *stored, float low, float high, std::span<
     }
 }
 
+WeightRange range_of(std::span<const float> values) {
+    // Bits of negative floats are inverted, so that the integers have the order of the floats.
+    const auto ordered = [](std::int32_t bits) { return bits ^ (bits >> 31 & 0x7fffffff); };
+    std::int32_t lowest = std::numeric_limits<std::int32_t>::max(), highest = -lowest - 1;
+    for (const float value : values) {
+        const std::int32_t place = ordered(std::bit_cast<std::int32_t>(value));
+        lowest = place < lowest ? place : lowest;
+        highest = place > highest ? place : highest;
+    }
+    return {std::bit_cast<float>(ordered(lowest)), std::bit_cast<float>(ordered(highest))};
+}
+
 void quantize_range(std::span<const float> values, float low, float high, std::byte *stored) {
     const double extent = static_cast<double>(high) - low;
     const double steps = extent > 0 ? 255 / extent : 0;
-    for (const float value : values)
-        *stored++ = static_cast<std::byte>((static_cast<double>(value) - low) * steps + 0.5);
+    for (const float value : values) {
+        const auto integer = static_cast<std::int32_t>((static_cast<double>(value) - low) * steps + 0.5);
+        *stored++ = static_cast<std::byte>(integer);
+    }
 }
 
 } // namespace mpscnn::engine

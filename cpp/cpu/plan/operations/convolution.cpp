@@ -1,8 +1,5 @@
 #include <algorithm>
-#include <cmath>
 
-#include "core/bfloat16.h"
-#include "core/half.h"
 #include "cpu/plan/algorithm.h"
 #include "cpu/plan/bfloat16.h"
 #include "cpu/plan/half_sums.h"
@@ -11,19 +8,6 @@
 namespace mpscnn::cpu {
 
 namespace {
-
-void round_weights(std::span<float> weights, engine::Precision precision, const std::string &layer) {
-    const bool half = precision == engine::Precision::float16;
-    for (float &weight : weights) {
-        const float rounded = half ? round_to_half(weight) : round_to_bfloat16(weight);
-        if (!std::isfinite(rounded))
-            fail(ErrorKind::weights,
-                 {"layer ", quoted(layer), ": weight ", weight, " does not fit into ", name_of(precision),
-                  ", whose largest number is ", (half ? "65504" : "3.39e38"),
-                  "; use float32 precision (batch normalization is folded into the weights)"});
-        weight = rounded;
-    }
-}
 
 template <class AnyView> void set_extents(AnyView &view, const Extents &extents) {
     view.batch = extents.batch;
@@ -34,16 +18,13 @@ template <class AnyView> void set_extents(AnyView &view, const Extents &extents)
 
 } // namespace
 
+LayerWeights OperationLowering::layer_weights() const {
+    return {node.weights.at("weight"), precision, node.name};
+}
+
 std::span<const float> OperationLowering::weights() const {
-    const engine::WeightTensor &tensor = node.weights.at("weight");
-    const auto count = static_cast<std::size_t>(tensor.elements());
-    const std::byte *floats = tensor.in_place(engine::WeightType::float32);
-    if (floats && precision == engine::Precision::float32)
-        return {reinterpret_cast<const float *>(floats), count};
-    const std::span weights(memory.unpacked.data(), count);
-    tensor.read(0, weights);
-    if (precision != engine::Precision::float32) round_weights(weights, precision, node.name);
-    return weights;
+    const LayerWeights weights = layer_weights();
+    return weights.read(0, static_cast<std::size_t>(weights.tensor.elements()), memory.own.unpacked);
 }
 
 std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
@@ -70,7 +51,13 @@ PackedConvolution OperationLowering::pack(ConvolutionShape shape) const {
                              .ranges()
                              .empty(); // Weights with ranges represent integers, which are exact in half.
     shape.half_weights = halves && can_keep_halves(kernels, shape);
-    return kernels.pack_convolution(memory.packed, weights().data(), bias(shape.outputs).data(), shape);
+    const std::vector<float> biases = bias(shape.outputs);
+    if (shape.algorithm == Algorithm::winograd)
+        return kernels.pack_convolution(memory.packed, weights().data(), biases.data(), shape);
+    PackedConvolution packed = unpacked_convolution(kernels, memory.packed, biases.data(), shape);
+    if (!memory.slices.add(layer_weights(), shape, packed))
+        pack_weights(kernels, shape, weights().data(), packed.weights.data(), memory.own);
+    return packed;
 }
 
 namespace {

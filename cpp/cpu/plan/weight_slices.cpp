@@ -1,0 +1,55 @@
+#include "cpu/plan/weight_slices.h"
+
+#include <algorithm>
+
+namespace mpscnn::cpu {
+
+namespace {
+
+/// Return the outputs of each slice but the last, which takes the rest. Return 0 for a layer that is packed
+/// at once.
+std::int64_t outputs_of_slice(const ConvolutionShape &shape) {
+    constexpr std::int64_t weights_of_slice = 1 << 17; // unpacked and packed, they fit L2
+    constexpr std::int64_t panels =
+        96; // a multiple of the outputs of a panel in every instruction set (pack.h)
+    if (shape.algorithm != Algorithm::gemm || shape.groups != 1) return 0;
+    const std::int64_t each =
+        std::max<std::int64_t>(weights_of_slice / shape.weights_per_output() / panels, 1) * panels;
+    return shape.outputs >= 2 * each ? each : 0;
+}
+
+} // namespace
+
+bool WeightSlices::add(const LayerWeights &weights, const ConvolutionShape &shape,
+                       PackedConvolution &packed) {
+    const std::int64_t each = outputs_of_slice(shape);
+    if (each == 0) return false;
+    const std::lock_guard lock(mutex_);
+    for (std::int64_t first = 0, count = each; first < shape.outputs; first += count) {
+        if (shape.outputs - first < 2 * each) count = shape.outputs - first;
+        Slice slice{weights, shape, static_cast<std::size_t>(first * shape.weights_per_output()),
+                    packed.weights.data()};
+        slice.shape.outputs = count;
+        const std::int64_t before = first * packed.weights_per_output();
+        slice.packed += shape.half_weights ? before / 2 : before;
+        slices_.push_back(slice);
+    }
+    return true;
+}
+
+void WeightSlices::pack(const KernelTable &kernels, ThreadPool &pool, std::span<PackingMemory> memory) const {
+    if (slices_.empty()) return;
+    pool.run(static_cast<std::int64_t>(slices_.size()),
+             [&](int worker, std::int64_t begin, std::int64_t end) {
+                 PackingMemory &own = memory[static_cast<std::size_t>(worker)];
+                 for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+                     const Slice &slice = slices_[i];
+                     const auto count =
+                         static_cast<std::size_t>(slice.shape.outputs * slice.shape.weights_per_output());
+                     const std::span weights = slice.weights.read(slice.first, count, own.unpacked);
+                     pack_weights(kernels, slice.shape, weights.data(), slice.packed, own);
+                 }
+             });
+}
+
+} // namespace mpscnn::cpu
