@@ -1,6 +1,7 @@
 #include "core/bfloat16_arrays.h"
 
 #include <bit>
+#include <cstddef>
 
 namespace mpscnn {
 

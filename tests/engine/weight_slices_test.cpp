@@ -2,10 +2,13 @@
 // of this processor.
 
 #include <cstring>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "cpu/plan/weight_slices.h"
+#include "cpu/runtime/thread_pool.h"
 #include "tests/cpp/check.h"
 #include "tests/cpp/kernel_memory.h"
 
@@ -41,7 +44,10 @@ std::optional<PackedConvolution> packed_in_slices(const KernelTable &table, Weig
     if (!slices.add(weights, shape, packed)) return std::nullopt;
     ThreadPool pool(3);
     std::vector<PackingMemory> own(3);
-    slices.pack(table, pool, own);
+    pool.run(static_cast<std::int64_t>(slices.size()), [&](int worker, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i)
+            slices.pack(table, static_cast<std::size_t>(i), own[static_cast<std::size_t>(worker)]);
+    });
     return packed;
 }
 

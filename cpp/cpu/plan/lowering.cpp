@@ -100,7 +100,11 @@ private:
                          operations[operation] = fuse(node, fusions[node], {packed, slices, own});
                      }
                  });
-        slices.pack(kernels_, pool, memory);
+        pool.run(static_cast<std::int64_t>(slices.size()),
+                 [&](int worker, std::int64_t begin, std::int64_t end) {
+                     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
+                         slices.pack(kernels_, i, memory[static_cast<std::size_t>(worker)]);
+                 });
     }
 
     bool rounds(const Node &node) const {

@@ -1,6 +1,7 @@
 #include "cpu/plan/weight_slices.h"
 
 #include <algorithm>
+#include <span>
 
 namespace mpscnn::cpu {
 
@@ -37,19 +38,11 @@ bool WeightSlices::add(const LayerWeights &weights, const ConvolutionShape &shap
     return true;
 }
 
-void WeightSlices::pack(const KernelTable &kernels, ThreadPool &pool, std::span<PackingMemory> memory) const {
-    if (slices_.empty()) return;
-    pool.run(static_cast<std::int64_t>(slices_.size()),
-             [&](int worker, std::int64_t begin, std::int64_t end) {
-                 PackingMemory &own = memory[static_cast<std::size_t>(worker)];
-                 for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-                     const Slice &slice = slices_[i];
-                     const auto count =
-                         static_cast<std::size_t>(slice.shape.outputs * slice.shape.weights_per_output());
-                     const std::span weights = slice.weights.read(slice.first, count, own.unpacked);
-                     pack_weights(kernels, slice.shape, weights.data(), slice.packed, own);
-                 }
-             });
+void WeightSlices::pack(const KernelTable &kernels, std::size_t index, PackingMemory &memory) const {
+    const Slice &slice = slices_[index];
+    const auto count = static_cast<std::size_t>(slice.shape.outputs * slice.shape.weights_per_output());
+    const std::span weights = slice.weights.read(slice.first, count, memory.unpacked);
+    pack_weights(kernels, slice.shape, weights.data(), slice.packed, memory);
 }
 
 } // namespace mpscnn::cpu

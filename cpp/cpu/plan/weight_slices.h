@@ -2,12 +2,11 @@
 
 // Divides the weights of large layers into slices of output channels, so that all threads pack them together.
 
+#include <cstddef>
 #include <mutex>
-#include <span>
 #include <vector>
 
 #include "cpu/plan/weight_packing.h"
-#include "cpu/runtime/thread_pool.h"
 
 namespace mpscnn::cpu {
 
@@ -15,12 +14,13 @@ namespace mpscnn::cpu {
 class WeightSlices {
 public:
     /// Divide a layer's weights into slices, if it is large enough and its packed order allows it. Otherwise
-    /// return false. The weights and the memory of `packed` must live until pack() returns. Several threads
-    /// may call this at the same time.
+    /// return false. The weights and the memory of `packed` must live until all slices are packed. Several
+    /// threads may call this at the same time.
     bool add(const LayerWeights &weights, const ConvolutionShape &shape, PackedConvolution &packed);
 
-    /// Pack all slices with the threads of a pool. `memory` has an element for each thread.
-    void pack(const KernelTable &kernels, ThreadPool &pool, std::span<PackingMemory> memory) const;
+    std::size_t size() const { return slices_.size(); }
+    /// Pack one slice. Several threads may pack different slices at the same time.
+    void pack(const KernelTable &kernels, std::size_t index, PackingMemory &memory) const;
 
 private:
     struct Slice {
