@@ -333,6 +333,32 @@ def test_compressed_weights(
             )
 
 
+@pytest.mark.parametrize("magnitude", [1e-7, 0.03, 40.0])
+def test_weights_of_8_bits_stay_when_they_are_written_again(magnitude: float, tmp_path: Path) -> None:
+    """Weights far from 0, which float32 rounds coarsely, and weights so small that coremltools makes all 0."""
+    random = np.random.default_rng(3)
+    network = Network(input=(8, 8, 3))
+    x = network.conv2d(network.input, 64, 3, name="conv")
+    x = network.conv2d_transpose(x, 24, 3, name="transposed")
+    network.output(network.dense(x, 40, name="dense"))
+    network.initialize_weights(seed=1)
+    weights = {}
+    for name, array in network.weights.items():
+        widths = random.uniform(0.2, 3.0, array.shape[:1] + (1,) * (array.ndim - 1))
+        numbers = random.normal(size=array.shape) * widths + random.choice([0.0, 9.0])
+        weights[name] = (numbers * magnitude).astype(np.float32)
+    network.load_weights(weights)
+    first, second, third = written_again(network, tmp_path, ".mlmodel uint8", 3)
+    assert first == second == third
+    kernels = zip(
+        _kernels(network), _kernels(converters.read_network([tmp_path / "0" / "one.mlmodel"])), strict=True
+    )
+    for given, found in kernels:
+        rows, others = (one.reshape(len(one), -1) for one in (given, found))
+        steps = (rows.max(1) - rows.min(1)) / 255
+        assert np.all(np.abs(rows - others) <= 0.505 * steps[:, None] + 1e-7 * np.abs(rows))
+
+
 def _kernels(network: Network) -> list[NDArray[np.float32]]:
     return [array for name, array in network.weights.items() if name.endswith(".weight")]
 

@@ -153,8 +153,7 @@ def test_a_detector_that_is_read_and_written_again_finds_the_same(
         network = converters.read_network([path])
 
 
-# A neural network's weights of 8 bits are rounded again each time, by a scale that is computed again.
-@pytest.mark.parametrize("choice", [one for one in CHOICES if one != ".mlmodel uint8"])
+@pytest.mark.parametrize("choice", CHOICES)
 def test_the_bundled_detector_does_not_grow(choice: str, tmp_path: Path) -> None:
     """The edges of boxes and the best scores, which the reader adds, are left out when the network is written."""
     if "palette" in choice:

@@ -14,12 +14,16 @@ Array = NDArray[Any]
 
 #: The allowed bits per weight for palettization.
 PALETTE_BITS = (1, 2, 4, 6, 8)
+# The fewest and most bits of a scale. With fewer, the largest integer of a channel could become less than 255.
+_BITS_OF_STEP = (10, 12)
 
 
 def with_integers(tools: Any, model: Any, *, is_program: bool) -> Any:
     """Store weights as 8-bit integers with a scale for each output channel."""
     if not is_program:
-        return _old(tools, model, 8)
+        made = _old(tools, model, 8)
+        _set_exact_steps(model._spec, made._spec)
+        return made
     optimize = tools.optimize.coreml
     settings = optimize.OpLinearQuantizerConfig(mode="linear_symmetric")
     return optimize.linear_quantize_weights(model, optimize.OptimizationConfig(settings))
@@ -56,6 +60,61 @@ def _palette(weights: Array, most: int) -> tuple[Array, Array]:
 def with_halves(tools: Any, model: Any) -> Any:
     """Store weights of a neural network in float16."""
     return _old(tools, model, 16)
+
+
+def _set_exact_steps(before: Any, after: Any) -> None:
+    """Quantize again all weights of a model that coremltools has quantized, with scales that float32 is exact for.
+
+    A model that is read then has the same integers, scales and offsets when it is written again. Besides, coremltools
+    makes all integers 0 if a scale is below 1e-6.
+
+    Args:
+        before: the message with weights in float32.
+        after: the same message with integers, which is changed.
+    """
+    for field, value in before.ListFields():
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
+            continue
+        changed = getattr(after, field.name)
+        is_single = hasattr(value, "ListFields")
+        for one, other in [(value, changed)] if is_single else zip(value, changed, strict=True):
+            if field.message_type.name != "WeightParams":
+                _set_exact_steps(one, other)
+            elif other.quantization.HasField("linearQuantization"):
+                is_transposed = bool(getattr(before, "isDeconvolution", False)) and field.name == "weights"
+                _quantize(one, other, before.kernelChannels if is_transposed else 1)
+
+
+def _quantize(before: Any, after: Any, rows: int) -> None:
+    """Set the integers, scales and offsets of one weight [rows][channels][elements]."""
+    linear = after.quantization.linearQuantization
+    weights = np.asarray(before.floatValue, np.float64).reshape(rows, len(linear.scale), -1)
+    low, high = weights.min(axis=(0, 2)), weights.max(axis=(0, 2))
+    step, offset = _exact_steps(low, high)
+    divisor = np.where(step > 0.0, step, 1.0)[:, None]
+    integers = np.clip(np.rint((weights - offset[:, None]) / divisor), 0, 255).astype(np.uint8)
+    del linear.scale[:], linear.bias[:]
+    linear.scale.extend(step.astype(np.float32))
+    linear.bias.extend(offset.astype(np.float32))
+    after.rawValue = integers.tobytes()
+
+
+def _exact_steps(low: Array, high: Array) -> tuple[Array, Array]:
+    """Return scales and offsets of 8-bit integers for numbers between two limits, for each channel.
+
+    A scale has few bits, and the offset is a multiple of its last bit. So integer * scale + offset is exact in float32,
+    and the limits of these numbers give the same scale and offset again. This holds for channels whose numbers lie no
+    farther from 0 than 60 times their range.
+    """
+    exact = step = (high - low) / 255.0
+    offset = low
+    for _ in range(3):  # rounding up may change the exponent, and with it the number of bits
+        exponent = np.frexp(step)[1]
+        room = np.abs(offset) / np.ldexp(1.0, exponent) + 256.0
+        bits = np.clip(np.floor(np.log2(2.0**24 / room)), *_BITS_OF_STEP).astype(int)
+        unit = np.ldexp(1.0, exponent - bits)
+        step, offset = np.ceil(exact / unit) * unit, np.floor(low / unit) * unit
+    return step, np.where(high > low, offset, low)
 
 
 def _old(tools: Any, model: Any, bits: int) -> Any:

@@ -72,14 +72,21 @@ def _transposed_convolution(op: Operator) -> Any:
         raise UnsupportedError(
             f"a transposed convolution with dilation, or wider than its windows, {PROGRAMS_DO}"
         )
+    strides, dilations = (op.integers(name, [1] * count) for name in ("strides", "dilations"))
+    amounts = [0 if whole else amount for pair in cuts for amount in pair]
+    # Without this shape, coremltools would make the name of the layer longer each time it is written.
+    shape = [op.x.shape[0], weight.shape[1] * groups]
+    for axis, extent in enumerate(op.x.shape[2:]):
+        window = dilations[axis] * (weight.shape[2 + axis] - 1) + 1
+        shape.append((extent - 1) * strides[axis] + window - sum(amounts[2 * axis : 2 * axis + 2]))
     settings = {
         "weight": weight,
-        "strides": op.integers("strides", [1] * count),
-        "dilations": op.integers("dilations", [1] * count),
+        "strides": strides,
+        "dilations": dilations,
         "groups": groups,
+        "output_shape": shape,
     }
     if not whole:
-        amounts = [amount for pair in cuts for amount in pair]
         bias = {"bias": op.constant(2)} if has_bias else {}
         return op.mb.conv_transpose(x=op.x, pad_type="custom", pad=amounts, name=op.name, **settings, **bias)
     made = op.mb.conv_transpose(x=op.x, pad_type="valid", **settings)
