@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mpscnn
-from mpscnn import kernels
+from mpscnn import kernels, nodes
 
 
 def names(network: mpscnn.Network) -> None:
@@ -117,3 +117,14 @@ def raw_kernels() -> None:
     kernels.Pad((1, 1, 0), (1, 1, 0), edge_mode="mirror_with_edge", fill_value=1.0)
     kernels.NeuronReLU(offset=(1, 1))
     kernels.NeuronReLU(offset="1")  # type: ignore[arg-type]
+
+
+def wrong_names() -> None:
+    """Modules whose errors have hints are not open to every name."""
+    print(mpscnn.Convolution)  # type: ignore[attr-defined]
+    print(kernels.MPSCNNConvolution)  # type: ignore[attr-defined]
+    print(nodes.ConvolutionNode)  # type: ignore[attr-defined]
+    image = nodes.MPSNNImageNode((8, 8, 3))
+    print(nodes.MPSCNNPoolingMaxNode(image, 2, 2).result_image)
+    print(mpscnn.onnx_backend.Onnx)  # type: ignore[attr-defined]
+    print(mpscnn.registry.list_models)  # type: ignore[attr-defined]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -179,6 +181,11 @@ def classifier() -> tuple[nodes.MPSNNImageNode, nodes.MPSNNImageNode]:
     middle = nodes.MPSCNNPoolingMaxNode(x, 2, 2, stride_x=2, stride_y=2).result_image
     dense = nodes.MPSCNNFullyConnectedNode(middle, ConvolutionDescriptor(6, 6, 8, 3), floats(3, 6, 6, 8))
     return middle, nodes.MPSCNNSoftMaxNode(dense.result_image, label="softmax").result_image
+
+
+def test_type_checkers_know_all_nodes() -> None:
+    declared = re.findall(r"^    (\w+): type\[FilterNode\]$", Path(nodes.__file__).read_text(), re.MULTILINE)
+    assert declared == nodes.names()
 
 
 def test_a_graph_is_saved_and_loaded_as_any_network(tmp_path: Any) -> None:

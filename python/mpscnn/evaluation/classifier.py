@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_whole_number
 from mpscnn._private.expected_names import Expected, conversion_of
+from mpscnn._private.names import did_you_mean
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.photo_stream import results_of
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RANKS", "Evaluation", "class_of_folder", "evaluate", "evaluation_of"]
 
-Sample = tuple[Any, int]
+Sample = tuple[Any, int | str]
 """A photo and the number of its class."""
 Ranked = tuple[Any, int, "list[int] | BaseException"]
 """A photo, its true class, and the most probable classes or the error."""
@@ -135,7 +137,7 @@ class Evaluation(Expected):
 
 def evaluate(
     model: Model,
-    samples: Iterable[tuple[Any, int]],
+    samples: Iterable[Sample],
     *,
     preprocess: Mapping[str, Any] | None = None,
     inflight: int = 3,
@@ -145,7 +147,8 @@ def evaluate(
 
     Args:
         model: a classifier.
-        samples: pairs of a photo (see `mpscnn.photo.open_photo`) and the number of its class.
+        samples: pairs of a photo (see `mpscnn.photo.open_photo`) and its class: the number, or its label if no other
+            class has it.
         preprocess: replaces the model's own preprocessing (docs/preprocessing.md). Photos are then classified one by
             one.
         inflight: the number of photos in progress, see `mpscnn.Runner`.
@@ -156,7 +159,7 @@ def evaluate(
         ParameterError: the model has no such class, or there are no photos.
         ShapeError: the model is not a classifier.
     """
-    checked = _checked(samples, number_of_classes(model), model.name)
+    checked = _checked(samples, number_of_classes(model), model)
     ranked = (
         _ranked(model, checked, inflight) if preprocess is None else _prepared(model, checked, preprocess)
     )
@@ -186,13 +189,20 @@ def evaluation_of(
     return Evaluation(labels, confusion, in_first_five, seconds)
 
 
-def _checked(samples: Iterable[Sample], classes: int, name: str) -> Iterator[Sample]:
+def _checked(samples: Iterable[Sample], classes: int, model: Model) -> Iterator[tuple[Any, int]]:
+    labels = model.labels or ()
+    counts = Counter(labels)
+    numbers = {label: number for number, label in enumerate(labels) if counts[label] == 1}
     for sample in samples:
         if not isinstance(sample, Sequence) or isinstance(sample, str) or len(sample) != 2:
             raise ParameterError(f"expected pairs of a photo and its class, got {sample!r}")
-        photo, true = sample
+        photo, given = sample
+        true = numbers.get(given, given) if isinstance(given, str) else given
         if not is_whole_number(true) or not 0 <= true < classes:
-            raise ParameterError(f"{name} has the classes 0 to {classes - 1}, a photo has the label {true!r}")
+            others = did_you_mean(given, numbers) if isinstance(given, str) else ""
+            raise ParameterError(
+                f"{model.name} has the classes 0 to {classes - 1}, a photo has the label {given!r}{others}"
+            )
         yield photo, int(true)
 
 
@@ -216,14 +226,16 @@ def number_of_classes(model: Model) -> int:
     return int(shapes[0][1] or 0)
 
 
-def _ranked(model: Model, samples: Iterable[Sample], inflight: int) -> Iterator[Ranked]:
+def _ranked(model: Model, samples: Iterable[tuple[Any, int]], inflight: int) -> Iterator[Ranked]:
     """Yield photos with their classes and the most probable ones, or an error. Several photos run in parallel."""
     for photo, true, result in results_of(model, samples, inflight, top=RANKS):
         found = result if isinstance(result, BaseException) else [entry.index for entry in result]
         yield photo, true, found
 
 
-def _prepared(model: Model, samples: Iterable[Sample], preprocess: Mapping[str, Any]) -> Iterator[Ranked]:
+def _prepared(
+    model: Model, samples: Iterable[tuple[Any, int]], preprocess: Mapping[str, Any]
+) -> Iterator[Ranked]:
     """Classify photos one by one with another preprocessing. Yield the same tuples as `_ranked`."""
     height, width, channels = (int(extent or 0) for extent in model.network.input.shape[1:])
     for photo, true in samples:

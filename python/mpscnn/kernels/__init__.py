@@ -11,7 +11,7 @@ Classes have Apple's names without prefix, properties its names in snake_case ("
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from mpscnn._private.expected_names import no_attribute
 from mpscnn.kernels import classes
@@ -203,9 +203,11 @@ __all__ = [
 __all__ += classes.__all__
 
 
-def __getattr__(name: str) -> NoReturn:
-    """Raise an error with a hint. Python calls this function only for missing attributes."""
-    raise no_attribute(__name__, name, "" if name.startswith("_") else class_hint(name, __all__))
+if not TYPE_CHECKING:  # hidden from type checkers, which would accept every wrong name
+
+    def __getattr__(name: str) -> NoReturn:
+        """Raise an error with a hint. Python calls this function only for missing attributes."""
+        raise no_attribute(__name__, name, "" if name.startswith("_") else class_hint(name, __all__))
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ this kernel's properties, with names in snake_case. `names()` lists the nodes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.expected_names import no_attribute
 from mpscnn._private.names import did_you_mean
@@ -29,11 +29,75 @@ def names() -> list[str]:
     return sorted(NODES)
 
 
-def __getattr__(name: str) -> Any:
-    if name in NODES:
-        return NODES[name]
-    hint = "" if name.startswith("_") else did_you_mean(name, [*names(), *__all__])
-    raise no_attribute(__name__, name, hint)
+if TYPE_CHECKING:  # the classes of `NODES`, which are made when `table` is imported
+    MPSCNNBatchNormalizationNode: type[FilterNode]
+    MPSCNNBinaryConvolutionNode: type[FilterNode]
+    MPSCNNBinaryFullyConnectedNode: type[FilterNode]
+    MPSCNNConvolutionNode: type[FilterNode]
+    MPSCNNConvolutionTransposeNode: type[FilterNode]
+    MPSCNNCrossChannelNormalizationNode: type[FilterNode]
+    MPSCNNDilatedPoolingMaxNode: type[FilterNode]
+    MPSCNNDropoutNode: type[FilterNode]
+    MPSCNNFullyConnectedNode: type[FilterNode]
+    MPSCNNGroupNormalizationNode: type[FilterNode]
+    MPSCNNInstanceNormalizationNode: type[FilterNode]
+    MPSCNNLocalContrastNormalizationNode: type[FilterNode]
+    MPSCNNLogSoftMaxNode: type[FilterNode]
+    MPSCNNNeuronAbsoluteNode: type[FilterNode]
+    MPSCNNNeuronELUNode: type[FilterNode]
+    MPSCNNNeuronExponentialNode: type[FilterNode]
+    MPSCNNNeuronGeLUNode: type[FilterNode]
+    MPSCNNNeuronHardSigmoidNode: type[FilterNode]
+    MPSCNNNeuronLinearNode: type[FilterNode]
+    MPSCNNNeuronLogarithmNode: type[FilterNode]
+    MPSCNNNeuronPReLUNode: type[FilterNode]
+    MPSCNNNeuronPowerNode: type[FilterNode]
+    MPSCNNNeuronReLUNNode: type[FilterNode]
+    MPSCNNNeuronReLUNode: type[FilterNode]
+    MPSCNNNeuronSigmoidNode: type[FilterNode]
+    MPSCNNNeuronSoftPlusNode: type[FilterNode]
+    MPSCNNNeuronSoftSignNode: type[FilterNode]
+    MPSCNNNeuronTanHNode: type[FilterNode]
+    MPSCNNPoolingAverageNode: type[FilterNode]
+    MPSCNNPoolingL2NormNode: type[FilterNode]
+    MPSCNNPoolingMaxNode: type[FilterNode]
+    MPSCNNSoftMaxNode: type[FilterNode]
+    MPSCNNSpatialNormalizationNode: type[FilterNode]
+    MPSCNNUpsamplingBilinearNode: type[FilterNode]
+    MPSCNNUpsamplingNearestNode: type[FilterNode]
+    MPSNNAdditionNode: type[FilterNode]
+    MPSNNBilinearScaleNode: type[FilterNode]
+    MPSNNComparisonNode: type[FilterNode]
+    MPSNNConcatenationNode: type[FilterNode]
+    MPSNNDivisionNode: type[FilterNode]
+    MPSNNGramMatrixCalculationNode: type[FilterNode]
+    MPSNNLanczosScaleNode: type[FilterNode]
+    MPSNNMultiplicationNode: type[FilterNode]
+    MPSNNPadNode: type[FilterNode]
+    MPSNNReductionColumnMaxNode: type[FilterNode]
+    MPSNNReductionColumnMeanNode: type[FilterNode]
+    MPSNNReductionColumnMinNode: type[FilterNode]
+    MPSNNReductionColumnSumNode: type[FilterNode]
+    MPSNNReductionFeatureChannelsArgumentMaxNode: type[FilterNode]
+    MPSNNReductionFeatureChannelsArgumentMinNode: type[FilterNode]
+    MPSNNReductionFeatureChannelsMaxNode: type[FilterNode]
+    MPSNNReductionFeatureChannelsMeanNode: type[FilterNode]
+    MPSNNReductionFeatureChannelsMinNode: type[FilterNode]
+    MPSNNReductionFeatureChannelsSumNode: type[FilterNode]
+    MPSNNReductionRowMaxNode: type[FilterNode]
+    MPSNNReductionRowMeanNode: type[FilterNode]
+    MPSNNReductionRowMinNode: type[FilterNode]
+    MPSNNReductionRowSumNode: type[FilterNode]
+    MPSNNReductionSpatialMeanNode: type[FilterNode]
+    MPSNNReshapeNode: type[FilterNode]
+    MPSNNSubtractionNode: type[FilterNode]
+else:  # hidden from type checkers, for which every wrong name would be an Any
+
+    def __getattr__(name: str) -> Any:
+        if name in NODES:
+            return NODES[name]
+        hint = "" if name.startswith("_") else did_you_mean(name, [*names(), *__all__])
+        raise no_attribute(__name__, name, hint)
 
 
 def __dir__() -> list[str]:

@@ -56,7 +56,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Trains a network to classify images.
 
     Images are photos (paths, bytes, Pillow images, arrays of any size), arrays (n, height, width[, channels]), or rows
-    (n, numbers) with an image in each, as in scikit-learn's own data sets.
+    (n, numbers) with an image in each, as in scikit-learn's own data sets. With a backbone, an array of bytes has
+    photos.
 
     Args:
         backbone: a pretrained classifier of photos, of which only a new last layer is trained: a name of
@@ -218,7 +219,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         elif not reset:
             height, width, channels = self.network_.input.shape[1:]
             extents = (height, width, channels)
-        photos = photos_of(x)
+        photos = photos_of(x, prepared=backbone is not None and backbone.network.preprocess is not None)
         if photos is None:
             return images_of(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
         if backbone is None:

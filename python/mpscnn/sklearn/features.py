@@ -27,8 +27,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     """Computes features of images by a pretrained network.
 
     Nothing is trained: `fit` only loads the network. Images are photos (paths, bytes, Pillow images, arrays of any
-    size), which get the network's preprocessing; or numbers that are the network's input: float arrays (n, height,
-    width, channels), or rows (n, numbers) with an image in each.
+    size, or one uint8 array of all), which get the network's preprocessing; or numbers that are the network's input:
+    float arrays (n, height, width, channels), or rows (n, numbers) with an image in each.
 
     Args:
         model: a name of `mpscnn.registry`, a path, a `mpscnn.Model` or a `mpscnn.Network`.
@@ -88,7 +88,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             device=self.device,
             threads=self.threads,
         )
-        photos = photos_of(X)
+        photos = self._photos(X)
         X = self._images(X, reset=True) if photos is None else photos  # noqa: N806
         self._n_features_out = self._features(X[:1]).shape[1]
         return self
@@ -109,10 +109,13 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         size = whole_number("batch_size", self.batch_size)
-        photos = photos_of(X)
+        photos = self._photos(X)
         X = self._images(X, reset=False) if photos is None else photos  # noqa: N806
         parts = [self._features(X[begin : begin + size]) for begin in range(0, len(X), size)]
         return np.concatenate(parts)
+
+    def _photos(self, x: Any) -> list[Any] | None:
+        return photos_of(x, prepared=self.extractor_.preprocess is not None)
 
     def _images(self, x: Any, *, reset: bool) -> NDArray[np.float32]:
         height, width, channels = next(iter(self.extractor_.program.inputs.values()))[1:]

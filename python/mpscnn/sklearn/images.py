@@ -16,11 +16,18 @@ from mpscnn.errors import ParameterError, ShapeError
 Extents = tuple[int | None, int | None, int | None]
 
 
-def photos_of(x: Any) -> list[Any] | None:
+def photos_of(x: Any, *, prepared: bool) -> list[Any] | None:
     """Return the photos if the value has paths, bytes, Pillow images, or arrays that need not have one size.
 
     It is a list, an array, or a pandas.Series, or has them in its only column. Anything else is None.
+
+    Args:
+        x: the value.
+        prepared: whether photos get the preprocessing of a network. Then an array of bytes (n, height, width[,
+            channels]) has photos, too, because the network's input is never bytes.
     """
+    if prepared and isinstance(x, np.ndarray) and x.dtype == np.uint8 and x.ndim in (3, 4):
+        return list(x)
     if not isinstance(x, (list, tuple)):
         x = np.asarray(x) if isinstance(x, np.ndarray) or hasattr(x, "iloc") else np.empty(0)
         x = x[:, 0] if x.ndim == 2 and x.shape[1] == 1 else x

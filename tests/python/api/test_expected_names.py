@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import pickle
 import re
@@ -144,6 +145,21 @@ def test_names_of_the_module() -> None:
 def test_modules_list_only_public_names(name: str) -> None:
     module = getattr(mpscnn, name)
     assert {one for one in dir(module) if not one.startswith("__")} == {*module.__all__}
+
+
+def test_type_checkers_refuse_wrong_names_of_modules() -> None:
+    """A function `__getattr__` that type checkers see would make every name of the module valid."""
+    package = Path(mpscnn.__file__).resolve().parent
+    seen = [
+        str(file.relative_to(package))
+        for file in sorted(package.rglob("*.py"))
+        if any(
+            isinstance(one, ast.FunctionDef) and one.name == "__getattr__"
+            for one in ast.parse(file.read_text()).body
+        )
+    ]
+    assert seen == []
+    assert "def __getattr__" in (package / "nodes/__init__.py").read_text()
 
 
 def test_names_of_models(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ class _Writer:
         ),
         (lambda: mpscnn.evaluate_detector("digits", "photos", "boxes.json"), "expected a Model, got str"),
         (lambda: mpscnn.evaluate_segmenter("digits", []), "expected a Model, got str"),
+        (lambda: mpscnn.video(mpscnn.load(), "clip.mp4"), "mpscnn.video(path, model)"),  # type: ignore[call-overload]
         (lambda: mpscnn.Runner("digits"), "got str; mpscnn.load(name or path) makes a Model"),
         (lambda: mpscnn.Runner(network()), "mpscnn.Model(network) or network.compile() makes one"),
         (lambda: mpscnn.Trainer("net.onnx"), "got str; mpscnn.load(path) reads files"),

@@ -104,6 +104,21 @@ def test_features_are_those_of_the_network() -> None:
     assert FeatureExtractor(model).fit(given).extractor_.layers == ("pool",)
 
 
+@pytest.mark.parametrize("size", [(40, 36), (64, 64)])
+def test_an_array_of_bytes_has_photos(size: tuple[int, int]) -> None:
+    """The same photos give the same features as a list and as one array, also in the size of the network's input."""
+    given = [np.asarray(Image.fromarray(photo(kind, 5)).resize(size)) for kind in (0, 1, 2, 0)]
+    for estimator in (FeatureExtractor(), ImageClassifier(backbone="cifar10_mobilenet_v2", epochs=1)):
+        fitted = clone(estimator).fit(np.stack(given), ["a", "b", "a", "b"])
+        compute = fitted.transform if hasattr(fitted, "transform") else fitted.predict_proba
+        np.testing.assert_array_equal(compute(np.stack(given)), compute(given))
+    gray = np.zeros((3, 28, 28), np.uint8)
+    for place in range(3):
+        gray[place, 6:22, 10 + place : 14 + place] = 255
+    digits = FeatureExtractor("digits").fit(gray)
+    np.testing.assert_array_equal(digits.transform(gray), digits.transform(list(gray)))
+
+
 def test_batches_and_pickles_change_no_feature() -> None:
     given = [photo(kind, 3) for kind in range(3)]
     one, many = (FeatureExtractor(batch_size=size).fit(given).transform(given) for size in (1, 8))

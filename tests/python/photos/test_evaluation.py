@@ -83,6 +83,19 @@ def test_pictures_of_any_size(classes: int) -> None:
     assert min(above) == 255
 
 
+def test_classes_by_their_labels(model_file: str) -> None:
+    model = mpscnn.load(model_file)
+    assert model.labels is not None
+    photos = [colour("red"), colour("blue"), colour("blue")]
+    numbers = [0, 2, 1]
+    by_number = mpscnn.evaluate(model, zip(photos, numbers, strict=True))
+    by_label = mpscnn.evaluate(model, zip(photos, [model.labels[number] for number in numbers], strict=True))
+    np.testing.assert_array_equal(by_label.confusion, by_number.confusion)
+    assert by_number.confusion.sum() == 3
+    with pytest.raises(mpscnn.ParameterError, match=f"did you mean {model.labels[0]!r}"):
+        mpscnn.evaluate(model, [(colour("red"), f"{model.labels[0]}s")])
+
+
 def test_show_opens_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[int, int]] = []
     monkeypatch.setattr(Image.Image, "show", lambda self: shown.append(self.size))
@@ -101,9 +114,9 @@ def test_photos_that_fail(model_file: str) -> None:
     assert failed == [(b"", "image bytes: is empty (0 bytes)")]
     with pytest.raises(mpscnn.ParameterError, match="classes 0 to 2, a photo has the label 3"):
         mpscnn.evaluate(model, [(colour("red"), 3)])
-    for wrong in (-1, True, 1.0, "red", None):
+    for wrong in (-1, True, 1.0, "violet", None):
         with pytest.raises(mpscnn.ParameterError, match=f"a photo has the label {wrong!r}"):
-            mpscnn.evaluate(model, [(colour("red"), wrong)])  # type: ignore[list-item]
+            mpscnn.evaluate(model, [(colour("red"), wrong)])  # type: ignore[list-item, unused-ignore]
     for sample in ("red.png", (colour("red"), 0, 1), 5):
         with pytest.raises(mpscnn.ParameterError, match="expected pairs of a photo and its class"):
             mpscnn.evaluate(model, [sample])  # type: ignore[list-item]

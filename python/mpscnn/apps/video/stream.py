@@ -134,6 +134,8 @@ def video(
         ParameterError: an argument is out of its range, or there is no such model.
         TypeError: an unknown option.
     """
+    if hasattr(source, "program"):
+        raise ParameterError("video: the source comes first, then the model: mpscnn.video(path, model)")
     whole_number("inflight", inflight, most=32)
     whole_number("every", every)
     if not is_finite_number(start) or start < 0:
