@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import signal
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 # The same draws on every machine and at every run; no deadline, for a busy machine is not a defect.
 settings.register_profile(
     "default",
-    max_examples=60,
+    max_examples=30,
     derandomize=True,
     deadline=None,
     database=None,
@@ -46,6 +48,17 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell starts background jobs so that they ignore Ctrl-C, and so would each program that a test interrupts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from visiting the tests themselves, which live until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
