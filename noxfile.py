@@ -35,9 +35,9 @@ from session_packages import (
 )
 from session_steps import (
     BUILD,
+    FOR_WORKERS,
     JOBS,
     LLVM,
-    ONE_THREAD_EACH,
     ROOT,
     build_cpp,
     build_emulation,
@@ -68,6 +68,8 @@ ALONE = "-DCMAKE_UNITY_BUILD=OFF"
 # One worker runs all tests of a file, since they share fixtures. Files keep the order of collection, which begins with
 # the slow builds of tests/consumer.
 ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
+# Tests of services, streams, signals and hanging devices mostly wait, so there is a worker more than cores.
+WITH_WAITING = (*ON_ALL_CORES, "-n", str(int(JOBS) + 1))
 
 # The tests that run on every engine.
 SINGLE_OPERATIONS = ("tests/operations", "tests/ops", "tests/kernels")
@@ -113,10 +115,9 @@ def tests(session: nox.Session) -> None:
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     everything = {"MPSCNN_TEST_EVERY_POSITION": "1", "MPSCNN_TEST_EVERY_SUM": "1"}
     run_ctest(session, "tests", **(everything if full else {}))
-    # The session "metal" runs the ignored tests, since they need its system packages. Tests of services, streams and
-    # signals mostly wait, so there is a worker more than cores.
-    suite = ("pytest", "--ignore=tests/metal_sources", *ON_ALL_CORES, "-n", str(int(JOBS) + 1))
-    session.run(*suite, *session.posargs, env=ONE_THREAD_EACH)
+    # The session "metal" runs the ignored tests, since they need its system packages.
+    suite = ("pytest", "--ignore=tests/metal_sources", *WITH_WAITING)
+    session.run(*suite, *session.posargs, env=FOR_WORKERS)
 
 
 @nox.session(python=["3.13t", "3.14t"])
@@ -257,7 +258,7 @@ def isa(session: nox.Session) -> None:
             "tests/models",
             *ON_ALL_CORES,
             *session.posargs,
-            env={"MPSCNN_CPU": name} | ONE_THREAD_EACH,
+            env={"MPSCNN_CPU": name} | FOR_WORKERS,
         )
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     objects = sorted((BUILD / "tests").glob("CMakeFiles/mpscnn_kernels_*.dir/**/*.o"))
@@ -270,11 +271,11 @@ def oracles(session: nox.Session) -> None:
     install_system_packages(session, "ccache", "g++")
     install_package(session)
     session.install(*TORCH, KERAS, *COREMLTOOLS)
-    session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs, env=ONE_THREAD_EACH)
+    session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs, env=FOR_WORKERS)
     session.run("pytest", "tests/operations", "-k", "torchs or onnx", *ON_ALL_CORES, *session.posargs)
     # Other sessions skip tests in these files.
     files = tests_that_want("torch", "keras", "coremltools")
-    session.run("pytest", *files, *ON_ALL_CORES, *session.posargs, env=ONE_THREAD_EACH)
+    session.run("pytest", *files, *ON_ALL_CORES, *session.posargs, env=FOR_WORKERS)
 
 
 @nox.session
@@ -375,8 +376,9 @@ def metal(session: nox.Session) -> None:
     """Test the Metal engine on an emulation of Metal (Linux on x86-64). Arguments go to pytest."""
     build = build_emulation(session, "metal-emulation")
     environment = emulation_environment(build)
+    # The longest test of all is in metal_sources, so it begins first.
     session.run(
-        "pytest", "tests/metal", "tests/metal_sources", *ON_ALL_CORES, *session.posargs, env=environment
+        "pytest", "tests/metal_sources", "tests/metal", *WITH_WAITING, *session.posargs, env=environment
     )
     # Few examples, since the emulation is slow and the CPU engine's tests have many.
     quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
 JOBS = str(os.cpu_count() or 1)
-# Several workers share the cores, so torch and numpy use one thread in each. Their idle threads would keep cores busy.
-ONE_THREAD_EACH = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+FOR_WORKERS = {
+    # Several workers share the cores, so torch and numpy use one thread in each. Idle threads would keep cores busy.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # Many processes import the same modules. A shell may say that none keeps what it has compiled.
+    "PYTHONDONTWRITEBYTECODE": "",
+}
+"""The environment of pytest with several workers."""
 
 # Compile many source files as one, as the build of wheels does. This takes a third of the time.
 AT_ONCE = "-DCMAKE_UNITY_BUILD=ON"
@@ -231,7 +237,7 @@ def build_emulation(
 def emulation_environment(build: Path) -> dict[str, str]:
     """Return the environment in which Python finds the package of that build."""
     found = {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
-    return found | ONE_THREAD_EACH
+    return found | FOR_WORKERS
 
 
 def sanitizer_runtime(session: nox.Session, name: str) -> Path:
