@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from converters.onnx_files import model, node, read
 from patience import little_work
+from tiers import with_full
 
 import mpscnn
 import mpscnn.converters
@@ -159,10 +160,11 @@ def test_lengths_that_the_file_does_not_have(tmp_path: Path, length: bytes) -> N
         mpscnn.converters.read_network([path])
 
 
-def test_of_a_file_of_very_many_fields_the_first_are_looked_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fields", with_full([500_000], [3_000_000]))
+def test_of_a_file_of_very_many_fields_the_first_are_looked_at(tmp_path: Path, fields: int) -> None:
     made = model([node("Conv", ["x", "w"])], {"x": (1, 64, 6, 6)}, {"w": np.ones((64, 64, 3, 3), np.float32)})
     path = tmp_path / "fields.onnx"
-    path.write_bytes(b"\x08\x07" * 3_000_000 + made.SerializeToString())
+    path.write_bytes(b"\x08\x07" * fields + made.SerializeToString())
     tracemalloc.start()
     try:
         with little_work():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def batch_norm_of(channels: int, seed: int) -> Arrays:
     }
 
 
+@cache
 def resnet_state() -> Arrays:
     """ResNet-18 as torchvision saves it: convolutions without bias, each with a batch normalization behind it."""
     state = {}

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from command_line import call, save_photo
 from PIL import Image
+from tiers import with_full
 
 from mpscnn._private.hints import NO_COMMANDS, NO_OPTIONS
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+@pytest.mark.parametrize("shell", with_full(["zsh", "tcsh"], ["bash", "fish"]))
 def test_completion_is_printed_and_installed_only_when_told(tmp_path: Path, shell: str) -> None:
     """The user's files are changed only with --yes. The printed line activates the completion in the shell."""
     environment = {**os.environ, "HOME": str(tmp_path), "SHELL": f"/bin/{shell}"}

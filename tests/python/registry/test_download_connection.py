@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from downloading import download, failure, part, published
 from file_server import BODY, HALF, PATIENCE, Handler, Server, redirect, running
+from tiers import combinations
 
 from mpscnn.registry import PublishedFile
 from mpscnn.registry.download import Client, is_https
@@ -153,8 +154,7 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("location", MALFORMED, ids=repr)
+@pytest.mark.parametrize(("location", "status"), combinations(MALFORMED, (301, 302, 303, 307, 308), every=5))
 def test_redirects_to_malformed_urls(
     server: Server, client: Client, file: PublishedFile, location: bytes, status: int
 ) -> None:

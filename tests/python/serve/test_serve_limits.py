@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from command_line import save_colour_model
 from PIL import Image
 from serving import Answer, Service, require_packages, serving
+from tiers import with_full
 
 import mpscnn
 from mpscnn._private.processors import available_processors
@@ -241,8 +243,15 @@ def test_it_ends_with_idle_connections(files: list[Path], photo: bytes) -> None:
         assert service.process.wait(timeout=60) == 0
 
 
-@pytest.mark.parametrize("sent", ["half a head", "half a body", "nothing of an answer is taken"])
-def test_it_ends_soon_whatever_clients_leave_undone(files: list[Path], photo: bytes, sent: str) -> None:
+UNDONE = "nothing of an answer is taken", "half a head", "half a body"
+
+
+@pytest.mark.parametrize(
+    "sent", with_full([UNDONE], [(alone,) for alone in UNDONE]), ids=["all at once", *UNDONE]
+)
+def test_it_ends_soon_whatever_clients_leave_undone(
+    files: list[Path], photo: bytes, sent: tuple[str, ...]
+) -> None:
     large = io.BytesIO()
     Image.effect_noise((2_400, 2_400), 90).convert("RGB").save(large, "PNG", compress_level=0)
     contents = {
@@ -253,15 +262,17 @@ def test_it_ends_soon_whatever_clients_leave_undone(files: list[Path], photo: by
     }
     with (
         serving(files[0], "--max-bytes", "50000000", "--deadline", "300") as service,
-        socket.socket() as client,
+        ExitStack() as clients,
     ):
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        client.connect(service.place)
-        client.sendall(contents[sent])
-        if sent == "nothing of an answer is taken":
-            wait_until(service, "mpscnn_held_bytes", 0)
-        else:
-            time.sleep(0.3)
+        for kind in sent:
+            client = clients.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.connect(service.place)
+            client.sendall(contents[kind])
+            if kind == "nothing of an answer is taken":
+                wait_until(service, "mpscnn_held_bytes", 0)
+            else:
+                time.sleep(0.3)
         service.process.terminate()
         assert service.process.wait(timeout=150) == 0  # takes some 8 s; the limit only ends a hanging test
 
