@@ -182,11 +182,13 @@ def test_packing_a_wheel_keeps_its_files(tmp_path: Path, monkeypatch: pytest.Mon
             entry.external_attr = (0o755 if "bin" in name else 0o644) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
+        archive.writestr(zipfile.ZipInfo("mpscnn/folder/"), b"")
         before = archive.infolist()
     runpy.run_path(str(PROJECT / ".ci" / "pack_wheel.py"))["pack"](wheel)
     with zipfile.ZipFile(wheel) as archive:
         assert archive.testzip() is None
-        assert {name: archive.read(name) for name in archive.namelist()} == files
+        assert {name: archive.read(name) for name in archive.namelist()} == files | {"mpscnn/folder/": b""}
+        assert archive.getinfo("mpscnn/folder/").compress_size == 0
         assert [(entry.filename, entry.date_time, entry.external_attr) for entry in archive.infolist()] == [
             (entry.filename, entry.date_time, entry.external_attr) for entry in before
         ]
