@@ -175,9 +175,9 @@ def refused(answer: Answer, status: int, kind: str, message: str) -> None:
         ("/v1/detect?classes=blu", 400, "ParameterError", "'blue'"),
         ("/v1/classify?model=clasification", 404, "UnknownModel", "'classification'"),
         ("/v1/classify?model=detection", 422, "UnsupportedError", "is for detection"),
-        ("/v1/nothing", 404, "NotFound", ""),
-        ("/v1/models", 405, "MethodNotAllowed", ""),
-        ("/metrics", 405, "MethodNotAllowed", ""),
+        ("/v1/nothing", 404, "NotFound", "GET /docs describes the interface"),
+        ("/v1/models", 405, "MethodNotAllowed", "takes other methods: GET, HEAD"),
+        ("/metrics", 405, "MethodNotAllowed", "takes other methods: GET, HEAD"),
     ],
 )
 def test_wrong_requests_say_why(

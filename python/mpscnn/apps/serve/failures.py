@@ -61,6 +61,13 @@ def client_gone() -> RefusedError:
     return RefusedError(499, "ClientGone", "the client has closed the connection")
 
 
+#: Messages about requests for paths or methods that the service does not have.
+_ABOUT_PATHS = {
+    HTTPStatus.NOT_FOUND: "there is no such path; GET /docs describes the interface",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this path takes other methods: {methods}; GET /docs describes the interface",
+}
+
+
 def refusal(error: Exception) -> RefusedError:
     """Convert any exception to a RefusedError with its status and message."""
     if isinstance(error, RefusedError):
@@ -71,7 +78,10 @@ def refusal(error: Exception) -> RefusedError:
         headers = dict(error.headers or {})
         if headers.get("Allow") == "GET":
             headers["Allow"] = "GET, HEAD"
-        return RefusedError(status, kind, str(error.detail), headers)
+        message = str(error.detail)
+        if message == status.phrase:  # Starlette's own text
+            message = _ABOUT_PATHS.get(status, message).format(methods=headers.get("Allow", "others"))
+        return RefusedError(status, kind, message, headers)
     for kind_of_error, status in _STATUS:
         if isinstance(error, kind_of_error):
             named = ImageError if isinstance(error, ImageError) else kind_of_error
