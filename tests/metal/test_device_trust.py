@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiers import with_full
 
 import mpscnn
 
@@ -269,7 +270,7 @@ def test_pipelines_of_the_check_are_taken_from_its_archive(tmp_path: Path) -> No
     assert sorted(path.suffix for path in archive.parent.iterdir()) == [".lock", ".metalarchive", ".txt"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "name"])
+@pytest.mark.parametrize("damage", with_full(["flip", "name"], ["cut", "empty"]))
 def test_a_damaged_archive_is_deleted(tmp_path: Path, damage: str) -> None:
     assert archive_hits(tmp_path) > 0
     (archive,) = archives(tmp_path)
