@@ -188,6 +188,28 @@ def test_saved_models_of_functions(name: str, tmp_path: Path) -> None:
     _check(tmp_path / "model", X, expected)
 
 
+@pytest.mark.parametrize("number", ["int32", "int64"])
+@pytest.mark.parametrize("kind", ["variable", "constant", "keras"])
+def test_embeddings_of_an_input_of_integers(kind: str, number: str, tmp_path: Path) -> None:
+    module = tf.Module()
+    module.table = tf.Variable(_weights(20, 6)) if kind == "variable" else tf.constant(_weights(20, 6))
+    module.kernel = tf.Variable(_weights(6, 3))
+    words = RANDOM.integers(0, 20, (3, 7))
+    given = tf.TensorSpec([None, 7], number, name="words")
+    if kind == "keras":
+        layers = [tf.keras.layers.Embedding(20, 6), tf.keras.layers.Conv1D(4, 3), tf.keras.layers.Dense(3)]
+        model = tf.keras.Sequential([tf.keras.layers.Input((7,), dtype=number), *layers])
+        model.export(str(tmp_path / "model"), verbose=False)
+        expected = model(words.astype(number)).numpy()
+    else:
+        function = tf.function(
+            lambda words: tf.nn.embedding_lookup(module.table, words) @ module.kernel, input_signature=[given]
+        )
+        tf.saved_model.save(module, str(tmp_path / "model"), signatures=function.get_concrete_function())
+        expected = function(tf.constant(words, number)).numpy()
+    _check(tmp_path / "model", words.astype(np.float32), expected)
+
+
 @pytest.mark.parametrize("way", ["export", "save"])
 @pytest.mark.parametrize(
     "kind", ["MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "DenseNet121"]
@@ -208,6 +230,16 @@ def test_networks_of_keras(kind: str, way: str, tmp_path: Path) -> None:
         tf.saved_model.save(model, str(folder))
     x = RANDOM.uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     _check(folder, x, model(x, training=False).numpy())
+
+
+def test_dense_layers_of_sequences(tmp_path: Path) -> None:
+    """Keras joins the batch and the sequence for the product."""
+    layers = [tf.keras.layers.Conv1D(4, 3), tf.keras.layers.Dense(3)]
+    model = tf.keras.Sequential([tf.keras.layers.Input((7, 6)), *layers])
+    model.export(str(tmp_path / "model"), verbose=False)
+    x = RANDOM.normal(size=(3, 7, 6)).astype(np.float32)
+    found = _result(read_network([tmp_path / "model"]), x.transpose(0, 2, 1))
+    np.testing.assert_allclose(found, model(x).numpy(), rtol=0, atol=TOLERANCE)
 
 
 def test_a_variable_that_a_graph_of_tensorflow_1_restores(tmp_path: Path) -> None:

@@ -140,7 +140,10 @@ class Graph:
         graph = helper.make_graph(
             self._nodes,
             "graph",
-            [helper.make_tensor_value_info(name, kind, list(shape)) for name, shape in self._inputs.items()],
+            [
+                helper.make_tensor_value_info(name, self._element(name), list(shape))
+                for name, shape in self._inputs.items()
+            ],
             [helper.make_tensor_value_info(name, kind, None) for name in outputs],
             list(self._constants.values()),
         )
@@ -150,6 +153,11 @@ class Graph:
         size = model.ByteSize() + sum(int(length) for _, length in self._places)
         held = ExternalData(None, None if self._weights is None else (self._weights, self._places))
         return OnnxFile(model, self._origin, size, held, self._origins())
+
+    def _element(self, _: str) -> int:
+        """Return ONNX' number of the element type of an input."""
+        number: int = self._onnx.TensorProto.FLOAT
+        return number
 
     def _origins(self) -> dict[str, Origin]:
         """Return the layer of each tensor's node, for builders that record the layers."""

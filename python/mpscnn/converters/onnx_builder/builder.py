@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,9 +34,18 @@ class Builder(Graph):
         origin: the name of the model's file, for messages.
         inputs: the shapes of the inputs by name; None stands for a free extent.
         needed_for, extra: the kind of files and the extra of mpscnn, for the error if the package onnx is missing.
+        whole: the names of the inputs that are whole numbers, such as the indices of an embedding.
     """
 
-    def __init__(self, origin: str, inputs: Mapping[str, Extents], *, needed_for: str, extra: str) -> None:
+    def __init__(
+        self,
+        origin: str,
+        inputs: Mapping[str, Extents],
+        *,
+        needed_for: str,
+        extra: str,
+        whole: Collection[str] = (),
+    ) -> None:
         super().__init__(origin, inputs, needed_for, extra, OPSET)
         self._types: dict[str, onnx.TypeProto] = {}
         self._small: dict[str, onnx.TensorProto] = {}
@@ -45,7 +54,7 @@ class Builder(Graph):
         self._layers: list[list[onnx.NodeProto]] = []
         self._float32: set[int] = set()  # the numbers of layers that stay in float32
         for name, extents in inputs.items():
-            self._types[self._current[name]] = self._type(FLOAT, extents)
+            self._types[self._current[name]] = self._type(INT64 if name in whole else FLOAT, extents)
 
     # ---- Layers ----------------------------------------------------------------------------------------------------
 
@@ -77,6 +86,9 @@ class Builder(Graph):
                         names[place] = made
         self._types[made] = self._types.pop(tensor)
         self._current[blob] = made
+
+    def _element(self, name: str) -> int:
+        return int(self._types[name].tensor_type.elem_type)
 
     def _origins(self) -> dict[str, Origin]:
         held = set(self._current.values())

@@ -38,6 +38,7 @@ _TWO_TENSORS = {
     "Pow": "power",
 }
 _SUMS = ("Add", "Sum")
+_OF_WHOLE_NUMBERS = ("Add", "Sub")  # operators that compute positions of whole numbers
 
 
 def _arithmetic(c: Context, node: Node) -> FileTensor:
@@ -46,6 +47,7 @@ def _arithmetic(c: Context, node: Node) -> FileTensor:
     if not computed and not any(map(c.learns, constants)):
         raise UnsupportedError("of constants alone it is not supported")
     constants = [name for name in constants if computed or not c.learns(name)]
+    is_whole = node.kind in _OF_WHOLE_NUMBERS
     if (
         len(node.inputs) == 2
         and constants
@@ -54,11 +56,15 @@ def _arithmetic(c: Context, node: Node) -> FileTensor:
         and not _is_of_integers(c, node, constants[0])
     ):
         first = node.inputs[0] == constants[0]
-        x = c.value(node.inputs[int(first)])
+        x = c.value(node.inputs[int(first)], whole_numbers=is_whole)
         if y := _with_constant(c, node, x, constants[0], constant_first=first):
             return y
-    rank = max(c.value(name).rank for name in node.inputs if name not in constants)
-    values = [c.constant(name, rank) if name in constants else c.value(name) for name in node.inputs]
+    rank = max(c.value(name, whole_numbers=is_whole).rank for name in node.inputs if name not in constants)
+    values = [
+        c.constant(name, rank) if name in constants else c.value(name, whole_numbers=is_whole)
+        for name in node.inputs
+    ]
+    is_result_whole = any(value.whole_numbers for value in values)
     for name, value in zip(node.inputs, values, strict=True):
         if name in constants and _is_of_integers(c, node, name):
             note_integers(c, value, name)
@@ -68,7 +74,8 @@ def _arithmetic(c: Context, node: Node) -> FileTensor:
     if len(values) == 1:
         return result
     mean: Activation = {"kind": "linear", "a": 1.0 / len(values)}
-    return result.combined(operation, values[-1], "", mean if node.kind == "Mean" else ending(c, node))
+    result = result.combined(operation, values[-1], "", mean if node.kind == "Mean" else ending(c, node))
+    return result.as_whole_numbers() if is_result_whole else result
 
 
 def _is_of_integers(c: Context, node: Node, name: str) -> bool:

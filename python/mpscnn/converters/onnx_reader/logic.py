@@ -38,7 +38,7 @@ def _comparison(c: Context, node: Node) -> FileTensor | None:
 
 
 def _compared(c: Context, names: list[str], method: str) -> FileTensor:
-    a, b = c.tensors(names)
+    a, b = c.tensors(names, whole_numbers=True)
     return a.combined(method, b).as_whole_numbers()
 
 

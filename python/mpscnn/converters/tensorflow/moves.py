@@ -27,7 +27,8 @@ def _reshape(b: Builder, op: Operation) -> str:
     extents = b.extents(x)
     shape = list(wanted)
     free = [place for place, extent in enumerate(wanted) if extent is None]
-    for place in free:
+    # One free extent follows from the others. It need not be the batch: a dense layer of a sequence joins both.
+    for place in free if len(free) + wanted.count(-1) > 1 else ():
         kept = place < len(extents) and extents[place] is None and wanted[:place] == list(extents[:place])
         if kept:
             shape[place] = 0
@@ -108,10 +109,7 @@ def _gather(b: Builder, op: Operation) -> str:
         raise UnsupportedError("gathers other elements of each image")
     x, places = op.tensor(), op.tensor(1)
     if not b.is_whole(places):
-        raise UnsupportedError(
-            "looks up rows by an input or by computed numbers, which is not supported in files of TensorFlow: convert "
-            "the network to TensorFlow Lite, which is read"
-        )
+        raise UnsupportedError("looks up rows by numbers that the network computes, which is not supported")
     return b.op("Gather", x, places, axis=b.axis(x, axis))
 
 

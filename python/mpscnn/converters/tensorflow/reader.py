@@ -80,7 +80,9 @@ class _Converter:
         options.check_inputs(list(file.inputs), file.origin)
         shapes = {name: self._shape(name, extents) for name, extents in file.inputs.items()}
         moved = {name: _channels_first(extents) for name, extents in shapes.items()}
-        self._builder = Builder(file.origin, moved, **PACKAGES)
+        nodes = file.flow.main.nodes
+        whole = [name for name, place in file.places.items() if _is_whole(nodes[place])]
+        self._builder = Builder(file.origin, moved, whole=whole, **PACKAGES)
         self._walk = Walk(self._builder, file.origin)
         self._values: dict[tuple[int, str, int], Operand] = {}
         self._blocks: dict[str, tuple[int, int]] = {}
@@ -273,8 +275,14 @@ class _Converter:
         return self._blocks.get(operands[0]) if kind in PER_CHANNEL else None
 
 
+def _is_whole(placeholder: Any) -> bool:
+    attributes = Flow.attributes(placeholder)
+    return "dtype" in attributes and attributes["dtype"].type in _INDICES
+
+
 def _channels_first(extents: Extents) -> Extents:
     return (extents[0], extents[-1], *extents[1:-1]) if len(extents) in (3, 4) else extents
 
 
+_INDICES = (3, 9)  # the types of indices: int32 and int64
 _KEEPS_BLOCKS = PER_CHANNEL | {"BatchToSpaceND"}
