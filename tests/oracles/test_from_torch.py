@@ -239,3 +239,20 @@ def test_lists_of_places() -> None:
 def test_arguments_of_other_types(module: Any, example: Any, message: str) -> None:
     with pytest.raises(mpscnn.ParameterError, match=message):
         mpscnn.from_torch(module, example)
+
+
+OF_ANY_SIZE: dict[str, Any] = {
+    "flip": lambda x: torch.flip(x, [2, 3]),
+    "average": lambda x: nn.functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    "average of more": lambda x: nn.functional.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
+    "average of a flip": lambda x: x + torch.flip(nn.functional.avg_pool2d(x, 3, 1, 1), [3]),
+}
+
+
+@pytest.mark.parametrize("name", OF_ANY_SIZE)
+def test_functions_of_images_of_any_size(name: str) -> None:
+    function, size = OF_ANY_SIZE[name], torch.export.Dim.AUTO
+    network = mpscnn.from_torch(function, torch.zeros(2, 3, 10, 12), dynamic_shapes=({2: size, 3: size},))
+    image = photo((9, 15))
+    expected = function(torch.from_numpy(image.transpose(0, 3, 1, 2).copy())).numpy()
+    assert_close(computed(network, image), expected.transpose(0, 2, 3, 1))
