@@ -533,6 +533,7 @@ class Model(Expected, Generic[Answer]):
         """Return a context manager that yields a session of this model for one caller. Sessions are reused."""
         return self._sessions.session()
 
+    @takes_expected_arguments
     def features(
         self, layers: str | Sequence[str], *, pooling: Literal["global"] | None = None
     ) -> FeatureExtractor:

@@ -226,7 +226,7 @@ def test_small_changes_do_not_count() -> None:
             {"early_stopping": lambda: mpscnn.EarlyStopping(monitor="validation_loss")},
             "needs validation_data",
         ),
-        ({"early_stopping": lambda: mpscnn.EarlyStopping(monitor="val_loss")}, "'validation_loss'"),  # type: ignore[arg-type]
+        ({"early_stopping": lambda: mpscnn.EarlyStopping(monitor="validation")}, "'validation_loss'"),  # type: ignore[arg-type]
         ({"early_stopping": lambda: mpscnn.EarlyStopping(minimum_change=-1.0)}, "minimum_change"),
         ({"early_stopping": lambda: mpscnn.EarlyStopping(restore_best=1)}, "restore_best"),  # type: ignore[arg-type]
     ],

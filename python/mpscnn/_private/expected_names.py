@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARGUMENTS",
     "DEVICES",
+    "MONITORS",
     "PRECISIONS",
     "WORDS",
     "Expected",
@@ -41,6 +42,11 @@ PRECISIONS = {
     "single": "float32",
     "fp32": "float32",
     "bf16": "bfloat16",
+}
+MONITORS = {
+    "val_loss": "validation_loss",
+    **dict.fromkeys(("val_accuracy", "val_acc"), "validation_accuracy"),
+    "acc": "accuracy",
 }
 #: Losses, without "loss" or "_loss" at the end.
 WORDS = {
@@ -113,6 +119,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "max_det": ("max_detections",),
     **dict.fromkeys(("batch_size", "max_batch_size"), ("max_batch",)),
     "in_flight": ("inflight",),
+    **dict.fromkeys(("tol", "rtol"), ("tolerance",)),
 }
 
 _POSITIONAL_REST, _NAMED_REST = 0x04, 0x08  # the flags of a code object for *arguments and **options

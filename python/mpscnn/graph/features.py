@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.expected_names import Expected, conversion_of
+from mpscnn._private.expected_names import Expected, conversion_of, takes_expected_arguments
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.graph.network import Network
-from mpscnn.runtime.options import load_options
+from mpscnn.runtime.options import LOAD_FIELDS, load_options
 from mpscnn.runtime.program import compile_graph
 from mpscnn.runtime.session_pool import SessionPool
 from mpscnn.vision.photo import open_photo
@@ -79,6 +79,7 @@ class FeatureExtractor(Expected):
         options: the fields of `CompileOptions` and `RunOptions`, such as `device` and `threads`.
     """
 
+    @takes_expected_arguments(options=LOAD_FIELDS)
     def __init__(
         self,
         network: Network,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import MONITORS, takes_expected_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.history import Epoch
 
@@ -38,6 +38,7 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         whole_number("EarlyStopping: patience", self.patience)
+        object.__setattr__(self, "monitor", MONITORS.get(str(self.monitor), self.monitor))
         if self.monitor is not None and self.monitor not in get_args(MonitorName):
             known = ", ".join(map(repr, get_args(MonitorName)))
             raise ParameterError(f"EarlyStopping: monitor must be one of {known}, got {self.monitor!r}")

@@ -148,6 +148,16 @@ ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
         (lambda **options: mpscnn.Runner(mpscnn.load()).submit(PHOTO, **options).result(), {name: 1}, None)
         for name in ("k", "topk", "top_k")
     ),
+    (lambda **options: mpscnn.load().features(**options), {"layer": "pool"}, None),
+    (
+        lambda **options: mpscnn.FeatureExtractor(network(), **options),
+        {"layer": "conv2d_1", "num_threads": 1},
+        None,
+    ),
+    *(
+        (lambda **options: mpscnn.compare(network(), network(), **options), {name: 0.1}, None)
+        for name in ("tol", "rtol")
+    ),
     *(
         (lambda **options: mpscnn.Network(**options), {name: (8, 8, 3)}, None)
         for name in ("input_shape", "inputs")

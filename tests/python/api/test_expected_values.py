@@ -11,7 +11,7 @@ from command_line import Command
 from guessed_objects import PHOTO, X, Y, network
 
 import mpscnn
-from mpscnn._private.expected_names import DEVICES, PRECISIONS, WORDS
+from mpscnn._private.expected_names import DEVICES, MONITORS, PRECISIONS, WORDS
 
 
 @pytest.mark.parametrize("name", [*PRECISIONS, "FP16", "Half"])
@@ -182,6 +182,15 @@ def test_optimizers_take_no_weights(optimizer: Callable[..., Any]) -> None:
     for weights in (net.parameters, list(net.weights.values()), iter(net.weights.values())):
         with pytest.raises(TypeError, match=r"takes a learning rate and no weights: mpscnn.Trainer\(network"):
             optimizer(weights, lr=0.1)
+
+
+@pytest.mark.parametrize("name", MONITORS)
+def test_monitors(name: str) -> None:
+    monitor: Any = name
+    assert mpscnn.EarlyStopping(monitor=monitor) == mpscnn.EarlyStopping(monitor=MONITORS[name])  # type: ignore[arg-type]
+    stopping = mpscnn.EarlyStopping(2, monitor)
+    history = mpscnn.Trainer(network()).fit(X, Y, validation_data=(X, Y), epochs=2, early_stopping=stopping)
+    assert 1 <= len(history) <= 2
 
 
 def test_evaluation_takes_what_a_training_takes() -> None:
