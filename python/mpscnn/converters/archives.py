@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import struct
 import zipfile
 import zlib
@@ -11,13 +10,20 @@ from mpscnn.converters.file_bytes import Content
 from mpscnn.converters.layer_names import shown
 from mpscnn.errors import WeightsError
 
+try:
+    from lzma import LZMAError
+
+    _LZMA_ERRORS: tuple[type[Exception], ...] = (LZMAError,)
+except ImportError:  # some Pythons are built without lzma, and zipfile then raises a RuntimeError
+    _LZMA_ERRORS = ()
+
 _LOCAL_HEADER, _HEADER_SIZE = b"PK\x03\x04", 30
 
 #: All errors that the module zipfile raises for damaged archives. Its documentation names only some of them.
-ARCHIVE_ERRORS = (
+ARCHIVE_ERRORS: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
+    *_LZMA_ERRORS,
     struct.error,
     EOFError,
     NotImplementedError,

@@ -443,3 +443,17 @@ def test_no_progress_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
         with progress.with_progress(photos) as tracked:
             assert list(tracked) == photos
         assert stream.getvalue() == ""
+
+
+def test_a_python_that_was_built_without_lzma_classifies(tmp_path: Path, model: str) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    program = (
+        "import runpy, sys; sys.modules['_lzma'] = None; sys.modules.pop('lzma', None);"
+        "runpy.run_module('mpscnn', run_name='__main__')"
+    )
+    arguments = ("classify", str(photo), "--model", model, "--json")
+    result = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["predictions"][0]["label"] == "blue"
