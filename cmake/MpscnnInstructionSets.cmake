@@ -81,8 +81,6 @@ function(mpscnn_add_kernels objects names)
     endif()
     set_source_files_properties(cpp/cpu/kernels/convolution/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
     set_source_files_properties(cpp/cpu/kernels/integers/integer_convolution.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-    # Of square roots the processor's instruction alone; otherwise a call of the C library for negative numbers' errno.
-    set_source_files_properties(cpp/cpu/kernels/training/group_gradient.cpp PROPERTIES COMPILE_OPTIONS -fno-math-errno)
     # For products of bfloat16 numbers, by the instructions that a processor has for them or by FMAs.
     set(bfloat16_of_avx2 avx2_bf16)
     set(bfloat16_of_avx512 avx512_fma_bf16 avx512_bf16 amx_bf16)
@@ -144,8 +142,9 @@ function(mpscnn_add_kernels objects names)
         mpscnn_compile_options(${library})
         target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set}
                                    "MPSCNN_SIMD_HEADER=\"${directory}/simd_${set}.h\"")
-        # Optimised in debug builds too: other kernels would make every test wait.
-        target_compile_options(${library} PRIVATE -O3 ${flags_${set}})
+        # Kernels are optimised in debug builds, too, because other kernels would make every test wait.
+        # Without -fno-math-errno, a square root calls the C library for negative numbers, which sets errno.
+        target_compile_options(${library} PRIVATE -O3 -fno-math-errno ${flags_${set}})
         if(MPSCNN_SANITIZE MATCHES "undefined")
             # Checked sums of pointers make kernels ten times as long to compile; AddressSanitizer sees what they point to.
             target_compile_options(${library} PRIVATE -fno-sanitize=pointer-overflow)

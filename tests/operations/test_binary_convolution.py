@@ -54,7 +54,8 @@ def expecting(function: Any) -> Any:
     def expect(sample: Sample) -> Any:
         sums = function(sample.inputs[0], dict(sample.weights), dict(sample.attributes))
         reference, bound = with_activation(sample, *sums)
-        return reference, 2 * bound
+        # Sums of signs are whole numbers, which float32 adds exactly.
+        return reference, 2 * bound if sample.expected is None else None
 
     return expect
 

@@ -76,11 +76,11 @@ MPSCNN_INLINE typename V::reg deviation(typename V::reg x, typename V::reg mean,
 // ---- Groups of channels over all pixels of an image ----
 
 /// Arrays in a worker's memory with one number for each channel, padded to whole vectors.
-template <class V> struct ChannelNumbers {
+template <class V> struct GroupTerms {
     double *sums, *gradients, *products, *squares;
     float *mean, *rest, *scale, *slope, *shift;
 
-    MPSCNN_INLINE ChannelNumbers(std::byte *scratch, std::int64_t channels) {
+    MPSCNN_INLINE GroupTerms(std::byte *scratch, std::int64_t channels) {
         const std::int64_t padded = round_up(channels, V::width);
         sums = reinterpret_cast<double *>(scratch);
         gradients = sums + padded, products = gradients + padded, squares = products + padded;
@@ -98,7 +98,7 @@ template <class V> Prepared group_gradient_prepare(const GroupGradientTask &task
     const WorkSplit split =
         split_work(to.batch, task.groups, 1, to.batch * to.height * to.width * to.channels, min_elements / 4,
                    planning.threads);
-    return planning.keep(split, split.items(), ChannelNumbers<V>::bytes(to.channels));
+    return planning.keep(split, split.items(), GroupTerms<V>::bytes(to.channels));
 }
 
 /// Call visit(y, x) for each pixel of an image.
@@ -148,7 +148,7 @@ __attribute__((noinline)) inline void wide_group_gradient(const GroupGradientTas
 
 template <class V>
 void group_gradient_item(const GroupGradientTask &task, const WorkSplit::Item &item,
-                         const ChannelNumbers<V> &numbers) {
+                         const GroupTerms<V> &numbers) {
     const View &to = task.destination;
     const ConstView &input = task.others[0];
     const std::int64_t size = to.channels / task.groups;
@@ -223,7 +223,7 @@ template <class V>
 void group_gradient_run(const GroupGradientTask &task, const Prepared &prepared, std::int64_t begin,
                         std::int64_t end, Worker &worker) {
     const auto &split = prepared.plan_as<WorkSplit>();
-    const ChannelNumbers<V> numbers(worker.scratch, task.destination.channels);
+    const GroupTerms<V> numbers(worker.scratch, task.destination.channels);
     for (std::int64_t index = begin; index < end; ++index)
         group_gradient_item<V>(task, split.item(index), numbers);
 }
