@@ -80,14 +80,29 @@ def test_an_operator_that_is_missing_runs_in_torch() -> None:
 def test_an_operator_that_the_reader_refuses_runs_in_torch() -> None:
     first = nn.Conv2d(3, 6, 3)
 
-    def turned(x: Any) -> Any:  # the variance of a batch
+    places = torch.rand(1, 5, 5, 2) * 2 - 1
+
+    def sampled(x: Any) -> Any:  # by cubic interpolation, where only bilinear and nearest are read
+        return nn.functional.grid_sample(first(x), places, mode="bicubic", align_corners=False)
+
+    compiled = Compiled(sampled)
+    assert_equal(compiled(PHOTO), sampled(PHOTO))
+    assert compiled.networks == 1
+    assert compiled.left == ["grid_sampler_2d.default"]
+
+
+def test_reductions_over_the_batch() -> None:
+    """A batch may be an axis like others, of one size or of several."""
+    first = nn.Conv2d(3, 6, 3)
+
+    def spread(x: Any) -> Any:
         return first(x).var(0)
 
-    compiled = Compiled(turned)
-    x = torch.randn(2, 3, 16, 16)
-    assert_equal(compiled(x), turned(x))
-    assert compiled.networks == 1
-    assert compiled.left == ["var.correction"]
+    compiled = Compiled(spread)
+    for batch in (2, 3, 5):
+        x = torch.randn(batch, 3, 16, 16)
+        assert_equal(compiled(x), spread(x))
+    assert compiled.left == []
 
 
 class Broken(nn.Module):  # type: ignore[misc, name-defined]
