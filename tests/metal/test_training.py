@@ -348,7 +348,9 @@ def test_every_lack_is_an_error(emulation: Emulation) -> None:
 
 
 def test_the_layers_precision_on_the_cpu_is_refused() -> None:
-    with pytest.raises(mpscnn.UnsupportedError, match="on the CPU precision must be float32, got 'float16'"):
+    with pytest.raises(
+        mpscnn.UnsupportedError, match="on the CPU precision must be float32 or bfloat16, got 'float16'"
+    ):
         mpscnn.Trainer(line(), loss="mean_squared_error", device="cpu", precision="float16")
 
 
