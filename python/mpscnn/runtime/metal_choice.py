@@ -33,8 +33,7 @@ def record_path(graph: _core.Graph, outputs: Sequence[str], options: CompileOpti
     precision = "float32" if options.precision == "auto" else options.precision
     weights = precision if options.weights == "auto" else options.weights
     sums = "float32" if options.accumulate_dtype == "auto" else options.accumulate_dtype
-    version = json.loads(_core.build_config())["version"]
-    parts = (version, precision, weights, sums, *outputs, graph.to_json())
+    parts = (_core.version(), precision, weights, sums, *outputs, graph.to_json())
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return cache_directory() / "metal_kernels" / f"{digest[:32]}.json"
 

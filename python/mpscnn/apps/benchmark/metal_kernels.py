@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpscnn.apps.benchmark.runner import repeated_run
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.errors import ParameterError
 from mpscnn.registry.cache import exclusive, replacing
@@ -18,7 +19,6 @@ from mpscnn.runtime.metal_choice import read_record, record_path, system
 if TYPE_CHECKING:
     from mpscnn._private.literals import KernelsOfMetal
     from mpscnn.runtime.options import CompileOptions
-    from mpscnn.runtime.program import Program
 
 _TURN = 5  # runs of one kind of kernels before the other kind's turn
 
@@ -63,7 +63,7 @@ def measure_metal_kernels(
     own_options = options.replaced(metal_kernels="own", device=f"metal:{with_mps.device_name}")
     with_own = subject.network.compile(**own_options.to_dict())
     image = subject.random_input(seed)
-    runners = [_runner(program, image) for program in (with_mps, with_own)]
+    runners = [repeated_run(program.session(), image) for program in (with_mps, with_own)]
     times: tuple[list[float], list[float]] = ([], [])
     while len(times[0]) < runs:
         count = min(_TURN, runs - len(times[0]))
@@ -72,12 +72,6 @@ def measure_metal_kernels(
     result = KernelTimes(with_mps.device_name, tuple(times[0]), tuple(times[1]))
     _record(subject, options, result)
     return result
-
-
-def _runner(program: Program, image: np.ndarray) -> Callable[[], object]:
-    session = program.session()
-    out = session.run(image)  # the first run allocates memory
-    return lambda: session.run(image, out=list(out.values()) if isinstance(out, dict) else out)
 
 
 def _timed(run: Callable[[], object]) -> float:

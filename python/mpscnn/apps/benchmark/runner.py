@@ -16,7 +16,7 @@ from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.errors import ParameterError
 from mpscnn.runner.runner import FrameFuture, Runner
 from mpscnn.runtime.options import load_options
-from mpscnn.runtime.program import Program
+from mpscnn.runtime.program import Session
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -105,7 +105,7 @@ def measure_runner(
     runner_rates: list[float] = []
     map_rates: list[float] = []
     latencies: list[float] = []
-    run_one = _single(program, image)
+    run_one = repeated_run(program.session(threads=1), image)
     with Runner(program, inflight, max_batch=max_batch, max_wait=max_wait, **for_runs.to_dict()) as runner:
         count = _images_of_a_turn(run_one)
         _rate_of_runner(
@@ -132,8 +132,8 @@ def measure_runner(
     )
 
 
-def _single(program: Program, image: NDArray[np.float32]) -> Callable[[], object]:
-    session = program.session(threads=1)
+def repeated_run(session: Session, image: NDArray[np.float32]) -> Callable[[], object]:
+    """Run once, which allocates memory, and return a function that runs again into the same outputs."""
     out = session.run(image)
     return lambda: session.run(image, out=list(out.values()) if isinstance(out, dict) else out)
 
