@@ -81,9 +81,10 @@ kernel void array_data_gradient(constant ArrayConvolutionParams &params [[buffer
     store(result, sum, i, params.run, 3);
 }
 
-/// Sum the weights' gradient over one part of the pixels of all images; `array_sum_parts` adds the parts.
-/// Adjacent threads have adjacent output channels, which are adjacent in the gradient. If each group has one
-/// channel, the channels of adjacent threads are adjacent in the source, too.
+/// Compute the gradient of the weights. The pixels of all images are divided into parts, and each thread has
+/// one of them; `array_sum_parts` adds the parts. Adjacent threads have adjacent output channels, which are
+/// adjacent in the gradient. If each group has one channel, the channels of adjacent threads are adjacent in
+/// the source, too.
 kernel void array_weight_gradient(constant ArrayConvolutionParams &params [[buffer(0)]],
                                   const device float *source [[buffer(1)]],
                                   const device float *gradient [[buffer(2)]],

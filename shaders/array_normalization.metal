@@ -11,7 +11,7 @@ using namespace metal;
 
 // ---- With the statistics of a batch: the means of all channels, then the variances ----
 
-/// The terms of two sums of deviations from a mean: of their squares, and of the deviations.
+/// Adds up two sums over pixels: the deviations from a mean, and their squares.
 template <typename Stored, typename Lanes> struct DeviationTerms {
     typedef Lanes Values;
     const device Stored *source; ///< the thread's channels of the first pixel
@@ -51,7 +51,8 @@ inline void sum_deviations(const device float *source, const device float *means
     put_sums<Lanes>(result, terms.squares.result(), terms.deviations.result(), i, params);
 }
 
-/// For each channel and one part of the pixels, compute the sums of DeviationTerms.
+/// Compute the sums of DeviationTerms. Each thread has one channel or four, and one of the parts of the
+/// pixels.
 kernel void array_channel_deviations(constant ArrayChannelParams &params [[buffer(0)]],
                                      const device float *source [[buffer(1)]],
                                      const device float *means [[buffer(2)]],
@@ -126,7 +127,7 @@ kernel void array_batch_normalization(constant ArrayChannelParams &params [[buff
         normalize<float>(source, statistics, gamma, beta, result, i, params);
 }
 
-/// The terms of the sums of gradients, and of gradients times the normalized input.
+/// Adds up two sums over pixels: the gradients, and the gradients times the normalized input.
 template <typename Stored, typename Lanes> struct BatchTerms {
     struct Values {
         Lanes gradient, source;
@@ -166,7 +167,8 @@ inline void sum_gradients(const device float *gradient, const device float *sour
     put_sums<Lanes>(result, terms.gradients.result(), terms.products.result(), i, params);
 }
 
-/// For each channel and one part of the pixels, compute the sums of BatchTerms. Gradients are floats.
+/// Compute the sums of BatchTerms. Each thread has one channel or four, and one of the parts of the pixels.
+/// Gradients are floats in every precision.
 kernel void array_batch_sums(constant ArrayChannelParams &params [[buffer(0)]],
                              const device float *gradient [[buffer(1)]],
                              const device float *source [[buffer(2)]],
@@ -416,7 +418,8 @@ inline UnitSums gradient_sums(const device float *gradient, const device float *
     return sums;
 }
 
-/// For each unit, compute the means of gradient * gamma, and of gradient * gamma * normalized input.
+/// Compute two numbers for each unit's gradient: the mean of gradient * gamma (0 if the norm subtracts no
+/// mean), and the sum of gradient * gamma * normalized input divided by unit_divisor().
 [[max_total_threads_per_threadgroup(64)]] kernel void
 array_unit_means(constant ArrayUnitParams &params [[buffer(0)]], const device float *gradient [[buffer(1)]],
                  const device float *source [[buffer(2)]], const device float *statistics [[buffer(3)]],

@@ -466,8 +466,8 @@ struct WeightGradientOperands {
     }
 };
 
-/// Compute the gradient of the weights for one part of the pixels of all images; `array_sum_parts` adds the
-/// parts.
+/// Compute the gradient of the weights. The pixels of all images are divided into parts, and each group of
+/// threads has one of them; `array_sum_parts` adds the parts.
 [[max_total_threads_per_threadgroup(128)]] kernel void array_weight_gradient_product(
     constant ArrayConvolutionParams &params [[buffer(0)]], const device float *source [[buffer(1)]],
     const device float *gradient [[buffer(2)]], device float *result [[buffer(3)]],

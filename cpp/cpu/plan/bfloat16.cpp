@@ -22,8 +22,9 @@ bool moves_elements(const Node &node) {
                      ops::Reshape, ops::Slice, ops::Tile, ops::Transpose>(node.operation);
 }
 
-/// For each value: true if positions are computed from it, by which TakeAlongAxis reads. They are whole
-/// numbers, and bfloat16 has only the even ones beyond 256. Results of products are rounded as all others.
+/// Return for each value whether the positions of a TakeAlongAxis are computed from it. Positions are whole
+/// numbers, and beyond 256 bfloat16 has only every second one or fewer. The search ends at convolutions and
+/// dense layers, whose operands are always rounded.
 std::vector<bool> precedes_positions(const Graph &graph) {
     std::vector<bool> precedes(static_cast<std::size_t>(graph.values()), false);
     for (std::size_t i = graph.nodes().size(); i-- > 0;) {
@@ -36,9 +37,9 @@ std::vector<bool> precedes_positions(const Graph &graph) {
     return precedes;
 }
 
-/// For each value: true if a convolution or dense layer reads it, or reads a value that is computed from it.
-/// It is false for values from which the positions of a TakeAlongAxis are computed, because positions must
-/// stay exact.
+/// Return for each value whether a convolution or dense layer reads it, or reads a value that is computed
+/// from it. The answer is false for values from which the positions of a TakeAlongAxis are computed, because
+/// positions must stay exact.
 std::vector<bool> precedes_product(const Graph &graph) {
     std::vector<bool> precedes(static_cast<std::size_t>(graph.values()), false);
     for (std::size_t i = graph.nodes().size(); i-- > 0;) {

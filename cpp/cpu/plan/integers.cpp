@@ -311,7 +311,8 @@ private:
     const engine::WeightTensor *tensor_ = nullptr;
 };
 
-/// Set one factor for all outputs of a panel.
+/// Set the factor of the layer's requantization, which is the same for all outputs. Kernels read one for each
+/// output of a panel.
 void set_factor(const FixedPoint &factor, const Node &node, IntegerLayer &layer) {
     require_not_far(node, factor);
     layer.multipliers = AlignedBuffer<std::int32_t>(IntegerWeights::panel);
@@ -354,14 +355,16 @@ void lower_product(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     set_limits(layer.requantization, node, result);
 }
 
-/// Return the difference of numbers for a distance of integers from the maximum.
+/// Return the difference between two real numbers whose integers are the maximum and `distance` below it, in
+/// fixed-point arithmetic. `scale` is the factor that lower_exponentials() returns.
 std::int32_t difference_of(int distance, const FixedPoint &scale) {
     return high_product(
         static_cast<std::int32_t>(-static_cast<std::int64_t>(distance) * (1LL << scale.shift)),
         scale.multiplier);
 }
 
-/// Throw ParameterError unless the result has the scale and zero point, as a stored byte, of its layer.
+/// Throw ParameterError unless the result has this scale and this zero point (given as its stored byte),
+/// which TensorFlow Lite prescribes for the layer. `stated` describes them in the message.
 void require_result(const Node &node, const Quantization &result, float scale, int zero_point,
                     const char *stated) {
     if (result.scale != scale || stored(result, result.zero_point) != zero_point)
@@ -369,8 +372,9 @@ void require_result(const Node &node, const Quantization &result, float scale, i
                                     "'s result have the ", stated});
 }
 
-/// Compute the exponential of each distance from the maximum, and return the factor from a distance to a
-/// difference of numbers with 26 bits after the binary point.
+/// Set exponentials[distance] to e^-(distance * scale of the source), or to -1 if the distance is too large.
+/// A softmax looks up a channel's distance from the maximum here. Returns the factor that converts a distance
+/// to fixed-point arithmetic with 26 bits after the binary point.
 FixedPoint lower_exponentials(const Node &node, const Quantization &source, std::int32_t *exponentials) {
     const double factor = std::min(static_cast<double>(source.scale) * 67108864.0, 2147483647.0);
     if (!(factor > 1.0))
@@ -419,9 +423,9 @@ void lower_unit_norm(const Graph &graph, std::size_t index) {
              {name_of_layer(node), ": in int8 precision a unit norm has no activation; add it as a layer"});
 }
 
-/// Compute the table of an activation that only has limits, or of a change of scale and zero point. As in
-/// TensorFlow Lite's kernels, the ratio of the scales is a float32 number for an activation, and a double
-/// where only the scale changes.
+/// Compute the table of an activation that only clamps, or of a layer that only changes scale and zero point.
+/// As in TensorFlow Lite's kernels, the ratio of the scales is a float32 number for an activation, and a
+/// double where only the scale changes.
 void lower_limits(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &own = quantization_of(graph, node.inputs[0]),
@@ -452,8 +456,8 @@ void lower_concatenation(const Graph &graph, std::size_t index, IntegerLayer &la
     }
 }
 
-/// Set the limits of a reduction. The factor of a mean depends on the shape, so it is computed later with the
-/// step.
+/// Set the zero point and limits of a reduction's result. IntegerSteps computes the factor of a mean, because
+/// it depends on the input's shape, which is not known here.
 void lower_reduction(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &result = quantization_of(graph, graph.result_of(index));
@@ -482,8 +486,8 @@ void lower_constant(const Graph &graph, std::size_t index, IntegerLayer &layer) 
     });
 }
 
-/// Throw ParameterError if input and result differ in scale or zero point. Operations that move integers,
-/// poolings and resizes cannot change them.
+/// Throw ParameterError if input and result differ in scale or zero point. Poolings, resizes and operations
+/// that only move elements cannot change them.
 void require_same(const Graph &graph, std::size_t index) {
     const Node &node = graph.nodes()[index];
     if (!(quantization_of(graph, node.inputs[0]) == quantization_of(graph, graph.result_of(index))))

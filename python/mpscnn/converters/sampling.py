@@ -18,9 +18,10 @@ class Sampling:
     """The way in which an image is sampled.
 
     Attributes:
-        nearest: whether to take the nearest pixel, halves to even; otherwise the result is bilinear.
-        border: "zeros", "border" or "reflection", for positions beyond the image.
-        align_corners: whether -1 and 1 are the centres of the first and the last pixel, otherwise their outer edges.
+        nearest: True: take the nearest pixel (ties to even). False: interpolate bilinearly.
+        border: the rule for positions outside the image: "zeros", "border" (the nearest pixel) or "reflection".
+        align_corners: True: the coordinates -1 and 1 are the centres of the first and the last pixel. False: they are
+            the outer edges of these pixels.
     """
 
     nearest: bool
@@ -30,7 +31,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class _Place:
-    """Whole coordinates along an axis, and their weights; None: all weights are 1."""
+    """For each result, the index of a pixel along an axis, and the weight of that pixel (None: 1)."""
 
     position: Tensor
     weight: Tensor | None
@@ -72,7 +73,10 @@ def sampled(a: Arranger, x: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
 
 
 def _places(a: Arranger, grid: Tensor, channel: int, extent: int, sampling: Sampling) -> list[_Place]:
-    """Return the pixels along an axis from which each result is interpolated, within the image."""
+    """Return the pixels along an axis from which each result is computed: the nearest one, or the two neighbours.
+
+    Their indices are inside the image. With the border "zeros", pixels that were outside get the weight 0.
+    """
     network = a.network
 
     def line(x: Tensor, factor: float, offset: float, suffix: str) -> Tensor:
@@ -105,7 +109,7 @@ def _places(a: Arranger, grid: Tensor, channel: int, extent: int, sampling: Samp
 
 
 def _reflected(a: Arranger, x: Tensor, extent: int, align_corners: bool) -> Tensor:
-    """Reflect coordinates at the first and last pixel's centres, or at their outer edges: a triangle wave."""
+    """Reflect coordinates at the centres of the first and last pixel, or at their outer edges: a triangle wave."""
     network = a.network
     low, span = (0.0, float(extent - 1)) if align_corners else (-0.5, float(extent))
     if span == 0.0:
@@ -118,7 +122,8 @@ def _reflected(a: Arranger, x: Tensor, extent: int, align_corners: bool) -> Tens
     start = x
     for suffix, function in steps:
         start = network.activation(start, function, name=a.name(suffix))
-    # From here on x is the distance from the middle of its period, which is span from its start.
+    # A period of the wave has the length 2 * span. Move x into the period that begins at `low`. The result falls with
+    # the distance from the middle of the period, low + span.
     x = network.add(x, start, name=a.name("/in_period"))
     for suffix, function in (
         ("/from_middle", {"kind": "linear", "a": 1.0, "b": -low - span}),

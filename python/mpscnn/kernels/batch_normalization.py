@@ -1,4 +1,4 @@
-"""Batch normalization, statistics of batches, and the state between them."""
+"""Batch normalization, a kernel that computes the statistics of batches, and the state that holds these statistics."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ class _Converter:
     def _value(self, ref: Ref) -> Operand:
         value = self._values.get((id(ref.scope), ref.node, ref.index))
         if value is None and ref.message.op not in HANDLERS:
-            # All results of an operator that is refused are stood for by the first.
+            # An operator without a handler has one blob, which stands for all of its results.
             value = self._values.get((id(ref.scope), ref.node, 0))
         if value is None:
             raise WeightsError(f"damaged: {shown(ref.name)} has no result {ref.index}")

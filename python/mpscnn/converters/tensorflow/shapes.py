@@ -1,4 +1,4 @@
-"""Compute with shapes while a graph is read. An extent that the graph leaves free is None."""
+"""Compute shapes while a graph is read. None stands for an extent that the graph leaves free."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def known(values: Sequence[int | None]) -> Numbers:
 
 
 def is_shape(array: Numbers) -> bool:
-    """Return True if an array may be part of a shape: small, and integers or booleans."""
+    """Return True if an array may be part of a shape: it is small and has integers, booleans or None."""
     return array.size <= MAX_NUMBERS and array.dtype.kind in "iuOb"
 
 
@@ -161,5 +161,5 @@ FUNCTIONS: dict[str, Function] = {
     "Slice": _slice,
 }
 
-#: Operators that only change the shape of their first operand. They are computed for constants of any size.
+#: Operators that only change the shape of their first operand. Their first operand may be a constant of any size.
 VIEWS = frozenset({"Reshape", "ExpandDims", "Squeeze"})
