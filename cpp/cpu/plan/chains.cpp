@@ -94,7 +94,7 @@ public:
         for (std::size_t i = 0; i < tasks_.size(); ++i)
             if (std::holds_alternative<ops::Convolution>(network.operations[i].operation)) {
                 tasks_[i] = convolution_task(network.operations[i], shapes);
-                // The cost model only tests whether there is a residual, so any address does.
+                // The cost model only tests whether there is a residual, so any address will do.
                 if (network.operations[i].residual) tasks_[i]->epilogue.residual = &any_residual_;
             }
         find_readers();

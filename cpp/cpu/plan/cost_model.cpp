@@ -13,7 +13,7 @@ namespace {
 
 // Constants of the model, in microseconds and bytes per microsecond. They were measured on a Zen 5 at 4.4 GHz
 // with two 512-bit FMAs per cycle. The rates of the last-level cache and between threads were measured on a
-// server with a mesh (Emerald Rapids), where they matter most. On a Zen 3 these rates cause no loss.
+// server with a mesh (Emerald Rapids), where they matter most. They do not make networks slower on a Zen 3.
 constexpr double cycles = 4400, fmas = 2;
 constexpr double last_level_rate = 40'000, l2_rate = 150'000, memory_rate = 38'000;
 /// The rate at which a thread reads or overwrites data in another thread's cache.
@@ -137,8 +137,8 @@ bool shares_pixels(const ConvolutionTask &task) {
     return task.packed->is_depthwise() || cuts_pixels(*task.packed, to.batch * to.height * to.width);
 }
 
-/// Return the cost of a large result that arises outside of this step: page faults in the first run, and data
-/// of other steps that it displaces from the caches.
+/// Return the time that a large result costs outside of this step: page faults in the first run, and data of
+/// other steps that it displaces from the caches.
 double kept(const MachineModel &machine, const View &result) {
     const double bytes = bytes_of(machine, result);
     return bytes > static_cast<double>(machine.l2_bytes) ? bytes * kept_byte : 0;

@@ -18,13 +18,15 @@ struct NodeFusion {
     std::optional<std::size_t> constant;
     /// The concatenation of two tensors whose channels this shuffle interleaves.
     std::optional<std::size_t> joined;
-    /// The resize that broadcasts one pixel, which is the convolution's first inputs, to all pixels.
+    /// For a convolution whose first inputs are the same for all pixels: the resize that broadcasts them from
+    /// one pixel.
     std::optional<std::size_t> broadcast;
     /// The multiplication of this convolution's inputs by one pixel (squeeze and excitation).
     std::optional<std::size_t> gate;
-    /// The gradient of the activation after the normalization of which this is a gradient.
+    /// For a gradient of a batch normalization: the gradient of the activation after that normalization.
     std::optional<std::size_t> mask;
-    /// The batch normalization that computes the convolution's input, which this weight gradient recomputes.
+    /// For a weight gradient: the batch normalization that computed the convolution's input. The kernel
+    /// recomputes this input instead of reading it.
     std::optional<std::size_t> normalization;
 };
 

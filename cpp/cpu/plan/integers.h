@@ -38,9 +38,9 @@ struct IntegerLayer {
 };
 
 /// Compute the constants of a node that the table of unsupported features allows in int8 precision. Throws
-/// WeightsError for weights that are not 8-bit integers, or that have several scales and uint8 results.
-/// Throws ParameterError for quantizations that TensorFlow Lite's layers do not have. Weights are packed for
-/// `quads` where those kernels support them; null means never.
+/// WeightsError for weights that are not 8-bit integers with scales and integer zero points, and for biases
+/// that are not 32-bit integers. Throws ParameterError for quantizations that TensorFlow Lite's layers do not
+/// have. Weights are packed for the kernels `quads` (null: there are none) if these support the layer.
 std::shared_ptr<const IntegerLayer> lower_to_integers(const engine::Graph &graph, std::size_t node,
                                                       const QuadKernels *quads);
 

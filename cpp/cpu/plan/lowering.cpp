@@ -200,8 +200,8 @@ private:
         fused.inputs = {product.inputs[1 - operand]};
     }
 
-    /// Let a gradient of a batch normalization also compute the gradient of the activation after it. That
-    /// layer's name goes to the step of the sums, which runs first.
+    /// Let a gradient of a batch normalization also compute `gradient`, the gradient of the activation after
+    /// the normalization. The name of `gradient` is given to the step of the sums, which runs first.
     void add_mask(FusedOperation &fused, const Node &gradient) const {
         if (std::holds_alternative<ops::BatchNormalizationSums>(fused.operation))
             fused.layers.push_back(gradient.name);
@@ -227,8 +227,8 @@ private:
         fused.result = graph_.result_of(index);
     }
 
-    /// Round the sum before a residual is added to bfloat16 if it is a bfloat16 value. Without a residual, it
-    /// would be rounded when it is stored.
+    /// If the result of a layer is bfloat16, round it to bfloat16 before the residual is added. Without a
+    /// residual, the result is rounded when it is stored.
     void round_sum_to_bfloat16(FusedOperation &fused, std::size_t index) const {
         if (element(graph_.result_of(index)) == Element::bfloat16) fused.rounds = true;
     }

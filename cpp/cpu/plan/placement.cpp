@@ -64,9 +64,8 @@ private:
     Region &region(ValueId value) { return placement_.regions[index(value)]; }
     bool placed(ValueId value) { return region(value).storage >= 0; }
 
-    /// Find values that need a separate storage without gaps, which is not a part of another storage. These
-    /// are values that a reshape views, weights that are tensors, and other values that kernels read as
-    /// contiguous memory.
+    /// Find values that need a storage of their own, without gaps: values of which a reshape is a view,
+    /// weights that are tensors, and other values that kernels read as contiguous memory.
     void find_contiguous() {
         for (std::size_t value = 0; value < shapes_.size(); ++value)
             whole_[value] = shapes_[value].rank() > image_rank;

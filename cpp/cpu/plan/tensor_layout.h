@@ -72,7 +72,8 @@ struct Binding {
 struct Region {
     int storage = -1;
     Extents extents;
-    /// The extents that the storage has in this view; other than the storage's own after a reshape.
+    /// The extents as which this region sees the whole storage. After a reshape they differ from those of the
+    /// storage.
     Extents whole;
     std::int64_t y = 0, x = 0, channel = 0; ///< the position where the region begins
     /// Distance of adjacent rows and columns of the region in the storage.

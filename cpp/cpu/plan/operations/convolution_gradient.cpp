@@ -18,8 +18,8 @@ TapSelection selection(const AxisPart &part) {
     return {part.taps[0], count > 1 ? part.taps[1] - part.taps[0] : 1, count};
 }
 
-/// One of the convolutions that compute a data gradient. It computes the rows and columns whose indices have
-/// one remainder modulo the stride.
+/// One of the convolutions with stride 1 that together compute a data gradient. It computes the rows and
+/// columns of the result whose indices have the same remainder modulo the stride (see AxisPart).
 struct DataGradientPart {
     const AxisPart &rows, &columns;
     const PackedConvolution &packed;
@@ -72,8 +72,9 @@ std::int64_t gradient_parts(std::int64_t pixels, std::int64_t weights) {
     return std::clamp<std::int64_t>(pixels / pixels_of_part, 1, std::min(max_parts, affordable));
 }
 
-/// Return the index of the class that uses the same taps as `part`. Classes are made without padding, so that
-/// weights can be packed before the input's size is known.
+/// Return the index of the entry of `classes` with the same taps as `part`. `classes` are the phases of a
+/// convolution without padding. The padding of `part` depends on the size of the input, but its taps do not,
+/// so lower() can prepare the weights before that size is known.
 std::size_t class_of(const AxisPart &part, const std::vector<AxisPart> &classes) {
     const auto same = [&](const AxisPart &entry) { return entry.taps == part.taps; };
     return static_cast<std::size_t>(std::find_if(classes.begin(), classes.end(), same) - classes.begin());

@@ -61,8 +61,8 @@ float divisor_of(const ops::LossFields &loss, const Shape &prediction, bool coun
     return static_cast<float>(loss.divisor(prediction, counts_pixels) * images);
 }
 
-/// Add a step that computes a loss from `prediction`, labels and weights. `prediction` may be another tensor
-/// that takes its place.
+/// Add a step that computes a loss from `prediction`, labels and weights. `prediction` is the operation's
+/// first input, or a tensor computed from it, such as its softmax.
 Step &add_loss(StepBuilder &builder, const FusedOperation &fused, LossTask task, const Region &prediction) {
     task.has_weights = fused.inputs.size() == 3;
     Step &step = builder.begin_with_inputs(fused, task);

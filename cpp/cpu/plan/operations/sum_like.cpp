@@ -8,7 +8,7 @@ void add_sum(StepBuilder &builder, const FusedOperation &fused, bool squares) {
     const Extents from = extents_of(builder.input_shape(fused)), to = extents_of(builder.result_shape(fused));
     SumTask task;
     task.squares = squares;
-    // If there are channels enough, threads divide them among themselves.
+    // If there are enough channels, threads divide them among themselves.
     const bool keeps_channels = to.channels == from.channels && to.channels > 1;
     const bool is_even = from.pixels() == to.pixels() && keeps_channels;
     if (from.batch == 1 || to.batch == from.batch || is_even) {
