@@ -7,8 +7,9 @@
 
 using namespace metal;
 
-/// Compute the gradient. `copies` begins with `extent` + 1 indices: at which index of the following list the
-/// copies of each position begin, and where the list ends. Then the list follows.
+/// Compute the gradient. `copies` has `extent` + 1 offsets and then a list, in which position p has the
+/// entries from offset p to before offset p + 1. Each entry is the index of a copy of p in the gather's
+/// result.
 kernel void array_gather_gradient(constant ArrayGatherParams &params [[buffer(0)]],
                                   const device float *gradient [[buffer(1)]],
                                   device float *result [[buffer(2)]], const device int *copies [[buffer(3)]],

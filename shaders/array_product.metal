@@ -1,10 +1,10 @@
 // Convolutions without groups on arrays, and their gradients, as tiled matrix products (implicit GEMM). The
 // matrix of patches is not stored in memory: threads gather its elements from the images.
 //
-// A threadgroup computes a tile of the product. Again and again it copies product_depth columns of the left
+// A threadgroup computes a tile of the product. In each step it copies product_depth columns of the left
 // operand's rows, and product_depth rows of the right operand's columns, to threadgroup memory. While it
-// multiplies these, it reads the next ones to registers. A thread computes eight rows of four columns. It
-// adds products in blocks of 64, which reduces the rounding error of long sums.
+// multiplies these, it reads those of the next step to registers. A thread computes eight rows of four
+// columns. It adds products in blocks of 64, which reduces the rounding error of long sums.
 
 #include <metal_stdlib>
 

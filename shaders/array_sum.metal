@@ -66,7 +66,7 @@ kernel void array_sum(constant ArraySumParams &params [[buffer(0)]], const devic
     store(result, sum.result() * params.factor, i, params.run, 2);
 }
 
-/// The terms of sums for the channels of a thread.
+/// Adds up the elements, or their squares, of the channels of a thread.
 template <typename Stored, typename Lanes> struct ChannelTerms {
     typedef Lanes Values;
     const device Stored *source; ///< the thread's channels of the first pixel
@@ -109,7 +109,7 @@ kernel void array_channel_sums(constant ArrayChannelSumParams &params [[buffer(0
     }
 }
 
-/// The terms of the sum of one result's parts.
+/// Adds up the parts of one result.
 struct PartTerms {
     typedef float Values;
     const device float *parts; ///< the first part

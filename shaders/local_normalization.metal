@@ -15,8 +15,8 @@ inline float4 divided_by_power(float4 x, float4 spread, constant PowerParams &po
     return x * pow(fma(spread, float4(power.alpha), float4(power.delta)), float4(-power.beta));
 }
 
-/// True if floats can hold the squares, the base and its power in all lanes that are used. If x is small, the
-/// power may underflow, because the error is below 1e-37.
+/// True if floats can hold the squares, the base and its power in all lanes that are used. If x is at most 1,
+/// the inverse of the power may underflow, because the error of the result is below 1e-37.
 inline bool holds_power(float4 x, float4 spread, uint lanes, constant PowerParams &power) {
     const float4 base = fma(spread, float4(power.alpha), float4(power.delta)),
                  inverse = pow(base, float4(-power.beta));
@@ -46,8 +46,8 @@ inline float times_power_of_two(float x, float exponent) {
     return x * exp2(third) * exp2(third) * exp2(limited - 2.0f * third);
 }
 
-/// Return x * 2^x_exponent / (delta + alpha * spread)^beta. `spread` is that of elements that were multiplied
-/// by 2^exponent.
+/// Return x * 2^x_exponent / (delta + alpha * spread / 4^exponent)^beta. `spread` was computed from elements
+/// that were multiplied by 2^exponent.
 inline float divided_by_scaled_power(float x, float x_exponent, float spread, float exponent,
                                      constant PowerParams &power) {
     // Without this, delta * factor * factor might underflow to 0.
@@ -108,8 +108,8 @@ inline float window_size(constant WindowNormalizationParams &params) {
     return float(params.window.kernel_width) * float(params.window.kernel_height);
 }
 
-/// The two numbers of a window's normalization: `x` is divided by the power of a base with `spread`. They are
-/// those of elements that were multiplied by a factor.
+/// The numbers from which a window's result x / (delta + alpha * spread)^beta is computed. The elements of
+/// the window are multiplied by a factor first.
 struct WindowTerms {
     float4 x, spread;
 };
@@ -129,7 +129,8 @@ inline WindowTerms contrast_terms(Source source, constant WindowNormalizationPar
     return terms;
 }
 
-/// Return the terms for spatial normalization. The spread is the mean square. `x` is not multiplied.
+/// Return the terms for spatial normalization. The spread is the mean square. `x` is not
+/// multiplied by the factor.
 template <typename Source>
 inline WindowTerms spatial_terms(Source source, constant WindowNormalizationParams &params, uint3 position,
                                  float4 factor) {

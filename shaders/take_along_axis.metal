@@ -15,7 +15,8 @@ inline uint position_of(float index, uint extent) {
     return counted < float(extent - 1u) ? uint(counted) : extent - 1u;
 }
 
-/// Return a coordinate of the result as one of an image that may have extent 1.
+/// Return the coordinate at which an image is read for coordinate i of the result. An image with extent 1 is
+/// broadcast.
 inline uint repeated(uint i, uint extent) { return extent == 1u ? 0u : i; }
 
 template <typename Source, typename Indices, typename Destination>

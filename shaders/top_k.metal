@@ -14,8 +14,9 @@ inline bool comes_first(float a, float b, bool of_minimum) {
     return of_minimum ? a < b : a > b;
 }
 
-/// Find four places of the order. Each search finds the best channel of those after the one before, so a
-/// thread reads all channels once for each place up to its own.
+/// Find the channels at four places of the sorted order. Each pass over all channels finds the best one of
+/// those that come after the channel of the pass before. So the thread of the last places makes a pass for
+/// every place.
 template <typename Source, typename Destination>
 inline void top_k(Source source, Destination destination, constant TopKParams &params, uint3 position) {
     if (outside(position, params.destination)) return;
