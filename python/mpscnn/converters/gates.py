@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# The gates i, f and o and the candidate g of an LSTM; the gates z and r and the candidate n of a GRU; n alone of a
-# simple recurrent layer.
+# The order of the gates in the weights. LSTM: the gates i, f and o, and the candidate g. GRU: the gates z and r, and
+# the candidate n. RNN, a simple recurrent layer: n only.
 MPSCNN = {"LSTM": "ifog", "GRU": "zrn"}
 ONNX = {"LSTM": "iofg", "GRU": "zrn", "RNN": "n"}
 CORE_ML = {"LSTM": "ifog", "GRU": "rnz", "RNN": "n"}
@@ -38,7 +38,7 @@ CORE_ML_FUNCTIONS = {
     "sigmoid": "Sigmoid",
     "tanh": "Tanh",
 }
-"""ONNX' functions by the name that Core ML's programs have for them with these parameters."""
+"""For the name of a function in Core ML's programs, the name of the same function in ONNX."""
 
 
 def reordered(values: NDArray[Any], given: str, wanted: str) -> NDArray[Any]:

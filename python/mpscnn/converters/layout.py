@@ -133,7 +133,7 @@ class Value:
         return low, [math.prod(atom.high for atom in axis) for axis in self.axes]
 
     def axis(self, number: int) -> int:
-        """Return the number of an axis counted from the front. Raises WeightsError if there is no such axis."""
+        """Return an axis number that is not negative. Raises WeightsError if there is no such axis."""
         if not -self.rank <= number < self.rank:
             raise WeightsError(f"damaged: axis {number} of {self.shown}")
         return number % self.rank

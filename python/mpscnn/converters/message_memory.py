@@ -13,15 +13,15 @@ from mpscnn.errors import UnsupportedError
 
 __all__ = ["check_memory"]
 
-# The allowed bytes in memory, and those for each byte of the file. Messages of valid files need at most about 13 for
-# each of their bytes.
+# The allowed memory in bytes: a fixed amount, and an amount for each byte of the file. Messages of valid files need at
+# most about 13 bytes for each of their bytes.
 MEMORY_FREE = 64 << 20
 _MEMORY_PER_BYTE = 16
-# The bytes that the package protobuf needs for each message besides its fields, with its place in a list that grows.
+# The bytes that the package protobuf needs for each message besides its fields, including its place in a list.
 _BYTES_OF_MESSAGE = 32
 _BYTES_OF_TEXT, _BYTES_OF_FIELD = 16, 8
 _FIXED_SIZES = {1: 8, 5: 4}
-# The parser refuses messages in more levels.
+# The maximum depth of nested messages. The parser refuses deeper ones.
 _MOST_LEVELS = 100
 
 

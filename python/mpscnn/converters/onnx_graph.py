@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 CAST_OF_FLOATS = "mpscnn.Cast"
-"""The operator between a layer that stays in float32 in a float16 network and one that does not; not one of ONNX."""
+"""A node that is not an ONNX operator: it copies a tensor between layers in float16 and layers kept in float32."""
 
 
 class Graph:

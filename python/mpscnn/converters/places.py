@@ -1,4 +1,4 @@
-"""The numbers of elements at places that a file states."""
+"""Flat indices of the elements that an array of positions selects, as in GatherND."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mpscnn.errors import WeightsError
 
 
 def numbers_at(budget: Budget, extents: Sequence[int], indices: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the numbers of all elements at places of the first axes of a tensor.
+    """Return the flat indices of all elements that lie at given positions of a tensor's first axes.
 
     Args:
-        budget: pays for the numbers.
+        budget: counts the work and memory for the flat indices.
         extents: the tensor's shape.
         indices: an array whose last axis has a position on each of the first axes. Negative ones count from the end.
 
-    Returns an array with the shape of the indices without their last axis, and one more axis for the elements within a
-    place.
+    Returns an array with the shape of `indices` without its last axis, and one more axis for the elements at each
+    position.
     """
     count = indices.shape[-1] if indices.ndim else 0
     if not 1 <= count <= len(extents) or not indices.size:
@@ -40,7 +40,7 @@ def numbers_at(budget: Budget, extents: Sequence[int], indices: NDArray[Any]) ->
 
 
 def numbers_in(budget: Budget, x: FileTensor, indices: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the flat numbers of the elements that `indices` selects in a tensor, as `numbers_at` does.
+    """Return the flat indices of the elements that `indices` selects in a tensor, as `numbers_at` does.
 
     Raises UnsupportedError if the tensor's size is free, or if its batch is not 1.
     """

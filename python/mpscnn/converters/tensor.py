@@ -412,7 +412,7 @@ class FileTensor(Value):
         return FileTensor.of_image(self.arranger, image, self.rank)
 
     def images_as_channels(self, channels: int) -> tuple[FileTensor, int]:
-        """Make images that a reshape has put into the first axis next to the batch a part of the channels.
+        """Move images from the first axis to the channels, if a reshape has put them next to the batch.
 
         Args:
             channels: the number of the channel axis.
