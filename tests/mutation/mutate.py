@@ -44,6 +44,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("elementwise/wide_power.h",): ("tests/ops/test_magnitudes.py",),
     ("elementwise/arithmetic.cpp",): ("tests/operations/test_arithmetic.py",),
+    ("training/optimizer.cpp",): ("tests/operations/test_optimizer.py",),
     ("convolution/binary_convolution.cpp",): ("tests/operations/test_binary_convolution.py",),
     ("elementwise/signal.cpp",): ("tests/ops/test_signal.py",),
     (

@@ -48,5 +48,5 @@ def adaptive_update(weights: Any, first: Any, second: Any, rates: Any, attribute
     return kept - step * np.asarray(first, np.float64) / root
 
 
-def squared_sum(x: Any) -> Any:
+def squared_sum(x: Any, _attributes: dict[str, Any]) -> Any:
     return (np.asarray(x, np.float64) ** 2).sum().reshape(1, 1)
