@@ -127,7 +127,7 @@ class SubPixelConvolutionDescriptor(ConvolutionDescriptor):
 
 
 class WeightedKernel(Kernel):
-    """Base class for a convolution's weights, which can be replaced and exported."""
+    """Base class of convolution kernels, whose weights can be replaced and exported."""
 
     def reload_weights_and_biases(self, state: ConvolutionWeightsAndBiasesState) -> None:
         """Replace weights and bias terms for later `encode` calls. Their shapes must be the same; no biases mean zeros.

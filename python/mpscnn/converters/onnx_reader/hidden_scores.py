@@ -21,7 +21,7 @@ _MOST_BETWEEN = 4
 
 
 def hides(numbers: NDArray[np.float32]) -> bool:
-    """Return True if a constant has elements of minus infinity, and no others that are not finite."""
+    """Return True if a constant has elements of minus infinity, and all its other elements are finite."""
     hidden = np.isneginf(numbers)
     return bool(hidden.any() and np.isfinite(numbers[~hidden]).all())
 

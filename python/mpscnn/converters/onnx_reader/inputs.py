@@ -64,7 +64,7 @@ class FileInput:
 
 
 def of_one_image(one: FileInput) -> FileInput:
-    """Return the input with a new batch of 1 in front. Its first axis then is not the batch any more."""
+    """Return the input with a new batch of 1 in front. Its former first axis is then no longer the batch."""
     if not one.has_batch or one.is_number:
         return one
     extents = (1, *one.extents)

@@ -219,7 +219,8 @@ def _padded_axis(
 def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[int]) -> bool:
     """Return True if a Pad can be fused as padding into its single consumer, a convolution or pooling.
 
-    `fills` has the kinds of consumers whose padding has the right value. Pads that crop must not be filled again.
+    `fills` has the kinds of consumers whose padding has the right value. If a side of the Pad crops, the consumer must
+    have no padding on that side.
     """
     user = c.only_user(name)
     return (

@@ -11,7 +11,7 @@ from mpscnn.errors import UnsupportedError
 
 
 class Outputs:
-    """Makes tensors of the file outputs of the network."""
+    """Turns tensors of the file into outputs of the network."""
 
     def __init__(self, context: Context) -> None:
         self._c = context
