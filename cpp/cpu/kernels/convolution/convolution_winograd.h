@@ -388,8 +388,8 @@ inline std::uint64_t spoilt_tiles(const WinogradPlan &plan, std::int64_t tiles, 
     return spoilt;
 }
 
-/// Compute a tile by plain products. The choice of these tiles and their results do not depend on how the
-/// work is divided.
+/// Compute a tile as a plain convolution, because it reads an input that is not finite (see spoilt_tiles()).
+/// Neither the choice of these tiles nor their results depend on how the work is divided.
 template <class V>
 __attribute__((noinline)) void multiply_tile_plainly(const ConvolutionTask &task, const WinogradPlan &plan,
                                                      const WinogradTile &tile, std::byte *scratch) {

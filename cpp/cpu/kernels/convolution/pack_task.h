@@ -23,7 +23,7 @@ inline const float *tap_weights(const PackTask &task, std::int64_t group, std::i
            (row * from.width + column) * from.channels;
 }
 
-/// Write the bias behind the weights, or zeros without one.
+/// Write the bias, or zeros if there is none, after the weights.
 inline void pack_bias(const PackTask &task) {
     float *const bias = task.destination.data + task.weights_size;
     std::int64_t given = 0;
