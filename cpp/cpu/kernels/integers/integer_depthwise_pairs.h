@@ -199,8 +199,8 @@ private:
 MPSCNN_INLINE void depthwise_pairs(const IntegerConvolutionTask &task, std::int64_t image, Range rows) {
     constexpr std::int64_t panel = IntegerWeights::panel, max_bytes = 24 * 1024;
     const View &to = task.destination;
-    // The panels of a pixel are in the same cache lines. Compute all panels for this many rows, because the
-    // lines stay in L1 so long.
+    // The panels of a pixel are in the same cache lines. Compute all panels for this many rows, while the
+    // lines stay in L1.
     const std::int64_t row_bytes = task.source.row_stride * task.vertical.stride,
                        at_once = clamped(max_bytes / max(row_bytes, 1), 1, rows.size());
     const std::int64_t most = DepthwisePairs::max_outputs(task), strips = divide_up(to.width, most);

@@ -11,7 +11,8 @@ _RESTORES = frozenset({"RestoreV2"})
 def stored_names(flow: Flow, restore: str) -> dict[str, str]:
     """Return the names in the checkpoint by the names of the variables.
 
-    Keras may save copies of its variables. The graph copies the variables to them, and restores them instead.
+    Keras may save copies of its variables. Then the graph assigns each variable to its copy, and restores the copies
+    from the checkpoint. So a variable gets the stored name of its copy.
 
     Args:
         flow: the graph.
