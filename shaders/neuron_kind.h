@@ -29,7 +29,7 @@
     NEURON(sign)         /* -1, 0 or 1 */                                                                    \
     NEURON(floor)        /* the largest whole number that is not above x */                                  \
     NEURON(ceil)         /* the smallest whole number that is not below x */                                 \
-    NEURON(round)        /* the nearest whole number, of two the even one */                                 \
+    NEURON(round)        /* the nearest whole number, ties to even */                                        \
     NEURON(erf)          /* 2 / sqrt pi times the integral of e^(-t^2) from 0 to x */
 // clang-format on
 
