@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +114,15 @@ class Program:
 
     Args:
         inputs: the shapes of its inputs; None is an extent that is free.
+        features: the inputs that are described as other than arrays, such as images.
+        whole: the names of the inputs that are integers.
     """
 
     def __init__(
-        self, inputs: Mapping[str, Sequence[int | None]], features: Mapping[str, Fill] | None = None
+        self,
+        inputs: Mapping[str, Sequence[int | None]],
+        features: Mapping[str, Fill] | None = None,
+        whole: Collection[str] = (),
     ) -> None:
         stated = {name: array([extent or 1 for extent in shape]) for name, shape in inputs.items()}
         self.message = model({**stated, **(features or {})}, {"y": array((1, 1))}, version=8)
@@ -126,7 +131,7 @@ class Program:
         self.block = function.block_specializations.add(key="CoreML7").value
         self.block.outputs.append("y")
         for name, shape in inputs.items():
-            self._type(function.inputs.add(name=name).type.tensorType, 11, shape)
+            self._type(function.inputs.add(name=name).type.tensorType, INT32 if name in whole else 11, shape)
         self.function = function
         self.blobs = bytearray(struct.pack("<II56x", 0, 2))
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn import converters
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED
+from mpscnn.converters.coreml.neural.positions import POSITIONS
 from mpscnn.converters.coreml.schema import LAYERS
 from mpscnn.converters.unsupported import UnsupportedLayersError
 
@@ -335,7 +336,6 @@ CASES = {
     "floorDivBroadcastable": Case(
         "floorDivBroadcastable", None, lambda x, y: np.floor(x / y), _PLUS, positive=True
     ),
-    "gather": None,
     "gelu": Case("gelu", None, _gelu),
     "gelu by sigmoid": Case("gelu", settings(mode=2), lambda x: x * _sigmoid(1.702 * x)),
     "greaterEqual": Case("greaterEqual", None, lambda x, y: x >= y, _PLUS),
@@ -541,8 +541,9 @@ CASES = {
     ),
 }
 # Those that read constants of other layers: `test_coreml_files` has networks with them.
-ELSEWHERE = {"fillStatic", "gather", "loadConstant", "loadConstantND"}
-# `test_coreml_recurrent` has these.
+ELSEWHERE = {"fillStatic", "loadConstant", "loadConstantND"}
+# `test_coreml_positions` and `test_coreml_recurrent` have these.
+ELSEWHERE |= set(POSITIONS)
 ELSEWHERE |= {"biDirectionalLSTM", "gru", "simpleRecurrent", "uniDirectionalLSTM"}
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
     "reduceL1": lambda x, **more: abs(x).sum(**more),
@@ -573,7 +574,11 @@ def _last(x: NDArray[Any]) -> NDArray[Any]:
 
 @pytest.mark.parametrize("name", TABLE)
 def test_layers(name: str, tmp_path: Path) -> None:
-    case = TABLE[name]
+    compare_layer(TABLE[name], tmp_path)
+
+
+def compare_layer(case: Case, folder: Path) -> None:
+    """Compare a layer with what is expected of it."""
     draw = np.random.default_rng(5)
     inputs = [
         draw.uniform(0.2 if case.positive else -2.0, 2.0, shape).astype(np.float32) for shape in case.shapes
@@ -585,7 +590,7 @@ def test_layers(name: str, tmp_path: Path) -> None:
     expected = case.expected(*(x.astype(np.float64) for x in inputs))
     results = expected if isinstance(expected, list) else [expected]
     message = one_layer(case.kind, case.fill, case.shapes, len(results), exact=case.exact)
-    network = converters.read_network([saved(message, tmp_path / "one.mlmodel")])
+    network = converters.read_network([saved(message, folder / "one.mlmodel")])
     given = [_last(x if case.exact else x[None]) for x in inputs]
     assert [tensor.shape[1:] for tensor in network.inputs] == [x.shape[1:] for x in given]
     session = network.compile(device="cpu").session()
@@ -620,7 +625,7 @@ def test_all_refused_layers_are_named_at_once(tmp_path: Path) -> None:
     for kind, reads, makes in (
         ("tanh", "made", "t"),
         ("sin", "t", "s"),
-        ("topK", "x0", "k"),
+        ("lowerTriangular", "x0", "k"),
         ("abs", "x0", "y0"),
     ):
         layer = net.layers.add(name=makes, input=[reads], output=[makes])
@@ -631,7 +636,7 @@ def test_all_refused_layers_are_named_at_once(tmp_path: Path) -> None:
     assert [(one.name, one.kind) for one in refused.value.layers] == [
         ("y0", "custom"),
         ("s", "sin"),
-        ("k", "topK"),
+        ("k", "lowerTriangular"),
     ]
     assert "its class is 'Magic'" in str(refused.value)
 

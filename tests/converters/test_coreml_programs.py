@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from mpscnn import converters
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
+from mpscnn.converters.coreml.program.positions import POSITIONS
 from mpscnn.converters.unsupported import UnsupportedLayersError
 
 _DRAW = np.random.default_rng(12)
@@ -180,8 +181,6 @@ CASES = {
     "flatten2d": Case("flatten2d", {"axis": 1}, lambda x: x.reshape(1, 120)),
     "floor": _unary("floor", np.floor),
     "floor_div": _binary("floor_div", lambda x, y: np.floor(x / y), positive=True),
-    "gather": Case("gather", {"indices": [3, 0, 3], "axis": 1}, lambda x: x[:, [3, 0, 3]]),
-    "gather_nd": None,
     "gelu": _unary("gelu", _gelu, mode="EXACT"),
     "gelu by sigmoid": _unary("gelu", lambda x: x * _sigmoid(1.702 * x), mode="SIGMOID_APPROXIMATION"),
     "greater": None,
@@ -513,8 +512,9 @@ def test_shapes_that_a_program_computes(tmp_path: Path) -> None:
 
 
 def test_each_kind_of_operation_has_a_case() -> None:
-    others = {"select", "cast", "concat", "einsum", "stack", "shape", "fill", "gather_nd", "logical_not"}
+    others = {"select", "cast", "concat", "einsum", "stack", "shape", "fill", "logical_not"}
     others |= {"gru", "lstm", "rnn"}  # tests/converters/test_coreml_recurrent.py
+    others |= set(POSITIONS)  # tests/converters/test_coreml_positions.py
     tested = {case.kind for case in TABLE.values()} | set(_COMPARISONS) | set(_LOGICAL) | others
     assert tested == set(HANDLERS)
     assert not set(HANDLERS) & set(REFUSED)

@@ -12,6 +12,7 @@ from mpscnn.errors import UnsupportedError
 
 TYPES = onnx.TensorProto.DataType
 FLOATS = {"FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"}
+WHOLE = {"INT32", "INT64"}
 NAMES = [name for name in TYPES.keys() if name != "UNDEFINED" and "COMPLEX" not in name]  # noqa: SIM118 - no mapping
 
 
@@ -44,14 +45,14 @@ def cast(kind: str, target: str, *, constant: bool = False) -> Any:
 def test_a_cast_is_done_or_refused_by_name(kind: str, target: str) -> None:
     made = cast(kind, target)
     x = np.array([[-2.75, 0.0, 1.9, 3.25]], np.float32)
-    if target not in FLOATS | {"BOOL"}:
+    if target not in FLOATS | WHOLE | {"BOOL"}:
         with pytest.raises(UnsupportedError, match=f"makes {target.lower()} of computed numbers"):
             read(made)
         return
     (found,) = run_here(read(made), [x])
-    wanted = x if target in FLOATS else (x != 0).astype(np.float32)
+    wanted = x if target in FLOATS else np.trunc(x) if target in WHOLE else (x != 0).astype(np.float32)
     np.testing.assert_array_equal(found, wanted)
-    if target in ("FLOAT", "DOUBLE", "BOOL"):
+    if target in ("FLOAT", "DOUBLE", "BOOL", *WHOLE):
         np.testing.assert_array_equal(run_there(made, {"x": x})[0], wanted)
 
 

@@ -285,7 +285,7 @@ def test_inputs_of_other_numbers_are_refused(kind: str, said: str) -> None:
 
 
 def test_casts_of_computed_numbers_to_others_are_refused() -> None:
-    for kind in ("UINT8", "INT32"):
+    for kind in ("UINT8", "INT16"):
         made = model([node("Cast", ["x"], to=getattr(onnx.TensorProto, kind))], IMAGE)
         with pytest.raises(UnsupportedError, match=f"makes {kind.lower()}"):
             read(made)

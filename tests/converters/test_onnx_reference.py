@@ -135,6 +135,19 @@ def border(d: Draw) -> Case:
     return Case([node("Pad", ["x", "p"], mode=mode)], {"x": x}, {"p": np.array([*before, *after])}, 19)
 
 
+def one_hot(d: Draw) -> Case:
+    """Positions that the file computes, also negative ones, and those beyond the new axis."""
+    rank, depth = d.integer(2, 3), d.integer(1, 5)
+    x = d.numbers(2, *d.shape(rank - 1)) * np.float32(3.0)
+    axis = d.integer(1, rank)
+    nodes = [
+        node("Cast", ["x"], "i", to=7),
+        node("OneHot", ["i", "d", "v"], axis=axis - (rank + 1) * d.integer(0, 1)),
+    ]
+    values = {"d": np.array([depth]), "v": np.array([-0.5, 2.5], np.float32)}
+    return Case(nodes, {"x": x}, values, on_runtime=True)
+
+
 def gather_elements(d: Draw) -> Case:
     rank = d.integer(2, 4)
     x = d.numbers(1, *d.shape(rank - 1))
@@ -394,7 +407,7 @@ def _recurrent(d: Draw, kind: str, gates: int) -> Case:
 
 KINDS: list[Callable[[Draw], Case]] = [
     attention, border, cubic, gather_by_computed, gather_computed, gather_elements, gather_nd, gemm, gru,
-    hidden_scores, linear, lstm, matmul, max_positions, number, response, rnn, running_sum, samples,
+    hidden_scores, linear, lstm, matmul, max_positions, number, one_hot, response, rnn, running_sum, samples,
     scatter_elements, scatter_nd, several_images, top_k, unpool,
 ]  # fmt: skip
 

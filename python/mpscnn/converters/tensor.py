@@ -87,6 +87,11 @@ class FileTensor(Value):
         """Return x * factor + offset."""
         return self.map({"kind": "linear", "a": factor, "b": offset}, suffix)
 
+    def truncated(self) -> FileTensor:
+        """Return each number without its fraction, as a cast to integers does."""
+        whole = self.map("absolute", "/magnitude").map("floor", "/whole")
+        return self.map("sign", "/sign").combined("multiply", whole)
+
     def power(self, exponent: float) -> FileTensor:
         """Return x ** exponent."""
         return self.holding(special_values.power(self.network, self.tensor, exponent, self.arranger.name))

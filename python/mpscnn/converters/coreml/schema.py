@@ -154,7 +154,10 @@ LAYERS: dict[str, tuple[int, str]] = {
         "inputChannels:uint64:1 outputChannels:uint64:2 hasBias:bool:10 weights:Weights:20 bias:Weights:21 "
         "int8DynamicQuantize:bool:22",
     ),
-    "embedding": (150, _EMPTY),
+    "embedding": (
+        150,
+        "inputDim:uint64:1 outputChannels:uint64:2 hasBias:bool:10 weights:Weights:20 bias:Weights:21",
+    ),
     "batchnorm": (
         160,
         "channels:uint64:1 computeMeanVar:bool:5 instanceNormalization:bool:6 epsilon:float:10 gamma:Weights:15 "
@@ -271,12 +274,12 @@ LAYERS: dict[str, tuple[int, str]] = {
     "tile": (920, "reps:uint64*:1"),
     "stack": (925, "axis:int64:1"),
     "gather": (930, "axis:int64:1"),
-    "scatter": (935, _EMPTY),
+    "scatter": (935, "axis:int64:1 mode:int32:2"),
     "gatherND": (940, _EMPTY),
-    "scatterND": (945, _EMPTY),
+    "scatterND": (945, "mode:int32:1"),
     "softmaxND": (950, "axis:int64:1"),
-    "gatherAlongAxis": (952, _EMPTY),
-    "scatterAlongAxis": (954, _EMPTY),
+    "gatherAlongAxis": (952, "axis:int64:1"),
+    "scatterAlongAxis": (954, "axis:int64:1 mode:int32:2"),
     "reverse": (960, "reverseDim:bool*:1"),
     "reverseSeq": (965, _EMPTY),
     "splitND": (975, "axis:int64:1 numSplits:uint64:2 splitSizes:uint64*:3"),
@@ -288,10 +291,13 @@ LAYERS: dict[str, tuple[int, str]] = {
     ),
     "sliceDynamic": (1000, _EMPTY),
     "slidingWindows": (1005, _EMPTY),
-    "topK": (1015, _EMPTY),
+    "topK": (1015, "axis:int64:1 K:uint64:2 useBottomK:bool:3"),
     "argMin": (1020, "axis:int64:1 removeDim:bool:2"),
     "argMax": (1025, "axis:int64:1 removeDim:bool:2"),
-    "embeddingND": (1040, _EMPTY),
+    "embeddingND": (
+        1040,
+        "vocabSize:uint64:1 embeddingSize:uint64:2 hasBias:bool:3 weights:Weights:20 bias:Weights:21",
+    ),
     "batchedMatmul": (
         1045,
         "transposeA:bool:1 transposeB:bool:2 weightMatrixFirstDimension:uint64:5 weightMatrixSecondDimension:uint64:6 "
@@ -340,10 +346,10 @@ LAYERS: dict[str, tuple[int, str]] = {
     "whereBroadcastable": (1330, _EMPTY),
     "layerNormalization": (1350, "normalizedShape:int64*:1 eps:float:2 gamma:Weights:3 beta:Weights:4"),
     "NonMaximumSuppression": (1400, _EMPTY),
-    "oneHot": (1450, _EMPTY),
-    "cumSum": (1455, _EMPTY),
+    "oneHot": (1450, "oneHotVectorSize:uint64:1 axis:int64:2 onValue:float:3 offValue:float:4"),
+    "cumSum": (1455, "axis:int64:1 excludeFinalSum:bool:2 reverse:bool:3"),
     "clampedReLU": (1460, "alpha:float:1 beta:float:2"),
-    "argSort": (1461, _EMPTY),
+    "argSort": (1461, "axis:int64:1 descending:bool:2"),
     "pooling3d": (1465, _EMPTY),
     "globalPooling3d": (1466, _EMPTY),
     "sliceBySize": (1470, _EMPTY),

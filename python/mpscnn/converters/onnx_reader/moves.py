@@ -73,8 +73,8 @@ def _cast_to(c: Context, node: Node, target: str) -> FileTensor:
         if target == "double" and _FROM_DOUBLE not in c.notes:
             c.notes.append(_FROM_DOUBLE)
         return x.as_numbers()
-    if x.whole_numbers and target in ("int32", "int64"):
-        return x
+    if target in ("int32", "int64"):
+        return x if x.whole_numbers else x.truncated().as_whole_numbers()
     if target == "bool":
         return x.as_whole_numbers() if are_truths(c, node.inputs[0]) else x.is_not(0.0)
     raise UnsupportedError(f"makes {target} of computed numbers, which is not supported")

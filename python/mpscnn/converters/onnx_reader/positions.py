@@ -1,4 +1,4 @@
-"""Convert operators that read or write elements at positions: TopK, GatherElements, GatherND, ScatterND and others."""
+"""Convert operators that read or write elements at positions: TopK, OneHot, GatherElements, ScatterND and others."""
 
 from __future__ import annotations
 
@@ -30,6 +30,33 @@ def _top_k(c: Context, node: Node) -> list[FileTensor] | None:
     if node.outputs and c.is_used(node.outputs[0]):
         results[0] = x.taken_along(axis, indices)
     return results[: len(node.outputs)]
+
+
+def _one_hot(c: Context, node: Node) -> FileTensor:
+    """Convert OneHot: a new axis with one number at the index and another elsewhere.
+
+    Negative indices count from the end, and indices beyond the new axis select no place of it.
+    """
+    x = c.x(node, whole_numbers=True)
+    stated = c.constants.real(node.inputs[1], "its depth").reshape(-1)  # ONNX allows any type
+    depth = [int(number) for number in stated if math.isfinite(number)]
+    values = c.constants.real(node.inputs[2], "its values").reshape(-1)
+    axis = node.integer("axis", -1)
+    if len(depth) != 1 or depth[0] < 1 or values.size != 2 or not -x.rank - 1 <= axis <= x.rank:
+        raise WeightsError(f"damaged: {depth[:8]} places on axis {axis} of {x.shown}, {values.size} numbers")
+    off, on = (float(value) for value in values)
+    if not (math.isfinite(on) and math.isfinite(off)):
+        raise UnsupportedError(f"its numbers are {off} and {on}")
+    if not x.whole_numbers:
+        x = x.truncated()
+    axis %= x.rank + 1
+    shape = [depth[0] if place == axis else 1 for place in range(x.rank + 1)]
+    name = f"{node.outputs[0]}/places"
+    c.constants.budget.spend(Cost.look(depth[0]))
+    c.constants.put(name, np.arange(depth[0], dtype=np.float32).reshape(shape))
+    shift = x.is_below(0.0, "/below").linear(depth[0], suffix="/shift")
+    counted = x.combined("add", shift, "/counted").with_axes([axis])
+    return counted.combined("equal", c.tensor(name, x.rank + 1), "/same").linear(on - off, off)
 
 
 # ---- Gathers -------------------------------------------------------------------------------------------------------
@@ -140,6 +167,7 @@ POSITIONS: dict[str, Handler] = {
     "GatherElements": _gather_elements,
     "GatherND": _gather_nd,
     "GridSample": _grid_sample,
+    "OneHot": _one_hot,
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,
     "TopK": _top_k,

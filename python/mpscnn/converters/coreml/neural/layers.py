@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpscnn.converters.coreml.neural.elements import ELEMENTS
 from mpscnn.converters.coreml.neural.layer import Handler
 from mpscnn.converters.coreml.neural.moves import MOVES
+from mpscnn.converters.coreml.neural.positions import POSITIONS
 from mpscnn.converters.coreml.neural.products import PRODUCTS
 from mpscnn.converters.coreml.neural.recurrent import RECURRENT
 from mpscnn.converters.coreml.neural.windows import WINDOWS
@@ -14,26 +15,23 @@ _REASONS = {
     "sequences of several lengths are not supported": "reverseSeq",
     "holds code of its author's app, which is not in the file": "custom",
     "control flow is not supported": "branch loop loopBreak loopContinue",
-    "lookups of words are not supported": "embedding embeddingND",
     "random numbers are not supported": "randomNormalLike randomNormalStatic randomNormalDynamic randomUniformLike "
     "randomUniformStatic randomUniformDynamic randomBernoulliLike randomBernoulliStatic randomBernoulliDynamic "
     "categoricalDistribution",
     "3-D layers are not supported": "pooling3d globalPooling3d convolution3d",
     "the shape of its result depends on what the network computes, which is not supported": "rangeDynamic "
     "sliceDynamic fillDynamic broadcastToDynamic reshapeDynamic whereNonZero sliceBySize getShape",
-    "tables and indices that the network computes are not supported": "scatter gatherND scatterND gatherAlongAxis "
-    "scatterAlongAxis oneHot topK argSort",
     "suppression of boxes within a network is not supported: write it as a part of a pipeline, after the network": (
         "NonMaximumSuppression"
     ),
     "mpscnn has no such layer": "cropResize sin cos tan asin acos atan sinh cosh asinh acosh atanh modBroadcastable "
-    "matrixBandPart lowerTriangular upperTriangular cumSum slidingWindows rangeStatic fillLike broadcastToLike "
+    "matrixBandPart lowerTriangular upperTriangular slidingWindows rangeStatic fillLike broadcastToLike "
     "reshapeLike",
 }
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why a kind of layer is not supported, by Core ML's name."""
 
-HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **PRODUCTS, **RECURRENT, **WINDOWS}
+HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **POSITIONS, **PRODUCTS, **RECURRENT, **WINDOWS}
 """The functions that convert layers, by kind: the name of the message's field with the parameters."""
 
 _NUMBERS = {number: kind for kind, (number, _) in LAYERS.items()}

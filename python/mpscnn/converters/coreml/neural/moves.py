@@ -158,14 +158,6 @@ def _broadcast(b: Builder, layer: Layer) -> str:
     return b.op("Expand", layer.x, b.integers(wanted))
 
 
-def _gather(b: Builder, layer: Layer) -> str:
-    x, places = layer.two()
-    return b.op("Gather", x, b.op("Cast", places, to=_INT64), axis=b.axis(x, int(layer.p.axis)))
-
-
-_INT64 = 7
-
-
 def _squeeze(b: Builder, layer: Layer) -> str:
     extents = b.extents(layer.x)
     axes = [int(one) for one in layer.p.axes]
@@ -210,7 +202,6 @@ MOVES: dict[str, Handler] = {
     "expandDims": _expand_dims,
     "flatten": _flatten,
     "flattenTo2D": _flatten_to_2d,
-    "gather": _gather,
     "permute": _permute,
     "rankPreservingReshape": _reshape_static,
     "reorganizeData": _reorganize,

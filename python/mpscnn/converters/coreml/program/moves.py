@@ -20,7 +20,7 @@ from mpscnn.converters.onnx_builder.blocks import (
     stacked,
     taken,
 )
-from mpscnn.converters.onnx_builder.builder import INT64, Builder
+from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MOST_FILLED = 1 << 20
@@ -100,21 +100,6 @@ def _slice_by_size(b: Builder, op: Operation) -> str:
     return taken(b, op.tensor("x"), op.integers("begin"), op.integers("size"))
 
 
-def _gather(b: Builder, op: Operation) -> str:
-    if op.integer("batch_dims", 0):
-        raise UnsupportedError("takes other places for each image of the batch")
-    x, indices = op.tensor("x"), op.tensor("indices")
-    if not b.is_whole(indices):
-        indices = b.op("Cast", indices, to=INT64)
-    return b.op("Gather", x, indices, axis=b.axis(x, op.integer("axis", 0)))
-
-
-def _gather_nd(b: Builder, op: Operation) -> str:
-    if op.integer("batch_dims", 0):
-        raise UnsupportedError("takes other places for each image of the batch")
-    return b.op("GatherND", op.tensor("x"), op.tensor("indices"))
-
-
 def _tile(b: Builder, op: Operation) -> str:
     counts = op.integers("reps")
     if len(counts) != b.rank(op.tensor("x")) or not all(1 <= count < 2**31 for count in counts):
@@ -169,8 +154,6 @@ MOVES: dict[str, Handler] = {
     "expand_dims": _expand_dims,
     "fill": _fill,
     "flatten2d": _flatten,
-    "gather": _gather,
-    "gather_nd": _gather_nd,
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
     "reshape": _reshape,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpscnn.converters.coreml.program.elements import ELEMENTS
 from mpscnn.converters.coreml.program.moves import MOVES
 from mpscnn.converters.coreml.program.operation import Handler
+from mpscnn.converters.coreml.program.positions import POSITIONS
 from mpscnn.converters.coreml.program.products import PRODUCTS
 from mpscnn.converters.coreml.program.recurrent import RECURRENT
 from mpscnn.converters.coreml.program.windows import WINDOWS
@@ -22,9 +23,7 @@ _REASONS = {
     ),
     "the shape of its result depends on what the network computes, which is not supported": "non_zero range_1d "
     "reshape_like fill_like",
-    "tables and indices that the network computes are not supported": "argsort gather_along_axis one_hot scatter "
-    "scatter_along_axis scatter_nd topk",
-    "mpscnn has no such layer": "acos affine asin atan atanh band_part batch_to_space cos cosh crop_resize cumsum mod "
+    "mpscnn has no such layer": "acos affine asin atan atanh band_part batch_to_space cos cosh crop_resize mod "
     "resample sin sinh sliding_windows space_to_batch tan",
     "weights that are compressed in this way are not supported": "constexpr_lut_to_sparse "
     "constexpr_sparse_blockwise_shift_scale",
@@ -32,5 +31,5 @@ _REASONS = {
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why an operation is not supported, by Core ML's name."""
 
-HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **PRODUCTS, **RECURRENT, **WINDOWS}
+HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **POSITIONS, **PRODUCTS, **RECURRENT, **WINDOWS}
 """The functions that convert operations, by Core ML's name."""

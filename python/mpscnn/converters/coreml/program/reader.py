@@ -33,7 +33,7 @@ def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: End
     """Return the network of a model's main function."""
     function, description = _main_function(model)
     features = {one.name: one for one in (feature(message, file.origin) for message in description.input)}
-    inputs = []
+    inputs, whole = [], set()
     for given in function.inputs:
         if given.type.HasField("stateType"):
             raise UnsupportedError(
@@ -41,9 +41,11 @@ def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: End
             )
         if not given.type.HasField("tensorType"):
             raise UnsupportedError(f"its input {shown(given.name)} is not a tensor")
+        if types.is_integer(given.type):
+            whole.add(given.name)
         extents = _input_extents(given, features.get(given.name))
         inputs.append((features.get(given.name, Feature(given.name, "array", extents)), extents))
-    builder = Builder(file.origin, input_shapes(inputs, options, file.origin), **PACKAGES)
+    builder = Builder(file.origin, input_shapes(inputs, options, file.origin), whole=whole, **PACKAGES)
     block = _block_of(function)
     photos = [one for one, _ in inputs]
     is_photo = len(photos) == 1 and photos[0].kind == "image"

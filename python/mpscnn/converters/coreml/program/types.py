@@ -70,6 +70,12 @@ def float_bits(message: Any) -> int | None:
     return {10: 16, 11: 32}.get(message.tensorType.dataType)
 
 
+def is_integer(message: Any) -> bool:
+    """Return True for a value of whole numbers, from the message of its type."""
+    found = _ELEMENTS.get(message.tensorType.dataType)
+    return found is not None and found.dtype.kind in "iu"
+
+
 def extents(tensor: Any) -> Extents:
     """Return the shape of a tensor's type."""
     if len(tensor.dimensions) > _MAX_RANK:

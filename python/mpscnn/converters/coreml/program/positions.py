@@ -1,0 +1,92 @@
+"""Convert operations of programs that read or write elements at positions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mpscnn.converters.coreml.program.operation import Handler, Operation
+from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.positions import (
+    along,
+    one_hot,
+    running_sums,
+    scattered,
+    scattered_slices,
+    top,
+    whole,
+)
+from mpscnn.errors import UnsupportedError
+
+
+def _top_k(b: Builder, op: Operation) -> list[str]:
+    """Convert topk. Its results are sorted also where the program allows any order."""
+    count, axis = op.integer("k", 1), op.integer("axis", -1)
+    values, positions = top(b, op.tensor("x"), axis, count, largest=not op.flag("ascending", False))
+    return [values, positions] if op.flag("return_indices", True) else [values]
+
+
+def _sorted(b: Builder, op: Operation) -> str:
+    axis, ascending = op.integer("axis", -1), op.flag("ascending", False)
+    return top(b, op.tensor("x"), axis, None, largest=not ascending)[1]
+
+
+def _gather(b: Builder, op: Operation) -> str:
+    if op.integer("batch_dims", 0):
+        raise UnsupportedError("takes other places for each image of the batch")
+    x = op.tensor("x")
+    return b.op("Gather", x, whole(b, op.tensor("indices")), axis=b.axis(x, op.integer("axis", 0)))
+
+
+def _gather_nd(b: Builder, op: Operation) -> str:
+    if op.integer("batch_dims", 0):
+        raise UnsupportedError("takes other places for each image of the batch")
+    return b.op("GatherND", op.tensor("x"), whole(b, op.tensor("indices")))
+
+
+def _gather_along(b: Builder, op: Operation) -> str:
+    return along(b, op.tensor("x"), op.tensor("indices"), op.integer("axis", 0))
+
+
+def _running_sums(b: Builder, op: Operation) -> str:
+    exclusive, backwards = op.flag("exclusive", False), op.flag("reverse", False)
+    return running_sums(b, op.tensor("x"), op.integer("axis", 0), exclusive=exclusive, backwards=backwards)
+
+
+def _one_hot(b: Builder, op: Operation) -> str:
+    on, off = (
+        float(np.asarray(op.array(name)).reshape(())) if op.has(name) else default
+        for name, default in (("on_value", 1.0), ("off_value", 0.0))
+    )
+    return one_hot(
+        b, op.tensor("indices"), op.integer("one_hot_vector_size"), op.integer("axis", -1), on, off
+    )
+
+
+def _operands(op: Operation) -> list[str]:
+    return [op.tensor(name) for name in ("data", "indices", "updates")]
+
+
+def _scatter(b: Builder, op: Operation) -> str:
+    return scattered_slices(b, _operands(op), op.text("mode", "add"), op.integer("axis", 0))
+
+
+def _scatter_along(b: Builder, op: Operation) -> str:
+    return scattered(b, "ScatterElements", _operands(op), op.text("mode", "add"), op.integer("axis", 0))
+
+
+def _scatter_nd(b: Builder, op: Operation) -> str:
+    return scattered(b, "ScatterND", _operands(op), op.text("mode", "add"))
+
+
+POSITIONS: dict[str, Handler] = {
+    "argsort": _sorted,
+    "cumsum": _running_sums,
+    "gather": _gather,
+    "gather_along_axis": _gather_along,
+    "gather_nd": _gather_nd,
+    "one_hot": _one_hot,
+    "scatter": _scatter,
+    "scatter_along_axis": _scatter_along,
+    "scatter_nd": _scatter_nd,
+    "topk": _top_k,
+}

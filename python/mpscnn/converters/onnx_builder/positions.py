@@ -1,0 +1,91 @@
+"""Compositions of ONNX operators that read or write elements at positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_LARGEST = 2**31 - 1
+_REDUCTIONS = {"update": "none", "add": "add", "mul": "mul", "max": "max", "min": "min"}
+
+
+def whole(b: Builder, x: str) -> str:
+    """Return a tensor as whole numbers: positions may be stored as floats."""
+    return x if b.is_whole(x) else b.op("Cast", x, to=INT64)
+
+
+def top(b: Builder, x: str, axis: int, count: int | None, *, largest: bool) -> tuple[str, str]:
+    """Return the best elements of an axis and their positions, the best first; None: all elements of the axis."""
+    place = b.axis(x, axis)
+    extent = b.extents(x)[place]
+    if count is None:
+        if extent is None:
+            raise UnsupportedError("orders an axis whose extent is not known")
+        count = extent
+    if not 0 < count <= _LARGEST or (extent is not None and count > extent):
+        raise WeightsError(f"damaged: takes {count} of {extent} elements")
+    values, positions = b.ops("TopK", [x, b.integers([count])], 2, axis=place, largest=int(largest))
+    return values, positions
+
+
+def along(b: Builder, x: str, positions: str, axis: int) -> str:
+    """Take elements along an axis, as numpy.take_along_axis does."""
+    return b.op("GatherElements", x, whole(b, positions), axis=b.axis(x, axis))
+
+
+def running_sums(b: Builder, x: str, axis: int, *, exclusive: bool, backwards: bool) -> str:
+    """Return cumulative sums along an axis."""
+    place = b.weight("axis", np.asarray(b.axis(x, axis), np.int64))
+    return b.op("CumSum", x, place, exclusive=int(exclusive), reverse=int(backwards))
+
+
+def one_hot(b: Builder, positions: str, depth: int, axis: int, on: float, off: float) -> str:
+    """Add an axis with one number at the position and another elsewhere."""
+    rank = b.rank(positions)
+    if not 0 < depth <= _LARGEST or not -rank - 1 <= axis <= rank:
+        raise WeightsError(f"damaged: {depth} places on axis {axis} of {rank + 1}")
+    values = b.weight("values", np.asarray([off, on], np.float32))
+    return b.op("OneHot", whole(b, positions), b.integers([depth]), values, axis=axis)
+
+
+def words(b: Builder, positions: str, table: str, bias: str | None) -> str:
+    """Look up rows of a constant table, and add a bias to each of them."""
+    rows = b.op("Gather", table, whole(b, positions), axis=0)
+    return rows if bias is None else b.op("Add", rows, bias)
+
+
+def scattered(b: Builder, kind: str, operands: Sequence[str], mode: str, axis: int | None = None) -> str:
+    """Write elements at positions: ScatterElements along an axis, or ScatterND.
+
+    Args:
+        kind: the name of the operator in ONNX.
+        operands: the tensor that is changed, the positions and the new elements.
+        mode: the name of Core ML for what happens with the elements that are there.
+        axis: the axis of ScatterElements.
+    """
+    x, positions, updates = operands
+    if mode not in _REDUCTIONS:
+        raise UnsupportedError(f"scatters by {mode!r}, which is not supported")
+    settings: dict[str, int] = {} if axis is None else {"axis": b.axis(x, axis)}
+    return b.op(kind, x, whole(b, positions), updates, reduction=_REDUCTIONS[mode], **settings)
+
+
+def scattered_slices(b: Builder, operands: Sequence[str], mode: str, axis: int) -> str:
+    """Write slices of an axis at the positions of a vector."""
+    x, positions, updates = operands
+    place, extents = b.axis(x, axis), b.fixed(updates)
+    if b.rank(positions) != 1 or len(extents) != b.rank(x):
+        raise WeightsError(f"damaged: {b.rank(positions)} axes of positions for slices {extents}")
+    shape = [-1 if number == place else 1 for number in range(len(extents))]
+    column = b.reshaped(whole(b, positions), shape)
+    spread = b.op("Expand", column, b.integers(extents))
+    return scattered(b, "ScatterElements", [x, spread, updates], mode, axis)
+
+
+def as_floats(b: Builder, positions: str) -> str:
+    """Return positions as floats, as the blobs of Core ML's neural networks are."""
+    return b.op("Cast", positions, to=FLOAT)

@@ -1,0 +1,285 @@
+"""Layers and operations of Core ML that read or write elements at positions, beside numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.coreml_writer import Program, add, array, model, numbers, one_layer, saved, settings
+from converters.test_coreml_layers import Case, compare_layer
+from converters.test_coreml_programs import _compare, _computed, _inputs
+from numpy.typing import NDArray
+
+from mpscnn import converters
+from mpscnn.converters.coreml.neural.positions import POSITIONS as LAYERS
+from mpscnn.converters.coreml.program.positions import POSITIONS as OPERATIONS
+from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.errors import WeightsError
+
+Array = NDArray[Any]
+_DRAW = np.random.default_rng(13)
+_IMAGE = (1, 4, 5, 6)
+_TABLE, _BIAS = (_DRAW.uniform(0.5, 1.5, shape).astype(np.float32) for shape in ((4, 7), (4,)))
+
+
+def _along(axis: int) -> Callable[[Array, Array], Array]:
+    return lambda x, places: np.take_along_axis(x, places.astype(int), axis)
+
+
+def _top(x: Array, axis: int, count: int, *, largest: bool) -> list[Array]:
+    order = np.argsort(-x if largest else x, axis, kind="stable").take(range(count), axis)
+    return [np.take_along_axis(x, order, axis), order]
+
+
+def _rows(places: Array, bias: Any = 0.0) -> Array:
+    return _TABLE.T.astype(np.float64)[places.astype(int)] + np.asarray(bias, np.float64)
+
+
+def _backwards(x: Array) -> Array:
+    return x[:, :, ::-1].cumsum(2)[:, :, ::-1] - x
+
+
+# ---- Layers of neural networks: blobs are floats, of which positions are the integers -------------------------------
+
+_WORDS = {"weights": _TABLE, "hasBias": True, "bias": _BIAS}
+CASES = {
+    "argSort": Case("argSort", settings(axis=-1), lambda x: np.argsort(x, -1, kind="stable")),
+    "argSort, descending": Case(
+        "argSort", settings(axis=1, descending=True), lambda x: np.argsort(-x, 1, kind="stable")
+    ),
+    "cumSum": Case("cumSum", settings(axis=-1), lambda x: x.cumsum(-1)),
+    "cumSum, exclusive": Case("cumSum", settings(axis=1, excludeFinalSum=True), lambda x: x.cumsum(1) - x),
+    "cumSum, backwards": Case("cumSum", settings(axis=2, excludeFinalSum=True, reverse=True), _backwards),
+    "embedding": Case(
+        "embedding",
+        settings(inputDim=7, outputChannels=4, **_WORDS),
+        lambda x: _rows(x.reshape(1), _BIAS).reshape(1, 4, 1, 1),
+        ((1, 1, 1, 1),),
+        positive=True,
+    ),
+    "embeddingND": Case(
+        "embeddingND",
+        settings(vocabSize=7, embeddingSize=4, **_WORDS),
+        lambda x: _rows(x[..., 0], _BIAS),
+        ((1, 5, 1),),
+        positive=True,
+    ),
+    "embeddingND without bias": Case(
+        "embeddingND",
+        settings(vocabSize=7, embeddingSize=4, weights=_TABLE),
+        lambda x: _rows(x[..., 0]),
+        ((1, 3, 5, 1),),
+        positive=True,
+    ),
+    "gather": Case(
+        "gather",
+        settings(axis=2),
+        lambda x, places: np.take(x, places.astype(int), 2),
+        ((1, 5, 6), (1, 3)),
+        positive=True,
+    ),
+    "gatherAlongAxis": Case(
+        "gatherAlongAxis", settings(axis=-1), _along(3), (_IMAGE, (1, 4, 5, 3)), positive=True
+    ),
+    "gatherAlongAxis, channels": Case(
+        "gatherAlongAxis", settings(axis=1), _along(1), (_IMAGE, (1, 2, 5, 6)), positive=True
+    ),
+    "oneHot": Case(
+        "oneHot",
+        settings(oneHotVectorSize=3, axis=1, onValue=2.5, offValue=-0.5),
+        lambda x: np.where(np.trunc(x)[:, None] == np.arange(3).reshape(1, 3, 1, 1), 2.5, -0.5),
+        ((1, 5, 6),),
+        positive=True,
+    ),
+    "topK": Case("topK", settings(axis=1, K=3), lambda x: _top(x, 1, 3, largest=True)),
+    "topK, bottom": Case(
+        "topK", settings(axis=-1, K=6, useBottomK=True), lambda x: _top(x, 3, 6, largest=False)
+    ),
+}
+_WITH_CONSTANTS = {"gatherND", "scatter", "scatterAlongAxis", "scatterND"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layers(name: str, tmp_path: Path) -> None:
+    compare_layer(CASES[name], tmp_path)
+
+
+def _with_constant(kind: str, places: Array, **attributes: Any) -> Any:
+    """A layer that gets positions from a constant, and for a scatter new elements from a second input."""
+    inputs = {"x": array(_IMAGE)}
+    reads = "x places"
+    if kind.startswith("scatter"):
+        inputs["new"] = array((1, 2, 5, 6))
+        reads += " new"
+    message = model(inputs, {"y": array((1, 1))})
+    net = message.neuralNetwork
+    net.arrayInputShapeMapping = 1
+
+    def fill(parameters: Any) -> None:
+        parameters.shape.extend(places.shape)
+        numbers(parameters.data, places)
+
+    add(net, "loadConstantND", "", "places", fill)
+    add(net, kind, reads, "y", settings(**attributes))
+    return message
+
+
+def _found(message: Any, inputs: Sequence[Array], folder: Path) -> Array:
+    network = converters.read_network([saved(message, folder / "one.mlmodel")])
+    given = [x.transpose(0, 2, 3, 1) for x in inputs]
+    found: Array = network.compile(device="cpu").session().run(given[0] if len(given) == 1 else given)
+    return found
+
+
+@pytest.mark.parametrize("kind", sorted({*_WITH_CONSTANTS, "gather", "gatherAlongAxis"}))
+def test_layers_with_constant_positions(kind: str, tmp_path: Path) -> None:
+    x, new = _inputs((_IMAGE, (1, 2, 5, 6)))
+    places = np.array([3, 1])
+    channels = np.broadcast_to(places.reshape(1, 2, 1, 1), new.shape)
+    pairs = np.stack(np.broadcast_arrays(0, places), -1)[None]
+    wanted = x.copy()
+    if kind.startswith("gather"):
+        taken = {
+            "gather": (places, {"axis": 1}, x[:, places]),
+            "gatherAlongAxis": (channels, {"axis": 1}, x[:, places]),
+            "gatherND": (pairs, {}, x[:, places]),
+        }
+        given, attributes, wanted = taken[kind]
+        found = _found(_with_constant(kind, given, **attributes), [x], tmp_path)
+    else:
+        wanted[:, places] = new
+        written = {
+            "scatter": (places, {"axis": 1}),
+            "scatterAlongAxis": (channels, {"axis": -3}),
+            "scatterND": (pairs, {}),
+        }
+        given, attributes = written[kind]
+        found = _found(_with_constant(kind, given, **attributes), [x, new], tmp_path)
+    np.testing.assert_array_equal(found, wanted.transpose(0, 2, 3, 1).reshape(found.shape))
+
+
+def test_each_kind_has_a_case() -> None:
+    assert {case.kind for case in CASES.values()} | _WITH_CONSTANTS == set(LAYERS)
+    assert {case[0] for case in OPERATION_CASES.values()} == set(OPERATIONS)
+
+
+def test_what_the_network_computes_is_refused_by_name(tmp_path: Path) -> None:
+    """The number of elements or places, and other ways of scattering."""
+    for kind, inputs, more, reason in (
+        ("topK", 2, {"axis": 1}, "its number of elements is an input"),
+        ("oneHot", 2, {"axis": 1}, "its number of places is an input"),
+        ("cumSum", 2, {"axis": 1}, "its axis is an input"),
+        ("scatterND", 3, {"mode": 2}, "scatters by 'sub'"),
+        ("scatterND", 3, {"mode": 1}, "scatters by 'add'"),
+        ("embedding", 1, {"inputDim": 7, "outputChannels": 4}, "one index for each image"),
+    ):
+        results = 2 if kind == "topK" else 1
+        message = one_layer(kind, settings(**more), [_IMAGE] * inputs, results)
+        with pytest.raises(UnsupportedLayersError, match=reason):
+            converters.read_network([saved(message, tmp_path / "one.mlmodel")])
+
+
+def test_damaged_settings_are_named(tmp_path: Path) -> None:
+    for kind, more, reason in (
+        ("topK", {"axis": 1, "K": 5}, "takes 5 of 4 elements"),
+        ("topK", {"axis": 4, "K": 1}, "axis 4 of 4"),
+        ("oneHot", {"axis": 9, "oneHotVectorSize": 2}, "2 places on axis 9"),
+        ("oneHot", {"axis": 0}, "0 places"),
+        ("embeddingND", {"vocabSize": 7, "embeddingSize": 4}, "expected 1 as the last extent"),
+    ):
+        message = one_layer(kind, settings(**more), [_IMAGE], 2 if kind == "topK" else 1)
+        with pytest.raises(WeightsError, match=reason):
+            converters.read_network([saved(message, tmp_path / "one.mlmodel")])
+
+
+# ---- Operations of programs ------------------------------------------------------------------------------------------
+
+_PLACES = np.array([[[[1, 0, 2]] * 5] * 4])
+_NEW = (1, 2, 5, 6)
+
+
+def _written(x: Array, new: Array) -> Array:
+    x[:, [3, 1]] = new
+    return x
+
+
+_CHANNELS = np.broadcast_to(np.array([3, 1]).reshape(1, 2, 1, 1), _NEW)
+OPERATION_CASES: dict[str, tuple[str, dict[str, Any], Callable[..., Any], Sequence[Sequence[int]]]] = {
+    "argsort": ("argsort", {"axis": 1}, lambda x: np.argsort(-x, 1, kind="stable"), (_IMAGE,)),
+    "argsort, ascending": (
+        "argsort",
+        {"axis": -1, "ascending": True},
+        lambda x: np.argsort(x, -1, kind="stable"),
+        (_IMAGE,),
+    ),
+    "cumsum": ("cumsum", {"axis": 2}, lambda x: x.cumsum(2), (_IMAGE,)),
+    "cumsum, backwards": ("cumsum", {"axis": 2, "exclusive": True, "reverse": True}, _backwards, (_IMAGE,)),
+    "gather": ("gather", {"indices": [3, 0, 3], "axis": 1}, lambda x: x[:, [3, 0, 3]], (_IMAGE,)),
+    "gather along": (
+        "gather_along_axis",
+        {"indices": _PLACES, "axis": 3},
+        lambda x: np.take_along_axis(x, _PLACES, 3),
+        (_IMAGE,),
+    ),
+    "gather_nd": ("gather_nd", {"indices": [[[0, 3], [0, 1]]]}, lambda x: x[:, [3, 1]], (_IMAGE,)),
+    "one_hot": (
+        "one_hot",
+        {"one_hot_vector_size": 3, "axis": 1, "on_value": np.float32(2.0), "off_value": np.float32(-1.0)},
+        lambda x: np.where(np.trunc(x)[:, None] == np.arange(3).reshape(1, 3, 1, 1), 2.0, -1.0),
+        ((1, 5, 6),),
+    ),
+    "scatter": ("scatter", {"indices": [3, 1], "axis": 1, "mode": "update"}, _written, (_IMAGE, _NEW)),
+    "scatter along": (
+        "scatter_along_axis",
+        {"indices": _CHANNELS, "axis": 1, "mode": "update"},
+        _written,
+        (_IMAGE, _NEW),
+    ),
+    "scatter_nd": ("scatter_nd", {"indices": [[[0, 3], [0, 1]]], "mode": "update"}, _written, (_IMAGE, _NEW)),
+    "topk": ("topk", {"k": 3, "axis": 1}, lambda x: _top(x, 1, 3, largest=True), (_IMAGE,)),
+    "topk, ascending": (
+        "topk",
+        {"k": 2, "ascending": True, "sort": False},
+        lambda x: _top(x, 3, 2, largest=False),
+        (_IMAGE,),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPERATION_CASES)
+def test_operations(name: str, tmp_path: Path) -> None:
+    kind, operands, compute, shapes = OPERATION_CASES[name]
+    inputs = _inputs(shapes, positive=True)
+    expected = compute(*(x.astype(np.float64) for x in inputs))
+    makes = [f"y{place}" for place in range(len(expected))] if isinstance(expected, list) else ["y"]
+    program = Program({f"x{place}": shape for place, shape in enumerate(shapes)})
+    first = {"one_hot": "indices"}.get(kind, "data" if kind.startswith("scatter") else "x")
+    others = {"updates": "%x1"} if kind.startswith("scatter") else {}
+    program.add(kind, " ".join(makes), **{first: "%x0"}, **others, **operands)
+    program.block.outputs[:] = makes
+    _compare(_computed(program, inputs, tmp_path), expected)
+
+
+def test_topk_without_indices(tmp_path: Path) -> None:
+    program = Program({"x0": _IMAGE})
+    program.add("topk", x="%x0", k=2, axis=1, return_indices=False)
+    (x,) = _inputs((_IMAGE,))
+    _compare(_computed(program, [x], tmp_path), _top(x, 1, 2, largest=True)[0])
+
+
+def test_positions_that_the_program_computes(tmp_path: Path) -> None:
+    """Integers of one operation are positions of the next, and an input of integers looks up words."""
+    program = Program({"x0": _IMAGE, "x1": (1, 5)}, whole=["x1"])
+    program.add("topk", "best places", x="%x0", k=2, axis=1)
+    program.add("gather_along_axis", "again", x="%x0", indices="%places", axis=1)
+    program.add("one_hot", "hot", indices="%x1", one_hot_vector_size=7)
+    program.add("gather", "words", x=_TABLE.T, indices="%x1", axis=0)
+    program.block.outputs[:] = ["best", "again", "hot", "words"]
+    (x,) = _inputs((_IMAGE,))
+    words = np.array([[6, 0, 3, 3, 1]], np.float32)
+    best = _top(x, 1, 2, largest=True)[0]
+    hot = np.eye(7)[words.astype(int)]
+    _compare(_computed(program, [x, words], tmp_path), [best, best, hot, _rows(words)])
