@@ -10,7 +10,7 @@ FLOAT32 = np.finfo(np.float32)
 
 
 def _power(a: Any, b: Any) -> Any:
-    """As C's pow, but NaN where either is."""
+    """Compute C's pow, but give NaN where either operand is NaN."""
     return np.where(np.isnan(a) | np.isnan(b), np.nan, np.power(a, b))
 
 
@@ -36,7 +36,7 @@ OPERATIONS: dict[str, Any] = {
 
 
 def strided(x: Any, attributes: dict[str, Any], operand: str) -> Any:
-    """What an input contributes: its last axes with their strides, of which 0 reads the first element alone."""
+    """Return the elements of an input that its strides select; along an axis with the stride 0, the first one alone."""
     x = np.asarray(x, np.float64)
     for from_end, axis in ((1, "channels"), (2, "x"), (3, "y")):
         if x.ndim - from_end < 1:
@@ -48,7 +48,7 @@ def strided(x: Any, attributes: dict[str, Any], operand: str) -> Any:
 
 
 def arithmetic(operation: str, a: Any, b: Any, attributes: dict[str, Any]) -> Any:
-    """min(max(primary_scale * a op secondary_scale * b + bias, minimum), maximum)."""
+    """Return min(max(primary_scale * a op secondary_scale * b + bias, minimum), maximum)."""
     x = strided(a, attributes, "primary") * attributes.get("primary_scale", 1.0)
     y = strided(b, attributes, "secondary") * attributes.get("secondary_scale", 1.0)
     with np.errstate(all="ignore"):

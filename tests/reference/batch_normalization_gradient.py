@@ -1,4 +1,4 @@
-"""Gradients of a batch normalization by the statistics of its own batch."""
+"""Gradients of a batch normalization that normalizes by the statistics of its own batch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 
 def _normalized(x: Any, statistics: Any, epsilon: float) -> tuple[Any, Any]:
-    """The normalized input and the standard deviation."""
+    """Return the normalized input and the standard deviation."""
     mean, variance = np.asarray(statistics, np.float64)[0, :, 0]
     deviation = np.sqrt(variance + epsilon)
     return (np.asarray(x, np.float64) - mean) / deviation, deviation
 
 
 def normalization_sums(gradient: Any, x: Any, statistics: Any, epsilon: float) -> Any:
-    """(1, 2, 1, channels): the gradients of beta and gamma."""
+    """Return the gradients of beta and gamma, in the shape (1, 2, 1, channels)."""
     gradient = np.asarray(gradient, np.float64)
     normalized, _ = _normalized(x, statistics, epsilon)
     axes = tuple(range(gradient.ndim - 1))

@@ -1,6 +1,7 @@
 """Networks in bfloat16 precision as x86-64 computes them, bit for bit: every sum in its order.
 
-There are two orders, `bfloat16_sums` of `mpscnn.devices()`: "pairs", and "blocks", with which "blocks in tiles" agrees.
+`mpscnn.devices()` names the order as `bfloat16_sums`. There are two: "pairs", and "blocks", which "blocks in tiles"
+follows too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ TINY = 2.0**-126
 
 
 def rounded(x: Any) -> NDArray[np.float32]:
-    """The nearest bfloat16 numbers, ties to even; smaller ones than 2^-126 are zeros, and a NaN stays one."""
+    """Return the nearest bfloat16 numbers, ties to even. Magnitudes below 2^-126 become zeros, and NaN stays NaN."""
     x = np.asarray(x, np.float32)
     bits = x.view(np.uint32)
     up = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
@@ -25,13 +26,13 @@ def rounded(x: Any) -> NDArray[np.float32]:
 
 
 def multiply_add(a: Any, b: Any, c: Any) -> NDArray[np.float32]:
-    """a * b + c for products that float64 holds, rounded to float32 once; subnormal results are zeros."""
+    """Return a * b + c, rounded to float32 once. float64 must hold the products. Subnormal results become zeros."""
     with np.errstate(all="ignore"):
         product, c = np.asarray(a, np.float64) * np.asarray(b, np.float64), np.asarray(c, np.float64)
         total = product + c
         part = total - product
-        error = (product - (total - part)) + (c - part)  # exactly what `total` lacks
-        # To odd: then rounding once more, to fewer bits, is right.
+        error = (product - (total - part)) + (c - part)  # the exact rounding error of `total`
+        # Round the sum to odd. Then the second rounding, to float32, gives what one rounding would give.
         even = (total.view(np.int64) & 1) == 0
         inexact = np.isfinite(total) & (error != 0) & even
         total = np.where(inexact, np.nextafter(total, np.copysign(np.inf, error)), total)
@@ -40,7 +41,7 @@ def multiply_add(a: Any, b: Any, c: Any) -> NDArray[np.float32]:
 
 
 def add_pairs(x: Any, weight: Any, total: Any) -> NDArray[np.float32]:
-    """The products of a kernel position, inputs first: of two inputs the second one is added first."""
+    """Add the products of a kernel position. The first axis has the inputs; of each two the second is added first."""
     inputs = len(x)
     for k in (k ^ 1 for k in range(inputs + inputs % 2)):
         if k < inputs:
@@ -49,7 +50,7 @@ def add_pairs(x: Any, weight: Any, total: Any) -> NDArray[np.float32]:
 
 
 def add_blocks(x: Any, weight: Any, total: Any) -> NDArray[np.float32]:
-    """Likewise: of each 32 inputs those with even and those with odd numbers begin at zero, and then are added."""
+    """Add the products in blocks of 32 inputs. The sums of a block's even and odd inputs are then added to `total`."""
     if len(x) % 2:
         x, weight = (np.concatenate([part, np.zeros_like(part[:1])]) for part in (x, weight))
     for first in range(0, len(x), 32):
@@ -61,7 +62,7 @@ def add_blocks(x: Any, weight: Any, total: Any) -> NDArray[np.float32]:
 
 
 def convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any], sums: str) -> NDArray[np.float32]:
-    """Kernel position after position. Not rounded."""
+    """Add one kernel position after the other, and return the float32 sums."""
     add = add_blocks if sums.startswith("blocks") and weight.shape[3] > 1 else add_pairs
     x, weight = rounded(x), rounded(weight)
     batch, height, width = x.shape[:3]

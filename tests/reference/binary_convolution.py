@@ -10,7 +10,7 @@ from . import window
 
 
 def binary_convolution(x: Any, weights: dict[str, Any], attributes: dict[str, Any]) -> tuple[Any, Any]:
-    """The result and, for error bounds, the sum of the absolute values of all terms."""
+    """Return the result and, for error bounds, the sum of the absolute values of all terms."""
     x = np.asarray(x, np.float64)
     batch, height, width, channels = x.shape
     sign = np.where(np.asarray(weights["weight"]) >= 0, 1.0, -1.0)
@@ -42,7 +42,7 @@ def binary_convolution(x: Any, weights: dict[str, Any], attributes: dict[str, An
 
 
 def products(scaled: Any, sign: Any, kind: str) -> Any:
-    """The sums over the channels of one tap: (batch, outputs) from (batch, channels) and (outputs, channels)."""
+    """Return the sums over the channels of one tap: (batch, outputs) of (batch, channels) and (outputs, channels)."""
     if kind == "binary_weights":
         return scaled @ sign.T
     if kind == "and":
@@ -54,7 +54,7 @@ def products(scaled: Any, sign: Any, kind: str) -> Any:
 
 
 def binary_fully_connected(x: Any, weights: dict[str, Any], attributes: dict[str, Any]) -> tuple[Any, Any]:
-    """A convolution whose window is the whole image; a vector is one pixel."""
+    """Compute a convolution whose window is the whole image; a vector counts as one pixel."""
     x, weight = np.asarray(x), np.asarray(weights["weight"])
     if x.ndim == 2:
         x, weight = x[:, None, None], weight[:, None, None]

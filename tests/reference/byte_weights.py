@@ -1,4 +1,4 @@
-"""Weights kept in 8 bits, as MPSCNNConvolution's data source has them: integers, a range for each output."""
+"""Weights kept in 8 bits, as MPSCNNConvolution's data source has them: integers, and a range for each output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Floats = NDArray[np.float32]
 
 
 def dequantized(integers: NDArray[np.uint8], low: Any, high: Any) -> Floats:
-    """What MPS makes of uint8 weights (channels first) with ranges, in floats; MPS keeps halves."""
+    """Return the weights that MPS makes of integers (outputs first) and ranges: halves, here kept as floats."""
     per_channel = (-1, *[1] * (integers.ndim - 1))
     low, high = (np.asarray(end, np.float32).reshape(per_channel) for end in (low, high))
     weights = integers.astype(np.float32) / np.float32(255) * (high - low) + low
@@ -19,7 +19,7 @@ def dequantized(integers: NDArray[np.uint8], low: Any, high: Any) -> Floats:
 
 
 def quantized(weights: Floats) -> Floats:
-    """Float weights: the nearest of 256 numbers between a channel's smallest and its largest one."""
+    """Replace weights by the nearest of 256 numbers between the smallest and the largest weight of the output."""
     flat = weights.reshape(len(weights), -1)
     low, high = flat.min(axis=1), flat.max(axis=1)
     extent = high.astype(np.float64) - low
@@ -29,7 +29,7 @@ def quantized(weights: Floats) -> Floats:
 
 
 def stored(integers: NDArray[np.uint8], scales: Any, zero_points: Any, factors: Any = 1) -> Floats:
-    """Weights (integer - zero point) * scale, multiplied by a factor for each channel: the same integers."""
+    """Return weights (integer - zero point) * scale * factor as MPS has them: by ranges for the same integers."""
     channels = np.ones(len(integers))
     scales = np.float64(np.float32(scales)) * factors * channels
     zero_points = np.float64(zero_points) * channels

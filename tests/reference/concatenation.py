@@ -1,4 +1,4 @@
-"""Tensors one behind the other."""
+"""Concatenation of tensors along an axis."""
 
 from __future__ import annotations
 

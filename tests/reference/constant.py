@@ -1,4 +1,4 @@
-"""Tensors that are weights."""
+"""Weights that are tensors of the network."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def conversion(
     *,
     with_alpha: bool,
 ) -> Any:
-    """(..., 1 to 4 channels) -> colours, and alpha if it is wanted."""
+    """Convert an array (..., 1 to 4 channels). The result has the colours, and alpha if `with_alpha`."""
     x = np.asarray(x, np.float64)
     has_alpha = x.shape[-1] in (2, 4)
     colors = x[..., :-1] if has_alpha else x

@@ -1,4 +1,4 @@
-"""Convolution: groups, dilation, depthwise with multiplier; zeros outside the image."""
+"""Convolution with groups (also depthwise) and dilation. The image is surrounded by zeros."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import window
 
 
 def convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any]) -> tuple[Any, Any]:
-    """The result and, for error bounds, the sum of the absolute values of all products."""
+    """Return the result and, for error bounds, the sum of the absolute values of all products."""
     x, weight = np.asarray(x, np.float64), np.asarray(weight, np.float64)
     batch, height, width, channels = x.shape
     outputs, kernel_height, kernel_width, group_channels = weight.shape

@@ -1,4 +1,4 @@
-"""Gradients of a convolution's input and weight: the sums of its products, read the other way."""
+"""Gradients of a convolution's input and weight, summed over the same products as the convolution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import window
 def _products(
     attributes: dict[str, Any], height: int, width: int
 ) -> Iterator[tuple[int, int, int, int, int, int]]:
-    """Row and column of the result, of the kernel and of the input for each product."""
+    """Yield row and column of the result, of the kernel and of the input for each product."""
     rows, columns = window.positions(attributes, height, width)
     for i, row_taps in enumerate(rows):
         for j, column_taps in enumerate(columns):

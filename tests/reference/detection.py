@@ -22,7 +22,7 @@ def scale_anchors(
     reduce_lowest: bool = True,
     interpolated_ratio: float = 1.0,
 ) -> Array:
-    """TensorFlow's rule: (n, 4) centre x, centre y, width, height."""
+    """Return anchors by TensorFlow's rule: (n, 4) with centre x, centre y, width and height."""
     height, width = size
     scales = [
         min_scale + (max_scale - min_scale) * i / (len(strides) - 1) if len(strides) > 1 else min_scale
@@ -59,7 +59,7 @@ def size_anchors(
     centers: str = "stride",
     clip: bool = False,
 ) -> Array:
-    """Sizes (width, height) in pixels for each map."""
+    """Return anchors like `scale_anchors`, of the given `sizes`: (width, height) in pixels for each map."""
     height, width = size
     anchors = []
     for stride, boxes in zip(strides, sizes, strict=True):
@@ -74,7 +74,7 @@ def size_anchors(
 
 
 def decode(codes: Array, anchors: Array, variances: Sequence[float], order: str) -> Array:
-    """Boxes from the network's numbers (y, x, height, width for "yx")."""
+    """Return the boxes that the network's numbers stand for: x, y, width, height, or y, x, height, width for "yx"."""
     boxes = []
     for code, (x, y, width, height) in zip(codes.tolist(), anchors.tolist(), strict=True):
         code_x, code_y, code_width, code_height = (
@@ -91,7 +91,7 @@ def decode(codes: Array, anchors: Array, variances: Sequence[float], order: str)
 
 
 def probabilities(scores: Array, kind: str, background: bool) -> Array:
-    """Of the classes, the background not among them."""
+    """Return the probabilities of the classes without the background."""
     if kind == "sigmoid":
         scores = 1.0 / (1.0 + np.exp(-scores))
     elif kind == "softmax":
@@ -101,7 +101,7 @@ def probabilities(scores: Array, kind: str, background: bool) -> Array:
 
 
 def iou(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection / union; 0 when both are empty."""
+    """Return intersection / union, or 0 if both are empty."""
 
     def area(left: float, top: float, right: float, bottom: float) -> float:
         return max(0.0, right - left) * max(0.0, bottom - top)
@@ -114,7 +114,7 @@ def iou(a: Sequence[float], b: Sequence[float]) -> float:
 def suppress(
     boxes: Array, scores: Sequence[float], settings: dict[str, Any], most: int
 ) -> list[tuple[int, float]]:
-    """(box, score) of those that stay, for one score each, best first: brute force over all pairs."""
+    """Return (box, score) of the boxes that stay, best first. Each box has one score. All pairs are compared."""
     left = {i: score for i, score in enumerate(scores) if score >= settings["score_threshold"]}
     if settings["max_candidates"]:
         ranked = sorted(left, key=lambda i: (-left[i], i))[: settings["max_candidates"]]
@@ -137,7 +137,7 @@ def suppress(
 
 
 def detect(boxes: Array, classes: Array, settings: dict[str, Any]) -> list[tuple[int, int, float]]:
-    """(box, class, score), best first; `settings` is the "suppression" of a model file, complete."""
+    """Return (box, class, score), best first. `settings` is the "suppression" of a model file with all its entries."""
     found: list[tuple[int, int, float]] = []
     most = settings["max_detections"]
     if settings["per_class"]:
@@ -157,7 +157,7 @@ def detect(boxes: Array, classes: Array, settings: dict[str, Any]) -> list[tuple
 
 
 def matched(anchors: Array, boxes: Array, threshold: float) -> list[int | None]:
-    """The object that each anchor learns: of Liu et al. 2016, with ties as docs/detection.md says."""
+    """Return the object that each anchor learns by Liu et al. 2016. docs/detection.md says how ties are resolved."""
     edges = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for x, y, w, h in anchors.tolist()]
     overlaps = [[iou(box, edge) for edge in edges] for box in boxes.tolist()]
     result: list[int | None] = []

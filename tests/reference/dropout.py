@@ -12,7 +12,7 @@ _LOW = (1 << 32) - 1
 
 
 def philox(counter: int, key: int) -> list[int]:
-    """Four words of 32 bits for one counter of 128 bits and a key of 64."""
+    """Return four words of 32 bits for a counter of 128 bits and a key of 64 bits."""
     x = [counter >> shift & _LOW for shift in (0, 32, 64, 96)]
     k = [key & _LOW, key >> 32]
     for _ in range(10):
@@ -23,7 +23,7 @@ def philox(counter: int, key: int) -> list[int]:
 
 
 def mask(shape: tuple[int, ...], attributes: dict[str, Any]) -> NDArray[np.bool_]:
-    """Which elements are kept: an array that broadcasts to `shape`."""
+    """Return which elements are kept, as an array that broadcasts to `shape`."""
     extents = list(shape)
     for from_end, axis in ((1, "channels"), (2, "x"), (3, "y")):
         if len(shape) - from_end >= 1 and attributes.get(f"mask_stride_{axis}", 1) == 0:

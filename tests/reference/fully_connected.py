@@ -8,7 +8,7 @@ import numpy as np
 
 
 def fully_connected(x: Any, weight: Any, bias: Any) -> tuple[Any, Any]:
-    """The result and the sum of the absolute values of all products."""
+    """Return the result and the sum of the absolute values of all products."""
     x = np.asarray(x, np.float64).reshape(len(x), -1)
     weight = np.asarray(weight, np.float64).reshape(len(weight), -1)
     bias = np.zeros(len(weight)) if bias is None else np.asarray(bias, np.float64)

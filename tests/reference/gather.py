@@ -12,7 +12,10 @@ def gathered(x: Any, axis: int, indices: list[int]) -> Any:
 
 
 def taken_along(x: Any, indices: Any, axis: int) -> Any:
-    """By positions that are truncated, counted from the end if negative, and limited to the axis."""
+    """Return the elements at positions along an axis.
+
+    Positions are truncated, counted from the end if they are negative, and then limited to the axis. NaN counts as 0.
+    """
     extent = x.shape[axis]
     whole = np.trunc(np.nan_to_num(np.asarray(indices, np.float64), nan=0.0))
     positions = np.clip(np.where(whole < 0, whole + extent, whole), 0, extent - 1).astype(np.int64)

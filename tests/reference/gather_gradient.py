@@ -1,4 +1,4 @@
-"""Gradient of what was gathered."""
+"""Gradient of a gather's input."""
 
 from __future__ import annotations
 

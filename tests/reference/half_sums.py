@@ -10,8 +10,11 @@ from . import window
 
 
 def convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any]) -> Any:
-    """The float16 sums. A product of halves and its sum with a half are exact in float64, or rounded to it without
-    a difference for the half: where bits are lost, the sum lies far from the middle between two halves."""
+    """Return the float16 sums, computed in float64 and rounded to halves after each addition.
+
+    float64 holds the product of two halves. It may round the sum with a half, but only where the sum lies far from the
+    middle between two halves, so that this does not change the half.
+    """
     batch, height, width = x.shape[:3]
     outputs, kernel_height, kernel_width, inputs = weight.shape
     groups = attributes.get("groups", 1)

@@ -1,4 +1,4 @@
-"""From a network's scores to a class for each pixel of a photo, in float64."""
+"""Scores of a segmenter for each pixel of a photo, in float64."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Size = tuple[int, int]
 
 
 class Axis(NamedTuple):
-    """One axis of a photo: `used` of its `photo` pixels became `inner` from `first` on of the network's `size`."""
+    """One axis: `used` of `photo` pixels became `inner` of the input's `size` pixels, from its pixel `first` on."""
 
     photo: int
     used: float
@@ -22,13 +22,13 @@ class Axis(NamedTuple):
     first: int
 
     def to_input(self, position: Any) -> Any:
-        """Where a position in the photo lies in the input."""
+        """Return where a position in the photo lies in the input."""
         begin = (self.photo - self.used) / 2
         return (position - begin) * self.inner / self.used + self.first
 
 
 def axes_of(photo: Size, size: Size, fit: str, crop_fraction: float, centred: bool) -> tuple[Axis, Axis]:
-    """Rows and columns for a photo and an input of (height, width)."""
+    """Return the axes of rows and columns for a photo and an input of the sizes (height, width)."""
     used_width, used_height = used_part(photo[1], photo[0], fit, crop_fraction, size[1] / size[0])
     inner_width, inner_height = inner_size(photo[1], photo[0], fit, size[1], size[0])
     top, left = ((size[0] - inner_height) // 2, (size[1] - inner_width) // 2) if centred else (0, 0)
@@ -39,7 +39,7 @@ def axes_of(photo: Size, size: Size, fit: str, crop_fraction: float, centred: bo
 
 
 def weights_of(axis: Axis, points: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(photo pixels, points): how much of each point every pixel takes, and which pixels were seen."""
+    """Return the weight of each point of scores for each pixel (photo pixels, points), and which pixels were seen."""
     each = points / axis.size
     centers = axis.to_input(np.arange(axis.photo) + 0.5) * each
     begin = axis.first * each
@@ -58,7 +58,7 @@ def sampled_scores(
     crop_fraction: float = 1.0,
     centred: bool = True,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores (height, width, classes) at the centre of every pixel, and which pixels were seen."""
+    """Return the scores (height, width, classes) at the centre of every pixel, and which pixels were seen."""
     rows, columns = axes_of(photo, size, fit, crop_fraction, centred)
     down, seen_rows = weights_of(rows, scores.shape[0])
     across, seen_columns = weights_of(columns, scores.shape[1])

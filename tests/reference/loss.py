@@ -62,7 +62,11 @@ def element_gradients(y: Any, t: Any, attributes: dict[str, Any]) -> Any:
 
 
 def _divisor(y: Any, weights: Any, attributes: dict[str, Any]) -> Any:
-    """Of the sums, (n, 1) or one number. Cross entropy counts pixels; its weights' classes, too, if so wanted."""
+    """Return what sums are divided by: (n, 1) or one number.
+
+    The mean of a softmax cross entropy counts pixels, and so does "sum_by_nonzero_weights" unless `counts_pixels` is
+    false. Everything else counts elements.
+    """
     reduction, kind = attributes.get("reduction", "mean"), attributes["kind"]
     across = attributes.get("reduce_across_batch", True)
     of_pixels = kind == "softmax_cross_entropy" and attributes.get("counts_pixels", True)

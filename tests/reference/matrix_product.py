@@ -1,4 +1,4 @@
-"""Products of two tensors' matrices."""
+"""Products of the matrices in two tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss of SSD (Liu et al. 2016), anchor by anchor."""
+"""The loss of SSD (Liu et al. 2016)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def _log_softmax(y: Array) -> Array:
 
 
 def cross_entropies(y: Array, t: Array) -> Array:
-    """Of each anchor."""
+    """Return the cross entropy of each anchor."""
     return -(t[..., 4:] * _log_softmax(y[..., 4:])).sum(-1)
 
 
 def choice(y: Array, t: Array, attributes: dict[str, Any]) -> tuple[Array, Array]:
-    """Which anchors have a box, and which ones count by their class."""
+    """Return which anchors have a box, and of which anchors the class counts in the loss."""
     boxes = t[..., 5:].sum(-1) > 0
     background = ~boxes & (t[..., 4] > 0)
     errors, counted = cross_entropies(y, t), boxes.copy()
@@ -29,7 +29,7 @@ def choice(y: Array, t: Array, attributes: dict[str, Any]) -> tuple[Array, Array
         wanted = int(np.float32(attributes.get("negative_ratio", 3.0)) * np.float32(boxes[image].sum()))
         wanted = max(wanted, attributes.get("min_negatives", 0))
         worst = sorted(np.flatnonzero(background[image]), key=lambda k: -errors[image, k])
-        counted[image, worst[:wanted]] = True  # sorting keeps the order of equal ones
+        counted[image, worst[:wanted]] = True  # sorting keeps the order of equal errors
     return boxes, counted
 
 

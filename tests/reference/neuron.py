@@ -12,7 +12,7 @@ _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def neuron(x: Any, attributes: dict[str, Any], slope: Any = None) -> Any:
-    """Return MPSCNNNeuronType's functions."""
+    """Apply one of the functions of MPSCNNNeuronType."""
     x = np.asarray(x, np.float64)
     kind = attributes.get("kind", "none")
     with np.errstate(all="ignore"):
@@ -22,7 +22,7 @@ def neuron(x: Any, attributes: dict[str, Any], slope: Any = None) -> Any:
 
 
 def neuron_gradient(gradient: Any, x: Any, attributes: dict[str, Any], slope: Any = None) -> Any:
-    """Return the gradient of the input. `x` is the neuron's input or, with from_result, its result."""
+    """Return the gradient of the input. `x` is the neuron's input or, if `from_result` is set, its result."""
     x, gradient = np.asarray(x, np.float64), np.asarray(gradient, np.float64)
     kind = attributes.get("kind", "none")
     with np.errstate(all="ignore"):
@@ -46,7 +46,7 @@ def _relun_derivative(x: Any, a: Any, b: Any, c: Any) -> Any:
 
 def _power(x: Any, a: Any, b: Any, c: Any) -> Any:
     base = a * x + b
-    # Unlike with C's pow, NaN^0 is NaN. numpy's takes the square root for c = 0.5, which is NaN for -infinity.
+    # NaN^0 is NaN here, unlike with C's pow. For c = 0.5 numpy computes a square root, which is NaN for -infinity.
     result = np.where(np.isneginf(base), math.pow(-math.inf, c), np.power(base, c))
     return np.where(np.isnan(base), base, result)
 
@@ -89,7 +89,7 @@ def _times_sigmoid_derivative(x: Any, t: Any, dt: Any) -> Any:
 
 
 def _mish(x: Any, a: Any, b: Any, c: Any) -> Any:
-    # tanh(ln(1 + z)) = z (z + 2) / (z (z + 2) + 2), of which tanh and ln lose the digits where z is small.
+    # tanh(ln(1 + z)) = z (z + 2) / (z (z + 2) + 2). tanh and ln themselves would lose digits for small z.
     z = np.exp(np.minimum(x, 300))
     return x * (z * (z + 2) / (z * (z + 2) + 2))
 
@@ -117,7 +117,7 @@ def _no_slope(x: Any, a: Any, b: Any, c: Any) -> Any:
     return 0.0 * x
 
 
-#: The function, its derivative, and, if the result determines the derivative, the derivative as function of the result.
+#: The function, its derivative and, if the result determines it, the derivative as a function of the result.
 FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "none": (lambda x, a, b, c: x, lambda x, a, b, c: np.ones_like(x), lambda y, a, b, c: np.ones_like(y)),
     "relu": (

@@ -13,14 +13,14 @@ def batch_normalization(x: Any, epsilon: float, mean: Any, variance: Any, gamma:
 
 
 def batch_statistics(x: Any) -> Any:
-    """Means, then variances, of the channels."""
+    """Return the means, then the variances, of the channels."""
     x = np.asarray(x, np.float64)
     axes = tuple(range(x.ndim - 1))
     return np.stack([x.mean(axes), x.var(axes)])[None, :, None, :]
 
 
 def group_statistics(x: Any, groups: int) -> tuple[Any, Any]:
-    """Mean and variance of each element's group, in shapes that broadcast to x."""
+    """Return mean and variance of each element's group, in shapes that broadcast to x."""
     x = np.asarray(x, np.float64)
     size = x.shape[-1] // groups
     cut = x.reshape(x.shape[0], -1, groups, size)
@@ -36,7 +36,7 @@ def group_normalization(x: Any, groups: int, epsilon: float, gamma: Any, beta: A
 def layer_normalization(
     x: Any, epsilon: float, gamma: Any, beta: Any, norm: str = "deviation", epsilon_rule: str = "inside"
 ) -> Any:
-    """By a norm of the last axis; zeros stay zeros."""
+    """Divide by a norm of the last axis. Where the norm is 0, the quotient is 0."""
     x = np.asarray(x, np.float64)
     if norm == "deviation":
         x = x - x.mean(-1, keepdims=True)
@@ -45,7 +45,7 @@ def layer_normalization(
 
 
 def length(x: Any, epsilon: float, norm: str, epsilon_rule: str) -> Any:
-    """What elements about their mean are divided by."""
+    """Return what the elements are divided by. For "deviation" x is already the distance from the mean."""
     terms = np.abs(x) if norm == "l1_norm" else np.square(x)
     total = (np.sum if norm in ("l1_norm", "l2_norm") else np.mean)(terms, axis=-1, keepdims=True)
     if epsilon_rule == "inside":
@@ -55,7 +55,7 @@ def length(x: Any, epsilon: float, norm: str, epsilon_rule: str) -> Any:
 
 
 def cross_channel_base(x: Any, kernel_size: int, alpha: float, delta: float) -> Any:
-    """delta + alpha / kernel_size * sum of the neighbours' squares."""
+    """Return delta + alpha / kernel_size * sum of the neighbours' squares."""
     squares = np.square(np.asarray(x, np.float64))
     channels = squares.shape[-1]
     sums = np.zeros_like(squares)
@@ -70,7 +70,7 @@ def cross_channel_normalization(x: Any, kernel_size: int, alpha: float, beta: fl
 
 
 def windows(x: Any, attributes: dict[str, Any]) -> Any:
-    """(taps, n, height, width, channels) of the result's windows, and the elements in their centres."""
+    """Return the elements of the result's windows (taps, n, height, width, channels), and those in their centres."""
     x = np.asarray(x, np.float64)
     kernel_height, kernel_width = attributes.get("kernel_height", 5), attributes.get("kernel_width", 5)
     height = attributes.get("height", 0) or x.shape[1]

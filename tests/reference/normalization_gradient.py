@@ -12,7 +12,7 @@ from .normalization import cross_channel_base, group_statistics, length
 def _normalized(
     gradient: Any, x: Any, gamma: Any, epsilon: float, mean: Any, variance: Any, means_of: Any
 ) -> Any:
-    """`means_of` takes the means that the statistics are."""
+    """Return the gradient. `means_of` computes means over the elements that the statistics belong to."""
     h, deviation = np.asarray(gradient, np.float64) * gamma, np.asarray(x, np.float64) - mean
     scale = 1 / np.sqrt(variance + epsilon)
     return scale * (h - means_of(h) - deviation * scale**2 * means_of(h * deviation))
@@ -33,7 +33,11 @@ def layer_normalization_gradient(
     norm: str = "deviation",
     epsilon_rule: str = "inside",
 ) -> Any:
-    """With z = x, about the mean for the deviation, and s the norm: (h - z * sum of h * z * s' / s) / s."""
+    """Return the gradient of x for the result gamma * z / s + beta, where s is the norm.
+
+    z is x, or x - mean for "deviation". With h = gradient * gamma and the derivative s' of the norm, the gradient is
+    (h - s' * sum of h * z / s) / s, from which "deviation" subtracts its mean.
+    """
     h, z = np.asarray(gradient, np.float64) * gamma, np.asarray(x, np.float64)
     if norm == "deviation":
         z = z - z.mean(-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What optimisers compute: gradients made ready, moments, new weights (MPSNNOptimizers)."""
+"""What the optimisers of MPSNNOptimizers compute: changed gradients, moments and new weights."""
 
 from __future__ import annotations
 

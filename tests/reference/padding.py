@@ -1,4 +1,4 @@
-"""Constant, clamped and mirrored borders: by walking along an endless axis, not by formula."""
+"""Constant, clamped and mirrored borders, read from a periodic axis rather than computed by a formula."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def source(position: int, size: int, mode: str) -> int | None:
-    """What an axis of `size` elements that continues beyond its ends has at a position; None for a constant."""
+    """Return the element, of `size`, that stands at a position within or beyond the axis; None for the constant."""
     if 0 <= position < size:
         return position
     if mode == "constant":

@@ -10,7 +10,7 @@ from . import window
 
 
 def pooling(x: Any, attributes: dict[str, Any]) -> Any:
-    """Every window's taps are gathered, those outside by the edge rule, and reduced."""
+    """Reduce the taps of every window. The rule `edge` says what taps outside the image read."""
     x = np.asarray(x, np.float64)
     batch, height, width, channels = x.shape
     kind, edge = attributes["kind"], attributes.get("edge", "exclude")
@@ -33,7 +33,7 @@ def pooling(x: Any, attributes: dict[str, Any]) -> Any:
 
 
 def _taps(x: Any, rows: list[int], columns: list[int], edge: str) -> Any:
-    """What a window reads, (taps, batch, channels)."""
+    """Return the elements that a window reads, (taps, batch, channels)."""
     batch, height, width, channels = x.shape
     taps = [np.zeros((0, batch, channels))]
     for y in rows:
@@ -56,7 +56,7 @@ def _divisor(
         low, high = -attributes.get(zeros, 0), size + attributes.get(zeros, 0)
         if attributes.get("count_padding", False):
             if attributes.get("padding", "valid") in ("same", "full"):
-                return len(taps)  # these have no overhang: all that is not image is padding
+                return len(taps)  # with these, all taps outside the image lie in the padding
             low, high = -attributes.get(before, 0), size + attributes.get(after, 0)
         return sum(low <= tap < high for tap in taps)
 

@@ -1,4 +1,4 @@
-"""Gradients of poolings: every window gives to the taps that it has gathered."""
+"""Gradients of poolings: every window adds its share to the pixels that it read."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pooling_gradient(gradient: Any, x: Any, result: Any, attributes: dict[str, A
 def _positions(
     rows: list[int], columns: list[int], height: int, width: int, *, clamps: bool
 ) -> tuple[list[tuple[int, int]], bool]:
-    """The pixels that a window reads, and whether taps lie outside."""
+    """Return the pixels that a window reads, and whether taps lie outside the image."""
     inside = [(y, z) for y in rows for z in columns if 0 <= y < height and 0 <= z < width]
     outside = len(inside) < len(rows) * len(columns)
     if not clamps:

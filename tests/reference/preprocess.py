@@ -22,8 +22,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def colors(photo: Any) -> Any:
-    """Red, green, blue in 0..255 of a (height, width) or (height, width, 1 gray, 2 gray + alpha, 3 or 4) photo
-    of uint8, uint16 or 0..1 floats; alpha is composited over white."""
+    """Return red, green and blue in 0..255 of a photo, which is composited over white if it has alpha.
+
+    The photo is (height, width) or (height, width, channels), where 1 channel is gray, 2 are gray and alpha, 3 RGB and
+    4 RGB and alpha, of uint8, uint16 or floats in 0..1.
+    """
     photo = np.asarray(photo)
     full = {"u1": 255.0, "u2": 65535.0}.get(photo.dtype.str[1:], 1.0)
     samples = np.asarray(photo, np.float64).reshape(*photo.shape[:2], -1) / full
@@ -35,7 +38,7 @@ def colors(photo: Any) -> Any:
 
 
 def oriented(image: Any, orientation: int) -> Any:
-    """The image as seen, for the EXIF orientations 1..8."""
+    """Return the image as it is seen, for the EXIF orientations 1..8."""
     if orientation in (5, 6, 7, 8):
         image = np.swapaxes(image, 0, 1)
     if orientation in (2, 3, 6, 7):
@@ -48,7 +51,7 @@ def oriented(image: Any, orientation: int) -> Any:
 def resize_matrix(
     kind: str, inputs: int, start: float, extent: float, outputs: int, position: Any = None, spacing: int = 1
 ) -> Any:
-    """(outputs, inputs): the weight of each input in each output spread evenly over [start, start + extent).
+    """Return the weight of each input in each output (outputs, inputs). Outputs share [start, start + extent) evenly.
 
     Inputs have their centres at `position` and are `spacing` pixels apart.
     """
@@ -65,14 +68,14 @@ def resize_matrix(
 
 
 def used_part(width: int, height: int, fit: str, crop_fraction: float, aspect: float) -> tuple[float, float]:
-    """Width and height of the centred part of the photo that is seen."""
+    """Return width and height of the part of the photo that is used, which lies in its middle."""
     if fit == "center_crop":
         return crop_fraction * min(width, height * aspect), crop_fraction * min(height, width / aspect)
     return crop_fraction * width, crop_fraction * height
 
 
 def inner_size(width: int, height: int, fit: str, out_width: int, out_height: int) -> tuple[int, int]:
-    """Width and height of the part of the output that the photo fills."""
+    """Return width and height of the part of the output that the photo fills."""
     if fit != "letterbox":
         return out_width, out_height
     if width * out_height > height * out_width:
@@ -81,7 +84,7 @@ def inner_size(width: int, height: int, fit: str, out_width: int, out_height: in
 
 
 def rgb_of_yuv(y: Any, blue: Any, red: Any, matrix: str, video: bool) -> Any:
-    """(..., 3) in 0..255 by ITU-R BT.601 or BT.709, limited to that range."""
+    """Return RGB (..., 3) by ITU-R BT.601 or BT.709, limited to 0..255."""
     kr, kb = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}[matrix]
     luma = (y - 16) / 219 if video else y / 255
     blue, red = ((x - 128) / (224 if video else 255) for x in (blue, red))
@@ -91,7 +94,10 @@ def rgb_of_yuv(y: Any, blue: Any, red: Any, matrix: str, video: bool) -> Any:
 
 
 def chroma_positions(extent: int, shift: float, reversed_: bool) -> Any:
-    """Centres of the colour differences along an axis of `extent` pixels, as seen, `shift` left of their middle."""
+    """Return where colour differences lie along an axis of `extent` pixels: `shift` before the middle of two pixels.
+
+    If the orientation reverses the axis, positions are counted from its other end.
+    """
     position = 2 * np.arange((extent + 1) // 2) + 1 - shift
     return extent - position[::-1] if reversed_ else position
 
@@ -109,7 +115,7 @@ def preprocess_yuv(
     orientation: int = 1,
     **options: Any,
 ) -> Any:
-    """`preprocess` of a photo of luma and colour differences (all of two axes), which are resized on their own."""
+    """Do as `preprocess` with a photo of luma and colour differences, planes that are resized each on its own."""
     y, blue, red = (oriented(np.asarray(plane, np.float64), orientation) for plane in (y, blue, red))
     seen_height, seen_width = y.shape
     transposed = orientation >= 5
@@ -127,8 +133,11 @@ def preprocess_yuv(
 
 
 def preprocess(photo: Any, height: int, width: int, *, orientation: int = 1, **options: Any) -> Any:
-    """(height, width, 1 or 3). The options are those of a model file's "mpscnn.preprocess"; mean and scale are
-    in the order red, green, blue, or one number for gray."""
+    """Return the network's input (height, width, 1 or 3).
+
+    The options are those of "mpscnn.preprocess" in a model file. mean and scale have the order red, green, blue, or
+    are one number for gray.
+    """
     image = oriented(colors(photo), orientation)
     return _placed(lambda resize: resize(image), *image.shape[:2], height, width, **options)
 

@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Quantization:
-    """Of the elements of a tensor: uint8 or int8."""
+    """How a tensor's elements, uint8 or int8, stand for numbers."""
 
     scale: float
     zero_point: int
@@ -27,11 +27,11 @@ class Quantization:
 
     @property
     def limits(self) -> tuple[int, int]:
-        """The least and the greatest integer."""
+        """Return the least and the greatest integer."""
         return (0, 255) if self.dtype == "uint8" else (-128, 127)
 
     def clamped(self, activation: tuple[float, float] | None) -> tuple[int, int]:
-        """What an activation that ends a layer leaves of the limits; it is given by its own."""
+        """Return the least and the greatest integer within an activation's limits, which are given as numbers."""
         low, high = self.limits
         if activation is None:
             return low, high
@@ -51,7 +51,7 @@ def _away_from_zero(x: float) -> int:
 
 
 def multiplier_of(factor: float) -> tuple[int, int]:
-    """(m, shift) with factor = m * 2^(shift - 31), m of 31 bits."""
+    """Return (m, shift) with factor = m * 2^(shift - 31), where m has 31 bits."""
     if factor == 0.0:
         return 0, 0
     fraction, shift = math.frexp(factor)
@@ -62,32 +62,32 @@ def multiplier_of(factor: float) -> tuple[int, int]:
 
 
 def high_product(x: Any, m: Any) -> Integers:
-    """x * m / 2^31, rounded to nearest, ties up."""
+    """Return x * m / 2^31, rounded to nearest, ties up."""
     return (np.asarray(x, np.int64) * np.asarray(m, np.int64) + (1 << 30)) >> 31
 
 
 def rounding_shift(x: Any, bits: Any) -> Integers:
-    """x / 2^bits, rounded to nearest, ties away from zero."""
+    """Return x / 2^bits, rounded to nearest, ties away from zero."""
     x, bits = np.asarray(x, np.int64), np.asarray(bits, np.int64)
     mask = (np.int64(1) << bits) - 1
     return (x >> bits) + ((x & mask) > (mask >> 1) + (x < 0))
 
 
 def scaled(x: Any, m: Any, shift: Any) -> Integers:
-    """x * m * 2^(shift - 31), rounded twice."""
+    """Return x * m * 2^(shift - 31), rounded twice."""
     shift = np.asarray(shift, np.int64)
     product = high_product(np.asarray(x, np.int64) << np.maximum(shift, 0), m)
     return rounding_shift(product, np.maximum(-shift, 0))
 
 
 def scaled_once(x: Any, m: Any, shift: Any) -> Integers:
-    """x * m * 2^(shift - 31), rounded to nearest, ties up."""
+    """Return x * m * 2^(shift - 31), rounded once to nearest, ties up."""
     bits = 31 - np.asarray(shift, np.int64)
     return (np.asarray(x, np.int64) * m + (np.int64(1) << (bits - 1))) >> bits
 
 
 def _factor(a: float, b: float, result: float) -> float:
-    """a * b / result of scales, which are float32 numbers, in double."""
+    """Return a * b / result, computed in double from scales that are float32 numbers."""
     return float(np.float32(a)) * float(np.float32(b)) / float(np.float32(result))
 
 
@@ -107,10 +107,10 @@ def convolution(
     *,
     dense: bool = False,
 ) -> Integers:
-    """Weights [out][kernel height][kernel width][in / groups] with scales and zero points, one or one per output.
+    """Convolve with weights [out][kernel height][kernel width][in / groups].
 
-    Outside of the image are zero points. A bias has the scale of the products. `dense`: of a dense layer,
-    whose sums are rounded once.
+    The weights have one scale and one zero point, or one of each per output. Pixels outside the image are zero points.
+    The bias has the scale of the products. With `dense` the sums are rounded once, as dense layers do.
     """
     weight = weight.astype(np.int64) - np.reshape(np.asarray(zero_points, np.int64), (-1, 1, 1, 1))
     outputs, inputs = weight.shape[0], weight.shape[3]
@@ -124,7 +124,7 @@ def convolution(
             ys, xs = np.array([taps[u] for taps in rows]), np.array([taps[v] for taps in columns])
             inside = ((ys >= 0) & (ys < height))[:, None] & ((xs >= 0) & (xs < width))
             taps = centred[:, ys.clip(0, height - 1)][:, :, xs.clip(0, width - 1)] * inside[..., None]
-            # Sums stay below 2^53: products of floats are exact.
+            # The sums stay below 2^53, so that float64 computes them exactly.
             if attributes.get("groups", 1) == 1:
                 sums += np.rint(taps.astype(np.float64) @ weight[:, u, v].T.astype(np.float64)).astype(
                     np.int64
@@ -133,7 +133,7 @@ def convolution(
             for k in range(inputs):
                 sums += taps[..., group_of * inputs + k] * weight[:, u, v, k]
     own = np.broadcast_to(np.asarray(scales, np.float32).reshape(-1), (outputs,))
-    # Convolutions of uint8 multiply the scales as float32 numbers.
+    # Convolutions of uint8 multiply both scales in float32, everything else in float64.
     product_type = np.float32 if source.dtype == "uint8" and not dense else np.float64
     products = (product_type(np.float32(source.scale)) * own.astype(product_type)).astype(np.float64)
     m, shift = np.array(
@@ -147,7 +147,7 @@ def convolution(
 
 
 def average_pool(x: Integers, attributes: dict[str, Any], limits: tuple[int, int]) -> Integers:
-    """Means over the pixels of each window that lie in the image, rounded to nearest, ties away from zero."""
+    """Return means over the pixels of each window that lie in the image, rounded to nearest, ties away from zero."""
     height, width = x.shape[1:3]
     rows, columns = window.positions(attributes, height, width)
     result = np.zeros((x.shape[0], len(rows), len(columns), x.shape[3]), np.int64)
@@ -163,7 +163,7 @@ def average_pool(x: Integers, attributes: dict[str, Any], limits: tuple[int, int
 def resize_nearest(
     x: Integers, size: tuple[int, int], *, corners: bool = False, half_pixels: bool = False
 ) -> Integers:
-    """The nearest pixels, by float32 positions."""
+    """Return the nearest pixels. Positions are computed in float32."""
     places = []
     for have, want in zip(x.shape[1:3], size, strict=True):
         scale = np.float32(have) / np.float32(want)
@@ -183,7 +183,7 @@ def add(
     result: Quantization,
     activation: tuple[float, float] | None = None,
 ) -> Integers:
-    """Both operands with 20 more bits, halved and brought to the larger scale."""
+    """Add. Both operands get 20 more bits and twice the larger of their scales. Then the sum is scaled."""
     return _sum(a, of_a, b, of_b, result, activation, 1)
 
 
@@ -195,7 +195,7 @@ def subtract(
     result: Quantization,
     activation: tuple[float, float] | None = None,
 ) -> Integers:
-    """As `add`."""
+    """Subtract, with the steps of `add`."""
     return _sum(a, of_a, b, of_b, result, activation, -1)
 
 
@@ -218,7 +218,7 @@ def _sum(
 
 
 def max_pool(x: Integers, attributes: dict[str, Any], limits: tuple[int, int]) -> Integers:
-    """Maxima over the pixels of each window that lie in the image, within an activation's limits."""
+    """Return maxima over the pixels of each window that lie in the image, within an activation's limits."""
     height, width = x.shape[1:3]
     rows, columns = window.positions(attributes, height, width)
     result = np.zeros((x.shape[0], len(rows), len(columns), x.shape[3]), np.int64)
@@ -238,7 +238,7 @@ def multiply(
     result: Quantization,
     activation: tuple[float, float] | None = None,
 ) -> Integers:
-    """The product of what lies above the zero points, rescaled once. The factor is a float32 number."""
+    """Multiply the differences from the zero points, and scale the product. The factor is a float32 number."""
     factor = float(np.float32(of_a.scale) * np.float32(of_b.scale) / np.float32(result.scale))
     product = (np.asarray(a, np.int64) - of_a.zero_point) * (np.asarray(b, np.int64) - of_b.zero_point)
     numbers = scaled(product, *multiplier_of(factor)) + result.zero_point
@@ -246,7 +246,7 @@ def multiply(
 
 
 def joined(x: Integers, source: Quantization, result: Quantization) -> Integers:
-    """An operand of a concatenation, by float32 numbers. Only uint8 may have another scale in LiteRT."""
+    """Convert an operand of a concatenation in float32. In LiteRT only uint8 may have another scale than the result."""
     if source == result:
         return x
     scale = np.float32(source.scale) * (np.float32(1.0) / np.float32(result.scale))
@@ -256,14 +256,14 @@ def joined(x: Integers, source: Quantization, result: Quantization) -> Integers:
 
 
 def absolute(x: Integers, source: Quantization, result: Quantization) -> Integers:
-    """The distance from the zero point. The ratio of the scales is a float32 number."""
+    """Return absolute values: distances from the zero point. The ratio of the scales is a float32 number."""
     factor = float(np.float32(source.scale) / np.float32(result.scale))
     moved = scaled(np.abs(np.asarray(x, np.int64) - source.zero_point), *multiplier_of(factor))
     return np.clip(moved + result.zero_point, *result.limits)
 
 
 def total(x: Integers, axes: tuple[int, ...], source: Quantization, result: Quantization) -> Integers:
-    """The sum over axes, which stay with one element. LiteRT's reference kernel reads int8 as if it were uint8."""
+    """Return sums over axes, which keep one element. (LiteRT's own reference kernel reads int8 as if it were uint8.)"""
     count = math.prod(x.shape[axis] for axis in axes)
     above = x.sum(axis=axes, keepdims=True) - count * source.zero_point
     moved = scaled(above, *multiplier_of(_factor(source.scale, 1.0, result.scale)))
@@ -271,21 +271,21 @@ def total(x: Integers, axes: tuple[int, ...], source: Quantization, result: Quan
 
 
 def nearest(values: NDArray[np.float32], result: Quantization) -> Integers:
-    """The nearest integers to what a function gives, ties away from zero: it multiplies by the scale's inverse."""
+    """Return the nearest integers, ties away from zero, to a function's values, multiplied by the scale's inverse."""
     steps = (values.astype(np.float32) * (np.float32(1.0) / np.float32(result.scale))).astype(np.float64)
     whole = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
     return np.clip(whole + result.zero_point, *result.limits).astype(np.int64)
 
 
 def requantized(x: Integers, source: Quantization, result: Quantization) -> Integers:
-    """The same numbers with another scale and zero point."""
+    """Express the same numbers with another scale and zero point."""
     return _with_factor(x, source, result, _factor(source.scale, 1.0, result.scale))
 
 
 def rectified(
     x: Integers, source: Quantization, result: Quantization, activation: tuple[float, float] | None
 ) -> Integers:
-    """The numbers within an activation's limits. The ratio of the scales is a float32 number."""
+    """Limit the numbers to an activation's limits. The ratio of the scales is a float32 number."""
     factor = float(np.float32(source.scale) / np.float32(result.scale))
     return np.clip(_with_factor(x, source, result, factor), *result.clamped(activation))
 
@@ -296,7 +296,7 @@ def _with_factor(x: Integers, source: Quantization, result: Quantization, factor
 
 
 def mean(x: Integers, axes: tuple[int, ...], source: Quantization, result: Quantization) -> Integers:
-    """Over axes, which stay with one element: sums rescaled by a multiplier that the number of elements divides."""
+    """Return means over axes, which keep one element. The sums' multiplier is divided by the number of elements."""
     count = math.prod(x.shape[axis] for axis in axes)
     m, shift = multiplier_of(_factor(source.scale, 1.0, result.scale))
     more = min(count.bit_length() - 1, 32, 31 + shift)
@@ -306,14 +306,14 @@ def mean(x: Integers, axes: tuple[int, ...], source: Quantization, result: Quant
 
 
 def quantize(x: NDArray[np.float32], to: Quantization) -> Integers:
-    """The nearest integers to numbers, ties away from zero."""
+    """Return the nearest integers to numbers, ties away from zero."""
     steps = (x / np.float32(to.scale)).astype(np.float64)
     nearest = np.copysign(np.floor(np.abs(steps) + 0.5), steps).astype(np.int64)
     return np.clip(nearest + to.zero_point, *to.limits)
 
 
 def dequantize(x: Integers, source: Quantization) -> NDArray[np.float32]:
-    """The numbers that integers stand for."""
+    """Return the numbers that integers stand for."""
     return (x - source.zero_point).astype(np.float32) * np.float32(source.scale)
 
 
@@ -323,7 +323,7 @@ def dequantize(x: Integers, source: Quantization) -> NDArray[np.float32]:
 def resize_bilinear(
     x: Integers, size: tuple[int, int], dtype: str, *, corners: bool = False, half_pixels: bool = False
 ) -> Integers:
-    """uint8 is interpolated by float32 numbers, int8 by positions and weights of 10 bits behind the point."""
+    """Interpolate uint8 in float32, and int8 by positions and weights with 10 fractional bits."""
     if dtype == "uint8":
         return _resize_by_floats(x, size, corners=corners, half_pixels=half_pixels)
     (y0, y1, down), (x0, x1, right) = (
@@ -340,7 +340,7 @@ def resize_bilinear(
 def _positions_of_10_bits(
     have: int, want: int, *, corners: bool, half_pixels: bool
 ) -> tuple[Integers, Integers, Integers]:
-    """The pixels before and behind each position, and 1024 times what the one behind counts."""
+    """Return the pixels before and behind each position, and 1024 times the weight of the one behind."""
     scale = (1024 * have + want // 2) // want
     if corners and want > 1:
         scale = (1024 * (have - 1) + (want - 1) // 2) // (want - 1)
@@ -365,7 +365,7 @@ def _resize_by_floats(x: Integers, size: tuple[int, int], *, corners: bool, half
     (y0, y1, down), (x0, x1, right) = axes
     samples = x.astype(np.float32)
     total = np.float32(0.0)
-    # In this order, each product and each sum rounded to float32.
+    # The order matters: each product and each sum is rounded to float32.
     for column, horizontal in ((x0, one - right), (x1, right)):
         for y, vertical in ((y0, one - down), (y1, down)):
             taken = samples[:, y][:, :, column]
@@ -379,7 +379,7 @@ _LARGEST = (1 << 31) - 1
 
 
 def softmax(x: Integers, source: Quantization, beta: float = 1.0) -> Integers:
-    """Of the last axis; the result has the scale 1 / 256 and the least integer as its zero point."""
+    """Return softmax of the last axis, with the scale 1 / 256 and the least integer as zero point."""
     low, high = source.limits
     factor = min(float(np.float32(beta)) * float(np.float32(source.scale)) * (1 << 26), float(_LARGEST))
     m, shift = multiplier_of(factor)
@@ -395,7 +395,7 @@ def softmax(x: Integers, source: Quantization, beta: float = 1.0) -> Integers:
 
 
 def _exponential(a: Integers, integer_bits: int = 5) -> Integers:
-    """e^a for a <= 0 with integer bits and others, 31 in all, as a fraction of 31 bits."""
+    """Return e^a as a fraction of 31 bits. a <= 0 has `integer_bits` before the point and the rest of 31 behind it."""
     first = 29 - integer_bits
     quarter = np.int64(1 << first)
     part = (a & (quarter - 1)) - quarter
@@ -412,7 +412,7 @@ def _exponential(a: Integers, integer_bits: int = 5) -> Integers:
 
 
 def _inverse(a: Integers) -> Integers:
-    """1 / (1 + a) for fractions a, by Newton's method."""
+    """Return 1 / (1 + a) for fractions a of 31 bits, by Newton's method."""
     total = a + _LARGEST
     half = (total + 1) >> 1
     x = 1515870810 + high_product(half, -1010580540)
@@ -423,7 +423,7 @@ def _inverse(a: Integers) -> Integers:
 
 
 def log_softmax(x: Integers, source: Quantization) -> Integers:
-    """Of the last axis; the result has the scale 16 / 256 and the greatest integer as its zero point."""
+    """Return log softmax of the last axis, with the scale 16 / 256 and the greatest integer as zero point."""
     low, high = source.limits
     m, shift = multiplier_of(min(float(np.float32(source.scale)) * (1 << 26), float(_LARGEST)))
     least = -math.floor(31.0 * (1 << 26) / (1 << shift))
@@ -439,7 +439,7 @@ def log_softmax(x: Integers, source: Quantization) -> Integers:
 
 
 def _logarithm(total: int) -> int:
-    """Return the logarithm of a number with 12 integer bits, at least 1, with 5 integer bits.
+    """Return the logarithm of a number of at least 1. The number has 12 bits before the point, the logarithm 5.
 
     The number is 2^n times a fraction r near 1, for which a rational function gives the logarithm.
     """
@@ -460,7 +460,7 @@ def _logarithm(total: int) -> int:
 
 
 def unit_norm(x: Integers, source: Quantization) -> Integers:
-    """Of the last axis; the result has the scale 1 / 128, and its zero point is the middle of the integers."""
+    """Divide by the L2 norm of the last axis. The scale is 1 / 128, and the zero point is 128 (uint8) or 0 (int8)."""
     low, high = source.limits
     above = np.asarray(x, np.int64) - source.zero_point
     m, right = np.vectorize(_inverse_root)(np.square(above).sum(axis=-1, keepdims=True))
@@ -491,7 +491,7 @@ def _inverse_root(total: int) -> tuple[int, int]:
 
 
 def logistic(x: Integers, source: Quantization) -> Integers:
-    """1 / (1 + e^-x) of int8; the result has the scale 1 / 256 and the zero point -128."""
+    """Return 1 / (1 + e^-x) of int8, with the scale 1 / 256 and the zero point -128."""
     m, shift = multiplier_of(float(np.float32(source.scale)) * (1 << 27))
     radius = math.floor(15.0 * (1 << 27) / 2.0**shift)
     centred = np.asarray(x, np.int64) - source.zero_point
@@ -504,7 +504,7 @@ def logistic(x: Integers, source: Quantization) -> Integers:
 
 
 def hard_swish(x: Integers, source: Quantization, result: Quantization) -> Integers:
-    """x * relu6(x + 3) / 6 by 16-bit integers, with 7 more bits of x."""
+    """Compute x * relu6(x + 3) / 6 in integers of 16 bits, where x gets 7 more bits."""
     fine = float(np.float32(source.scale)) / 128.0
     of_gate, gate_shift = _multiplier_of_16_bits(fine / (3.0 / 32768.0))
     of_result, result_shift = _multiplier_of_16_bits(fine / float(np.float32(result.scale)))
@@ -530,7 +530,7 @@ def _high_product_of_16_bits(a: Integers, b: int) -> Integers:
 
 
 def _rounding_shift_of_16_bits(x: Integers, bits: int) -> Integers:
-    """The mask of 16 bits and more overflows in LiteRT's kernel, which then gives 1 or -1."""
+    """Do as `rounding_shift`. But from 16 bits on the mask overflows in LiteRT's kernel, which then gives 1 or -1."""
     return rounding_shift(x, bits) if bits < 16 else np.where(x < 0, -1, 1)
 
 

@@ -1,4 +1,4 @@
-"""Quantised TensorFlow Lite files in integers, operator by operator, straight from the file."""
+"""The integers that quantised TensorFlow Lite files compute, operator by operator, straight from the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CLAMPS: dict[str, Limits] = {
 
 
 def quantization_of(tensor: FileTensor) -> Quantization:
-    """Of a tensor with one scale."""
+    """Return the quantization of a tensor, which must have one scale."""
     assert tensor.quantization is not None
     assert tensor.quantization.scales.size == 1
     scale, zero_point = tensor.quantization.scales[0], tensor.quantization.zero_points[0]
@@ -33,7 +33,7 @@ def quantization_of(tensor: FileTensor) -> Quantization:
 
 
 def run(file: TfliteFile, *inputs: Any) -> dict[int, Integers]:
-    """The integers of all tensors that the network computes, and of its inputs, by their numbers in the file."""
+    """Return the integers of the inputs and of all computed tensors, by the tensors' numbers in the file."""
     values = {index: np.asarray(x, np.int64) for index, x in zip(file.inputs, inputs, strict=True)}
     for operator in file.operators:
         values[operator.outputs[0]] = _OPERATORS[operator.kind](file, operator, values)
@@ -55,7 +55,7 @@ def _elements(file: TfliteFile, index: int) -> Any:
 
 
 def _quantizations(file: TfliteFile, operator: FileOperator, count: int) -> list[Quantization]:
-    """Of the first operands and of the result."""
+    """Return the quantizations of the first `count` operands and of the result."""
     return [quantization_of(file.tensors[index]) for index in (*operator.inputs[:count], operator.outputs[0])]
 
 
@@ -102,7 +102,7 @@ def _convolution(file: TfliteFile, operator: FileOperator, values: Values) -> In
     depthwise = operator.kind == "DEPTHWISE_CONV_2D"
     attributes, first = _window(options), 5 if depthwise else 4
     if depthwise:
-        weight = weight.transpose(3, 1, 2, 0)  # [1][kernel height][kernel width][out] in the file
+        weight = weight.transpose(3, 1, 2, 0)  # the file has [1][kernel height][kernel width][out]
         attributes["groups"] = x.shape[-1]
     attributes |= {
         "kernel_height": weight.shape[1],
@@ -122,7 +122,7 @@ def _dense(file: TfliteFile, operator: FileOperator, values: Values) -> Integers
 
 
 def _matrix_product(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
-    """With constant weights [in][out]."""
+    """Multiply matrices, of which the second one is constant: weights [in][out]."""
     weight, x = _elements(file, operator.inputs[1]).T, values[operator.inputs[0]]
     y = _product(file, operator, x.reshape(-1, 1, 1, x.shape[-1]), weight[:, None, None, :], {}, 0)
     return y.reshape(file.tensors[operator.outputs[0]].shape)
@@ -149,7 +149,7 @@ def _of_two(file: TfliteFile, operator: FileOperator, values: Values) -> Integer
 
 
 def _operand(file: TfliteFile, index: int, values: Values) -> Integers:
-    """One that may be a constant."""
+    """Return the integers of an operand, which may be a constant."""
     return values[index] if index in values else np.asarray(_elements(file, index), np.int64)
 
 
@@ -158,7 +158,7 @@ def _transpose(file: TfliteFile, operator: FileOperator, values: Values) -> Inte
 
 
 def _slice(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
-    """With steps, or the size of the part."""
+    """Return a part, which STRIDED_SLICE gives by its end and steps, and SLICE by its size."""
     first, second = (_elements(file, index).tolist() for index in operator.inputs[1:3])
     steps: list[int | None] = [None] * len(first)
     if operator.kind == "STRIDED_SLICE":

@@ -1,4 +1,4 @@
-"""Recurrent layers, one step after the other."""
+"""Recurrent layers, computed one step after the other."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def _doubles(weights: Mapping[str, Any]) -> dict[str, Array]:
 def lstm(
     x: Any, weights: Mapping[str, Any], *, hidden: Any = 0.0, cell: Any = 0.0, reverse: bool = False
 ) -> tuple[Array, Array]:
-    """All hidden states, and the last cell state; gates are i, f, o and g.
+    """Return all hidden states, and the last cell state. The order of the gates is i, f, o, g.
 
-    `weights`: input (features, 4 units), bias (4 units) and recurrent (units, 4 units).
+    `weights` has input (features, 4 units), bias (4 units) and recurrent (units, 4 units).
     """
     own, x = _doubles(weights), np.asarray(x, np.float64)
     units = own["recurrent"].shape[0]
@@ -42,10 +42,10 @@ def lstm(
 def gru(
     x: Any, weights: Mapping[str, Any], *, hidden: Any = 0.0, reset_after: bool = True, reverse: bool = False
 ) -> Array:
-    """All hidden states; gates are z, r and the candidate.
+    """Return all hidden states. The order of the gates is z, r, candidate.
 
-    `weights`: input (features, 3 units), bias (3 units), recurrent (units, 2 units), candidate (units, units), and with
-    `reset_after` state_bias (units).
+    `weights` has input (features, 3 units), bias (3 units), recurrent (units, 2 units), candidate (units, units) and,
+    with `reset_after`, state_bias (units).
     """
     own, x = _doubles(weights), np.asarray(x, np.float64)
     units = own["candidate"].shape[0]
@@ -67,9 +67,9 @@ def gru(
 def lstm_gradient(
     gradient: Any, sums: Any, weight: Any, *, hidden: Any = 0.0, cell: Any = 0.0, reverse: bool = False
 ) -> Array:
-    """Gradients of the sums of all steps, then those of both states before the first step and zeros.
+    """Return the gradients of the gates' sums in all steps. One more step has those of both initial states, and zeros.
 
-    `gradient` is that of the hidden states and the last cell state, and `weight` is (4 units, units).
+    `gradient` has the gradients of all hidden states and of the last cell state. `weight` is (4 units, units).
     """
     gradient, sums, weight = (np.asarray(one, np.float64) for one in (gradient, sums, weight))
     batch, steps, sequences, units = sums.shape[0], sums.shape[1], sums.shape[2], weight.shape[1]
@@ -104,10 +104,11 @@ def gru_gradient(
     hidden: Any = 0.0,
     reverse: bool = False,
 ) -> Array:
-    """Gradients of the sums of all steps and a quarter more, then that of the state before the first step and zeros.
+    """Return, for each step, the gradients of the sums of z, r and the candidate, and a fourth part of `units` numbers.
 
-    With a bias, r multiplies the product of the states, and the last quarter is that product's gradient; otherwise it
-    is r h. `weight` is (3 units, units).
+    With a bias, r multiplies the product of the state with the weights, and the fourth part is the gradient of that
+    product. Without a bias, r multiplies the state h, and the fourth part is r h. One more step has the gradient of the
+    initial state, and zeros. `weight` is (3 units, units).
     """
     gradient, sums, weight = (np.asarray(one, np.float64) for one in (gradient, sums, weight))
     batch, steps, sequences, units = sums.shape[0], sums.shape[1], sums.shape[2], weight.shape[1]
@@ -142,9 +143,10 @@ def gru_gradient(
 
 
 def svdf(x: Any, weights: Mapping[str, Any], rank: int, history: Any = None) -> Array:
-    """`weights`: features (filters, features), time (filters, memory), the oldest first, and bias (units).
+    """Return the results of SVDF, TensorFlow Lite's layer of filters over features and then over time.
 
-    `history`: the numbers of the memory - 1 steps before the first one.
+    `weights` has features (filters, features), time (filters, memory) with the oldest step first, and bias (units).
+    `history` has the filters' numbers of the memory - 1 steps before the first step.
     """
     own, x = _doubles(weights), np.asarray(x, np.float64)
     numbers = x @ own["features"].T

@@ -1,4 +1,4 @@
-"""Reductions of one axis."""
+"""Reductions over axes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def over_axes(x: Any, kind: str, axes: tuple[int, ...], weight: float = 1.0) -> 
         with np.errstate(divide="ignore"):
             return np.log(np.exp(x - largest).sum(**along)) + largest
     if kind in ("variance", "deviation"):
-        with np.errstate(invalid="ignore"):  # of infinities
+        with np.errstate(invalid="ignore"):  # infinities give NaN
             variance = weight * x.var(**along)
         return variance if kind == "variance" else np.sqrt(variance)
     name = "prod" if kind == "product" else kind
@@ -39,7 +39,7 @@ def argument(x: Any, kind: str) -> Any:
 
 
 def top_k(x: Any, kind: str, count: int) -> Any:
-    """NaN is larger than all numbers, and equal numbers keep their order."""
+    """Return the positions of the `count` first numbers. NaN is larger than all, and equal numbers keep their order."""
     keys = (x, np.isnan(x)) if kind == "min" else (-x, ~np.isnan(x))
     order = np.lexsort(keys, axis=-1)
     return order[..., :count].astype(np.float64)

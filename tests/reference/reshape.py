@@ -1,4 +1,4 @@
-"""Other extents for the same elements."""
+"""Reshape: the same elements with other extents."""
 
 from __future__ import annotations
 

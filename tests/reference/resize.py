@@ -17,7 +17,7 @@ _ROUNDINGS = {
 
 
 def _step(size: int, outputs: int, alignment: str, magnification: float) -> Fraction:
-    """Input positions from one output to the next."""
+    """Return the distance between the input positions of two neighbouring outputs."""
     if alignment == "corners":
         return Fraction(size - 1, outputs - 1) if outputs > 1 else Fraction(0)
     if alignment == "pytorch_half_pixel" and outputs == 1:
@@ -26,7 +26,7 @@ def _step(size: int, outputs: int, alignment: str, magnification: float) -> Frac
 
 
 def _samples(size: int, outputs: int, alignment: str, magnification: float, offset: float) -> list[Fraction]:
-    """Exact positions."""
+    """Return the exact input position of each output."""
     step = _step(size, outputs, alignment, magnification)
     centre = Fraction(1, 2) if alignment.endswith("half_pixel") else Fraction(0)
     if alignment == "pytorch_half_pixel" and outputs == 1:
@@ -35,7 +35,7 @@ def _samples(size: int, outputs: int, alignment: str, magnification: float, offs
 
 
 def _lanczos(position: Fraction, step: Fraction, size: int, edge: str) -> Any:
-    """The weight of each input position: sinc(t) sinc(t / 3), wider where the image becomes smaller."""
+    """Return the weight of each input: sinc(t) sinc(t / 3), stretched if the image becomes smaller."""
     stretch = max(step, Fraction(1))
     weights, total = np.zeros(size), 0.0
     for index in range(ceil(position - 3 * stretch), floor(position + 3 * stretch) + 1):
@@ -62,7 +62,10 @@ def resize(
     rounding: str = "by_alignment",
     magnitudes: bool = False,
 ) -> Any:
-    """Samples outside read the nearest pixel or zero. `magnitudes`: those of Lanczos' weights."""
+    """Resize. `edge` says whether samples outside the image read the nearest pixel or zero.
+
+    With `magnitudes`, the absolute values of Lanczos' weights are used, for error bounds.
+    """
     if rounding == "by_alignment":
         rounding = "floor" if alignment == "asymmetric" else "round_prefer_ceil"
     x = np.asarray(x, np.float64)

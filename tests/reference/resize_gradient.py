@@ -1,4 +1,8 @@
-"""Gradients of resizes, which are linear: of each pixel its own image resized, times the gradient."""
+"""Gradients of resizes.
+
+Resizes are linear: the gradient of a pixel is the sum of `gradient` times the resized image in which that pixel is 1
+and all others are 0.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def axis_positions(size: int, taps: int, mode: str, correlate: bool) -> list[list[tuple[int, int]]]:
-    """For each output the pairs (tap, sample) of its sum; samples may lie outside 0 .. size - 1."""
+    """Return for each output the pairs (tap, sample) of its sum. Samples may lie outside 0 .. size - 1."""
     full = range(size + taps - 1)
     wanted = {
         "full": full,
@@ -24,7 +24,7 @@ def axis_positions(size: int, taps: int, mode: str, correlate: bool) -> list[lis
 def convolve(
     x: NDArray[Any], kernel: NDArray[Any], mode: str, boundary: str, *, correlate: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The result over the last kernel.ndim axes, and the sum of the terms' magnitudes."""
+    """Convolve the last kernel.ndim axes. Return the result, and the sum of the terms' absolute values."""
     axes = kernel.ndim
     signals = x.astype(np.float64).reshape(-1, *x.shape[-axes:])
     positions = [

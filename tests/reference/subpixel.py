@@ -1,4 +1,4 @@
-"""Channels that become pixels, index by index."""
+"""Channels that become pixels, computed index by index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .convolution import convolution
 
 
 def depth_to_space(x: Any, scale: int, order: str = "position_major") -> Any:
-    """The channel of each output as the definition names it."""
+    """Read for each output the channel that the definition names."""
     batch, height, width, channels = x.shape
     outputs = channels // scale**2
     result = np.zeros((batch, height * scale, width * scale, outputs), x.dtype)
@@ -22,7 +22,7 @@ def depth_to_space(x: Any, scale: int, order: str = "position_major") -> Any:
 
 
 def subpixel_convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any]) -> tuple[Any, Any]:
-    """The result and, for error bounds, the sum of the absolute values of all products."""
+    """Return the result and, for error bounds, the sum of the absolute values of all products."""
     scale, order = attributes.get("scale", 1), attributes.get("order", "position_major")
     result, magnitude = (
         depth_to_space(part, scale, order) for part in convolution(x, weight, bias, attributes)

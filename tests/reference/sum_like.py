@@ -8,7 +8,7 @@ import numpy as np
 
 
 def as_image(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """A tensor's extents as those of images: the batch first, axes that it lacks are 1."""
+    """Return a tensor's extents as those of an image. The batch stays first, and missing axes have the extent 1."""
     height, width, channels = (1, 1, 1, *shape[1:])[-3:]
     return shape[0], height, width, channels
 

@@ -1,4 +1,4 @@
-"""Transposed convolution: every input pixel spread over the output, tap by tap."""
+"""Transposed convolution: every input pixel is spread over the output, tap by tap."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def axis(
     output_padding: int = 0,
     output: int = 0,
 ) -> tuple[int, int]:
-    """(how many positions are taken off the front, output size)."""
+    """Return how many positions are cut off at the front, and the output's size."""
     reach = (kernel - 1) * dilation + 1
     everything = (size - 1) * stride + reach
     if padding == "explicit":  # torch.nn.ConvTranspose2d
@@ -26,12 +26,12 @@ def axis(
     if padding == "valid":  # keras.layers.Conv2DTranspose
         return 0, output or size * stride + max(reach - stride, 0)
     output = output or size * stride
-    # tf.nn.conv2d_transpose: the front padding of the convolution that takes the output back to the input.
+    # tf.nn.conv2d_transpose cuts off the front padding of the convolution that leads from the output to the input.
     return max((-(-output // stride) - 1) * stride + reach - output, 0) // 2, output
 
 
 def geometry(attributes: dict[str, Any], height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """`axis` for rows and columns; absent attributes have their defaults."""
+    """Return `axis` for rows and columns. Absent attributes have their defaults."""
 
     def one(size: int, side: str, suffix: str, pads: tuple[str, str]) -> tuple[int, int]:
         return axis(
@@ -51,7 +51,7 @@ def geometry(attributes: dict[str, Any], height: int, width: int) -> tuple[tuple
 
 
 def transposed_convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any]) -> tuple[Any, Any]:
-    """The result and, for error bounds, the sum of the absolute values of all products."""
+    """Return the result and, for error bounds, the sum of the absolute values of all products."""
     x, weight = np.asarray(x, np.float64), np.asarray(weight, np.float64)
     if attributes.get("kernel_use") == "gather":
         weight = weight[:, ::-1, ::-1]

@@ -1,4 +1,4 @@
-"""Which input positions a window covers: by trying every position, not by formula."""
+"""Which input positions windows cover, found by trying every position rather than by a formula."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ def axis(
     after: int = 0,
     ceil_mode: bool = False,
 ) -> list[list[int]]:
-    """For each output position the `kernel` input positions it covers; some lie outside 0 .. size - 1."""
+    """Return for each output the `kernel` input positions that its window covers. Some lie outside 0 .. size - 1."""
     reach = (kernel - 1) * dilation + 1
     if padding == "same":
-        # TensorFlow: ceil(size / stride) outputs, the padding needed for them split with the odd one behind.
+        # TensorFlow: there are ceil(size / stride) outputs. The padding that they need is split in halves; if it is
+        # odd, the larger half lies behind.
         outputs = -(-size // stride)
         before = max((outputs - 1) * stride + reach - size, 0) // 2
         starts = [o * stride - before for o in range(outputs)]
@@ -30,8 +31,8 @@ def axis(
         while start + reach <= size + after:
             starts.append(start)
             start += stride
-        # PyTorch's ceil_mode: one more window if anything is left to cover, or if even the first one overhangs by
-        # less than a stride, but the last one has to start inside the input or the padding before it.
+        # PyTorch's ceil_mode adds a window if that window overhangs by less than a stride, but not if it would start
+        # behind the input.
         if ceil_mode and start + reach < size + after + stride:
             starts.append(start)
         if ceil_mode and starts and starts[-1] >= size:
@@ -40,7 +41,7 @@ def axis(
 
 
 def positions(attributes: dict[str, Any], height: int, width: int) -> tuple[list[list[int]], list[list[int]]]:
-    """Vertical and horizontal positions for an operation's attributes (absent ones have their defaults)."""
+    """Return vertical and horizontal positions for an operation's attributes. Absent ones have their defaults."""
 
     def one(size: int, side: str, suffix: str, pads: tuple[str, str]) -> list[list[int]]:
         return axis(

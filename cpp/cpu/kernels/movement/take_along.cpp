@@ -32,8 +32,8 @@ void take_along_run(const TakeAlongTask &task, const Prepared &prepared, std::in
     const bool of_rows = task.axis == Axis::rows, of_columns = task.axis == Axis::columns;
     const std::int64_t extent = of_rows ? from.height : of_columns ? from.width : from.channels;
     const std::ptrdiff_t step = of_rows ? from.row_stride : of_columns ? from.pixel_stride : 1;
-    // How far the source's element moves with the result's along each axis; 0 where the index decides, and
-    // where the source is repeated.
+    // The steps in the source that belong to one step in the result along each axis: 0 along the axis whose
+    // position the index gives, and along axes of one element, which repeat.
     const std::ptrdiff_t row = of_rows || from.height == 1 ? 0 : from.row_stride,
                          column = of_columns || from.width == 1 ? 0 : from.pixel_stride,
                          channel = task.axis == Axis::channels || from.channels == 1 ? 0 : 1,
