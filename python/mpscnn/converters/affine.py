@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+
+Numbers = TypeVar("Numbers", float, NDArray[np.float32])
 
 # The layer's variance is 1 - _EPSILON, so that sqrt(variance + epsilon) is exactly 1.
 _EPSILON = 2.0**-10
@@ -19,6 +23,25 @@ def is_affine(epsilon: float, mean: NDArray[np.float32], variance: NDArray[np.fl
     It is recognised by its epsilon, mean and variance: learnt statistics never have exactly these values.
     """
     return bool(epsilon == _EPSILON and not mean.any() and (variance == np.float32(1.0 - _EPSILON)).all())
+
+
+def line(
+    operation: str, constant: Numbers, *, constant_first: bool
+) -> tuple[Numbers | float | None, Numbers | None]:
+    """Return the scale and the offset of `x operation constant`, which is x * scale + offset.
+
+    A scale of None is 1, and an offset of None is 0.
+
+    Args:
+        operation: "add", "subtract", "multiply" or "divide".
+        constant: one or several numbers.
+        constant_first: whether the constant is the first operand, which a quotient does not allow.
+    """
+    if operation == "add":
+        return None, constant
+    if operation == "subtract":
+        return (-1.0, constant) if constant_first else (None, -constant)
+    return (constant if operation == "multiply" else 1.0 / constant), None
 
 
 def affine(

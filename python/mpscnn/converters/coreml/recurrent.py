@@ -7,32 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn.converters import gates
 from mpscnn.converters.onnx_builder.blocks import backwards
 from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.recurrent_layer import RecurrentWeights
 from mpscnn.errors import WeightsError
-
-Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Direction:
-    """The weights of one direction, with the gates in ONNX' order.
-
-    Attributes:
-        input: (gates * units, features).
-        state: (gates * units, units).
-        bias: (gates * units,) of the sums.
-        state_bias: (gates * units,) of the products with the state. They differ from `bias` only in a GRU that resets
-            after the product.
-    """
-
-    input: Array
-    state: Array
-    bias: Array
-    state_bias: Array
 
 
 @dataclass(frozen=True)
@@ -50,7 +30,7 @@ class Recurrent:
     """
 
     kind: str
-    directions: Sequence[Direction]
+    directions: Sequence[RecurrentWeights]
     functions: Sequence[str]
     reverse: bool
     every_step: bool
@@ -68,11 +48,12 @@ class Recurrent:
         Returns the steps, (steps or 1, sequences, directions * units), and the last states, (sequences, directions *
         units).
         """
-        shapes = {tuple(one.shape for one in _parts(own)) for own in self.directions}
-        if len(shapes) != 1:
+        directions = [own.in_order(gates.ONNX[self.kind]) for own in self.directions]
+        if len({tuple(part.shape for part in parts) for parts in directions}) != 1:
             raise WeightsError("damaged: its directions have weights of different shapes")
         parts = [
-            (own.input, own.state, np.concatenate([own.bias, own.state_bias])) for own in self.directions
+            (weight, state, np.concatenate([bias, state_bias]))
+            for weight, state, bias, state_bias in directions
         ]
         names = [
             b.weight(role, np.stack(own)) for role, own in zip("WRB", zip(*parts, strict=True), strict=True)
@@ -95,21 +76,9 @@ class Recurrent:
         return [backwards(b, steps, [0]) if self.reverse else steps, *last]
 
 
-def by_gate(values: Array, kind: str) -> Array:
-    """Return the weights or biases of a program's layer in ONNX' order of gates."""
-    given = gates.CORE_ML[kind]
-    if len(values) % len(given):
-        raise WeightsError(f"damaged: {len(values)} rows of {len(given)} gates")
-    return gates.reordered(values, given, gates.ONNX[kind])
-
-
 def by_direction(b: Builder, state: str, directions: int, units: int) -> str:
     """Reshape a state (sequences, directions * units) to (directions, sequences, units)."""
     return b.op("Transpose", b.reshaped(state, [0, directions, units]), perm=[1, 0, 2])
-
-
-def _parts(own: Direction) -> tuple[Array, ...]:
-    return own.input, own.state, own.bias, own.state_bias
 
 
 def _joined(b: Builder, tensor: str, axis: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
+from mpscnn.converters.affine import line
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.functions import layer_function, named_function
 from mpscnn.converters.layer_names import shown
@@ -78,10 +79,6 @@ def _concatenate(c: Applied) -> Tensor:
 # ---- Operators ---------------------------------------------------------------------------------------------
 
 
-def _linear(c: Applied, x: Tensor, factor: float, offset: float) -> Tensor:
-    return c.network.activation(x, {"kind": "linear", "a": factor, "b": offset}, name=c.name())
-
-
 def _operands(c: Applied) -> tuple[Any, Any]:
     given = list(
         c.arguments[0] if len(c.arguments) == 1 and isinstance(c.arguments[0], list) else c.arguments
@@ -113,32 +110,23 @@ def _extreme(method: str) -> Callable[[Applied], Tensor]:
     return apply
 
 
-def _operator(c: Applied, symbol: str) -> Tensor:
+def _operator(c: Applied, operation: str) -> Tensor:
     a, b = _operands(c)
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        methods = {
-            "+": c.network.add,
-            "-": c.network.subtract,
-            "*": c.network.multiply,
-            "/": c.network.divide,
-        }
         _require_one_rank([a, b])
-        return methods[symbol](a, b, name=c.name())
-    if isinstance(a, Tensor):
-        number = float(b)
-        if symbol in "+-":
-            return _linear(c, a, 1.0, number if symbol == "+" else -number)
-        if symbol == "/" and number == 0.0:
-            raise UnsupportedError("divides by 0")
-        return _linear(c, a, number if symbol == "*" else 1.0 / number, 0.0)
-    number = float(a)
-    if symbol == "/":
-        return quotient(c.network, number, b, c.name)
-    return _linear(c, b, {"+": 1.0, "-": -1.0, "*": number}[symbol], 0.0 if symbol == "*" else number)
+        return getattr(c.network, operation)(a, b, name=c.name())
+    x, number = (a, float(b)) if isinstance(a, Tensor) else (b, float(a))
+    if operation == "divide" and x is b:
+        return quotient(c.network, number, x, c.name)
+    if operation == "divide" and number == 0.0:
+        raise UnsupportedError("divides by 0")
+    scale, offset = line(operation, number, constant_first=x is b)
+    a, b = 1.0 if scale is None else scale, 0.0 if offset is None else offset
+    return c.network.activation(x, {"kind": "linear", "a": a, "b": b}, name=c.name())
 
 
-def _operator_of(symbol: str) -> Callable[[Applied], Tensor]:
-    return lambda c: _operator(c, symbol)
+def _operator_of(operation: str) -> Callable[[Applied], Tensor]:
+    return lambda c: _operator(c, operation)
 
 
 def _function_of(name: str) -> Callable[[Applied], Tensor]:
@@ -173,11 +161,11 @@ def _gelu(c: Applied) -> Tensor:
 
 
 _OPERATORS: dict[str, Callable[[Applied], Tensor]] = {
-    "Add": _operator_of("+"),
-    "Subtract": _operator_of("-"),
-    "Multiply": _operator_of("*"),
-    "Divide": _operator_of("/"),
-    "TrueDivide": _operator_of("/"),
+    "Add": _operator_of("add"),
+    "Subtract": _operator_of("subtract"),
+    "Multiply": _operator_of("multiply"),
+    "Divide": _operator_of("divide"),
+    "TrueDivide": _operator_of("divide"),
     "Relu": _function_of("relu"),
     "Relu6": _function_of("relu6"),
     "Sigmoid": _function_of("sigmoid"),

@@ -12,7 +12,8 @@ from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.functions import function_of
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.keras.weights import inner_settings
-from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent
+from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -93,32 +94,18 @@ def _one_direction(
     if any(function.layers is not None for function in functions):
         raise UnsupportedError("its activation is not one of a single element, which is not supported")
     gate, candidate = (function.neuron for function in functions)
-    name = c.name(suffix)
-    after = settings.flag("reset_after", generation > 1)
-    try:
-        if kind == "LSTM":
-            made = c.network.lstm(
-                x,
-                units,
-                recurrent_activation=gate,
-                activation=candidate,
-                cell_activation=candidate,
-                reverse=backward,
-                name=name,
-            )
-        else:
-            made = c.network.gru(
-                x,
-                units,
-                recurrent_activation=gate,
-                activation=candidate,
-                reset_after=after,
-                reverse=backward,
-                name=name,
-            )
-    except ParameterError as error:
-        raise UnsupportedError(str(error)) from error
-    _set_weights(c, kind, name, weights, units, reset_after=after)
+    after = kind == "GRU" and settings.flag("reset_after", generation > 1)
+    made = add_recurrent(
+        c.network,
+        kind,
+        x,
+        _weights(kind, weights, units, rows=2 if after else 1),
+        [gate, candidate, candidate],
+        name=c.name(suffix),
+        set_weight=c.set_weight,
+        reset_after=after,
+        reverse=backward,
+    )
     if not settings.flag("return_sequences", False):
         return made.last
     if backward and not in_order:  # Keras returns the results in the order of computation, last step first
@@ -126,34 +113,21 @@ def _one_direction(
     return made.steps
 
 
-def _set_weights(
-    c: Applied, kind: str, name: str, weights: Weights, units: int, *, reset_after: bool
-) -> None:
-    count = len(gates.KERAS[kind])
-    kernel, matrix, bias = (weights.get(role) for role in ("kernel", "recurrent_kernel", "bias"))
-    shapes = [None if one is None else one.shape for one in (kernel, matrix)]
+def _weights(kind: str, weights: Weights, units: int, *, rows: int) -> RecurrentWeights:
+    """Return the weights. The bias has at most `rows` rows: for the sums, and for the products with the state."""
+    columns = len(gates.KERAS[kind]) * units
+    kernel, matrix = (
+        weights.get(role, np.zeros((0, 0), np.float32)) for role in ("kernel", "recurrent_kernel")
+    )
+    bias = weights.get("bias", np.zeros(columns, np.float32))
     if (
-        kernel is None
-        or matrix is None
-        or shapes != [(kernel.shape[0], count * units), (units, count * units)]
+        kernel.shape[1:] != (columns,)
+        or matrix.shape != (units, columns)
+        or bias.size not in (columns, rows * columns)
     ):
         raise WeightsError(f"damaged: it has weights of other shapes than {units} units")
-    weight, states = _by_gate(kernel.T, kind), _by_gate(matrix.T, kind)
-    c.set_weight(f"{name}/input", "weight", weight.reshape(count * units, 1, 1, -1))
-    c.set_weight(f"{name}/recurrent", "weight", states)
-    rows = np.zeros((1, count * units), np.float32) if bias is None else bias.reshape(-1, count * units)
-    if rows.shape[0] == 2:  # biases of the input and of the state, in a GRU with reset_after
-        own = rows[1].copy()
-        own[2 * units :] = 0.0
-        c.set_weight(f"{name}/recurrent", "bias", rows[1, 2 * units :])
-        rows = rows[:1] + own
-    elif kind == "GRU" and reset_after:
-        c.set_weight(f"{name}/recurrent", "bias", np.zeros(units, np.float32))
-    c.set_weight(f"{name}/input", "bias", _by_gate(rows[0], kind))
-
-
-def _by_gate(values: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
-    return gates.reordered(values, gates.KERAS[kind], gates.MPSCNN[kind])
+    first, *others = bias.reshape(-1, columns)
+    return RecurrentWeights(gates.KERAS[kind], kernel.T, matrix.T, first, *others)
 
 
 RECURRENT: dict[str, Callable[[Applied], Tensor]] = {

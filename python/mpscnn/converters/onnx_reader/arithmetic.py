@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.affine import affine
+from mpscnn.converters.affine import affine, line
 from mpscnn.converters.broadcast import constant_along, repeats, varying_last
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.context import Context, Handler
@@ -118,8 +118,9 @@ def _with_constant(
         return _with_numbers(c, node, x, constant, constant_first=constant_first)
     if node.kind == "Div" and (constant_first or not have_reciprocals(constant)):
         return None
+    parts = line(_TWO_TENSORS[node.kind], constant, constant_first=constant_first)
     along: dict[str, Any] = {}
-    for role, values in zip(("scale", "offset"), _line(node.kind, constant, constant_first), strict=True):
+    for role, values in zip(("scale", "offset"), parts, strict=True):
         if isinstance(values, np.ndarray):
             suffix, along[role] = constant_along(x, values)
         elif values is not None:
@@ -162,19 +163,6 @@ def _with_numbers(
     return x.holding(compute(*ordered, activation=ending(c, node), name=c.layer_name(node)))
 
 
-def _line(
-    kind: str, constant: NDArray[np.float32], constant_first: bool
-) -> tuple[NDArray[np.float32] | float | None, NDArray[np.float32] | None]:
-    """Express arithmetic with x and a constant as scale * x + offset. A scale of None is 1, an offset of None is 0."""
-    if kind in _SUMS:
-        return None, constant
-    if kind == "Sub":
-        return (-1.0, constant) if constant_first else (None, -constant)
-    if kind == "Mul":
-        return constant, None
-    return (1.0 / constant.astype(np.float64)).astype(np.float32), None
-
-
 def _with_number(kind: str, x: FileTensor, number: float, *, constant_first: bool) -> FileTensor:
     if kind in ("Max", "Min"):
         return x.map(clipping(*((number, math.inf) if kind == "Max" else (-math.inf, number))))
@@ -182,12 +170,9 @@ def _with_number(kind: str, x: FileTensor, number: float, *, constant_first: boo
         return x.exponential(number) if constant_first else x.power(number)
     if kind == "Div" and constant_first:
         return x.reciprocal(number)
-    factor, offset = {
-        "Sub": (-1.0, number) if constant_first else (1.0, -number),
-        "Mul": (number, 0.0),
-        "Div": (1.0 / (number or 1.0), 0.0),
-    }.get(kind, (1.0, number))
-    return x if (factor, offset) == (1.0, 0.0) else x.linear(factor, offset)
+    scale, offset = line(_TWO_TENSORS[kind], number, constant_first=constant_first)
+    factor = 1.0 if scale is None else scale
+    return x.linear(factor, offset or 0.0) if factor != 1.0 or offset else x
 
 
 ARITHMETIC: dict[str, Handler] = dict.fromkeys(_TWO_TENSORS, _arithmetic)

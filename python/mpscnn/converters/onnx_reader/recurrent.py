@@ -11,8 +11,9 @@ from mpscnn.converters import gates
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.recurrent import Recurrent
@@ -89,8 +90,7 @@ def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
 
 def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, directions: int) -> Recurrent:
     weight, matrix = (c.constants.real(node.input(number), "its weights") for number in (1, 2))
-    given = gates.ONNX[node.kind]
-    count, units = len(given), node.integer("hidden_size")
+    count, units = len(gates.ONNX[node.kind]), node.integer("hidden_size")
     biases = np.zeros((directions, 2 * count * units), np.float32)
     if node.input(3) is not None:
         biases = c.constants.real(node.input(3), "its biases")
@@ -100,32 +100,24 @@ def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, 
             f"damaged: weights {weight.shape}, {matrix.shape} and {biases.shape} for {x.shape}"
         )
     functions = _functions(node, place, directions)
-    name = c.layer_name(node, "/reverse" if reverse else "")
     hidden, cell = (_state(c, node, number, place, units) for number in (5, 6))
-    own = [
-        gates.reordered(part, given, gates.MPSCNN.get(node.kind, given)).reshape(count, units, -1)
-        for part in (weight[place], matrix[place], *np.split(biases[place], 2))
-    ]
-    try:
-        if node.kind == "LSTM":
-            made = c.network.lstm(
-                x, units, recurrent_activation=functions[0], activation=functions[1],
-                cell_activation=functions[2], hidden=hidden, cell=cell, reverse=reverse, name=name,
-            )  # fmt: skip
-            _set_lstm(c, name, own)
-        else:
-            after = node.kind == "RNN" or bool(node.integer("linear_before_reset", 0))
-            if node.kind == "RNN":
-                functions, own = [_IDENTITY, *functions], [_with_open_gates(part) for part in own]
-                own[2][1] = 1.0
-            made = c.network.gru(
-                x, units, recurrent_activation=functions[0], activation=functions[1], reset_after=after,
-                hidden=hidden, reverse=reverse, name=name,
-            )  # fmt: skip
-            _set_gru(c, name, own, reset_after=after)
-    except ParameterError as error:
-        raise UnsupportedError(str(error)) from error
-    return made
+    own = [weight[place], matrix[place], *np.split(biases[place], 2)]
+    if node.kind == "RNN":
+        functions, own = [_IDENTITY, *functions], [_with_open_gates(part, units) for part in own]
+        own[2][units : 2 * units] = 1.0
+    return add_recurrent(
+        c.network,
+        "LSTM" if node.kind == "LSTM" else "GRU",
+        x,
+        RecurrentWeights(_ORDER[node.kind], *own),
+        functions,
+        name=c.layer_name(node, "/reverse" if reverse else ""),
+        set_weight=c.set_weight,
+        reset_after=node.kind == "RNN" or bool(node.integer("linear_before_reset", 0)),
+        hidden=hidden,
+        reverse=reverse,
+        **({"cell": cell} if node.kind == "LSTM" else {}),
+    )
 
 
 # A simple recurrent layer is a GRU whose gates are constant: z = 0 forgets the last state, and r = 1 lets it into the
@@ -133,33 +125,12 @@ def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, 
 _IDENTITY: Activation = {"kind": "linear", "a": 1.0, "b": 0.0}
 
 
-def _with_open_gates(part: NDArray[Any]) -> NDArray[Any]:
+_ORDER = gates.ONNX | {"RNN": "zrn"}
+
+
+def _with_open_gates(part: NDArray[Any], units: int) -> NDArray[Any]:
     """Return the weights or biases of z and r, which are zeros, and of the candidate."""
-    return np.concatenate([np.zeros((2, *part.shape[1:]), part.dtype), part])
-
-
-def _set_lstm(c: Context, name: str, parts: list[NDArray[Any]]) -> None:
-    weight, matrix, first, second = parts
-    units = matrix.shape[1]
-    _set_input(c, name, weight, first + second)
-    c.set_weight(f"{name}/recurrent", "weight", matrix.reshape(4 * units, units))
-
-
-def _set_gru(c: Context, name: str, parts: list[NDArray[Any]], *, reset_after: bool) -> None:
-    weight, matrix, first, second = parts
-    units = matrix.shape[1]
-    bias = first + second
-    if reset_after:
-        bias[2] = first[2]
-        c.set_weight(f"{name}/recurrent", "bias", second[2].reshape(units))
-    _set_input(c, name, weight, bias)
-    c.set_weight(f"{name}/recurrent", "weight", matrix.reshape(3 * units, units))
-
-
-def _set_input(c: Context, name: str, weight: NDArray[Any], bias: NDArray[Any]) -> None:
-    rows = weight.shape[0] * weight.shape[1]
-    c.set_weight(f"{name}/input", "weight", weight.reshape(rows, 1, 1, -1))
-    c.set_weight(f"{name}/input", "bias", bias.reshape(rows))
+    return np.concatenate([np.zeros((2 * units, *part.shape[1:]), part.dtype), part])
 
 
 def _functions(node: Node, place: int, directions: int) -> list[Activation]:

@@ -34,11 +34,7 @@ def _pairs(node: Node, name: str, default: int, rank: int) -> Pair:
 def window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any]:
     """Return kernel size, strides, dilation and padding of a node as attributes of mpscnn's operations."""
     strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
-    attributes: dict[str, Any] = {}
-    for side, suffix, place in (("height", "y", 0), ("width", "x", 1)):
-        attributes[f"kernel_{side}"] = kernel[place]
-        attributes[f"stride_{suffix}"] = strides[place]
-        attributes[f"dilation_{suffix}"] = dilation[place]
+    attributes = _of_both_axes(kernel, stride=strides, dilation=dilation)
     automatic = node.text("auto_pad", "NOTSET")
     if automatic == "VALID":
         return attributes
@@ -49,6 +45,14 @@ def window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any]:
     if automatic != "NOTSET":
         raise WeightsError(f"damaged: its auto_pad is {automatic!r}")
     return attributes | _explicit(*_pads(node, x.rank))
+
+
+def _of_both_axes(kernel: Pair, **others: Pair) -> dict[str, Any]:
+    """Return the attributes of a window: the kernel's size, and others by their names without axis, such as stride."""
+    attributes = {"kernel_height": kernel[0], "kernel_width": kernel[1]}
+    for name, (vertical, horizontal) in others.items():
+        attributes |= {f"{name}_y": vertical, f"{name}_x": horizontal}
+    return attributes
 
 
 def _pads(node: Node, rank: int) -> tuple[Pair, Pair]:
@@ -220,17 +224,8 @@ def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any
         first = [one // 2 if upper else one - one // 2 for one in total]
         second = [one - half for one, half in zip(total, first, strict=True)]
         before, after = (first[0], first[1]), (second[0], second[1])
-    attributes: dict[str, Any] = {"padding": "explicit"}
-    for place, side, suffix, first_side, last_side in (
-        (0, "height", "y", "pad_top", "pad_bottom"),
-        (1, "width", "x", "pad_left", "pad_right"),
-    ):
-        attributes[f"kernel_{side}"] = kernel[place]
-        attributes[f"stride_{suffix}"] = strides[place]
-        attributes[f"dilation_{suffix}"] = dilation[place]
-        attributes[f"output_padding_{suffix}"] = added[place]
-        attributes[first_side], attributes[last_side] = before[place], after[place]
-    return attributes
+    attributes = _of_both_axes(kernel, stride=strides, dilation=dilation, output_padding=added)
+    return attributes | {"padding": "explicit"} | _explicit(before, after)
 
 
 # ---- Poolings ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.affine import affine
+from mpscnn.converters.affine import affine, line
 from mpscnn.converters.special_values import have_reciprocals
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms
@@ -111,21 +111,10 @@ def _with_constant(
         return None
     if values.size > 1:
         x = c.plain(x)
-    scale, offset = _line(kind, values, constant_first=constant_first)
+    scale, offset = line(_TWO_TENSORS[kind], values, constant_first=constant_first)
     ending = c.ending(operator, activation)
     name = c.layer_name(operator)
     return x.holding(affine(c.network, x.tensor, scale=scale, offset=offset, activation=ending, name=name))
-
-
-def _line(kind: str, values: Values, *, constant_first: bool) -> tuple[Values | None, Values | None]:
-    """Express the operator as scale * x + offset. A scale of None is 1, an offset of None is 0."""
-    if kind == "DIV":
-        return 1.0 / values, None
-    if kind == "MUL":
-        return values, None
-    if kind == "ADD":
-        return None, values
-    return (np.full_like(values, -1.0), values) if constant_first else (None, -values)
 
 
 # ---- One operand -------------------------------------------------------------------------------------------

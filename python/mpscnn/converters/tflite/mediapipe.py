@@ -88,23 +88,9 @@ def _transposed_convolution(c: Reader, operator: FileOperator) -> Made:
             if extent is None:
                 raise UnsupportedError("has padding that depends on a size that is free")
             totals[axis] = max(0, taps - (extent - 1) % stride - 1)
-    y = c.network.layer(
-        "transposed_convolution",
-        [x],
-        {
-            "output_channels": filters,
-            "kernel_height": height,
-            "kernel_width": width,
-            "stride_y": down,
-            "stride_x": across,
-            "padding": "explicit",
-            "pad_top": totals[0] // 2,
-            "pad_left": totals[1] // 2,
-            "pad_bottom": totals[0] - totals[0] // 2,
-            "pad_right": totals[1] - totals[1] // 2,
-        },
-        name=name,
-    )
+    top, left = (total // 2 for total in totals)
+    sides = (top, totals[0] - top), (left, totals[1] - left)
+    y = c.network.conv2d_transpose(x, filters, (height, width), strides=strides, padding=sides, name=name)
     c.set_weights(operator, name, (0, 1, 2, 3))
     return y
 

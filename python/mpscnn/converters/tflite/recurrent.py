@@ -7,15 +7,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters import gates
 from mpscnn.converters.layout import without_batch
+from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.names import activation_name
 from mpscnn.converters.unsupported import CHOOSE_SIZE
-from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 
-# The numbers of the operator's inputs for each gate, in mpscnn's order i, f, o, g.
-_INPUT_WEIGHTS, _STATE_WEIGHTS, _BIASES = (1, 2, 4, 3), (5, 6, 8, 7), (12, 13, 15, 14)
+# The numbers of the operator's inputs for each gate.
+_INPUT_WEIGHTS, _STATE_WEIGHTS, _BIASES = range(1, 5), range(5, 9), range(12, 16)
 _STATES_NOTE = "the states of its recurrent layers begin with zeros in each run"
 
 
@@ -40,8 +42,8 @@ def _lstm(c: Reader, operator: FileOperator) -> Made:
         for places in (_INPUT_WEIGHTS, _STATE_WEIGHTS)
     )
     biases = np.stack([c.constants.real(operator.inputs[place], "its biases") for place in _BIASES])
-    gates, units, features = weights.shape
-    if states.shape != (gates, units, units) or biases.shape != (gates, units):
+    count, units, features = weights.shape
+    if states.shape != (count, units, units) or biases.shape != (count, units):
         raise WeightsError(f"damaged: weights {weights.shape}, {states.shape} and {biases.shape}")
     x = c.seen(operator.inputs[0])
     time_major = bool(options and options.boolean(3))
@@ -54,15 +56,17 @@ def _lstm(c: Reader, operator: FileOperator) -> Made:
     several = without_batch(own.axes[0])
     tensor = c.arranger.physical(own, (own.axes[1], several, own.axes[2]))
     name = c.layer_name(operator)
-    try:
-        made = c.network.lstm(tensor, units, activation=activation, cell_activation=activation, name=name)
-    except ParameterError as error:
-        raise UnsupportedError(str(error)) from error
     c.constants.count(weights.nbytes + states.nbytes)
-    graph = c.network.graph
-    graph.set_weight(f"{name}/input", "weight", weights.reshape(gates * units, 1, 1, features))
-    graph.set_weight(f"{name}/input", "bias", biases.reshape(-1))
-    graph.set_weight(f"{name}/recurrent", "weight", states.reshape(gates * units, units))
+    rows = (part.reshape(count * units, *part.shape[2:]) for part in (weights, states, biases))
+    made = add_recurrent(
+        c.network,
+        "LSTM",
+        tensor,
+        RecurrentWeights(gates.TENSORFLOW_LITE["LSTM"], *rows),
+        ["sigmoid", activation, activation],
+        name=name,
+        set_weight=c.network.graph.set_weight,
+    )
     _note_states(c)
     (new,) = c.arranger.atoms([units])
     y = replace(own, tensor=made.steps, axes=(*own.axes[:2], new), order=own.axes[1] + several + new)

@@ -11,16 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters import gates
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
-from mpscnn.converters.coreml.recurrent import Array, Direction, Recurrent
+from mpscnn.converters.coreml.recurrent import Recurrent
 from mpscnn.converters.onnx_builder.blocks import expanded, split, squeezed
 from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.recurrent_layer import Array, RecurrentWeights
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _BLOB_RANK = 5
 # Core ML's names of the gates, in ONNX' order: i, o, f and the candidate; z, r and the candidate.
-_LSTM = ("inputGate", "outputGate", "forgetGate", "blockInput")
-_GRU = ("updateGate", "resetGate", "outputGate")
+_GATES = {
+    "LSTM": ("inputGate", "outputGate", "forgetGate", "blockInput"),
+    "GRU": ("updateGate", "resetGate", "outputGate"),
+    "RNN": ("",),
+}
 # Core ML limits the sum of each gate to the range from -50 to 50, and then applies the gate's function.
 _LARGEST_SUM = 50.0
 _USUAL_LIMIT = 50.0  # of the cells, if the file states 0
@@ -83,7 +88,8 @@ def _functions(curves: Sequence[Any], count: int, *, directions: int = 1) -> tup
 # ---- Weights -------------------------------------------------------------------------------------------------------
 
 
-def _direction(layer: Layer, weights: Any, prefixes: Sequence[str], *, has_bias: bool) -> Direction:
+def _direction(layer: Layer, weights: Any, kind: str, *, has_bias: bool) -> RecurrentWeights:
+    prefixes = _GATES[kind]
     features, units = int(layer.p.inputVectorSize), int(layer.p.outputVectorSize)
 
     def stacked(suffix: str, shape: tuple[int, ...]) -> Array:
@@ -92,12 +98,11 @@ def _direction(layer: Layer, weights: Any, prefixes: Sequence[str], *, has_bias:
             [layer.weights.blob(getattr(weights, name), shape, f"its {name}").array() for name in names]
         ).astype(np.float32)
 
-    rows = len(prefixes) * units
-    return Direction(
+    return RecurrentWeights(
+        gates.ONNX[kind],
         stacked("WeightMatrix", (units, features)),
         stacked("RecursionMatrix", (units, units)),
-        stacked("BiasVector", (units,)) if has_bias else np.zeros(rows, np.float32),
-        np.zeros(rows, np.float32),
+        stacked("BiasVector", (units,)) if has_bias else np.zeros(len(prefixes) * units, np.float32),
     )
 
 
@@ -143,7 +148,7 @@ def _added(b: Builder, layer: Layer, recurrent: Recurrent, state_count: int) -> 
 def _simple(b: Builder, layer: Layer) -> list[str]:
     p = layer.p
     functions, attributes = _functions([p.activation], 1)
-    own = _direction(layer, p, [""], has_bias=p.hasBiasVector)
+    own = _direction(layer, p, "RNN", has_bias=p.hasBiasVector)
     return _added(
         b, layer, Recurrent("RNN", [own], functions, p.reverseInput, p.sequenceOutput, attributes), 1
     )
@@ -152,7 +157,7 @@ def _simple(b: Builder, layer: Layer) -> list[str]:
 def _gru(b: Builder, layer: Layer) -> list[str]:
     p = layer.p
     functions, attributes = _functions(p.activations, 2)
-    own = _direction(layer, p, _GRU, has_bias=p.hasBiasVectors)
+    own = _direction(layer, p, "GRU", has_bias=p.hasBiasVectors)
     return _added(
         b, layer, Recurrent("GRU", [own], functions, p.reverseInput, p.sequenceOutput, attributes), 1
     )
@@ -167,7 +172,7 @@ def _lstm(b: Builder, layer: Layer) -> list[str]:
         raise WeightsError(f"damaged: it has weights of {len(weights)} directions")
     functions, attributes = _functions(curves, 3, directions=1 + both)
     _refuse_settings(b, layer, functions)
-    directions = [_direction(layer, own, _LSTM, has_bias=p.params.hasBiasVectors) for own in weights]
+    directions = [_direction(layer, own, "LSTM", has_bias=p.params.hasBiasVectors) for own in weights]
     if p.params.forgetBias:
         units = int(p.outputVectorSize)
         for own in directions:

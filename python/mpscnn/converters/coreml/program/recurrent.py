@@ -6,17 +6,18 @@ import numpy as np
 
 from mpscnn.converters import gates
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.coreml.recurrent import Array, Direction, Recurrent, by_direction, by_gate
+from mpscnn.converters.coreml.recurrent import Recurrent, by_direction
 from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.recurrent_layer import Array, RecurrentWeights
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
-def _direction(op: Operation, kind: str, suffix: str = "") -> Direction:
+def _direction(op: Operation, kind: str, suffix: str = "") -> RecurrentWeights:
     arrays = [op.array(f"weight_{name}{suffix}").astype(np.float32) for name in ("ih", "hh")]
     if any(array.ndim != 2 for array in arrays):
         raise WeightsError(f"damaged: weights {arrays[0].shape} and {arrays[1].shape}")
     biases = [_bias(op, f"{name}{suffix}", len(arrays[0])) for name in ("input_bias", "bias")]
-    return Direction(*(by_gate(values, kind) for values in (*arrays, *biases)))
+    return RecurrentWeights(gates.CORE_ML[kind], *arrays, *biases)
 
 
 def _bias(op: Operation, name: str, rows: int) -> Array:
