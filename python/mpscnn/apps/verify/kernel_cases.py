@@ -9,6 +9,9 @@ from mpscnn.apps.verify.case import Case
 from mpscnn.apps.verify.recipes import IMAGE, made, noise
 from mpscnn.apps.verify.training_cases import training_cases
 
+#: Classes of neurons that need arguments, by the end of their names.
+_NOT_BY_DEFAULTS = ("", "Descriptor", "Gradient", "Logarithm", "PReLU", "Power")
+
 
 def _convolved(kernel: str, *descriptor: Any, **named: Any) -> dict[str, Any]:
     """Return the recipe of a 3x3 convolution from 6 to 9 channels."""
@@ -156,29 +159,13 @@ def _cases() -> list[tuple[str, dict[str, Any], str]]:
             "sum",
         )
     )
-    for axis in ("Row", "Column", "FeatureChannels"):
-        for kind, bound in (("Max", "exact"), ("Min", "exact"), ("Sum", "sum"), ("Mean", "sum")):
-            listed.append(("whole", made(f"Reduce{axis}{kind}"), bound))
-    for kind in ("Max", "Min"):
-        listed.append(("whole", made(f"ReduceFeatureChannelsArgument{kind}"), "exact"))
-    for kind in ("Sum", "Mean"):
-        listed.append(
-            ("whole", made(f"ReduceFeatureChannelsAndWeights{kind}") | {"sources": [IMAGE, IMAGE]}, "sum")
-        )
-    for name in (
-        "Absolute",
-        "ELU",
-        "Exponential",
-        "HardSigmoid",
-        "Linear",
-        "ReLU",
-        "ReLUN",
-        "Sigmoid",
-        "SoftPlus",
-        "SoftSign",
-        "TanH",
-    ):
-        listed.append(("defaults", made(f"Neuron{name}"), "neuron"))
+    for name in kernels.__all__:
+        if name.startswith("Reduce") and name not in ("ReduceUnary", "ReduceBinary"):
+            weighted = {"sources": [IMAGE, IMAGE]} if "AndWeights" in name else {}
+            bound = "exact" if name.endswith(("Max", "Min")) else "sum"
+            listed.append(("whole", made(name) | weighted, bound))
+        elif name.startswith("Neuron") and name.removeprefix("Neuron") not in _NOT_BY_DEFAULTS:
+            listed.append(("defaults", made(name), "neuron"))
     for name, b in (("Logarithm", 4.0), ("Power", 4.0)):
         listed.append(("a = 0.25, b = 4", made(f"Neuron{name}", 0.25, b), "neuron"))
     listed.append(("slopes", made("NeuronPReLU", noise(6)), "neuron"))

@@ -6,24 +6,16 @@ from typing import Any, get_args
 
 from mpscnn._private.plain_activations import PlainActivationName
 from mpscnn.apps.verify.recipes import IMAGE, made, noise
+from mpscnn.runtime.library import operations
 
 Listed = tuple[str, dict[str, Any], str]
 
 _STRIDES = {"stride_x": 2, "stride_y": 2}
-_REDUCTIONS = ("none", "sum", "mean", "sum_by_nonzero_weights")
-_TEN_LOSSES = (
-    "mean_absolute_error",
-    "mean_squared_error",
-    "softmax_cross_entropy",
-    "sigmoid_cross_entropy",
-    "categorical_cross_entropy",
-    "hinge",
-    "huber",
-    "cosine_distance",
-    "log",
-    "kullback_leibler",
+(_LOSS,) = (entry for entry in operations(training=True) if entry["name"] == "loss")
+_KINDS, _REDUCTIONS = (
+    next(parameter["allowed"] for parameter in _LOSS["parameters"] if parameter["name"] == name)
+    for name in ("kind", "reduction")
 )
-
 
 #: Parameters of neurons. With these each function is defined for all inputs in [-1, 1], and its kinks lie there, too.
 _NEURONS: dict[str, tuple[float, ...]] = {
@@ -155,7 +147,7 @@ def _pointwise() -> list[Listed]:
 
 def _losses() -> list[Listed]:
     listed: list[Listed] = [("ones", made("InitialGradient"), "exact")]
-    for kind in _TEN_LOSSES:
+    for kind in _KINDS:
         for reduction in ("sum",) if kind == "cosine_distance" else _REDUCTIONS:
             listed += _one_loss(kind, reduction)
     listed += _one_loss("huber", "mean", True)
