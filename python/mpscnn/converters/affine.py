@@ -13,8 +13,9 @@ from mpscnn.graph.network import Network
 
 Numbers = TypeVar("Numbers", float, NDArray[np.float32])
 
-# The layer's variance is 1 - _EPSILON, so that sqrt(variance + epsilon) is exactly 1.
-_EPSILON = 2.0**-10
+EPSILON = 2.0**-10
+VARIANCE = 1.0 - EPSILON
+"""The layer's epsilon and variance. They are exact in float32, and sqrt(variance + epsilon) is exactly 1."""
 
 
 def is_affine(epsilon: float, mean: NDArray[np.float32], variance: NDArray[np.float32]) -> bool:
@@ -22,7 +23,7 @@ def is_affine(epsilon: float, mean: NDArray[np.float32], variance: NDArray[np.fl
 
     It is recognised by its epsilon, mean and variance: learnt statistics never have exactly these values.
     """
-    return bool(epsilon == _EPSILON and not mean.any() and (variance == np.float32(1.0 - _EPSILON)).all())
+    return bool(epsilon == EPSILON and not mean.any() and (variance == np.float32(VARIANCE)).all())
 
 
 def line(
@@ -58,9 +59,9 @@ def affine(
     Scale and offset are one number, or one for each channel. None means a scale of 1 or an offset of 0.
     """
     channels = x.shape[-1] or 0
-    attributes = {"epsilon": _EPSILON, "fixed": True}
+    attributes = {"epsilon": EPSILON, "fixed": True}
     y = network.layer("batch_normalization", [x], attributes, activation=activation, name=name)
-    weights = {"mean": 0.0, "variance": 1.0 - _EPSILON, "gamma": scale, "beta": offset}
+    weights = {"mean": 0.0, "variance": VARIANCE, "gamma": scale, "beta": offset}
     for role, values in weights.items():
         if values is not None:
             each = np.broadcast_to(np.asarray(values, np.float32).reshape(-1), (channels,))

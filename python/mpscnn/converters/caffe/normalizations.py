@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mpscnn.converters.affine import EPSILON, VARIANCE
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import (
     Handler,
@@ -67,11 +68,9 @@ def _scale(b: Builder, layer: CaffeLayer) -> str:
         epsilon = next(one.f for one in normalization.attribute if one.name == "epsilon")
         rest = normalization.input[3:]
         return b.op("BatchNormalization", normalization.input[0], *operands, *rest, epsilon=epsilon)
-    # The variance is 1 - epsilon, so that the square root of variance + epsilon is 1.
-    epsilon = 2.0**-10
-    operands += [b.weight("mean", 0 * factors)]
-    operands += [b.weight("variance", 0 * factors + np.float32(1.0 - epsilon))]
-    return b.op("BatchNormalization", x, *operands, epsilon=epsilon)
+    statistics = {"mean": np.zeros_like(factors), "variance": np.full_like(factors, VARIANCE)}
+    operands += [b.weight(role, values) for role, values in statistics.items()]
+    return b.op("BatchNormalization", x, *operands, epsilon=EPSILON)
 
 
 def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:

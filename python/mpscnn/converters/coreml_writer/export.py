@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import is_folder, replacing, writing
+from mpscnn.converters.affine import EPSILON, VARIANCE
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
 from mpscnn.converters.coreml.photo_scaling import BIASED, SCALED
 from mpscnn.converters.coreml_writer.compressed import PALETTE_BITS, with_halves, with_integers, with_palette
@@ -43,7 +44,6 @@ SUFFIXES = (PACKAGE, MODEL)
 TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")
 """The minimum deployment targets. Each includes macOS and the other systems of the same year."""
 Array = NDArray[Any]
-_EPSILON = 2.0**-10  # 1 - _EPSILON is exact, so that variance and epsilon are 1 together
 _COMPRESSED = "programs with compressed weights"
 _OLDEST_NETWORK = "iOS14"
 _OLDEST_PROGRAM, _OLDEST_COMPRESSED, _OLDEST_RESETTING_AFTER = "iOS15", "iOS16", "iOS18"
@@ -264,8 +264,8 @@ class _Made:
                 gamma=scales.astype(np.float32),
                 beta=(0.0 - means * scales).astype(np.float32),
                 mean=np.zeros(shape[1], np.float32),
-                variance=np.full(shape[1], 1.0 - _EPSILON, np.float32),
-                epsilon=np.float32(_EPSILON),
+                variance=np.full(shape[1], VARIANCE, np.float32),
+                epsilon=np.float32(EPSILON),
                 name=self._free(f"{own}{BIASED}"),
             )
         self.inputs.append(tools.ImageType(own, shape=shape, **settings))
