@@ -114,7 +114,8 @@ def _operator(c: Applied, operation: str) -> Tensor:
     a, b = _operands(c)
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         _require_one_rank([a, b])
-        return getattr(c.network, operation)(a, b, name=c.name())
+        made: Tensor = getattr(c.network, operation)(a, b, name=c.name())
+        return made
     x, number = (a, float(b)) if isinstance(a, Tensor) else (b, float(a))
     if operation == "divide" and x is b:
         return quotient(c.network, number, x, c.name)
