@@ -11,7 +11,7 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 
 from mpscnn.torch_backend import backend  # noqa: E402
 
-#: How far results may lie from torch's, relative to the largest.
+#: How far results may differ from torch's, relative to the largest result.
 TOLERANCE = 1e-5
 
 
@@ -32,7 +32,7 @@ class Compiled:
 
     @property
     def left(self) -> list[str]:
-        """The kinds of what torch computes."""
+        """The kinds of the nodes that torch computes itself."""
         return sorted(
             {reason.partition(":")[0] for graph in self.graphs for reason in graph.report.left.values()}
         )

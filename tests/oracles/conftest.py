@@ -1,4 +1,4 @@
-"""What all tests beside other engines share."""
+"""Fixtures for all tests that compare with other engines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def same_random_numbers() -> None:
-    """Modules of torch begin with the same weights at every run."""
+    """Seed torch, so that modules begin with the same weights at every run."""
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)

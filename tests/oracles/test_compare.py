@@ -43,7 +43,7 @@ def test_torch_module() -> None:
 
 
 def residual_module() -> Any:
-    """Convolutions with normalizations, activations as calls, in place and of modules used twice, and a residual."""
+    """Return a residual module with a normalization, and activations as a function, in place and as a shared module."""
     nn, functional = torch.nn, torch.nn.functional
 
     class Residual(nn.Module):  # type: ignore[misc, name-defined]
@@ -65,7 +65,7 @@ def residual_module() -> Any:
 
 @pytest.mark.parametrize("planted", ["first", "norm", "second", "last"])
 def test_layers_with_what_follows_them(planted: str) -> None:
-    """A network's layer is a convolution with its normalization and activation, which torch may compute by a call."""
+    """A convolution, its normalization and its activation are one layer of a network, and are compared as one."""
     module = residual_module()
     network = mpscnn.from_torch(module, (torch.zeros(1, 3, 9, 7),))
     assert mpscnn.compare(network, module).equal

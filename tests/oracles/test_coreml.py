@@ -1,4 +1,4 @@
-"""Models that coremltools makes of torch's modules, in all its kinds, beside torch.
+"""Models of every kind that coremltools makes of torch's modules, compared with torch.
 
 coremltools runs models on macOS only. So the results are compared with those of the modules that the models are made
 of, and compressed weights with what coremltools makes of them.
@@ -25,26 +25,26 @@ coremltools = pytest.importorskip("coremltools", reason="coremltools is not inst
 
 pytestmark = [
     pytest.mark.full,
-    # coremltools leaves its temporary folders to the end of the process.
+    # coremltools removes its temporary folders only when the process ends.
     pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-#: Of the largest result. Core ML's models are float32, and coremltools folds constants in float32.
+#: Relative to the largest result. Core ML's models are float32, and coremltools folds constants in float32.
 TOLERANCE = 1e-4
 KINDS = {"neuralnetwork": "iOS14", "iOS15": "iOS15", "iOS17": "iOS17", "iOS18": "iOS18"}
-# These coremltools cannot convert.
+# coremltools cannot convert these modules.
 NOT_CONVERTED = {
     *("chunk with a rest", "tensor_split", "reshape", "crop", "interpolate, exact", "CELU", "LogSigmoid"),
     *("addcmul", "lerp", "prod", "channel_shuffle", "local_response_norm", "attention (rows)"),
 }
-NOT_OLD = {"pixel_unshuffle"}  # which came with iOS16
-# What coremltools makes of them: it adds a small number to what it divides by.
+NOT_OLD = {"pixel_unshuffle"}  # exists from iOS16 on
+# Modules whose meaning coremltools changes: it adds a small number to divisors.
 OTHERWISE = {"reciprocal": lambda x: 1.0 / (x.abs() + 0.5 + 1e-4)}
 
 
 def saved(module: Any, x: Any, path: Path, target: str, **settings: Any) -> Path:
-    """The module as a model of Core ML."""
+    """Save the module as a model of Core ML."""
     is_network = target == "iOS14"
     if not is_network:
         settings.setdefault("compute_precision", coremltools.precision.FLOAT32)
@@ -64,7 +64,7 @@ def saved(module: Any, x: Any, path: Path, target: str, **settings: Any) -> Path
 
 
 def images(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """An array with the channels last, if it is one of images."""
+    """Move the channels of an array of images to the end. Other arrays stay as they are."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if x.ndim == 4 else x
 
 
@@ -111,7 +111,7 @@ class Block(torch.nn.Module):  # type: ignore[misc, name-defined]
 
 
 def classifier(classes: int) -> Any:
-    """A small MobileNet V2 with statistics that matter, for images of 64 x 64."""
+    """Return a small MobileNet V2 for images of 64 x 64, whose normalizations have random statistics."""
     nn = torch.nn
     start = (nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6())
     blocks = (Block(16, 16, 1, 2), Block(16, 24, 2, 6), Block(24, 24, 1, 6), Block(24, 40, 2, 6))
@@ -125,7 +125,7 @@ LABELS = [f"kind {number}" for number in range(7)]
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
 def test_photos_are_classified(kind: str, order: str, tmp_path: Path) -> None:
-    """With the model's own preprocessing and labels, as torch does with the same pixels."""
+    """The model's own preprocessing and labels are used. torch gives the same probabilities for the same pixels."""
     module = classifier(len(LABELS))
     image = coremltools.ImageType(
         "photo",
@@ -157,18 +157,18 @@ def test_photos_are_classified(kind: str, order: str, tmp_path: Path) -> None:
 
 
 def saved_classifier(path: Path, target: str, **settings: Any) -> Path:
-    """A classifier of arrays."""
+    """Save a classifier whose input is an array rather than a photo."""
     return saved(classifier(len(LABELS)), torch.zeros(1, 3, 64, 64), path, target, **settings)
 
 
 def answer(path: Path) -> NDArray[Any]:
-    """What the network of a file makes of random numbers."""
+    """Return what the network of a file computes from random numbers."""
     x = np.random.default_rng(1).normal(size=(2, 64, 64, 3)).astype(np.float32)
     return computed(converters.read_network([path]), x)
 
 
 def compressed(kind: str) -> Any:
-    """A function of coremltools that compresses the weights of a program."""
+    """Return a function that compresses the weights of a program by coremltools."""
     optimize = coremltools.optimize.coreml
     made: Any
     name, *rest = kind.split()
@@ -219,7 +219,7 @@ def test_compressed_weights_of_programs(target: str, kind: str, tmp_path: Path) 
     coremltools.optimize.coreml.decompress_weights(small).save(str(paths[1]))
     found, expected, plain = (answer(path) for path in (*paths, tmp_path / "model.mlpackage"))
     assert np.abs(found - expected).max() < 1e-6
-    assert np.abs(found - plain).max() > 1e-5  # what is compressed has other weights
+    assert np.abs(found - plain).max() > 1e-5  # compression changed the weights
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
@@ -253,7 +253,7 @@ def test_halves_of_neural_networks(tmp_path: Path) -> None:
 
 
 def test_programs_in_halves(tmp_path: Path) -> None:
-    """Their weights are halves, and their inputs floats that the program casts."""
+    """The weights are halves. The inputs are floats, which the program casts."""
     module, shape = classifier(len(LABELS)), torch.zeros(1, 3, 64, 64)
     path = saved(module, shape, tmp_path, "iOS17", compute_precision=coremltools.precision.FLOAT16)
     x = np.random.default_rng(1).normal(size=(2, 64, 64, 3)).astype(np.float32)
@@ -263,7 +263,7 @@ def test_programs_in_halves(tmp_path: Path) -> None:
 
 
 def test_programs_in_halves_and_floats(tmp_path: Path) -> None:
-    """What coremltools leaves in float32 stays so in float16."""
+    """Layers that coremltools leaves in float32 stay in float32 when the network runs with the precision float16."""
     transform = coremltools.transform
     halves = transform.FP16ComputePrecision(op_selector=lambda op: op.op_type not in ("softmax", "linear"))
     module, shape = classifier(len(LABELS)), torch.zeros(1, 3, 64, 64)
@@ -303,7 +303,7 @@ def test_images_of_several_sizes(sizes: str, kind: str, tmp_path: Path) -> None:
 
 
 def test_the_schema_is_that_of_coremltools() -> None:
-    """Each layer and each kind of model has its number, and no setting of a layer that is read is overlooked."""
+    """The schema has the number of each layer and each kind of model, and all settings of the layers that are read."""
     from coremltools.proto import Model_pb2, NeuralNetwork_pb2
 
     from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED

@@ -1,4 +1,4 @@
-"""torchvision's and timm's networks as Core ML models of coremltools, beside torch."""
+"""torchvision's and timm's networks as Core ML models of coremltools, compared with torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ coremltools = pytest.importorskip("coremltools", reason="coremltools is not inst
 
 pytestmark = [
     pytest.mark.full,
-    # coremltools leaves its temporary folders to the end of the process.
+    # coremltools removes its temporary folders only when the process ends.
     pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -31,7 +31,7 @@ pytestmark = [
 #: Relative to the largest result.
 TOLERANCE = 1e-4
 KINDS = {"neural network": "iOS14", "program": "iOS16"}
-#: The sides of the images that they take.
+#: The networks, with the side of their square images.
 TORCHVISION = {
     **dict.fromkeys(("mobilenet_v2", "mobilenet_v3_small", "resnet18", "squeezenet1_1", "mnasnet0_5"), 96),
     **dict.fromkeys(("shufflenet_v2_x1_0", "efficientnet_b0", "regnet_y_400mf", "densenet121"), 96),
@@ -48,7 +48,7 @@ TIMM = {
 }
 SEGMENTERS = {"lraspp_mobilenet_v3_large": 96, "deeplabv3_mobilenet_v3_large": 96}
 SIZES = {**TORCHVISION, **TIMM, **SEGMENTERS}
-# coremltools 9 takes arrays of one number for numbers, which numpy does not allow from 2.4 on.
+# In these networks coremltools 9 uses arrays of one element as numbers, which numpy does not allow from 2.4 on.
 ARRAYS_AS_NUMBERS = {
     *("shufflenet_v2_x1_0", "tf_efficientnet_b0", "mobilevit_xxs", "edgenext_xx_small"),
     "vit_tiny_patch16_224",
@@ -56,7 +56,7 @@ ARRAYS_AS_NUMBERS = {
 
 
 class Segmenter(torch.nn.Module):  # type: ignore[misc, name-defined]
-    """A segmenter of torchvision with its main output alone."""
+    """A segmenter of torchvision with only its main output."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Segmenter(torch.nn.Module):  # type: ignore[misc, name-defined]
 
 
 def built(name: str) -> Any:
-    """A network with random weights and statistics."""
+    """Return a network with random weights and statistics."""
     if name in TIMM:
         return randomized(timm().create_model(name, pretrained=False, num_classes=21))
     models = torchvision().models
@@ -79,7 +79,7 @@ def built(name: str) -> Any:
 
 
 def assert_same_answers(path: Path, module: Any, size: int) -> None:
-    """The file's network answers as the module does, for a photo of random numbers."""
+    """Assert that the file's network computes what the module does, for a photo of random numbers."""
     x = photo((size, size), batch=1)
     expected = images(asked(module, x).numpy())
     found = computed(converters.read_network([path]), x)
@@ -100,11 +100,11 @@ def test_networks(name: str, kind: str, tmp_path: Path) -> None:
 
 # ---- Compressed weights --------------------------------------------------------------------------------------------
 
-SMALLEST = 2048  # coremltools compresses larger weights only
+SMALLEST = 2048  # coremltools compresses only weights with more elements
 
 
 def stepped(weights: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
-    """The nearest weights that integers of 8 bits for each output, or a table of 16 numbers, can express."""
+    """Return the nearest weights that 8-bit integers (with scales for each output) or a table of 16 numbers express."""
     rows = weights.reshape(len(weights), -1).astype(np.float64)
     if kind == "table":
         table = np.linspace(rows.min(), rows.max(), 16)
@@ -133,7 +133,7 @@ def with_torchs_layers(module: Any) -> Any:
 
 
 def with_steps(module: Any, kind: str) -> Any:
-    """The module with its normalizations folded into convolutions, whose weights are then made `stepped`."""
+    """Fold the module's normalizations into its convolutions, and then make large weights `stepped`."""
     module = optimization.fuse(with_torchs_layers(module))
     for part in module.modules():
         if isinstance(part, (torch.nn.Conv2d, torch.nn.Linear)) and part.weight.numel() > SMALLEST:
@@ -142,14 +142,14 @@ def with_steps(module: Any, kind: str) -> Any:
 
 
 def table_of(bits: int, weights: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The different weights, and the place of each among them."""
+    """Return the different values of weights, and the position of each weight among them."""
     values, places = np.unique(weights, return_inverse=True)
     assert values.size <= 2**bits
     return np.pad(values, (0, 2**bits - values.size)), places
 
 
 def compressed_network(path: Path, kind: str) -> Path:
-    """A neural network with compressed weights; biases stay as they are."""
+    """Compress the large weights of a neural network. Biases stay as they are."""
     utilities = coremltools.models.neural_network.quantization_utils
 
     class Weights(utilities.AdvancedQuantizedLayerSelector):  # type: ignore[misc, name-defined]
@@ -185,7 +185,7 @@ def compressed_program(path: Path, kind: str) -> Path:
 )
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "resnet18", "mnasnet0_5", "mobilenetv4_conv_small"])
 def test_compressed_networks(name: str, target: str, kind: str, tmp_path: Path) -> None:
-    """Weights that the compression can express exactly give torch's answers."""
+    """With weights that the compression can express exactly, the results are torch's."""
     module, size = with_steps(built(name), kind), SIZES[name]
     path = saved(module, torch.zeros(1, 3, size, size), tmp_path, target)
     whole = sum(part.stat().st_size for part in (path, *path.rglob("*")))
@@ -201,7 +201,7 @@ SUPPRESSION = {"score_threshold": 0.3, "iou_threshold": 0.5, "max_candidates": 0
 
 
 class Detector(torch.nn.Module):  # type: ignore[misc, name-defined]
-    """MobileNet V3 with a box and the chances of three classes for each place of two maps."""
+    """MobileNet V3 with a box and the probabilities of three classes for each pixel of two maps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -221,7 +221,7 @@ class Detector(torch.nn.Module):  # type: ignore[misc, name-defined]
 
 
 def detector(module: Any, path: Path, target: str, size: int, *, per_class: bool) -> Path:
-    """A pipeline of the network and a suppression of boxes, put together by coremltools."""
+    """Save a pipeline of the network and a suppression of boxes, which coremltools puts together."""
     image = coremltools.ImageType("photo", shape=(1, 3, size, size), scale=1 / 127.5, bias=[-1.0] * 3)
     outputs = [coremltools.TensorType("boxes"), coremltools.TensorType("chances")]
     part = saved(module, torch.zeros(1, 3, size, size), path, target, inputs=[image], outputs=outputs)
@@ -254,7 +254,7 @@ def test_detectors(kind: str, tmp_path: Path) -> None:
     path = detector(module, tmp_path, KINDS[kind], size, per_class=True)
     pixels = np.random.default_rng(8).integers(0, 256, (size, size, 3), np.uint8)
     boxes, chances = (found.numpy() for found in asked(module, pixels[None] / 127.5 - 1.0))
-    # A box counts for its best class only.
+    # Each box has only its best class.
     chances = np.where(chances == chances.max(1, keepdims=True), chances, 0.0)
     corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], 1)
     expected = sorted(
@@ -269,5 +269,5 @@ def test_detectors(kind: str, tmp_path: Path) -> None:
     assert [one.label for one in found] == [label for _, label, _ in expected]
     for one, (score, _, box) in zip(found, expected, strict=True):
         assert abs(one.score - score) < TOLERANCE
-        # Boxes end at the photo's edges.
+        # Boxes are clipped to the photo.
         np.testing.assert_allclose(one.box, np.clip(box, 0, size), atol=TOLERANCE * size)

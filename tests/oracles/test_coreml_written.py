@@ -1,4 +1,4 @@
-"""Networks that are written as Core ML models by coremltools, and read again."""
+"""Networks that are exported as Core ML models by means of coremltools, and then read again."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ CASES: dict[str, tuple[Callable[[Network, Any], Any], tuple[int, ...]]] = {
     **{name: (build, (7, 9, 6)) for name, build in LAYERS.items()},
     **{name: (build, (12,)) for name, build in VECTORS.items()},
 }
-# The reader takes a transposition at the beginning as the order of the input's axes.
+# The reader would take its transposition at the beginning for the order of the input's axes.
 del CASES["transpose, cyclic"]
-# What Core ML cannot express; the error names the layer.
+# Layers that Core ML cannot express. The error names the layer.
 _REFUSED = (
     *("binary convolution, xnor", "binary convolution, and", "binary convolution, beta", "binary dense"),
     *("binary dense of a vector", "max pooling, dilated", "max pooling, clamped"),
@@ -110,7 +110,7 @@ def test_a_gru_that_resets_after_the_product_needs_ios_18(tmp_path: Path) -> Non
 
 
 def content(path: Path) -> dict[str, bytes]:
-    """The bytes of each file of a model."""
+    """Return the bytes of each file of a model."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return {str(file.relative_to(path)): file.read_bytes() for file in files if file.is_file()}
 
@@ -129,7 +129,7 @@ CHOICES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def written_again(network: Network, folder: Path, choice: str, times: int) -> list[dict[str, bytes]]:
-    """Write a network, read the file and write that network; return the files of all times."""
+    """Write a network, read it, write what was read, and so on. Return the files of each time."""
     suffix, settings = CHOICES[choice]
     files = []
     for time in range(times):
@@ -177,7 +177,7 @@ def test_layers_that_are_kept_stay_float32_in_programs_of_float16(tmp_path: Path
 
 
 def pixels(network: Network) -> NDArray[np.float32]:
-    """Random samples of a photo as the network's input, as its preprocessing makes them."""
+    """Return the network's input that its preprocessing makes of a photo of random samples."""
     samples = np.random.default_rng(2).integers(0, 256, (1, *network.input.shape[1:])).astype(np.float32)  # type: ignore[arg-type]
     settings = dict(network.preprocess or {})  # type: ignore[arg-type]
     mean, scale = np.float32(settings["mean"]), np.float32(settings["scale"])
@@ -199,7 +199,7 @@ PHOTOS = {
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("kind", PHOTOS)
 def test_classifiers_of_photos(kind: str, dtype: str, suffix: str, tmp_path: Path) -> None:
-    """Their photos, labels and probabilities stay; logits become probabilities."""
+    """The written model takes photos and has the labels. It gives probabilities, though the network gives logits."""
     channels = 1 if kind == "gray" else 3
     network = Network(input=(16, 12, channels), name="photos")
     x = network.conv2d(network.input, 8, 3, strides=2, activation="relu")
@@ -224,7 +224,7 @@ def test_classifiers_of_photos(kind: str, dtype: str, suffix: str, tmp_path: Pat
 @pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
 @pytest.mark.parametrize("kind", PHOTOS)
 def test_a_written_network_takes_the_input_of_its_source(kind: str, suffix: str, tmp_path: Path) -> None:
-    """The scaling of photos becomes preprocessing. So `compare` may give both networks the same input."""
+    """The reader makes preprocessing of the scaling of photos. So `compare` may give both networks the same input."""
     network = Network(input=(16, 12, 1 if kind == "gray" else 3), name="photos")
     network.output(network.conv2d(network.input, 8, 3, strides=2, activation="relu", name="conv"))
     fill(network)
@@ -257,7 +257,7 @@ def test_equal_networks_are_equal_files(suffix: str, tmp_path: Path) -> None:
     for path in paths:
         path.parent.mkdir()
         converters.export_coreml(network, path)
-        converters.export_coreml(network, path)  # takes the place of what is there
+        converters.export_coreml(network, path)  # replaces the file
     files = [sorted(file for file in path.parent.rglob("*") if file.is_file()) for path in paths]
     assert [file.name for file in files[0]] == [file.name for file in files[1]]
     for one, other in zip(*files, strict=True):
@@ -297,7 +297,7 @@ def test_free_sizes(tmp_path: Path) -> None:
 def test_compressed_weights(
     suffix: str, choice: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each weight that is read is the nearest that the integers or the palette have. Nothing is printed."""
+    """Each weight that is read is the nearest one that the integers or the palette can express. Nothing is printed."""
     if "palette" in choice:
         pytest.importorskip("sklearn", reason="palettes need scikit-learn")
     network = mpscnn.models.mobilenet_v1(classes=10, depth_multiplier=0.25, input_size=64)
@@ -310,7 +310,7 @@ def test_compressed_weights(
         sum(file.stat().st_size for file in [one, *one.rglob("*")] if file.is_file()) for one in (path, plain)
     ]
     assert sizes[0] < 0.45 * sizes[1]
-    # Core ML leaves small weights as they are.
+    # coremltools leaves small weights as they are.
     pairs = [
         (given, found)
         for given, found in zip(*map(_kernels, (network, converters.read_network([path]))), strict=True)
@@ -335,7 +335,7 @@ def test_compressed_weights(
 
 @pytest.mark.parametrize("magnitude", [1e-7, 0.03, 40.0])
 def test_weights_of_8_bits_stay_when_they_are_written_again(magnitude: float, tmp_path: Path) -> None:
-    """Weights far from 0, which float32 rounds coarsely, and weights so small that coremltools makes all 0."""
+    """Also weights far from 0, where float32 is coarse, and weights so small that coremltools would round all to 0."""
     random = np.random.default_rng(3)
     network = Network(input=(8, 8, 3))
     x = network.conv2d(network.input, 64, 3, name="conv")

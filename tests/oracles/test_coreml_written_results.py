@@ -1,4 +1,4 @@
-"""Detectors and segmenters that are written as Core ML models by coremltools, and read again."""
+"""Detectors and segmenters that are exported as Core ML models by means of coremltools, and then read again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HEADS = {
 
 
 def detector(kind: str) -> Network:
-    """A small detector of two classes with 32 boxes for photos of 64 x 64."""
+    """Return a small detector of two classes with 32 boxes for photos of 64 x 64."""
     coding, scores, background, anchors, per_class = HEADS[kind]
     network = Network(input=(64, 64, 3), name="boxes")
     x = network.conv2d(network.input, 16, 3, strides=4, activation="relu")
@@ -69,7 +69,7 @@ def detector(kind: str) -> Network:
 
 
 def expected_boxes(network: Network, x: NDArray[np.float32]) -> list[tuple[float, str, list[float]]]:
-    """(score, label, pixels of the edges) of what a detector finds, where a box counts for its best class only."""
+    """Return (score, label, edges in pixels) of the boxes that a detector finds. Each box has only its best class."""
     assert network.detection is not None
     made = network.detection.detector((64, 64))
     settings = made.settings
@@ -95,7 +95,7 @@ def expected_boxes(network: Network, x: NDArray[np.float32]) -> list[tuple[float
 @pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
 @pytest.mark.parametrize("kind", HEADS)
 def test_detectors(kind: str, suffix: str, tmp_path: Path) -> None:
-    """A pipeline as Vision expects it, which finds the same when it is read."""
+    """The file is a pipeline as Vision expects it. Read again, it finds the same boxes."""
     network = detector(kind)
     paths = [tmp_path / name / f"one{suffix}" for name in ("first", "second")]
     for path in paths:
@@ -155,7 +155,7 @@ def test_a_detector_that_is_read_and_written_again_finds_the_same(
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_the_bundled_detector_does_not_grow(choice: str, tmp_path: Path) -> None:
-    """The edges of boxes and the best scores, which the reader adds, are left out when the network is written."""
+    """The reader adds layers for the edges of boxes and the best scores. A network is written without these layers."""
     if "palette" in choice:
         pytest.importorskip("sklearn", reason="palettes need scikit-learn")
     network = mpscnn.load("page_digits", device="cpu").network
@@ -166,7 +166,7 @@ def test_the_bundled_detector_does_not_grow(choice: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
 @pytest.mark.parametrize("kind", HEADS)
 def test_detectors_do_not_grow(kind: str, suffix: str, tmp_path: Path) -> None:
-    """The third file names some layers after the convolutions that took them over; it stays as it is from then on."""
+    """Some layers become part of convolutions and change their names, so that files stay the same from the third on."""
     *_, third, fourth = written_again(detector(kind), tmp_path, f"{suffix} float32", 4)
     assert third == fourth
 
@@ -197,7 +197,7 @@ def segmenter() -> Network:
 
 @pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
 def test_segmenters(suffix: str, tmp_path: Path) -> None:
-    """The file gives the number of each pixel's class, and the network that is read of it the scores."""
+    """The file's output is the number of each pixel's class. The network that is read from it gives the scores."""
     network, path = segmenter(), tmp_path / f"one{suffix}"
     converters.export_coreml(network, path)
     spec = coremltools.utils.load_spec(str(path))
@@ -224,7 +224,7 @@ def test_labels_of_segmenters_fit(tmp_path: Path) -> None:
 
 
 def contents(path: Path) -> list[bytes]:
-    """What is in a model's files, in the order of their names."""
+    """Return the contents of a model's files, in the order of their names."""
     return [file.read_bytes() for file in sorted((path, *path.rglob("*"))) if file.is_file()]
 
 

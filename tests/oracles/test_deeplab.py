@@ -1,4 +1,4 @@
-"""DeepLabv3 and v3+ against a build of their own in PyTorch, from the articles' tables, with random weights."""
+"""DeepLabv3 and v3+, compared with PyTorch networks built here from the articles' tables, with random weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mpscnn.models import deeplab_v3, deeplab_v3_plus
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 functional = torch.nn.functional
-torch.set_num_threads(1)  # on maps this small, threads mostly wait for each other
+torch.set_num_threads(1)  # with maps this small, more threads would mostly wait for each other
 
 # Sandler et al. 2018, table 2: expansion, channels, stride of each block.
 BLOCKS = [
@@ -42,7 +42,7 @@ class Oracle:
         self.used: set[str] = set()
 
     def conv(self, x: Any, name: str, activation: Any = None, stride: int = 1, dilation: int = 1) -> Any:
-        """TensorFlow's SAME padding; [out][kh][kw][in / groups] weights."""
+        """Convolve with TensorFlow's SAME padding. Weights are [out][kernel height][kernel width][in / groups]."""
         weight, bias = (self.weights[f"{name}.{role}"] for role in ("weight", "bias"))
         self.used |= {f"{name}.weight", f"{name}.bias"}
         weight = weight.permute(0, 3, 1, 2)

@@ -16,11 +16,11 @@ from mpscnn import ParameterError, UnsupportedError
 pytest.importorskip("torch", reason="PyTorch, on which Keras runs here, is not installed")
 os.environ["KERAS_BACKEND"] = "torch"
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Keras's own, at import
+    warnings.simplefilter("ignore")  # warnings of Keras itself at import
     keras = pytest.importorskip("keras", reason="Keras is not installed")
 L = keras.layers
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of Keras itself
 
 
 def small() -> Any:

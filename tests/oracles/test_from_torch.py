@@ -1,4 +1,4 @@
-"""Modules of torch, without a file, beside torch."""
+"""Modules of torch that are converted without a file, compared with torch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NETWORKS = [
 def test_networks_of_torchvision(name: str) -> None:
     module = randomized(torchvision().models.get_model(name, weights=None))
     network = mpscnn.from_torch(module, EXAMPLE)
-    image = photo((64, 64), batch=3)  # another batch than the example's
+    image = photo((64, 64), batch=3)  # another batch size than that of the example
     assert_close(computed(network, image), asked(module, image).numpy())
     assert not module.training
 
@@ -123,7 +123,7 @@ class Branching(nn.Module):  # type: ignore[misc, name-defined]
     ids=["one result", "lstm", "gru", "embedding"],
 )
 def test_sequences(module: Any) -> None:
-    """`from_torch` compares the results."""
+    """`from_torch` itself compares the results."""
     is_embedding = isinstance(module, nn.Sequential)
     example = torch.randint(0, 9, (1, 5)) if is_embedding else torch.randn(1, 5, 4)
     network = mpscnn.from_torch(module.eval(), example)
@@ -187,7 +187,7 @@ def test_windows_and_places_that_onnx_lacks(name: str) -> None:
 
 
 class Attention(nn.Module):  # type: ignore[misc, name-defined]
-    """Which transposes the batch away from the front."""
+    """Attention, which moves the batch away from the first axis."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ nn = torch.nn
 
 @pytest.mark.parametrize("version", ["0.5.7", "0.6.0", "0.6.2", "0.7.0", "0.7.1rc1", "0.7.1.dev20260101"])
 def test_older_versions_of_onnxscript_are_refused(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    """They convert PixelUnshuffle and resizes to one pixel wrongly."""
+    """Older versions convert PixelUnshuffle, and resizes to one pixel, wrongly."""
     monkeypatch.setattr(metadata, "version", lambda _: version)
     with pytest.raises(
         mpscnn.UnsupportedError,
@@ -45,7 +45,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Heads(nn.Module):  # type: ignore[misc, name-defined]
-    """Two results, of which one passes a pooling."""
+    """A module with two results, one of which comes from a pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Heads(nn.Module):  # type: ignore[misc, name-defined]
 
 
 def wrong(x: Any, output_size: Any) -> Any:
-    """An average in place of a maximum, as a wrong exporter would write it."""
+    """Translate a maximum to an average, as a wrong exporter would do."""
     return translations._adaptive_average(x, output_size), translations._operators().Constant(value_int=0)
 
 
@@ -67,7 +67,7 @@ def wrong(x: Any, output_size: Any) -> Any:
 def test_a_wrong_result_is_named_with_its_difference(
     monkeypatch: pytest.MonkeyPatch, fold: bool, zeros: bool
 ) -> None:
-    """Also where the example is all zeros, of which every network makes the same."""
+    """The comparison also finds the error if the example is all zeros, for which both poolings give the same."""
     module = Heads().eval()
     x = torch.zeros(2, 3, 8, 8) if zeros else torch.rand(2, 3, 8, 8)
     mpscnn.from_torch(module, x, fold=fold)
@@ -113,7 +113,7 @@ class NotFinite(nn.Module):  # type: ignore[misc, name-defined]
 
 
 def test_results_that_are_not_finite_are_compared() -> None:
-    """NaN and infinities of both sides do not differ."""
+    """NaN equals NaN, and an infinity equals the same infinity."""
     network = mpscnn.from_torch(NotFinite().eval(), torch.tensor([[-1.0, 2.0, 0.5]]))
     assert len(network.outputs) == 3
 
@@ -151,7 +151,7 @@ def test_large_results_are_compared_in_blocks() -> None:
 
 
 def test_places_of_maxima() -> None:
-    """Whole numbers: one in a thousand may differ."""
+    """The difference of results that are integers is the share of elements that differ."""
     from mpscnn.converters.agreement import _difference
 
     expected = np.arange(4000)
@@ -174,7 +174,7 @@ def test_inputs_of_all_ranks(module: Any, shape: tuple[int, ...]) -> None:
 
 
 class Quotients(nn.Module):  # type: ignore[misc, name-defined]
-    """Divisions that small numbers keep from a division by zero."""
+    """Functions with small numbers, most of which keep a divisor away from zero."""
 
     def forward(self, x: Any) -> Any:
         squares = (x * x).mean(1, keepdim=True)
@@ -189,7 +189,7 @@ class Quotients(nn.Module):  # type: ignore[misc, name-defined]
 
 @pytest.mark.parametrize("magnitude", [0.0, 1e-9, 1e-4, 1.0])
 def test_small_numbers_are_not_taken_for_zero(magnitude: float) -> None:
-    """onnxscript's optimiser does that up to 1e-8, and takes factors of about 1 for 1."""
+    """onnxscript's optimiser takes numbers up to 1e-8 for 0, and factors close to 1 for 1. `from_torch` does not."""
     network = mpscnn.from_torch(Quotients().eval(), torch.randn(1, 6, 4, 5))
     x = torch.randn(2, 6, 4, 5, dtype=torch.float32) * magnitude
     found = network.compile(device="cpu").session(threads=1).run(x.numpy().transpose(0, 2, 3, 1))

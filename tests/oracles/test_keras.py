@@ -1,4 +1,4 @@
-"""Models that Keras saves in both of its formats, converted, beside Keras itself."""
+"""Models that Keras saves in both of its formats, converted and compared with Keras itself."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from mpscnn.converters.keras.refused import REFUSED
 pytest.importorskip("torch", reason="PyTorch, on which Keras runs here, is not installed")
 os.environ["KERAS_BACKEND"] = "torch"
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Keras's own, at import
+    warnings.simplefilter("ignore")  # warnings of Keras itself at import
     keras = pytest.importorskip("keras", reason="Keras is not installed")
 if keras.backend.backend() != "torch":
     pytest.skip("Keras was imported before with another backend than torch", allow_module_level=True)
 L = keras.layers
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, about its formats
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of Keras itself about its formats
 
 
 def randomized(model: Any) -> Any:
-    """Weights that tell layers and roles apart; variances above 0."""
+    """Give the model random weights, so that mistaken layers and roles show. Variances are above 0."""
     generator = np.random.default_rng(0)
     for variable in model.weights:
         if "count" in variable.path or "seed" in variable.path:
@@ -143,7 +143,7 @@ SINGLE: dict[str, Callable[[], Any]] = {
     "unit_norm": L.UnitNormalization,
     "unit_norm_axis": lambda: L.UnitNormalization(axis=2),
 }
-# With an epsilon of 0, along every axis.
+# Normalizations with an epsilon of 0, along each axis.
 _BARE = {"epsilon": 0.0}
 SINGLE |= {
     **{
@@ -157,7 +157,7 @@ SINGLE |= {
     "layer_norm_axes_of_0": lambda: L.LayerNormalization(axis=[2, 3], **_BARE),
     "rms_norm_of_0": lambda: L.RMSNormalization(**_BARE),
 }
-# Layers that do nothing but in training.
+# Layers that change their input only in training.
 IDLE = [
     "RandomBrightness", "RandomColorJitter", "RandomContrast", "RandomErasing", "RandomFlip", "RandomGaussianBlur",
     "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation",
@@ -183,14 +183,14 @@ def test_layer(tmp_path: Path, name: str, suffix: str) -> None:
 
 @pytest.mark.parametrize("name", list(SINGLE))
 def test_layer_of_a_functional_model(tmp_path: Path, name: str) -> None:
-    """In .h5 files functions of keras.ops and layers look alike."""
+    """In .h5 files of functional models, layers look like functions of keras.ops."""
     source = keras.Input((9, 8, 4))
     model = randomized(keras.Model(source, SINGLE[name]()(source)))
     agrees(model, tmp_path / "model.h5", image(2, 9, 8, 4))
 
 
 def _with_numbers(value: Any) -> Any:
-    """JSON with 1 and 0 for true and false."""
+    """Return JSON with 1 and 0 in place of true and false."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, list):
@@ -210,7 +210,7 @@ def _with_nothing_for_false(value: Any) -> Any:
     )
 
 
-#: Where results and shapes are counted, which layers do not set.
+#: Entries whose numbers are indices and extents rather than settings of layers.
 _PLACES = {
     "inbound_nodes",
     "input_layers",
@@ -222,7 +222,7 @@ _PLACES = {
 
 
 def _with_true_for_one(value: Any) -> Any:
-    """JSON with true and false for the numbers 1 and 0 of layers."""
+    """Return JSON with true and false in place of the numbers 1 and 0 in settings of layers."""
     if isinstance(value, (int, float)) and value in (0, 1):
         return bool(value)
     if isinstance(value, list):
@@ -233,7 +233,7 @@ def _with_true_for_one(value: Any) -> Any:
 
 
 def _rewritten(path: Path, change: Callable[[Any], Any]) -> None:
-    """Changes the description of a saved model."""
+    """Change the description of a saved model in its file."""
     if path.suffix == ".h5":
         h5py = pytest.importorskip("h5py", reason="h5py is not installed")
         with h5py.File(path, "r+") as file:
@@ -250,7 +250,7 @@ def _rewritten(path: Path, change: Callable[[Any], Any]) -> None:
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("change", [_with_numbers, _with_nothing_for_false, _with_true_for_one])
 def test_numbers_for_true_and_false(tmp_path: Path, suffix: str, change: Callable[[Any], Any]) -> None:
-    """Every setting of every layer: Keras keeps what it was given. A flag counts by its truth, true as the number 1."""
+    """Keras saves settings as they were given: a flag may be a number, and a number may be true or false."""
     path, x = tmp_path / f"model.{suffix}", image(2, 9, 8, 4).astype(np.float32)
     for name, make in SINGLE.items():
         sequential(make()).save(path)
@@ -378,7 +378,7 @@ def test_layers_for_training(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("biased", [True, False])
 def test_attention_of_many_heads(tmp_path: Path, suffix: str, biased: bool) -> None:
-    """Of a sequence to itself and to another, behind a layer normalization, as transformers have it."""
+    """Test attention of a sequence to itself and to another one, behind a layer normalization as in transformers."""
     first, second = L.Input((7, 8), name="first"), L.Input((5, 6), name="second")
     normal = L.LayerNormalization(name="norm")(first)
     own = L.MultiHeadAttention(2, 4, value_dim=3, use_bias=biased, name="own")(normal, normal)
@@ -433,7 +433,7 @@ def test_masks_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_connections(tmp_path: Path, suffix: str) -> None:
-    """Merges, layers and models that are applied twice, models in models, several inputs and outputs."""
+    """Test merges, layers and models that are applied twice, models in models, and several inputs and outputs."""
     inner = keras.Sequential([L.Input((8, 8, 4)), L.Conv2D(4, 1), L.BatchNormalization()], name="inner")
     source = keras.Input((8, 8, 4))
     hidden = L.Conv2D(4, 3, padding="same")(inner(source))
@@ -458,7 +458,7 @@ def test_connections(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("frozen", ["block", "inner", "conv"])
 def test_frozen_layers(tmp_path: Path, suffix: str, frozen: str) -> None:
-    """In .h5 files the weights of a model's layers have another order when some are not trained."""
+    """In .h5 files the weights of a model's layers have another order if some are not trainable."""
     inner = keras.Sequential([L.Input((8, 8, 4)), L.Conv2D(4, 1), L.BatchNormalization()], name="inner")
     block = keras.Sequential(
         [L.Input((8, 8, 4)), L.Conv2D(4, 1, name="conv"), L.BatchNormalization(), inner], name="block"
@@ -470,7 +470,7 @@ def test_frozen_layers(tmp_path: Path, suffix: str, frozen: str) -> None:
 
 
 def test_operators(tmp_path: Path) -> None:
-    """Arithmetic between layers. Keras itself cannot load it from .h5."""
+    """Test arithmetic between layers. Keras itself cannot load such models from .h5."""
     source = keras.Input((8, 8, 4))
     x = L.Conv2D(4, 1)(source)
     y = keras.ops.relu(x) * 2 + 1 - x
@@ -480,7 +480,7 @@ def test_operators(tmp_path: Path) -> None:
 
 
 def test_ranks(tmp_path: Path) -> None:
-    """Keras gives tensors of fewer axes axes of 1 behind the batch."""
+    """A tensor with fewer axes than the other gets axes of extent 1 behind the batch."""
     source = keras.Input((8, 8, 4))
     gate = L.Dense(4, activation="sigmoid")(L.GlobalAveragePooling2D()(source))
     model = randomized(keras.Model(source, L.Multiply()([source, gate])))
@@ -511,7 +511,7 @@ def test_lambda_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_layer_that_several_models_share(tmp_path: Path) -> None:
-    """The file has its weights once, where the first of the models is."""
+    """The file has the weights of a shared layer once, with the first of the models."""
     shared = L.Conv2D(4, 3, padding="same", name="shared")
     entrance, middle, outer = L.Input((9, 8, 4)), L.Input((9, 8, 4)), L.Input((9, 8, 4))
     first = keras.Model(entrance, L.ReLU()(shared(entrance)), name="first")
@@ -533,7 +533,7 @@ def test_a_model_that_a_model_shares_with_another(tmp_path: Path, suffix: str) -
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("calls", [1, 2])
 def test_results_of_a_model_as_outputs(tmp_path: Path, suffix: str, calls: int) -> None:
-    """Of its first call, whose number is another one among outputs than among inputs of layers."""
+    """Outputs are results of a model's first call. Lists of outputs number calls otherwise than layers' inputs do."""
     entrance, outer = L.Input((9, 8, 4)), L.Input((9, 8, 4))
     inner = keras.Model(entrance, [L.Conv2D(2, 1)(entrance), L.Conv2D(3, 1)(entrance)], name="inner")
     first, second = inner(outer)
@@ -543,7 +543,7 @@ def test_results_of_a_model_as_outputs(tmp_path: Path, suffix: str, calls: int) 
 
 
 def test_functions_in_old_files(tmp_path: Path) -> None:
-    """Such files do not say that these are functions, and not the layers of the same names."""
+    """Old files do not tell functions from the layers of the same names."""
     x = L.Input((9, 8, 4))
     y = keras.ops.relu6(x + 3.0) * (1.0 / 6.0)
     y = (1.0 - y) / (keras.ops.silu(x) - 2)
@@ -581,7 +581,7 @@ def test_functions(tmp_path: Path, name: str, suffix: str) -> None:
 
 @pytest.mark.parametrize("function", [keras.ops.add, keras.ops.multiply, keras.ops.maximum])
 def test_functions_of_other_ranks_are_refused(tmp_path: Path, function: Any) -> None:
-    """Their axes line up from the last one, so that the batch of the one meets an axis of the other."""
+    """Functions align axes from the last one, so that the batch of one input would meet another axis of the other."""
     x, y = L.Input((4, 1, 8)), L.Input((8,))
     keras.Model([x, y], function(x, y)).save(tmp_path / "model.keras")
     with pytest.raises(mpscnn.UnsupportedError, match="different numbers of axes"):

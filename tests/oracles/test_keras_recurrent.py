@@ -1,4 +1,4 @@
-"""Keras's recurrent layers, converted from both of its formats, beside Keras itself."""
+"""Keras's recurrent layers, converted from both of its formats and compared with Keras itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oracles.test_keras import L, agrees, keras, randomized
 import mpscnn
 from mpscnn import converters
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, about its formats
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of Keras itself about its formats
 
 LAYERS: dict[str, Any] = {
     "lstm": lambda: L.LSTM(4),
@@ -53,7 +53,7 @@ def test_embedding(tmp_path: Path, suffix: str) -> None:
 
 
 def test_layer_scale(tmp_path: Path) -> None:
-    """ConvNeXt of keras.applications has a factor for each channel."""
+    """ConvNeXt of keras.applications multiplies each channel by a factor."""
     scale = keras.src.applications.convnext.LayerScale(0.1, 3, name="scale")
     model = randomized(keras.Sequential([L.Input((4, 4, 3)), scale]))
     agrees(model, tmp_path / "model.keras", np.random.default_rng(2).normal(size=(2, 4, 4, 3)))

@@ -1,4 +1,4 @@
-"""Models that Keras saves and that are refused, with the reason: authors' own layers, and settings that layers lack."""
+"""Models of Keras that are refused with the reason: authors' own layers, and settings that are not supported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oracles.test_keras import L, image, keras, randomized, sequential
 import mpscnn
 from mpscnn import converters
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, about its formats
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of Keras itself about its formats
 
 
 def test_slopes_of_positions_need_a_size(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_slopes_of_positions_need_a_size(tmp_path: Path) -> None:
 
 
 class ReLU(L.Layer):
-    """An author's layer with the name of Keras's."""
+    """An author's layer with the name of one of Keras's layers."""
 
     def call(self, x: Any) -> Any:
         return x * 3.0
@@ -31,7 +31,7 @@ class ReLU(L.Layer):
 
 @keras.saving.register_keras_serializable("package")
 class Conv2D(L.Conv2D):
-    """Another one, registered."""
+    """Another such layer, which is registered for saving."""
 
 
 @keras.saving.register_keras_serializable("package")

@@ -1,4 +1,4 @@
-"""Automatic padding of poolings against onnxruntime."""
+"""Automatic padding of poolings, compared with onnxruntime."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ sizes = st.integers(2, 12)
 def test_automatic_padding_of_onnx(
     size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], operator: str, seed: int
 ) -> None:
-    """SAME_UPPER is TensorFlow's SAME. onnxruntime refuses strides beyond the kernel, which it pads by less than 0."""
+    """SAME_UPPER is TensorFlow's SAME. onnxruntime refuses strides above the kernel: its padding would be negative."""
     assume(all(step <= taps for step, taps in zip(stride, kernel, strict=True)))
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -43,6 +43,6 @@ def test_automatic_padding_of_onnx(
     kind = {"MaxPool": "max", "AveragePool": "average", "LpPool": "l2_norm"}[operator]
     result = run_layer("pooling", [x], attributes | {"kind": kind, "padding": "same"})
     expected = expected.transpose(0, 2, 3, 1).astype(np.float64)
-    # The peer computes in float32 too.
+    # onnxruntime computes in float32, too.
     bound = 0.0 if kind == "max" else linear_bound(np.full(expected.shape, 4 * np.abs(x).max()))
     assert_close(result, expected, bound)

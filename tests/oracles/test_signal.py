@@ -1,4 +1,4 @@
-"""Convolution of signals as numpy and scipy see it."""
+"""Convolution of signals, compared with numpy and scipy."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def test_two_axes(seed: int, height: int, width: int, rows: int, columns: int, m
 def test_clamped_border(seed: int, size: int, taps: int) -> None:
     random = np.random.default_rng(seed)
     x, kernel = random.normal(size=size), random.normal(size=taps)
-    # An even kernel's middle lies one sample further right in ndimage.
+    # The middle of a kernel with an even number of taps lies one sample further right in ndimage.
     expected = ndimage.convolve1d(x, kernel, mode="nearest", origin=-1 if taps % 2 == 0 else 0)
     np.testing.assert_allclose(mpscnn.convolve1d(x, kernel, "same", "clamp"), expected, rtol=0, atol=1e-13)

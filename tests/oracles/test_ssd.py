@@ -1,4 +1,4 @@
-"""The structures of SSD on MobileNet V1 and of SSDLite on MobileNet V2 against PyTorch builds with random weights."""
+"""SSD on MobileNet V1 and SSDLite on MobileNet V2, compared with PyTorch networks built here, with random weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RELU6, LINEAR = True, False
 
 
 class Layers(torch.nn.Module):  # type: ignore[misc, name-defined]
-    """Convolutions by name with TensorFlow's SAME padding: the larger half behind."""
+    """Convolutions by name with TensorFlow's SAME padding, whose larger half lies behind."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class MobileNetV1(Layers):
 
 class MobileNetV2(Layers):
     CHANNELS = (16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96, 160, 160, 160, 320)
-    HALVED = (2, 4, 7, 14)  # blocks with a stride of 2; all but the first expand sixfold
+    HALVED = (2, 4, 7, 14)  # blocks with a stride of 2
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,14 +81,14 @@ class MobileNetV2(Layers):
         for i in range(1, 18):
             wide = x if i == 1 else self.run(f"expand{i}", x, RELU6)
             if i == 14:
-                first = wide  # stride 16: the block's own stride comes behind its expansion
+                first = wide  # still at stride 16, because the block strides after its expansion
             y = self.run(f"project{i}", self.run(f"depthwise{i}", wide, RELU6), LINEAR)
             x = x + y if x.shape == y.shape else y
         return first, self.run("conv_last", x, RELU6)
 
 
 class Ssd(torch.nn.Module):  # type: ignore[misc, name-defined]
-    """Extra maps and heads of TensorFlow's SSD; `separable`: of SSDLite."""
+    """Extra maps and heads of TensorFlow's SSD or, with `separable`, of SSDLite."""
 
     EXTRA = ((256, 512), (128, 256), (128, 256), (64, 128))
 

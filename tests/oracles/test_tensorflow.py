@@ -1,4 +1,4 @@
-"""Graphs that TensorFlow writes, read by mpscnn, beside TensorFlow's own results. Needs the package tensorflow."""
+"""Graphs that TensorFlow writes, read by mpscnn and compared with TensorFlow's own results."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _attention(x: Any) -> Any:
 
 
 v1 = tf.compat.v1
-# Functions of an image (batch, 8, 9, 6).
+# Functions of an image of the shape (batch, 8, 9, 6).
 CASES: dict[str, Callable[[Any], Any]] = {
     "conv2d same": lambda x: tf.nn.conv2d(x, _weights(3, 3, 6, 5), 2, "SAME"),
     "conv2d even same": lambda x: tf.nn.conv2d(x, _weights(4, 2, 6, 5), [3, 2], "SAME"),
@@ -233,7 +233,7 @@ def test_networks_of_keras(kind: str, way: str, tmp_path: Path) -> None:
 
 
 def test_dense_layers_of_sequences(tmp_path: Path) -> None:
-    """Keras joins the batch and the sequence for the product."""
+    """For the product, Keras reshapes batch and sequence into one axis."""
     layers = [tf.keras.layers.Conv1D(4, 3), tf.keras.layers.Dense(3)]
     model = tf.keras.Sequential([tf.keras.layers.Input((7, 6)), *layers])
     model.export(str(tmp_path / "model"), verbose=False)
@@ -280,7 +280,7 @@ def test_conversions_are_compared_with_tensorflow(kind: str, tmp_path: Path) -> 
 
 
 def _two_signatures(folder: Path) -> Path:
-    """A SavedModel without serving_default, whose variables lie in modules of a list."""
+    """Save a model without serving_default, whose variables belong to modules in a list."""
     module = tf.Module()
     module.parts = [tf.Module() for _ in range(2)]
     for part, shape in zip(module.parts, ((3, 3, 6, 4), (3, 3, 4, 5)), strict=True):

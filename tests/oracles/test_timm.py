@@ -1,4 +1,4 @@
-"""timm's networks of the MobileNet family through their state dicts, beside torch."""
+"""timm's networks of the MobileNet family, read from their state dicts and compared with torch."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ NETWORKS = [
 
 
 def timm() -> Any:
-    torchvision()  # which timm imports
+    torchvision()  # timm imports torchvision
     return pytest.importorskip("timm", reason="timm is not installed")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks(tmp_path: Path, name: str) -> None:
-    """At a size with which TensorFlow's padding is not as much on all sides."""
+    """The size is one for which TensorFlow pads some sides more than others."""
     size = (64, 97)
     built = timm().create_model(name, pretrained=False, num_classes=11)
     module = randomized(built, gain=0.5 if "efficientnetv2" in name or "hybrid" in name else 1.0)

@@ -1,4 +1,4 @@
-"""Layers of transformers, from torch and from ONNX files of both of its exporters, beside torch."""
+"""Layers of transformers, converted from torch and from ONNX files of both of its exporters, compared with torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOTHING_SEEN = NOT_SEEN.clone().index_fill(0, torch.tensor(2), float("-inf"))
 
 
 class Whole(nn.Module):  # type: ignore[misc, name-defined]
-    """`torch.nn.MultiheadAttention`."""
+    """Attention by `torch.nn.MultiheadAttention`."""
 
     def __init__(self, masked: bool = False, weights: bool = False, **options: Any) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Whole(nn.Module):  # type: ignore[misc, name-defined]
 
 
 class Parts(nn.Module):  # type: ignore[misc, name-defined]
-    """Attention by its operators, as smaller libraries write it."""
+    """Attention written with single operators, as smaller libraries do."""
 
     def __init__(self, hide: str, mask: Any = NOT_SEEN) -> None:
         super().__init__()
@@ -133,7 +133,8 @@ def network_of(module: Any, examples: tuple[Any, ...], way: str, path: Path) -> 
         pytest.param(name, way, marks=() if (name, way) in DEFAULT else pytest.mark.full)
         for name in CASES
         for way in ("torch", "script", "dynamo")
-        # PyTorch's newer exporter hides by a large number, with which a whole row is not zeros as in torch.
+        # PyTorch's newer exporter masks by a large negative number. So a row that is masked as a whole does not become
+        # zeros as in torch.
         if way == "script" or name != "fused truths, a whole row"
     ],
 )

@@ -1,4 +1,4 @@
-"""torch.compile with the backend "mpscnn", next to torch itself. One small test for each promise."""
+"""torch.compile with the backend "mpscnn", compared with torch itself. One small test for each promise."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ full = pytest.mark.full
 
 @pytest.fixture(autouse=True)
 def inference() -> Any:
-    """Each test begins without graphs of others, and needs no gradients."""
+    """Each test begins without graphs of other tests, and computes no gradients."""
     torch._dynamo.reset()
     with torch.no_grad():
         yield
@@ -54,7 +54,7 @@ def test_a_network_runs_as_one() -> None:
     assert_equal(compiled(PHOTO), module(PHOTO))
     (part,) = compiled.graphs[0].report.networks
     assert compiled.left == []
-    # Its batch normalization became part of the convolution before it.
+    # The batch normalization became part of the convolution before it.
     assert [row["operation"] for row in part.network.describe()["layers"]].count("convolution") == 2
 
 
@@ -82,7 +82,7 @@ def test_an_operator_that_the_reader_refuses_runs_in_torch() -> None:
 
     places = torch.rand(1, 5, 5, 2) * 2 - 1
 
-    def sampled(x: Any) -> Any:  # by cubic interpolation, where only bilinear and nearest are read
+    def sampled(x: Any) -> Any:  # cubic interpolation is refused; bilinear and nearest are read
         return nn.functional.grid_sample(first(x), places, mode="bicubic", align_corners=False)
 
     compiled = Compiled(sampled)
@@ -92,7 +92,7 @@ def test_an_operator_that_the_reader_refuses_runs_in_torch() -> None:
 
 
 def test_reductions_over_the_batch() -> None:
-    """A batch may be an axis like others, of one size or of several."""
+    """The batch may be reduced like any axis, whether its size is always the same or not."""
     first = nn.Conv2d(3, 6, 3)
 
     def spread(x: Any) -> Any:
@@ -106,7 +106,7 @@ def test_reductions_over_the_batch() -> None:
 
 
 class Broken(nn.Module):  # type: ignore[misc, name-defined]
-    """With a graph break."""
+    """A module with a graph break between two convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ def test_a_graph_break_makes_two_graphs() -> None:
 
 
 class Heads(nn.Module):  # type: ignore[misc, name-defined]
-    """With two inputs and three results, one of which is a number of torch's."""
+    """A module with two inputs and three results, one of which is an extent and no tensor."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -311,7 +311,7 @@ def test_wrong_arguments(arguments: Any, message: str) -> None:
 
 
 class Applied(nn.Module):  # type: ignore[misc, name-defined]
-    """A function of a convolution's result and of a buffer."""
+    """A module that applies a function to a convolution's result and a buffer."""
 
     def __init__(self, function: Any) -> None:
         super().__init__()
@@ -327,7 +327,7 @@ def _alone(function: Any) -> Any:
     return lambda x, _: function(x)
 
 
-#: What follows a convolution, by name: functions of its result (1, 6, 14, 14), and of a buffer of that shape.
+#: Functions that follow a convolution. They get its result (1, 6, 14, 14), and a buffer of the same shape.
 FUNCTIONS: dict[str, Any] = {
     "conv groups": lambda x, m: functional.conv2d(
         x, m[0, :, :2, :3].reshape(6, 1, 2, 3), groups=6, dilation=2
@@ -449,7 +449,7 @@ NETWORKS = (
 
 
 def network(name: str) -> Any:
-    """A network of torchvision or timm, with weights at random."""
+    """Return a network of torchvision or timm with random weights."""
     if name.startswith("timm:"):
         torchvision()
         timm = pytest.importorskip("timm", reason="timm is not installed")

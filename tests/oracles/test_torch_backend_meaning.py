@@ -23,7 +23,7 @@ LAYER, NEXT = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3)
 
 @pytest.fixture(autouse=True)
 def inference() -> Any:
-    """Each test begins without graphs of others, and needs no gradients."""
+    """Each test begins without graphs of other tests, and computes no gradients."""
     torch._dynamo.reset()
     with torch.no_grad():
         yield
@@ -37,7 +37,7 @@ def integers(low: int, high: int, dtype: Any = torch.int64) -> Any:
     return torch.randint(low, high, (1, 6, 14, 14), dtype=dtype, generator=torch.Generator().manual_seed(3))
 
 
-#: Functions of a convolution's result x and of another tensor m, whose results a network of floats would get wrong.
+#: Functions of a convolution's result x and another tensor m. A network that computes all in float32 would be wrong.
 TYPES: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "float to bool": (lambda x, m: (x * 0.01).bool().float() + x, None),
     "not of floats": (lambda x, m: torch.logical_not(x * m).float() + x, torch.tensor(0.01)),
@@ -87,7 +87,7 @@ def test_values_and_types(name: str) -> None:
 
 
 def test_results_that_share_memory() -> None:
-    """Whoever writes into a result changes its views, as with torch itself."""
+    """Writing into a result also changes the results that are views of it, as with torch itself."""
 
     def three(x: Any) -> Any:
         y = convolved(x)
@@ -119,7 +119,7 @@ def test_results_belong_to_the_caller() -> None:
 
 
 def test_inputs_that_change() -> None:
-    """What reads an input before it is changed reads the old numbers."""
+    """Operators that read an input before it is changed read the old numbers."""
 
     def function(x: Any, m: Any) -> Any:
         y = convolved(x).cumsum(1)
@@ -210,7 +210,7 @@ def test_numbers_of_python_that_vary() -> None:
     ],
 )
 def test_options_that_cannot_be_followed(options: Any, message: str) -> None:
-    """They are errors: torch does not compute in place of the device that was asked for."""
+    """Such options raise errors. torch does not silently compute instead of the wanted device."""
     with pytest.raises(torch._dynamo.exc.BackendCompilerFailed, match=message):
         Compiled(convolved, options=options)(PHOTO)
 
@@ -263,7 +263,7 @@ def test_complex_modules() -> None:
 
 
 def test_inputs_in_any_memory() -> None:
-    """Expanded, overlapping, and negated by torch's lazy conjugation."""
+    """Inputs may be expanded, overlap in memory, or be negated lazily (the imaginary part of a conjugate)."""
     compiled = Compiled(convolved)
     for x in (
         PHOTO[:, :1].expand(1, 3, 16, 16),
@@ -274,7 +274,7 @@ def test_inputs_in_any_memory() -> None:
 
 
 def test_networks_that_read_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network may read a result of another network that was inserted into the graph before it."""
+    """A network may read results of another network, which then stands before it in the graph."""
     monkeypatch.setattr(partition, "LEAST_NODES", 1)
 
     def module(x: Any, y: Any) -> Any:

@@ -1,4 +1,4 @@
-"""torchvision's networks through their state dicts, beside torch."""
+"""torchvision's networks, read from their state dicts and compared with torch."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_widths(tmp_path: Path, name: str, width: float) -> None:
 
 
 def test_odd_sizes(tmp_path: Path) -> None:
-    """Where poolings keep a last window that overhangs, and strides leave a rest."""
+    """With odd sizes, the last windows of some poolings overhang, and strides do not divide the extents."""
     for name in ("squeezenet1_1", "resnet18"):
         module = randomized(torchvision().models.get_model(name, weights=None))
         network = read_network([saved(module, tmp_path / "weights.pth")], size=(77, 59))
@@ -106,9 +106,9 @@ def test_segmenters(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("reduced_tail", [True, False])
 def test_ssdlite(tmp_path: Path, reduced_tail: bool) -> None:
-    """The heads, and what torchvision makes of them: every box, before suppression."""
+    """Compare the heads, and all boxes that are decoded from them, before suppression."""
     detection = torchvision().models.detection
-    # The backbone that a pretrained classifier gives it, which is not downloaded here.
+    # torchvision reduces the tail unless the backbone is pretrained. Nothing is downloaded here, so it is set by hand.
     with pytest.MonkeyPatch.context() as patch:
         backbone = partial(detection.ssdlite.mobilenet_v3_large, reduced_tail=reduced_tail)
         patch.setattr(
@@ -131,7 +131,7 @@ def test_ssdlite(tmp_path: Path, reduced_tail: bool) -> None:
 
 
 class Heads(torch.nn.Module):  # type: ignore[misc, name-defined]
-    """A detector without what makes boxes of its heads."""
+    """A detector's backbone and heads, without the decoding of boxes."""
 
     def __init__(self, module: Any) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class Heads(torch.nn.Module):  # type: ignore[misc, name-defined]
 
 
 def test_image_folder(tmp_path: Path) -> None:
-    """`ImageFolder` has the attributes of torchvision's."""
+    """`ImageFolder` has the attributes of torchvision's class of this name."""
     for label, count in (("cat", 2), ("dog", 3)):
         (tmp_path / label).mkdir()
         for index in range(count):

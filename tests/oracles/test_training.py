@@ -1,4 +1,4 @@
-"""Steps of training beside PyTorch: the same weights after several of them."""
+"""Training gives the same weights as PyTorch after several steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F: Any = torch.nn.functional
 
 
 class Block(torch.nn.Module):  # type: ignore[misc]
-    """Layers of the kinds that classifiers have."""
+    """A module with the kinds of layers that classifiers have."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Block(torch.nn.Module):  # type: ignore[misc]
 
 
 def same_network(module: Any) -> mpscnn.Network:
-    """With the module's weights."""
+    """Return the network of `Block` with the module's weights."""
     net = mpscnn.Network(input=(16, 16, 3), name="block")
     x = net.conv2d(net.input, 8, 3, strides=2, padding=((1, 1), (1, 1)), name="conv1")
     x = net.batch_norm(x, epsilon=1e-3, name="norm1")
@@ -120,15 +120,15 @@ def test_weights_after_some_steps(kind: str) -> None:
     assert set(trained) == set(expected)
     for name, value in expected.items():
         if name == "norm1.variance":
-            continue  # PyTorch's running variance divides by one less than there are elements
-        if kind == "adamw":  # divides by a gradient's magnitude: of the smallest ones it shows the rounding
+            continue  # PyTorch divides by n - 1 for its running variance
+        if kind == "adamw":  # divides by the magnitude of gradients, and so magnifies rounding errors
             assert np.abs(trained[name] - value).mean() < 2e-5, name
         else:
             np.testing.assert_allclose(trained[name], value, rtol=2e-3, atol=2e-4, err_msg=name)
 
 
 class Moves(torch.nn.Module):  # type: ignore[misc]
-    """Layers that move, scale and normalize without weights."""
+    """A module with layers that move, scale and normalize numbers without weights."""
 
     def __init__(self) -> None:
         super().__init__()

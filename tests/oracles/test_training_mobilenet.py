@@ -1,4 +1,4 @@
-"""A small MobileNetV2 from scratch: its losses step by step beside torch's, on the same batches."""
+"""Training of a small MobileNetV2 from scratch: the loss of each step is compared with torch's on the same batches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ torch: Any = pytest.importorskip("torch", reason="torch is not installed")
 nn: Any = torch.nn
 functional: Any = torch.nn.functional
 
-#: Expansion, channels, blocks, first stride.
+#: For each stage: expansion, channels, number of blocks, stride of the first block.
 STAGES = ((1, 8, 1, 1), (6, 12, 2, 2), (6, 16, 2, 1), (6, 24, 1, 1))
 FIRST, LAST, CLASSES, BATCH = 16, 96, 10, 32
 TOLERANCE = 1e-3
@@ -28,7 +28,7 @@ Batches = list[tuple[NDArray[np.float32], NDArray[np.int64]]]
 
 
 class Block(nn.Module):  # type: ignore[misc]
-    """An inverted residual."""
+    """An inverted residual block."""
 
     def __init__(self, inputs: int, channels: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def convolution(inputs: int, channels: int, kernel: int, stride: int = 1, groups
 
 
 def torch_network() -> nn.Sequential:
-    """With new weights."""
+    """Return torch's module with new random weights."""
     torch.manual_seed(0)
     layers, inputs = convolution(3, FIRST, 3, 2), FIRST
     for expansion, channels, blocks, first in STAGES:
@@ -67,7 +67,7 @@ def torch_network() -> nn.Sequential:
 
 
 def own_network(module: nn.Sequential) -> mpscnn.Network:
-    """The same layers with the same weights."""
+    """Return a network with the module's layers and weights."""
     net = mpscnn.Network(input=(32, 32, 3), name="small_mobilenet_v2")
     weights: dict[str, Any] = {}
     parts = iter(
@@ -114,13 +114,13 @@ def own_network(module: nn.Sequential) -> mpscnn.Network:
 
 
 def losses_of_both(batches: Batches) -> NDArray[np.float64]:
-    """(steps, 2): mpscnn's and torch's losses of before each step, by SGD with momentum.
+    """Train by SGD with momentum. Return mpscnn's and torch's losses before each step: (steps, 2).
 
-    torch computes in float64: in float32 an activation that rounding moves over a ReLU's corner changes torch's own
-    gradients of the first layers by percents.
+    torch computes in float64. In float32, rounding moves some activations across the corner of a ReLU, which alone
+    changes torch's gradients of the first layers by percents.
     """
     module = torch_network()
-    # A convolution before a batch normalization has no bias in torch; the gradient of one here is 0.
+    # In torch, convolutions before a batch normalization have no bias. Here they have one, whose gradient is 0.
     trainer = mpscnn.Trainer(own_network(module), optimizer=mpscnn.Sgd(RATE, momentum=0.9), threads=2)
     module = module.double()
     optimizer = torch.optim.SGD(module.parameters(), RATE, momentum=0.9)
@@ -143,7 +143,7 @@ def test_losses_of_a_few_steps() -> None:
     images += labels[..., None, None, None].astype(np.float32) / CLASSES - 0.5
     found = losses_of_both(list(zip(images, labels, strict=True)))
     assert np.abs(found[:, 0] - found[:, 1]).max() < TOLERANCE
-    assert np.abs(found[-1] - found[0]).max() > 10 * TOLERANCE  # they learn
+    assert np.abs(found[-1] - found[0]).max() > 10 * TOLERANCE  # the losses change, so the networks learn
 
 
 @pytest.mark.full
@@ -153,7 +153,7 @@ def test_losses_of_a_hundred_steps_of_cifar10(shared: Path) -> None:
         members = [member for member in archive if member.isfile() and "train" in member.name.split("/")]
         classes = sorted({member.name.split("/")[-2] for member in members})
         order = np.random.default_rng(0).permutation(len(members))[: 100 * BATCH]
-        for index in sorted(order.tolist()):  # a compressed archive is read in its own order
+        for index in sorted(order.tolist()):  # a compressed archive is read fastest in its own order
             content = archive.extractfile(members[index])
             assert content is not None
             pixels = np.asarray(Image.open(io.BytesIO(content.read())).convert("RGB"), np.float32)

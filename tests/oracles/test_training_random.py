@@ -1,4 +1,4 @@
-"""Gradients of random small networks beside PyTorch in float64: odd extents and channels, single pixels and images."""
+"""Gradients of small random networks, compared with PyTorch in float64. Extents may be odd or 1."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 
 
 def on_channels(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A function of channels first, of channels last."""
+    """Make a function of images with channels last from one of images with channels first."""
     return lambda x: function(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 class Pair:
-    """The same network twice; torch's is a list of functions of images with channels last."""
+    """The same random network twice: for mpscnn, and for torch as functions of images with channels last."""
 
     def __init__(self, seed: int) -> None:
         self.random = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ class Pair:
         return [int(number) for number in self.random.integers(low, high, count)]
 
     def weight(self, name: str, *shape: int) -> Any:
-        """About 1 / sqrt of what a result adds up."""
+        """Return a random weight, whose magnitude is about 1 / sqrt(number of products in a sum)."""
         scale = 1 / np.sqrt(max(1, int(np.prod(shape[1:]))))
         value = (scale * self.random.normal(size=shape)).astype(np.float32).astype(np.float64)
         self.weights[name] = torch.from_numpy(value).requires_grad_()
@@ -147,7 +147,7 @@ class Pair:
     def batch_norm(self, name: str) -> None:
         height, width, _ = self.extents()
         if len(self.images) * height * width < 2:
-            return  # torch refuses it
+            return  # torch refuses to normalize single numbers
         gamma, beta = self.scale(name)
         self.add(
             self.net.batch_norm(self.x, epsilon=0.1, name=name),
@@ -176,7 +176,7 @@ class Pair:
         )
 
     def instance_norm(self, name: str) -> None:
-        """By its definition: torch's own has wrong gradients of a single image with channels last."""
+        """Normalize by the definition. torch's own function has wrong gradients for one image with channels last."""
         gamma, beta = self.scale(name)
 
         def normalize(x: Any) -> Any:
@@ -215,7 +215,7 @@ class Pair:
         )
 
     def pointwise(self, name: str, outputs: int) -> Callable[[Any], Any]:
-        """As a function of channels last."""
+        """Return a pointwise convolution as a function of images with channels last."""
         weight = self.weight(f"{name}.weight", outputs, 1, 1, self.extents()[2])
         bias = self.weight(f"{name}.bias", outputs)
         return lambda x: F.linear(x, weight[:, 0, 0], bias)
@@ -227,14 +227,14 @@ class Pair:
         self.add(self.net.add(self.x, y), lambda x: x + function(own(x)))
 
     def joined(self, name: str) -> None:
-        """The input twice, so that its gradient has three parts."""
+        """Concatenate the input twice, and a convolution of it, so that the input's gradient has three parts."""
         outputs = int(self.random.integers(1, 9))
         own = self.pointwise(name, outputs)
         y = self.net.conv2d(self.x, outputs, 1, name=name)
         self.add(self.net.concat([self.x, y, self.x]), lambda x: torch.cat([x, own(x), x], -1))
 
     def gated(self, name: str) -> None:
-        """By one number for each channel of an image."""
+        """Multiply each channel of an image by a number that is computed from the channels' means."""
         own = self.pointwise(name, self.extents()[2])
         pooled = self.net.global_average_pool2d(self.x)
         gate = self.net.conv2d(pooled, self.extents()[2], 1, activation="sigmoid", name=name)
@@ -251,7 +251,7 @@ def check(seed: int) -> None:
     net = pair.net
     net.output(pair.x)
     weights = {name: value.detach().numpy() for name, value in pair.weights.items()}
-    for spec in net.weight_specs():  # running statistics, which do not count here
+    for spec in net.weight_specs():  # running statistics, which do not matter in training
         if spec["role"] in ("mean", "variance"):
             weights[f"{spec['layer']}.{spec['role']}"] = np.ones(spec["shape"])
     net.load_weights({name: value.astype(np.float32) for name, value in weights.items()})
@@ -266,7 +266,7 @@ def check(seed: int) -> None:
     assert found.keys() == {"image", *pair.weights}
     for name, value in {"image": x, **pair.weights}.items():
         expected = value.grad.numpy()
-        scale = np.abs(expected).max() + 0.3  # some are zero but for rounding
+        scale = np.abs(expected).max() + 0.3  # some gradients are zero except for rounding
         np.testing.assert_allclose(
             found[name].reshape(expected.shape),
             expected,

@@ -1,4 +1,4 @@
-"""torchvision's and timm's networks with weights at random and statistics that matter, beside what is made of them."""
+"""torchvision's and timm's networks with random weights and statistics, and their comparison with converted ones."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import mpscnn
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-#: How far a network's results may lie from torch's, relative to the largest.
+#: How far a network's results may differ from torch's, relative to the largest result.
 TOLERANCE = 1e-5
 
 
 def torchvision() -> Any:
-    """The package, without its compiled operators: no network here uses one, and they fit one build of torch only."""
+    """Import torchvision without its compiled operators, which fit one build of torch only and are not used here."""
     if importlib.util.find_spec("torchvision") is None:
         pytest.skip("torchvision is not installed")
     sys.modules.setdefault("torchvision._meta_registrations", types.ModuleType("_meta_registrations"))
@@ -30,9 +30,9 @@ def torchvision() -> Any:
 
 
 def randomized(module: Any, seed: int = 0, gain: float = 1.0) -> Any:
-    """The module for inference, with batch normalizations that change what passes through.
+    """Return the module for inference, with random statistics and weights of its batch normalizations.
 
-    Their factors are about `gain`: with 1, sums of very deep networks grow until they amplify each rounding of float32.
+    Their factors are about `gain`. With 1, numbers in very deep networks grow until each rounding error is amplified.
     """
     draw = torch.Generator().manual_seed(seed)
     for part in module.modules():
@@ -41,18 +41,18 @@ def randomized(module: Any, seed: int = 0, gain: float = 1.0) -> Any:
             part.running_var.uniform_(0.5, 2.0, generator=draw)
             torch.nn.init.uniform_(part.weight, 0.5 * gain, 1.5 * gain, generator=draw)
             torch.nn.init.normal_(part.bias, 0.0, 0.2, generator=draw)
-        if type(part).__name__ == "LayerScale2d":  # near 0 before training, which hides all that is before it
+        if type(part).__name__ == "LayerScale2d":  # near 0 before training, so hides earlier layers
             torch.nn.init.uniform_(part.gamma, 0.5 * gain, 1.5 * gain, generator=draw)
     return module.eval()
 
 
 def photo(size: tuple[int, int], batch: int = 2) -> NDArray[np.float32]:
-    """(batch, height, width, 3), as large as normalised photos are."""
+    """Return random photos (batch, height, width, 3) with numbers as large as in normalised photos."""
     return np.random.default_rng(5).normal(size=(batch, *size, 3)).astype(np.float32)
 
 
 def asked(module: Any, image: NDArray[np.float32]) -> Any:
-    """What torch computes, in float64 and on one thread: in float32 its own error may be as large as `TOLERANCE`."""
+    """Return what torch computes, in float64 because its error in float32 may be as large as `TOLERANCE`."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     given = torch.from_numpy(np.ascontiguousarray(image.transpose(0, 3, 1, 2)))
@@ -64,20 +64,20 @@ def asked(module: Any, image: NDArray[np.float32]) -> Any:
 
 
 def saved(module: Any, path: Path) -> Path:
-    """The module's state dict in a file."""
+    """Save the module's state dict in a file."""
     torch.save(module.state_dict(), path)
     return path
 
 
 def computed(network: mpscnn.Network, image: NDArray[np.float32]) -> NDArray[Any]:
-    """What the network's only output is."""
+    """Return the network's only result."""
     result = network.compile(device="cpu", precision="float32").session().run(image)
     assert isinstance(result, np.ndarray)
     return result
 
 
 def assert_close(found: NDArray[Any], expected: NDArray[Any]) -> None:
-    """Within `TOLERANCE`, of results that differ among themselves."""
+    """Assert that results differ by less than `TOLERANCE`, and that they are not all about the same number."""
     assert found.shape == expected.shape
     assert np.std(expected) > 1e-3 * np.abs(expected).max()
     worst = np.abs(found - expected).max() / np.abs(expected).max()
