@@ -1,4 +1,4 @@
-"""Anchors and box coding against the float64 reference."""
+"""Anchors and box coding, compared with the float64 reference."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_sizes_in_pixels(size: tuple[int, int], data: st.DataObject, centers: st
 
 
 def test_ssd_has_its_1917_anchors() -> None:
-    """The first, and the one in the middle of the last map, of TensorFlow's SSD MobileNet for 300 x 300."""
+    """Compare the first anchors, and those of the last map, with those of TensorFlow's SSD MobileNet for 300 x 300."""
     anchors = mpscnn.Detector({"version": 1, "anchors": {"rule": "scales"}}, (300, 300)).anchors
     assert anchors.shape == (1917, 4)
     first = [
@@ -110,7 +110,7 @@ def test_immense_sizes_stay_finite() -> None:
     )
     box = detector.decode([[0.0, 0.0, 1e6, -1e6]])[0]
     assert np.isfinite(box).all()
-    assert box[2] - box[0] < 1e-17  # the code of the width, in the order "yx" the last
+    assert box[2] - box[0] < 1e-17  # the last code is that of the width in the order "yx"
     assert box[3] - box[1] > 1e17
 
 

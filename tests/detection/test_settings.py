@@ -1,4 +1,4 @@
-"""What is refused of settings, anchors and heads, and how."""
+"""Settings, anchors and heads that are refused, and the errors."""
 
 from __future__ import annotations
 

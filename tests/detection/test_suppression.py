@@ -1,4 +1,4 @@
-"""Scores, suppression and the order of detections against brute force in float64."""
+"""Scores, suppression and the order of detections, compared with brute force in float64."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def random_boxes(generator: np.random.Generator, count: int) -> NDArray[np.float32]:
-    """Many of them overlapping, some empty, some with their edges in the wrong order."""
+    """Return random boxes. Many overlap, some are empty, and some have their edges in the wrong order."""
     low = generator.integers(-4, 24, (count, 2))
     high = low + generator.integers(-1, 24, (count, 2))
     return np.concatenate([low, high], axis=1).astype(np.float32) / GRID
 
 
 def separate_scores(generator: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """So far apart that rounding cannot change their order, some equal."""
+    """Return scores so far apart that rounding cannot change their order. Some are equal."""
     steps = generator.permutation(shape[0] * shape[1]).reshape(shape)
     steps[generator.uniform(size=shape) < 0.1] = steps[0, 0]
     return ((steps + 1) / (shape[0] * shape[1] + 2)).astype(np.float32)
@@ -89,13 +89,13 @@ def test_soft_suppression_is_brute_force(
     gaps = np.diff([score for *_, score in expected])
     near = [score for *_, score in expected if abs(score - suppression["score_threshold"]) < 1e-5]
     if near or (np.abs(gaps) < 1e-5).any():
-        return  # the order, or whether one stays, is a matter of rounding
+        return  # rounding would decide about the order or the threshold
     compare(detector_of(suppression).run(boxes, scores), boxes, expected)
 
 
 @given(seeds, st.integers(1, 30), st.integers(2, 100), st.sampled_from(["sigmoid", "softmax"]), st.booleans())
 def test_scores_of_logits(seed: int, count: int, columns: int, kind: str, background: bool) -> None:
-    """Boxes far apart: every one above the threshold is a detection."""
+    """The boxes do not overlap. So each score above the threshold is a detection."""
     generator = np.random.default_rng(seed)
     logits = (generator.standard_normal((count, columns)) * 4.0).astype(np.float32)
     boxes = np.array([(i, 0, i + 0.5, 1) for i in range(count)], np.float32)
@@ -166,7 +166,7 @@ def test_nothing_found() -> None:
 @pytest.mark.parametrize("method", ["hard", "linear", "gaussian"])
 @pytest.mark.parametrize("per_class", [True, False])
 def test_as_many_candidates_as_there_are_anchors(method: str, per_class: bool) -> None:
-    """Soft suppression of all of them took minutes."""
+    """The number of candidates is limited, because soft suppression of all boxes took minutes."""
     most = 30_000 if method == "hard" else 5_000
     count = 100_000
     boxes = np.array([(i, 0, i + 1.25, 1) for i in range(count)], np.float32)  # each overlaps its neighbours

@@ -1,4 +1,4 @@
-"""Which anchors learn which objects, against plain loops."""
+"""Which anchors learn which objects, compared with plain loops."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_against_plain_loops(seed: int, anchors: int, objects: int, threshold: f
 
 
 def test_every_object_gets_an_anchor_of_its_own() -> None:
-    """Three objects share their best anchor: the one that overlaps it most keeps it."""
+    """Three objects have the same best anchor. The object that overlaps it most gets it."""
     anchors = [(0.5, 0.5, 0.4, 0.4), (0.5, 0.5, 0.2, 0.2), (0.3, 0.3, 0.2, 0.2), (0.9, 0.9, 0.1, 0.1)]
     boxes = [(0.3, 0.3, 0.7, 0.66), (0.3, 0.3, 0.7, 0.7), (0.3, 0.3, 0.7, 0.68)]
     found = detector(anchors).targets(boxes, [0, 1, 2], columns=4)
@@ -60,7 +60,7 @@ def test_every_object_gets_an_anchor_of_its_own() -> None:
 
 
 def test_equal_ones() -> None:
-    """The lower anchor and the lower object count."""
+    """Among equal ones, the anchor and the object with the lower number come first."""
     anchors = [(0.5, 0.5, 0.2, 0.2)] * 3
     found = detector(anchors).targets([(0.4, 0.4, 0.6, 0.6)] * 2, [0, 1], columns=3)
     assert found[:, 4:].argmax(1).tolist() == [1, 2, 1]

@@ -33,7 +33,7 @@ LAYERS: dict[str, tuple[tuple[int, int, int], Layer]] = {
 
 
 def network_of(name: str) -> tuple[mpscnn.Network, Floats]:
-    """A network of one layer, and a batch for it."""
+    """Return a network of one layer, and a batch for it."""
     shape, layer = LAYERS[name]
     network = mpscnn.Network(shape)
     network.output(layer(network, network.input))
@@ -141,7 +141,7 @@ def test_a_batch_normalization_becomes_part_of_the_ranges() -> None:
 
 
 def test_what_keeps_its_weights() -> None:
-    """Weights that are not quantized: transposed convolutions, keep_float32, and layers without products."""
+    """Transposed convolutions, layers with keep_float32 and layers without products keep their weights."""
     random = np.random.default_rng(13)
     network = mpscnn.Network((6, 6, 8))
     y = network.conv2d_transpose(network.input, 8, 3, strides=2)

@@ -39,7 +39,7 @@ def sums(
     border = (size // 2, size // 2)
     padded = np.pad(x.astype(np.float64), ((0, 0), border, border, (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
-    with np.errstate(invalid="ignore"):  # infinities of both signs
+    with np.errstate(invalid="ignore"):  # infinities of both signs add up to NaN
         products = np.einsum("nhwcij,oijc->nhwo", windows, weights.astype(np.float64), optimize=True)
     return np.asarray(products + bias, np.float64)
 
@@ -55,7 +55,7 @@ def magnitudes(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def bound_of_tiles(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Of one image: by all that an output may share a tile of 6 x 6 inputs with, at most 5 pixels away."""
+    """Bound errors for one image by all inputs that may share a tile of 6 x 6 with an output, at most 5 pixels away."""
     largest_weights = np.abs(network.weights["conv.weight"]).max(axis=(0, 1, 2))
     products = np.pad(np.abs(x[0].astype(np.float64)) @ largest_weights, 5)
     near = np.lib.stride_tricks.sliding_window_view(products, (11, 11)).sum(axis=(-1, -2))
@@ -182,7 +182,7 @@ def test_what_is_not_finite_stays_in_its_windows(
 def test_threads_that_share_weights_too_large_for_l2_change_no_bit(
     monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    """Then each takes some of the output channels; tiles with a NaN are computed by one of them."""
+    """Each thread takes some of the output channels. Only one of them computes the tiles with a NaN."""
     monkeypatch.setenv("MPSCNN_CACHES", "32768,524288,8388608")
     network = convolution(14, 14, 128, 160, 3)
     x = np.random.default_rng(3).normal(size=(1, 14, 14, 128)).astype(np.float32)
@@ -248,7 +248,7 @@ def test_without_winograd_an_error_is_bounded_by_the_window(size: int, precision
 
 @needs_fma
 def test_with_winograd_an_error_is_not_bounded_by_the_window() -> None:
-    """Of results whose windows do not contain the large pixel: this is what the switch is for.
+    """Errors may be large in results whose windows do not contain the large pixel. This is what the switch is for.
 
     The tiles of 5x5 kernels share only their outermost inputs, whose products are exact.
     """

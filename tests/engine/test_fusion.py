@@ -123,7 +123,7 @@ def test_a_mobilenet_in_chains_has_the_same_bits(fusion: str) -> None:
 @pytest.mark.parametrize("follower", ["pointwise", "depthwise"])
 @pytest.mark.parametrize("fusion", ["auto", "rows=2", "rows=0,channels=64"])
 def test_a_transformed_convolution_begins_no_chain(follower: str, fusion: str) -> None:
-    """Its weights are packed for tiles of values, which a chain's kernels do not read."""
+    """Its weights are packed for Winograd's tiles, and a chain's kernels cannot read them."""
     network = mpscnn.Network(input=(24, 20, 32))
     y = network.conv2d(network.input, 48, 3, padding="same", activation="relu", name="dense")
     y = (
@@ -152,7 +152,7 @@ def test_check_finite_names_the_layer_within_a_chain() -> None:
     network.initialize_weights(1)
     weights = np.zeros((24, 1, 1, 4), np.float32)
     weights[5, 0, 0, 2] = 1e30
-    ones = np.ones((24, 3, 3, 1), np.float32)  # then relu6 hides the infinity
+    ones = np.ones((24, 3, 3, 1), np.float32)  # with ones, relu6 hides the infinity
     network.load_weights({"expand.weight": weights, "depthwise.weight": ones})
     x = np.ones((1, 8, 8, 4), np.float32)
     x[0, 3, 6, 2] = 1e30
@@ -188,7 +188,7 @@ def test_explain_shows_every_layer_once() -> None:
     for step in chains:
         assert step.predicted_us is not None
         alone = step.alternatives[0]
-        assert alone.layers == step.layers  # the same without a chain
+        assert alone.layers == step.layers  # without a chain, the step is the same
         assert step.reason in repr(explained)
     assert explained.threads == 1
     assert program.explain(threads=3).threads == 3
@@ -284,7 +284,7 @@ def test_explain_shows_where_tensors_lie(monkeypatch: pytest.MonkeyPatch) -> Non
     assert tensors["expand"].shape == (1, 32, 20, 144)
     assert (tensors["image"].memory, tensors["scores"].memory) == ("input", "output")
     assert tensors["image"].layout == "as the array's strides say"
-    # A band of 4 rows and the window's border; then the band alone.
+    # First a band of 4 rows with the border of the window, then the band alone.
     assert tensors["expand"].layout == "6 of 32 rows, panels of 64 channels"
     assert tensors["depthwise"].layout == "4 of 32 rows"
     vector = {"baseline": 4, "neon": 4, "avx2": 8, "avx512": 16, "amx": 16}[explained.instruction_set]
@@ -327,7 +327,7 @@ def test_explain_needs_a_size() -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_broadcast_1x1_input_is_multiplied_once(batch: int, threads: int) -> None:
-    """The image's mean joined to each pixel, as in DeepLab: the bits of a network that shows it broadcast."""
+    """As in DeepLab, the image's mean is joined to each pixel. Making the broadcast an output does not change a bit."""
 
     def pyramid(shown: bool) -> mpscnn.Network:
         network = mpscnn.Network(input=(11, 13, 24))
@@ -362,7 +362,7 @@ def test_a_broadcast_1x1_input_is_multiplied_once(batch: int, threads: int) -> N
 def test_a_gate_changes_no_bit(
     size: tuple[int, int], channels: int, projected: int, residual: bool, batch: int, threads: int
 ) -> None:
-    """Squeeze and excitation before a projection, which multiplies while it reads, unless the product is wanted too."""
+    """The projection after a squeeze and excitation multiplies while it reads, unless the product is an output, too."""
     results = []
     for wanted in (False, True):
         network = mpscnn.Network(input=(*size, channels))

@@ -15,7 +15,7 @@ import mpscnn
 
 Floats = npt.NDArray[np.float32]
 
-# The shape of an image, a function that adds the layer, and the reference's attributes; None: a dense layer.
+# The shape of an image, a function that adds the layer, and the reference's attributes (None for a dense layer).
 Layer = tuple[tuple[int, int, int], Callable[[mpscnn.Network, Any], Any], "dict[str, Any] | None"]
 LAYERS: dict[str, Layer] = {
     "pointwise": (
@@ -58,7 +58,7 @@ LAYERS: dict[str, Layer] = {
 
 
 def network_of(name: str, scale: float = 1.0) -> tuple[mpscnn.Network, Floats, Floats, Floats]:
-    """A network of one layer, its weight and bias, and a batch for it."""
+    """Return a network of one layer, its weight and bias, and a batch for it."""
     shape, layer, _ = LAYERS[name]
     network = mpscnn.Network(shape)
     network.output(layer(network, network.input))
@@ -106,7 +106,7 @@ def test_sums_of_tiny_and_huge_numbers(scale: float) -> None:
 
 
 def test_each_product_is_rounded_once() -> None:
-    """Sums that a float32 would round to the middle between two halves, and from there to the wrong one."""
+    """The sums are such that float32 would round to the middle between two halves, and then to the wrong half."""
     network = mpscnn.Network((1, 1, 1))
     network.output(network.conv2d(network.input, 3, 1, name="layer"))
 
@@ -115,7 +115,7 @@ def test_each_product_is_rounded_once() -> None:
         network.set_weights({"layer.weight": weights, "layer.bias": np.array(bias, np.float32)})
         return list(results(network, np.full((1, 1, 1, 1), x, np.float32)).ravel())
 
-    ulp = 2.0**-10  # of halves from 1 on
+    ulp = 2.0**-10  # the distance of halves from 1 on
     below = sums(1023 / 1024, 1025 * 2.0**-21, 1, 1 + ulp, 1 + 2 * ulp)  # adds 2^-11 - 2^-31
     assert below == [1, 1 + ulp, 1 + 2 * ulp]
     above = sums(993 / 1024, 1056 * 2.0**-21, 1, 1 + ulp, 1 + 2 * ulp)  # adds 2^-11 + 2^-26

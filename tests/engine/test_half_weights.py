@@ -56,7 +56,7 @@ def test_convolutions(kernel: int, stride: int, groups: int, inputs: int, output
 
 
 def test_chains() -> None:
-    """An inverted residual runs as one step, and layer by layer where every result is asked for."""
+    """An inverted residual runs as one step, but layer by layer if every result is an output."""
     random = np.random.default_rng(3)
     network = mpscnn.Network((14, 14, 24))
     x = network.conv2d(network.input, 144, 1, activation="relu6")
@@ -79,6 +79,6 @@ def test_they_take_half_the_memory() -> None:
         for precision in ("float32", "float16")
     }
     assert sizes["float32"] == 4 * (512 * 512 + 512)
-    converts = "baseline" not in str(mpscnn.devices()[0]["description"])  # by an instruction
+    converts = "baseline" not in str(mpscnn.devices()[0]["description"])  # has an instruction for it
     weight = 2 if converts else 4
     assert sizes["float16"] == weight * 512 * 512 + 4 * 512

@@ -72,7 +72,7 @@ def expected(path: Path, inputs: list[Any]) -> NDArray[np.float32]:
     """Return the result of LiteRT's reference kernels."""
     file = read_tflite(path)
     last = file.operators[-1]
-    # Which channel is the greatest is not computed.
+    # mpscnn does not compute the position of the greatest channel.
     index = last.inputs[0] if last.kind == "ARG_MAX" else file.outputs[0]
     return numbers(file.tensors[index], judged(path, *inputs)[index])
 
@@ -103,8 +103,10 @@ def test_single_layers(tmp_path: Path, full: bool, kind: str, dtype: str) -> Non
 )
 @pytest.mark.usefixtures("instruction_set")
 def test_large_layers(tmp_path: Path, full: bool, kind: str, dtype: str) -> None:
-    """Several strips of pixels and panels of outputs, dilation, weights that differ from their zero point by more
-    than 8 bits."""
+    """Large layers have several strips of pixels and panels of outputs.
+
+    They also have dilation, and weights whose difference from the zero point needs more than 8 bits.
+    """
     path = tmp_path / "one.tflite"
     for seed in range(20 if full else 5):
         made = RandomFile(kind, dtype, seed, large=True)
@@ -135,7 +137,7 @@ def test_quantised_files_are_loaded(shared: Path, tmp_path: Path, monkeypatch: p
 def test_bits_are_the_same_everywhere(
     shared: Path, instruction_set: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the instruction set, the number of threads and the place in a batch."""
+    """The bits do not depend on the instruction set, the number of threads and the place in a batch."""
     path = shared / "models" / "mlperf_tiny" / "vww_96_int8.tflite"
     x = random_integers(path, batch=5)
     found = computed(path, [x], threads=3)
@@ -162,7 +164,7 @@ def test_files_keep_the_integers(tmp_path: Path) -> None:
 def test_converted_files_keep_the_integers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In Python and by the command, unless another type is asked for."""
+    """Conversion in Python and by the command keeps integers, unless another type is asked for."""
     made = RandomFile("CONV_2D", "uint8", 4)
     source, saved = tmp_path / "one.tflite", tmp_path / "one.safetensors"
     source.write_bytes(made.content)
@@ -296,7 +298,7 @@ MOVES: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", MOVES)
 @pytest.mark.usefixtures("instruction_set")
 def test_moves_keep_the_integers(name: str, first: bool) -> None:
-    """Of what a layer of integers computes, and of an input. As the same layer moves numbers."""
+    """Layers move the integers of an input, or of another layer, as they move numbers."""
     operation, attributes = MOVES[name]
     network = mpscnn.Network(input=(5, 7, 42))
     x = network.input
@@ -325,7 +327,7 @@ def test_moves_keep_the_integers(name: str, first: bool) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (56, 60)])
 @pytest.mark.usefixtures("instruction_set")
 def test_a_mean_of_the_image_has_integers_of_its_own(size: tuple[int, int], dtype: str) -> None:
-    """As a mean along an axis, which TensorFlow Lite's kernels judge; with those of its source it is a pooling."""
+    """The mean of an image equals that along an axis. If it has the scale of its source, it is a pooling."""
     (height, width), lowest = size, int(np.iinfo(dtype).min)
     integers = np.random.default_rng(3).integers(0, 256, (3, height, width, 37)) + lowest
     given = ((integers - (lowest + 11)) * np.float32(0.25)).astype(np.float32)
@@ -402,7 +404,7 @@ def test_a_sigmoid_of_large_steps(scale: float) -> None:
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_constants_are_the_nearest_integers(dtype: str) -> None:
-    """Ties away from zero, at most the limits; read by two layers, and the only thing an output is made of."""
+    """Constants are rounded with ties away from zero, and clipped. They may be outputs, and be read by a layer."""
     lowest = int(np.iinfo(dtype).min)
     network = mpscnn.Network(input=(2, 3, 4))
     values = network.constant(network.input, (1, 1, 4), name="values")
@@ -504,7 +506,7 @@ def test_a_log_softmax_of_many_equal_channels(channels: int, instruction_set: st
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 @pytest.mark.parametrize("channels", [1, 33025])
 def test_a_unit_norm_of_the_farthest_integers(channels: int, dtype: str, instruction_set: str) -> None:
-    """The sum of squares is nearly 2^31 at most."""
+    """The largest sum of squares is nearly 2^31."""
     lowest = int(np.iinfo(dtype).min)
     source = quantized.Quantization(0.02, lowest, dtype)
     network = mpscnn.Network((1, 1, channels))

@@ -31,7 +31,7 @@ def cases(kinds: str, types: Iterable[str] = TYPES) -> list[Case]:
     return [(kind, dtype) for kind in kinds.split() for dtype in types]
 
 
-# LiteRT's reference kernels compute these, and so does mpscnn.
+# Operators that both LiteRT's reference kernels and mpscnn compute with different scales.
 JUDGED = [
     *cases("""
         ADD AVERAGE_POOL_2D CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED GELU HARD_SWISH LEAKY_RELU LOGISTIC MAX_POOL_2D
@@ -62,7 +62,7 @@ def by_numbers(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -
     return answer
 
 
-# LiteRT's reference kernels refuse these (docs/precision.md, "int8"); they read int8 as uint8 in SUM.
+# Operators that LiteRT's reference kernels refuse (docs/precision.md, "int8"). In SUM they read int8 as uint8.
 OWN: dict[Case, Answer] = {
     **dict.fromkeys(cases("ADD_N PACK"), by_reference),
     **dict.fromkeys(cases("ABS BATCH_MATMUL", ["uint8"]), by_reference),
@@ -70,7 +70,7 @@ OWN: dict[Case, Answer] = {
     **dict.fromkeys(cases("ELU"), by_numbers(lambda x: np.where(x < 0.0, np.expm1(np.minimum(x, 0.0)), x))),
     **dict.fromkeys(cases("NEG"), by_numbers(np.negative)),
 }
-# Integers do not have these layers, or not with a result of another scale.
+# Operators that precision "int8" does not support, at least not with another scale for the result.
 REFUSED = cases("""
     CEIL CUMSUM DIV EXP EXPAND_DIMS FAKE_QUANT FLOOR FLOOR_DIV L2_POOL_2D
     LOCAL_RESPONSE_NORMALIZATION LOG POW REDUCE_PROD ROUND
@@ -150,10 +150,10 @@ TIES = [(0.610569417476654, 0.8355160355567932), (0.0998455137014389, 0.17270575
 @pytest.mark.parametrize("scales", TIES, ids=str)
 @pytest.mark.parametrize("case", cases("QUANTIZE RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1"), ids="-".join)
 def test_ties_are_rounded_as_the_operator_does(path: Path, case: Case, scales: tuple[float, float]) -> None:
-    """QUANTIZE divides scales as doubles, activations as float32 numbers, also where both begin at 0."""
+    """QUANTIZE divides scales in double, activations divide them in float32, also if both ranges begin at 0."""
     kind, dtype = case
     lowest = int(np.iinfo(dtype).min)
-    shrunk = 1.0 if kind in ("QUANTIZE", "RELU") else 2.0**-8  # so that the limits leave the integers
+    shrunk = 1.0 if kind in ("QUANTIZE", "RELU") else 2.0**-8  # so that the limits do not clip
     own, other = (quantized.Quantization(scale * shrunk, lowest, dtype) for scale in scales)
     source = quantized.Quantization(own.scale, lowest + 20, dtype)
     x = np.arange(lowest, lowest + 256).astype(dtype).reshape(1, 1, 256, 1)
@@ -204,7 +204,7 @@ def test_layers_that_integers_lack_are_refused_by_name(path: Path, full: bool, c
 
 
 def scales_with_ties(seed: int) -> tuple[float, float]:
-    """Scales of a source and its result at which many numbers lie in the middle of two integers, or almost."""
+    """Return scales of a source and its result with which many numbers lie nearly in the middle of two integers."""
     random = np.random.default_rng(seed)
     source = np.float32(random.uniform(0.01, 2.0))
     ratio = np.float32(random.choice([2 / 3, 0.4, 2.0, 4.0, 6.0, 10.0]))
@@ -214,7 +214,7 @@ def scales_with_ties(seed: int) -> tuple[float, float]:
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("kind", ["REDUCE_MAX", "REDUCE_MIN"])
 def test_a_reduction_of_one_element_changes_the_scale(path: Path, kind: str, dtype: str) -> None:
-    """As QUANTIZE does, also where the result's range is the smaller one. LiteRT refuses it."""
+    """The scale changes as by QUANTIZE, also if the result's range is smaller. LiteRT refuses such reductions."""
     lowest = int(np.iinfo(dtype).min)
     for seed in range(12):
         operator = Operator(CODES[kind], [0, 1], [2], 27, [(0, "Bool", True)])
@@ -237,7 +237,7 @@ def test_a_reduction_of_one_element_changes_the_scale(path: Path, kind: str, dty
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_a_mirror_image_changes_the_scale(path: Path, dtype: str) -> None:
-    """As QUANTIZE does. LiteRT refuses it."""
+    """The scale changes as by QUANTIZE. LiteRT refuses such files."""
     lowest = int(np.iinfo(dtype).min)
     for seed in range(12):
         operator = Operator(CODES["MIRROR_PAD"], [0, 1], [2], 77, [(0, "Int8", 1)])
@@ -262,7 +262,7 @@ def test_a_mirror_image_changes_the_scale(path: Path, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("kind", ["PAD", "SPACE_TO_BATCH_ND"])
 def test_what_becomes_part_of_a_convolution(path: Path, kind: str, dtype: str) -> None:
-    """A border whose bytes get another scale, and a dilation, which LiteRT has with the same scale only."""
+    """A border or a dilation may change the scale before a convolution. LiteRT allows only the same scale."""
     random, lowest = np.random.default_rng(5), int(np.iinfo(dtype).min)
     spreads = kind == "SPACE_TO_BATCH_ND"
 

@@ -1,4 +1,4 @@
-"""Non-temporal stores of large results of a resize give the bits of others, wherever the memory begins."""
+"""Non-temporal stores of a resize's large results give the same bits as other stores, wherever the memory begins."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ WIDTH, CHANNELS = 513, 21
 
 
 def resized(height: int, *, in_arena: bool) -> mpscnn.Program:
-    """A resize whose result is the network's, or lies in the arena for a layer that changes nothing of it."""
+    """Compile a resize. Its result is the network's, or lies in the arena and is read by a relu without effect."""
     network = mpscnn.Network(input=(9, 33, CHANNELS))
     y = network.resize(network.input, (height, WIDTH), alignment="corners")
     network.output(network.activation(y, "relu") if in_arena else y)

@@ -87,7 +87,7 @@ def test_convolutions(shape: tuple[int, ...], channels: int, kernel: int, groups
         activation=relu,
         threads=threads,
     )
-    # Of constant weights Winograd's algorithm may be the faster one; variables are multiplied plainly.
+    # For constant weights Winograd's algorithm may be used; for variables it is not.
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-4)
     assert np.count_nonzero(expected) > expected.size // 4
     without, same = both("convolution", shape, attributes, {"weight": weight}, threads=threads)

@@ -1,4 +1,4 @@
-"""Digits drawn for the tests, as a hand draws them: strokes through a few points, rounded by a curve."""
+"""Digits that look as if drawn by hand: strokes along a smooth curve through a few points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 Point = tuple[float, float]
 
-#: Strokes of each digit, points (x, y) in a box 1 wide and 1.5 high.
+#: Strokes of each digit, as points (x, y) in a box that is 1 wide and 1.5 high.
 STROKES: dict[int, list[list[Point]]] = {
     0: [[(0.5, 0.0), (0.1, 0.35), (0.05, 1.0), (0.45, 1.5), (0.9, 1.1), (0.95, 0.4), (0.5, 0.0)]],
     1: [[(0.25, 0.3), (0.55, 0.0), (0.55, 0.5), (0.5, 1.0), (0.5, 1.5)]],
@@ -29,7 +29,7 @@ STROKES: dict[int, list[list[Point]]] = {
 
 
 def curve(points: list[Point]) -> NDArray[np.float64]:
-    """Points along the Catmull-Rom spline through the given ones."""
+    """Return points along the Catmull-Rom spline through the given points."""
     p = np.array([points[0], *points, points[-1]], np.float64)
     t = np.linspace(0, 1, 12)[:, None]
     parts = [
@@ -49,8 +49,8 @@ def draw(
     ink: int = 40,
     paper: int = 225,
 ) -> Image.Image:
-    """A gray photo, (width, height), of a digit `height` pixels high whose box begins `at` (x, y)."""
-    fine = 4  # drawn larger and reduced, for smooth edges
+    """Return a gray photo of `size` (width, height) with a digit, whose box is `height` high and begins `at` (x, y)."""
+    fine = 4  # draw larger, then reduce, for smooth edges
     image = Image.new("L", (size[0] * fine, size[1] * fine), paper)
     brush = ImageDraw.Draw(image)
     radius = pen * fine / 2
@@ -73,7 +73,7 @@ def draw_page(
     ink: int = 40,
     paper: int = 225,
 ) -> tuple[Image.Image, list[tuple[int, tuple[float, float, float, float]]]]:
-    """A gray page with rows of drawn digits, and of each its class and the box of its ink in pixels."""
+    """Return a gray page with rows of drawn digits, and for each digit its class and the box of its ink in pixels."""
     page = np.full((size[1], size[0]), paper, np.float64)
     found = []
     for line, row in enumerate(rows):

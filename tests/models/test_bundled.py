@@ -1,4 +1,4 @@
-"""The bundled model on the test images it was measured with, and on photos."""
+"""The bundled model on the test images with which its accuracy was measured, and on photos."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEST_IMAGES = 10_000
 BATCH = 250
 LARGEST_FILE = 1_200_000
 RIGHT_AT_LEAST = 9200
-# Below this a photo counts as none of the classes.
+# A photo whose probabilities are below this counts as none of the classes.
 UNLIKELY = 0.5
 
 
@@ -34,7 +34,7 @@ def test_file_size() -> None:
 
 
 def cifar10_test_images(archive: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Class and pixels of the archive's test/<class>/<n>.jpg."""
+    """Yield class and pixels of the archive's files test/<class>/<n>.jpg."""
     image = pytest.importorskip("PIL.Image", reason="needs Pillow")
     with tarfile.open(archive) as tar:
         for member in tar:

@@ -1,4 +1,4 @@
-"""Deep MNIST: its structure, its eight raw files, the model file made of them."""
+"""Deep MNIST: its structure, its eight raw files, and the model file that is made of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import mpscnn
 from mpscnn import converters
 from mpscnn.models import deep_mnist, export_deep_mnist
 
-# As the article lists them, with the elements of `loadTensor`.
+# The files of the article, with the numbers of elements that it passes to `loadTensor`.
 ARTICLES_FILES = {
     "W_conv1": 5 * 5 * 1 * 32,
     "b_conv1": 32,
@@ -26,7 +26,7 @@ ARTICLES_FILES = {
 
 
 def random_network() -> mpscnn.Network:
-    """Small enough that its probabilities differ."""
+    """Return Deep MNIST with random weights so small that several probabilities are well above 0."""
     network = deep_mnist()
     network.initialize_weights(seed=3)
     weights = network.weights
@@ -83,7 +83,7 @@ def test_what_is_exported_is_loaded(network: mpscnn.Network, folder: Path) -> No
     loaded = deep_mnist(folder)
     for name, values in network.weights.items():
         np.testing.assert_array_equal(loaded.weights[name], values)
-    # [out][height][width][in], row by row
+    # in the order [out][height][width][in]
     raw = np.fromfile(folder / "W_conv2", "<f4")
     assert raw[((3 * 5 + 1) * 5 + 4) * 32 + 7] == network.weights["conv2.weight"][3, 1, 4, 7]
     raw = np.fromfile(folder / "W_fc1", "<f4")

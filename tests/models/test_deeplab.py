@@ -1,4 +1,4 @@
-"""DeepLab: costs as published, structure, other sizes; the published network on photos with known masks."""
+"""DeepLab: costs as published, structure, other sizes, and the published network on photos with known masks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mpscnn.models import deeplab_v3, deeplab_v3_plus
 
 BUILDS = (deeplab_v3, deeplab_v3_plus)
 SMALLEST_OVERLAP = 0.88
-# Photo -> its class in Pascal VOC, and the value that marks it in the given mask.
+# For each photo: its class in Pascal VOC, and the value of this class in the photo's mask.
 SUBJECTS = {"bird": ("bird", 3), "dog": ("dog", 0)}
 
 
 def test_it_costs_what_is_published() -> None:
-    # Sandler et al. 2018, table 7: MobileNet V2, output stride 16, no ASPP: 2.11 M parameters, 2.75 G
-    # FMAs.
+    # Sandler et al. 2018, table 7: MobileNet V2 with output stride 16 and without ASPP has 2.11 M parameters and
+    # 2.75 G FMAs.
     layers = deeplab_v3().describe()["layers"]
     assert sum(layer["parameters"] for layer in layers) == pytest.approx(2.11e6, rel=0.02)
     assert sum(layer["macs"] for layer in layers) == pytest.approx(2.75e9, rel=0.01)

@@ -40,7 +40,7 @@ def test_stretched(tmp_path: Path) -> None:
 
 
 def test_centre_crop(tmp_path: Path) -> None:
-    """Of 200 x 80 pixels the 160 in the middle are seen by the 32 x 16 input: 5 photo pixels for each of its own."""
+    """The input of 32 x 16 sees the middle 160 x 80 of 200 x 80 pixels: 5 photo pixels for each pixel of the input."""
     box = detected_box(tmp_path, {"fit": "center_crop"}, photo(200, 80))
     assert box == pytest.approx((20 + 8 * 5, 2 * 5, 20 + 24 * 5, 8 * 5))
 
@@ -51,7 +51,7 @@ def test_crop_fraction(tmp_path: Path) -> None:
 
 
 def test_letterbox(tmp_path: Path) -> None:
-    """100 x 100 pixels fill 16 x 16 of the input, between bars of 8 pixels at both sides."""
+    """A photo of 100 x 100 pixels fills 16 x 16 pixels of the input, between bars of 8 pixels on both sides."""
     box = detected_box(tmp_path, {"fit": "letterbox"}, photo(100, 100))
     assert box == pytest.approx((0, 12.5, 100, 50))
     box = detected_box(tmp_path, {"fit": "letterbox", "letterbox_position": "top_left"}, photo(100, 100))
@@ -68,7 +68,7 @@ def test_frames_of_cameras(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation(tmp_path: Path, orientation: int) -> None:
-    """Boxes are on the photo as seen, whatever the order in which it is stored."""
+    """Boxes refer to the photo as it is seen, in whatever orientation it is stored."""
     stored = Image.fromarray(photo(200, 80) if orientation < 5 else photo(80, 200))
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -283,7 +283,7 @@ def test_inputs_of_any_size_are_refused(tmp_path: Path) -> None:
 def test_settings_are_read_strictly(tmp_path: Path) -> None:
     refused(tmp_path, "mpscnn.detection", settings=with_settings(extra=1))
     refused(tmp_path, "this mpscnn reads version 1", settings=with_settings(version=9))
-    complaint = "^[^:]*: mpscnn.detection: iou_threshold is 2"  # its subject is named once
+    complaint = "^[^:]*: mpscnn.detection: iou_threshold is 2"  # the complaint names its subject only once
     refused(tmp_path, complaint, settings=with_settings(suppression={"iou_threshold": 2.0}))
     rule = {"rule": "scales", "strides": [8], "aspect_ratios": [1.0]}
     refused(
@@ -305,7 +305,7 @@ def test_anchors_without_the_rule_stored_are_refused(tmp_path: Path) -> None:
 
 
 def test_boxes_and_scores_that_are_not_finite(tmp_path: Path) -> None:
-    """Weights must be finite, so it is the photo that brings them. Infinity is refused there."""
+    """Weights must be finite, so NaN comes from the photo. A photo with an infinity is refused earlier."""
     net = constant_network()
     for name in ("boxes", "scores"):
         net.load_weights({f"{name}_numbers.weight": np.ones_like(net.weight(f"{name}_numbers", "weight"))})

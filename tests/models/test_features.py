@@ -1,4 +1,4 @@
-"""Feature extractors: the layers they give are those of the whole network, and nothing behind them is computed."""
+"""Feature extractors give the same layers as the whole network, and compute nothing behind them."""
 
 from __future__ import annotations
 

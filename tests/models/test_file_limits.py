@@ -1,6 +1,6 @@
-"""What a model file may ask for: work that grows with the file, memory within stated limits (docs/model_format.md).
+"""Reading a model file costs time in proportion to its size, and memory within the limits of docs/model_format.md.
 
-The bounds are on processor time, some ten times what is needed; some of these took minutes, or memory without end.
+The tests limit processor time to about ten times what is needed. Some of these files once took minutes, or all memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mpscnn import _core
 
 
 def model_file(graph: dict[str, Any], metadata: dict[str, str] | None = None) -> bytes:
-    """A file without tensors."""
+    """Return a model file without tensors."""
     entries = {"mpscnn.version": "1", "mpscnn.graph": json.dumps(graph), **(metadata or {})}
     header = json.dumps({"__metadata__": entries}).encode()
     return len(header).to_bytes(8, "little") + header
@@ -30,7 +30,7 @@ def node(name: str, inputs: list[str], operation: str = "neuron", **attributes: 
 def graph_of(
     nodes: list[dict[str, Any]], outputs: list[str], shape: tuple[int, ...] = (-1, 2, 2, 1), inputs: int = 1
 ) -> dict[str, Any]:
-    """With the inputs "in0", "in1", ..."""
+    """Return a graph with the inputs "in0", "in1", ..."""
     entries = [{"name": f"in{i}", "shape": list(shape)} for i in range(inputs)]
     return {"name": "limits", "inputs": entries, "nodes": nodes, "outputs": outputs}
 

@@ -1,4 +1,4 @@
-"""Quantised files of 2018, whose convolutions have no activation but the range of their integers, beside LiteRT."""
+"""Quantised files of 2018, compared with LiteRT. Their convolutions' only activation is the range of the integers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from mpscnn.registry.download import Client
 FOLDER = "models/tflite_support"
 CLASSIFIER, DETECTOR = "mobilenet_v1_0.25_224_quant", "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29"
 PRECISIONS = with_full(["float32", "int8"], ["float16", "bfloat16"])
-#: How far ahead the best class, or object, must be: less is decided by rounding.
+#: How far ahead the best class or object must be. Rounding decides about smaller distances.
 MARGIN = 0.05
-#: Of less sure objects rounding decides which of two neighbouring anchors is kept.
+#: For objects with smaller scores, rounding decides which of two neighbouring anchors is kept.
 SURE = 0.6
 
 
@@ -38,7 +38,7 @@ def precision(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One for all tests of a process: files are converted once."""
+    """Set one cache for all tests of a process, so that files are converted only once."""
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path_factory.getbasetemp() / "files_of_2018"))
 
 
@@ -63,10 +63,10 @@ def test_classes(shared: Path, precision: str) -> None:
 
 
 def litert_objects(path: Path, photo: Path) -> list[tuple[int, float, NDArray[np.float64]]]:
-    """Class, score and edges (left, top, right, bottom) as shares of the photo's size.
+    """Return class, score and edges (left, top, right, bottom) of objects. Edges are fractions of the photo's size.
 
-    The reference kernels get the pixels that the model gets: a pixel more or less moves edges by steps of their
-    integers, of which one is more than 1% of a large box.
+    The reference kernels get exactly the pixels that the model gets. Pixels that differ by 1 would move edges by steps
+    of their integers, and one step is more than 1% of a large box.
     """
     litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
     kernels = litert.OpResolverType.BUILTIN_REF
@@ -109,7 +109,7 @@ def test_boxes(shared: Path, precision: str) -> None:
 
 @pytest.mark.parametrize("name", [CLASSIFIER, DETECTOR])
 def test_limits_cost_no_step(shared: Path, name: str) -> None:
-    """As many steps as of the same network without any activation, and no layer that is an activation alone."""
+    """The network has as many steps as without activations, and no layer that only applies these limits."""
     network = converters.read_network([shared / FOLDER / f"{name}.tflite"])
     structure = network.to_dict()
     kinds = [node["attributes"]["kind"] for node in structure["nodes"] if node["operation"] == "neuron"]
@@ -127,7 +127,7 @@ def test_limits_cost_no_step(shared: Path, name: str) -> None:
 def test_the_detector_of_the_registry_is_this_file(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is downloaded by its name from a local server, and its boxes are those of LiteRT."""
+    """The detector is downloaded by its name from a local server. Its boxes are those of LiteRT."""
     folder = shared / FOLDER
     served = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
     threading.Thread(target=served.serve_forever, daemon=True).start()
@@ -163,4 +163,4 @@ def test_the_detector_of_the_registry_is_this_file(
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Tests print nothing."""
+        """Print nothing."""

@@ -1,7 +1,7 @@
-"""Networks whose answers have the same bits on every processor with FMA: their fingerprints are written down.
+"""Networks whose answers have the same bits on every processor with FMA, compared with stored fingerprints.
 
-`MPSCNN_BFLOAT16=blocks PYTHONPATH=tests python tests/models/test_fingerprints.py` writes them down anew. `nox -s isa`
-runs this with each instruction set of the machine, `nox -s emulated` the networks on arm64.
+`MPSCNN_BFLOAT16=blocks PYTHONPATH=tests python tests/models/test_fingerprints.py` stores new ones. `nox -s isa` runs
+these tests with each instruction set of the machine, and `nox -s emulated` runs the networks on arm64.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TABLE = Path(__file__).with_suffix(".json")
 _PRECISIONS = "float32", "float16"
 _SUMS = mpscnn.devices()[0].get("bfloat16_sums", "")
 
-#: Small ones of the networks for which the package has functions, so that emulated processors can run them.
+#: Small variants of the package's networks, which emulated processors can run.
 NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
     "deep_mnist": models.deep_mnist,
     "mobilenet_v1": lambda: models.mobilenet_v1(depth_multiplier=0.5, input_size=96),
@@ -48,12 +48,12 @@ BUNDLED = "cifar10_mobilenet_v2", "digits"
 
 
 def with_weights(network: mpscnn.Network) -> mpscnn.Network:
-    """With noise as large as lets signals neither grow nor fade: the same numbers whatever computes them."""
+    """Set random weights with which signals neither grow nor fade. They are the same numbers on every machine."""
     weights = {}
     for number, spec in enumerate(network.weight_specs()):
         shape, role = tuple(spec["shape"]), spec["role"]
         state = np.arange(int(np.prod(shape)), dtype=np.uint32) + np.uint32(number << 20)
-        for factor in (0x9E3779B1, 0x85EBCA77):  # of xxHash
+        for factor in (0x9E3779B1, 0x85EBCA77):  # the multipliers of xxHash
             state = (state ^ (state >> np.uint32(15))) * np.uint32(factor)
         noise = (state >> np.uint32(8)).astype(np.float32) / np.float32(1 << 23) - np.float32(1)
         if len(shape) > 1:

@@ -1,4 +1,4 @@
-"""The Forge LeNet: raw float32 weight files, the whole MNIST test set."""
+"""The Forge LeNet: its raw float32 weight files, and the whole MNIST test set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 
-# Its author's figure is 99.21% (9,921 of 10,000); two images more or less are rounding.
+# The author gives 99.21% (9,921 of 10,000). Rounding may change two images.
 AUTHORS_COUNT, ROUNDING = 9921, 2
 
 

@@ -1,4 +1,4 @@
-"""The official quantised MobileNets, converted, beside LiteRT and onnxruntime."""
+"""The official quantised MobileNets, converted and compared with LiteRT and onnxruntime."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MODELS = {
         {"depth_multiplier": 0.25, "input_size": 128},
     ),
 }
-# Where the quantised model's first two probabilities are closer than this, float arithmetic may rank them otherwise.
+# If the quantised model's first two probabilities are closer than this, floats may rank them differently.
 MARGIN = 0.1
 
 
@@ -38,7 +38,7 @@ MARGIN = 0.1
 def converted(
     request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path]:
-    """A model's name and its converted file, weights kept as the integers they are."""
+    """Return a model's name and its converted file, which keeps the integers of the weights."""
     directory = shared / "models/google"
     output = tmp_path_factory.mktemp("converted") / "model.safetensors"
     converters.convert_files(
@@ -151,7 +151,7 @@ def test_damaged_tflite_files_are_refused(shared: Path, tmp_path: Path) -> None:
         path.write_bytes(content[:size])
         with pytest.raises((mpscnn.WeightsError, mpscnn.UnsupportedError), match=r"damaged\.tflite"):
             converters.read_network([path])
-    tables = len(content) - 40_000  # structure and names; before them lie the weights
+    tables = len(content) - 40_000  # structure and names lie behind the weights
     for _ in range(100):
         changed = bytearray(content)
         for position in generator.integers(tables, len(content), 8):
@@ -160,4 +160,4 @@ def test_damaged_tflite_files_are_refused(shared: Path, tmp_path: Path) -> None:
         try:
             converters.read_network([path])
         except mpscnn.Error:
-            continue  # refused with an error of ours; reading it all the same is fine as well
+            continue  # damage may be refused by one of our errors, or not be noticed

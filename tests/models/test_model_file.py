@@ -1,4 +1,4 @@
-"""Model files: what is written is read again, golden files of version 1 keep their meaning, damage is refused."""
+"""Model files: written files can be read, golden files of version 1 keep their meaning, and damage is refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path, dtype: str, tolerance: float) -
     assert model.preprocess is not None
     assert model.network.to_dict() == tiny().to_dict()
     np.testing.assert_allclose(run(model.network), run(tiny()), atol=tolerance, rtol=0)
-    model.network.save(path, dtype=dtype, labels=labels)  # a second time nothing is lost any more
+    model.network.save(path, dtype=dtype, labels=labels)  # saving again loses nothing more
     np.testing.assert_array_equal(run(mpscnn.load(path).network), run(model.network))
     assert list(tmp_path.iterdir()) == [path]
 
@@ -70,7 +70,7 @@ def test_quantisation_is_exact_to_half_a_step() -> None:
 
 
 def with_defaults(graph: dict[str, Any]) -> dict[str, Any]:
-    """A graph with the parameters that operations have got since it was written, at their defaults."""
+    """Add to a graph the parameters that operations got after it was written, with their defaults."""
     defaults = {
         operation["name"]: {entry["name"]: entry["default"] for entry in operation["parameters"]}
         for operation in mpscnn.operations()
@@ -172,7 +172,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
 
 
 def refusal(path: Path) -> str:
-    """What loading a file is answered with, by the core as well, whose check of it answers the same."""
+    """Return the error of loading a file. The core must refuse it, too, and its check with the same error."""
     answers = []
     for read in (_core.Model.load, _core.Model.check):
         with pytest.raises(mpscnn.WeightsError) as caught:

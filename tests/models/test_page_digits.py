@@ -1,4 +1,4 @@
-"""The bundled detector: on pages of MNIST's test images, on pages with drawn digits, on pages without any."""
+"""The bundled detector on pages of MNIST's test images, on pages with drawn digits and on pages without digits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_what_ships() -> None:
 
 
 def overlap(one: Any, other: Any) -> float:
-    """Intersection over union."""
+    """Return intersection over union."""
     wide = min(one[2], other[2]) - max(one[0], other[0])
     high = min(one[3], other[3]) - max(one[1], other[1])
     if wide <= 0 or high <= 0:
@@ -67,7 +67,7 @@ VIEWS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_drawn_digits(model: mpscnn.Model[Any], view: str) -> None:
-    """Another hand than MNIST's; its 1 with a flag is left out, which docs/detection.md says."""
+    """Digits of another handwriting than MNIST's are found. A 1 with a flag is not among them (docs/detection.md)."""
     page, drawn = draw_page(ROWS, **VIEWS[view])
     found = model.predict(page)
     assert len(found) == len(drawn)
@@ -89,7 +89,7 @@ def held_out(shared: Path) -> Any:
 
 
 def test_held_out_pages(model: mpscnn.Model[Any], held_out: Any) -> None:
-    """At the model's own thresholds: what is found is right, and most is found."""
+    """With the model's own thresholds, nearly all boxes are right, and most digits are found."""
     right = found = wanted = 0
     for number in range(len(held_out)):
         page = held_out.page(number)

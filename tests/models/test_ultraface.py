@@ -1,4 +1,4 @@
-"""A real detector of the SSD family with an anchor rule of its own, against onnxruntime's run of the same weights."""
+"""A detector of the SSD family with its own rule for anchors, compared with the same weights in onnxruntime."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_faces_are_found(model: mpscnn.Model, shared: Path, name: str, count: in
     assert [entry.label for entry in found] == ["face"] * count
     assert all(entry.score > 0.99 for entry in found)
     for box in (entry.box for entry in found):
-        assert 0.5 < box.width / box.height < 1.0  # in pixels of the photo a face is higher than wide
+        assert 0.5 < box.width / box.height < 1.0  # in the photo's pixels, faces are higher than wide
 
 
 def test_pets_have_no_face(model: mpscnn.Model, shared: Path) -> None:
@@ -44,7 +44,7 @@ def test_pets_have_no_face(model: mpscnn.Model, shared: Path) -> None:
 def test_boxes_and_scores_are_onnxruntimes(model: mpscnn.Model, shared: Path, name: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # the file lists its weights as inputs, which is worth a warning for each
+    options.log_severity_level = 3  # no warnings: there is one for each weight, which the file lists as input
     oracle = onnxruntime.InferenceSession(
         str(shared / "models/ultraface/version-slim-320.onnx"), options, providers=["CPUExecutionProvider"]
     )
@@ -62,7 +62,7 @@ def test_boxes_and_scores_are_onnxruntimes(model: mpscnn.Model, shared: Path, na
 
 @pytest.mark.parametrize("name", FACES)
 def test_faces_are_where_they_were(model: mpscnn.Model, shared: Path, name: str) -> None:
-    """Kept from a run that onnxruntime had agreed with: [score, left, top, right, bottom], fractions of the photo."""
+    """Compare with stored rows [score, left, top, right, bottom], once checked with onnxruntime, as photo fractions."""
     golden = json.loads((Path(__file__).parent / "golden" / "ultraface_faces.json").read_text("utf-8"))
     found = model.predict(shared / "images" / name)
     width, height = found.photo_size
@@ -76,7 +76,7 @@ def test_faces_are_where_they_were(model: mpscnn.Model, shared: Path, name: str)
 def test_weights_of_pytorch_are_the_same_detector(
     model: mpscnn.Model, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the older form of torch.save, from a GPU: boxes as of the TensorFlow Lite file."""
+    """The file is of the older form of torch.save, from a GPU. It gives the boxes of the TensorFlow Lite file."""
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     path = shared / "models/ultraface/version-slim-320.pth"
     assert [one.label for one in mpscnn.load(path).predict(shared / "images/face.jpg")] == ["face"] * 4

@@ -87,7 +87,7 @@ class FakeCamera(VideoSource):
         self.closed = threading.Event()
 
     def give(self, count: int) -> None:
-        """Let N frames come. Return when all but the last wait to be computed."""
+        """Let `count` frames come. Return when the reader has taken all but the last of them."""
         for _ in range(count):
             self._wanted.release()
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""A training with checkpoints in a process of its own, which tests kill: python killed_run.py CHECKPOINT RESULT."""
+"""A training with checkpoints, whose process tests kill: python killed_run.py CHECKPOINT RESULT."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EPOCHS = 8
 
 
 class Noisy(EpochData):
-    """Other data for each epoch; says on stdout when a batch is asked for."""
+    """Data that differ in each epoch. Each batch prints a line on stdout."""
 
     def __len__(self) -> int:
         return 48
@@ -24,7 +24,7 @@ class Noisy(EpochData):
     def batches(
         self, size: int, *, epoch: int | None = None, first: int = 0
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        """As `EpochData` says."""
+        """Yield the batches of an epoch; see `EpochData`."""
         random = np.random.default_rng([5, 0 if epoch is None else epoch])
         labels = random.integers(0, 3, len(self))
         inputs = random.normal(0, 1, (len(self), 8, 8, 1)).astype(np.float32) + labels[:, None, None, None]
@@ -34,7 +34,7 @@ class Noisy(EpochData):
 
 
 def network() -> mpscnn.Network:
-    """A small one with dropout and batch normalization, whose states are part of a checkpoint."""
+    """Return a small network with dropout and batch normalization, whose states are part of a checkpoint."""
     net = mpscnn.Network(input=(8, 8, 1), name="killed")
     x = net.batch_norm(net.conv2d(net.input, 4, 3, name="conv"), name="norm")
     x = net.dropout(net.dense(net.activation(x, "relu"), 8, name="hidden"), 0.3, name="drop")

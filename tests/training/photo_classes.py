@@ -1,4 +1,4 @@
-"""Folders of small photos by class, which differ by colour, for tests."""
+"""Folders of small photos for tests, whose classes differ by colour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
 
 
 def make_photos(folder: Path, counts: Mapping[str, int], *, side: int = 40, noise: float = 30) -> Path:
-    """A folder for each class with so many noisy photos of its colour."""
+    """Make a folder for each class, with `counts` noisy photos of the colour of the class."""
     random = np.random.default_rng(7)
     for label, count in counts.items():
         (folder / label).mkdir(parents=True)

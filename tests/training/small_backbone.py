@@ -1,4 +1,4 @@
-"""A small classifier of photos with random weights, whose layers a training may take over."""
+"""A small classifier of photos with random weights, for training new last layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import mpscnn
 
 
 def small_backbone() -> mpscnn.Network:
-    """Three blocks, the middle one with a sum beside it, and a last layer of five classes."""
+    """Return a network of three blocks, the middle one with a residual, and a last layer of five classes."""
     net = mpscnn.Network(input=(16, 16, 3), name="small")
     x = net.conv2d(net.input, 16, 3, strides=2, padding="same", activation="relu6", name="conv1")
     y = net.conv2d(x, 8, 3, padding="same", activation="relu6", name="expand")
@@ -24,6 +24,6 @@ def small_backbone() -> mpscnn.Network:
 
 
 def save_small_backbone(path: Path) -> Path:
-    """As a model file."""
+    """Save the network as a model file."""
     small_backbone().save(path, dtype="float32", information={"license": "Apache-2.0"})
     return path

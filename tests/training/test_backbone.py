@@ -1,4 +1,4 @@
-"""Where a network is cut, and that its parts put together compute what the whole does."""
+"""Tests of where a network is cut, and that its parts, joined again, compute what the whole does."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_parts_compute_what_the_whole_does(learning: int) -> None:
 
 @pytest.mark.parametrize("learning", [0, 2])
 def test_a_backbone_of_integers(learning: int) -> None:
-    """What it becomes are floats, which can become integers again."""
+    """The joined network computes in floats, and can be quantized again."""
     images = np.random.default_rng(0).normal(0, 1, (8, 16, 16, 3)).astype(np.float32)
     integers, _ = mpscnn.quantize(small_backbone(), [images])
     backbone = Backbone(integers, learning)

@@ -356,7 +356,7 @@ def test_loss_curves_are_those_of_float32(name: str) -> None:
     assert exact[:, -quarter:].mean() < 0.6 * exact[:, :quarter].mean(), "float32 does not learn"
     for part in (slice(None), slice(-quarter, None)):
         expected, found = exact[:, part].mean(1), rounded_products[:, part].mean(1)
-        error = np.sqrt((expected.var(ddof=1) + found.var(ddof=1)) / seeds)  # of the difference of the means
+        error = np.sqrt((expected.var(ddof=1) + found.var(ddof=1)) / seeds)  # of the means' difference
         print(
             f"{name}: float32 {expected.mean():.4f}, bfloat16 {found.mean():.4f}, standard error {error:.4f}"
         )

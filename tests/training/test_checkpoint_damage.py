@@ -1,4 +1,4 @@
-"""Checkpoints that hold what no trainer has written are refused before memory is taken for it."""
+"""Checkpoints with contents that no trainer writes are refused before memory is allocated for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import mpscnn
 
 
 def _claims(path: Path, name: str, size: int) -> None:
-    """Adds an array to a checkpoint whose header claims `size` numbers, of which none is there."""
+    """Add an array to a checkpoint. Its header claims `size` numbers, but none follow."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (size,)})
     with zipfile.ZipFile(path, "a") as archive:
@@ -70,7 +70,7 @@ def test_what_a_trainer_did_not_write_is_refused(change: str, tmp_path: Path) ->
     path = tmp_path / "run.checkpoint"
     mpscnn.Trainer(network()).save(path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of zipfile, about names that are there twice
+        warnings.simplefilter("ignore")  # warnings of zipfile about duplicate names
         CHANGES[change][0](path)
     tracemalloc.start()
     try:

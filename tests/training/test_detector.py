@@ -1,4 +1,4 @@
-"""Detectors learn: the multibox loss of a network with boxes and scores."""
+"""Tests of the training of detectors: networks with boxes and scores, and the multibox loss."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def network(*, softmax: bool = False, classes: int = 2) -> mpscnn.Network:
 
 
 def shapes(count: int, seed: int = 0) -> tuple[NDArray[np.float32], list[dict[str, Any]]]:
-    """Images with none to two bright rectangles, red (class 0) or green (class 1), on noise."""
+    """Return images of noise with up to two bright rectangles, red (class 0) or green (class 1), and their labels."""
     random = np.random.default_rng(seed)
     images = random.normal(0, 0.1, (count, SIDE, SIDE, 3)).astype(np.float32)
     labels = []
@@ -126,7 +126,7 @@ def test_labels_and_targets_are_the_same() -> None:
 
 
 def one_loss(trainer: mpscnn.Trainer, x: Any, labels: Any) -> float:
-    """Of the weights before the last step, by another way: a second trainer that makes as many steps."""
+    """Return the loss of the trainer's last step, computed by a second trainer that makes the same steps."""
     again = mpscnn.Trainer(network(), loss="multibox", optimizer=Sgd(0.01))
     losses = [again.step(x, labels) for _ in range(trainer.steps)]
     return losses[-1]
@@ -141,7 +141,7 @@ def test_the_gradients_are_those_of_the_loss() -> None:
     assert {check.name for check in checks} == {"image", *net.weights} - {"norm.mean", "norm.variance"}
     for check in checks:
         assert check.error < 5e-2, check
-        if check.name not in ("conv1.bias",):  # which the normalization takes away
+        if check.name not in ("conv1.bias",):  # the normalization subtracts the bias again
             assert check.slope != 0, check
 
 
@@ -168,7 +168,7 @@ def test_bits_do_not_depend_on_threads() -> None:
 
 
 def test_options_of_trainers_hold_for_detectors_too(tmp_path: Path) -> None:
-    """Frozen layers, added gradients, averages, and a checkpoint that goes on to the same bits."""
+    """Test frozen layers, added gradients, averages, and that resuming from a checkpoint gives the same bits."""
     x, labels = shapes(48)
     options: dict[str, Any] = {"frozen": ("conv1", "norm"), "accumulate": 2, "average": 0.9, "seed": 7}
     loss = {"kind": "multibox", "iou_threshold": 0.4}
@@ -211,7 +211,7 @@ def test_anchors_of_the_file_are_kept(tmp_path: Path) -> None:
 
 
 def test_images_without_objects() -> None:
-    """They count where the loss has min_negatives; else nothing is learnt of a batch of them."""
+    """A batch of images without objects is learnt from only if the loss has min_negatives."""
     x = shapes(4)[0]
     nothing = [{"boxes": [], "classes": []}] * 4
     trainer = mpscnn.Trainer(network(), loss="multibox", optimizer=Sgd(0.1))

@@ -1,4 +1,4 @@
-"""Pages with digits, made to learn from: where the digits are, and that the seed decides all."""
+"""Pages with digits for training: the positions of the digits, and that the seed alone decides about everything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNT = 60
 
 
 def digits() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Ten images with a bar each, as high as digits of MNIST and from 3 to 12 pixels wide."""
+    """Return ten images with one bar each, which is as high as digits of MNIST and 3 to 12 pixels wide."""
     images = np.zeros((10, 28, 28, 1), np.float32)
     for digit in range(10):
         images[digit, 4:24, 8 : 11 + digit] = 1
@@ -54,7 +54,7 @@ def test_pages_have_digits_of_all_sizes(made: list[Page]) -> None:
 
 
 def ink_of(box: NDArray[np.float32]) -> tuple[float, float, float, float]:
-    """The box without its margin, in pixels."""
+    """Return the box without its margin, in pixels."""
     left, top, right, bottom = (float(edge) * PAGE_SIDE for edge in box)
     margin = (bottom - top) / (1 + 2 * BOX_MARGIN) * BOX_MARGIN
     return left + margin, top + margin, right - margin, bottom - margin
@@ -120,7 +120,7 @@ def test_batches_have_the_pages() -> None:
 
 
 def test_every_digit_has_an_anchor() -> None:
-    """Of the detector: at least one overlaps it by so much that its class can be learnt with its place."""
+    """Most digits overlap at least two anchors of the detector so much that these learn them."""
     network = page_detector()
     assert network.detection is not None
     detector = network.detection.detector((PAGE_SIDE, PAGE_SIDE))
@@ -132,7 +132,7 @@ def test_every_digit_has_an_anchor() -> None:
             targets = detector.targets(box[None], [digit], columns=11, iou_threshold=0.45)
             learning = int((targets[:, 4] == 0).sum())
             total += 1
-            missed += learning < 2  # one it always has
+            missed += learning < 2  # each digit has at least one anchor anyway
     assert total > 200
     assert missed < 0.1 * total
 

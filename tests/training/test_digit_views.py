@@ -1,4 +1,4 @@
-"""Views of digits: they differ by epoch and seed only, stay in 0..1, and move what they should."""
+"""Views of digits: they depend only on epoch and seed, stay in 0..1, and move what they should."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SIDE = 28
 
 
 def strokes(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Upright bars."""
+    """Return images of upright bars."""
     images = np.zeros((count, SIDE, SIDE, 1), np.float32)
     images[:, 6:22, 12:16] = 1
     return images
@@ -26,7 +26,7 @@ def test_views_are_digits_still() -> None:
     assert ink.min() / strokes(1).sum() > 0.3
     assert ink.max() / strokes(1).sum() < 3
     assert ink.std() > 1
-    # As likely to the left as to the right.
+    # Bars move to the left as often as to the right.
     columns = (views.sum((1, 3)) * np.arange(SIDE)).sum(1) / ink
     assert abs(columns.mean() - 13.5) < 0.3
     assert columns.std() > 0.3

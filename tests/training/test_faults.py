@@ -1,4 +1,4 @@
-"""What goes wrong around a trainer: data, disks, processes and threads."""
+"""Tests of faults around a trainer: of data, disks, processes and threads."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_batch_that_does_not_fit_changes_nothing() -> None:
         trainer.step(X[:8], Y[:7])
     with pytest.raises(mpscnn.ShapeError, match=r"\(8, 5, 6, 2\)"):
         list(trainer.iter_epochs(batches, epochs=1))
-    assert trainer.steps == 5  # the first of the batches was a step
+    assert trainer.steps == 5  # the first batch made a step
 
 
 @pytest.mark.parametrize("data", [(X[:0], Y[:0]), []])
@@ -110,7 +110,7 @@ def test_an_iterator_that_is_used_up() -> None:
 
 
 class _Failing:
-    """Batches of 16 images, behind the first `last` of which an error comes once."""
+    """Batches of 16 images. After the first `last` batches, an error is raised once."""
 
     def __init__(self, last: int) -> None:
         self.last, self.failed = last, False
@@ -130,7 +130,7 @@ class _Failing:
 @pytest.mark.parametrize("last", [0, 1, 3])
 @pytest.mark.parametrize("saved", [False, True])
 def test_it_goes_on_after_data_that_raised(last: int, saved: bool, tmp_path: Path) -> None:
-    """Behind the last batch too; weights and the epoch's loss are those of a run without the error."""
+    """Weights and the epoch's loss are those of a run without the error, which may also come after the last batch."""
     undisturbed, trainer = trained(), trained()
     expected = list(undisturbed.iter_epochs(_Failing(9), epochs=2))
     data = _Failing(last)
@@ -199,7 +199,7 @@ def test_what_is_no_batch() -> None:
 
 
 class Workers:
-    """Batches made by threads, one of which fails in the second epoch."""
+    """Batches that threads make. One of them fails in the second epoch."""
 
     def __init__(self) -> None:
         self.epochs = 0
@@ -230,7 +230,7 @@ def test_a_source_that_fails_in_a_worker() -> None:
 
 
 class Photos:
-    """A data set as torch's loader takes it, of which one element may be damaged."""
+    """A data set for torch's loader. One element may be damaged."""
 
     def __init__(self, damaged: int = -1) -> None:
         self.damaged = damaged
@@ -246,7 +246,7 @@ class Photos:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loaders_of_pytorch(workers: int) -> None:
-    """Their worker processes, too; what a worker throws comes out of `fit`."""
+    """Loaders may have worker processes. Errors of workers reach the caller of the trainer."""
     data = pytest.importorskip("torch.utils.data", reason="torch is not installed")
     trainer = mpscnn.Trainer(network(), optimizer=Adam(1e-2), threads=1, seed=2)
     list(trainer.iter_epochs(data.DataLoader(Photos(), batch_size=16, num_workers=workers), epochs=1))
@@ -258,7 +258,7 @@ def test_loaders_of_pytorch(workers: int) -> None:
 
 
 def limit_files() -> None:
-    """Files may have 4 kB: writing more fails as on a full disk."""
+    """Limit files to 4 kB, so that writing more fails as on a full disk."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
@@ -370,7 +370,7 @@ def test_two_threads_freeze() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_of_a_process_within_a_step() -> None:
-    """Does not wait for a thread that it does not have."""
+    """The child does not wait for the parent's thread, which it does not have."""
     one_at_a_time, held, done = OneAtATime(), threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -422,14 +422,14 @@ def test_a_program_of_before_keeps_its_weights() -> None:
 
 
 class InterruptedCore:
-    """Of some calls of step the caller is interrupted when they have made it, as Ctrl-C does it."""
+    """A trainer's core, some of whose calls of `step` raise KeyboardInterrupt at their end, as Ctrl-C may do."""
 
     def __init__(self, trainer: mpscnn.Trainer, calls: set[int]) -> None:
         self._calls, self._made = calls, 0
         self.stand_in(trainer)
 
     def stand_in(self, trainer: mpscnn.Trainer) -> None:
-        """For the trainer's core."""
+        """Take the place of the trainer's core."""
         self._core = trainer._built.core
         trainer._built = replace(trainer._built, core=cast(Any, self))
 

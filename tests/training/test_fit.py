@@ -169,7 +169,7 @@ def test_early_stopping_returns_to_the_best_epoch(monitor: Any) -> None:
     assert len(history) == best + 2
     assert same(weights(trained), kept[best])
     assert trained.steps == 4 * best
-    # All of the trainer is as it was then, the optimiser's moments and the average, too.
+    # The whole trainer is as it was at the best epoch, including the optimiser's moments and the average.
     undisturbed.fit((X, Y), epochs=best, batch_size=16)
     if best <= 3:
         trained.learning_rate = 1e-2
@@ -247,7 +247,7 @@ class _Terminal(io.StringIO):
 
 def test_progress_is_shown_where_a_person_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class OutStream(io.StringIO):
-        """As that of a notebook's kernel."""
+        """A stream like that of a notebook's kernel."""
 
     OutStream.__module__ = "ipykernel.iostream"
     shown = {}

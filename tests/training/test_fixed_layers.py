@@ -1,4 +1,4 @@
-"""Batch normalizations that do not learn behind layers that do: constants of a file, and frozen ones."""
+"""Batch normalizations that do not learn, frozen or with constants of a file, behind layers that learn."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def network(*, fixed: bool, activation: str | None = None) -> mpscnn.Network:
 
 
 def with_constants(given: mpscnn.Network) -> mpscnn.Network:
-    """The same with a depthwise convolution of one pixel in the normalization's place."""
+    """Return the same network with a depthwise 1x1 convolution in place of the normalization."""
     weights = given.weights
     net = mpscnn.Network(input=(6, 6, 2))
     x = net.conv2d(net.input, 4, 3, activation="relu", name="conv")
@@ -84,7 +84,7 @@ def test_slopes_behind_a_frozen_one() -> None:
 
 
 def test_freezing_for_a_while() -> None:
-    """The running statistics of that moment are those that it answers by."""
+    """A frozen normalization uses the running statistics of the moment when it was frozen."""
     trainer = mpscnn.Trainer(network(fixed=False), optimizer=Sgd(0.05))
     trainer.step(X, Y)
     trainer.freeze("line")
@@ -123,7 +123,7 @@ def test_statistics_of_the_input_are_trained_through() -> None:
 
 
 def test_constants_in_converted_modules() -> None:
-    """As torch trains them."""
+    """Converted modules with constants are trained as torch trains them."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
 
@@ -195,7 +195,7 @@ def test_a_module_as_training_wants_it() -> None:
 
 
 def test_a_trained_network_of_integers_has_none() -> None:
-    """They were those of the first weights."""
+    """Training drops the quantization, which belonged to the first weights."""
     plain = network(fixed=False)
     integers, _ = mpscnn.quantize(plain, [X])
     trainer = mpscnn.Trainer(integers, optimizer=Sgd(0.1))
@@ -217,7 +217,7 @@ def test_custom_layers_are_refused() -> None:
 
 
 def test_constants_behind_layers_that_learn() -> None:
-    """Of what they read they have the number of images alone."""
+    """Constants depend on their input only for the number of images, and pass it no gradient."""
     net = mpscnn.Network(input=(6, 6, 2))
     x = net.conv2d(net.input, 4, 3, name="conv")
     x = net.add(x, net.constant(x, (1, 1, 4), name="constant"))

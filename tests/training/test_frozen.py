@@ -1,4 +1,4 @@
-"""Layers that are frozen for a while go on where they were."""
+"""Layers that are frozen for a while continue where they were."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def assert_same(a: mpscnn.Trainer, b: mpscnn.Trainer) -> None:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_freezing_alone_changes_nothing(optimizer: Any, accumulate: int) -> None:
-    """Moments, averages and sums of gradients stay."""
+    """Freezing and unfreezing at once changes neither moments nor averages nor sums of gradients."""
     plain, frozen = (
         mpscnn.Trainer(network(), optimizer=optimizer, average=0.9, accumulate=accumulate) for _ in range(2)
     )
@@ -61,7 +61,7 @@ def test_freezing_alone_changes_nothing(optimizer: Any, accumulate: int) -> None
 
 
 class AdamInDouble:
-    """Of one weight: its own updates count."""
+    """Adam for one weight in float64, which counts the updates of this weight."""
 
     def __init__(self, value: Any) -> None:
         self.value = value.astype(np.float64)
@@ -78,7 +78,7 @@ class AdamInDouble:
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_adam_corrects_for_the_updates_of_each_layer(accumulate: int) -> None:
-    """Some layers are unfrozen for the first time, others again."""
+    """Some layers are unfrozen for the first time, others are frozen in between."""
     trainer = mpscnn.Trainer(
         network(), optimizer=Adam(1e-2, epsilon=1e-4), frozen=("conv",), accumulate=accumulate
     )

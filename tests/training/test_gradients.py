@@ -1,4 +1,4 @@
-"""Gradients of networks: against differences, against each other, and what is refused."""
+"""Gradients of networks, compared with differences and with each other, and networks that are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def values(*shape: int) -> Any:
 
 
 def network(layer: Callable[[mpscnn.Network, Tensor], Tensor], *, channels: int = 4) -> mpscnn.Network:
-    """A convolution, the layer, and a dense one."""
+    """Return a network of a convolution, the given layer and a dense layer."""
     net = mpscnn.Network(input=(6, 7, 3), name="net")
     x = layer(net, net.conv2d(net.input, channels, 3, padding="same", name="before"))
     net.output(net.dense(x, 5, name="after"))
@@ -74,7 +74,7 @@ LAYERS: dict[str, Callable[[mpscnn.Network, Tensor], Tensor]] = {
     ),
     "sub-pixel convolution": lambda net, x: net.subpixel_conv2d(x, 2, 3, scale=2, name="layer"),
 }
-#: A normalization of single channels takes away what is added to them.
+#: Biases before a normalization of single channels, which subtracts them again.
 WITHOUT_GRADIENT = {
     "batch norm": ("before.bias",),
     "batch norm and relu": ("before.bias",),
@@ -111,7 +111,7 @@ def test_weights_learn(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if "norm" not in name])
 def test_the_first_prediction_is_the_networks(name: str) -> None:
-    """Layers that are trained as several operations compute what they compute alone."""
+    """Layers that training splits into several operations compute the same as the layer alone."""
     net = network(LAYERS[name])
     x, y = values(8, 6, 7, 3), values(8, 5)
     trainer = mpscnn.Trainer(net, loss="mean_squared_error", optimizer=mpscnn.Sgd(1e-2))
@@ -160,7 +160,7 @@ def test_a_softmax_at_the_end_is_part_of_cross_entropy() -> None:
     _, of_logits = net.gradients(x, y)
     answers = net.compile(device="cpu", precision="float32").session().run(x)
     picked = np.eye(3, dtype=np.float32)[y]
-    _, of_answers = net.gradients(x, output_gradient=-picked / answers / 4)  # of the mean of -log
+    _, of_answers = net.gradients(x, output_gradient=-picked / answers / 4)  # gradient of the mean of -log
     np.testing.assert_allclose(of_logits["dense.weight"], of_answers["dense.weight"], atol=1e-5)
 
 

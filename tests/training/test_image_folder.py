@@ -1,4 +1,4 @@
-"""`mpscnn.ImageFolder`: what it reads, that threads change nothing, and what bad folders are answered with."""
+"""`mpscnn.ImageFolder`: what it reads, that threads change nothing, and the errors of bad folders."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_names_that_differ_by_case(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", ["caf\u00e9", "CAF\u00c9"])
 def test_names_that_differ_by_their_unicode_form(tmp_path: Path, first: str) -> None:
-    """They look alike, so they are shown with their code points."""
+    """The names look alike, so the error shows their code points."""
     make_photos(tmp_path, {"red": 1, "green": 1})
     (tmp_path / "red").rename(tmp_path / first)
     if (tmp_path / "cafe\u0301").exists():
@@ -253,7 +253,7 @@ def test_a_size_is_within_what_photos_become(photos: Path, size: int | tuple[int
     ],
 )
 def test_batches_out_of_range(photos: Path, name: str, options: dict[str, Any]) -> None:
-    """They are refused at once, not with the first batch."""
+    """Wrong arguments are refused at once, not when the first batch is made."""
     with pytest.raises(ParameterError, match=f"{name} must be"):
         ImageFolder(photos, 16).batches(**options)
 

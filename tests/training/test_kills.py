@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
-#: Lines of an undisturbed run: six batches and a word for each of eight epochs.
+#: Lines that an undisturbed run prints: for each of eight epochs, six for batches and one at its end.
 LINES = 8 * 7
 
 
 def run(checkpoint: Path, result: Path, kill_after: int | None) -> tuple[bool, int]:
-    """Runs till the end, or kills the process when it has said so many lines. Whether it ended; how many it said."""
+    """Run the script, and kill it after `kill_after` lines. Return whether it ended, and the number of its lines."""
     command = [sys.executable, str(SCRIPT), str(checkpoint), str(result)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -22,7 +22,7 @@ STEPS, RATE = 12, 0.05
 
 
 class Applied(nn.Module):  # type: ignore[misc, name-defined]
-    """A function of an input and one parameter, with a layer before it and one behind it."""
+    """A module with a function of its input and one parameter between two layers."""
 
     def __init__(self, function: Callable[[Any, Any], Any], shape: tuple[int, ...], rank: int = 4) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class WithBuffer(nn.Module):  # type: ignore[misc, name-defined]
 
 
 class Residual(nn.Module):  # type: ignore[misc, name-defined]
-    """ConvNeXt's and CaiT's skip connection, with a factor for each channel."""
+    """The skip connection of ConvNeXt and CaiT, with a factor for each channel."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Residual(nn.Module):  # type: ignore[misc, name-defined]
 
 
 class Tokens(nn.Module):  # type: ignore[misc, name-defined]
-    """A vision transformer's beginning: a class token, position embeddings and the first token's result."""
+    """The beginning of a vision transformer: class token, position embeddings, and the first token as result."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Tokens(nn.Module):  # type: ignore[misc, name-defined]
 
 
 def behind(layer: Any) -> Any:
-    """A layer of four channels behind a convolution."""
+    """Put a layer of four channels behind a convolution."""
     return nn.Sequential(nn.Conv2d(3, 4, 3), layer, nn.ReLU())
 
 
@@ -153,7 +153,7 @@ MODULES: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     ),
 }
 
-# What cannot learn: each is refused by the parameter's name.
+# Modules that cannot learn. The error names the parameter.
 REFUSED: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "part of a table": (lambda: Applied(lambda x, w: x + w[[0, 2, 1, 4]][:, None, None], (5,)), IMAGE),
     "computed weights": (
@@ -178,7 +178,7 @@ def randomized(make: Callable[[], Any]) -> Any:
     with torch.no_grad():
         for name, value in (*module.named_parameters(), *module.named_buffers()):
             is_plain = value.is_floating_point() and bool((value == value.reshape(-1)[0]).all())
-            if is_plain and "running" not in name:  # others are at random already
+            if is_plain and "running" not in name:  # others are random already
                 value.copy_(torch.randn(value.shape) * 0.3 + 0.7)
     return module.eval()
 
@@ -189,7 +189,7 @@ def own(tensor: Any) -> NDArray[np.float32]:
 
 
 def counts_pixels(module: Any, x: Any) -> dict[str, int]:
-    """How many elements each batch normalization takes statistics of."""
+    """Return the number of elements in the statistics of each batch normalization."""
     counts: dict[str, int] = {}
     hooks = [
         part.register_forward_hook(
@@ -206,7 +206,7 @@ def counts_pixels(module: Any, x: Any) -> dict[str, int]:
 
 
 def with_variances_as_here(module: Any, x: Any) -> Any:
-    """Torch's running variances are those of samples, ours those of the elements."""
+    """Convert torch's running variances, which divide by n - 1, to ours, which divide by n."""
     kept = 0.9**STEPS
     for name, count in counts_pixels(module, x).items():
         part = module.get_submodule(name)
@@ -215,7 +215,7 @@ def with_variances_as_here(module: Any, x: Any) -> Any:
 
 
 def trained_beside(module: Any, network: mpscnn.Network, shape: tuple[int, ...]) -> None:
-    """The losses of all steps, and the results of the trained network."""
+    """Train both. Compare the losses of all steps, and then the results of the trained network."""
     torch.manual_seed(4)
     x = torch.randn(shape)
     theirs = copy.deepcopy(module).train()
@@ -258,7 +258,7 @@ def test_parameters_that_would_not_learn_are_refused_by_name(name: str) -> None:
     names = "|".join(name.replace(".", r"\.") for name, _ in module.named_parameters())
     with pytest.raises(mpscnn.UnsupportedError, match=f"({names})"):
         mpscnn.from_torch(module, torch.zeros(shape), fold=False)
-    mpscnn.from_torch(module, torch.zeros(shape))  # as constants
+    mpscnn.from_torch(module, torch.zeros(shape))  # when folded, the parameters are constants
 
 
 def test_weights_have_the_names_of_the_module() -> None:
@@ -290,7 +290,7 @@ class Shared(nn.Module):  # type: ignore[misc, name-defined]
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_shared_weights_learn_apart_and_are_warned_of(tied: bool) -> None:
-    """As the documentation says: each layer has them."""
+    """Each layer gets its own copy of shared weights, as the documentation says."""
     module = randomized(Shared)
     if tied:  # two modules with one weight
         module.second = nn.Conv2d(3, 3, 1)

@@ -1,4 +1,4 @@
-"""What a trainer can be told: added gradients, averages, limits of the norm, weights of losses, checks."""
+"""Options of trainers: added gradients, averages, limits of the norm, weights of losses, and checks."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_weights_of_losses() -> None:
     half = np.repeat(np.array([2.0, 0.0], np.float32), 16)
     loss = trainer.step(X, Y, half)
     alone = mpscnn.Trainer(network(), optimizer=Sgd(0.5))
-    assert alone.step(X[:16], Y[:16]) == pytest.approx(loss, rel=1e-6)  # twice the sum, over twice as many
+    assert alone.step(X[:16], Y[:16]) == pytest.approx(loss, rel=1e-6)  # twice the sum, over twice the number
     for name, value in alone.network.weights.items():
         np.testing.assert_allclose(trainer.network.weights[name], value, rtol=1e-5, atol=1e-6)
         assert not np.array_equal(value, before[name])
@@ -133,7 +133,7 @@ def test_weights_of_losses() -> None:
 
 
 def test_weights_that_are_not_zero_divide() -> None:
-    """Losses and gradients; 22 of the images have weights of 0, which change nothing."""
+    """Losses and gradients are divided by the number of weights that are not 0. 22 of the images have weights of 0."""
     chosen = np.where(np.arange(32) < 10, np.float32(0.5), np.float32(0))
     loss = {"kind": "softmax_cross_entropy", "reduction": "sum_by_nonzero_weights"}
     counted = mpscnn.Trainer(network(), loss=loss, optimizer=Sgd(0.3), weighted=True)
@@ -156,7 +156,7 @@ def test_weights_that_are_not_zero_divide() -> None:
 @pytest.mark.parametrize("reduction", ["mean", "sum", "sum_by_nonzero_weights"])
 @pytest.mark.parametrize("kind", ["softmax_cross_entropy", "mean_squared_error"])
 def test_an_evaluation_does_not_depend_on_batches(kind: str, reduction: str) -> None:
-    """Each reduction is that of all data; the last 20 weights are 0, so that whole batches have none."""
+    """Reductions are those over all data. The last 20 weights are 0, so that some batches have only zeros."""
     chosen = np.where(np.arange(32) < 12, np.linspace(1, 3, 32), 0).astype(np.float32)
     trainer = mpscnn.Trainer(network(), loss={"kind": kind, "reduction": reduction}, weighted=True)
     whole = trainer.evaluate((X, Y, chosen), batch_size=32)
@@ -172,7 +172,7 @@ def test_an_evaluation_does_not_depend_on_batches(kind: str, reduction: str) -> 
 
 
 def test_added_gradients_are_carried_over_between_epochs() -> None:
-    """Three batches in an epoch, four for a change of the weights."""
+    """An epoch has three batches, and weights change after every four batches."""
     trainer = mpscnn.Trainer(network(), optimizer=Sgd(0.1), accumulate=4)
     first = weights(trainer.network)
     changed = []
@@ -191,7 +191,7 @@ def test_added_gradients_are_carried_over_between_epochs() -> None:
 
 
 def test_too_few_batches_for_one_change_are_refused() -> None:
-    """Before they are made where their number is known, else when they have been."""
+    """If the number of batches is known, the error comes before they are made, otherwise afterwards."""
     trainer = mpscnn.Trainer(network(), optimizer=Sgd(0.1), accumulate=7)
     message = "accumulate is 7, and up to epoch 2 there are only 6 batches: no weight would change"
     batches = [(X[i : i + 12], Y[i : i + 12]) for i in (0, 12, 24)]
@@ -207,14 +207,14 @@ def test_too_few_batches_for_one_change_are_refused() -> None:
     with pytest.raises(mpscnn.ParameterError, match=message):
         list(trainer.iter_epochs(Unknown(), epochs=2))
     assert trainer.steps == 6
-    list(trainer.iter_epochs(Unknown(), epochs=3))  # goes on
+    list(trainer.iter_epochs(Unknown(), epochs=3))  # training continues
     list(trainer.iter_epochs(batches[:1], epochs=4))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "sum_by_nonzero_weights"])
 @pytest.mark.parametrize("weighted", ["no", "images", "elements"])
 def test_labels_that_do_not_sum_to_one(weighted: str, reduction: str) -> None:
-    """The gradient is the derivative of the loss, in float64: the softmax comes as often as the labels say."""
+    """The gradient is the derivative of the loss in float64: softmax times the sum of the labels, minus the labels."""
     targets = (RANDOM.uniform(0, 2, (32, 3)) * (RANDOM.uniform(size=(32, 3)) < 0.7)).astype(np.float32)
     chosen = RANDOM.choice([0, 0.5, 3], (32, 3)).astype(np.float32)
     chosen = chosen[:, 0] if weighted == "images" else np.ones_like(chosen) if weighted == "no" else chosen
@@ -235,7 +235,7 @@ def test_labels_that_do_not_sum_to_one(weighted: str, reduction: str) -> None:
 
 
 def root_network() -> mpscnn.Network:
-    """Its gradient is infinite where a pixel is zero, its loss is not."""
+    """Return a network whose gradient, but not its loss, is infinite if a pixel is zero."""
     net = mpscnn.Network(input=(6, 6, 2), name="root")
     x = net.conv2d(net.input, 2, 1, activation="relu", name="conv")
     x = net.activation(x, {"kind": "power", "a": 1.0, "b": 0.0, "c": 0.5}, name="root")
@@ -361,7 +361,7 @@ def test_bad_options_of_gradients() -> None:
 
 @pytest.mark.parametrize("rate", ["a", None, float("nan"), -1.0])
 def test_bad_rates(rate: Any) -> None:
-    """A number is looked at at once, what a function gives when it is needed."""
+    """A number is checked at once; the result of a function is checked when it is needed."""
     with pytest.raises(mpscnn.ParameterError, match=r"learning rate must be .*finite"):
         mpscnn.Trainer(network(), optimizer=Sgd(rate))
     trainer = mpscnn.Trainer(network(), optimizer=Sgd(lambda step: rate))
@@ -378,7 +378,7 @@ def test_bad_numbers_of_epochs_and_images() -> None:
 
 
 def test_patterns_are_those_of_layers() -> None:
-    """Not of inputs."""
+    """Patterns do not match names of inputs."""
     trainer = mpscnn.Trainer(network())
     with pytest.raises(mpscnn.ParameterError, match="has no layer that can be trained"):
         trainer.freeze("*")

@@ -1,4 +1,4 @@
-"""Gradients of layers' inputs and weights beside PyTorch's, in float64 there."""
+"""Gradients of layers' inputs and weights, compared with PyTorch's in float64."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import mpscnn
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 RANDOM = np.random.default_rng(5)
-#: Of few values, so that many are equal.
+#: Numbers with few different values, so that many are equal.
 TIES = RANDOM.integers(-2, 3, (3, 6, 7, 8)).astype(np.float32)
 NUMBERS = RANDOM.normal(size=(3, 6, 7, 8)).astype(np.float32)
 
 
 def first(image: Any) -> Any:
-    """Channels first, as torch's layers take them."""
+    """Move the channels to the front, as torch's layers need them."""
     return image.permute(0, 3, 1, 2)
 
 
@@ -34,7 +34,7 @@ def compare(
     *,
     atol: float = 1e-5,
 ) -> None:
-    """The gradient of the input, of a random gradient of the result."""
+    """Compare the gradient of the input for a random gradient of the result."""
     net = mpscnn.Network(input=x.shape[1:], name="net")
     net.output(layer(net))
     argument = torch.from_numpy(x.astype(np.float64)).requires_grad_()
@@ -55,7 +55,7 @@ def test_reductions_to_chosen_elements(axis: int, x: NDArray[np.float32]) -> Non
 @pytest.mark.parametrize("axis", [1, 2, 3])
 def test_norms(axis: int) -> None:
     x = NUMBERS.copy()
-    x[0] = 0  # of which torch's norm has no gradient, too
+    x[0] = 0  # torch gives the gradient 0 there, too
     compare(
         lambda net: net.reduce_l2(net.input, axis),
         lambda t: torch.linalg.vector_norm(t, dim=axis, keepdim=True),
@@ -98,7 +98,7 @@ def test_slices_in_steps() -> None:
 
 @pytest.mark.parametrize("rank", [2, 3])
 def test_slices_of_tensors_of_less_axes(rank: int) -> None:
-    """Such as the first token of a transformer."""
+    """Test slices such as the first token of a transformer."""
     x = NUMBERS.reshape(18, 7, 8) if rank == 3 else NUMBERS.reshape(-1, 8)
     net = mpscnn.Network(input={"x": x.shape[1:]}, name="net")
     attributes = {"front": 2, "channels": 5} | ({"left": 1, "stride_x": 3} if rank == 3 else {})
@@ -205,7 +205,7 @@ def test_transposed_convolutions(stride: int, groups: int) -> None:
 
 @pytest.mark.parametrize("size", [(3, 3), (4, 2)])
 def test_windows_of_normalizations(size: tuple[int, int]) -> None:
-    """Against the definition, which torch differentiates."""
+    """Compare with the derivative that torch computes of the definition."""
     rows, columns = size
     window = {"kernel_height": rows, "kernel_width": columns}
     around = (columns // 2, (columns - 1) // 2, rows // 2, (rows - 1) // 2)

@@ -1,4 +1,4 @@
-"""training/train_pages.py: the detector of digits, in a small run."""
+"""Test training/train_pages.py, which trains the detector of digits, in a small run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trainer: it learns, to the same bits whatever the threads, and goes on where it was stopped."""
+"""Trainers learn, give the same bits with any number of threads, and continue where they were stopped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def blobs(count: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Images whose class is the quarter that is bright."""
+    """Return images with a bright quarter, whose number is the class."""
     random = np.random.default_rng(seed)
     y = random.integers(0, 4, count)
     x = random.normal(0, 0.3, (count, 12, 12, 1)).astype(np.float32)
@@ -271,7 +271,7 @@ def test_bad_schedules(schedule: Any, given: tuple[Any, ...], message: str) -> N
 
 
 def refused(**changes: Any) -> None:
-    """A step with such data."""
+    """Make a step with data that should be refused."""
     x, y = blobs(8)
     given: dict[str, Any] = {"inputs": x, "labels": y} | changes
     mpscnn.Trainer(network()).step(**given)
@@ -305,7 +305,7 @@ def test_bad_networks_and_options() -> None:
     reduced.initialize_weights(seed=0)
     with pytest.raises(mpscnn.UnsupportedError, match="layer 'product': reduction cannot be trained through"):
         mpscnn.Trainer(reduced)
-    mpscnn.Trainer(reduced, frozen=("conv",))  # nothing before it is trained
+    mpscnn.Trainer(reduced, frozen=("conv",))  # no layer before the reduction is trained
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "text", "pickle", "array", "other"])
@@ -347,7 +347,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path: Path)
 
 
 def test_networks_of_one_output_have_no_accuracy() -> None:
-    """Which of one class is the largest says nothing."""
+    """With one class, the position of the largest says nothing."""
     network = mpscnn.Network((4,))
     network.output(network.dense(network.input, 1, name="fc"))
     network.initialize_weights(seed=1)
@@ -441,7 +441,7 @@ def test_free_extents_are_those_of_the_labels() -> None:
 
 
 def test_the_networks_memory_is_not_kept() -> None:
-    """Nor changed: weights that learn lie in the trainer."""
+    """The network's memory is not changed either, because the trainer has its own weights."""
     net = mpscnn.Network(input=(4, 4, 2))
     net.output(net.dense(net.input, 3, name="dense"))
     net.initialize_weights(seed=1)

@@ -164,7 +164,7 @@ def test_the_longest_side_is_read() -> None:
         open_photo(Image.new("L", (MAX_SIDE + 1, 1)))
 
 
-# Only one row of thousands is there, and data after it that decoders ignore or take for the end.
+# The rows end too early. Other data may follow, which decoders ignore or take for the end of the rows.
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("trailing", [b"", b"more", zlib.compress(ROW)])
 def test_missing_pixels_of_png(interlaced: bool, trailing: bytes) -> None:
