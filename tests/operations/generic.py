@@ -183,7 +183,7 @@ def test_raw_kernels(
         pytest.skip(f"{chosen_device} does not run operations of training")
     sample = data.draw(kernel.draws)
     reference, bound = operation.expect(sample)
-    result = encode(kernel.make(sample), *sample.inputs).reshape(reference.shape)
+    result = encode(kernel.make(sample), *kernel.sources(sample)).reshape(reference.shape)
     check(result, reference, bound, "float32")
     if chosen_device == "cpu":  # a network of this operation runs the same code there
         np.testing.assert_array_equal(

@@ -82,8 +82,10 @@ class RawKernel:
     """A raw kernel that computes an operation of whole images. Parts of images and states are in tests/kernels."""
 
     draws: SearchStrategy[Sample]
-    #: A function that returns the kernel for a sample. Its sources are the sample's inputs.
+    #: A function that returns the kernel for a sample.
     make: Callable[[Sample], Any]
+    #: A function that returns the kernel's sources.
+    sources: Callable[[Sample], Sequence[Array]] = lambda sample: sample.inputs
 
 
 @dataclass(frozen=True)

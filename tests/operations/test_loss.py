@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +10,13 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from operations.generic import *  # noqa: F403
-from operations.record import Array, Operation, Sample, autograd, refusals
+from operations.record import Array, Operation, RawKernel, Sample, autograd, refusals
 from ops.single_layer import seeds
 from reference import loss as reference
 from reference.differences import numeric_gradient
 
 import mpscnn
+from mpscnn import kernels
 
 (_ENTRY,) = (entry for entry in mpscnn.operations(training=True) if entry["name"] == "loss")
 KINDS = next(p["allowed"] for p in _ENTRY["parameters"] if p["name"] == "kind")
@@ -109,6 +111,28 @@ def few_weights(across: bool, *, none: bool = False) -> Sample:
     return Sample([y, t, weights], attributes | {"reduce_across_batch": across}, expected=expected)
 
 
+def of_images(only: str) -> st.SearchStrategy[Sample]:
+    """Draw what raw kernels compute: losses of images whose attribute `only` is False."""
+
+    def as_images(sample: Sample) -> Sample:
+        inputs = [x.reshape(len(x), 1, -1, x.shape[-1]) if x.ndim < 4 else x for x in sample.inputs]
+        return dataclasses.replace(sample, inputs=inputs, attributes={**sample.attributes, only: False})
+
+    return st.one_of(losses(kind, only) for kind in KINDS).map(as_images)
+
+
+def descriptor(sample: Sample) -> kernels.LossDescriptor:
+    others = ("counts_pixels", "divides")
+    fields = {name: value for name, value in sample.attributes.items() if name not in others}
+    return kernels.LossDescriptor(fields.pop("kind"), fields.pop("reduction"), **fields)
+
+
+def with_ones(sample: Sample) -> list[Array]:
+    """Return the sources of a gradient kernel. The gradient of the loss is 1."""
+    shape = LOSS.expect(sample)[0].shape
+    return [np.ones(shape if len(shape) == 4 else (*shape, 1, 1), np.float32), *sample.inputs]
+
+
 REFUSED = [
     *refusals(
         {r"input 1, the labels, must have the shape \(2, 3\), got \(2, 4\)": {}},
@@ -134,6 +158,11 @@ LOSS = Operation(
     refused=REFUSED,
     torch=lambda torch, sample: torch_loss(torch, sample, sample.inputs[0]).reshape(1, 1),
     torch_draws=TORCH_DRAWS,
+    kernels={
+        "ForwardLoss": RawKernel(
+            of_images("counts_pixels"), lambda sample: kernels.ForwardLoss(descriptor(sample))
+        )
+    },
     training=True,
 )
 
@@ -144,6 +173,11 @@ GRADIENT = Operation(
     refused=REFUSED,
     torch=lambda torch, sample: autograd(None, sample.inputs[0], lambda y: torch_loss(torch, sample, y)),
     torch_draws=TORCH_DRAWS,
+    kernels={
+        "LossGradient": RawKernel(
+            of_images("divides"), lambda sample: kernels.LossGradient(descriptor(sample)), with_ones
+        )
+    },
     training=True,
 )
 
