@@ -18,7 +18,7 @@ Blobs = Mapping[str, Sequence[NDArray[Any]]]
 
 
 def weights(blobs: Blobs, *, old: bool = False) -> bytes:
-    """A .caffemodel; `old`: with the fields of Caffe's first format."""
+    """Return a .caffemodel. With `old` it has the fields of Caffe's first format."""
     message = weights_message()()
     for name, arrays in blobs.items():
         layer = message.layers.add(name=name) if old else message.layer.add(name=name)
@@ -34,13 +34,13 @@ def weights(blobs: Blobs, *, old: bool = False) -> bytes:
 
 
 def image(*shape: int) -> str:
-    """An input layer `data`."""
+    """Return the text of the input layer `data`."""
     dims = " ".join(f"dim: {extent}" for extent in shape)
     return f'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ {dims} }} }} }}\n'
 
 
 def layer(kind: str, name: str, bottoms: str, parameters: str = "", tops: str = "") -> str:
-    """A layer whose result has its name, unless said otherwise."""
+    """Return the text of a layer. Its result has the layer's name unless `tops` names it."""
     lines = [f'name: "{name}"', f'type: "{kind}"']
     lines += [f'bottom: "{bottom}"' for bottom in bottoms.split()]
     lines += [f'top: "{top}"' for top in (tops or name).split()]
@@ -48,7 +48,7 @@ def layer(kind: str, name: str, bottoms: str, parameters: str = "", tops: str = 
 
 
 def write(folder: Path, text: str, blobs: Blobs | None = None, *, old: bool = False) -> list[Path]:
-    """Both files; where no layer has weights, one that is not in the network has."""
+    """Write the network and its weights. Without `blobs`, the weights are those of a layer not in the network."""
     paths = [folder / "net.prototxt", folder / "net.caffemodel"]
     paths[0].write_text(text)
     paths[1].write_bytes(weights(blobs or {"nothing": [np.zeros(1)]}, old=old))

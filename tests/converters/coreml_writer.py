@@ -24,7 +24,7 @@ _TYPES = {np.dtype(np.float32): 11, np.dtype(np.float16): 10, np.dtype(np.int32)
 
 
 def array(shape: Shape) -> Fill:
-    """An input or output that is an array."""
+    """Describe an input or output that is an array."""
 
     def fill(kind: Any) -> None:
         kind.multiArrayType.shape.extend(shape)
@@ -34,7 +34,7 @@ def array(shape: Shape) -> Fill:
 
 
 def image(height: int, width: int, space: int = 20) -> Fill:
-    """An input or output that is an image; 10 stands for gray, 20 for RGB, 30 for BGR."""
+    """Describe an input or output that is an image. `space` is 10 for gray, 20 for RGB, 30 for BGR."""
 
     def fill(kind: Any) -> None:
         kind.imageType.height, kind.imageType.width, kind.imageType.colorSpace = height, width, space
@@ -43,12 +43,12 @@ def image(height: int, width: int, space: int = 20) -> Fill:
 
 
 def numbers(weight: Any, values: NDArray[Any]) -> None:
-    """A weight of floats."""
+    """Set a weight to floats."""
     weight.floatValue.extend(np.asarray(values, np.float32).reshape(-1).tolist())
 
 
 def model(inputs: Mapping[str, Fill], outputs: Mapping[str, Fill], version: int = 5) -> Any:
-    """A model's message with its description."""
+    """Return a model's message with its description."""
     message = model_message()(specificationVersion=version)
     for features, listed in ((inputs, message.description.input), (outputs, message.description.output)):
         for name, fill in features.items():
@@ -58,7 +58,7 @@ def model(inputs: Mapping[str, Fill], outputs: Mapping[str, Fill], version: int 
 
 
 def add(net: Any, kind: str, reads: str, makes: str, fill: Fill | None = None) -> Any:
-    """A layer of a neural network: its blobs, and what sets its parameters."""
+    """Add a layer to a neural network. `reads` and `makes` name its blobs, and `fill` sets its parameters."""
     layer = net.layers.add(name=makes.split()[0], input=reads.split(), output=makes.split())
     parameters = getattr(layer, kind)
     parameters.SetInParent()
@@ -68,7 +68,7 @@ def add(net: Any, kind: str, reads: str, makes: str, fill: Fill | None = None) -
 
 
 def settings(**values: Any) -> Fill:
-    """Sets parameters: arrays of floats are weights, lists are lists."""
+    """Return a function that sets parameters. Arrays of floats become weights, and lists become lists."""
 
     def fill(parameters: Any) -> None:
         for name, value in values.items():
@@ -88,7 +88,7 @@ def settings(**values: Any) -> Fill:
 def one_layer(
     kind: str, fill: Fill | None, inputs: Sequence[Shape], results: int = 1, *, exact: bool = True
 ) -> Any:
-    """A model of one layer, whose inputs are arrays `x0`, `x1`, ... and whose results are `y0`, `y1`, ..."""
+    """Return a model of one layer with the arrays `x0`, `x1`, ... as inputs and the results `y0`, `y1`, ..."""
     names = [f"x{place}" for place in range(len(inputs))]
     made = [f"y{place}" for place in range(results)]
     message = model(
@@ -101,7 +101,7 @@ def one_layer(
 
 
 def saved(message: Any, path: Path) -> Path:
-    """The file of a message."""
+    """Save a message as a file."""
     path.write_bytes(message.SerializeToString())
     return path
 
@@ -110,12 +110,12 @@ def saved(message: Any, path: Path) -> Path:
 
 
 class Program:
-    """A program in the making, and its file of weights.
+    """A program that is being written, and its file of weights.
 
     Args:
-        inputs: the shapes of its inputs; None is an extent that is free.
-        features: the inputs that are described as other than arrays, such as images.
-        whole: the names of the inputs that are integers.
+        inputs: the shapes of its inputs. None is a free extent.
+        features: descriptions of inputs that are not arrays, such as images.
+        whole: the names of inputs that are integers.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Program:
     def value(
         self, message: Any, given: Any, *, kind: int | None = None, stored: int = 0, shape: Any = None
     ) -> None:
-        """Sets a value: text, or numbers that are stated, or with `stored` bytes of a type in the file of weights."""
+        """Set a value: to text, to numbers in the program, or (with `stored`) to numbers in the file of weights."""
         if isinstance(given, str):
             self._type(message.type.tensorType, STRING, ())
             message.immediateValue.tensor.strings.values.append(given)
@@ -177,14 +177,14 @@ class Program:
         )
 
     def constant(self, name: str, given: Any, **stored: Any) -> str:
-        """A constant of its own."""
+        """Add an operation that gives a constant."""
         operation = self.block.operations.add(type="const")
         operation.outputs.add(name=name)
         self.value(operation.attributes.add(key="val").value, given, **stored)
         return name
 
     def add(self, kind: str, makes: str = "y", **operands: Any) -> None:
-        """An operation. Operands that are text beginning with % are names, or lists of them; others are values.
+        """Add an operation. Operands that are text beginning with % are names, or lists of names; others are values.
 
         A result may have a type, as in "y:fp16".
         """
@@ -201,7 +201,7 @@ class Program:
                     self.value(argument.arguments.add().value, one)
 
     def saved(self, folder: Path) -> Path:
-        """The package, with the layout that Core ML's tools write."""
+        """Save the program as a package with the layout that Core ML's tools write."""
         data = folder / "Data" / "com.apple.CoreML"
         (data / "weights").mkdir(parents=True)
         (data / "model.mlmodel").write_bytes(self.message.SerializeToString())

@@ -1,4 +1,4 @@
-"""Random quantised TensorFlow Lite files of one operator whose tensors all have scales and zero points of their own."""
+"""Random quantised TensorFlow Lite files of one operator, each of whose tensors has another scale and zero point."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from converters.quantized_files import RandomFile
 from converters.tflite_writer import Field, Tensor, constant, quantized
 
 Made = tuple[list[Field], Tensor | list[Tensor]]
-_RATIOS = (0.25, 0.5, 1.0, 2.0, 4.0)  # at which many results lie in the middle of two integers
+_RATIOS = (0.25, 0.5, 1.0, 2.0, 4.0)  # with these, many results lie in the middle of two integers
 
 
 class DifferingFile(RandomFile):
-    """As `RandomFile`. Also a result that usually has its operand's scale has one of its own."""
+    """A `RandomFile` in which results have another scale than their operand, even where both are usually equal."""
 
     def _like(self, tensor: Tensor, shape: tuple[int, ...], name: str = "result") -> Tensor:
         return self._tensor(name, shape, self._scale_of(tensor) * self._ratio())
 
     def _tensor(self, name: str, shape: tuple[int, ...], scale: float) -> Tensor:
-        """Also scales far from those at which the results spread over the integers."""
+        """Return a tensor. Its scale may also be far from the one with which results spread over the integers."""
         return super()._tensor(name, shape, scale * (self._ratio() if self._integer(0, 1) else 1.0))
 
     def _ratio(self) -> float:
@@ -37,7 +37,7 @@ class DifferingFile(RandomFile):
     _zeros_like = _function
 
     def _hard_swish(self) -> Made:
-        """LiteRT refuses scales that are far above the result's."""
+        """Keep the operand's scale not far above the result's, because LiteRT refuses others."""
         shape = self._shape()
         source = self._input(shape)
         scale = self._scale_of(source) * max(self._ratio(), 0.02)
@@ -66,7 +66,7 @@ class DifferingFile(RandomFile):
     # ---- Two operands ----------------------------------------------------------------------------------------
 
     def _maximum(self) -> Made:
-        """With one number, which has a scale of its own, or of two tensors."""
+        """Compare with one number, which has its own scale, or with another tensor."""
         if self._integer(0, 1):
             a, _, shape = self._operands()
             return [], self._like(a, shape)
@@ -98,7 +98,7 @@ class DifferingFile(RandomFile):
     # ---- Reductions ------------------------------------------------------------------------------------------
 
     def _sum(self) -> Made:
-        """Over axes of which one or all may have one element."""
+        """Sum over axes. One or all of them may have one element."""
         shape, axes = list(self._shape()), self._some_axes()
         if self._integer(0, 2) == 0:
             for axis in axes:
@@ -129,7 +129,7 @@ class DifferingFile(RandomFile):
         return [(0, "Bool", True)], self._like(source, tuple(extents))
 
     def _alike(self, source: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """A result with the operand's scale, as LiteRT demands of some operators."""
+        """Return a result with the operand's scale, which LiteRT demands of some operators."""
         assert source.quantization is not None
         return quantized(Tensor("result", shape, self._dtype), *source.quantization)
 
@@ -143,7 +143,7 @@ class DifferingFile(RandomFile):
         return [], self._like(source, shape)
 
     def _squeeze(self) -> Made:
-        """All extents of 1."""
+        """Remove all extents of 1."""
         _, height, _, channels = self._shape()
         source = self._input((2, height + 1, 1, channels + 1))
         return [], self._like(source, (2, height + 1, channels + 1))
@@ -203,7 +203,7 @@ class DifferingFile(RandomFile):
         return [(0, "Int32", 2), (1, "Int32", 3)], self._beside(first, (*shape[:3], 2), "result")
 
     def _concatenation(self) -> Made:
-        """Of two to four tensors along an axis that is not the batch; all but the first may be constants."""
+        """Join two to four tensors along an axis other than the batch. All but the first may be constants."""
         shape, axis, has_constants = self._shape(), self._integer(1, 3), bool(self._integer(0, 1))
         if has_constants:
             shape = (1, *shape[1:])
@@ -219,7 +219,7 @@ class DifferingFile(RandomFile):
         return [(0, "Int32", axis)], self._beside(first, whole, "result")
 
     def _beside(self, first: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
-        """Scales that differ so much that LiteRT's 32-bit numbers overflow are left out."""
+        """Return another operand. Scales with which LiteRT's 32-bit numbers would overflow are left out."""
         return super()._tensor(name, shape, self._scale_of(first) * self._ratio())
 
     def _padv2(self) -> Made:

@@ -13,11 +13,11 @@ CHANNELS = 6
 
 
 class RandomGraph:
-    """A graph whose values have the extents "n", "h" and "w", or numbers. The last one is its output.
+    """A graph whose values have the extents "n", "h" and "w", or numbers as extents. The last value is its output.
 
     Args:
         generator: chooses the nodes.
-        length: how many steps, of which each adds one node or a few.
+        length: the number of steps, each of which adds one node or a few.
     """
 
     def __init__(self, generator: np.random.Generator, length: int) -> None:
@@ -33,7 +33,7 @@ class RandomGraph:
         self._nodes.append(node("Identity", [self._values[-1][0]], "y"))
 
     def model(self) -> Any:
-        """As a file has it."""
+        """Return the graph as a model."""
         return model(self._nodes, {"x": ["n", CHANNELS, "h", "w"]}, self._constants)
 
     # ---- What steps share ------------------------------------------------------------------------------------------
@@ -53,13 +53,13 @@ class RandomGraph:
         return name
 
     def _channel_axes(self, shape: Shape) -> list[int]:
-        """Axes of a known extent behind the batch."""
+        """Return the axes behind the batch whose extents are known."""
         return [axis for axis, extent in enumerate(shape) if isinstance(extent, int)]
 
     # ---- Steps -----------------------------------------------------------------------------------------------------
 
     def _reduce(self, x: str, shape: Shape) -> tuple[str, Shape]:
-        """Over one axis or two of those behind the batch."""
+        """Reduce one or two of the axes behind the batch."""
         axes = sorted(
             self._random.permutation(np.arange(1, len(shape)))[: self._random.integers(1, 3)].tolist()
         )
@@ -71,7 +71,7 @@ class RandomGraph:
         return self._add(kind, [x], tuple(reduced), axes=axes, keepdims=int(keep)), tuple(reduced)
 
     def _normalise(self, x: str, shape: Shape) -> None:
-        """(x - mean) / deviation over one axis, as ConvNeXt has it, or the maximum as a gate, as CBAM has it."""
+        """Normalize over one axis, as in ConvNeXt, or multiply by a gate of the maximum, as in CBAM."""
         axes = [int(self._random.integers(1, len(shape)))]
         reduced = tuple(1 if axis in axes else extent for axis, extent in enumerate(shape))
         mean = self._add("ReduceMean", [x], reduced, axes=axes)
@@ -87,7 +87,7 @@ class RandomGraph:
         self._add("Div", [centred, root], shape)
 
     def _broadcast(self, x: str, shape: Shape) -> None:
-        """With another value whose shape fits, or with a constant along one axis."""
+        """Combine x with another value whose shape fits, or with a constant along one axis."""
         fitting = [
             (name, other)
             for name, other in self._values
@@ -173,7 +173,7 @@ class RandomGraph:
         self._add("LayerNormalization", [x, scale], shape, axis=-1, epsilon=0.5)
 
     def _divide_last(self, x: str, shape: Shape) -> None:
-        """The last axis becomes two, as the heads of an attention are made."""
+        """Split the last axis into two, as for the heads of an attention."""
         last = shape[-1]
         if not isinstance(last, int) or last % 2 or last == 2 or len(shape) > 4:
             return
@@ -215,7 +215,7 @@ class RandomGraph:
         )
 
     def _unit_length(self, x: str, shape: Shape) -> None:
-        """Of numbers from 0.5 on: onnxruntime makes 0 of squares that are below float32."""
+        """Divide numbers of at least 0.5 by their norm. In onnxruntime squares below float32's range would be 0."""
         if axes := self._channel_axes(shape):
             magnitudes = self._add("Abs", [x], shape)
             above = self._add("Add", [magnitudes, self._constant(np.float32(0.5))], shape)

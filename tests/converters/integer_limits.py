@@ -1,4 +1,4 @@
-"""Networks with the limits that the integers of a file put on results."""
+"""Networks whose results have the limits of a file's integers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import mpscnn
 
 
 def with_limits_of(network: mpscnn.Network, built: mpscnn.Network) -> mpscnn.Network:
-    """The library's network with the limits of a converted network, whose layers have the same names."""
+    """Return the package's network with the limits of a converted network, whose layers have the same names."""
     activations = {
         node["name"]: node["activation"] for node in network.to_dict()["nodes"] if "activation" in node
     }

@@ -15,7 +15,7 @@ def in_integers(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.f
 
 
 def branched() -> mpscnn.Network:
-    """Operations of all kinds that integers have."""
+    """Return a network with operations of all kinds that support integers."""
     network = mpscnn.Network((12, 12, 3), name="small")
     x = network.conv2d(network.input, 16, 3, padding="same", activation="relu6", name="stem")
     y = network.depthwise_conv2d(x, 3, padding="same", activation="relu", name="depthwise")
@@ -35,7 +35,7 @@ def branched() -> mpscnn.Network:
 
 
 def mixed() -> mpscnn.Network:
-    """Two layers of floats, a sum and a convolution of integers."""
+    """Return a network with two layers of floats, and with a sum and a convolution of integers."""
     network = mpscnn.Network((12, 12, 3), name="mixed")
     x = network.conv2d(network.input, 8, 3, activation="hard_swish", name="floats")
     y = network.activation(x, "tanh", name="tanh")

@@ -19,7 +19,7 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 def layer(kind: str, name: str, *inputs: Any, **settings: Any) -> dict[str, Any]:
-    """A layer of Keras 2 with one call. An input is a name or (name, call, result)."""
+    """Return a layer of Keras 2 with one call. An input is a name or (name, call, result)."""
     sources = [[one, 0, 0, {}] if isinstance(one, str) else [*one, {}] for one in inputs]
     return {
         "class_name": kind,
@@ -34,7 +34,7 @@ def image(*shape: int | None, name: str = "image") -> dict[str, Any]:
 
 
 def functional(layers: Sequence[dict[str, Any]], *outputs: Any, inputs: Sequence[str] = ("image",)) -> Any:
-    """A model of Keras 2; its output is the last layer's unless said otherwise."""
+    """Return a model of Keras 2. Its output is that of the last layer unless `outputs` are given."""
     ends = [[one, 0, 0] if isinstance(one, str) else list(one) for one in outputs or (layers[-1]["name"],)]
     config = {
         "name": "model",
@@ -48,7 +48,7 @@ def functional(layers: Sequence[dict[str, Any]], *outputs: Any, inputs: Sequence
 def write_h5(
     path: Path, model: Any, weights: Mapping[str, Weights], *, version: str = "2.4.0", text: str | None = None
 ) -> None:
-    """`weights`: of each layer of the outermost model, in the order of its list of names."""
+    """`weights` has those of each layer of the outermost model, in the order of its list of names."""
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(model) if text is None else text
         file.attrs["keras_version"] = version
@@ -69,7 +69,7 @@ def write_keras(
     stem: str = "layers",
     version: str = "3.8.0",
 ) -> None:
-    """`weights`: by the group's path in `model.weights.h5`, whose groups are in `stem`."""
+    """`weights` has paths of groups in `model.weights.h5`, relative to the group `stem`."""
     stored = io.BytesIO()
     with h5py.File(stored, "w") as file:
         file.create_group(stem)

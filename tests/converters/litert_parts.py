@@ -1,4 +1,4 @@
-"""The answers of TensorFlow Lite's own runtime to photos: what converted networks are compared with."""
+"""The answers of TensorFlow Lite's own runtime to photos, with which converted networks are compared."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 
 def classify(files: list[Path], photo: Path) -> NDArray[np.float64]:
-    """Each class's probability, or logit, by quantised files that follow each other.
+    """Return the probability or logit of each class, computed by quantised files one after the other.
 
-    The first of them gets the photo's samples as they are, at its own size.
+    The first file gets the photo's samples without scaling them, resized to its input.
     """
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
     image = pytest.importorskip("PIL.Image", reason="needs Pillow")

@@ -1,4 +1,4 @@
-"""Programs as the text in compiled models, in both ways in which Core ML's compiler writes types."""
+"""Programs as text in compiled models, with types in both forms that Core ML's compiler writes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _NAMES = {2: "string", 1: "bool", 10: "fp16", 11: "fp32", 12: "fp64", 21: "int8"
 
 
 def compiled(made: Program, folder: Path, *, new: bool, inputs: Sequence[dict[str, Any]] = ()) -> Path:
-    """The folder of a compiled model.
+    """Write a compiled model, and return its folder.
 
     Args:
         made: the program.
-        folder: to make.
+        folder: the folder to make.
         new: whether a scalar's type is the name of its elements, as from iOS 18 on.
         inputs: their descriptions.
     """
@@ -48,7 +48,7 @@ def _type(kind: Any, new: bool) -> str:
     if kind.HasField("listType"):
         return f"list<{'string' if new else 'tensor<string, []>'}, ?>"
     tensor = kind.tensorType
-    if not tensor.dataType:  # which programs of tests leave out for results
+    if not tensor.dataType:  # the tests' programs leave out the types of results
         return "tensor<fp32, [?]>"
     name = _NAMES[tensor.dataType]
     if new and not tensor.dimensions:

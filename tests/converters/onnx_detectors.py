@@ -1,4 +1,4 @@
-"""Small detectors with random weights as the common programs export them, whose tails are written out."""
+"""Small detectors with random weights, as common programs export them with the decoding of boxes as nodes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ IMAGE: dict[str, Sequence[Any]] = {"images": [1, 3, HEIGHT, WIDTH]}
 
 
 class Graph:
-    """Nodes and constants in the making."""
+    """Nodes and constants of a graph that is being written."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
 
     def add(self, kind: str, *inputs: Any, out: str = "", **attributes: Any) -> str:
-        """A node; inputs that are no names become constants."""
+        """Add a node. Inputs that are no names become constants."""
         names = []
         for given in inputs:
             if not isinstance(given, str):
@@ -35,14 +35,14 @@ class Graph:
         return result
 
     def split(self, x: str, sizes: Sequence[int], axis: int) -> list[str]:
-        """Parts of an axis."""
+        """Split an axis into parts of these sizes."""
         self.constants[f"k{len(self.constants)}"] = np.array(sizes)
         results = [f"t{len(self.nodes)}_{place}" for place in range(len(sizes))]
         self.nodes.append(node("Split", [x, f"k{len(self.constants) - 1}"], results, axis=axis))
         return results
 
     def maps(self, x: str = "images") -> list[str]:
-        """One for each stride."""
+        """Add convolutions that give one map for each stride."""
         maps = [self.add("Conv", x, weights(8, 3, 8, 8, seed=1) / 6, strides=[8, 8])]
         for seed in (2, 3):
             convolution = self.add("Conv", maps[-1], weights(8, 8, 2, 2, seed=seed), strides=[2, 2])
@@ -50,12 +50,12 @@ class Graph:
         return maps
 
     def model(self, outputs: Sequence[str], inputs: Any = None, **options: Any) -> Any:
-        """With the outputs of these names."""
+        """Return a model with the outputs of these names."""
         return model(self.nodes, inputs or IMAGE, self.constants, outputs=outputs, **options)
 
 
 def grid(offset: float) -> tuple[Array, Array]:
-    """(2, cells): x and y in cells of the own map; and the stride of each."""
+    """Return x and y of all cells (2, cells), in cells of their map, and the stride of each cell."""
     points, strides = [], []
     for (rows, columns), stride in zip(CELLS, STRIDES, strict=True):
         y, x = np.mgrid[:rows, :columns] + offset
@@ -65,9 +65,9 @@ def grid(offset: float) -> tuple[Array, Array]:
 
 
 def yolo_v8(*, corners: bool = False, extra: str = "", out: str = "output0") -> Graph:
-    """Distances to the four sides as expectations of 16 bins (YOLOv8, v9, v11): (1, 4 + classes, cells).
+    """Return a YOLOv8 (or v9, v11): distances to the four sides are expectations of 16 bins; (1, 4 + classes, cells).
 
-    `corners`: as v10 has them. `extra`: a third operand of the end, "angle", or "points" around it.
+    `corners`: boxes as in v10. `extra`: a third part of the output, "angle" or "points".
     """
     g = Graph()
     levels = []
@@ -100,9 +100,9 @@ def yolo_v8(*, corners: bool = False, extra: str = "", out: str = "output0") -> 
 def yolo_v5(
     *, extra_maps: bool = False, one_anchor: bool = False, power: bool = True
 ) -> tuple[Graph, list[str]]:
-    """Anchors in cells (YOLOv3, v5, v7): (1, anchors, 5 + classes). Returns the outputs, too.
+    """Return a YOLOv5 (or v3, v7) with anchors in cells, and its outputs: (1, anchors, 5 + classes).
 
-    `one_anchor`: as YOLOv6 and YOLOX have it. `power`: squares by Pow, else by a product.
+    `one_anchor`: one anchor for each cell, as in YOLOv6 and YOLOX. `power`: squares by Pow rather than by a product.
     """
     g = Graph()
     anchors = 1 if one_anchor else 3
@@ -127,13 +127,13 @@ def yolo_v5(
 
 
 def named(made: Any, **metadata: str) -> Any:
-    """The model with metadata."""
+    """Add metadata to the model."""
     onnx.helper.set_model_props(made, metadata)
     return made
 
 
 def suppressed_v8(g: Graph) -> Any:
-    """As Ultralytics exports it with nms=True: the best class of each box, classes kept apart by an offset."""
+    """Add Ultralytics's suppression (nms=True): each box has its best class, and offsets keep classes apart."""
     rows = g.add("Transpose", "output0", perm=[0, 2, 1])
     boxes, scores = g.split(rows, [4, CLASSES], 2)
     best = g.add("ReduceMax", scores, axes=[2], keepdims=0)
@@ -155,7 +155,7 @@ def suppressed_v8(g: Graph) -> Any:
 
 
 def chosen_v10(g: Graph) -> Any:
-    """The best boxes of a network that needs no suppression."""
+    """Add the choice of the best boxes, for a network that needs no suppression."""
     rows = g.add("Transpose", "output0", perm=[0, 2, 1])
     boxes, scores = g.split(rows, [4, CLASSES], 2)
     g.add("TopK", g.add("ReduceMax", scores, axes=[2], keepdims=0), np.array([50]), out="top", axis=1)
@@ -166,7 +166,7 @@ def chosen_v10(g: Graph) -> Any:
 
 
 def suppressed_v7(g: Graph) -> Any:
-    """As YOLOv7 exports it with --include-nms: corners by a matrix product, scores of classes times objects."""
+    """Add YOLOv7's suppression (--include-nms): corners by a matrix product, and scores of classes times objects."""
     box, thing, classes = g.split("output", [4, 1, CLASSES], 2)
     matrix = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]], np.float32)
     corners = g.add("MatMul", box, matrix)
@@ -181,7 +181,7 @@ SSD_HEIGHT, SSD_WIDTH, SSD_CLASSES = 64, 96, 3  # without the background
 
 
 def ssd_anchors() -> Array:
-    """(anchors, 4): centre x, centre y, width, height in pixels; two for each cell of two maps."""
+    """Return anchors (anchors, 4): centre x, centre y, width, height in pixels, two for each cell of two maps."""
     found = []
     for stride in (8, 16):
         y, x = np.mgrid[: SSD_HEIGHT // stride, : SSD_WIDTH // stride] + 0.5
@@ -192,7 +192,7 @@ def ssd_anchors() -> Array:
 
 
 def ssd(g: Graph, x: str, *, channels: int = SSD_CLASSES + 1) -> tuple[str, str]:
-    """Codes (1, anchors, 4) and logits (1, anchors, channels) of two maps."""
+    """Add codes (1, anchors, 4) and logits (1, anchors, channels) of two maps."""
     first, second, _ = g.maps(x)
     results = []
     for columns, seed in ((4, 40), (channels, 50)):
@@ -212,7 +212,7 @@ def _cells_of(number: int) -> tuple[int, int]:
 
 
 def torchvision_ssd() -> Any:
-    """As torch.onnx exports it: one image without a batch, a loop over the classes written out, pixels."""
+    """Return an SSD as torch.onnx exports torchvision's: no batch, an unrolled loop over classes, boxes in pixels."""
     g = Graph()
     x = g.add("Sub", "images", np.float32([0.5, 0.4, 0.3]).reshape(3, 1, 1))
     x = g.add("Div", x, np.float32([0.2, 0.3, 0.25]).reshape(3, 1, 1))
@@ -255,7 +255,7 @@ def torchvision_ssd() -> Any:
 
 
 def tensorflow_ssd(*, best_only: bool = False) -> Any:
-    """As converted from TensorFlow: corners with y first in fractions, a sigmoid for each class."""
+    """Return an SSD as converted from TensorFlow: corners with y first, as fractions, and a sigmoid for each class."""
     g = Graph()
     codes, logits = ssd(g, "images", channels=SSD_CLASSES)
     anchors = ssd_anchors() / (SSD_WIDTH, SSD_HEIGHT, SSD_WIDTH, SSD_HEIGHT)

@@ -1,4 +1,4 @@
-"""Small ONNX models, and what they give here and in onnxruntime."""
+"""Small ONNX models, and their results here and in onnxruntime."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ onnx = pytest.importorskip("onnx")
 
 Array = NDArray[Any]
 OPSET = 17
-#: Relative to the largest result: float32 sums of other orders.
+#: Relative to the largest result. Sums in float32 have different orders.
 TOLERANCE = 1e-5
 #: Images of 6 channels and 9 x 8 pixels; the batch is free.
 IMAGE = {"x": ["n", 6, 9, 8]}
 
 
 def node(kind: str, inputs: Sequence[str], outputs: Sequence[str] | str = "y", **attributes: Any) -> Any:
-    """A node whose name is that of its first result."""
+    """Return a node with the name of its first result."""
     names = [outputs] if isinstance(outputs, str) else list(outputs)
     return onnx.helper.make_node(kind, list(inputs), names, name=names[0], **attributes)
 
@@ -39,7 +39,7 @@ def model(
     opset: int = OPSET,
     types: Mapping[str, int] | None = None,
 ) -> Any:
-    """A model; extents of inputs may be names, constants are float32 or whole numbers (int64)."""
+    """Return a model. Extents of inputs may be names. Constants are float32 or int64."""
     tensors = []
     for name, values in (constants or {}).items():
         array = np.asarray(values)
@@ -62,12 +62,12 @@ def model(
 
 
 def read(given: Any, **options: Any) -> Network:
-    """The model as a network."""
+    """Convert the model to a network."""
     return convert(file_of_model(given, "model.onnx"), ReadOptions("model", **options))
 
 
 def random_inputs(given: Any, seed: int = 5, free: int = 2) -> dict[str, Array]:
-    """Numbers from -2 to 2; extents that are free are `free`."""
+    """Return random inputs from -2 to 2. Free extents become `free`."""
     generator = np.random.default_rng(seed)
     constants = {tensor.name for tensor in given.graph.initializer}
     return {
@@ -80,7 +80,7 @@ def random_inputs(given: Any, seed: int = 5, free: int = 2) -> dict[str, Array]:
 
 
 def run_there(given: Any, feeds: Mapping[str, Array]) -> list[Array]:
-    """What onnxruntime makes of it."""
+    """Return the results of onnxruntime."""
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -93,7 +93,7 @@ def run_there(given: Any, feeds: Mapping[str, Array]) -> list[Array]:
 
 
 def run_here(network: Network, feeds: Sequence[Array]) -> list[Array]:
-    """What the network makes of inputs in the file's order of axes: images may have to become NHWC."""
+    """Return the network's results for inputs with the file's order of axes. NCHW images are transposed to NHWC."""
     given = []
     for tensor, x in zip(network.inputs, feeds, strict=True):
         expected = tensor.shape[1:]
@@ -107,14 +107,14 @@ def run_here(network: Network, feeds: Sequence[Array]) -> list[Array]:
 
 
 def is_nhwc(network: Network) -> bool:
-    """Whether a test said so."""
+    """Return whether the test has marked the network as one with NHWC images."""
     return network.name == "nhwc"
 
 
 def assert_like_onnxruntime(
     given: Any, *, tolerance: float = TOLERANCE, nhwc: bool = False, nchw_outputs: bool = True, **options: Any
 ) -> Network:
-    """Converts a model, and compares all results."""
+    """Convert a model, and compare all results with onnxruntime's."""
     network = read(given, **options)
     network.name = "nhwc" if nhwc else network.name
     feeds = random_inputs(given)
@@ -130,15 +130,15 @@ def assert_like_onnxruntime(
 
 
 def operations(network: Network) -> list[str]:
-    """What the layers are, in order."""
+    """Return the operations of the layers in their order."""
     return [entry["operation"] for entry in network.to_dict()["nodes"]]
 
 
 def weights(*shape: int, seed: int = 3) -> Array:
-    """Random numbers."""
+    """Return random numbers."""
     return np.random.default_rng(seed).uniform(-1.0, 1.0, shape).astype(np.float32)
 
 
 def convolution(name: str, x: str, y: str, **attributes: Any) -> Any:
-    """A node whose weight and bias are named after it."""
+    """Return a convolution whose weight and bias are named after it."""
     return node("Conv", [x, f"{name}.weight", f"{name}.bias"], y, **attributes)

@@ -39,7 +39,7 @@ OPERATORS = [
 
 
 def judged(path: Path, *inputs: Any) -> dict[int, NDArray[Any]]:
-    """All tensors of the file that LiteRT's reference kernels compute, by their numbers."""
+    """Return all tensors that LiteRT's reference kernels compute from the file, by their numbers."""
     litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
     judge = litert.Interpreter(
         str(path),
@@ -58,7 +58,7 @@ def judged(path: Path, *inputs: Any) -> dict[int, NDArray[Any]]:
 class RandomFile:
     """A file of one operator and inputs for it; everything about them follows from the seed.
 
-    `large`: of more columns and channels, convolutions with dilation, weights of any zero point.
+    `large`: with more columns and channels, convolutions with dilation, and weights with any zero point.
     """
 
     def __init__(self, kind: str, dtype: str, seed: int, *, large: bool = False) -> None:
@@ -148,8 +148,10 @@ class RandomFile:
     _sub = _add
 
     def _operands(self) -> tuple[Tensor, Tensor, tuple[int, ...]]:
-        """Two, and the shape of what is computed of each pair. Some axes may be 1 in either, and one may be constant
-        and have less axes."""
+        """Return two operands and the shape of their result.
+
+        Some axes may be 1 in either operand. One operand may be constant and have fewer axes.
+        """
         shape, kind = self._shape(), self._integer(0, 3)
         if kind < 2:
             return self._input(shape), self._input(shape), shape
@@ -194,7 +196,7 @@ class RandomFile:
         return [], self._like(source, tuple(size))
 
     def _strided_slice(self) -> tuple[list[Field], Tensor]:
-        """Backward ones among them."""
+        """Take a part with steps, which may be negative."""
         shape = self._shape()
         source = self._input(shape)
         ranges = [range(shape[0])]
@@ -299,7 +301,7 @@ class RandomFile:
         self.axes = axes = self._random.permutation([1, 2, 3])[: self._integer(1, 3)].tolist()
         self._setting("axes", axes)
         keeps = bool(self._integer(0, 1))
-        if len(axes) == 3:  # one number of a whole image is refused
+        if len(axes) == 3:  # a mean of a whole image that keeps no axes is refused
             keeps = True
         extents = [1 if axis in axes else extent for axis, extent in enumerate(shape)]
         kept = [extent for axis, extent in enumerate(shape) if axis not in axes]
@@ -338,7 +340,7 @@ class RandomFile:
         return quantized(Tensor(name, shape, self._dtype), [scale], [zero_point])
 
     def _like(self, tensor: Tensor, shape: tuple[int, ...], name: str = "result") -> Tensor:
-        """A tensor with the other one's scale and zero point."""
+        """Return a tensor with the scale and zero point of another one."""
         assert tensor.quantization is not None
         return quantized(Tensor(name, shape, tensor.dtype), *tensor.quantization)
 
@@ -355,7 +357,7 @@ class RandomFile:
     def _weights(
         self, shape: tuple[int, ...], source: Tensor, outputs: int, axis: int
     ) -> NDArray[np.float64]:
-        """uint8: of any zero point; int8: one scale for each of `outputs`, or one, and symmetric. And biases."""
+        """Add weights and biases. int8 is symmetric, with one scale or one per output. uint8 has any zero point."""
         low, high = int(self._limits.min), int(self._limits.max)
         values = self._random.integers(low, high + 1, shape).astype(self._dtype)
         count = outputs if self._dtype == "int8" else 1
@@ -377,12 +379,12 @@ class RandomFile:
     def _product(
         self, shape: tuple[int, ...], source: Tensor, scales: NDArray[np.float64], depth: int
     ) -> Tensor:
-        """With a scale at which results spread over the integers."""
+        """Return a result whose scale spreads results over the integers."""
         spread = 5000.0 * np.sqrt(depth) * self._scale_of(source) * float(scales.mean()) / 40.0
         return self._tensor("result", shape, float(np.float32(spread)))
 
     def _dilations(self, kernel: tuple[int, int], extents: tuple[int, int]) -> tuple[int, int]:
-        """Such that the window fits in."""
+        """Return dilations with which the window fits into the image."""
         if not self._large:
             return 1, 1
         y, x = (

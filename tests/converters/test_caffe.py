@@ -1,4 +1,4 @@
-"""Caffe networks against arithmetic written out here."""
+"""Caffe networks, compared with arithmetic that is written out here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def random(*shape: int, seed: int = 0) -> Array:
 
 
 def ran(network: mpscnn.Network, x: Array) -> Array:
-    """Of images with the channels first, as Caffe has them."""
+    """Return the result for images with the channels first, as in Caffe."""
     ours = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
     found = network.compile(device="cpu", precision="float32").session().run(np.ascontiguousarray(ours))
     assert isinstance(found, np.ndarray)
@@ -40,7 +40,7 @@ def refusal(paths: list[Path]) -> str:
 
 
 def windows(x: Array, kernel: int, stride: int, counts: tuple[int, int]) -> Array:
-    """(n, c, rows, columns, kernel, kernel) of an image that is large enough."""
+    """Return the windows (n, c, rows, columns, kernel, kernel) of an image that is large enough."""
     rows = [x[:, :, i * stride : i * stride + kernel] for i in range(counts[0])]
     columns = [[row[..., j * stride : j * stride + kernel] for j in range(counts[1])] for row in rows]
     return np.stack([np.stack(line, axis=2) for line in columns], axis=2)
@@ -56,7 +56,7 @@ def pooled(folder: Path, x: Array, parameters: str) -> Array:
 
 
 def test_sizes_of_poolings_are_rounded_up(tmp_path: Path) -> None:
-    """6 pixels, 3 taps with a stride of 2: windows at 0, 2 and 4, of which the last has two pixels."""
+    """With 6 pixels, 3 taps and a stride of 2, windows begin at 0, 2 and 4. The last one has two pixels."""
     x = random(1, 2, 6, 6)
     padded = np.pad(x, [(0, 0), (0, 0), (0, 1), (0, 1)], constant_values=-np.inf)
     expected = windows(padded, 3, 2, (3, 3)).max((-2, -1))
@@ -68,7 +68,7 @@ def test_sizes_of_poolings_are_rounded_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", ["pool: 1", "pool: AVE", 'pool: "AVE"'])
 @pytest.mark.parametrize("rounding", ["ceil_mode: false", "round_mode: FLOOR", "round_mode: 1"])
 def test_spellings_of_poolings(tmp_path: Path, words: str, rounding: str) -> None:
-    """Enumerations as words and numbers, and the other name that some versions of Caffe have for the rounding."""
+    """Enumerations may be words or numbers, and some versions of Caffe have another name for the rounding."""
     x = random(1, 2, 6, 6)
     expected = windows(x, 3, 2, (2, 2)).mean((-2, -1))
     found = pooled(tmp_path, x, f"{words} kernel_size: 3 stride: 2 {rounding}")
@@ -82,7 +82,7 @@ def test_texts_that_look_like_numbers_of_enumerations(tmp_path: Path) -> None:
 
 
 def test_a_window_behind_the_image_is_left_out(tmp_path: Path) -> None:
-    """5 pixels and 1 of padding, 2 taps with a stride of 2: a fourth window would begin behind the image."""
+    """With 5 pixels, a padding of 1, 2 taps and a stride of 2, a fourth window would begin behind the image."""
     x = random(1, 1, 5, 5)
     padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=-np.inf)
     expected = windows(padded, 2, 2, (3, 3)).max((-2, -1))
@@ -160,7 +160,7 @@ def test_deconvolution(tmp_path: Path) -> None:
 
 
 def test_batch_norm_in_place_and_scale(tmp_path: Path) -> None:
-    """Statistics are stored times a factor; both layers change the blob in place."""
+    """The file has the statistics times a factor. Both layers change the blob in place."""
     x = random(2, 3, 4, 5)
     mean, variance, factor = random(3, seed=1), np.abs(random(3, seed=2)), np.array([4.0])
     gamma, beta = random(3, seed=3), random(3, seed=4)
@@ -179,7 +179,7 @@ def test_batch_norm_in_place_and_scale(tmp_path: Path) -> None:
 
 
 def test_a_batch_norm_that_others_read(tmp_path: Path) -> None:
-    """Scale becomes a part of it for its own readers only."""
+    """If other layers read the batch normalization too, Scale becomes part of it only for Scale's own readers."""
     x = random(2, 3, 4, 5)
     mean, variance, gamma = random(3, seed=1), np.abs(random(3, seed=2)), random(3, seed=3)
     text = image(*x.shape) + layer("BatchNorm", "norm", "data", "batch_norm_param { eps: 0.5 }")
@@ -192,7 +192,7 @@ def test_a_batch_norm_that_others_read(tmp_path: Path) -> None:
 
 
 def test_a_batch_norm_with_factors_of_its_own_is_refused(tmp_path: Path) -> None:
-    """Some versions of Caffe store them as two more blobs."""
+    """Some versions of Caffe store factors as two more blobs."""
     blobs = {"y": [np.zeros(3), np.ones(3), np.ones(1), np.ones(3), np.zeros(3)]}
     assert "Scale layer" in refusal(
         write(tmp_path, image(1, 3, 4, 4) + layer("BatchNorm", "y", "data"), blobs)
@@ -307,7 +307,7 @@ def test_elementwise(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("old", [False, True])
 def test_dense_layers_take_channels_first(tmp_path: Path, old: bool) -> None:
-    """Also in the fields and words of Caffe's first format."""
+    """The same holds for Caffe's first format, with its fields and words."""
     x, kernel, bias = random(2, 3, 4, 5), random(7, 60, seed=1), random(7, seed=2)
     parameters = "inner_product_param { num_output: 7 }"
     text = image(*x.shape) + layer("InnerProduct", "y", "data", parameters)
@@ -372,7 +372,7 @@ def test_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_detection(tmp_path: Path) -> None:
-    """Anchors as PriorBox counts them: for each pixel the smallest, the mean with the largest, then the ratios."""
+    """PriorBox orders the anchors of a pixel: the smallest, the mean of smallest and largest, then the ratios."""
     text = image(1, 3, 8, 12) + layer("Pooling", "map", "data", "pooling_param { kernel_size: 4 stride: 4 }")
     parameters = (
         "prior_box_param { min_size: 4 max_size: 9 aspect_ratio: 4 clip: false variance: 0.1 variance: 0.1 "
@@ -437,7 +437,7 @@ def test_detection(tmp_path: Path) -> None:
 
 
 def test_photos(tmp_path: Path) -> None:
-    """Means of the file are in the order BGR; where it says nothing, a note does."""
+    """Means in the file have the order BGR. If the file has no preprocessing, a note says so."""
     text = image(1, 3, 4, 4) + layer("ReLU", "y", "data")
     network = converters.read_network(write(tmp_path, text))
     assert network.preprocess is None
@@ -453,7 +453,7 @@ def test_photos(tmp_path: Path) -> None:
 
 
 def test_ultraface(shared: Path) -> None:
-    """The same boxes as the other forms of the network."""
+    """The boxes are the same as those of the other forms of the network."""
     directory = shared / "models/ultraface"
     files = ("slim-320.caffemodel", "version-slim-320_without_postprocessing.tflite")
     networks = [converters.read_network([directory / file]) for file in files]

@@ -1,4 +1,4 @@
-"""Caffe's files that are damaged, incomplete, or hold what cannot be converted; and where weights lie in them."""
+"""Files of Caffe that are damaged, incomplete or not supported, and the positions of weights in files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_unknown_layers_are_named(tmp_path: Path) -> None:
 
 
 def test_all_that_cannot_be_converted_is_named_at_once(tmp_path: Path) -> None:
-    """What Caffe's reader refuses, and what ONNX' reader does behind it; what --outputs leaves out is not needed."""
+    """The error names what Caffe's reader and then ONNX' reader refuse, except layers that --outputs leaves out."""
     text = image(1, 4, 4, 4) + layer("ReLU", "good", "data") + layer("Python", "code", "good")
     text += layer("Magic", "magic", "code") + layer(
         "LRN", "even", "good", "lrn_param { local_size: 4 norm_region: WITHIN_CHANNEL }"
@@ -165,7 +165,7 @@ def test_thousands_of_empty_weights_are_refused(tmp_path: Path) -> None:
 
 
 def _written(kind: str, values: Any) -> bytes:
-    """A .caffemodel with one blob of a layer `y`: packed floats or doubles, or floats that are not packed."""
+    """Return a .caffemodel with one blob of a layer `y`: packed floats or doubles, or floats that are not packed."""
     message = weights_message()()
     blob = message.layer.add(name="y").blobs.add()
     blob.shape.dim.extend(values.shape)

@@ -1,4 +1,4 @@
-"""Layers of Caffe that normalise, compare, sum up, repeat and resize, against their formulas."""
+"""Layers of Caffe that normalise, compare, sum up, repeat and resize, compared with their formulas."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_slopes_that_channels_share(tmp_path: Path) -> None:
 
 
 def test_factors_of_another_blob(tmp_path: Path) -> None:
-    """What squeeze-and-excitation of SENet is written with."""
+    """SENet's squeeze and excitation uses such factors."""
     x = random(*X)
     text = image(*x.shape) + layer(
         "Pooling", "mean", "data", "pooling_param { pool: AVE global_pooling: true }"
@@ -86,7 +86,7 @@ def test_largest_of_an_image(tmp_path: Path) -> None:
 
 
 def test_classes_of_pixels_are_counted_from_zero(tmp_path: Path) -> None:
-    """Layers behind compute with places as with any numbers."""
+    """Later layers use the positions like any numbers."""
     x = random(*X)
     text = image(*x.shape) + layer("ArgMax", "place", "data", "argmax_param { axis: 1 }")
     text += layer("Power", "y", "place", "power_param { scale: 2 shift: 1 }")
@@ -124,7 +124,7 @@ def test_tiles(tmp_path: Path, axis: int) -> None:
 
 
 def corners(x: Any, height: int, width: int) -> Any:
-    """Bilinear samples at equal distances, the first and the last on those of the image."""
+    """Return bilinear samples at equal distances. The first and the last one are those of the image."""
     for axis, count in ((2, height), (3, width)):
         places = np.linspace(0, x.shape[axis] - 1, count)
         first = np.minimum(places.astype(int), max(x.shape[axis] - 2, 0))
@@ -192,7 +192,7 @@ def test_reshapes(tmp_path: Path, settings: str, shape: tuple[int, ...]) -> None
 
 
 def test_every_type_has_a_place() -> None:
-    """The layers of BVLC's Caffe and of SSD that do something when a network is used."""
+    """All layers of BVLC's Caffe and of SSD that compute something in inference are read or refused."""
     catalogue = """
         AbsVal ArgMax BatchNorm BatchReindex Bias BNLL Clip Concat Convolution Crop Deconvolution Dropout ELU Eltwise
         Embed Exp Filter Flatten HDF5Output Im2col InnerProduct LRN LSTM Log MVN Normalize PReLU Parameter Permute
@@ -250,7 +250,7 @@ def test_settings_that_do_not_fit(tmp_path: Path, kind: str, settings: str, reas
 
 
 def test_tiles_of_tiles(tmp_path: Path) -> None:
-    """A few lines that claim gigabytes."""
+    """A few lines of text ask for gigabytes."""
     text, last = image(*X), "data"
     for place in range(12):
         text += layer("Tile", f"tile{place}", last, "tile_param { axis: 2 tiles: 1000 }")

@@ -1,4 +1,4 @@
-"""Caffe's poolings and convolutions over sizes, kernels, strides and paddings of each axis, against its loops."""
+"""Caffe's poolings and convolutions with many sizes, kernels, strides and paddings, compared with Caffe's loops."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Pair = tuple[int, int]
 def caffes_pooling(
     x: np.ndarray[Any, Any], kernel: Pair, stride: Pair, pad: Pair, average: bool, floor: bool
 ) -> np.ndarray[Any, Any] | None:
-    """pooling_layer.cpp: Reshape and Forward_cpu. None where a window has no pixel, of which Caffe makes nonsense."""
+    """Pool as Reshape and Forward_cpu of pooling_layer.cpp. Return None if a window has no pixel (Caffe gives nonsense)."""
     extents = []
     for axis in (0, 1):
         room = (x.shape[2 + axis] + 2 * pad[axis] - kernel[axis]) / stride[axis]
         extents.append((math.floor if floor else math.ceil)(room) + 1)
-    if any(pad):  # of either axis: then the last windows of both are looked at
+    if any(pad):  # padding of one axis makes Caffe check the last windows of both
         for axis in (0, 1):
             if (extents[axis] - 1) * stride[axis] >= x.shape[2 + axis] + pad[axis]:
                 extents[axis] -= 1
@@ -47,7 +47,7 @@ def caffes_pooling(
 
 
 def _cases() -> list[tuple[Any, ...]]:
-    """Kernels are larger than paddings, as Caffe requires."""
+    """Return cases, with kernels larger than paddings as Caffe requires."""
     rng = np.random.default_rng(12)
     cases: list[tuple[Any, ...]] = []
     while len(cases) < 300:
@@ -104,7 +104,7 @@ def test_convolutions(tmp_path: Path, kind: str) -> None:
         )
         text = image(*x.shape) + layer(kind, "y", "data", f"convolution_param {{ {settings} }}")
         expected = np.zeros((1, 3, *extents)) + bias.reshape(-1, 1, 1)
-        # One product of a pixel, a tap and a result at a time.
+        # For each result, add the product of each tap and its pixel.
         for row in range(extents[0] if kind == "Convolution" else size[0]):
             for column in range(extents[1] if kind == "Convolution" else size[1]):
                 for i in range(kernel[0]):

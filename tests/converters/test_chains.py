@@ -1,6 +1,6 @@
-"""Files of very many small nodes: the work to read them grows with their number, not with its square.
+"""The work to read files of very many small nodes grows with the number of nodes, not with its square.
 
-Work is counted as calls of functions, which are the same whatever else the machine does.
+The work is counted in calls of functions, whose number does not depend on the load of the machine.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from mpscnn.converters.tflite.names import operator_name
 from mpscnn.errors import Error
 
 COUNT = 100
-# Four times as many nodes take four times the work, and what grows with the square shows soon: calls are exact.
+# Four times as many nodes take four times the calls. Work that grows with the square exceeds this clearly.
 MOST = 4.4
 
 
 def assert_in_proportion(make: Callable[[int], Callable[[], object]], most: float = MOST) -> None:
-    """`make` returns what reads a file of so many nodes; an error of ours is as good as a network."""
-    _calls(make(8))  # what is imported and kept
+    """Compare two numbers of nodes. `make` returns a function that reads a file of so many; it may raise our errors."""
+    _calls(make(8))  # imports modules and fills caches
     few, many = (_calls(make(count)) for count in (COUNT, 4 * COUNT))
     assert many < most * few, f"{few:,} calls for {COUNT} nodes, {many:,} for {4 * COUNT}"
 
@@ -66,7 +66,7 @@ def in_a_row(count: int, kind: str, *others: str, **attributes: Any) -> Nodes:
 
 
 def then(count: int, step: Callable[[str, str, int], Nodes]) -> Nodes:
-    """Steps of several nodes each."""
+    """Return a graph of steps, each of which has several nodes."""
     through = names(count)
     return [one for place in range(count) for one in step(through[place], through[place + 1], place)]
 
@@ -85,7 +85,7 @@ def of_truths(count: int) -> Nodes:
 
 
 def of_moved_integers(count: int) -> Nodes:
-    """Many layers that read a constant which many nodes made of integers."""
+    """Return many layers that read a constant, which many nodes compute from integers."""
     moved = [node("Identity", [f"m{i}"], f"m{i + 1}") for i in range(count)]
     return [node("DequantizeLinear", ["w", "k"], "m0"), *moved, *in_a_row(count, "Add", f"m{count}")]
 
@@ -143,7 +143,7 @@ def test_onnx(name: str) -> None:
         made = onnx_model(ONNX[name](count), count if name == "behind an unknown operator" else 0)
         return lambda: read(made)
 
-    # From each sum the search for an activation looks at 64 nodes, and at fewer where the file ends.
+    # For each sum, the search for an activation visits 64 nodes, or fewer near the end of the file.
     assert_in_proportion(make, 6.0 if name == "sums with a number" else MOST)
 
 

@@ -1,7 +1,7 @@
-"""Operators that readers or files make of several layers, in float16, at magnitudes whose squares half cannot hold.
+"""Operators that become several layers, in float16, at magnitudes whose squares are beyond float16.
 
-Each is compared with its formula in float64. The promise is that of one layer: the float32 errors of a norm of the data
-and one rounding to half, though the operator may be several layers.
+Each is compared with its formula in float64. Its error is that of one layer, even if it becomes several: the float32
+error relative to the data, and one rounding to float16.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LARGEST_HALF = 65504.0
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator of a file, and what it computes."""
+    """An operator of a file, and a function with its meaning."""
 
     name: str
     network: Callable[[Path], mpscnn.Network]
@@ -49,7 +49,7 @@ class Operator:
     positive: bool = False
     magnitudes: Sequence[float] = field(default=MAGNITUDES)
     roundings: int = 1
-    """Of ordinary numbers: one for each operator of the file, where it has several."""
+    """The number of roundings for ordinary numbers: one for each operator, if the file has several."""
 
 
 def check(operator: Operator, folder: Path, magnitude: float) -> None:
@@ -70,7 +70,7 @@ def check(operator: Operator, folder: Path, magnitude: float) -> None:
     expected = expected.reshape(result.shape)
     assert np.isfinite(expected).all()
     finite = np.where(np.abs(expected) < LARGEST_HALF + 16, expected, np.copysign(np.inf, expected))
-    # Of a difference, the errors are those of its terms, the largest of which may be elsewhere.
+    # A difference has the errors of its terms, which may be larger than its result.
     bound = norm_bound(np.abs(expected).max(), expected) + (operator.roundings - 1) * HALF_EPS * np.abs(
         expected
     )
@@ -128,14 +128,14 @@ GDN_WEIGHTS = np.random.default_rng(3).uniform(0.0, 0.3, (6, 6)).astype(np.float
 
 
 def attended(x: Array, mask: Array | float = 0.0) -> Array:
-    """Attention of tokens, which are queries, keys and values."""
+    """Return the attention of tokens, which are at once queries, keys and values."""
     scores = x @ np.swapaxes(x, -1, -2) / math.sqrt(x.shape[-1]) + mask
     shares = np.exp(scores - scores.max(-1, keepdims=True))
     return np.asarray(shares / shares.sum(-1, keepdims=True) @ x)
 
 
 def windows_of_channels(x: Array, size: int) -> Array:
-    """Sums of squares of `size` neighbouring channels."""
+    """Return sums of the squares of `size` neighbouring channels."""
     padded = np.pad(x * x, ((0, 0), (size // 2, size // 2), (0, 0), (0, 0)))
     return np.asarray(sum(padded[:, i : i + x.shape[1]] for i in range(size)))
 
@@ -168,7 +168,7 @@ def of_onnx(
 
 
 def root_parts(first: str, axis: int, end: Sequence[Any]) -> list[Any]:
-    """The square root of the mean of squares of `first` as r, with epsilon in constants."""
+    """Return nodes that compute r, the root of the mean of the squares of `first`, with epsilon as a constant."""
     return [
         node("Pow", [first, "two"], "square"),
         node("ReduceMean", ["square"], "mean_square", axes=[axis]),
@@ -472,7 +472,7 @@ ONNX = [
 def of_torch(
     name: str, function: Callable[[Any, Any], Any], shape: tuple[int, ...] = VECTORS, **more: Any
 ) -> Operator:
-    """torch itself computes what is expected, in double."""
+    """Return an operator of torch. torch itself computes the expected result in double."""
 
     def network(_: Path) -> mpscnn.Network:
         torch = pytest.importorskip("torch", reason="torch is not installed")

@@ -1,4 +1,4 @@
-"""The command `convert`: what it refuses to do, its report, and the file that it writes."""
+"""The command `convert`: what it refuses, its report, and the file that it writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import mpscnn
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Cosines, which cannot be converted, behind a limit of two, which can."""
+    """Write a file with Cos, which is not supported, behind a Relu."""
     made = model(
         [node("Relu", ["x"], "r"), node("Cos", ["r"], "tab\there")],
         {"x": ["n", 3, "h", "w"]},

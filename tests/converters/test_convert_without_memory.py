@@ -1,4 +1,4 @@
-"""`mpscnn convert` where the file's own engine gets too little memory: the model is written, and not checked."""
+"""`mpscnn convert` if the file's own engine has too little memory: the model is written but not checked."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ ENDINGS: dict[str, tuple[str, str]] = {
     "ending", with_full(["abort", "killed", "exit", "MemoryError"], ["segmentation fault"])
 )
 def test_an_engine_that_ends_its_process(model: Path, tmp_path: Path, ending: str) -> None:
-    """Where memory is limited another process tries the import first."""
+    """If memory is limited, another process first tries to import the engine."""
     code, reason = ENDINGS[ending]
     package = tmp_path / "packages" / "onnxruntime"
     package.mkdir(parents=True)
@@ -120,7 +120,7 @@ def test_an_engine_that_ends_its_process(model: Path, tmp_path: Path, ending: st
 
 
 def _limit_memory() -> None:
-    """To more than any test takes: that there is a limit is what counts."""
+    """Set a limit that no test reaches. Only its existence matters."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     most = 1 << 44
     resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else hard, hard))

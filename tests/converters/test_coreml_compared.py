@@ -1,4 +1,4 @@
-"""`mpscnn compare FILE@coreml`, with a module in place of coremltools, which predicts on macOS only."""
+"""`mpscnn compare FILE@coreml`. A module replaces coremltools, which predicts on macOS only."""
 
 from __future__ import annotations
 

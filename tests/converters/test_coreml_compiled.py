@@ -1,4 +1,4 @@
-"""Compiled Core ML models, whose programs are text, beside packages of the same programs."""
+"""Compiled Core ML models, whose programs are text, compared with packages of the same programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PHOTO = {"name": "photo", "type": "Image", "colorspace": "RGB", "width": "8", "h
 @pytest.mark.parametrize("new", [True, False])
 @pytest.mark.parametrize("name", TABLE)
 def test_each_operation(name: str, new: bool, tmp_path: Path) -> None:
-    """A program in text is the same network as in a package."""
+    """A program as text becomes the same network as in a package."""
     made, _, _ = made_of(TABLE[name])
     networks = [
         converters.read_network([path], name="same")

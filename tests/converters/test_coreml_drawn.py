@@ -1,4 +1,4 @@
-"""Operations of Core ML's programs with drawn shapes and attributes, beside numpy."""
+"""Operations of Core ML's programs with random shapes and attributes, compared with numpy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _shape(draw: Draw) -> tuple[int, ...]:
 
 
 def _axes(draw: Draw, rank: int, first: int = 1) -> tuple[int, ...]:
-    """Some of the axes from the first one on, in any order."""
+    """Draw some of the axes from `first` on, in any order."""
     count = int(draw.integers(1, rank - first + 1))
     return tuple(int(axis) for axis in draw.permutation(np.arange(first, rank))[:count])
 
