@@ -19,7 +19,7 @@ Pair = tuple[int, int]
 def caffes_pooling(
     x: np.ndarray[Any, Any], kernel: Pair, stride: Pair, pad: Pair, average: bool, floor: bool
 ) -> np.ndarray[Any, Any] | None:
-    """Pool as Reshape and Forward_cpu of pooling_layer.cpp. Return None if a window has no pixel (Caffe gives nonsense)."""
+    """Pool as pooling_layer.cpp does. Return None if a window has no pixel, for which Caffe gives nonsense."""
     extents = []
     for axis in (0, 1):
         room = (x.shape[2 + axis] + 2 * pad[axis] - kernel[axis]) / stride[axis]
