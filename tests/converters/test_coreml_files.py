@@ -1,4 +1,4 @@
-"""Core ML's files as the commands and `mpscnn.load` take them: packages, photos, labels, and what is refused."""
+"""Core ML's files in the commands and in `mpscnn.load`: packages, photos, labels, and files that are refused."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ LABELS = ["cat", "dog", "house", "tree"]
 
 
 def labels(message: Any) -> None:
-    """Class labels of a neural network."""
+    """Add class labels to a neural network."""
     message.type.dictionaryType.SetInParent()
 
 
 def classifier(*, order: int = 20, old: bool = True, scaler: bool = True) -> Any:
-    """A convolution, the mean of each channel, and a softmax over four classes."""
+    """Return a convolution, the mean of each channel, and a softmax over four classes."""
     message = model({"photo": image(6, 8, order)}, {}, version=3 if old else 5)
     message.description.output.add(name="probabilities").type.dictionaryType.SetInParent()
     message.description.output.add(name="label").type.stringType.SetInParent()
@@ -68,7 +68,7 @@ def classifier(*, order: int = 20, old: bool = True, scaler: bool = True) -> Any
 def expected(
     pixels: NDArray[Any], biases: list[float], scale: float = 0.02, *, bgr: bool = False
 ) -> NDArray[Any]:
-    """The probabilities of a photo."""
+    """Return the probabilities of a photo."""
     x = pixels.astype(np.float64) * scale + biases
     x = x[..., ::-1] if bgr else x
     sums = np.zeros(4)
@@ -84,7 +84,7 @@ PIXELS = _DRAW.integers(0, 256, (6, 8, 3), np.uint8)
 
 
 def probabilities(path: Path) -> NDArray[Any]:
-    """What a loaded model says of the pixels."""
+    """Return the probabilities that a loaded model gives for the pixels."""
     found = mpscnn.load(path, device="cpu").predict(Image.fromarray(PIXELS), top=4)
     by_label = {one.label: one.probability for one in found}
     return np.array([by_label[label] for label in LABELS])
@@ -124,7 +124,7 @@ def test_the_command_classifies(
 def test_a_size_is_chosen_for_images_of_several_sizes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command in the message works, with a size in place of HEIGHTxWIDTH."""
+    """The command in the message works if a size replaces HEIGHTxWIDTH."""
     monkeypatch.chdir(tmp_path)
     message = classifier(old=False)
     sizes = message.description.input[0].type.imageType.imageSizeRange
@@ -142,9 +142,9 @@ def test_a_size_is_chosen_for_images_of_several_sizes(
 
 
 def program(*, blob: bool = True, named: str = "") -> Program:
-    """The same classifier as a program, with its weights in the package's file as halves, or as floats in the text.
+    """Return the classifier as a program, with weights as halves in the package's file, or as floats in the program.
 
-    `named`: the beginning of the names of the operations that scale photos, as coremltools writes it.
+    `named`: the prefix of the names of the operations that scale photos, as coremltools writes it.
     """
     made = Program({"photo": (1, 3, 6, 8)})
     made.message.description.input[0].type.Clear()
@@ -181,7 +181,7 @@ def test_packages(blob: bool, tmp_path: Path) -> None:
 
 
 def test_the_scaling_of_photos_that_coremltools_wrote_is_preprocessing(tmp_path: Path) -> None:
-    """Operations with other names stay layers, and so do those whose operand is read a second time."""
+    """Operations with other names stay layers, and so do operations whose operand another one reads, too."""
     path = program(named="photo").saved(tmp_path / "photos.mlpackage")
     network = converters.read_network([path])
     assert network.preprocess["scale"] == [float(np.float32(0.02))] * 3  # type: ignore[index, call-overload]
@@ -230,7 +230,7 @@ def test_states_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_constants_of_layers(tmp_path: Path) -> None:
-    """Layers that read constants: places, factors, and tensors of one number."""
+    """Test layers that read constants: positions, factors, and tensors of one number."""
     message = model({"x": array((1, 4, 5, 6))}, {"y": array((1, 2, 5, 6))})
     net = message.neuralNetwork
     net.arrayInputShapeMapping = 1
@@ -268,7 +268,7 @@ KERNEL = _DRAW.normal(size=(6, 3, 1, 1)) * 0.02
 
 
 def detector(*, batch: bool, per_class: bool) -> Any:
-    """A pipeline: for each pixel a box and two scores, and a suppression. `batch`: whether tensors have its axis."""
+    """Return a pipeline: a box and two scores for each pixel, and a suppression. `batch`: tensors have this axis."""
     message = model({"photo": image(6, 8)}, {}, version=5)
     part = message.pipeline.models.add(specificationVersion=5)
     part.CopyFrom(
@@ -294,9 +294,9 @@ def detector(*, batch: bool, per_class: bool) -> Any:
 
 
 def suppressed(places: NDArray[Any], chances: NDArray[Any], *, per_class: bool) -> list[tuple[str, float]]:
-    """What is left, with its score: the best box first, and no other that overlaps it by more than 0.4.
+    """Return labels and scores after suppression of boxes that overlap a better one by more than 0.4.
 
-    A box counts for its best class only, as Core ML has it.
+    Each box has only its best class, as in Core ML.
     """
     corners = np.concatenate([places[:, :2] - places[:, 2:] / 2, places[:, :2] + places[:, 2:] / 2], 1)
     listed = sorted((-chances[i].max(), i, int(chances[i].argmax())) for i in range(len(chances)))
@@ -328,7 +328,7 @@ def test_pipelines_detect(batch: bool, per_class: bool, tmp_path: Path) -> None:
     wanted = suppressed(rows[:, :4], rows[:, 4:], per_class=per_class)
     found = mpscnn.load(path, device="cpu").predict(Image.fromarray(PIXELS))
     assert len(wanted) > 2
-    assert (rows[:, 4:].min(1) > 0.2).any()  # where both classes of a box are above the threshold
+    assert (rows[:, 4:].min(1) > 0.2).any()  # both classes of a box are above the threshold
     assert [(one.label, round(one.score, 4)) for one in found] == [
         (label, round(s, 4)) for label, s in wanted
     ]
@@ -432,7 +432,7 @@ def test_weights_of_other_sizes_are_refused(tmp_path: Path) -> None:
 def test_writing_needs_coremltools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """tests/oracles/test_coreml_written.py has what is written with it."""
+    """tests/oracles/test_coreml_written.py tests writing with coremltools."""
     monkeypatch.setitem(sys.modules, "coremltools", None)
     assert call(monkeypatch, "convert", "digits", str(tmp_path / "digits.mlpackage")) == 1
     assert "writing Core ML models needs: pip install coremltools" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Layers of Core ML's neural networks beside numpy: one case or more for each kind that is read."""
+"""Layers of Core ML's neural networks, compared with numpy. Each kind that is read has a case."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DRAW = np.random.default_rng(11)
 
 
 class Case(NamedTuple):
-    """A layer: how it is set, what it computes, and the shapes of its inputs."""
+    """A layer: its parameters, a function with its meaning, and the shapes of its inputs."""
 
     kind: str
     fill: Fill | None
@@ -108,7 +108,7 @@ def _layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
 
 
 def _bilinear(x: Array, height: int, width: int, place: Callable[[int, int, int], float]) -> Array:
-    """Samples at given places along both axes."""
+    """Return bilinear samples at given positions along both axes."""
 
     def along(x: Array, axis: int, size: int) -> Array:
         count = x.shape[axis]
@@ -161,7 +161,7 @@ def _convolution(**more: Any) -> Fill:
 
 
 def _same(x: Array) -> Array:
-    """SAME with the larger border at the bottom and the right of a kernel of 3 x 2."""
+    """Convolve with a kernel of 3 x 2 and SAME, with the larger border at the bottom and on the right."""
     return _convolved(np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 1))), _FILTERS)
 
 
@@ -170,7 +170,7 @@ def _same_before(x: Array) -> Array:
 
 
 def _transposed(x: Array) -> Array:
-    """A stride of 2 and no border, with the weights as (inputs, outputs, height, width)."""
+    """Transposed convolution with a stride of 2 and no border. Weights are (inputs, outputs, height, width)."""
     weight = _FILTERS.reshape(4, 3, 3, 2)
     made = np.zeros((1, 3, (x.shape[2] - 1) * 2 + 3, (x.shape[3] - 1) * 2 + 2))
     for row in range(x.shape[2]):
@@ -540,9 +540,9 @@ CASES = {
         ((1, 4, 5, 6), (1, 4, 1, 1), (1, 4, 5, 6)),
     ),
 }
-# Those that read constants of other layers: `test_coreml_files` has networks with them.
+# `test_coreml_files` has networks with these layers, whose constants other layers read.
 ELSEWHERE = {"fillStatic", "loadConstant", "loadConstantND"}
-# `test_coreml_positions` and `test_coreml_recurrent` have these.
+# `test_coreml_positions` and `test_coreml_recurrent` test these.
 ELSEWHERE |= set(POSITIONS)
 ELSEWHERE |= {"biDirectionalLSTM", "gru", "simpleRecurrent", "uniDirectionalLSTM"}
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
@@ -578,7 +578,7 @@ def test_layers(name: str, tmp_path: Path) -> None:
 
 
 def compare_layer(case: Case, folder: Path) -> None:
-    """Compare a layer with what is expected of it."""
+    """Compare a layer's results with those of its case."""
     draw = np.random.default_rng(5)
     inputs = [
         draw.uniform(0.2 if case.positive else -2.0, 2.0, shape).astype(np.float32) for shape in case.shapes
@@ -618,7 +618,7 @@ def test_refused_layers_are_named(kind: str, tmp_path: Path) -> None:
 
 
 def test_all_refused_layers_are_named_at_once(tmp_path: Path) -> None:
-    """What Core ML's reader refuses, what ONNX' reader does after it, and not what only needs their results."""
+    """The error names what Core ML's reader and then ONNX' reader refuse, but not layers that need their results."""
     message = one_layer("custom", settings(className="Magic"), [(1, 4, 5, 6)])
     net = message.neuralNetwork
     net.layers[0].output[:] = ["made"]
@@ -642,7 +642,7 @@ def test_all_refused_layers_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_numbers_are_weights(tmp_path: Path) -> None:
-    """A weight that is damaged is the file's fault."""
+    """For a damaged weight, the error is about the file."""
     message = one_layer("bias", settings(shape=[4]), [(1, 4, 5, 6)])
     numbers(message.neuralNetwork.layers[0].bias.bias, np.ones(3))
     with pytest.raises(Exception, match="3 numbers for the shape"):

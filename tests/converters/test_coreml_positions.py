@@ -1,4 +1,4 @@
-"""Layers and operations of Core ML that read or write elements at positions, beside numpy."""
+"""Layers and operations of Core ML that read or write elements at positions, compared with numpy."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_layers(name: str, tmp_path: Path) -> None:
 
 
 def _with_constant(kind: str, places: Array, **attributes: Any) -> Any:
-    """A layer that gets positions from a constant, and for a scatter new elements from a second input."""
+    """Return a layer that gets positions from a constant and, if it is a scatter, new elements from a second input."""
     inputs = {"x": array(_IMAGE)}
     reads = "x places"
     if kind.startswith("scatter"):
@@ -167,7 +167,7 @@ def test_each_kind_has_a_case() -> None:
 
 
 def test_what_the_network_computes_is_refused_by_name(tmp_path: Path) -> None:
-    """The number of elements or places, and other ways of scattering."""
+    """Refused are computed numbers of elements or positions, and other ways of scattering."""
     for kind, inputs, more, reason in (
         ("topK", 2, {"axis": 1}, "its number of elements is an input"),
         ("oneHot", 2, {"axis": 1}, "its number of places is an input"),

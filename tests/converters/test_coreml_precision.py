@@ -1,4 +1,4 @@
-"""Programs that state float16, float32 or both, in precision="float16" beside an emulation in numpy.
+"""Programs of float16, float32 or both types, in precision="float16", compared with an emulation in numpy.
 
 The emulation computes each operation in float64 from the values of its operands and rounds the result to its type.
 """
@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 HALF = 2.0**-11  # the largest relative rounding error of float16
 SHAPE = (1, 4, 5, 6)
-# Results of these jump where the operand changes by a rounding error.
+# The results of these operations may jump if the operand changes by a rounding error.
 JUMPS = {"ceil", "floor", "floor_div", "round", "reduce_argmax", "reduce_argmin", "thresholded_relu"}
 #: How far a result of float16 may be from the emulation, in rounding errors of the largest result: one is the rounding,
 #: one more each for products whose operands or bias are rounded before.
@@ -47,7 +47,7 @@ def _run(network: Any, inputs: list[Array]) -> list[Array]:
 
 
 def _made(case: Case, kind: str) -> tuple[Program, list[str]]:
-    """A program of one operation of a type, after an operation of float16 on each operand."""
+    """Return a program of one operation of a type, behind an operation of float16 for each operand."""
     program = Program({f"x{place}": shape for place, shape in enumerate(case.shapes)})
     for place in range(len(case.shapes)):
         program.add("cast", f"h{place}:fp16", x=f"%x{place}", dtype="fp16")
@@ -105,7 +105,7 @@ _GAIN = float(np.abs(_FILTERS.astype(np.float64)).sum((1, 2, 3)).max())
 
 
 class Step(NamedTuple):
-    """An operation that keeps the shape: its operands, its meaning, and how much it enlarges an error at most."""
+    """An operation that keeps the shape: its operands, its meaning, and the most by which it enlarges an error."""
 
     operands: dict[str, Any]
     meaning: Callable[[Array], Array]
@@ -144,7 +144,7 @@ STEPS = {
 
 
 def _chain(steps: list[tuple[str, str]]) -> Program:
-    """A program of these operations and types, with the casts between them, from float16 to float32."""
+    """Return a program of these operations and types with casts between them. It begins in float16, ends in float32."""
     program = Program({"x0": SHAPE})
     program.add("cast", "v0:fp16", x="%x0", dtype="fp16")
     last, now = "v0", "fp16"
@@ -184,7 +184,7 @@ _STEP = st.tuples(st.sampled_from(sorted(STEPS)), st.sampled_from(["fp16", "fp32
 def test_programs_of_both_types(
     steps: list[tuple[str, str]], seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    steps = [("leaky_relu", "fp16"), *steps]  # a program of float32 alone is not bound to its types
+    steps = [("leaky_relu", "fp16"), *steps]  # programs with float32 only do not keep to their types
     x = _in_halves(np.random.default_rng(seed).normal(0.0, 1.0, SHAPE))
     expected, slack = _emulated(steps, x)
     network = _network(_chain(steps), tmp_path_factory.mktemp("program"))
@@ -204,7 +204,7 @@ def test_programs_of_both_types(
     ],
 )
 def test_casts_between_the_types_round(steps: list[tuple[str, str]], tmp_path: Path) -> None:
-    """A cast to float16 rounds what float32 computed, also where layers are merged; a cast to float32 keeps it."""
+    """A cast to float16 rounds results of float32, even if layers are merged. A cast to float32 changes nothing."""
     x = _in_halves(np.random.default_rng(1).normal(0.0, 1.0, SHAPE))
     expected, slack = _emulated(steps, x)
     (found,) = _run(_network(_chain(steps), tmp_path), [x.astype(np.float32)])

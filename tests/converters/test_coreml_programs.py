@@ -1,4 +1,4 @@
-"""Operations of Core ML's programs beside numpy: one case or more for each kind that is read."""
+"""Operations of Core ML's programs, compared with numpy. Each kind that is read has a case."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DRAW = np.random.default_rng(12)
 
 
 class Case(NamedTuple):
-    """An operation: its operands besides x, what it computes, and the shapes of x and y."""
+    """An operation: its operands besides x, a function with its meaning, and the shapes of x and y."""
 
     kind: str
     operands: dict[str, Any]
@@ -436,7 +436,7 @@ def _compare(found: Sequence[NDArray[Any]], expected: Any) -> None:
 
 
 def made_of(case: Case) -> tuple[Program, list[NDArray[Any]], Any]:
-    """A program of one operation, inputs for it, and what it computes of them."""
+    """Return a program of one operation, inputs for it, and the expected results."""
     inputs = _inputs(case.shapes, positive=case.positive)
     expected = case.expected(*(x.astype(np.float64) for x in inputs))
     program = Program({f"x{place}": shape for place, shape in enumerate(case.shapes)})
@@ -455,7 +455,7 @@ def test_operations(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", _COMPARISONS)
 def test_comparisons(kind: str, tmp_path: Path) -> None:
-    """They make truth values, which choose, or become numbers."""
+    """Comparisons give truth values, which select elements or are cast to numbers."""
     program = Program({"x0": (1, 4, 5, 6), "x1": (1, 4, 5, 6)})
     program.add(kind, "truth", x="%x0", y="%x1")
     program.add("select", "chosen", cond="%truth", a="%x0", b=np.float32(7.0))
@@ -497,7 +497,7 @@ def test_lists(tmp_path: Path) -> None:
 
 
 def test_shapes_that_a_program_computes(tmp_path: Path) -> None:
-    """As frameworks write a reshape that keeps the batch; and constants of one number."""
+    """Frameworks write such shapes for a reshape that keeps the batch. The program also fills a constant."""
     program = Program({"x0": (1, 4, 5, 6)})
     program.add("shape", "extents", x="%x0")
     program.add("gather", "batch", x="%extents", indices=np.int32(0), axis=0)

@@ -1,7 +1,7 @@
-"""Recurrent layers of Core ML's programs and neural networks beside its formulas in numpy.
+"""Recurrent layers of Core ML's programs and neural networks, compared with formulas in numpy.
 
-The formulas are those of Core ML's specification of neural networks. The order of a reversed layer's results, and that
-programs compute the same, are stated by the tests of coremltools.
+The formulas are those of Core ML's specification of neural networks. coremltools' tests show that programs compute the
+same, and in which order a reversed layer gives its results.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ FUNCTIONS: dict[str, Function] = {
     "relu": lambda x: np.maximum(x, 0.0),
     "linear": lambda x: x,
 }
-GATES = {"lstm": "ifog", "gru": "rnz", "rnn": "n"}  # of programs
+GATES = {"lstm": "ifog", "gru": "rnz", "rnn": "n"}  # the order of gates in programs
 
 
 class Weights:
-    """Random weights of one direction, for each gate."""
+    """Random weights for each gate of one direction."""
 
     def __init__(self, draw: np.random.Generator, gates: str, features: int, units: int) -> None:
         shapes = {"input": (units, features), "state": (units, units), "bias": (units,), "other": (units,)}
@@ -67,7 +67,7 @@ def computed(
     *,
     reset_after: bool,
 ) -> tuple[Array, list[Array]]:
-    """All steps in the order in which they are computed, and the last states. x is (steps, sequences, features)."""
+    """Return all steps in the order of computation, and the last states. x is (steps, sequences, features)."""
     f, *rest = (FUNCTIONS[name] for name in functions)
     h, *cells = (state.astype(np.float64) for state in states)
     steps = []
@@ -102,14 +102,14 @@ def _both(
     reverse: bool = False,
     reset_after: bool = False,
 ) -> tuple[Array, Array, list[list[Array]]]:
-    """All steps, the last result, and the last states of each direction."""
+    """Return all steps, the last result, and the last states of each direction."""
     count = len(states) // len(weights)
     made = [
         computed(kind, x[::-1] if reverse or place else x, own, functions, states[place * count :][:count],
                  reset_after=reset_after)
         for place, own in enumerate(weights)
     ]  # fmt: skip
-    # Of two directions the results are in the order of the input, of one in that of the computation.
+    # With two directions, results have the order of the input; with one, the order of computation.
     steps = np.concatenate([made[0][0], *(steps[::-1] for steps, _ in made[1:])], -1)
     last = np.concatenate([steps[-1:] for steps, _ in made], -1)
     return steps, last, [own for _, own in made]
@@ -167,7 +167,7 @@ def test_programs(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory)
     if reset_after:
         others = weights[0].of["other"]
         inputs = weights[0].joined("bias", gates)
-        # The biases of both products are added in the gates, and only the candidate's are separate.
+        # In the gates both biases are added to one. Only the candidate's two biases are separate.
         separate = np.concatenate([others[gate] if gate == "n" else others[gate] * 0 for gate in gates])
         operands |= {"reset_after": True, "input_bias": inputs, "bias": separate}
     makes = ["steps", "hidden", *["cell"] * (kind == "lstm")]
@@ -255,7 +255,7 @@ def _fill(
     with_bias: bool = True,
     settings: Mapping[str, Any] | None = None,
 ) -> Fill:
-    """What sets the parameters of a recurrent layer."""
+    """Return a function that sets the parameters of a recurrent layer."""
     kind = _LAYERS[layer]
 
     def fill(p: Any) -> None:
@@ -294,7 +294,7 @@ def _fill(
 @settings(max_examples=40)
 @given(data=st.data())
 def test_neural_networks(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Blobs of rank 5, as new files have them."""
+    """Blobs have five axes, as in new files."""
     draw = np.random.default_rng(data.draw(st.integers(0, 999)))
     layer = data.draw(st.sampled_from(sorted(_LAYERS)))
     kind = _LAYERS[layer]
@@ -358,7 +358,7 @@ def test_neural_networks(data: st.DataObject, tmp_path_factory: pytest.TempPathF
 
 @pytest.mark.parametrize("layer", sorted(_LAYERS))
 def test_one_step_of_old_files(layer: str, tmp_path: Path) -> None:
-    """In old files each blob is an image, and each prediction one step; the states are inputs and outputs."""
+    """In old files each blob is an image, each prediction is one step, and states are inputs and outputs."""
     kind, features, units = _LAYERS[layer], 5, 3
     draw = np.random.default_rng(4)
     count = 1 + (layer == "biDirectionalLSTM")

@@ -18,7 +18,7 @@ from mpscnn.converters.choices import choose_detection
 
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What stands for a file without settings of its own, with the outputs "boxes" and "scores" of two classes."""
+    """Replace reading: a file without settings gives a network with the outputs "boxes" and "scores" of two classes."""
     network = constant_network()
     network.detection = None
     monkeypatch.setattr(converters, "read_network", lambda sources, **options: network)
@@ -68,7 +68,7 @@ def test_settings_that_are_refused(tmp_path: Path, source: list[str], settings: 
 # ---- By name, as JSON, and in a file that is there -----------------------------------------------------------------
 
 
-#: One network in every form that its authors publish: with and without boxes that the network itself makes.
+#: One network in all forms that its authors publish, with boxes that are decoded in the network, or not.
 ULTRAFACE = [
     "version-slim-320.onnx",
     "version-slim-320_simplified.onnx",

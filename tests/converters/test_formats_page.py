@@ -1,4 +1,4 @@
-"""docs/formats.md: every layer of a format is read or refused with a reason."""
+"""docs/formats.md: each layer of a format is read, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def page(generator: dict[str, Any]) -> ModuleType:
-    """The module that writes the page."""
+    """Return the module that writes the page."""
     module: ModuleType = generator["formats_page"]
     return module
 

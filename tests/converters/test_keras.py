@@ -1,4 +1,4 @@
-"""Keras files of both generations, against arithmetic written out here; what Keras itself says is in tests/oracles."""
+"""Keras files of both generations, compared with arithmetic written out here. tests/oracles compares with Keras."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_average_pooling_leaves_padding_out(tmp_path: Path) -> None:
 
 
 def test_models_within_models_of_keras_2(tmp_path: Path) -> None:
-    """Calls of a model are counted from 1; the list of its weights has the trained ones of all layers first."""
+    """Calls of a model are counted from 1. In its list of weights, the trained ones of all layers come first."""
     inner = functional(
         [
             image(4, 4, 2, name="inner_input"),
@@ -130,7 +130,7 @@ def test_a_result_that_is_listed_twice(tmp_path: Path) -> None:
 
 
 def test_functions_of_tensorflow(tmp_path: Path) -> None:
-    """x * hard_sigmoid as MobileNetV3 in Keras 2 writes it."""
+    """Test x * hard_sigmoid(x) as MobileNetV3 of Keras 2 writes it."""
     plus = layer("TFOpLambda", "plus", "image", function="__operators__.add")
     plus["inbound_nodes"] = [[["image", 0, 0, {"y": 3.0, "name": None}]]]
     times = layer("TFOpLambda", "times", "relu", function="math.multiply")
@@ -160,7 +160,7 @@ def test_sequential_without_an_input_layer(tmp_path: Path) -> None:
 
 
 def test_scaled_samples_are_a_photos(tmp_path: Path) -> None:
-    """A network that begins by scaling 0..255 takes photos as they are."""
+    """A network that begins by scaling 0..255 gets photos without preprocessing."""
     scaled = [image(4, 4, 3), layer("Rescaling", "scale", "image", scale=1 / 127.5, offset=-1.0)]
     assert converted(tmp_path, functional(scaled), {}).preprocess == "none"
     doubled = [image(4, 4, 3), layer("Rescaling", "scale", "image", scale=2.0)]
@@ -174,7 +174,7 @@ def test_permutation_of_single_pixels(tmp_path: Path) -> None:
 
 
 def test_archives_of_keras_3(tmp_path: Path) -> None:
-    """Groups are named after classes, and numbered where several layers have one."""
+    """Groups have the names of classes, with numbers if several layers have the same class."""
     kernels = [random(3, 3), random(3, 2, seed=1)]
     layers = [
         {
@@ -201,7 +201,7 @@ def test_archives_of_keras_3(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_archives_of_keras_2(tmp_path: Path, seed: int) -> None:
-    """2.12 and 2.13 list a layer with weights as "layer_with_weights-N" and "layer-N", and number both."""
+    """Keras 2.12 and 2.13 list layers with weights both as "layer_with_weights-N" and as "layer-N"."""
     rng = np.random.default_rng(seed)
     layers, counts, stored, kernels = [], {"dense": -1, "batch_normalization": -1, "re_lu": -1}, {}, []
     stem = "_layer_checkpoint_dependencies"
@@ -242,7 +242,7 @@ def test_archives_of_keras_2(tmp_path: Path, seed: int) -> None:
 
 
 def test_models_within_archives_of_keras_2(tmp_path: Path) -> None:
-    """And attention's weights, which are in groups named after attributes."""
+    """Test models in models, and attention, whose weights are in groups named after attributes."""
     stem = "_layer_checkpoint_dependencies"
     inner = functional([image(4, name="in"), layer("Dense", "a", "in", units=4)], inputs=("in",))
     other = functional([image(4, name="in"), layer("Dense", "b", "in", units=4)], inputs=("in",))
@@ -283,7 +283,7 @@ def test_all_layers_that_cannot_be_converted_are_named(tmp_path: Path) -> None:
 
 
 def test_code_is_never_executed(tmp_path: Path) -> None:
-    """A Lambda layer holds marshalled bytecode; nothing may decode it."""
+    """A Lambda layer contains marshalled bytecode, which must not be decoded."""
     code = {"class_name": "__lambda__", "config": {"code": "4wEAAAAAAAAA" * 4, "defaults": None}}
     message = refusal(tmp_path, layer("Lambda", "custom", "image", function=code))
     assert "layer 'custom' (Lambda): holds code of Python, which is never executed" in message
@@ -335,7 +335,7 @@ def test_stopping_at_layers_and_choosing_shapes(tmp_path: Path) -> None:
     [("vww_96.h5", "vww_96_float.tflite"), ("pretrainedResnet.h5", "pretrainedResnet.tflite")],
 )
 def test_published_models(shared: Path, name: str, other: str) -> None:
-    """Beside their TensorFlow Lite files, in our engine and in LiteRT."""
+    """Compare with their TensorFlow Lite files, in our engine and in LiteRT."""
     directory = shared / "models/mlperf_tiny"
     ours, theirs = (converters.read_network([directory / file]) for file in (name, other))
     x = np.random.default_rng(0).uniform(0, 1, (1, *[extent or 0 for extent in ours.input.shape[1:]]))
@@ -356,7 +356,7 @@ def test_published_models(shared: Path, name: str, other: str) -> None:
 def test_batch_normalization_along_several_axes(
     tmp_path: Path, axes: list[int], epsilon: float, parameters: tuple[str, ...]
 ) -> None:
-    """Keras 2 has weights for each position of the axes then, with an extent of 1 for each other axis."""
+    """With several axes, Keras 2 has a weight for each position on them. Other axes of weights have the extent 1."""
     extents = (5, 4, 3)
     shape = [extent if axis in axes else 1 for axis, extent in enumerate(extents, start=1)]
     stored = shape if len(axes) > 1 else [extents[axes[0] - 1]]

@@ -1,4 +1,4 @@
-"""Keras files that are damaged or made to do harm are refused with a reason, in time and memory for their size."""
+"""Damaged or hostile Keras files are refused with a reason, in time and memory in proportion to their size."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def refusal(path: Path) -> str:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file that can be read."""
+    """Write a file that can be read."""
     path = tmp_path / "model.h5"
     write_h5(path, DENSE, {"dense": {"dense/kernel": KERNEL}})
     return path
 
 
 def replaced(path: Path, make: Any) -> str:
-    """The refusal when the kernel is something else."""
+    """Replace the kernel, and return the error of reading the file."""
     with h5py.File(path, "a") as file:
         group = file["model_weights/dense/dense"]
         del group["kernel:0"]
@@ -157,7 +157,7 @@ def test_descriptions(path: Path, text: str, reason: str) -> None:
 
 
 def test_archives_that_cannot_be_unpacked(tmp_path: Path) -> None:
-    """The first byte of what is packed says a kind of block that there is not."""
+    """The first byte of the compressed data is an invalid kind of block."""
     path = tmp_path / "model.keras"
     write_keras(path, DENSE, {"layers/dense": [KERNEL]})
     with zipfile.ZipFile(path) as archive:
@@ -182,7 +182,7 @@ def test_models_nested_too_deeply(path: Path) -> None:
 
 
 def test_models_that_double(path: Path) -> None:
-    """Each model applies the one within it twice: 2^30 layers in 60 lines."""
+    """Each model applies the model within it twice, which makes 2^30 layers of 60 lines."""
     model = functional([image(3), layer("ReLU", "end", "image")])
     for _ in range(30):
         nested = {"class_name": "Functional", "name": "inner", "config": model["config"]}
@@ -309,7 +309,7 @@ def test_damaged_copies(tmp_path: Path, suffix: str) -> None:
 
 
 def test_newer_forms_of_hdf5(tmp_path: Path) -> None:
-    """What h5py writes with libver="latest"; and groups of so many links that it indexes them, which are refused."""
+    """Files of h5py with libver="latest" are read. Groups with so many links that they have an index are refused."""
     path = tmp_path / "model.h5"
     with h5py.File(path, "w", libver="latest") as file:
         file.attrs["model_config"] = json.dumps(DENSE)
@@ -324,7 +324,7 @@ def test_newer_forms_of_hdf5(tmp_path: Path) -> None:
 
 
 def test_many_links_and_long_descriptions(tmp_path: Path) -> None:
-    """Trees of several levels, and attributes that are split, as files of large models have."""
+    """Test trees of several levels and split attributes, as in files of large models."""
     path, count = tmp_path / "model.h5", 700
     layers = [image(2), layer("Dense", "dense0", "image", units=2)]
     layers += [layer("Dense", f"dense{i}", f"dense{i - 1}", units=2) for i in range(1, count)]

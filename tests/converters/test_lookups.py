@@ -1,4 +1,4 @@
-"""Rows of constant tables by numbers that the network gets, such as embeddings of words."""
+"""Lookups of rows in constant tables by numbers of the input, such as embeddings of words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converting a file and loading it take at most twice its size in memory: the network, and one layer of the file.
+"""Converting and loading a file take at most twice its size in memory: for the network, and for a layer of the file.
 
 The full tier measures that. The default tier, which runs on any machine, notices another order of magnitude.
 """
@@ -99,7 +99,7 @@ def _caffemodel(network: mpscnn.Network, path: Path) -> None:
 
 
 def _keras_model(network: mpscnn.Network, writer: Any) -> tuple[dict[str, tuple[int, ...]], Any]:
-    """Convolutions of one pixel with the network's numbers of channels, and their weights' shapes."""
+    """Return 1x1 convolutions with the network's numbers of channels, and their weights' shapes."""
     layers, shapes, x, channels = [writer.image(8, 8, 3)], {}, "image", 3
     for filters in _filters(network):
         name = f"c{len(layers)}"
@@ -110,7 +110,7 @@ def _keras_model(network: mpscnn.Network, writer: Any) -> tuple[dict[str, tuple[
 
 
 def _filters(network: mpscnn.Network) -> list[int]:
-    """Of its layers that are not depthwise."""
+    """Return the numbers of outputs of the layers that are not depthwise."""
     specs = [spec for spec in network.weight_specs() if spec["role"] == "weight"]
     return [spec["shape"][0] for spec in specs if min(spec["shape"][0], spec["shape"][-1]) > 1]
 
@@ -128,7 +128,7 @@ _WRITERS: dict[str, Callable[[mpscnn.Network, Path], None]] = {
 
 
 def _max_used(folder: Path, name: str) -> float:
-    """The most memory that any way of reading takes, in sizes of the file."""
+    """Return the most memory that any way of reading takes, as a multiple of the file's size."""
     for build, file in ((models.mnasnet0_5, f"small_{name}"), (models.mnasnet1_3, name)):
         network = build(classes=1000)
         network.initialize_weights(seed=1)

@@ -1,4 +1,4 @@
-"""Protocol buffer files of many small parts are refused before they are parsed, because parts take far more memory."""
+"""Protocol buffers of many small parts are refused before parsing, because in memory parts are far larger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mpscnn.errors import UnsupportedError
 pytest.importorskip("google.protobuf", reason="needs protobuf")
 
 FREE = 1 << 16
-"""The bytes in memory that each file may take in these tests, so that small files suffice."""
+"""The memory in bytes that each file may take in these tests, so low that small files suffice."""
 
 
 def onnx() -> Any:
@@ -46,7 +46,7 @@ FORMATS: dict[str, tuple[Callable[[], Any], int]] = {
     "graph.pb": (graph, 4),
     "saved_model.pb": (saved_model, 4),
 }
-"""The kind of message in a file, and how deep the messages lie that are tried."""
+"""For each file: the kind of its message, and the depth of the messages that are tried."""
 
 
 def field(number: int, content: bytes) -> bytes:
@@ -82,7 +82,7 @@ def written(folder: Path, name: str, way: tuple[int, ...], count: int) -> list[P
 def test_many_empty_messages_of_each_kind(
     name: str, full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The default tier takes one kind of message in eight."""
+    """The default tier tests every eighth kind of message."""
     monkeypatch.setattr(message_memory, "MEMORY_FREE", FREE)
     kind, depth = FORMATS[name]
     ways = list(ways_to_messages(kind().DESCRIPTOR, depth))

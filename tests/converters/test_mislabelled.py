@@ -1,4 +1,4 @@
-"""Files under another format's suffix, and messages about files that hold nonsense."""
+"""Files with the suffix of another format, and errors about files with nonsense."""
 
 from __future__ import annotations
 

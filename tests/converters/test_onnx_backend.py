@@ -20,7 +20,7 @@ SLOW = ("operators", "real networks with light weights")
 
 
 def section_of(category: str) -> str:
-    """The part of the page about a category."""
+    """Return the part of the page about a category."""
     found = re.search(rf"^## {category}: .*?(?=\n## |\Z)", PAGE, re.MULTILINE | re.DOTALL | re.IGNORECASE)
     assert found is not None
     return found[0].strip()
@@ -36,7 +36,7 @@ def test_no_case_is_wrong_and_the_page_names_all(category: str) -> None:
     if f"package onnx\n{onnx.__version__}.\n" in PAGE:
         written = SCRIPT["section"](category, results).strip()
         assert section_of(category) == written, "run: python docs/generate/onnx_backend_page.py"
-    else:  # another version has other cases
+    else:  # another version of onnx has other cases
         listed = " ".join(section_of(category).split("| refused")[0].split()).replace(",", "").split()
         known = {name.removeprefix("test_"): name for name in results.refused}
         assert not [known[name] for name in listed if name in known]

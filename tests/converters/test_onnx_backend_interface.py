@@ -1,4 +1,4 @@
-"""mpscnn.onnx_backend: the interface onnx.backend.base, for models and arrays as users have them."""
+"""mpscnn.onnx_backend, an implementation of onnx.backend.base, with models and arrays as users have them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def floats(*shape: int, seed: int = 1) -> NDArray[np.float32]:
 
 
 def typed(given: Any, kind: int = onnx.TensorProto.FLOAT) -> Any:
-    """The model with the types of its outputs."""
+    """Set the types of the model's outputs."""
     for info in given.graph.output:
         info.type.tensor_type.elem_type = kind
     return given
