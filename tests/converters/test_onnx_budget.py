@@ -1,4 +1,4 @@
-"""Constants of ONNX files are computed within one budget, which is counted before each operator computes anything."""
+"""Constants of ONNX files are computed within one budget, which is checked before each operator computes anything."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from mpscnn.errors import Error, UnsupportedError, WeightsError
 Case = tuple[list[Any], dict[str, Any]]
 Make = Callable[[int], Case]
 
-# Large: n x n numbers are four times as many as every file may have, and n numbers are few.
+# With LARGE, n x n numbers are four times as many as any file may compute, while n numbers are few.
 LARGE, SMALL = 1 << 13, 3
 MEMORY = 4 << 20
 HALF, WHOLE, TRUE, BYTE = np.float32(0.5), np.int64(1), np.True_, np.uint8(3)
 
 
 def filled(name: str, shape: tuple[int, ...], value: Any = HALF) -> tuple[Any, dict[str, Any]]:
-    """A constant of any size that takes some 100 bytes of the file."""
+    """Return a node for a constant of any size, which takes about 100 bytes of the file."""
     made = node(
         "ConstantOfShape", [f"{name}.shape"], name, value=onnx.numpy_helper.from_array(np.array([value]))
     )
@@ -55,7 +55,7 @@ def of_filled(
     small: dict[str, Any] | None = None,
     **attributes: Any,
 ) -> Make:
-    """A node of constants, each given by its shape, where "n" grows, and its one number; behind them `small` ones."""
+    """Return a node of constants, each given by its shape ("n" grows) and its number, and then of `small` constants."""
 
     def make(n: int) -> Case:
         nodes, constants, names = [], dict(small or {}), []
@@ -137,7 +137,7 @@ CASES["Expand"] = lambda n: (
     [node("Expand", ["a", "s"])],
     {"a": np.ones((2, 1), np.float32), "s": np.array([2, n * n])},
 )
-# These take no memory, however large the constant is that they are given.
+# These operators take no memory, however large their operand is.
 VIEWS: dict[str, Make] = {
     "Constant": lambda n: ([node("Constant", [], value_floats=[0.5] * 3)], {}),
     "Flatten": of_filled("Flatten", SQUARE),
@@ -154,7 +154,7 @@ VIEWS: dict[str, Make] = {
 
 
 def computed(case: Case) -> Constants:
-    """The constants of a file after all nodes were computed."""
+    """Return the constants of a file after all nodes have been computed."""
     nodes, constants = case
     made = model([*nodes, node("Relu", ["x"], "out")], {"x": (1, 4)}, constants, outputs=("out",))
     assert made.ByteSize() < 4_000
@@ -189,7 +189,7 @@ def test_an_operator_of_small_constants_is_computed_as_onnxruntime_does(kind: st
 @pytest.mark.parametrize("kind", CASES)
 def test_a_small_file_that_would_cost_much_is_refused_before_it_does(kind: str) -> None:
     case = CASES[kind](LARGE)
-    computed(CASES[kind](SMALL))  # what is imported and kept
+    computed(CASES[kind](SMALL))  # imports modules and fills caches
     tracemalloc.start()
     try:
         with pytest.raises(UnsupportedError, match="the constants that are computed of others would take"):
@@ -220,7 +220,7 @@ def test_thousands_of_operands(kind: str) -> None:
 
 
 def test_many_small_costs_add_up() -> None:
-    """Each node repeats a constant that its file does not have."""
+    """Each node repeats a small constant. Together they exceed the budget."""
     count = 40
     nodes = [node("Tile", ["a", "r"], f"t{place}") for place in range(count)]
     with pytest.raises(UnsupportedError, match="elements"):
@@ -306,7 +306,7 @@ def test_factors_of_a_large_constant_are_not_made_fractions() -> None:
 
 
 def test_each_look_at_a_large_constant_is_counted() -> None:
-    """Whether all numbers of a constant are one is looked at for each layer that reads it."""
+    """For each layer that reads a constant, all its numbers are compared, which counts as work."""
     constant, shape = filled("c", (1, LARGE * LARGE // 4))
     nodes = [node("Add", ["x", "c"], f"y{place}") for place in range(400)]
     made = model([constant, *nodes], {"x": (1, LARGE * LARGE // 4)}, shape, outputs=["y399"])
@@ -318,7 +318,7 @@ def test_each_look_at_a_large_constant_is_counted() -> None:
 
 
 def test_weights_of_one_number_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Layers have a copy each, so that a small file with many of them takes much memory."""
+    """Each layer has a copy of such weights, so that many layers in a small file need much memory."""
     constant, shape = filled("w", (1 << 10, 1 << 10))
     names = ["x", *(f"t{place}" for place in range(199)), "y"]
     nodes = [node("MatMul", [names[place], "w"], names[place + 1]) for place in range(200)]
@@ -349,7 +349,7 @@ def test_constants_of_constants_may_form_any_chain() -> None:
 
 
 def light_networks() -> list[Any]:
-    """Published networks, of which the package onnx has the layers only: each weight is a constant of one number."""
+    """Return published networks that onnx has without weights: each weight is a constant of one number."""
     folder = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
     small = [folder / f"light_{name}.onnx" for name in ("inception_v1", "shufflenet", "squeezenet")]
     return with_full(small, sorted({*folder.glob("light_*.onnx")} - {*small}))
@@ -357,7 +357,7 @@ def light_networks() -> list[Any]:
 
 @pytest.mark.parametrize("path", light_networks(), ids=lambda path: path.stem)
 def test_published_networks_without_weights_are_read(path: Path) -> None:
-    """Their weights take up to 575 MB, which is 60 000 times the file."""
+    """The weights of these networks take up to 575 MB, 60,000 times the file."""
     network = converters.read_network([path])
     sizes = (math.prod(spec["shape"]) for spec in json.loads(network.graph.weights()))
     if sum(sizes) < 3e7:

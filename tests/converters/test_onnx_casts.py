@@ -1,4 +1,4 @@
-"""Cast and CastLike of what a network computes, to every type of elements that ONNX has."""
+"""Cast and CastLike of a network's tensors to every element type of ONNX."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = [name for name in TYPES.keys() if name != "UNDEFINED" and "COMPLEX" not 
 
 
 def cast(kind: str, target: str, *, constant: bool = False) -> Any:
-    """A cast to a type and back to float32; CastLike has the type of a constant."""
+    """Return a cast to a type and back to float32. CastLike gets the type from a constant."""
     number = TYPES.Value(target)
     source = "k" if constant else "x"
     nodes = [node("Cast", [source], "c", to=number)]
@@ -59,7 +59,7 @@ def test_a_cast_is_done_or_refused_by_name(kind: str, target: str) -> None:
 @pytest.mark.parametrize("target", NAMES)
 @pytest.mark.parametrize("kind", ["Cast", "CastLike"])
 def test_a_cast_of_a_constant_is_computed_or_refused(kind: str, target: str) -> None:
-    """Numbers of any type are rounded as ONNX says; text is none."""
+    """Numbers are rounded to any type as ONNX says. Casts to text are refused."""
     made = cast(kind, target, constant=True)
     if target == "STRING":
         with pytest.raises(UnsupportedError, match="text"):
@@ -73,7 +73,7 @@ def test_a_cast_of_a_constant_is_computed_or_refused(kind: str, target: str) -> 
 
 @pytest.mark.parametrize(("like", "refused"), [("x", ""), ("b", "makes bool"), ("a", "makes int64")])
 def test_the_type_of_a_computed_tensor(like: str, refused: str) -> None:
-    """Comparisons give booleans, positions are whole numbers; all else is float."""
+    """Comparisons give booleans, and positions are int64. Everything else is float32."""
     nodes = [
         node("Greater", ["x", "k"], "b"),
         node("ArgMax", ["x"], "a", axis=1),

@@ -14,7 +14,7 @@ NUMBERS = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
 def assert_computed(
     kind: str, operands: dict[str, Any], result: tuple[int, ...], opset: int, **settings: Any
 ) -> None:
-    """Compare the sum of an input and the operator's result, which only constants are needed for."""
+    """Compare the sum of an input and the operator's result, which depends on constants only."""
     nodes = [node(kind, list(operands), "c", **settings), node("Add", ["x", "c"])]
     assert_like_onnxruntime(model(nodes, {"x": [1, *result]}, operands, opset=opset))
 

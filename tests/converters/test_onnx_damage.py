@@ -1,4 +1,4 @@
-"""Damaged and hostile ONNX files give an error that says what is wrong, in time and memory of the file's size."""
+"""Damaged and hostile ONNX files give an error with the reason, in time and memory in proportion to their size."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_changed_byte_is_an_error_or_a_network(tmp_path: Path) -> None:
     for place in range(0, len(content), 3):
         changed = bytearray(content)
         changed[place] ^= int(generator.integers(1, 256))
-        with suppress(Error):  # and nothing else
+        with suppress(Error):  # no other exception
             read_network([saved(tmp_path, bytes(changed))])
 
 
@@ -61,7 +61,7 @@ def test_a_missing_file() -> None:
 
 
 def claims() -> dict[str, Any]:
-    """Models of less than a kilobyte that ask for gigabytes."""
+    """Return models of less than a kilobyte that ask for gigabytes."""
     huge = np.array([100_000, 100_000])
     one = np.zeros(1, np.float32)
     doubling = [node("Concat", [f"d{i}"] * 8, f"d{i + 1}", axis=0) for i in range(12)]
@@ -79,7 +79,7 @@ def claims() -> dict[str, Any]:
 
 
 def max_resident() -> int:
-    """The most bytes that this process ever had in memory."""
+    """Return the most bytes that this process has had in memory."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most
 
@@ -91,7 +91,7 @@ def test_constants_cannot_claim_more_memory_than_the_file_justifies(kind: str) -
     before = max_resident()
     with pytest.raises(UnsupportedError, match="times the file's size in bytes"):
         read(made)
-    assert max_resident() - before < 1 << 30  # the claims are tens of gigabytes
+    assert max_resident() - before < 1 << 30  # the models ask for tens of gigabytes
 
 
 def test_a_tensor_with_dimensions_that_its_data_do_not_have() -> None:
@@ -135,7 +135,7 @@ def test_too_many_functions_are_refused(name: str) -> None:
 
 
 def with_external(tmp_path: Path, change: Callable[[dict[str, str]], None] = lambda entries: None) -> Path:
-    """A model whose weights lie in the file weights.bin."""
+    """Write a model whose weights are in the file weights.bin."""
     made = small()
     tensor = made.graph.initializer[0]
     content = tensor.raw_data
@@ -171,7 +171,7 @@ def test_weights_outside_of_the_folder_are_not_read(tmp_path: Path, location: st
 
 
 def in_cache(tmp_path: Path, location: str) -> Path:
-    """The model and its weights as the cache of Hugging Face has them: links to files without names, in one folder."""
+    """Write a model as in Hugging Face's cache, where names are links to files with other names in one folder."""
     blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "main" / "onnx"
     blobs.mkdir()
     snapshot.mkdir(parents=True)
@@ -320,7 +320,7 @@ def test_the_package_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: p
 
 
 def test_a_package_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be installed, and have no room in memory."""
+    """A package may be installed, but fail for lack of memory."""
     import sys
 
     path = saved(tmp_path, small())

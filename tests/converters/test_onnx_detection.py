@@ -1,4 +1,4 @@
-"""Detectors of ONNX files give the boxes that onnxruntime's numbers mean."""
+"""Detectors of ONNX files give the boxes that follow from onnxruntime's results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PIXELS = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
 
 
 def corners(boxes: Array) -> Array:
-    """Of centres and sizes."""
+    """Return the corners of boxes that are given by centres and sizes."""
     center, size = boxes[:, :2], boxes[:, 2:]
     return np.concatenate([center - size / 2, center + size / 2], axis=1)
 
@@ -54,7 +54,7 @@ def suppression(network: Network) -> dict[str, Any]:
 
 
 def assert_same_boxes(network: Network, x: Array, boxes: Array, scores: Array) -> None:
-    """Boxes in pixels and probabilities that onnxruntime's numbers mean, against what the network finds."""
+    """Compare what the network finds with boxes in pixels and probabilities of onnxruntime."""
     assert network.detection is not None
     results = (
         network.compile(device="cpu", precision="float32").session(threads=1).run(x.transpose(0, 2, 3, 1))
@@ -89,7 +89,7 @@ def test_anchor_free_boxes() -> None:
 
 
 def test_numbers_in_float64_are_computed_in_float32() -> None:
-    """As PyTorch writes grids of a fixed size."""
+    """PyTorch writes grids of a fixed size in float64."""
     g = yolo_v8()
     (end,) = [one for one in g.nodes if one.output[0] == "output0"]
     wide = [g.add("Cast", name, to=onnx.TensorProto.DOUBLE) for name in end.input]
@@ -113,7 +113,7 @@ def test_boxes_of_anchors(extra_maps: bool, power: bool) -> None:
 
 
 def test_one_box_for_each_cell_and_whether_there_is_an_object() -> None:
-    """YOLOv6 and YOLOX, which prepare photos in other ways."""
+    """Test YOLOv6 and YOLOX, which have other preprocessing."""
     made = yolo_v5(one_anchor=True)[0].model(["output"])
     x = image()
     output = run_there(made, {"images": x})[0][0]
@@ -127,7 +127,7 @@ def test_one_box_for_each_cell_and_whether_there_is_an_object() -> None:
 
 
 def there(made: Any, *names: str, x: Array) -> list[Array]:
-    """What onnxruntime gives for tensors within a file."""
+    """Return onnxruntime's results for tensors within a file."""
     inner = onnx.ModelProto()
     inner.CopyFrom(made)
     del inner.graph.output[:]
@@ -138,7 +138,7 @@ def there(made: Any, *names: str, x: Array) -> list[Array]:
 def test_a_suppression_of_yolo_gives_its_limits() -> None:
     made = suppressed_v8(yolo_v8())
     x = image()
-    run_there(made, {"images": x})  # a graph that onnxruntime takes
+    run_there(made, {"images": x})  # onnxruntime must accept the graph
     (output,) = there(made, "output0", x=x)
     network = read(made)
     assert_same_boxes(network, x, corners(output[0, :4].T), output[0, 4:].T)
@@ -211,7 +211,7 @@ def test_scores_that_are_not_probabilities_stay_raw() -> None:
 
 
 def test_boxes_that_lie_nowhere_stay_raw() -> None:
-    """As YOLOX exports them: offsets within cells and logarithms of sizes."""
+    """YOLOX exports boxes as offsets within cells and logarithms of sizes, without decoding them."""
     g = Graph()
     rows = []
     for number, one in enumerate(g.maps()):
@@ -230,7 +230,7 @@ def test_a_network_whose_boxes_are_anywhere_is_noted() -> None:
     g, _ = yolo_v5()
     for tensor in g.constants:
         if np.shape(g.constants[tensor])[-1:] == (2,) and np.ndim(g.constants[tensor]) == 5:
-            g.constants[tensor] = g.constants[tensor] * 0  # no cells
+            g.constants[tensor] = g.constants[tensor] * 0  # removes the positions of cells
     network = read(g.model(["output"]))
     assert network.detection is None
     assert "could not be found" in network.notes[0]
@@ -281,7 +281,7 @@ def test_a_file_detects_on_photos(
     ids=["v8", "v8 suppressed", "v5", "v7", "tensorflow", "raw"],
 )
 def test_the_conversion_is_proved(made: Any, tmp_path: Path) -> None:
-    """By the tensors that boxes and scores are made of, which are inside the file."""
+    """The comparison reads tensors within the file, from which boxes and scores are made."""
     path = tmp_path / "model.onnx"
     onnx.save(made, path)
     network = read_network([path])

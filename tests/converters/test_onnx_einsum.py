@@ -1,4 +1,4 @@
-"""Einsum beside onnxruntime, and what of it is refused."""
+"""Einsum, compared with onnxruntime, and equations that are refused."""
 
 from __future__ import annotations
 

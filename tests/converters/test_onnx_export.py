@@ -1,4 +1,4 @@
-"""Exported networks give in onnxruntime what they give here, for every operation."""
+"""Networks of every operation give the same results here and, exported, in onnxruntime."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BATCH = 2
 
 
 def fill(network: Network) -> None:
-    """Random values for every weight, so that none of them is neutral."""
+    """Set random values for every weight, so that none of them is neutral."""
     generator = np.random.default_rng(7)
     weights = {}
     for spec in network.weight_specs():
@@ -39,7 +39,7 @@ def fill(network: Network) -> None:
 def assert_same(
     network: Network, *, size: tuple[int, int] | None = None, layout: str = "nhwc", tolerance: float = 1e-4
 ) -> None:
-    """One random batch through both engines; differences are relative to the largest output."""
+    """Run a random batch in both engines. Differences are relative to the largest output."""
     model = onnx_export.to_onnx(network, size=size, layout=layout)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(11)
@@ -63,7 +63,7 @@ def assert_same(
 def network_of(
     build: Callable[[Network, Tensor], Tensor], shape: tuple[int | None, ...] = (7, 9, 6)
 ) -> Network:
-    """A network of one layer."""
+    """Return a network of one layer."""
     network = Network(input=shape, name="one_layer")
     network.output(build(network, network.input))
     fill(network)
@@ -292,7 +292,7 @@ LAYERS: dict[str, Callable[[Network, Tensor], Tensor]] = {
 
 
 def _of_positive(kind: str) -> Callable[[Network, Tensor], Tensor]:
-    """Elementwise, of a tensor that has zeros and one that has none."""
+    """Return an elementwise function of two tensors, one with zeros and one without."""
     return lambda net, x: net.layer(kind, [net.activation(x, "relu"), net.activation(x, "sigmoid")], {})
 
 
@@ -481,7 +481,7 @@ def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_padding_alike_on_both_sides_stays_so() -> None:
-    """Though the last window does not reach the padding behind: other converters know only such padding."""
+    """Padding stays symmetric, though the last window does not reach its end. Some converters need this."""
     network = mpscnn.Network(input=(8, 8, 3))
     x = network.conv2d(network.input, 4, 3, strides=2, padding=1)
     network.output(network.max_pool2d(x, 3, strides=2, padding=1))

@@ -1,4 +1,4 @@
-"""ONNX files whose height and width are both free: the same results as onnxruntime's at several sizes."""
+"""ONNX files whose height and width are both free give the results of onnxruntime at several sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZES = ((7, 9), (8, 5), (1, 3))
 
 
 def assert_like_onnxruntime(made: Any, seed: int = 0) -> mpscnn.Network:
-    """One program, run with images of several sizes."""
+    """Run one program with images of several sizes, and compare with onnxruntime."""
     network = read(made)
     session = network.compile(device="cpu", precision="float32").session(threads=1)
     for height, width in SIZES:
@@ -36,7 +36,7 @@ def assert_like_onnxruntime(made: Any, seed: int = 0) -> mpscnn.Network:
 
 @pytest.mark.parametrize("seed", with_full(range(20), range(20, 60)))
 def test_random_graphs_give_what_onnxruntime_gives(seed: int) -> None:
-    """None is refused: every operator in them is known, and onnxruntime computes each."""
+    """No random graph is refused. All give what onnxruntime gives."""
     made = RandomGraph(np.random.default_rng(seed), length=5).model()
     assert_like_onnxruntime(made, seed)
 
@@ -60,7 +60,7 @@ def test_values_are_joined_along_an_axis_that_has_no_place_in_memory() -> None:
 
 
 def convnext() -> Any:
-    """ConvNeXt's LayerNorm of NCHW images: mean and variance over channels, then scale and offset."""
+    """Return ConvNeXt's LayerNorm of NCHW images: mean and variance over channels, then scale and offset."""
     nodes = [
         node("ReduceMean", ["x"], "mean", axes=[1]),
         node("Sub", ["x", "mean"], "centred"),
@@ -81,7 +81,7 @@ def convnext() -> Any:
 
 
 def cbam() -> Any:
-    """CBAM's attention of places: mean and maximum over channels, joined, convolved, and a gate."""
+    """Return CBAM's spatial attention: mean and maximum over channels, joined, convolved, and used as a gate."""
     nodes = [
         node("ReduceMean", ["x"], "mean", axes=[1]),
         node("ReduceMax", ["x"], "max", axes=[1]),
@@ -94,7 +94,7 @@ def cbam() -> Any:
 
 
 def channels_last_norm() -> Any:
-    """Between two transpositions, as torch exports nn.LayerNorm of permuted images."""
+    """Return a norm between two transpositions, as torch exports nn.LayerNorm of permuted images."""
     nodes = [
         node("Transpose", ["x"], "last", perm=[0, 2, 3, 1]),
         node("LayerNormalization", ["last", "scale", "offset"], "normal", axis=-1, epsilon=1e-6),
@@ -105,7 +105,7 @@ def channels_last_norm() -> Any:
 
 
 def one_plane() -> Any:
-    """A plane (n, height, width): the channel that one index takes, which then is no axis."""
+    """Return a graph with a plane (n, height, width): one index takes a channel, whose axis is then gone."""
     nodes = [
         node("Gather", ["x", "index"], "plane", axis=1),
         node("Softmax", ["plane"], "rows", axis=2),
@@ -115,13 +115,13 @@ def one_plane() -> Any:
 
 
 def attention_of_rows() -> Any:
-    """Softmax along the width, and the argument of the maximum along the height."""
+    """Return softmax along the width, and the argument of the maximum along the height."""
     nodes = [node("Softmax", ["x"], "s", axis=3), node("ReduceL2", ["s"], axes=[2], keepdims=0)]
     return model(nodes, {"x": ["n", CHANNELS, "h", "w"]})
 
 
 def repeated_plane() -> Any:
-    """Channel 0 twice, although the axis of channels has one element: its place among the free sizes is open."""
+    """Return channel 0 twice of an axis with one channel, whose place among the free sizes is not known at once."""
     nodes = [
         node("Gather", ["x", "first"], "plane", axis=1),
         node("Softmax", ["plane"], "columns", axis=2),
@@ -152,7 +152,7 @@ def test_blocks_of_known_networks(make: Any) -> None:
 
 
 def test_the_axis_of_an_atom_is_not_guessed() -> None:
-    """(n, ?, ?) of 2 between two free sizes: the 2 may belong to either of the two axes."""
+    """A factor of 2 between two free sizes may belong to either of the two axes."""
     network = mpscnn.Network(input=(None, None, 4))
     arranger = Arranger(network, batch_atom(None), str, lambda count: None)
     free = FreeExtents()
@@ -176,7 +176,7 @@ def test_a_mean_over_channels_moves_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ["L1", "L2", "SumSquare", "LogSumExp", "Max", "Mean", "Prod", "Sum"])
 def test_reductions_of_one_element(kind: str) -> None:
-    """Axes of extent 1 hold one element, of which a norm is the magnitude."""
+    """Along axes of extent 1, a norm is the magnitude of the only element."""
     nodes = [node("GlobalAveragePool", ["x"], "p"), node(f"Reduce{kind}", ["p"], axes=[2, 3])]
     if kind == "Sum":
         nodes[1] = node("ReduceSum", ["p", "axes"])

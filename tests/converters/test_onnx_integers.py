@@ -1,4 +1,4 @@
-"""Quantised networks as ONNX files with QuantizeLinear and DequantizeLinear, on onnxruntime."""
+"""Quantised networks, exported to ONNX with QuantizeLinear and DequantizeLinear, and run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ KINDS = [
 
 
 def test_layers_that_are_kept_in_float32() -> None:
-    """They read and give numbers; what layers of integers read of them is rounded."""
+    """Layers in float32 read and give floats. Layers of integers that read them round."""
     network = mixed()
     model = to_onnx(network, dtype="uint8")
     kinds = Counter(node.op_type for node in model.graph.node)
-    assert kinds["QuantizeLinear"] == 4  # the two floats for "sum", its result, and that of "last"
+    assert kinds["QuantizeLinear"] == 4  # two operands and result of "sum", and result of "last"
     x = IMAGES[0]
     right = in_integers(network, x)
     found = on_onnxruntime(to_onnx(network, dtype="uint8", layout="nhwc"), x)
@@ -68,7 +68,7 @@ def test_a_wrong_scale_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         return None if (layer, role) == ("stem", "weight") else right(self, layer, role, *others)
 
     network = branched()
-    # Floats instead of integers are as good; other weights are not.
+    # Weights may be floats instead of integers, but not other numbers.
     monkeypatch.setattr(Integers, "weight", without_bias)
     assert layers_beyond_one_step(network) == {}
     moved = network.weights["stem.weight"] * 1.1

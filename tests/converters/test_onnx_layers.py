@@ -1,4 +1,4 @@
-"""ONNX' layers give here what they give in onnxruntime: windows, functions, arithmetic."""
+"""ONNX' layers with windows, functions and arithmetic give the results of onnxruntime."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from mpscnn.errors import UnsupportedError
 def test_convolutions(kind: str, attributes: dict[str, Any]) -> None:
     groups = attributes.get("group", 1)
     if kind == "ConvTranspose" and "auto_pad" in attributes:
-        attributes = attributes | {"strides": [1, 1]}  # with others onnxruntime's rule is not ONNX' own
+        attributes = attributes | {"strides": [1, 1]}  # with other strides onnxruntime's rule is not ONNX'
     shape = (12, 6 // groups, 3, 2) if kind == "Conv" else (6, 12 // groups, 3, 2)
     made = model(
         [node(kind, ["x", "w", "b"], **attributes)], IMAGE, {"w": weights(*shape), "b": weights(12, seed=4)}
@@ -52,7 +52,7 @@ def test_convolutions(kind: str, attributes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("automatic", ["SAME_UPPER", "SAME_LOWER"])
 def test_transposed_convolutions_with_strides_above_their_kernel(automatic: str) -> None:
-    """The size is that of the image times the stride, as in TensorFlow: places that no window reaches are last."""
+    """As in TensorFlow, the size is that of the image times the stride. Pixels that no window reaches come last."""
     weight = weights(6, 4, 2, 2)
     attributes = {"auto_pad": automatic, "strides": [3, 4]}
     made = model([node("ConvTranspose", ["x", "w"], **attributes)], {"x": ["n", 6, 5, 3]}, {"w": weight})
@@ -247,7 +247,7 @@ def test_vectors_of_length_one(order: int) -> None:
 
 
 def test_a_norm_that_is_repeated_before_the_division() -> None:
-    """What PyTorch's normalize becomes."""
+    """PyTorch's `normalize` is exported in this way."""
     made = model(
         [
             node("ReduceL2", ["x"], "l", axes=[1], keepdims=1),
@@ -278,9 +278,9 @@ def test_products_of_a_tensor_and_itself_along_another_axis(kind: str) -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, "n"])
 def test_batches_on_different_axes_do_not_meet(batch: int | str) -> None:
-    """(n, 6, 1, 6) and (n * 6, 6), whose product has n * 6 rows: only for one image it is one of each image.
+    """The product of (n, 6, 1, 6) and (n * 6, 6) has n * 6 rows, which belong to single images only if n is 1.
 
-    Two images of a file whose batch is 2 become one image with one more axis.
+    If the file's batch is 2, its two images become one image with one more axis.
     """
     made = model([node("Flatten", ["x"], "f", axis=2), node("Mul", ["f", "x"])], {"x": [batch, 6, 1, 6]})
     if batch == "n":

@@ -1,4 +1,4 @@
-"""ONNX' files whose axes move: layers read tensors as they lie, or axes change places."""
+"""ONNX files with moved axes: layers read tensors in their order in memory, or axes are transposed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_dense_layer_behind_an_image_reads_it_as_it_lies() -> None:
 
 
 def test_attention_of_channels_needs_no_reshape_but_those_of_vectors() -> None:
-    """Squeeze and excitation with dense layers."""
+    """Test squeeze and excitation with dense layers."""
     made = model(
         [
             node("GlobalAveragePool", ["x"], "p"),
@@ -109,7 +109,7 @@ def test_a_channel_shuffle_before_a_split_moves_channels() -> None:
     "perm", [[0, 1, 3, 4, 2], [0, 2, 3, 1, 4], [0, 4, 1, 2, 3], [0, 1, 4, 3, 2]], ids=str
 )
 def test_axes_of_large_tensors_change_places(perm: list[int]) -> None:
-    """Heads of YOLO: (n, anchors, values, height, width) become (n, anchors, height, width, values)."""
+    """Heads of YOLO transpose (n, anchors, values, height, width) to (n, anchors, height, width, values)."""
     made = model(
         [
             node("Conv", ["x", "w"], "c", pads=[1, 1, 1, 1]),
@@ -124,7 +124,7 @@ def test_axes_of_large_tensors_change_places(perm: list[int]) -> None:
 
 
 def test_a_pointwise_convolution_reads_pixels_in_any_order() -> None:
-    """The expected value of a distribution in heads of YOLO."""
+    """Heads of YOLO compute the expectation of a distribution in this way."""
     made = model(
         [
             node("Reshape", ["x", "split"], "r"),
@@ -141,7 +141,7 @@ def test_a_pointwise_convolution_reads_pixels_in_any_order() -> None:
 
 
 def test_a_batch_of_one_joins_on_the_axis_where_the_others_have_it() -> None:
-    """Steps and the last state of a sequence, whose axes of extent 1 a file may exchange by a reshape."""
+    """A file may join steps and last state of a sequence, after a reshape that exchanges axes of extent 1."""
     made = model(
         [
             node("Transpose", ["x"], "t", perm=[1, 0, 2]),

@@ -132,7 +132,7 @@ def test_a_network_without_them_writes_no_entries(tmp_path: Path) -> None:
     ],
 )
 def test_names_of_ultralytics(names: str, expected: list[str] | None, tmp_path: Path) -> None:
-    """A classifier takes them if there is one name for each class."""
+    """A classifier uses the names as labels if there is one for each class."""
     path = tmp_path / "colours.onnx"
     classifier().save(path)
     assert load(with_entries(path, {"names": names})).labels == expected

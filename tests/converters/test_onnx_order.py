@@ -16,7 +16,7 @@ from mpscnn.errors import WeightsError
 
 
 def unsorted(nodes: list[Any]) -> Any:
-    """A model whose nodes may lie before those that they need, of which shapes are not inferred."""
+    """Return a model without inferred shapes, whose nodes may come before those that they need."""
     graph = onnx.helper.make_graph(
         nodes,
         "graph",

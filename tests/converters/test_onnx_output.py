@@ -1,4 +1,4 @@
-"""`mpscnn convert MODEL FILE.onnx` and `export_onnx`: float32 and float16, and there and back again."""
+"""`mpscnn convert MODEL FILE.onnx` and `export_onnx` in float32 and float16. Written files are read again."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _there_and_back(network: mpscnn.Network, folder: Path) -> mpscnn.Network:
 
 
 def _all_of(network: mpscnn.Network) -> Any:
-    """Layers with their names, and their weights; factors and offsets that are not there are ones and zeros."""
+    """Return layers and weights. Factors that are not set are ones, and offsets that are not set are zeros."""
     weights = {}
     for spec in network.weight_specs():
         absent = np.full(spec["shape"], float(spec["role"] == "gamma"), np.float32)
@@ -101,7 +101,7 @@ def _all_of(network: mpscnn.Network) -> Any:
     return network.to_dict(), weights
 
 
-#: Layers whose second reading has other layers than the first, which give the same bits.
+#: Networks that, read a second time, have other layers than after the first time, but give the same bits.
 OTHER_LAYERS = {
     **dict.fromkeys(
         ("L2 pooling", "L2 pooling of the image", "L2 pooling, clamped", "norm of all axes"),
@@ -115,7 +115,7 @@ UNREADABLE = {"batch normalization by statistics": "means over the batch are not
 
 @pytest.mark.parametrize("layer", sorted(set(LAYERS) - set(UNREADABLE)))
 def test_there_and_back_again(layer: str, tmp_path: Path) -> None:
-    """What is read, written and read again is the same network with the same weights, and gives the same bits."""
+    """A network that is read, written and read again stays the same, with the same weights and bits."""
     once = _there_and_back(network_of(LAYERS[layer]), tmp_path)
     twice = _there_and_back(once, tmp_path)
     if layer not in OTHER_LAYERS:
@@ -166,7 +166,7 @@ NEURONS: list[Any] = [
 
 @pytest.mark.parametrize("neuron", NEURONS, ids=str)
 def test_functions_there_and_back_again(neuron: Any, tmp_path: Path) -> None:
-    """What a factor of 1 or an offset of 0 would add does not become a layer of its own."""
+    """Factors of 1 and offsets of 0 of functions do not become layers."""
 
     def both(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
         x = network.conv2d(x, 4, 1, activation=neuron)
@@ -179,7 +179,7 @@ def test_functions_there_and_back_again(neuron: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layer", sorted(set(LAYERS) - {"elementwise power", "comparisons", "round"}))
 def test_layers_as_halves(layer: str, tmp_path: Path) -> None:
-    """All layers can be written in float16, and onnxruntime takes them; those that are left out jump or overflow."""
+    """Layers can be written in float16, and onnxruntime accepts them. Those that jump or overflow are left out."""
     path = tmp_path / "model.onnx"
     network = network_of(LAYERS[layer])
     size = (7, 9) if None in network.input.shape[1:] else None

@@ -1,4 +1,4 @@
-"""ONNX' parts and joins of tensors, reductions, borders, resizes and normalizations."""
+"""ONNX' operators that cut and join tensors, reduce, pad, resize and normalize."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_tensors_are_repeated(repeats: tuple[int, ...], pooled: bool) -> None:
 
 
 def test_a_token_of_each_image_is_joined() -> None:
-    """As PyTorch exports it: a constant that is repeated as often as the batch, which is free."""
+    """As PyTorch exports it, the token is a constant that is repeated for each image of a free batch."""
     made = model(
         [
             node("Shape", ["x"], "shape"),
@@ -109,14 +109,14 @@ def test_constants_of_more_numbers_than_channels(
         made = model([*operands, node(kind, names)], given, {"k": constant, "one": np.float32(1)})
         found = operations(assert_like_onnxruntime(made))
         assert "transpose" not in found
-        is_quotient = kind == "Div" and constant_first  # of a layer that keeps the signs of infinities
+        is_quotient = kind == "Div" and constant_first  # a layer that keeps the signs of infinities
         assert ("constant" in found) == (rank == 4 or shape != (3, 1, 1100) or is_quotient)
 
 
 @pytest.mark.parametrize("kind", ["Add", "Mul", "Pow", "Max", "Min", "Greater"])
 @pytest.mark.parametrize("shape", [(8,), (6, 1, 1), (1, 6, 9, 8)], ids=str)
 def test_constants_of_many_numbers(kind: str, shape: tuple[int, ...]) -> None:
-    """Also those that repeat the value."""
+    """Constants may also repeat one value."""
     cast = [node("Cast", ["b"], to=1)] if kind == "Greater" else []
     name = "b" if cast else "y"
     for before in ([], [node("ReduceMax", ["x"], "p", axes=[1, 3])]):
@@ -136,7 +136,7 @@ def test_a_product_with_a_constant_first() -> None:
 
 
 def test_a_dense_layer_adds_a_tensor() -> None:
-    """Its activation comes behind the sum."""
+    """The layer's activation comes after the sum."""
     made = model(
         [
             node("Gemm", ["x", "w", "z"], "g", transB=1, alpha=0.5, beta=2.0),
@@ -316,7 +316,7 @@ def test_the_largest_channel() -> None:
 def test_resize_factors_are_the_fractions_that_float32_rounds(
     scale: float, alignment: str, mode: str
 ) -> None:
-    """The float32 next to 0.7 lies below it: 10 rows must not become 6."""
+    """The float32 number next to 0.7 is below it. But 10 rows must become 7, not 6."""
     resize = node("Resize", ["x", "", "s"], mode=mode, coordinate_transformation_mode=alignment)
     given = model([resize], {"x": ["n", 3, 10, 30]}, {"s": np.array([1, 1, scale, scale], np.float32)})
     assert_like_onnxruntime(given)

@@ -1,4 +1,4 @@
-"""Activations that ONNX files write as several nodes become one, and nothing else does."""
+"""Activations that ONNX files write as several nodes become one layer, and similar nodes do not."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ FORMS: dict[str, tuple[str, list[Any]]] = {
 
 
 def model_of(nodes: Sequence[Any], **options: Any) -> Any:
-    """A convolution and the nodes behind it."""
+    """Return a model of a convolution and the nodes behind it."""
     constants = {name: np.float32(value) for name, value in NUMBERS.items()}
     used = {name for one in nodes for name in one.input}
     return model(
@@ -193,7 +193,7 @@ def test_five_activations_of_one_value(form: str) -> None:
 
 @pytest.mark.parametrize("kind", ["Add", "Mul"])
 def test_long_chains_take_little_time_and_memory(kind: str) -> None:
-    """Each node doubles what a value is as an expression of the first."""
+    """Each node doubles the expression of a value by the first value."""
     tensors = ["c", *(f"v{number}" for number in range(60)), "y"]
     chain = [node(kind, [one, one], other) for one, other in itertools.pairwise(tensors)]
     tracemalloc.start()
@@ -234,7 +234,7 @@ RESPONSE = {
 
 
 def response(first: Any, apart: Any, last: Any, **window: Any) -> list[Any]:
-    """Local response normalization as torch writes it: an average of squares over neighbouring channels."""
+    """Return local response normalization as torch writes it, with an average pooling of squares over channels."""
     window = {"kernel_shape": [5, 1, 1]} | window
     return [
         first,

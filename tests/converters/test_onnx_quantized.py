@@ -43,7 +43,7 @@ def test_saved_networks_keep_the_integers(tmp_path: Path) -> None:
 
 
 def test_layers_that_are_kept_in_float32(tmp_path: Path) -> None:
-    """They read and give numbers; what layers of integers read of them is rounded."""
+    """Layers in float32 read and give floats. Layers of integers that read them round."""
     network = mixed()
     export_onnx(network, tmp_path / "a.onnx", dtype="uint8", layout="nhwc")
     again = read_network([tmp_path / "a.onnx"])
@@ -75,7 +75,7 @@ def test_two_activations_of_one_layer(tmp_path: Path, kind: str, other: str) -> 
 
 
 class _Images:
-    """What onnxruntime's quantiser calibrates with."""
+    """Images with which onnxruntime's quantiser calibrates."""
 
     def __init__(self, images: Array) -> None:
         self._left = list(images)
@@ -126,7 +126,7 @@ def test_files_of_onnxruntimes_quantiser(
     (right,) = session.run(None, {"image": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})
     step = again.to_dict()["nodes"][-1]["quantization"]["scale"]
     found = in_integers(again, x)
-    # They round at other places, which moves a result by an integer here and there.
+    # Both round at other places, so that some results differ by one integer.
     assert np.abs(found - right).max() < 3.01 * step
     assert (np.abs(found - right) < 1.01 * step).mean() > 0.95
     floats = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
@@ -167,12 +167,12 @@ INPUT = {"x": [2, 3, 6, 6]}
 
 
 def kept(network: mpscnn.Network) -> list[str]:
-    """The operations that stay in float32."""
+    """Return the operations that stay in float32."""
     return [layer["operation"] for layer in network.to_dict()["nodes"] if layer.get("keep_float32")]
 
 
 def check(made: Any, *, steps: float = 1.01, scale: float = 0.05) -> mpscnn.Network:
-    """Reads a file, and compares its integers with onnxruntime's floats between the roundings of the file."""
+    """Read a file, and compare its integers with onnxruntime, which computes in floats between the file's roundings."""
     network, feeds = read(made), random_inputs(made)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -186,7 +186,7 @@ def check(made: Any, *, steps: float = 1.01, scale: float = 0.05) -> mpscnn.Netw
 
 
 def test_integers_that_several_layers_read() -> None:
-    """Each through a DequantizeLinear of its own."""
+    """Each layer has its own DequantizeLinear."""
     nodes = [
         *pair("x", "i"),
         *product("i", "c"),
@@ -217,7 +217,7 @@ def test_a_layer_that_is_read_as_floats_too() -> None:
 
 
 def test_functions_of_a_layer_that_stays_floats() -> None:
-    """Whose integers are not those of their results."""
+    """The layer stays in floats because its functions have results with other integers."""
     nodes = [
         *pair("x", "i"),
         *product("i", "c"),
@@ -239,7 +239,7 @@ def test_functions_of_a_layer_that_stays_floats() -> None:
     ("changed", "is_kept"),
     [
         ({}, False),
-        ({"bs": np.float32(0.04)}, True),  # not the scale of the products
+        ({"bs": np.float32(0.04)}, True),  # the scale is not that of the products
         ({"wz": np.int8(7)}, False),
         ({"wz": np.array([0, 3, -5], np.int8), "ws": np.array([0.01, 0.02, 0.005], np.float32)}, True),
         ({"ws": np.array([0.01, 0.02, 0.005], np.float32), "wz": np.zeros(3, np.int8)}, True),
@@ -264,7 +264,7 @@ def test_weights_and_biases(changed: dict[str, Any], is_kept: bool) -> None:
 
 
 def test_scales_of_products() -> None:
-    """A bias with a scale for each output, as the weights."""
+    """A bias may have a scale for each output, like the weights."""
     each = np.array([0.01, 0.02, 0.005], np.float32)
     changed = {"ws": each, "wz": np.zeros(3, np.int8), "bs": np.float32(0.05) * each}
     nodes = [*pair("x", "i"), *product("i", "c"), *pair("c", "y")]
@@ -274,7 +274,7 @@ def test_scales_of_products() -> None:
 
 
 def test_a_bias_of_floats() -> None:
-    """Its layer stays in float32: onnxruntime does not round it, either."""
+    """The layer of a float bias stays in float32, because onnxruntime does not round it, either."""
     nodes = [
         *pair("x", "i"),
         *product("i", "c", bias="f"),
@@ -287,7 +287,7 @@ def test_a_bias_of_floats() -> None:
 
 
 def test_a_pooling_with_other_integers() -> None:
-    """Engines have it with those of what it reads alone, so it is computed in floats, which are rounded once."""
+    """Poolings support only the integers of their input. With others, they are computed in floats and rounded once."""
     nodes = [
         *pair("x", "i"),
         *product("i", "c"),
@@ -313,7 +313,7 @@ def test_a_mean_of_the_whole_image_with_other_integers() -> None:
 
 @pytest.mark.parametrize("stated", [2, 3])
 def test_integers_without_a_zero_point(stated: int) -> None:
-    """From opset 21 on a file may state their type instead."""
+    """From opset 21 on, a file may give the type of the integers instead of a zero point."""
     nodes: list[Any] = []
     for source, result in (("x", "i"), ("c", "y")):
         nodes += [
@@ -403,7 +403,7 @@ def test_a_nearest_resize_as_torch_writes_it() -> None:
 
 
 def test_sums_beyond_32_bits() -> None:
-    """A bias near 2^31, as quantisers make them for channels that are almost zero."""
+    """Quantisers make biases near 2^31 for channels that are almost zero."""
     nodes = [
         *pair("x", "i"),
         *product("i", "c"),
@@ -458,7 +458,7 @@ def test_the_command_compares_integers(
 
 
 def test_activations_of_sixteen_bits() -> None:
-    """They stay floats within the limits."""
+    """Such activations become floats that are limited to their range."""
     constants = CONSTANTS | {"z": np.int16(-20)}
     network = read(model([*pair("x", "i"), *product("i", "c"), *pair("c", "y")], INPUT, constants))
     assert "only the limits stay" in network.notes[0]

@@ -1,4 +1,4 @@
-"""The ranges of QuantizeLinear and DequantizeLinear beside onnxruntime: floats stay within what integers stand for."""
+"""The ranges of QuantizeLinear and DequantizeLinear, compared with onnxruntime. Floats stay within the ranges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WEIGHTS: dict[str, Any] = {
     "roi": np.zeros(0, np.float32),
     "scales": np.array([1, 1, 2, 2], np.float32),
 }
-#: What is made of `a`, and of `b`, which are the input's two quantisations.
+#: Operators on `a` and `b`, which are two quantisations of the input.
 OPERATORS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "Add": ("Add", ["a", "b"], {}),
     "AveragePool": ("AveragePool", ["a"], {"kernel_shape": [2, 2]}),
@@ -60,7 +60,7 @@ def pair(source: str, result: str, grid: str) -> list[Any]:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", OPERATORS)
 def test_results_are_those_of_onnxruntime_to_one_step(kind: str, seed: int, followed: str | None) -> None:
-    """With ranges that cut on either side, on both, or not at all."""
+    """Random ranges cut on one side, on both sides, or not at all."""
     draw = np.random.default_rng(seed)
     dtype = [np.uint8, np.int8][seed % 2]
     constants = dict(WEIGHTS)
@@ -84,7 +84,7 @@ def test_results_are_those_of_onnxruntime_to_one_step(kind: str, seed: int, foll
     low, high = ((limit - int(constants["y_zero"])) * step for limit in (limits.min, limits.max))
     assert low - 1e-6 <= found.min()
     assert found.max() <= high + 1e-6
-    # Inputs are rounded there, and not here: each of them by half a step of its own.
+    # onnxruntime rounds the inputs, by up to half a step. Here they are not rounded.
     assert found.shape == wanted.shape
     spread = {"Conv": 36, "ConvTranspose": 36, "Depthwise": 9, "MatMul": 6, "Mul": 4}.get(kind, 2)
     rounding = 0.5 * spread * max(float(constants["a_scale"]), float(constants["b_scale"]))

@@ -1,4 +1,4 @@
-"""ONNX models become networks that give what onnxruntime gives."""
+"""ONNX models become networks that give the results of onnxruntime."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def test_an_exported_network_comes_back_as_it_was(layout: str) -> None:
         assert np.array_equal(values.ravel(), back.weights[name].ravel()), name
 
 
-# What the writer expresses by operators that have other meanings than ours in general.
+# Layers that are written with operators that the reader does not understand in general.
 NOT_READ_BACK = {"batch normalization by statistics": "statistics of the batch"}
-# Whether images are NHWC or NCHW is seen by the transpositions at inputs and outputs; these have their own there.
+# The reader tells NHWC from NCHW by transpositions at inputs and outputs. These layers are transpositions themselves.
 AMBIGUOUS = {"transpose of an image", "transpose, cyclic"}
 
 
@@ -182,7 +182,7 @@ def test_a_border_of_nothing_belongs_to_the_maximum() -> None:
 
 
 def test_integers_without_negative_numbers_are_a_relu() -> None:
-    """As quantised files have it; the results differ by the rounding to integers only."""
+    """Quantised files have such integers. Results differ only by the rounding to integers."""
     made = model(
         [
             node("Conv", ["x", "w"], "c"),
@@ -217,7 +217,7 @@ def test_a_border_that_is_cut_off_is_not_the_padding_of_a_convolution() -> None:
 
 
 def test_a_detector_ends_at_what_its_suppression_reads() -> None:
-    """The heads stay raw, and the conversion says so."""
+    """The outputs are the raw heads, and a note says so."""
     made = model(
         [
             node("Conv", ["x", "w"], "c"),

@@ -1,4 +1,4 @@
-"""ONNX' recurrent layers give here what they give in onnxruntime, in all directions and results."""
+"""ONNX' recurrent layers give the results of onnxruntime in all directions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
 def recurrent(kind: str, direction: str, place: int, **attributes: Any) -> Any:
-    """A model of one layer for 2 sequences of 5 steps, with one of its results."""
+    """Return a model of one layer for 2 sequences of 5 steps, with one of the layer's results as output."""
     names = [""] * place + ["y"]
     count = 2 if direction == "bidirectional" else 1
     made = node(kind, ["x", "w", "r", "b"], names, hidden_size=4, direction=direction, **attributes)
@@ -52,7 +52,7 @@ def test_other_activations(kind: str, names: list[str]) -> None:
 
 
 def test_parameters_of_activations() -> None:
-    """Each list goes to the functions that have the parameter, one after the other."""
+    """The functions that have a parameter take it from its list, one after the other."""
     settings = {
         "activations": ["HardSigmoid", "ScaledTanh", "LeakyRelu"] * 2,
         "activation_alpha": [0.3, 0.8, 0.2, 0.25, 1.5, 0.1],
@@ -68,7 +68,7 @@ def test_parameters_of_activations() -> None:
 @pytest.mark.parametrize("has_states", [False, True])
 @pytest.mark.parametrize("reset_after", [None, False, True])
 def test_written_layers_are_one_operator(reset_after: bool | None, has_states: bool) -> None:
-    """The product of the inputs becomes a part of it, and reading gives the same results."""
+    """A written layer is one operator with the product of the inputs. Read again, it gives the same results."""
     names = ["h", "c"][: has_states * (2 if reset_after is None else 1)]
     network = Network(input={"x": (5, 3), **dict.fromkeys(names, (4,))})
     states = dict(zip(("hidden", "cell"), network.inputs[1:], strict=False))

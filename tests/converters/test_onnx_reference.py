@@ -1,4 +1,4 @@
-"""Random nodes give here what ONNX's reference evaluator makes of them."""
+"""Random nodes give the results of ONNX's reference evaluator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ reference = pytest.importorskip("onnx.reference")
 
 @dataclass
 class Case:
-    """A graph, and what it reads."""
+    """A graph, and its inputs."""
 
     nodes: list[Any]
     feeds: dict[str, Array]
@@ -29,7 +29,7 @@ class Case:
 
 
 class Draw:
-    """Random numbers that follow from a seed."""
+    """A source of random numbers, which depend on the seed only."""
 
     def __init__(self, seed: int) -> None:
         self.random = np.random.default_rng(seed)
@@ -79,7 +79,7 @@ def attention(d: Draw) -> Case:
 
 
 def hidden_scores(d: Draw) -> Case:
-    """Masks of minus infinity before softmax, or before a function that keeps them."""
+    """Draw masks of minus infinity before softmax, or before a function that keeps them."""
     x = d.numbers(2, *(extent + 1 for extent in d.shape(3)))
     hidden = d.random.random([d.choice(1, extent) for extent in x.shape[2 - 2 * d.integer(0, 1) :]]) < 0.6
     if hidden.ndim == 4:
@@ -119,7 +119,7 @@ def _resized(d: Draw, mode: str) -> Case:
     attributes["coordinate_transformation_mode"] = d.choice(*rules)
     attributes |= {"exclude_outside": d.integer(0, 1), "antialias": d.integer(0, 1)}
     if attributes["antialias"] and attributes["exclude_outside"]:
-        attributes["exclude_outside"] = 0  # the evaluator's order of both is its own
+        attributes["exclude_outside"] = 0  # the evaluator applies both in another order
     if d.flag():
         sizes = np.array([*x.shape[:2], d.integer(2, 9), d.integer(2, 9)])
         return Case([node("Resize", ["x", "", "", "s"], **attributes)], {"x": x}, {"s": sizes}, 19)
@@ -136,7 +136,7 @@ def border(d: Draw) -> Case:
 
 
 def one_hot(d: Draw) -> Case:
-    """Positions that the file computes, also negative ones, and those beyond the new axis."""
+    """Draw positions that the file computes, also negative ones, and some beyond the new axis."""
     rank, depth = d.integer(2, 3), d.integer(1, 5)
     x = d.numbers(2, *d.shape(rank - 1)) * np.float32(3.0)
     axis = d.integer(1, rank)
@@ -329,7 +329,7 @@ def gemm(d: Draw) -> Case:
     if d.flag():
         names.append("c")
         constants["c"] = d.numbers(columns)
-    # Inputs get a batch in front, which the file takes away.
+    # Inputs get a batch as first axis, which the file removes again.
     nodes = [node("Squeeze", [f"{name}_in", "zero"], name) for name in given]
     attributes = {"transA": int(turned[0]), "transB": int(turned[1]), "alpha": d.choice(1.0, 0.5)}
     nodes += [
@@ -356,7 +356,7 @@ def matmul(d: Draw) -> Case:
 
 
 def response(d: Draw) -> Case:
-    """The evaluator looks at as many channels as there are images."""
+    """Draw a local response normalization. The evaluator normalizes only as many channels as there are images."""
     channels = d.integer(1, 6)
     x = d.numbers(6, channels, *d.shape(2))
     attributes = {"size": d.integer(1, 7), "alpha": 0.4, "beta": 0.6, "bias": 1.5}
@@ -382,7 +382,7 @@ def rnn(d: Draw) -> Case:
 
 
 def _recurrent(d: Draw, kind: str, gates: int) -> Case:
-    """The evaluator has one direction only, and the standard functions; onnxruntime has the others."""
+    """Draw a recurrent layer. The evaluator has one direction and the standard functions, onnxruntime the rest."""
     steps, batch, features, units = d.integer(1, 5), d.integer(1, 3), d.integer(1, 4), d.integer(1, 5)
     attributes: dict[str, Any] = {"hidden_size": units}
     if kind == "GRU":
@@ -419,7 +419,7 @@ def compare(make: Callable[[Draw], Case], seed: int) -> None:
     if case.on_runtime:
         results = run_there(made, case.feeds)
     else:
-        with np.errstate(divide="ignore", invalid="ignore"):  # NaN and infinities are results, too
+        with np.errstate(divide="ignore", invalid="ignore"):  # NaN and infinities are valid results
             results = reference.ReferenceEvaluator(made).run(None, case.feeds)
     network = read(made)
     for found, result in zip(run_here(network, list(case.feeds.values())), results, strict=True):

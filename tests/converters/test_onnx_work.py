@@ -1,4 +1,4 @@
-"""Time and memory that reading an ONNX file takes are in proportion to its size, however its parts are shared."""
+"""Reading an ONNX file takes time and memory in proportion to its size, however its parts are shared."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IMAGE = {"x": (1, 4, 4, 4)}
 
 
 def chain(count: int, kind: str, *others: str, **attributes: Any) -> list[Any]:
-    """Nodes one behind the other, of which the last one computes "y"."""
+    """Return nodes one after the other, of which the last one computes "y"."""
     names = ["x", *(f"t{i}" for i in range(count - 1)), "y"]
     return [node(kind, [names[i], *others], names[i + 1], **attributes) for i in range(count)]
 
@@ -55,7 +55,7 @@ def test_many_inputs() -> None:
 
 
 def test_many_outputs() -> None:
-    """Each with a long way back to a transposition that may be the last thing done with it."""
+    """For each output, the reader might search a long way back for a transposition."""
     names = [f"t{i}" for i in range(5_999)] + ["y"]
     network = read_within(model(chain(6_000, "Relu"), IMAGE, outputs=names))
     assert isinstance(network, mpscnn.Network)
@@ -72,7 +72,7 @@ def test_layers_that_share_their_weights() -> None:
 
 
 def test_moved_axes_of_free_sizes_take_no_matrices() -> None:
-    """The engine transposes free axes itself: nothing but the convolutions' weights is stored."""
+    """The engine transposes free axes itself, so that only the convolutions' weights are stored."""
     names = ["x", *(f"c{i}" for i in range(199)), "y"]
     nodes = []
     for i in range(200):
@@ -97,7 +97,7 @@ def test_more_scales_than_elements_along_their_axis() -> None:
 
 
 def test_weights_are_read_one_by_one(tmp_path: Path) -> None:
-    """Neither the file's content nor its message is in memory beside the network, which is not counted here."""
+    """Besides the network, which is not counted here, neither the whole file nor its message is in memory."""
     generator = np.random.default_rng(0)
     weights = {f"w{i}": generator.normal(size=(64, 64, 3, 3)).astype(np.float32) for i in range(20)}
     names = ["x", *(f"t{i}" for i in range(19)), "y"]
@@ -116,7 +116,7 @@ def test_weights_are_read_one_by_one(tmp_path: Path) -> None:
 
 
 def test_large_tensors_wherever_a_file_has_them(tmp_path: Path) -> None:
-    """As raw_data or as float_data, of the graph or of a Constant node."""
+    """Large tensors may be raw_data or float_data, of the graph or of a Constant node."""
     generator = np.random.default_rng(0)
     weights = {name: generator.normal(size=(64, 64, 3, 3)).astype(np.float32) for name in "abc"}
     nodes = [

@@ -1,6 +1,6 @@
-"""Files of TensorFlow Lite, Keras, Caffe and PyTorch that their own engines read: they are read, or not supported.
+"""Files of TensorFlow Lite, Keras, Caffe and PyTorch that their own engines read are read, or "not supported".
 
-"Damaged" is said only of what those engines cannot read either.
+Errors say "damaged" only of files that those engines cannot read, either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GRID = np.arange(12, dtype=np.float32).reshape(3, 4)
 def tflite(
     code: int, options_type: int, options: list[Field], shape: tuple[int, ...], *constants: Any
 ) -> Write:
-    """A file of one operator, which LiteRT runs."""
+    """Return a function that writes a file of one operator, which LiteRT runs."""
 
     def write(folder: Path) -> list[Path]:
         given = [constant(f"c{place}", values, values.dtype.name) for place, values in enumerate(constants)]
@@ -63,7 +63,7 @@ def torch(value: Callable[[torch_writer.Storages], object]) -> Write:
 
 
 def torch_of_protocol_4(folder: Path) -> list[Path]:
-    """As torch.save writes with pickle_protocol=4 and without the zip form: its magic number in a frame."""
+    """Write a file as torch.save does with pickle_protocol=4 and without zip: its magic number is in a frame."""
     path = folder / "weights.pth"
     path.write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, protocol=4) + pickle.dumps(1001, protocol=4))
     return [path]

@@ -1,4 +1,4 @@
-"""How photos become the input, from what converted files say, and what is said where they do not."""
+"""The preprocessing that converted files state, and notes if they state none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CLASSIFIERS = {
 
 
 def classifier(image: Tensor) -> bytes:
-    """The mean of each channel of an image is a class."""
+    """Return a file in which the mean of each channel of an image is the score of a class."""
     channels = image.shape[3]
     tensors = [image, constant("axes", [1, 2], "int32"), Tensor("mean", (1, channels))]
     return write_tflite(tensors, [Operator(40, [0, 1], [2], 27)], [0], [2])
@@ -110,7 +110,7 @@ def test_a_model_file_keeps_it(tmp_path: Path) -> None:
 def converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: Tensor, *options: str) -> Path:
     source, output = tmp_path / "file.tflite", tmp_path / "model.safetensors"
     source.write_bytes(classifier(given))
-    # Means of integers that are floats are nothing that LiteRT computes.
+    # LiteRT does not compute means of integers as floats.
     assert call(monkeypatch, "convert", str(source), str(output), "--no-check", *options) == 0
     return output
 
@@ -170,7 +170,7 @@ def test_published_classifiers_need_no_option(
     assert capsys.readouterr().err == ""
     assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 0
     expected = int(litert_parts.classify(files, photo).argmax())
-    labels = mpscnn.load(output).labels  # where the file has them in its metadata
+    labels = mpscnn.load(output).labels  # if the file's metadata have labels
     named = f"class {expected}" if labels is None else labels[expected].partition(",")[0]
     assert named in capsys.readouterr().out.splitlines()[1]
 
@@ -196,7 +196,7 @@ def test_the_published_segmenter_needs_no_option(
 
 
 def described(path: Path, metadata: bytes, archive: dict[str, str] | None = None) -> Path:
-    """A classifier with metadata, and an archive behind it."""
+    """Write a classifier with metadata, and with an archive at its end."""
     tensors = [image("float32"), constant("axes", [1, 2], "int32"), Tensor("mean", (1, 3))]
     operators = [Operator(40, [0, 1], [2], 27)]
     path.write_bytes(write_tflite(tensors, operators, [0], [2], metadata=metadata))

@@ -1,4 +1,4 @@
-"""Reading .pth, .pt and .safetensors: what tensors mean, and that nothing but tensors is read."""
+"""Reading .pth, .pt and .safetensors: the meaning of tensors, and that nothing but tensors is read."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_opcodes_that_state_dicts_do_not_use(tmp_path: Path, code: bytes) -> Non
         read(tmp_path, zip_form(Raw(code), Storages()))
 
 
-DEEP = b")" + b"q\x00" + 60 * b"h\x00h\x00\x86q\x00"  # a tuple of itself twice, sixty times: 2^60 leaves
+DEEP = b")" + b"q\x00" + 60 * b"h\x00h\x00\x86q\x00"  # 60 nested pairs of equal parts: 2^60 leaves
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_views_beyond_their_storage(tmp_path: Path, offset: object, shape: objec
 
 @pytest.mark.parametrize(("shape", "strides"), [((2**40,), (0,)), ((4, 4), (0, 1))])
 def test_views_that_repeat_elements(tmp_path: Path, shape: object, strides: object) -> None:
-    """PyTorch saves what `expand` gives so, and reads it."""
+    """PyTorch saves results of `expand` in this way, and reads them."""
     storages = Storages()
     value = {"weight": view(storages.storage(GRID), 0, shape, strides)}
     with pytest.raises(mpscnn.UnsupportedError, match=r"weights\.pth: .*repeats the 12 elements"):
@@ -249,7 +249,7 @@ def test_tensors_that_share_a_storage_many_times(tmp_path: Path) -> None:
 
 
 def test_keys_with_the_same_hash(tmp_path: Path) -> None:
-    """Python's hash of an integer is its remainder by 2^61 - 1; each new key would be compared with all before it."""
+    """Python's hash of an integer is its remainder by 2^61 - 1. Each new key would be compared with all before it."""
     keys = ((i * (2**61 - 1)).to_bytes(10, "little") for i in range(1, 100_001))
     code = b"}(" + b"".join(b"\x8a\x0a" + key + b"N" for key in keys) + b"u"
     with little_work(), pytest.raises(mpscnn.UnsupportedError, match="an integer of 65 bits is a key"):
@@ -402,7 +402,7 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_few_bytes_may_not_make_many_objects(tmp_path: Path, form: str, opcode: bytes) -> None:
-    """An empty list is one byte in the file and takes more than fifty in memory."""
+    """An empty list takes one byte in the file, but more than fifty in memory."""
     content = b"\x80\x02" + opcode * 1_000_000 + b"."
     if form == "zip":
         path = tmp_path / "weights.pth"
@@ -421,7 +421,7 @@ def test_few_bytes_may_not_make_many_objects(tmp_path: Path, form: str, opcode: 
 
 
 def test_a_state_dict_of_thousands_of_tensors_is_within_its_budget(tmp_path: Path) -> None:
-    """Also of scalars, whose elements take the least of the file."""
+    """This includes scalars, which have the fewest bytes of elements."""
     storages = Storages()
     value = {f"layer{i}.count": storages.tensor(np.array(1.0, np.float32)) for i in range(6_000)}
     assert len(list(read(tmp_path, zip_form(value, storages)))) == 6_000
@@ -433,7 +433,7 @@ def test_a_name_without_an_end(tmp_path: Path) -> None:
 
 
 def test_many_opcodes_take_time_in_proportion(tmp_path: Path) -> None:
-    """Generous: quadratic work would take minutes."""
+    """The limit is generous, because quadratic work would take minutes."""
     names = b"".join(pickled(f"{'module.' * 100}{i}")[2:-1] + b"N" for i in range(3000))
     code = b"}(" + names + b"u" + b"0N" * 200_000
     with little_work(), pytest.raises(mpscnn.UnsupportedError, match="but a NoneType"):
@@ -444,7 +444,7 @@ def test_many_opcodes_take_time_in_proportion(tmp_path: Path) -> None:
 def test_of_a_shared_storage_a_tensor_reads_its_own_part(
     tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else many tensors of one storage take time that grows with the square of the file's size."""
+    """Otherwise, many tensors of one storage would take time that grows with the square of the file's size."""
     storages = Storages()
     storage = storages.storage(np.arange(100_000, dtype=np.float32))
     value = {f"t{i}": view(storage, 100 * i, (10, 5), (10, 1)) for i in range(1000)}

@@ -1,4 +1,4 @@
-"""State dicts become networks: which one, with which weights. tests/oracles compares them with torch itself."""
+"""Which networks and weights state dicts become. tests/oracles compares the networks with torch itself."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_weights_without_batch_normalization_stay(tmp_path: Path, name: str) -> 
     ids=lambda build: str(getattr(build, "name", getattr(build, "__name__", ""))),
 )
 def test_networks_are_told_apart(tmp_path: Path, build: Build) -> None:
-    """By shapes: with the weights of other layers, or other groups, it would be another member of the family."""
+    """Networks are told apart by shapes. Weights of other layers or groups belong to other members of the family."""
     weights = weights_of(build)
     network = read_network([written(tmp_path, state_of(weights))], size=(64, 96))
     expected = build(classes=10, input_size=(64, 96)).to_dict()
@@ -86,7 +86,7 @@ def batch_norm_of(channels: int, seed: int) -> Arrays:
 
 @cache
 def resnet_state() -> Arrays:
-    """ResNet-18 as torchvision saves it: convolutions without bias, each with a batch normalization behind it."""
+    """Return ResNet-18 as torchvision saves it: each convolution has no bias, but a batch normalization behind it."""
     state = {}
     for name, array in state_of(weights_of(models.resnet18)).items():
         layer, _, role = name.rpartition(".")
@@ -116,7 +116,7 @@ def test_batch_normalizations_are_folded(tmp_path: Path) -> None:
 
 
 def test_batch_normalizations_stay_apart(tmp_path: Path) -> None:
-    """They then have the file's numbers, the network computes the same, and it can be trained."""
+    """Separate batch normalizations have the file's numbers. The network computes the same, and can be trained."""
     state = resnet_state()
     path = written(tmp_path, state)
     folded = read_network([path], size=(32, 32))
@@ -222,7 +222,7 @@ def test_one_file_is_one_network(tmp_path: Path) -> None:
 
 
 def test_converted_files_belong_to_the_definition(tmp_path: Path) -> None:
-    """What was converted is the weights of the library's network, and torch was not imported for it."""
+    """Converted files have the weights for the package's network. Conversion does not import torch."""
     written(tmp_path, state_of(weights_of(models.mnasnet0_5)))
     program = (
         "import sys; from mpscnn.converters import convert_files;"
@@ -278,7 +278,7 @@ def test_networks_that_only_look_like_known_ones_are_told_by_their_names(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("build", "millions"),  # as torchvision counts them, with batch normalizations folded
+    ("build", "millions"),  # torchvision's numbers, with folded batch normalizations
     [
         (models.resnet18, 11.68),
         (models.resnet50, 25.53),

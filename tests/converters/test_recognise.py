@@ -1,4 +1,4 @@
-"""Which layers of a converted network get the library's names."""
+"""Which layers of a converted network get the names of the package's networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mpscnn.converters.recognise import with_library_names
 
 
 def with_other_names(network: mpscnn.Network, kept: tuple[str, ...] = ()) -> mpscnn.Network:
-    """As a file of another framework names its layers; inputs, outputs and `kept` stay."""
+    """Rename layers, as in a file of another framework. Inputs, outputs and `kept` keep their names."""
     structure = network.to_dict()
     fixed = {*kept, *structure["outputs"], *(tensor.name for tensor in network.inputs)}
     names = {name: name if name in fixed else f"Net/{i}" for i, name in enumerate(network.layer_names())}

@@ -1,4 +1,4 @@
-"""What files of segmenters need of the converter: the ARG_MAX at their end, resizes to the same size, label files."""
+"""Conversion of segmenters: the ARG_MAX at their end, resizes to the same size, and label files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tensor(name: str, shape: tuple[int, ...], data: Any = None) -> FileTensor:
 
 
 def file_with(axis: Any, *, goes_on: bool = False) -> TfliteFile:
-    """An image whose largest channel is taken, and padded afterwards if it goes on."""
+    """Return a file with the position of each pixel's largest channel. If it `goes_on`, a padding follows."""
     tensors = [
         tensor("image", (1, 4, 5, 3)),
         tensor("axis", (1,), axis),

@@ -1,7 +1,7 @@
-"""Functions of each element at zeros, infinities, NaN, tiny and huge numbers, beside each format's own engine.
+"""Elementwise functions of zeros, infinities, NaN, tiny and huge numbers, compared with each format's own engine.
 
-The sign of a zero is not compared: functions of this library do not keep it. It is where a function makes an infinity
-of it.
+Signs of zeros are not compared, because this package's functions do not keep them. Signs of infinities that functions
+make of zeros are compared.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ NUMBERS = [0.0, -0.0, 1.0, -1.0, 2.0, 0.5, -0.5, 3.0, -2.0, -3.0, 1e-40, 1e38, 2
 
 
 def assert_same(found: Array, wanted: Array) -> None:
-    """NaN and infinities where they should be, and numbers as near as float32 functions are."""
+    """Assert that NaN and infinities are equal, and numbers as near as float32 functions are."""
     np.testing.assert_allclose(found.reshape(-1), wanted.reshape(-1), rtol=1e-5, atol=1e-37)
 
 
 # ---- ONNX ----------------------------------------------------------------------------------------------------------
 
-# Of other numbers of operands or results, or of comparisons, which are not numbers.
+# These have another number of operands or results, or operands that are no numbers.
 OTHERS = {"Not", "Where", "And", "Or", "Xor", "Mean", "PRelu", "Clip"}
-# onnxruntime lacks it.
+# onnxruntime does not have these.
 UNKNOWN_THERE = {"Swish", CAST_OF_FLOATS}
 OPSETS = {"Gelu": 20, "Mish": 18, "HardSwish": 17}
 
@@ -59,7 +59,7 @@ def agrees(nodes: list[Any], constants: dict[str, Any] | None = None, opset: int
 
 @pytest.mark.parametrize("kind", sorted(set(NEURONS) - OTHERS - UNKNOWN_THERE))
 def test_onnx_functions(kind: str) -> None:
-    """Functions whose result onnxruntime rounds more coarsely have fewer digits there."""
+    """Fewer digits are compared for functions that onnxruntime computes more coarsely."""
     if kind == "Gelu":
         made = model([node(kind, ["x"])], {"x": [1, COUNT]}, opset=20)
         (found,) = run_here(read(made), [VALUES])
@@ -110,7 +110,7 @@ def test_onnx_truths(kind: str) -> None:
 @pytest.mark.parametrize("others", [0.0, -2.0])
 @pytest.mark.parametrize("first", [False, True])
 def test_onnx_choices(first: bool, others: float) -> None:
-    """Neither choice is computed with where the other one is taken."""
+    """Where one choice is taken, the numbers of the other one have no influence."""
     choices = ["x", "o"] if first else ["o", "x"]
     nodes = [node("Greater", ["x", "k"], "g"), node("Where", ["g", *choices])]
     agrees(nodes, {"k": np.float32(0), "o": np.full(COUNT, others)})
@@ -129,7 +129,7 @@ REDUCTIONS = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "
 
 @pytest.mark.parametrize("kind", REDUCTIONS)
 def test_onnx_reductions(kind: str) -> None:
-    """Of each number and 0, which leaves most of them as they are."""
+    """Reductions are of each number and 0, which leaves most numbers as they are."""
     nodes = [
         node("Unsqueeze", ["x", "axis"], "u"),
         node("Mul", ["u", "one"], "v"),
@@ -141,9 +141,9 @@ def test_onnx_reductions(kind: str) -> None:
 
 # ---- TensorFlow Lite -----------------------------------------------------------------------------------------------
 
-# With options of their own, of two operands, or for integers.
+# These have options, two operands, or integers.
 WITH_OPTIONS = {"LEAKY_RELU", "GELU", "FAKE_QUANT", "ADD_N"}
-# By numpy: LiteRT's kernels make the largest float of an infinite sum, and numbers of NaN.
+# Expected are numpy's results: LiteRT's kernels give the largest float for an infinite sum, and numbers for NaN.
 TWO: dict[str, Callable[[Array, Array], Array]] = {
     "ADD": np.add,
     "SUB": np.subtract,
@@ -155,7 +155,7 @@ TWO: dict[str, Callable[[Array, Array], Array]] = {
     "SQUARED_DIFFERENCE": lambda a, b: (a - b) * (a - b),
     "FLOOR_DIV": lambda a, b: np.floor(a / b),
 }
-# LiteRT has one kernel only, for which the least numbers are 0.
+# LiteRT has one kernel only, which takes the smallest numbers for 0.
 ONE: dict[str, Callable[[Array], Array]] = {
     "CEIL": np.ceil,
     "ELU": lambda x: np.where(x < 0.0, np.expm1(np.minimum(x, 0.0)), x),
@@ -164,7 +164,7 @@ ONE: dict[str, Callable[[Array], Array]] = {
 
 
 def tflite_file(kind: str, operands: list[Any]) -> bytes:
-    """A file of one operator; `operands`: None for the input, numbers for a constant."""
+    """Return a file of one operator. `operands` are None for the input, and numbers for a constant."""
     tensors, inputs = [Tensor("x", (1, COUNT)), Tensor("y", (1, COUNT))], []
     for operand in operands:
         inputs.append(0 if operand is None else len(tensors))
@@ -197,9 +197,9 @@ def test_tflite_functions(tmp_path: Path, kind: str) -> None:
     there.set_tensor(there.get_input_details()[0]["index"], VALUES)
     there.invoke()
     wanted = there.get_tensor(there.get_output_details()[0]["index"])
-    if kind == "RSQRT":  # here infinity for a zero of either sign
+    if kind == "RSQRT":  # here, zeros of both signs give infinity
         found, wanted = (np.where(VALUES == 0.0, np.abs(one), one) for one in (found, wanted))
-    if kind == "HARD_SWISH":  # 6 times the largest numbers is beyond them
+    if kind == "HARD_SWISH":  # 6 times the largest number overflows
         found, wanted = (np.where(np.abs(VALUES) > 1e38, 0.0, one) for one in (found, wanted))
     assert_same(found, wanted)
 

@@ -1,4 +1,4 @@
-"""Arithmetic of a file's tensors, beside NumPy: whatever the order of the elements in memory, axes are the file's."""
+"""Arithmetic of a file's tensors, compared with NumPy. Axes are the file's, whatever the order in memory."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ OPERATIONS: dict[str, tuple[Callable[[FileTensor], FileTensor], Callable[[Array]
 @pytest.mark.parametrize("order", list(itertools.permutations((1, 2, 3))))
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_one_tensor(name: str, order: tuple[int, ...]) -> None:
-    """The tensor has any order of axes, which moves no element before the operation."""
+    """The tensor has any order of axes. No element is moved before the operation."""
     ours, numpys = OPERATIONS[name]
     image = random(2, 2, 4, 6)
     network, (x,) = inputs(image=IMAGE)
@@ -135,7 +135,7 @@ TWO: dict[str, tuple[Callable[..., FileTensor], Callable[..., Array]]] = {
 @pytest.mark.parametrize("order", list(itertools.permutations((1, 2, 3))))
 @pytest.mark.parametrize("name", TWO)
 def test_two_tensors(name: str, order: tuple[int, ...]) -> None:
-    """The second tensor comes in another order of its elements than the first one."""
+    """The elements of the second tensor have another order in memory than those of the first one."""
     ours, numpys = TWO[name]
     first = random(2, 2, 4, 6)
     turned = first.transpose(0, *order)
