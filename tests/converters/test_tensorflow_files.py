@@ -29,7 +29,7 @@ def run(network: mpscnn.Network, x: Array = X) -> Array:
 
 
 def small_graph(kernel: str | None = None) -> tuple[Graph, str]:
-    """A convolution with a bias and ReLU6; `kernel` names a variable."""
+    """Return a convolution with a bias and ReLU6, and its output. If `kernel` is given, it names a variable."""
     graph = Graph()
     image = graph.placeholder(-1, 6, 7, 3)
     weights = graph.node("ReadVariableOp", kernel) if kernel else graph.constant(KERNEL)
@@ -286,7 +286,7 @@ def test_other_json_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def slim_variables(network: mpscnn.Network, family: str) -> dict[str, Array]:
-    """Random variables with the published names for a network."""
+    """Return random variables for a network, with the published names."""
     found = next(one for one in FAMILIES if one.name == family)
     variables: dict[str, Array] = {}
     biased = ("classifier", "logits") if "SSD" not in family else ("box", "score")
@@ -329,7 +329,7 @@ def test_checkpoints_of_tf_slim(family: str, averaged: bool, tmp_path: Path) -> 
     network = NETWORKS[family]()
     variables = slim_variables(network, family)
     stored = dict(variables)
-    if averaged:  # the averages count, not the last values
+    if averaged:  # averages are read rather than the last values
         stored = {name: values * 0 + 9 for name, values in variables.items()}
         stored |= {f"{name}/ExponentialMovingAverage": values for name, values in variables.items()}
     path = save_bundle(tmp_path / "model.ckpt", stored)
@@ -343,7 +343,7 @@ def test_checkpoints_of_tf_slim(family: str, averaged: bool, tmp_path: Path) -> 
 
 
 def by_hand(network: mpscnn.Network, variables: dict[str, Array], family: str) -> dict[str, dict[str, Array]]:
-    """The weights of each layer with its batch normalization folded into it."""
+    """Return the weights of each layer, with the batch normalization folded into them."""
     made: dict[str, dict[str, Array]] = {}
     found = next(one for one in FAMILIES if one.name == family)
     for layer in {str(spec["layer"]) for spec in network.weight_specs()}:

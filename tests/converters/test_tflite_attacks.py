@@ -1,4 +1,4 @@
-"""Operators of TensorFlow Lite files that claim what cannot be: an error at once, whatever they claim."""
+"""Operators of TensorFlow Lite files with impossible claims give an error at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOWEST = -(2**31)
 def single(
     kind: str, *constants: Any, first: int = 0, options: Any = (), shape: tuple[int, ...] = X
 ) -> bytes:
-    """One operator of the input and constants; `first`: the constants before the input."""
+    """Return a file of one operator of the input and constants. `first` are the constants before the input."""
     made = File(shape)
     numbers = [made.constant(values) for values in constants]
     return made.content(made.add(kind, [*numbers[:first], 0, *numbers[first:]], X, options))
@@ -133,7 +133,7 @@ def test_ranges_of_gigabytes(tmp_path: Path) -> None:
 
 
 def test_constants_that_many_operators_read(tmp_path: Path) -> None:
-    """Each use of a constant is a copy; together they stay in proportion to the file."""
+    """Each use of a constant is a copy. All copies together stay in proportion to the file."""
     made = File(X)
     ones, last = made.constant(np.ones((1, 64, 64, 8), np.float32)), 0
     for _ in range(400):
@@ -144,7 +144,7 @@ def test_constants_that_many_operators_read(tmp_path: Path) -> None:
 
 
 def test_labels_that_cannot_be_unpacked(tmp_path: Path) -> None:
-    """The first byte of what is packed says a kind of block that there is not."""
+    """The first byte of the compressed data is an invalid kind of block."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("labels.txt", "cat\ndog\n" * 20)

@@ -1,4 +1,4 @@
-"""TensorFlow Lite files that move axes, multiply computed matrices, or have axes before the batch, beside LiteRT."""
+"""TensorFlow Lite files with moved axes, products of computed matrices, or axes before the batch; against LiteRT."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mpscnn import converters
 
 
 class File:
-    """A file in the making: each operator's result gets a number."""
+    """A file that is being written. The result of each operator gets a number."""
 
     def __init__(self, *shapes: tuple[int, ...]) -> None:
         self.tensors = [Tensor(f"x{number}", shape) for number, shape in enumerate(shapes)]
@@ -93,7 +93,7 @@ def test_products_with_a_constant(tmp_path: Path, turned: bool, shape: tuple[int
     values = random(*shape, seed=1)
     weights = made.constant(np.swapaxes(values, -1, -2) if turned else values)
     y = made.add("BATCH_MATMUL", [0, weights], (1, 3, 4, 6), [(1, "Bool", turned)])
-    if len(shape) == 3:  # LiteRT wants as many axes on both sides, but for two
+    if len(shape) == 3:  # LiteRT needs equal numbers of axes, or two axes
         made.tensors[weights].shape = (1, *made.tensors[weights].shape)
     agrees(tmp_path, made.content(y), random(1, 3, 4, 5))
 
@@ -108,7 +108,7 @@ def test_products_with_a_constant_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keeps_batch", [True, False])
 def test_attention(tmp_path: Path, keeps_batch: bool) -> None:
-    """Two heads of four features for five tokens; without the batch as an axis of its own, too."""
+    """Test two heads of four features for five tokens, with and without an axis for the batch."""
     made = File((1, 5, 8))
     first = (1,) if keeps_batch else ()
     tokens = 0 if keeps_batch else made.reshape(0, 5, 8)
@@ -133,7 +133,7 @@ def test_attention(tmp_path: Path, keeps_batch: bool) -> None:
 
 
 def test_parts_of_axes_before_the_batch(tmp_path: Path) -> None:
-    """Queries, keys and values of one product, as (3, heads, tokens, features)."""
+    """One product gives queries, keys and values as (3, heads, tokens, features)."""
     made = File((1, 5, 24))
     apart = made.transpose(made.reshape(0, 1, 5, 3, 2, 4), 2, 0, 3, 1, 4)
     x = made.reshape(apart, 3, 2, 5, 4)

@@ -1,4 +1,4 @@
-"""Arithmetic on constants of TensorFlow Lite files is counted before it is done, for every operator that is folded."""
+"""Arithmetic on constants of TensorFlow Lite files is counted before it is done, for each folded operator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mpscnn.converters.tflite.names import operator_name
 from mpscnn.errors import UnsupportedError
 
 FOUR, TWO, ZERO = np.arange(1, 5), np.array([2, 2]), np.array([0])
-# As many elements as arithmetic on shapes may have, where an operator makes most of them.
+# Operands with which operators make as many elements as arithmetic on shapes may have.
 ROW, COLUMN = np.ones((1, 64), np.int64), np.ones((64, 1), np.int64)
 OPERANDS: dict[str, list[np.ndarray]] = {
     **{kind: [ROW, COLUMN] for kind in ("ADD", "DIV", "FLOOR_DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB")},
@@ -47,7 +47,7 @@ def test_a_cost_is_at_min_that_of_the_result(kind: str) -> None:
     cost = static_shapes.cost_of(kind, operands)
     try:
         result = static_shapes.fold(kind, operands, None)
-    except UnsupportedError:  # the result has more elements than shapes have
+    except UnsupportedError:  # the result has more elements than shapes may have
         result = np.broadcast_to(0, np.broadcast_shapes(*(one.shape for one in operands)))
     assert cost.elements >= result.size // (16 if kind == "FILL" else 1)
     assert cost.operations > 0

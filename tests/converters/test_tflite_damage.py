@@ -1,4 +1,4 @@
-"""TensorFlow Lite files that contradict themselves are refused with the layer's name, whatever is wrong with them."""
+"""Contradictory TensorFlow Lite files are refused with the layer's name, whatever is wrong with them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _tensor(name: str, *shape: int, data: Any = None, quantization: Quantization
 
 
 def _file() -> TfliteFile:
-    """RESHAPE, then PRELU, with the constants that these and damaged operators read."""
+    """Return a file with RESHAPE, PRELU, and the constants that these and damaged operators read."""
     tensors = [
         _tensor("image", 1, 4, 4, 3),
         _tensor("axes", 2, data=np.array([1, 2], np.int32)),

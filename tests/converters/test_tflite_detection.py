@@ -1,4 +1,4 @@
-"""TFLite_Detection_PostProcess: files with it against TensorFlow Lite's own run of them."""
+"""Files with TFLite_Detection_PostProcess, compared with TensorFlow Lite."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def flexbuffer(values: dict[str, Any]) -> bytes:
 
 
 def anchors() -> NDArray[np.float32]:
-    """Centre y, centre x, height, width."""
+    """Return anchors: centre y, centre x, height, width."""
     y, x = np.mgrid[:HEIGHT, :WIDTH].reshape(2, -1)
     sizes = np.full(BOXES, 0.3)
     return np.stack([(y + 0.5) / HEIGHT, (x + 0.5) / WIDTH, sizes, 1.3 * sizes], axis=1).astype(np.float32)
 
 
 def detector_file(seed: int, columns: int, options: dict[str, Any], *, custom: bytes | None = None) -> bytes:
-    """Two pointwise convolutions, reshaped to boxes and to scores, the latter through LOGISTIC."""
+    """Return a file with two pointwise convolutions that give boxes and, through LOGISTIC, scores."""
     generator = np.random.default_rng(seed)
 
     def weights(outputs: int) -> NDArray[np.float32]:
@@ -89,7 +89,7 @@ def converted(path: Path, content: bytes) -> mpscnn.Network:
 
 
 def tensorflows_run(content: bytes, x: NDArray[np.float32], threshold: float) -> list[tuple[Any, ...]]:
-    """(score, class, left, top, right, bottom) of TensorFlow Lite, sorted, those above the threshold."""
+    """Return TensorFlow Lite's sorted results above the threshold: (score, class, left, top, right, bottom)."""
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
     oracle = interpreter(model_content=content)
     oracle.allocate_tensors()
@@ -170,7 +170,7 @@ def test_what_the_options_mean(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("background", [False, True])
 def test_a_model_file_keeps_anchors_and_labels(tmp_path: Path, background: bool) -> None:
-    names = ["one", "two", "three", "four", "five", "six"]  # not as many as a box has numbers
+    names = ["one", "two", "three", "four", "five", "six"]  # another number than that of a box's coordinates
     path = tmp_path / "detector.tflite"
     path.write_bytes(detector_file(2, len(names) + background, OPTIONS | {"num_classes": len(names)}))
     labels = tmp_path / "labels.txt"

@@ -1,4 +1,4 @@
-"""Every activation that a TensorFlow Lite operator may end with, on every operator that may, beside LiteRT."""
+"""All fused activations of all TensorFlow Lite operators that may have one, compared with LiteRT."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mpscnn.converters.tflite.recurrent import RECURRENT
 FUSED = {kind: case for kind, case in (CASES | FLOAT_CASES).items() if case.activation is not None}
 COMPUTED = ["NONE", "RELU", "RELU_N1_TO_1", "RELU6"]
 LEFT_OUT = ["TANH", "SIGN_BIT", "activation 6"]
-#: LiteRT computes them without an activation alone.
+#: LiteRT computes these operators only without an activation.
 PLAIN = {"CONCATENATION", "L2_NORMALIZATION"}
-#: LiteRT refuses, rather than leaves out, what it does not know.
+#: For these operators LiteRT refuses unknown activations; for others it ignores them.
 STRICT = {*PLAIN, "FULLY_CONNECTED"}
-#: mpscnn does not compute them in integers, but in the numbers that integers stand for.
+#: mpscnn computes these in floats rather than in integers.
 FLOATS = {"DIV", "L2_NORMALIZATION", "TRANSPOSE_CONV"}
 
 
@@ -34,7 +34,7 @@ def number(activation: str) -> int:
 
 
 def grids(kind: str, dtype: str) -> tuple[Grid, Grid]:
-    """Of the operands and of the result, which reaches beyond all activations."""
+    """Return scale and zero point of the operands, and of the result, whose range is wider than all activations."""
     lowest = 0 if dtype == "uint8" else -128
     source = (0.1, 100 + lowest)
     return source, (1 / 128, 128 + lowest) if kind == "L2_NORMALIZATION" else source

@@ -1,4 +1,4 @@
-"""Single operators of TensorFlow Lite files beside LiteRT."""
+"""Single operators of TensorFlow Lite files, compared with LiteRT."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _OPTIONS = {
     "UNPACK": 64,
 }
 X = (1, 4, 6, 8)
-_NO_REFERENCE = ("CEIL", "ELU", "ROUND")  # of which LiteRT has one kernel only
+_NO_REFERENCE = ("CEIL", "ELU", "ROUND")  # LiteRT has only one kernel of these
 
 
 def random(*shape: int, seed: int = 0) -> Array:
@@ -80,7 +80,7 @@ def agrees(
     atol: float = 1e-6,
     reference: bool = True,
 ) -> mpscnn.Network:
-    """Compares with LiteRT; `reference`: also with its plain kernels."""
+    """Compare with LiteRT and, if `reference`, also with its plain kernels."""
     path = tmp_path / "file.tflite"
     path.write_bytes(content)
     network = converters.read_network([path])
@@ -96,7 +96,7 @@ def agrees(
 
 
 def judged(content: bytes, *inputs: Array, reference: bool) -> list[list[Array]]:
-    """LiteRT's results, of its fast kernels and of the plain ones."""
+    """Return the results of LiteRT's fast kernels and of its plain kernels."""
     module = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
     kinds = module.OpResolverType
     answers = []
@@ -118,7 +118,7 @@ def one(
     options: Sequence[Field] = (),
     order: Sequence[int] | None = None,
 ) -> bytes:
-    """A file of one operator, whose first input is the network's. Integers are indices."""
+    """Return a file of one operator, whose first input is the network's. Integers are indices."""
     tensors = [Tensor("x", shape)]
     for number, values in enumerate(constants):
         dtype = "int32" if np.asarray(values).dtype.kind == "i" else "float32"
@@ -142,7 +142,7 @@ def test_a_result_that_is_listed_twice(tmp_path: Path) -> None:
 
 
 def test_two_results_in_one_memory_order(tmp_path: Path) -> None:
-    """The transposition only changes the order of the file's axes, and one tensor of the network is both results."""
+    """The transposition only changes the order of the file's axes. Both results are one tensor of the network."""
     tensors = [Tensor("x", (1, 6, 8)), Tensor("y", (1, 6, 8)), constant("order", [0, 2, 1], "int32")]
     tensors += [Tensor("there", (1, 8, 6)), Tensor("back", (1, 6, 8))]
     operators = [
@@ -196,7 +196,7 @@ def test_two_tensors(tmp_path: Path, kind: str, other: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("kind", ["EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "NOT_EQUAL"])
 def test_choices(tmp_path: Path, kind: str) -> None:
-    """The first input where a comparison of both holds, else the second."""
+    """Select the first input where a comparison of both holds, otherwise the second."""
     tensors = [Tensor("a", X), Tensor("b", (1, 1, 1, 8)), Tensor("chosen", X, "bool"), Tensor("y", X)]
     operators = [operator(kind, [0, 1], [2]), operator("SELECT_V2", [2, 0, 1], [3])]
     a = np.round(random(*X))
@@ -251,7 +251,7 @@ def test_softmax(tmp_path: Path, beta: float) -> None:
 def test_normalizations(tmp_path: Path) -> None:
     agrees(tmp_path, one("L2_NORMALIZATION", X), random(*X))
     options = [(0, "Int32", 2), (1, "Float32", 1.5), (2, "Float32", 0.3), (3, "Float32", 0.75)]
-    # The plain kernel leaves out the last channel of a window, which the fast one, and TensorFlow, have.
+    # LiteRT's plain kernel leaves out the last channel of a window; its fast kernel and TensorFlow do not.
     agrees(tmp_path, one("LOCAL_RESPONSE_NORMALIZATION", X, options=options), random(*X), reference=False)
 
 
@@ -428,7 +428,7 @@ def test_transposed_convolution(tmp_path: Path, same: bool, size: tuple[int, int
     ("depthwise", "crops"), [(False, (0, 0, 0, 0)), (True, (0, 0, 0, 0)), (False, (0, 0, 0, 2))]
 )
 def test_batches_of_blocks_are_a_dilation(tmp_path: Path, depthwise: bool, crops: tuple[int, ...]) -> None:
-    """Padding of 2 and 2 around 4 x 6 pixels: four batches of 4 x 5, which 3 x 3 taps make 2 x 3."""
+    """A padding of 2 around 4 x 6 pixels gives four batches of 4 x 5, which 3 x 3 taps reduce to 2 x 3."""
     pads = np.array([[2, 2], [2, 2]], np.int32)
     weights = random(*((1, 3, 3, 8) if depthwise else (5, 3, 3, 8)), seed=1)
     outputs = 8 if depthwise else 5

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's comparisons, choices and reductions to places, beside LiteRT."""
+"""TensorFlow Lite's comparisons, choices and positions of extrema, compared with LiteRT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMPARISONS = ["EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "NOT_E
 
 
 def whole(*shape: int, seed: int = 0) -> Any:
-    """Numbers of which many are equal."""
+    """Return numbers, many of which are equal."""
     return np.random.default_rng(seed).integers(-2, 3, shape).astype(np.float32)
 
 
@@ -172,7 +172,7 @@ def test_limits_that_do_not_fit(tmp_path: Path, low: float, high: float) -> None
 
 
 def test_constants_that_are_computed(tmp_path: Path) -> None:
-    """Zeros like a tensor, and a tensor that is filled with a number."""
+    """Test zeros with a tensor's shape, and a tensor that is filled with a number."""
     made = File(X)
     zeros = made.add("ZEROS_LIKE", [0], X)
     ones = made.add("FILL", [made.constant(integers(*X)), made.constant(np.float32(1.5))], X)

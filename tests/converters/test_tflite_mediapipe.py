@@ -1,4 +1,4 @@
-"""MediaPipe's custom operators beside plain loops, because LiteRT only computes them on GPUs."""
+"""MediaPipe's custom operators, compared with plain loops because LiteRT computes them on GPUs only."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(network: Network, x: Numbers) -> list[Numbers]:
 def pooled(
     x: Numbers, kernel: tuple[int, int], strides: tuple[int, int], padding: int
 ) -> tuple[Numbers, Numbers]:
-    """The maxima, and row * kernel width + column + 0.1 of the first maximum in each window."""
+    """Return the maxima, and row * kernel width + column + 0.1 of the first maximum in each window."""
     size, before = [], []
     for extent, taps, stride in zip(x.shape[1:3], kernel, strides, strict=True):
         count = -(-extent // stride) if padding == SAME else (extent - taps + stride) // stride

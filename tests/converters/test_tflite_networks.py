@@ -1,4 +1,4 @@
-"""Whole networks as TensorFlow Lite files: what is written for LiteRT in benchmarks, read again, beside both."""
+"""Whole networks that benchmarks write for LiteRT, read again, and compared with LiteRT and the original."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def operations(network: mpscnn.Network) -> list[str]:
 
 
 def test_shuffles_and_borders_are_no_layers_of_their_own(tmp_path: Path) -> None:
-    """Three operators of a shuffle are one layer, the border before a convolution is its padding."""
+    """Three operators of a shuffle become one layer, and a border before a convolution becomes its padding."""
     network = models.shufflenet_v2_x0_5(input_size=64)
     network.initialize_weights()
     write_tflite(network, (1, 64, 64, 3), tmp_path / "network.tflite")
     found = operations(converters.read_network([tmp_path / "network.tflite"]))
-    found.remove("padding")  # of a maximum, which has a value of its own
+    found.remove("padding")  # of a maximum pooling, whose border has another value
     assert found == operations(network)

@@ -1,4 +1,4 @@
-"""TensorFlow Lite operators and files that were converted wrongly or refused in riddles."""
+"""TensorFlow Lite operators and files that were once converted wrongly, or refused with unclear errors."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def agrees_with_litert(network: mpscnn.Network, content: bytes, shape: tuple[int
 
 
 def free_file(*, reshaped: bool = False) -> bytes:
-    """A convolution of an image of any size; TensorFlow Lite writes the shape as that for one pixel."""
+    """Return a convolution of an image of any size. TensorFlow Lite writes the shape for one pixel."""
     weights = np.random.default_rng(1).standard_normal((4, 3, 3, 3))
     tensors = [
         Tensor("image", (1, 1, 1, 3), signature=(-1, -1, -1, 3)),
@@ -104,7 +104,7 @@ def test_a_size_other_than_the_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_fixed_shapes_within_a_free_size(tmp_path: Path) -> None:
-    """The file says (1, 4), which is right for the one pixel that it writes, and for no other size."""
+    """The file says (1, 4), which is right only for the size of one pixel that it states."""
     assert "layer 'flat' (RESHAPE)" in refusal(tmp_path, free_file(reshaped=True))
     assert "--size" in refusal(tmp_path, free_file(reshaped=True))
     with pytest.raises(mpscnn.WeightsError, match="'flat'"):
@@ -119,7 +119,7 @@ def test_free_channels_are_refused(tmp_path: Path) -> None:
 
 
 def shape_arithmetic(*, extents: slice) -> bytes:
-    """Rows of pixels, by the shape that the image has when the network runs: (batch, -1, 3) or (batch, w, h * 3)."""
+    """Return a reshape to (batch, -1, 3) or (batch, w, h * 3), computed from the image's shape at run time."""
     free = (-1, -1, -1, 3)
     tensors = [
         Tensor("image", (1, 1, 1, 3), signature=free),
@@ -262,7 +262,7 @@ def test_constants_repeat_the_image(tmp_path: Path) -> None:
 
 
 def test_small_constants_stay_small(tmp_path: Path) -> None:
-    """A hundred numbers along a hundred million."""
+    """A hundred numbers are broadcast along a hundred million."""
     network = read(tmp_path, added_file(np.ones((1, 100, 1, 1)), shape=(1, 100, 1000, 1000)))
     assert sum(values.size for values in network.weights.values()) == 100
 
@@ -292,7 +292,7 @@ def test_parts_with_the_same_names(tmp_path: Path) -> None:
 
 
 def test_per_channel_constants_are_dequantised_along_their_axis(tmp_path: Path) -> None:
-    """DEQUANTIZE of int8 weights, one scale for each output."""
+    """Test DEQUANTIZE of int8 weights with a scale for each output."""
     stored = np.arange(-6, 6).reshape(4, 1, 1, 3)
     weights = quantized(constant("w", stored, "int8"), [1.0, 0.5, 0.25, 2.0], [0, 1, 0, 0])
     tensors = [Tensor("x", (1, 2, 2, 3)), weights, Tensor("real", (4, 1, 1, 3)), Tensor("y", (1, 2, 2, 4))]
@@ -385,7 +385,7 @@ def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_damaged_layer_behind_an_unsupported_one(tmp_path: Path) -> None:
-    """What the file states of layers that were left out is not checked."""
+    """Statements about layers that are left out are not checked."""
     tensors = [Tensor("x", (1, 4, 4, 4)), Tensor("cosine", (1, 9)), Tensor("y", (1, 4, 4, 4))]
     operators = [Operator(COS, [0], [1]), Operator(ADD, [0, 1], [2], 11)]
     message = refusal(tmp_path, write_tflite(tensors, operators, [0], [2]))

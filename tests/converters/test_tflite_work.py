@@ -1,4 +1,4 @@
-"""Time and memory that reading a .tflite file takes are in proportion to its size, however its parts are shared."""
+"""Reading a .tflite file takes time and memory in proportion to its size, however its parts are shared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def image(name: str = "image") -> Tensor:
 
 
 def read_or_refused(path: Path) -> mpscnn.Network | mpscnn.Error:
-    """The network, or why it is refused."""
+    """Return the network, or the error of reading it."""
     try:
         return converters.read_network([path])
     except mpscnn.Error as error:
@@ -35,9 +35,9 @@ def read_or_refused(path: Path) -> mpscnn.Network | mpscnn.Error:
 
 
 def read_within(path: Path, content: bytes, *, factor: int = 200) -> mpscnn.Network | mpscnn.Error:
-    """The same; less than `factor` bytes of memory for each of the file's are used, and little work.
+    """Do as `read_or_refused`, and check that memory (`factor` bytes for each byte of the file) and work are limited.
 
-    Memory is that of a second time: to watch it takes several times as long.
+    Memory is measured in a second run, because measuring makes reading several times slower.
     """
     path.write_bytes(content)
     with little_work():
@@ -73,27 +73,27 @@ def test_a_table_listed_ten_thousand_times(tmp_path: Path, vector: str) -> None:
 
 
 def test_a_buffer_may_be_listed_again(tmp_path: Path) -> None:
-    """Published files do so with the empty one."""
+    """Published files list the empty buffer several times."""
     tensors = [image(), constant("weights", np.zeros(100_000)), image("y")]
     content = write_tflite(tensors, [Operator(RELU, [0], [2])], [0], [2], repeat={"buffers": 20_000})
     assert isinstance(read_within(tmp_path / "shared.tflite", content), mpscnn.Network)
 
 
 def names(count: int) -> bytes:
-    """Tensors that share a long name."""
+    """Return tensors that share a long name."""
     shared = [image(f"a{'n' * 100_000}") for _ in range(count)]
     return write_tflite([image(), image("y"), *shared], [Operator(RELU, [0], [1])], [0], [1], share=True)
 
 
 def scales(count: int) -> bytes:
-    """Tensors that share a long list of scales."""
+    """Return tensors that share a long list of scales."""
     values = [0.5] * 20_000
     shared = [quantized(image(), values, [1] * len(values)) for _ in range(count)]
     return write_tflite([image(), image("y"), *shared], [Operator(RELU, [0], [1])], [0], [1], share=True)
 
 
 def operands(count: int) -> bytes:
-    """Operators that share a long list of inputs."""
+    """Return operators that share a long list of inputs."""
     shared = [Operator(RELU, [0] * 20_000, [1]) for _ in range(count)]
     return write_tflite([image(), image("y")], shared, [0], [1], share=True)
 
@@ -113,7 +113,7 @@ def test_small_lists_may_be_shared(tmp_path: Path) -> None:
 
 
 def weights(count: int) -> bytes:
-    """Convolutions in a row with the same weights."""
+    """Return a chain of convolutions with the same weights."""
     tensors = [Tensor("t0", (1, 4, 4, 64)), constant("weights", np.zeros((64, 1, 1, 64)))]
     tensors += [Tensor(f"t{i}", (1, 4, 4, 64)) for i in range(1, count + 1)]
     places = [0, *range(2, count + 2)]
@@ -147,7 +147,7 @@ def test_constants_that_are_converted_are_bounded(tmp_path: Path) -> None:
 
 
 def test_arithmetic_on_constants_is_bounded(tmp_path: Path) -> None:
-    """A row times a column has as many elements as both sides multiplied."""
+    """A row times a column has as many elements as the product of both extents."""
     tensors = [
         image(),
         image("y"),
@@ -172,7 +172,7 @@ def test_arithmetic_that_doubles_its_result(tmp_path: Path) -> None:
 
 
 def test_large_constants_are_not_searched() -> None:
-    """For extents that are free: each of many operators may read the same constant."""
+    """A large constant that many operators read is not searched for free extents."""
 
     class Searched(np.ndarray[Any, Any]):
         def __eq__(self, other: object) -> Any:
@@ -184,7 +184,7 @@ def test_large_constants_are_not_searched() -> None:
 
 
 def test_more_scales_than_elements_along_their_axis(tmp_path: Path) -> None:
-    """They would make a tensor of as many elements as there are pairs of scale and element."""
+    """They would give a tensor with an element for each pair of scale and element."""
     count = 10_000
     operand = quantized(constant("c", np.zeros((1, 1, 1, count)), "uint8"), [0.5] * count, [0] * count)
     tensors = [Tensor("image", (1, 4, 4, count)), operand, Tensor("y", (1, 4, 4, count))]
@@ -205,7 +205,7 @@ def test_equal_names_take_linear_time(tmp_path: Path) -> None:
 
 
 def test_long_names_within_custom_options() -> None:
-    """Each name begins one byte behind the one before and ends where all end."""
+    """Each name begins one byte after the one before, and all end at the same byte."""
     size, count = 1_000_000, 250
     content = b"k" * size + b"\0"
     keys = len(content)
