@@ -119,6 +119,10 @@ CASES: dict[str, Make] = {
     "Mod": of_filled("Mod", ROW, COLUMN, fmod=1),
     "NonZero": of_filled("NonZero", SQUARE),
     "Not": of_filled("Not", (("n", "n"), TRUE)),
+    "Pad": lambda n: (
+        [node("Pad", ["a", "b"])],
+        {"a": np.ones((1, 1), np.float32), "b": np.array([0, 0, n, n])},
+    ),
     "PRelu": of_filled("PRelu", SQUARE, (("n",), HALF)),
     "QuantizeLinear": of_filled("QuantizeLinear", SQUARE, small={"scale": HALF, "zero": np.uint8(1)}),
     "Range": lambda n: ([node("Range", ["a", "b", "c"])], {"a": 0, "b": n * n, "c": 1}),

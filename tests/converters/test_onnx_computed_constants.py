@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import assert_like_onnxruntime, model, node
+from converters.onnx_files import assert_like_onnxruntime, model, node, read
+
+from mpscnn.errors import UnsupportedError
 
 NUMBERS = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
 
@@ -39,3 +41,23 @@ def test_slices_begin_within_the_axis(start: int, end: int, step: int, count: in
         assert_computed("Slice", {"k": NUMBERS, **places}, (2, 3, count), 17)
     else:
         assert_like_onnxruntime(model([node("Slice", ["x", *places])], {"x": [1, *NUMBERS.shape]}, places))
+
+
+@pytest.mark.parametrize("opset", [9, 11, 18])
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect"])
+def test_borders_of_constants(mode: str, opset: int) -> None:
+    pads = [0, 1, 2, 0, 1, 3]
+    result = (2, 5, 9)
+    if opset == 9:
+        assert_computed("Pad", {"k": NUMBERS}, result, opset, mode=mode, pads=pads, value=0.5)
+    else:
+        operands = {"k": NUMBERS, "p": np.array(pads), "v": np.array(0.5, np.float32)}
+        assert_computed("Pad", operands, result, opset, mode=mode)
+
+
+@pytest.mark.parametrize("pads", [[0, -1, 0, 0, 0, 0], [1, 1]])
+def test_other_borders_of_constants_are_refused(pads: list[int]) -> None:
+    operands = {"k": NUMBERS, "p": np.array(pads)}
+    nodes = [node("Pad", list(operands), "c"), node("Add", ["x", "c"])]
+    with pytest.raises(UnsupportedError, match=r"\(Pad\): pads some axes of a constant only, or cuts it"):
+        read(model(nodes, {"x": [1, 2, 2, 4]}, operands))

@@ -95,6 +95,8 @@ CASES: dict[str, Any] = {
     "whole, masked": lambda: Whole(batch_first=True, masked=True),
     "whole, masked weights": lambda: Whole(masked=True, weights=True),
     "whole, bias of keys": lambda: Whole(batch_first=True, add_bias_kv=True),
+    "whole, zero key": lambda: Whole(batch_first=True, add_zero_attn=True),
+    "whole, bias and zero key": lambda: Whole(masked=True, add_bias_kv=True, add_zero_attn=True),
     "parts, add": lambda: Parts("add"),
     "parts, fill": lambda: Parts("fill"),
     "parts, add a whole row": lambda: Parts("add", NOTHING_SEEN),
@@ -124,6 +126,20 @@ def network_of(module: Any, examples: tuple[Any, ...], way: str, path: Path) -> 
         return mpscnn.from_torch(module, examples, check=False)
     torch.onnx.export(module, examples, path, dynamo=way == "dynamo", verbose=False)
     return converters.read_network([path])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("images", [1, 3])
+def test_constants_beside_the_batch(images: int) -> None:
+    """Keys that are added for each image, in a network whose batch is free."""
+    module = Whole(add_bias_kv=True, add_zero_attn=True).eval()
+    network = mpscnn.from_torch(module, (torch.randn(images, TOKENS, FEATURES),))
+    assert network.inputs[0].shape == (None, TOKENS, FEATURES)
+    session = network.compile(device="cpu").session()
+    for count in (1, 2, 5):
+        x = torch.randn(count, TOKENS, FEATURES)
+        with torch.no_grad():
+            assert_close(session.run(x.numpy()), module(x).numpy())
 
 
 @pytest.mark.filterwarnings("ignore")

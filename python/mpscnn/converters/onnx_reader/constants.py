@@ -128,8 +128,15 @@ class Constants:
             raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
         return self._float32(array)
 
-    def of_one_image(self, name: str, rank: int | None, batch: Atom | None, what: str) -> NDArray[np.float32]:
-        """Return a constant without its first axis, which is the batch. All images must have the same numbers.
+    def of_one_image(
+        self,
+        name: str,
+        rank: int | None,
+        batch: Atom | None,
+        what: str,
+        place: tuple[int, int] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return a constant without the batch. All images must have the same numbers.
 
         For a network without a batch the whole constant is returned.
 
@@ -138,6 +145,9 @@ class Constants:
             rank: the number of axes to which it is extended by axes of extent 1 in front; None: no extension.
             batch: the atom of the network's batch; None: the network has no batch.
             what: the name of the operand in messages.
+            place: the number of the axis with the batch, and the product of the factors before the batch in this axis.
+                The result has two axes in its place: the factors before the batch and those after it. None: the batch
+                is the first axis.
         """
         constant = self.find(name)
         if constant is None:
@@ -147,22 +157,26 @@ class Constants:
             raise UnsupportedError(f"{what} has the element type {low.dtype}, which is not a number")
         if rank is not None and low.ndim < rank:
             low, high = (one.reshape((1,) * (rank - one.ndim) + one.shape) for one in (low, high))
+        shape = low.shape
         self.budget.spend(Cost.look(low.size + high.size))
         if batch is None:
             if not constant.is_fixed or low.size == 0:
-                raise UnsupportedError(
-                    f"{what} is a constant of shape {low.shape}, which is not supported here"
-                )
+                raise UnsupportedError(f"{what} is a constant of shape {shape}, which is not supported here")
             return self._finite(low, what)
+        if place is not None:
+            extents = batch.low, batch.high
+            low, high = (
+                _batch_first(one, place, extent) for one, extent in zip((low, high), extents, strict=True)
+            )
         if low.ndim < 2 or low.size == 0 or low.shape[1:] != high.shape[1:]:
-            raise UnsupportedError(f"{what} is a constant of shape {low.shape}, which is not supported here")
+            raise UnsupportedError(f"{what} is a constant of shape {shape}, which is not supported here")
         one = low[:1]
         fits = constant.is_fixed and len(low) == 1
         if not fits and (len(low), len(high)) == (batch.low, batch.high):
             fits = bool((low == one).all() and (high == one).all())
         if not fits:
             raise UnsupportedError(
-                f"{what} is a constant of shape {low.shape}, other numbers for each image of the batch"
+                f"{what} is a constant of shape {shape}, other numbers for each image of the batch"
             )
         return self._finite(one[0], what)
 
@@ -317,3 +331,13 @@ class Constants:
             raise UnsupportedError(f"cannot be computed of constants: {error}") from error
         arrays = iter(results)
         return [np.asarray(next(arrays)) if name else np.zeros(0, np.float32) for name in node.outputs]
+
+
+def _batch_first(array: Array, place: tuple[int, int], extent: int) -> Array:
+    """Move the batch out of an axis to the front; the factors before and after it become two axes."""
+    axis, before = place
+    if array.ndim <= axis or array.shape[axis] % (before * extent):
+        return array[:0]
+    shape = array.shape
+    apart = array.reshape(*shape[:axis], before, extent, -1, *shape[axis + 1 :])
+    return np.moveaxis(apart, axis + 1, 0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layer_names import LayerNames, shown
-from mpscnn.converters.layout import Atom
+from mpscnn.converters.layout import Atom, product
 from mpscnn.converters.maxima import Maxima
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
@@ -154,9 +154,13 @@ class Context:
 
     def rank_of(self, names: Sequence[str], *, whole_numbers: bool = False) -> int:
         """Return the number of axes of the first operand that is computed."""
+        return self.first_computed(names, whole_numbers=whole_numbers).rank
+
+    def first_computed(self, names: Sequence[str], *, whole_numbers: bool = False) -> FileTensor:
+        """Return the first operand that the network computes."""
         for name in names:
             if not self.is_constant(name):
-                return self.value(name, whole_numbers=whole_numbers).rank
+                return self.value(name, whole_numbers=whole_numbers)
         raise UnsupportedError("of constants alone it is not supported")
 
     def constant(self, name: str, rank: int | None = None, *, what: str = "its operand") -> FileTensor:
@@ -181,6 +185,24 @@ class Context:
             self._learnt[parameter, numbers.shape] = tensor
         value = FileTensor.plain(self.arranger, tensor)
         return value if numbers.shape else replace(value, axes=())
+
+    def constant_beside(self, name: str, like: FileTensor) -> FileTensor:
+        """Return a constant of the file as a layer's result whose batch is in the same axis as that of a tensor."""
+        axes = like.axes
+        axis = next((i for i, atoms in enumerate(axes) if any(atom.is_batch for atom in atoms)), None)
+        if axis is None or like.has_batch_first or self.learns(name):
+            return self.constant(name, like.rank)
+        batch = next(atom for atom in axes[axis] if atom.is_batch)
+        before = product(axes[axis][: axes[axis].index(batch)]) or 1
+        known = f"its operand {shown(name)}"
+        numbers = self.constants.of_one_image(name, like.rank, batch, known, (axis, before))
+        layer = self.names.unique(self.file.constant_of(name).strip("/"))
+        tensor = self.network.constant(self.network.inputs[0], numbers.shape, name=layer)
+        self.set_weight(layer, "value", numbers)
+        value = FileTensor.plain(self.arranger, tensor)
+        own = value.axes[1:]
+        with_batch = (*own[axis], batch, *own[axis + 1])
+        return replace(value, axes=(*own[:axis], with_batch, *own[axis + 2 :]))
 
     def is_constant(self, name: str) -> bool:
         """Return True if a tensor of the file does not depend on its inputs."""

@@ -119,6 +119,18 @@ def _tile(_: Node, arrays: list[Array]) -> Cost:
     return Cost(_RESULT + count, _CHEAP * count)
 
 
+def _pad(node: Node, arrays: list[Array]) -> Cost:
+    values = arrays[0]
+    pads = node.integers("pads") if len(arrays) == 1 else [int(side) for side in arrays[1].reshape(-1)]
+    if node.input(3) is not None or len(pads) != 2 * values.ndim or min(pads, default=0) < 0:
+        raise UnsupportedError("pads some axes of a constant only, or cuts it")
+    sides = zip(pads[: values.ndim], pads[values.ndim :], strict=True)
+    count = math.prod(
+        extent + before + after for extent, (before, after) in zip(values.shape, sides, strict=True)
+    )
+    return Cost(_RESULT + values.size + 2 * count, _RESULT + _FUNCTION * count)
+
+
 def _gather(node: Node, arrays: list[Array]) -> Cost:
     extent = max(int(arrays[0].shape[node.integer("axis", 0)]), 1)
     count = int(arrays[1].size) * (int(arrays[0].size) // extent)
@@ -211,6 +223,7 @@ FOLDABLE: dict[str, CostOf] = {
     "GatherND": _gather_nd,
     "MatMul": _product_of_matrices,
     "NonZero": _non_zero,
+    "Pad": _pad,
     "Range": _range,
     **dict.fromkeys(["ScatterElements", "ScatterND"], _scatter),
     "Tile": _tile,
