@@ -3,7 +3,7 @@
 A file may write a norm as a square, a sum, a root and a division, or a reader may make several layers of one operator.
 The squares of 300 and of 1e-4 are beyond the range of float16, although the norm is not. The same is true for the
 scores of attention, which softmax turns into numbers from 0 to 1. Such intermediate results stay float32 in a float16
-network. They are found in the converted network, so this works for all file formats.
+network, as positions beyond 2048 do. They are found in the converted network, so this works for all file formats.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpscnn.graph.network import Network
+from mpscnn.runtime.exact_positions import inexact_positions
 
 __all__ = ["Operators", "keep_middles"]
 
@@ -61,6 +62,8 @@ def keep_middles(network: Network) -> Network:
         )
         if is_middle or _is_part_of_mean(node, users):
             middles.add(name)
+    found = inexact_positions(structure, network.graph, nodes)
+    middles.update(name for one in found for name in one.kept)
     if middles:
         network.keep_float32([node["name"] for node in nodes if node["name"] in middles])
     return network

@@ -1,0 +1,147 @@
+"""Positions that a precision would round are refused, or kept in float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn import Network, UnsupportedError
+
+COUNT = 5000
+NUMBERS = (
+    np.arange(COUNT, dtype=np.float32).reshape(1, COUNT) / 8192
+)  # of which float16 has at most every second one
+PLACES = np.array([[5, 2049, 3001, 4999]], np.float32)
+
+
+def reader(count: int | None = COUNT) -> Network:
+    """A network that takes elements by positions that are an input."""
+    net = Network(input={"x": (count, 1, 1), "places": (4, 1, 1)})
+    net.output(net.take_along_axis(*net.inputs, axis=1, name="taken"))
+    return net
+
+
+def run(net: Network, inputs: Any, precision: Any) -> Any:
+    return net.compile(device="cpu", precision=precision).session().run(inputs)
+
+
+@pytest.mark.parametrize("count", [COUNT, 2050, None])
+def test_positions_of_an_input(count: int | None) -> None:
+    net = reader(count)
+    with pytest.raises(
+        UnsupportedError, match=r"'taken'.*'places' holds positions, so compile it in float32"
+    ):
+        net.compile(device="cpu", precision="float16")
+    numbers = NUMBERS[:, : count or COUNT]
+    places = np.minimum(PLACES, numbers.size - 1)
+    given = [numbers.reshape(1, -1, 1, 1), places.reshape(1, 4, 1, 1)]
+    wanted = np.take_along_axis(numbers, places.astype(int), 1)
+    np.testing.assert_array_equal(run(net, given, "float32").reshape(1, 4), wanted)
+    found = run(net, given, "bfloat16").reshape(1, 4)
+    np.testing.assert_allclose(found, wanted, rtol=2.0**-8)
+
+
+def test_an_axis_that_float16_can_count() -> None:
+    net = reader(2049)
+    x, places = np.arange(2049, dtype=np.float32), np.array([0, 1023, 2047, 2048], np.float32)
+    found = run(net, [x.reshape(1, -1, 1, 1), places.reshape(1, 4, 1, 1)], "float16")
+    np.testing.assert_array_equal(found.reshape(4), places)
+
+
+def computed(limit: float | None = None) -> Network:
+    """A network that computes its positions: whole numbers of a fraction of the axis."""
+    net = Network(input={"x": (COUNT,), "part": (4,)})
+    y = net.activation(net.inputs[1], {"kind": "linear", "a": float(COUNT)}, name="scaled")
+    y = net.activation(y, "floor", name="whole")
+    y = net.reshape(y, [2, 2, 1], name="square")
+    if limit is not None:
+        y = net.activation(y, {"kind": "clamp", "a": 0.0, "b": limit}, name="limited")
+    y = net.reshape(y, [4], name="flat")
+    net.output(net.take_along_axis(net.inputs[0], y, name="taken"))
+    return net
+
+
+def test_positions_that_the_network_computes() -> None:
+    """Layers kept in float32 compute exact ones."""
+    net = computed()
+    kept = ["flat", "square", "whole", "scaled"]
+    with pytest.raises(
+        UnsupportedError, match=r"network.keep_float32\(\['flat', 'square', 'whole', 'scaled'\]\)"
+    ):
+        net.compile(precision="float16")
+    net.keep_float32(kept)
+    part = np.array([[0.001, 0.25, 0.5, 0.9990234375]], np.float32).astype(np.float16).astype(np.float32)
+    places = np.floor(part * np.float32(COUNT)).astype(int)
+    assert places.max() > 2048
+    found = run(net, [NUMBERS, part], "float16")
+    np.testing.assert_allclose(found, NUMBERS[0, places], rtol=2.0**-11)
+    assert len(set(found.reshape(-1))) == 4
+
+
+def test_small_positions_need_not_be_kept() -> None:
+    net = computed(limit=2000.0)
+    part = np.full((1, 4), 0.75, np.float32)
+    np.testing.assert_allclose(run(net, [NUMBERS, part], "float16"), 2000 / 8192, rtol=2.0**-11)
+
+
+def test_positions_of_the_best_are_small() -> None:
+    """Those of top_k are at most 2048 in float16, whatever moves them afterwards."""
+    net = Network(input={"x": (COUNT,), "scores": (9,)})
+    _, places = net.top_k(net.inputs[1], 3)
+    net.output(net.take_along_axis(net.inputs[0], net.reshape(net.reshape(places, [3, 1, 1]), [3])))
+    scores = np.array([[0, 5, 1, 9, 2, 3, 8, 7, 4]], np.float32)
+    found = run(net, [NUMBERS, scores], "float16")
+    np.testing.assert_allclose(found, NUMBERS[:, [3, 6, 7]], rtol=2.0**-11)
+
+
+def test_other_outputs_do_not_count() -> None:
+    net = reader()
+    first = net.activation(net.inputs[0], "relu", name="first")
+    program = net.compile(outputs=[first], device="cpu", precision="float16")
+    x = np.ones((1, COUNT, 1, 1), np.float32)
+    np.testing.assert_array_equal(program.session().run([x, np.zeros((1, 4, 1, 1), np.float32)]), x)
+
+
+def table(rows: int) -> Network:
+    """An embedding of words, as readers write it."""
+    net = Network(input=(1, 4, 1))
+    numbers = net.constant(net.input, (1, 1, rows), name="rows")
+    net.graph.set_weight("rows", "value", np.arange(rows, dtype=np.float32).reshape(1, 1, rows))
+    y = net.conv2d(net.equal(net.input, numbers, name="chosen"), 2, 1, bias=False, name="words")
+    weight = np.stack([np.arange(rows) % 7, np.arange(rows) % 5], 0).astype(np.float32)
+    net.graph.set_weight("words", "weight", weight.reshape(2, 1, 1, rows))
+    net.output(y)
+    return net
+
+
+@pytest.mark.parametrize(("precision", "rows"), [("float16", 2049), ("bfloat16", 257)])
+def test_tables_of_words(precision: Any, rows: int) -> None:
+    """Comparisons with whole numbers that the precision rounds would choose several rows, or another one."""
+    words = np.array([0, 1, 100, rows - 1], np.float32)
+    found = run(table(rows), words.reshape(1, 1, 4, 1), precision)
+    np.testing.assert_array_equal(found.reshape(4, 2), np.stack([words % 7, words % 5], 1))
+    larger = table(rows + 1)
+    with pytest.raises(UnsupportedError, match=f"'chosen' looks for whole numbers that {precision} rounds"):
+        larger.compile(device="cpu", precision=precision)
+    words[3] = rows
+    found = run(larger, words.reshape(1, 1, 4, 1), "float32")
+    np.testing.assert_array_equal(found.reshape(4, 2), np.stack([words % 7, words % 5], 1))
+
+
+def test_fractions_may_be_compared() -> None:
+    net = Network(input=(3,))
+    number = net.constant(net.input, (1,), name="number")
+    net.graph.set_weight("number", "value", np.array([0.1], np.float32))
+    net.output(net.equal(net.input, number))
+    x = np.array([[0.1, 0.2, 0.3]], np.float32)
+    np.testing.assert_array_equal(run(net, x, "float16"), [[1, 0, 0]])
+
+
+def test_a_saved_model_is_refused_too(tmp_path: Any) -> None:
+    path = tmp_path / "reader.safetensors"
+    reader().save(path)
+    with pytest.raises(UnsupportedError, match="'places' holds positions"):
+        mpscnn.load(path, precision="float16")
