@@ -20,8 +20,9 @@ public:
     /// "gray16", ...). Rows may have gaps between them.
     Pixels(py::array pixels, const std::string &format, int orientation);
 
-    /// Make a photo from uint8 luma (height, width), and chroma of half the extents, rounded up. Chroma is
-    /// either `blue` (rows, columns, 2), which has pairs and no `red`, or two arrays (rows, columns).
+    /// Make a photo from uint8 luma (height, width), and chroma of half the extents, rounded up. If `red`
+    /// is None, `blue` holds both chroma samples of each pixel: (rows, columns, 2). Otherwise each of the two
+    /// arrays holds one: (rows, columns).
     static Pixels yuv(py::array luma, py::array blue, const py::object &red, const std::string &matrix,
                       const std::string &range, const std::string &siting, int orientation);
 

@@ -99,7 +99,7 @@ def test_top_k(path: Path, seed: int) -> None:
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25)
 def test_gather_by_computed_positions(path: Path, batch: int, seed: int) -> None:
-    """With a batch of 1 each image has positions of its own."""
+    """GATHER reads positions that ARG_MAX computes, separately for each image of the batch (batch_dims=1)."""
     random = np.random.default_rng(seed)
     rank, count = int(random.integers(2, 4)), int(random.integers(1, 5))
     shape = (batch, *(int(extent) for extent in random.integers(1, 6, rank - 1)), count)
@@ -115,7 +115,7 @@ def test_gather_by_computed_positions(path: Path, batch: int, seed: int) -> None
         Operator(CODES["ARG_MAX"], [0, 1], [2], 40, [(0, "Int8", 2)]),
         Operator(CODES["GATHER"], [0, 2], [3], 23, [(0, "Int32", axis), (1, "Int32", 1)], version=5),
     ]
-    # The positions are those of a channel, so other axes need as many elements.
+    # ARG_MAX returns channel numbers below `count`. They must be valid positions along the axis of GATHER.
     if shape[axis] < count:
         return
     path.write_bytes(write_tflite(tensors, operators, [0], [3]))

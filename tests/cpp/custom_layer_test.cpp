@@ -11,7 +11,8 @@
 #include <thread>
 #include <vector>
 
-// Included before mpscnn.hpp, which has another class named Error.
+// check.h uses the internal class mpscnn::Error. It comes before mpscnn.hpp, whose class of the same name
+// would make the name ambiguous.
 #include "check.h"
 
 #include "mpscnn/mpscnn.hpp"

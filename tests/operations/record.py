@@ -79,7 +79,10 @@ class Layers:
 
 @dataclass(frozen=True)
 class RawKernel:
-    """A raw kernel that computes an operation of whole images. Parts of images and states are in tests/kernels."""
+    """A raw kernel that computes an operation of whole images.
+
+    tests/kernels tests kernels on parts of images, and kernels with states.
+    """
 
     draws: SearchStrategy[Sample]
     #: A function that returns the kernel for a sample.

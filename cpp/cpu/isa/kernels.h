@@ -109,8 +109,8 @@ struct Bfloat16Kernels {
     Kernel<ConversionTask> conversion;
     /// Packs weights that are tensors for `convolution`, unless it is depthwise.
     Kernel<PackTask> pack;
-    /// Weight gradients of convolutions that are not depthwise, for operands in bfloat16. The source is
-    /// float32, and the gradient float32 or bfloat16.
+    /// Computes weight gradients of convolutions that are not depthwise. Both factors of each product are
+    /// rounded to bfloat16. The task's `source` is stored as float32, its `gradient` as float32 or bfloat16.
     Kernel<WeightGradientTask> weight_gradient;
     /// Batch normalizations with results in bfloat16. Their statistics have no factor, and their only
     /// activation is a clamp.

@@ -21,15 +21,15 @@ struct Quantization {
     /// of the integers.
     void require_valid(const std::string &where) const;
 
-    /// Return {"type": "uint8", "scale": 0.5, "zero_point": 128}.
+    /// Return the JSON form, such as {"type": "uint8", "scale": 0.5, "zero_point": 128}.
     Json to_json() const;
     static Quantization from_json(const JsonView &json);
 
     friend bool operator==(const Quantization &, const Quantization &) = default;
 };
 
-/// Make a quantization from the name of its integers. Throws ParameterError "<where>: ..." for names other
-/// than "uint8" and "int8", and like require_valid.
+/// Make a quantization from the type of its integers, "uint8" or "int8". Throws ParameterError
+/// "<where>: ..." for other types, and for values that require_valid refuses.
 Quantization make_quantization(std::string_view type, float scale, int zero_point, const std::string &where);
 
 } // namespace mpscnn::engine

@@ -324,7 +324,7 @@ def _to_keep(
     keep = list(needed)
     while True:
         if not chosen and not error <= tolerance:
-            # The number is doubled each time, so a few trials suffice for any network.
+            # Each trial doubles the number of layers in float32, so a few trials suffice for any network.
             count = max(1, len(keep))
             chosen, worst = worst[:count], worst[count:]
         if not chosen:
