@@ -1,4 +1,4 @@
-"""TensorFlow Lite files of one operator, with any integers for what it reads and for its result, or of floats.
+"""TensorFlow Lite files of one operator, with any quantization of its operands and its result, or with floats.
 
 There is a case for each operator that LiteRT computes in 8-bit integers.
 """
@@ -25,19 +25,20 @@ Grid = tuple[float, int]
 
 @dataclass
 class Case:
-    """An operator beside others.
+    """An operator, and the shapes and settings of its file.
 
     Attributes:
         result: the shape of the result.
         inputs: the shapes of the tensors that it reads.
         settings: constants of 32-bit integers, after the inputs.
-        first: the number of settings that come before the inputs.
-        options: their type and fields.
+        first: the number of settings that come before the inputs instead.
+        options: the type and the fields of the table of options.
         weights: the shape of 8-bit weights, after the inputs.
-        biases: how many there are, after the weights.
-        results: how many results of this shape there are.
-        activation: the field of the fused activation.
-        versions: for uint8 and int8.
+        weights_axis: the axis of the output channels; negative if there is none.
+        biases: the number of biases, after the weights.
+        results: the number of results, which all have this shape.
+        activation: the number of the option that states the fused activation.
+        versions: the operator's versions for uint8 and int8.
     """
 
     result: tuple[int, ...] = X
@@ -132,7 +133,7 @@ CASES = {
     ),
     "UNPACK": Case((1, 6, 8), options=(64, [(0, "Int32", 4), (1, "Int32", 1)]), results=4),
 }  # fmt: skip
-#: LiteRT computes them in floats and plain integers alone.
+#: Operators that LiteRT computes only in floats and in integers without a scale.
 FLOAT_CASES = {
     **dict.fromkeys(("CEIL", "FLOOR", "ROUND", "SIGN", "SQUARE"), Case(versions=(1, 1))),
     **dict.fromkeys(("ADD_N", "FLOOR_DIV", "POW"), Case(inputs=(X, X), versions=(1, 1))),
@@ -152,16 +153,16 @@ def file_of(
     seed: int = 0,
     version: int | None = None,
 ) -> bytes:
-    """A file of this operator.
+    """Return a file of one operator.
 
     Args:
-        kind: of `CASES`, or for other types than uint8 and int8 of `FLOAT_CASES`.
-        dtype: uint8 or int8; others are numbers without a scale.
-        source: of what it reads, or of each operand.
-        result: of its results.
-        activation: the schema's number of the one that it ends with.
-        seed: of weights.
-        version: of the operator; None: the one that LiteRT has for the type.
+        kind: the operator: a key of `CASES`, or of `FLOAT_CASES` for types without a scale.
+        dtype: the type of operands and results. All types except uint8 and int8 have no scale.
+        source: the quantization of all operands, or of each.
+        result: the quantization of the results.
+        activation: the schema's number of the fused activation.
+        seed: the seed of the weights.
+        version: the operator's version; None: that of its case.
     """
     case, draw = (CASES | FLOAT_CASES)[kind], np.random.default_rng(seed)
     sources = list(source) if isinstance(source, list) else [source] * len(case.inputs)

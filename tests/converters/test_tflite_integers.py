@@ -1,4 +1,4 @@
-"""The integer arithmetic of quantised TensorFlow Lite files: tests/reference beside LiteRT's reference kernels."""
+"""Compare the integer arithmetic of tests/reference with LiteRT's reference kernels, on quantised files."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_every_layer_of_real_files(shared: Path, name: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_numbers_become_integers_and_back(tmp_path: Path, dtype: str) -> None:
-    """The ends of a file whose inputs and results are numbers; ties among them."""
+    """QUANTIZE and DEQUANTIZE give LiteRT's results, also for numbers halfway between two integers."""
     path = tmp_path / "ends.tflite"
     shape, scale = (1, 2000), np.float32(0.3)
     limits = np.iinfo(dtype)
@@ -105,7 +105,7 @@ def test_a_cast_reads_integers_and_not_what_they_stand_for(tmp_path: Path, dtype
 
 
 def test_fixed_point_numbers() -> None:
-    """Against exact fractions: rounded to nearest, the high product's ties up, those of the shift away from zero."""
+    """Products and shifts are rounded to nearest. Ties of products go up, and ties of shifts away from zero."""
     draw = random.Random(0)
     for _ in range(2000):
         x, m, bits = draw.randrange(-(2**31), 2**31), draw.randrange(2**30, 2**31), draw.randrange(0, 31)
@@ -113,7 +113,7 @@ def test_fixed_point_numbers() -> None:
         assert quantized.high_product(x, m) == (2 * product + 2**31) // 2**32
         rounded = (2 * abs(x) + 2**bits) // 2 ** (bits + 1)
         assert quantized.rounding_shift(x, bits) == (rounded if x >= 0 else -rounded)
-    # A factor's multiplier has 31 significant bits.
+    # The multiplier of a factor has 31 significant bits.
     for factor in (1.0, 0.5, 0.75, 1e-3, 3.7e4, 2.0**-31, np.nextafter(1.0, 0.0)):
         m, shift = quantized.multiplier_of(float(factor))
         assert 2**30 <= m < 2**31

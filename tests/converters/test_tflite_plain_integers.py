@@ -1,4 +1,4 @@
-"""Integers and truth values without a scale in TensorFlow Lite files: LiteRT's results, or none."""
+"""TensorFlow Lite files with integers and truth values without a scale give LiteRT's results, or are refused."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mpscnn.converters.tflite.file import read_tflite
 
 ALL = CASES | FLOAT_CASES
 KINDS = [kind for kind, case in ALL.items() if case.weights is None]
-#: LiteRT rounds these, or lets them overflow.
+#: Operators that are refused, because LiteRT rounds their results or lets them overflow.
 REFUSED = {"ADD", "ADD_N", "MAXIMUM", "MEAN", "MINIMUM", "MUL", "REDUCE_PROD", "SQUARED_DIFFERENCE", "SUB"}
 
 
 def answers(path: Path, kind: str, dtype: str, inputs: list[NDArray[Any]]) -> list[NDArray[Any]] | None:
-    """By the first version of the operator that LiteRT has for this type; None where it has none."""
+    """Return LiteRT's results by the first version of the operator that supports the type; None if none does."""
     for version in range(1, 6):
         path.write_bytes(file_of(kind, dtype, (1.0, 0), (1.0, 0), version=version))
         try:

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's operators on elements at positions, beside LiteRT's reference kernels."""
+"""Compare TensorFlow Lite's operators on elements at given positions with LiteRT's reference kernels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compare(path: Path, tensors: list[Tensor], operator: Operator, x: Numbers) -> None:
-    """The first tensor is the input."""
+    """Check that mpscnn's and LiteRT's results of one operator are equal. The first tensor is the input."""
     path.write_bytes(write_tflite(tensors, [operator], [0], list(operator.outputs)))
     network = converters.read_network([path])
     (source,) = network.inputs
@@ -67,7 +67,7 @@ def test_scatter_nd(path: Path, seed: int) -> None:
     chosen = random.permutation(blocks)[: random.integers(1, blocks + 1)]
     indices = np.stack(np.unravel_index(chosen, shape[:count]), -1)
     updates = random.normal(size=(len(chosen), *shape[count:])).astype(np.float32)
-    if updates.shape == (1,):  # no file may have an input of this shape, which could be a batch
+    if updates.shape == (1,):  # as an input, this shape is refused, because its extent could be the batch
         return
     tensors = [
         Tensor("u", updates.shape),

@@ -1,4 +1,4 @@
-"""The ranges of quantised TensorFlow Lite files: in floats, too, nothing goes beyond what integers stand for."""
+"""Networks of quantised TensorFlow Lite files clip floats to the range that the file's integers can represent."""
 
 from __future__ import annotations
 
@@ -24,44 +24,45 @@ from mpscnn.converters.tflite.ranges import copies_bytes
 from mpscnn.converters.tflite.recurrent import RECURRENT
 
 CODES = {names.operator_name(code): code for code in range(160)}
-#: Of uint8, from the lowest integer on: scale and zero point of the operands and of the result.
+#: Scale and zero point of the operands and of the result for uint8. For int8, zero points are lower by 128.
 RANGES: dict[str, tuple[Grid, Grid]] = {
     "cut on both sides": ((0.1, 100), (0.05, 60)),
     "wider": ((0.1, 100), (0.5, 120)),
     "positive": ((0.05, 0), (0.03, 0)),
 }
-#: LiteRT wants these.
+#: Quantizations of results that LiteRT requires; zero points as in RANGES.
 FIXED: dict[str, Grid] = {
     "L2_NORMALIZATION": (1 / 128, 128), "LOGISTIC": (1 / 256, 0), "LOG_SOFTMAX": (16 / 256, 255),
     "SOFTMAX": (1 / 256, 0), "TANH": (1 / 128, 128),
 }  # fmt: skip
-#: LiteRT has no plain kernel of them for this type.
+#: Operators without a reference kernel for uint8 in LiteRT.
 NOT_UINT8 = {
     "ABS", "BATCH_MATMUL", "ELU", "EXP", "LOG", "NEG", "REDUCE_PROD", "RSQRT", "SQRT", "SQUARED_DIFFERENCE",
 }  # fmt: skip
-#: LiteRT 2.1 gives 127 for each sum of int8, and negates integers without a look at their zero point.
+#: LiteRT 2.1 has no reference kernel for ELU in int8, computes 127 for each SUM, and ignores the zero point in NEG.
 NOT_INT8 = {"ELU", "NEG", "SUM"}
-#: LiteRT refuses results with another scale than the operands'.
+#: Operators for which LiteRT requires one scale for operands and results: in int8, and in both types.
 SAME_SCALE_OF_INT8 = {"CONCATENATION"}
 SAME_SCALE = {"EXPAND_DIMS", "MIRROR_PAD", "PACK", "REDUCE_MAX", "REDUCE_MIN", "UNPACK"}
 POSITIVE_ONLY = {"LOG", "RSQRT", "SQRT"}
-#: Their layer takes an activation.
+#: Operators whose layer clips to the range by its activation, without an additional layer.
 ATTACHED = {
     "ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED", "MUL", "SUB", "TRANSPOSE_CONV",
 }  # fmt: skip
-#: Have no results of 8 bits in LiteRT: they compare, or are floats and longer integers alone.
+#: Operators without quantized results in LiteRT: comparisons, and operators on floats or longer integers only.
 WITHOUT_RANGE = {
     "ADD_N", "ARG_MAX", "ARG_MIN", "CAST", "CEIL", "CUMSUM", "CUSTOM TFLite_Detection_PostProcess", "DENSIFY",
     "DEQUANTIZE", "EQUAL", "FAKE_QUANT", "FLOOR", "FLOOR_DIV", "GREATER", "GREATER_EQUAL", "L2_POOL_2D", "LESS",
     "LESS_EQUAL", "LOCAL_RESPONSE_NORMALIZATION", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "NOT_EQUAL", "ONE_HOT",
     "POW", "REDUCE_ALL", "REDUCE_ANY", "ROUND", "SIGN", "SQUARE", "ZEROS_LIKE",
 }  # fmt: skip
-#: Copy bytes, but mpscnn does not compute them in integers.
+#: Operators that copy bytes, but that mpscnn computes in floats only.
 NOT_IN_INTEGERS = {"DEPTH_TO_SPACE", "MAXIMUM", "MINIMUM"}
-#: With a condition, or a number of the border: tests of their own below.
+#: Operators that select by a condition, with the schema's number of their options.
 CHOICES = {"SELECT": 47, "SELECT_V2": 98}
+#: Operators with separate tests below, and in test_tflite_positions.py.
 ELSEWHERE = {"PADV2", "SCATTER_ND", "TOPK_V2", *CHOICES}
-#: Dilation of a convolution, which has the range: they copy bytes.
+#: Operators that copy bytes. Old files write a dilated convolution as a convolution between these two.
 DILATION = {"BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND"}
 
 
@@ -70,7 +71,7 @@ def test_every_operator_has_a_case() -> None:
 
 
 def grids(kind: str, dtype: str, name: str) -> tuple[Grid, Grid]:
-    """Of the operands and of the result, or of both the operands' where LiteRT wants that."""
+    """Return the quantizations of the operands and of the result, which are equal where LiteRT requires it."""
     lowest = int(np.iinfo(dtype).min)
     source, result = RANGES[name]
     is_same = kind in SAME_SCALE or (dtype == "int8" and kind in SAME_SCALE_OF_INT8)
@@ -79,7 +80,7 @@ def grids(kind: str, dtype: str, name: str) -> tuple[Grid, Grid]:
 
 
 def random_integers(kind: str, dtype: str) -> list[NDArray[Any]]:
-    """What is divided is positive, and divisors are large: LiteRT does not limit quotients, nor negative ones."""
+    """Return random integers for the inputs of an operator. Those of DIV represent positive numbers."""
     lowest = int(np.iinfo(dtype).min)
     draw = np.random.default_rng(1)
     made = [draw.integers(lowest, lowest + 256, shape).astype(dtype) for shape in CASES[kind].inputs]
@@ -118,7 +119,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("kind", "dtype", "name"), KINDS)
 def test_floats_are_what_the_integers_stand_for(tmp_path: Path, kind: str, dtype: str, name: str) -> None:
-    """To within one step, which sigmoids, probabilities and divisions need, else half a step and one of bilinear's."""
+    """Float results differ from the numbers of LiteRT's integers by at most one step of the integers."""
     source, result = grids(kind, dtype, name)
     path = tmp_path / "one.tflite"
     path.write_bytes(file_of(kind, dtype, source, result))
@@ -160,7 +161,7 @@ def test_other_precisions_obey_the_range(tmp_path: Path, kind: str, precision: s
 )
 @pytest.mark.parametrize("name", RANGES)
 def test_operators_that_copy_bytes_are_integers_too(tmp_path: Path, kind: str, dtype: str, name: str) -> None:
-    """LiteRT's integers, also where those of the result stand for other numbers than the operands'."""
+    """Results in integers equal LiteRT's, even if the result has another scale than the operands."""
     source, result = grids(kind, dtype, name)
     path = tmp_path / "one.tflite"
     path.write_bytes(file_of(kind, dtype, source, result))
@@ -200,7 +201,7 @@ def activation_of_convolution(tmp_path: Path, result: Grid, activation: int) -> 
 
 
 def test_limits_are_the_plainest_activation(tmp_path: Path) -> None:
-    """A limit that cuts off no more than half a step, as rounding does, is left out."""
+    """A limit that cuts off at most half a step is left out, and one within half a step of 6 becomes ReLU6."""
     relu6 = {"kind": "relun", "a": 0.0, "b": 6.0, "c": 0.0}
     assert activation_of_convolution(tmp_path, (6.0 / 255, 0), 0) == relu6
     for activation in (1, 3):
@@ -226,7 +227,7 @@ BOUNDED = [
 
 @pytest.mark.parametrize(("kind", "name"), BOUNDED)
 def test_ranges_that_cannot_cut_limit_nothing(tmp_path: Path, kind: str, name: str) -> None:
-    """Neither do the scales of sigmoids and probabilities, which end one step below 1."""
+    """No layer clips if the range contains all results, or ends one step below 1 as for sigmoids and probabilities."""
     path = tmp_path / "one.tflite"
     dtype = "uint8" if kind == "CONCATENATION" else "int8"
     path.write_bytes(file_of(kind, dtype, *grids(kind, dtype, name)))
@@ -239,7 +240,7 @@ def test_ranges_that_cannot_cut_limit_nothing(tmp_path: Path, kind: str, name: s
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 @pytest.mark.parametrize("kind", CHOICES)
 def test_choices(tmp_path: Path, kind: str, dtype: str) -> None:
-    """Bytes are chosen: those of results with another scale stand for other numbers."""
+    """LiteRT copies the chosen integers, which represent other numbers if the result has another scale."""
     lowest = int(np.iinfo(dtype).min)
     source, result = (0.1, 100 + lowest), (0.05, 60 + lowest)
     tensors = [
@@ -279,7 +280,7 @@ def test_borders_of_a_number(tmp_path: Path, border: int, dtype: str) -> None:
 
 
 def a_chain(tmp_path: Path, output: Grid) -> Path:
-    """A convolution whose range cuts, moves of its result, and a requantisation that cuts again."""
+    """Write a file of a convolution, a transpose, a reshape and a requantisation. Both ends clip to their ranges."""
     weights = np.random.default_rng(0).integers(0, 256, (8, 1, 1, 8))
     tensors = [
         quantized(Tensor("x", X, "uint8"), [0.1], [100]),
@@ -312,7 +313,7 @@ def test_a_chain_of_operators(tmp_path: Path, output: Grid) -> None:
     network = converters.read_network([path])
     given = [numbers(x, (0.1, 100))]
     np.testing.assert_allclose(computed(network, given, "int8")[0], wanted, rtol=1e-5, atol=1e-6)
-    # The step of RESHAPE's result is twice that of what it reads, so that a rounding there counts twice.
+    # RESHAPE copies integers, and its result has about twice the step of its operand. So rounding errors double.
     assert np.abs(computed(network, given)[0] - wanted).max() <= 0.05 + output[0]
 
 
@@ -334,7 +335,7 @@ def test_numbers_that_become_integers_are_limited(tmp_path: Path) -> None:
 
 
 def test_limits_behind_a_layer_are_no_step_among_integers(tmp_path: Path) -> None:
-    """A mean cannot take an activation; in integers, which are limited anyway, the layer of limits is left out."""
+    """A hard swish gets a layer that clips. Integers are clipped anyway, so it is no step of its own there."""
     path = tmp_path / "one.tflite"
     path.write_bytes(file_of("HARD_SWISH", "int8", (0.1, -28), (0.03, -100)))
     network = converters.read_network([path])
@@ -349,7 +350,7 @@ def test_limits_behind_a_layer_are_no_step_among_integers(tmp_path: Path) -> Non
 
 
 def test_activations_of_which_integers_end_early_are_recognised() -> None:
-    """Layers get the library's names and keep their limits: a ReLU6 whose integers end at 5, and no activation."""
+    """Layers get the library's names if limits of integers replace their activations, and keep these limits."""
     network = mpscnn.models.mobilenet_v1(depth_multiplier=0.25, input_size=64)
     network.initialize_weights(0)
     structure = network.to_dict()

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's recurrent layers, and inputs without a batch, beside LiteRT's reference kernels."""
+"""Compare TensorFlow Lite's recurrent layers, and inputs without a batch, with LiteRT's reference kernels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Numbers = NDArray[np.float32]
 
 
 class Random:
-    """Numbers that follow from a seed."""
+    """Random numbers that depend only on a seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
@@ -41,7 +41,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compare(
     path: Path, tensors: list[Tensor], operators: list[Operator], inputs: list[Numbers]
 ) -> mpscnn.Network:
-    """The first tensors are the inputs, the last one is the result."""
+    """Check that mpscnn's and LiteRT's results agree, and return the network.
+
+    The first tensors are the inputs, and the last one is the result.
+    """
     path.write_bytes(write_tflite(tensors, operators, list(range(len(inputs))), [len(tensors) - 1]))
     network = converters.read_network([path])
     session = network.compile(device="cpu", precision="float32").session(threads=1)
@@ -129,7 +132,7 @@ def reshape(shape: list[int], source: int, setting: int, result: int) -> tuple[T
     ids=str,
 )
 def test_inputs_without_a_batch(path: Path, given_shape: tuple[int, ...], shape: list[int]) -> None:
-    """A dense layer after another shape, which divides or joins the first axis."""
+    """A reshape before a dense layer makes the batch from the first axis, by dividing it or joining it with others."""
     random = Random(5)
     setting, operator, made = reshape(shape, 0, 1, 2)
     tensors: list[Any] = [

@@ -1,4 +1,4 @@
-"""Convolutions and poolings of images that a reshape has made of a sequence, beside LiteRT's reference kernels."""
+"""Compare convolutions and poolings of images, which a reshape takes from a sequence, with LiteRT's kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How TensorFlow Lite files store weights: sparse, as integers of dynamic-range files, as halves; beside LiteRT."""
+"""Compare TensorFlow Lite files whose weights are sparse, 8-bit integers, or float16 with LiteRT."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONV_OPTIONS: list[Field] = [
 
 
 def judged(tmp_path: Path, content: bytes, x: Array, *, reference: bool = False) -> tuple[Array, Array]:
-    """Our result and LiteRT's."""
+    """Return mpscnn's result and LiteRT's."""
     module = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
     kinds = module.OpResolverType
     judge = module.Interpreter(
@@ -49,14 +49,17 @@ def judged(tmp_path: Path, content: bytes, x: Array, *, reference: bool = False)
 
 
 def by_rows(values: Array, *, list_type: int = 1) -> tuple[Sparsity, Array]:
-    """A matrix whose rows list their columns."""
+    """Return the form of a matrix that lists the nonzero columns of each row, and the stored elements."""
     rows, columns = np.nonzero(values)
     segments = np.concatenate([[0], np.cumsum(np.count_nonzero(values, axis=1))])
     return Sparsity([0, 1], [], [len(values), (segments, columns)], list_type), values[rows, columns]
 
 
 def by_blocks(values: Array) -> tuple[Sparsity, Array]:
-    """A matrix of blocks of 1 x 4, of which each row lists those that are not 0, as LiteRT's sparse kernels take."""
+    """Return the form of a matrix that lists the nonzero 1 x 4 blocks of each row, and the stored elements.
+
+    LiteRT's sparse kernels accept this form.
+    """
     blocks = values.reshape(len(values), -1, 4)
     rows, columns = np.nonzero(blocks.any(2))
     segments = np.concatenate([[0], np.cumsum(blocks.any(2).sum(1))])
@@ -143,7 +146,7 @@ def test_few_elements_that_claim_gigabytes(tmp_path: Path) -> None:
 
 
 def rounded(values: Array, axis: int | None) -> tuple[Array, list[float]]:
-    """int8, with a scale for all or for each position of an axis."""
+    """Round values to int8. Return the integers, and one scale, or one for each position of an axis."""
     others = tuple(one for one in range(values.ndim) if one != axis)
     scale = np.abs(values).max(axis=others if axis is not None else None, keepdims=True) / 127
     return np.round(values / scale).astype(np.int8), [float(one) for one in scale.reshape(-1)]
@@ -152,7 +155,7 @@ def rounded(values: Array, axis: int | None) -> tuple[Array, list[float]]:
 @pytest.mark.parametrize("reference", [False, True])
 @pytest.mark.parametrize("kind", ["FULLY_CONNECTED", "CONV_2D"])
 def test_dynamic_range_files(tmp_path: Path, kind: str, reference: bool) -> None:
-    """LiteRT rounds the input to 8 bits there, we do not: it lies within what that rounding can make."""
+    """Results differ from LiteRT's by no more than its rounding of the input to 8 bits, which mpscnn does not do."""
     shape = (8, 12) if kind == "FULLY_CONNECTED" else (8, 3, 3, 4)
     values = random(*shape, seed=5)
     stored, scales = rounded(values, None if kind == "FULLY_CONNECTED" else 0)
@@ -163,7 +166,8 @@ def test_dynamic_range_files(tmp_path: Path, kind: str, reference: bool) -> None
     content = write_tflite(tensors, [operator(kind, [0, 1, 2], [3], options)], [0], [3])
     x = random(*source)
     ours, theirs = judged(tmp_path, content, x, reference=reference)
-    steps = np.abs(x).max() / 127  # LiteRT's step of the input, of which a half is its error
+    # LiteRT rounds the input to multiples of `steps`, with errors of at most half of it.
+    steps = np.abs(x).max() / 127
     most = np.abs(values).reshape(8, -1).sum(1) * steps * 0.75
     assert (np.abs(ours - theirs) <= most).all()
     scale = np.asarray(scales).reshape(-1, *[1] * (len(shape) - 1))

@@ -1,4 +1,4 @@
-"""Small TensorFlow Lite files, written table by table as the schema numbers the fields."""
+"""Write small TensorFlow Lite files, table by table, with the field numbers of the schema."""
 
 from __future__ import annotations
 
@@ -16,36 +16,52 @@ Field = tuple[int, str, Any]
 
 @dataclass
 class Sparsity:
-    """The order of the axes, the axes that have blocks, and each level: an extent, or segments and positions."""
+    """The form in which a sparse tensor is stored.
+
+    Attributes:
+        order: the order in which the axes are stored.
+        blocks: the axes that are divided into blocks.
+        levels: for each stored axis its extent, or the segments and positions of its nonzero parts.
+        list_type: the type of segments and positions: 1 is int32, 2 uint16, 3 uint8.
+    """
 
     order: Sequence[int]
     blocks: Sequence[int]
     levels: Sequence[int | tuple[Sequence[int], Sequence[int]]]
     list_type: int = 1
-    """Of the segments and positions: 1 int32, 2 uint16, 3 uint8."""
 
 
 @dataclass
 class Tensor:
-    """`data`: of a constant."""
+    """A tensor of a file.
+
+    Attributes:
+        data: the elements of a constant; None for other tensors.
+        quantization: scales and zero points.
+        quantized_axis: the axis of the scales, if there are several.
+        signature: the shape with -1 for free extents.
+        is_variable: whether the tensor keeps its value between runs, such as a state.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str = "float32"
     data: Any = None
     quantization: tuple[Sequence[float], Sequence[int]] | None = None
-    """Scales and zero points."""
     quantized_axis: int = 0
     signature: tuple[int, ...] | None = None
-    """The shape with -1 for the extents that are free."""
     sparsity: Sparsity | None = None
     is_variable: bool = False
-    """Whether it keeps what an operator writes, such as a state."""
 
 
 @dataclass
 class Operator:
-    """`options`: fields of the built-in options table; `custom`: name and bytes of a custom operator."""
+    """An operator of a file.
+
+    Attributes:
+        options: the fields of the table of built-in options.
+        custom: the name and the bytes of a custom operator.
+    """
 
     code: int
     inputs: Sequence[int]
@@ -67,13 +83,13 @@ class Subgraph:
 
 
 def constant(name: str, values: Any, dtype: str = "float32") -> Tensor:
-    """A tensor with these values."""
+    """Return a constant tensor with these values."""
     array = np.asarray(values, dtype)
     return Tensor(name, array.shape, dtype, array)
 
 
 def quantized(tensor: Tensor, scales: Sequence[float], zero_points: Sequence[int], axis: int = 0) -> Tensor:
-    """The same with a quantization, along an axis if there are several scales."""
+    """Return the tensor with a quantization, along an axis if there are several scales."""
     return replace(tensor, quantization=(scales, zero_points), quantized_axis=axis)
 
 
@@ -87,13 +103,13 @@ def write_tflite(
     share: bool = False,
     metadata: bytes | None = None,
 ) -> bytes:
-    """A file of one subgraph; see `write_subgraphs`."""
+    """Return the bytes of a file with one subgraph. The options are those of `write_subgraphs`."""
     subgraph = Subgraph(tensors, operators, inputs, outputs)
     return write_subgraphs([subgraph], repeat=repeat, share=share, metadata=metadata)
 
 
 def write_metadata(mean: Sequence[float], deviation: Sequence[float], labels: str | None = None) -> bytes:
-    """What `write_tflite` takes as metadata; `labels` is the name of a file with labels."""
+    """Return metadata for `write_tflite` with the normalization of an image. `labels` names a file of labels."""
     writer = _Writer({}, False)
     builder = writer._builder
     lists = [builder.CreateNumpyVector(np.asarray(values, np.float32)) for values in (mean, deviation)]
@@ -122,15 +138,15 @@ def write_subgraphs(
     share: bool = False,
     metadata: bytes | None = None,
 ) -> bytes:
-    """Skips the test where flatbuffers is not installed.
+    """Return the bytes of a file. Skip the test if flatbuffers is not installed.
 
     Args:
-        metadata: of the name TFLITE_METADATA.
-        signatures: keys of signatures, with their subgraphs.
-        repeat: "subgraphs", "tensors", "operators", "codes", "buffers": how often the last table of such a list is
-            listed again.
-        share: equal strings, lists of numbers, quantizations and constants' buffers are written once, and operators
-            of one code share it.
+        subgraphs: the subgraphs.
+        signatures: the index of the subgraph for each signature's key.
+        repeat: how often the last table of a list is listed again, by the list's name: "subgraphs", "tensors",
+            "operators", "codes" or "buffers".
+        share: whether equal strings, lists of integers, quantizations, buffers and operator codes are written once.
+        metadata: the bytes of the entry TFLITE_METADATA.
     """
     return _Writer(repeat or {}, share).file(subgraphs, signatures or {}, metadata)
 

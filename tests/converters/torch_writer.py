@@ -1,4 +1,4 @@
-"""Files of torch.save made without torch, as they are and as an attacker would make them."""
+"""Write files like those of torch.save and safetensors without these packages, including malicious files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Call:
-    """What a pickle asks to be called."""
+    """A call that unpickling makes."""
 
     function: object
     arguments: tuple[object, ...] = ()
@@ -42,20 +42,20 @@ class Call:
 
 @dataclass(frozen=True)
 class Reference:
-    """A persistent identifier."""
+    """A reference by a persistent identifier, which the reader of a pickle resolves."""
 
     identifier: object
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Opcodes as they are; they must leave one object."""
+    """Opcodes that are written unchanged. They must leave one object on the stack."""
 
     code: bytes
 
 
 def pickled(value: object) -> bytes:
-    """In protocol 2, as torch.save writes."""
+    """Return the pickle of a value in protocol 2, which torch.save uses."""
     return b"\x80\x02" + _encoded(value) + b"."
 
 
@@ -89,13 +89,13 @@ def _encoded(value: object) -> bytes:
 
 @dataclass
 class Storages:
-    """The storages of one file, and the tensors made of them."""
+    """The storages of one file. Its functions also make tensors of them."""
 
     contents: list[bytes] = field(default_factory=list)
     elements: list[int] = field(default_factory=list)
 
     def storage(self, array: NDArray[Any], kind: str | None = None, elements: int | None = None) -> Reference:
-        """A storage of the array's elements; `elements` is what it claims to have."""
+        """Add a storage with the array's elements. `elements` is the number of elements that the pickle states."""
         self.contents.append(array.tobytes())
         self.elements.append(array.size)
         claimed = array.size if elements is None else elements
@@ -103,26 +103,26 @@ class Storages:
         return Reference(("storage", Name("torch", kind), str(len(self.contents) - 1), "cpu", claimed))
 
     def tensor(self, array: NDArray[Any]) -> Call:
-        """A tensor of its own."""
+        """Return a tensor in a new storage."""
         strides = tuple(stride // array.itemsize for stride in array.strides)
         return view(self.storage(array), 0, array.shape, strides)
 
 
 def view(storage: object, offset: object, shape: object, strides: object) -> Call:
-    """A tensor within a storage."""
+    """Return a tensor that is a view of a storage."""
     arguments = (storage, offset, shape, strides, False, Call(Name("collections", "OrderedDict")))
     return Call(Name("torch._utils", "_rebuild_tensor_v2"), arguments)
 
 
 def zip_form(value: object, storages: Storages, **entries: bytes) -> bytes:
-    """What torch.save writes today. `entries` come on top, by their names in the folder."""
+    """Return a file in the zip format of torch.save. `entries` are additional or changed files, by name."""
     files = {"data.pkl": pickled(value), "version": b"3\n"} | entries
     files |= {f"data/{key}": content for key, content in enumerate(storages.contents)}
     return zipped({f"archive/{name}": content for name, content in files.items()})
 
 
 def zipped(files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """A zip file of these."""
+    """Return a zip archive of these files, by name."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, content in files.items():
@@ -131,7 +131,7 @@ def zipped(files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> by
 
 
 def legacy_form(value: object, storages: Storages) -> bytes:
-    """What torch.save wrote before."""
+    """Return a file in the format that torch.save wrote before version 1.6."""
     keys = [str(key) for key in range(len(storages.contents))]
     pickles = [LEGACY_MAGIC, 1001, {"protocol_version": 1001, "little_endian": True}, value, keys]
     data = zip(storages.elements, storages.contents, strict=True)
@@ -142,7 +142,7 @@ FORMS: dict[str, Callable[[object, Storages], bytes]] = {"zip": zip_form, "legac
 
 
 def state_dict_file(arrays: dict[str, NDArray[Any]], form: str = "zip") -> bytes:
-    """A file of these arrays."""
+    """Return a file of torch.save that holds a dict of tensors with these values."""
     storages = Storages()
     return FORMS[form]({name: storages.tensor(array) for name, array in arrays.items()}, storages)
 
@@ -150,7 +150,7 @@ def state_dict_file(arrays: dict[str, NDArray[Any]], form: str = "zip") -> bytes
 def safetensors_file(
     arrays: dict[str, NDArray[Any]], metadata: dict[str, str] | None = None, **changes: dict[str, Any]
 ) -> bytes:
-    """A safetensors file; `changes` replace parts of the entries of its header."""
+    """Return a safetensors file. `changes` replace fields of an array's entry in the header, by the array's name."""
     names = {"float32": "F32", "float16": "F16", "float64": "F64", "int64": "I64", "uint16": "BF16"}
     header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
     data = b""
@@ -167,7 +167,7 @@ def safetensors_file(
 
 
 def state_of(weights: dict[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-    """Weights of a network of `mpscnn.models`, whose layers have PyTorch's names, in PyTorch's order."""
+    """Return the weights of a network with PyTorch's layer names as a state_dict, with axes in PyTorch's order."""
     return {
         name: np.ascontiguousarray(array.transpose(0, 3, 1, 2) if array.ndim == 4 else array)
         for name, array in weights.items()
