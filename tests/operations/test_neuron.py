@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -14,7 +15,7 @@ from ops.single_layer import run_training, seeds, values
 from reference.neuron import FUNCTIONS, neuron, neuron_gradient
 from tolerance import FLOAT32_EPS, neuron_bound, ulp_bound
 
-from mpscnn import ShapeError
+from mpscnn import ShapeError, _core
 
 KINDS = list(FUNCTIONS)
 numbers = st.floats(-4, 4, width=16)
@@ -63,22 +64,21 @@ def torch_neuron(torch: Any, function: dict[str, Any], x: Any) -> Any:
     return (own.get(kind) or getattr(torch, kind, None) or getattr(functional, kind))(x)
 
 
-#: Parameters for the comparison with PyTorch.
-PARAMETERS: dict[str, list[dict[str, float]]] = {
-    "relu": [{}, {"a": 0.2}],
-    "relun": [{"b": 6.0}],
-    "linear": [{"a": 2.0, "b": 1.0}],
-    "hard_sigmoid": [{"a": 0.25, "b": 0.5}],
-    "tanh": [{"a": 1.0, "b": 1.0}],
-    "softplus": [{"a": 0.5, "b": 2.0}],
-    "elu": [{"a": 0.75}],
-    "power": [{"a": 2.0, "b": 1.0, "c": 3.0}, {"a": 1.0, "c": 0.5}],
-    "exponential": [{"a": 1.0, "c": -1.0}, {"a": 1.0, "c": 2.0}],
-    "logarithm": [{"a": 1.0, "c": -1.0}, {"a": 1.0, "c": 10.0}],
-    "swish": [{"b": 1.0}, {"b": 1.5}],
-    "clamp": [{"a": -0.25, "b": 0.75}],
-}
-PYTORCHS = [{"kind": kind, **own} for kind in KINDS if kind != "none" for own in PARAMETERS.get(kind, [{}])]
+#: Functions for the comparison with PyTorch: those of the table of cases, and others with kinks at whole numbers.
+PYTORCHS: list[dict[str, Any]] = [
+    case["attributes"]
+    for case in json.loads(_core.cases())
+    if case["operation"] == "neuron" and "conformance" in case["tags"] and case["attributes"]["kind"] in KINDS
+] + [
+    {"kind": "relu"},
+    {"kind": "relun", "b": 6.0},
+    {"kind": "hard_sigmoid", "a": 0.25, "b": 0.5},
+    {"kind": "power", "a": 2.0, "b": 1.0, "c": 3.0},
+    {"kind": "power", "a": 1.0, "c": 0.5},
+    {"kind": "exponential", "a": 1.0, "c": 2.0},
+    {"kind": "logarithm", "a": 1.0, "c": 10.0},
+    {"kind": "swish", "b": 1.0},
+]
 #: From this scale on, exponentials overflow, and PyTorch's GELU loses the digits of its small results.
 LARGEST_SCALE = {"exponential": 10.0, "gelu": 1.0, "gelu_tanh": 1.0}
 

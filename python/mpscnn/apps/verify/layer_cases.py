@@ -11,10 +11,14 @@ from mpscnn.apps.verify.case import Case
 _TAG = "conformance"
 
 
+def listed_cases() -> list[dict[str, Any]]:
+    """Return the table's cases that are tagged for conformance."""
+    return [case for case in json.loads(_core.cases()) if _TAG in case["tags"]]
+
+
 def layer_cases() -> list[Case]:
-    """Return the table's cases that are tagged for conformance, each in float32 and float16."""
-    listed = [case for case in json.loads(_core.cases()) if _TAG in case["tags"]]
-    return [_case(one, precision) for precision in ("float32", "float16") for one in listed]
+    """Return the listed cases, each in float32 and float16."""
+    return [_case(one, precision) for precision in ("float32", "float16") for one in listed_cases()]
 
 
 def _case(one: dict[str, Any], precision: str) -> Case:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
-from mpscnn._private.plain_activations import PlainActivationName
+from mpscnn.apps.verify.layer_cases import listed_cases
 from mpscnn.apps.verify.recipes import IMAGE, made, noise
 from mpscnn.runtime.library import operations
 
@@ -17,22 +17,15 @@ _KINDS, _REDUCTIONS = (
     for name in ("kind", "reduction")
 )
 
-#: Parameters of neurons. With these each function is defined for all inputs in [-1, 1], and its kinks lie there, too.
-_NEURONS: dict[str, tuple[float, ...]] = {
-    "none": (),
-    "relu": (0.25,),
-    "linear": (2.0, 1.0),
-    "hard_sigmoid": (2.0, 0.5),
-    "tanh": (2.0, 0.5),
-    "softplus": (1.5, 2.0),
-    "elu": (0.5,),
-    "relun": (0.25, 0.5),
-    "power": (0.25, 4.0, 1.5),
-    "exponential": (0.5, 0.25, 2.0),
-    "logarithm": (0.25, 4.0, 2.0),
-    "swish": (0.0, 1.5),
-    "clamp": (-0.5, 0.5),
-} | {kind: () for kind in get_args(PlainActivationName) if kind != "prelu"}
+#: Parameters of neurons whose kinks are not in [-1, 1], or whose base is e, with those of the table of cases.
+_NEURONS: dict[str, dict[str, float]] = {
+    "none": {},
+    "hard_sigmoid": {"a": 2.0, "b": 0.5},
+    "elu": {"a": 0.5},
+    "relun": {"a": 0.25, "b": 0.5},
+    "exponential": {"a": 0.5, "b": 0.25, "c": 2.0},
+    "logarithm": {"a": 0.25, "b": 4.0, "c": 2.0},
+}
 
 
 def _pair(gradient: list[int], recipe: dict[str, Any]) -> dict[str, Any]:
@@ -128,9 +121,14 @@ def _windows() -> list[Listed]:
 
 
 def _pointwise() -> list[Listed]:
+    neurons = [case["attributes"] for case in listed_cases() if case["operation"] == "neuron"]
+    parameters = {
+        given["kind"]: {key: given[key] for key in "abc" if key in given} for given in neurons
+    } | _NEURONS
     listed: list[Listed] = [
-        (kind, _pair(IMAGE, made("NeuronGradient", made("NeuronDescriptor", kind, *values))), "function")
-        for kind, values in _NEURONS.items()
+        (kind, _pair(IMAGE, made("NeuronGradient", made("NeuronDescriptor", kind, **given))), "function")
+        for kind, given in parameters.items()
+        if kind != "prelu"
     ]
     slopes = made("NeuronDescriptor", "prelu", data=noise(6))
     listed.append(("prelu", _pair(IMAGE, made("NeuronGradient", slopes)), "function"))
