@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t pool_bytes = 1 << 18;
 
-/// Memory that every pointer leads into; what is read is within it, so that a sanitizer sees what is not.
+/// Memory to which all pointers in arguments refer, so that a sanitizer finds accesses outside of it.
 struct Pool {
     Pool() : bytes(pool_bytes) {
         for (std::size_t i = 0; i + 4 <= bytes.size(); i += 4) {
@@ -30,8 +30,8 @@ struct Pool {
     std::vector<unsigned char> bytes;
 };
 
-/// One call after the other with arguments that the input decides on. Objects that calls make take the place
-/// of those before.
+/// Calls functions with arguments that the input determines. An object that a call makes replaces the
+/// previous one of its kind.
 class Caller {
 public:
     explicit Caller(Choices &choices) : choices_(choices) { make_usual_objects(); }
@@ -56,7 +56,7 @@ public:
     }
 
 private:
-    /// A network that runs, so that later calls have something to work with.
+    /// Make a network that runs, its program and a session, so that later calls have valid objects.
     void make_usual_objects() {
         const std::int64_t shape[] = {-1, -1, -1, 2};
         int input = 0, result = 0;
@@ -112,7 +112,8 @@ private:
 
     int integer() { return static_cast<int>(choices_.number()); }
 
-    /// An options struct of any bytes, whose size is any that the memory behind it has.
+    /// Return an options struct with any bytes. Its size does not exceed the memory of the struct, or is
+    /// absurd.
     template <class Options> const Options *options() {
         const std::size_t kind = choices_.below(4);
         if (kind == 0) return nullptr;
@@ -123,12 +124,12 @@ private:
             std::memcpy(bytes, given.data(), given.size());
         }
         memory[0] = kind == 3 ? static_cast<std::uint64_t>(choices_.number()) : sizeof(Options);
-        // What is beyond the struct is the caller's to have: a size of up to all of it.
+        // A plausible size must not exceed the memory that the caller owns.
         if (memory[0] > memory.size() * 8 && memory[0] < 4096) memory[0] = memory.size() * 8;
         return reinterpret_cast<const Options *>(bytes);
     }
 
-    /// Of any shape and strides, with memory where there is as much.
+    /// Return a tensor of any shape and strides. It has memory if the pool is large enough.
     mpscnn_tensor tensor() {
         static constexpr int sizes[] = {4, 2, 1, 8};
         mpscnn_tensor tensor{};
@@ -255,7 +256,7 @@ private:
 
     void open() {
         mpscnn_session *session = nullptr;
-        // Threads of any number up to the allowed one would be started.
+        // Few threads, because the session starts as many as are requested, up to the allowed number.
         mpscnn_session_options few{sizeof few, 1 + choices_.up_to(2), integer(), choices_.up_to(40) - 2, 0};
         few.max_memory = static_cast<std::uint64_t>(choices_.number());
         const auto *any = options<mpscnn_session_options>();
@@ -271,7 +272,7 @@ private:
                   out = choices_.below(4) ? 1 : choices_.up_to(3) - 1;
         if (choices_.yes() &&
             succeeded(mpscnn_program_output_shapes(program_, inputs, in, outputs, out, nullptr)) &&
-            out >= 1) { // an output that fits
+            out >= 1) { // make the first output fit the network
             outputs[0].dtype = MPSCNN_FLOAT32;
             std::fill_n(outputs[0].strides, MPSCNN_MAX_RANK, 0);
             outputs[0].data = pool_.bytes.data() + pool_bytes / 2;
@@ -315,7 +316,7 @@ private:
         succeeded(mpscnn_runner_submit_photo(runner_, &pixels, text(), &output, 1, handler, nullptr, &frame));
         succeeded(mpscnn_runner_cancel(runner_, static_cast<std::uint64_t>(choices_.number()), &cancelled));
         succeeded(mpscnn_runner_mark(runner_, handler, nullptr));
-        succeeded(mpscnn_runner_wait(runner_)); // before the pixels and tensors go
+        succeeded(mpscnn_runner_wait(runner_)); // before the pixels and tensors are destroyed
         if (choices_.below(4) == 0) close_runner();
     }
 
@@ -364,7 +365,7 @@ private:
     }
 
     void image() {
-        // Images of up to some megabytes: an image may be as large as memory.
+        // Images have at most some megabytes, because a valid image may need all memory of the machine.
         mpscnn_image_descriptor wanted{sizeof wanted,         1 + choices_.up_to(40), 1 + choices_.up_to(40),
                                        1 + choices_.up_to(9), 1 + choices_.up_to(3),  choices_.up_to(6) - 1};
         if (choices_.below(4) == 0) wanted.width = std::min<std::int64_t>(choices_.number(), 8);
@@ -433,7 +434,7 @@ private:
 
 } // namespace
 
-/// Whatever the arguments are, a call succeeds or fails with a documented status and a message.
+/// Check that calls with any arguments succeed, or fail with a documented status and a message.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     const TimeBudget budget(size);
     Choices choices(data, size);

@@ -1,4 +1,4 @@
-"""Caffe networks: a text and weights, one behind the other with the length of the text in front."""
+"""The reader of Caffe networks. An input is the length of the network's text, this text, and the weights."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _mutate(data: bytes, random: Random) -> bytes:
 
 
 def _other_numbers(text: bytes, random: Random) -> bytes:
-    """Values of parameters are changed, and the text stays one."""
+    """Change numbers of parameters, so that the text keeps its syntax."""
     words = text.split(b" ")
     places = [place for place, word in enumerate(words) if word[:1].isdigit() or word[:1] == b"-"]
     for place in random.sample(places, min(len(places), random.choice((1, 1, 2, 4)))):
@@ -117,7 +117,7 @@ def _read(data: bytes) -> None:
     converters.read_network(paths)
 
 
-# A layer of some 40 bytes is several nodes of ONNX and layers of a network.
+# A layer of some 40 bytes becomes several ONNX nodes and layers of a network.
 TARGET = Target(
     lambda: [_classifier(), _moves()],
     _read,

@@ -1,6 +1,6 @@
 #pragma once
 
-// What fuzzers that call the C interface share: the judgement of a call, and a photo for it.
+// Helpers for fuzzers that call the C interface: a check of a call's status, and a photo.
 
 #include <cstdint>
 #include <cstdlib>
@@ -12,7 +12,7 @@ inline void require(bool holds) {
     if (!holds) std::abort();
 }
 
-/// Whether the call succeeded. Ends the fuzzer where it failed without a documented status and a message.
+/// Return true if the call succeeded. Stop the fuzzer if it failed without a documented status or a message.
 inline bool succeeded(mpscnn_status status) {
     require(status != MPSCNN_ERROR_INTERNAL);
     require(status == MPSCNN_OK || *mpscnn_last_error() != 0);

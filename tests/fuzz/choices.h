@@ -1,6 +1,6 @@
 #pragma once
 
-// Decisions read out of a fuzzer's input.
+// Reads decisions from a fuzzer's input.
 
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-/// Zero, and nothing, when the input is used up.
+/// The decisions in an input. After its end, numbers are 0 and texts are empty.
 class Choices {
 public:
     Choices(const std::uint8_t *data, std::size_t size)
@@ -26,7 +26,7 @@ public:
     bool yes() { return below(2) != 0; }
     int up_to(int most) { return static_cast<int>(below(static_cast<std::size_t>(most) + 1)); }
 
-    /// Numbers at which checks and arithmetic turn.
+    /// Return a number for which checks or arithmetic are often wrong.
     std::int64_t number() {
         static constexpr std::int64_t interesting[] = {0,          1,
                                                        2,          3,
@@ -42,7 +42,7 @@ public:
         return interesting[below(std::size(interesting))];
     }
 
-    /// The next bytes as they are.
+    /// Return the next bytes as a value of this type.
     template <class T> T raw() {
         T value{};
         const std::size_t taken = bytes_.size() < sizeof value ? bytes_.size() : sizeof value;
@@ -58,8 +58,9 @@ public:
     }
     std::string_view rest() { return take(bytes_.size()); }
 
-    /// A text of up to a megabyte that some bytes describe: parts, each repeated, in whose copies every '#'
-    /// is the copy's number. Reading it must not take time quadratic in its size.
+    /// Return a text of up to about a megabyte, which the rest of the input describes. Each part of the input
+    /// is repeated, and a '#' in it becomes the number of the copy. Reading such a text must not take
+    /// quadratic time.
     std::string long_text() {
         constexpr std::size_t most = 1 << 20;
         static constexpr std::size_t counts[] = {1, 1, 1, 2, 100, 10'000, 200'000};

@@ -1,4 +1,7 @@
-"""Core ML models: a neural network, and a program with its file of weights behind its message or its text."""
+"""The reader of Core ML models: neural networks, and programs as a message or a text.
+
+An input is the length of the message or text, the message or text, and a program's file of weights.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +115,7 @@ def _program() -> bytes:
 
 
 def _text() -> bytes:
-    """The program of a compiled model. No message begins with the word of its beginning."""
+    """Return the text of a compiled model's program. It begins with `_BEGINNING`, and messages never do."""
     made = _made()
     return _joined(text_of(made, new=False).encode(), bytes(made.blobs))
 
@@ -158,7 +161,7 @@ def _read(data: bytes) -> None:
     converters.read_network([package])
 
 
-# A layer of some 40 bytes is several nodes of ONNX and layers of a network.
+# A layer of some 40 bytes becomes several ONNX nodes and layers of a network.
 TARGET = Target(
     lambda: [_network(), _program(), _text()],
     _read,

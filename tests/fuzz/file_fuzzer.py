@@ -1,6 +1,6 @@
-"""Runs readers of files on damaged ones, and checks for crashes, wrong errors, time and memory. README.md says how.
+"""Run readers of files on damaged files, and check for crashes, wrong errors, long runs and much memory. See README.md.
 
-A target is a module NAME_target.py here with a `TARGET`.
+A target is a module NAME_target.py of this folder with a constant `TARGET`.
 """
 
 from __future__ import annotations
@@ -31,45 +31,52 @@ __all__ = ["Finding", "Limits", "Target", "check_input", "main", "run"]
 _STATUS = Path("/proc/self/status")
 _RESET_PEAK = Path("/proc/self/clear_refs")
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
-"""glibc's; other C libraries have none."""
+"""The function malloc_trim of glibc; None with other C libraries."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an input of n bytes may take: a constant, and so much for each byte."""
+    """The time and memory that reading an input may take: a constant, and a bound for each byte.
+
+    Attributes:
+        seconds, seconds_per_byte: processor time of all threads.
+        memory, memory_per_byte: bytes.
+        max_seconds, max_memory: limits for inputs of any size.
+    """
 
     seconds: float = 2.0
-    """Of the processor, by all threads."""
     seconds_per_byte: float = 20e-6
     memory: int = 64 << 20
-    """Bytes."""
     memory_per_byte: float = 64.0
     max_seconds: float = math.inf
     max_memory: float = math.inf
-    """However large the input."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A reader of files, or of texts."""
+    """A reader of files or texts that is tested.
+
+    Attributes:
+        seeds: a function that returns valid files.
+        read: a function that reads a file, and checks the result if the reader accepts the file.
+        mutate: a function that changes a file. One that knows the format reaches more code than `mutated`.
+        refusals: the errors by which the reader may refuse a file.
+        limits: the time and memory that reading may take.
+    """
 
     seeds: Callable[[], Sequence[bytes]]
-    """Good files."""
     read: Callable[[bytes], object]
-    """Reads one, and checks what it promises of accepted ones."""
     mutate: Callable[[bytes, Random], bytes] = mutated
-    """A changed file; mutators that know the format reach deeper than `mutated`."""
     refusals: tuple[type[BaseException], ...] = (mpscnn.Error,)
-    """The errors by which files may be refused."""
     limits: Limits = Limits()
 
 
 class Finding(Exception):
-    """A defect, in words."""
+    """A defect of a reader; the message describes it."""
 
 
 def check_input(target: Target, data: bytes) -> bool:
-    """Whether the target accepts the input. Raises Finding where it fails otherwise or takes too much."""
+    """Return True if the target accepts the input. Raises Finding for a wrong error, and if a limit is exceeded."""
     before = _reset_peak()
     begun = time.process_time()
     accepted = False
@@ -93,14 +100,17 @@ def check_input(target: Target, data: bytes) -> bool:
 
 
 def run(name: str, *, seed: int, runs: int, seconds: float, artifacts: Path | None = None) -> tuple[int, int]:
-    """Checks the seeds and then changed ones, until there were `runs` or `seconds` have passed.
+    """Check the seeds, and then changed files, until `runs` files are checked or `seconds` have passed.
 
     Args:
-        name: of the target.
-        artifacts: where an input lies while it is read, so that it is still there after a crash of the process.
+        name: the name of the target.
+        seed: the seed of the changes.
+        runs: the number of changed files.
+        seconds: the time limit.
+        artifacts: a folder that holds each input while it is read, so that it remains after a crash of the process.
 
     Returns:
-        How many were checked, and how many of them accepted.
+        The number of changed files that were checked, and the number of those that were accepted.
     """
     target = find(name)
     random = Random(seed)
@@ -117,7 +127,7 @@ def run(name: str, *, seed: int, runs: int, seconds: float, artifacts: Path | No
         if kept:
             kept.write_bytes(data)
         try:
-            # Of the whole process: one that hangs in a C library cannot be interrupted otherwise.
+            # This limit ends the process, because a C library that hangs cannot be interrupted.
             faulthandler.dump_traceback_later(30 + 10 * target.limits.seconds, exit=True)
             accepted += check_input(target, data)
         except Finding as finding:
@@ -129,18 +139,18 @@ def run(name: str, *, seed: int, runs: int, seconds: float, artifacts: Path | No
             kept.unlink()
         done += 1
         if random.random() < 0.02 and len(data) < 100_000:
-            files.append(data)  # changes add up
+            files.append(data)  # later changes are applied to this file, too
     return done, accepted
 
 
 def find(name: str) -> Target:
-    """The target of a module beside this one."""
+    """Import a target by its name."""
     target: Target = importlib.import_module(f"{name}_target").TARGET
     return target
 
 
 def names() -> list[str]:
-    """Of all targets."""
+    """Return the names of all targets."""
     return sorted(path.stem.removesuffix("_target") for path in Path(__file__).parent.glob("*_target.py"))
 
 
@@ -150,11 +160,11 @@ def _keep(path: Path, data: bytes) -> Path:
 
 
 def _reset_peak() -> int:
-    """Bytes in use now; on Linux the peak begins there."""
+    """Return the bytes in use. On Linux, also reset the peak to this number."""
     if not _RESET_PEAK.exists():
         return _peak()
     if _TRIM:
-        _TRIM(0)  # what malloc has kept of earlier inputs would hide what this one takes
+        _TRIM(0)  # otherwise memory that malloc keeps from earlier inputs would hide what this input needs
     _RESET_PEAK.write_text("5")
     return _kilobytes("VmRSS")
 
@@ -173,7 +183,7 @@ def _kilobytes(key: str) -> int:
 
 
 def with_atheris(name: str, seconds: float, artifacts: Path) -> None:
-    """Lets libFuzzer choose: it keeps inputs that reach new code of the package. Ends the process."""
+    """Let libFuzzer choose the inputs. It keeps those that reach new code of the package. This ends the process."""
     import atheris
 
     corpus = artifacts / f"{name}_atheris"
@@ -181,7 +191,7 @@ def with_atheris(name: str, seconds: float, artifacts: Path) -> None:
     with atheris.instrument_imports(include=["mpscnn"]):
         target = find(name)
         for number, data in enumerate(target.seeds()):
-            check_input(target, data)  # which imports the rest
+            check_input(target, data)  # this imports the modules of the reader
             (corpus / f"seed{number}").write_bytes(data)
 
     def check_one(data: bytes) -> None:
@@ -203,7 +213,7 @@ def with_atheris(name: str, seconds: float, artifacts: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """See README.md."""
+    """Run the command that README.md describes."""
     parser: Any = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=names())
     parser.add_argument("files", nargs="*", type=Path, help="check_input these instead")
@@ -215,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--atheris", action="store_true", help="guided by the coverage of the package's Python code"
     )
     given = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")  # decoders warn of damage
+    warnings.simplefilter("ignore")  # decoders warn about damaged files
     if given.artifacts:
         given.artifacts.mkdir(parents=True, exist_ok=True)
     if given.atheris:

@@ -1,4 +1,4 @@
-"""Where a TensorFlow Lite file has offsets, lengths, numbers and layouts, for mutations that keep the rest whole."""
+"""Find the offsets, lengths, numbers and vtables of a TensorFlow Lite file, for mutations that keep the rest intact."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 __all__ = ["Places", "places_of"]
 
-# By field: what a table's field refers to. A mapping: a table; a list with one: a list of such; a number: a list of
-# numbers of so many bytes.
+# For each kind of table, the targets of the fields that are offsets, by the number of the field. A mapping describes a
+# table. A list with a mapping is a vector of tables. A number is a vector of elements of so many bytes.
 _QUANTIZATION: Mapping[int, Any] = {2: 4, 3: 8}
 _TENSOR: Mapping[int, Any] = {0: 4, 3: 1, 4: _QUANTIZATION, 6: {}, 7: 4}
 _OPERATOR: Mapping[int, Any] = {1: 4, 2: 4, 4: {}, 5: 1}
@@ -22,21 +22,25 @@ _MOST = 20_000
 
 @dataclass
 class Places:
-    """Byte positions."""
+    """The byte positions of the parts of a FlatBuffer.
+
+    Attributes:
+        offsets: 32-bit offsets, which count from their own position.
+        tables: tables.
+        vectors: vectors, which begin with a 32-bit length.
+        numbers: fields, and elements of vectors, of up to 32 bits.
+        slots: 16-bit entries of vtables, which state the position of a field in its table.
+    """
 
     offsets: list[int] = field(default_factory=list)
-    """Of 32 bits, forward from themselves."""
     tables: list[int] = field(default_factory=list)
     vectors: list[int] = field(default_factory=list)
-    """Their lengths, of 32 bits."""
     numbers: list[int] = field(default_factory=list)
-    """Of 32 bits or less: fields, and elements of lists."""
     slots: list[int] = field(default_factory=list)
-    """Of layouts, of 16 bits: where a table has a field."""
 
 
 def places_of(data: bytes) -> Places:
-    """All that can be reached, as far as the file is whole."""
+    """Return all parts that can be reached. Parts beyond the end of a damaged file are left out."""
     places = Places()
     waiting: list[tuple[int, Any]] = [(0, _FILE)]
     while waiting and len(places.offsets) < _MOST:

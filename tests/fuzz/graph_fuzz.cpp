@@ -15,7 +15,7 @@ using engine::Graph;
 
 namespace {
 
-/// Attributes of any operation: each of its parameters, or not, by the table's own description.
+/// Return attributes for an operation: any of its parameters, as the table of operations describes them.
 Json attributes_of(const Json &operation, Choices &choices) {
     Json attributes = Json::object();
     for (const Json &parameter : JsonView(operation.at("parameters")).array()) {
@@ -58,12 +58,12 @@ void add_layers(Graph &graph, Choices &choices) {
             const std::string name = "layer " + std::to_string(graph.values());
             const auto kind = operation.at("name").get<std::string>();
             graph.add_node(name, ops::make_operation(kind, attributes_of(operation, choices)), inputs);
-        } catch (const Error &) { // one layer less
+        } catch (const Error &) { // a layer that is refused is left out
         }
     }
 }
 
-/// Shapes, costs and, where no weights are needed, the plan.
+/// Compute shapes and costs, and compile and plan the network, if it needs no weights.
 void examine(const Graph &graph, std::int64_t batch) {
     Shape input = graph.inputs()[0].shape.with_batch(batch);
     for (int axis = 1; axis < input.rank(); ++axis)
@@ -81,7 +81,8 @@ void examine(const Graph &graph, std::int64_t batch) {
 
 } // namespace
 
-/// No graph of any operations with any parameters overflows, takes long or does worse than throw.
+/// Check that graphs of any operations with any parameters are accepted or refused by an exception, without
+/// overflows, and in a short time.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     const TimeBudget budget(size);
     Choices choices(data, size);

@@ -1,4 +1,4 @@
-"""IDX files, plain and gzipped (`mpscnn.read_idx`)."""
+"""The reader of IDX files, plain and gzipped (`mpscnn.read_idx`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIZES = {
     14: 8,
     7: 1,
     255: 1,
-}  # bytes of an element; the last two there are not
+}  # bytes of an element by the number of its type; the last two types do not exist
 _FILE = Path(tempfile.mkdtemp(prefix="mpscnn-fuzz-")) / "file"
 
 
@@ -39,7 +39,7 @@ def _seeds() -> list[bytes]:
 
 
 def _mutate(data: bytes, random: Random) -> bytes:
-    """A header that may lie over content that may fit, changed before or after it is packed."""
+    """Return a file whose header may not fit its content, with changes before or after compression."""
     if random.random() < 0.3:
         return mutated(data, random)
     shape = [random.choice((0, 1, 2, 3, 28, 300)) for _ in range(random.randrange(1, 5))]
@@ -60,9 +60,9 @@ def _mutate(data: bytes, random: Random) -> bytes:
 def _read(data: bytes) -> None:
     _FILE.write_bytes(data)
     array = mpscnn.read_idx(_FILE)
-    # Of deflate: no more than it can make of so many bytes.
+    # Deflate expands a byte to at most 1,032 bytes.
     assert array.nbytes <= 1_032 * len(data), (array.shape, len(data))
 
 
-# A gzipped file of n bytes holds up to 1,032 n, which are there packed, unpacked, and as the array.
+# A gzipped file of n bytes expands to up to 1,032 n bytes, and there are several copies of them.
 TARGET = Target(_seeds, _read, _mutate, limits=Limits(seconds_per_byte=20e-6, memory_per_byte=4_200))

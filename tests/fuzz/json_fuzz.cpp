@@ -25,7 +25,7 @@ Json parse_or_null(std::string_view text) {
 
 } // namespace
 
-/// Whatever was read is written as a text that gives the same value, and the same text again.
+/// Check that a value that was read is written as a text that gives the same value, and then the same text.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     Choices choices(data, size);
     const std::string given = choices.yes() ? choices.long_text() : std::string(choices.rest());

@@ -1,4 +1,4 @@
-"""Keras models, .h5 and .keras (`mpscnn.converters.read_network`)."""
+"""The reader of Keras models, .h5 and .keras (`mpscnn.converters.read_network`)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _seeds() -> list[bytes]:
 def _mutate(data: bytes, random: Random) -> bytes:
     if data.startswith(b"PK") and random.random() < 0.8:
         return _packed_again(data, random)
-    if random.random() < 0.5:  # an address or a size, where there is one
+    if random.random() < 0.5:  # change an 8-byte number that may be an address or a size
         places = [
             at
             for at in range(0, len(data) - 8, 8)
@@ -106,7 +106,7 @@ def _mutate(data: bytes, random: Random) -> bytes:
 
 
 def _packed_again(data: bytes, random: Random) -> bytes:
-    """A member is changed, packed or repeated, with the right checksum."""
+    """Change a file in the zip archive. The archive is written again, so its checksums are right."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
@@ -127,5 +127,5 @@ def _read(data: bytes) -> None:
     converters.read_network([path], size=(8, 8) if len(data) % 3 == 0 else None)
 
 
-# What is packed may take 16 times the file, and JSON some 30 bytes for each of its own.
+# Compressed members may expand to 16 times the file's size, and JSON takes some 30 bytes for each byte of text.
 TARGET = Target(_seeds, _read, _mutate, limits=Limits(seconds_per_byte=40e-6, memory_per_byte=1_500))

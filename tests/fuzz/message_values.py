@@ -1,4 +1,4 @@
-"""Change values of a message of protocol buffers, so that it stays one."""
+"""Change values of a protobuf message, so that it remains a valid message."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from mutation import INTERESTING
 
 
 def other_values(kind: Any, content: bytes, random: Random, texts: Sequence[str]) -> bytes | None:
-    """Give some fields of a message other values; None for bytes that are no message.
+    """Return a message with other values in some fields; None if the bytes are not a message.
 
     Args:
         kind: the class of the message.
-        texts: what fields of texts may become.
+        content: the bytes of the message.
+        random: the generator that chooses fields and values.
+        texts: the values that strings may get.
     """
     message = kind()
     try:
@@ -38,7 +40,7 @@ def other_values(kind: Any, content: bytes, random: Random, texts: Sequence[str]
 
 
 def _any_field(message: Any, random: Random) -> tuple[Any, Any]:
-    """Choose a field with a value somewhere in a message that is no message itself; None where there is none."""
+    """Choose a field that is set and is not a message itself, at any depth. The field is None if there is none."""
     while True:
         fields = message.ListFields()
         if not fields:

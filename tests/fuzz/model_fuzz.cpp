@@ -22,7 +22,7 @@ using mpscnn::engine::Graph;
 constexpr std::uint64_t max_memory = 64 << 20;
 constexpr std::int64_t max_operations = 50'000'000;
 
-/// A safetensors file: a header and the bytes behind it.
+/// Return a safetensors file with this header, and `data` bytes of zeros after it.
 std::string file_of(const std::string &header, std::size_t data) {
     std::string result;
     for (unsigned shift = 0; shift < 64; shift += 8)
@@ -30,7 +30,8 @@ std::string file_of(const std::string &header, std::size_t data) {
     return result.append(header).append(data, '\0');
 }
 
-/// Describes tensors of zeros for all weights that the graph must have, and says how many bytes they take.
+/// Add entries for the graph's required weights to a header, except for large ones. Return the weights'
+/// bytes.
 std::size_t add_weights(const Graph &graph, Json::Object &header) {
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < graph.nodes().size(); ++i)
@@ -47,7 +48,7 @@ std::size_t add_weights(const Graph &graph, Json::Object &header) {
     return bytes;
 }
 
-/// A file with these texts as metadata, and with the weights of its graph, if that is one.
+/// Return a file with texts from the input as metadata, and with weights if the first text is a graph.
 std::string file_with(Choices &choices) {
     static const char *const keys[] = {"mpscnn.graph", "mpscnn.preprocess", "mpscnn.detection",
                                        "mpscnn.labels", "mpscnn.information"};
@@ -68,12 +69,12 @@ std::string file_with(Choices &choices) {
     std::size_t bytes = 0;
     try {
         bytes = add_weights(Graph::from_json(mpscnn::parse_json(graph)), header);
-    } catch (const mpscnn::Error &) { // the reader will say so, too
+    } catch (const mpscnn::Error &) { // the reader refuses the graph, too
     }
     return file_of(to_text(Json::object(std::move(header))), bytes);
 }
 
-/// Whether a run is short enough to be tried for every input.
+/// True if a run is so short that it can be done for every input of the fuzzer.
 bool is_small(const Graph &graph, const std::vector<Shape> &inputs) {
     std::int64_t operations = 0, elements = 0;
     for (const Shape &shape : inputs) elements += shape.elements();
@@ -115,7 +116,7 @@ void run(mpscnn_program *program, const std::vector<Shape> &shapes) {
     mpscnn_session_release(session);
 }
 
-/// What the file says of photos, tried on a small one.
+/// Classify, detect and segment a small photo, as far as the file has the settings for it.
 void look_at_photo(const mpscnn_model *model, mpscnn_program *program) {
     const PlainPhoto photo;
     mpscnn_session *session = nullptr;
@@ -152,7 +153,7 @@ void compile_and_run(const mpscnn_model *model, std::int64_t batch, std::int64_t
                 run(program, shapes);
                 look_at_photo(model, program);
             }
-        } catch (const mpscnn::Error &) { // these extents do not fit
+        } catch (const mpscnn::Error &) { // inputs of these extents do not fit the network
         }
     }
     mpscnn_program_release(program);
@@ -161,7 +162,7 @@ void compile_and_run(const mpscnn_model *model, std::int64_t batch, std::int64_t
 
 } // namespace
 
-/// Any file is refused, or can be described, compiled and, where that is little work, run.
+/// Check that any file is refused, or can be described, compiled, and run if the network is small.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     Choices choices(data, size);
     const auto batch = static_cast<std::int64_t>(1 + choices.below(3)),
@@ -174,10 +175,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         } else {
             file = file_with(choices);
         }
-    } catch (const mpscnn::Error &) { // no header: its texts are not UTF-8
+    } catch (const mpscnn::Error &) { // there is no header for texts that are not UTF-8
         return 0;
     }
-    // A run that is_small allows comes on top.
+    // The additional bytes stand for the time of a run that is_small allows.
     const TimeBudget budget(file.size() + 200'000);
     mpscnn_model *model = nullptr;
     const mpscnn_status status = mpscnn_model_parse(file.data(), file.size(), "input", &model);

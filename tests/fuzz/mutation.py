@@ -1,4 +1,4 @@
-"""Changes to files, drawn from a seeded generator: of bytes, of numbers, of length."""
+"""Random changes of a file's bytes, numbers and length, for a given generator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 
 __all__ = ["INTERESTING", "mutated", "resized", "with_number"]
 
-#: Numbers at which counts, offsets and extents go wrong.
+#: Numbers for which readers often treat counts, offsets and extents wrongly.
 INTERESTING = (
     0,
     1,
@@ -32,7 +32,7 @@ _NUMBERS = ("<B", "<H", ">H", "<I", ">I", "<Q", ">Q")
 
 
 def mutated(data: bytes, random: Random, *, tokens: Sequence[bytes] = (), most: int = 1 << 21) -> bytes:
-    """One to eight changes anywhere, and of at most `most` bytes."""
+    """Return the file after one to eight changes. It has at most `most` bytes. `tokens` may be inserted."""
     for _ in range(random.choice((1, 1, 2, 3, 8))):
         change = random.choice((_bit, _byte, with_number, _removed, _repeated, _cut, resized))
         data = change(data, random)
@@ -43,7 +43,7 @@ def mutated(data: bytes, random: Random, *, tokens: Sequence[bytes] = (), most: 
 
 
 def with_number(data: bytes, random: Random) -> bytes:
-    """With one of INTERESTING, or a small change to it, as an integer of some size."""
+    """Replace bytes by one of INTERESTING, or a number next to it, as an integer of a random size."""
     kind = random.choice(_NUMBERS)
     size = struct.calcsize(kind)
     if len(data) < size:
@@ -59,7 +59,7 @@ def with_number(data: bytes, random: Random) -> bytes:
 
 
 def resized(data: bytes, random: Random) -> bytes:
-    """Some part of it many times: files of up to megabytes, whose work must grow as their bytes do."""
+    """Repeat a part of the file many times. Reading the large file must take time proportional to its size."""
     start = random.randrange(len(data) + 1)
     part = data[start : start + random.choice((1, 4, 16, 64, 1024))] or b"\0"
     return data[:start] + part * (random.choice((100, 5_000, 50_000, 1_000_000)) // len(part)) + data[start:]

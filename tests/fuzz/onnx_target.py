@@ -1,4 +1,4 @@
-"""ONNX files (`mpscnn.converters.read_network`)."""
+"""The reader of ONNX files (`mpscnn.converters.read_network`)."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _seeds() -> list[bytes]:
 
 
 def _structure(data: bytes, random: Random) -> bytes:
-    """A file whose nodes, constants and numbers are others, or many."""
+    """Change or multiply nodes, constants, numbers, inputs and outputs of a file."""
     try:
         changed = onnx.load_model_from_string(data)
     except (DecodeError, ValueError):
@@ -116,7 +116,7 @@ def _names(graph: Any) -> list[str]:
 
 
 def _chain(graph: Any, random: Random) -> None:
-    """Nodes one behind the other that share an operand."""
+    """Add a chain of nodes that share an operand."""
     names, last = _names(graph), random.choice(_names(graph))
     shared, kind = random.choice(names), random.choice(_KINDS)
     start = len(graph.node)
@@ -139,7 +139,7 @@ def _kind(graph: Any, random: Random) -> None:
 
 
 def _number(graph: Any, random: Random) -> None:
-    """In an attribute."""
+    """Change a number in an attribute."""
     entries = [entry for one in graph.node for entry in one.attribute]
     if entries:
         entry = random.choice(entries)
@@ -150,7 +150,7 @@ def _number(graph: Any, random: Random) -> None:
 
 
 def _extent(graph: Any, random: Random) -> None:
-    """Of a constant, whose numbers stay."""
+    """Change an extent of a constant, without its elements."""
     if graph.initializer:
         tensor = random.choice(graph.initializer)
         if tensor.dims:
@@ -172,7 +172,8 @@ def _read(data: bytes) -> None:
     converters.read_network([_FILE], size=(8, 8) if len(data) % 3 == 0 else None)
 
 
-# A node of some 20 bytes becomes a layer, and weights of up to 256 MiB may be shared or made to move elements.
+# A node of some 20 bytes becomes a layer. Nodes may share weights of up to 256 MiB, or become weights of this size
+# that move elements.
 TARGET = Target(
     _seeds,
     _read,

@@ -16,8 +16,8 @@ namespace {
 constexpr int pixel_bytes[] = {1, 2, 3, 4, 3, 4, 2, 6, 8, 4, 12, 16, 4, 4, 8, 1, 1};
 constexpr int formats = sizeof pixel_bytes / sizeof *pixel_bytes;
 
-/// Rows of memory that ends with the last pixel, so that reading beyond it is noticed. `turned`: the rows lie
-/// upwards.
+/// Rows of pixels. The memory ends with the last pixel, so that a sanitizer finds reads beyond it. If
+/// `turned`, the rows are stored from bottom to top.
 class Plane {
 public:
     Plane(int row, int rows, int gap, bool turned, int fill)
@@ -49,7 +49,7 @@ std::string settings(Choices &decide, int channels) {
 
 } // namespace
 
-/// Photos of every format are read within their memory, and everything else is refused.
+/// Check that photos of every format are read only within their memory, and that wrong ones are refused.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     Choices decide(data, size);
     const int larger = decide.below(32) == 31 ? 20 : 1; // up to some megabytes

@@ -1,4 +1,4 @@
-"""Photo files of every format that is read (`mpscnn.open_photo`)."""
+"""The reader of photo files (`mpscnn.open_photo`), with all its formats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).parent.parent / "python"))
 from photo_files import TILE, TILED, tiff  # type: ignore[import-not-found]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Parts of formats' headers.
+# Parts of headers of several formats.
 _TOKENS = (
     b"\xff\xda",
     b"\xff\xc2",
@@ -96,7 +96,7 @@ def _mutate(data: bytes, random: Random) -> bytes:
 
 
 def _mutated_png(data: bytes, random: Random) -> bytes:
-    """Changed chunks with right checksums: without them nothing behind the signature would be read."""
+    """Change chunks of a PNG file, with right checksums. Otherwise decoders would stop at the first chunk."""
     chunks = _chunks(data)
     for _ in range(random.choice((1, 2, 4))):
         if not chunks:
@@ -149,7 +149,7 @@ def _read(data: bytes) -> None:
     assert max(photo.size) <= 65_535
 
 
-# docs/preprocessing.md states how many pixels a file of n bytes may have: 4,194,304 and 25,000 n, at most
+# docs/preprocessing.md states how many pixels a file of n bytes may have: 4,194,304 + 25,000 n, but at most
 # 200 million. A decoded pixel and its copies take up to some 30 bytes and 100 ns.
 _PIXELS, _PIXELS_PER_BYTE, _MOST_PIXELS = 1 << 22, 25_000, 200_000_000
 _SECONDS, _MEMORY = 100e-9, 30

@@ -1,4 +1,4 @@
-"""State dicts of PyTorch: zip, older and safetensors files (`mpscnn.converters`)."""
+"""The reader of PyTorch's state dicts in zip, older and safetensors files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _seeds() -> list[bytes]:
 
 
 def _large(random: Random) -> bytes:
-    """Many keys, objects or tensors, that may all be the same or share what they have."""
+    """Return a file with many keys, objects or tensors. They may be equal or share storages."""
     storages = Storages()
     count, size = random.choice((1, 100, 3_000, 30_000)), random.choice((1, 1_000, 100_000))
     kind = random.randrange(5)
@@ -48,16 +48,16 @@ def _large(random: Random) -> bytes:
         return FORMS["zip"](
             {f"w{i}": view(shared, 0, (size,), (1,)) for i in range(min(count, 100))}, storages
         )
-    if kind == 1:  # integers as keys
+    if kind == 1:  # a dict whose keys are integers, whose hashes may collide
         step, width = random.choice((1, 2**32, 2**61 - 1)), 10
         keys = (((i + 1) * step).to_bytes(width, "little") for i in range(count))
         code = b"}(" + b"".join(b"\x8a\x0a" + key + b"N" for key in keys) + b"u"
-    elif kind == 2:  # texts as keys
+    elif kind == 2:  # a dict whose keys are strings
         keys = (struct.pack("<I", 8) + b"%08d" % (i % random.choice((7, count))) for i in range(count))
         code = b"}(" + b"".join(b"X" + key + b"N" for key in keys) + b"u"
-    elif kind == 3:  # nested
+    elif kind == 3:  # nested tuples
         code = b"(" * count + b"t" * count
-    else:  # places of the memory
+    else:  # entries at large indices of the pickle's memo
         code = b"]" + b"".join(b"r" + struct.pack("<I", i * 2**20 % 2**32) for i in range(count))
     return FORMS[random.choice(list(FORMS))](Raw(code), storages)
 
@@ -80,5 +80,5 @@ def _read(data: bytes) -> None:
             state.array(name)
 
 
-# Objects of a byte each take some 100 bytes in Python.
+# An object that takes a byte in the file takes some 100 bytes in Python.
 TARGET = Target(_seeds, _read, _mutate, limits=Limits(seconds_per_byte=10e-6, memory_per_byte=300))

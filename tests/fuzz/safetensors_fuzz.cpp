@@ -20,7 +20,7 @@ void require(bool holds) {
     if (!holds) std::abort();
 }
 
-/// What the reader promises of every file that it accepts.
+/// Check that the tensors of an accepted file are consistent and lie in the file.
 void check_promises(const SafetensorsFile &file, std::size_t file_size) {
     std::set<std::string> names;
     std::size_t covered = 0;
@@ -45,8 +45,8 @@ void parse(std::span<const std::byte> bytes) {
     }
 }
 
-/// The input with the length in front that makes everything up to its last '}' the header, since mutations
-/// seldom keep the two in step.
+/// Return the input with a length before it, according to which the header ends at the last '}'. Mutations
+/// seldom produce a right length.
 std::string with_length(std::string_view input) {
     const std::size_t brace = input.rfind('}');
     const std::uint64_t length = brace == input.npos ? 0 : brace + 1;

@@ -1,4 +1,4 @@
-"""Inputs from which the fuzzers of settings and model files begin: mutations seldom find a whole network.
+"""Write the first inputs of the fuzzers of settings and model files, because mutations seldom find a whole network.
 
 python tests/fuzz/seeds.py build/corpus
 """
@@ -59,13 +59,16 @@ PREPROCESSING = {"fit": "letterbox", "order": "bgr", "mean": [127.0] * 3, "filte
 
 
 def header(**metadata: Any) -> bytes:
-    """A header as model_fuzz.cpp takes it: batch, side, and that it is one."""
+    """Return an input of model_fuzz.cpp: bytes for batch and side, a byte 1 for a whole header, and the header."""
     texts = {"mpscnn.version": "1"} | {f"mpscnn.{key}": json.dumps(value) for key, value in metadata.items()}
     return bytes([0, 5, 1]) + json.dumps({"__metadata__": texts}).encode()
 
 
 def metadata(*values: Any) -> bytes:
-    """Texts of metadata as model_fuzz.cpp takes them: each has its size in front and is used as it is."""
+    """Return an input of model_fuzz.cpp with texts of metadata.
+
+    Each text has its size before it. The byte 0 after it means that it is used unchanged.
+    """
     result = bytes([0, 5, 0, len(values) - 1])
     for value in values:
         text = json.dumps(value).encode()
@@ -74,7 +77,10 @@ def metadata(*values: Any) -> bytes:
 
 
 def settings(kind: int, value: Any) -> bytes:
-    """As settings_fuzz.cpp takes them: kind, size, as it is, three channels, the text, further decisions."""
+    """Return an input of settings_fuzz.cpp: kind and size of a text, decisions, the text, and further decisions.
+
+    The first decisions are to use the text unchanged (0), and three channels (1).
+    """
     text = json.dumps(value).encode()
     return bytes([kind]) + len(text).to_bytes(2, "little") + b"\0\1" + text + bytes(range(48, 80))
 

@@ -46,7 +46,7 @@ void read_preprocessing(const std::string &json, int channels) {
     succeeded(mpscnn_preprocess(&photo.image, described.c_str(), 11, 13, channels, input.data()));
 }
 
-/// Objects are refused, or every anchor learns one class.
+/// Check that objects are refused, or that every anchor's targets are finite and have one class.
 void make_targets(const mpscnn_detector *detector, std::int64_t anchors, int columns, Choices &choices) {
     std::vector<float> boxes;
     std::vector<int> labels(choices.below(9));
@@ -109,7 +109,7 @@ void read_detection(const std::string &json, Choices &choices) {
 
 } // namespace
 
-/// Settings are refused, or come back as they were read and can be used.
+/// Check that settings are refused, or can be written, read again with the same result, and used.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     Choices choices(data, size);
     const std::size_t kind = choices.below(3), text_size = choices.raw<std::uint16_t>();

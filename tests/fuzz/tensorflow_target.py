@@ -1,4 +1,4 @@
-"""Files of TensorFlow: a SavedModel with its index and variables, a frozen graph, and a model of TensorFlow.js."""
+"""The reader of TensorFlow's files: SavedModels with their variables, frozen graphs, and models of TensorFlow.js."""
 
 from __future__ import annotations
 
@@ -94,5 +94,5 @@ def _read(data: bytes) -> None:
     converters.read_network([_FOLDER / "model" if kind == b"s" else _KINDS[kind][0]])
 
 
-# An operator of some 40 bytes is several nodes of ONNX and layers of a network.
+# An operator of some 40 bytes becomes several ONNX nodes and layers of a network.
 TARGET = Target(_seeds, _read, _mutate, limits=Limits(seconds_per_byte=200e-6, memory_per_byte=2_000))

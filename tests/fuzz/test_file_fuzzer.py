@@ -1,4 +1,4 @@
-"""A short run of every fuzzer in Python, always the same, and that the fuzzer notices defects."""
+"""Run every fuzzer in Python for a short time with a fixed seed, and test that the fuzzer finds defects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import mpscnn
 
 FUZZ = Path(__file__).parent
-# What targets need besides the package.
+# The packages that targets need besides mpscnn.
 NEEDED = {"caffe": "onnx", "coreml": "onnx", "keras": "h5py", "onnx": "onnx", "tensorflow": "onnx"}
 NAMES = sorted(path.stem.removesuffix("_target") for path in FUZZ.glob("*_target.py"))
 
@@ -31,7 +31,7 @@ def fuzzer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.mark.parametrize(("seed", "runs"), [(1, 40), pytest.param(2, 5_000, marks=pytest.mark.full)])
 @pytest.mark.parametrize("name", NAMES)
 def test_short_runs(name: str, seed: int, runs: int, tmp_path: Path) -> None:
-    """In a process of its own, for a defect may end it."""
+    """Each target runs in a separate process, because a defect may end the process."""
     if name in NEEDED:
         pytest.importorskip(NEEDED[name], reason=f"needs {NEEDED[name]}")
     command = [
@@ -78,7 +78,7 @@ def test_findings(fuzzer: ModuleType, read: Callable[[bytes], None], message: st
 
 
 def test_memory_that_malloc_has_kept_counts(fuzzer: ModuleType) -> None:
-    """Small blocks that are freed below one in use stay with the process."""
+    """malloc keeps freed blocks if a block after them is in use. An input that uses them again must still count."""
     blocks = [bytes([1]) * 100_000 for _ in range(3_000)]
     last = bytes([1]) * 100_000
     blocks.clear()

@@ -1,4 +1,4 @@
-"""TensorFlow Lite files (`mpscnn.converters.read_network`)."""
+"""The reader of TensorFlow Lite files (`mpscnn.converters.read_network`)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _classifier(size: int) -> bytes:
 
 
 def _segmenter() -> bytes:
-    """Of free size, with arithmetic on shapes."""
+    """Return a file with a free image size, and with arithmetic on shapes."""
     free = {"signature": (-1, -1, -1, 3)}
     tensors = [
         Tensor("image", (1, 1, 1, 3), **free),
@@ -118,7 +118,7 @@ def _branches() -> bytes:
 
 
 def _attention() -> bytes:
-    """Axes that move and are split, products of computed matrices, comparisons, choices, positions, repetitions."""
+    """Return a file with attention, comparisons, selections, gathers by positions, and tiles."""
     made = File((1, 4, 6))
     heads = made.transpose(made.reshape(0, 4, 2, 3), 1, 0, 2)
     scores = made.add("BATCH_MATMUL", [heads, heads], (2, 4, 4), [(1, "Bool", True)])
@@ -146,7 +146,7 @@ def _sparse() -> bytes:
 
 
 def _numbers() -> bytes:
-    """Poolings by the norm, rounding of training, quotients, constants that are filled, products of axes."""
+    """Return a file with an L2 pooling, FAKE_QUANT, a filled constant, a quotient, and products along axes."""
     made = File((1, 4, 4, 2))
     shape = (1, 2, 2, 2)
     y = made.add("L2_POOL_2D", [0], shape, [(0, "Int8", 1), *_POOLING])
@@ -166,7 +166,7 @@ def _seeds() -> list[bytes]:
 
 
 def _long_lists(random: Random, count: int, size: int) -> bytes:
-    """Tensors with long names, shapes, scales, contents; operators with many operands."""
+    """Return a file of tensors with long names, shapes, scales or contents, and of operators with many operands."""
     tensors = [Tensor("image", (1, 4, 4, 3)), Tensor("result", (1, 4, 4, 3))]
     kinds = [
         lambda: Tensor("n" * size, (1, 4, 4, 3)),
@@ -183,7 +183,7 @@ def _long_lists(random: Random, count: int, size: int) -> bytes:
 
 
 def _chain(random: Random, count: int, size: int) -> bytes:
-    """Layers one behind the other, that share their weights."""
+    """Return a file with a chain of layers that share their weights."""
     channels = min(size, 64)
     shape = (1, 4, 4, channels)
     tensors = [Tensor("t" * random.randrange(2), shape), constant("w", np.zeros((channels, 1, 1, channels)))]
@@ -198,7 +198,7 @@ def _chain(random: Random, count: int, size: int) -> bytes:
 
 
 def _arithmetic(random: Random, count: int, size: int) -> bytes:
-    """Arithmetic on constants whose results grow."""
+    """Return a file with arithmetic on constants, whose results become larger and larger."""
     tensors = [Tensor("image", (1, 4, 4, 3)), Tensor("result", (1, 4, 4, 3))]
     tensors += [constant("row", np.ones((1, size)), "int32"), constant("column", np.ones((size, 1)), "int32")]
     tensors += [Tensor(f"t{i}", (1,), "int32") for i in range(count)]
@@ -214,7 +214,7 @@ def _arithmetic(random: Random, count: int, size: int) -> bytes:
 
 
 def _ends(random: Random, count: int, size: int) -> bytes:
-    """Many inputs and outputs."""
+    """Return a file with many inputs and outputs."""
     inputs = [Tensor(random.choice(("", "i", f"i{i}")), (1, size)) for i in range(count)]
     operators = [
         Operator(
@@ -265,16 +265,16 @@ def _mutate(data: bytes, random: Random) -> bytes:
 
 
 def _mutated_structure(data: bytes, random: Random) -> bytes:
-    """The tables stay, but what they refer to, and what they say, changes."""
+    """Change offsets, lengths, vtables and numbers, but keep the positions of all tables."""
     places, changed = places_of(data), bytearray(data)
     targets = places.tables + places.vectors
     for _ in range(random.choice((1, 1, 2, 4, 16))):
         kind = random.randrange(6)
-        if kind == 0 and places.offsets:  # shared, or of another kind
+        if kind == 0 and places.offsets:  # refer to another part, which may have another type
             at = random.choice(places.offsets)
             forward = [target for target in targets if target > at]
             _put(changed, at, "<I", random.choice(forward) - at if forward else random.choice(INTERESTING))
-        elif kind == 1 and places.offsets:  # one byte further, or anywhere
+        elif kind == 1 and places.offsets:  # refer to a position close to the right one, or anywhere
             at = random.choice(places.offsets)
             near = struct.unpack_from("<I", data, at)[0] + random.choice((-4, -1, 1, 2, 4))
             _put(changed, at, "<I", random.choice((near, random.choice(INTERESTING))))
@@ -302,8 +302,8 @@ def _read(data: bytes) -> None:
     path = _FOLDER / "file.tflite"
     path.write_bytes(data)
     network = converters.read_network([path], size=(20, 24) if len(data) % 3 == 0 else None)
-    network.save(_FOLDER / "file.safetensors", dtype="float32")  # which looks whether it can be loaded again
+    network.save(_FOLDER / "file.safetensors", dtype="float32")  # also checks that the file can be loaded
 
 
-# Eight bytes of a file can be a tensor, which takes about 1 kB in Python; weights of 8 bits become float32.
+# Eight bytes of a file can be a tensor, which takes about 1 kB in Python. 8-bit weights become float32.
 TARGET = Target(_seeds, _read, _mutate, limits=Limits(seconds_per_byte=40e-6, memory_per_byte=400))

@@ -1,16 +1,15 @@
 #pragma once
 
-// Complexity is a defect like a crash: an input of some bytes may take so much time and no more.
+// Excessive time is a defect like a crash, so the time for an input is limited according to its size.
 
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 
-/// Ends the fuzzer, which keeps the input, when its threads worked longer than a base and so much for each
-/// byte. Processor time: other processes do not count. The numbers are some ten times what an
-/// instrumented build takes for the slowest honest input, and a thousandth of what a quadratic one would
-/// take.
+/// Stops the fuzzer, which keeps the input, if its processor time exceeds a constant plus a bound for each
+/// byte. The limits are some ten times the time of an instrumented build for the slowest ordinary input, and
+/// a thousandth of the time that a quadratic algorithm would take.
 class TimeBudget {
 public:
     explicit TimeBudget(std::size_t bytes) : bytes_(bytes), start_(now()) {}

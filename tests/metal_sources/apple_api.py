@@ -1,12 +1,12 @@
-"""What the Metal engine and mpscnn/metal.h use of Apple's: found in their sources, compared with the table here.
+"""Find Apple's API in the sources of the Metal engine and mpscnn/metal.h, and compare it with the table apple_api.tsv.
 
     python tests/metal_sources/apple_api.py FOLDER
 
-writes apple_api.tsv anew from mps_api.json and metal_api.json in FOLDER, which describe Apple's headers of Metal and
-MPS. Each line is a class, selector, value, ...: its declaration, and the versions of macOS that introduced and, if
-any, deprecated it. Lines of Foundation, Grand Central Dispatch, Core Video and Core Graphics, whose headers are not
-described there, stay as they are: they are written by hand and have no declaration. Reading sources takes libclang
-(pip install libclang==16.0.6) and GNUstep's headers.
+This writes apple_api.tsv again from mps_api.json and metal_api.json in FOLDER, which describe Apple's headers of Metal
+and MPS. Each line has the name of a class, selector, value, ..., its declaration, the version of macOS that introduced
+it, and the version that deprecated it, if any. The two files do not describe Foundation, Grand Central Dispatch, Core
+Video and Core Graphics. Their lines are written by hand, have no declaration, and are kept. Reading sources needs
+libclang (pip install libclang==16.0.6) and GNUstep's headers.
 """
 
 from __future__ import annotations
@@ -37,13 +37,19 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Use:
-    """One place where something of Apple's is used."""
+    """One place where a source uses Apple's API.
+
+    Attributes:
+        name: the name in the table.
+        declaration: the declaration that the compiler sees in the emulation's headers.
+        place: file and line.
+        macos: the oldest macOS on which this place runs, according to an enclosing @available.
+    """
 
     name: str
     declaration: str
     place: str
     macos: Version = OLDEST_MACOS
-    """The system that is known to run there: that of an enclosing @available."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def read_table(text: str) -> dict[str, Entry]:
 
 
 def problems(uses: list[Use], table: Mapping[str, Entry]) -> list[str]:
-    """Uses of what Apple does not have, has otherwise, or has on newer systems only."""
+    """Return a message for each use that Apple lacks, declares differently, deprecated, or introduced too late."""
     found = []
     for use in uses:
         entry = table.get(use.name)
@@ -90,7 +96,7 @@ def problems(uses: list[Use], table: Mapping[str, Entry]) -> list[str]:
 
 
 def compiler_arguments(*includes: Path) -> list[str] | None:
-    """How Objective-C++ is compiled with GNUstep; nothing where that is not installed."""
+    """Return the compiler's arguments for Objective-C++ with GNUstep; None if GNUstep is not installed."""
     runtime = sorted(Path("/usr/lib/gcc").glob("*/*/include/objc"))
     if not GNUSTEP.is_dir() or not runtime:
         return None
@@ -101,10 +107,10 @@ def compiler_arguments(*includes: Path) -> list[str] | None:
 
 
 def plain_type(spelling: str) -> str:
-    """A type as the emulation's headers and Apple's spell it, less the words that say nothing about calls."""
+    """Return a type's spelling in a form for comparisons: without words that do not affect calls, such as _Nullable."""
     without = r"\b(_Nonnull|_Nullable|_Null_unspecified|__kindof|struct|enum|__autoreleasing|__strong)\b"
     text = re.sub(r"\s+", " ", re.sub(without, "", spelling)).replace("_Bool", "bool")
-    text = text.replace("const NSErrorUserInfoKey", "NSString *const")  # which GNUstep does not name
+    text = text.replace("const NSErrorUserInfoKey", "NSString *const")  # GNUstep lacks this typedef
     return re.sub(r"\s*([*<>,()^])\s*", r"\1", text).strip()
 
 
@@ -126,12 +132,12 @@ def method_signature(method: Any) -> str:
 def kind_of(cursor: Any) -> str:
     try:
         return str(cursor.kind.name)
-    except ValueError:  # an attribute that is younger than the bindings
+    except ValueError:  # a kind that these bindings of libclang do not know
         return ""
 
 
 def described(declared: Any) -> tuple[str, str] | None:
-    """Name and declaration of what a source refers to; nothing for parameters and the like."""
+    """Return a symbol's name and declaration; None for kinds of symbols that the table lacks, such as parameters."""
     found = _described(declared)
     undescribed = found and str(declared.location.file.name).startswith(UNDESCRIBED)
     return (found[0], "") if found and undescribed else found
@@ -170,7 +176,7 @@ def _described(declared: Any) -> tuple[str, str] | None:
 
 
 def dependent_selector(message: Any) -> str:
-    """The selector of a message whose receiver's type is a template's: libclang does not tell it."""
+    """Return the selector of a message whose receiver has a template's type. libclang does not report it."""
     tokens = [token.spelling for token in message.get_tokens()]
     depth, parts, last = 0, [], ""
     for here, following in zip(tokens, [*tokens[1:], ""], strict=True):
@@ -183,7 +189,7 @@ def dependent_selector(message: Any) -> str:
 
 
 def available_version(condition: Any) -> Version | None:
-    """The macOS of an @available in a condition."""
+    """Return the version of macOS in the condition's @available; None if there is none."""
     checks = [
         cursor for cursor in condition.walk_preorder() if kind_of(cursor) == "OBJC_AVAILABILITY_CHECK_EXPR"
     ]
@@ -192,7 +198,7 @@ def available_version(condition: Any) -> Version | None:
 
 
 class Reader:
-    """Finds the uses in what libclang has parsed."""
+    """Finds the uses of Apple's API in a unit that libclang has parsed."""
 
     def __init__(self, unit: Any, own: tuple[Path, ...]) -> None:
         self._unit = unit
@@ -241,7 +247,7 @@ class Reader:
             self._visit(child, behind if behind and index == 1 else macos)
 
     def _add_dependent(self, message: Any, macos: Version) -> None:
-        """Any class that has the selector may be meant, and counts; others than NSObject are not in templates."""
+        """Add a use of each class that has the message's selector, because each may be the receiver in a template."""
         selector = dependent_selector(message)
         methods = [child for container in self._containers for child in container.get_children()]
         candidates = [method for method in methods if method.spelling == selector]
@@ -252,7 +258,7 @@ class Reader:
             self._add((f"[NSObject {selector}]", ""), message, macos)
 
     def _add_implemented(self, implementation: Any) -> None:
-        """Methods that a class of ours has because a protocol asks for them, with the types that it gives them."""
+        """Add the methods of Apple's protocols that one of the engine's classes implements, with the class's types."""
         for protocol in self._protocols.get(implementation.spelling, []):
             asked = {child.spelling for child in protocol.get_children()}
             for method in implementation.get_children():
@@ -262,7 +268,7 @@ class Reader:
 
 
 def uses_in(source: Path, own: tuple[Path, ...]) -> list[Use]:
-    """All uses in a source, in those parts of it that lie in `own`."""
+    """Return the uses in a source. Only the files and folders in `own` are searched, not other included files."""
     from clang.cindex import Index
 
     arguments = compiler_arguments(HEADERS, PROJECT / "cpp", PROJECT / "cpp" / "include", PROJECT)
@@ -274,7 +280,7 @@ def uses_in(source: Path, own: tuple[Path, ...]) -> list[Use]:
 
 
 def uses_of_engine(folder: Path) -> list[Use]:
-    """Return the uses in all headers and sources. `folder` takes files that include many of them, which saves time."""
+    """Return the uses in all headers and sources. `folder` gets files that include many of them, which saves time."""
     metal = PROJECT / "cpp" / "metal"
     groups = {"headers": [*sorted(metal.rglob("*.h")), PUBLIC_HEADER]}
     for source in sorted(metal.rglob("*.mm")):
@@ -293,14 +299,14 @@ def uses_of_engine(folder: Path) -> list[Use]:
 
 
 def same_declaration(one: str, other: str) -> bool:
-    """Headers name a class where others say instancetype, and mean the same."""
+    """Return True if two declarations are equal. A result `instancetype` equals any class."""
     if "instancetype(" in one + other:
         one, other = one.partition("(")[2], other.partition("(")[2]
     return one == other
 
 
 class Declarations:
-    """mps_api.json and metal_api.json."""
+    """Apple's declarations in mps_api.json and metal_api.json."""
 
     def __init__(self, folder: Path) -> None:
         self._groups: dict[str, dict[str, Any]] = {}
@@ -310,7 +316,7 @@ class Declarations:
                     self._groups.setdefault(group, {}).update(content)
 
     def entry(self, use: Use) -> Entry:
-        """What the table says of a use. Raises ValueError where Apple has nothing of the kind, or not on a Mac."""
+        """Return the table's entry for a use. Raises ValueError if Macs lack it, or Apple declares it differently."""
         declaration, *declared = self._find(use.name)
         if declaration is not None and not same_declaration(declaration, use.declaration):
             raise ValueError(f"{use.place}: {use.name} is {declaration!r}, not {use.declaration!r}")
@@ -322,7 +328,10 @@ class Declarations:
         return Entry(use.declaration, version(introduced), version(deprecated) if deprecated else None)
 
     def _find(self, name: str) -> tuple[Any, ...]:
-        """Its declaration, None where every one is right, and what tells its availability, the nearest first."""
+        """Return a symbol's declaration, and then the parts of Apple's headers that state its availability.
+
+        The innermost part comes first, for example a method before its class. A declaration of None equals any other.
+        """
         if match := re.fullmatch(r"([+-])\[(\w+) ([\w:]+)\]", name):
             return self._method(*match.groups())
         kind, _, rest = name.rpartition(" ")
@@ -370,12 +379,12 @@ class Declarations:
 
 
 def is_undescribed(name: str) -> bool:
-    """Whether it is Foundation's, Core Video's, Core Graphics', or of what they are made of."""
+    """Return True for names of frameworks that the two files do not describe, such as Foundation and Core Video."""
     return re.search(r"(^|[ \[])(NS|dispatch_|k?C[FGV]|IOSurface|OSType)", name) is not None
 
 
 def table_of(uses: list[Use], known: Mapping[str, Entry], folder: Path) -> str:
-    """The table's text. Lines of what is undescribed are taken from the one that is `known`."""
+    """Return the table's text. Lines of undescribed frameworks are copied from the `known` table."""
     apple = Declarations(folder)
     lines = {}
     for use in uses:

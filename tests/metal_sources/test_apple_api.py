@@ -1,4 +1,4 @@
-"""The Metal engine uses what Apple has, as Apple declares it, on macOS 11 or behind @available."""
+"""Test that Apple declares what the Metal engine uses in the same way, since macOS 11 or inside of @available."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_the_table_is_apples(uses: list[Use], table: dict[str, Entry], shared: P
 
 
 def test_every_name_of_metal_in_the_sources_is_in_the_table(project: Path, table: dict[str, Entry]) -> None:
-    """Of classes, protocols, values, functions, types: needs no compiler, and sees no selectors."""
+    """The names are found in the text, without a compiler. Selectors are not checked."""
     known = {word for name in table for word in re.findall(r"\w+", name)}
-    # Words that are in each others' names only, and frameworks.
+    # Prefixes, which may stand alone.
     known |= {"MPSCNN", "MPSNN", "MPS"}
     for source in [*sorted((project / "cpp" / "metal").rglob("*.mm")), apple_api.PUBLIC_HEADER]:
         text = re.sub(r'//.*|/\*(.|\n)*?\*/|"(\\.|[^"\\])*"', "", source.read_text("utf-8"))
@@ -55,7 +55,7 @@ def test_every_name_of_metal_in_the_sources_is_in_the_table(project: Path, table
         )
 
 
-# ---- It bites -----------------------------------------------------------------------------------------------------
+# ---- Each kind of problem is found --------------------------------------------------------------------------------
 
 SNIPPET = """
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
@@ -83,7 +83,7 @@ template <class Kernel> void in_a_template(Kernel *kernel, float x) { [kernel se
 
 @pytest.fixture(scope="module")
 def snippet(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Use]:
-    """Uses by name and line."""
+    """Return the uses in SNIPPET by name and line."""
     require_clang()
     source = tmp_path_factory.mktemp("snippet") / "snippet.mm"
     source.write_text(SNIPPET.lstrip("\n"), "utf-8")

@@ -1,4 +1,4 @@
-"""Clang, which compiles the CPU engine on a Mac, takes what is compiled without exceptions there."""
+"""Test that Clang compiles kernels without exceptions, as on a Mac."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_kernels_for_bfloat16_throw_nothing() -> None:
-    """Unlike GCC, Clang looks at the bodies of templates that nobody uses."""
+    """Unlike GCC, Clang reports a `throw` in templates that are not instantiated."""
     compiler = shutil.which("clang++-16") or shutil.which("clang++")
     if compiler is None:
         pytest.skip("clang is not installed")

@@ -1,4 +1,4 @@
-"""The shaders' translation to CUDA: every kernel gets an entry, and what CUDA has not is refused."""
+"""Test the translation of shaders to CUDA: each kernel becomes one of CUDA, and unsupported code is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 @pytest.fixture
 def translator(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module translate_cuda."""
+    """Import the module translate_cuda."""
     monkeypatch.syspath_prepend(str(project / "tests" / "metal_emulation" / "cuda"))
     path = list(sys.path)
     import translate_cuda
@@ -26,7 +26,7 @@ def translator(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modul
 
 
 def preprocessed(project: Path, shader: Path) -> str:
-    """A shader's text after its preprocessor directives."""
+    """Return a shader's text after preprocessing."""
     language = project / "tests" / "metal_emulation" / "shading_language"
     command = [
         "c++",

@@ -1,4 +1,4 @@
-"""The emulation declares nothing that Apple does not, and declares what it has as Apple does."""
+"""Test that Apple has all declarations of the emulation's headers, in the same form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mpscnn/metal.h compiles in each language that it is for, with and without ARC."""
+"""Test that mpscnn/metal.h compiles in Objective-C and Objective-C++, with and without ARC."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ MPSImage *image_of(const mpscnn_image_descriptor *image, id<MTLDevice> device) {
 
 @pytest.fixture(scope="module")
 def example(project: Path) -> str:
-    """That of the documentation."""
+    """Return the example of docs/metal.md."""
     page = (project / "docs" / "metal.md").read_text("utf-8")
     return page.split("```objc\n")[1].split("```")[0]
 
 
 def headers_for_arc(folder: Path, arguments: list[str]) -> list[str]:
-    """The GNU runtime's header looks into objects, which ARC forbids; the copy in `folder` does not."""
+    """Return arguments for ARC. `folder` gets a copy of the GNU runtime's header without code that ARC forbids."""
     original = Path(arguments[-1]) / "objc" / "runtime.h"
     text = original.read_text("utf-8").replace('#include "', '#include "objc/')
     assert "object->class_pointer" in text
     (folder / "objc").mkdir()
     (folder / "objc" / "runtime.h").write_text(text.replace("object->class_pointer", "(Class)0"), "utf-8")
-    # What clang allows of ARC depends on the runtime; that of the emulation has none.
+    # Clang has no ARC for the emulation's runtime, so another runtime is named. Nothing is linked.
     modern = [
         "-fobjc-runtime=gnustep-2.0" if flag.startswith("-fobjc-runtime") else flag for flag in arguments
     ]

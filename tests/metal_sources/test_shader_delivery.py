@@ -1,4 +1,4 @@
-"""How shaders reach a Mac: compiled while mpscnn is built where there is Metal's compiler, as source in any case."""
+"""Test that the build compiles shaders if Metal's compiler is installed, and that it works without this compiler."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if(NOT TARGET library)
 endif()
 """
 
-#: Stands for Xcode's: writes what it was called with, and what it was given.
+#: A script in place of Xcode's xcrun. Its output file contains its options and the contents of its inputs.
 XCRUN = """#!{python}
 import sys
 from pathlib import Path
@@ -41,7 +41,7 @@ output.write_text(f"{{tool}} {{' '.join(word for word in rest if word.startswith
 
 
 class Build:
-    """A project of two shaders and a compiler."""
+    """A CMake project with two shaders and a script in place of the compiler, which fails if `status` is not 0."""
 
     def __init__(self, project: Path, folder: Path, status: int) -> None:
         cmake = shutil.which("cmake")
@@ -58,7 +58,7 @@ class Build:
         compiler.write_text(XCRUN.format(python=sys.executable, status=status, folder=folder), "utf-8")
         compiler.chmod(0o755)
         self._environment = {**os.environ, "PATH": os.pathsep.join([str(tools), os.environ["PATH"]])}
-        self._environment.pop("LD_PRELOAD", None)  # of a sanitizer, which CMake would not end with
+        self._environment.pop("LD_PRELOAD", None)  # a sanitizer's library, with which CMake would fail
         self.configured = self._run("-S", str(folder), "-B", str(folder / "build"))
 
     def _run(self, *arguments: str) -> str:
@@ -68,7 +68,7 @@ class Build:
         return done.stdout
 
     def library(self) -> str | None:
-        """What building makes."""
+        """Build, and return the content of the library of shaders; None if there is none."""
         self._run("--build", str(self._folder / "build"), "--target", "library")
         made = self._folder / "build" / "mpscnn.metallib"
         return made.read_text("utf-8") if made.exists() else None
@@ -79,7 +79,7 @@ def test_shaders_are_compiled_one_by_one_and_joined(project: Path, tmp_path: Pat
     assert made is not None
     joined, first, text, header, second, *_ = made.splitlines()
     assert joined == "metallib -o"
-    # As `compile_source` in cpp/metal/device/library.mm sets them: the two deliveries must compute the same.
+    # `compile_source` in cpp/metal/device/library.mm sets the same options, because both must give the same results.
     flags = "metal -std=macos-metal2.3 -fno-fast-math -mmacosx-version-min=11.0 -Wall -Wextra -c -o"
     assert (first, second) == (flags, flags)
     assert (text, header) == ("text of one.metal", "text of common.h")

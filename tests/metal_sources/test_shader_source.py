@@ -1,4 +1,4 @@
-"""The shaders' source as the library holds it: one text without includes, whose messages name files and lines."""
+"""Test the shaders' source in the library: one text without includes, for which errors name the original lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The translator of shaders refuses what Metal refuses, and keeps lines and columns."""
+"""Test that the translator of shaders refuses code that Metal refuses, and keeps lines and columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 @pytest.fixture
 def translator(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module translate_metal."""
+    """Import the module translate_metal."""
     monkeypatch.syspath_prepend(str(project / "tests" / "metal_emulation" / "shading_language"))
     import translate_metal
 
@@ -150,7 +150,7 @@ NEWER = {
 def test_what_is_younger_than_the_language_is_refused(
     project: Path, clang: str, tmp_path: Path, case: str
 ) -> None:
-    """Metal 2.3 is C++14."""
+    """Metal 2.3 is based on C++14, so code of C++17 is refused."""
     shader = tmp_path / "shader.metal"
     shader.write_text(f"#include <metal_stdlib>\nusing namespace metal;\n{NEWER[case]}\n", "utf-8")
     script = project / "tests" / "metal_emulation" / "shading_language" / "compile_metal.py"
